@@ -1,0 +1,58 @@
+//! Every bound of the protocol by name. A machine refuses or pauses at them; it never grows past.
+
+use core::time::Duration;
+
+/// Longest identifier that a peer may give, in bytes.
+pub const MAX_ID_BYTES: usize = 256;
+
+/// Longest NDJSON line that is carried, in bytes without its newline (M-1). Agents print images in
+/// one line; the largest line of plain work seen is 26 kB.
+pub const MAX_LINE_BYTES: usize = 8 << 20;
+
+/// Lines that one side of a link may have sent without an acknowledgement.
+pub const LINK_WINDOW_LINES: usize = 256;
+/// Bytes that one side of a link may have sent without an acknowledgement; one line always fits.
+pub const LINK_WINDOW_BYTES: usize = 1 << 20;
+
+/// Bytes of an agent's output that wait for the relay before the agent is paused.
+pub const OUTBOX_HIGH_WATER_BYTES: usize = 1 << 20;
+/// Bytes of waiting output below which a paused agent goes on.
+pub const OUTBOX_LOW_WATER_BYTES: usize = 256 << 10;
+
+/// Largest HTTP answer that a client reads, in bytes.
+pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
+/// Largest HTTP request body that the relay reads, in bytes: one longest line and its wrapping.
+pub const MAX_REQUEST_BYTES: usize = MAX_LINE_BYTES + (64 << 10);
+/// HTTP exchanges and streams that a relay serves at once.
+pub const MAX_EXCHANGES: usize = 4096;
+
+/// Bytes kept of the end of an agent's stderr, for the session's result (W-10).
+pub const STDERR_TAIL_BYTES: usize = 4 << 10;
+/// Activities kept for each session (W-10).
+pub const MAX_ACTIVITIES: usize = 16;
+/// Finished work ids that a worker remembers, so that it does not run an item twice (W-4).
+pub const MAX_COMPLETED_WORK: usize = 1024;
+/// Permission questions that one session may have open at once.
+pub const MAX_OPEN_PERMISSIONS: usize = 256;
+
+/// How many sessions a worker runs at once unless it is told otherwise (W-3).
+pub const DEFAULT_MAX_SESSIONS: u32 = 32;
+/// How long a session may last unless the worker is told otherwise (W-6).
+pub const DEFAULT_SESSION_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// From SIGTERM to SIGKILL (W-6).
+pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+/// The first pause before a stop-work report is tried again; it doubles (W-7).
+pub const DEFAULT_STOP_WORK_BASE_DELAY: Duration = Duration::from_secs(1);
+
+/// Time limit of a request that is answered at once (E-1).
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a worker asks the relay to hold a poll (E-2). Below the idle limit of common proxies.
+pub const POLL_WAIT: Duration = Duration::from_secs(50);
+/// What a held poll may take beyond [`POLL_WAIT`] before it counts as lost.
+pub const POLL_SLACK: Duration = Duration::from_secs(10);
+/// A link that has been silent this long asks whether the other side is there.
+pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
+/// A link that has been silent this long is dead.
+pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
+/// Longest time from the start of a connection to its first word.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);

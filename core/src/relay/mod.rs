@@ -1,0 +1,3 @@
+//! The relay.
+#![doc = include_str!("http.md")]
+pub mod store;

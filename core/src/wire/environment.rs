@@ -1,0 +1,48 @@
+//! Registration of an environment (E-1).
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::EnvironmentId;
+use crate::secret::Secret;
+
+/// The body of a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The machine's name, for people.
+    pub machine_name: String,
+    /// The directory that sessions work in.
+    pub directory: String,
+    /// The branch that is checked out there.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// Where the repository came from.
+    #[serde(default)]
+    pub git_repo_url: Option<String>,
+    /// How many sessions it takes at once (W-3).
+    pub max_sessions: u32,
+    /// What is known beside that.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// An environment to take up again after a crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment_id: Option<EnvironmentId>,
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Which program it is.
+    #[serde(default)]
+    pub worker_type: String,
+}
+
+/// The answer to a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Registered {
+    /// The environment's name from now on.
+    pub environment_id: EnvironmentId,
+    /// Its credential for polling, stopping and deregistering.
+    pub environment_secret: Secret,
+}

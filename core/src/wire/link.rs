@@ -1,0 +1,138 @@
+//! The words of a session's link, which travel beside its lines (`relay/http.md`).
+
+use alloc::string::String;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::to_json;
+
+/// The WebSocket subprotocol of the link.
+pub const PROTOCOL: &str = "footbridge.link.v1";
+
+/// The close code of a link that a newer connection of the same session has replaced.
+pub const CLOSE_REPLACED: u16 = 4409;
+
+/// One word: what a binary message of the link holds.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Word {
+    /// First of all, from both sides: all lines of the other side up to `received` are safe here,
+    /// and the own ones from `from` + 1 on are still held.
+    Resume {
+        /// Lines of the other side that this side has.
+        received: u64,
+        /// Own lines that this side no longer holds.
+        from: u64,
+    },
+    /// All lines of the other side up to `received` are safe.
+    Ack {
+        /// Lines of the other side that this side has.
+        received: u64,
+    },
+    /// A message of the worker itself, for the log. It takes a number like a line.
+    Report {
+        /// The message.
+        message: alloc::boxed::Box<RawValue>,
+    },
+    /// From the relay: end the session.
+    Stop,
+    /// Are you there?
+    Ping,
+    /// Yes.
+    Pong,
+    /// A word of a later version, to be ignored.
+    #[serde(skip)]
+    Unknown,
+}
+
+impl Word {
+    /// As the content of a binary message.
+    pub fn to_bytes(&self) -> Bytes {
+        to_json(self)
+    }
+
+    /// From the content of a binary message.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadWord> {
+        // An internally tagged enum would copy `message` through a buffer, which a raw value cannot
+        // pass; so the tag is read first.
+        #[derive(Deserialize)]
+        struct Tag {
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        #[derive(Deserialize)]
+        struct Resume {
+            received: u64,
+            from: u64,
+        }
+        #[derive(Deserialize)]
+        struct Ack {
+            received: u64,
+        }
+        #[derive(Deserialize)]
+        struct Report {
+            message: alloc::boxed::Box<RawValue>,
+        }
+        let tag: Tag = serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+        Ok(match tag.kind.as_str() {
+            "resume" => {
+                let Resume { received, from } =
+                    serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+                Self::Resume { received, from }
+            }
+            "ack" => {
+                let Ack { received } = serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+                Self::Ack { received }
+            }
+            "report" => {
+                let Report { message } = serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+                Self::Report { message }
+            }
+            "stop" => Self::Stop,
+            "ping" => Self::Ping,
+            "pong" => Self::Pong,
+            _ => Self::Unknown,
+        })
+    }
+}
+
+/// A binary message that is no word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a binary message of the link is not one of its words")]
+pub struct BadWord;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned;
+    use alloc::format;
+
+    #[test]
+    fn words_come_back_as_they_were() {
+        let raw = RawValue::from_string(r#"{"type": "footbridge"}"#.to_owned()).expect("JSON");
+        let words = [
+            Word::Resume { received: 3, from: 1 },
+            Word::Ack { received: u64::MAX },
+            Word::Report { message: raw },
+            Word::Stop,
+            Word::Ping,
+            Word::Pong,
+        ];
+        for word in words {
+            let again = Word::parse(&word.to_bytes()).expect("a word");
+            assert_eq!(format!("{again:?}"), format!("{word:?}"));
+        }
+    }
+
+    #[test]
+    fn a_later_word_is_ignored_and_a_broken_one_is_an_error() {
+        assert!(matches!(Word::parse(br#"{"type":"later","x":1}"#), Ok(Word::Unknown)));
+        for bad in
+            [&b""[..], b"ack", b"{}", br#"{"type":"ack"}"#, br#"{"type":"ack","received":-1}"#]
+        {
+            assert_eq!(Word::parse(bad).err(), Some(BadWord));
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What kind of message a line is (M-1): parsed just far enough to route it.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::string::String;
+use core::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::text::Text;
+
+/// The kinds that somebody on the way has to tell apart. Everything else passes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A `user` message.
+    User,
+    /// A `control_request`: whoever it goes to has to answer it.
+    ControlRequest,
+    /// A `control_response`: the answer to one.
+    ControlResponse,
+    /// A `control_cancel_request`: the question is withdrawn.
+    ControlCancelRequest,
+    /// Any other message, of a type known or not.
+    Other,
+}
+
+impl Kind {
+    /// Whether it is an SDK message rather than a control message (M-1).
+    pub const fn is_sdk_message(self) -> bool {
+        matches!(self, Self::User | Self::Other)
+    }
+}
+
+/// The routing fields of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// `type`.
+    pub kind: String,
+    /// `subtype`: of the message, or of its `request` or `response`.
+    pub subtype: Option<String>,
+    /// `request_id`: of the message, or of its `response`.
+    pub request_id: Option<String>,
+    /// `request.tool_name`.
+    pub tool_name: Option<String>,
+    /// `uuid`.
+    pub uuid: Option<String>,
+}
+
+/// A line that is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoMessage {
+    /// It is not JSON.
+    #[error("the line is not JSON")]
+    NotJson,
+    /// It is JSON, but not an object with a `type`.
+    #[error("the line is not a JSON object with a \"type\"")]
+    NotTyped,
+}
+
+impl Head {
+    /// Reads the routing fields of a line. Of a key that stands twice the last one counts, as it
+    /// does for the agents and browsers that read the same line; a field of another type than text
+    /// counts as absent.
+    pub fn parse(line: &Text) -> Result<Self, NoMessage> {
+        let mut fields = Fields::default();
+        let mut json = serde_json::Deserializer::from_str(line.as_str());
+        let top = Object { at: Level::Top, fields: &mut fields };
+        let is_object = top.deserialize(&mut json).map_err(|_| NoMessage::NotJson)?;
+        json.end().map_err(|_| NoMessage::NotJson)?;
+        let Some(kind) = fields.kind.filter(|_| is_object) else {
+            return Err(NoMessage::NotTyped);
+        };
+        let inner = match kind.as_str() {
+            "control_request" => fields.request,
+            "control_response" => fields.response,
+            _ => Inner::default(),
+        };
+        Ok(Self {
+            kind,
+            subtype: inner.subtype.or(fields.own.subtype),
+            request_id: inner.request_id.or(fields.own.request_id),
+            tool_name: inner.tool_name,
+            uuid: fields.uuid,
+        })
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self.kind.as_str() {
+            "user" => Kind::User,
+            "control_request" => Kind::ControlRequest,
+            "control_response" => Kind::ControlResponse,
+            "control_cancel_request" => Kind::ControlCancelRequest,
+            _ => Kind::Other,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    subtype: Option<String>,
+    request_id: Option<String>,
+    tool_name: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Fields {
+    kind: Option<String>,
+    uuid: Option<String>,
+    own: Inner,
+    request: Inner,
+    response: Inner,
+}
+
+#[derive(Clone, Copy)]
+enum Level {
+    Top,
+    Request,
+    Response,
+}
+
+/// Visits any JSON value and takes the fields of an object; says whether it was one.
+struct Object<'f> {
+    at: Level,
+    fields: &'f mut Fields,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = bool;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let Fields { kind, uuid, own, request, response } = &mut *self.fields;
+            let inner = match self.at {
+                Level::Top => own,
+                Level::Request => request,
+                Level::Response => response,
+            };
+            let slot = match (self.at, &*key) {
+                (Level::Top, "request") => {
+                    *request = Inner::default();
+                    map.next_value_seed(Object { at: Level::Request, fields: self.fields })?;
+                    continue;
+                }
+                (Level::Top, "response") => {
+                    *response = Inner::default();
+                    map.next_value_seed(Object { at: Level::Response, fields: self.fields })?;
+                    continue;
+                }
+                (Level::Top, "type") => kind,
+                (Level::Top, "uuid") => uuid,
+                (_, "subtype") => &mut inner.subtype,
+                (_, "request_id") => &mut inner.request_id,
+                (Level::Request, "tool_name") => &mut inner.tool_name,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *slot = map.next_value_seed(MaybeString)?;
+        }
+        Ok(true)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(false)
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
+}
+
+/// A string, or nothing for a value of any other type.
+struct MaybeString;
+
+impl<'de> DeserializeSeed<'de> for MaybeString {
+    type Value = Option<String>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, de: D) -> Result<Option<String>, D::Error> {
+        de.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MaybeString {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &'static str) -> Result<Head, NoMessage> {
+        Head::parse(&Text::from(line))
+    }
+
+    #[test]
+    fn routing_fields_are_found_wherever_they_stand() {
+        let head = parse(
+            r#"{"request":{"input":{"subtype":"no"},"tool_name":"Bash","subtype":"can_use_tool"},
+                "request_id":"P","type":"control_request","x":[1,{"type":"no"}]}"#,
+        )
+        .expect("a message");
+        assert_eq!(head.kind(), Kind::ControlRequest);
+        assert_eq!(head.subtype.as_deref(), Some("can_use_tool"));
+        assert_eq!(head.request_id.as_deref(), Some("P"));
+        assert_eq!(head.tool_name.as_deref(), Some("Bash"));
+
+        let head = parse(
+            r#"{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{}}}"#,
+        )
+        .expect("a message");
+        assert_eq!(head.kind(), Kind::ControlResponse);
+        assert_eq!(head.request_id.as_deref(), Some("r1"));
+
+        let head = parse(r#"{"type":"user","uuid":"U","message":{"role":"user"}}"#);
+        assert_eq!(head.expect("a message").uuid.as_deref(), Some("U"));
+    }
+
+    #[test]
+    fn unknown_types_are_messages_too() {
+        let head = parse(r#"{"type":"never_seen_before","subtype":7}"#).expect("a message");
+        assert!(head.kind().is_sdk_message());
+        assert_eq!(head.subtype, None);
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_one_counts() {
+        let head = parse(r#"{"type":"user","type":"assistant","uuid":"a","uuid":null}"#);
+        let head = head.expect("a message");
+        assert_eq!((head.kind.as_str(), head.uuid), ("assistant", None));
+    }
+
+    #[test]
+    fn a_line_that_is_no_message_is_told_apart_from_one_that_is_not_json() {
+        for line in ["hello", "{", r#"{"type":"user"}}"#, r#"{"type":"user"} {}"#, "", "{\"a\":}"] {
+            assert_eq!(parse(line), Err(NoMessage::NotJson), "{line:?}");
+        }
+        for line in ["[]", "1", "-1.5", "null", "\"type\"", "true", "{}", r#"{"type":3}"#] {
+            assert_eq!(parse(line), Err(NoMessage::NotTyped), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_crash() {
+        let deep = Text::from(["{\"type\":\"a\",\"x\":", &"[".repeat(100_000)].concat());
+        assert_eq!(Head::parse(&deep), Err(NoMessage::NotJson));
+    }
+}

@@ -1,0 +1,103 @@
+//! Bytes known to be UTF-8.
+
+use alloc::string::String;
+use core::fmt;
+
+use bytes::Bytes;
+
+/// Text that shares its memory when it is cloned or sliced: an agent's line travels as the bytes
+/// that it was.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// Takes bytes that are UTF-8; gives them back if they are not.
+    pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
+        match core::str::from_utf8(&bytes) {
+            Ok(_) => Ok(Self(bytes)),
+            Err(_) => Err(bytes),
+        }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        // `from_utf8` has looked at these bytes already; looking again costs less than `unsafe`.
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// As bytes.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// As the bytes that it is made of.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// Its length in bytes.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is empty.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The lines of it, without their ends; empty ones are left out.
+    pub fn lines(&self) -> impl Iterator<Item = Self> + '_ {
+        let mut rest = self.0.clone();
+        core::iter::from_fn(move || {
+            loop {
+                if rest.is_empty() {
+                    return None;
+                }
+                let end = memchr::memchr(b'\n', &rest);
+                let mut line = rest.split_to(end.map_or(rest.len(), |at| at + 1));
+                let ending = line.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+                line.truncate(line.len() - ending);
+                if !line.is_empty() {
+                    return Some(Self(line));
+                }
+            }
+        })
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Bytes::from(text.into_bytes()))
+    }
+}
+
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn lines_are_cut_at_newlines_and_empty_ones_left_out() {
+        let text = Text::from("one\r\n\n two\nthree");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines, [Text::from("one"), Text::from(" two"), Text::from("three")]);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_given_back() {
+        let bytes = Bytes::from_static(b"\xff");
+        assert_eq!(Text::from_utf8(bytes.clone()), Err(bytes));
+    }
+}

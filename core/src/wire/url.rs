@@ -1,0 +1,232 @@
+//! The relay's base URL, and what is built on it (S-2).
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::id::SessionId;
+
+/// The URL that a relay is reached at: `http` or `https`, a host, perhaps a port and a path prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    is_tls: bool,
+    /// Host, port and path prefix, without a slash at the end.
+    rest: String,
+    is_localhost: bool,
+}
+
+/// Why a text is no base URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadUrl {
+    /// There is no scheme, or another one.
+    #[error("{url:?} is no relay URL: it must begin with http:// or https://")]
+    Scheme {
+        /// The text.
+        url: String,
+    },
+    /// The host is missing or not one.
+    #[error("{url:?} is no relay URL: after the scheme there must be a host, then perhaps :port")]
+    Host {
+        /// The text.
+        url: String,
+    },
+    /// It has a part that a base URL cannot have.
+    #[error("{url:?} is no relay URL: it must not have {part}")]
+    Part {
+        /// The text, without what may be secret in it.
+        url: String,
+        /// The part.
+        part: &'static str,
+    },
+    /// Credentials would travel in the clear.
+    #[error(
+        "{url:?} is not safe: a relay on another host must be reached by https://, or by a tunnel to this one"
+    )]
+    Insecure {
+        /// The text.
+        url: String,
+    },
+}
+
+impl BaseUrl {
+    /// Reads a base URL. Slashes at the end do not matter. Plain `http` is for the host itself
+    /// alone.
+    pub fn parse(url: &str) -> Result<Self, BadUrl> {
+        let text = url.trim();
+        let scheme = |prefix: &str| {
+            let head = text.get(..prefix.len())?;
+            if head.eq_ignore_ascii_case(prefix) { text.get(prefix.len()..) } else { None }
+        };
+        let (is_tls, rest) = match (scheme("https://"), scheme("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(BadUrl::Scheme { url: shown(text) }),
+        };
+        let rest = rest.trim_end_matches('/');
+        for (mark, part) in
+            [('@', "a user name or password"), ('?', "a query"), ('#', "a fragment")]
+        {
+            if rest.contains(mark) {
+                // What stands before an @ or behind the other two may be a credential.
+                let scheme = if is_tls { "https://…" } else { "http://…" };
+                return Err(BadUrl::Part { url: scheme.to_owned(), part });
+            }
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = host_of(authority).ok_or_else(|| BadUrl::Host { url: shown(text) })?;
+        let path = rest.get(authority.len()..).unwrap_or_default();
+        if !path.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BadUrl::Part { url: shown(text), part: "spaces or letters beyond ASCII" });
+        }
+        let is_localhost = is_localhost(host);
+        if !is_tls && !is_localhost {
+            return Err(BadUrl::Insecure { url: shown(text) });
+        }
+        Ok(Self { is_tls, rest: rest.to_owned(), is_localhost })
+    }
+
+    /// Whether it names this very host.
+    pub const fn is_localhost(&self) -> bool {
+        self.is_localhost
+    }
+
+    /// The URL of a path below it, which begins with a slash.
+    pub fn join(&self, path: &str) -> String {
+        format!("{self}{path}")
+    }
+
+    /// A session's ingress in version 1 (S-2).
+    pub fn session_ingress(&self, session: &SessionId) -> String {
+        // The host itself speaks plainly and in path version 2, unless its own URL says TLS.
+        let (scheme, version) = match (self.is_localhost, self.is_tls) {
+            (true, false) => ("ws", "v2"),
+            (true, true) => ("wss", "v2"),
+            (false, _) => ("wss", "v1"),
+        };
+        format!("{scheme}://{}/{version}/session_ingress/ws/{session}", self.rest)
+    }
+
+    /// A code session in version 2 (S-2).
+    pub fn code_session(&self, session: &SessionId) -> String {
+        self.join(&format!("/v1/code/sessions/{session}"))
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.rest)
+    }
+}
+
+/// The beginning of a text that a person typed.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`; `None` if it is none of them.
+fn host_of(authority: &str) -> Option<&str> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, port) = rest.split_once(']')?;
+        host.parse::<Ipv6Addr>().ok()?;
+        (host, port)
+    } else {
+        let at = authority.find(':').unwrap_or(authority.len());
+        let (host, port) = authority.split_at(at);
+        let is_label = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        if host.is_empty() || !host.bytes().all(is_label) {
+            return None;
+        }
+        (host, port)
+    };
+    match port.strip_prefix(':') {
+        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            port.parse::<u16>().ok().filter(|port| *port != 0).map(|_| host)
+        }
+        None if port.is_empty() => Some(host),
+        _ => None,
+    }
+}
+
+/// The host itself, not a name that merely contains it (S-2).
+fn is_localhost(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        || host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_urls_follow_the_host() {
+        let session = SessionId::new("session_1").expect("valid");
+        let cases = [
+            ("http://localhost:8787", "ws://localhost:8787/v2/session_ingress/ws/session_1"),
+            ("HTTP://127.0.0.1:1/", "ws://127.0.0.1:1/v2/session_ingress/ws/session_1"),
+            ("http://[::1]:8787//", "ws://[::1]:8787/v2/session_ingress/ws/session_1"),
+            ("https://localhost", "wss://localhost/v2/session_ingress/ws/session_1"),
+            (
+                "https://relay.example/base/",
+                "wss://relay.example/base/v1/session_ingress/ws/session_1",
+            ),
+            (
+                "https://localhost.evil.example",
+                "wss://localhost.evil.example/v1/session_ingress/ws/session_1",
+            ),
+        ];
+        for (base, url) in cases {
+            let base = BaseUrl::parse(base).expect("valid");
+            assert_eq!(base.session_ingress(&session), url);
+        }
+        let base = BaseUrl::parse("https://relay.example/").expect("valid");
+        assert_eq!(base.code_session(&session), "https://relay.example/v1/code/sessions/session_1");
+    }
+
+    #[test]
+    fn plain_http_is_for_the_host_itself() {
+        for url in [
+            "http://relay.example",
+            "http://localhost.evil.example",
+            "http://10.0.0.1",
+            "http://127.0.0.1.nip.io",
+        ] {
+            assert!(matches!(BaseUrl::parse(url), Err(BadUrl::Insecure { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_its_reason() {
+        for url in ["", "relay.example", "ftp://x", "ws://x", "https:/x", "http:"] {
+            assert!(matches!(BaseUrl::parse(url), Err(BadUrl::Scheme { .. })), "{url}");
+        }
+        for url in [
+            "https://",
+            "https:///x",
+            "https://a b",
+            "https://x:",
+            "https://x:0",
+            "https://x:65536",
+            "https://x:1x",
+            "https://[::1",
+            "https://[x]",
+            "https://[::1]x",
+            "https://é",
+        ] {
+            assert!(matches!(BaseUrl::parse(url), Err(BadUrl::Host { .. })), "{url}");
+        }
+        for url in ["https://x?a", "https://x#a", "https://me:hunter2@x", "https://x/a b"] {
+            let error = BaseUrl::parse(url).expect_err(url);
+            assert!(matches!(error, BadUrl::Part { .. }), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_repeated() {
+        let error = BaseUrl::parse("https://me:hunter2@x").expect_err("refused");
+        assert!(!format!("{error}").contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Work items and what is said of them (E-3 to E-6).
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use super::session::SessionResult;
+use crate::id::{EnvironmentId, SessionId, WorkId};
+use crate::secret::Secret;
+
+/// A work item as a poll gives it (E-3).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WorkItem {
+    /// Its name.
+    pub id: WorkId,
+    /// Always `work`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whose work it is.
+    pub environment_id: EnvironmentId,
+    /// What it asks for.
+    pub data: WorkData,
+    /// The work secret, still encoded (S-1).
+    pub secret: Secret,
+    /// Which lease of the item this is. Every later call about it repeats this number. A relay
+    /// that knows no fences says nothing, which counts as 0.
+    #[serde(default)]
+    pub fence: u64,
+    /// How long the lease lasts without a heartbeat.
+    #[serde(default)]
+    pub lease_seconds: Option<u64>,
+}
+
+/// What a work item asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "id", rename_all = "snake_case")]
+pub enum WorkData {
+    /// Run this session.
+    Session(SessionId),
+    /// Say that you are there (W-11).
+    Healthcheck(String),
+}
+
+/// The body of `ack` and `heartbeat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// Which lease it is about.
+    #[serde(default)]
+    pub fence: u64,
+}
+
+/// The answer to a heartbeat (E-5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Whether the lease is still this worker's.
+    pub lease_extended: bool,
+    /// `running`, or `stopping` once a person asked for the end of the session.
+    pub state: String,
+    /// How long it lasts from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_seconds: Option<u64>,
+}
+
+/// The body of `stop` (E-6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopWork {
+    /// Which lease it is about.
+    #[serde(default)]
+    pub fence: u64,
+    /// Whether the session was ended from outside rather than by itself.
+    #[serde(default)]
+    pub force: bool,
+    /// What came of the session; none for an item without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<SessionResult>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_item_is_read_as_the_specification_shows_it() {
+        let json = r#"{"id":"work_1","type":"work","environment_id":"env_1","state":"leased",
+            "data":{"type":"session","id":"session_1"},"secret":"e30","created_at":"x"}"#;
+        let item: WorkItem = serde_json::from_str(json).expect("an item");
+        let session = SessionId::new("session_1").expect("valid");
+        assert_eq!(item.data, WorkData::Session(session));
+        assert_eq!((item.fence, item.lease_seconds), (0, None));
+    }
+
+    #[test]
+    fn an_item_whose_id_could_leave_its_place_in_a_url_is_refused_by_name() {
+        let json = r#"{"id":"../../admin","type":"work","environment_id":"env_1",
+            "data":{"type":"session","id":"s"},"secret":""}"#;
+        let error = serde_json::from_str::<WorkItem>(json).expect_err("refused");
+        assert!(alloc::format!("{error}").contains("work id"), "{error}");
+    }
+}

@@ -1,0 +1,205 @@
+//! A work secret: what a worker needs to run one session (S-1).
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The one version that there is.
+const VERSION: u64 = 1;
+
+/// A decoded work secret (S-1).
+#[derive(Clone, Debug, Deserialize)]
+pub struct WorkSecret {
+    /// Opens the session's ingress, and its item's lease.
+    pub session_ingress_token: Secret,
+    /// Where to, if it is not where the work came from.
+    #[serde(default)]
+    pub api_base_url: Option<String>,
+    /// Where the code comes from.
+    #[serde(default, deserialize_with = "or_default")]
+    pub sources: Vec<Source>,
+    /// Further credentials for the agent.
+    #[serde(default, deserialize_with = "or_default")]
+    pub auth: Vec<Credential>,
+    /// Flags for the agent: name to value (W-5).
+    #[serde(default, deserialize_with = "or_default")]
+    pub claude_code_args: BTreeMap<String, String>,
+    /// Configuration of the agent's MCP servers, as it is.
+    #[serde(default, deserialize_with = "some_raw")]
+    pub mcp_config: Option<Secret>,
+    /// Variables for the agent alone (S-3).
+    #[serde(default, deserialize_with = "or_default")]
+    pub environment_variables: BTreeMap<String, Secret>,
+    /// Whether the session speaks version 2 (C-4).
+    #[serde(default, deserialize_with = "or_default")]
+    pub use_code_sessions: bool,
+}
+
+/// Where code comes from.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Source {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A git repository.
+    #[serde(default)]
+    pub git_info: Option<GitInfo>,
+}
+
+/// A git repository.
+#[derive(Clone, Debug, Deserialize)]
+pub struct GitInfo {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name or URL.
+    pub repo: String,
+    /// What to check out.
+    #[serde(rename = "ref", default)]
+    pub reference: Option<String>,
+    /// Opens it.
+    #[serde(default)]
+    pub token: Option<Secret>,
+}
+
+/// A credential for the agent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Credential {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The credential itself.
+    pub token: Secret,
+}
+
+/// Why a work secret cannot be used. None of them shows any of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadWorkSecret {
+    /// It is not base64url.
+    #[error("the work secret is not base64url")]
+    Encoding,
+    /// It is not the JSON that it should be.
+    #[error("the work secret is not a JSON object of the known shape")]
+    Shape,
+    /// It has another version.
+    #[error("the work secret has version {found}; this worker knows version {VERSION}: update it")]
+    Version {
+        /// The version that it has.
+        found: u64,
+    },
+    /// It has no version.
+    #[error("the work secret has no version")]
+    NoVersion,
+    /// Its token is missing or empty.
+    #[error("the work secret has no session_ingress_token")]
+    NoToken,
+}
+
+impl WorkSecret {
+    /// Decodes base64url, with or without padding. Unknown fields are ignored.
+    pub fn decode(encoded: &str) -> Result<Self, BadWorkSecret> {
+        #[derive(Deserialize)]
+        struct Outline<'a> {
+            #[serde(default)]
+            version: Option<u64>,
+            #[serde(borrow, default)]
+            session_ingress_token: Option<&'a RawValue>,
+        }
+        let unpadded = encoded.trim().trim_end_matches('=');
+        let json = URL_SAFE_NO_PAD.decode(unpadded).map_err(|_| BadWorkSecret::Encoding)?;
+        let json = Zeroizing::new(json);
+        let outline: Outline<'_> =
+            serde_json::from_slice(&json).map_err(|_| BadWorkSecret::Shape)?;
+        match outline.version {
+            Some(VERSION) => {}
+            Some(found) => return Err(BadWorkSecret::Version { found }),
+            None => return Err(BadWorkSecret::NoVersion),
+        }
+        if outline.session_ingress_token.is_none_or(|token| matches!(token.get(), "\"\"" | "null"))
+        {
+            return Err(BadWorkSecret::NoToken);
+        }
+        serde_json::from_slice(&json).map_err(|_| BadWorkSecret::Shape)
+    }
+}
+
+/// `null` means the same as a missing field.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn some_raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let raw = Option::<alloc::boxed::Box<RawValue>>::deserialize(deserializer)?;
+    Ok(raw.map(|raw| Secret::from(raw.get())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    fn decode(json: &str) -> Result<WorkSecret, BadWorkSecret> {
+        WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json))
+    }
+
+    #[test]
+    fn a_whole_secret_is_read_and_unknown_fields_are_ignored() {
+        let secret = decode(
+            r#"{"version":1,"session_ingress_token":"t","api_base_url":"https://relay.example",
+                "sources":[{"type":"git","git_info":{"type":"github","repo":"a/b","ref":"main"}}],
+                "auth":[{"type":"x","token":"y"}],"claude_code_args":{"model":"m"},
+                "mcp_config":{"servers":[]},"environment_variables":{"A":"b"},
+                "use_code_sessions":false,"later":true}"#,
+        )
+        .expect("a secret");
+        assert_eq!(secret.session_ingress_token.reveal(), "t");
+        assert_eq!(secret.claude_code_args["model"], "m");
+        assert_eq!(secret.environment_variables["A"].reveal(), "b");
+        assert_eq!(secret.mcp_config.expect("there").reveal(), r#"{"servers":[]}"#);
+    }
+
+    #[test]
+    fn nulls_count_as_missing() {
+        let json = r#"{"version":1,"session_ingress_token":"t","claude_code_args":null,
+            "environment_variables":null,"mcp_config":null,"sources":null,"auth":null}"#;
+        assert!(decode(json).expect("a secret").environment_variables.is_empty());
+    }
+
+    #[test]
+    fn padding_does_not_matter() {
+        let encoded = URL_SAFE_NO_PAD.encode(r#"{"version":1,"session_ingress_token":"t"}"#);
+        assert!(WorkSecret::decode(&format!("{encoded}==")).is_ok());
+    }
+
+    #[test]
+    fn each_fault_is_typed_and_shows_nothing_of_the_secret() {
+        let cases = [
+            (r#"{"version":2,"session_ingress_token":"t"}"#, BadWorkSecret::Version { found: 2 }),
+            (r#"{"session_ingress_token":"t"}"#, BadWorkSecret::NoVersion),
+            (r#"{"version":1}"#, BadWorkSecret::NoToken),
+            (r#"{"version":1,"session_ingress_token":""}"#, BadWorkSecret::NoToken),
+            (r#"{"version":1,"session_ingress_token":null}"#, BadWorkSecret::NoToken),
+            (r#"{"version":1,"session_ingress_token":7}"#, BadWorkSecret::Shape),
+            (r#"{"version":"1"}"#, BadWorkSecret::Shape),
+            ("[]", BadWorkSecret::NoVersion),
+            ("hunter2", BadWorkSecret::Shape),
+        ];
+        for (json, expected) in cases {
+            let error = decode(json).expect_err(json);
+            assert_eq!(error, expected, "{json}");
+        }
+        assert_eq!(WorkSecret::decode("+/").expect_err("refused"), BadWorkSecret::Encoding);
+        let secret = decode(r#"{"version":1,"session_ingress_token":"hunter2"}"#);
+        assert!(!format!("{secret:?}").contains("hunter2"));
+    }
+}
