@@ -121,8 +121,8 @@ impl Host {
 
     /// The id of the last question.
     fn question(&self) -> String {
-        let questions = self.said.iter().filter(|said| said["type"] == "control_request");
-        questions.last().expect("a question")["request_id"].as_str().expect("text").to_owned()
+        let mut questions = self.said.iter().filter(|said| said["type"] == "control_request");
+        questions.next_back().expect("a question")["request_id"].as_str().expect("text").to_owned()
     }
 
     /// The last process that was started, and its command line.
@@ -524,7 +524,8 @@ fn the_end_of_input_denies_what_is_open_and_ends_the_agent_after_its_last_words(
 
 #[test]
 fn the_running_command_is_ended_with_the_agent_however_that_ends() {
-    let endings: [(&str, fn(&mut Host)); 4] = [
+    type End = fn(&mut Host);
+    let endings: [(&str, End); 4] = [
         ("end of input", |host| host.bytes(b"")),
         ("a stdout that is gone", Host::close),
         ("shutdown", |host| {
