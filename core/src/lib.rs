@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod action;
+pub mod agent;
 pub mod backoff;
 mod effects;
 pub mod event;

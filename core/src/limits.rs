@@ -35,6 +35,32 @@ pub const MAX_COMPLETED_WORK: usize = 1024;
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
+/// Longest command line that the shell agent takes, in bytes. Linux takes 128 KiB as one argument.
+pub const MAX_SHELL_COMMAND_BYTES: usize = 100 << 10;
+/// Messages that wait while the shell agent is busy.
+pub const MAX_QUEUED_PROMPTS: usize = 64;
+/// Message uuids that the shell agent remembers, so that it does not run a message twice.
+pub const MAX_SEEN_PROMPTS: usize = 1024;
+/// Bytes of a command's output that its tool result keeps: of the beginning, and of the end.
+pub const TOOL_RESULT_HEAD_BYTES: usize = 100_000;
+/// See [`TOOL_RESULT_HEAD_BYTES`].
+pub const TOOL_RESULT_TAIL_BYTES: usize = 20_000;
+/// Bytes that wait for the shell agent's reader before the running command is paused.
+pub const AGENT_COMMAND_HIGH_WATER_BYTES: usize = 256 << 10;
+/// Bytes that wait for the shell agent's reader before its own input is paused too. Higher, so that
+/// an interrupt gets through while a command floods.
+pub const AGENT_INPUT_HIGH_WATER_BYTES: usize = 1 << 20;
+/// Waiting bytes below which both go on.
+pub const AGENT_LOW_WATER_BYTES: usize = 64 << 10;
+/// From SIGTERM to SIGKILL for a command of the shell agent.
+pub const COMMAND_GRACE: Duration = Duration::from_secs(2);
+/// From SIGKILL until a command that will not end is given up.
+pub const COMMAND_ABANDON_AFTER: Duration = Duration::from_secs(5);
+/// How long what a command left behind may hold its output open after it has ended.
+pub const COMMAND_LINGER: Duration = Duration::from_millis(500);
+/// How long the shell agent waits at its end for its last words to be read.
+pub const AGENT_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How many sessions a worker runs at once unless it is told otherwise (W-3).
 pub const DEFAULT_MAX_SESSIONS: u32 = 32;
 /// How long a session may last unless the worker is told otherwise (W-6).
