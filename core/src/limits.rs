@@ -35,6 +35,32 @@ pub const MAX_COMPLETED_WORK: usize = 1024;
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
+/// Longest command line that the shell agent takes, in bytes. Linux takes 128 KiB as one argument.
+pub const MAX_SHELL_COMMAND_BYTES: usize = 100 << 10;
+/// Messages that wait while the shell agent is busy.
+pub const MAX_QUEUED_PROMPTS: usize = 64;
+/// Message uuids that the shell agent remembers, so that it does not run a message twice.
+pub const MAX_SEEN_PROMPTS: usize = 1024;
+/// Bytes of a command's output that its tool result keeps: of the beginning, and of the end.
+pub const TOOL_RESULT_HEAD_BYTES: usize = 100_000;
+/// See [`TOOL_RESULT_HEAD_BYTES`].
+pub const TOOL_RESULT_TAIL_BYTES: usize = 20_000;
+/// Bytes that wait for the shell agent's reader before the running command is paused.
+pub const AGENT_COMMAND_HIGH_WATER_BYTES: usize = 256 << 10;
+/// Bytes that wait for the shell agent's reader before its own input is paused too. Higher, so that
+/// an interrupt gets through while a command floods.
+pub const AGENT_INPUT_HIGH_WATER_BYTES: usize = 1 << 20;
+/// Waiting bytes below which both go on.
+pub const AGENT_LOW_WATER_BYTES: usize = 64 << 10;
+/// From SIGTERM to SIGKILL for a command of the shell agent.
+pub const COMMAND_GRACE: Duration = Duration::from_secs(2);
+/// From SIGKILL until a command that will not end is given up.
+pub const COMMAND_ABANDON_AFTER: Duration = Duration::from_secs(5);
+/// How long what a command left behind may hold its output open after it has ended.
+pub const COMMAND_LINGER: Duration = Duration::from_millis(500);
+/// How long the shell agent waits at its end for its last words to be read.
+pub const AGENT_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How many sessions a worker runs at once unless it is told otherwise (W-3).
 pub const DEFAULT_MAX_SESSIONS: u32 = 32;
 /// How long a session may last unless the worker is told otherwise (W-6).
@@ -56,3 +82,20 @@ pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Longest time from the start of a connection to its first word.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest lease that a worker believes without a heartbeat.
+pub const MAX_IDLE_LEASE: Duration = Duration::from_secs(10 * 60);
+
+/// How long the outputs of an agent are read after it has ended, if a child of its own holds them.
+pub const AGENT_DRAIN: Duration = Duration::from_secs(2);
+/// How long an agent may live on after it has closed its stdout.
+pub const AGENT_OUTPUT_CLOSED_GRACE: Duration = Duration::from_secs(5);
+/// How long a killed agent is waited for before it is given up.
+pub const AGENT_REAP_LIMIT: Duration = Duration::from_secs(10);
+/// How long a session's last lines may take to the relay in a shutdown.
+pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
+/// How long results and the deregistration may take in a shutdown.
+pub const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
+/// Messages of one session whose uuids are remembered, so that each is delivered once (M-4).
+pub const MAX_RECENT_UUIDS: usize = 4096;
+/// A wait that took this much longer than it was to means that the machine slept (W-2).
+pub const SLEEP_GAP: Duration = Duration::from_secs(30);
