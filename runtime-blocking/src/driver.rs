@@ -32,15 +32,16 @@ pub struct Host {
 
 impl Host {
     /// Reads what the options name. Fails with [`FaultKind::Local`].
-    pub fn new(options: &HostOptions) -> Result<Self, Fault> {
+    pub fn new(options: HostOptions) -> Result<Self, Fault> {
+        let HostOptions { extra_ca } = options;
         let local = |message: String| Fault { kind: FaultKind::Local, message };
         #[cfg(feature = "tls")]
         let (http, sockets) = {
-            let tls = crate::tls::Tls::new(options.extra_ca.as_deref()).map_err(local)?;
+            let tls = crate::tls::Tls::new(extra_ca.as_deref()).map_err(local)?;
             (Http::new(tls.clone()), Sockets::new(tls))
         };
         #[cfg(not(feature = "tls"))]
-        let (http, sockets) = match &options.extra_ca {
+        let (http, sockets) = match extra_ca {
             Some(_) => return Err(local("this program is built without TLS".to_owned())),
             None => (Http::new(), Sockets::new()),
         };

@@ -26,6 +26,10 @@
 //! | `run` | `Run` |
 //! | `files` | `Save`, `Load`, `Remove`, `List` |
 //!
+//! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and the waiting
+//! for them), `operations` (who has which operation), `threads`; `net`, `tls` and `handshake` (from a
+//! URL to a connection), `group` (process groups), `failure` (errors as the core has them).
+//!
 //! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not here: such an
 //! operation fails at once.
 //!
@@ -33,7 +37,7 @@
 //! use footbridge_blocking::{Driver, Host, HostOptions};
 //! # fn example<M: footbridge_core::machine::Machine<Command = char, Notice = String>>(machine: M)
 //! # -> Result<(), footbridge_core::machine::Fault> {
-//! let host = Host::new(&HostOptions::default())?;
+//! let host = Host::new(HostOptions::default())?;
 //! let (driver, handle) = Driver::new(host);
 //! std::thread::spawn(move || handle.command('q'));
 //! driver.run(machine, |notice| println!("{notice}"))

@@ -150,3 +150,111 @@ impl<'a> Pipes<'a> {
         self.outbox.post(Event::Closed { op: self.op, code: None, failure })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+    use std::num::NonZeroU64;
+    use std::os::fd::AsFd;
+    use std::sync::mpsc::Receiver;
+    use std::thread::{self, JoinHandle};
+
+    use crate::mailbox::{Mail, mailbox};
+
+    const OP: OpId = OpId::new(NonZeroU64::MIN);
+
+    struct Stage {
+        input: PipeWriter,
+        output: PipeReader,
+        inbox: Arc<Inbox<Order>>,
+        mailbox: Receiver<Mail<()>>,
+        running: JoinHandle<()>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let (stdin, input) = pipe().expect("a pipe");
+            let (output, stdout) = pipe().expect("a pipe");
+            let inbox = Arc::new(Inbox::new().expect("an eventfd"));
+            let (_, outbox, mailbox) = mailbox();
+            let orders = Arc::clone(&inbox);
+            let running = thread::spawn(move || {
+                let pipes = Pipes::new(OP, stdin.as_fd(), stdout.as_fd(), &orders, &outbox);
+                pipes.run().expect("somebody listens");
+            });
+            let stage = Self { input, output, inbox, mailbox, running };
+            assert_eq!(stage.next(), Event::Opened { op: OP });
+            stage
+        }
+
+        fn next(&self) -> Event {
+            match self.mailbox.recv_timeout(Duration::from_secs(20)) {
+                Ok(Mail::Event(event)) => event,
+                other => panic!("no event: {other:?}"),
+            }
+        }
+
+        fn send(&self, bytes: &'static [u8]) {
+            self.inbox.push(Order::Send(Message::Binary(Bytes::from_static(bytes))));
+        }
+    }
+
+    #[test]
+    fn bytes_go_both_ways_until_the_input_ends() {
+        let mut stage = Stage::new();
+        stage.input.write_all(b"in").expect("written");
+        let message = Message::Binary(Bytes::from_static(b"in"));
+        assert_eq!(stage.next(), Event::Received { op: OP, message });
+        stage.send(b"out");
+        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        let mut read = [0; 3];
+        stage.output.read_exact(&mut read).expect("there");
+        assert_eq!(&read, b"out");
+        drop(stage.input);
+        let closed = stage.mailbox.recv().expect("an event");
+        let expected = Event::Closed { op: OP, code: None, failure: None };
+        assert!(matches!(closed, Mail::Event(event) if event == expected));
+        stage.running.join().expect("ended");
+    }
+
+    #[test]
+    fn closing_lets_what_was_sent_leave_first() {
+        static LARGE: [u8; 300_000] = [b'x'; 300_000];
+        let mut stage = Stage::new();
+        stage.send(&LARGE);
+        stage.inbox.push(Order::Close(1000));
+        let mut read = vec![0; LARGE.len()];
+        stage.output.read_exact(&mut read).expect("all of it");
+        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        assert_eq!(stage.next(), Event::Closed { op: OP, code: None, failure: None });
+        stage.running.join().expect("ended");
+    }
+
+    #[test]
+    fn an_output_that_is_gone_breaks_the_stream() {
+        let Stage { output, inbox, mailbox, running, input: _input } = Stage::new();
+        drop(output);
+        inbox.push(Order::Send(Message::Binary(Bytes::from_static(b"x"))));
+        let mail = mailbox.recv().expect("an event");
+        let Mail::Event(Event::Closed { failure: Some(failure), .. }) = mail else {
+            panic!("{mail:?}")
+        };
+        assert_eq!(failure.kind, footbridge_core::event::FailureKind::Disconnected);
+        running.join().expect("ended");
+    }
+
+    #[test]
+    fn a_paused_stream_reads_nothing_until_it_is_resumed() {
+        let mut stage = Stage::new();
+        stage.inbox.push(Order::Pause);
+        stage.send(b"mark");
+        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        stage.input.write_all(b"in").expect("written");
+        assert!(stage.mailbox.recv_timeout(Duration::from_millis(50)).is_err());
+        stage.inbox.push(Order::Resume);
+        assert!(matches!(stage.next(), Event::Received { .. }));
+        stage.inbox.cancel();
+        stage.running.join().expect("ended");
+    }
+}

@@ -1,4 +1,5 @@
 //! WebSockets against a server of the same library, and against plain sockets.
+#![expect(clippy::result_large_err, reason = "the library's callbacks are of this type")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

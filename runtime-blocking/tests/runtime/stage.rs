@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use footbridge_blocking::{Driver, Host, HostOptions};
 use footbridge_core::action::Action;
 use footbridge_core::event::Event;
 use footbridge_core::id::OpId;
@@ -67,8 +68,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        let host = footbridge_blocking::Host::new(&Default::default()).expect("host");
-        let (driver, handle) = footbridge_blocking::Driver::new(host);
+        Self::on(HostOptions::default())
+    }
+
+    pub(crate) fn on(options: HostOptions) -> Self {
+        let host = Host::new(options).expect("a host");
+        let (driver, handle) = Driver::new(host);
         let (tell, told) = channel();
         let running = std::thread::spawn(move || {
             driver.run(Puppet::default(), |notice| {
