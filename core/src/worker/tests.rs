@@ -965,7 +965,8 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
 
 #[test]
 fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
-    let cases: [(&[(i32, &str, &str)], &str); 5] = [
+    type GitSays<'a> = &'a [(i32, &'a str, &'a str)];
+    let cases: [(GitSays<'_>, &str); 5] = [
         (&[(0, " M a\n?? b\n", "")], "2 uncommitted or untracked files"),
         (&[(128, "", "fatal: broken\n")], "fatal: broken"),
         (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
