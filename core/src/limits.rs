@@ -99,3 +99,16 @@ pub const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
 pub const MAX_RECENT_UUIDS: usize = 4096;
 /// A wait that took this much longer than it was to means that the machine slept (W-2).
 pub const SLEEP_GAP: Duration = Duration::from_secs(30);
+
+/// Results of an earlier run that a worker takes up when it starts.
+pub const MAX_SPOOLED_RESULTS: usize = 1024;
+/// Largest file of such a result: its words and a tail of stderr.
+pub const MAX_SPOOL_FILE_BYTES: usize = 64 << 10;
+/// How long one git command may take: a large worktree is checked out by one.
+pub const GIT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How often a git command is tried that meets another one's lock.
+pub const GIT_LOCK_RETRIES: u32 = 5;
+/// Pause before a git command is tried again that met a lock; it doubles.
+pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// Worktrees of earlier runs that a worker looks through when it starts.
+pub const MAX_LEFTOVER_WORKTREES: usize = 256;

@@ -41,6 +41,9 @@ pub struct WorkerConfig {
     pub backoff: BackoffConfig,
     /// Longest line taken from an agent, in bytes (M-1).
     pub max_line_bytes: usize,
+    /// Where results are kept until the relay has them, and worktrees are made: this worker's part
+    /// of the person's state directory. `None`: nowhere.
+    pub state_directory: Option<String>,
     /// For jitter alone.
     pub seed: u64,
 }
@@ -79,6 +82,7 @@ impl WorkerConfig {
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
             backoff: BackoffConfig::default(),
             max_line_bytes: MAX_LINE_BYTES,
+            state_directory: None,
             seed,
         }
     }

@@ -24,6 +24,7 @@ mod register;
 mod result;
 mod session;
 mod shutdown;
+mod spool;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +59,10 @@ enum Purpose {
     Ack(WorkId),
     Heartbeat(SessionId, u64),
     Redispatch(SessionId),
+    Spool(WorkId),
+    Unspool,
+    ListSpool,
+    LoadSpool(WorkId),
     Report(WorkId),
     Deregister,
     Agent(SessionId),
@@ -101,6 +106,9 @@ pub struct Worker {
     sessions: BTreeMap<SessionId, Session>,
     reports: BTreeMap<WorkId, Report>,
     completed: Recent,
+    is_spool_read: bool,
+    /// Files of the spool that are being removed.
+    removals: usize,
     shutdown: Option<Shutdown>,
     last_call: Option<Now>,
 }
@@ -122,6 +130,8 @@ impl Worker {
             sessions: BTreeMap::new(),
             reports: BTreeMap::new(),
             completed: Recent::new(MAX_COMPLETED_WORK),
+            is_spool_read: false,
+            removals: 0,
             shutdown: None,
             last_call: None,
             config,
@@ -196,6 +206,10 @@ impl Worker {
                 self.heartbeat_answered(&session, fence, event);
             }
             Some(Purpose::Redispatch(session)) => self.redispatch_answered(&session, event),
+            Some(Purpose::Spool(work)) => self.spooled(&work, &event),
+            Some(Purpose::Unspool) => self.unspooled(),
+            Some(Purpose::ListSpool) => self.spool_listed(&event),
+            Some(Purpose::LoadSpool(work)) => self.spool_loaded(&work, &event),
             Some(Purpose::Report(work)) => self.report_answered(&work, event),
             Some(Purpose::Deregister) => self.finish(),
             Some(Purpose::Agent(session)) => self.agent_event(&session, event),

@@ -106,6 +106,7 @@ impl Worker {
         self.registering.environment = Some(environment);
         self.stage = Stage::Serving;
         self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
+        self.look_into_spool();
         self.poll_if_there_is_room();
     }
 

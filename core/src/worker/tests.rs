@@ -439,6 +439,27 @@ fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
 }
 
 #[test]
+fn a_question_that_nobody_here_can_answer_is_answered_with_an_error_at_once() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.written(agent);
+    let hook =
+        r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback"}}"#;
+    bench.handle(stdout(agent, &format!("{hook}\n")));
+    let written = bench.written(agent);
+    assert!(written[0].contains(r#""subtype":"error","request_id":"H""#), "{written:?}");
+    assert_eq!(bench.sent(link), [hook], "and viewers see what was asked");
+    // The worker's own line is none of those that the relay counts.
+    bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":2}"#]);
+}
+
+#[test]
 fn a_message_is_handed_to_the_agent_once_and_a_line_that_is_none_never() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
@@ -765,4 +786,82 @@ fn a_late_answer_is_dropped() {
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     assert_eq!(bench.asked.len(), before);
     assert!(bench.notices.iter().all(|n| !matches!(n, WorkerNotice::BadWork { .. })));
+}
+
+#[test]
+fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, path } if path == "/state/results" => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Listed { op: listing, names: vec![] });
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    assert!(!bench.has_request("/work/work_1/stop"));
+    let (save, file) = bench.take("save", |action| match action {
+        Action::Save { op, path, data } if path == "/state/results/work_1.json" => {
+            Some((*op, data.clone()))
+        }
+        _ => None,
+    });
+    bench.handle(Event::Saved { op: save });
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.respond(stop, 200, "{}");
+    bench.take("remove", |action| match action {
+        Action::Remove { path, .. } if path == "/state/results/work_1.json" => Some(()),
+        _ => None,
+    });
+
+    // What a crash would have left behind is reported by the next run, with its own credential.
+    let (mut bench, _) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, .. } => Some(*op),
+        _ => None,
+    });
+    let names = ["work_1.json", "../x.json", "notes.txt"].map(String::from).to_vec();
+    bench.handle(Event::Listed { op: listing, names });
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Loaded { op: load, data: Some(file) });
+    let (_, request) = bench.request("/environments/env_1/work/work_1/stop");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s");
+}
+
+#[test]
+fn a_full_disk_does_not_hold_a_result_back() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let save = bench.take("save", |action| match action {
+        Action::Save { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.fail(save, FailureKind::Full);
+    assert!(bench.has_request("/work/work_1/stop"));
+    assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportAtRisk { .. })));
+}
+
+#[test]
+fn a_broken_file_of_the_spool_is_removed_and_said_so() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, _) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Listed { op: listing, names: vec!["work_1.json".to_owned()] });
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"{\"rel")) });
+    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    assert!(!bench.has_request("/stop"));
 }
