@@ -128,6 +128,12 @@ impl Driven {
         }
     }
 
+    /// What happens until nothing more does for a while.
+    pub(crate) fn settled(&self) -> Vec<Event> {
+        let next = || self.events.recv_timeout(A_WHILE).ok();
+        std::iter::from_fn(next).map(|(_, event)| event).collect()
+    }
+
     /// What has happened until now and was not looked at.
     pub(crate) fn pending(&self) -> Vec<Event> {
         self.events.try_iter().map(|(_, event)| event).collect()
