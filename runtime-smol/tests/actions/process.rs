@@ -9,7 +9,7 @@ use footbridge_core::id::OpId;
 use footbridge_core::secret::Secret;
 use rustix::process::{Pid, test_kill_process};
 
-use crate::support::{Driven, PATIENCE, shell};
+use crate::support::{Driven, PATIENCE, alone, shell};
 
 /// What a process did, until it had ended and both its outputs too.
 #[derive(Debug, Default)]
@@ -275,5 +275,30 @@ fn a_child_left_behind_does_not_hold_a_command_up() {
     assert_eq!(op, ours);
     assert!(!stdout.is_empty());
     assert!(began.elapsed() < Duration::from_secs(4));
+    driven.end();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_is_waited_for_without_a_thread() {
+    // Alone, since drivers that end with children of theirs leave a thread to reap them.
+    let output = alone("process::threads_beside_a_process").output().expect("started");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+#[ignore = "the other half of the test above"]
+fn threads_beside_a_process() {
+    let mut driven = Driven::start();
+    let op = driven.spawn("exec sleep 1000");
+    let _life = Life::default().until(&driven, op, |life| life.pid != 0);
+    // A thread names itself once it runs.
+    driven.is_quiet();
+    let names = std::fs::read_dir("/proc/self/task").expect("threads");
+    let names =
+        names.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let own: Vec<_> = names.filter(|name| name.starts_with("async-")).collect();
+    assert_eq!(own, ["async-io\n"]);
+    driven.act(Action::Signal { op, signal: Signal::Kill });
     driven.end();
 }

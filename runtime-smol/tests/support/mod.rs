@@ -72,7 +72,7 @@ impl Driven {
     /// Drives a puppet on this runtime.
     pub(crate) fn start() -> Self {
         Self::start_with(|| footbridge_smol::HostOptions {
-            ignore_proxy_environment: true,
+            proxy: footbridge_smol::Proxy::None,
             ..footbridge_smol::HostOptions::default()
         })
     }
@@ -258,4 +258,12 @@ pub(crate) fn shell(script: &str) -> Command {
 
 pub(crate) fn answer(status: u16, body: &'static str) -> Response {
     Response { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
+}
+
+/// One ignored test of this program, in a process of its own.
+pub(crate) fn alone(test: &str) -> std::process::Command {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = std::process::Command::new(program);
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    command
 }
