@@ -35,6 +35,7 @@ pub(super) fn agent_command(
     session: &SessionId,
     url: &str,
     secret: &WorkSecret,
+    directory: String,
 ) -> Result<Command, String> {
     let mut args = config.agent.args.clone();
     args.extend(flags(secret)?);
@@ -54,7 +55,7 @@ pub(super) fn agent_command(
         args,
         env,
         env_remove: config.agent_env_remove.clone(),
-        directory: Some(config.directory.clone()),
+        directory: Some(directory),
     })
 }
 
@@ -112,7 +113,13 @@ mod tests {
             env: alloc::vec![],
         };
         let config = WorkerConfig::new(relay, Secret::from("a"), "/w".into(), agent, 1);
-        agent_command(&config, &SessionId::new("session_1").expect("an id"), "ws://u", &secret)
+        agent_command(
+            &config,
+            &SessionId::new("session_1").expect("an id"),
+            "ws://u",
+            &secret,
+            "/w".into(),
+        )
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub struct WorkerConfig {
     pub agent: AgentProgram,
     /// Variables of the worker's own environment that no agent is to inherit (S-3, T-5).
     pub agent_env_remove: Vec<String>,
+    /// Where sessions work (W-5).
+    pub spawn_mode: SpawnMode,
+    /// The worker's own process id, which tells later runs whose worktrees are in use.
+    pub process_id: u32,
     /// How many sessions run at once (W-3); at least 1.
     pub max_sessions: u32,
     /// How long a session may last (W-6).
@@ -46,6 +50,20 @@ pub struct WorkerConfig {
     pub state_directory: Option<String>,
     /// For jitter alone.
     pub seed: u64,
+}
+
+/// Where sessions work (W-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpawnMode {
+    /// One session at a time, in the worker's directory.
+    SingleSession,
+    /// All sessions in the worker's directory.
+    SameDir,
+    /// Each session in a git worktree of its own.
+    Worktree {
+        /// The directory below which worktrees are made: absolute, and without links in it.
+        root: String,
+    },
 }
 
 /// The program that each session runs.
@@ -76,6 +94,8 @@ impl WorkerConfig {
             worker_type: String::from("footbridge"),
             agent,
             agent_env_remove: Vec::new(),
+            spawn_mode: SpawnMode::SameDir,
+            process_id: 0,
             max_sessions: DEFAULT_MAX_SESSIONS,
             session_limit: DEFAULT_SESSION_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
@@ -84,6 +104,14 @@ impl WorkerConfig {
             max_line_bytes: MAX_LINE_BYTES,
             state_directory: None,
             seed,
+        }
+    }
+
+    /// How many sessions run at once in its spawn mode (W-3).
+    pub(super) const fn capacity(&self) -> u32 {
+        match self.spawn_mode {
+            SpawnMode::SingleSession => 1,
+            SpawnMode::SameDir | SpawnMode::Worktree { .. } => self.max_sessions,
         }
     }
 }

@@ -27,12 +27,13 @@ mod shutdown;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod worktree;
 
 use alloc::collections::BTreeMap;
 
 use fastrand::Rng;
 
-pub use config::{AgentProgram, WorkerConfig};
+pub use config::{AgentProgram, SpawnMode, WorkerConfig};
 pub use notice::{WorkerCommand, WorkerNotice};
 
 use crate::backoff::Backoff;
@@ -49,11 +50,14 @@ use register::{GitQuestion, Registering};
 use result::Report;
 use session::Session;
 use shutdown::Shutdown;
+use worktree::Worktrees;
 
 /// What an operation of the worker was started for.
 #[derive(Clone, Debug, PartialEq)]
 enum Purpose {
     Git(GitQuestion),
+    Worktree,
+    LifeSign(SessionId),
     Register,
     Poll,
     Ack(WorkId),
@@ -81,6 +85,8 @@ enum Timer {
     Session(SessionId),
     /// The session's time limit.
     Limit(SessionId),
+    /// A git command that met a lock.
+    Git,
     /// The end of a shutdown, come what may.
     Shutdown,
 }
@@ -106,6 +112,7 @@ pub struct Worker {
     sessions: BTreeMap<SessionId, Session>,
     reports: BTreeMap<WorkId, Report>,
     completed: Recent,
+    worktrees: Worktrees,
     is_spool_read: bool,
     /// Files of the spool that are being removed.
     removals: usize,
@@ -130,6 +137,7 @@ impl Worker {
             sessions: BTreeMap::new(),
             reports: BTreeMap::new(),
             completed: Recent::new(MAX_COMPLETED_WORK),
+            worktrees: Worktrees::default(),
             is_spool_read: false,
             removals: 0,
             shutdown: None,
@@ -185,6 +193,7 @@ impl Worker {
                 Timer::Report(work) => self.send_report(&work),
                 Timer::Session(session) => self.session_due(&session),
                 Timer::Limit(session) => self.session_timed_out(&session),
+                Timer::Git => self.run_job(),
                 Timer::Shutdown => self.finish(),
             }
         }
@@ -199,6 +208,8 @@ impl Worker {
         let purpose = if is_lasting { self.fx.purpose(op) } else { self.fx.finish(op) };
         match purpose {
             Some(Purpose::Git(question)) => self.git_answered(question, &event),
+            Some(Purpose::Worktree) => self.job_answered(&event),
+            Some(Purpose::LifeSign(session)) => self.life_sign(&session, &event),
             Some(Purpose::Register) => self.register_answered(event),
             Some(Purpose::Poll) => self.poll_answered(event),
             Some(Purpose::Ack(work)) => self.ack_answered(&work, event),

@@ -102,6 +102,13 @@ pub enum WorkerNotice {
         /// Why.
         reason: String,
     },
+    /// A worktree of an earlier run was looked through.
+    LeftoverWorktree {
+        /// Where it is, or was.
+        path: String,
+        /// Why it was kept; `None` if it was removed.
+        kept: Option<String>,
+    },
     /// Sessions are being ended.
     ShuttingDown {
         /// How many are left.
