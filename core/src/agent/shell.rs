@@ -60,7 +60,7 @@ impl Agent {
             program: SHELL.to_owned(),
             args: ["-c", WRAPPER, "sh", &turn.command].map(ToOwned::to_owned).to_vec(),
             env: Vec::new(),
-            env_remove: Vec::new(),
+            env_remove: self.env_remove.clone(),
             directory: Some(self.directory.clone()),
         };
         let op = self.fx.start(Purpose::Command, |op| Action::Spawn { op, command });

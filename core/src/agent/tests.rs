@@ -41,6 +41,7 @@ impl Host {
             directory: "/w".to_owned(),
             session_id: Some("S".to_owned()),
             permission_mode,
+            env_remove: alloc::vec!["TOKEN".to_owned()],
             seed: 7,
         });
         let mut host = Self {
@@ -211,6 +212,9 @@ fn a_message_is_asked_about_run_and_told() {
     host.allow();
     assert_eq!(host.heard(), ["init", "use echo hi", "ask echo hi"]);
     assert_eq!(host.process().1, "echo hi");
+    assert!(host.did(|action| {
+        matches!(action, Action::Spawn { command, .. } if command.env_remove == ["TOKEN"])
+    }));
     host.stdout(b"hi\n");
     host.now.mono = host.now.mono + Duration::from_millis(1_250);
     host.exit(ExitStatus::Code(0));
