@@ -20,4 +20,6 @@ pub mod relay;
 pub mod secret;
 pub mod time;
 mod timer;
+mod transport;
 pub mod wire;
+pub mod worker;

@@ -82,3 +82,20 @@ pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Longest time from the start of a connection to its first word.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest lease that a worker believes without a heartbeat.
+pub const MAX_IDLE_LEASE: Duration = Duration::from_secs(10 * 60);
+
+/// How long the outputs of an agent are read after it has ended, if a child of its own holds them.
+pub const AGENT_DRAIN: Duration = Duration::from_secs(2);
+/// How long an agent may live on after it has closed its stdout.
+pub const AGENT_OUTPUT_CLOSED_GRACE: Duration = Duration::from_secs(5);
+/// How long a killed agent is waited for before it is given up.
+pub const AGENT_REAP_LIMIT: Duration = Duration::from_secs(10);
+/// How long a session's last lines may take to the relay in a shutdown.
+pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
+/// How long results and the deregistration may take in a shutdown.
+pub const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
+/// Messages of one session whose uuids are remembered, so that each is delivered once (M-4).
+pub const MAX_RECENT_UUIDS: usize = 4096;
+/// A wait that took this much longer than it was to means that the machine slept (W-2).
+pub const SLEEP_GAP: Duration = Duration::from_secs(30);
