@@ -21,6 +21,15 @@ use crate::wire::ndjson::Line;
 use crate::wire::text::Text;
 use crate::wire::to_json;
 
+/// Whose line it is that the agent's pipe is to take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Origin {
+    /// The relay counts it, and wants to know that it is safe.
+    Relay,
+    /// The worker's own.
+    Worker,
+}
+
 impl Session {
     /// A line of the agent on its way to the relay.
     pub(super) fn take_output(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, line: Line) {
@@ -43,16 +52,7 @@ impl Session {
         };
         match (head.kind(), head.request_id) {
             (Kind::ControlRequest, Some(id)) => {
-                if self.questions.len() >= MAX_OPEN_PERMISSIONS {
-                    let refusal = control::error(&id, "too many questions are open");
-                    self.write(fx, &refusal);
-                    return;
-                }
-                if head.subtype.as_deref() == Some("can_use_tool") {
-                    let tool = head.tool_name.unwrap_or_default();
-                    fx.tell(WorkerNotice::PermissionAsked { session: self.id.clone(), tool });
-                }
-                self.questions.insert(id);
+                self.agent_asks(fx, id, head.subtype, head.tool_name);
             }
             (Kind::ControlCancelRequest, Some(id)) => {
                 self.questions.remove(&id);
@@ -60,6 +60,28 @@ impl Session {
             _ => {}
         }
         self.link.say(fx, line);
+    }
+
+    /// The agent waits for an answer. People answer permission questions; anything else nobody
+    /// here can answer, and it is told so, or else it would wait for ever (M-3).
+    fn agent_asks(
+        &mut self,
+        fx: &mut Effects<Purpose, WorkerNotice>,
+        id: String,
+        subtype: Option<String>,
+        tool: Option<String>,
+    ) {
+        let subtype = subtype.unwrap_or_default();
+        let refusal = if subtype != "can_use_tool" {
+            format!("nobody here answers {subtype:?}")
+        } else if self.questions.len() >= MAX_OPEN_PERMISSIONS {
+            format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open")
+        } else {
+            self.questions.insert(id);
+            let tool = tool.unwrap_or_default();
+            return fx.tell(WorkerNotice::PermissionAsked { session: self.id.clone(), tool });
+        };
+        self.write(fx, &control::error(&id, &refusal), Origin::Worker);
     }
 
     fn skip_output(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, reason: &str, line: &[u8]) {
@@ -87,7 +109,7 @@ impl Session {
 
     /// A line of the relay on its way to the agent: only what the agent can read and waits for.
     pub(super) fn take_input(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, line: &Text) {
-        let is_in_pipe = self.is_for_agent(line) && self.write(fx, line);
+        let is_in_pipe = self.is_for_agent(line) && self.write(fx, line, Origin::Relay);
         self.unsafe_lines.push_back(is_in_pipe);
         self.confirm(fx);
     }
@@ -104,17 +126,29 @@ impl Session {
         }
     }
 
-    fn write(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, line: &Text) -> bool {
+    fn write(
+        &mut self,
+        fx: &mut Effects<Purpose, WorkerNotice>,
+        line: &Text,
+        origin: Origin,
+    ) -> bool {
         let mut data = alloc::vec::Vec::with_capacity(line.len() + 1);
         data.extend_from_slice(line.as_bytes());
         data.push(b'\n');
-        self.process.write(fx, Bytes::from(data))
+        let is_in_pipe = self.process.write(fx, Bytes::from(data));
+        if is_in_pipe {
+            self.in_pipe.push_back(origin);
+        }
+        is_in_pipe
     }
 
     /// The agent's pipe has taken the next `writes` lines.
     pub(super) fn written(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, writes: usize) {
-        for is_in_pipe in self.unsafe_lines.iter_mut().filter(|is| **is).take(writes) {
-            *is_in_pipe = false;
+        for origin in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
+            let waiting = self.unsafe_lines.iter_mut().find(|is_in_pipe| **is_in_pipe);
+            if let (Origin::Relay, Some(is_in_pipe)) = (origin, waiting) {
+                *is_in_pipe = false;
+            }
         }
         self.confirm(fx);
     }

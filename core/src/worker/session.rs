@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::agent_command::agent_command;
 use super::config::WorkerConfig;
-use super::conversation::Report;
+use super::conversation::{Origin, Report};
 use super::dispatch::Lease;
 use super::process::{Process, ProcessEvent};
 use super::{Purpose, Timer, Worker, WorkerNotice};
@@ -54,10 +54,10 @@ pub(super) struct Session {
     pub(super) questions: BTreeSet<String>,
     pub(super) delivered: Recent,
     /// For each line of the relay that is not safe yet: whether it waits for the agent's pipe.
-    pub(super) unsafe_lines: VecDeque<IsInPipe>,
+    pub(super) unsafe_lines: VecDeque<bool>,
+    /// What the agent's pipe has been given and not taken yet.
+    pub(super) in_pipe: VecDeque<Origin>,
 }
-
-pub(super) type IsInPipe = bool;
 
 impl Session {
     pub(super) fn new(
@@ -80,6 +80,7 @@ impl Session {
             questions: BTreeSet::new(),
             delivered: Recent::new(MAX_RECENT_UUIDS),
             unsafe_lines: VecDeque::new(),
+            in_pipe: VecDeque::new(),
         }
     }
 

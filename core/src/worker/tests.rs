@@ -439,6 +439,27 @@ fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
 }
 
 #[test]
+fn a_question_that_nobody_here_can_answer_is_answered_with_an_error_at_once() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.written(agent);
+    let hook =
+        r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback"}}"#;
+    bench.handle(stdout(agent, &format!("{hook}\n")));
+    let written = bench.written(agent);
+    assert!(written[0].contains(r#""subtype":"error","request_id":"H""#), "{written:?}");
+    assert_eq!(bench.sent(link), [hook], "and viewers see what was asked");
+    // The worker's own line is none of those that the relay counts.
+    bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":2}"#]);
+}
+
+#[test]
 fn a_message_is_handed_to_the_agent_once_and_a_line_that_is_none_never() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
