@@ -187,7 +187,11 @@ impl Agent {
         };
         self.tool_result(&content, is_error);
         let millis = self.millis_since(started);
-        let text = format!("Done: {how}, {}.{} s.", millis / 1000, millis % 1000 / 100);
+        let time = format!("{}.{} s", millis / 1000, millis % 1000 / 100);
+        let text = match is_error {
+            true => format!("Failed with {how} after {time}."),
+            false => format!("Done in {time}."),
+        };
         self.complete(text, false);
     }
 }

@@ -228,7 +228,7 @@ fn a_message_is_asked_about_run_and_told() {
             "content_block_stop",
             "message_stop",
             "tool(false) hi\n",
-            "text Done: exit code 0, 1.2 s.",
+            "text Done in 1.2 s.",
             "result completed",
         ]
     );
@@ -243,7 +243,7 @@ fn a_message_is_asked_about_run_and_told() {
         json!({
             "type": "result", "subtype": "success", "is_error": false, "duration_ms": 1250,
             "duration_api_ms": 0, "num_turns": 1, "session_id": "S",
-            "result": "Done: exit code 0, 1.2 s.", "stop_reason": "end_turn",
+            "result": "Done in 1.2 s.", "stop_reason": "end_turn",
             "total_cost_usd": 0, "usage": {}, "modelUsage": {}, "permission_denials": [],
             "terminal_reason": "completed",
         })
