@@ -70,6 +70,13 @@ impl<P: Clone, N> Effects<P, N> {
         self.open.get(&op).cloned()
     }
 
+    /// Gives an open operation another purpose.
+    pub(crate) fn repurpose(&mut self, op: OpId, purpose: P) {
+        if let Some(slot) = self.open.get_mut(&op) {
+            *slot = purpose;
+        }
+    }
+
     /// Notes that an operation is over by itself; what it was for, or `None` for a late answer.
     pub(crate) fn finish(&mut self, op: OpId) -> Option<P> {
         self.open.remove(&op)

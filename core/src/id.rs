@@ -22,6 +22,11 @@ impl OpId {
         Self(self.0.saturating_add(1))
     }
 
+    /// An id by its number, for machines outside this crate; those of this crate allot their own.
+    pub const fn new(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+
     /// The number itself, for logs and for keys of a runtime's own tables.
     pub const fn get(self) -> u64 {
         self.0.get()

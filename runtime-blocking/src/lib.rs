@@ -1,1 +1,66 @@
-//! Stub.
+//! Footbridge's machines on plain threads: no async, no event loop but the one of the machine.
+//!
+//! ```text
+//!                    ┌───────────────────────── Driver::run ─────────────────────────┐
+//!   Handle ─────────▶│                                                               │
+//!    (commands)      │   mailbox ──▶ Machine::handle ──▶ Machine::step ──▶ actions ──┼──┐
+//!                    └──────▲────────────────────────────────────────────────────────┘  │
+//!                           │ events                                                    │ orders
+//!   ┌───────────────────────┴───────────────────────────────────────────────────────────▼──┐
+//!   │ one thread for each: HTTP exchange · WebSocket · stdio · process · run · file queue   │
+//!   └──────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The loop never waits for anything but its mailbox, which is bounded: threads that have something
+//! to tell wait while it is full, and so does, through their sockets and pipes, whoever feeds them.
+//! Orders go the other way, through a queue with an eventfd for each operation, and never wait. A
+//! thread spends its life in `poll`, on its descriptors and that eventfd.
+//!
+//! | module | carries out |
+//! | --- | --- |
+//! | [`driver`] | the loop, and who has which operation |
+//! | `http` | `Request` |
+//! | `socket` | `Open` of a WebSocket, `Send`, `Close`, `Pause`, `Resume` |
+//! | `stdio` | the same for the program's own stdin and stdout |
+//! | `process` | `Spawn`, `Write`, `CloseInput`, `Signal` |
+//! | `run` | `Run` |
+//! | `files` | `Save`, `Load`, `Remove`, `List` |
+//!
+//! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and the waiting
+//! for them), `operations` (who has which operation), `threads`; `net`, `tls` and `handshake` (from a
+//! URL to a connection), `group` (process groups), `failure` (errors as the core has them).
+//!
+//! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not here: such an
+//! operation fails at once.
+//!
+//! ```no_run
+//! use footbridge_blocking::{Driver, Host, HostOptions};
+//! # fn example<M: footbridge_core::machine::Machine<Command = char, Notice = String>>(machine: M)
+//! # -> Result<(), footbridge_core::machine::Fault> {
+//! let host = Host::new(HostOptions::default())?;
+//! let (driver, handle) = Driver::new(host);
+//! std::thread::spawn(move || handle.command('q'));
+//! driver.run(machine, |notice| println!("{notice}"))
+//! # }
+//! ```
+
+pub mod driver;
+mod failure;
+mod files;
+mod group;
+mod handshake;
+mod http;
+mod inbox;
+mod mailbox;
+mod net;
+mod operations;
+mod process;
+mod run;
+mod socket;
+mod stdio;
+mod threads;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use driver::{Driver, Host, HostOptions};
+pub use mailbox::Handle;

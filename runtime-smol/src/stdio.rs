@@ -52,12 +52,7 @@ pub(crate) async fn open(
     shared.mailbox.last(op, Event::Closed { op, code: None, failure }).await;
 }
 
-async fn read(
-    op: OpId,
-    mut input: Unblock<File>,
-    gate: &Gate,
-    shared: &Shared,
-) -> Option<Failure> {
+async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) -> Option<Failure> {
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let next = poll_fn(|cx| {

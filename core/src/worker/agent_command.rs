@@ -35,6 +35,7 @@ pub(super) fn agent_command(
     session: &SessionId,
     url: &str,
     secret: &WorkSecret,
+    directory: String,
 ) -> Result<Command, String> {
     let mut args = config.agent.args.clone();
     args.extend(flags(secret)?);
@@ -54,7 +55,7 @@ pub(super) fn agent_command(
         args,
         env,
         env_remove: config.agent_env_remove.clone(),
-        directory: Some(config.directory.clone()),
+        directory: Some(directory),
     })
 }
 
@@ -111,8 +112,20 @@ mod tests {
             args: alloc::vec!["-x".into()],
             env: alloc::vec![],
         };
-        let config = WorkerConfig::new(relay, Secret::from("a"), "/w".into(), agent, 1);
-        agent_command(&config, &SessionId::new("session_1").expect("an id"), "ws://u", &secret)
+        let config = WorkerConfig::new(
+            relay,
+            crate::auth::AccessToken::fixed(Secret::from("a")),
+            "/w".into(),
+            agent,
+            1,
+        );
+        agent_command(
+            &config,
+            &SessionId::new("session_1").expect("an id"),
+            "ws://u",
+            &secret,
+            "/w".into(),
+        )
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use super::agent_command::agent_command;
 use super::api::{self, Environment};
 use super::session::{EndReason, Session};
 use super::{Purpose, Timer, Worker, WorkerNotice};
@@ -147,9 +148,11 @@ impl Worker {
                     session.renew(&mut self.fx, lease, url);
                     self.schedule_session(&id);
                 } else {
-                    let session = Session::new(id.clone(), lease, url, &secret, &self.config);
+                    let directory = self.session_directory(&id);
+                    let command = agent_command(&self.config, &id, &url, &secret, directory);
+                    let session = Session::new(id.clone(), lease, url, command, &self.config);
                     self.sessions.insert(id.clone(), session);
-                    self.start_session(&id);
+                    self.start_session(&id, secret.git_reference());
                 }
             }
         }

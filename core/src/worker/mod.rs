@@ -24,14 +24,16 @@ mod register;
 mod result;
 mod session;
 mod shutdown;
+mod spool;
 #[cfg(test)]
 mod tests;
+mod worktree;
 
 use alloc::collections::BTreeMap;
 
 use fastrand::Rng;
 
-pub use config::{AgentProgram, WorkerConfig};
+pub use config::{AgentProgram, SpawnMode, WorkerConfig};
 pub use notice::{WorkerCommand, WorkerNotice};
 
 use crate::backoff::Backoff;
@@ -48,16 +50,24 @@ use register::{GitQuestion, Registering};
 use result::Report;
 use session::Session;
 use shutdown::Shutdown;
+use worktree::Worktrees;
 
 /// What an operation of the worker was started for.
 #[derive(Clone, Debug, PartialEq)]
 enum Purpose {
     Git(GitQuestion),
+    Worktree,
+    LifeSign(SessionId),
     Register,
+    Token,
     Poll,
     Ack(WorkId),
     Heartbeat(SessionId, u64),
     Redispatch(SessionId),
+    Spool(WorkId),
+    Unspool,
+    ListSpool,
+    LoadSpool(WorkId),
     Report(WorkId),
     Deregister,
     Agent(SessionId),
@@ -76,6 +86,8 @@ enum Timer {
     Session(SessionId),
     /// The session's time limit.
     Limit(SessionId),
+    /// A git command that met a lock.
+    Git,
     /// The end of a shutdown, come what may.
     Shutdown,
 }
@@ -101,6 +113,10 @@ pub struct Worker {
     sessions: BTreeMap<SessionId, Session>,
     reports: BTreeMap<WorkId, Report>,
     completed: Recent,
+    worktrees: Worktrees,
+    is_spool_read: bool,
+    /// Files of the spool that are being removed.
+    removals: usize,
     shutdown: Option<Shutdown>,
     last_call: Option<Now>,
 }
@@ -122,6 +138,9 @@ impl Worker {
             sessions: BTreeMap::new(),
             reports: BTreeMap::new(),
             completed: Recent::new(MAX_COMPLETED_WORK),
+            worktrees: Worktrees::default(),
+            is_spool_read: false,
+            removals: 0,
             shutdown: None,
             last_call: None,
             config,
@@ -175,6 +194,7 @@ impl Worker {
                 Timer::Report(work) => self.send_report(&work),
                 Timer::Session(session) => self.session_due(&session),
                 Timer::Limit(session) => self.session_timed_out(&session),
+                Timer::Git => self.run_job(),
                 Timer::Shutdown => self.finish(),
             }
         }
@@ -189,13 +209,20 @@ impl Worker {
         let purpose = if is_lasting { self.fx.purpose(op) } else { self.fx.finish(op) };
         match purpose {
             Some(Purpose::Git(question)) => self.git_answered(question, &event),
+            Some(Purpose::Worktree) => self.job_answered(&event),
+            Some(Purpose::LifeSign(session)) => self.life_sign(&session, &event),
             Some(Purpose::Register) => self.register_answered(event),
+            Some(Purpose::Token) => self.token_loaded(&event),
             Some(Purpose::Poll) => self.poll_answered(event),
             Some(Purpose::Ack(work)) => self.ack_answered(&work, event),
             Some(Purpose::Heartbeat(session, fence)) => {
                 self.heartbeat_answered(&session, fence, event);
             }
             Some(Purpose::Redispatch(session)) => self.redispatch_answered(&session, event),
+            Some(Purpose::Spool(work)) => self.spooled(&work, &event),
+            Some(Purpose::Unspool) => self.unspooled(),
+            Some(Purpose::ListSpool) => self.spool_listed(&event),
+            Some(Purpose::LoadSpool(work)) => self.spool_loaded(&work, &event),
             Some(Purpose::Report(work)) => self.report_answered(&work, event),
             Some(Purpose::Deregister) => self.finish(),
             Some(Purpose::Agent(session)) => self.agent_event(&session, event),

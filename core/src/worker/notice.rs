@@ -88,12 +88,26 @@ pub enum WorkerNotice {
         /// What came of it; `None` if it was not this worker's any more.
         result: Option<SessionResult>,
     },
-    /// A session's result could not be reported and is given up.
+    /// A session's result is not safe from a crash of this worker until it is reported.
+    ReportAtRisk {
+        /// The session's work.
+        work: String,
+        /// Why.
+        reason: String,
+    },
+    /// A session's result could not be reported, and is given up in this run.
     ReportLost {
         /// The session's work.
         work: String,
         /// Why.
         reason: String,
+    },
+    /// A worktree of an earlier run was looked through.
+    LeftoverWorktree {
+        /// Where it is, or was.
+        path: String,
+        /// Why it was kept; `None` if it was removed.
+        kept: Option<String>,
     },
     /// Sessions are being ended.
     ShuttingDown {

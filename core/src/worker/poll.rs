@@ -54,7 +54,7 @@ impl Worker {
 
     fn has_room(&self) -> bool {
         let taken = self.claims.len() + self.sessions.values().filter(|s| s.takes_room()).count();
-        taken < usize::try_from(self.config.max_sessions).unwrap_or(usize::MAX)
+        taken < usize::try_from(self.config.capacity()).unwrap_or(usize::MAX)
     }
 
     pub(super) fn poll(&mut self) {

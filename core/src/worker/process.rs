@@ -97,8 +97,20 @@ impl Process {
         self.op = Some(fx.start(purpose, |op| Action::Spawn { op, command }));
     }
 
+    /// Whether it was asked for; before that, nothing of it has to be ended.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.op.is_some() || self.is_over()
+    }
+
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// It will never be begun: there is no place for it, or its end came first.
+    pub(super) const fn give_up(&mut self) {
+        if self.op.is_none() {
+            self.phase = Phase::Over;
+        }
     }
 
     /// The end of what it wrote to stderr.

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::api::{self, Environment, Trouble};
+use super::config::SpawnMode;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::action::{Action, Command};
+use crate::auth::MAX_TOKEN_FILE_BYTES;
 use crate::backoff::{Backoff, Verdict};
 use crate::event::Event;
 use crate::machine::{Fault, FaultKind};
@@ -16,13 +18,18 @@ use crate::wire::environment::{Metadata, Registered, Registration};
 /// How long git may take to answer a question about the directory.
 const GIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of its answer is read.
-const GIT_OUTPUT_BYTES: usize = 4096;
+const GIT_OUTPUT_BYTES: usize = 256 << 10;
 
 /// What is asked of git before registering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GitQuestion {
     Branch,
     RemoteUrl,
+    /// The rest is asked in worktree mode alone: where in the repository we are, whether there is a
+    /// commit to begin from, and what earlier runs have left.
+    Prefix,
+    Commit,
+    Worktrees,
 }
 
 /// What the worker knows for its registration, and how the last try went.
@@ -31,13 +38,21 @@ pub(super) struct Registering {
     branch: Option<String>,
     git_repo_url: Option<String>,
     backoff: Backoff,
+    /// The token's file was read since the last success.
+    is_token_renewed: bool,
     /// The environment as it was registered last.
     pub(super) environment: Option<Environment>,
 }
 
 impl Registering {
     pub(super) const fn new(backoff: Backoff) -> Self {
-        Self { branch: None, git_repo_url: None, backoff, environment: None }
+        Self {
+            branch: None,
+            git_repo_url: None,
+            backoff,
+            is_token_renewed: false,
+            environment: None,
+        }
     }
 
     pub(super) fn reset_backoff(&mut self) {
@@ -51,6 +66,9 @@ impl Worker {
         let args: &[&str] = match question {
             GitQuestion::Branch => &["symbolic-ref", "--quiet", "--short", "HEAD"],
             GitQuestion::RemoteUrl => &["config", "--get", "remote.origin.url"],
+            GitQuestion::Prefix => &["rev-parse", "--show-prefix"],
+            GitQuestion::Commit => &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"],
+            GitQuestion::Worktrees => &["worktree", "list", "--porcelain"],
         };
         let command = git(&self.config.directory, args);
         let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: GIT_OUTPUT_BYTES };
@@ -60,20 +78,49 @@ impl Worker {
     pub(super) fn git_answered(&mut self, question: GitQuestion, event: &Event) {
         let words = match event {
             Event::Ran { status, stdout, .. } if status.is_success() => {
-                core::str::from_utf8(stdout).ok().map(str::trim).filter(|text| !text.is_empty())
+                core::str::from_utf8(stdout).ok().map(str::trim)
             }
             _ => None,
         };
-        match question {
-            GitQuestion::Branch => {
+        let is_worktree_mode = matches!(self.config.spawn_mode, SpawnMode::Worktree { .. });
+        match (question, words) {
+            (GitQuestion::Branch, words) => {
                 self.registering.branch = words.map(ToString::to_string);
                 self.ask_git(GitQuestion::RemoteUrl);
             }
-            GitQuestion::RemoteUrl => {
-                self.registering.git_repo_url = words.map(without_credentials);
+            (GitQuestion::RemoteUrl, words) => {
+                let url = words.filter(|url| !url.is_empty());
+                self.registering.git_repo_url = url.map(without_credentials);
+                if is_worktree_mode {
+                    self.ask_git(GitQuestion::Prefix);
+                } else {
+                    self.register();
+                }
+            }
+            (GitQuestion::Prefix, Some(prefix)) => {
+                self.worktrees.prefix = prefix.to_string();
+                self.ask_git(GitQuestion::Commit);
+            }
+            (GitQuestion::Commit, Some(_)) => self.ask_git(GitQuestion::Worktrees),
+            (GitQuestion::Worktrees, words) => {
+                let list = words.unwrap_or_default().to_string();
+                self.clean_leftovers(&list);
                 self.register();
             }
+            (GitQuestion::Prefix, None) => self.no_worktrees("is no git repository"),
+            (GitQuestion::Commit, None) => {
+                self.no_worktrees("is a git repository without a commit");
+            }
         }
+    }
+
+    fn no_worktrees(&mut self, why: &str) {
+        let directory = &self.config.directory;
+        let message = alloc::format!(
+            "{directory} {why}, so that no session can have a worktree of it; choose another \
+             directory, or the spawn mode same-dir"
+        );
+        self.shut_down_because(Fault { kind: FaultKind::Local, message });
     }
 
     /// Registers, again under the name that it had before, if it had one.
@@ -85,19 +132,26 @@ impl Worker {
             directory: config.directory.clone(),
             branch: self.registering.branch.clone(),
             git_repo_url: self.registering.git_repo_url.clone(),
-            max_sessions: config.max_sessions,
+            max_sessions: config.capacity(),
             metadata: Metadata { worker_type: config.worker_type.clone() },
             environment_id: self.registering.environment.as_ref().map(|known| known.id.clone()),
         };
-        let request = api::register(&config.relay, &config.access_token, &body);
+        let request = api::register(&config.relay, config.access_token.secret(), &body);
         self.fx.start(Purpose::Register, |op| Action::Request { op, request });
     }
 
     pub(super) fn register_answered(&mut self, event: Event) {
         let registered = match api::answer::<Registered>(event) {
             Ok(registered) => registered,
-            Err(trouble) => return self.register_failed(&trouble),
+            Err(trouble) => {
+                let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
+                if is_refused && self.look_for_newer_token() {
+                    return;
+                }
+                return self.register_failed(&trouble);
+            }
         };
+        self.registering.is_token_renewed = false;
         self.registering.backoff.reset();
         let environment =
             Environment { id: registered.environment_id, secret: registered.environment_secret };
@@ -106,7 +160,29 @@ impl Worker {
         self.registering.environment = Some(environment);
         self.stage = Stage::Serving;
         self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
+        self.look_into_spool();
         self.poll_if_there_is_room();
+    }
+
+    /// Reads the access token's file again, once for each refusal in a row (E-10).
+    fn look_for_newer_token(&mut self) -> bool {
+        let Some(path) = self.config.access_token.file() else { return false };
+        if core::mem::replace(&mut self.registering.is_token_renewed, true) {
+            return false;
+        }
+        let limit = MAX_TOKEN_FILE_BYTES;
+        self.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
+        true
+    }
+
+    pub(super) fn token_loaded(&mut self, event: &Event) {
+        // The same token, or none, is tried once more all the same: its refusal says what to do.
+        if let Event::Loaded { data: Some(data), .. } = event {
+            self.config.access_token.refresh(data);
+        }
+        if self.stage == Stage::Registering {
+            self.register();
+        }
     }
 
     fn register_failed(&mut self, trouble: &Trouble) {
@@ -145,8 +221,9 @@ impl Worker {
 }
 
 /// A git command in a directory that never asks a person anything.
-pub(super) fn git(directory: &str, args: &[&str]) -> Command {
-    let args: Vec<String> = ["-C", directory].iter().chain(args).map(ToString::to_string).collect();
+pub(super) fn git<S: AsRef<str>>(directory: &str, args: &[S]) -> Command {
+    let args = args.iter().map(AsRef::as_ref);
+    let args: Vec<String> = ["-C", directory].into_iter().chain(args).map(String::from).collect();
     Command {
         program: String::from("git"),
         args,

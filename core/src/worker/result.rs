@@ -17,10 +17,17 @@ use crate::wire::work::StopWork;
 /// A result that the relay does not have yet.
 #[derive(Debug)]
 pub(super) struct Report {
-    environment: Environment,
-    body: StopWork,
+    pub(super) environment: Environment,
+    pub(super) body: StopWork,
+    pub(super) is_spooled: bool,
     since: Instant,
     failures: u32,
+}
+
+impl Report {
+    pub(super) const fn new(environment: Environment, body: StopWork, since: Instant) -> Self {
+        Self { environment, body, is_spooled: false, since, failures: 0 }
+    }
 }
 
 impl Worker {
@@ -34,8 +41,8 @@ impl Worker {
     ) {
         let body = StopWork { fence, force, result };
         let since = self.fx.now().mono;
-        self.reports.insert(work.clone(), Report { environment, body, since, failures: 0 });
-        self.send_report(work);
+        self.reports.insert(work.clone(), Report::new(environment, body, since));
+        self.spool(work);
     }
 
     pub(super) fn send_report(&mut self, work: &WorkId) {
@@ -47,10 +54,11 @@ impl Worker {
     pub(super) fn report_answered(&mut self, work: &WorkId, event: Event) {
         let Some(report) = self.reports.get_mut(work) else { return };
         let now = self.fx.now().mono;
+        let mut is_done_with = true;
         if let Err(trouble) = api::answer::<IgnoredAny>(event) {
             let limit = self.config.backoff.general.give_up;
-            let is_over = limit.is_some_and(|limit| now.saturating_since(report.since) >= limit);
-            if trouble.track().is_some() && !is_over {
+            let is_late = limit.is_some_and(|limit| now.saturating_since(report.since) >= limit);
+            if trouble.track().is_some() && !is_late {
                 let pause = retry_pause(
                     self.config.stop_work_base_delay,
                     report.failures,
@@ -60,14 +68,20 @@ impl Worker {
                 let pause = pause.max(trouble.retry_after().unwrap_or_default());
                 return self.timers.set(Timer::Report(work.clone()), now + pause);
             }
+            // A relay that could not be reached gets it from the next run.
+            is_done_with = trouble.track().is_none();
             // A relay that does not know the item, or has its result from another, needs none.
             if trouble.refusal().is_none_or(|refusal| !matches!(refusal.status, 404 | 409 | 410)) {
                 let reason = trouble.to_string();
                 self.fx.tell(WorkerNotice::ReportLost { work: work.to_string(), reason });
             }
         }
+        let is_spooled = report.is_spooled;
         self.reports.remove(work);
         self.timers.clear(&Timer::Report(work.clone()));
+        if is_spooled && is_done_with {
+            self.unspool(work);
+        }
         self.shut_down_further();
     }
 }

@@ -8,11 +8,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use super::agent_command::agent_command;
 use super::config::WorkerConfig;
 use super::conversation::{Origin, Report};
 use super::dispatch::Lease;
 use super::process::{Process, ProcessEvent};
+use super::worktree::Done;
 use super::{Purpose, Timer, Worker, WorkerNotice};
 use crate::action::Command;
 use crate::effects::Effects;
@@ -23,7 +23,6 @@ use crate::time::Instant;
 use crate::transport::dedupe::Recent;
 use crate::transport::link::{Link, LinkEvent};
 use crate::wire::session::{ResultStatus, SessionResult};
-use crate::wire::work_secret::WorkSecret;
 
 /// Why a session's end was begun from outside its agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +36,16 @@ pub(super) enum EndReason {
     NotOurs(String),
 }
 
+/// How a session's worktree stands, in the mode that has them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Worktree {
+    /// There is none, or nothing more is to be done about it.
+    None,
+    Making,
+    Ready,
+    Cleaning,
+}
+
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
@@ -45,6 +54,7 @@ pub(super) struct Session {
     pub(super) process: Process,
     command: Result<Command, String>,
     end: Option<EndReason>,
+    worktree: Worktree,
     /// What came of it, once its process is over.
     result: Option<SessionResult>,
     /// Its last lines need not be waited for beyond this.
@@ -64,16 +74,17 @@ impl Session {
         id: SessionId,
         lease: Lease,
         url: String,
-        secret: &WorkSecret,
+        command: Result<Command, String>,
         config: &WorkerConfig,
     ) -> Self {
         Self {
-            command: agent_command(config, &id, &url, secret),
+            command,
             link: Link::new(url, lease.token.clone(), config.backoff),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             id,
             lease,
             end: None,
+            worktree: Worktree::None,
             result: None,
             flush_until: None,
             limit: config.session_limit,
@@ -139,18 +150,60 @@ impl Session {
 }
 
 impl Worker {
-    /// Starts a session's agent and, at the same time, its link.
-    pub(super) fn start_session(&mut self, id: &SessionId) {
+    /// Starts a session: its link at once, and its agent as soon as there is a place for it.
+    pub(super) fn start_session(&mut self, id: &SessionId, reference: Option<String>) {
+        let has_worktree = self.worktree_path(id).is_some();
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.link.connect(&mut self.fx, Purpose::Link(id.clone()));
+        self.timers.set(Timer::Limit(id.clone()), self.fx.now().mono + session.limit);
+        if has_worktree && session.command.is_ok() {
+            session.worktree = Worktree::Making;
+            self.make_worktree(id, reference);
+        } else {
+            self.start_agent(id);
+        }
+        self.first_heartbeat(id);
+        self.schedule_session(id);
+    }
+
+    fn start_agent(&mut self, id: &SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
         match session.command.clone() {
             Ok(command) => {
                 session.process.start(&mut self.fx, Purpose::Agent(id.clone()), command);
-                self.timers.set(Timer::Limit(id.clone()), self.fx.now().mono + session.limit);
-                self.first_heartbeat(id);
             }
             Err(reason) => self.process_over(id, Err(reason)),
         }
+    }
+
+    /// Git is done with a session's worktree: it can begin, or its result can be told.
+    pub(super) fn worktree_done(&mut self, id: &SessionId, done: Done) {
+        let path = self.worktree_path(id).unwrap_or_default();
+        let Some(session) = self.sessions.get_mut(id) else { return self.leftover_done(id, done) };
+        match done {
+            Done::Made if session.process.is_over() => {
+                session.worktree = Worktree::Cleaning;
+                self.clean_worktree(id);
+            }
+            Done::Made => {
+                session.worktree = Worktree::Ready;
+                self.start_agent(id);
+            }
+            Done::NotMade(reason) => {
+                session.worktree = Worktree::None;
+                let reason = format!("its worktree could not be made: {reason}");
+                self.process_over(id, Err(reason));
+            }
+            Done::Removed => session.worktree = Worktree::None,
+            Done::Kept(reason) => {
+                session.worktree = Worktree::None;
+                if let Some(result) = &mut session.result {
+                    let words = format!("; its worktree {path} was kept: {reason}");
+                    result.message.push_str(&words);
+                }
+            }
+        }
+        self.settle_session(id);
         self.schedule_session(id);
     }
 
@@ -197,7 +250,12 @@ impl Worker {
             },
         );
         session.result = Some(result);
+        session.process.give_up();
         self.timers.clear(&Timer::Limit(id.clone()));
+        if session.worktree == Worktree::Ready {
+            session.worktree = Worktree::Cleaning;
+            self.clean_worktree(id);
+        }
         self.settle_session(id);
         self.poll_if_there_is_room();
     }
@@ -261,9 +319,15 @@ impl Worker {
         }
         if is_lost {
             session.link.close(&mut self.fx);
-            session.process.kill(&mut self.fx);
-        } else {
-            session.process.terminate(&mut self.fx);
+        }
+        match session.process.is_begun() {
+            true if is_lost => session.process.kill(&mut self.fx),
+            true => session.process.terminate(&mut self.fx),
+            // Its place is still being made; the agent will not be started there.
+            false => {
+                session.worktree = Worktree::None;
+                self.process_over(id, Err(String::from("its end came first")));
+            }
         }
         self.settle_session(id);
         self.schedule_session(id);
@@ -278,7 +342,9 @@ impl Worker {
             return;
         }
         let is_late = session.flush_until.is_some_and(|at| at <= now);
-        if !session.link.is_flushed() && !session.link.is_over() && !is_late {
+        let is_flushed = session.link.is_flushed() || session.link.is_over();
+        let is_settled = is_flushed && session.worktree == Worktree::None;
+        if !is_settled && !is_late {
             return;
         }
         let Some(mut session) = self.sessions.remove(id) else { return };

@@ -79,7 +79,7 @@ impl Worker {
         if !self.timers.is_set(&Timer::Shutdown) {
             self.timers.set(Timer::Shutdown, self.fx.now().mono + SHUTDOWN_REPORT);
         }
-        if !self.reports.is_empty() {
+        if !self.reports.is_empty() || self.removals > 0 {
             return;
         }
         shutdown.is_deregistering = true;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::action::{Action, Message, Response, Signal, Target};
+use crate::auth::AccessToken;
 use crate::event::{ExitStatus, Failure, FailureKind, Output};
 use crate::machine::{FaultKind, Outcome};
 use crate::secret::Secret;
@@ -35,8 +36,13 @@ impl Bench {
     fn new(change: impl FnOnce(&mut WorkerConfig)) -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
-        let mut config =
-            WorkerConfig::new(relay, Secret::from("token"), "/w".to_owned(), agent, 42);
+        let mut config = WorkerConfig::new(
+            relay,
+            AccessToken::fixed(Secret::from("token")),
+            "/w".to_owned(),
+            agent,
+            42,
+        );
         change(&mut config);
         let mut bench = Self {
             worker: Worker::new(config),
@@ -786,4 +792,281 @@ fn a_late_answer_is_dropped() {
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     assert_eq!(bench.asked.len(), before);
     assert!(bench.notices.iter().all(|n| !matches!(n, WorkerNotice::BadWork { .. })));
+}
+
+#[test]
+fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, path } if path == "/state/results" => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Listed { op: listing, names: vec![] });
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    assert!(!bench.has_request("/work/work_1/stop"));
+    let (save, file) = bench.take("save", |action| match action {
+        Action::Save { op, path, data } if path == "/state/results/work_1.json" => {
+            Some((*op, data.clone()))
+        }
+        _ => None,
+    });
+    bench.handle(Event::Saved { op: save });
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.respond(stop, 200, "{}");
+    bench.take("remove", |action| match action {
+        Action::Remove { path, .. } if path == "/state/results/work_1.json" => Some(()),
+        _ => None,
+    });
+
+    // What a crash would have left behind is reported by the next run, with its own credential.
+    let (mut bench, _) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, .. } => Some(*op),
+        _ => None,
+    });
+    let names = ["work_1.json", "../x.json", "notes.txt"].map(String::from).to_vec();
+    bench.handle(Event::Listed { op: listing, names });
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Loaded { op: load, data: Some(file) });
+    let (_, request) = bench.request("/environments/env_1/work/work_1/stop");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s");
+}
+
+#[test]
+fn a_full_disk_does_not_hold_a_result_back() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let save = bench.take("save", |action| match action {
+        Action::Save { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.fail(save, FailureKind::Full);
+    assert!(bench.has_request("/work/work_1/stop"));
+    assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportAtRisk { .. })));
+}
+
+#[test]
+fn a_broken_file_of_the_spool_is_removed_and_said_so() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, _) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Listed { op: listing, names: vec!["work_1.json".to_owned()] });
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"{\"rel")) });
+    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    assert!(!bench.has_request("/stop"));
+}
+
+/// The next git command, as its arguments without `-C DIRECTORY`, and where it runs.
+fn git_command(bench: &mut Bench) -> (OpId, String, String) {
+    bench.take("a git command", |action| match action {
+        Action::Run { op, command, .. } if command.program == "git" => {
+            Some((*op, command.args[2..].join(" "), command.args[1].clone()))
+        }
+        _ => None,
+    })
+}
+
+fn git_says(bench: &mut Bench, op: OpId, code: i32, out: &str, error: &str) {
+    let bytes = |text: &str| Bytes::from(text.to_owned());
+    let status = ExitStatus::Code(code);
+    bench.handle(Event::Ran { op, status, stdout: bytes(out), stderr: bytes(error) });
+}
+
+fn in_worktree_mode() -> (Bench, OpId) {
+    let mut bench = Bench::new(|config| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+        config.process_id = 9;
+    });
+    let answers = [
+        ("symbolic-ref", "main"),
+        ("config", ""),
+        ("rev-parse --show-prefix", "sub/"),
+        ("rev-parse --verify", "c0ffee"),
+        ("worktree list", ""),
+    ];
+    for (beginning, out) in answers {
+        let (op, args, _) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        git_says(&mut bench, op, 0, out, "");
+    }
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
+    let (poll, _) = bench.request("/work/poll");
+    (bench, poll)
+}
+
+/// A session in a worktree whose agent has ended and whose last lines are safe.
+fn ended_in_worktree() -> Bench {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    let (op, args, directory) = git_command(&mut bench);
+    assert_eq!(
+        (args.as_str(), directory.as_str()),
+        ("rev-parse --verify --quiet --end-of-options HEAD^{commit}", "/w")
+    );
+    git_says(&mut bench, op, 0, "c0ffee\n", "");
+    let (op, args, _) = git_command(&mut bench);
+    assert_eq!(
+        args,
+        "worktree add --quiet --no-track --lock --reason footbridge 9 -b footbridge/session_1 /trees/session_1 c0ffee"
+    );
+    git_says(&mut bench, op, 0, "", "");
+    let (agent, directory) = bench.take("spawn", |action| match action {
+        Action::Spawn { op, command } => Some((*op, command.directory.clone())),
+        _ => None,
+    });
+    assert_eq!(directory.as_deref(), Some("/trees/session_1/sub"));
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench
+}
+
+#[test]
+fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
+    let mut bench = ended_in_worktree();
+    let steps = [
+        ("status --porcelain", "/trees/session_1", ""),
+        (
+            "rev-parse --verify --quiet refs/heads/footbridge/session_1",
+            "/trees/session_1",
+            "c0ffee",
+        ),
+        ("rev-list --max-count=1 HEAD c0ffee --not", "/trees/session_1", ""),
+        ("switch --quiet --detach", "/trees/session_1", ""),
+        ("worktree unlock /trees/session_1", "/w", ""),
+        ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
+        ("worktree remove /trees/session_1", "/w", ""),
+    ];
+    for (beginning, place, out) in steps {
+        assert!(!bench.has_request("/work/work_1/stop"));
+        let (op, args, directory) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        assert_eq!(directory, place, "{args}");
+        git_says(&mut bench, op, 0, out, "");
+    }
+    assert!(bench.has_request("/work/work_1/stop"));
+}
+
+#[test]
+fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
+    type GitSays<'a> = &'a [(i32, &'a str, &'a str)];
+    let cases: [(GitSays<'_>, &str); 5] = [
+        (&[(0, " M a\n?? b\n", "")], "2 uncommitted or untracked files"),
+        (&[(128, "", "fatal: broken\n")], "fatal: broken"),
+        (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
+        (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
+        (
+            &[
+                (0, "", ""),
+                (1, "", ""),
+                (0, "", ""),
+                (0, "", ""),
+                (0, "", ""),
+                (128, "", "fatal: contains modified files\n"),
+            ],
+            "contains modified files",
+        ),
+    ];
+    for (answers, reason) in cases {
+        let mut bench = ended_in_worktree();
+        for (code, out, error) in answers {
+            let (op, _, _) = git_command(&mut bench);
+            git_says(&mut bench, op, *code, out, error);
+        }
+        let (_, request) = bench.request("/work/work_1/stop");
+        let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+        assert!(body.contains(reason) && body.contains("/trees/session_1 was kept"), "{body}");
+    }
+}
+
+#[test]
+fn a_git_command_that_meets_a_lock_is_tried_again() {
+    let mut bench = ended_in_worktree();
+    let (op, first, _) = git_command(&mut bench);
+    let locked = "fatal: Unable to create '/r/.git/index.lock': File exists.";
+    git_says(&mut bench, op, 128, "", locked);
+    bench.wait();
+    let (_, again, _) = git_command(&mut bench);
+    assert_eq!(again, first);
+}
+
+#[test]
+fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
+    for (failing, reason) in [(2, "is no git repository"), (3, "without a commit")] {
+        let mut bench = Bench::new(|config| {
+            config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+        });
+        for _ in 0..failing {
+            let (op, _, _) = git_command(&mut bench);
+            git_says(&mut bench, op, 0, "", "");
+        }
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 128, "", "fatal: no");
+        let fault = bench.outcome.expect("an end").expect_err("a fault");
+        assert_eq!(fault.kind, FaultKind::Local);
+        assert!(fault.message.contains(reason) && fault.message.contains("/w"), "{fault}");
+    }
+}
+
+#[test]
+fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_none() {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let (op, _, _) = git_command(&mut bench);
+    git_says(&mut bench, op, 0, "c0ffee", "");
+    let (add, _, _) = git_command(&mut bench);
+    bench.command(WorkerCommand::Hurry);
+    git_says(&mut bench, add, 0, "", "");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    let (_, args, _) = git_command(&mut bench);
+    assert!(args.starts_with("status"), "{args}");
+}
+
+#[test]
+fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
+    let from_file = |config: &mut WorkerConfig| {
+        config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+    };
+    for (file, second, is_end) in
+        [("new\n", 200, false), ("new\n", 401, true), ("old\n", 401, true)]
+    {
+        let mut bench = Bench::new(from_file);
+        bench.answer_git();
+        let (register, _) = bench.request("/bridge");
+        bench.refuse(register, 401, "authentication_failed");
+        let load = bench.take("load", |action| match action {
+            Action::Load { op, path, .. } if path == "/token" => Some(*op),
+            _ => None,
+        });
+        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from(file)) });
+        let (register, request) = bench.request("/bridge");
+        assert_eq!(request.headers[0].1.reveal(), format!("Bearer {}", file.trim()));
+        let answer = r#"{"environment_id":"env_1","environment_secret":"s"}"#;
+        bench.respond(register, second, answer);
+        assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
+    }
 }

@@ -1,0 +1,153 @@
+//! The loop: carries out what a machine says, and hands in what comes of it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::time::{Instant, SystemTime};
+
+use footbridge_core::event::Event;
+use footbridge_core::machine::{Fault, FaultKind, Machine, Outcome, Step};
+use footbridge_core::time::{self, Now, UnixTime};
+
+use crate::http::Http;
+use crate::mailbox::{Handle, Mail, Outbox, mailbox};
+use crate::operations::Operations;
+use crate::socket::Sockets;
+use crate::threads::Threads;
+
+/// What a [`Host`] may be told; the default is right for most.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    /// A PEM file of certificates to trust beside the well-known authorities.
+    pub extra_ca: Option<PathBuf>,
+}
+
+/// The machine that a program runs on, as far as it lends itself to a driver.
+pub struct Host {
+    threads: Threads,
+    http: Http,
+    sockets: Sockets,
+}
+
+impl Host {
+    /// Reads what the options name. Fails with [`FaultKind::Local`].
+    pub fn new(options: HostOptions) -> Result<Self, Fault> {
+        let HostOptions { extra_ca } = options;
+        let local = |message: String| Fault { kind: FaultKind::Local, message };
+        #[cfg(feature = "tls")]
+        let (http, sockets) = {
+            let tls = crate::tls::Tls::new(extra_ca.as_deref()).map_err(local)?;
+            (Http::new(tls.clone()), Sockets::new(tls))
+        };
+        #[cfg(not(feature = "tls"))]
+        let (http, sockets) = match extra_ca {
+            Some(_) => return Err(local("this program is built without TLS".to_owned())),
+            None => (Http::new(), Sockets::new()),
+        };
+        let threads = Threads::new().map_err(|error| local(format!("no eventfd: {error}")))?;
+        Ok(Self { threads, http, sockets })
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// Runs one machine.
+pub struct Driver<C> {
+    host: Host,
+    mailbox: Receiver<Mail<C>>,
+    outbox: Outbox,
+}
+
+impl<C> fmt::Debug for Driver<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl<C: Send + 'static> Driver<C> {
+    /// A driver, and the way to give commands to the machine that it will run.
+    pub fn new(host: Host) -> (Self, Handle<C>) {
+        let (handle, outbox, mailbox) = mailbox();
+        (Self { host, mailbox, outbox }, handle)
+    }
+
+    /// Runs a machine to its end on this thread, and hands its notices to `on_notice`, which
+    /// should not take long. When this returns, every thread that it started is gone; one that is
+    /// caught in a name look-up or a slow disk is given two seconds and then left to itself.
+    pub fn run<M>(self, mut machine: M, mut on_notice: impl FnMut(M::Notice)) -> Outcome
+    where
+        M: Machine<Command = C>,
+    {
+        let Self { host: Host { threads, http, sockets }, mailbox, outbox } = self;
+        let mut operations = Operations::new(outbox, threads, http, sockets);
+        // Answers to what could not even begin: they must not wait in the loop's own mailbox.
+        let mut answers = VecDeque::new();
+        let clock = Clock::start();
+        let outcome = 'life: loop {
+            let deadline = loop {
+                match machine.step() {
+                    Step::Do(action) => answers.extend(operations.perform(action)),
+                    Step::Tell(notice) => on_notice(notice),
+                    Step::Wait(deadline) => break deadline,
+                    Step::Finished(outcome) => break 'life outcome,
+                }
+            };
+            let mail = match answers.pop_front() {
+                Some(answer) => Some(Mail::Event(answer)),
+                None => clock.receive(&mailbox, deadline),
+            };
+            match mail {
+                Some(Mail::Command(command)) => machine.command(clock.now(), command),
+                Some(Mail::Event(event)) if operations.admit(&event) => {
+                    machine.handle(clock.now(), event);
+                }
+                Some(Mail::Event(_)) => {}
+                None => machine.handle(clock.now(), Event::Tick),
+            }
+        };
+        // Threads that wait for room in the mailbox go on, and find that nobody listens.
+        drop(mailbox);
+        operations.end();
+        outcome
+    }
+}
+
+/// Both clocks, and the waiting by one of them.
+struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now {
+            mono: time::Instant::from_origin(self.origin.elapsed()),
+            wall: UnixTime::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// What comes first: mail, or the deadline as `None`. A deadline that has passed goes before
+    /// mail, so that no amount of it can hold a timer up.
+    fn receive<C>(
+        &self,
+        mailbox: &Receiver<Mail<C>>,
+        deadline: Option<time::Instant>,
+    ) -> Option<Mail<C>> {
+        // The mailbox cannot be disconnected: the operations hold a way to it.
+        let Some(deadline) = deadline else { return mailbox.recv().ok() };
+        let left = deadline.since_origin().saturating_sub(self.origin.elapsed());
+        if left.is_zero() {
+            return None;
+        }
+        mailbox.recv_timeout(left).ok()
+    }
+}

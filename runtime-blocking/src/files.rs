@@ -1,0 +1,179 @@
+//! Files, one operation after the other, in a thread that is there while there is work.
+
+use std::collections::VecDeque;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use footbridge_core::event::{Event, Failure, FailureKind};
+use footbridge_core::id::OpId;
+
+use crate::failure::{failure, io_failure};
+use crate::inbox::lock;
+use crate::mailbox::Outbox;
+use crate::threads::{SMALL_STACK, Threads};
+
+/// How the name of a file ends that is not complete yet.
+const TEMPORARY: &str = ".new";
+
+/// One file operation.
+pub(crate) enum Job {
+    Save { path: String, data: Bytes },
+    Load { path: String, limit: usize },
+    Remove { path: String },
+    List { path: String },
+}
+
+/// The jobs that wait, and whether a thread is at them.
+#[derive(Default)]
+pub(crate) struct Files(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<(OpId, Job)>,
+    is_worked_at: bool,
+}
+
+impl Files {
+    /// Takes a job; jobs are done in the order in which they come.
+    pub(crate) fn start(
+        &self,
+        op: OpId,
+        job: Job,
+        outbox: &Outbox,
+        threads: &mut Threads,
+    ) -> Result<(), Failure> {
+        let mut queue = lock(&self.0);
+        if !queue.is_worked_at {
+            let (jobs, outbox) = (Arc::clone(&self.0), outbox.clone());
+            threads
+                .spawn("files", SMALL_STACK, move || work(&jobs, &outbox))
+                .map_err(|error| io_failure("no thread", &error))?;
+            queue.is_worked_at = true;
+        }
+        queue.jobs.push_back((op, job));
+        Ok(())
+    }
+}
+
+fn work(queue: &Mutex<Queue>, outbox: &Outbox) {
+    loop {
+        let next = {
+            let mut queue = lock(queue);
+            let next = queue.jobs.pop_front();
+            queue.is_worked_at = next.is_some();
+            next
+        };
+        let Some((op, job)) = next else { return };
+        // What was asked for is done also when nobody waits for the answer any more.
+        let _ = outbox.post(do_job(op, job));
+    }
+}
+
+fn do_job(op: OpId, job: Job) -> Event {
+    let (path, done) = match job {
+        Job::Save { path, data } => {
+            let done = save(Path::new(&path), &data).map(|()| Event::Saved { op });
+            (path, done)
+        }
+        Job::Load { path, limit } => match load(Path::new(&path), limit) {
+            Ok(Loaded::Whole(data)) => (path, Ok(Event::Loaded { op, data })),
+            Ok(Loaded::TooLarge) => {
+                let detail = format!("{path}: larger than {limit} bytes");
+                let failure = failure(FailureKind::TooLarge, detail);
+                return Event::Failed { op, failure };
+            }
+            Err(error) => (path, Err(error)),
+        },
+        Job::Remove { path } => {
+            let done = remove(Path::new(&path)).map(|()| Event::Removed { op });
+            (path, done)
+        }
+        Job::List { path } => {
+            let done = list(Path::new(&path)).map(|names| Event::Listed { op, names });
+            (path, done)
+        }
+    };
+    done.unwrap_or_else(|error| Event::Failed { op, failure: io_failure(path, &error) })
+}
+
+/// The old file or the new one, whatever happens: the new one is complete and on the disk before
+/// it takes the old one's place, and the directory is on the disk before it is said.
+fn save(path: &Path, data: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let temporary = temporary_for(path)?;
+    // One that a crash left behind may have another's permissions, or be a link.
+    remove(&temporary)?;
+    let written = write_new(&temporary, data).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    File::open(directory)?.sync_all()
+}
+
+/// Beside the file, so that a rename is enough; with a leading dot and the process's id, so that
+/// two programs do not write to the same one.
+fn temporary_for(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{}{TEMPORARY}", std::process::id())))
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
+}
+
+fn write_new(path: &Path, data: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(data)?;
+    file.sync_all()
+}
+
+enum Loaded {
+    Whole(Option<Bytes>),
+    TooLarge,
+}
+
+fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Whole(None)),
+        file => file?,
+    };
+    let mut data = Vec::new();
+    // One byte more than is allowed, to see that there is one.
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut data)?;
+    Ok(if data.len() > limit { Loaded::TooLarge } else { Loaded::Whole(Some(data.into())) })
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn list(path: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let name = entry.file_name().into_string().ok();
+            names.extend(name.filter(|name| !is_temporary(name)));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}

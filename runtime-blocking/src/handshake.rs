@@ -1,0 +1,300 @@
+//! From a URL to an open WebSocket: the connection, TLS, and the upgrade.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use footbridge_core::action::Response;
+use footbridge_core::event::{Failure, FailureKind};
+use footbridge_core::secret::Secret;
+use rustix::event::PollFlags;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::error::{ProtocolError, SubProtocolError};
+use tungstenite::handshake::HandshakeError;
+use tungstenite::handshake::client::{ClientHandshake, Request};
+use tungstenite::http::{HeaderValue, Uri};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Error, WebSocket};
+
+use crate::failure::{failure, io_failure};
+use crate::http::headers;
+use crate::inbox::Inbox;
+use crate::net;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// Bytes kept of the body of an answer that is no upgrade.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// A socket's buffers grow with what they hold; this is where they begin.
+const BUFFER_BYTES: usize = 4 << 10;
+
+/// What [`Target::WebSocket`](footbridge_core::action::Target::WebSocket) says.
+pub(crate) struct Offer {
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(&'static str, Secret)>,
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) max_message: usize,
+    /// When the handshake has taken too long.
+    pub(crate) deadline: Instant,
+}
+
+/// What a WebSocket runs on: it does not block.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => &tls.sock,
+        }
+    }
+
+    /// Whether TLS has words of its own to send.
+    pub(crate) fn wants_write(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.conn.wants_write(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buf),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.read(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(buf),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+/// The stream as the library holds it, so that it outlives a handshake that fails.
+pub(crate) struct Lent<'a>(&'a RefCell<Stream>);
+
+impl Read for Lent<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buf)
+    }
+}
+
+impl Write for Lent<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
+/// What came of a handshake.
+pub(crate) enum Shaken<'a> {
+    Open(Box<WebSocket<Lent<'a>>>),
+    Refused(Response),
+    Cancelled,
+}
+
+/// Connects to the offer's host. `None` after a cancel.
+pub(crate) fn connect<T>(
+    offer: &Offer,
+    inbox: &Inbox<T>,
+    #[cfg(feature = "tls")] tls: &Tls,
+) -> Result<Option<Stream>, Failure> {
+    let other = |detail: &str| failure(FailureKind::Other, detail);
+    let uri: Uri = offer.url.parse().map_err(|_| other("the WebSocket's URL is none"))?;
+    let host = uri.host().ok_or_else(|| other("the WebSocket's URL has no host"))?;
+    let is_tls = match uri.scheme_str() {
+        Some("ws") => false,
+        Some("wss") => true,
+        _ => return Err(other("a WebSocket's URL begins with ws: or wss:")),
+    };
+    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let left = offer.deadline.saturating_duration_since(Instant::now());
+    let addresses = net::resolve(host, port, Some(left))?;
+    let Some(socket) = net::connect_to(&addresses, offer.deadline, inbox)? else { return Ok(None) };
+    if !is_tls {
+        return Ok(Some(Stream::Plain(socket)));
+    }
+    #[cfg(feature = "tls")]
+    return Ok(Some(Stream::Tls(Box::new(tls.wrap(host, socket)?))));
+    #[cfg(not(feature = "tls"))]
+    Err(failure(FailureKind::Tls, "this program is built without TLS"))
+}
+
+/// Asks the other side to speak WebSocket.
+pub(crate) fn shake<'a, T>(
+    offer: Offer,
+    stream: &'a RefCell<Stream>,
+    inbox: &Inbox<T>,
+) -> Result<Shaken<'a>, Failure> {
+    let deadline = offer.deadline;
+    let url = offer.url.clone();
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(Some(offer.max_message))
+        .max_frame_size(Some(offer.max_message));
+    let started = ClientHandshake::start(Lent(stream), request(offer)?, Some(config));
+    let mut handshake = started.map_err(|error| of_handshake(&url, &error))?;
+    loop {
+        handshake = match handshake.handshake() {
+            Ok((socket, _)) => return Ok(Shaken::Open(Box::new(socket))),
+            Err(HandshakeError::Interrupted(handshake)) => handshake,
+            Err(HandshakeError::Failure(error)) => {
+                return refused(&url, error, stream, inbox, deadline);
+            }
+        };
+        match wait(stream, inbox, deadline) {
+            Waited::Ready => {}
+            Waited::Cancelled => return Ok(Shaken::Cancelled),
+            Waited::TimedOut => {
+                let detail = format!("{url}: no answer to the WebSocket handshake");
+                return Err(failure(FailureKind::TimedOut, detail));
+            }
+        }
+    }
+}
+
+fn request(offer: Offer) -> Result<Request, Failure> {
+    let mut request =
+        offer.url.as_str().into_client_request().map_err(|e| of_handshake(&offer.url, &e))?;
+    let protocol = offer.protocol.map(|name| ("sec-websocket-protocol", Secret::from(name)));
+    for (name, value) in offer.headers.into_iter().chain(protocol) {
+        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| {
+            failure(FailureKind::Other, format_args!("the header {name} cannot be sent"))
+        })?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
+    }
+    Ok(request)
+}
+
+enum Waited {
+    Ready,
+    Cancelled,
+    TimedOut,
+}
+
+/// Waits until the handshake can go on.
+fn wait<T>(stream: &RefCell<Stream>, inbox: &Inbox<T>, deadline: Instant) -> Waited {
+    let stream = stream.borrow();
+    let mut flags = PollFlags::IN;
+    flags.set(PollFlags::OUT, stream.wants_write());
+    if inbox.is_cancelled() {
+        return Waited::Cancelled;
+    }
+    // An error here shows again at the next read.
+    let _ = inbox.wait([Some((stream.socket().as_fd(), flags))], Some(deadline));
+    match (inbox.is_cancelled(), Instant::now() >= deadline) {
+        (true, _) => Waited::Cancelled,
+        (false, true) => Waited::TimedOut,
+        (false, false) => Waited::Ready,
+    }
+}
+
+/// An answer that is no upgrade, or the failure that it was.
+fn refused<'a, T>(
+    url: &str,
+    error: Error,
+    stream: &RefCell<Stream>,
+    inbox: &Inbox<T>,
+    deadline: Instant,
+) -> Result<Shaken<'a>, Failure> {
+    match error {
+        Error::Http(answer) => {
+            let (parts, body) = answer.into_parts();
+            let headers = headers(&parts.headers);
+            let mut response =
+                Response { status: parts.status.as_u16(), headers, body: Bytes::new() };
+            response.body = body_of(&response, body.unwrap_or_default(), stream, inbox, deadline);
+            Ok(Shaken::Refused(response))
+        }
+        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
+            SubProtocolError::NoSubProtocol | SubProtocolError::InvalidSubProtocol,
+        )) => {
+            let response = Response { status: 101, headers: Vec::new(), body: Bytes::new() };
+            Ok(Shaken::Refused(response))
+        }
+        error => Err(of_handshake(url, &error)),
+    }
+}
+
+/// The body of a refusal, of which the library has read the beginning: as much as comes in time. A
+/// chunked one is left out; who refuses says why in one piece.
+fn body_of<T>(
+    response: &Response,
+    mut body: Vec<u8>,
+    stream: &RefCell<Stream>,
+    inbox: &Inbox<T>,
+    deadline: Instant,
+) -> Bytes {
+    if response.header("transfer-encoding").is_some() {
+        return Bytes::new();
+    }
+    let length = response.header("content-length").and_then(|length| length.parse().ok());
+    let limit = length.unwrap_or(MAX_REFUSAL_BYTES).min(MAX_REFUSAL_BYTES);
+    let mut scratch = [0; 4096];
+    while body.len() < limit {
+        // Bound first: the borrow must not last into the wait.
+        let read = stream.borrow_mut().read(&mut scratch);
+        match read {
+            Ok(0) => break,
+            Ok(n) => body.extend_from_slice(&scratch[..n]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if !matches!(wait(stream, inbox, deadline), Waited::Ready) {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
+    }
+    body.truncate(limit);
+    Bytes::from(body)
+}
+
+fn of_handshake(url: &str, error: &Error) -> Failure {
+    match error {
+        Error::Io(error) => io_failure(url, error),
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => {
+            let detail = format!("{url}: the connection ended before the answer");
+            failure(FailureKind::Disconnected, detail)
+        }
+        Error::Url(_) | Error::HttpFormat(_) => {
+            failure(FailureKind::Other, format_args!("{url}: {error}"))
+        }
+        _ => failure(FailureKind::Protocol, format_args!("{url}: {error}")),
+    }
+}
+
+/// The instant after a time limit; a limit beyond all time is a year.
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
+}

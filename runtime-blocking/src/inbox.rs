@@ -1,0 +1,100 @@
+//! How the loop gives orders to the thread of an operation, which sits in `poll`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+
+/// A queue of orders, and a descriptor that becomes readable when one comes in.
+///
+/// Its length is the machine's to bound: it knows by `Sent` and `Written` what is under way.
+#[derive(Debug)]
+pub(crate) struct Inbox<T> {
+    orders: Mutex<VecDeque<T>>,
+    cancelled: AtomicBool,
+    bell: OwnedFd,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { orders: Mutex::default(), cancelled: AtomicBool::new(false), bell: bell()? })
+    }
+
+    pub(crate) fn push(&self, order: T) {
+        lock(&self.orders).push_back(order);
+        ring(&self.bell);
+    }
+
+    /// Tells the thread to let go of everything and end.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        ring(&self.bell);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// All that has come in.
+    pub(crate) fn take(&self) -> VecDeque<T> {
+        std::mem::take(&mut *lock(&self.orders))
+    }
+
+    /// Waits until a descriptor is ready, an order comes in, or the deadline is there, and says
+    /// which descriptors are ready. The orders stay where they are.
+    pub(crate) fn wait<const N: usize>(
+        &self,
+        interests: [Option<(BorrowedFd<'_>, PollFlags)>; N],
+        deadline: Option<Instant>,
+    ) -> io::Result<[bool; N]> {
+        let mut fds = Vec::with_capacity(N + 1);
+        fds.push(PollFd::new(&self.bell, PollFlags::IN));
+        fds.extend(interests.iter().flatten().map(|(fd, flags)| PollFd::new(fd, *flags)));
+        if !poll_until(&mut fds, deadline)? {
+            return Ok([false; N]);
+        }
+        if !fds[0].revents().is_empty() {
+            // Taken before the orders are: one that comes in now rings anew.
+            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+        }
+        let mut polled = fds[1..].iter();
+        Ok(interests.map(|interest| {
+            interest.and_then(|_| polled.next()).is_some_and(|fd| !fd.revents().is_empty())
+        }))
+    }
+}
+
+/// A descriptor that becomes readable once it was rung.
+pub(crate) fn bell() -> io::Result<OwnedFd> {
+    Ok(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)
+}
+
+/// Rings; a bell that was rung 2^64 times and never heard is rung enough.
+pub(crate) fn ring(bell: &impl AsFd) {
+    let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is whole after each statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether something came before the deadline did.
+fn poll_until(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let left = deadline.map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
+        });
+        match poll(fds, left.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Names to addresses, and addresses to sockets, each within its time.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::mpsc;
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use footbridge_core::event::{Failure, FailureKind};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+
+use crate::failure::{failure, io_failure};
+use crate::inbox::Inbox;
+use crate::threads::LARGE_STACK;
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+
+/// The addresses of a host; a literal one is its own. The system's resolver cannot be interrupted,
+/// so that it works in a thread of its own, which is left behind when the time is over.
+pub(crate) fn resolve(
+    host: &str,
+    port: u16,
+    timeout: Option<Duration>,
+) -> Result<Vec<SocketAddr>, Failure> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let (answer, answered) = mpsc::sync_channel(1);
+    let name = bare.to_owned();
+    let look_up = move || {
+        let addresses = (name.as_str(), port).to_socket_addrs();
+        // Nobody waits any more after a time-out.
+        let _ = answer.send(addresses.map(|all| all.take(MAX_ADDRESSES).collect::<Vec<_>>()));
+    };
+    Builder::new()
+        .name("resolve".to_owned())
+        .stack_size(LARGE_STACK)
+        .spawn(look_up)
+        .map_err(|error| io_failure("no thread", &error))?;
+    let answer = match timeout {
+        Some(timeout) => answered.recv_timeout(timeout).ok(),
+        None => answered.recv().ok(),
+    };
+    match answer {
+        Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+        Some(Ok(_)) => Err(failure(FailureKind::Dns, format_args!("{bare} has no address"))),
+        Some(Err(error)) => Err(failure(FailureKind::Dns, format_args!("{bare}: {error}"))),
+        None => {
+            Err(failure(FailureKind::TimedOut, format_args!("{bare}: the name server is silent")))
+        }
+    }
+}
+
+/// A connected, non-blocking socket to the first address that answers. `None` after a cancel.
+pub(crate) fn connect_to<T>(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    inbox: &Inbox<T>,
+) -> Result<Option<TcpStream>, Failure> {
+    let mut last = failure(FailureKind::Unreachable, "no address");
+    for (index, address) in addresses.iter().enumerate() {
+        // Each gets an even part of the time that is left.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let shares = u32::try_from(addresses.len() - index).unwrap_or(1);
+        match connect_one(*address, Instant::now() + left / shares, inbox) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = io_failure(address, &error),
+        }
+    }
+    Err(last)
+}
+
+fn connect_one<T>(
+    address: SocketAddr,
+    deadline: Instant,
+    inbox: &Inbox<T>,
+) -> io::Result<Option<TcpStream>> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &address) {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => loop {
+            if inbox.is_cancelled() {
+                return Ok(None);
+            }
+            let [is_ready] =
+                inbox.wait([Some((socket.as_fd(), PollFlags::OUT))], Some(deadline))?;
+            if is_ready {
+                sockopt::socket_error(&socket)??;
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Err(Errno::TIMEDOUT.into());
+            }
+        },
+        Err(error) => return Err(error.into()),
+    }
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    Ok(Some(stream))
+}

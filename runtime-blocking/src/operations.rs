@@ -1,0 +1,229 @@
+//! Who has which operation: actions to their threads, and events only to those who still want them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use footbridge_core::action::{Action, Target};
+use footbridge_core::event::{Event, Failure, FailureKind};
+use footbridge_core::id::OpId;
+
+use crate::failure::failure;
+use crate::files::{Files, Job};
+use crate::handshake::{Offer, deadline_after};
+use crate::http::{Exchange, Http};
+use crate::inbox::Inbox;
+use crate::mailbox::Outbox;
+use crate::process::{self, Process};
+use crate::run::{self, NoOrder, Task};
+use crate::socket::{self, Sockets};
+use crate::stdio;
+use crate::threads::Threads;
+
+/// The operations of one machine that are under way.
+pub(crate) struct Operations {
+    open: HashMap<OpId, Operation>,
+    outbox: Outbox,
+    threads: Threads,
+    http: Http,
+    sockets: Sockets,
+    files: Files,
+}
+
+enum Operation {
+    Request(Exchange),
+    Stream(Arc<Inbox<socket::Order>>),
+    Process(Process),
+    Run(Arc<Inbox<NoOrder>>),
+    File,
+    /// It failed before it began; the answer is on its way.
+    Failed,
+}
+
+impl Operation {
+    fn cancel(&self) {
+        match self {
+            Self::Request(exchange) => exchange.cancel(),
+            Self::Stream(inbox) => inbox.cancel(),
+            Self::Process(process) => process.cancel(),
+            Self::Run(inbox) => inbox.cancel(),
+            Self::File | Self::Failed => {}
+        }
+    }
+}
+
+impl Operations {
+    pub(crate) fn new(outbox: Outbox, threads: Threads, http: Http, sockets: Sockets) -> Self {
+        Self { open: HashMap::new(), outbox, threads, http, sockets, files: Files::default() }
+    }
+
+    /// Carries an action out without waiting for it. Returns the answer to one that cannot begin.
+    pub(crate) fn perform(&mut self, action: Action) -> Option<Event> {
+        let (op, started) = match action {
+            Action::Request { op, request } => {
+                let outbox = self.outbox.clone();
+                let started = self.http.start(op, request, outbox, &mut self.threads);
+                (op, started.map(Operation::Request))
+            }
+            Action::Open { op, target } => (op, self.open(op, target).map(Operation::Stream)),
+            Action::Spawn { op, command } => {
+                // Groups that died out meanwhile are forgotten before there is one more.
+                self.open.retain(|_, operation| !is_over(operation));
+                let outbox = self.outbox.clone();
+                let started = Process::start(op, command, outbox, &mut self.threads);
+                (op, started.map(Operation::Process))
+            }
+            Action::Run { op, command, timeout, limit } => {
+                let task = Task { command, timeout, limit };
+                let started = run::start(op, task, self.outbox.clone(), &mut self.threads);
+                (op, started.map(Operation::Run))
+            }
+            Action::Save { op, path, data } => (op, self.file(op, Job::Save { path, data })),
+            Action::Load { op, path, limit } => (op, self.file(op, Job::Load { path, limit })),
+            Action::Remove { op, path } => (op, self.file(op, Job::Remove { path })),
+            Action::List { op, path } => (op, self.file(op, Job::List { path })),
+            Action::Listen { op, .. }
+            | Action::Accept { op, .. }
+            | Action::Upgrade { op, .. }
+            | Action::Store { op, .. } => {
+                let detail = "this runtime serves no clients; run a relay on the other one";
+                (op, Err(failure(FailureKind::Other, detail)))
+            }
+            // Nothing can be asked here, so that there is nothing to reply to.
+            Action::Reply { .. } => return None,
+            action => {
+                self.order(action);
+                return None;
+            }
+        };
+        match started {
+            Ok(operation) => {
+                self.open.insert(op, operation);
+                None
+            }
+            Err(failure) => {
+                self.open.insert(op, Operation::Failed);
+                Some(Event::Failed { op, failure })
+            }
+        }
+    }
+
+    fn open(&mut self, op: OpId, target: Target) -> Result<Arc<Inbox<socket::Order>>, Failure> {
+        let outbox = self.outbox.clone();
+        match target {
+            Target::WebSocket { url, headers, protocol, timeout, max_message } => {
+                let deadline = deadline_after(timeout);
+                let offer = Offer { url, headers, protocol, max_message, deadline };
+                self.sockets.start(op, offer, outbox, &mut self.threads)
+            }
+            Target::Stdio => stdio::start(op, outbox, &mut self.threads),
+        }
+    }
+
+    fn file(&mut self, op: OpId, job: Job) -> Result<Operation, Failure> {
+        self.files.start(op, job, &self.outbox, &mut self.threads).map(|()| Operation::File)
+    }
+
+    /// Passes an order to an operation that is open; on any other it does nothing.
+    fn order(&mut self, action: Action) {
+        let stream = |op, order| {
+            if let Some(Operation::Stream(inbox)) = self.open.get(&op) {
+                inbox.push(order);
+            }
+        };
+        let process = |op, order| {
+            if let Some(Operation::Process(process)) = self.open.get(&op) {
+                process.order(order);
+            }
+        };
+        match action {
+            Action::Send { op, message } => stream(op, socket::Order::Send(message)),
+            Action::Close { op, code } => stream(op, socket::Order::Close(code)),
+            Action::Pause { op } => {
+                stream(op, socket::Order::Pause);
+                process(op, process::Order::Pause);
+            }
+            Action::Resume { op } => {
+                stream(op, socket::Order::Resume);
+                process(op, process::Order::Resume);
+            }
+            Action::Write { op, data } => process(op, process::Order::Write(data)),
+            Action::CloseInput { op } => process(op, process::Order::CloseInput),
+            Action::Signal { op, signal } => {
+                if let Some(Operation::Process(process)) = self.open.get(&op) {
+                    process.signal(signal);
+                }
+            }
+            Action::Cancel { op } => {
+                if let Some(operation) = self.open.remove(&op) {
+                    operation.cancel();
+                }
+            }
+            action => unreachable!("{action:?} is no order to an operation"),
+        }
+    }
+
+    /// Whether an event is still wanted: its operation is open. The last one closes it.
+    pub(crate) fn admit(&mut self, event: &Event) -> bool {
+        let Some(op) = op_of(event) else { return true };
+        let Some(operation) = self.open.get_mut(&op) else { return false };
+        if let Operation::Process(process) = operation {
+            process.note(event);
+        }
+        if is_last(event) || is_over(operation) {
+            self.open.remove(&op);
+        }
+        true
+    }
+
+    /// Cancels what is open, and waits for all threads.
+    pub(crate) fn end(self) {
+        self.open.values().for_each(Operation::cancel);
+        self.threads.join();
+    }
+}
+
+fn is_over(operation: &Operation) -> bool {
+    matches!(operation, Operation::Process(process) if process.is_over())
+}
+
+/// Whether it is the last event of its operation. Processes have no such one.
+fn is_last(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Response { .. }
+            | Event::Failed { .. }
+            | Event::Refused { .. }
+            | Event::Closed { .. }
+            | Event::Ran { .. }
+            | Event::Saved { .. }
+            | Event::Loaded { .. }
+            | Event::Removed { .. }
+            | Event::Listed { .. }
+    )
+}
+
+/// The operation that an event of this runtime belongs to.
+fn op_of(event: &Event) -> Option<OpId> {
+    match event {
+        Event::Tick | Event::Listening { .. } | Event::Asked { .. } | Event::Stored { .. } => None,
+        Event::Response { op, .. }
+        | Event::Failed { op, .. }
+        | Event::Opened { op }
+        | Event::Refused { op, .. }
+        | Event::Received { op, .. }
+        | Event::Sent { op, .. }
+        | Event::Closed { op, .. }
+        | Event::Spawned { op, .. }
+        | Event::Stdout { op, .. }
+        | Event::Stderr { op, .. }
+        | Event::OutputEnded { op, .. }
+        | Event::Written { op, .. }
+        | Event::InputClosed { op }
+        | Event::Exited { op, .. }
+        | Event::Ran { op, .. }
+        | Event::Saved { op }
+        | Event::Loaded { op, .. }
+        | Event::Removed { op }
+        | Event::Listed { op, .. } => Some(*op),
+    }
+}

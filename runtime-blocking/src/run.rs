@@ -1,0 +1,111 @@
+//! One command, run to its end, with its output collected.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use footbridge_core::action::{Command, Signal};
+use footbridge_core::event::{Event, ExitStatus, Failure, FailureKind};
+use footbridge_core::id::OpId;
+use rustix::event::PollFlags;
+
+use crate::failure::{failure, io_failure};
+use crate::group::{Group, Leader, Pipes};
+use crate::handshake::deadline_after;
+use crate::inbox::Inbox;
+use crate::mailbox::Outbox;
+use crate::process::{Chunk, READ_BYTES, read_chunk};
+use crate::threads::{SMALL_STACK, Threads};
+
+/// How long after its exit a command's outputs are waited for: a child that it left behind, and
+/// that holds them, is not what was asked for.
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
+
+/// A command takes no orders: it can only be cancelled.
+#[derive(Debug)]
+pub(crate) enum NoOrder {}
+
+/// What [`Action::Run`](footbridge_core::action::Action::Run) says.
+pub(crate) struct Task {
+    pub(crate) command: Command,
+    pub(crate) timeout: Duration,
+    pub(crate) limit: usize,
+}
+
+/// Starts a command. A cancel kills it: what it was to find out is of no use any more.
+pub(crate) fn start(
+    op: OpId,
+    task: Task,
+    outbox: Outbox,
+    threads: &mut Threads,
+) -> Result<Arc<Inbox<NoOrder>>, Failure> {
+    let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
+    let orders = Arc::clone(&inbox);
+    let work = move || {
+        let event = match run(&task, &orders) {
+            Ok(Some((status, [stdout, stderr]))) => Event::Ran { op, status, stdout, stderr },
+            Ok(None) => return,
+            Err(failure) => Event::Failed { op, failure },
+        };
+        // Nobody listens any more: then there is nothing left to do.
+        let _ = outbox.post(event);
+    };
+    threads.spawn("run", SMALL_STACK, work).map_err(|error| io_failure("no thread", &error))?;
+    Ok(inbox)
+}
+
+/// How it ended, and the beginning of both outputs. `None` after a cancel.
+fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes; 2])>, Failure> {
+    let mut deadline = deadline_after(task.timeout);
+    let group = Group::new();
+    let (leader, pipes) = Leader::spawn(&task.command, false, &group)?;
+    let Pipes { mut stdout, mut stderr, .. } = pipes;
+    let mut scratch = vec![0; READ_BYTES];
+    let mut kept = [Vec::new(), Vec::new()];
+    let mut status = None;
+    while status.is_none() || stdout.is_some() || stderr.is_some() {
+        let is_late = Instant::now() >= deadline;
+        if inbox.is_cancelled() || (is_late && status.is_none()) {
+            leader.signal(Signal::Kill);
+            let _ = inbox.wait([Some((leader.exited(), PollFlags::IN))], Some(soon()));
+            return if inbox.is_cancelled() { Ok(None) } else { Err(timed_out(task)) };
+        }
+        if is_late {
+            break;
+        }
+        let interests = [
+            stdout.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN)),
+            stderr.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN)),
+            status.is_none().then(|| (leader.exited(), PollFlags::IN)),
+        ];
+        // Where the system cannot wait for lack of memory, everything is tried.
+        let [out, err, exited] = inbox.wait(interests, Some(deadline)).unwrap_or([true; 3]);
+        let chunks = [
+            if out { read_chunk(&mut stdout, &mut scratch) } else { Chunk::Nothing },
+            if err { read_chunk(&mut stderr, &mut scratch) } else { Chunk::Nothing },
+        ];
+        for (kept, chunk) in kept.iter_mut().zip(chunks) {
+            if let Chunk::Data(data) = chunk {
+                // What is beyond the limit is read all the same, or the command would wait for ever.
+                let room = task.limit - kept.len();
+                kept.extend_from_slice(&data[..data.len().min(room)]);
+            }
+        }
+        if exited && status.is_none() {
+            status = leader.status();
+            deadline = deadline.min(Instant::now() + OUTPUT_GRACE);
+        }
+    }
+    Ok(status.map(|status| (status, kept.map(Bytes::from))))
+}
+
+/// How long the death of a killed process is waited for, so that it can be reaped.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}
+
+fn timed_out(task: &Task) -> Failure {
+    let (program, limit) = (&task.command.program, task.timeout);
+    failure(FailureKind::TimedOut, format_args!("{program} ran for more than {limit:?}: killed"))
+}

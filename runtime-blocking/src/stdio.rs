@@ -1,0 +1,260 @@
+//! The program's own stdin and stdout as a stream.
+//!
+//! Both may be shared with other programs, which would be surprised if they ceased to block. So
+//! they stay as they are: what `poll` calls readable is read once, and what it calls writable
+//! takes at least `PIPE_BUF` bytes.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use footbridge_core::action::Message;
+use footbridge_core::event::{Event, Failure};
+use footbridge_core::id::OpId;
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+use crate::failure::io_failure;
+use crate::inbox::Inbox;
+use crate::mailbox::{Gone, Outbox};
+use crate::socket::Order;
+use crate::threads::{SMALL_STACK, Threads};
+
+/// What a writable pipe takes without blocking.
+const PIPE_BUF: usize = 4096;
+/// Bytes that are read at once.
+const READ_BYTES: usize = 16 << 10;
+/// How long what was sent may take to leave once the end is wished for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens the program's own stdin and stdout.
+pub(crate) fn start(
+    op: OpId,
+    outbox: Outbox,
+    threads: &mut Threads,
+) -> Result<Arc<Inbox<Order>>, Failure> {
+    let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
+    let orders = Arc::clone(&inbox);
+    let work = move || {
+        // Nobody listens any more: then there is nothing left to do.
+        let _ =
+            Pipes::new(op, rustix::stdio::stdin(), rustix::stdio::stdout(), &orders, &outbox).run();
+    };
+    threads.spawn("stdio", SMALL_STACK, work).map_err(|error| io_failure("no thread", &error))?;
+    Ok(inbox)
+}
+
+struct Pipes<'a> {
+    op: OpId,
+    input: BorrowedFd<'a>,
+    output: BorrowedFd<'a>,
+    inbox: &'a Inbox<Order>,
+    outbox: &'a Outbox,
+    pending: VecDeque<Bytes>,
+    is_paused: bool,
+    close_by: Option<Instant>,
+}
+
+impl<'a> Pipes<'a> {
+    fn new(
+        op: OpId,
+        input: BorrowedFd<'a>,
+        output: BorrowedFd<'a>,
+        inbox: &'a Inbox<Order>,
+        outbox: &'a Outbox,
+    ) -> Self {
+        let pending = VecDeque::new();
+        Self { op, input, output, inbox, outbox, pending, is_paused: false, close_by: None }
+    }
+
+    fn run(mut self) -> Result<(), Gone> {
+        self.outbox.post(Event::Opened { op: self.op })?;
+        let mut scratch = vec![0; READ_BYTES];
+        loop {
+            if self.inbox.is_cancelled() {
+                return Ok(());
+            }
+            self.take_orders();
+            let is_late = self.close_by.is_some_and(|at| at <= Instant::now());
+            if self.close_by.is_some() && (self.pending.is_empty() || is_late) {
+                return self.close(is_late.then(|| Errno::TIMEDOUT.into()).as_ref());
+            }
+            let input = (!self.is_paused).then_some((self.input, PollFlags::IN));
+            let output = (!self.pending.is_empty()).then_some((self.output, PollFlags::OUT));
+            let ready = self.inbox.wait([input, output], self.close_by);
+            let went_on = match ready {
+                Ok([is_readable, is_writable]) => {
+                    let written = if is_writable { self.write()? } else { Ok(()) };
+                    match written {
+                        Ok(()) if is_readable => self.read(&mut scratch)?,
+                        written => written.map(|()| true),
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            match went_on {
+                Ok(true) => {}
+                Ok(false) => return self.close(None),
+                Err(error) => return self.close(Some(&error)),
+            }
+        }
+    }
+
+    fn take_orders(&mut self) {
+        for order in self.inbox.take() {
+            match order {
+                Order::Send(Message::Text(text)) => self.pending.push_back(text.into_bytes()),
+                Order::Send(Message::Binary(bytes)) => self.pending.push_back(bytes),
+                Order::Close(_) => self.close_by = Some(Instant::now() + CLOSE_TIMEOUT),
+                Order::Pause => self.is_paused = true,
+                Order::Resume => self.is_paused = false,
+            }
+        }
+    }
+
+    /// Whether there is more to come.
+    fn read(&self, scratch: &mut [u8]) -> Result<io::Result<bool>, Gone> {
+        match rustix::io::read(self.input, &mut *scratch) {
+            Ok(0) => Ok(Ok(false)),
+            Ok(n) => {
+                let message = Message::Binary(Bytes::copy_from_slice(&scratch[..n]));
+                self.outbox.post(Event::Received { op: self.op, message })?;
+                Ok(Ok(true))
+            }
+            Err(Errno::INTR | Errno::AGAIN) => Ok(Ok(true)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn write(&mut self) -> Result<io::Result<()>, Gone> {
+        let Some(front) = self.pending.front_mut() else { return Ok(Ok(())) };
+        match rustix::io::write(self.output, &front[..front.len().min(PIPE_BUF)]) {
+            Ok(n) => {
+                let _ = front.split_to(n);
+                if front.is_empty() {
+                    self.pending.pop_front();
+                    self.outbox.post(Event::Sent { op: self.op, messages: 1 })?;
+                }
+                Ok(Ok(()))
+            }
+            Err(Errno::INTR | Errno::AGAIN) => Ok(Ok(())),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn close(&self, error: Option<&io::Error>) -> Result<(), Gone> {
+        let failure = error.map(|error| io_failure("stdin and stdout", error));
+        self.outbox.post(Event::Closed { op: self.op, code: None, failure })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+    use std::num::NonZeroU64;
+    use std::os::fd::AsFd;
+    use std::sync::mpsc::Receiver;
+    use std::thread::{self, JoinHandle};
+
+    use crate::mailbox::{Mail, mailbox};
+
+    const OP: OpId = OpId::new(NonZeroU64::MIN);
+
+    struct Stage {
+        input: PipeWriter,
+        output: PipeReader,
+        inbox: Arc<Inbox<Order>>,
+        mailbox: Receiver<Mail<()>>,
+        running: JoinHandle<()>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let (stdin, input) = pipe().expect("a pipe");
+            let (output, stdout) = pipe().expect("a pipe");
+            let inbox = Arc::new(Inbox::new().expect("an eventfd"));
+            let (_, outbox, mailbox) = mailbox();
+            let orders = Arc::clone(&inbox);
+            let running = thread::spawn(move || {
+                let pipes = Pipes::new(OP, stdin.as_fd(), stdout.as_fd(), &orders, &outbox);
+                pipes.run().expect("somebody listens");
+            });
+            let stage = Self { input, output, inbox, mailbox, running };
+            assert_eq!(stage.next(), Event::Opened { op: OP });
+            stage
+        }
+
+        fn next(&self) -> Event {
+            match self.mailbox.recv_timeout(Duration::from_secs(20)) {
+                Ok(Mail::Event(event)) => event,
+                other => panic!("no event: {other:?}"),
+            }
+        }
+
+        fn send(&self, bytes: &'static [u8]) {
+            self.inbox.push(Order::Send(Message::Binary(Bytes::from_static(bytes))));
+        }
+    }
+
+    #[test]
+    fn bytes_go_both_ways_until_the_input_ends() {
+        let mut stage = Stage::new();
+        stage.input.write_all(b"in").expect("written");
+        let message = Message::Binary(Bytes::from_static(b"in"));
+        assert_eq!(stage.next(), Event::Received { op: OP, message });
+        stage.send(b"out");
+        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        let mut read = [0; 3];
+        stage.output.read_exact(&mut read).expect("there");
+        assert_eq!(&read, b"out");
+        drop(stage.input);
+        let closed = stage.mailbox.recv().expect("an event");
+        let expected = Event::Closed { op: OP, code: None, failure: None };
+        assert!(matches!(closed, Mail::Event(event) if event == expected));
+        stage.running.join().expect("ended");
+    }
+
+    #[test]
+    fn closing_lets_what_was_sent_leave_first() {
+        static LARGE: [u8; 300_000] = [b'x'; 300_000];
+        let mut stage = Stage::new();
+        stage.send(&LARGE);
+        stage.inbox.push(Order::Close(1000));
+        let mut read = vec![0; LARGE.len()];
+        stage.output.read_exact(&mut read).expect("all of it");
+        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        assert_eq!(stage.next(), Event::Closed { op: OP, code: None, failure: None });
+        stage.running.join().expect("ended");
+    }
+
+    #[test]
+    fn an_output_that_is_gone_breaks_the_stream() {
+        let Stage { output, inbox, mailbox, running, input: _input } = Stage::new();
+        drop(output);
+        inbox.push(Order::Send(Message::Binary(Bytes::from_static(b"x"))));
+        let mail = mailbox.recv().expect("an event");
+        let Mail::Event(Event::Closed { failure: Some(failure), .. }) = mail else {
+            panic!("{mail:?}")
+        };
+        assert_eq!(failure.kind, footbridge_core::event::FailureKind::Disconnected);
+        running.join().expect("ended");
+    }
+
+    #[test]
+    fn a_paused_stream_reads_nothing_until_it_is_resumed() {
+        let mut stage = Stage::new();
+        stage.inbox.push(Order::Pause);
+        stage.send(b"mark");
+        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        stage.input.write_all(b"in").expect("written");
+        assert!(stage.mailbox.recv_timeout(Duration::from_millis(50)).is_err());
+        stage.inbox.push(Order::Resume);
+        assert!(matches!(stage.next(), Event::Received { .. }));
+        stage.inbox.cancel();
+        stage.running.join().expect("ended");
+    }
+}

@@ -1,0 +1,101 @@
+//! The threads of one driver: named, with small stacks, and gone when it has ended.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::inbox::{bell, lock, ring};
+
+/// How long the end of a driver waits for threads that something still holds: a name server, a disk.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Enough for `poll` loops.
+pub(crate) const SMALL_STACK: usize = 128 << 10;
+/// Enough for HTTP, WebSockets, TLS and name resolution.
+pub(crate) const LARGE_STACK: usize = 512 << 10;
+
+/// All threads that a driver started.
+pub(crate) struct Threads {
+    running: Arc<Running>,
+    handles: Vec<JoinHandle<()>>,
+    /// Readable once the driver has ended.
+    end: Arc<OwnedFd>,
+}
+
+#[derive(Default)]
+struct Running {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Counts a thread for as long as it lives, however it ends.
+struct Counted(Arc<Running>);
+
+impl Counted {
+    fn new(running: &Arc<Running>) -> Self {
+        *lock(&running.count) += 1;
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *lock(&self.0.count) -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Threads {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { running: Arc::default(), handles: Vec::new(), end: Arc::new(bell()?) })
+    }
+
+    /// Starts a thread.
+    pub(crate) fn spawn(
+        &mut self,
+        name: &str,
+        stack: usize,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        self.handles.retain(|handle| !handle.is_finished());
+        let counted = Counted::new(&self.running);
+        let handle = Builder::new().name(name.to_owned()).stack_size(stack).spawn(move || {
+            let _counted = counted;
+            work();
+        })?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    /// A descriptor that becomes readable when the driver has ended, and stays so.
+    pub(crate) fn end(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.end)
+    }
+
+    /// Waits for all of them; those that do not end in time are let go.
+    pub(crate) fn join(self) {
+        ring(&self.end);
+        let deadline = Instant::now() + JOIN_TIMEOUT;
+        let mut count = lock(&self.running.count);
+        while *count > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            count = match self.running.changed.wait_timeout(count, left) {
+                Ok((count, _)) => count,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        let is_all = *count == 0;
+        drop(count);
+        for handle in self.handles {
+            if is_all || handle.is_finished() {
+                // A panic was printed where it happened.
+                let _ = handle.join();
+            }
+        }
+    }
+}

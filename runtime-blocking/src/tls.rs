@@ -1,0 +1,133 @@
+//! TLS by rustls, with one configuration for HTTP and WebSockets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use footbridge_core::event::{Failure, FailureKind};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    TransportAdapter,
+};
+
+use crate::failure::failure;
+
+/// Whom to trust, and how to speak.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls(Arc<ClientConfig>);
+
+impl Tls {
+    /// Trusts the well-known authorities, and those of a PEM file. The error is for a person.
+    pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, String> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = extra_ca {
+            let refuse = |why: &dyn std::fmt::Display| {
+                format!("cannot read the certificates in {}: {why}", path.display())
+            };
+            let before = roots.len();
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| refuse(&e))? {
+                let certificate = certificate.map_err(|e| refuse(&e))?;
+                roots.add(certificate).map_err(|e| refuse(&e))?;
+            }
+            if roots.len() == before {
+                return Err(refuse(&"it holds none; a PEM file is expected"));
+            }
+        }
+        // Named, so that no feature of another crate can change it.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
+    fn connection(&self, host: &str) -> Result<ClientConnection, Failure> {
+        let tls = |detail: String| failure(FailureKind::Tls, detail);
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name =
+            ServerName::try_from(bare.to_owned()).map_err(|e| tls(format!("{host}: {e}")))?;
+        ClientConnection::new(Arc::clone(&self.0), name).map_err(|e| tls(format!("{host}: {e}")))
+    }
+
+    /// TLS on a socket, for both directions. The handshake happens with the first bytes.
+    pub(crate) fn wrap(
+        &self,
+        host: &str,
+        socket: TcpStream,
+    ) -> Result<StreamOwned<ClientConnection, TcpStream>, Failure> {
+        Ok(StreamOwned::new(self.connection(host)?, socket))
+    }
+}
+
+/// The part of an HTTP client's chain that adds TLS where a URL asks for it.
+#[derive(Debug)]
+pub(crate) struct TlsConnector(pub(crate) Tls);
+
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(transport) = chained else { return Ok(None) };
+        if !details.needs_tls() || transport.is_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let host = details.uri.host().unwrap_or_default();
+        let mut connection = self.0.connection(host).map_err(|e| ureq::Error::Other(e.into()))?;
+        let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+        socket.set_timeout(details.timeout);
+        connection.complete_io(&mut socket)?;
+        let config = details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        let stream = StreamOwned::new(connection, socket);
+        Ok(Some(Either::B(TlsTransport { buffers, stream })))
+    }
+}
+
+/// A connection of the HTTP client under TLS.
+pub(crate) struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsTransport").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! What a driver leaves behind: nothing. Alone in its program, because it counts threads.
+
+#[path = "runtime/stage.rs"]
+mod stage;
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use footbridge_core::action::{Action, Command, Method, Request, Target};
+use footbridge_core::event::Event;
+use stage::{Ask, Stage};
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("a list").count()
+}
+
+#[test]
+fn when_a_driver_has_returned_its_threads_are_gone() {
+    // One server that never answers, and one that sends as fast as it can.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent_url = format!("http://{}/", silent.local_addr().expect("bound"));
+    let flood = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let flood_url = format!("ws://{}/", flood.local_addr().expect("bound"));
+    let server = thread::spawn(move || {
+        let (stream, _) = flood.accept().expect("a client");
+        let mut socket = tungstenite::accept(stream).expect("a handshake");
+        while socket.send(tungstenite::Message::text("more")).is_ok() {}
+    });
+    let before = threads();
+    let mut stage = Stage::new();
+    let target = Target::WebSocket {
+        url: flood_url,
+        headers: Vec::new(),
+        protocol: None,
+        timeout: Duration::from_secs(10),
+        max_message: 1000,
+    };
+    stage.start(|op| Action::Open { op, target });
+    while !matches!(stage.next(), Event::Received { .. }) {}
+    let request = Request {
+        method: Method::Get,
+        url: silent_url,
+        headers: Vec::new(),
+        body: Bytes::new(),
+        timeout: Duration::from_secs(3600),
+        max_response: 1000,
+    };
+    stage.start(|op| Action::Request { op, request });
+    let held = silent.accept().expect("a client");
+    let command = |name: &str, arg: &str| Command {
+        program: name.to_owned(),
+        args: vec![arg.to_owned()],
+        env: Vec::new(),
+        env_remove: Vec::new(),
+        directory: None,
+    };
+    let endless = command("yes", "more");
+    let cat = stage.start(|op| Action::Spawn { op, command: command("cat", "-") });
+    stage.start(|op| Action::Spawn { op, command: endless });
+    while !matches!(stage.told().1, Event::Stdout { .. }) {}
+    stage.ask(Ask::Do(Action::Cancel { op: cat }));
+    assert!(threads() > before + 3, "they are all at it");
+    stage.ask(Ask::Wake(Duration::from_secs(3600)));
+
+    let begun = Instant::now();
+    stage.end();
+    assert!(begun.elapsed() < Duration::from_secs(2), "it waited for something");
+    server.join().expect("the server sees it");
+    // The server's thread was there before, and is gone now. The system's own books may lag behind.
+    while threads() != before - 1 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} of {before} left", threads());
+    }
+    drop(held);
+}

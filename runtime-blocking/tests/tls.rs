@@ -1,0 +1,182 @@
+//! `https:` and `wss:` against a server with a certificate of its own authority.
+
+#[path = "runtime/stage.rs"]
+mod stage;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use footbridge_blocking::{Host, HostOptions};
+use footbridge_core::action::{Action, Message, Method, Request, Target};
+use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::id::OpId;
+use footbridge_core::machine::FaultKind;
+use footbridge_core::wire::text::Text;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use stage::{Ask, Stage};
+use tempfile::TempDir;
+
+type Tls = StreamOwned<ServerConnection, TcpStream>;
+
+/// An authority, its certificate in a file, and a server's configuration with a certificate of it.
+fn authority() -> (TempDir, PathBuf, Arc<ServerConfig>) {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
+    let ca = ca.expect("signed");
+    let key = KeyPair::generate().expect("a key");
+    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let params = CertificateParams::new(names).expect("names");
+    let certificate = params.signed_by(&key, &ca).expect("signed");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ca.pem");
+    std::fs::write(&path, ca.pem()).expect("written");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a certificate");
+    (directory, path, Arc::new(config))
+}
+
+/// Serves one client after the other, and returns the port.
+fn serve(config: Arc<ServerConfig>, server: impl Fn(Tls) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a configuration");
+            server(StreamOwned::new(connection, stream.expect("a client")));
+        }
+    });
+    port
+}
+
+fn get(url: String) -> impl FnOnce(OpId) -> Action {
+    let request = Request {
+        method: Method::Get,
+        url,
+        headers: Vec::new(),
+        body: Bytes::new(),
+        timeout: Duration::from_secs(10),
+        max_response: 1000,
+    };
+    move |op| Action::Request { op, request }
+}
+
+fn answer(mut stream: Tls) {
+    let mut request = [0; 4096];
+    // A client that does not trust this one hangs up.
+    if stream.read(&mut request).is_ok_and(|n| n > 0) {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        stream.write_all(answer).expect("sent");
+    }
+}
+
+#[test]
+fn an_authority_from_a_file_is_trusted() {
+    let (_directory, ca, config) = authority();
+    let port = serve(config, answer);
+    let mut stage = Stage::on(HostOptions { extra_ca: Some(ca) });
+    for host in ["127.0.0.1", "localhost"] {
+        stage.start(get(format!("https://{host}:{port}/")));
+        let event = stage.next();
+        assert!(
+            matches!(&event, Event::Response { response, .. } if response.body == "hi"),
+            "{event:?}"
+        );
+    }
+    stage.end();
+}
+
+#[test]
+fn an_unknown_authority_is_not() {
+    let (_directory, _, config) = authority();
+    let port = serve(config, answer);
+    let mut stage = Stage::new();
+    stage.start(get(format!("https://127.0.0.1:{port}/")));
+    let Event::Failed { failure, .. } = stage.next() else { panic!("trusted") };
+    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+    let target = web_socket(port);
+    stage.start(|op| Action::Open { op, target });
+    let Event::Failed { failure, .. } = stage.next() else { panic!("trusted") };
+    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+    stage.end();
+}
+
+#[test]
+fn a_file_without_certificates_is_refused_by_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ca.pem");
+    for text in [None, Some("no certificate")] {
+        if let Some(text) = text {
+            std::fs::write(&path, text).expect("written");
+        }
+        let fault = Host::new(HostOptions { extra_ca: Some(path.clone()) }).expect_err("refused");
+        assert_eq!(fault.kind, FaultKind::Local);
+        assert!(fault.message.contains("ca.pem"), "{fault}");
+    }
+}
+
+fn web_socket(port: u16) -> Target {
+    Target::WebSocket {
+        url: format!("wss://127.0.0.1:{port}/"),
+        headers: Vec::new(),
+        protocol: None,
+        timeout: Duration::from_secs(10),
+        max_message: 1 << 20,
+    }
+}
+
+#[test]
+fn a_web_socket_under_tls_keeps_order_through_a_pause() {
+    let (_directory, ca, config) = authority();
+    let port = serve(config, |stream| {
+        // A client that has what it wants hangs up.
+        let Ok(mut socket) = tungstenite::accept(stream) else { return };
+        while let Ok(frame) = socket.read() {
+            if frame.is_text() && socket.send(frame).is_err() {
+                return;
+            }
+        }
+    });
+    let mut stage = Stage::on(HostOptions { extra_ca: Some(ca) });
+    let target = web_socket(port);
+    let op = stage.start(|op| Action::Open { op, target });
+    assert_eq!(stage.next(), Event::Opened { op });
+    stage.ask(Ask::Do(Action::Pause { op }));
+    let text = |n: usize| format!("{n} {}", "x".repeat(n % 5000));
+    for n in 0..100 {
+        let message = Message::Text(Text::from(text(n)));
+        stage.ask(Ask::Do(Action::Send { op, message }));
+    }
+    let mut sent = 0;
+    while sent < 100 {
+        let event = stage.next();
+        let Event::Sent { messages, .. } = event else { panic!("{event:?} although paused") };
+        sent += messages;
+    }
+    stage.ask(Ask::Do(Action::Resume { op }));
+    for n in 0..100 {
+        let message = Message::Text(Text::from(text(n)));
+        assert_eq!(stage.next(), Event::Received { op, message });
+    }
+    stage.ask(Ask::Do(Action::Close { op, code: 1000 }));
+    assert_eq!(stage.next(), Event::Closed { op, code: Some(1000), failure: None });
+    let (now, event) = {
+        stage.ask(Ask::Wake(Duration::ZERO));
+        stage.told()
+    };
+    assert_eq!(event, Event::Tick, "{now:?}");
+    assert_eq!(stage.end(), []);
+}
