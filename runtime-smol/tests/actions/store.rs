@@ -12,8 +12,8 @@ use crate::support::Driven;
 
 fn find(id: &str) -> Operation {
     let environment = Some(EnvironmentId::new(id).expect("an id"));
-    let call = Call::Find { environment, session: None };
-    Operation { at: Moment::default(), terms: Terms::default().into(), call: call.into() }
+    let call = Box::new(Call::Find { environment, session: None });
+    Operation { at: Moment::default(), terms: Terms::default().into(), call }
 }
 
 #[track_caller]
