@@ -13,7 +13,7 @@ use crate::support::Driven;
 fn find(id: &str) -> Operation {
     let environment = Some(EnvironmentId::new(id).expect("an id"));
     let call = Call::Find { environment, session: None };
-    Operation { at: Moment::default(), terms: Terms::default(), call }
+    Operation { at: Moment::default(), terms: Terms::default().into(), call: call.into() }
 }
 
 #[track_caller]

@@ -194,7 +194,8 @@ fn a_line_that_is_no_message_keeps_its_number_and_is_told_about() {
 fn what_breaks_the_protocol_closes_the_link() {
     let far = "x".repeat(MAX_LINE_BYTES + 1);
     type Breach<'a> = (&'a str, u16, &'a dyn Fn(&mut World, OpId));
-    let breaches: [Breach<'_>; 7] = [
+    let many = "{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES + 1);
+    let breaches: [Breach<'_>; 8] = [
         ("a second resume", 1002, &|world, op| {
             world.word(op, &Word::Resume { received: 0, from: 0 });
         }),
@@ -206,6 +207,7 @@ fn what_breaks_the_protocol_closes_the_link() {
             world.tell(Event::Received { op, message });
         }),
         ("a line that is too long", 1009, &|world, op| world.lines(op, &far)),
+        ("more lines than the window", 1002, &|world, op| world.lines(op, &many)),
         ("lines before the resume", 1002, &|world, op| {
             world.tell(Event::Closed { op, code: None, failure: None });
         }),
