@@ -141,12 +141,9 @@ impl Up<'_> {
         .print()
     }
 
-    /// The worker first: its results have to reach the relay. Its end ends the relay.
+    /// The worker alone, even in a hurry: its results have to reach the relay, which its end ends.
     fn signal(&self, urgency: Urgency) {
         self.worker.put(work::command(urgency));
-        if urgency == Urgency::Hurry {
-            self.relay.put(RelayCommand::Shutdown);
-        }
     }
 
     fn note(&self, outcome: Outcome) {

@@ -146,3 +146,19 @@ fn a_worker_with_a_wrong_token_is_refused_with_code_3() {
     assert_eq!(refused.status.code(), Some(3), "{stderr}");
     assert!(!stderr.contains("a-token-that-is-none"), "{stderr}");
 }
+
+#[test]
+fn a_second_signal_does_not_wait_for_an_agent_that_will_not_end() {
+    let home = tempfile::tempdir().expect("a directory");
+    let stubborn = "sh -c \"trap '' TERM; echo $$ > pid; while :; do sleep 1; done\"";
+    let limits = ["--agent", stubborn, "--shutdown-grace", "1h"];
+    let args = [&["up", "--listen", ":0", "--json"][..], &limits].concat();
+    let mut program = Running::start(footbridge(home.path()).args(args));
+    let relay = ready(&mut program);
+    relay.new_session();
+    let pid = pid_in(&home.path().join("pid"));
+    program.signal(Signal::TERM);
+    program.signal(Signal::INT);
+    assert_eq!(program.wait(), Some(0));
+    until_gone(pid);
+}
