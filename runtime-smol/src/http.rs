@@ -9,7 +9,7 @@ use footbridge_core::event::{Failure, FailureKind};
 use footbridge_core::secret::Secret;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Uri;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 
@@ -93,7 +93,8 @@ impl Client {
     }
 
     async fn open(&self, origin: &Origin) -> Result<Line, Failure> {
-        let connection = HyperIo(self.dialer.dial(origin).await?);
+        // In a box of its own, whose memory is free again while the answer is waited for.
+        let connection = HyperIo(Box::pin(self.dialer.dial(origin)).await?);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
             .handshake(connection)
@@ -180,12 +181,16 @@ pub(crate) fn headers_of(map: &HeaderMap) -> Vec<(String, String)> {
 }
 
 async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || {
+        let detail = format!("{origin}: an answer of more than {limit} bytes");
+        failure(FailureKind::TooLarge, detail)
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, limit).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("{origin}: an answer of more than {limit} bytes");
-            Err(failure(FailureKind::TooLarge, detail))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(match error.downcast_ref::<hyper::Error>() {
             Some(error) => about_http(origin, error),
             None => failure(FailureKind::Other, format_args!("{origin}: {error}")),

@@ -7,5 +7,10 @@ mod driver;
 mod files;
 mod http;
 mod process;
+mod proxy;
 mod server;
 mod socket;
+mod stdio;
+mod store;
+#[cfg(feature = "tls")]
+mod tls;

@@ -1,7 +1,9 @@
 //! What came of a store operation.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::record::{Entry, Environment, Person, Session};
 use crate::id::{EnvironmentId, SessionId, WorkId};
@@ -9,13 +11,23 @@ use crate::time::UnixTime;
 use crate::wire::session::SessionState;
 use crate::wire::text::Text;
 
-/// What came of one operation: its answer, and what is different since.
-#[derive(Clone, Debug, PartialEq)]
+/// What came of one operation: its answer, and what is different since. `Debug` shows neither's
+/// contents (T-5).
+#[derive(Clone, PartialEq)]
 pub struct Outcome {
     /// What was asked for, or why not.
     pub answer: Result<Answer, Denied>,
     /// What others have to hear of.
-    pub changes: Changes,
+    pub changes: Box<Changes>,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.answer {
+            Ok(_) => write!(f, "done, {} events", self.changes.entries.len()),
+            Err(denied) => write!(f, "denied: {}", denied.message()),
+        }
+    }
 }
 
 /// The answer to one operation; [`super::Call`] says which one gets which.
@@ -23,8 +35,8 @@ pub struct Outcome {
 #[allow(missing_docs)]
 pub enum Answer {
     Done,
-    Environment(Environment),
-    Session(Session),
+    Environment(Box<Environment>),
+    Session(Box<Session>),
     /// Environments by id, sessions with the newest first.
     Overview {
         environments: Vec<Environment>,
@@ -37,7 +49,7 @@ pub enum Answer {
         /// Whether a person asked for the end of the session.
         is_stopping: bool,
     },
-    Page(Page),
+    Page(Box<Page>),
     /// What became of each message, in order.
     Posted(Vec<Accepted>),
     /// The answer to a question, or the same one that was given before.

@@ -2,7 +2,9 @@
 
 mod access;
 mod hostile;
+mod life;
 mod links;
+mod permission;
 mod viewers;
 mod workers;
 
@@ -408,7 +410,8 @@ fn taken(item: &Value) -> Taken {
 
 /// The number of each event among what came.
 fn seqs(came: &[Value]) -> Vec<u64> {
-    came.iter().filter_map(|value| value["seq"].as_u64()).collect()
+    let events = came.iter().filter(|value| value["type"] != "live");
+    events.filter_map(|value| value["seq"].as_u64()).collect()
 }
 
 fn question(id: &str) -> String {
