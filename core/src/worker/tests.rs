@@ -494,6 +494,23 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 #[test]
+fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let running = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: running.link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: u64::MAX }));
+    bench.handle(line(link, r#"{"type":"user"}"#));
+    let code = bench.take("close", |action| match action {
+        Action::Close { op, code } if *op == link => Some(*code),
+        _ => None,
+    });
+    assert_eq!(code, 1002);
+}
+
+#[test]
 fn an_agent_that_prints_faster_than_the_relay_takes_is_paused_and_goes_on() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
