@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footbridge_core::agent;
+use footbridge_core::{agent, auth};
 use footbridge_core::event::Event;
 use footbridge_core::relay::store::Terms;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
@@ -164,7 +164,8 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Part>
     let agent =
         AgentProgram { program: String::from("agent"), args: Vec::new(), env: Vec::new() };
     let directory = String::from("/project");
-    let mut config = WorkerConfig::new(relay, Secret::from(TOKEN), directory, agent, seed);
+    let token = auth::AccessToken::fixed(Secret::from(TOKEN));
+    let mut config = WorkerConfig::new(relay, token, directory, agent, seed);
     config.machine_name.clone_from(&world.parties[id].name);
     config.max_line_bytes = MAX_LINE_BYTES;
     config.state_directory = Some(String::from("/state"));
@@ -223,6 +224,7 @@ pub(crate) fn shell(world: &mut World, host: HostId, process: ProcessId, seed: u
     let config = agent::Config {
         directory: String::from("/project"),
         session_id: None,
+        env_remove: Vec::new(),
         permission_mode: agent::PermissionMode::Default,
         seed,
     };
