@@ -47,6 +47,11 @@ impl Clock {
         self.missed += time;
     }
 
+    /// It stood still for less time than was thought.
+    pub(crate) fn miss_less(&mut self, time: Duration) {
+        self.missed = self.missed.saturating_sub(time);
+    }
+
     /// The wall clock is set.
     pub(crate) const fn step(&mut self, millis: i64) {
         self.skew = self.skew.saturating_add(millis);

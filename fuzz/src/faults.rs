@@ -152,6 +152,14 @@ impl World {
             host.cut_until = host.cut_until.min(self.at);
             host.disk.is_full = false;
             host.disk.is_unreadable = false;
+            let rest = host.suspended_until.saturating_sub(self.at);
+            if !rest.is_zero() && host.stands_still {
+                host.clock.miss_less(rest);
+            }
+            host.suspended_until = host.suspended_until.min(self.at);
+        }
+        for host in 0..self.hosts.len() {
+            self.later(Duration::ZERO, Happening::WakeUp(host));
         }
     }
 
@@ -281,7 +289,8 @@ impl World {
             _ => Duration::from_secs(self.rng.u64(1..600)),
         };
         self.hosts[host].suspended_until = self.at + time;
-        if self.rng.bool() {
+        self.hosts[host].stands_still = self.rng.bool();
+        if self.hosts[host].stands_still {
             self.hosts[host].clock.miss(time);
         }
         let until = self.at + time;

@@ -18,6 +18,8 @@ pub(crate) struct Host {
     pub(crate) disk: Disk,
     /// It does nothing before this time.
     pub(crate) suspended_until: Time,
+    /// Whether its steady clock stands still meanwhile.
+    pub(crate) stands_still: bool,
     /// What came while it was suspended.
     pub(crate) held: Vec<(Address, Event)>,
     /// Its cable is out until this time.
@@ -37,6 +39,7 @@ impl Host {
             clock,
             disk: Disk::default(),
             suspended_until: Time::ZERO,
+            stands_still: false,
             held: Vec::new(),
             cut_until: Time::ZERO,
             is_cut_visible: false,

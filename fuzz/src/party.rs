@@ -131,6 +131,8 @@ pub(crate) struct Party {
     /// None while it is down, and after it has finished.
     pub(crate) machine: Option<Box<dyn Part>>,
     pub(crate) ops: BTreeMap<OpId, Op>,
+    /// What some of its requests are for.
+    pub(crate) activities: BTreeMap<OpId, &'static str>,
     pub(crate) newest_op: u64,
     /// Names the deadline that counts; an older one is no longer waited for.
     pub(crate) turn: u64,
@@ -151,6 +153,7 @@ impl Party {
             life: 0,
             machine: None,
             ops: BTreeMap::new(),
+            activities: BTreeMap::new(),
             newest_op: 0,
             turn: 0,
             listener: None,
@@ -168,6 +171,7 @@ impl Party {
     pub(crate) fn die(&mut self) -> BTreeMap<OpId, Op> {
         self.machine = None;
         self.life += 1;
+        self.activities.clear();
         self.newest_op = 0;
         self.turn += 1;
         self.listener = None;

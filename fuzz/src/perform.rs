@@ -205,14 +205,12 @@ impl World {
 
     /// What a worker's requests come to, for the promises about patience.
     pub(crate) fn note_answer(&mut self, to: Address, op: Op, event: &Event) {
-        let Op::Request(conn) = op else { return };
-        let party = &self.parties[to.party];
-        if !matches!(party.role, Role::Worker) {
+        if !matches!(op, Op::Request(_)) {
             return;
         }
+        let party = &mut self.parties[to.party];
+        let Some(what) = party.activities.remove(&to.op) else { return };
         let mono = self.hosts[party.host].clock.now(self.at).mono.since_origin();
-        let Some(conn) = self.network.conns.get(&conn) else { return };
-        let Some(what) = request_kind(&conn.label) else { return };
         let fact = match event {
             Event::Response { response, .. } => Fact::Answered {
                 party: to.party,

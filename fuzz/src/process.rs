@@ -78,6 +78,9 @@ impl World {
         }
         let session = command.env.iter().find(|(name, _)| name == "FOOTBRIDGE_SESSION_ID");
         let session = session.map(|(_, value)| value.reveal().to_owned()).unwrap_or_default();
+        // Nothing is promised of the sessions that the liar invents.
+        let is_victim = self.parties[from.party].role == crate::party::Role::Victim;
+        let session = if is_victim { String::new() } else { session };
         self.processes.next += 1;
         let id = self.processes.next;
         let program = if command.program == "/bin/sh" {

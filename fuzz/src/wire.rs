@@ -71,6 +71,7 @@ impl World {
             && role == Role::Worker
         {
             let mono = self.hosts[host].clock.now(self.at).mono.since_origin();
+            self.parties[from.party].activities.insert(from.op, what);
             self.fact(Fact::Asked { party: from.party, what, mono });
         }
         let conn = self.network.add(Conn {

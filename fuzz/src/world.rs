@@ -306,6 +306,9 @@ impl World {
         let (role, was_ordered) = (party.role, self.ordered_down.contains(&id));
         party.has_finished = true;
         let ops = party.die();
+        if role == Role::Relay {
+            self.storeroom.lose_uncommitted(&mut self.rng);
+        }
         self.let_go(id, ops, false);
         self.fact(Fact::Finished { party: id, role, outcome, was_ordered });
         if let Role::Shell(process) = role {

@@ -1,5 +1,18 @@
 //! What is promised (the design's list), each as a judge of what can be seen from outside.
 
+mod bounded;
+mod fail_closed;
+mod honest_status;
+mod no_loss;
+mod one_agent;
+mod one_answer;
+mod one_hand_off;
+mod patience;
+mod progress;
+mod whole_log;
+
+use serde_json::Value;
+
 use crate::clock::Time;
 use crate::fact::Fact;
 
@@ -23,7 +36,19 @@ pub(crate) struct Promises {
 
 impl Promises {
     pub(crate) fn new() -> Self {
-        Self { all: vec![], calm_since: None }
+        let all: Vec<Box<dyn Promise>> = vec![
+            Box::new(no_loss::NoLoss::default()),
+            Box::new(one_hand_off::OneHandOff::default()),
+            Box::new(whole_log::WholeLog::default()),
+            Box::new(one_answer::OneAnswer::default()),
+            Box::new(fail_closed::FailClosed::default()),
+            Box::new(progress::Progress::default()),
+            Box::new(honest_status::HonestStatus::default()),
+            Box::new(patience::Patience::default()),
+            Box::new(one_agent::OneAgent::default()),
+            Box::new(bounded::Bounded),
+        ];
+        Self { all, calm_since: None }
     }
 
     pub(crate) const fn calm_since(&self) -> Option<Time> {
@@ -50,4 +75,14 @@ impl Promises {
         }
         None
     }
+}
+
+/// A line as JSON; null if it is none.
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_default()
+}
+
+/// A text of a line's own.
+fn line_id(line: &str, field: &str) -> Option<String> {
+    parsed(line)[field].as_str().map(str::to_owned)
 }
