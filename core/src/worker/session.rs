@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) process: Process,
     command: Result<Command, String>,
     end: Option<EndReason>,
+    /// Whether the relay has promised another lease, which has to be polled for.
+    pub(super) awaits_lease: bool,
     worktree: Worktree,
     /// What came of it, once its process is over.
     result: Option<SessionResult>,
@@ -84,6 +86,7 @@ impl Session {
             id,
             lease,
             end: None,
+            awaits_lease: false,
             worktree: Worktree::None,
             result: None,
             flush_until: None,

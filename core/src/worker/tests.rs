@@ -703,6 +703,36 @@ fn a_second_item_for_a_running_session_renews_its_lease_and_starts_nothing() {
 }
 
 #[test]
+fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else_is_taken() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    let Running { link, .. } = bench.start_session(poll, 1);
+    assert!(!bench.has_request("/work/poll"), "there is no room");
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
+    let response = Response { status: 401, headers: vec![], body };
+    bench.handle(Event::Refused { op: link, response });
+    let (redispatch, _) = bench.request("/redispatch");
+    assert!(!bench.has_request("/work/poll"));
+    bench.respond(redispatch, 200, r#"{"state":"queued"}"#);
+
+    // Another session's item comes first: it is not acked, and so goes back to the relay.
+    let (poll, _) = bench.request("/work/poll");
+    bench.pass(Duration::from_secs(2));
+    bench.respond(poll, 200, &item(2, r#"{"version":1,"session_ingress_token":"t"}"#));
+    assert!(!bench.has_request("/ack"));
+
+    let (poll, _) = bench.request("/work/poll");
+    let again = item(3, r#"{"version":1,"session_ingress_token":"fresh"}"#);
+    bench.respond(poll, 200, &again.replace("session_3", "session_1"));
+    let (ack, _) = bench.request("/work/work_3/ack");
+    bench.respond(ack, 200, "{}");
+    bench.open();
+    assert!(!bench.has_request("/work/poll"), "there is no room again");
+}
+
+#[test]
 fn an_item_that_was_done_is_acked_and_not_run_again() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
