@@ -15,7 +15,7 @@ const BOUND: Duration = Duration::from_secs(45 + 60);
 #[derive(Default)]
 pub(crate) struct HonestStatus {
     heard_at: BTreeMap<String, Time>,
-    is_calm: bool,
+    calm_since: Option<Time>,
 }
 
 impl Promise for HonestStatus {
@@ -25,13 +25,14 @@ impl Promise for HonestStatus {
 
     fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Calm => self.is_calm = true,
+            Fact::Calm => self.calm_since = Some(at),
             Fact::LinkHeard { session } => {
                 self.heard_at.insert(session.clone(), at);
             }
             // Under faults old words may take long to a viewer; in the calm they may not.
             Fact::Viewed { notice: ViewerNotice::View(view), .. }
-                if view.is_connected && self.is_calm =>
+                if view.is_connected
+                    && self.calm_since.is_some_and(|since| at > since + BOUND) =>
             {
                 let heard = self.heard_at.get(&view.session).copied().unwrap_or_default();
                 if at > heard + BOUND {

@@ -1,6 +1,6 @@
 //! 8. What can be tried again never ends a worker before its time, and `Retry-After` is honoured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use footbridge_core::machine::FaultKind;
@@ -22,6 +22,8 @@ pub(crate) struct Patience {
     /// A refusal that is final.
     refused: BTreeMap<PartyId, u16>,
     mono: BTreeMap<PartyId, Duration>,
+    /// Whose clocks did something that a sleep looks like, since they last asked for anything.
+    dozed: BTreeSet<PartyId>,
 }
 
 impl Promise for Patience {
@@ -34,7 +36,8 @@ impl Promise for Patience {
             Fact::Asked { party, what, mono } => {
                 self.mono.insert(*party, *mono);
                 let not_before = self.not_before.remove(&(*party, *what));
-                if not_before.is_some_and(|at| *mono < at) {
+                let dozed = self.dozed.remove(party);
+                if not_before.is_some_and(|at| *mono < at) && !dozed {
                     return Err(format!("a worker did {what} before Retry-After was over"));
                 }
             }
@@ -61,7 +64,9 @@ impl Promise for Patience {
                 self.failing.entry((*party, *what)).or_insert(*mono);
             }
             // After a sleep everything is tried at once.
-            Fact::Slept { party } => self.not_before.retain(|(of, _), _| of != party),
+            Fact::Slept { party } => {
+                self.dozed.insert(*party);
+            }
             Fact::Crashed { party, .. } => self.forget(*party),
             Fact::Finished { party, role: Role::Worker, outcome, was_ordered } => {
                 let verdict = self.ended(*party, outcome, *was_ordered);
