@@ -131,6 +131,10 @@ pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
 pub const MAX_QUEUED_WORK: usize = 256;
 /// Polls of one environment that are held at once; a further one ends the oldest.
 pub const MAX_HELD_POLLS: usize = 4;
+/// Claims of one environment that are remembered by their key.
+pub const MAX_NAMED_CLAIMS: usize = 64;
+/// Requests for a healthcheck of one environment that are remembered by their key.
+pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 /// Bytes of one session's log; beyond them the oldest events go (Y-2).
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
 /// What an event counts for beside its line.

@@ -20,4 +20,4 @@ pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
 pub use self::operation::{Call, Line, Moment, NewMessage, Operation, PermissionReply, Terms};
 pub use self::outcome::{Accepted, Answer, Changes, Denied, Lease, Outcome, Page};
-pub use self::record::{Entry, Environment, Origin, Person, Question, Session};
+pub use self::record::{Entry, Environment, Healthcheck, Origin, Person, Question, Session};
