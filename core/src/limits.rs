@@ -169,6 +169,8 @@ pub const MAX_PAGE_BYTES: usize = 1 << 20;
 pub const ACCEPT_POOL: usize = 64;
 /// Longest text that a person or a machine may give a thing as its name or title, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
+/// Longest title that a session gets from its first user message, in bytes.
+pub const MAX_DERIVED_TITLE_BYTES: usize = 120;
 /// Longest path or URL that a machine may give, in bytes.
 pub const MAX_PATH_BYTES: usize = 4096;
 /// A viewer's stream says this often that it is there.

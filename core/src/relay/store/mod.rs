@@ -15,6 +15,7 @@ mod operation;
 mod outcome;
 mod question;
 mod record;
+mod title;
 
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;

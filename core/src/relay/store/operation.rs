@@ -252,8 +252,8 @@ pub enum Call {
         /// At most so many bytes.
         max_bytes: usize,
     },
-    /// Stores what a viewer says, for the log and for the agent: all of it or nothing.
-    /// Answer: `Posted`.
+    /// Stores what a viewer says, for the log and for the agent: all of it or nothing. A session
+    /// without a title gets one from its first user message with text. Answer: `Posted`.
     Post {
         /// Whose session.
         owner: Person,
