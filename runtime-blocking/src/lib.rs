@@ -33,6 +33,10 @@
 //! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not here: such an
 //! operation fails at once.
 //!
+//! It needs Linux 5.4 or later (eventfd, and pidfds to wait on). A program that shows the `log`
+//! records of its libraries must leave out tungstenite's at level `trace`: they hold the headers of
+//! the handshake, and so credentials (T-5).
+//!
 //! ```no_run
 //! use footbridge_blocking::{Driver, Host, HostOptions};
 //! # fn example<M: footbridge_core::machine::Machine<Command = char, Notice = String>>(machine: M)

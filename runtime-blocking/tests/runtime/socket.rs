@@ -281,6 +281,26 @@ fn the_close_of_the_other_side_arrives_with_its_code_after_its_messages() {
 }
 
 #[test]
+fn the_code_of_the_other_side_is_heard_by_one_that_is_sending() {
+    let (listener, url) = listen();
+    let _server = serve(listener, |stream| {
+        let mut socket = accept(stream).expect("a handshake");
+        socket.read().expect("it is sending");
+        let frame = CloseFrame { code: 4409.into(), reason: "".into() };
+        socket.close(Some(frame)).expect("sent");
+        // With all that it has not read, so that the system breaks the connection.
+        drop(socket);
+    });
+    let mut stage = Stage::new();
+    let op = open(&mut stage, &url);
+    for _ in 0..200 {
+        send(&stage, op, "x".repeat(100_000));
+    }
+    assert_eq!(rest(&stage), (Vec::new(), Some(4409), None));
+    stage.end();
+}
+
+#[test]
 fn closing_lets_everything_before_it_leave_first() {
     let (listener, url) = listen();
     let server = serve(listener, |stream| {
