@@ -283,7 +283,8 @@ pub enum Target {
         max_message: usize,
     },
     /// The program's own stdin (as `Received`) and stdout (by `Send`), as a byte stream: every
-    /// message is [`Message::Binary`]. `Closed` means the end of stdin, or a stdout that is gone.
+    /// message is [`Message::Binary`]. The end of stdin comes as one empty message and leaves stdout
+    /// open. `Closed` means a stdout that is gone, or the answer to `Close`.
     Stdio,
 }
 

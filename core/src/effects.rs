@@ -82,6 +82,11 @@ impl<P: Clone, N> Effects<P, N> {
         self.open.remove(&op)
     }
 
+    /// Lets an operation end by itself; what still comes from it is dropped.
+    pub(crate) fn forget(&mut self, op: OpId) {
+        self.open.remove(&op);
+    }
+
     /// Stops an operation; whatever still comes from it is dropped.
     pub(crate) fn cancel(&mut self, op: OpId) {
         if self.open.remove(&op).is_some() {

@@ -179,6 +179,37 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The operation that it is about; `None` for [`Event::Tick`].
+    pub const fn op(&self) -> Option<OpId> {
+        match self {
+            Self::Tick => None,
+            Self::Response { op, .. }
+            | Self::Failed { op, .. }
+            | Self::Opened { op }
+            | Self::Refused { op, .. }
+            | Self::Received { op, .. }
+            | Self::Sent { op, .. }
+            | Self::Closed { op, .. }
+            | Self::Spawned { op, .. }
+            | Self::Stdout { op, .. }
+            | Self::Stderr { op, .. }
+            | Self::OutputEnded { op, .. }
+            | Self::Written { op, .. }
+            | Self::InputClosed { op }
+            | Self::Exited { op, .. }
+            | Self::Ran { op, .. }
+            | Self::Saved { op }
+            | Self::Loaded { op, .. }
+            | Self::Removed { op }
+            | Self::Listed { op, .. }
+            | Self::Listening { op, .. }
+            | Self::Asked { op, .. }
+            | Self::Stored { op, .. } => Some(*op),
+        }
+    }
+}
+
 /// One HTTP request that came in.
 #[derive(Clone, PartialEq)]
 pub struct Asked {

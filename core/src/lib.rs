@@ -2,13 +2,95 @@
 //!
 //! This crate holds every decision and does nothing itself: it has no clock, no socket, no file,
 //! no thread and no random source. A *runtime* feeds it events and carries out its actions; the
-//! same events in the same order give the same actions, byte for byte.
+//! same events in the same order give the same actions, byte for byte, so that a seed replays
+//! everything.
+//!
+//! ```text
+//!            events: what happened                actions: what to do
+//!   ┌─────────┐    Response, Received, Exited …   ┌─────────┐
+//!   │ runtime │ ────────────────────────────────▶ │ machine │ ───┐
+//!   │ (sockets│                                   │ (this   │    │ step()
+//!   │ & files)│ ◀──────────────────────────────── │  crate) │ ◀──┘ until Wait
+//!   └─────────┘    Request, Open, Spawn …         └─────────┘
+//! ```
+//!
+//! # The machines
+//!
+//! | machine | role |
+//! | --- | --- |
+//! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
+//! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
+//! | [`agent::Agent`] | the built-in shell agent on stdin and stdout |
+//!
+//! All of them are a [`machine::Machine`]; [`action`] and [`event`] are their whole vocabulary.
+//!
+//! # Reading order
+//!
+//! [`machine`] (the contract), [`action`] and [`event`] (what can be said), [`time`] (why every
+//! call brings it), then [`worker`] from its first file to its last, and [`wire`] for the shapes
+//! on the way. [`limits`] names every bound.
+//!
+//! # Writing a runtime
+//!
+//! A runtime is one loop. What it has to get right:
+//!
+//! - Take steps until [`Step::Wait`](machine::Step::Wait): the deadline cannot be seen before.
+//! - Carry an action out without waiting for it. Its answers carry its [`OpId`](id::OpId); each
+//!   action's documentation says which ones it gets, and which of them ends the operation.
+//! - Keep the order of one operation's events, and of one stream's messages.
+//! - After [`Cancel`](action::Action::Cancel), an answer that is still on its way may be handed in:
+//!   the machine drops it.
+//! - Read both clocks anew for every call. They may be coarse; they must not be invented.
+//!
+//! This drives a worker by hand, as a runtime would, up to its first request:
+//!
+//! ```
+//! use std::time::Duration;
+//! use bytes::Bytes;
+//! use footbridge_core::action::Action;
+//! use footbridge_core::event::{Event, ExitStatus};
+//! use footbridge_core::machine::{Machine, Step};
+//! use footbridge_core::secret::Secret;
+//! use footbridge_core::time::{Instant, Now, UnixTime};
+//! use footbridge_core::wire::url::BaseUrl;
+//! use footbridge_core::worker::{AgentProgram, Worker, WorkerConfig};
+//!
+//! let relay = BaseUrl::parse("https://relay.example")?;
+//! let agent = AgentProgram { program: "my-agent".into(), args: vec![], env: vec![] };
+//! let config = WorkerConfig::new(relay, Secret::from("token"), "/project".into(), agent, 7);
+//! let mut worker = Worker::new(config);
+//!
+//! let mut now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) };
+//! let request = loop {
+//!     match worker.step() {
+//!         // First it asks git what the directory is. Ours is no repository.
+//!         Step::Do(Action::Run { op, command, .. }) => {
+//!             assert_eq!(command.program, "git");
+//!             now.mono = now.mono + Duration::from_millis(3);
+//!             let (status, nothing) = (ExitStatus::Code(1), Bytes::new());
+//!             worker.handle(now, Event::Ran { op, status, stdout: nothing.clone(), stderr: nothing });
+//!         }
+//!         // Then it registers.
+//!         Step::Do(Action::Request { request, .. }) => break request,
+//!         Step::Do(other) => panic!("not expected here: {other:?}"),
+//!         Step::Tell(notice) => println!("{notice:?}"),
+//!         Step::Wait(_) => unreachable!("it has work to do"),
+//!         Step::Finished(outcome) => panic!("{outcome:?}"),
+//!     }
+//! };
+//! assert_eq!(request.url, "https://relay.example/v1/environments/bridge");
+//!
+//! // Nothing more is queued, and there is nothing to wait for but the answer.
+//! assert_eq!(worker.step(), Step::Wait(None));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod action;
+pub mod agent;
 pub mod backoff;
 mod effects;
 pub mod event;
@@ -19,4 +101,6 @@ pub mod relay;
 pub mod secret;
 pub mod time;
 mod timer;
+mod transport;
 pub mod wire;
+pub mod worker;

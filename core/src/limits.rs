@@ -35,6 +35,32 @@ pub const MAX_COMPLETED_WORK: usize = 1024;
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
+/// Longest command line that the shell agent takes, in bytes. Linux takes 128 KiB as one argument.
+pub const MAX_SHELL_COMMAND_BYTES: usize = 100 << 10;
+/// Messages that wait while the shell agent is busy.
+pub const MAX_QUEUED_PROMPTS: usize = 64;
+/// Message uuids that the shell agent remembers, so that it does not run a message twice.
+pub const MAX_SEEN_PROMPTS: usize = 1024;
+/// Bytes of a command's output that its tool result keeps: of the beginning, and of the end.
+pub const TOOL_RESULT_HEAD_BYTES: usize = 100_000;
+/// See [`TOOL_RESULT_HEAD_BYTES`].
+pub const TOOL_RESULT_TAIL_BYTES: usize = 20_000;
+/// Bytes that wait for the shell agent's reader before the running command is paused.
+pub const AGENT_COMMAND_HIGH_WATER_BYTES: usize = 256 << 10;
+/// Bytes that wait for the shell agent's reader before its own input is paused too. Higher, so that
+/// an interrupt gets through while a command floods.
+pub const AGENT_INPUT_HIGH_WATER_BYTES: usize = 1 << 20;
+/// Waiting bytes below which both go on.
+pub const AGENT_LOW_WATER_BYTES: usize = 64 << 10;
+/// From SIGTERM to SIGKILL for a command of the shell agent.
+pub const COMMAND_GRACE: Duration = Duration::from_secs(2);
+/// From SIGKILL until a command that will not end is given up.
+pub const COMMAND_ABANDON_AFTER: Duration = Duration::from_secs(5);
+/// How long what a command left behind may hold its output open after it has ended.
+pub const COMMAND_LINGER: Duration = Duration::from_millis(500);
+/// How long the shell agent waits at its end for its last words to be read.
+pub const AGENT_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How many sessions a worker runs at once unless it is told otherwise (W-3).
 pub const DEFAULT_MAX_SESSIONS: u32 = 32;
 /// How long a session may last unless the worker is told otherwise (W-6).
@@ -56,3 +82,94 @@ pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Longest time from the start of a connection to its first word.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest lease that a worker believes without a heartbeat.
+pub const MAX_IDLE_LEASE: Duration = Duration::from_secs(10 * 60);
+
+/// How long the outputs of an agent are read after it has ended, if a child of its own holds them.
+pub const AGENT_DRAIN: Duration = Duration::from_secs(2);
+/// How long an agent may live on after it has closed its stdout.
+pub const AGENT_OUTPUT_CLOSED_GRACE: Duration = Duration::from_secs(5);
+/// How long a killed agent is waited for before it is given up.
+pub const AGENT_REAP_LIMIT: Duration = Duration::from_secs(10);
+/// How long a session's last lines may take to the relay in a shutdown.
+pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
+/// How long results and the deregistration may take in a shutdown.
+pub const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
+/// Messages of one session whose uuids are remembered, so that each is delivered once (M-4).
+pub const MAX_RECENT_UUIDS: usize = 4096;
+/// A wait that took this much longer than it was to means that the machine slept (W-2).
+pub const SLEEP_GAP: Duration = Duration::from_secs(30);
+
+/// Results of an earlier run that a worker takes up when it starts.
+pub const MAX_SPOOLED_RESULTS: usize = 1024;
+/// Largest file of such a result: its words and a tail of stderr.
+pub const MAX_SPOOL_FILE_BYTES: usize = 64 << 10;
+/// How long one git command may take: a large worktree is checked out by one.
+pub const GIT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How often a git command is tried that meets another one's lock.
+pub const GIT_LOCK_RETRIES: u32 = 5;
+/// Pause before a git command is tried again that met a lock; it doubles.
+pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// Worktrees of earlier runs that a worker looks through when it starts.
+pub const MAX_LEFTOVER_WORKTREES: usize = 256;
+
+/// From the hand-out of a work item to its ack; beyond it the item is handed out again (E-4).
+pub const ACK_TIME: Duration = Duration::from_secs(30);
+/// How long a lease lasts without a heartbeat (E-5).
+pub const LEASE_TIME: Duration = Duration::from_secs(60);
+/// An environment that was silent for this long counts as offline.
+pub const ENVIRONMENT_OFFLINE_AFTER: Duration = Duration::from_secs(90);
+/// An environment that was silent for this long is removed (E-7).
+pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
+/// How long a session token is good for.
+pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
+/// Environments of one relay.
+pub const MAX_ENVIRONMENTS: usize = 1000;
+/// Sessions of one environment that have not ended.
+pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
+/// Work items of one environment that wait for their worker.
+pub const MAX_QUEUED_WORK: usize = 256;
+/// Polls of one environment that are held at once; a further one ends the oldest.
+pub const MAX_HELD_POLLS: usize = 4;
+/// Bytes of one session's log; beyond them the oldest events go (Y-2).
+pub const SESSION_LOG_BYTES: usize = 64 << 20;
+/// What an event counts for beside its line.
+pub const EVENT_OVERHEAD_BYTES: usize = 128;
+/// Ended sessions that a relay keeps.
+pub const MAX_ENDED_SESSIONS: usize = 200;
+/// Sessions that a list names, the newest first.
+pub const MAX_LISTED_SESSIONS: usize = 1000;
+/// Lines for one agent that its worker has not acknowledged.
+pub const MAX_INBOUND_LINES: usize = 1024;
+/// Bytes of those lines.
+pub const MAX_INBOUND_BYTES: usize = 16 << 20;
+/// Bytes of the inputs that one session's open questions ask about.
+pub const MAX_OPEN_PERMISSION_BYTES: usize = 16 << 20;
+/// Viewers of one session at once.
+pub const MAX_SUBSCRIBERS: usize = 64;
+/// Bytes on the way to one viewer (Y-5).
+pub const STREAM_CREDIT_BYTES: usize = 256 << 10;
+/// Bytes on the way to one worker, beside its lines, before its link counts as dead.
+pub const LINK_BACKLOG_BYTES: usize = 2 * MAX_REQUEST_BYTES;
+/// Bytes of one link that wait for the store before the link is paused.
+pub const LINK_HIGH_WATER_BYTES: usize = 2 << 20;
+/// Bytes of a paused link that still wait when it goes on.
+pub const LINK_LOW_WATER_BYTES: usize = 512 << 10;
+/// Messages in one request.
+pub const MAX_POSTED_MESSAGES: usize = 256;
+/// Events of one page.
+pub const MAX_PAGE_EVENTS: usize = 1000;
+/// Bytes of one page; one event always fits.
+pub const MAX_PAGE_BYTES: usize = 1 << 20;
+/// Requests that a relay is ready to take at once.
+pub const ACCEPT_POOL: usize = 64;
+/// Longest text that a person or a machine may give a thing as its name or title, in bytes.
+pub const MAX_NAME_BYTES: usize = 1024;
+/// Longest path or URL that a machine may give, in bytes.
+pub const MAX_PATH_BYTES: usize = 4096;
+/// A viewer's stream says this often that it is there.
+pub const VIEWER_ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// A viewer whose stream makes no progress for this long is cut off.
+pub const VIEWER_STALLED_AFTER: Duration = Duration::from_secs(60);
+/// How long streams may take to close when the relay stops.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);

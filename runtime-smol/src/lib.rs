@@ -1,1 +1,48 @@
-//! Stub.
+//! Footbridge on [smol](https://docs.rs/smol): carries out what the machines of
+//! [`footbridge_core`] ask for, and tells them what came of it.
+//!
+//! ```text
+//!             commands ─────────┐        ┌──────────── notices
+//!                               ▼        │
+//!   ┌─────────┐  step()   ┌───────────────────┐   perform()   ┌────────────────────┐
+//!   │ machine │ ────────▶ │    drive (loop)   │ ────────────▶ │ a task for each    │
+//!   │ (core)  │ ◀──────── │ mailbox, deadline │ ◀──────────── │ operation: socket, │
+//!   └─────────┘  handle() └───────────────────┘    mailbox    │ process, file …    │
+//!                                                             └────────────────────┘
+//! ```
+//!
+//! No decision about the protocol is made here. Everything runs on one thread, beside the one
+//! that waits for sockets and timers; files, names and standard input use a small pool of threads
+//! while they are needed.
+//!
+//! ```
+//! use footbridge_core::machine::Machine;
+//! use footbridge_smol::{Host, HostOptions, block_on, drive};
+//!
+//! fn run<M: Machine<Notice = String>>(machine: M) -> Result<(), Box<dyn std::error::Error>> {
+//!     let host = Host::new(HostOptions::default())?;
+//!     let (_commands, asked) = async_channel::unbounded();
+//!     block_on(drive(machine, host, asked, |notice| println!("{notice}")))?;
+//!     Ok(())
+//! }
+//! ```
+
+mod connect;
+mod driver;
+mod failure;
+mod files;
+mod host;
+mod http;
+mod io;
+mod mailbox;
+mod operation;
+mod process;
+mod server;
+mod socket;
+mod stdio;
+mod store;
+mod tls;
+
+pub use driver::{block_on, drive};
+pub use host::{Certificate, Host, HostOptions};
+pub use store::Store;

@@ -1,3 +1,376 @@
-//! The relay.
+//! The relay: the server in the middle, as a machine (Y).
+//!
+//! A request comes in, is routed and authorised, and becomes one store operation; what comes of that
+//! is the answer, and what has changed goes to everybody whom it concerns. So the relay itself keeps
+//! connections only, and says *accepted* only after the store has said *stored*.
+//!
+//! ```text
+//!   Asked ─▶ routes ─▶ authority ─▶ environments, work, sessions, permission ─▶ Store
+//!                                                                                │
+//!   Reply, Send ◀─ reply, ingress, subscription, overview ◀─ spread ◀─ Stored ◀──┘
+//! ```
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | `config`, `notice` | what a relay is built with, asked and tells |
+//! | `routes`, `authority`, `tokens` | what a request asks for, who may, and the relay's own credentials |
+//! | `exchange` | a request from its arrival to its answer |
+//! | `environments`, `work` | the workers' side: register, poll, lease (E) |
+//! | `ingress` | a session's link (S-2) |
+//! | `sessions`, `permission` | the viewers' side (M) |
+//! | `subscription`, `overview` | what viewers watch (R-2) |
+//! | `spread` | who hears of what |
+//! | [`store`] | what is kept, as operations and their outcomes (Y-2) |
+//!
 #![doc = include_str!("http.md")]
+
+mod assets;
+mod authority;
+mod config;
+mod environments;
+mod exchange;
+mod ingress;
+mod notice;
+mod overview;
+mod permission;
+mod reply;
+mod routes;
+mod sessions;
+mod spread;
 pub mod store;
+mod stream;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod views;
+mod work;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use core::time::Duration;
+
+use self::authority::Authority;
+pub use self::config::{AccessToken, Asset, BadRelayConfig, RelayConfig, RelayKeys};
+use self::exchange::{Exchange, Pending};
+use self::ingress::Links;
+pub use self::notice::{RelayCommand, RelayNotice};
+use self::overview::Overviews;
+use self::store::{Call, Moment, Operation, Outcome};
+use self::subscription::Viewers;
+use self::work::Polls;
+use crate::action::Action;
+use crate::effects::Effects;
+use crate::event::{Event, Failure};
+use crate::id::OpId;
+use crate::limits::{ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, SHUTDOWN_GRACE};
+use crate::machine::{Fault, FaultKind, Machine, Step};
+use crate::time::{Now, UnixTime};
+use crate::timer::Timers;
+
+/// A relay.
+pub struct Relay {
+    config: RelayConfig,
+    authority: Authority,
+    fx: Effects<Purpose, RelayNotice>,
+    timers: Timers<Timer>,
+    phase: Phase,
+    listener: OpId,
+    /// `Accept`s that are open.
+    accepting: usize,
+    /// Exchanges and streams that are under way.
+    serving: usize,
+    /// The time of the first call, from which the steady time is counted.
+    started: Option<Now>,
+    is_sweeping: bool,
+    exchanges: BTreeMap<OpId, Exchange>,
+    /// Exchanges that are being turned into WebSockets.
+    opening: BTreeSet<OpId>,
+    polls: Polls,
+    links: Links,
+    viewers: Viewers,
+    overviews: Overviews,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Serving,
+    Stopping,
+}
+
+/// What an operation was started for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    Listener,
+    Accept,
+    Exchange,
+    Link,
+    Viewer,
+    Overview,
+    /// A stream that is to be closed with this code as soon as it is open.
+    Doomed(u16),
+    /// A stream that is being closed.
+    Closing,
+    Store(Box<Pending>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// The listener failed to take a client: try again.
+    Refill,
+    /// Something in the store may have lapsed.
+    Sweep,
+    /// A poll has been held for long enough.
+    Poll(OpId),
+    /// A link has been silent.
+    Quiet(OpId),
+    /// A session has ended, and its link is still open.
+    Linger(OpId),
+    /// A viewer has heard nothing for a while.
+    Alive(OpId),
+    /// A viewer's stream makes no progress.
+    Stalled(OpId),
+    /// A stream does not close.
+    Closing(OpId),
+    /// The relay has to finish.
+    Shutdown,
+}
+
+/// How long to wait after the listener or the store failed at something.
+const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How long a stream may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The WebSocket close codes that the relay uses beside those of [`crate::wire::link`].
+mod close {
+    pub(super) const DONE: u16 = 1000;
+    pub(super) const GOING_AWAY: u16 = 1001;
+    pub(super) const PROTOCOL: u16 = 1002;
+    pub(super) const TOO_BIG: u16 = 1009;
+    pub(super) const FAILED: u16 = 1011;
+    pub(super) const GONE: u16 = 4404;
+    pub(super) const LIMIT: u16 = 4429;
+}
+
+impl Relay {
+    /// A relay that listens as soon as it is driven.
+    pub fn new(mut config: RelayConfig, keys: &RelayKeys) -> Result<Self, BadRelayConfig> {
+        config.check()?;
+        let authority = Authority::new(keys, core::mem::take(&mut config.access_tokens));
+        let mut fx = Effects::new();
+        let address = config.listen.clone();
+        let listener = fx.start(Purpose::Listener, |op| Action::Listen { op, address });
+        Ok(Self {
+            config,
+            authority,
+            fx,
+            timers: Timers::new(),
+            phase: Phase::Starting,
+            listener,
+            accepting: 0,
+            serving: 0,
+            started: None,
+            is_sweeping: false,
+            exchanges: BTreeMap::new(),
+            opening: BTreeSet::new(),
+            polls: Polls::default(),
+            links: Links::default(),
+            viewers: Viewers::default(),
+            overviews: Overviews::default(),
+        })
+    }
+
+    fn advance(&mut self, now: Now) {
+        self.fx.advance(now);
+        let now = self.fx.now();
+        self.started.get_or_insert(now);
+    }
+
+    /// The time as the store needs it.
+    fn moment(&self) -> Moment {
+        let now = self.fx.now();
+        let started = self.started.unwrap_or(now);
+        let steady = started.wall + now.mono.saturating_since(started.mono);
+        Moment { wall: now.wall, steady }
+    }
+
+    /// Asks the store; the answer goes on with `pending`.
+    fn store(&mut self, pending: Pending, call: Call) {
+        let operation = Operation { at: self.moment(), terms: self.config.terms, call };
+        let purpose = Purpose::Store(Box::new(pending));
+        self.fx.start(purpose, |op| Action::Store { op, operation });
+    }
+
+    fn on_stored(&mut self, op: OpId, outcome: Outcome) {
+        let Some(Purpose::Store(pending)) = self.fx.finish(op) else { return };
+        if matches!(*pending, Pending::Sweep) {
+            self.is_sweeping = false;
+        }
+        let Outcome { answer, changes } = outcome;
+        let due = changes.due;
+        self.settle_pending(*pending, answer);
+        self.spread(changes);
+        self.expect_lapse(due);
+    }
+
+    /// Looks after what may lapse at `due`, which is the next such time.
+    fn expect_lapse(&mut self, due: Option<UnixTime>) {
+        if self.is_sweeping {
+            return;
+        }
+        match due {
+            Some(due) => {
+                let wait = due.saturating_since(self.moment().steady);
+                let at = self.fx.now().mono + wait.max(Duration::from_millis(1));
+                self.timers.set(Timer::Sweep, at);
+            }
+            None => self.timers.clear(&Timer::Sweep),
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Refill => {}
+            Timer::Sweep => {
+                self.is_sweeping = true;
+                self.store(Pending::Sweep, Call::Lapse);
+            }
+            Timer::Poll(op) => self.end_poll(op),
+            Timer::Quiet(op) => self.link_is_quiet(op),
+            Timer::Linger(op) => self.close_link(op, close::DONE),
+            Timer::Alive(op) => self.say_alive(op),
+            Timer::Stalled(op) | Timer::Closing(op) => self.cut_stream(op),
+            Timer::Shutdown => self.fx.end(Ok(())),
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Listening { op, address } if self.fx.purpose(op).is_some() => {
+                self.phase = Phase::Serving;
+                self.fx.tell(RelayNotice::Listening { address });
+            }
+            Event::Asked { op, asked } => self.on_asked(op, &asked),
+            Event::Stored { op, outcome } => self.on_stored(op, outcome),
+            Event::Opened { op } => self.on_opened(op),
+            Event::Received { op, message } => {
+                if matches!(self.fx.purpose(op), Some(Purpose::Link)) {
+                    self.link_received(op, message);
+                }
+            }
+            Event::Sent { op, messages } => self.on_sent(op, messages),
+            Event::Closed { op, .. } => self.on_over(op, None),
+            Event::Failed { op, failure } => self.on_over(op, Some(failure)),
+            _ => {}
+        }
+    }
+
+    /// An operation is over by itself.
+    fn on_over(&mut self, op: OpId, failure: Option<Failure>) {
+        let Some(purpose) = self.fx.finish(op) else { return };
+        match purpose {
+            Purpose::Listener => self.listener_failed(failure),
+            Purpose::Accept => {
+                self.accepting = self.accepting.saturating_sub(1);
+                self.timers.set(Timer::Refill, self.fx.now().mono + RETRY_AFTER_FAILURE);
+            }
+            Purpose::Exchange => {
+                self.exchanges.remove(&op);
+                self.forget_poll(op);
+                self.serving = self.serving.saturating_sub(1);
+            }
+            Purpose::Store(pending) => self.store_failed(*pending, failure),
+            Purpose::Link
+            | Purpose::Viewer
+            | Purpose::Overview
+            | Purpose::Doomed(_)
+            | Purpose::Closing => self.stream_is_over(op),
+        }
+    }
+
+    fn listener_failed(&mut self, failure: Option<Failure>) {
+        let address = &self.config.listen;
+        let why = failure.map_or_else(|| "it was closed".into(), |failure| format!("{failure}"));
+        let message = format!(
+            "the relay cannot listen on {address} ({why}): choose another address with a free port, or stop what uses it"
+        );
+        self.fx.end(Err(Fault { kind: FaultKind::Local, message }));
+    }
+
+    fn store_failed(&mut self, pending: Pending, failure: Option<Failure>) {
+        if let Some(failure) = failure {
+            self.fx.tell(RelayNotice::StoreFailed { detail: failure.detail });
+        }
+        if matches!(pending, Pending::Sweep) {
+            self.is_sweeping = false;
+            self.timers.set(Timer::Sweep, self.fx.now().mono + RETRY_AFTER_FAILURE);
+        }
+        if let Some(op) = pending.waiting() {
+            self.refuse(op, &reply::Refusal::unavailable());
+            self.close_stream(op, close::FAILED);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        if self.phase == Phase::Stopping {
+            return;
+        }
+        self.phase = Phase::Stopping;
+        self.fx.cancel(self.listener);
+        self.refuse_polls();
+        self.close_all_streams(close::GOING_AWAY);
+        self.timers.set(Timer::Shutdown, self.fx.now().mono + SHUTDOWN_GRACE);
+    }
+
+    /// What every call ends with: due timers, enough open `Accept`s, and the end if it has come.
+    fn settle(&mut self) {
+        let now = self.fx.now().mono;
+        while let Some((timer, _)) = self.timers.pop_due(now) {
+            self.on_timer(timer);
+        }
+        debug_assert!(self.timers.next().is_none_or(|next| next > now), "a timer in the past");
+        let is_refilling = !self.timers.is_set(&Timer::Refill);
+        while self.phase == Phase::Serving
+            && is_refilling
+            && self.accepting < ACCEPT_POOL
+            && self.accepting + self.serving < MAX_EXCHANGES
+        {
+            self.accepting += 1;
+            let (listener, max_body) = (self.listener, MAX_REQUEST_BYTES);
+            self.fx.start(Purpose::Accept, |op| Action::Accept { op, listener, max_body });
+        }
+        if self.phase == Phase::Stopping && self.serving == 0 {
+            self.fx.end(Ok(()));
+        }
+    }
+}
+
+impl Machine for Relay {
+    type Command = RelayCommand;
+    type Notice = RelayNotice;
+
+    fn command(&mut self, now: Now, command: RelayCommand) {
+        if self.fx.is_ended() {
+            return;
+        }
+        self.advance(now);
+        match command {
+            RelayCommand::Shutdown => self.shutdown(),
+        }
+        self.settle();
+    }
+
+    fn handle(&mut self, now: Now, event: Event) {
+        if self.fx.is_ended() {
+            return;
+        }
+        self.advance(now);
+        self.on_event(event);
+        self.settle();
+    }
+
+    fn step(&mut self) -> Step<RelayNotice> {
+        self.fx.step(self.timers.next())
+    }
+}

@@ -131,6 +131,13 @@ impl WorkSecret {
     }
 }
 
+impl WorkSecret {
+    /// What the session's worktree is to begin from, if the secret says (W-5).
+    pub fn git_reference(&self) -> Option<String> {
+        self.sources.iter().find_map(|source| source.git_info.as_ref()?.reference.clone())
+    }
+}
+
 /// `null` means the same as a missing field.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,

@@ -1,0 +1,39 @@
+//! The page and what belongs to it (Y-3): files that were built into the program.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::config::Asset;
+use super::reply::{Refusal, owned};
+use crate::action::Response;
+use crate::event::Asked;
+
+/// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
+     img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+pub(super) fn serve(assets: &[Asset], asked: &Asked, path: &str) -> Result<Response, Refusal> {
+    let asset = assets.iter().find(|asset| asset.path == path);
+    let asset =
+        asset.ok_or_else(|| Refusal::new(404, "not_found", "there is no such file here"))?;
+    let digest = Sha256::digest(asset.bytes);
+    let etag: alloc::string::String =
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let etag = format!("\"{etag}\"");
+    let known = asked.header("if-none-match").unwrap_or_default();
+    let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);
+    let mut headers = owned(&[
+        ("cache-control", "no-cache"),
+        ("content-security-policy", CONTENT_SECURITY_POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("content-type", asset.content_type),
+    ]);
+    headers.push(("etag".to_owned(), etag));
+    let (status, body) =
+        if is_known { (304, Bytes::new()) } else { (200, Bytes::from_static(asset.bytes)) };
+    Ok(Response { status, headers, body })
+}

@@ -1,0 +1,139 @@
+//! What a relay is built with.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::store::Terms;
+use crate::limits;
+use crate::secret::Secret;
+use crate::wire::url::{BadUrl, BaseUrl};
+
+/// Everything that a relay is told at its start.
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// The URL that workers reach it at, where it stands behind a proxy; without it a worker is
+    /// told the one that it came by.
+    pub public_url: Option<String>,
+    /// Who may use it.
+    pub access_tokens: Vec<AccessToken>,
+    /// The page and what belongs to it; the path of the page itself is `/`.
+    pub assets: &'static [Asset],
+    /// Time limits and bounds of what is kept.
+    pub terms: Terms,
+    /// Longest time that a poll is held (E-2).
+    pub poll_cap: Duration,
+    /// How long a session token is good for.
+    pub session_token_life: Duration,
+    /// Viewers of one session, and of one person's overview, at once.
+    pub max_subscribers: usize,
+    /// Bytes on the way to one viewer.
+    pub stream_credit: usize,
+    /// Messages in one request.
+    pub max_posted: usize,
+}
+
+impl RelayConfig {
+    /// A relay on `listen` with the usual limits, no page, and nobody who may use it yet.
+    pub fn new(listen: String) -> Self {
+        Self {
+            listen,
+            public_url: None,
+            access_tokens: Vec::new(),
+            assets: &[],
+            terms: Terms::default(),
+            poll_cap: limits::POLL_WAIT,
+            session_token_life: limits::SESSION_TOKEN_LIFE,
+            max_subscribers: limits::MAX_SUBSCRIBERS,
+            stream_credit: limits::STREAM_CREDIT_BYTES,
+            max_posted: limits::MAX_POSTED_MESSAGES,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), BadRelayConfig> {
+        if self.access_tokens.is_empty() {
+            return Err(BadRelayConfig::NoToken);
+        }
+        for AccessToken { person, token } in &self.access_tokens {
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'*+^`|#%".contains(&b);
+            let token = token.reveal();
+            if token.len() < MIN_TOKEN_BYTES || !token.bytes().all(is_plain) {
+                return Err(BadRelayConfig::Token { person: person.clone() });
+            }
+        }
+        if let Some(url) = &self.public_url {
+            BaseUrl::parse(url)?;
+        }
+        let times = [self.terms.ack_time, self.terms.lease_time, self.terms.offline_after];
+        if times.contains(&Duration::ZERO) || self.terms.lapse_after <= self.terms.offline_after {
+            return Err(BadRelayConfig::Times);
+        }
+        Ok(())
+    }
+}
+
+/// Shortest access token, in bytes.
+const MIN_TOKEN_BYTES: usize = 16;
+
+/// A credential of a person.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// The person's name.
+    pub person: String,
+    /// The credential; the relay keeps only a digest of it.
+    pub token: Secret,
+}
+
+/// One file of the page.
+#[derive(Clone, Copy, Debug)]
+pub struct Asset {
+    /// Its path, from the slash on.
+    pub path: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// What it holds.
+    pub bytes: &'static [u8],
+}
+
+/// What nobody else may know or guess. The runtime draws both; a relay whose store outlives it
+/// keeps `signing` beside the store, and draws a new `entropy` at each start.
+#[derive(Clone)]
+pub struct RelayKeys {
+    /// Signs session tokens and environment secrets.
+    pub signing: [u8; 32],
+    /// New ids are made from it.
+    pub entropy: [u8; 32],
+}
+
+impl fmt::Debug for RelayKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayKeys(hidden)")
+    }
+}
+
+/// Why a relay cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRelayConfig {
+    /// Nobody could use it.
+    #[error("the relay has no access token: give it at least one")]
+    NoToken,
+    /// A token is too short, or a browser could not send it.
+    #[error(
+        "the access token of {person:?} cannot be used: it must have at least {MIN_TOKEN_BYTES} characters, of A-Z, a-z, 0-9, - and _"
+    )]
+    Token {
+        /// Whose it is.
+        person: String,
+    },
+    /// The public URL is none.
+    #[error("the public URL of the relay: {0}")]
+    Url(#[from] BadUrl),
+    /// The time limits contradict each other.
+    #[error(
+        "the relay's time limits must be longer than zero, and an environment must count as offline before it lapses"
+    )]
+    Times,
+}

@@ -1,0 +1,61 @@
+//! Environments: registered, listed, removed (E-1, E-7).
+
+use alloc::boxed::Box;
+use alloc::format;
+
+use serde::Serialize;
+
+use super::exchange::{Pending, body, bounded};
+use super::reply::{self, Refusal};
+use super::store::{Call, Environment, Person};
+use super::{Relay, RelayNotice};
+use crate::action::Response;
+use crate::event::Asked;
+use crate::id::{EnvironmentId, OpId};
+use crate::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::wire::environment::Registration;
+
+impl Relay {
+    pub(super) fn register(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        owner: Person,
+    ) -> Result<(), Refusal> {
+        let registration: Box<Registration> = Box::new(body(asked)?);
+        check(&registration)?;
+        let id = EnvironmentId::new(&format!("env_{}", self.authority.mint.draw()));
+        let id = id.map_err(|bad| Refusal::invalid(&format!("{bad}")))?;
+        self.store(Pending::Register { op }, Call::RegisterEnvironment { owner, id, registration });
+        Ok(())
+    }
+
+    pub(super) fn registered(&mut self, environment: &Environment) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            environment_id: &'a EnvironmentId,
+            environment_secret: &'a str,
+        }
+        let id = &environment.id;
+        let secret = self.authority.mint.environment_secret(id);
+        self.fx.tell(RelayNotice::EnvironmentRegistered {
+            environment: id.clone(),
+            machine_name: environment.registration.machine_name.clone(),
+        });
+        reply::json(200, &Body { environment_id: id, environment_secret: secret.reveal() })
+    }
+}
+
+fn check(registration: &Registration) -> Result<(), Refusal> {
+    let Registration { machine_name, directory, branch, git_repo_url, max_sessions, .. } =
+        registration;
+    bounded("machine_name", machine_name, MAX_NAME_BYTES)?;
+    bounded("directory", directory, MAX_PATH_BYTES)?;
+    bounded("branch", branch.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
+    bounded("git_repo_url", git_repo_url.as_deref().unwrap_or_default(), MAX_PATH_BYTES)?;
+    bounded("metadata.worker_type", &registration.metadata.worker_type, MAX_NAME_BYTES)?;
+    if *max_sessions == 0 {
+        return Err(Refusal::invalid("max_sessions must be at least 1"));
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! A request from its arrival to its answer.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::authority::Caller;
+use super::ingress::Attaching;
+use super::reply::{self, Refusal};
+use super::routes::{self, NoRoute, Route};
+use super::sessions::Posting;
+use super::store::{Answer, Call, Denied};
+use super::work::Claim;
+use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
+use crate::action::{Action, Method, Response};
+use crate::event::{Asked, Body};
+use crate::id::OpId;
+
+/// A request that was not answered yet, for the access log.
+pub(super) struct Exchange {
+    method: Method,
+    path: String,
+}
+
+/// Longest path that goes into an access log, in characters.
+const MAX_LOGGED_PATH: usize = 200;
+
+/// What the answer of the store is for. `op` is the exchange, or the stream, that waits for it.
+#[derive(Clone, Debug)]
+pub(super) enum Pending {
+    Sweep,
+    Forgotten,
+    Refuse { op: OpId, refusal: Refusal },
+    Register { op: OpId },
+    Deregister { op: OpId },
+    Poll { op: OpId, claim: Claim },
+    Ack { op: OpId },
+    Heartbeat { op: OpId },
+    StopWork { op: OpId },
+    Redispatch { op: OpId },
+    Environments { op: OpId },
+    Environment { op: OpId },
+    Sessions { op: OpId },
+    Session { op: OpId, status: u16 },
+    Posted { op: OpId, posting: Posting },
+    Answered { op: OpId },
+    Events { op: OpId },
+    Attach { op: OpId, attaching: Attaching },
+    Resume { op: OpId },
+    Append { op: OpId, bytes: usize },
+    AckInbound { op: OpId },
+    Inbound { op: OpId },
+    Refresh,
+    Subscribe { op: OpId, subscribing: super::subscription::Subscribing },
+    Page { op: OpId },
+    Overview { op: OpId },
+}
+
+impl Pending {
+    /// The exchange or stream that waits for the answer.
+    pub(super) const fn waiting(&self) -> Option<OpId> {
+        match self {
+            Self::Sweep | Self::Forgotten | Self::Refresh => None,
+            Self::Refuse { op, .. }
+            | Self::Register { op }
+            | Self::Deregister { op }
+            | Self::Poll { op, .. }
+            | Self::Ack { op }
+            | Self::Heartbeat { op }
+            | Self::StopWork { op }
+            | Self::Redispatch { op }
+            | Self::Environments { op }
+            | Self::Environment { op }
+            | Self::Sessions { op }
+            | Self::Session { op, .. }
+            | Self::Posted { op, .. }
+            | Self::Answered { op }
+            | Self::Events { op }
+            | Self::Attach { op, .. }
+            | Self::Resume { op }
+            | Self::Append { op, .. }
+            | Self::AckInbound { op }
+            | Self::Inbound { op }
+            | Self::Subscribe { op, .. }
+            | Self::Page { op }
+            | Self::Overview { op } => Some(*op),
+        }
+    }
+}
+
+impl Relay {
+    pub(super) fn on_asked(&mut self, op: OpId, asked: &Asked) {
+        if !matches!(self.fx.purpose(op), Some(Purpose::Accept)) {
+            return;
+        }
+        self.accepting = self.accepting.saturating_sub(1);
+        self.serving += 1;
+        self.fx.repurpose(op, Purpose::Exchange);
+        let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
+        let logged = path.chars().filter(|c| !c.is_control()).take(MAX_LOGGED_PATH).collect();
+        self.exchanges.insert(op, Exchange { method: asked.method, path: logged });
+        if self.phase == Phase::Stopping {
+            self.refuse(op, &Refusal::unavailable());
+        } else if let Err(refusal) = self.ask(op, asked, path, query) {
+            self.refuse(op, &refusal);
+        }
+    }
+
+    fn ask(&mut self, op: OpId, asked: &Asked, path: &str, query: &str) -> Result<(), Refusal> {
+        let route = routes::find(asked.method, path).map_err(|no| match no {
+            NoRoute::Path => Refusal::new(404, "not_found", "there is no such path here"),
+            NoRoute::Method => {
+                let message = "the path exists, but not with this method";
+                Refusal::new(405, "method_not_allowed", message)
+            }
+            NoRoute::Id(bad) => Refusal::invalid(&alloc::format!("{bad}")),
+        })?;
+        match self.authority.admit(asked, &route, self.fx.now().wall) {
+            Ok(caller) => self.serve(op, asked, path, query, route, caller),
+            Err(refusal) => self.refuse_unless_unknown(op, &route, refusal),
+        }
+    }
+
+    /// A worker has to learn that the relay forgot it before it learns that its credential is
+    /// nothing worth: only then does it register anew. Ids cannot be guessed, so that this tells
+    /// nobody anything.
+    fn refuse_unless_unknown(
+        &mut self,
+        op: OpId,
+        route: &Route,
+        refusal: Refusal,
+    ) -> Result<(), Refusal> {
+        let (environment, session) = route.worker_subjects();
+        if environment.is_none() && session.is_none() {
+            return Err(refusal);
+        }
+        let call = Call::Find { environment: environment.cloned(), session: session.cloned() };
+        self.store(Pending::Refuse { op, refusal }, call);
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        path: &str,
+        query: &str,
+        route: Route,
+        caller: Caller,
+    ) -> Result<(), Refusal> {
+        if asked.body == Body::TooLarge {
+            let message = "the request's body is larger than this relay takes";
+            return Err(Refusal::new(413, "too_large", message));
+        }
+        match (caller, route) {
+            (Caller::Anybody, Route::Health) => {
+                self.reply(op, health());
+                Ok(())
+            }
+            (Caller::Anybody, _) => {
+                let response = assets::serve(self.config.assets, asked, path)?;
+                self.reply(op, response);
+                Ok(())
+            }
+            (Caller::Worker, route) => self.serve_worker(op, asked, route),
+            (Caller::Session(claims), Route::Ingress(session)) => {
+                self.attach(op, asked, session, &claims)
+            }
+            (Caller::Session(claims), route) => self.serve_lease(op, asked, route, &claims),
+            (Caller::Person(person), Route::Register) => self.register(op, asked, person),
+            (Caller::Person(person), route) => self.serve_person(op, asked, query, route, person),
+        }
+    }
+
+    /// Goes on with what the store answered.
+    pub(super) fn settle_pending(&mut self, pending: Pending, answer: Result<Answer, Denied>) {
+        match pending {
+            Pending::Sweep | Pending::Forgotten => {}
+            Pending::Refresh => self.refresh(answer),
+            Pending::Refuse { op, refusal } => {
+                self.refuse(op, &answer.err().map_or(refusal, Refusal::from));
+            }
+            Pending::Poll { op, claim } => self.poll_answered(op, claim, answer),
+            Pending::Attach { op, attaching } => self.attached(op, attaching, answer),
+            Pending::Resume { op } => self.link_resumed(op, answer),
+            Pending::Append { op, bytes } => self.appended(op, bytes, answer),
+            Pending::AckInbound { op } => self.inbound_acked(op, answer),
+            Pending::Inbound { op } => self.inbound_read(op, answer),
+            Pending::Subscribe { op, subscribing } => self.subscribed(op, subscribing, answer),
+            Pending::Page { op } => self.page_read(op, answer),
+            Pending::Overview { op } => self.overview_read(op, answer),
+            pending => {
+                let Some(op) = pending.waiting() else { return };
+                match answer {
+                    Ok(answer) => self.reply_to(op, pending, answer),
+                    Err(denied) => self.refuse(op, &denied.into()),
+                }
+            }
+        }
+    }
+
+    fn reply_to(&mut self, op: OpId, pending: Pending, answer: Answer) {
+        let response = match (pending, answer) {
+            (Pending::Register { .. }, Answer::Environment(environment)) => {
+                self.registered(&environment)
+            }
+            (Pending::Deregister { .. } | Pending::StopWork { .. }, Answer::Done) => {
+                reply::state("stopped")
+            }
+            (Pending::Redispatch { .. }, Answer::Done) => reply::state("queued"),
+            (Pending::Ack { .. }, Answer::Renewed { .. }) => reply::state("acked"),
+            (Pending::Heartbeat { .. }, Answer::Renewed { is_stopping }) => {
+                self.heartbeat(is_stopping)
+            }
+            (Pending::Environment { .. }, Answer::Environment(environment)) => {
+                reply::json(200, &super::views::EnvironmentView::of(&environment))
+            }
+            (Pending::Environments { .. }, Answer::Overview { environments, .. }) => {
+                super::views::environments(&environments)
+            }
+            (Pending::Sessions { .. }, Answer::Overview { sessions, .. }) => {
+                self.session_list(&sessions)
+            }
+            (Pending::Session { status, .. }, Answer::Session(session)) => {
+                reply::json(status, &self.session_view(&session))
+            }
+            (Pending::Posted { posting, .. }, Answer::Posted(accepted)) => {
+                posting.response(&accepted)
+            }
+            (Pending::Answered { .. }, Answer::Answered { seq }) => {
+                super::permission::answered(seq)
+            }
+            (Pending::Events { .. }, Answer::Page(page)) => super::views::page(&page),
+            // A store that answers another question than it was asked is broken.
+            _ => Refusal::unavailable().response(),
+        };
+        self.reply(op, response);
+    }
+
+    /// Answers an exchange; one whose client has left is let be.
+    pub(super) fn reply(&mut self, op: OpId, response: Response) {
+        let Some(Exchange { method, path }) = self.exchanges.remove(&op) else { return };
+        self.forget_poll(op);
+        self.fx.tell(RelayNotice::Answered { method, path, status: response.status });
+        self.fx.act(op, |op| Action::Reply { op, response });
+        self.fx.finish(op);
+        self.serving = self.serving.saturating_sub(1);
+    }
+
+    pub(super) fn refuse(&mut self, op: OpId, refusal: &Refusal) {
+        if self.exchanges.contains_key(&op) {
+            self.reply(op, refusal.response());
+        }
+    }
+
+    /// Turns an exchange into a WebSocket; says whether its client is still there.
+    pub(super) fn upgrade(
+        &mut self,
+        op: OpId,
+        purpose: Purpose,
+        protocol: Option<&'static str>,
+        max_message: usize,
+    ) -> bool {
+        let Some(Exchange { method, path }) = self.exchanges.remove(&op) else { return false };
+        self.fx.tell(RelayNotice::Answered { method, path, status: 101 });
+        // A relay that is stopping closes the stream as soon as it is open.
+        let is_stopping = self.phase == Phase::Stopping;
+        let doomed = Purpose::Doomed(close::GOING_AWAY);
+        self.fx.repurpose(op, if is_stopping { doomed } else { purpose });
+        self.opening.insert(op);
+        let protocol = protocol.map(Into::into);
+        self.fx.act(op, |op| Action::Upgrade { op, protocol, max_message });
+        !is_stopping
+    }
+}
+
+fn health() -> Response {
+    #[derive(serde::Serialize)]
+    struct Health {
+        status: &'static str,
+    }
+    reply::json(200, &Health { status: "ok" })
+}
+
+/// The body of a request as JSON.
+pub(super) fn body<'a, T: Deserialize<'a>>(asked: &'a Asked) -> Result<T, Refusal> {
+    let bytes: &Bytes = whole(asked);
+    serde_json::from_slice(bytes).map_err(|error| {
+        Refusal::invalid(&alloc::format!("the body is not the JSON that is expected here: {error}"))
+    })
+}
+
+pub(super) fn whole(asked: &Asked) -> &Bytes {
+    static EMPTY: Bytes = Bytes::new();
+    match &asked.body {
+        Body::Whole(bytes) => bytes,
+        Body::TooLarge => &EMPTY,
+    }
+}
+
+/// A number of the query; `None` where it is not given.
+pub(super) fn query_number(query: &str, name: &str) -> Result<Option<u64>, Refusal> {
+    let pairs: Vec<_> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let Some((_, value)) = pairs.iter().find(|(key, _)| *key == name) else { return Ok(None) };
+    let bad = || Refusal::invalid(&alloc::format!("{name} must be a whole number, from 0 on"));
+    value.parse().map(Some).map_err(|_| bad())
+}
+
+/// A text of a person or a machine, if it is not too long.
+pub(super) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    Err(Refusal::invalid(&alloc::format!("{name} must have at most {limit} bytes")))
+}
+
+/// The `Idempotency-Key`, if there is one.
+pub(super) fn idempotency_key(asked: &Asked) -> Result<Option<String>, Refusal> {
+    let Some(key) = asked.header("idempotency-key") else { return Ok(None) };
+    bounded("the Idempotency-Key", key, crate::limits::MAX_ID_BYTES)?;
+    Ok(Some(key.into()))
+}
+
+/// Whether a request asks for a WebSocket.
+pub(super) fn wants_websocket(asked: &Asked) -> Result<(), Refusal> {
+    let upgrade = asked.header("upgrade").unwrap_or_default();
+    if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {
+        return Ok(());
+    }
+    Err(Refusal::new(426, "upgrade_required", "this path speaks WebSocket only"))
+}

@@ -1,0 +1,87 @@
+//! Answers to the agent's questions (M-2). What counts is decided in the store.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Relay;
+use super::exchange::{Pending, body, bounded};
+use super::reply::{self, Refusal};
+use super::sessions::{one_line, whole_text};
+use super::store::{Call, PermissionReply, Person};
+use crate::action::Response;
+use crate::event::Asked;
+use crate::id::{OpId, SessionId};
+use crate::limits::MAX_LINE_BYTES;
+use crate::wire::text::Text;
+
+impl Relay {
+    pub(super) fn answer_permission(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        owner: Person,
+        session: SessionId,
+    ) -> Result<(), Refusal> {
+        #[derive(Deserialize)]
+        struct Body {
+            request_id: String,
+            behavior: String,
+            #[serde(rename = "updatedInput", default)]
+            updated_input: Option<Box<RawValue>>,
+            #[serde(default)]
+            message: Option<String>,
+            #[serde(default)]
+            interrupt: bool,
+        }
+        whole_text(asked)?;
+        let Body { request_id, behavior, updated_input, message, interrupt } = body(asked)?;
+        let reply = match behavior.as_str() {
+            "allow" => PermissionReply::Allow { updated_input: object(updated_input)? },
+            "deny" => {
+                let message = message.unwrap_or_else(|| "the person said no".to_string());
+                bounded("message", &message, MAX_LINE_BYTES / 8)?;
+                PermissionReply::Deny { message, interrupt }
+            }
+            _ => return Err(Refusal::invalid("behavior must be \"allow\" or \"deny\"")),
+        };
+        let call = Call::AnswerPermission { owner, session, request_id, reply };
+        self.store(Pending::Answered { op }, call);
+        Ok(())
+    }
+}
+
+/// An input of a tool is an object.
+fn object(raw: Option<Box<RawValue>>) -> Result<Option<Text>, Refusal> {
+    let line = raw.map(|raw| one_line(&raw));
+    if line.as_ref().is_some_and(|line| !line.as_str().starts_with('{')) {
+        return Err(Refusal::invalid("updatedInput must be an object"));
+    }
+    Ok(line)
+}
+
+pub(super) fn answered(seq: u64) -> Response {
+    #[derive(Serialize)]
+    struct Body {
+        seq: u64,
+    }
+    reply::json(200, &Body { seq })
+}
+
+/// What a `control_response` says: the answer that counts.
+pub(super) fn answer_of(line: &Text) -> Option<Text> {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        response: Response<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Response<'a> {
+        #[serde(borrow)]
+        response: &'a RawValue,
+    }
+    let Line { response } = serde_json::from_str(line.as_str()).ok()?;
+    Some(Text::from(response.response.get().to_string()))
+}

@@ -1,0 +1,136 @@
+//! Answers and refusals.
+
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::store::Denied;
+use crate::action::Response;
+use crate::wire::text::Text;
+use crate::wire::to_json;
+
+/// A refusal: any answer of 400 or above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    kind: &'static str,
+    message: String,
+    retry_after: Option<u64>,
+    /// The answer to a question that counts.
+    answer: Option<Text>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, kind: &'static str, message: &str) -> Self {
+        Self { status, kind, message: message.to_owned(), retry_after: None, answer: None }
+    }
+
+    pub(super) fn invalid(message: &str) -> Self {
+        Self::new(400, "invalid_request", message)
+    }
+
+    pub(super) fn unauthenticated() -> Self {
+        let message = "this needs a credential that this relay knows, as Authorization: Bearer …";
+        Self::new(401, "authentication_failed", message)
+    }
+
+    pub(super) fn expired() -> Self {
+        let message = "the session token has expired: ask for a new dispatch of the session";
+        Self::new(401, "token_expired", message)
+    }
+
+    pub(super) fn forbidden() -> Self {
+        Self::new(403, "permission_denied", "this credential does not open this")
+    }
+
+    pub(super) fn unavailable() -> Self {
+        let message = "the relay is stopping or overloaded: try again in a moment";
+        Self { retry_after: Some(1), ..Self::new(503, "unavailable", message) }
+    }
+
+    pub(super) fn response(&self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: Words<'a>,
+        }
+        #[derive(Serialize)]
+        struct Words<'a> {
+            #[serde(rename = "type")]
+            kind: &'a str,
+            message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            answer: Option<&'a RawValue>,
+        }
+        let answer = self.answer.as_ref();
+        let answer = answer.and_then(|line| serde_json::from_str(line.as_str()).ok());
+        let error = Words { kind: self.kind, message: &self.message, answer };
+        let mut response = json(self.status, &Body { error });
+        if let Some(seconds) = self.retry_after {
+            response.headers.push(("retry-after".to_owned(), seconds.to_string()));
+        }
+        response
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let (status, kind) = match &denied {
+            Denied::EnvironmentUnknown => (404, "environment_unknown"),
+            Denied::SessionUnknown => (404, "session_unknown"),
+            Denied::WorkUnknown => (404, "work_unknown"),
+            Denied::PermissionUnknown => (404, "permission_unknown"),
+            Denied::LeaseLost | Denied::LinkReplaced => (409, "lease_lost"),
+            Denied::NeverSent => (400, "invalid_request"),
+            Denied::SessionEnded => (410, "session_ended"),
+            Denied::PermissionConflict { .. } => (409, "permission_conflict"),
+            Denied::PermissionWithdrawn => (410, "permission_withdrawn"),
+            Denied::Limit { .. } => (429, "limit_reached"),
+        };
+        let mut refusal = Self::new(status, kind, &denied.message());
+        refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);
+        if let Denied::PermissionConflict { line } = &denied {
+            refusal.answer = super::permission::answer_of(line);
+        }
+        refusal
+    }
+}
+
+/// What a limit tells to wait, in seconds: none of them is over at once.
+const RETRY_AFTER_LIMIT: u64 = 10;
+
+/// A JSON answer.
+pub(super) fn json<T: Serialize>(status: u16, body: &T) -> Response {
+    json_bytes(status, to_json(body))
+}
+
+/// An answer whose body is JSON already.
+pub(super) fn json_bytes(status: u16, body: Bytes) -> Response {
+    let headers = [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    Response { status, headers: owned(&headers), body }
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: u16) -> Response {
+    Response { status, headers: owned(&[("cache-control", "no-store")]), body: Bytes::new() }
+}
+
+/// `{"state": …}`.
+pub(super) fn state(state: &'static str) -> Response {
+    #[derive(Serialize)]
+    struct Body {
+        state: &'static str,
+    }
+    json(200, &Body { state })
+}
+
+pub(super) fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

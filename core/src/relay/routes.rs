@@ -1,0 +1,185 @@
+//! Method and path to a typed route. A path that is here at all but not with this method is told
+//! apart from one that is not here.
+
+use alloc::vec::Vec;
+
+use crate::action::Method::{self, Get, Head, Post};
+use crate::id::{BadId, EnvironmentId, SessionId, WorkId};
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Health,
+    Register,
+    Poll(EnvironmentId),
+    Ack(EnvironmentId, WorkId),
+    Heartbeat(EnvironmentId, WorkId),
+    StopWork(EnvironmentId, WorkId),
+    Redispatch(EnvironmentId, SessionId),
+    Deregister(EnvironmentId),
+    Ingress(SessionId),
+    Environments,
+    Environment(EnvironmentId),
+    Sessions,
+    CreateSession,
+    Session(SessionId),
+    Messages(SessionId),
+    Permission(SessionId),
+    Interrupt(SessionId),
+    StopSession(SessionId),
+    Events(SessionId),
+    Subscribe(SessionId),
+    Overview,
+    /// The page, or something beside it.
+    Asset,
+}
+
+impl Route {
+    /// The item that it is about.
+    pub(super) const fn work(&self) -> Option<&WorkId> {
+        match self {
+            Self::Ack(_, work) | Self::Heartbeat(_, work) | Self::StopWork(_, work) => Some(work),
+            _ => None,
+        }
+    }
+
+    /// The environment and the session that a worker's call is about.
+    pub(super) const fn worker_subjects(&self) -> (Option<&EnvironmentId>, Option<&SessionId>) {
+        match self {
+            Self::Poll(id)
+            | Self::Ack(id, _)
+            | Self::Heartbeat(id, _)
+            | Self::StopWork(id, _)
+            | Self::Redispatch(id, _)
+            | Self::Deregister(id) => (Some(id), None),
+            Self::Ingress(id) => (None, Some(id)),
+            _ => (None, None),
+        }
+    }
+}
+
+/// Why there is no route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoRoute {
+    Path,
+    Method,
+    Id(BadId),
+}
+
+impl From<BadId> for NoRoute {
+    fn from(bad: BadId) -> Self {
+        Self::Id(bad)
+    }
+}
+
+/// Finds the route of a path without its query. Nothing in it is decoded: an id has no character
+/// that would need it.
+pub(super) fn find(method: Method, path: &str) -> Result<Route, NoRoute> {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let environment = EnvironmentId::new;
+    let session = SessionId::new;
+    let (expected, route) = match *segments.as_slice() {
+        ["health"] => (Get, Route::Health),
+        ["v1", "environments", "bridge"] => (Post, Route::Register),
+        ["v1", "environments", id, "work", "poll"] => (Get, Route::Poll(environment(id)?)),
+        ["v1", "environments", id, "work", work, call] => {
+            let (id, work) = (environment(id)?, WorkId::new(work)?);
+            match call {
+                "ack" => (Post, Route::Ack(id, work)),
+                "heartbeat" => (Post, Route::Heartbeat(id, work)),
+                "stop" => (Post, Route::StopWork(id, work)),
+                _ => return Err(NoRoute::Path),
+            }
+        }
+        ["v1", "environments", id, "sessions", of, "redispatch"] => {
+            (Post, Route::Redispatch(environment(id)?, session(of)?))
+        }
+        ["v1", "environments", id, "stop"] => (Post, Route::Deregister(environment(id)?)),
+        ["v1" | "v2", "session_ingress", "ws", id] => (Get, Route::Ingress(session(id)?)),
+        ["v1", "environments"] => (Get, Route::Environments),
+        ["v1", "environments", id] => (Get, Route::Environment(environment(id)?)),
+        ["v1", "overview", "ws"] => (Get, Route::Overview),
+        ["v1", "sessions"] if method == Post => (Post, Route::CreateSession),
+        ["v1", "sessions"] => (Get, Route::Sessions),
+        ["v1", "sessions", id] => (Get, Route::Session(session(id)?)),
+        ["v1", "sessions", id, "messages"] => (Post, Route::Messages(session(id)?)),
+        ["v1", "sessions", id, "permission"] => (Post, Route::Permission(session(id)?)),
+        ["v1", "sessions", id, "interrupt"] => (Post, Route::Interrupt(session(id)?)),
+        ["v1", "sessions", id, "stop"] => (Post, Route::StopSession(session(id)?)),
+        ["v1", "sessions", id, "events"] => (Get, Route::Events(session(id)?)),
+        ["v1", "sessions", id, "events", "ws"] => (Get, Route::Subscribe(session(id)?)),
+        ["v1" | "v2" | "api", ..] | [] => return Err(NoRoute::Path),
+        _ => (Get, Route::Asset),
+    };
+    let is_plain = matches!(route, Route::Asset | Route::Health);
+    if method == expected || (method == Head && is_plain) {
+        Ok(route)
+    } else {
+        Err(NoRoute::Method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_of_the_interface_has_its_route() {
+        let environment = || EnvironmentId::new("env_1").expect("valid");
+        let session = || SessionId::new("session_1").expect("valid");
+        let work = || WorkId::new("work_1").expect("valid");
+        let routes = [
+            (Get, "/health", Route::Health),
+            (Post, "/v1/environments/bridge", Route::Register),
+            (Get, "/v1/environments/env_1/work/poll", Route::Poll(environment())),
+            (Post, "/v1/environments/env_1/work/work_1/ack", Route::Ack(environment(), work())),
+            (
+                Post,
+                "/v1/environments/env_1/work/work_1/heartbeat",
+                Route::Heartbeat(environment(), work()),
+            ),
+            (
+                Post,
+                "/v1/environments/env_1/work/work_1/stop",
+                Route::StopWork(environment(), work()),
+            ),
+            (
+                Post,
+                "/v1/environments/env_1/sessions/session_1/redispatch",
+                Route::Redispatch(environment(), session()),
+            ),
+            (Post, "/v1/environments/env_1/stop", Route::Deregister(environment())),
+            (Get, "/v1/session_ingress/ws/session_1", Route::Ingress(session())),
+            (Get, "/v2/session_ingress/ws/session_1", Route::Ingress(session())),
+            (Get, "/v1/environments", Route::Environments),
+            (Get, "/v1/environments/env_1", Route::Environment(environment())),
+            (Post, "/v1/sessions", Route::CreateSession),
+            (Get, "/v1/sessions", Route::Sessions),
+            (Get, "/v1/sessions/session_1", Route::Session(session())),
+            (Post, "/v1/sessions/session_1/messages", Route::Messages(session())),
+            (Post, "/v1/sessions/session_1/permission", Route::Permission(session())),
+            (Post, "/v1/sessions/session_1/interrupt", Route::Interrupt(session())),
+            (Post, "/v1/sessions/session_1/stop", Route::StopSession(session())),
+            (Get, "/v1/sessions/session_1/events", Route::Events(session())),
+            (Get, "/v1/sessions/session_1/events/ws", Route::Subscribe(session())),
+            (Get, "/v1/overview/ws", Route::Overview),
+            (Get, "/", Route::Asset),
+        ];
+        for (method, path, route) in routes {
+            assert_eq!(find(method, path), Ok(route), "{path}");
+            assert_eq!(find(Method::Put, path), Err(NoRoute::Method), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found_and_a_bad_id_is_named() {
+        for path in ["/v1", "/v1/", "/v1/nothing", "", "/v1/sessions/session_1/events/ws/x"] {
+            assert_eq!(find(Get, path), Err(NoRoute::Path), "{path:?}");
+        }
+        for id in ["..", "a.b", "%2e%2e", "", "é"] {
+            let path = alloc::format!("/v1/sessions/{id}");
+            let bad = NoRoute::Id(BadId { field: "session id" });
+            assert_eq!(find(Get, &path), Err(bad), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Sessions as people use them: made, read, spoken to, stopped.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Relay;
+use super::exchange::{Pending, body, bounded, idempotency_key, query_number, whole};
+use super::reply::{self, Refusal};
+use super::routes::Route;
+use super::store::{Accepted, Call, NewMessage, Person, Session};
+use super::views::SessionView;
+use crate::action::Response;
+use crate::event::Asked;
+use crate::id::{EnvironmentId, OpId, SessionId};
+use crate::limits::{
+    MAX_ID_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_PAGE_EVENTS,
+};
+use crate::wire::control::{self, VIEWER_REQUESTS};
+use crate::wire::message::{Head, Kind};
+use crate::wire::text::Text;
+
+/// What is to be said of messages once they are stored.
+#[derive(Clone, Debug)]
+pub(super) enum Posting {
+    Messages(Vec<Named>),
+    Interrupt { request_id: String },
+}
+
+/// A message by its names.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Named {
+    uuid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+impl Relay {
+    pub(super) fn serve_person(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        query: &str,
+        route: Route,
+        owner: Person,
+    ) -> Result<(), Refusal> {
+        match route {
+            Route::Environments => self.store(Pending::Environments { op }, Call::List { owner }),
+            Route::Environment(id) => {
+                self.store(Pending::Environment { op }, Call::GetEnvironment { owner, id });
+            }
+            Route::Sessions => self.store(Pending::Sessions { op }, Call::List { owner }),
+            Route::CreateSession => self.create_session(op, asked, owner)?,
+            Route::Session(id) => {
+                self.store(Pending::Session { op, status: 200 }, Call::GetSession { owner, id });
+            }
+            Route::StopSession(id) => {
+                self.store(Pending::Session { op, status: 200 }, Call::RequestStop { owner, id });
+            }
+            Route::Messages(session) => self.post(op, asked, owner, session)?,
+            Route::Permission(session) => self.answer_permission(op, asked, owner, session)?,
+            Route::Interrupt(session) => self.interrupt(op, owner, session),
+            Route::Events(session) => self.read_events(op, query, owner, session)?,
+            Route::Subscribe(session) => self.subscribe(op, asked, query, owner, session)?,
+            Route::Overview => self.watch_overview(op, asked, owner)?,
+            _ => return Err(Refusal::forbidden()),
+        }
+        Ok(())
+    }
+
+    fn create_session(&mut self, op: OpId, asked: &Asked, owner: Person) -> Result<(), Refusal> {
+        #[derive(Deserialize)]
+        struct Body {
+            environment_id: EnvironmentId,
+            #[serde(default)]
+            title: Option<String>,
+        }
+        let Body { environment_id: environment, title } = body(asked)?;
+        bounded("title", title.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
+        let key = idempotency_key(asked)?;
+        let id = SessionId::new(&format!("session_{}", self.authority.mint.draw()));
+        let id = id.map_err(|bad| Refusal::invalid(&format!("{bad}")))?;
+        let work = self.draw_work_id()?;
+        let call = Call::CreateSession { owner, environment, id, work, title, key };
+        self.store(Pending::Session { op, status: 201 }, call);
+        Ok(())
+    }
+
+    fn read_events(
+        &mut self,
+        op: OpId,
+        query: &str,
+        owner: Person,
+        session: SessionId,
+    ) -> Result<(), Refusal> {
+        let after = query_number(query, "after")?.unwrap_or(0);
+        let limit = query_number(query, "limit")?.map(usize::try_from);
+        let limit = limit.map_or(MAX_PAGE_EVENTS, |limit| limit.unwrap_or(MAX_PAGE_EVENTS));
+        let max_events = limit.clamp(1, MAX_PAGE_EVENTS);
+        let max_bytes = MAX_PAGE_BYTES;
+        let call = Call::ReadLog { owner, session, after, max_events, max_bytes };
+        self.store(Pending::Events { op }, call);
+        Ok(())
+    }
+
+    fn post(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        owner: Person,
+        session: SessionId,
+    ) -> Result<(), Refusal> {
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(borrow)]
+            messages: Vec<&'a RawValue>,
+        }
+        whole_text(asked)?;
+        let Body { messages } = body(asked)?;
+        if messages.is_empty() || messages.len() > self.config.max_posted {
+            let most = self.config.max_posted;
+            return Err(Refusal::invalid(&format!("messages must have 1 to {most} of them")));
+        }
+        let (mut names, mut new) = (Vec::new(), Vec::new());
+        for (at, raw) in messages.into_iter().enumerate() {
+            let (name, message) = self
+                .message(raw)
+                .map_err(|why| Refusal::invalid(&format!("messages[{at}] {why}")))?;
+            names.push(name);
+            new.push(message);
+        }
+        let posting = Posting::Messages(names);
+        self.store(Pending::Posted { op, posting }, Call::Post { owner, session, messages: new });
+        Ok(())
+    }
+
+    /// A message of a viewer as a line for the agent.
+    fn message(&mut self, raw: &RawValue) -> Result<(Named, NewMessage), String> {
+        let line = one_line(raw);
+        if line.len() > MAX_LINE_BYTES {
+            return Err(format!("is longer than {MAX_LINE_BYTES} bytes"));
+        }
+        let head = Head::parse(&line).map_err(|_| "is not an object with a \"type\"")?;
+        let Head { uuid, request_id, subtype, .. } = &head;
+        for name in [uuid, request_id].into_iter().flatten() {
+            if name.is_empty() || name.len() > MAX_ID_BYTES {
+                return Err(format!("must have 1 to {MAX_ID_BYTES} bytes as uuid or request_id"));
+            }
+        }
+        match (head.kind(), subtype.as_deref()) {
+            (Kind::User, _) => {
+                let (uuid, line) = self.with_field(line, "uuid", uuid.clone());
+                let name = Named { uuid: Some(uuid.clone()), request_id: None };
+                Ok((name, NewMessage { uuid: Some(uuid), line }))
+            }
+            (Kind::ControlRequest, Some(subtype)) if VIEWER_REQUESTS.contains(&subtype) => {
+                let (id, line) = self.with_field(line, "request_id", request_id.clone());
+                let name = Named { uuid: uuid.clone(), request_id: Some(id) };
+                Ok((name, NewMessage { uuid: uuid.clone(), line }))
+            }
+            _ => {
+                let requests = VIEWER_REQUESTS.join(", ");
+                Err(format!("must be a user message, or a control_request of: {requests}"))
+            }
+        }
+    }
+
+    /// A field of a message, drawn and put into its line where it is missing. It goes to the end,
+    /// where it counts even if the key stands there already with a value that is no text.
+    fn with_field(&mut self, line: Text, key: &str, value: Option<String>) -> (String, Text) {
+        if let Some(value) = value {
+            return (value, line);
+        }
+        let value = self.authority.mint.draw_uuid();
+        let open = line.as_str().strip_suffix('}').unwrap_or_default();
+        let line = Text::from(format!("{open},\"{key}\":\"{value}\"}}"));
+        (value, line)
+    }
+
+    fn interrupt(&mut self, op: OpId, owner: Person, session: SessionId) {
+        let request_id = self.authority.mint.draw_uuid();
+        let line = control::request(&request_id, "interrupt");
+        let messages = alloc::vec![NewMessage { uuid: None, line }];
+        let posting = Posting::Interrupt { request_id };
+        self.store(Pending::Posted { op, posting }, Call::Post { owner, session, messages });
+    }
+
+    pub(super) fn session_view<'a>(&self, session: &'a Session) -> SessionView<'a> {
+        SessionView::of(session, self.is_connected(&session.id))
+    }
+
+    pub(super) fn session_list(&self, sessions: &[Session]) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            sessions: Vec<SessionView<'a>>,
+        }
+        let sessions = sessions.iter().map(|session| self.session_view(session)).collect();
+        reply::json(200, &Body { sessions })
+    }
+}
+
+impl Posting {
+    pub(super) fn response(&self, accepted: &[Accepted]) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            accepted: Vec<One<'a>>,
+        }
+        #[derive(Serialize)]
+        struct One<'a> {
+            #[serde(flatten)]
+            name: &'a Named,
+            seq: u64,
+        }
+        #[derive(Serialize)]
+        struct Interrupted<'a> {
+            request_id: &'a str,
+            seq: u64,
+        }
+        match self {
+            Self::Messages(names) => {
+                let pairs = names.iter().zip(accepted);
+                let accepted = pairs.map(|(name, accepted)| One { name, seq: accepted.seq });
+                reply::json(200, &Body { accepted: accepted.collect() })
+            }
+            Self::Interrupt { request_id } => {
+                let seq = accepted.first().map_or(0, |accepted| accepted.seq);
+                reply::json(200, &Interrupted { request_id, seq })
+            }
+        }
+    }
+}
+
+/// `serde_json` looks only at the strings that it reads; what is passed on raw has to be UTF-8 too.
+pub(super) fn whole_text(asked: &Asked) -> Result<(), Refusal> {
+    let text = core::str::from_utf8(whole(asked));
+    text.map(|_| ()).map_err(|_| Refusal::invalid("the body is not UTF-8"))
+}
+
+/// A JSON value on one line. A line end in JSON can only stand between its tokens, never within a
+/// string; so that a space does as well there.
+pub(super) fn one_line(raw: &RawValue) -> Text {
+    let json: Box<str> = raw.get().into();
+    Text::from(if json.contains(['\n', '\r']) {
+        json.replace(['\n', '\r'], " ")
+    } else {
+        String::from(json)
+    })
+}

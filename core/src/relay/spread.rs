@@ -1,0 +1,92 @@
+//! Who hears of what has changed.
+
+use alloc::vec::Vec;
+
+use super::store::{Answer, Changes, Denied, Session};
+use super::views::{EnvironmentView, SessionView, event_frame, frame};
+use super::{Relay, RelayNotice, close};
+use crate::wire::session::SessionState;
+use serde::Serialize;
+
+/// `{"type": "session", "session": …}`, of subscriptions and of the overview.
+#[derive(Serialize)]
+struct SessionFrame<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    session: SessionView<'a>,
+}
+
+#[derive(Serialize)]
+struct EnvironmentFrame<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    environment: EnvironmentView<'a>,
+}
+
+#[derive(Serialize)]
+struct GoneFrame<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a str,
+}
+
+impl Relay {
+    pub(super) fn spread(&mut self, changes: Changes) {
+        for environment in &changes.work_for {
+            self.wake_polls(environment);
+        }
+        for (session, entry) in &changes.entries {
+            if self.viewers.are_there(session) {
+                self.event_came(session, entry.seq, &event_frame(entry));
+            }
+        }
+        for (session, until) in &changes.inbound {
+            self.inbound_grew(session, *until);
+        }
+        for (session, state) in changes.states {
+            self.fx.tell(RelayNotice::SessionState { session, state });
+        }
+        for session in &changes.sessions {
+            self.session_changed(session);
+        }
+        for environment in &changes.environments {
+            let view = EnvironmentView::of(environment);
+            let told = frame(&EnvironmentFrame { kind: "environment", environment: view });
+            self.tell_overviews(&environment.owner, &told);
+        }
+        for (owner, session) in &changes.sessions_gone {
+            let told = frame(&GoneFrame { kind: "session_gone", id: session.as_str() });
+            self.tell_overviews(owner, &told);
+            let link: Vec<_> = self.links.of(session).into_iter().collect();
+            for op in self.viewers.of(session).into_iter().chain(link) {
+                self.close_stream(op, close::GONE);
+            }
+        }
+        for (owner, environment) in changes.environments_gone {
+            let told = frame(&GoneFrame { kind: "environment_gone", id: environment.as_str() });
+            self.tell_overviews(&owner, &told);
+            self.refuse_polls_of(&environment);
+            self.fx.tell(RelayNotice::EnvironmentGone { environment });
+        }
+    }
+
+    fn session_changed(&mut self, session: &Session) {
+        if session.is_stopping {
+            self.tell_link_to_stop(&session.id);
+        }
+        if session.state == SessionState::Ended {
+            self.let_link_linger(&session.id);
+        }
+        let view = self.session_view(session);
+        let told = frame(&SessionFrame { kind: "session", session: view });
+        self.tell_viewers(&session.id, &told);
+        self.tell_overviews(&session.owner, &told);
+    }
+
+    /// A session was read anew, because its link has come or gone.
+    pub(super) fn refresh(&mut self, answer: Result<Answer, Denied>) {
+        if let Ok(Answer::Session(session)) = answer {
+            self.session_changed(&session);
+        }
+    }
+}

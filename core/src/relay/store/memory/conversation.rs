@@ -1,0 +1,250 @@
+//! One session: its record, its log, its questions, and the lines that wait for its agent.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use super::{Answered, Context};
+use crate::id::WorkId;
+use crate::relay::store::log::Log;
+use crate::relay::store::operation::{NewMessage, PermissionReply};
+use crate::relay::store::outcome::{Accepted, Answer, Denied, Page};
+use crate::relay::store::question::{Questions, Standing};
+use crate::relay::store::record::{Entry, Origin, Person, Session};
+use crate::wire::session::{SessionResult, SessionState};
+use crate::wire::text::Text;
+use crate::wire::to_json;
+
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) session: Session,
+    pub(super) log: Log,
+    pub(super) questions: Questions,
+    /// Lines for the agent that its worker has not acknowledged, with their numbers.
+    pub(super) inbound: VecDeque<(u64, Text)>,
+    pub(super) inbound_bytes: usize,
+    /// The number of the last line for the agent.
+    pub(super) inbound_until: u64,
+    /// Lines of the worker that are stored, or lost.
+    pub(super) received: u64,
+    /// The lease that counts.
+    pub(super) fence: u64,
+    /// The link that counts.
+    pub(super) link: u64,
+    /// Its items, the newest last.
+    pub(super) works: Vec<WorkId>,
+    pub(super) key: Option<(Person, String)>,
+}
+
+/// A message of the relay itself for the log.
+#[derive(Serialize)]
+struct RelayMessage<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subtype: &'a str,
+    #[serde(flatten)]
+    fields: T,
+}
+
+#[derive(Serialize)]
+struct StateFields<'a> {
+    state: SessionState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a SessionResult>,
+}
+
+#[derive(Serialize)]
+struct WithdrawnFields<'a> {
+    request_id: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct LostFields {
+    pub(super) after: u64,
+    pub(super) resumes_after: u64,
+}
+
+pub(super) fn relay_message<T: Serialize>(subtype: &str, fields: T) -> Text {
+    let message = RelayMessage { kind: "footbridge", subtype, fields };
+    Text::from_utf8(to_json(&message)).unwrap_or_default()
+}
+
+impl Conversation {
+    pub(super) fn new(session: Session, work: WorkId, key: Option<(Person, String)>) -> Self {
+        Self {
+            session,
+            log: Log::default(),
+            questions: Questions::default(),
+            inbound: VecDeque::new(),
+            inbound_bytes: 0,
+            inbound_until: 0,
+            received: 0,
+            fence: 0,
+            link: 0,
+            works: alloc::vec![work],
+            key,
+        }
+    }
+
+    /// Adds an event to the log.
+    pub(super) fn record(
+        &mut self,
+        cx: &mut Context,
+        origin: Origin,
+        line: Text,
+        uuid: Option<String>,
+    ) -> u64 {
+        let seq = self.log.last_seq() + 1;
+        let entry = Entry { seq, at: cx.at.wall, origin, line };
+        cx.changes.entries.push((self.session.id.clone(), entry.clone()));
+        let first = self.log.first_seq();
+        self.log.push(entry, uuid, cx.terms.log_bytes);
+        if self.log.first_seq() != first {
+            self.questions.forget_before(self.log.first_seq());
+        }
+        self.session.first_seq = self.log.first_seq();
+        self.session.last_seq = seq;
+        self.session.updated_at = cx.at.wall;
+        seq
+    }
+
+    /// Adds an event that goes to the agent.
+    pub(super) fn record_for_agent(
+        &mut self,
+        cx: &mut Context,
+        line: Text,
+        uuid: Option<String>,
+    ) -> u64 {
+        self.inbound_until += 1;
+        self.inbound_bytes += line.len();
+        self.inbound.push_back((self.inbound_until, line.clone()));
+        cx.changes.inbound.retain(|(id, _)| *id != self.session.id);
+        cx.changes.inbound.push((self.session.id.clone(), self.inbound_until));
+        self.record(cx, Origin::Viewer, line, uuid)
+    }
+
+    /// Whether so many more lines for the agent may wait.
+    pub(super) fn has_room(&self, cx: &Context, lines: usize, bytes: usize) -> bool {
+        let is_empty = self.inbound.is_empty();
+        self.inbound.len() + lines <= cx.terms.inbound_lines
+            && (is_empty || self.inbound_bytes + bytes <= cx.terms.inbound_bytes)
+    }
+
+    /// Says in the log where the session stands.
+    pub(super) fn log_state(&mut self, cx: &mut Context) {
+        let fields =
+            StateFields { state: self.session.state, result: self.session.result.as_ref() };
+        let line = relay_message("session_state", fields);
+        self.record(cx, Origin::Relay, line, None);
+        cx.changes.states.push((self.session.id.clone(), self.session.state));
+        cx.changes.session(&self.session);
+    }
+
+    /// Goes from one state to another, if it stands there.
+    pub(super) fn enter(&mut self, cx: &mut Context, from: SessionState, to: SessionState) {
+        if self.session.state == from {
+            self.session.state = to;
+            self.log_state(cx);
+        }
+    }
+
+    pub(super) fn ask_to_stop(&mut self, cx: &mut Context) {
+        if !self.session.is_stopping {
+            self.session.is_stopping = true;
+            cx.changes.session(&self.session);
+        }
+    }
+
+    pub(super) fn end(&mut self, cx: &mut Context, result: SessionResult) {
+        self.withdraw_all(cx, "the session has ended");
+        self.inbound.clear();
+        self.inbound_bytes = 0;
+        self.session.is_stopping = false;
+        self.session.state = SessionState::Ended;
+        self.session.result = Some(result);
+        self.log_state(cx);
+    }
+
+    /// Withdraws every open question: nobody can answer it any more (an answer of *allow* least of
+    /// all).
+    pub(super) fn withdraw_all(&mut self, cx: &mut Context, reason: &str) {
+        for question in self.questions.pending() {
+            self.withdraw(cx, &question.request_id, reason);
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, cx: &mut Context, request_id: &str, reason: &str) {
+        let line = relay_message("permission_withdrawn", WithdrawnFields { request_id, reason });
+        let seq = self.record(cx, Origin::Relay, line, None);
+        self.close_question(cx, request_id, seq, None);
+    }
+
+    /// Closes a question that is open, and tells everybody.
+    pub(super) fn close_question(
+        &mut self,
+        cx: &mut Context,
+        request_id: &str,
+        seq: u64,
+        line: Option<Text>,
+    ) {
+        if self.questions.close(request_id, seq, line) {
+            self.session.pending = self.questions.pending();
+            cx.changes.session(&self.session);
+        }
+    }
+
+    pub(super) fn page(&self, after: u64, max_events: usize, max_bytes: usize) -> Page {
+        let entries = self.log.page(after, max_events, max_bytes);
+        Page { session: self.session.clone(), entries }
+    }
+
+    pub(super) fn post(&mut self, cx: &mut Context, messages: Vec<NewMessage>) -> Answered {
+        let seq_of = |uuid: &Option<String>| self.log.seq_of(uuid.as_deref()?);
+        let is_new = |message: &&NewMessage| seq_of(&message.uuid).is_none();
+        let new: Vec<_> = messages.iter().filter(is_new).collect();
+        let bytes = new.iter().map(|message| message.line.len()).sum();
+        if !new.is_empty() {
+            if self.session.result.is_some() {
+                return Err(Denied::SessionEnded);
+            }
+            if !self.has_room(cx, new.len(), bytes) {
+                return Err(Denied::Limit { what: "messages waiting for this agent" });
+            }
+        }
+        let mut accepted = Vec::with_capacity(messages.len());
+        for NewMessage { uuid, line } in messages {
+            let known = uuid.as_deref().and_then(|uuid| self.log.seq_of(uuid));
+            let seq = known.unwrap_or_else(|| self.record_for_agent(cx, line, uuid));
+            accepted.push(Accepted { seq });
+        }
+        Ok(Answer::Posted(accepted))
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        cx: &mut Context,
+        request_id: &str,
+        reply: &PermissionReply,
+    ) -> Answered {
+        let line = match self.questions.standing(request_id) {
+            Standing::Open => self.questions.line_for(request_id, reply),
+            Standing::Unknown => return Err(Denied::PermissionUnknown),
+            Standing::Withdrawn => return Err(Denied::PermissionWithdrawn),
+            Standing::Answered(given) if given.is_same(request_id, reply) => {
+                return Ok(Answer::Answered { seq: given.seq });
+            }
+            Standing::Answered(given) => {
+                return Err(Denied::PermissionConflict { line: given.line.clone() });
+            }
+        };
+        if !self.has_room(cx, 1, line.len()) {
+            return Err(Denied::Limit { what: "messages waiting for this agent" });
+        }
+        let seq = self.record_for_agent(cx, line.clone(), None);
+        self.close_question(cx, request_id, seq, Some(line));
+        Ok(Answer::Answered { seq })
+    }
+}

@@ -1,0 +1,156 @@
+//! What comes and goes by a session's link.
+
+use alloc::vec::Vec;
+
+use super::conversation::{Conversation, LostFields, relay_message};
+use super::{Answered, Context, MemoryStore};
+use crate::id::SessionId;
+use crate::relay::store::operation::Line;
+use crate::relay::store::outcome::{Answer, Denied};
+use crate::relay::store::question::Asked;
+use crate::relay::store::record::{Origin, Question, Session};
+use crate::wire::control;
+use crate::wire::message::{Head, Kind};
+use crate::wire::session::SessionState;
+use crate::wire::text::Text;
+
+impl MemoryStore {
+    pub(super) fn attach_link(
+        &mut self,
+        cx: &mut Context,
+        session: &SessionId,
+        fence: u64,
+    ) -> Answered {
+        let conversation = self.sessions.get_mut(session).ok_or(Denied::SessionUnknown)?;
+        if conversation.session.result.is_some() {
+            return Err(Denied::SessionEnded);
+        }
+        if conversation.fence != fence {
+            return Err(Denied::LeaseLost);
+        }
+        conversation.link += 1;
+        let (link, received) = (conversation.link, conversation.received);
+        let from = conversation.inbound_acked();
+        let Session { owner, environment, .. } = conversation.session.clone();
+        self.see(cx, &environment)?;
+        Ok(Answer::Attached { link, received, from, owner })
+    }
+
+    /// The session of a link, if that is the one that counts.
+    pub(super) fn linked(
+        &mut self,
+        session: &SessionId,
+        link: u64,
+    ) -> Result<&mut Conversation, Denied> {
+        let conversation = self.sessions.get_mut(session).ok_or(Denied::SessionUnknown)?;
+        if conversation.link == link { Ok(conversation) } else { Err(Denied::LinkReplaced) }
+    }
+}
+
+impl Conversation {
+    /// The last line for the agent that the worker has.
+    fn inbound_acked(&self) -> u64 {
+        self.inbound_until - u64::try_from(self.inbound.len()).unwrap_or_default()
+    }
+
+    pub(super) fn resume(&mut self, cx: &mut Context, received: u64, from: u64) -> Answered {
+        self.ack_inbound(received)?;
+        if self.session.result.is_none() && self.session.state != SessionState::Running {
+            self.session.state = SessionState::Running;
+            self.log_state(cx);
+        }
+        if from > self.received {
+            let fields = LostFields { after: self.received, resumes_after: from };
+            let line = relay_message("lines_lost", fields);
+            self.record(cx, Origin::Relay, line, None);
+            self.received = from;
+        }
+        let (received, from) = (self.received, self.inbound_acked());
+        let is_stopping = self.session.is_stopping;
+        Ok(Answer::Resumed { received, from, until: self.inbound_until, is_stopping })
+    }
+
+    pub(super) fn append(&mut self, cx: &mut Context, first: u64, lines: Vec<Line>) -> Answer {
+        // A line after one that is missing cannot be taken: the log would have a hole.
+        let known = self.received.saturating_add(1).checked_sub(first);
+        let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
+        for Line { origin, line } in lines.into_iter().skip(known) {
+            self.received += 1;
+            match origin {
+                Origin::Agent => self.take_agent_line(cx, line),
+                Origin::Worker => self.take_report(cx, line),
+                Origin::Viewer | Origin::Relay => {
+                    self.record(cx, Origin::Relay, line, None);
+                }
+            }
+        }
+        Answer::Appended { received: self.received }
+    }
+
+    fn take_agent_line(&mut self, cx: &mut Context, line: Text) {
+        let head = Head::parse(&line).unwrap_or_default();
+        let seq = self.record(cx, Origin::Agent, line.clone(), None);
+        let Some(request_id) = head.request_id.clone() else { return };
+        match head.kind() {
+            Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
+                let tool_name = head.tool_name.unwrap_or_default();
+                self.take_question(cx, Question { request_id, tool_name, seq }, &line);
+            }
+            Kind::ControlCancelRequest => self.close_question(cx, &request_id, seq, None),
+            _ => {}
+        }
+    }
+
+    fn take_question(&mut self, cx: &mut Context, question: Question, line: &Text) {
+        let request_id = question.request_id.clone();
+        if self.session.result.is_some() {
+            return self.withdraw(cx, &request_id, "the session has ended");
+        }
+        match self.questions.ask(question, line) {
+            Asked::Known => {}
+            Asked::Opened => {
+                self.session.pending = self.questions.pending();
+                cx.changes.session(&self.session);
+            }
+            Asked::TooMany => {
+                let reason = "too many questions are open";
+                self.withdraw(cx, &request_id, reason);
+                let answer = control::error(&request_id, reason);
+                if self.has_room(cx, 1, answer.len()) {
+                    self.record_for_agent(cx, answer, None);
+                }
+            }
+        }
+    }
+
+    fn take_report(&mut self, cx: &mut Context, line: Text) {
+        let head = Head::parse(&line).unwrap_or_default();
+        self.record(cx, Origin::Worker, line, None);
+        if head.kind == "footbridge" && head.subtype.as_deref() == Some("agent_exited") {
+            self.withdraw_all(cx, "the agent has exited");
+        }
+    }
+
+    pub(super) fn ack_inbound(&mut self, received: u64) -> Answered {
+        if received > self.inbound_until {
+            return Err(Denied::NeverSent);
+        }
+        while self.inbound.front().is_some_and(|(number, _)| *number <= received) {
+            if let Some((_, line)) = self.inbound.pop_front() {
+                self.inbound_bytes -= line.len();
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn read_inbound(&self, after: u64, max_lines: usize, max_bytes: usize) -> Answer {
+        let mut bytes = 0;
+        let fits = |(_, line): &&(u64, Text)| {
+            let is_first = bytes == 0;
+            bytes += line.len();
+            is_first || bytes <= max_bytes
+        };
+        let waiting = self.inbound.iter().filter(|(number, _)| *number > after);
+        Answer::Inbound(waiting.take(max_lines).take_while(fits).cloned().collect())
+    }
+}

@@ -1,0 +1,23 @@
+//! Store operations as data.
+//!
+//! The relay keeps nothing itself that has to outlive a connection: it asks its runtime for an
+//! [`Operation`] and goes on with the [`Outcome`]. Each operation is atomic and self-contained: it
+//! carries the time, every new id and the [`Terms`] that it is decided by, and what it *means* is
+//! decided inside it. So a database can carry it out in one transaction, and several relays can
+//! share that database.
+//!
+//! [`MemoryStore`] is the reference: any other store gives the same outcomes for the same
+//! operations in the same order.
+
+mod log;
+mod memory;
+mod operation;
+mod outcome;
+mod question;
+mod record;
+
+pub use self::memory::MemoryStore;
+pub(super) use self::memory::ended;
+pub use self::operation::{Call, Line, Moment, NewMessage, Operation, PermissionReply, Terms};
+pub use self::outcome::{Accepted, Answer, Changes, Denied, Lease, Outcome, Page};
+pub use self::record::{Entry, Environment, Origin, Person, Question, Session};

@@ -1,0 +1,116 @@
+//! What all WebSockets of the relay have in common.
+
+use alloc::collections::VecDeque;
+
+use super::{CLOSE_TIMEOUT, Purpose, Relay, Timer};
+use crate::action::{Action, Message};
+use crate::id::OpId;
+
+/// What is on the way to the other side of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    messages: VecDeque<usize>,
+    bytes: usize,
+}
+
+/// What a message counts for beside its content.
+const MESSAGE_OVERHEAD: usize = 64;
+
+impl Outgoing {
+    pub(super) fn add(&mut self, message: &Message) {
+        self.messages.push_back(message.len() + MESSAGE_OVERHEAD);
+        self.bytes += message.len() + MESSAGE_OVERHEAD;
+    }
+
+    pub(super) fn sent(&mut self, messages: usize) {
+        for _ in 0..messages {
+            let Some(bytes) = self.messages.pop_front() else { return };
+            self.bytes -= bytes;
+        }
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
+impl Relay {
+    pub(super) fn on_opened(&mut self, op: OpId) {
+        self.opening.remove(&op);
+        match self.fx.purpose(op) {
+            Some(Purpose::Link) => self.link_opened(op),
+            Some(Purpose::Viewer) => self.viewer_opened(op),
+            Some(Purpose::Overview) => self.overview_opened(op),
+            Some(Purpose::Doomed(code)) => self.close_stream(op, code),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, op: OpId, messages: usize) {
+        match self.fx.purpose(op) {
+            Some(Purpose::Link) => self.link_sent(op, messages),
+            Some(Purpose::Viewer) => self.viewer_sent(op, messages),
+            Some(Purpose::Overview) => self.overview_sent(op, messages),
+            _ => {}
+        }
+    }
+
+    pub(super) fn send(&mut self, op: OpId, message: Message) {
+        self.fx.act(op, |op| Action::Send { op, message });
+    }
+
+    /// Ends a stream in order: whatever still comes by it is dropped.
+    pub(super) fn close_stream(&mut self, op: OpId, code: u16) {
+        if !matches!(
+            self.fx.purpose(op),
+            Some(Purpose::Link | Purpose::Viewer | Purpose::Overview | Purpose::Doomed(_))
+        ) {
+            return;
+        }
+        self.forget_stream(op);
+        if self.opening.contains(&op) {
+            self.fx.repurpose(op, Purpose::Doomed(code));
+            return;
+        }
+        self.fx.repurpose(op, Purpose::Closing);
+        self.fx.act(op, |op| Action::Close { op, code });
+        self.timers.set(Timer::Closing(op), self.fx.now().mono + CLOSE_TIMEOUT);
+    }
+
+    /// Ends a stream without waiting for the other side.
+    pub(super) fn cut_stream(&mut self, op: OpId) {
+        if self.fx.purpose(op).is_some() {
+            self.fx.cancel(op);
+            self.stream_is_over(op);
+        }
+    }
+
+    pub(super) fn stream_is_over(&mut self, op: OpId) {
+        self.forget_stream(op);
+        self.opening.remove(&op);
+        self.timers.clear(&Timer::Closing(op));
+        self.serving = self.serving.saturating_sub(1);
+    }
+
+    fn forget_stream(&mut self, op: OpId) {
+        for timer in [Timer::Quiet(op), Timer::Linger(op), Timer::Alive(op), Timer::Stalled(op)] {
+            self.timers.clear(&timer);
+        }
+        self.forget_link(op);
+        self.forget_viewer(op);
+        self.forget_overview(op);
+    }
+
+    pub(super) fn close_all_streams(&mut self, code: u16) {
+        let links = self.links.ops();
+        let viewers = self.viewers.ops();
+        let overviews = self.overviews.ops();
+        for op in links.into_iter().chain(viewers).chain(overviews) {
+            self.close_stream(op, code);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! A session's link: nothing lost and nothing doubled, in either direction.
+
+use super::*;
+use crate::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES};
+
+/// What came without words: the lines for the agent.
+fn lines_of(came: &[Value]) -> Vec<&str> {
+    let lines = came.iter().filter(|value| value.get("word").is_none());
+    lines.map(|line| line["message"]["content"].as_str().unwrap_or("?")).collect()
+}
+
+fn agent_lines(world: &mut World, id: &str) -> Vec<u64> {
+    let events = world.events(id);
+    let lines = events.iter().filter(|event| event["from"] == "agent");
+    lines.map(|event| event["message"]["n"].as_u64().expect("a number")).collect()
+}
+
+fn line(n: u64) -> String {
+    format!("{{\"type\":\"x\",\"n\":{n}}}\n")
+}
+
+#[test]
+fn each_side_says_first_where_it_stands() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    world.say(&id, "early");
+    let taken = world.take(&worker);
+    let op = world.ingress(&taken);
+    assert_eq!(world.streams[&op].protocol.as_deref(), Some("footbridge.link.v1"));
+    let resume = json!({"word": {"type": "resume", "received": 0, "from": 0}});
+    assert_eq!(world.came(op), [resume], "no line before the other side's resume");
+    assert_eq!(world.session(&id)["connected"], false);
+    world.word(op, &Word::Resume { received: 0, from: 0 });
+    assert_eq!(lines_of(&world.came(op)), ["early"]);
+}
+
+#[test]
+fn after_a_break_both_sides_go_on_where_they_were() {
+    let mut world = World::new();
+    let (_, taken, first) = world.running();
+    world.lines(first, &[line(1), line(2), line(3)].concat());
+    for text in ["a", "b", "c"] {
+        world.say(&taken.session, text);
+    }
+    assert_eq!(lines_of(&world.came(first)), ["a", "b", "c"]);
+    world.word(first, &Word::Ack { received: 1 });
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+    assert_eq!(world.session(&taken.session)["connected"], false);
+    world.say(&taken.session, "d");
+
+    // The worker has "b" as well, but its ack was lost; it does not know of the ack for its third
+    // line, which the relay has told by its resume.
+    let second = world.ingress(&taken);
+    let resume = json!({"word": {"type": "resume", "received": 3, "from": 1}});
+    assert_eq!(world.came(second), [resume]);
+    world.word(second, &Word::Resume { received: 2, from: 2 });
+    assert_eq!(lines_of(&world.came(second)), ["c", "d"]);
+    world.lines(second, &line(4));
+    assert_eq!(agent_lines(&mut world, &taken.session), [1, 2, 3, 4]);
+}
+
+#[test]
+fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
+    let mut world = World::new();
+    let (_, taken, first) = world.running();
+    world.holds_store = true;
+    world.lines(first, &line(1));
+    let second = world.ingress(&taken);
+    world.lines(first, &line(2));
+    world.release_store();
+    // The first line was in time, the second came after the newer link was let in.
+    assert_eq!(world.came(second)[0]["word"]["received"], 1);
+    assert_eq!(world.streams[&first].closed, Some(4409));
+    world.word(second, &Word::Resume { received: 0, from: 0 });
+    world.lines(second, &line(2));
+    assert_eq!(agent_lines(&mut world, &taken.session), [1, 2]);
+}
+
+#[test]
+fn lines_that_nobody_holds_any_more_are_said_to_be_lost() {
+    let mut world = World::new();
+    let (_, taken, first) = world.running();
+    world.lines(first, &line(1));
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+    let second = world.link(&taken, 0, 4);
+    world.lines(second, &line(5));
+    let events = world.events(&taken.session);
+    let lost = events.iter().find(|event| event["message"]["subtype"] == "lines_lost");
+    let lost = &lost.expect("a note")["message"];
+    assert_eq!((&lost["after"], &lost["resumes_after"]), (&json!(1), &json!(4)));
+    assert_eq!(world.came(second).last().expect("an ack")["word"]["received"], 5);
+}
+
+#[test]
+fn an_ack_is_given_only_once_the_lines_are_stored() {
+    let mut world = World::new();
+    let (_, _, op) = world.running();
+    world.holds_store = true;
+    world.lines(op, &line(1));
+    world.lines(op, &line(2));
+    assert!(world.came(op).is_empty());
+    world.release_store();
+    let ack = json!({"word": {"type": "ack", "received": 2}});
+    assert_eq!(world.came(op), [ack], "one ack for what was stored together");
+}
+
+#[test]
+fn no_more_goes_out_than_the_window_allows() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for n in 0..LINK_WINDOW_LINES + 10 {
+        assert_eq!(world.say(&taken.session, &n.to_string()).0, 200);
+    }
+    assert_eq!(world.came(op).len(), LINK_WINDOW_LINES);
+    world.word(op, &Word::Ack { received: 7 });
+    assert_eq!(world.came(op).len(), 7);
+    world.word(op, &Word::Ack { received: 200 });
+    assert_eq!(world.came(op).len(), 3);
+}
+
+#[test]
+fn a_line_larger_than_the_window_goes_out_alone() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let large = "x".repeat(LINK_WINDOW_BYTES + 1);
+    world.say(&taken.session, "small");
+    world.say(&taken.session, &large);
+    world.say(&taken.session, "after");
+    assert_eq!(lines_of(&world.came(op)), ["small"]);
+    world.word(op, &Word::Ack { received: 1 });
+    assert_eq!(lines_of(&world.came(op)), [&*large]);
+    world.word(op, &Word::Ack { received: 2 });
+    assert_eq!(lines_of(&world.came(op)), ["after"]);
+}
+
+#[test]
+fn a_link_is_paused_while_too_much_waits_for_the_store() {
+    let mut world = World::new();
+    let (_, _, op) = world.running();
+    world.holds_store = true;
+    let large = format!("{{\"type\":\"x\",\"y\":\"{}\"}}", "z".repeat(1 << 20));
+    for _ in 0..4 {
+        world.lines(op, &large);
+    }
+    assert_eq!((world.streams[&op].pauses, world.streams[&op].resumes), (1, 0));
+    world.release_store();
+    assert_eq!((world.streams[&op].pauses, world.streams[&op].resumes), (1, 1));
+}
+
+#[test]
+fn silence_is_asked_about_and_then_cut() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    world.pass(Duration::from_secs(15));
+    assert_eq!(world.came(op), [json!({"word": {"type": "ping"}})]);
+    world.word(op, &Word::Pong);
+    world.pass(Duration::from_secs(44));
+    assert_eq!(world.session(&taken.session)["connected"], true);
+    world.pass(Duration::from_secs(1));
+    assert!(world.streams[&op].is_cut);
+    assert_eq!(world.session(&taken.session)["connected"], false);
+}
+
+#[test]
+fn a_report_of_the_worker_counts_as_a_line() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let raw = "{\n\"type\": \"footbridge\", \"subtype\": \"agent_started\", \"pid\": 7}".to_owned();
+    let message = serde_json::value::RawValue::from_string(raw).expect("JSON");
+    world.word(op, &Word::Report { message });
+    assert_eq!(world.came(op), [json!({"word": {"type": "ack", "received": 1}})]);
+    let event = world.events(&taken.session).pop().expect("an event");
+    assert_eq!((&event["from"], &event["message"]["pid"]), (&json!("worker"), &json!(7)));
+}
+
+#[test]
+fn a_line_that_is_no_message_keeps_its_number_and_is_told_about() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    world.lines(op, "hello\n[1]\n{\"type\":\"x\",\"n\":3}");
+    assert_eq!(world.came(op), [json!({"word": {"type": "ack", "received": 3}})]);
+    let events = world.events(&taken.session);
+    let errors: Vec<_> =
+        events.iter().filter(|e| e["message"]["subtype"] == "agent_output_error").collect();
+    assert_eq!(errors.len(), 2);
+    assert_eq!(
+        (&errors[0]["from"], &errors[0]["message"]["line"]),
+        (&json!("relay"), &json!("hello"))
+    );
+}
+
+#[test]
+fn what_breaks_the_protocol_closes_the_link() {
+    let far = "x".repeat(MAX_LINE_BYTES + 1);
+    type Breach<'a> = (&'a str, u16, &'a dyn Fn(&mut World, OpId));
+    let breaches: [Breach<'_>; 7] = [
+        ("a second resume", 1002, &|world, op| {
+            world.word(op, &Word::Resume { received: 0, from: 0 });
+        }),
+        ("an ack of what was never sent", 1002, &|world, op| {
+            world.word(op, &Word::Ack { received: 1 });
+        }),
+        ("no word", 1002, &|world, op| {
+            let message = Message::Binary(Bytes::from_static(b"\xff"));
+            world.tell(Event::Received { op, message });
+        }),
+        ("a line that is too long", 1009, &|world, op| world.lines(op, &far)),
+        ("lines before the resume", 1002, &|world, op| {
+            world.tell(Event::Closed { op, code: None, failure: None });
+        }),
+        ("a resume from the end of all numbers", 1002, &|_, _| {}),
+        ("a resume with what was never sent", 1002, &|_, _| {}),
+    ];
+    for (name, code, breach) in breaches {
+        let mut world = World::new();
+        let (_, taken, mut op) = world.running();
+        breach(&mut world, op);
+        let opening = match name {
+            "lines before the resume" => Some(Message::Text(Text::from("{\"type\":\"x\"}"))),
+            "a resume from the end of all numbers" => {
+                let word = Word::Resume { received: 0, from: u64::MAX };
+                Some(Message::Binary(word.to_bytes()))
+            }
+            "a resume with what was never sent" => {
+                let word = Word::Resume { received: 9, from: 0 };
+                Some(Message::Binary(word.to_bytes()))
+            }
+            _ => None,
+        };
+        if let Some(message) = opening {
+            op = world.ingress(&taken);
+            world.tell(Event::Received { op, message });
+        }
+        assert_eq!(world.streams[&op].closed, Some(code), "{name}");
+        let events = world.events(&taken.session);
+        assert!(!events.iter().any(|event| event["from"] == "agent"), "{name}");
+    }
+}
+
+#[test]
+fn a_worker_that_asks_without_end_and_reads_nothing_is_cut() {
+    let mut world = World::new();
+    let (_, _, op) = world.running();
+    world.arrives = false;
+    for _ in 0..1_000_000 {
+        if world.streams[&op].is_cut {
+            return;
+        }
+        world.word(op, &Word::Ping);
+        world.streams.get_mut(&op).expect("a stream").sent.clear();
+    }
+    panic!("it was never cut");
+}
+
+#[test]
+fn messages_wait_for_their_agent_within_limits() {
+    let mut config = config();
+    config.terms.inbound_lines = 2;
+    let mut world = World::with(config);
+    let worker = world.register();
+    let id = world.create(&worker);
+    assert_eq!(world.say(&id, "a").0, 200);
+    assert_eq!(world.say(&id, "b").0, 200);
+    assert_eq!(world.say(&id, "c").0, 429);
+    let taken = world.take(&worker);
+    let op = world.link(&taken, 0, 0);
+    world.word(op, &Word::Ack { received: 1 });
+    assert_eq!(world.say(&id, "c").0, 200);
+    assert_eq!(lines_of(&world.came(op)), ["a", "b", "c"]);
+}

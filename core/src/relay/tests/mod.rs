@@ -1,0 +1,418 @@
+//! The relay driven by hand: a small world of a memory store, clients and a clock.
+
+mod access;
+mod hostile;
+mod links;
+mod viewers;
+mod workers;
+
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::store::MemoryStore;
+use super::{AccessToken, Relay, RelayConfig, RelayKeys, RelayNotice};
+use crate::action::{Action, Message, Method, Response};
+use crate::event::{Asked, Body, Event};
+use crate::id::OpId;
+use crate::machine::{Machine, Outcome, Step};
+use crate::secret::Secret;
+use crate::time::{Instant, Now, UnixTime};
+use crate::wire::link::Word;
+use crate::wire::text::Text;
+
+const TOKEN: &str = "alices-token-0123456789";
+const BOB: &str = "bobs-token-0123456789";
+
+struct World {
+    relay: Relay,
+    store: MemoryStore,
+    now: Now,
+    deadline: Option<Instant>,
+    events: VecDeque<Event>,
+    accepts: VecDeque<OpId>,
+    replies: BTreeMap<OpId, Response>,
+    streams: BTreeMap<OpId, Stream>,
+    notices: Vec<RelayNotice>,
+    finished: Option<Outcome>,
+    /// Whether what is sent arrives at once.
+    arrives: bool,
+    /// Store operations are kept back while this is set.
+    holds_store: bool,
+    held: VecDeque<(OpId, super::store::Operation)>,
+    cancelled: Vec<OpId>,
+}
+
+#[derive(Default)]
+struct Stream {
+    protocol: Option<String>,
+    sent: Vec<Message>,
+    /// How many of them a test has looked at.
+    seen: usize,
+    under_way: usize,
+    closed: Option<u16>,
+    is_cut: bool,
+    pauses: usize,
+    resumes: usize,
+}
+
+fn config() -> RelayConfig {
+    let token = |person: &str, token: &str| AccessToken {
+        person: person.to_owned(),
+        token: Secret::from(token),
+    };
+    RelayConfig {
+        access_tokens: alloc::vec![token("alice", TOKEN), token("bob", BOB)],
+        ..RelayConfig::new("127.0.0.1:8787".to_owned())
+    }
+}
+
+fn keys() -> RelayKeys {
+    RelayKeys { signing: [1; 32], entropy: [2; 32] }
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(config())
+    }
+
+    fn with(config: RelayConfig) -> Self {
+        let mut world = Self {
+            relay: Relay::new(config, &keys()).expect("a good configuration"),
+            store: MemoryStore::new(),
+            now: Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) },
+            deadline: None,
+            events: VecDeque::new(),
+            accepts: VecDeque::new(),
+            replies: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            notices: Vec::new(),
+            finished: None,
+            arrives: true,
+            holds_store: false,
+            held: VecDeque::new(),
+            cancelled: Vec::new(),
+        };
+        world.run();
+        world
+    }
+
+    fn run(&mut self) {
+        loop {
+            match self.relay.step() {
+                Step::Do(action) => self.perform(action),
+                Step::Tell(notice) => self.notices.push(notice),
+                Step::Finished(outcome) => {
+                    self.finished = Some(outcome);
+                    return;
+                }
+                Step::Wait(deadline) => {
+                    self.deadline = deadline;
+                    let Some(event) = self.events.pop_front() else {
+                        assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
+                        return;
+                    };
+                    self.relay.handle(self.now, event);
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Listen { op, address } => {
+                self.events.push_back(Event::Listening { op, address });
+            }
+            Action::Accept { op, .. } => self.accepts.push_back(op),
+            Action::Reply { op, response } => {
+                assert!(self.replies.insert(op, response).is_none(), "answered twice");
+            }
+            Action::Upgrade { op, protocol, .. } => {
+                self.streams.insert(op, Stream { protocol, ..Stream::default() });
+                self.events.push_back(Event::Opened { op });
+            }
+            Action::Store { op, operation } if self.holds_store => {
+                self.held.push_back((op, operation));
+            }
+            Action::Store { op, operation } => {
+                let outcome = self.store.apply(operation);
+                self.events.push_back(Event::Stored { op, outcome });
+            }
+            Action::Send { op, message } => {
+                let stream = self.streams.get_mut(&op).expect("a stream");
+                assert!(stream.closed.is_none() && !stream.is_cut, "sent after the end");
+                stream.sent.push(message);
+                if self.arrives {
+                    self.events.push_back(Event::Sent { op, messages: 1 });
+                } else {
+                    stream.under_way += 1;
+                }
+            }
+            Action::Close { op, code } => {
+                self.streams.get_mut(&op).expect("a stream").closed = Some(code);
+                self.events.push_back(Event::Closed { op, code: Some(code), failure: None });
+            }
+            Action::Pause { op } => self.streams.get_mut(&op).expect("a stream").pauses += 1,
+            Action::Resume { op } => self.streams.get_mut(&op).expect("a stream").resumes += 1,
+            Action::Cancel { op } => {
+                self.accepts.retain(|accept| *accept != op);
+                self.cancelled.push(op);
+                if let Some(stream) = self.streams.get_mut(&op) {
+                    stream.is_cut = true;
+                }
+            }
+            other => panic!("a relay has no use for {other:?}"),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.run();
+    }
+
+    /// Carries out the store operations that were kept back.
+    fn release_store(&mut self) {
+        self.holds_store = false;
+        while let Some((op, operation)) = self.held.pop_front() {
+            let outcome = self.store.apply(operation);
+            self.events.push_back(Event::Stored { op, outcome });
+        }
+        self.run();
+    }
+
+    /// Lets time pass, with a tick at each deadline.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.mono + time;
+        while let Some(at) = self.deadline.filter(|at| *at <= end && self.finished.is_none()) {
+            self.set_time(at);
+            self.tell(Event::Tick);
+        }
+        self.set_time(end);
+        self.tell(Event::Tick);
+    }
+
+    fn set_time(&mut self, at: Instant) {
+        let wall = self.now.wall + at.saturating_since(self.now.mono);
+        self.now = Now { mono: at, wall };
+    }
+
+    fn ask_raw(&mut self, asked: Asked) -> OpId {
+        let op = self.accepts.pop_front().expect("an open accept");
+        self.tell(Event::Asked { op, asked });
+        op
+    }
+
+    fn ask(&mut self, method: Method, target: &str, token: &str, body: &Value) -> OpId {
+        self.ask_with(method, target, token, body, &[])
+    }
+
+    fn ask_with(
+        &mut self,
+        method: Method,
+        target: &str,
+        token: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> OpId {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut all = alloc::vec![("host".to_owned(), "127.0.0.1:8787".to_owned())];
+        if !token.is_empty() {
+            all.push(("authorization".to_owned(), format!("Bearer {token}")));
+        }
+        all.extend(headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        self.ask_raw(Asked {
+            method,
+            target: target.to_owned(),
+            headers: all,
+            body: Body::Whole(Bytes::from(body)),
+            is_tls: false,
+        })
+    }
+
+    /// The status and the body of an answer that is there.
+    fn answer(&mut self, op: OpId) -> (u16, Value) {
+        let response = self.replies.remove(&op).expect("an answer");
+        (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
+    }
+
+    fn get(&mut self, target: &str, token: &str) -> (u16, Value) {
+        let op = self.ask(Method::Get, target, token, &Value::Null);
+        self.answer(op)
+    }
+
+    fn post(&mut self, target: &str, token: &str, body: &Value) -> (u16, Value) {
+        let op = self.ask(Method::Post, target, token, body);
+        self.answer(op)
+    }
+
+    fn websocket(&mut self, target: &str, token: &str, protocol: &str) -> OpId {
+        let mut headers = alloc::vec![("upgrade", "websocket")];
+        if !protocol.is_empty() {
+            headers.push(("sec-websocket-protocol", protocol));
+        }
+        self.ask_with(Method::Get, target, token, &Value::Null, &headers)
+    }
+
+    /// What came by a stream since the last look, as JSON; a word of the link as `{"word": …}`.
+    fn came(&mut self, op: OpId) -> Vec<Value> {
+        let stream = self.streams.get_mut(&op).expect("a stream");
+        let new = &stream.sent[stream.seen..];
+        stream.seen = stream.sent.len();
+        let value = |message: &Message| match message {
+            Message::Text(text) => serde_json::from_str(text.as_str()).expect("JSON"),
+            Message::Binary(bytes) => {
+                let word: Value = serde_json::from_slice(bytes).expect("JSON");
+                json!({ "word": word })
+            }
+        };
+        new.iter().map(value).collect()
+    }
+
+    fn lines(&mut self, op: OpId, lines: &str) {
+        let message = Message::Text(Text::from(lines.to_owned()));
+        self.tell(Event::Received { op, message });
+    }
+
+    fn word(&mut self, op: OpId, word: &Word) {
+        self.tell(Event::Received { op, message: Message::Binary(word.to_bytes()) });
+    }
+}
+
+/// A registered worker.
+struct Worker {
+    environment: String,
+    secret: String,
+}
+
+/// A session that a worker has taken.
+struct Taken {
+    session: String,
+    work: String,
+    token: String,
+    fence: u64,
+}
+
+impl World {
+    fn register(&mut self) -> Worker {
+        let body = json!({"machine_name": "laptop", "directory": "/home/me", "max_sessions": 4});
+        let (status, answer) = self.post("/v1/environments/bridge", TOKEN, &body);
+        assert_eq!(status, 200, "{answer}");
+        let text = |key: &str| answer[key].as_str().expect(key).to_owned();
+        Worker { environment: text("environment_id"), secret: text("environment_secret") }
+    }
+
+    fn create(&mut self, worker: &Worker) -> String {
+        let body = json!({"environment_id": worker.environment});
+        let (status, answer) = self.post("/v1/sessions", TOKEN, &body);
+        assert_eq!(status, 201, "{answer}");
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
+    fn poll(&mut self, worker: &Worker) -> (u16, Value) {
+        let target = format!("/v1/environments/{}/work/poll", worker.environment);
+        self.get(&target, &worker.secret)
+    }
+
+    fn poll_waiting(&mut self, worker: &Worker, wait: &str, key: &str) -> OpId {
+        let target = format!("/v1/environments/{}/work/poll", worker.environment);
+        let headers = [("prefer", wait), ("idempotency-key", key)];
+        self.ask_with(Method::Get, &target, &worker.secret, &Value::Null, &headers)
+    }
+
+    fn about(&mut self, worker: &Worker, taken: &Taken, call: &str) -> (u16, Value) {
+        let target = format!("/v1/environments/{}/work/{}/{call}", worker.environment, taken.work);
+        self.post(&target, &taken.token, &json!({"fence": taken.fence}))
+    }
+
+    fn stop_work(&mut self, worker: &Worker, taken: &Taken, status: &str) -> (u16, Value) {
+        let target = format!("/v1/environments/{}/work/{}/stop", worker.environment, taken.work);
+        let result = json!({"status": status, "exit_code": 0, "message": "done", "stderr": ""});
+        self.post(&target, &worker.secret, &json!({"fence": taken.fence, "result": result}))
+    }
+
+    /// Takes the next session, up to the ack.
+    fn take(&mut self, worker: &Worker) -> Taken {
+        let (status, item) = self.poll(worker);
+        assert_eq!(status, 200);
+        let taken = taken(&item);
+        assert_eq!(self.about(worker, &taken, "ack"), (200, json!({"state": "acked"})));
+        taken
+    }
+
+    fn ingress(&mut self, taken: &Taken) -> OpId {
+        let target = format!("/v2/session_ingress/ws/{}", taken.session);
+        self.websocket(&target, &taken.token, "footbridge.link.v1")
+    }
+
+    /// Opens a link and lets the worker say where it stands.
+    fn link(&mut self, taken: &Taken, received: u64, from: u64) -> OpId {
+        let op = self.ingress(taken);
+        self.word(op, &Word::Resume { received, from });
+        op
+    }
+
+    /// A session that runs, with its link.
+    fn running(&mut self) -> (Worker, Taken, OpId) {
+        let worker = self.register();
+        self.create(&worker);
+        let taken = self.take(&worker);
+        let op = self.link(&taken, 0, 0);
+        self.came(op);
+        (worker, taken, op)
+    }
+
+    fn session(&mut self, id: &str) -> Value {
+        let (status, session) = self.get(&format!("/v1/sessions/{id}"), TOKEN);
+        assert_eq!(status, 200, "{session}");
+        session
+    }
+
+    fn events(&mut self, id: &str) -> Vec<Value> {
+        let (status, page) = self.get(&format!("/v1/sessions/{id}/events"), TOKEN);
+        assert_eq!(status, 200, "{page}");
+        page["events"].as_array().expect("events").clone()
+    }
+
+    fn say(&mut self, id: &str, text: &str) -> (u16, Value) {
+        let message = json!({"type": "user", "message": {"role": "user", "content": text}});
+        let target = format!("/v1/sessions/{id}/messages");
+        self.post(&target, TOKEN, &json!({"messages": [message]}))
+    }
+
+    fn subscribe(&mut self, id: &str, after: u64) -> OpId {
+        let target = format!("/v1/sessions/{id}/events/ws?after={after}");
+        let offer = format!("footbridge.viewer.v1, footbridge.bearer.{TOKEN}");
+        self.websocket(&target, "", &offer)
+    }
+}
+
+fn taken(item: &Value) -> Taken {
+    let secret = URL_SAFE_NO_PAD.decode(item["secret"].as_str().expect("a secret"));
+    let secret: Value = serde_json::from_slice(&secret.expect("base64url")).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    Taken {
+        session: text(&item["data"]["id"]),
+        work: text(&item["id"]),
+        token: text(&secret["session_ingress_token"]),
+        fence: item["fence"].as_u64().expect("a fence"),
+    }
+}
+
+/// The number of each event among what came.
+fn seqs(came: &[Value]) -> Vec<u64> {
+    came.iter().filter_map(|value| value["seq"].as_u64()).collect()
+}
+
+fn question(id: &str) -> String {
+    format!(
+        r#"{{"type":"control_request","request_id":"{id}","request":{{"subtype":"can_use_tool","tool_name":"Bash","input":{{"command": "echo  hi"}}}}}}"#
+    )
+}

@@ -1,0 +1,270 @@
+//! The workers' side: register, poll, lease, end.
+
+use super::*;
+
+#[test]
+fn a_session_goes_from_its_making_to_its_end() {
+    let mut world = World::new();
+    assert!(matches!(world.notices.first(), Some(RelayNotice::Listening { .. })));
+    let worker = world.register();
+    let id = world.create(&worker);
+    assert_eq!(world.session(&id)["state"], "queued");
+    let (status, item) = world.poll(&worker);
+    assert_eq!((status, &item["type"], &item["fence"]), (200, &json!("work"), &json!(1)));
+    let secret = item["secret"].as_str().expect("a secret");
+    let secret = crate::wire::work_secret::WorkSecret::decode(secret).expect("a work secret");
+    assert_eq!(secret.api_base_url.as_deref(), Some("http://127.0.0.1:8787"));
+    assert!(secret.session_ingress_token.reveal().starts_with("sk-ant-si-"));
+
+    let taken = taken(&item);
+    assert_eq!(world.about(&worker, &taken, "ack").0, 200);
+    assert_eq!(world.session(&id)["state"], "starting");
+    let op = world.link(&taken, 0, 0);
+    let session = world.session(&id);
+    assert_eq!((&session["state"], &session["connected"]), (&json!("running"), &json!(true)));
+    world.lines(op, "{\"type\":\"assistant\"}\n{\"type\":\"result\"}\n");
+    assert_eq!(world.came(op).last().expect("an ack")["word"]["received"], 2);
+    let heartbeat = json!({"lease_extended": true, "state": "running", "lease_seconds": 60});
+    assert_eq!(world.about(&worker, &taken, "heartbeat"), (200, heartbeat));
+
+    let stopped = (200, json!({"state": "stopped"}));
+    assert_eq!(world.stop_work(&worker, &taken, "completed"), stopped);
+    assert_eq!(world.stop_work(&worker, &taken, "failed"), stopped, "the same again is fine");
+    let session = world.session(&id);
+    assert_eq!(session["result"]["status"], "completed", "the first result stands");
+    let states: Vec<_> = world.events(&id).iter().map(|e| e["message"]["state"].clone()).collect();
+    let expected = [json!("queued"), json!("starting"), json!("running"), Value::Null, Value::Null];
+    assert_eq!((&states[..5], &states[5]), (&expected[..], &json!("ended")));
+}
+
+#[test]
+fn a_held_poll_is_woken_by_work_and_ended_by_its_time() {
+    let mut world = World::new();
+    let worker = world.register();
+    let first = world.poll_waiting(&worker, "wait=20", "a");
+    world.pass(Duration::from_secs(19));
+    assert!(!world.replies.contains_key(&first));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.answer(first).0, 204);
+
+    let capped = world.poll_waiting(&worker, "respond-async, wait=9999", "b");
+    world.pass(Duration::from_secs(49));
+    assert!(!world.replies.contains_key(&capped));
+    let id = world.create(&worker);
+    let (status, item) = world.answer(capped);
+    assert_eq!((status, item["data"]["id"].as_str()), (200, Some(&*id)));
+}
+
+#[test]
+fn a_client_that_left_gets_no_lease() {
+    let mut world = World::new();
+    let worker = world.register();
+    let gone = world.poll_waiting(&worker, "wait=50", "a");
+    world.tell(Event::Closed { op: gone, code: None, failure: None });
+    world.create(&worker);
+    assert_eq!(world.poll(&worker).1["fence"], 1, "the first lease is this one");
+
+    // It leaves while the store is at work: the item is there for the next poll at once.
+    world.create(&worker);
+    world.holds_store = true;
+    let gone = world.poll_waiting(&worker, "wait=50", "b");
+    world.tell(Event::Closed { op: gone, code: None, failure: None });
+    world.release_store();
+    assert_eq!(world.poll(&worker).0, 200);
+}
+
+#[test]
+fn the_same_key_gives_the_same_item_within_its_lease() {
+    let mut world = World::new();
+    let worker = world.register();
+    world.create(&worker);
+    world.create(&worker);
+    let claim = |world: &mut World, key: &str| {
+        let op = world.poll_waiting(&worker, "wait=0", key);
+        world.answer(op)
+    };
+    let (_, first) = claim(&mut world, "a");
+    let (_, again) = claim(&mut world, "a");
+    assert_eq!((&first["id"], &first["fence"]), (&again["id"], &again["fence"]));
+    let (_, second) = claim(&mut world, "b");
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(claim(&mut world, "c").0, 204);
+}
+
+#[test]
+fn what_is_not_acked_is_handed_out_again_and_the_old_lease_is_lost() {
+    let mut world = World::new();
+    let worker = world.register();
+    world.create(&worker);
+    let (_, item) = world.poll(&worker);
+    let old = taken(&item);
+    world.pass(Duration::from_secs(29));
+    assert_eq!(world.poll(&worker).0, 204);
+    world.pass(Duration::from_secs(1));
+    let new = taken(&world.poll(&worker).1);
+    assert_eq!((new.fence, &new.work), (2, &old.work));
+    for call in ["ack", "heartbeat"] {
+        let (status, error) = world.about(&worker, &old, call);
+        assert_eq!((status, &error["error"]["type"]), (409, &json!("lease_lost")));
+    }
+    assert_eq!(world.stop_work(&worker, &old, "completed").0, 409);
+    assert_eq!(world.about(&worker, &new, "ack").0, 200);
+    let target = format!("/v1/session_ingress/ws/{}", old.session);
+    let op = world.websocket(&target, &old.token, "footbridge.link.v1");
+    assert_eq!(world.answer(op).1["error"]["type"], "lease_lost");
+}
+
+#[test]
+fn a_lease_that_is_not_renewed_lapses_and_one_that_comes_back_in_time_goes_on() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    for _ in 0..5 {
+        world.pass(Duration::from_secs(50));
+        assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
+    }
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.session(&id)["state"], "queued");
+    // Nobody else has it: the worker that comes back has it still.
+    assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
+    assert_eq!(world.poll(&worker).0, 204);
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.poll(&worker).1["fence"], 2);
+    assert_eq!(world.about(&worker, &taken, "heartbeat").0, 409);
+}
+
+#[test]
+fn a_running_session_is_dispatched_again_with_a_fresh_token() {
+    let mut world = World::new();
+    let (worker, old, link) = world.running();
+    world.pass(Duration::from_secs(30));
+    let target =
+        format!("/v1/environments/{}/sessions/{}/redispatch", worker.environment, old.session);
+    for _ in 0..2 {
+        let queued = (200, json!({"state": "queued"}));
+        assert_eq!(world.post(&target, &worker.secret, &Value::Null), queued);
+    }
+    assert_eq!(world.about(&worker, &old, "heartbeat").0, 200, "until the new item is taken");
+    let new = world.take(&worker);
+    assert_eq!((&new.session, new.fence), (&old.session, 2));
+    assert_ne!(new.work, old.work);
+    assert_eq!(world.poll(&worker).0, 204, "it was queued once");
+    assert_eq!(world.about(&worker, &old, "heartbeat").0, 409);
+    world.lines(link, "{\"type\":\"a\"}\n");
+    let ack = json!({"word": {"type": "ack", "received": 1}});
+    assert_eq!(world.came(link).last(), Some(&ack), "the open link goes on");
+    let newer = world.link(&new, 0, 0);
+    assert_eq!(world.streams[&link].closed, Some(4409));
+    assert_eq!(world.came(newer)[0]["word"]["received"], 1);
+    assert_eq!(world.stop_work(&worker, &new, "completed").0, 200);
+}
+
+#[test]
+fn an_expired_token_is_told_apart_from_a_bad_one() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    world.now.wall = world.now.wall + Duration::from_secs(4 * 3600);
+    world.word(link, &Word::Ping);
+    let (status, error) = world.about(&worker, &taken, "heartbeat");
+    assert_eq!((status, &error["error"]["type"]), (401, &json!("token_expired")));
+    let op = world.ingress(&taken);
+    assert_eq!(world.answer(op).1["error"]["type"], "token_expired");
+}
+
+#[test]
+fn a_silent_environment_goes_offline_and_then_lapses_with_its_sessions() {
+    let mut world = World::new();
+    let worker = world.register();
+    let running = world.create(&worker);
+    let taken = world.take(&worker);
+    let queued = world.create(&worker);
+    let target = format!("/v1/environments/{}", worker.environment);
+    world.pass(Duration::from_secs(89));
+    assert_eq!(world.get(&target, TOKEN).1["online"], true);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.get(&target, TOKEN).1["online"], false);
+    world.pass(Duration::from_secs(510));
+    assert_eq!(world.get(&target, TOKEN).0, 404);
+    for id in [running, queued] {
+        assert_eq!(world.session(&id)["result"]["status"], "lost");
+    }
+    let (status, error) = world.about(&worker, &taken, "heartbeat");
+    assert_eq!((status, &error["error"]["type"]), (404, &json!("environment_unknown")));
+}
+
+#[test]
+fn an_environment_is_taken_up_again_by_its_owner_alone() {
+    let mut world = World::new();
+    let worker = world.register();
+    let body = json!({"machine_name": "new", "directory": "/", "max_sessions": 1,
+        "environment_id": worker.environment});
+    let (_, again) = world.post("/v1/environments/bridge", TOKEN, &body);
+    assert_eq!(again["environment_id"], worker.environment.as_str());
+    assert_eq!(again["environment_secret"], worker.secret.as_str());
+    let (_, other) = world.post("/v1/environments/bridge", BOB, &body);
+    assert_ne!(other["environment_id"], worker.environment.as_str());
+}
+
+#[test]
+fn deregistering_ends_sessions_and_held_polls() {
+    let mut world = World::new();
+    let (worker, taken, _) = world.running();
+    let poll = world.poll_waiting(&worker, "wait=50", "a");
+    let target = format!("/v1/environments/{}/stop", worker.environment);
+    let stopped = (200, json!({"state": "stopped"}));
+    assert_eq!(world.post(&target, &worker.secret, &Value::Null), stopped);
+    assert_eq!(world.answer(poll).0, 404);
+    assert_eq!(world.session(&taken.session)["result"]["status"], "failed");
+    assert_eq!(world.get("/v1/environments", TOKEN), (200, json!({"environments": []})));
+}
+
+#[test]
+fn a_person_can_stop_a_session_wherever_it_stands() {
+    let mut world = World::new();
+    let worker = world.register();
+    let queued = world.create(&worker);
+    let stop = |world: &mut World, id: &str| {
+        world.post(&format!("/v1/sessions/{id}/stop"), TOKEN, &Value::Null)
+    };
+    let (_, session) = stop(&mut world, &queued);
+    assert_eq!(session["result"]["status"], "interrupted");
+    assert_eq!(world.poll(&worker).0, 204);
+
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    let link = world.link(&taken, 0, 0);
+    world.came(link);
+    let (_, session) = stop(&mut world, &id);
+    assert_eq!((&session["state"], &session["stopping"]), (&json!("running"), &json!(true)));
+    assert_eq!(world.came(link), [json!({"word": {"type": "stop"}})]);
+    assert_eq!(world.about(&worker, &taken, "heartbeat").1["state"], "stopping");
+    let again = world.link(&taken, 0, 0);
+    assert!(world.came(again).contains(&json!({"word": {"type": "stop"}})));
+    assert_eq!(world.stop_work(&worker, &taken, "interrupted").0, 200);
+    assert_eq!(world.session(&id)["stopping"], false);
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.streams[&again].closed, Some(1000), "a link that lingers is closed");
+}
+
+#[test]
+fn limits_are_told_with_a_time_to_try_again() {
+    let mut config = config();
+    config.terms.max_environments = 1;
+    config.terms.max_queued = 2;
+    config.terms.max_sessions = 3;
+    let mut world = World::with(config);
+    let worker = world.register();
+    let body = json!({"machine_name": "m", "directory": "/", "max_sessions": 1});
+    assert_eq!(world.post("/v1/environments/bridge", TOKEN, &body).0, 429);
+    world.create(&worker);
+    world.create(&worker);
+    let body = json!({"environment_id": worker.environment});
+    let op = world.ask(Method::Post, "/v1/sessions", TOKEN, &body);
+    let response = world.replies.remove(&op).expect("an answer");
+    assert_eq!((response.status, response.header("retry-after")), (429, Some("10")));
+    world.take(&worker);
+    world.create(&worker);
+    world.take(&worker);
+    assert_eq!(world.post("/v1/sessions", TOKEN, &body).0, 429);
+}

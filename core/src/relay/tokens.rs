@@ -1,0 +1,195 @@
+//! The credentials that a relay makes itself, and its ids: all from keyed hashes, so that nobody
+//! can guess one and nothing has to be kept.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::config::RelayKeys;
+use crate::id::{EnvironmentId, SessionId, WorkId};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use crate::wire::to_json;
+
+/// What every session token begins with (T-2).
+const TOKEN_PREFIX: &str = "sk-ant-si-";
+
+/// What a session token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claims {
+    #[serde(rename = "sub")]
+    pub(super) session: SessionId,
+    #[serde(rename = "env")]
+    pub(super) environment: EnvironmentId,
+    pub(super) work: WorkId,
+    pub(super) fence: u64,
+    /// In seconds since 1970.
+    pub(super) iat: u64,
+    /// In seconds since 1970.
+    pub(super) exp: u64,
+}
+
+impl Claims {
+    pub(super) const fn is_expired(&self, now: UnixTime) -> bool {
+        now.as_secs() >= self.exp
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct JoseHeader<'a> {
+    alg: &'a str,
+    typ: &'a str,
+}
+
+/// Makes ids and credentials, and recognises its own.
+pub(super) struct Mint {
+    signing: Hmac<Sha256>,
+    entropy: Hmac<Sha256>,
+    drawn: u64,
+}
+
+impl Mint {
+    pub(super) fn new(keys: &RelayKeys) -> Self {
+        let keyed = |key: &[u8; 32]| match Hmac::new_from_slice(key) {
+            Ok(mac) => mac,
+            Err(error) => unreachable!("HMAC takes a key of any length: {error}"),
+        };
+        Self { signing: keyed(&keys.signing), entropy: keyed(&keys.entropy), drawn: 0 }
+    }
+
+    /// 128 bits that nobody can guess, as 32 hexadecimal digits.
+    pub(super) fn draw(&mut self) -> String {
+        self.drawn += 1;
+        let mut mac = self.entropy.clone();
+        mac.update(&self.drawn.to_be_bytes());
+        let bytes = mac.finalize().into_bytes();
+        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A drawn text in the form of a UUID of version 4.
+    pub(super) fn draw_uuid(&mut self) -> String {
+        let hex = self.draw();
+        let part = |from, to| hex.get(from..to).unwrap_or_default();
+        format!(
+            "{}-{}-4{}-a{}-{}",
+            part(0, 8),
+            part(8, 12),
+            part(13, 16),
+            part(17, 20),
+            part(20, 32)
+        )
+    }
+
+    fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
+        // The purpose has no zero byte, so that no two pairs hash the same bytes.
+        let mut mac = self.signing.clone();
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(text.as_bytes());
+        mac
+    }
+
+    /// What is kept of an access token.
+    pub(super) fn digest(&self, token: &Secret) -> Vec<u8> {
+        self.mac("access", token.reveal()).finalize().into_bytes().to_vec()
+    }
+
+    /// Whether this is the token with that digest; takes the same time wherever they differ.
+    pub(super) fn is_token(&self, token: &str, digest: &[u8]) -> bool {
+        self.mac("access", token).verify_slice(digest).is_ok()
+    }
+
+    /// The credential of an environment: its name, and proof that it was given here.
+    pub(super) fn environment_secret(&self, id: &EnvironmentId) -> Secret {
+        let proof = self.mac("environment", id.as_str()).finalize().into_bytes();
+        Secret::new(format!("{id}.{}", URL_SAFE_NO_PAD.encode(proof)))
+    }
+
+    /// The environment that a credential was given to.
+    pub(super) fn environment_of(&self, secret: &str) -> Option<EnvironmentId> {
+        let (id, proof) = secret.split_once('.')?;
+        let id = EnvironmentId::new(id).ok()?;
+        let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
+        self.mac("environment", id.as_str()).verify_slice(&proof).ok().map(|()| id)
+    }
+
+    /// A session token: a JWT (HS256) behind its prefix.
+    pub(super) fn session_token(&self, claims: &Claims) -> Secret {
+        let header = URL_SAFE_NO_PAD.encode(to_json(&JoseHeader { alg: "HS256", typ: "JWT" }));
+        let claims = URL_SAFE_NO_PAD.encode(to_json(claims));
+        let signed = format!("{header}.{claims}");
+        let signature = self.mac("session", &signed).finalize().into_bytes();
+        let signature = URL_SAFE_NO_PAD.encode(signature);
+        Secret::new(format!("{TOKEN_PREFIX}{signed}.{signature}"))
+    }
+
+    /// What a session token says, if it was given here; whether it is still good is not looked at.
+    pub(super) fn claims_of(&self, token: &str) -> Option<Claims> {
+        let token = token.strip_prefix(TOKEN_PREFIX)?;
+        let (signed, signature) = token.rsplit_once('.')?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        self.mac("session", signed).verify_slice(&signature).ok()?;
+        let (_, claims) = signed.split_once('.')?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned;
+
+    fn mint(signing: u8) -> Mint {
+        Mint::new(&RelayKeys { signing: [signing; 32], entropy: [7; 32] })
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            session: SessionId::new("session_1").expect("valid"),
+            environment: EnvironmentId::new("env_1").expect("valid"),
+            work: WorkId::new("work_1").expect("valid"),
+            fence: 3,
+            iat: 100,
+            exp: 200,
+        }
+    }
+
+    #[test]
+    fn a_session_token_is_known_to_the_key_that_signed_it_alone() {
+        let token = mint(1).session_token(&claims());
+        assert!(token.reveal().starts_with("sk-ant-si-"));
+        assert_eq!(mint(1).claims_of(token.reveal()), Some(claims()));
+        assert_eq!(mint(2).claims_of(token.reveal()), None);
+        for at in 0..token.reveal().len() {
+            let mut bent = token.reveal().as_bytes().to_owned();
+            bent[at] ^= 1;
+            let bent = String::from_utf8(bent).expect("ASCII");
+            assert_eq!(mint(1).claims_of(&bent), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn an_environment_secret_names_its_environment_and_proves_it() {
+        let id = EnvironmentId::new("env_1").expect("valid");
+        let secret = mint(1).environment_secret(&id);
+        assert_eq!(mint(1).environment_of(secret.reveal()), Some(id));
+        assert_eq!(mint(2).environment_of(secret.reveal()), None);
+        let other = secret.reveal().replace("env_1", "env_2");
+        assert_eq!(mint(1).environment_of(&other), None);
+    }
+
+    #[test]
+    fn drawn_texts_are_all_different_and_come_from_the_entropy_alone() {
+        let (mut a, mut b) = (mint(1), mint(2));
+        let drawn: alloc::collections::BTreeSet<_> = (0..1000).map(|_| a.draw()).collect();
+        assert_eq!(drawn.len(), 1000);
+        assert!(drawn.contains(&b.draw()));
+        assert_eq!(b.draw_uuid().len(), 36);
+    }
+}

@@ -1,0 +1,297 @@
+//! Work: polled for, held, taken, kept, ended (E-2 to E-6, W-8).
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use super::exchange::{Pending, body, idempotency_key};
+use super::reply::{self, Refusal};
+use super::routes::Route;
+use super::store::{Answer, Call, Denied, Lease};
+use super::tokens::Claims;
+use super::{Phase, Relay, Timer};
+use crate::action::Response;
+use crate::event::Asked;
+use crate::id::{EnvironmentId, OpId, WorkId};
+use crate::limits::{MAX_HELD_POLLS, STDERR_TAIL_BYTES};
+use crate::time::Instant;
+use crate::wire::session::{ResultStatus, SessionResult};
+use crate::wire::to_json;
+use crate::wire::url::BaseUrl;
+use crate::wire::work::{Fence, Heartbeat, StopWork, WorkData};
+
+/// Polls that are held, because there was no work for them.
+#[derive(Default)]
+pub(super) struct Polls {
+    held: BTreeMap<OpId, Claim>,
+    /// The oldest first.
+    by_environment: BTreeMap<EnvironmentId, Vec<OpId>>,
+}
+
+/// What a poll asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    environment: EnvironmentId,
+    key: Option<String>,
+    /// When it is to be answered even so.
+    until: Instant,
+    /// Where the worker is to find this relay.
+    base_url: Option<String>,
+}
+
+impl Relay {
+    pub(super) fn serve_worker(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        route: Route,
+    ) -> Result<(), Refusal> {
+        match route {
+            Route::Poll(environment) => {
+                let wait = wait_of(asked).min(self.config.poll_cap);
+                let until = self.fx.now().mono + wait;
+                let key = idempotency_key(asked)?;
+                let base_url = self.base_url(asked);
+                self.claim(op, Claim { environment, key, until, base_url });
+            }
+            Route::StopWork(environment, work) => {
+                let StopWork { fence, force, result } = body(asked)?;
+                let result = Box::new(bounded_result(result, force)?);
+                let call = Call::StopWork { environment, work, fence, result };
+                self.store(Pending::StopWork { op }, call);
+            }
+            Route::Redispatch(environment, session) => {
+                let work = self.draw_work_id()?;
+                let call = Call::Redispatch { environment, session, work };
+                self.store(Pending::Redispatch { op }, call);
+            }
+            Route::Deregister(id) => {
+                self.store(Pending::Deregister { op }, Call::RemoveEnvironment { id });
+            }
+            _ => return Err(Refusal::forbidden()),
+        }
+        Ok(())
+    }
+
+    /// Calls that are authorised by a session token.
+    pub(super) fn serve_lease(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        route: Route,
+        claims: &Claims,
+    ) -> Result<(), Refusal> {
+        let Fence { fence } = body(asked)?;
+        if fence != claims.fence {
+            return Err(Denied::LeaseLost.into());
+        }
+        match route {
+            Route::Ack(environment, work) => {
+                self.store(Pending::Ack { op }, Call::AckWork { environment, work, fence });
+            }
+            Route::Heartbeat(environment, work) => {
+                self.store(
+                    Pending::Heartbeat { op },
+                    Call::RenewLease { environment, work, fence },
+                );
+            }
+            _ => return Err(Refusal::forbidden()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn draw_work_id(&mut self) -> Result<WorkId, Refusal> {
+        let id = WorkId::new(&format!("work_{}", self.authority.mint.draw()));
+        id.map_err(|bad| Refusal::invalid(&format!("{bad}")))
+    }
+
+    fn claim(&mut self, op: OpId, claim: Claim) {
+        let call =
+            Call::LeaseWork { environment: claim.environment.clone(), key: claim.key.clone() };
+        self.store(Pending::Poll { op, claim }, call);
+    }
+
+    pub(super) fn poll_answered(&mut self, op: OpId, claim: Claim, answer: Result<Answer, Denied>) {
+        let is_there = self.exchanges.contains_key(&op);
+        match answer {
+            Err(denied) => self.refuse(op, &denied.into()),
+            Ok(Answer::Leased(Some(lease))) if is_there => {
+                let response = self.work_item(&claim, &lease);
+                self.reply(op, response);
+            }
+            Ok(Answer::Leased(Some(Lease { work, fence, .. }))) => {
+                // The client left while the store was at work: the next poll is to have it at once.
+                self.store(Pending::Forgotten, Call::ReturnWork { work, fence });
+            }
+            Ok(_) if !is_there => {}
+            Ok(_) if self.phase == Phase::Stopping => self.refuse(op, &Refusal::unavailable()),
+            Ok(_) if claim.until <= self.fx.now().mono => self.reply(op, reply::empty(204)),
+            Ok(_) => self.hold_poll(op, claim),
+        }
+    }
+
+    fn hold_poll(&mut self, op: OpId, claim: Claim) {
+        let held = self.polls.by_environment.entry(claim.environment.clone()).or_default();
+        held.push(op);
+        let surplus = if held.len() > MAX_HELD_POLLS { held.first().copied() } else { None };
+        self.timers.set(Timer::Poll(op), claim.until);
+        self.polls.held.insert(op, claim);
+        if let Some(oldest) = surplus {
+            self.end_poll(oldest);
+        }
+    }
+
+    /// Answers a held poll with nothing.
+    pub(super) fn end_poll(&mut self, op: OpId) {
+        self.reply(op, reply::empty(204));
+    }
+
+    /// Holds a poll no longer, whatever became of it.
+    pub(super) fn forget_poll(&mut self, op: OpId) -> Option<Claim> {
+        let claim = self.polls.held.remove(&op)?;
+        self.timers.clear(&Timer::Poll(op));
+        if let Some(held) = self.polls.by_environment.get_mut(&claim.environment) {
+            held.retain(|held| *held != op);
+            if held.is_empty() {
+                self.polls.by_environment.remove(&claim.environment);
+            }
+        }
+        Some(claim)
+    }
+
+    /// There is work: the polls that wait for it ask again, the oldest first.
+    pub(super) fn wake_polls(&mut self, environment: &EnvironmentId) {
+        for op in self.polls.by_environment.get(environment).cloned().unwrap_or_default() {
+            if let Some(claim) = self.forget_poll(op) {
+                self.claim(op, claim);
+            }
+        }
+    }
+
+    /// The environment is gone: its polls learn it.
+    pub(super) fn refuse_polls_of(&mut self, environment: &EnvironmentId) {
+        for op in self.polls.by_environment.get(environment).cloned().unwrap_or_default() {
+            self.refuse(op, &Denied::EnvironmentUnknown.into());
+        }
+    }
+
+    pub(super) fn refuse_polls(&mut self) {
+        let held: Vec<_> = self.polls.held.keys().copied().collect();
+        for op in held {
+            self.refuse(op, &Refusal::unavailable());
+        }
+    }
+
+    fn base_url(&self, asked: &Asked) -> Option<String> {
+        if let Some(url) = &self.config.public_url {
+            return Some(url.clone());
+        }
+        let scheme = if asked.is_tls { "https" } else { "http" };
+        let url = BaseUrl::parse(&format!("{scheme}://{}", asked.header("host")?));
+        // Where the host makes no URL that a worker would take, it goes where it came from.
+        url.ok().map(|url| format!("{url}"))
+    }
+
+    fn work_item(&mut self, claim: &Claim, lease: &Lease) -> Response {
+        #[derive(Serialize)]
+        struct Item<'a> {
+            id: &'a WorkId,
+            #[serde(rename = "type")]
+            kind: &'static str,
+            environment_id: &'a EnvironmentId,
+            state: &'static str,
+            data: WorkData,
+            secret: String,
+            created_at: String,
+            fence: u64,
+            lease_seconds: u64,
+        }
+        let now = self.fx.now().wall;
+        let claims = Claims {
+            session: lease.session.clone(),
+            environment: claim.environment.clone(),
+            work: lease.work.clone(),
+            fence: lease.fence,
+            iat: now.as_secs(),
+            exp: (now + self.config.session_token_life).as_secs(),
+        };
+        let item = Item {
+            id: &lease.work,
+            kind: "work",
+            environment_id: &claim.environment,
+            state: "leased",
+            data: WorkData::Session(lease.session.clone()),
+            secret: self.work_secret(&claims, claim.base_url.as_deref()),
+            created_at: format!("{}", lease.created_at),
+            fence: lease.fence,
+            lease_seconds: self.config.terms.lease_time.as_secs(),
+        };
+        reply::json(200, &item)
+    }
+
+    /// A work secret (S-1).
+    fn work_secret(&self, claims: &Claims, base_url: Option<&str>) -> String {
+        #[derive(Serialize)]
+        struct Secret<'a> {
+            version: u64,
+            session_ingress_token: &'a str,
+            api_base_url: Option<&'a str>,
+            sources: [(); 0],
+            auth: [(); 0],
+            claude_code_args: Option<()>,
+            mcp_config: Option<()>,
+            environment_variables: Option<()>,
+            use_code_sessions: bool,
+        }
+        let token = self.authority.mint.session_token(claims);
+        URL_SAFE_NO_PAD.encode(to_json(&Secret {
+            version: 1,
+            session_ingress_token: token.reveal(),
+            api_base_url: base_url,
+            sources: [],
+            auth: [],
+            claude_code_args: None,
+            mcp_config: None,
+            environment_variables: None,
+            use_code_sessions: false,
+        }))
+    }
+
+    pub(super) fn heartbeat(&self, is_stopping: bool) -> Response {
+        let state = if is_stopping { "stopping" } else { "running" };
+        let lease_seconds = Some(self.config.terms.lease_time.as_secs());
+        reply::json(200, &Heartbeat { lease_extended: true, state: state.into(), lease_seconds })
+    }
+}
+
+/// How long a poll may be held: `Prefer: wait=N` (RFC 7240). A preference that is not understood
+/// is none.
+fn wait_of(asked: &Asked) -> Duration {
+    let preferences = asked.headers.iter().filter(|(name, _)| name == "prefer");
+    let mut preferences = preferences.flat_map(|(_, value)| value.split([',', ';']));
+    let wait = preferences.find_map(|preference| preference.trim().strip_prefix("wait="));
+    let seconds = wait.and_then(|wait| wait.trim().trim_matches('"').parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
+/// A worker's result with texts of a bounded length; without one, what `force` says.
+fn bounded_result(result: Option<SessionResult>, force: bool) -> Result<SessionResult, Refusal> {
+    let status = if force { ResultStatus::Interrupted } else { ResultStatus::Completed };
+    let mut result =
+        result.unwrap_or_else(|| super::store::ended(status, "the worker gave no further result"));
+    if result.status == ResultStatus::Lost {
+        return Err(Refusal::invalid("result.status: only the relay says that a session is lost"));
+    }
+    result.message = result.message.chars().take(STDERR_TAIL_BYTES).collect();
+    let surplus = result.stderr.len().saturating_sub(STDERR_TAIL_BYTES);
+    let start = (surplus..=result.stderr.len()).find(|at| result.stderr.is_char_boundary(*at));
+    result.stderr.drain(..start.unwrap_or(0));
+    Ok(result)
+}

@@ -1,0 +1,159 @@
+//! The command line and environment of a session's agent (W-5, S-3).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::config::WorkerConfig;
+use crate::action::Command;
+use crate::id::SessionId;
+use crate::secret::Secret;
+use crate::wire::work_secret::WorkSecret;
+
+/// Names that change how a program is found or loaded, whole or by their beginning (S-3).
+const REFUSED_NAMES: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "SHELL",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PERL5LIB",
+    "PERL5OPT",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+];
+const REFUSED_BEGINNINGS: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
+
+/// What the agent of `session` is started with. The error names what in the secret is refused.
+pub(super) fn agent_command(
+    config: &WorkerConfig,
+    session: &SessionId,
+    url: &str,
+    secret: &WorkSecret,
+    directory: String,
+) -> Result<Command, String> {
+    let mut args = config.agent.args.clone();
+    args.extend(flags(secret)?);
+    let mut env: Vec<(String, Secret)> = Vec::new();
+    for (name, value) in &config.agent.env {
+        env.push((name.clone(), Secret::from(value.as_str())));
+    }
+    for (name, value) in &secret.environment_variables {
+        check_variable(name, value)?;
+        env.push((name.clone(), value.clone()));
+    }
+    env.push(("FOOTBRIDGE_SESSION_ID".into(), Secret::from(session.as_str())));
+    env.push(("FOOTBRIDGE_SESSION_URL".into(), Secret::from(url)));
+    env.push(("FOOTBRIDGE_SESSION_TOKEN".into(), secret.session_ingress_token.clone()));
+    Ok(Command {
+        program: config.agent.program.clone(),
+        args,
+        env,
+        env_remove: config.agent_env_remove.clone(),
+        directory: Some(directory),
+    })
+}
+
+/// `claude_code_args` as flags: `{"model": "m"}` is `--model m`; an empty value is a bare flag.
+fn flags(secret: &WorkSecret) -> Result<Vec<String>, String> {
+    let mut flags = Vec::new();
+    for (name, value) in &secret.claude_code_args {
+        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if name.is_empty() || name.starts_with('-') || !name.bytes().all(is_name) {
+            return Err(format!(
+                "the work secret asks for the flag {name:?}, which is no flag's name"
+            ));
+        }
+        if value.contains('\0') {
+            return Err(format!("the work secret's value of the flag --{name} holds a NUL"));
+        }
+        flags.push(format!("--{name}"));
+        if !value.is_empty() {
+            flags.push(value.to_string());
+        }
+    }
+    Ok(flags)
+}
+
+fn check_variable(name: &str, value: &Secret) -> Result<(), String> {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if name.is_empty() || !name.bytes().all(is_name) || value.reveal().contains('\0') {
+        return Err(format!("the work secret's variable {name:?} has no usable name or value"));
+    }
+    let upper = name.to_ascii_uppercase();
+    let is_refused = REFUSED_NAMES.contains(&upper.as_str())
+        || REFUSED_BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning));
+    if is_refused {
+        return Err(format!(
+            "the work secret sets {name}, which changes how programs are loaded; this worker refuses it"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::config::AgentProgram;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    fn command(extra: &str) -> Result<Command, String> {
+        let json = format!(r#"{{"version":1,"session_ingress_token":"t",{extra}}}"#);
+        let secret = WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json)).expect("a secret");
+        let relay = crate::wire::url::BaseUrl::parse("http://localhost").expect("a URL");
+        let agent = AgentProgram {
+            program: "agent".into(),
+            args: alloc::vec!["-x".into()],
+            env: alloc::vec![],
+        };
+        let config = WorkerConfig::new(relay, Secret::from("a"), "/w".into(), agent, 1);
+        agent_command(
+            &config,
+            &SessionId::new("session_1").expect("an id"),
+            "ws://u",
+            &secret,
+            "/w".into(),
+        )
+    }
+
+    #[test]
+    fn an_agent_gets_its_session_and_the_secrets_flags_and_variables() {
+        let command = command(
+            r#""claude_code_args":{"model":"m","verbose":""},"environment_variables":{"KEY":"v"}"#,
+        )
+        .expect("a command");
+        assert_eq!(command.args, ["-x", "--model", "m", "--verbose"]);
+        let names: Vec<_> = command.env.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["KEY", "FOOTBRIDGE_SESSION_ID", "FOOTBRIDGE_SESSION_URL", "FOOTBRIDGE_SESSION_TOKEN"]
+        );
+    }
+
+    #[test]
+    fn what_changes_how_programs_are_loaded_is_refused_by_name() {
+        for name in [
+            "PATH",
+            "path",
+            "LD_PRELOAD",
+            "DYLD_INSERT_LIBRARIES",
+            "NODE_OPTIONS",
+            "GIT_SSH",
+            "",
+            "A=B",
+            "A B",
+        ] {
+            let error = command(&format!(r#""environment_variables":{{"{name}":"v"}}"#));
+            assert!(error.is_err_and(|error| error.contains(name)), "{name}");
+        }
+        for name in ["", "-x", "--model", "A", "a b", "a=b"] {
+            assert!(command(&format!(r#""claude_code_args":{{"{name}":"v"}}"#)).is_err(), "{name}");
+        }
+    }
+}

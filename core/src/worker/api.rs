@@ -1,0 +1,275 @@
+//! Requests of the Environments API, and what their answers mean (E-1 to E-10).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::action::{Method, Request};
+use crate::backoff::FailureTrack;
+use crate::event::{Event, Failure};
+use crate::id::{EnvironmentId, SessionId, WorkId};
+use crate::limits::{MAX_RESPONSE_BYTES, POLL_SLACK, POLL_WAIT, REQUEST_TIMEOUT};
+use crate::machine::{Fault, FaultKind};
+use crate::secret::Secret;
+use crate::wire::environment::Registration;
+use crate::wire::error::Refusal;
+use crate::wire::to_json;
+use crate::wire::url::BaseUrl;
+use crate::wire::work::{Fence, StopWork};
+
+const USER_AGENT: &str = concat!("footbridge/", env!("CARGO_PKG_VERSION"));
+
+/// A registered environment: where it is and what opens it.
+#[derive(Clone, Debug)]
+pub(super) struct Environment {
+    pub(super) id: EnvironmentId,
+    pub(super) secret: Secret,
+}
+
+/// `POST /v1/environments/bridge` (E-1).
+pub(super) fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request {
+    post(relay, "/v1/environments/bridge", token, body)
+}
+
+/// `GET …/work/poll` (E-2). The key makes a lost answer come again instead of the next item.
+pub(super) fn poll(relay: &BaseUrl, environment: &Environment, key: &str) -> Request {
+    let path = format!("/v1/environments/{}/work/poll", environment.id);
+    let mut headers = headers(&environment.secret);
+    headers.push(("prefer", Secret::new(format!("wait={}", POLL_WAIT.as_secs()))));
+    headers.push(("idempotency-key", Secret::from(key)));
+    Request {
+        method: Method::Get,
+        url: relay.join(&path),
+        headers,
+        body: Bytes::new(),
+        timeout: POLL_WAIT + POLL_SLACK,
+        max_response: MAX_RESPONSE_BYTES,
+    }
+}
+
+/// `POST …/work/{work}/ack` (E-4).
+pub(super) fn ack(
+    relay: &BaseUrl,
+    environment: &EnvironmentId,
+    work: &WorkId,
+    token: &Secret,
+    fence: u64,
+) -> Request {
+    let path = format!("/v1/environments/{environment}/work/{work}/ack");
+    post(relay, &path, token, &Fence { fence })
+}
+
+/// `POST …/work/{work}/heartbeat` (E-5).
+pub(super) fn heartbeat(
+    relay: &BaseUrl,
+    environment: &EnvironmentId,
+    work: &WorkId,
+    token: &Secret,
+    fence: u64,
+) -> Request {
+    let path = format!("/v1/environments/{environment}/work/{work}/heartbeat");
+    post(relay, &path, token, &Fence { fence })
+}
+
+/// `POST …/work/{work}/stop` (E-6).
+pub(super) fn stop_work(
+    relay: &BaseUrl,
+    environment: &Environment,
+    work: &WorkId,
+    body: &StopWork,
+) -> Request {
+    let path = format!("/v1/environments/{}/work/{work}/stop", environment.id);
+    post(relay, &path, &environment.secret, body)
+}
+
+/// `POST …/sessions/{session}/redispatch` (W-8).
+pub(super) fn redispatch(
+    relay: &BaseUrl,
+    environment: &Environment,
+    session: &SessionId,
+) -> Request {
+    let path = format!("/v1/environments/{}/sessions/{session}/redispatch", environment.id);
+    post(relay, &path, &environment.secret, &Empty {})
+}
+
+/// `POST /v1/environments/{id}/stop` (E-7).
+pub(super) fn deregister(relay: &BaseUrl, environment: &Environment) -> Request {
+    let path = format!("/v1/environments/{}/stop", environment.id);
+    post(relay, &path, &environment.secret, &Empty {})
+}
+
+/// A body that says nothing: `{}`.
+#[derive(Serialize)]
+struct Empty {}
+
+fn headers(token: &Secret) -> Vec<(&'static str, Secret)> {
+    vec![
+        ("authorization", Secret::new(["Bearer ", token.reveal()].concat())),
+        ("accept", Secret::from("application/json")),
+        ("user-agent", Secret::from(USER_AGENT)),
+    ]
+}
+
+fn post<T: Serialize>(relay: &BaseUrl, path: &str, token: &Secret, body: &T) -> Request {
+    let mut headers = headers(token);
+    headers.push(("content-type", Secret::from("application/json")));
+    Request {
+        method: Method::Post,
+        url: relay.join(path),
+        headers,
+        body: to_json(body),
+        timeout: REQUEST_TIMEOUT,
+        max_response: MAX_RESPONSE_BYTES,
+    }
+}
+
+/// What came of a request, if it was not what was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Trouble {
+    /// The relay said no.
+    Refused(Refusal),
+    /// There was no answer.
+    Broken(Failure),
+    /// The answer is not the relay's: another server's page, a cut body.
+    BadAnswer(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Broken(failure) => failure.fmt(f),
+            Self::BadAnswer(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl Trouble {
+    /// The track to try again on; `None` where trying again cannot help (E-9).
+    pub(super) const fn track(&self) -> Option<FailureTrack> {
+        match self {
+            Self::Broken(_) => Some(FailureTrack::Connection),
+            Self::BadAnswer(_) => Some(FailureTrack::General),
+            Self::Refused(refusal) if refusal.is_retryable() => Some(FailureTrack::General),
+            Self::Refused(_) => None,
+        }
+    }
+
+    pub(super) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            Self::Broken(_) | Self::BadAnswer(_) => None,
+        }
+    }
+
+    pub(super) const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Broken(_) | Self::BadAnswer(_) => None,
+        }
+    }
+
+    /// The end of the worker that this trouble is, while it tried to do `what` (E-9).
+    pub(super) fn fault(&self, what: &str, relay: &BaseUrl) -> Fault {
+        let (kind, advice) = match self.refusal().map(|refusal| refusal.status) {
+            Some(401) => (
+                FaultKind::Unauthorized,
+                "log in again: check that the access token is the one that the relay was started with",
+            ),
+            Some(403) => (FaultKind::Forbidden, "ask whoever runs the relay"),
+            Some(404 | 410) => (FaultKind::NotFound, "check that this URL is a Footbridge relay's"),
+            _ => (FaultKind::Protocol, "check that relay and worker are of the same version"),
+        };
+        Fault { kind, message: format!("could not {what} at {relay}: {self}; {advice}") }
+    }
+}
+
+/// Reads the answer to a request: its body, or the trouble. 204 and an empty body are `null`.
+pub(super) fn answer<T: DeserializeOwned>(event: Event) -> Result<T, Trouble> {
+    match event {
+        Event::Response { response, .. } => match response.status {
+            200..=299 => {
+                let body: &[u8] =
+                    if response.body.is_empty() { b"null" } else { response.body.as_ref() };
+                serde_json::from_slice(body).map_err(|error| {
+                    Trouble::BadAnswer(format!(
+                        "the answer is not what a relay gives ({})",
+                        category(&error)
+                    ))
+                })
+            }
+            400..=599 => Err(Trouble::Refused(Refusal::of(&response))),
+            status => {
+                Err(Trouble::BadAnswer(format!("the answer has the unexpected status {status}")))
+            }
+        },
+        Event::Failed { failure, .. } => Err(Trouble::Broken(failure)),
+        other => unreachable!("a request is answered by Response or Failed, not {other:?}"),
+    }
+}
+
+/// What is wrong with an answer, without any of its content: it may hold secrets.
+fn category(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    match error.classify() {
+        // Our own words about an identifier name the field and show nothing of it (E-8).
+        _ if words.contains("usable identifier") => words,
+        serde_json::error::Category::Data => {
+            format!("JSON of another shape, at column {}", error.column())
+        }
+        _ => String::from("no JSON"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Response;
+    use crate::event::FailureKind;
+    use crate::id::OpId;
+
+    fn response(status: u16, body: &'static str) -> Event {
+        let body = Bytes::from_static(body.as_bytes());
+        Event::Response { op: OpId::FIRST, response: Response { status, headers: vec![], body } }
+    }
+
+    #[test]
+    fn every_status_and_transport_error_has_its_consequence() {
+        use FailureTrack::{Connection, General};
+        let track = |event| answer::<Option<Fence>>(event).map(|_| ()).map_err(|t| t.track());
+        for status in [200, 201, 204] {
+            assert_eq!(track(response(status, "")), Ok(()), "{status}");
+        }
+        for status in [400, 401, 403, 404, 405, 409, 410, 413, 426] {
+            assert_eq!(track(response(status, "")), Err(None), "{status} is never retried");
+        }
+        for status in [429, 500, 502, 503, 504, 599] {
+            assert_eq!(track(response(status, "")), Err(Some(General)), "{status}");
+        }
+        for status in [100, 301, 302, 304] {
+            assert_eq!(track(response(status, "")), Err(Some(General)), "{status}");
+        }
+        assert_eq!(track(response(200, "<html>")), Err(Some(General)));
+        for kind in
+            [FailureKind::Dns, FailureKind::Refused, FailureKind::TimedOut, FailureKind::Tls]
+        {
+            let failure = Failure { kind, detail: String::new() };
+            let event = Event::Failed { op: OpId::FIRST, failure };
+            assert_eq!(track(event), Err(Some(Connection)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_answer_does_not_show_what_it_held() {
+        let trouble = answer::<Fence>(response(200, r#"{"fence":"hunter2"}"#)).expect_err("bad");
+        assert!(trouble.to_string().contains("not what a relay gives"), "{trouble}");
+        assert!(!trouble.to_string().contains("hunter2"), "{trouble}");
+    }
+}

@@ -1,0 +1,117 @@
+//! What a worker is told before it starts (W-1).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::backoff::BackoffConfig;
+use crate::limits::{
+    DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
+    DEFAULT_STOP_WORK_BASE_DELAY, MAX_LINE_BYTES,
+};
+use crate::secret::Secret;
+use crate::wire::url::BaseUrl;
+
+/// A worker's configuration. [`WorkerConfig::new`] has the defaults of the specification.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Where the relay is.
+    pub relay: BaseUrl,
+    /// The person's access token.
+    pub access_token: Secret,
+    /// This machine's name, for people.
+    pub machine_name: String,
+    /// The directory that sessions work in.
+    pub directory: String,
+    /// What kind of worker it says that it is.
+    pub worker_type: String,
+    /// The program that each session runs, and its first arguments.
+    pub agent: AgentProgram,
+    /// Variables of the worker's own environment that no agent is to inherit (S-3, T-5).
+    pub agent_env_remove: Vec<String>,
+    /// Where sessions work (W-5).
+    pub spawn_mode: SpawnMode,
+    /// The worker's own process id, which tells later runs whose worktrees are in use.
+    pub process_id: u32,
+    /// How many sessions run at once (W-3); at least 1.
+    pub max_sessions: u32,
+    /// How long a session may last (W-6).
+    pub session_limit: Duration,
+    /// From SIGTERM to SIGKILL (W-6).
+    pub shutdown_grace: Duration,
+    /// The first pause before a result is reported again (W-7).
+    pub stop_work_base_delay: Duration,
+    /// Pauses after failures, and when to give up (W-2).
+    pub backoff: BackoffConfig,
+    /// Longest line taken from an agent, in bytes (M-1).
+    pub max_line_bytes: usize,
+    /// Where results are kept until the relay has them, and worktrees are made: this worker's part
+    /// of the person's state directory. `None`: nowhere.
+    pub state_directory: Option<String>,
+    /// For jitter alone.
+    pub seed: u64,
+}
+
+/// Where sessions work (W-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpawnMode {
+    /// One session at a time, in the worker's directory.
+    SingleSession,
+    /// All sessions in the worker's directory.
+    SameDir,
+    /// Each session in a git worktree of its own.
+    Worktree {
+        /// The directory below which worktrees are made: absolute, and without links in it.
+        root: String,
+    },
+}
+
+/// The program that each session runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentProgram {
+    /// Its name or path.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables that it is to have.
+    pub env: Vec<(String, String)>,
+}
+
+impl WorkerConfig {
+    /// A configuration with the defaults of the specification.
+    pub fn new(
+        relay: BaseUrl,
+        access_token: Secret,
+        directory: String,
+        agent: AgentProgram,
+        seed: u64,
+    ) -> Self {
+        Self {
+            relay,
+            access_token,
+            machine_name: String::from("unnamed"),
+            directory,
+            worker_type: String::from("footbridge"),
+            agent,
+            agent_env_remove: Vec::new(),
+            spawn_mode: SpawnMode::SameDir,
+            process_id: 0,
+            max_sessions: DEFAULT_MAX_SESSIONS,
+            session_limit: DEFAULT_SESSION_LIMIT,
+            shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
+            stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
+            backoff: BackoffConfig::default(),
+            max_line_bytes: MAX_LINE_BYTES,
+            state_directory: None,
+            seed,
+        }
+    }
+
+    /// How many sessions run at once in its spawn mode (W-3).
+    pub(super) const fn capacity(&self) -> u32 {
+        match self.spawn_mode {
+            SpawnMode::SingleSession => 1,
+            SpawnMode::SameDir | SpawnMode::Worktree { .. } => self.max_sessions,
+        }
+    }
+}

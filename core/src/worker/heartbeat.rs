@@ -1,0 +1,79 @@
+//! Stage 5: keep the leases of running sessions (E-5, W-8).
+
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use super::api::{self, Trouble};
+use super::session::EndReason;
+use super::{Purpose, Timer, Worker};
+use crate::action::Action;
+use crate::event::Event;
+use crate::id::SessionId;
+use crate::wire::work::Heartbeat;
+
+/// Heartbeats for each length of a lease: two may be lost.
+const PER_LEASE: u32 = 3;
+
+impl Worker {
+    /// The first one comes at a random point of the interval, so that sessions that were started
+    /// together do not beat together.
+    pub(super) fn first_heartbeat(&mut self, id: &SessionId) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let interval = session.lease.length / PER_LEASE;
+        let micros = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
+        let first = Duration::from_micros(self.rng.u64(micros / 2..=micros));
+        self.timers.set(Timer::Heartbeat(id.clone()), self.fx.now().mono + first);
+    }
+
+    pub(super) fn heartbeat(&mut self, id: &SessionId) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let lease = &session.lease;
+        let environment = &lease.environment.id;
+        let request =
+            api::heartbeat(&self.config.relay, environment, &lease.work, &lease.token, lease.fence);
+        let purpose = Purpose::Heartbeat(id.clone(), lease.fence);
+        self.fx.start(purpose, |op| Action::Request { op, request });
+        let next = self.fx.now().mono + lease.length / PER_LEASE;
+        self.timers.set(Timer::Heartbeat(id.clone()), next);
+    }
+
+    pub(super) fn heartbeat_answered(&mut self, id: &SessionId, fence: u64, event: Event) {
+        let Some(session) = self.sessions.get(id) else { return };
+        // An answer about an older lease of the session says nothing of this one.
+        if session.lease.fence != fence {
+            return;
+        }
+        match api::answer::<Heartbeat>(event) {
+            Ok(Heartbeat { lease_extended: false, .. }) => {
+                self.lose_session(id, String::from("its lease was given to another worker"));
+            }
+            Ok(Heartbeat { state, .. }) if state == "stopping" => {
+                if !session.is_ending() {
+                    self.end_session(id, EndReason::Interrupted("a person ended it".into()));
+                }
+            }
+            Ok(_) => {}
+            // The next one is due in time to keep the lease.
+            Err(trouble) if trouble.track().is_some() => {}
+            Err(Trouble::Refused(refusal)) if refusal.status == 401 => self.ask_redispatch(id),
+            Err(trouble) => self.lose_session(id, trouble.to_string()),
+        }
+    }
+
+    /// The session's token is no longer good: asks the relay to dispatch it again with a fresh one.
+    /// The session goes on meanwhile; the new item comes by poll.
+    pub(super) fn ask_redispatch(&mut self, id: &SessionId) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let request = api::redispatch(&self.config.relay, &session.lease.environment, id);
+        self.fx.start(Purpose::Redispatch(id.clone()), |op| Action::Request { op, request });
+    }
+
+    pub(super) fn redispatch_answered(&mut self, id: &SessionId, event: Event) {
+        match api::answer::<serde::de::IgnoredAny>(event) {
+            Ok(_) => {}
+            // The next heartbeat meets the same refusal and asks again.
+            Err(trouble) if trouble.track().is_some() => {}
+            Err(trouble) => self.lose_session(id, trouble.to_string()),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Stage 2: ask for work, as long as there is room for it (E-2, W-3).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use super::api::{self, Trouble};
+use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
+use crate::action::Action;
+use crate::backoff::{Backoff, Verdict};
+use crate::event::Event;
+use crate::id::OpId;
+use crate::time::Instant;
+use crate::wire::work::WorkItem;
+
+/// A relay that does not hold polls is not asked more often than this.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How the asking stands.
+#[derive(Debug)]
+pub(super) struct Polling {
+    in_flight: Option<OpId>,
+    asked_at: Instant,
+    /// Names the claim, so that an answer that was lost comes again.
+    key: Option<String>,
+    backoff: Backoff,
+    has_failed: bool,
+    /// The environment's secret was refused and no poll has succeeded since.
+    is_secret_in_doubt: bool,
+}
+
+impl Polling {
+    pub(super) const fn new(backoff: Backoff) -> Self {
+        Self {
+            in_flight: None,
+            asked_at: Instant::ORIGIN,
+            key: None,
+            backoff,
+            has_failed: false,
+            is_secret_in_doubt: false,
+        }
+    }
+}
+
+impl Worker {
+    /// Asks for work if it should and does not already: after registering, after each answer, and
+    /// in the same step in which a session ends at capacity.
+    pub(super) fn poll_if_there_is_room(&mut self) {
+        let is_waiting = self.polling.in_flight.is_some() || self.timers.is_set(&Timer::Poll);
+        if self.stage == Stage::Serving && !is_waiting && self.has_room() {
+            self.poll();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let taken = self.claims.len() + self.sessions.values().filter(|s| s.takes_room()).count();
+        taken < usize::try_from(self.config.capacity()).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn poll(&mut self) {
+        let Some(environment) = &self.registering.environment else { return };
+        let rng = &mut self.rng;
+        let key = self.polling.key.get_or_insert_with(|| format!("{:032x}", rng.u128(..)));
+        let request = api::poll(&self.config.relay, environment, key);
+        self.polling.asked_at = self.fx.now().mono;
+        let op = self.fx.start(Purpose::Poll, |op| Action::Request { op, request });
+        self.polling.in_flight = Some(op);
+    }
+
+    pub(super) fn cancel_poll(&mut self) {
+        self.timers.clear(&Timer::Poll);
+        if let Some(op) = self.polling.in_flight.take() {
+            self.fx.cancel(op);
+        }
+    }
+
+    /// The machine slept: the connection of a held poll is most likely dead (W-2). The key stays,
+    /// so that what it may have claimed comes again.
+    pub(super) fn poll_afresh(&mut self) {
+        self.polling.backoff.reset();
+        self.cancel_poll();
+        self.poll_if_there_is_room();
+    }
+
+    pub(super) fn poll_answered(&mut self, event: Event) {
+        self.polling.in_flight = None;
+        let item = match api::answer::<Option<WorkItem>>(event) {
+            Ok(item) => item,
+            Err(trouble) => return self.poll_failed(&trouble),
+        };
+        self.polling.key = None;
+        self.polling.backoff.reset();
+        self.polling.is_secret_in_doubt = false;
+        if core::mem::take(&mut self.polling.has_failed) {
+            self.fx.tell(WorkerNotice::Recovered);
+        }
+        match item {
+            Some(item) => self.take_work(item),
+            None => {
+                let earliest = self.polling.asked_at + MIN_INTERVAL;
+                if self.fx.now().mono < earliest {
+                    self.timers.set(Timer::Poll, earliest);
+                }
+            }
+        }
+        self.poll_if_there_is_room();
+    }
+
+    fn poll_failed(&mut self, trouble: &Trouble) {
+        const WHAT: &str = "ask for work";
+        if let Some(refusal) = trouble.refusal() {
+            let is_gone = refusal.is_environment_unknown() || refusal.status == 410;
+            // A secret is refused once after a relay's restart with other keys: a new registration
+            // mends that. Refused again, it is not the secret.
+            let is_doubtful = refusal.status == 401 && !self.polling.is_secret_in_doubt;
+            if is_gone || is_doubtful {
+                self.polling.is_secret_in_doubt = is_doubtful;
+                self.polling.key = None;
+                self.fx.tell(WorkerNotice::Retrying {
+                    what: "ask for work; registering anew",
+                    reason: trouble.to_string(),
+                    retry_in: Duration::ZERO,
+                });
+                return self.register_again();
+            }
+        }
+        let Some(track) = trouble.track() else {
+            return self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
+        };
+        self.polling.has_failed = true;
+        let now = self.fx.now().mono;
+        match self.polling.backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
+            Verdict::RetryAfter(retry_in) => {
+                self.timers.set(Timer::Poll, now + retry_in);
+                let reason = trouble.to_string();
+                self.fx.tell(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
+            }
+            Verdict::GiveUp { failing_for } => self.give_up(WHAT, trouble, failing_for),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One agent's process, from its start to the last byte of it (W-6).
+//!
+//! ```text
+//!  Starting ──▶ Running ──▶ Terminating ──▶ Killing ──▶ Over
+//!                  │   TERM        │   KILL     │   never reaped
+//!                  ▼               ▼            ▼
+//!               Draining ───────────────────▶ Over
+//!            (reaped; a child of its own may hold stdout)
+//! ```
+//!
+//! Whatever happens, it is over within a bounded time once its end has begun, and its process group
+//! is killed then: a grandchild does not survive.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::action::{Action, Command, Signal};
+use crate::effects::Effects;
+use crate::event::{Event, ExitStatus, Output};
+use crate::id::OpId;
+use crate::limits::{
+    AGENT_DRAIN, AGENT_OUTPUT_CLOSED_GRACE, AGENT_REAP_LIMIT, OUTBOX_HIGH_WATER_BYTES,
+    OUTBOX_LOW_WATER_BYTES, STDERR_TAIL_BYTES,
+};
+use crate::time::Instant;
+use crate::wire::ndjson::{Line, Splitter};
+
+/// What a process has to tell its session.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ProcessEvent {
+    Started {
+        pid: u32,
+    },
+    Line(Line),
+    /// The pipe has taken writes, or never will take them: either way they are dealt with.
+    Written {
+        writes: usize,
+    },
+    /// It is over. `Err` says why it never ran.
+    Over(Result<Option<ExitStatus>, String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Starting,
+    Running,
+    /// SIGTERM was sent; SIGKILL follows at this instant.
+    Terminating(Instant),
+    /// SIGKILL was sent; at this instant it is given up.
+    Killing(Instant),
+    /// It was reaped; its outputs are read until this instant.
+    Draining(Instant),
+    Over,
+}
+
+#[derive(Debug)]
+pub(super) struct Process {
+    op: Option<OpId>,
+    phase: Phase,
+    grace: Duration,
+    status: Option<ExitStatus>,
+    is_stdout_open: bool,
+    is_stderr_open: bool,
+    is_input_open: bool,
+    is_paused: bool,
+    unconfirmed_writes: usize,
+    splitter: Splitter,
+    stderr: VecDeque<u8>,
+}
+
+impl Process {
+    pub(super) const fn new(grace: Duration, max_line_bytes: usize) -> Self {
+        Self {
+            op: None,
+            phase: Phase::Starting,
+            grace,
+            status: None,
+            is_stdout_open: true,
+            is_stderr_open: true,
+            is_input_open: true,
+            is_paused: false,
+            unconfirmed_writes: 0,
+            splitter: Splitter::new(max_line_bytes),
+            stderr: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn start<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        purpose: P,
+        command: Command,
+    ) {
+        self.op = Some(fx.start(purpose, |op| Action::Spawn { op, command }));
+    }
+
+    /// Whether it was asked for; before that, nothing of it has to be ended.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.op.is_some() || self.is_over()
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// It will never be begun: there is no place for it, or its end came first.
+    pub(super) const fn give_up(&mut self) {
+        if self.op.is_none() {
+            self.phase = Phase::Over;
+        }
+    }
+
+    /// The end of what it wrote to stderr.
+    pub(super) fn stderr_tail(&self) -> String {
+        let (front, back) = self.stderr.as_slices();
+        let bytes = [front, back].concat();
+        let text = String::from_utf8_lossy(&bytes);
+        // A cut in the middle of a letter shows as replacement characters at the start.
+        text.trim_start_matches('\u{fffd}').trim_end().into()
+    }
+
+    /// Writes to its stdin, if that is still open; says whether a `Written` will follow.
+    pub(super) fn write<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, data: Bytes) -> bool {
+        let Some(op) = self.op.filter(|_| self.is_input_open && !self.is_over()) else {
+            return false;
+        };
+        self.unconfirmed_writes += 1;
+        fx.act(op, |op| Action::Write { op, data });
+        true
+    }
+
+    /// Holds it back while the relay has not taken what it said: it is paused, nothing is dropped.
+    pub(super) fn balance<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, waiting_bytes: usize) {
+        let Some(op) = self.op else { return };
+        if !self.is_paused && waiting_bytes > OUTBOX_HIGH_WATER_BYTES {
+            self.is_paused = true;
+            fx.act(op, |op| Action::Pause { op });
+        } else if self.is_paused && waiting_bytes < OUTBOX_LOW_WATER_BYTES {
+            self.is_paused = false;
+            fx.act(op, |op| Action::Resume { op });
+        }
+    }
+
+    /// Begins its end: SIGTERM to the group, the grace, SIGKILL (W-6).
+    pub(super) fn terminate<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+        if matches!(self.phase, Phase::Starting | Phase::Running) {
+            let now = fx.now().mono;
+            self.signal(fx, Signal::Terminate);
+            self.phase = Phase::Terminating(now + self.grace);
+        }
+    }
+
+    /// SIGKILL to the group, at once.
+    pub(super) fn kill<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+        if matches!(self.phase, Phase::Starting | Phase::Running | Phase::Terminating(_)) {
+            let now = fx.now().mono;
+            self.signal(fx, Signal::Kill);
+            self.phase = Phase::Killing(now + AGENT_REAP_LIMIT);
+        }
+    }
+
+    fn signal<P: Clone, N>(&self, fx: &mut Effects<P, N>, signal: Signal) {
+        if let Some(op) = self.op {
+            fx.act(op, |op| Action::Signal { op, signal });
+        }
+    }
+
+    /// When [`on_time`](Self::on_time) is to be called next.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Starting | Phase::Running | Phase::Over => None,
+            Phase::Terminating(at) | Phase::Killing(at) | Phase::Draining(at) => Some(at),
+        }
+    }
+
+    pub(super) fn on_time<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        each: impl FnMut(ProcessEvent),
+    ) {
+        if self.deadline().is_none_or(|at| at > fx.now().mono) {
+            return;
+        }
+        match self.phase {
+            Phase::Terminating(_) => self.kill(fx),
+            _ => self.finish(fx, each),
+        }
+    }
+
+    pub(super) fn handle<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        event: Event,
+        mut each: impl FnMut(ProcessEvent),
+    ) {
+        match event {
+            Event::Spawned { pid, op } => match self.phase {
+                Phase::Starting => {
+                    self.phase = Phase::Running;
+                    each(ProcessEvent::Started { pid });
+                }
+                // Its end was asked for before it ran: now there is a group to signal.
+                Phase::Terminating(_) => {
+                    fx.act(op, |op| Action::Signal { op, signal: Signal::Terminate });
+                }
+                _ => fx.act(op, |op| Action::Signal { op, signal: Signal::Kill }),
+            },
+            Event::Failed { op, failure } => {
+                fx.finish(op);
+                self.phase = Phase::Over;
+                self.op = None;
+                each(ProcessEvent::Over(Err(alloc::format!("{failure}"))));
+            }
+            Event::Stdout { data, .. } => {
+                self.splitter.push(data, |line| each(ProcessEvent::Line(line)));
+            }
+            Event::Stderr { data, .. } => self.keep_stderr(&data),
+            Event::Written { writes, .. } => {
+                self.unconfirmed_writes = self.unconfirmed_writes.saturating_sub(writes);
+                each(ProcessEvent::Written { writes });
+            }
+            Event::InputClosed { .. } => {
+                self.is_input_open = false;
+                let writes = core::mem::take(&mut self.unconfirmed_writes);
+                each(ProcessEvent::Written { writes });
+            }
+            Event::OutputEnded { output, .. } => {
+                match output {
+                    Output::Stdout => self.is_stdout_open = false,
+                    Output::Stderr => self.is_stderr_open = false,
+                }
+                self.output_ended(fx, output, each);
+            }
+            Event::Exited { status, .. } => {
+                self.status = Some(status);
+                self.phase = Phase::Draining(fx.now().mono + AGENT_DRAIN);
+                if !self.is_stdout_open && !self.is_stderr_open {
+                    self.finish(fx, each);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn output_ended<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        output: Output,
+        each: impl FnMut(ProcessEvent),
+    ) {
+        let Some(op) = self.op else { return };
+        if matches!(self.phase, Phase::Draining(_)) {
+            if !self.is_stdout_open && !self.is_stderr_open {
+                self.finish(fx, each);
+            }
+        } else if output == Output::Stdout && self.phase == Phase::Running {
+            // It will never say anything again. It gets the end of its input, then a moment to go.
+            fx.act(op, |op| Action::CloseInput { op });
+            self.is_input_open = false;
+            self.phase = Phase::Terminating(fx.now().mono + AGENT_OUTPUT_CLOSED_GRACE);
+        }
+    }
+
+    fn keep_stderr(&mut self, data: &[u8]) {
+        let tail = data.get(data.len().saturating_sub(STDERR_TAIL_BYTES)..).unwrap_or_default();
+        let excess = (self.stderr.len() + tail.len()).saturating_sub(STDERR_TAIL_BYTES);
+        self.stderr.drain(..excess.min(self.stderr.len()));
+        self.stderr.extend(tail);
+    }
+
+    fn finish<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, mut each: impl FnMut(ProcessEvent)) {
+        self.phase = Phase::Over;
+        self.signal(fx, Signal::Kill);
+        if let Some(op) = self.op.take() {
+            fx.cancel(op);
+        }
+        self.splitter.finish(|line| each(ProcessEvent::Line(line)));
+        let writes = core::mem::take(&mut self.unconfirmed_writes);
+        each(ProcessEvent::Written { writes });
+        each(ProcessEvent::Over(Ok(self.status)));
+    }
+}

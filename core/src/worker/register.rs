@@ -1,0 +1,232 @@
+//! Stage 1: find out what the directory is, and register it (W-1, E-1).
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::api::{self, Environment, Trouble};
+use super::config::SpawnMode;
+use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
+use crate::action::{Action, Command};
+use crate::backoff::{Backoff, Verdict};
+use crate::event::Event;
+use crate::machine::{Fault, FaultKind};
+use crate::wire::environment::{Metadata, Registered, Registration};
+
+/// How long git may take to answer a question about the directory.
+const GIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of its answer is read.
+const GIT_OUTPUT_BYTES: usize = 256 << 10;
+
+/// What is asked of git before registering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GitQuestion {
+    Branch,
+    RemoteUrl,
+    /// The rest is asked in worktree mode alone: where in the repository we are, whether there is a
+    /// commit to begin from, and what earlier runs have left.
+    Prefix,
+    Commit,
+    Worktrees,
+}
+
+/// What the worker knows for its registration, and how the last try went.
+#[derive(Debug)]
+pub(super) struct Registering {
+    branch: Option<String>,
+    git_repo_url: Option<String>,
+    backoff: Backoff,
+    /// The environment as it was registered last.
+    pub(super) environment: Option<Environment>,
+}
+
+impl Registering {
+    pub(super) const fn new(backoff: Backoff) -> Self {
+        Self { branch: None, git_repo_url: None, backoff, environment: None }
+    }
+
+    pub(super) fn reset_backoff(&mut self) {
+        self.backoff.reset();
+    }
+}
+
+impl Worker {
+    /// The first thing a worker does. A directory that is no repository is registered without.
+    pub(super) fn ask_git(&mut self, question: GitQuestion) {
+        let args: &[&str] = match question {
+            GitQuestion::Branch => &["symbolic-ref", "--quiet", "--short", "HEAD"],
+            GitQuestion::RemoteUrl => &["config", "--get", "remote.origin.url"],
+            GitQuestion::Prefix => &["rev-parse", "--show-prefix"],
+            GitQuestion::Commit => &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"],
+            GitQuestion::Worktrees => &["worktree", "list", "--porcelain"],
+        };
+        let command = git(&self.config.directory, args);
+        let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: GIT_OUTPUT_BYTES };
+        self.fx.start(Purpose::Git(question), run);
+    }
+
+    pub(super) fn git_answered(&mut self, question: GitQuestion, event: &Event) {
+        let words = match event {
+            Event::Ran { status, stdout, .. } if status.is_success() => {
+                core::str::from_utf8(stdout).ok().map(str::trim)
+            }
+            _ => None,
+        };
+        let is_worktree_mode = matches!(self.config.spawn_mode, SpawnMode::Worktree { .. });
+        match (question, words) {
+            (GitQuestion::Branch, words) => {
+                self.registering.branch = words.map(ToString::to_string);
+                self.ask_git(GitQuestion::RemoteUrl);
+            }
+            (GitQuestion::RemoteUrl, words) => {
+                let url = words.filter(|url| !url.is_empty());
+                self.registering.git_repo_url = url.map(without_credentials);
+                if is_worktree_mode {
+                    self.ask_git(GitQuestion::Prefix);
+                } else {
+                    self.register();
+                }
+            }
+            (GitQuestion::Prefix, Some(prefix)) => {
+                self.worktrees.prefix = prefix.to_string();
+                self.ask_git(GitQuestion::Commit);
+            }
+            (GitQuestion::Commit, Some(_)) => self.ask_git(GitQuestion::Worktrees),
+            (GitQuestion::Worktrees, words) => {
+                let list = words.unwrap_or_default().to_string();
+                self.clean_leftovers(&list);
+                self.register();
+            }
+            (GitQuestion::Prefix, None) => self.no_worktrees("is no git repository"),
+            (GitQuestion::Commit, None) => {
+                self.no_worktrees("is a git repository without a commit");
+            }
+        }
+    }
+
+    fn no_worktrees(&mut self, why: &str) {
+        let directory = &self.config.directory;
+        let message = alloc::format!(
+            "{directory} {why}, so that no session can have a worktree of it; choose another \
+             directory, or the spawn mode same-dir"
+        );
+        self.shut_down_because(Fault { kind: FaultKind::Local, message });
+    }
+
+    /// Registers, again under the name that it had before, if it had one.
+    pub(super) fn register(&mut self) {
+        self.stage = Stage::Registering;
+        let config = &self.config;
+        let body = Registration {
+            machine_name: config.machine_name.clone(),
+            directory: config.directory.clone(),
+            branch: self.registering.branch.clone(),
+            git_repo_url: self.registering.git_repo_url.clone(),
+            max_sessions: config.capacity(),
+            metadata: Metadata { worker_type: config.worker_type.clone() },
+            environment_id: self.registering.environment.as_ref().map(|known| known.id.clone()),
+        };
+        let request = api::register(&config.relay, &config.access_token, &body);
+        self.fx.start(Purpose::Register, |op| Action::Request { op, request });
+    }
+
+    pub(super) fn register_answered(&mut self, event: Event) {
+        let registered = match api::answer::<Registered>(event) {
+            Ok(registered) => registered,
+            Err(trouble) => return self.register_failed(&trouble),
+        };
+        self.registering.backoff.reset();
+        let environment =
+            Environment { id: registered.environment_id, secret: registered.environment_secret };
+        let is_again = self.registering.environment.is_some();
+        let id = environment.id.clone();
+        self.registering.environment = Some(environment);
+        self.stage = Stage::Serving;
+        self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
+        self.look_into_spool();
+        self.poll_if_there_is_room();
+    }
+
+    fn register_failed(&mut self, trouble: &Trouble) {
+        const WHAT: &str = "register";
+        let Some(track) = trouble.track() else {
+            return self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
+        };
+        let now = self.fx.now().mono;
+        let backoff = &mut self.registering.backoff;
+        match backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
+            Verdict::RetryAfter(retry_in) => {
+                self.timers.set(Timer::Register, now + retry_in);
+                let reason = trouble.to_string();
+                self.fx.tell(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
+            }
+            Verdict::GiveUp { failing_for } => self.give_up(WHAT, trouble, failing_for),
+        }
+    }
+
+    /// The relay does not know this environment any more: register anew, under the same name if it
+    /// will have it.
+    pub(super) fn register_again(&mut self) {
+        self.cancel_poll();
+        self.register();
+    }
+
+    pub(super) fn give_up(&mut self, what: &str, trouble: &Trouble, failing_for: Duration) {
+        let relay = &self.config.relay;
+        let message = alloc::format!(
+            "could not {what} at {relay} for {} s, and gave up: {trouble}; check the address and \
+             the network, or start with --never-give-up",
+            failing_for.as_secs()
+        );
+        self.shut_down_because(Fault { kind: FaultKind::GaveUp, message });
+    }
+}
+
+/// A git command in a directory that never asks a person anything.
+pub(super) fn git<S: AsRef<str>>(directory: &str, args: &[S]) -> Command {
+    let args = args.iter().map(AsRef::as_ref);
+    let args: Vec<String> = ["-C", directory].into_iter().chain(args).map(String::from).collect();
+    Command {
+        program: String::from("git"),
+        args,
+        env: vec![
+            (String::from("GIT_TERMINAL_PROMPT"), "0".into()),
+            (String::from("LC_ALL"), "C".into()),
+        ],
+        // A worker that was started from a git hook has these set, for another repository.
+        env_remove: ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(String::from).to_vec(),
+        directory: None,
+    }
+}
+
+/// A remote URL as it may be shown: a password in it stays here (T-5).
+fn without_credentials(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.find('/').unwrap_or(rest.len());
+            let at = rest.get(..authority).and_then(|authority| authority.rfind('@'));
+            let rest = at.and_then(|at| rest.get(at + 1..)).unwrap_or(rest);
+            [scheme, "://", rest].concat()
+        }
+        None => String::from(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_remote_url_stays_here() {
+        let cases = [
+            ("https://me:hunter2@host/a/b.git", "https://host/a/b.git"),
+            ("https://token@host", "https://host"),
+            ("https://host/a@b", "https://host/a@b"),
+            ("git@host:a/b.git", "git@host:a/b.git"),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Stage 6: tell the relay what came of each item (E-6, W-7).
+
+use alloc::string::ToString;
+use core::time::Duration;
+
+use serde::de::IgnoredAny;
+
+use super::api::{self, Environment};
+use super::{Purpose, Timer, Worker, WorkerNotice};
+use crate::action::Action;
+use crate::event::Event;
+use crate::id::WorkId;
+use crate::time::Instant;
+use crate::wire::session::SessionResult;
+use crate::wire::work::StopWork;
+
+/// A result that the relay does not have yet.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) environment: Environment,
+    pub(super) body: StopWork,
+    pub(super) is_spooled: bool,
+    since: Instant,
+    failures: u32,
+}
+
+impl Report {
+    pub(super) const fn new(environment: Environment, body: StopWork, since: Instant) -> Self {
+        Self { environment, body, is_spooled: false, since, failures: 0 }
+    }
+}
+
+impl Worker {
+    pub(super) fn report(
+        &mut self,
+        environment: Environment,
+        work: &WorkId,
+        fence: u64,
+        force: bool,
+        result: Option<SessionResult>,
+    ) {
+        let body = StopWork { fence, force, result };
+        let since = self.fx.now().mono;
+        self.reports.insert(work.clone(), Report::new(environment, body, since));
+        self.spool(work);
+    }
+
+    pub(super) fn send_report(&mut self, work: &WorkId) {
+        let Some(report) = self.reports.get(work) else { return };
+        let request = api::stop_work(&self.config.relay, &report.environment, work, &report.body);
+        self.fx.start(Purpose::Report(work.clone()), |op| Action::Request { op, request });
+    }
+
+    pub(super) fn report_answered(&mut self, work: &WorkId, event: Event) {
+        let Some(report) = self.reports.get_mut(work) else { return };
+        let now = self.fx.now().mono;
+        let mut is_done_with = true;
+        if let Err(trouble) = api::answer::<IgnoredAny>(event) {
+            let limit = self.config.backoff.general.give_up;
+            let is_late = limit.is_some_and(|limit| now.saturating_since(report.since) >= limit);
+            if trouble.track().is_some() && !is_late {
+                let pause = retry_pause(
+                    self.config.stop_work_base_delay,
+                    report.failures,
+                    self.config.backoff.general.cap,
+                );
+                report.failures += 1;
+                let pause = pause.max(trouble.retry_after().unwrap_or_default());
+                return self.timers.set(Timer::Report(work.clone()), now + pause);
+            }
+            // A relay that could not be reached gets it from the next run.
+            is_done_with = trouble.track().is_none();
+            // A relay that does not know the item, or has its result from another, needs none.
+            if trouble.refusal().is_none_or(|refusal| !matches!(refusal.status, 404 | 409 | 410)) {
+                let reason = trouble.to_string();
+                self.fx.tell(WorkerNotice::ReportLost { work: work.to_string(), reason });
+            }
+        }
+        let is_spooled = report.is_spooled;
+        self.reports.remove(work);
+        self.timers.clear(&Timer::Report(work.clone()));
+        if is_spooled && is_done_with {
+            self.unspool(work);
+        }
+        self.shut_down_further();
+    }
+}
+
+/// `stopWorkBaseDelayMs`, doubling (W-7).
+fn retry_pause(base: Duration, failures: u32, cap: Duration) -> Duration {
+    base.saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX)).min(cap.max(base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_before_a_report_is_tried_again_doubles_up_to_the_cap() {
+        let secs = Duration::from_secs;
+        let pauses = [0, 1, 2, 5, 40].map(|n| retry_pause(secs(1), n, secs(30)));
+        assert_eq!(pauses, [secs(1), secs(2), secs(4), secs(30), secs(30)]);
+    }
+}

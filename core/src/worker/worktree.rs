@@ -1,0 +1,414 @@
+//! A fresh git worktree and branch for each session, and its removal without ever deleting work
+//! (W-5).
+//!
+//! ```text
+//!   make:   what does the reference name? ──▶ worktree add ──▶ the agent starts there
+//!   clean:  uncommitted or untracked? ──▶ commits that only its branch has? ──▶ detach, unlock
+//!             ──▶ delete the branch, if it is still where it was looked at
+//!             ──▶ worktree remove (git itself refuses if something has come up since)
+//! ```
+//!
+//! Every step that says "there is something" or fails ends the cleaning, and the worktree is kept.
+//! The steps can be interrupted anywhere and begun again. One git command runs at a time: git's own
+//! locks then only meet those of other programs, and a command that met one is tried again.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::config::SpawnMode;
+use super::register::git;
+use super::{Purpose, Timer, Worker, WorkerNotice};
+use crate::action::{Action, Command};
+use crate::event::Event;
+use crate::id::SessionId;
+use crate::limits::{
+    GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES, REQUEST_TIMEOUT,
+};
+
+/// How much of git's answers is read. A list of changes is only asked whether it is empty.
+const OUTPUT_BYTES: usize = 256 << 10;
+/// Branches of sessions stand below this.
+const BRANCHES: &str = "footbridge/";
+
+/// What is to be done with one session's worktree.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    session: SessionId,
+    kind: JobKind,
+    failures: u32,
+}
+
+#[derive(Clone, Debug)]
+enum JobKind {
+    Make { step: Make, reference: String },
+    Clean { step: Clean, tip: Option<String> },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Make {
+    Resolve,
+    Add,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Clean {
+    Changes,
+    Tip,
+    OwnCommits,
+    Detach,
+    Unlock,
+    Branch,
+    Remove,
+}
+
+/// What became of a worktree.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Done {
+    Made,
+    NotMade(String),
+    Removed,
+    /// Why it was kept.
+    Kept(String),
+}
+
+/// The jobs that wait, and the one that runs.
+#[derive(Debug, Default)]
+pub(super) struct Worktrees {
+    queue: VecDeque<Job>,
+    is_running: bool,
+    /// Where in the repository the worker's directory is: empty, or `sub/directory/`.
+    pub(super) prefix: String,
+}
+
+impl Worker {
+    /// Where a session's worktree is, if sessions have one.
+    pub(super) fn worktree_path(&self, session: &SessionId) -> Option<String> {
+        match &self.config.spawn_mode {
+            SpawnMode::Worktree { root } => Some(format!("{root}/{session}")),
+            SpawnMode::SingleSession | SpawnMode::SameDir => None,
+        }
+    }
+
+    /// The directory that a session's agent works in.
+    pub(super) fn session_directory(&self, session: &SessionId) -> String {
+        match self.worktree_path(session) {
+            Some(path) => format!("{path}/{}", self.worktrees.prefix).trim_end_matches('/').into(),
+            None => self.config.directory.clone(),
+        }
+    }
+
+    /// Makes a session's worktree at `reference`, or where the repository's `HEAD` is.
+    pub(super) fn make_worktree(&mut self, session: &SessionId, reference: Option<String>) {
+        let reference = reference.unwrap_or_else(|| String::from("HEAD"));
+        self.add_job(session, JobKind::Make { step: Make::Resolve, reference });
+    }
+
+    /// Removes a session's worktree if nothing would be lost by that.
+    pub(super) fn clean_worktree(&mut self, session: &SessionId) {
+        self.add_job(session, JobKind::Clean { step: Clean::Changes, tip: None });
+    }
+
+    fn add_job(&mut self, session: &SessionId, kind: JobKind) {
+        self.worktrees.queue.push_back(Job { session: session.clone(), kind, failures: 0 });
+        self.run_job();
+    }
+
+    pub(super) fn run_job(&mut self) {
+        if self.worktrees.is_running || self.timers.is_set(&Timer::Git) {
+            return;
+        }
+        let Some(job) = self.worktrees.queue.front() else { return };
+        let Some(path) = self.worktree_path(&job.session) else { return };
+        let branch = format!("{BRANCHES}{}", job.session);
+        let command = match &job.kind {
+            JobKind::Make { step, reference } => {
+                let args = make_args(*step, reference, &path, &branch, &self.lock_reason());
+                git(&self.config.directory, &args)
+            }
+            JobKind::Clean { step, tip } => {
+                let directory = match step {
+                    Clean::Changes | Clean::Tip | Clean::OwnCommits | Clean::Detach => &path,
+                    Clean::Unlock | Clean::Branch | Clean::Remove => &self.config.directory,
+                };
+                git(directory, &clean_args(*step, tip.as_deref(), &path, &branch))
+            }
+        };
+        self.worktrees.is_running = true;
+        let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: OUTPUT_BYTES };
+        self.fx.start(Purpose::Worktree, run);
+    }
+
+    /// Why a worktree is locked while its session runs: a later run tells by it whether the worker
+    /// that made it is still there.
+    fn lock_reason(&self) -> String {
+        format!("footbridge {}", self.config.process_id)
+    }
+
+    pub(super) fn job_answered(&mut self, event: &Event) {
+        self.worktrees.is_running = false;
+        let Some(mut job) = self.worktrees.queue.pop_front() else { return };
+        let answer = Answer::of(event);
+        if answer.has_met_a_lock() && job.failures < GIT_LOCK_RETRIES {
+            let pause = GIT_LOCK_PAUSE * (1 << job.failures);
+            job.failures += 1;
+            self.worktrees.queue.push_front(job);
+            return self.timers.set(Timer::Git, self.fx.now().mono + pause);
+        }
+        match job.advance(&answer) {
+            Some(done) => self.worktree_done(&job.session, done),
+            None => self.worktrees.queue.push_front(job),
+        }
+        self.run_job();
+    }
+
+    /// Takes up the worktrees of earlier runs, from git's own list of them.
+    pub(super) fn clean_leftovers(&mut self, list: &str) {
+        let SpawnMode::Worktree { root } = &self.config.spawn_mode else { return };
+        for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
+            match leftover.owner {
+                // A process id of our own can only be an earlier bearer's: we have made nothing yet.
+                Some(owner) if owner != self.config.process_id => {
+                    self.ask_for_life(owner, leftover.session);
+                }
+                _ => self.clean_worktree(&leftover.session),
+            }
+        }
+    }
+
+    /// Whether the worker is still there that has a worktree locked.
+    fn ask_for_life(&mut self, process_id: u32, session: SessionId) {
+        let command = Command {
+            program: String::from("kill"),
+            args: vec![String::from("-0"), process_id.to_string()],
+            env: vec![],
+            env_remove: vec![],
+            directory: None,
+        };
+        let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
+        self.fx.start(Purpose::LifeSign(session), run);
+    }
+
+    pub(super) fn life_sign(&mut self, session: &SessionId, event: &Event) {
+        if matches!(event, Event::Ran { status, .. } if !status.is_success()) {
+            self.clean_worktree(session);
+        }
+    }
+
+    /// What became of a worktree whose session this run does not know.
+    pub(super) fn leftover_done(&mut self, session: &SessionId, done: Done) {
+        let kept = match done {
+            Done::Kept(reason) => Some(reason),
+            Done::Removed => None,
+            // Its session ended before it was there.
+            Done::Made => return self.clean_worktree(session),
+            Done::NotMade(_) => return,
+        };
+        let path = self.worktree_path(session).unwrap_or_default();
+        self.fx.tell(WorkerNotice::LeftoverWorktree { path, kept });
+    }
+}
+
+/// A worktree of an earlier run.
+#[derive(Debug, PartialEq)]
+struct Leftover {
+    session: SessionId,
+    /// The process that has it locked.
+    owner: Option<u32>,
+}
+
+/// Those worktrees of `git worktree list --porcelain` that are sessions' below `root`.
+fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
+    let entries = list.split("\n\n");
+    let one = |entry: &str| {
+        let path = entry.lines().find_map(|line| line.strip_prefix("worktree "))?;
+        let name = path.strip_prefix(root)?.strip_prefix('/')?;
+        let session = SessionId::new(name).ok()?;
+        let locked = entry.lines().find_map(|line| line.strip_prefix("locked"));
+        let owner = locked.map(|reason| reason.trim().strip_prefix("footbridge ")?.parse().ok());
+        match owner {
+            // Somebody else has locked it, for a reason of their own.
+            Some(None) => None,
+            Some(owner) => Some(Leftover { session, owner }),
+            None => Some(Leftover { session, owner: None }),
+        }
+    };
+    entries.filter_map(one).collect()
+}
+
+fn make_args(
+    step: Make,
+    reference: &str,
+    path: &str,
+    branch: &str,
+    lock_reason: &str,
+) -> Vec<String> {
+    let commit = format!("{reference}^{{commit}}");
+    let args: &[&str] = match step {
+        Make::Resolve => &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit],
+        Make::Add => &[
+            "worktree",
+            "add",
+            "--quiet",
+            "--no-track",
+            "--lock",
+            "--reason",
+            lock_reason,
+            "-b",
+            branch,
+            path,
+            reference,
+        ],
+    };
+    args.iter().map(ToString::to_string).collect()
+}
+
+fn clean_args(step: Clean, tip: Option<&str>, path: &str, branch: &str) -> Vec<String> {
+    let args: &[&str] = match step {
+        Clean::Changes => {
+            &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"]
+        }
+        Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
+        // Commits of this worktree that no other reference leads to. `--glob` does not count HEAD,
+        // which `--all` would; the references of this worktree alone go with it.
+        Clean::OwnCommits => &[
+            "rev-list",
+            "--max-count=1",
+            "HEAD",
+            tip.unwrap_or("HEAD"),
+            "--not",
+            &format!("--exclude=refs/heads/{branch}"),
+            "--exclude=refs/bisect/*",
+            "--exclude=refs/worktree/*",
+            "--exclude=refs/rewritten/*",
+            "--glob=refs/*",
+        ],
+        Clean::Detach => &["switch", "--quiet", "--detach"],
+        Clean::Unlock => &["worktree", "unlock", path],
+        Clean::Remove => &["worktree", "remove", path],
+        Clean::Branch => {
+            &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
+        }
+    };
+    args.iter().map(ToString::to_string).collect()
+}
+
+/// What git said.
+struct Answer {
+    is_success: bool,
+    out: String,
+    error: String,
+}
+
+impl Answer {
+    fn of(event: &Event) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
+        match event {
+            Event::Ran { status, stdout, stderr, .. } => {
+                Self { is_success: status.is_success(), out: text(stdout), error: text(stderr) }
+            }
+            Event::Failed { failure, .. } => {
+                Self { is_success: false, out: String::new(), error: failure.to_string() }
+            }
+            _ => Self { is_success: false, out: String::new(), error: String::new() },
+        }
+    }
+
+    /// Another program holds one of git's lock files.
+    fn has_met_a_lock(&self) -> bool {
+        !self.is_success && self.error.contains(".lock'")
+    }
+
+    /// The last line of what git complained about: the ones before it are advice.
+    fn complaint(&self) -> String {
+        let line = self
+            .error
+            .lines()
+            .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+        String::from(line.or_else(|| self.error.lines().last()).unwrap_or("git failed"))
+    }
+}
+
+impl Job {
+    /// Goes one step on by git's answer; what became of the worktree, once that is settled.
+    fn advance(&mut self, answer: &Answer) -> Option<Done> {
+        self.failures = 0;
+        match &mut self.kind {
+            JobKind::Make { step, reference } => match step {
+                Make::Resolve if answer.is_success => {
+                    // From here on it is a commit's name, whatever the reference does meanwhile.
+                    reference.clone_from(&answer.out);
+                    *step = Make::Add;
+                    None
+                }
+                Make::Resolve => Some(Done::NotMade(format!("git does not know {reference:?}"))),
+                Make::Add if answer.is_success => Some(Done::Made),
+                Make::Add => Some(Done::NotMade(answer.complaint())),
+            },
+            JobKind::Clean { step, tip } => {
+                let next = match step {
+                    Clean::Changes if !answer.is_success => {
+                        return Some(Done::Kept(answer.complaint()));
+                    }
+                    Clean::Changes if !answer.out.is_empty() => {
+                        let changes = answer.out.lines().count();
+                        return Some(Done::Kept(format!(
+                            "{changes} uncommitted or untracked files"
+                        )));
+                    }
+                    Clean::Changes => Clean::Tip,
+                    Clean::Tip => {
+                        // A branch that the agent deleted has nothing that HEAD has not.
+                        *tip = Some(answer.out.clone())
+                            .filter(|tip| answer.is_success && !tip.is_empty());
+                        Clean::OwnCommits
+                    }
+                    Clean::OwnCommits if !answer.is_success => {
+                        return Some(Done::Kept(answer.complaint()));
+                    }
+                    Clean::OwnCommits if !answer.out.is_empty() => {
+                        return Some(Done::Kept(String::from("commits that no other branch has")));
+                    }
+                    Clean::OwnCommits => Clean::Detach,
+                    Clean::Detach if !answer.is_success => {
+                        return Some(Done::Kept(answer.complaint()));
+                    }
+                    Clean::Detach => Clean::Unlock,
+                    // It is not locked if an earlier try came this far.
+                    Clean::Unlock if tip.is_some() => Clean::Branch,
+                    // A branch that has moved on meanwhile stays, and its commits with it.
+                    Clean::Unlock | Clean::Branch => Clean::Remove,
+                    Clean::Remove if answer.is_success => return Some(Done::Removed),
+                    Clean::Remove => return Some(Done::Kept(answer.complaint())),
+                };
+                *step = next;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_are_the_sessions_worktrees_that_nobody_else_has_locked() {
+        let list = "worktree /repo\nHEAD 1\nbranch refs/heads/main\n\n\
+            worktree /state/w/session_1\nHEAD 1\nlocked footbridge 77\n\n\
+            worktree /state/w/session_2\nHEAD 1\ndetached\n\n\
+            worktree /state/w/session_3\nHEAD 1\nlocked on a stick\n\n\
+            worktree /state/w/session_4/sub\nHEAD 1\n\n\
+            worktree /elsewhere/session_5\nHEAD 1\n";
+        let session = |id| SessionId::new(id).expect("an id");
+        assert_eq!(
+            leftovers(list, "/state/w"),
+            [
+                Leftover { session: session("session_1"), owner: Some(77) },
+                Leftover { session: session("session_2"), owner: None },
+            ]
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! The loop that drives a machine.
+
+use std::future::{Future, pending};
+use std::rc::Rc;
+use std::time::{Instant as StdInstant, SystemTime};
+
+use async_channel::Receiver;
+use async_io::Timer;
+use footbridge_core::event::Event;
+use footbridge_core::machine::{Machine, Outcome, Step};
+use footbridge_core::time::{Instant, Now, UnixTime};
+use smol::LocalExecutor;
+use smol::future::FutureExt;
+
+use crate::host::Host;
+use crate::mailbox::{MAILBOX_EVENTS, Mail};
+use crate::operation::Operations;
+
+/// Commands that are handed in before the machine is asked for its next step.
+const COMMAND_BATCH: usize = 16;
+
+/// Runs a future on this thread. Sockets and timers are waited for on a second one.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    async_io::block_on(future)
+}
+
+/// Drives a machine to its end.
+///
+/// Commands come in by `commands`, whose sender may be dropped; notices go out by `on_notice`,
+/// which is called between two steps and must not block. What is still open when the machine has
+/// finished is dropped, but replies on their way out get a few seconds. Dropping the future drops
+/// everything.
+pub async fn drive<M: Machine>(
+    mut machine: M,
+    host: Host,
+    commands: Receiver<M::Command>,
+    mut on_notice: impl FnMut(M::Notice),
+) -> Outcome {
+    let clock = Clock::start();
+    let executor = Rc::new(LocalExecutor::new());
+    let (sender, mailbox) = async_channel::bounded(MAILBOX_EVENTS);
+    let mut operations = Operations::new(host, &executor, sender);
+    let mut inbox = Inbox { mailbox, commands, timer: None };
+    let work = async {
+        loop {
+            let deadline = match machine.step() {
+                Step::Do(action) => {
+                    operations.perform(action);
+                    continue;
+                }
+                Step::Tell(notice) => {
+                    on_notice(notice);
+                    continue;
+                }
+                Step::Wait(deadline) => deadline,
+                Step::Finished(outcome) => {
+                    operations.finish().await;
+                    return outcome;
+                }
+            };
+            let (mail, command) = match inbox.wait(deadline.and_then(|at| clock.std(at))).await {
+                Wake::Mail(mail) => (Some(mail), None),
+                Wake::Command(command) => (None, Some(command)),
+                Wake::Due => (None, None),
+            };
+            // A whole batch before the next step lets the machine answer it as one; that it is
+            // bounded lets commands and the deadline have their turn.
+            let more = std::iter::from_fn(|| inbox.mailbox.try_recv().ok());
+            for mail in mail.into_iter().chain(more.take(MAILBOX_EVENTS)) {
+                if let Some(event) = operations.receive(mail) {
+                    machine.handle(clock.now(), event);
+                }
+            }
+            let more = std::iter::from_fn(|| inbox.commands.try_recv().ok());
+            for command in command.into_iter().chain(more.take(COMMAND_BATCH)) {
+                machine.command(clock.now(), command);
+            }
+            let now = clock.now();
+            if deadline.is_some_and(|deadline| deadline <= now.mono) {
+                machine.handle(now, Event::Tick);
+            }
+        }
+    };
+    executor.run(work).await
+}
+
+/// What the loop waits for.
+struct Inbox<C> {
+    mailbox: Receiver<Mail>,
+    commands: Receiver<C>,
+    /// The timer of the last wait: most waits end before it, and the next has the same deadline.
+    timer: Option<(StdInstant, Timer)>,
+}
+
+/// What ended a wait.
+enum Wake<C> {
+    Mail(Mail),
+    Command(C),
+    Due,
+}
+
+impl<C> Inbox<C> {
+    async fn wait(&mut self, deadline: Option<StdInstant>) -> Wake<C> {
+        match (&mut self.timer, deadline) {
+            (Some((set, _)), Some(at)) if *set == at => {}
+            (Some((set, timer)), Some(at)) => {
+                timer.set_at(at);
+                *set = at;
+            }
+            (timer, at) => *timer = at.map(|at| (at, Timer::at(at))),
+        }
+        let mail = async {
+            match self.mailbox.recv().await {
+                Ok(mail) => Wake::Mail(mail),
+                Err(_) => pending().await,
+            }
+        };
+        let command = async {
+            match self.commands.recv().await {
+                Ok(command) => Wake::Command(command),
+                Err(_) => pending().await,
+            }
+        };
+        let due = async {
+            match &mut self.timer {
+                // A timer that has fired once would never do so again.
+                Some((at, _)) if *at <= StdInstant::now() => Wake::Due,
+                Some((_, timer)) => {
+                    timer.await;
+                    Wake::Due
+                }
+                None => pending().await,
+            }
+        };
+        mail.or(command).or(due).await
+    }
+}
+
+/// Both clocks. The monotonic one is [`std::time::Instant`], counted from the start of the loop:
+/// it may stand still while the machine is suspended (on Linux it does), so a deadline can come
+/// late by the length of the sleep. What must hold across a sleep compares wall-clock time.
+struct Clock {
+    origin: StdInstant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { origin: StdInstant::now() }
+    }
+
+    fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        let mono = Instant::from_origin(self.origin.elapsed());
+        Now { mono, wall: UnixTime::from_millis(millis) }
+    }
+
+    /// The same moment on the system's clock; `None` if it is too far away to be told.
+    fn std(&self, at: Instant) -> Option<StdInstant> {
+        self.origin.checked_add(at.since_origin())
+    }
+}

@@ -1,0 +1,179 @@
+//! Files: replaced atomically and durably, read within a limit, one operation after the other.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use footbridge_core::event::{Event, Failure, FailureKind};
+use footbridge_core::id::OpId;
+
+use crate::failure::{about, failure};
+use crate::mailbox::{Mailbox, Spawner};
+
+/// One thing to do with a file.
+pub(crate) enum Job {
+    Save { path: String, data: Bytes },
+    Load { path: String, limit: usize },
+    Remove { path: String },
+    List { path: String },
+}
+
+/// The queue of one machine's file operations. They are carried out in the order in which they were
+/// asked for, on a thread of the blocking pool: of two that save the same file the later one
+/// counts.
+pub(crate) struct Files(Sender<(OpId, Job)>);
+
+impl Files {
+    pub(crate) fn start(spawner: &Spawner, mailbox: &Mailbox) -> Self {
+        let (sender, queue) = async_channel::unbounded();
+        spawner.detach(serve(queue, mailbox.clone()));
+        Self(sender)
+    }
+
+    pub(crate) fn put(&self, op: OpId, job: Job) {
+        let _ = self.0.try_send((op, job));
+    }
+}
+
+async fn serve(queue: Receiver<(OpId, Job)>, mailbox: Mailbox) {
+    while let Ok((op, job)) = queue.recv().await {
+        match smol::unblock(move || perform(op, job)).await {
+            Ok(event) => mailbox.last(op, event).await,
+            Err(failure) => mailbox.failed(op, failure).await,
+        }
+    }
+}
+
+fn perform(op: OpId, job: Job) -> Result<Event, Failure> {
+    let named = |path: &str, error: io::Error| about(path, &error);
+    match job {
+        Job::Save { path, data } => match save(Path::new(&path), &data) {
+            Ok(()) => Ok(Event::Saved { op }),
+            Err(error) => Err(named(&path, error)),
+        },
+        Job::Load { path, limit } => match load(Path::new(&path), limit) {
+            Ok(Some(data)) if data.len() > limit => {
+                Err(failure(FailureKind::TooLarge, format_args!("{path}: more than {limit} bytes")))
+            }
+            Ok(data) => Ok(Event::Loaded { op, data }),
+            Err(error) => Err(named(&path, error)),
+        },
+        Job::Remove { path } => match remove(Path::new(&path)) {
+            Ok(()) => Ok(Event::Removed { op }),
+            Err(error) => Err(named(&path, error)),
+        },
+        Job::List { path } => match list(Path::new(&path)) {
+            Ok(names) => Ok(Event::Listed { op, names }),
+            Err(error) => Err(named(&path, error)),
+        },
+    }
+}
+
+/// Writes a new file beside the old one and puts it in its place: a crash leaves either whole.
+fn save(path: &Path, data: &[u8]) -> io::Result<()> {
+    let directory = directory_of(path);
+    make_directories(directory)?;
+    let (mut file, temporary) = create_beside(path)?;
+    let written = file.write_all(data).and_then(|()| file.sync_all());
+    let replaced = written.and_then(|()| fs::rename(&temporary, path));
+    if replaced.is_err() {
+        // The first error is what counts; a temporary file that stays is never read.
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced?;
+    sync_directory(directory)
+}
+
+/// An empty file of its owner's alone, with a name that nobody has taken.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{}-{count}.tmp", std::process::id()));
+        let temporary = path.with_file_name(temporary);
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes what is missing of a directory's path, durably and for its owner alone.
+fn make_directories(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = directory_of(directory);
+    if parent != directory {
+        make_directories(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_directory(parent),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Reads a file, but hardly more than `limit`; `None` if there is none.
+fn load(path: &Path, limit: usize) -> io::Result<Option<Bytes>> {
+    // A pipe that somebody put there must not hold the queue up.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    let mut data = Vec::new();
+    file.take((limit as u64).saturating_add(1)).read_to_end(&mut data)?;
+    Ok(Some(data.into()))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory(directory_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn list(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string()
+            && !entry.file_type()?.is_dir()
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}

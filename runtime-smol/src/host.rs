@@ -1,0 +1,57 @@
+//! What a program brings along for the operations of its machine.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use footbridge_core::event::Failure;
+
+use crate::store::Store;
+use crate::tls;
+
+/// The choices of whoever runs the program.
+#[derive(Default)]
+pub struct HostOptions {
+    /// A PEM file of certificate authorities to trust beside the well-known ones.
+    pub extra_ca: Option<PathBuf>,
+    /// What listeners identify themselves with; without it they speak plain HTTP.
+    pub certificate: Option<Certificate>,
+    /// Do not look at `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub ignore_proxy_environment: bool,
+    /// Where store operations go; without one they stay unanswered.
+    pub store: Option<Box<dyn Store>>,
+}
+
+/// A server's certificate.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// PEM file of the chain, the server's own certificate first.
+    pub chain: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+/// What operations are carried out with: trust, identity, store.
+pub struct Host {
+    pub(crate) client_tls: tls::Client,
+    pub(crate) server_tls: Option<tls::Server>,
+    pub(crate) ignore_proxy_environment: bool,
+    pub(crate) store: Option<Box<dyn Store>>,
+}
+
+impl Host {
+    /// Reads the files that the options name. The failure says which one is at fault.
+    pub fn new(options: HostOptions) -> Result<Self, Failure> {
+        Ok(Self {
+            client_tls: tls::Client::new(options.extra_ca.as_deref())?,
+            server_tls: options.certificate.as_ref().map(tls::Server::new).transpose()?,
+            ignore_proxy_environment: options.ignore_proxy_environment,
+            store: options.store,
+        })
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("is_tls", &self.server_tls.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! The HTTP client: one exchange at a time, over connections that are kept for the next one.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use footbridge_core::action::{Method, Request, Response};
+use footbridge_core::event::{Failure, FailureKind};
+use footbridge_core::secret::Secret;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::Uri;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+
+use crate::connect::{Dialer, Origin};
+use crate::failure::{about_http, failure};
+use crate::io::{HyperIo, within};
+use crate::mailbox::Spawner;
+
+/// Connections that wait for their next request, to all servers together.
+const MAX_IDLE: usize = 8;
+/// How long one waits.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// How long one is used, so that a change of address is noticed.
+const AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// The longest head of an answer, in bytes.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// The client of one driver.
+pub(crate) struct Client {
+    pub(crate) dialer: Dialer,
+    spawner: Spawner,
+    idle: RefCell<Vec<Idle>>,
+}
+
+struct Idle {
+    origin: Origin,
+    since: Instant,
+    line: Line,
+}
+
+/// One connection.
+struct Line {
+    born: Instant,
+    is_reused: bool,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Client {
+    pub(crate) const fn new(dialer: Dialer, spawner: Spawner) -> Self {
+        Self { dialer, spawner, idle: RefCell::new(Vec::new()) }
+    }
+
+    /// One exchange within its time limit. Dropping the future drops its connection.
+    pub(crate) async fn exchange(&self, request: Request) -> Result<Response, Failure> {
+        let url: Uri = parse(&request.url)?;
+        let origin = Origin::of(&url)?;
+        let timeout = request.timeout;
+        let answer = within(timeout, self.ask(&origin, &url, &request)).await;
+        answer.unwrap_or_else(|| {
+            let detail = format!("{origin}: no whole answer within {timeout:?}");
+            Err(failure(FailureKind::TimedOut, detail))
+        })
+    }
+
+    async fn ask(&self, origin: &Origin, url: &Uri, ask: &Request) -> Result<Response, Failure> {
+        let mut line = match self.take(origin) {
+            Some(line) => line,
+            None => self.open(origin).await?,
+        };
+        let request = build(origin, url, ask)?;
+        let mut answer = line.sender.try_send_request(request).await;
+        if let Err(lost) = &mut answer
+            && line.is_reused
+        {
+            // A server may close a kept connection just as the next request leaves. What was not
+            // sent is sent again; so is what may be repeated in any case, if nothing came back.
+            let unsent = lost.take_message();
+            let is_safe = matches!(ask.method, Method::Get | Method::Head);
+            let is_broken = !lost.error().is_parse();
+            if unsent.is_some() || (is_safe && is_broken) {
+                line = self.open(origin).await?;
+                answer = line.sender.try_send_request(build(origin, url, ask)?).await;
+            }
+        }
+        let answer = answer.map_err(|lost| about_http(origin, lost.error()))?;
+        let status = answer.status().as_u16();
+        let headers = headers_of(answer.headers());
+        let body = collect(origin, answer.into_body(), ask.max_response).await?;
+        self.keep(origin, line);
+        Ok(Response { status, headers, body })
+    }
+
+    async fn open(&self, origin: &Origin) -> Result<Line, Failure> {
+        let connection = HyperIo(self.dialer.dial(origin).await?);
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD_BYTES)
+            .handshake(connection)
+            .await
+            .map_err(|error| about_http(origin, &error))?;
+        // What breaks the connection is told to the request that is under way.
+        self.spawner.detach(async { drop(connection.await) });
+        Ok(Line { born: Instant::now(), is_reused: false, sender })
+    }
+
+    fn take(&self, origin: &Origin) -> Option<Line> {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|kept| !kept.line.sender.is_closed() && kept.since.elapsed() < IDLE_LIMIT);
+        let at =
+            idle.iter().rposition(|kept| kept.origin == *origin && kept.line.sender.is_ready())?;
+        Some(Line { is_reused: true, ..idle.swap_remove(at).line })
+    }
+
+    fn keep(&self, origin: &Origin, line: Line) {
+        if line.sender.is_closed() || line.born.elapsed() > AGE_LIMIT {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() == MAX_IDLE {
+            idle.remove(0);
+        }
+        idle.push(Idle { origin: origin.clone(), since: Instant::now(), line });
+    }
+}
+
+/// Checks a URL. The message does not repeat it: it may hold what is nobody's business.
+pub(crate) fn parse(url: &str) -> Result<Uri, Failure> {
+    url.parse().map_err(|error| failure(FailureKind::Protocol, format_args!("the URL: {error}")))
+}
+
+fn build(
+    origin: &Origin,
+    url: &Uri,
+    ask: &Request,
+) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    let mut request = hyper::Request::new(Full::new(ask.body.clone()));
+    *request.method_mut() = match ask.method {
+        Method::Get => hyper::Method::GET,
+        Method::Head => hyper::Method::HEAD,
+        Method::Post => hyper::Method::POST,
+        Method::Put => hyper::Method::PUT,
+        Method::Delete => hyper::Method::DELETE,
+        Method::Other => return Err(failure(FailureKind::Protocol, "a method without a name")),
+    };
+    *request.uri_mut() = path_of(url);
+    fill(request.headers_mut(), origin, &ask.headers)?;
+    Ok(request)
+}
+
+/// Path and query alone: what stands in a request line.
+pub(crate) fn path_of(url: &Uri) -> Uri {
+    url.path_and_query().cloned().map_or_else(Uri::default, Uri::from)
+}
+
+/// Sets the headers of a request.
+pub(crate) fn fill(
+    map: &mut HeaderMap,
+    origin: &Origin,
+    headers: &[(&'static str, Secret)],
+) -> Result<(), Failure> {
+    let bad = |name: &str| failure(FailureKind::Protocol, format_args!("the header {name}"));
+    let host = HeaderValue::from_str(&origin.host_header()).map_err(|_| bad("host"))?;
+    map.insert(HOST, host);
+    for (name, value) in headers {
+        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| bad(name))?;
+        value.set_sensitive(true);
+        map.append(HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(name))?, value);
+    }
+    Ok(())
+}
+
+/// Names and values of those headers that are text.
+pub(crate) fn headers_of(map: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        let value = std::str::from_utf8(value.as_bytes()).ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    };
+    map.iter().filter_map(text).collect()
+}
+
+async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    match Limited::new(body, limit).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("{origin}: an answer of more than {limit} bytes");
+            Err(failure(FailureKind::TooLarge, detail))
+        }
+        Err(error) => Err(match error.downcast_ref::<hyper::Error>() {
+            Some(error) => about_http(origin, error),
+            None => failure(FailureKind::Other, format_args!("{origin}: {error}")),
+        }),
+    }
+}

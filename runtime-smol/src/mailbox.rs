@@ -1,0 +1,124 @@
+//! Between the loop and its tasks: where events go, what holds a reader back, who starts a task.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use async_channel::Sender;
+use footbridge_core::event::{Event, Failure};
+use footbridge_core::id::OpId;
+use smol::{LocalExecutor, Task};
+
+/// Events that wait for the machine. A task that finds the mailbox full waits, and so stops
+/// reading; the loop itself never puts anything in.
+pub(crate) const MAILBOX_EVENTS: usize = 64;
+
+/// One letter to the machine.
+pub(crate) enum Mail {
+    /// An event of an operation that goes on.
+    Event(OpId, Event),
+    /// The last event of an operation.
+    Last(OpId, Event),
+    /// An operation is over without a further event.
+    Over(OpId),
+}
+
+/// The tasks' end of the mailbox. A loop that is gone takes no mail, which is nobody's error.
+#[derive(Clone)]
+pub(crate) struct Mailbox(Sender<Mail>);
+
+impl Mailbox {
+    pub(crate) const fn new(sender: Sender<Mail>) -> Self {
+        Self(sender)
+    }
+
+    pub(crate) async fn tell(&self, op: OpId, event: Event) {
+        let _ = self.0.send(Mail::Event(op, event)).await;
+    }
+
+    pub(crate) async fn last(&self, op: OpId, event: Event) {
+        let _ = self.0.send(Mail::Last(op, event)).await;
+    }
+
+    pub(crate) async fn failed(&self, op: OpId, failure: Failure) {
+        self.last(op, Event::Failed { op, failure }).await;
+    }
+
+    pub(crate) async fn over(&self, op: OpId) {
+        let _ = self.0.send(Mail::Over(op)).await;
+    }
+}
+
+/// Starts tasks on the loop's executor. It does not keep the executor alive, so that the end of
+/// the loop drops every task.
+#[derive(Clone)]
+pub(crate) struct Spawner(Weak<LocalExecutor<'static>>);
+
+impl Spawner {
+    pub(crate) fn new(executor: &Rc<LocalExecutor<'static>>) -> Self {
+        Self(Rc::downgrade(executor))
+    }
+
+    /// Starts a task that ends when it is dropped; `None` if the loop is over.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Option<Task<()>> {
+        self.0.upgrade().map(|executor| executor.spawn(future))
+    }
+
+    /// Starts a task that goes on until it ends by itself or the loop does.
+    pub(crate) fn detach(&self, future: impl Future<Output = ()> + 'static) {
+        if let Some(task) = self.spawn(future) {
+            task.detach();
+        }
+    }
+}
+
+/// Holds the reading side of one operation back. It wakes one task: all that look at a gate
+/// belong to the same.
+#[derive(Default)]
+pub(crate) struct Gate {
+    is_paused: Cell<bool>,
+    is_closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Gate {
+    pub(crate) fn pause(&self) {
+        self.is_paused.set(true);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.is_paused.set(false);
+        self.wake();
+    }
+
+    /// Opens the gate for good: the other side's farewell must be read.
+    pub(crate) fn close(&self) {
+        self.is_closing.set(true);
+        self.wake();
+    }
+
+    /// Ready while reading is allowed.
+    pub(crate) fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_until(cx, !self.is_paused.get() || self.is_closing.get())
+    }
+
+    /// Ready once the end was asked for.
+    pub(crate) fn poll_closing(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_until(cx, self.is_closing.get())
+    }
+
+    fn poll_until(&self, cx: &Context<'_>, is_so: bool) -> Poll<()> {
+        if is_so {
+            return Poll::Ready(());
+        }
+        self.waker.replace(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

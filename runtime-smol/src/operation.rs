@@ -1,0 +1,267 @@
+//! The open operations of one machine, and how each action starts or addresses one.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use footbridge_core::action::{Action, Target};
+use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::id::OpId;
+use footbridge_core::relay::store::Operation as StoreOperation;
+use smol::{LocalExecutor, Task};
+
+use crate::connect::Dialer;
+use crate::failure::failure;
+use crate::files::{self, Files};
+use crate::host::Host;
+use crate::http::Client;
+use crate::io::within;
+use crate::mailbox::{Gate, Mail, Mailbox, Spawner};
+use crate::process::{self, Input, Process};
+use crate::server::{self, Answer, Listener, Ticket};
+use crate::socket::{self, Outgoing};
+use crate::{stdio, store, tls};
+
+/// How long replies and farewells may take after the machine has finished.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// What every task works with.
+pub(crate) struct Shared {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) spawner: Spawner,
+    pub(crate) client: Client,
+}
+
+/// One open operation. Dropping it stops its task.
+enum Operation {
+    /// A task that needs nothing more from the machine.
+    Task {
+        _task: Option<Task<()>>,
+    },
+    /// Queued behind others of its kind.
+    Queued,
+    Stream {
+        _task: Option<Task<()>>,
+        outgoing: Sender<Outgoing>,
+        gate: Rc<Gate>,
+    },
+    Process(Process),
+    Listener(Listener),
+    Exchange(Sender<Answer>),
+}
+
+pub(crate) struct Operations {
+    open: HashMap<OpId, Operation>,
+    shared: Rc<Shared>,
+    files: Files,
+    store: Option<Sender<(OpId, StoreOperation)>>,
+    server_tls: Option<tls::Server>,
+    /// Held by every connection of a client until its last reply is out.
+    linger: Option<Sender<Infallible>>,
+    lingering: Receiver<Infallible>,
+    reaper: Option<Task<()>>,
+}
+
+impl Operations {
+    pub(crate) fn new(
+        host: Host,
+        executor: &Rc<LocalExecutor<'static>>,
+        mailbox: Sender<Mail>,
+    ) -> Self {
+        let (mailbox, spawner) = (Mailbox::new(mailbox), Spawner::new(executor));
+        let dialer = Dialer::new(host.client_tls, host.ignore_proxy_environment);
+        let client = Client::new(dialer, spawner.clone());
+        let store = host.store.map(|store| {
+            let (sender, queue) = async_channel::unbounded();
+            spawner.detach(store::serve(store, queue, mailbox.clone()));
+            sender
+        });
+        let (linger, lingering) = async_channel::bounded(1);
+        Self {
+            open: HashMap::new(),
+            files: Files::start(&spawner, &mailbox),
+            shared: Rc::new(Shared { mailbox, spawner, client }),
+            store,
+            server_tls: host.server_tls,
+            linger: Some(linger),
+            lingering,
+            reaper: None,
+        }
+    }
+
+    /// Takes a letter; gives its event if its operation is still open.
+    pub(crate) fn receive(&mut self, mail: Mail) -> Option<Event> {
+        match mail {
+            Mail::Event(op, event) => self.open.contains_key(&op).then_some(event),
+            Mail::Last(op, event) => self.open.remove(&op).map(|_| event),
+            Mail::Over(op) => {
+                self.open.remove(&op);
+                None
+            }
+        }
+    }
+
+    /// Starts what an action says. It never waits: what takes time is a task's.
+    pub(crate) fn perform(&mut self, action: Action) {
+        let shared = Rc::clone(&self.shared);
+        match action {
+            Action::Request { op, request } => self.start(op, async move {
+                match shared.client.exchange(request).await {
+                    Ok(response) => {
+                        shared.mailbox.last(op, Event::Response { op, response }).await;
+                    }
+                    Err(failure) => shared.mailbox.failed(op, failure).await,
+                }
+            }),
+            Action::Open { op, target } => self.open_stream(op, target),
+            Action::Send { op, message } => self.put(op, Outgoing::Message(message)),
+            Action::Close { op, code } => {
+                self.put(op, Outgoing::Close(code));
+                if let Some(gate) = self.gate(op) {
+                    gate.close();
+                }
+            }
+            Action::Pause { op } => self.gate(op).into_iter().for_each(Gate::pause),
+            Action::Resume { op } => self.gate(op).into_iter().for_each(Gate::resume),
+            Action::Spawn { op, command } => {
+                self.reap();
+                let process = process::spawn(op, &command, &self.shared);
+                self.open.insert(op, Operation::Process(process));
+            }
+            Action::Write { op, data } => self.feed(op, Input::Data(data)),
+            Action::CloseInput { op } => self.feed(op, Input::End),
+            Action::Signal { op, signal } => {
+                if let Some(Operation::Process(process)) = self.open.get(&op) {
+                    process.signal(signal);
+                }
+            }
+            Action::Run { op, command, timeout, limit } => {
+                self.reap();
+                self.start(op, process::run(op, command, timeout, limit, shared));
+            }
+            Action::Save { op, path, data } => self.file(op, files::Job::Save { path, data }),
+            Action::Load { op, path, limit } => self.file(op, files::Job::Load { path, limit }),
+            Action::Remove { op, path } => self.file(op, files::Job::Remove { path }),
+            Action::List { op, path } => self.file(op, files::Job::List { path }),
+            Action::Listen { op, address } => {
+                let (tls, linger) = (self.server_tls.clone(), self.linger.clone());
+                let listener = server::listen(op, address, tls, linger, shared);
+                self.open.insert(op, Operation::Listener(listener));
+            }
+            Action::Accept { op, listener, max_body } => self.accept(op, listener, max_body),
+            Action::Reply { op, response } => {
+                // It is answered, or its client is gone: nothing follows either way.
+                if let Some(Operation::Exchange(answer)) = self.open.remove(&op) {
+                    let _ = answer.try_send(Answer::Reply(response));
+                }
+            }
+            Action::Upgrade { op, protocol, max_message } => {
+                self.upgrade(op, protocol, max_message);
+            }
+            Action::Store { op, operation } => self.store(op, operation),
+            Action::Cancel { op } => drop(self.open.remove(&op)),
+        }
+    }
+
+    /// Lets replies and farewells that are under way reach their clients.
+    pub(crate) async fn finish(&mut self) {
+        self.open.clear();
+        self.linger = None;
+        // Nothing is ever sent there: it ends when the last connection has let go.
+        let _ = within(FINISH_LIMIT, self.lingering.recv()).await;
+    }
+
+    fn start(&mut self, op: OpId, work: impl Future<Output = ()> + 'static) {
+        let task = self.shared.spawner.spawn(work);
+        self.open.insert(op, Operation::Task { _task: task });
+    }
+
+    fn open_stream(&mut self, op: OpId, target: Target) {
+        let (outgoing, queue) = async_channel::unbounded();
+        let gate = Rc::new(Gate::default());
+        let shared = Rc::clone(&self.shared);
+        let task = match target {
+            Target::WebSocket { url, headers, protocol, timeout, max_message } => {
+                let target = socket::Target { url, headers, protocol, timeout, max_message };
+                let work = socket::open(op, target, queue, Rc::clone(&gate), shared);
+                self.shared.spawner.spawn(work)
+            }
+            Target::Stdio => {
+                let work = stdio::open(op, queue, Rc::clone(&gate), shared);
+                self.shared.spawner.spawn(work)
+            }
+        };
+        self.open.insert(op, Operation::Stream { _task: task, outgoing, gate });
+    }
+
+    fn put(&self, op: OpId, outgoing: Outgoing) {
+        if let Some(Operation::Stream { outgoing: queue, .. }) = self.open.get(&op) {
+            let _ = queue.try_send(outgoing);
+        }
+    }
+
+    fn feed(&self, op: OpId, input: Input) {
+        if let Some(Operation::Process(process)) = self.open.get(&op) {
+            process.feed(input);
+        }
+    }
+
+    fn gate(&self, op: OpId) -> Option<&Gate> {
+        match self.open.get(&op)? {
+            Operation::Stream { gate, .. } => Some(gate),
+            Operation::Process(process) => Some(&process.gate),
+            _ => None,
+        }
+    }
+
+    fn file(&mut self, op: OpId, job: files::Job) {
+        self.open.insert(op, Operation::Queued);
+        self.files.put(op, job);
+    }
+
+    fn store(&mut self, op: OpId, operation: StoreOperation) {
+        if let Some(store) = &self.store {
+            let _ = store.try_send((op, operation));
+            self.open.insert(op, Operation::Queued);
+        } else {
+            self.fail(op, FailureKind::Other, "this program was started without a store");
+        }
+    }
+
+    fn accept(&mut self, op: OpId, listener: OpId, max_body: usize) {
+        let Some(Operation::Listener(listener)) = self.open.get(&listener) else {
+            return self.fail(op, FailureKind::NotFound, "the listener is closed");
+        };
+        let (answer, answered) = async_channel::bounded(1);
+        listener.admit(Ticket { op, max_body, answered });
+        self.open.insert(op, Operation::Exchange(answer));
+    }
+
+    fn upgrade(&mut self, op: OpId, protocol: Option<String>, max_message: usize) {
+        let Some(Operation::Exchange(answer)) = self.open.remove(&op) else { return };
+        let (switch, switched) = async_channel::bounded(1);
+        let _ = answer.try_send(Answer::Upgrade { protocol, switch });
+        let (outgoing, queue) = async_channel::unbounded();
+        let gate = Rc::new(Gate::default());
+        let shared = Rc::clone(&self.shared);
+        let work = socket::adopt(op, switched, max_message, queue, Rc::clone(&gate), shared);
+        let task = self.shared.spawner.spawn(work);
+        self.open.insert(op, Operation::Stream { _task: task, outgoing, gate });
+    }
+
+    fn fail(&mut self, op: OpId, kind: FailureKind, detail: &'static str) {
+        let shared = Rc::clone(&self.shared);
+        self.start(op, async move { shared.mailbox.failed(op, failure(kind, detail)).await });
+    }
+
+    /// Has ended children taken note of on this executor, in place of a thread of their own.
+    fn reap(&mut self) {
+        if self.reaper.is_none() {
+            self.reaper = self.shared.spawner.spawn(async {
+                async_process::driver().await;
+            });
+        }
+    }
+}

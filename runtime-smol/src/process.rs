@@ -1,0 +1,309 @@
+//! Processes: a group of its own for each, pipes, and its end.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::fs::File;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_io::{Async, Timer};
+use async_process::{Child, ChildStdin, Stdio};
+use bytes::Bytes;
+use footbridge_core::action::{Command, Signal};
+use footbridge_core::event::{Event, ExitStatus, Failure, FailureKind, Output};
+use footbridge_core::id::OpId;
+use rustix::process::{Pid, Signal as UnixSignal, kill_process_group, test_kill_process_group};
+use smol::Task;
+use smol::future::{or, zip};
+use smol::io::AsyncWriteExt;
+
+use crate::failure::{about, failure, kind_of};
+use crate::io::within;
+use crate::mailbox::Gate;
+use crate::operation::Shared;
+
+/// What is read from a pipe at once: all that a pipe holds on Linux.
+const READ_BYTES: usize = 64 << 10;
+/// A chunk below this is copied into memory of its own size instead of holding a whole buffer.
+const SMALL_BYTES: usize = 4 << 10;
+/// Writes are put together to about this much before they are confirmed.
+const BATCH_BYTES: usize = 64 << 10;
+/// How long the outputs of a command that has ended may be held open by a child of its own.
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
+
+/// A process as the loop sees it.
+pub(crate) struct Process {
+    _task: Option<Task<()>>,
+    group: Option<Pid>,
+    input: Sender<Input>,
+    pub(crate) gate: Rc<Gate>,
+}
+
+/// One thing to do with stdin.
+pub(crate) enum Input {
+    Data(Bytes),
+    End,
+}
+
+impl Process {
+    pub(crate) fn feed(&self, input: Input) {
+        let _ = self.input.try_send(input);
+    }
+
+    /// Reaches whoever is left of the group, also after its leader has ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let signal = match signal {
+            Signal::Interrupt => UnixSignal::INT,
+            Signal::Terminate => UnixSignal::TERM,
+            Signal::Kill => UnixSignal::KILL,
+        };
+        if let Some(group) = self.group {
+            // A group that is gone is no error.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+/// Starts a process.
+pub(crate) fn spawn(op: OpId, command: &Command, shared: &Rc<Shared>) -> Process {
+    let (input, queue) = async_channel::unbounded();
+    let gate = Rc::new(Gate::default());
+    let started = start(command, Stdio::piped());
+    let group = started.as_ref().ok().and_then(|child| child.group);
+    let (shared, held) = (Rc::clone(shared), Rc::clone(&gate));
+    let spawner = shared.spawner.clone();
+    let task = spawner.spawn(async move {
+        match started {
+            Ok(child) => attend(op, child, queue, &held, &shared).await,
+            Err(failure) => shared.mailbox.failed(op, failure).await,
+        }
+    });
+    Process { _task: task, group, input, gate }
+}
+
+/// A process with its pipes.
+struct Started {
+    child: Child,
+    group: Option<Pid>,
+    stdin: Option<ChildStdin>,
+    stdout: Async<File>,
+    stderr: Async<File>,
+}
+
+fn start(command: &Command, stdin: Stdio) -> Result<Started, Failure> {
+    let mut build = std::process::Command::new(&command.program);
+    build.args(&command.args).process_group(0);
+    for name in &command.env_remove {
+        build.env_remove(name);
+    }
+    for (name, value) in &command.env {
+        build.env(name, value.reveal());
+    }
+    if let Some(directory) = &command.directory {
+        build.current_dir(directory);
+    }
+    let mut build = async_process::Command::from(build);
+    build.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = build.spawn().map_err(|error| not_started(command, &error))?;
+
+    let pipe = |end: Option<io::Result<OwnedFd>>| -> io::Result<Async<File>> {
+        let end = end.unwrap_or_else(|| Err(io::ErrorKind::BrokenPipe.into()))?;
+        Async::new(File::from(end))
+    };
+    let stdout = pipe(child.stdout.take().map(OwnedFd::try_from));
+    let stderr = pipe(child.stderr.take().map(OwnedFd::try_from));
+    let stdin = child.stdin.take();
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    match (stdout, stderr) {
+        (Ok(stdout), Ok(stderr)) => Ok(Started { child, group, stdin, stdout, stderr }),
+        (Err(error), _) | (_, Err(error)) => {
+            if let Some(group) = group {
+                let _ = kill_process_group(group, UnixSignal::KILL);
+            }
+            Err(about(format_args!("the pipes of {}", command.program), &error))
+        }
+    }
+}
+
+/// Says which of program and directory is at fault; the system does not.
+fn not_started(command: &Command, error: &io::Error) -> Failure {
+    match &command.directory {
+        Some(directory) if !Path::new(directory).is_dir() => {
+            let kind = match kind_of(error) {
+                FailureKind::Denied => FailureKind::Denied,
+                _ => FailureKind::NotFound,
+            };
+            failure(kind, format_args!("the directory {directory}: {error}"))
+        }
+        _ => about(format_args!("the program {}", command.program), error),
+    }
+}
+
+async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate, shared: &Shared) {
+    let Started { mut child, group, stdin, stdout, stderr } = started;
+    shared.mailbox.tell(op, Event::Spawned { op, pid: child.id() }).await;
+    let outputs = zip(
+        read(op, stdout, Output::Stdout, Some(gate), shared),
+        read(op, stderr, Output::Stderr, None, shared),
+    );
+    let exit = async {
+        // It can fail only if somebody else has reaped the child.
+        let status = child.status().await.map_or(ExitStatus::Code(-1), status_of);
+        shared.mailbox.tell(op, Event::Exited { op, status }).await;
+    };
+    let writing = async {
+        if let Some(stdin) = stdin {
+            write(op, stdin, &input, shared).await;
+        }
+        pending::<()>().await;
+    };
+    or(async { _ = zip(outputs, exit).await }, writing).await;
+    // A child of its own may be left, and within reach of a signal.
+    if group.is_none_or(|group| test_kill_process_group(group).is_err()) {
+        shared.mailbox.over(op).await;
+    }
+}
+
+fn status_of(status: std::process::ExitStatus) -> ExitStatus {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ExitStatus::Code(code),
+        (None, Some(signal)) => ExitStatus::Signal(signal),
+        (None, None) => ExitStatus::Code(-1),
+    }
+}
+
+async fn read(op: OpId, pipe: Async<File>, output: Output, gate: Option<&Gate>, shared: &Shared) {
+    loop {
+        let data = chunk(&pipe, gate).await;
+        if data.is_empty() {
+            break;
+        }
+        let event = match output {
+            Output::Stdout => Event::Stdout { op, data },
+            Output::Stderr => Event::Stderr { op, data },
+        };
+        shared.mailbox.tell(op, event).await;
+    }
+    drop(pipe);
+    shared.mailbox.tell(op, Event::OutputEnded { op, output }).await;
+}
+
+/// What can be read at once; empty at the end.
+async fn chunk(pipe: &Async<File>, gate: Option<&Gate>) -> Bytes {
+    poll_fn(|cx| {
+        if let Some(gate) = gate {
+            ready!(gate.poll_open(cx));
+        }
+        loop {
+            // The buffer exists only while something is there to fill it.
+            let mut buffer = Vec::with_capacity(READ_BYTES);
+            match rustix::io::read(pipe.get_ref(), rustix::buffer::spare_capacity(&mut buffer)) {
+                Ok(_) if buffer.len() < SMALL_BYTES => {
+                    return Poll::Ready(Bytes::copy_from_slice(&buffer));
+                }
+                Ok(_) => return Poll::Ready(Bytes::from(buffer)),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => {
+                    drop(buffer);
+                    if ready!(pipe.poll_readable(cx)).is_err() {
+                        return Poll::Ready(Bytes::new());
+                    }
+                }
+                Err(_) => return Poll::Ready(Bytes::new()),
+            }
+        }
+    })
+    .await
+}
+
+/// Writes until stdin is closed, by either side.
+async fn write(op: OpId, mut stdin: ChildStdin, input: &Receiver<Input>, shared: &Shared) {
+    while let Ok(first) = input.recv().await {
+        let mut next = Some(first);
+        let (mut writes, mut bytes) = (0, 0);
+        let (mut is_broken, mut is_over) = (false, false);
+        while let Some(item) = next.take() {
+            match item {
+                Input::Data(data) if stdin.write_all(&data).await.is_ok() => {
+                    writes += 1;
+                    bytes += data.len();
+                    if bytes < BATCH_BYTES {
+                        next = input.try_recv().ok();
+                    }
+                }
+                Input::Data(_) => is_broken = true,
+                Input::End => is_over = true,
+            }
+        }
+        if writes > 0 {
+            shared.mailbox.tell(op, Event::Written { op, writes }).await;
+        }
+        if is_broken {
+            shared.mailbox.tell(op, Event::InputClosed { op }).await;
+        }
+        if is_broken || is_over {
+            input.close();
+            return;
+        }
+    }
+}
+
+/// Runs one command to its end.
+pub(crate) async fn run(
+    op: OpId,
+    command: Command,
+    timeout: Duration,
+    limit: usize,
+    shared: Rc<Shared>,
+) {
+    let Started { mut child, group, stdout, stderr, .. } = match start(&command, Stdio::null()) {
+        Ok(started) => started,
+        Err(failure) => return shared.mailbox.failed(op, failure).await,
+    };
+    let status = Cell::new(None);
+    let (kept_out, kept_err) = (RefCell::default(), RefCell::default());
+    let (exited, exit) = async_channel::bounded::<Infallible>(1);
+    let outputs = zip(collect(&stdout, limit, &kept_out), collect(&stderr, limit, &kept_err));
+    let ending = async {
+        status.set(child.status().await.ok());
+        exited.close();
+    };
+    let held_open = async {
+        let _ = exit.recv().await;
+        Timer::after(OUTPUT_GRACE).await;
+    };
+    let work = or(async { _ = zip(outputs, ending).await }, held_open);
+    let is_late = within(timeout, work).await.is_none();
+
+    if is_late {
+        if let Some(group) = group {
+            let _ = kill_process_group(group, UnixSignal::KILL);
+        }
+        let _ = child.status().await;
+        let detail = format!("{} took longer than {timeout:?} and was killed", command.program);
+        return shared.mailbox.failed(op, failure(FailureKind::TimedOut, detail)).await;
+    }
+    let status = status.get().map_or(ExitStatus::Code(-1), status_of);
+    let (stdout, stderr) = (kept_out.take().into(), kept_err.take().into());
+    shared.mailbox.last(op, Event::Ran { op, status, stdout, stderr }).await;
+}
+
+/// Reads to the end, keeps the beginning.
+async fn collect(pipe: &Async<File>, limit: usize, kept: &RefCell<Vec<u8>>) {
+    loop {
+        let data = chunk(pipe, None).await;
+        if data.is_empty() {
+            return;
+        }
+        let mut kept = kept.borrow_mut();
+        let room = limit.saturating_sub(kept.len());
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+    }
+}

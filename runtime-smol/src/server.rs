@@ -1,0 +1,328 @@
+//! The HTTP server: requests wait for an `Accept`, and then for their answer.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_io::Timer;
+use bytes::Bytes;
+use footbridge_core::action::{Method, Response};
+use footbridge_core::event::{Asked, Body, Event, Failure, FailureKind};
+use footbridge_core::id::OpId;
+use footbridge_core::limits::MAX_EXCHANGES;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{
+    CONNECTION, EXPECT, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, StatusCode};
+use smol::Task;
+use smol::lock::Semaphore;
+use smol::net::{TcpListener, TcpStream};
+
+use crate::failure::{about, failure};
+use crate::io::{Connection, HyperIo, HyperTimer, within};
+use crate::operation::Shared;
+use crate::socket::{Switch, accept_key};
+use crate::{http, tls};
+
+/// How long a client may take to agree on TLS, and to send the head of a request; also how long a
+/// connection is kept for its next one.
+const HEAD_LIMIT: Duration = Duration::from_secs(15);
+/// How long a client may take to send a body.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
+/// How long the rest of a body that is too large is read away, so that its sender sees the answer.
+const SCRAP_LIMIT: Duration = Duration::from_secs(5);
+/// The longest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// Pause after the system could not give a connection: for want of descriptors, mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listener as the loop sees it. Dropped, it accepts nothing more, and its connections end with
+/// the reply that is under way.
+pub(crate) struct Listener {
+    _task: Option<Task<()>>,
+    tickets: Sender<Ticket>,
+    _stop: Sender<Infallible>,
+}
+
+/// Leave to hand one request to the machine.
+pub(crate) struct Ticket {
+    pub(crate) op: OpId,
+    pub(crate) max_body: usize,
+    pub(crate) answered: Receiver<Answer>,
+}
+
+/// What the machine makes of a request.
+pub(crate) enum Answer {
+    Reply(Response),
+    Upgrade { protocol: Option<String>, switch: Switch },
+}
+
+impl Listener {
+    pub(crate) fn admit(&self, ticket: Ticket) {
+        let _ = self.tickets.try_send(ticket);
+    }
+}
+
+/// What all connections of a listener share.
+struct Desk {
+    tickets: Sender<Ticket>,
+    queue: Receiver<Ticket>,
+    /// Closed when the listener is.
+    stopped: Receiver<Infallible>,
+    tls: Option<tls::Server>,
+    shared: Rc<Shared>,
+}
+
+/// Opens a listener.
+pub(crate) fn listen(
+    op: OpId,
+    address: String,
+    tls: Option<tls::Server>,
+    linger: Option<Sender<Infallible>>,
+    shared: Rc<Shared>,
+) -> Listener {
+    let (tickets, queue) = async_channel::unbounded();
+    let (stop, stopped) = async_channel::bounded(1);
+    let spawner = shared.spawner.clone();
+    let desk = Rc::new(Desk { tickets: tickets.clone(), queue, stopped, tls, shared });
+    let task = spawner.spawn(async move {
+        let shared = &desk.shared;
+        let bound = async {
+            let listener = TcpListener::bind(address.as_str()).await?;
+            let address = listener.local_addr()?.to_string();
+            io::Result::Ok((listener, address))
+        };
+        match bound.await {
+            Ok((listener, address)) => {
+                shared.mailbox.tell(op, Event::Listening { op, address }).await;
+                accept(&listener, &desk, linger.as_ref()).await;
+            }
+            Err(error) => shared.mailbox.failed(op, about(&address, &error)).await,
+        }
+    });
+    Listener { _task: task, tickets, _stop: stop }
+}
+
+async fn accept(listener: &TcpListener, desk: &Rc<Desk>, linger: Option<&Sender<Infallible>>) {
+    let room = Arc::new(Semaphore::new(MAX_EXCHANGES));
+    loop {
+        let place = room.acquire_arc().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Small messages leave at once; without it they are only slower.
+                let _ = stream.set_nodelay(true);
+                let (desk, linger) = (Rc::clone(desk), linger.cloned());
+                let spawner = desk.shared.spawner.clone();
+                spawner.detach(async move {
+                    serve(stream, &desk).await;
+                    drop((place, linger));
+                });
+            }
+            Err(_) => drop(Timer::after(ACCEPT_PAUSE).await),
+        }
+    }
+}
+
+/// One connection, to its end. What breaks it is known to its client; nobody else asked for it.
+async fn serve(stream: TcpStream, desk: &Rc<Desk>) {
+    let connection = match &desk.tls {
+        None => Connection::Plain(stream),
+        Some(tls) => match within(HEAD_LIMIT, tls.accept(stream)).await {
+            Some(Ok(connection)) => connection,
+            Some(Err(_)) | None => return,
+        },
+    };
+    let service = service_fn(|request| answer(request, Rc::clone(desk)));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(HyperTimer)
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(HyperIo(connection), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let whole = async {
+        let _ = connection.as_mut().await;
+        true
+    };
+    let stopped = async {
+        let _ = desk.stopped.recv().await;
+        false
+    };
+    if !smol::future::or(whole, stopped).await {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+}
+
+/// One request with its ticket. However the client leaves, the machine learns what it must: nothing
+/// if it was not asked yet, and that the client is gone if it was.
+struct Exchange {
+    ticket: Option<Ticket>,
+    is_asked: bool,
+    desk: Rc<Desk>,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        if !self.is_asked {
+            let _ = self.desk.tickets.try_send(ticket);
+            return;
+        }
+        let (op, mailbox) = (ticket.op, self.desk.shared.mailbox.clone());
+        self.desk.shared.spawner.detach(async move {
+            mailbox.last(op, Event::Closed { op, code: None, failure: None }).await;
+        });
+    }
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    desk: Rc<Desk>,
+) -> io::Result<hyper::Response<Full<Bytes>>> {
+    let switch_over = hyper::upgrade::on(&mut request);
+    let (head, body) = request.into_parts();
+    let Some(ticket) = admitted(&desk).await else { return Ok(unavailable()) };
+    let (op, answered) = (ticket.op, ticket.answered.clone());
+    let (max_body, is_tls) = (ticket.max_body, desk.tls.is_some());
+    let mut exchange = Exchange { ticket: Some(ticket), is_asked: false, desk: Rc::clone(&desk) };
+
+    let body = read(body, max_body, head.headers.contains_key(EXPECT), &desk).await?;
+    let is_cut = body == Body::TooLarge;
+    let asked = Asked {
+        method: method_of(&head.method),
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+        headers: http::headers_of(&head.headers),
+        body,
+        is_tls,
+    };
+    desk.shared.mailbox.tell(op, Event::Asked { op, asked }).await;
+    exchange.is_asked = true;
+    let answer = answered.recv().await;
+    exchange.ticket = None;
+    match answer {
+        Ok(Answer::Reply(response)) => Ok(reply(response, is_cut)),
+        Ok(Answer::Upgrade { protocol, switch }) => {
+            let key = accept_key(&head.method, &head.headers);
+            Ok(switch_protocols(key, protocol.as_deref(), &switch, switch_over))
+        }
+        Err(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "given up by the machine")),
+    }
+}
+
+/// Waits for a ticket whose operation is still wanted; `None` once the listener is closed.
+async fn admitted(desk: &Desk) -> Option<Ticket> {
+    let stopped = async {
+        let _ = desk.stopped.recv().await;
+        None
+    };
+    let next = async {
+        loop {
+            match desk.queue.recv().await {
+                Ok(ticket) if ticket.answered.is_closed() => {}
+                other => break other.ok(),
+            }
+        }
+    };
+    smol::future::or(stopped, next).await
+}
+
+/// Reads a body; one that is too large is read away beside its answer.
+async fn read(mut body: Incoming, limit: usize, waits: bool, desk: &Desk) -> io::Result<Body> {
+    if body.size_hint().lower() <= limit as u64 {
+        match within(BODY_LIMIT, Limited::new(&mut body, limit).collect()).await {
+            Some(Ok(whole)) => return Ok(Body::Whole(whole.to_bytes())),
+            Some(Err(error)) if error.is::<LengthLimitError>() => {}
+            Some(Err(error)) => return Err(io::Error::other(error)),
+            None => return Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+    // A client that waits for leave to send (`expect: 100-continue`) sends nothing to read away.
+    if !waits {
+        desk.shared.spawner.detach(async move {
+            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+            within(SCRAP_LIMIT, rest).await;
+        });
+    }
+    Ok(Body::TooLarge)
+}
+
+fn method_of(method: &hyper::Method) -> Method {
+    match *method {
+        hyper::Method::GET => Method::Get,
+        hyper::Method::HEAD => Method::Head,
+        hyper::Method::POST => Method::Post,
+        hyper::Method::PUT => Method::Put,
+        hyper::Method::DELETE => Method::Delete,
+        _ => Method::Other,
+    }
+}
+
+/// A machine's answer for the wire. A header that HTTP cannot carry is left out.
+fn reply(response: Response, is_cut: bool) -> hyper::Response<Full<Bytes>> {
+    let mut out = hyper::Response::new(Full::new(response.body));
+    *out.status_mut() =
+        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in &response.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            out.headers_mut().append(name, value);
+        }
+    }
+    if is_cut {
+        out.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    out
+}
+
+/// To a client whose request came as the listener closed.
+fn unavailable() -> hyper::Response<Full<Bytes>> {
+    let mut out = hyper::Response::new(Full::default());
+    *out.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    out.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    out
+}
+
+/// The 101 of a WebSocket, or the refusal of what is no handshake. The stream's task learns which.
+fn switch_protocols(
+    key: Result<String, Failure>,
+    protocol: Option<&str>,
+    switch: &Switch,
+    switch_over: OnUpgrade,
+) -> hyper::Response<Full<Bytes>> {
+    let text = |text: &str| {
+        HeaderValue::from_str(text).map_err(|error| failure(FailureKind::Protocol, error))
+    };
+    let accepted = key.and_then(|key| Ok((text(&key)?, protocol.map(text).transpose()?)));
+    let mut out = hyper::Response::new(Full::default());
+    match accepted {
+        Ok((key, protocol)) => {
+            *out.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = out.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_ACCEPT, key);
+            if let Some(protocol) = protocol {
+                headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+            }
+            let _ = switch.try_send(Ok(switch_over));
+        }
+        Err(failure) => {
+            *out.status_mut() = StatusCode::UPGRADE_REQUIRED;
+            let headers = out.headers_mut();
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            let _ = switch.try_send(Err(failure));
+        }
+    }
+    out
+}

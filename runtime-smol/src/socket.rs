@@ -1,0 +1,438 @@
+//! WebSockets of either side: the handshake, then one conversation.
+//!
+//! Reading and writing are two futures of one task: neither waits for the other.
+
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::ready;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_io::Timer;
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use async_tungstenite::tungstenite::handshake::client::generate_key;
+use async_tungstenite::tungstenite::handshake::derive_accept_key;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use async_tungstenite::tungstenite::{Error as WsError, Message as Frame};
+use bytes::Bytes;
+use footbridge_core::action::{Message, Response};
+use footbridge_core::event::{Event, Failure, FailureKind};
+use footbridge_core::id::OpId;
+use footbridge_core::secret::Secret;
+use footbridge_core::wire::text::Text;
+use futures_util::{Sink, Stream};
+use http_body_util::{BodyExt, Empty};
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::{StatusCode, body::Incoming};
+
+use crate::connect::Origin;
+use crate::failure::{about, about_http, failure};
+use crate::http;
+use crate::io::{Connection, HyperIo, within};
+use crate::mailbox::Gate;
+use crate::operation::Shared;
+
+/// What is read from the socket at once, and gathered before it is written.
+const BUFFER_BYTES: usize = 16 << 10;
+/// Messages are put together to about this much before they are flushed.
+const BATCH_BYTES: usize = 64 << 10;
+/// How much of a refusal's body is kept.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// How long messages under way may take to leave once a close was asked for.
+const FLUSH_LIMIT: Duration = Duration::from_secs(30);
+/// How long the other side may take to answer a close.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// One thing to put on a stream.
+pub(crate) enum Outgoing {
+    Message(Message),
+    Close(u16),
+}
+
+/// Where a client's WebSocket leads; see [`footbridge_core::action::Target::WebSocket`].
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(&'static str, Secret)>,
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) timeout: Duration,
+    pub(crate) max_message: usize,
+}
+
+/// A handshake that did not lead to a WebSocket.
+enum NoSocket {
+    Refused(Response),
+    Failed(Failure),
+}
+
+impl From<Failure> for NoSocket {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// A client's stream, from the handshake to its end.
+pub(crate) async fn open(
+    op: OpId,
+    target: Target,
+    outgoing: Receiver<Outgoing>,
+    gate: Rc<Gate>,
+    shared: Rc<Shared>,
+) {
+    let handshake = async {
+        let answer = within(target.timeout, handshake(&target, &shared)).await;
+        answer.unwrap_or_else(|| {
+            let detail = format!("no WebSocket within {:?}", target.timeout);
+            Err(failure(FailureKind::TimedOut, detail).into())
+        })
+    };
+    match handshake.await {
+        Ok(upgraded) => {
+            converse(op, upgraded, Role::Client, target.max_message, outgoing, gate, shared).await;
+        }
+        Err(NoSocket::Refused(response)) => {
+            shared.mailbox.last(op, Event::Refused { op, response }).await;
+        }
+        Err(NoSocket::Failed(failure)) => shared.mailbox.failed(op, failure).await,
+    }
+}
+
+/// A server's stream, from the client's request to its end.
+pub(crate) async fn adopt(
+    op: OpId,
+    switched: Receiver<Result<OnUpgrade, Failure>>,
+    max_message: usize,
+    outgoing: Receiver<Outgoing>,
+    gate: Rc<Gate>,
+    shared: Rc<Shared>,
+) {
+    let gone = |why: &str| failure(FailureKind::Disconnected, format_args!("the client: {why}"));
+    let upgraded = match switched.recv().await {
+        Ok(Ok(switch)) => switch.await.map_err(|error| gone(&error.to_string())),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => Err(gone("it left before its answer")),
+    };
+    match upgraded {
+        Ok(upgraded) => {
+            converse(op, upgraded, Role::Server, max_message, outgoing, gate, shared).await;
+        }
+        Err(failure) => shared.mailbox.failed(op, failure).await,
+    }
+}
+
+/// Asks a server for a WebSocket.
+async fn handshake(target: &Target, shared: &Shared) -> Result<Upgraded, NoSocket> {
+    let url = http::parse(&target.url)?;
+    let origin = Origin::of(&url)?;
+    let key = generate_key();
+    let mut request = hyper::Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = http::path_of(&url);
+    let headers = request.headers_mut();
+    http::fill(headers, &origin, &target.headers)?;
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    let text = |text: &str| {
+        HeaderValue::from_str(text).map_err(|error| failure(FailureKind::Protocol, error))
+    };
+    headers.insert(SEC_WEBSOCKET_KEY, text(&key)?);
+    if let Some(protocol) = target.protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, text(protocol)?);
+    }
+
+    let connection = HyperIo(shared.client.dialer.dial(&origin).await?);
+    let started = hyper::client::conn::http1::handshake(connection).await;
+    let (mut sender, connection) = started.map_err(|error| about_http(&origin, &error))?;
+    let connection = async {
+        // Its end is told to the request, and to what waits for the upgrade.
+        let _ = connection.with_upgrades().await;
+        pending().await
+    };
+    let exchange = async {
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|error| about_http(&origin, &error))?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(NoSocket::Refused(refusal(answer).await));
+        }
+        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            let detail = format!("{origin}: its 101 does not accept this WebSocket");
+            return Err(failure(FailureKind::Protocol, detail).into());
+        }
+        let selected = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes);
+        if selected != target.protocol.map(str::as_bytes) {
+            let headers = http::headers_of(answer.headers());
+            return Err(NoSocket::Refused(Response { status: 101, headers, body: Bytes::new() }));
+        }
+        let upgraded = hyper::upgrade::on(answer).await;
+        Ok(upgraded.map_err(|error| about_http(&origin, &error))?)
+    };
+    smol::future::or(exchange, connection).await
+}
+
+/// An ordinary answer to a handshake, with the beginning of its body.
+async fn refusal(answer: hyper::Response<Incoming>) -> Response {
+    let status = answer.status().as_u16();
+    let headers = http::headers_of(answer.headers());
+    let (mut kept, mut body) = (Vec::new(), answer.into_body());
+    // An answer that breaks off is still the answer: its status decides.
+    while let Some(Ok(frame)) = body.frame().await {
+        let data = frame.into_data().unwrap_or_default();
+        let room = MAX_REFUSAL_BYTES - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        if kept.len() == MAX_REFUSAL_BYTES {
+            break;
+        }
+    }
+    Response { status, headers, body: Bytes::from(kept) }
+}
+
+/// What a client's request must say to become a WebSocket: the accept key, or what is wrong.
+pub(crate) fn accept_key(method: &hyper::Method, headers: &HeaderMap) -> Result<String, Failure> {
+    let bad = |why: &str| {
+        Err(failure(FailureKind::Protocol, format_args!("not a WebSocket handshake: {why}")))
+    };
+    let has = |name, wanted: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    if method != hyper::Method::GET {
+        return bad("the method is not GET");
+    }
+    if !has(CONNECTION, "upgrade") || !has(UPGRADE, "websocket") {
+        return bad("no `connection: upgrade` with `upgrade: websocket`");
+    }
+    if !has(SEC_WEBSOCKET_VERSION, "13") {
+        return bad("not version 13");
+    }
+    match headers.get(SEC_WEBSOCKET_KEY) {
+        Some(key) if key.len() == 24 => Ok(derive_accept_key(key.as_bytes())),
+        _ => bad("no usable sec-websocket-key"),
+    }
+}
+
+type Socket = WebSocketStream<Connection>;
+
+/// How a conversation ended.
+struct End {
+    code: Option<u16>,
+    failure: Option<Failure>,
+    /// The close code that tells the other side what it did wrong.
+    farewell: Option<CloseCode>,
+}
+
+impl End {
+    const fn orderly(code: Option<u16>) -> Self {
+        Self { code, failure: None, farewell: None }
+    }
+
+    fn broken(error: &WsError) -> Self {
+        let (kind, farewell) = match error {
+            WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
+                (FailureKind::TooLarge, Some(CloseCode::Size))
+            }
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                (FailureKind::Disconnected, None)
+            }
+            WsError::Utf8(_) => (FailureKind::Protocol, Some(CloseCode::Invalid)),
+            WsError::Protocol(_) | WsError::Capacity(_) => {
+                (FailureKind::Protocol, Some(CloseCode::Protocol))
+            }
+            WsError::Io(error) => {
+                let failure = Some(about("the WebSocket", error));
+                return Self { code: None, failure, farewell: None };
+            }
+            _ => (FailureKind::Other, None),
+        };
+        let failure = Some(failure(kind, format_args!("the WebSocket: {error}")));
+        Self { code: None, failure, farewell }
+    }
+}
+
+async fn converse(
+    op: OpId,
+    upgraded: Upgraded,
+    role: Role,
+    max_message: usize,
+    outgoing: Receiver<Outgoing>,
+    gate: Rc<Gate>,
+    shared: Rc<Shared>,
+) {
+    let Ok(parts) = upgraded.downcast::<HyperIo>() else {
+        let what = failure(FailureKind::Other, "the connection cannot become a WebSocket");
+        return shared.mailbox.failed(op, what).await;
+    };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message));
+    let early = parts.read_buf.to_vec();
+    let socket = WebSocketStream::from_partially_read(parts.io.0, early, role, Some(config)).await;
+    shared.mailbox.tell(op, Event::Opened { op }).await;
+
+    let conversation = Conversation { op, socket: RefCell::new(socket), gate, shared };
+    let reading = conversation.read();
+    let writing = conversation.write(&outgoing);
+    let end = smol::future::or(reading, smol::future::or(writing, conversation.limit())).await;
+    let Conversation { socket, shared, .. } = conversation;
+    if let Some(code) = end.farewell {
+        within(CLOSE_LIMIT, part(socket.into_inner(), code)).await;
+    }
+    shared.mailbox.last(op, Event::Closed { op, code: end.code, failure: end.failure }).await;
+}
+
+/// Tells the other side why, and lets it read that before the connection is gone.
+async fn part(mut socket: Socket, code: CloseCode) {
+    let frame = CloseFrame { code, reason: "".into() };
+    if socket.send(Frame::Close(Some(frame))).await.is_ok() {
+        socket.into_inner().linger(CLOSE_LIMIT).await;
+    }
+}
+
+struct Conversation {
+    op: OpId,
+    socket: RefCell<Socket>,
+    gate: Rc<Gate>,
+    shared: Rc<Shared>,
+}
+
+impl Conversation {
+    /// Hands on what comes in, until the end.
+    async fn read(&self) -> End {
+        let op = self.op;
+        loop {
+            let next = poll_fn(|cx| {
+                ready!(self.gate.poll_open(cx));
+                Pin::new(&mut *self.socket.borrow_mut()).poll_next(cx)
+            });
+            let message = match next.await {
+                Some(Ok(Frame::Text(text))) => match Text::from_utf8(text.into()) {
+                    Ok(text) => Message::Text(text),
+                    Err(bytes) => Message::Binary(bytes),
+                },
+                Some(Ok(Frame::Binary(bytes))) => Message::Binary(bytes),
+                Some(Ok(Frame::Close(frame))) => {
+                    within(CLOSE_LIMIT, self.drain()).await;
+                    return End::orderly(frame.map(|frame| frame.code.into()));
+                }
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => return End::broken(&error),
+                None => return End::orderly(None),
+            };
+            self.shared.mailbox.tell(op, Event::Received { op, message }).await;
+        }
+    }
+
+    /// After a close frame: the library answers it, and says when the connection may go. Dropped
+    /// earlier, the other side would see a reset.
+    async fn drain(&self) {
+        let next = || poll_fn(|cx| Pin::new(&mut *self.socket.borrow_mut()).poll_next(cx));
+        while let Some(Ok(_)) = next().await {}
+    }
+
+    /// Puts on the wire what was asked for, until a close.
+    async fn write(&self, outgoing: &Receiver<Outgoing>) -> End {
+        let op = self.op;
+        while let Ok(first) = outgoing.recv().await {
+            let (mut next, mut close) = (Some(first), None);
+            let (mut messages, mut bytes) = (0, 0);
+            while let Some(item) = next.take() {
+                match item {
+                    Outgoing::Message(message) => {
+                        bytes += message.len();
+                        messages += 1;
+                        if let Err(error) = self.put(frame_of(message)).await {
+                            return lost(&error).await;
+                        }
+                        if bytes < BATCH_BYTES {
+                            next = outgoing.try_recv().ok();
+                        }
+                    }
+                    Outgoing::Close(code) => close = Some(code),
+                }
+            }
+            if messages > 0 {
+                if let Err(error) = self.flush().await {
+                    return lost(&error).await;
+                }
+                self.shared.mailbox.tell(op, Event::Sent { op, messages }).await;
+            }
+            if let Some(code) = close {
+                return self.close(code).await;
+            }
+        }
+        pending().await
+    }
+
+    /// Closes, and gives the other side its time to answer.
+    async fn close(&self, code: u16) -> End {
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
+        let closed = async {
+            self.put(Frame::Close(Some(frame))).await?;
+            self.flush().await
+        };
+        if let Err(error) = closed.await {
+            return lost(&error).await;
+        }
+        Timer::after(CLOSE_LIMIT).await;
+        unanswered()
+    }
+
+    /// The longest that a close may take in all.
+    async fn limit(&self) -> End {
+        poll_fn(|cx| self.gate.poll_closing(cx)).await;
+        Timer::after(FLUSH_LIMIT).await;
+        unanswered()
+    }
+
+    async fn put(&self, frame: Frame) -> Result<(), WsError> {
+        poll_fn(|cx| Pin::new(&mut *self.socket.borrow_mut()).poll_ready(cx)).await?;
+        Pin::new(&mut *self.socket.borrow_mut()).start_send(frame)
+    }
+
+    async fn flush(&self) -> Result<(), WsError> {
+        poll_fn(|cx| Sink::poll_flush(Pin::new(&mut *self.socket.borrow_mut()), cx)).await
+    }
+}
+
+fn unanswered() -> End {
+    let failure = failure(FailureKind::TimedOut, "the WebSocket: the close was not answered");
+    End { code: None, failure: Some(failure), farewell: None }
+}
+
+/// Writing has failed. What the other side said last is still there to be read, and tells more; only
+/// if it cannot be read in time, this is the end.
+async fn lost(error: &WsError) -> End {
+    match error {
+        WsError::ConnectionClosed
+        | WsError::AlreadyClosed
+        | WsError::Protocol(ProtocolError::SendAfterClosing) => pending().await,
+        error => {
+            Timer::after(CLOSE_LIMIT).await;
+            End::broken(error)
+        }
+    }
+}
+
+fn frame_of(message: Message) -> Frame {
+    match message {
+        Message::Binary(bytes) => Frame::Binary(bytes),
+        Message::Text(text) => match text.into_bytes().try_into() {
+            Ok(text) => Frame::Text(text),
+            Err(_) => Frame::Text("".into()),
+        },
+    }
+}
+
+/// What a server's task sends when it lets a connection become a WebSocket.
+pub(crate) type Switch = Sender<Result<OnUpgrade, Failure>>;

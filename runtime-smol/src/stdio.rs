@@ -1,0 +1,101 @@
+//! The program's own stdin and stdout as a byte stream.
+//!
+//! Both go by way of a thread: making them non-blocking would do the same to every program that
+//! shares the terminal or the pipe.
+
+use std::fs::File;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::ready;
+
+use async_channel::Receiver;
+use bytes::Bytes;
+use footbridge_core::action::Message;
+use footbridge_core::event::{Event, Failure};
+use footbridge_core::id::OpId;
+use smol::Unblock;
+use smol::io::{AsyncRead, AsyncWriteExt};
+
+use crate::failure::about;
+use crate::mailbox::Gate;
+use crate::operation::Shared;
+use crate::socket::Outgoing;
+
+/// What is read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// The stream, from its opening to its end.
+pub(crate) async fn open(
+    op: OpId,
+    outgoing: Receiver<Outgoing>,
+    gate: Rc<Gate>,
+    shared: Rc<Shared>,
+) {
+    let (input, output) = match (rustix::io::dup(io::stdin()), rustix::io::dup(io::stdout())) {
+        (Ok(input), Ok(output)) => (File::from(input), File::from(output)),
+        (Err(error), _) | (_, Err(error)) => {
+            let failure = about("standard input and output", &error.into());
+            return shared.mailbox.failed(op, failure).await;
+        }
+    };
+    shared.mailbox.tell(op, Event::Opened { op }).await;
+    let mut output = Unblock::with_capacity(READ_BYTES, output);
+    let input = Unblock::with_capacity(READ_BYTES, input);
+    let reading = read(op, input, &gate, &shared);
+    let writing = write(op, &mut output, &outgoing, &shared);
+    let mut failure = smol::future::or(reading, writing).await;
+    if let Err(error) = output.flush().await {
+        failure.get_or_insert(about("stdout", &error));
+    }
+    shared.mailbox.last(op, Event::Closed { op, code: None, failure }).await;
+}
+
+async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) -> Option<Failure> {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let next = poll_fn(|cx| {
+            ready!(gate.poll_open(cx));
+            Pin::new(&mut input).poll_read(cx, &mut buffer)
+        });
+        match next.await {
+            Ok(read) => {
+                // At the end this is the empty message that says so. Stdout stays open.
+                let message = Message::Binary(Bytes::copy_from_slice(&buffer[..read]));
+                shared.mailbox.tell(op, Event::Received { op, message }).await;
+                if read == 0 {
+                    return pending().await;
+                }
+            }
+            Err(error) => return Some(about("stdin", &error)),
+        }
+    }
+}
+
+async fn write(
+    op: OpId,
+    output: &mut Unblock<File>,
+    outgoing: &Receiver<Outgoing>,
+    shared: &Shared,
+) -> Option<Failure> {
+    loop {
+        match outgoing.recv().await {
+            Ok(Outgoing::Message(message)) => match put(output, message).await {
+                Ok(()) => shared.mailbox.tell(op, Event::Sent { op, messages: 1 }).await,
+                Err(error) => return Some(about("stdout", &error)),
+            },
+            Ok(Outgoing::Close(_)) => return None,
+            Err(_) => pending().await,
+        }
+    }
+}
+
+async fn put(output: &mut Unblock<File>, message: Message) -> io::Result<()> {
+    let bytes = match message {
+        Message::Text(text) => text.into_bytes(),
+        Message::Binary(bytes) => bytes,
+    };
+    output.write_all(&bytes).await?;
+    output.flush().await
+}

@@ -1,0 +1,28 @@
+//! Where a machine's store operations go.
+
+use async_channel::Receiver;
+use footbridge_core::event::Event;
+use footbridge_core::id::OpId;
+use footbridge_core::relay::store::{Operation, Outcome};
+
+use crate::mailbox::Mailbox;
+
+/// Carries out store operations.
+///
+/// It is called on the loop's own thread, one operation at a time, in the order in which they were
+/// asked for.
+pub trait Store {
+    /// Carries out one operation atomically, and makes it durable before it returns.
+    fn apply(&mut self, operation: Operation) -> Outcome;
+}
+
+/// Takes the operations of one machine, one after the other.
+pub(crate) async fn serve(
+    mut store: Box<dyn Store>,
+    operations: Receiver<(OpId, Operation)>,
+    mailbox: Mailbox,
+) {
+    while let Ok((op, operation)) = operations.recv().await {
+        mailbox.last(op, Event::Stored { op, outcome: store.apply(operation) }).await;
+    }
+}

@@ -1,0 +1,144 @@
+//! TLS of both sides, by rustls with ring. Without the feature `tls` there is none, and what asks
+//! for it fails and says so.
+
+#[cfg(feature = "tls")]
+pub(crate) use with::{Client, Server};
+#[cfg(not(feature = "tls"))]
+pub(crate) use without::{Client, Server};
+
+#[cfg(feature = "tls")]
+mod with {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use footbridge_core::event::{Failure, FailureKind};
+    use futures_rustls::pki_types::pem::{self, PemObject};
+    use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use futures_rustls::rustls::crypto::ring;
+    use futures_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+    use smol::net::TcpStream;
+
+    use crate::failure::{about, failure};
+    use crate::host::Certificate;
+    use crate::io::Connection;
+
+    /// Whom a client trusts.
+    pub(crate) struct Client(TlsConnector);
+
+    impl Client {
+        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, Failure> {
+            let mut roots = RootCertStore::empty();
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            if let Some(path) = extra_ca {
+                for certificate in certificates(path)? {
+                    roots.add(certificate).map_err(|error| unusable(path, error))?;
+                }
+            }
+            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| failure(FailureKind::Tls, error))?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            Ok(Self(TlsConnector::from(Arc::new(config))))
+        }
+
+        /// Agrees on TLS with a server that must show a certificate for `host`.
+        pub(crate) async fn connect(
+            &self,
+            host: &str,
+            stream: TcpStream,
+        ) -> Result<Connection, Failure> {
+            let name = ServerName::try_from(host.to_owned())
+                .map_err(|error| failure(FailureKind::Tls, format_args!("{host}: {error}")))?;
+            let stream = self.0.connect(name, stream).await;
+            let stream = stream.map_err(|error| about(host, &error))?;
+            Ok(Connection::Tls(Box::new(TlsStream::Client(stream))))
+        }
+    }
+
+    /// What a server identifies itself with.
+    #[derive(Clone)]
+    pub(crate) struct Server(TlsAcceptor);
+
+    impl Server {
+        pub(crate) fn new(files: &Certificate) -> Result<Self, Failure> {
+            let chain = certificates(&files.chain)?;
+            let key = PrivateKeyDer::from_pem_file(&files.key);
+            let key = key.map_err(|error| unreadable(&files.key, &error))?;
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| failure(FailureKind::Tls, error))?
+                .with_no_client_auth()
+                .with_single_cert(chain, key)
+                .map_err(|error| unusable(&files.chain, error))?;
+            Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        }
+
+        pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<Connection> {
+            let stream = self.0.accept(stream).await?;
+            Ok(Connection::Tls(Box::new(TlsStream::Server(stream))))
+        }
+    }
+
+    fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+        let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+        let found: Vec<_> = found.map_err(|error| unreadable(path, &error))?;
+        if found.is_empty() {
+            return Err(unusable(path, "no certificate in it"));
+        }
+        Ok(found)
+    }
+
+    fn unreadable(path: &Path, error: &pem::Error) -> Failure {
+        match error {
+            pem::Error::Io(error) => about(path.display(), error),
+            other => unusable(path, other),
+        }
+    }
+
+    fn unusable(path: &Path, why: impl std::fmt::Display) -> Failure {
+        failure(FailureKind::Tls, format_args!("{}: {why}", path.display()))
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+mod without {
+    use std::path::Path;
+
+    use footbridge_core::event::{Failure, FailureKind};
+    use smol::net::TcpStream;
+
+    use crate::failure::failure;
+    use crate::host::Certificate;
+    use crate::io::Connection;
+
+    fn missing() -> Failure {
+        failure(FailureKind::Tls, "this program was built without TLS (cargo feature `tls`)")
+    }
+
+    pub(crate) struct Client;
+
+    impl Client {
+        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, Failure> {
+            extra_ca.map_or(Ok(Self), |_| Err(missing()))
+        }
+
+        pub(crate) async fn connect(&self, _: &str, _: TcpStream) -> Result<Connection, Failure> {
+            Err(missing())
+        }
+    }
+
+    #[derive(Clone)]
+    pub(crate) enum Server {}
+
+    impl Server {
+        pub(crate) fn new(_: &Certificate) -> Result<Self, Failure> {
+            Err(missing())
+        }
+
+        pub(crate) async fn accept(&self, _: TcpStream) -> std::io::Result<Connection> {
+            match *self {}
+        }
+    }
+}

@@ -1,0 +1,148 @@
+// @ts-check
+// The relay's HTTP calls. Every call that is retried here is harmless when done twice.
+
+/** What the relay refused, with its own words; `status` 0 means that it could not be reached. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} type @param {string} message @param {any} [detail] */
+  constructor(status, type, message, detail) {
+    super(message);
+    this.status = status;
+    this.type = type;
+    this.detail = detail;
+  }
+
+  /** @returns {boolean} whether the same call may succeed later */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+const LIMIT_MS = 20_000;
+const RETRY_DELAYS_MS = [400, 1200, 3000];
+
+/** @returns {string} a version 4 UUID, also on plain http, where `randomUUID` does not exist */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** @param {string} path @returns {URL} */
+const urlOf = (path) => new URL(path, document.baseURI);
+
+export class Api {
+  #token;
+  #onDenied;
+
+  /** @param {string} token @param {() => void} onDenied called when the relay does not know the token */
+  constructor(token, onDenied) {
+    this.#token = token;
+    this.#onDenied = onDenied;
+  }
+
+  /**
+   * @param {string} path @returns {WebSocket} a socket that carries the token as a
+   *   subprotocol, since a URL ends up in logs
+   */
+  socket(path) {
+    const url = urlOf(path);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    return new WebSocket(url.href, ['footbridge.viewer.v1', `footbridge.bearer.${this.#token}`]);
+  }
+
+  environments() {
+    return this.#call('GET', 'v1/environments');
+  }
+
+  /** @param {string} id */
+  session(id) {
+    return this.#call('GET', `v1/sessions/${encodeURIComponent(id)}`);
+  }
+
+  /** @param {string} id @param {number} after @param {number} limit */
+  events(id, after, limit) {
+    return this.#retry('GET', `v1/sessions/${encodeURIComponent(id)}/events?after=${after}&limit=${limit}`);
+  }
+
+  /** @param {string} environmentId @param {string} key one per click, so that a retry makes no second session */
+  newSession(environmentId, key) {
+    return this.#retry('POST', 'v1/sessions', { environment_id: environmentId }, { 'idempotency-key': key });
+  }
+
+  /** @param {string} id @param {any} message with a `uuid`, by which the relay knows a repetition */
+  send(id, message) {
+    return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/messages`, { messages: [message] });
+  }
+
+  /** @param {string} id @param {any} answer */
+  answer(id, answer) {
+    return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/permission`, answer);
+  }
+
+  /** @param {string} id */
+  interrupt(id) {
+    return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/interrupt`, {});
+  }
+
+  /** @param {string} id */
+  stop(id) {
+    return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/stop`, {});
+  }
+
+  /** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] */
+  async #retry(method, path, body, headers) {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#call(method, path, body, headers);
+      } catch (error) {
+        const delay = RETRY_DELAYS_MS[attempt];
+        if (!(error instanceof ApiError) || !error.passing || delay === undefined) throw error;
+        const asked = error.detail?.retryAfter ?? 0;
+        if (asked > 10) throw error;
+        await new Promise((wake) => setTimeout(wake, Math.max(delay, asked * 1000)));
+      }
+    }
+  }
+
+  /** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] */
+  async #call(method, path, body, headers = {}) {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), LIMIT_MS);
+    try {
+      const response = await fetch(urlOf(path), {
+        method,
+        signal: abort.signal,
+        cache: 'no-store',
+        credentials: 'omit',
+        redirect: 'error',
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      if (response.ok) return await response.json();
+      throw await refusal(response);
+    } catch (error) {
+      if (!(error instanceof ApiError)) {
+        throw new ApiError(0, 'unreachable', 'The relay could not be reached.');
+      }
+      if (error.status === 401) this.#onDenied();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** @param {Response} response @returns {Promise<ApiError>} */
+async function refusal(response) {
+  const body = await response.json().catch(() => null);
+  const error = body?.error ?? {};
+  const retryAfter = Number(response.headers.get('retry-after')) || 0;
+  const message = typeof error.message === 'string' ? error.message : `The relay answered ${response.status}.`;
+  return new ApiError(response.status, String(error.type ?? ''), message, { ...error, retryAfter });
+}

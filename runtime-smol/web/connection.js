@@ -1,0 +1,173 @@
+// @ts-check
+// A WebSocket that comes back by itself and never claims to be connected when it
+// is not: only something heard within the last 45 s counts.
+import { ApiError } from './api.js';
+
+const SILENCE_MS = 45_000;
+/** The relay speaks every 15 s; after a closed lid, more silence than this is reason to doubt. */
+const DOUBT_MS = 20_000;
+const HANDSHAKE_MS = 10_000;
+const FIRST_DELAY_MS = 500;
+const LAST_DELAY_MS = 15_000;
+/** A connection that dies sooner does not reset the backoff: a relay in a crash loop is left in peace. */
+const STEADY_MS = 5_000;
+
+/** @typedef {{state: 'connected' | 'reconnecting' | 'offline', nextTryAt: number | null, trying: boolean, first: boolean}} Status */
+
+export class Connection {
+  /** @type {WebSocket | null} */ #socket = null;
+  #running = false;
+  #everConnected = false;
+  #connected = false;
+  #heardAt = 0;
+  #connectedAt = 0;
+  #attempt = 0;
+  #trying = false;
+  #refused = false;
+  /** @type {number | null} */ #nextTryAt = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  #generation = 0;
+  #abort = new AbortController();
+
+  /**
+   * @param {{
+   *   prepare: (refused: boolean) => Promise<string> | string,
+   *   open: (path: string) => WebSocket,
+   *   onMessage: (message: any) => void,
+   *   onStatus: (status: Status) => void,
+   *   onEnd: (error: ApiError) => void,
+   * }} options `prepare` gives the path for the next attempt. A browser does not say
+   *   why a handshake was refused; `refused` asks it to find out by an ordinary request.
+   */
+  constructor(options) {
+    this.options = options;
+  }
+
+  start() {
+    this.#running = true;
+    const { signal } = this.#abort;
+    const wake = () => this.wake();
+    window.addEventListener('online', wake, { signal });
+    window.addEventListener('focus', wake, { signal });
+    window.addEventListener('pageshow', wake, { signal });
+    window.addEventListener('offline', () => this.#publish(), { signal });
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') wake();
+    }, { signal });
+    this.#connect();
+  }
+
+  stop() {
+    this.#running = false;
+    this.#abort.abort();
+    this.#drop();
+  }
+
+  /** Tries at once unless the connection is known to be alive. */
+  wake() {
+    if (!this.#running || this.#trying) return;
+    if (this.#connected && Date.now() - this.#heardAt < DOUBT_MS) return;
+    this.#connect();
+  }
+
+  /** Starts again from what `prepare` says now. */
+  restart() {
+    if (this.#running) this.#connect();
+  }
+
+  /** @returns {Status} */
+  get status() {
+    const state = this.#connected ? 'connected' : navigator.onLine ? 'reconnecting' : 'offline';
+    return { state, nextTryAt: this.#nextTryAt, trying: this.#trying, first: !this.#everConnected };
+  }
+
+  #publish() {
+    this.options.onStatus(this.status);
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    this.#generation += 1;
+    this.#connected = false;
+    this.#trying = false;
+    this.#nextTryAt = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  async #connect() {
+    this.#drop();
+    this.#trying = true;
+    this.#publish();
+    const generation = this.#generation;
+    const stale = () => generation !== this.#generation;
+    let path;
+    try {
+      path = await this.options.prepare(this.#refused);
+    } catch (error) {
+      if (stale()) return;
+      const fatal = error instanceof ApiError && !error.passing;
+      if (fatal) this.#end(error);
+      else this.#later(error instanceof ApiError ? error.detail?.retryAfter ?? 0 : 0);
+      return;
+    }
+    if (stale()) return;
+
+    const socket = this.options.open(path);
+    this.#socket = socket;
+    this.#refused = true;
+    this.#timer = setTimeout(() => this.#later(), HANDSHAKE_MS);
+    socket.onopen = () => {
+      if (!stale()) this.#refused = false;
+    };
+    socket.onmessage = ({ data }) => {
+      if (!stale()) this.#heard(data);
+    };
+    socket.onclose = ({ code }) => {
+      if (stale()) return;
+      if (code === 4404) this.#end(new ApiError(404, 'session_unknown', 'The relay no longer has this.'));
+      else this.#later(code === 4429 ? 5 : 0);
+    };
+  }
+
+  /** @param {unknown} data */
+  #heard(data) {
+    this.#heardAt = Date.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#later(), SILENCE_MS);
+    if (!this.#connected) {
+      this.#connected = true;
+      this.#everConnected = true;
+      this.#trying = false;
+      this.#connectedAt = this.#heardAt;
+      this.#publish();
+    }
+    let message;
+    try {
+      message = JSON.parse(String(data));
+    } catch {
+      return;
+    }
+    if (message?.type !== 'alive') this.options.onMessage(message);
+  }
+
+  /** @param {ApiError} error */
+  #end(error) {
+    this.stop();
+    this.options.onEnd(error);
+  }
+
+  /** @param {number} [atLeastSeconds] what the relay asked for */
+  #later(atLeastSeconds = 0) {
+    if (this.#connected && Date.now() - this.#connectedAt > STEADY_MS) this.#attempt = 0;
+    this.#drop();
+    const ceiling = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt);
+    // Half fixed, half random: many viewers of one relay must not return in step.
+    const delay = Math.max(ceiling * (0.5 + Math.random() / 2), Math.min(atLeastSeconds, 60) * 1000);
+    this.#attempt += 1;
+    this.#nextTryAt = Date.now() + delay;
+    this.#timer = setTimeout(() => this.#connect(), delay);
+    this.#publish();
+  }
+}

@@ -1,0 +1,84 @@
+// @ts-check
+// Words for times, ids and states, the same everywhere on the page.
+import { h } from './dom.js';
+
+/** @param {string} id @returns {string} enough of an id to tell neighbours apart */
+export const shortId = (id) => id.slice(id.lastIndexOf('_') + 1).slice(-6);
+
+/** @param {any} session @returns {string} */
+export const titleOf = (session) => session.title || `Session ${shortId(session.id)}`;
+
+/** @param {string} at @param {number} [now] @returns {string} */
+export function ago(at, now = Date.now()) {
+  const seconds = Math.max(0, (now - Date.parse(at)) / 1000);
+  if (Number.isNaN(seconds)) return '';
+  if (seconds < 60) return 'just now';
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return new Date(at).toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
+}
+
+/** @param {string} at @returns {HTMLTimeElement} the time of day; the whole date as a tooltip */
+export function clock(at) {
+  const date = new Date(at);
+  const valid = !Number.isNaN(date.getTime());
+  const text = valid ? date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' }) : '';
+  return h('time', { datetime: at, title: valid ? date.toLocaleString() : null }, text);
+}
+
+/** @param {number} ms @returns {string} */
+export function duration(ms) {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`;
+}
+
+/** @type {Record<string, [string, string]>} */
+const ENDINGS = {
+  completed: ['Completed', 'good'],
+  failed: ['Failed', 'bad'],
+  timed_out: ['Timed out', 'bad'],
+  interrupted: ['Interrupted', 'quiet'],
+  lost: ['Lost: the worker vanished', 'bad'],
+};
+
+/**
+ * @param {any} session
+ * @returns {{state: string, detail: string, label: string, tone: string}} `state` is the
+ *   relay's own word; `detail` is what a person has to know beyond it
+ */
+export function stateOf(session) {
+  const { state } = session;
+  if (state === 'ended') {
+    const detail = session.result?.status ?? 'ended';
+    const [label, tone] = ENDINGS[detail] ?? ['Ended', 'quiet'];
+    return { state, detail, label, tone };
+  }
+  if (session.stopping) return { state, detail: 'stopping', label: 'Stopping', tone: 'quiet' };
+  if (session.pending_permissions?.length) {
+    return { state, detail: 'waiting', label: 'Waiting for permission', tone: 'warn' };
+  }
+  if (state === 'running' && session.connected === false) {
+    return { state, detail: 'disconnected', label: 'Running, worker out of reach', tone: 'warn' };
+  }
+  if (state === 'queued') return { state, detail: state, label: 'Queued', tone: 'quiet' };
+  if (state === 'starting') return { state, detail: state, label: 'Starting', tone: 'quiet' };
+  if (state === 'running') return { state, detail: state, label: 'Running', tone: 'good' };
+  return { state, detail: String(state), label: String(state), tone: 'quiet' };
+}
+
+/**
+ * @param {any} result a session's result @returns {string} how its process ended
+ */
+export function exitOf(result) {
+  const parts = [];
+  if (Number.isInteger(result?.exit_code)) parts.push(`exit code ${result.exit_code}`);
+  if (result?.signal !== null && result?.signal !== undefined) parts.push(`signal ${result.signal}`);
+  return parts.join(', ');
+}
+
+/** @param {string} text @returns {string} without the terminal's colour codes */
+export const withoutColour = (text) => text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+
+/** @param {unknown} value @returns {string} */
+export const pretty = (value) => JSON.stringify(value, null, 2) ?? String(value);

@@ -1,0 +1,153 @@
+// @ts-check
+// Puts the parts together and decides, by the address, which of them is shown.
+import { h } from './dom.js';
+import { Api } from './api.js';
+import { Overview } from './overview.js';
+import { SessionView } from './session.js';
+import { signIn } from './sign-in.js';
+import { StatusLine } from './status.js';
+import { isUsableToken, keepToken, readToken, takeTokenFromAddress } from './token.js';
+
+/** @type {Overview | null} */ let overview = null;
+/** @type {SessionView | null} */ let session = null;
+/** @type {Api | null} */ let api = null;
+let firstRoute = true;
+
+const status = new StatusLine(() => {
+  overview?.connection.wake();
+  session?.connection.wake();
+});
+const announcer = h('div', { class: 'sr', role: 'alert' });
+const signOut = h('button', { type: 'button', class: 'link', hidden: true, on: { click: () => leave('') } }, 'Sign out');
+const main = h('main', { id: 'main', tabindex: '-1' });
+const skip = skipLink('Skip to the content', () => session?.heading ?? main);
+const skipToBox = skipLink('Skip to the message box', () => session?.composer.box);
+
+document.body.append(
+  skip,
+  skipToBox,
+  h('header', { class: 'top' },
+    h('h1', {}, h('a', { href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: 24, height: 24 }), h('span', { class: 'wordmark' }, 'Footbridge'))),
+    status.element,
+    signOut),
+  main,
+  announcer,
+);
+
+/** @param {string} text @param {() => HTMLElement | undefined} target */
+function skipLink(text, target) {
+  return h('a', {
+    class: 'skip',
+    href: '#main',
+    on: {
+      click: (/** @type {Event} */ event) => {
+        // The fragment is the route here, so the jump is made by hand.
+        event.preventDefault();
+        target()?.focus();
+      },
+    },
+  }, text);
+}
+
+/** @returns {string | null} the session that the address names */
+function routedSession() {
+  const match = /^#\/session\/([a-zA-Z0-9_-]+)$/.exec(location.hash);
+  return match ? match[1] : null;
+}
+
+/** @param {string} reason why the token is asked for again */
+function leave(reason) {
+  session?.destroy();
+  overview?.destroy();
+  session = null;
+  overview = null;
+  api = null;
+  keepToken(null);
+  showSignIn(reason);
+}
+
+/** @param {string} reason */
+function showSignIn(reason) {
+  signOut.hidden = true;
+  status.element.hidden = true;
+  skipToBox.hidden = true;
+  document.title = 'Footbridge';
+  document.body.dataset.view = 'sign-in';
+  const form = signIn({
+    reason,
+    onToken: (token) => {
+      keepToken(token);
+      enter(token);
+    },
+  });
+  main.replaceChildren(form);
+  form.querySelector('input')?.focus();
+}
+
+/** @param {string} token */
+function enter(token) {
+  api = new Api(token, () => leave('The relay no longer knows the token of this browser.'));
+  signOut.hidden = false;
+  status.element.hidden = false;
+  overview = new Overview({
+    api,
+    onStatus: (known) => status.set('overview', known),
+    onChange: () => session?.placeChanged(),
+    open: (id) => {
+      location.hash = `#/session/${encodeURIComponent(id)}`;
+    },
+  });
+  firstRoute = true;
+  overview.start();
+  route();
+}
+
+function route() {
+  if (!api || !overview) return;
+  const id = routedSession();
+  const changed = firstRoute || id !== (session?.id ?? null);
+  firstRoute = false;
+  if (!changed) return;
+  session?.destroy();
+  session = null;
+  overview.current = id;
+  document.body.dataset.view = id ? 'session' : 'overview';
+  skipToBox.hidden = !id;
+  if (id) {
+    session = new SessionView({
+      id,
+      api,
+      placeOf: (environmentId) => overview?.placeOf(environmentId) ?? '',
+      // A new element each time, since the same words twice are two questions.
+      announce: (text) => announcer.replaceChildren(h('p', {}, text)),
+      onStatus: (known) => status.set('session', known),
+      onTitle: (title) => {
+        document.title = `${title} · Footbridge`;
+      },
+    });
+    main.replaceChildren(overview.element, session.element);
+    session.start();
+    session.attached();
+  } else {
+    document.title = 'Footbridge';
+    main.replaceChildren(overview.element, h('p', { class: 'choose muted' }, 'Choose a session, or start a new one.'));
+    overview.heading.focus({ preventScroll: true });
+  }
+}
+
+/** Takes up what the address says, at the start and whenever a person changes it. */
+function begin() {
+  if (takeTokenFromAddress() || !api) {
+    session?.destroy();
+    overview?.destroy();
+    session = null;
+    const token = readToken();
+    if (token && isUsableToken(token)) enter(token);
+    else leave('');
+  } else {
+    route();
+  }
+}
+
+window.addEventListener('hashchange', begin);
+begin();

@@ -1,0 +1,251 @@
+// @ts-check
+// From one event of the log to what stands in the transcript: every event has its
+// place, and what is not understood is kept, folded, as it came.
+import { h, disclosure } from './dom.js';
+import { clock, duration, exitOf, pretty, withoutColour } from './format.js';
+import { clipped, codeBlock, prose } from './prose.js';
+
+/**
+ * @typedef {{seq: number, at: string, from: string, message: any}} LogEvent
+ * @typedef {{toolNames: Map<string, string>, viewerUuids: Set<string>}} Memory what
+ *   earlier events said that later ones refer to
+ */
+
+/**
+ * @param {LogEvent} event @param {string} [subtype]
+ * @returns {boolean} whether relay or worker say this: an agent that prints the same is not believed
+ */
+export const isReport = ({ from, message }, subtype) =>
+  (from === 'relay' || from === 'worker') && message?.type === 'footbridge'
+  && (subtype === undefined || message.subtype === subtype);
+
+/** @param {LogEvent} event @param {string} kind @param {any[]} children @param {Record<string, any>} [more] */
+export function entry(event, kind, children, more = {}) {
+  const parent = event.message?.parent_tool_use_id;
+  return h('article', {
+    class: `entry entry-${kind}`,
+    'data-testid': 'message',
+    'data-kind': kind,
+    'data-seq': event.seq,
+    'data-subagent': parent ? '' : null,
+    ...more,
+  }, parent && h('p', { class: 'tag' }, 'Subagent'), children);
+}
+
+/** @param {LogEvent} event @param {string} text @param {string} [tone] */
+const line = (event, text, tone = 'quiet') =>
+  entry(event, 'system', [h('p', { class: `line ${tone}` }, text)]);
+
+/** @param {LogEvent} event @param {string} summary @param {unknown} [value] */
+const folded = (event, summary, value = event.message) =>
+  entry(event, 'system', [disclosure(summary, () => codeBlock(pretty(value)), 'folded')]);
+
+/** @param {LogEvent} event @param {string} who */
+const byline = (event, who) => h('p', { class: 'byline' }, who, ' ', clock(event.at));
+
+/**
+ * @param {LogEvent} event @param {Memory} memory
+ * @returns {HTMLElement[]} nothing, where the event only repeats what is already shown
+ */
+export function entriesOf(event, memory) {
+  const { message } = event;
+  if (isReport(event)) return [footbridgeEntry(event)];
+  switch (message?.type) {
+    case 'user': return userEntries(event, memory);
+    case 'assistant': return assistantEntries(event, memory);
+    case 'result': return [resultEntry(event)];
+    case 'system': return [systemEntry(event)];
+    case 'control_request': return [requestEntry(event)];
+    case 'control_response': return [responseEntry(event)];
+    default: return [folded(event, nameOf(message))];
+  }
+}
+
+/** @param {any} message */
+function nameOf(message) {
+  const names = [message?.type, message?.subtype ?? message?.request?.subtype];
+  return names.filter((name) => typeof name === 'string').join(' · ').slice(0, 120) || 'Unnamed message';
+}
+
+/** @param {unknown} content @returns {any[]} content is a string or a list of blocks */
+const blocksOf = (content) =>
+  typeof content === 'string' ? [{ type: 'text', text: content }] : Array.isArray(content) ? content : [];
+
+/** @param {LogEvent} event @param {Memory} memory */
+function userEntries(event, memory) {
+  const { message } = event;
+  const blocks = blocksOf(message.message?.content);
+  if (!blocks.length) return [folded(event, 'user')];
+  if (event.from === 'viewer') {
+    if (message.uuid) memory.viewerUuids.add(message.uuid);
+  } else if (message.isReplay && memory.viewerUuids.has(message.uuid)) {
+    return [];
+  }
+  const who = event.from === 'viewer' ? 'You' : 'From the agent’s side';
+  return blocks.map((block) => {
+    if (block?.type === 'tool_result') return toolResult(event, block, memory);
+    return entry(event, 'user', [byline(event, who), ...content(block)], { 'data-from': event.from });
+  });
+}
+
+/** @param {LogEvent} event @param {Memory} memory */
+function assistantEntries(event, memory) {
+  const blocks = blocksOf(event.message.message?.content);
+  if (!blocks.length) return [folded(event, 'assistant')];
+  return blocks.map((block) => {
+    if (block?.type === 'tool_use') return toolUse(event, block, memory);
+    return assistantEntry(event, content(block));
+  });
+}
+
+/** @param {LogEvent} event @param {Node[]} children @param {Record<string, any>} [more] */
+export function assistantEntry(event, children, more) {
+  return entry(event, 'assistant', [h('p', { class: 'sr' }, 'Agent'), ...children], more);
+}
+
+/** @param {any} block @returns {Node[]} */
+function content(block) {
+  switch (block?.type) {
+    case 'text': return clipped(String(block.text ?? ''), prose);
+    case 'thinking':
+      return [disclosure('Thinking', () => prose(String(block.thinking ?? '')), 'folded thinking')];
+    case 'image': return [image(block)];
+    default: {
+      const name = String(block?.type ?? 'content');
+      return [disclosure(name, () => codeBlock(pretty(block)), 'folded')];
+    }
+  }
+}
+
+const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
+
+/** @param {any} block only pictures that travel inside the message: a URL would call out */
+function image(block) {
+  const { media_type: type, data } = block.source ?? {};
+  if (!PICTURES.has(type) || typeof data !== 'string') {
+    return disclosure('image', () => codeBlock(pretty(block)), 'folded');
+  }
+  return h('img', { src: `data:${type};base64,${data}`, alt: 'Picture from the conversation', loading: 'lazy' });
+}
+
+/** @param {LogEvent} event @param {any} block @param {Memory} memory */
+function toolUse(event, block, memory) {
+  const name = String(block.name ?? 'tool');
+  if (block.id) memory.toolNames.set(block.id, name);
+  return entry(event, 'tool', [
+    h('p', { class: 'tool-head' }, h('span', { class: 'sr' }, 'Tool: '), h('strong', {}, name), ' ',
+      block.input?.description && h('span', { class: 'muted' }, String(block.input.description))),
+    ...toolInput(block.input),
+  ], { 'data-part': 'use' });
+}
+
+/** @param {any} input @returns {Node[]} */
+export function toolInput(input) {
+  if (typeof input?.command === 'string') return clipped(input.command, codeBlock);
+  if (input === undefined || (typeof input === 'object' && input && !Object.keys(input).length)) return [];
+  return clipped(pretty(input), codeBlock);
+}
+
+/** @param {LogEvent} event @param {any} block @param {Memory} memory */
+function toolResult(event, block, memory) {
+  const name = memory.toolNames.get(block.tool_use_id);
+  const parts = blocksOf(block.content);
+  const texts = parts.filter((part) => part?.type === 'text').map((part) => String(part.text ?? ''));
+  const rest = parts.filter((part) => part?.type !== 'text').flatMap(content);
+  const text = withoutColour(texts.join('\n'));
+  const label = `${block.is_error ? 'Error' : 'Result'}${name ? ` of ${name}` : ''}`;
+  return entry(event, 'tool', [
+    h('p', { class: 'tool-head small' }, label),
+    text.trim() ? clipped(text, codeBlock) : !rest.length && h('p', { class: 'muted small' }, 'No output'),
+    rest,
+  ], { 'data-part': 'result', 'data-error': block.is_error ? '' : null });
+}
+
+/** @param {LogEvent} event */
+function resultEntry(event) {
+  const { message } = event;
+  if (message.is_error) {
+    const errors = Array.isArray(message.errors) ? message.errors : [];
+    const said = errors.map(String).join('\n') || (typeof message.result === 'string' ? message.result : '');
+    return entry(event, 'result', [
+      h('p', { class: 'tool-head' }, h('strong', {}, 'The turn ended with an error'), ' ',
+        h('span', { class: 'muted' }, String(message.subtype ?? '').replaceAll('_', ' '))),
+      said && clipped(withoutColour(said), codeBlock),
+    ], { 'data-error': '' });
+  }
+  const facts = [
+    Number.isFinite(message.duration_ms) && duration(message.duration_ms),
+    message.num_turns > 1 && `${message.num_turns} turns`,
+    message.total_cost_usd > 0 && `$${Number(message.total_cost_usd).toFixed(4)}`,
+  ].filter(Boolean);
+  const summary = ['Turn finished', ...facts].join(' · ');
+  return entry(event, 'result', [disclosure(summary, () => codeBlock(pretty(message)), 'folded turn')]);
+}
+
+/** @param {LogEvent} event */
+function systemEntry(event) {
+  const { message } = event;
+  switch (message.subtype) {
+    case 'init': {
+      const facts = ['Agent ready', message.model, message.permissionMode && `${message.permissionMode} mode`];
+      return folded(event, facts.filter(Boolean).join(' · ').slice(0, 200));
+    }
+    case 'permission_denied':
+      return line(event, `Denied: ${message.tool_name ?? 'tool'}. ${message.message ?? ''}`);
+    case 'api_retry':
+      return line(event, `The model did not answer (${message.error ?? message.error_status ?? 'error'}); `
+        + `attempt ${message.attempt ?? '?'} of ${message.max_retries ?? '?'}`, 'warn');
+    default: return folded(event, nameOf(message));
+  }
+}
+
+/** @param {LogEvent} event */
+function footbridgeEntry(event) {
+  const { message } = event;
+  switch (message.subtype) {
+    case 'session_state': {
+      if (message.state !== 'ended') return line(event, `Session ${message.state}`);
+      const status = String(message.result?.status ?? 'ended').replaceAll('_', ' ');
+      const exit = exitOf(message.result);
+      const good = message.result?.status === 'completed' || message.result?.status === 'interrupted';
+      return line(event, `Session ended: ${status}${exit ? ` (${exit})` : ''}`, good ? 'quiet' : 'bad');
+    }
+    case 'agent_started': return line(event, `Agent started${message.pid ? ` (pid ${message.pid})` : ''}`);
+    case 'agent_exited': {
+      const fine = message.exit_code === 0;
+      return line(event, `Agent exited${exitOf(message) ? ` (${exitOf(message)})` : ''}`, fine ? 'quiet' : 'bad');
+    }
+    case 'agent_stderr':
+      return entry(event, 'system', [
+        h('p', { class: 'tool-head small' }, 'The agent wrote to stderr'),
+        clipped(withoutColour(String(message.text ?? '')), codeBlock),
+      ], { 'data-part': 'stderr' });
+    case 'agent_output_error':
+      return entry(event, 'system', [
+        h('p', { class: 'line warn' }, `Skipped a line that is no message: ${message.message ?? ''}`),
+        message.line && codeBlock(String(message.line)),
+      ]);
+    default: return folded(event, nameOf(message));
+  }
+}
+
+/** @type {Record<string, string>} */
+const REQUESTS = {
+  interrupt: 'Interrupt asked for',
+  initialize: 'Agent asked to introduce itself',
+};
+
+/** @param {LogEvent} event */
+function requestEntry(event) {
+  const known = event.from === 'viewer' ? REQUESTS[event.message.request?.subtype] : undefined;
+  return folded(event, known ?? nameOf(event.message));
+}
+
+/** @param {LogEvent} event */
+function responseEntry(event) {
+  const { response } = event.message;
+  if (response?.subtype === 'error') {
+    return line(event, `The ${event.from} answered with an error: ${response.error ?? 'unknown'}`, 'bad');
+  }
+  return folded(event, event.from === 'agent' ? 'The agent acknowledged' : 'Answer');
+}

@@ -1,0 +1,246 @@
+// @ts-check
+// Machines and their sessions, as the relay sees them now.
+import { h, freshId, setAttributes, setText } from './dom.js';
+import { ApiError, uuid } from './api.js';
+import { Connection } from './connection.js';
+import { ago, stateOf, titleOf } from './format.js';
+
+const SHOWN_AT_FIRST = 20;
+
+export class Overview {
+  /** @type {Map<string, any>} */ #environments = new Map();
+  /** @type {Map<string, any>} */ #sessions = new Map();
+  /** @type {Map<string, Group>} */ #groups = new Map();
+  #loaded = false;
+  #scheduled = false;
+  /** @type {string | null} */ #current = null;
+
+  /**
+   * @param {{
+   *   api: import('./api.js').Api,
+   *   onStatus: (status: import('./connection.js').Status | null) => void,
+   *   onChange: () => void,
+   *   open: (sessionId: string) => void,
+   * }} options
+   */
+  constructor(options) {
+    this.options = options;
+    const { api } = options;
+    const headId = freshId('overview');
+    this.heading = h('h2', { id: headId, tabindex: '-1' }, 'Machines and sessions');
+    this.list = h('div', { class: 'groups' });
+    this.note = h('p', { class: 'muted', role: 'status' }, 'Loading…');
+    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, this.heading, this.note, this.list);
+    this.connection = new Connection({
+      prepare: async (refused) => {
+        if (refused) await api.environments();
+        return 'v1/overview/ws';
+      },
+      open: (path) => api.socket(path),
+      onMessage: (message) => this.#take(message),
+      onStatus: options.onStatus,
+      onEnd: (error) => setText(this.note, error.message),
+    });
+  }
+
+  start() {
+    this.connection.start();
+    this.clock = setInterval(() => this.#schedule(), 30_000);
+  }
+
+  destroy() {
+    this.connection.stop();
+    clearInterval(this.clock);
+  }
+
+  /** @param {string | null} sessionId the one that is open beside the list */
+  set current(sessionId) {
+    this.#current = sessionId;
+    this.#schedule();
+  }
+
+  /** @param {string} environmentId @returns {string} */
+  placeOf(environmentId) {
+    const environment = this.#environments.get(environmentId);
+    return environment ? placeText(environment) : '';
+  }
+
+  /** @param {any} message */
+  #take(message) {
+    switch (message.type) {
+      case 'overview':
+        this.#environments = new Map(message.environments.map((/** @type {any} */ item) => [item.id, item]));
+        this.#sessions = new Map(message.sessions.map((/** @type {any} */ item) => [item.id, item]));
+        this.#loaded = true;
+        break;
+      case 'environment': this.#environments.set(message.environment.id, message.environment); break;
+      case 'environment_gone': this.#environments.delete(message.id); break;
+      case 'session': this.#sessions.set(message.session.id, message.session); break;
+      case 'session_gone': this.#sessions.delete(message.id); break;
+      default: return;
+    }
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      this.#render();
+    });
+  }
+
+  #render() {
+    if (!this.#loaded) return;
+    /** @type {Map<string, any[]>} */
+    const sessions = new Map();
+    const newestFirst = [...this.#sessions.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
+    for (const session of newestFirst) {
+      const home = this.#environments.has(session.environment_id) ? session.environment_id : '';
+      sessions.set(home, [...(sessions.get(home) ?? []), session]);
+    }
+    const environments = [...this.#environments.values()].sort((a, b) =>
+      Number(b.online) - Number(a.online) || b.created_at.localeCompare(a.created_at));
+    const wanted = environments.map((environment) => this.#group(environment.id, environment, sessions.get(environment.id) ?? []));
+    if (sessions.has('')) wanted.push(this.#group('', null, sessions.get('') ?? []));
+    const kept = new Set(wanted);
+    for (const [id, group] of this.#groups) if (!kept.has(group)) this.#groups.delete(id);
+    arrange(this.list, wanted.map((group) => group.element));
+    setText(this.note, environments.length ? '' : 'No machine is registered yet. Start a worker in the directory where the agent is to work; it appears here by itself.');
+    this.note.hidden = environments.length > 0;
+    this.options.onChange();
+  }
+
+  /** @param {string} id @param {any} environment @param {any[]} sessions */
+  #group(id, environment, sessions) {
+    let group = this.#groups.get(id);
+    if (!group) {
+      group = new Group(this.options.api, this.options.open);
+      this.#groups.set(id, group);
+    }
+    group.update(environment, sessions, this.#current);
+    return group;
+  }
+}
+
+/** @param {any} environment */
+const placeText = ({ machine_name: machine, directory, branch }) =>
+  [machine, directory, branch].filter(Boolean).join(' · ');
+
+/**
+ * Moves only what is out of place: an element that is taken out and put back loses
+ * the keyboard's focus.
+ * @param {Element} parent @param {Element[]} children
+ */
+function arrange(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, index) => {
+    if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
+  });
+}
+
+class Group {
+  /** @type {Map<string, Item>} */ #items = new Map();
+  /** @type {any} */ #environment = null;
+  #shown = SHOWN_AT_FIRST;
+  /** @type {any[]} */ #sessions = [];
+  /** @type {string | null} */ #current = null;
+  #key = '';
+
+  /** @param {import('./api.js').Api} api @param {(id: string) => void} open */
+  constructor(api, open) {
+    this.api = api;
+    this.open = open;
+    const headId = freshId('environment');
+    this.name = h('h3', { id: headId });
+    this.online = h('p', { class: 'online' });
+    this.place = h('p', { class: 'place muted' });
+    this.create = h('button', { type: 'button', 'data-testid': 'new-session', on: { click: () => this.#newSession() } }, 'New session');
+    this.error = h('p', { class: 'error', role: 'alert' });
+    this.list = h('ul', { class: 'sessions', 'aria-labelledby': headId });
+    this.more = h('button', { type: 'button', class: 'link', hidden: true, on: { click: () => this.#showMore() } });
+    this.element = h('section', { class: 'environment', 'aria-labelledby': headId },
+      h('header', {}, h('div', { class: 'environment-name' }, this.name, this.online, this.place), this.create),
+      this.error, this.list, this.more);
+  }
+
+  /** @param {any} environment null for sessions whose machine is no longer known @param {any[]} sessions @param {string | null} current */
+  update(environment, sessions, current) {
+    this.#environment = environment;
+    this.#sessions = sessions;
+    this.#current = current;
+    const online = environment?.online ?? false;
+    setText(this.name, environment?.machine_name ?? 'Sessions of machines that are gone');
+    setText(this.online, environment ? (online ? 'Online' : `Offline, last seen ${ago(environment.last_seen_at)}`) : '');
+    setText(this.place, environment ? [environment.directory, environment.branch].filter(Boolean).join(' · ') : '');
+    setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null });
+    setAttributes(this.create, { 'aria-label': `New session on ${environment?.machine_name ?? ''}` });
+    this.create.hidden = !environment;
+    const shown = sessions.slice(0, this.#shown);
+    const ids = new Set(shown.map(({ id }) => id));
+    for (const id of this.#items.keys()) if (!ids.has(id)) this.#items.delete(id);
+    arrange(this.list, shown.map((session) => this.#item(session, current)));
+    this.list.hidden = !shown.length;
+    this.more.hidden = sessions.length <= shown.length;
+    setText(this.more, `Show ${sessions.length - shown.length} older`);
+  }
+
+  /** @param {any} session @param {string | null} current */
+  #item(session, current) {
+    const item = this.#items.get(session.id) ?? new Item(session.id);
+    this.#items.set(session.id, item);
+    item.update(session, current === session.id);
+    return item.element;
+  }
+
+  #showMore() {
+    const next = this.#shown;
+    this.#shown += 50;
+    this.update(this.#environment, this.#sessions, this.#current);
+    this.list.children[next]?.querySelector('a')?.focus();
+  }
+
+  async #newSession() {
+    if (this.create.getAttribute('aria-disabled') === 'true') return;
+    // After a failure the same key goes out again: the first attempt may have arrived.
+    this.#key ||= uuid();
+    this.create.setAttribute('aria-disabled', 'true');
+    setText(this.error, '');
+    try {
+      const session = await this.api.newSession(this.#environment.id, this.#key);
+      this.#key = '';
+      this.open(session.id);
+    } catch (error) {
+      const refusal = error instanceof ApiError ? error : new ApiError(0, '', String(error));
+      if (!refusal.passing) this.#key = '';
+      setText(this.error, `No session was made. ${refusal.message}`);
+    } finally {
+      this.create.removeAttribute('aria-disabled');
+    }
+  }
+}
+
+class Item {
+  /** @param {string} id */
+  constructor(id) {
+    this.title = h('span', { class: 'item-title' });
+    this.when = h('span', { class: 'muted small' });
+    this.state = h('span', { class: 'state' });
+    this.link = h('a', { href: `#/session/${encodeURIComponent(id)}` },
+      this.title, h('span', { class: 'item-facts' }, this.state, this.when));
+    this.element = h('li', { 'data-testid': 'session-item', 'data-session-id': id }, this.link);
+  }
+
+  /** @param {any} session @param {boolean} current */
+  update(session, current) {
+    const { state, detail, label, tone } = stateOf(session);
+    setText(this.title, titleOf(session));
+    setText(this.when, ago(session.created_at));
+    setText(this.state, label);
+    setAttributes(this.state, { 'data-tone': tone });
+    setAttributes(this.element, { 'data-state': state, 'data-detail': detail });
+    setAttributes(this.link, { 'aria-current': current ? 'page' : null });
+  }
+}

@@ -1,0 +1,345 @@
+// @ts-check
+// One session: its connection, its state, and the parts that show it.
+import { h, freshId, setAttributes, setText } from './dom.js';
+import { ApiError } from './api.js';
+import { Composer } from './composer.js';
+import { Connection } from './connection.js';
+import { exitOf, stateOf, titleOf, withoutColour } from './format.js';
+import { isReport } from './messages.js';
+import { Permissions } from './permission.js';
+import { clipped, codeBlock } from './prose.js';
+import { Transcript } from './transcript.js';
+
+/** How far back a long session is shown at first; the rest comes on request. */
+const FIRST_LOOK = 2000;
+
+export class SessionView {
+  /** @type {any} */ #session = null;
+  /** @type {number | null} the last event that was taken; null before the first look */
+  #lastSeq = null;
+  #freshSocket = false;
+  #working = false;
+  #caughtUp = false;
+  #announced = new Set();
+  #gone = false;
+  /** @type {Set<Element>} cards that the person can see without being led there */
+  #inSight = new Set();
+
+  /**
+   * @param {{
+   *   id: string,
+   *   api: import('./api.js').Api,
+   *   placeOf: (environmentId: string) => string,
+   *   announce: (text: string) => void,
+   *   onStatus: (status: import('./connection.js').Status | null) => void,
+   *   onTitle: (title: string) => void,
+   * }} options
+   */
+  constructor(options) {
+    this.options = options;
+    this.id = options.id;
+    const { api } = options;
+    this.permissions = new Permissions((answer) => api.answer(this.id, answer), () => this.#questionsChanged());
+    this.interruptButton = h('button', {
+      type: 'button', 'data-testid': 'interrupt', on: { click: () => this.#interrupt() },
+    }, 'Interrupt');
+    this.composer = new Composer({
+      sessionId: this.id, send: (message) => api.send(this.id, message), extra: this.interruptButton,
+    });
+    this.working = h('p', { class: 'working', hidden: true }, 'The agent is working');
+    this.transcript = new Transcript({
+      permissions: this.permissions,
+      loadEarlier: (after, limit) => api.events(this.id, after, limit),
+      onCaughtUp: () => this.#onCaughtUp(),
+      tail: h('div', {}, this.composer.outbox, this.working),
+    });
+    this.connection = new Connection({
+      prepare: (refused) => this.#path(refused),
+      open: (path) => api.socket(path),
+      onMessage: (message) => this.#take(message),
+      onStatus: (status) => {
+        options.onStatus(status);
+        this.#showWork();
+      },
+      onEnd: (error) => this.#end(error),
+    });
+    this.#build();
+    this.sight = new IntersectionObserver((seen) => this.#sighted(seen), { root: this.transcript.scroller });
+  }
+
+  #build() {
+    const headId = freshId('session');
+    this.heading = h('h2', { id: headId, tabindex: '-1' }, 'Session');
+    this.place = h('p', { class: 'place muted' });
+    this.state = h('p', { class: 'state', role: 'status', 'data-testid': 'session-state' });
+    this.stopButton = h('button', {
+      type: 'button', class: 'danger', 'data-testid': 'stop', 'aria-label': 'Stop session', on: { click: () => this.#askToStop() },
+    }, 'Stop', h('span', { class: 'stop-what' }, ' session'));
+    this.notice = h('p', { class: 'error', role: 'alert' });
+    this.waiting = h('button', {
+      type: 'button', class: 'waiting', hidden: true, on: { click: () => this.permissions.pending[0]?.focus() },
+    });
+    this.ending = h('section', { class: 'ending', 'aria-label': 'How the session ended', hidden: true });
+    this.foot = h('footer', { class: 'session-foot' }, this.waiting, this.notice, this.ending, this.composer.form);
+    this.element = h('section', { class: 'session', 'aria-labelledby': headId },
+      h('header', { class: 'session-head' },
+        h('a', { class: 'back', href: '#/' }, h('span', { 'aria-hidden': 'true' }, '‹'), h('span', { class: 'sr' }, 'Back to the overview')),
+        h('div', { class: 'session-name' }, this.heading, this.place),
+        this.state,
+        this.stopButton),
+      this.transcript.element,
+      this.foot);
+    this.#buildDialog();
+  }
+
+  #buildDialog() {
+    const headId = freshId('stop');
+    this.dialog = h('dialog', { 'aria-labelledby': headId },
+      h('h3', { id: headId }, 'Stop this session?'),
+      h('p', {}, 'The agent’s process is ended. The transcript stays; the conversation cannot be taken up again here.'),
+      h('form', { method: 'dialog', class: 'actions' },
+        h('button', { value: 'keep' }, 'Keep it running'),
+        h('button', {
+          value: 'stop', class: 'danger', 'data-testid': 'stop-confirm', on: { click: () => this.#stop() },
+        }, 'Stop session')));
+    this.element.append(this.dialog);
+  }
+
+  start() {
+    this.connection.start();
+  }
+
+  /** To be called once the element is on the page. */
+  attached() {
+    this.composer.attached();
+    this.heading.focus({ preventScroll: true });
+  }
+
+  destroy() {
+    this.connection.stop();
+    this.transcript.destroy();
+    this.sight.disconnect();
+    this.options.onStatus(null);
+  }
+
+  /** The environments have changed; one of them is where this session runs. */
+  placeChanged() {
+    if (this.#session) setText(this.place, this.options.placeOf(this.#session.environment_id));
+  }
+
+  /** @param {boolean} refused @returns {Promise<string>} */
+  async #path(refused) {
+    if (this.#lastSeq === null || refused) {
+      const session = await this.options.api.session(this.id);
+      this.#startsAfresh(session);
+      if (this.#lastSeq === null) await this.#firstLook(session);
+    }
+    this.transcript.setReplaying();
+    this.#caughtUp = false;
+    this.#freshSocket = true;
+    return `v1/sessions/${encodeURIComponent(this.id)}/events/ws?after=${this.#lastSeq}`;
+  }
+
+  /** @param {any} session */
+  async #firstLook(session) {
+    const after = Math.max(session.first_seq - 1, session.last_seq - FIRST_LOOK, 0);
+    const older = (session.pending_permissions ?? []).filter((/** @type {any} */ { seq }) => seq <= after);
+    const pages = await Promise.all(older.map((/** @type {any} */ { seq }) => this.options.api.events(this.id, seq - 1, 1)));
+    this.#show(session);
+    this.transcript.beginAfter(after);
+    for (const event of pages.flatMap((page) => page.events).reverse()) this.transcript.pin(event);
+    this.#lastSeq = after;
+  }
+
+  /** @param {any} session @returns {boolean} whether the relay's log is a shorter one than we know: another log */
+  #startsAfresh(session) {
+    if (this.#lastSeq === null || session.last_seq >= this.#lastSeq) return false;
+    this.#lastSeq = null;
+    this.#working = false;
+    this.permissions.clear();
+    this.transcript.clear();
+    return true;
+  }
+
+  /** @param {any} message */
+  #take(message) {
+    switch (message.type) {
+      case 'session':
+        if (this.#freshSocket && this.#startsAfresh(message.session)) {
+          this.connection.restart();
+          return;
+        }
+        this.#freshSocket = false;
+        this.#show(message.session);
+        break;
+      case 'event':
+        this.#takeEvent(message);
+        break;
+      case 'gap':
+        if (message.resumes_after <= (this.#lastSeq ?? 0)) return;
+        this.#lastSeq = message.resumes_after;
+        this.transcript.push(message);
+        break;
+      case 'live':
+        this.transcript.setLive();
+        break;
+      default:
+    }
+  }
+
+  /** @param {any} event */
+  #takeEvent(event) {
+    const last = this.#lastSeq ?? 0;
+    if (event.seq <= last) return;
+    this.#lastSeq = event.seq;
+    this.composer.sawEvent(event);
+    this.transcript.push(event);
+    this.#noteWork(event);
+  }
+
+  /** @param {any} event */
+  #noteWork(event) {
+    const { from, message } = event;
+    const type = message?.type;
+    if (type === 'result' || isReport(event, 'agent_exited')) this.#working = false;
+    else if (type === 'assistant' || type === 'stream_event' || (type === 'user' && from === 'viewer')) this.#working = true;
+    else return;
+    this.#showWork();
+  }
+
+  #showWork() {
+    const { state, connected } = this.#session ?? {};
+    const { state: way } = this.connection.status;
+    this.working.hidden = !(this.#working && way === 'connected' && state === 'running' && connected !== false && !this.permissions.pending.length);
+  }
+
+  /** @param {any} session */
+  #show(session) {
+    this.#session = session;
+    const { state, detail, label, tone } = stateOf(session);
+    setText(this.heading, titleOf(session));
+    this.#showTitle();
+    this.placeChanged();
+    setText(this.state, label);
+    setAttributes(this.state, { 'data-state': state, 'data-detail': detail, 'data-tone': tone });
+    this.transcript.loggedFrom = session.first_seq ?? 1;
+    const ended = state === 'ended';
+    this.stopButton.hidden = ended;
+    setAttributes(this.stopButton, { 'aria-disabled': session.stopping ? 'true' : null });
+    setAttributes(this.interruptButton, { 'aria-disabled': state === 'running' ? null : 'true' });
+    this.composer.form.hidden = ended;
+    if (ended) {
+      this.dialog.close();
+      this.permissions.sessionEnded();
+      this.#showEnding(session.result, label, tone);
+    } else {
+      this.ending.hidden = true;
+    }
+    this.#showWork();
+  }
+
+  /** @param {any} result @param {string} label @param {string} tone */
+  #showEnding(result, label, tone) {
+    if (!this.ending.hidden) return;
+    const exit = exitOf(result);
+    const stderr = withoutColour(String(result?.stderr ?? '')).trim();
+    this.ending.replaceChildren(
+      h('p', { 'data-tone': tone }, h('strong', {}, label), exit && ` · ${exit}`),
+      result?.message ? h('p', { class: 'muted' }, String(result.message)) : '',
+      stderr ? h('details', { class: 'folded', ...(tone === 'bad' ? { open: true } : {}) },
+        h('summary', {}, 'The last lines of stderr'), clipped(stderr, codeBlock)) : '',
+    );
+    this.ending.hidden = false;
+  }
+
+  #onCaughtUp() {
+    this.#caughtUp = true;
+    if (this.#session?.state === 'ended') this.permissions.sessionEnded();
+    this.#questionsChanged();
+  }
+
+  #questionsChanged() {
+    const pending = this.permissions.pending;
+    this.#showTitle();
+    for (const card of pending) this.sight.observe(card.element);
+    this.#showWaiting();
+    setText(this.waiting, pending.length > 1
+      ? `Go to the first of ${pending.length} questions`
+      : `Go to the question: ${pending[0]?.tool ?? ''}`);
+    this.#showWork();
+    // While the log is replayed, questions open and close again within one breath.
+    if (!this.#caughtUp) return;
+    for (const card of pending) {
+      if (this.#announced.has(card.id)) continue;
+      this.#announced.add(card.id);
+      this.options.announce(card.announcement);
+    }
+  }
+
+  #showTitle() {
+    const name = this.#session ? titleOf(this.#session) : 'Session';
+    this.options.onTitle(this.permissions.pending.length ? `● Permission asked · ${name}` : name);
+  }
+
+  /** @param {IntersectionObserverEntry[]} seen */
+  #sighted(seen) {
+    for (const { target, isIntersecting } of seen) {
+      if (isIntersecting) this.#inSight.add(target);
+      else this.#inSight.delete(target);
+    }
+    this.#showWaiting();
+  }
+
+  #showWaiting() {
+    this.waiting.hidden = this.permissions.pending.every((card) => this.#inSight.has(card.element));
+  }
+
+  async #interrupt() {
+    if (this.interruptButton.getAttribute('aria-disabled') === 'true') return;
+    await this.#attempt(() => this.options.api.interrupt(this.id), 'Interrupt');
+  }
+
+  #askToStop() {
+    if (this.stopButton.getAttribute('aria-disabled') !== 'true') this.dialog.showModal();
+  }
+
+  async #stop() {
+    const session = await this.#attempt(() => this.options.api.stop(this.id), 'Stop session');
+    if (session?.id) this.#show(session);
+  }
+
+  /** @param {() => Promise<any>} call @param {string} what */
+  async #attempt(call, what) {
+    setText(this.notice, '');
+    try {
+      return await call();
+    } catch (error) {
+      const reason = error instanceof ApiError ? error.message : String(error);
+      if (!this.#gone) setText(this.notice, `${what}: that did not work. ${reason}`);
+      return null;
+    }
+  }
+
+  /** @param {ApiError} error the relay will not give this session back */
+  #end(error) {
+    if (error.status === 401) return;
+    this.#gone = true;
+    this.options.onStatus(null);
+    const gone = error.status === 404;
+    const heading = h('h3', { tabindex: '-1' }, gone ? 'This session is gone' : 'This session cannot be shown');
+    const reason = gone
+      ? 'The relay no longer has it. It may have been restarted, or the session was too old to keep.'
+      : error.message;
+    const farewell = h('section', { class: 'ending', 'data-testid': 'session-gone' },
+      heading, h('p', {}, reason), h('p', {}, h('a', { class: 'button', href: '#/' }, 'Back to the overview')));
+    this.permissions.sessionEnded();
+    setText(this.state, gone ? 'Gone' : 'Unavailable');
+    setAttributes(this.state, { 'data-state': 'gone', 'data-detail': 'gone', 'data-tone': 'bad' });
+    this.stopButton.hidden = true;
+    this.working.hidden = true;
+    this.dialog.close();
+    // What was already read stays to be read.
+    this.foot.replaceChildren(farewell);
+    heading.focus({ preventScroll: true });
+  }
+}

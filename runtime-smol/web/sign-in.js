@@ -1,0 +1,58 @@
+// @ts-check
+// Asks for the access token, where there is none or the relay does not know it.
+import { h, freshId } from './dom.js';
+import { Api, ApiError } from './api.js';
+import { isUsableToken, tokenIn } from './token.js';
+
+/**
+ * @param {{reason: string, onToken: (token: string) => void}} options
+ * @returns {HTMLElement}
+ */
+export function signIn({ reason, onToken }) {
+  const [inputId, helpId] = ['token', 'token-help'].map(freshId);
+  const input = h('input', {
+    id: inputId, type: 'password', name: 'token', required: true, autocomplete: 'off',
+    autocapitalize: 'off', spellcheck: 'false', 'aria-describedby': helpId,
+  });
+  const error = h('p', { class: 'error', role: 'alert' }, reason);
+  const button = h('button', { type: 'submit', class: 'primary' }, 'Sign in');
+  const form = h('form', {
+    class: 'sign-in',
+    'data-testid': 'sign-in',
+    on: {
+      submit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        if (button.getAttribute('aria-disabled') === 'true') return;
+        const token = tokenIn(input.value);
+        error.textContent = '';
+        button.setAttribute('aria-disabled', 'true');
+        error.textContent = await problemWith(token);
+        button.removeAttribute('aria-disabled');
+        if (error.textContent) input.focus();
+        else onToken(token);
+      },
+    },
+  },
+  h('h2', { tabindex: '-1' }, 'Sign in to this relay'),
+  h('label', { for: inputId }, 'Access token'),
+  input,
+  h('p', { id: helpId, class: 'muted' },
+    'Whoever runs the relay has it: the relay prints an address that ends in ',
+    h('code', {}, '#token=…'),
+    ' when it starts. Opening that address signs you in; pasting it, or only the token, works as well. It stays in this browser.'),
+  error,
+  button);
+  return form;
+}
+
+/** @param {string} token @returns {Promise<string>} nothing, if it opens the relay */
+async function problemWith(token) {
+  if (!isUsableToken(token)) return 'This cannot be a token: it has characters that no token has.';
+  try {
+    await new Api(token, () => {}).environments();
+    return '';
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return 'The relay does not know this token.';
+    return error instanceof ApiError ? error.message : String(error);
+  }
+}

@@ -1,0 +1,87 @@
+// @ts-check
+// Text that is still being written. It stands below the log, outside the live
+// region, so that a screen reader hears each message once, when it is whole.
+import { h } from './dom.js';
+import { assistantEntry } from './messages.js';
+
+/** @typedef {{element: HTMLElement, text: Text, pending: string, kind: string}} Block */
+
+export class Streams {
+  element = h('div', { class: 'streams', 'aria-live': 'off' });
+  /** @type {Map<string, Map<number, Block>>} by the tool call that the writer belongs to */
+  #writers = new Map();
+
+  /**
+   * @param {import('./messages.js').LogEvent} event of type `stream_event`
+   * @returns {HTMLElement[]} text of an earlier message that was never followed by its whole
+   */
+  take(event) {
+    const { message } = event;
+    const writer = message.parent_tool_use_id ?? '';
+    const part = message.event ?? {};
+    if (part.type === 'message_start') return this.settle(writer);
+    if (part.type !== 'content_block_delta') return [];
+    const delta = part.delta ?? {};
+    const added = delta.text ?? delta.thinking ?? delta.partial_json;
+    if (typeof added !== 'string') return [];
+    const block = this.#block(event, writer, Number(part.index) || 0, String(delta.type));
+    block.pending += added;
+    block.element.dataset.seq = String(event.seq);
+    return [];
+  }
+
+  /** Puts what came since the last frame on the screen. */
+  flush() {
+    for (const blocks of this.#writers.values()) {
+      for (const block of blocks.values()) {
+        if (!block.pending) continue;
+        block.text.appendData(block.pending);
+        block.pending = '';
+        if (!block.element.isConnected) this.element.append(block.element);
+      }
+    }
+  }
+
+  /** @param {string} writer the whole message is here: its pieces go */
+  discard(writer) {
+    for (const block of this.#writers.get(writer)?.values() ?? []) block.element.remove();
+    this.#writers.delete(writer);
+  }
+
+  /** @param {string} [writer] @returns {HTMLElement[]} what stays of messages that will never be whole */
+  settle(writer) {
+    this.flush();
+    const settled = [];
+    for (const [name, blocks] of this.#writers) {
+      if (writer !== undefined && name !== writer) continue;
+      for (const { element } of blocks.values()) settled.push(element);
+      this.#writers.delete(name);
+    }
+    for (const element of settled) {
+      element.remove();
+      element.removeAttribute('data-streaming');
+    }
+    return settled;
+  }
+
+  get busy() {
+    return this.#writers.size > 0;
+  }
+
+  /** @param {any} event @param {string} writer @param {number} index @param {string} kind */
+  #block(event, writer, index, kind) {
+    const blocks = this.#writers.get(writer) ?? new Map();
+    this.#writers.set(writer, blocks);
+    const found = blocks.get(index);
+    if (found) return found;
+    const text = document.createTextNode('');
+    const body = kind === 'text_delta'
+      ? h('div', { class: 'prose' }, h('p', {}, text))
+      : h('p', { class: 'draft' }, h('strong', {}, kind === 'thinking_delta' ? 'Thinking ' : 'Preparing a tool '), text);
+    const element = assistantEntry(event, [body], { 'data-streaming': '' });
+    /** @type {Block} */
+    const block = { element, text, pending: '', kind };
+    blocks.set(index, block);
+    return block;
+  }
+}

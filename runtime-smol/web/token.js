@@ -1,0 +1,58 @@
+// @ts-check
+// Where the access token lives. It comes in the URL's fragment, which a browser
+// never sends to a server, and leaves the address bar before anything else runs.
+
+const KEY = 'footbridge.token';
+/** @type {string | null} only used where the browser refuses us storage */
+let inMemory = null;
+
+/** @returns {string | null} */
+export function readToken() {
+  try {
+    return localStorage.getItem(KEY) ?? inMemory;
+  } catch {
+    return inMemory;
+  }
+}
+
+/** @param {string | null} token */
+export function keepToken(token) {
+  inMemory = token;
+  try {
+    if (token === null) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, token);
+  } catch {
+    // Storage is blocked: the token lasts as long as this page does.
+  }
+}
+
+/**
+ * People paste the whole address as often as the token alone.
+ * @param {string} text @returns {string}
+ */
+export function tokenIn(text) {
+  const match = /[#&]token=([^&\s]+)/.exec(text);
+  if (!match) return text.trim();
+  try {
+    return decodeURIComponent(match[1]);
+  } catch {
+    return match[1];
+  }
+}
+
+/** @returns {boolean} whether the address bar held a token, which is now kept and gone from there */
+export function takeTokenFromAddress() {
+  if (!/[#&]token=/.test(location.hash)) return false;
+  const token = tokenIn(location.hash);
+  const rest = location.hash.replace(/[#&]token=[^&]*/, '').replace(/^&/, '#');
+  history.replaceState(null, '', location.pathname + location.search + rest);
+  if (token) keepToken(token);
+  return true;
+}
+
+/**
+ * A WebSocket subprotocol, which has to carry the token, is an HTTP token: a
+ * narrower alphabet than a header's.
+ * @param {string} token @returns {boolean}
+ */
+export const isUsableToken = (token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,4096}$/.test(token);

@@ -1,0 +1,279 @@
+// @ts-check
+// The log on the screen: appended once a frame, bounded, and only scrolled for a
+// person who is at its end.
+import { h } from './dom.js';
+import { entriesOf, entry, isReport } from './messages.js';
+import { isQuestion } from './permission.js';
+import { Streams } from './stream.js';
+
+const KEPT = 2000;
+const EARLIER_PAGE = 1000;
+const FRAME_BUDGET_MS = 8;
+const HIDDEN_BUDGET_MS = 200;
+const AT_END_PX = 48;
+
+export class Transcript {
+  /** @type {any[]} */ #queue = [];
+  #scheduled = false;
+  #follow = true;
+  #lastTop = 0;
+  #kept = KEPT;
+  /** The earliest event that is shown; those before it are only in the relay's log. */
+  #first = 1;
+  #loggedFrom = 1;
+  #live = false;
+  #streams = new Streams();
+  #memory = this.#newMemory();
+  #permissions;
+  #loadEarlier;
+  #onCaughtUp;
+
+  /**
+   * @param {{
+   *   permissions: import('./permission.js').Permissions,
+   *   loadEarlier: (after: number, limit: number) => Promise<{events: any[], first_seq: number}>,
+   *   onCaughtUp: () => void,
+   *   tail: HTMLElement,
+   * }} options `tail` stands below the log: what is not in it yet
+   */
+  constructor({ permissions, loadEarlier, onCaughtUp, tail }) {
+    this.#permissions = permissions;
+    this.#loadEarlier = loadEarlier;
+    this.#onCaughtUp = onCaughtUp;
+    this.earlier = h('button', {
+      type: 'button', class: 'earlier', hidden: true, on: { click: () => this.#showEarlier() },
+    }, 'Show earlier');
+    this.beginning = h('p', { class: 'line quiet', hidden: true });
+    this.log = h('div', { role: 'log', 'aria-label': 'Transcript', 'aria-live': 'off', 'aria-busy': 'true', class: 'log' });
+    this.content = h('div', { class: 'content' }, this.earlier, this.beginning, this.log, this.#streams.element, tail);
+    this.scroller = h('div', {
+      class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Conversation', 'data-testid': 'transcript',
+    }, this.content);
+    this.jump = h('button', {
+      type: 'button', class: 'jump', hidden: true, 'data-testid': 'jump', on: { click: () => this.toEnd() },
+    }, 'Jump to latest');
+    this.element = h('div', { class: 'transcript' }, this.scroller, this.jump);
+    this.scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    this.observer = new ResizeObserver(() => this.#stick());
+    this.observer.observe(this.content);
+    this.observer.observe(this.scroller);
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.#queue = [];
+  }
+
+  /** @param {number} after the log is shown from the event behind this one on */
+  beginAfter(after) {
+    this.#first = after + 1;
+    this.#updateEarlier();
+  }
+
+  /** @param {number} seq the first event that the relay still has */
+  set loggedFrom(seq) {
+    this.#loggedFrom = seq;
+    this.#updateEarlier();
+  }
+
+  /** @param {any} item an event, or a gap */
+  push(item) {
+    this.#queue.push(item);
+    this.#schedule();
+  }
+
+  /** From here on what comes is new to the person, and worth saying aloud. */
+  setLive() {
+    this.#live = true;
+    this.#schedule();
+  }
+
+  /** What comes next is a replay: a screen reader must not read all of it. */
+  setReplaying() {
+    this.#live = false;
+    this.log.setAttribute('aria-live', 'off');
+    this.log.setAttribute('aria-busy', 'true');
+  }
+
+  clear() {
+    this.#queue = [];
+    this.#memory = this.#newMemory();
+    this.#streams.settle();
+    this.#first = 1;
+    this.#loggedFrom = 1;
+    this.#kept = KEPT;
+    this.#follow = true;
+    this.log.replaceChildren();
+    this.setReplaying();
+    this.#updateEarlier();
+  }
+
+  toEnd() {
+    this.#follow = true;
+    this.#kept = KEPT;
+    this.#trim();
+    this.#stick();
+    this.scroller.focus({ preventScroll: true });
+  }
+
+  /** @param {any} event an open question from before the part that is shown */
+  pin(event) {
+    this.log.prepend(this.#permissions.card(event));
+  }
+
+  #newMemory() {
+    return { toolNames: new Map(), viewerUuids: new Set() };
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const run = () => {
+      if (!this.#scheduled) return;
+      this.#scheduled = false;
+      clearTimeout(timer);
+      cancelAnimationFrame(frame);
+      this.#flush();
+    };
+    const frame = requestAnimationFrame(run);
+    // A hidden page gets no frames, and its queue must not grow for hours.
+    const timer = setTimeout(run, 500);
+  }
+
+  #flush() {
+    const until = performance.now() + (document.hidden ? HIDDEN_BUDGET_MS : FRAME_BUDGET_MS);
+    const batch = document.createDocumentFragment();
+    let taken = 0;
+    while (taken < this.#queue.length && performance.now() < until) {
+      batch.append(...this.#render(this.#queue[taken], this.#streams));
+      taken += 1;
+    }
+    this.#queue.splice(0, taken);
+    this.#streams.flush();
+    const grew = batch.hasChildNodes();
+    this.log.append(batch);
+    this.#trim();
+    this.#stick();
+    if (grew) this.#showJump();
+    if (this.#queue.length) this.#schedule();
+    else if (this.#live && this.log.getAttribute('aria-live') === 'off') {
+      this.log.setAttribute('aria-live', 'polite');
+      this.log.setAttribute('aria-busy', 'false');
+      this.#onCaughtUp();
+    }
+  }
+
+  /** @param {any} item @param {Streams} streams @returns {HTMLElement[]} */
+  #render(item, streams) {
+    if (item.type === 'gap') return [gapLine(item)];
+    const { message } = item;
+    if (message?.type === 'stream_event') return streams.take(item);
+    if (isQuestion(item)) return [this.#permissions.card(item)];
+    if (this.#permissions.take(item)) return [];
+    const entries = entriesOf(item, this.#memory);
+    if (message?.type === 'assistant') streams.discard(message.parent_tool_use_id ?? '');
+    const turnIsOver = message?.type === 'result' || isReport(item, 'agent_exited');
+    return turnIsOver ? [...streams.settle(), ...entries] : entries;
+  }
+
+  #trim() {
+    let surplus = this.log.childElementCount - this.#kept;
+    if (surplus <= 0) return;
+    // Somebody who reads further up keeps the place, within reason.
+    if (!this.#follow && surplus < 2 * KEPT) return;
+    surplus += 200;
+    let cut = 0;
+    for (const element of [...this.log.children]) {
+      const seq = Number(/** @type {HTMLElement} */ (element).dataset.seq);
+      if (surplus <= 0 && seq !== cut) break;
+      if (element.querySelector('[data-testid="permission-card"]')) continue;
+      element.remove();
+      surplus -= 1;
+      cut = seq;
+    }
+    this.#first = Math.max(this.#first, cut + 1);
+    this.#updateEarlier();
+  }
+
+  #updateEarlier() {
+    this.earlier.hidden = this.#first <= this.#loggedFrom;
+    this.beginning.hidden = !this.earlier.hidden || this.#loggedFrom <= 1;
+    this.beginning.textContent = 'What came before is no longer kept.';
+  }
+
+  async #showEarlier() {
+    if (this.earlier.getAttribute('aria-disabled') === 'true') return;
+    this.earlier.setAttribute('aria-disabled', 'true');
+    this.earlier.textContent = 'Loading…';
+    try {
+      const batch = document.createDocumentFragment();
+      // A page can be nothing but pieces of a message: go on until there is something to see.
+      for (let pages = 0; pages < 8 && batch.childElementCount < 20 && this.#first > this.#loggedFrom; pages += 1) {
+        batch.prepend(...await this.#earlierPage());
+      }
+      this.#kept += batch.childElementCount;
+      this.#prepend(batch);
+      this.earlier.textContent = 'Show earlier';
+    } catch {
+      this.earlier.textContent = 'Show earlier (that failed; try again)';
+    }
+    this.earlier.setAttribute('aria-disabled', 'false');
+    this.#updateEarlier();
+    if (this.earlier.hidden) this.scroller.focus({ preventScroll: true });
+  }
+
+  async #earlierPage() {
+    const end = this.#first - 1;
+    const start = Math.max(this.#loggedFrom, this.#first - EARLIER_PAGE);
+    const events = [];
+    for (let after = start - 1; after < end;) {
+      const page = await this.#loadEarlier(after, end - after);
+      this.#loggedFrom = Math.max(this.#loggedFrom, page.first_seq ?? 1);
+      const wanted = page.events.filter((event) => event.seq > after && event.seq <= end);
+      if (!wanted.length) break;
+      events.push(...wanted);
+      after = wanted[wanted.length - 1].seq;
+    }
+    this.#first = Math.max(start, this.#loggedFrom);
+    const streams = new Streams();
+    return events.flatMap((event) => this.#render(event, streams));
+  }
+
+  /** @param {DocumentFragment} batch keeps what the person looks at where it is, in every browser */
+  #prepend(batch) {
+    const anchor = this.log.firstElementChild;
+    const before = anchor?.getBoundingClientRect().top ?? 0;
+    this.scroller.classList.add('still');
+    this.#follow = false;
+    this.log.prepend(batch);
+    if (anchor) this.scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+    requestAnimationFrame(() => this.scroller.classList.remove('still'));
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    const atEnd = scrollHeight - clientHeight - scrollTop < AT_END_PX;
+    // Content that grows also leaves the end behind; only going up means wanting to stay.
+    if (atEnd) this.#follow = true;
+    else if (scrollTop < this.#lastTop - 2) this.#follow = false;
+    this.#lastTop = scrollTop;
+    if (this.#follow) this.jump.hidden = true;
+    else this.#showJump();
+  }
+
+  #stick() {
+    if (!this.#follow) return;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.#lastTop = this.scroller.scrollTop;
+  }
+
+  #showJump() {
+    this.jump.hidden = this.#follow;
+  }
+}
+
+/** @param {{after: number, resumes_after: number}} gap */
+function gapLine({ after, resumes_after: to }) {
+  const text = to > after + 1 ? `Events ${after + 1} to ${to} are no longer kept.` : `Event ${to} is no longer kept.`;
+  return entry({ seq: to, at: '', from: 'relay', message: null }, 'gap', [h('p', { class: 'line quiet' }, text)]);
+}
