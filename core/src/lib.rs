@@ -48,6 +48,7 @@
 //! use std::time::Duration;
 //! use bytes::Bytes;
 //! use footbridge_core::action::Action;
+//! use footbridge_core::auth::AccessToken;
 //! use footbridge_core::event::{Event, ExitStatus};
 //! use footbridge_core::machine::{Machine, Step};
 //! use footbridge_core::secret::Secret;
@@ -57,7 +58,8 @@
 //!
 //! let relay = BaseUrl::parse("https://relay.example")?;
 //! let agent = AgentProgram { program: "my-agent".into(), args: vec![], env: vec![] };
-//! let config = WorkerConfig::new(relay, Secret::from("token"), "/project".into(), agent, 7);
+//! let token = AccessToken::fixed(Secret::from("token"));
+//! let config = WorkerConfig::new(relay, token, "/project".into(), agent, 7);
 //! let mut worker = Worker::new(config);
 //!
 //! let mut now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) };
@@ -91,6 +93,7 @@ extern crate alloc;
 
 pub mod action;
 pub mod agent;
+pub mod auth;
 pub mod backoff;
 mod effects;
 pub mod event;

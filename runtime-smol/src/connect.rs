@@ -72,8 +72,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(tls: tls::Client, ignore_proxy_environment: bool) -> Self {
-        let proxies = (!ignore_proxy_environment).then(Matcher::from_env);
+    pub(crate) const fn new(tls: tls::Client, proxies: Option<Matcher>) -> Self {
         Self { tls, proxies }
     }
 

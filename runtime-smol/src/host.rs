@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use footbridge_core::event::Failure;
+use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::store::Store;
 use crate::tls;
@@ -15,10 +16,22 @@ pub struct HostOptions {
     pub extra_ca: Option<PathBuf>,
     /// What listeners identify themselves with; without it they speak plain HTTP.
     pub certificate: Option<Certificate>,
-    /// Do not look at `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    pub ignore_proxy_environment: bool,
+    /// Whether requests and streams go through an HTTP proxy.
+    pub proxy: Proxy,
     /// Where store operations go; without one they stay unanswered.
     pub store: Option<Box<dyn Store>>,
+}
+
+/// The way out. A proxy is asked for a tunnel (`CONNECT`) to every target, with or without TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// Straight, whatever the environment says.
+    None,
+    /// Through the proxy at this `http:` URL.
+    At(String),
 }
 
 /// A server's certificate.
@@ -34,7 +47,7 @@ pub struct Certificate {
 pub struct Host {
     pub(crate) client_tls: tls::Client,
     pub(crate) server_tls: Option<tls::Server>,
-    pub(crate) ignore_proxy_environment: bool,
+    pub(crate) proxies: Option<Matcher>,
     pub(crate) store: Option<Box<dyn Store>>,
 }
 
@@ -44,7 +57,11 @@ impl Host {
         Ok(Self {
             client_tls: tls::Client::new(options.extra_ca.as_deref())?,
             server_tls: options.certificate.as_ref().map(tls::Server::new).transpose()?,
-            ignore_proxy_environment: options.ignore_proxy_environment,
+            proxies: match options.proxy {
+                Proxy::Environment => Some(Matcher::from_env()),
+                Proxy::None => None,
+                Proxy::At(url) => Some(Matcher::builder().all(url).build()),
+            },
             store: options.store,
         })
     }

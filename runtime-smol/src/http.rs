@@ -9,7 +9,7 @@ use footbridge_core::event::{Failure, FailureKind};
 use footbridge_core::secret::Secret;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Uri;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 
@@ -180,12 +180,16 @@ pub(crate) fn headers_of(map: &HeaderMap) -> Vec<(String, String)> {
 }
 
 async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || {
+        let detail = format!("{origin}: an answer of more than {limit} bytes");
+        failure(FailureKind::TooLarge, detail)
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, limit).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("{origin}: an answer of more than {limit} bytes");
-            Err(failure(FailureKind::TooLarge, detail))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(match error.downcast_ref::<hyper::Error>() {
             Some(error) => about_http(origin, error),
             None => failure(FailureKind::Other, format_args!("{origin}: {error}")),

@@ -31,6 +31,7 @@ mod connect;
 mod driver;
 mod failure;
 mod files;
+mod handshake;
 mod host;
 mod http;
 mod io;
@@ -44,5 +45,5 @@ mod store;
 mod tls;
 
 pub use driver::{block_on, drive};
-pub use host::{Certificate, Host, HostOptions};
+pub use host::{Certificate, Host, HostOptions, Proxy};
 pub use store::Store;

@@ -33,6 +33,11 @@ impl Mailbox {
         Self(sender)
     }
 
+    /// Takes no more mail: who waits to put some in goes on.
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
+
     pub(crate) async fn tell(&self, op: OpId, event: Event) {
         let _ = self.0.send(Mail::Event(op, event)).await;
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
@@ -15,6 +16,7 @@ use smol::{LocalExecutor, Task};
 use crate::connect::Dialer;
 use crate::failure::failure;
 use crate::files::{self, Files};
+use crate::handshake;
 use crate::host::Host;
 use crate::http::Client;
 use crate::io::within;
@@ -71,7 +73,7 @@ impl Operations {
         mailbox: Sender<Mail>,
     ) -> Self {
         let (mailbox, spawner) = (Mailbox::new(mailbox), Spawner::new(executor));
-        let dialer = Dialer::new(host.client_tls, host.ignore_proxy_environment);
+        let dialer = Dialer::new(host.client_tls, host.proxies);
         let client = Client::new(dialer, spawner.clone());
         let store = host.store.map(|store| {
             let (sender, queue) = async_channel::unbounded();
@@ -169,6 +171,7 @@ impl Operations {
     pub(crate) async fn finish(&mut self) {
         self.open.clear();
         self.linger = None;
+        self.shared.mailbox.close();
         // Nothing is ever sent there: it ends when the last connection has let go.
         let _ = within(FINISH_LIMIT, self.lingering.recv()).await;
     }
@@ -184,7 +187,7 @@ impl Operations {
         let shared = Rc::clone(&self.shared);
         let task = match target {
             Target::WebSocket { url, headers, protocol, timeout, max_message } => {
-                let target = socket::Target { url, headers, protocol, timeout, max_message };
+                let target = handshake::Target { url, headers, protocol, timeout, max_message };
                 let work = socket::open(op, target, queue, Rc::clone(&gate), shared);
                 self.shared.spawner.spawn(work)
             }
@@ -259,8 +262,11 @@ impl Operations {
     /// Has ended children taken note of on this executor, in place of a thread of their own.
     fn reap(&mut self) {
         if self.reaper.is_none() {
+            let mut driver = Box::pin(async_process::driver());
+            // It has to be at work before the first child, or a thread is started in its place.
+            let _ = driver.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             self.reaper = self.shared.spawner.spawn(async {
-                async_process::driver().await;
+                driver.await;
             });
         }
     }

@@ -28,9 +28,9 @@ use smol::lock::Semaphore;
 use smol::net::{TcpListener, TcpStream};
 
 use crate::failure::{about, failure};
+use crate::handshake::{Switch, accept_key};
 use crate::io::{Connection, HyperIo, HyperTimer, within};
 use crate::operation::Shared;
-use crate::socket::{Switch, accept_key};
 use crate::{http, tls};
 
 /// How long a client may take to agree on TLS, and to send the head of a request; also how long a

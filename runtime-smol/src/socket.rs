@@ -1,4 +1,4 @@
-//! WebSockets of either side: the handshake, then one conversation.
+//! WebSockets of either side, once the handshake is done: one conversation.
 //!
 //! Reading and writing are two futures of one task: neither waits for the other.
 
@@ -9,33 +9,22 @@ use std::rc::Rc;
 use std::task::ready;
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use async_io::Timer;
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use async_tungstenite::tungstenite::handshake::client::generate_key;
-use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error as WsError, Message as Frame};
-use bytes::Bytes;
-use footbridge_core::action::{Message, Response};
+use footbridge_core::action::Message;
 use footbridge_core::event::{Event, Failure, FailureKind};
 use footbridge_core::id::OpId;
-use footbridge_core::secret::Secret;
 use footbridge_core::wire::text::Text;
 use futures_util::{Sink, Stream};
-use http_body_util::{BodyExt, Empty};
-use hyper::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper::{StatusCode, body::Incoming};
 
-use crate::connect::Origin;
-use crate::failure::{about, about_http, failure};
-use crate::http;
+use crate::failure::{about, failure};
+use crate::handshake::{self, NoSocket, Target};
 use crate::io::{Connection, HyperIo, within};
 use crate::mailbox::Gate;
 use crate::operation::Shared;
@@ -44,8 +33,6 @@ use crate::operation::Shared;
 const BUFFER_BYTES: usize = 16 << 10;
 /// Messages are put together to about this much before they are flushed.
 const BATCH_BYTES: usize = 64 << 10;
-/// How much of a refusal's body is kept.
-const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// How long messages under way may take to leave once a close was asked for.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 /// How long the other side may take to answer a close.
@@ -57,27 +44,6 @@ pub(crate) enum Outgoing {
     Close(u16),
 }
 
-/// Where a client's WebSocket leads; see [`footbridge_core::action::Target::WebSocket`].
-pub(crate) struct Target {
-    pub(crate) url: String,
-    pub(crate) headers: Vec<(&'static str, Secret)>,
-    pub(crate) protocol: Option<&'static str>,
-    pub(crate) timeout: Duration,
-    pub(crate) max_message: usize,
-}
-
-/// A handshake that did not lead to a WebSocket.
-enum NoSocket {
-    Refused(Response),
-    Failed(Failure),
-}
-
-impl From<Failure> for NoSocket {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
 /// A client's stream, from the handshake to its end.
 pub(crate) async fn open(
     op: OpId,
@@ -86,14 +52,7 @@ pub(crate) async fn open(
     gate: Rc<Gate>,
     shared: Rc<Shared>,
 ) {
-    let handshake = async {
-        let answer = within(target.timeout, handshake(&target, &shared)).await;
-        answer.unwrap_or_else(|| {
-            let detail = format!("no WebSocket within {:?}", target.timeout);
-            Err(failure(FailureKind::TimedOut, detail).into())
-        })
-    };
-    match handshake.await {
+    match handshake::open(&target, &shared).await {
         Ok(upgraded) => {
             converse(op, upgraded, Role::Client, target.max_message, outgoing, gate, shared).await;
         }
@@ -124,99 +83,6 @@ pub(crate) async fn adopt(
             converse(op, upgraded, Role::Server, max_message, outgoing, gate, shared).await;
         }
         Err(failure) => shared.mailbox.failed(op, failure).await,
-    }
-}
-
-/// Asks a server for a WebSocket.
-async fn handshake(target: &Target, shared: &Shared) -> Result<Upgraded, NoSocket> {
-    let url = http::parse(&target.url)?;
-    let origin = Origin::of(&url)?;
-    let key = generate_key();
-    let mut request = hyper::Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = http::path_of(&url);
-    let headers = request.headers_mut();
-    http::fill(headers, &origin, &target.headers)?;
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    let text = |text: &str| {
-        HeaderValue::from_str(text).map_err(|error| failure(FailureKind::Protocol, error))
-    };
-    headers.insert(SEC_WEBSOCKET_KEY, text(&key)?);
-    if let Some(protocol) = target.protocol {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, text(protocol)?);
-    }
-
-    let connection = HyperIo(shared.client.dialer.dial(&origin).await?);
-    let started = hyper::client::conn::http1::handshake(connection).await;
-    let (mut sender, connection) = started.map_err(|error| about_http(&origin, &error))?;
-    let connection = async {
-        // Its end is told to the request, and to what waits for the upgrade.
-        let _ = connection.with_upgrades().await;
-        pending().await
-    };
-    let exchange = async {
-        let answer = sender.send_request(request).await;
-        let answer = answer.map_err(|error| about_http(&origin, &error))?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(NoSocket::Refused(refusal(answer).await));
-        }
-        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
-        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-            let detail = format!("{origin}: its 101 does not accept this WebSocket");
-            return Err(failure(FailureKind::Protocol, detail).into());
-        }
-        let selected = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes);
-        if selected != target.protocol.map(str::as_bytes) {
-            let headers = http::headers_of(answer.headers());
-            return Err(NoSocket::Refused(Response { status: 101, headers, body: Bytes::new() }));
-        }
-        let upgraded = hyper::upgrade::on(answer).await;
-        Ok(upgraded.map_err(|error| about_http(&origin, &error))?)
-    };
-    smol::future::or(exchange, connection).await
-}
-
-/// An ordinary answer to a handshake, with the beginning of its body.
-async fn refusal(answer: hyper::Response<Incoming>) -> Response {
-    let status = answer.status().as_u16();
-    let headers = http::headers_of(answer.headers());
-    let (mut kept, mut body) = (Vec::new(), answer.into_body());
-    // An answer that breaks off is still the answer: its status decides.
-    while let Some(Ok(frame)) = body.frame().await {
-        let data = frame.into_data().unwrap_or_default();
-        let room = MAX_REFUSAL_BYTES - kept.len();
-        kept.extend_from_slice(&data[..data.len().min(room)]);
-        if kept.len() == MAX_REFUSAL_BYTES {
-            break;
-        }
-    }
-    Response { status, headers, body: Bytes::from(kept) }
-}
-
-/// What a client's request must say to become a WebSocket: the accept key, or what is wrong.
-pub(crate) fn accept_key(method: &hyper::Method, headers: &HeaderMap) -> Result<String, Failure> {
-    let bad = |why: &str| {
-        Err(failure(FailureKind::Protocol, format_args!("not a WebSocket handshake: {why}")))
-    };
-    let has = |name, wanted: &str| {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values
-            .flat_map(|value| value.split(','))
-            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
-    };
-    if method != hyper::Method::GET {
-        return bad("the method is not GET");
-    }
-    if !has(CONNECTION, "upgrade") || !has(UPGRADE, "websocket") {
-        return bad("no `connection: upgrade` with `upgrade: websocket`");
-    }
-    if !has(SEC_WEBSOCKET_VERSION, "13") {
-        return bad("not version 13");
-    }
-    match headers.get(SEC_WEBSOCKET_KEY) {
-        Some(key) if key.len() == 24 => Ok(derive_accept_key(key.as_bytes())),
-        _ => bad("no usable sec-websocket-key"),
     }
 }
 
@@ -433,6 +299,3 @@ fn frame_of(message: Message) -> Frame {
         },
     }
 }
-
-/// What a server's task sends when it lets a connection become a WebSocket.
-pub(crate) type Switch = Sender<Result<OnUpgrade, Failure>>;

@@ -35,6 +35,7 @@ mod tests;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use fastrand::Rng;
@@ -65,6 +66,8 @@ pub struct Config {
     pub session_id: Option<String>,
     /// Whether commands are asked about.
     pub permission_mode: PermissionMode,
+    /// Variables of the agent's own environment that no command is to inherit (T-5).
+    pub env_remove: Vec<String>,
     /// Where all ids are drawn from.
     pub seed: u64,
 }
@@ -130,6 +133,7 @@ enum Timer {
 #[derive(Debug)]
 pub struct Agent {
     directory: String,
+    env_remove: Vec<String>,
     session_id: String,
     mode: PermissionMode,
     fx: Effects<Purpose, Notice>,
@@ -155,6 +159,7 @@ impl Agent {
         let session_id = config.session_id.unwrap_or_else(|| uuid(&mut rng));
         Self {
             directory: config.directory,
+            env_remove: config.env_remove,
             session_id,
             mode: config.permission_mode,
             fx,

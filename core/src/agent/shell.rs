@@ -60,7 +60,7 @@ impl Agent {
             program: SHELL.to_owned(),
             args: ["-c", WRAPPER, "sh", &turn.command].map(ToOwned::to_owned).to_vec(),
             env: Vec::new(),
-            env_remove: Vec::new(),
+            env_remove: self.env_remove.clone(),
             directory: Some(self.directory.clone()),
         };
         let op = self.fx.start(Purpose::Command, |op| Action::Spawn { op, command });
@@ -187,7 +187,11 @@ impl Agent {
         };
         self.tool_result(&content, is_error);
         let millis = self.millis_since(started);
-        let text = format!("Done: {how}, {}.{} s.", millis / 1000, millis % 1000 / 100);
+        let time = format!("{}.{} s", millis / 1000, millis % 1000 / 100);
+        let text = match is_error {
+            true => format!("Failed with {how} after {time}."),
+            false => format!("Done in {time}."),
+        };
         self.complete(text, false);
     }
 }

@@ -41,6 +41,7 @@ impl Host {
             directory: "/w".to_owned(),
             session_id: Some("S".to_owned()),
             permission_mode,
+            env_remove: alloc::vec!["TOKEN".to_owned()],
             seed: 7,
         });
         let mut host = Self {
@@ -211,6 +212,9 @@ fn a_message_is_asked_about_run_and_told() {
     host.allow();
     assert_eq!(host.heard(), ["init", "use echo hi", "ask echo hi"]);
     assert_eq!(host.process().1, "echo hi");
+    assert!(host.did(|action| {
+        matches!(action, Action::Spawn { command, .. } if command.env_remove == ["TOKEN"])
+    }));
     host.stdout(b"hi\n");
     host.now.mono = host.now.mono + Duration::from_millis(1_250);
     host.exit(ExitStatus::Code(0));
@@ -224,7 +228,7 @@ fn a_message_is_asked_about_run_and_told() {
             "content_block_stop",
             "message_stop",
             "tool(false) hi\n",
-            "text Done: exit code 0, 1.2 s.",
+            "text Done in 1.2 s.",
             "result completed",
         ]
     );
@@ -239,7 +243,7 @@ fn a_message_is_asked_about_run_and_told() {
         json!({
             "type": "result", "subtype": "success", "is_error": false, "duration_ms": 1250,
             "duration_api_ms": 0, "num_turns": 1, "session_id": "S",
-            "result": "Done: exit code 0, 1.2 s.", "stop_reason": "end_turn",
+            "result": "Done in 1.2 s.", "stop_reason": "end_turn",
             "total_cost_usd": 0, "usage": {}, "modelUsage": {}, "permission_denials": [],
             "terminal_reason": "completed",
         })

@@ -188,7 +188,7 @@ impl Relay {
             Pending::Append { op, bytes } => self.appended(op, bytes, answer),
             Pending::AckInbound { op } => self.inbound_acked(op, answer),
             Pending::Inbound { op } => self.inbound_read(op, answer),
-            Pending::Subscribe { op, subscribing } => self.subscribed(op, subscribing, answer),
+            Pending::Subscribe { op, subscribing } => self.subscribed(op, subscribing, &answer),
             Pending::Page { op } => self.page_read(op, answer),
             Pending::Overview { op } => self.overview_read(op, answer),
             pending => {

@@ -49,6 +49,7 @@ mod work;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use self::authority::Authority;
@@ -57,7 +58,7 @@ use self::exchange::{Exchange, Pending};
 use self::ingress::Links;
 pub use self::notice::{RelayCommand, RelayNotice};
 use self::overview::Overviews;
-use self::store::{Call, Moment, Operation, Outcome};
+use self::store::{Call, Moment, Operation, Outcome, Terms};
 use self::subscription::Viewers;
 use self::work::Polls;
 use crate::action::Action;
@@ -72,6 +73,7 @@ use crate::timer::Timers;
 /// A relay.
 pub struct Relay {
     config: RelayConfig,
+    terms: Arc<Terms>,
     authority: Authority,
     fx: Effects<Purpose, RelayNotice>,
     timers: Timers<Timer>,
@@ -162,6 +164,7 @@ impl Relay {
         let address = config.listen.clone();
         let listener = fx.start(Purpose::Listener, |op| Action::Listen { op, address });
         Ok(Self {
+            terms: Arc::new(config.terms),
             config,
             authority,
             fx,
@@ -197,7 +200,8 @@ impl Relay {
 
     /// Asks the store; the answer goes on with `pending`.
     fn store(&mut self, pending: Pending, call: Call) {
-        let operation = Operation { at: self.moment(), terms: self.config.terms, call };
+        let (at, terms, call) = (self.moment(), self.terms.clone(), Box::new(call));
+        let operation = Operation { at, terms, call };
         let purpose = Purpose::Store(Box::new(pending));
         self.fx.start(purpose, |op| Action::Store { op, operation });
     }
@@ -210,7 +214,7 @@ impl Relay {
         let Outcome { answer, changes } = outcome;
         let due = changes.due;
         self.settle_pending(*pending, answer);
-        self.spread(changes);
+        self.spread(*changes);
         self.expect_lapse(due);
     }
 
@@ -280,7 +284,7 @@ impl Relay {
                 self.forget_poll(op);
                 self.serving = self.serving.saturating_sub(1);
             }
-            Purpose::Store(pending) => self.store_failed(*pending, failure),
+            Purpose::Store(pending) => self.store_failed(&pending, failure),
             Purpose::Link
             | Purpose::Viewer
             | Purpose::Overview
@@ -298,11 +302,11 @@ impl Relay {
         self.fx.end(Err(Fault { kind: FaultKind::Local, message }));
     }
 
-    fn store_failed(&mut self, pending: Pending, failure: Option<Failure>) {
+    fn store_failed(&mut self, pending: &Pending, failure: Option<Failure>) {
         if let Some(failure) = failure {
             self.fx.tell(RelayNotice::StoreFailed { detail: failure.detail });
         }
-        if matches!(pending, Pending::Sweep) {
+        if matches!(*pending, Pending::Sweep) {
             self.is_sweeping = false;
             self.timers.set(Timer::Sweep, self.fx.now().mono + RETRY_AFTER_FAILURE);
         }

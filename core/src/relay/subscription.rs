@@ -100,7 +100,7 @@ impl Relay {
         &mut self,
         op: OpId,
         subscribing: Subscribing,
-        answer: Result<Answer, Denied>,
+        answer: &Result<Answer, Denied>,
     ) {
         let Subscribing { session, owner, after, protocol } = subscribing;
         // A browser cannot see the status of a refused handshake, so it is told by a close code.

@@ -112,7 +112,13 @@ mod tests {
             args: alloc::vec!["-x".into()],
             env: alloc::vec![],
         };
-        let config = WorkerConfig::new(relay, Secret::from("a"), "/w".into(), agent, 1);
+        let config = WorkerConfig::new(
+            relay,
+            crate::auth::AccessToken::fixed(Secret::from("a")),
+            "/w".into(),
+            agent,
+            1,
+        );
         agent_command(
             &config,
             &SessionId::new("session_1").expect("an id"),

@@ -4,12 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::auth::AccessToken;
 use crate::backoff::BackoffConfig;
 use crate::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY, MAX_LINE_BYTES,
 };
-use crate::secret::Secret;
 use crate::wire::url::BaseUrl;
 
 /// A worker's configuration. [`WorkerConfig::new`] has the defaults of the specification.
@@ -18,7 +18,7 @@ pub struct WorkerConfig {
     /// Where the relay is.
     pub relay: BaseUrl,
     /// The person's access token.
-    pub access_token: Secret,
+    pub access_token: AccessToken,
     /// This machine's name, for people.
     pub machine_name: String,
     /// The directory that sessions work in.
@@ -81,7 +81,7 @@ impl WorkerConfig {
     /// A configuration with the defaults of the specification.
     pub fn new(
         relay: BaseUrl,
-        access_token: Secret,
+        access_token: AccessToken,
         directory: String,
         agent: AgentProgram,
         seed: u64,

@@ -59,6 +59,7 @@ enum Purpose {
     Worktree,
     LifeSign(SessionId),
     Register,
+    Token,
     Poll,
     Ack(WorkId),
     Heartbeat(SessionId, u64),
@@ -211,6 +212,7 @@ impl Worker {
             Some(Purpose::Worktree) => self.job_answered(&event),
             Some(Purpose::LifeSign(session)) => self.life_sign(&session, &event),
             Some(Purpose::Register) => self.register_answered(event),
+            Some(Purpose::Token) => self.token_loaded(&event),
             Some(Purpose::Poll) => self.poll_answered(event),
             Some(Purpose::Ack(work)) => self.ack_answered(&work, event),
             Some(Purpose::Heartbeat(session, fence)) => {

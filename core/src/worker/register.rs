@@ -9,6 +9,7 @@ use super::api::{self, Environment, Trouble};
 use super::config::SpawnMode;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::action::{Action, Command};
+use crate::auth::MAX_TOKEN_FILE_BYTES;
 use crate::backoff::{Backoff, Verdict};
 use crate::event::Event;
 use crate::machine::{Fault, FaultKind};
@@ -37,13 +38,21 @@ pub(super) struct Registering {
     branch: Option<String>,
     git_repo_url: Option<String>,
     backoff: Backoff,
+    /// The token's file was read since the last success.
+    is_token_renewed: bool,
     /// The environment as it was registered last.
     pub(super) environment: Option<Environment>,
 }
 
 impl Registering {
     pub(super) const fn new(backoff: Backoff) -> Self {
-        Self { branch: None, git_repo_url: None, backoff, environment: None }
+        Self {
+            branch: None,
+            git_repo_url: None,
+            backoff,
+            is_token_renewed: false,
+            environment: None,
+        }
     }
 
     pub(super) fn reset_backoff(&mut self) {
@@ -127,15 +136,22 @@ impl Worker {
             metadata: Metadata { worker_type: config.worker_type.clone() },
             environment_id: self.registering.environment.as_ref().map(|known| known.id.clone()),
         };
-        let request = api::register(&config.relay, &config.access_token, &body);
+        let request = api::register(&config.relay, config.access_token.secret(), &body);
         self.fx.start(Purpose::Register, |op| Action::Request { op, request });
     }
 
     pub(super) fn register_answered(&mut self, event: Event) {
         let registered = match api::answer::<Registered>(event) {
             Ok(registered) => registered,
-            Err(trouble) => return self.register_failed(&trouble),
+            Err(trouble) => {
+                let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
+                if is_refused && self.look_for_newer_token() {
+                    return;
+                }
+                return self.register_failed(&trouble);
+            }
         };
+        self.registering.is_token_renewed = false;
         self.registering.backoff.reset();
         let environment =
             Environment { id: registered.environment_id, secret: registered.environment_secret };
@@ -146,6 +162,27 @@ impl Worker {
         self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
         self.look_into_spool();
         self.poll_if_there_is_room();
+    }
+
+    /// Reads the access token's file again, once for each refusal in a row (E-10).
+    fn look_for_newer_token(&mut self) -> bool {
+        let Some(path) = self.config.access_token.file() else { return false };
+        if core::mem::replace(&mut self.registering.is_token_renewed, true) {
+            return false;
+        }
+        let limit = MAX_TOKEN_FILE_BYTES;
+        self.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
+        true
+    }
+
+    pub(super) fn token_loaded(&mut self, event: &Event) {
+        // The same token, or none, is tried once more all the same: its refusal says what to do.
+        if let Event::Loaded { data: Some(data), .. } = event {
+            self.config.access_token.refresh(data);
+        }
+        if self.stage == Stage::Registering {
+            self.register();
+        }
     }
 
     fn register_failed(&mut self, trouble: &Trouble) {

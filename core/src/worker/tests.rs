@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::action::{Action, Message, Response, Signal, Target};
+use crate::auth::AccessToken;
 use crate::event::{ExitStatus, Failure, FailureKind, Output};
 use crate::machine::{FaultKind, Outcome};
 use crate::secret::Secret;
@@ -35,8 +36,13 @@ impl Bench {
     fn new(change: impl FnOnce(&mut WorkerConfig)) -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
-        let mut config =
-            WorkerConfig::new(relay, Secret::from("token"), "/w".to_owned(), agent, 42);
+        let mut config = WorkerConfig::new(
+            relay,
+            AccessToken::fixed(Secret::from("token")),
+            "/w".to_owned(),
+            agent,
+            42,
+        );
         change(&mut config);
         let mut bench = Self {
             worker: Worker::new(config),
@@ -1038,4 +1044,29 @@ fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_non
     assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
     let (_, args, _) = git_command(&mut bench);
     assert!(args.starts_with("status"), "{args}");
+}
+
+#[test]
+fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
+    let from_file = |config: &mut WorkerConfig| {
+        config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+    };
+    for (file, second, is_end) in
+        [("new\n", 200, false), ("new\n", 401, true), ("old\n", 401, true)]
+    {
+        let mut bench = Bench::new(from_file);
+        bench.answer_git();
+        let (register, _) = bench.request("/bridge");
+        bench.refuse(register, 401, "authentication_failed");
+        let load = bench.take("load", |action| match action {
+            Action::Load { op, path, .. } if path == "/token" => Some(*op),
+            _ => None,
+        });
+        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from(file)) });
+        let (register, request) = bench.request("/bridge");
+        assert_eq!(request.headers[0].1.reveal(), format!("Bearer {}", file.trim()));
+        let answer = r#"{"environment_id":"env_1","environment_secret":"s"}"#;
+        bench.respond(register, second, answer);
+        assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
+    }
 }

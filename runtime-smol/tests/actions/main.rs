@@ -7,5 +7,9 @@ mod driver;
 mod files;
 mod http;
 mod process;
+mod proxy;
 mod server;
 mod socket;
+mod stdio;
+#[cfg(feature = "tls")]
+mod tls;

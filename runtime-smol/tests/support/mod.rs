@@ -72,7 +72,7 @@ impl Driven {
     /// Drives a puppet on this runtime.
     pub(crate) fn start() -> Self {
         Self::start_with(|| footbridge_smol::HostOptions {
-            ignore_proxy_environment: true,
+            proxy: footbridge_smol::Proxy::None,
             ..footbridge_smol::HostOptions::default()
         })
     }
@@ -126,6 +126,12 @@ impl Driven {
             Err(RecvTimeoutError::Timeout) => {}
             other => panic!("unexpected: {other:?}"),
         }
+    }
+
+    /// What happens until nothing more does for a while.
+    pub(crate) fn settled(&self) -> Vec<Event> {
+        let next = || self.events.recv_timeout(A_WHILE).ok();
+        std::iter::from_fn(next).map(|(_, event)| event).collect()
     }
 
     /// What has happened until now and was not looked at.
@@ -252,4 +258,12 @@ pub(crate) fn shell(script: &str) -> Command {
 
 pub(crate) fn answer(status: u16, body: &'static str) -> Response {
     Response { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
+}
+
+/// One ignored test of this program, in a process of its own.
+pub(crate) fn alone(test: &str) -> std::process::Command {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = std::process::Command::new(program);
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    command
 }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -21,9 +22,9 @@ pub struct Operation {
     /// The time that it is carried out at.
     pub at: Moment,
     /// The rules that it is decided by.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// What to do.
-    pub call: Call,
+    pub call: Box<Call>,
 }
 
 /// A time as a store needs it.

@@ -1,5 +1,6 @@
 //! What came of a store operation.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -15,7 +16,7 @@ pub struct Outcome {
     /// What was asked for, or why not.
     pub answer: Result<Answer, Denied>,
     /// What others have to hear of.
-    pub changes: Changes,
+    pub changes: Box<Changes>,
 }
 
 /// The answer to one operation; [`super::Call`] says which one gets which.
@@ -23,8 +24,8 @@ pub struct Outcome {
 #[allow(missing_docs)]
 pub enum Answer {
     Done,
-    Environment(Environment),
-    Session(Session),
+    Environment(Box<Environment>),
+    Session(Box<Session>),
     /// Environments by id, sessions with the newest first.
     Overview {
         environments: Vec<Environment>,
@@ -37,7 +38,7 @@ pub enum Answer {
         /// Whether a person asked for the end of the session.
         is_stopping: bool,
     },
-    Page(Page),
+    Page(Box<Page>),
     /// What became of each message, in order.
     Posted(Vec<Accepted>),
     /// The answer to a question, or the same one that was given before.

@@ -1,1 +1,169 @@
+//! Who may do what (Y-4): each kind of credential at each route.
+
 use super::*;
+
+/// A route, and the statuses that nobody, Alice, Bob, the environment, another environment, the
+/// session and another session get there.
+type Row = (Method, &'static str, [u16; 7]);
+
+const ROWS: [Row; 20] = [
+    (Method::Get, "/health", [200; 7]),
+    (Method::Get, "/", [200; 7]),
+    (Method::Post, "/v1/environments/bridge", [401, 400, 400, 403, 403, 403, 403]),
+    (Method::Get, "/v1/environments/{E}/work/poll", [401, 403, 403, 204, 403, 403, 403]),
+    (Method::Post, "/v1/environments/{E}/work/{W}/ack", [401, 403, 403, 403, 403, 200, 403]),
+    (Method::Post, "/v1/environments/{E}/work/{W}/heartbeat", [401, 403, 403, 403, 403, 200, 403]),
+    (
+        Method::Post,
+        "/v1/environments/{E}/sessions/{S}/redispatch",
+        [401, 403, 403, 200, 403, 403, 403],
+    ),
+    (Method::Get, "/v2/session_ingress/ws/{S}", [401, 403, 403, 403, 403, 426, 403]),
+    (Method::Get, "/v1/environments", [401, 200, 200, 403, 403, 403, 403]),
+    (Method::Get, "/v1/environments/{E}", [401, 200, 404, 403, 403, 403, 403]),
+    (Method::Get, "/v1/sessions", [401, 200, 200, 403, 403, 403, 403]),
+    (Method::Post, "/v1/sessions", [401, 400, 400, 403, 403, 403, 403]),
+    (Method::Get, "/v1/sessions/{S}", [401, 200, 404, 403, 403, 403, 403]),
+    (Method::Get, "/v1/sessions/{S}/events", [401, 200, 404, 403, 403, 403, 403]),
+    (Method::Post, "/v1/sessions/{S}/messages", [401, 400, 400, 403, 403, 403, 403]),
+    (Method::Post, "/v1/sessions/{S}/permission", [401, 400, 400, 403, 403, 403, 403]),
+    (Method::Get, "/v1/sessions/{S}/events/ws", [401, 426, 426, 403, 403, 403, 403]),
+    (Method::Get, "/v1/overview/ws", [401, 426, 426, 403, 403, 403, 403]),
+    (Method::Post, "/v1/sessions/{S}/interrupt", [401, 200, 404, 403, 403, 403, 403]),
+    (Method::Post, "/v1/sessions/{S}/stop", [401, 200, 404, 403, 403, 403, 403]),
+];
+
+fn world_with_page() -> World {
+    static ASSETS: [super::super::Asset; 1] =
+        [super::super::Asset { path: "/", content_type: "text/html", bytes: b"<p>" }];
+    World::with(RelayConfig { assets: &ASSETS, ..config() })
+}
+
+#[test]
+fn each_credential_opens_its_own_and_nothing_else() {
+    for (method, target, expected) in ROWS {
+        let mut got = [0; 7];
+        for (at, status) in got.iter_mut().enumerate() {
+            let mut world = world_with_page();
+            let (worker, taken, _) = world.running();
+            let other = world.register();
+            world.create(&other);
+            let stranger = world.take(&other);
+            let target = target
+                .replace("{E}", &worker.environment)
+                .replace("{W}", &taken.work)
+                .replace("{S}", &taken.session);
+            let tokens =
+                ["", TOKEN, BOB, &worker.secret, &other.secret, &taken.token, &stranger.token];
+            let body = json!({"fence": 1});
+            let op = world.ask(method, &target, tokens[at], &body);
+            *status = world.answer(op).0;
+        }
+        assert_eq!(got, expected, "{target}");
+    }
+}
+
+#[test]
+fn the_ends_of_things_are_for_their_worker_alone() {
+    for target in ["/v1/environments/{E}/work/{W}/stop", "/v1/environments/{E}/stop"] {
+        let mut world = World::new();
+        let (worker, taken, _) = world.running();
+        let other = world.register();
+        let target = target.replace("{E}", &worker.environment).replace("{W}", &taken.work);
+        for (token, status) in [
+            ("", 401),
+            ("a token that nobody gave", 401),
+            (TOKEN, 403),
+            (&other.secret, 403),
+            (&taken.token, 403),
+            (&worker.secret, 200),
+        ] {
+            assert_eq!(world.post(&target, token, &json!({"fence": 1})).0, status, "{target}");
+        }
+    }
+}
+
+#[test]
+fn after_a_restart_a_worker_learns_that_it_is_unknown_before_all_else() {
+    let mut old = World::new();
+    let (worker, taken, _) = old.running();
+    let other_keys = RelayKeys { signing: [8; 32], entropy: [9; 32] };
+    for keys in [keys(), other_keys] {
+        let mut world = World::new();
+        world.relay = Relay::new(config(), &keys).expect("a good configuration");
+        world.accepts.clear();
+        world.run();
+        let (status, error) = world.poll(&worker);
+        assert_eq!((status, &error["error"]["type"]), (404, &json!("environment_unknown")));
+        let (status, error) = world.about(&worker, &taken, "heartbeat");
+        assert_eq!((status, &error["error"]["type"]), (404, &json!("environment_unknown")));
+        let op = world.ingress(&taken);
+        let (status, error) = world.answer(op);
+        assert_eq!((status, &error["error"]["type"]), (404, &json!("session_unknown")));
+    }
+}
+
+#[test]
+fn a_browsers_token_counts_where_a_browser_needs_it_alone() {
+    let mut world = World::new();
+    let offer = format!("footbridge.bearer.{TOKEN}");
+    let headers = [("sec-websocket-protocol", offer.as_str())];
+    let op = world.ask_with(Method::Get, "/v1/sessions", "", &Value::Null, &headers);
+    assert_eq!(world.answer(op).0, 401);
+    let target = format!("/v1/sessions?token={TOKEN}&access_token={TOKEN}");
+    assert_eq!(world.get(&target, "").0, 401, "never in a URL");
+}
+
+#[test]
+fn the_page_comes_with_its_guards_and_is_not_sent_twice() {
+    let mut world = world_with_page();
+    let op = world.ask(Method::Get, "/?x=1", "", &Value::Null);
+    let response = world.replies.remove(&op).expect("an answer");
+    assert_eq!((response.status, &response.body[..]), (200, &b"<p>"[..]));
+    let policy = response.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.starts_with("default-src 'self'; ") && policy.contains("frame-ancestors 'none'")
+    );
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-cache"),
+        ("content-type", "text/html"),
+    ] {
+        assert_eq!(response.header(name), Some(value));
+    }
+    let etag = response.header("etag").expect("an etag").to_owned();
+    let headers = [("if-none-match", etag.as_str())];
+    let op = world.ask_with(Method::Get, "/", "", &Value::Null, &headers);
+    let response = world.replies.remove(&op).expect("an answer");
+    assert_eq!((response.status, response.body.len()), (304, 0));
+    assert_eq!(world.get("/nothing.js", "").0, 404);
+}
+
+#[test]
+fn secrets_show_in_no_notice_and_no_debug_output() {
+    let mut world = World::new();
+    let (worker, taken, _) = world.running();
+    world.get(&format!("/v1/sessions?token={TOKEN}"), TOKEN);
+    let shown = format!("{:?} {:?} {:?}", world.notices, config(), keys());
+    for secret in [TOKEN, BOB, &worker.secret, &taken.token] {
+        assert!(!shown.contains(secret));
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
+    let refused = |config: RelayConfig| Relay::new(config, &keys()).err().expect("refused");
+    let bare = RelayConfig { access_tokens: Vec::new(), ..config() };
+    assert!(refused(bare).to_string().contains("at least one"));
+    for bad in ["short", "a token with spaces in it", "a,token,that,no,header,takes"] {
+        let token = AccessToken { person: "me".to_owned(), token: Secret::from(bad) };
+        let error = refused(RelayConfig { access_tokens: alloc::vec![token], ..config() });
+        assert!(!error.to_string().contains(bad), "{error}");
+    }
+    let url = Some("ftp://x".to_owned());
+    assert!(refused(RelayConfig { public_url: url, ..config() }).to_string().contains("http"));
+    let mut never = config();
+    never.terms.lease_time = Duration::ZERO;
+    assert!(refused(never).to_string().contains("longer than zero"));
+}

@@ -408,7 +408,8 @@ fn taken(item: &Value) -> Taken {
 
 /// The number of each event among what came.
 fn seqs(came: &[Value]) -> Vec<u64> {
-    came.iter().filter_map(|value| value["seq"].as_u64()).collect()
+    let events = came.iter().filter(|value| value["type"] != "live");
+    events.filter_map(|value| value["seq"].as_u64()).collect()
 }
 
 fn question(id: &str) -> String {

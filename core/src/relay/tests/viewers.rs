@@ -1,1 +1,459 @@
+//! The viewers' side: what is said, asked, answered and watched.
+
 use super::*;
+
+fn permission(world: &mut World, id: &str, body: &Value) -> (u16, Value) {
+    world.post(&format!("/v1/sessions/{id}/permission"), TOKEN, body)
+}
+
+fn frames<'a>(came: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    came.iter().filter(|value| value["type"] == kind).collect()
+}
+
+#[test]
+fn messages_are_numbered_named_and_stored_once() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let body = json!({"messages": [
+        {"type": "user", "uuid": "u1", "message": {}},
+        {"type": "user", "uuid": null},
+        {"type": "control_request", "request": {"subtype": "set_model", "model": "m"}},
+    ]});
+    let (status, answer) = world.post(&target, TOKEN, &body);
+    assert_eq!(status, 200, "{answer}");
+    let accepted = answer["accepted"].as_array().expect("a list");
+    assert_eq!((&accepted[0]["uuid"], accepted.len()), (&json!("u1"), 3));
+    let came = world.came(op);
+    assert_eq!((came.len(), &came[1]["uuid"]), (3, &accepted[1]["uuid"]));
+    assert_eq!(came[2]["request_id"], accepted[2]["request_id"]);
+
+    let body = json!({"messages": [{"type": "user", "uuid": "u1", "message": "again"}]});
+    let (_, again) = world.post(&target, TOKEN, &body);
+    assert_eq!(again["accepted"][0]["seq"], accepted[0]["seq"]);
+    assert!(world.came(op).is_empty());
+}
+
+#[test]
+fn a_message_on_several_lines_reaches_the_agent_on_one() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))];
+    let body = "{\"messages\":[{\r\n \"type\":\"user\",\n \"uuid\":\"a\\nb\"\n}]}";
+    let body = Body::Whole(Bytes::from_static(body.as_bytes()));
+    let asked = Asked { method: Method::Post, target, headers, body, is_tls: false };
+    let asked = world.ask_raw(asked);
+    assert_eq!(world.answer(asked).0, 200);
+    let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
+    assert!(!line.as_str().contains(['\n', '\r']), "{line:?}");
+    assert_eq!(world.came(op)[0]["uuid"], "a\nb");
+}
+
+#[test]
+fn a_question_is_answered_once_and_everybody_learns_the_same() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let id = taken.session.clone();
+    world.lines(op, &question("P"));
+    let pending = &world.session(&id)["pending_permissions"];
+    assert_eq!(
+        (&pending[0]["request_id"], &pending[0]["tool_name"]),
+        (&json!("P"), &json!("Bash"))
+    );
+    world.came(op);
+
+    // Two at the same instant: both are asked before the store has answered either.
+    world.holds_store = true;
+    let target = format!("/v1/sessions/{id}/permission");
+    let deny = json!({"request_id": "P", "behavior": "deny", "message": "no"});
+    let allow = json!({"request_id": "P", "behavior": "allow"});
+    let first = world.ask(Method::Post, &target, TOKEN, &allow);
+    let second = world.ask(Method::Post, &target, TOKEN, &deny);
+    world.release_store();
+    let (status, answer) = world.answer(first);
+    assert_eq!(status, 200);
+    let (status, error) = world.answer(second);
+    assert_eq!((status, &error["error"]["type"]), (409, &json!("permission_conflict")));
+    assert_eq!(error["error"]["answer"]["behavior"], "allow");
+
+    let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
+    assert!(line.as_str().contains(r#""updatedInput":{"command": "echo  hi"}"#), "{line:?}");
+    assert_eq!(world.came(op).len(), 1);
+    assert_eq!(permission(&mut world, &id, &allow), (200, answer));
+    assert!(world.came(op).is_empty());
+    assert_eq!(world.session(&id)["pending_permissions"], json!([]));
+
+    // The same question again is a repetition, and opens nothing.
+    world.lines(op, &question("P"));
+    assert_eq!(world.session(&id)["pending_permissions"], json!([]));
+}
+
+#[test]
+fn an_answer_says_what_it_changes() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for (id, answer, expected) in [
+        (
+            "A",
+            json!({"behavior": "allow", "updatedInput": {"command": "ls"}}),
+            json!({"behavior": "allow", "updatedInput": {"command": "ls"}}),
+        ),
+        (
+            "B",
+            json!({"behavior": "deny", "message": "no", "interrupt": true}),
+            json!({"behavior": "deny", "message": "no", "interrupt": true}),
+        ),
+        (
+            "C",
+            json!({"behavior": "deny"}),
+            json!({"behavior": "deny", "message": "the person said no"}),
+        ),
+    ] {
+        world.lines(op, &question(id));
+        world.came(op);
+        let mut body = answer;
+        body["request_id"] = json!(id);
+        assert_eq!(permission(&mut world, &taken.session, &body).0, 200);
+        assert_eq!(permission(&mut world, &taken.session, &body).0, 200, "the same again");
+        let came = world.came(op);
+        assert_eq!(came.len(), 1);
+        assert_eq!(came[0]["response"]["request_id"], id);
+        assert_eq!(came[0]["response"]["response"], expected);
+    }
+}
+
+#[test]
+fn what_can_no_longer_be_answered_is_withdrawn() {
+    let exited = r#"{"type":"footbridge","subtype":"agent_exited","exit_code":1,"signal":null}"#;
+    type Withdrawal<'a> = (&'a str, &'a dyn Fn(&mut World, &Worker, &Taken, OpId));
+    let ways: [Withdrawal<'_>; 3] = [
+        ("cancel", &|world, _, _, op| {
+            world.lines(op, r#"{"type":"control_cancel_request","request_id":"P"}"#);
+        }),
+        ("the agent's death", &|world, _, _, op| {
+            let message = serde_json::value::RawValue::from_string(exited.to_owned());
+            world.word(op, &Word::Report { message: message.expect("JSON") });
+        }),
+        ("the end of the session", &|world, worker, taken, _| {
+            world.stop_work(worker, taken, "completed");
+        }),
+    ];
+    for (name, withdraw) in ways {
+        let mut world = World::new();
+        let (worker, taken, op) = world.running();
+        world.lines(op, &question("P"));
+        withdraw(&mut world, &worker, &taken, op);
+        assert_eq!(world.session(&taken.session)["pending_permissions"], json!([]), "{name}");
+        world.came(op);
+        let allow = json!({"request_id": "P", "behavior": "allow"});
+        let (status, error) = permission(&mut world, &taken.session, &allow);
+        let kind = error["error"]["type"].clone();
+        assert_eq!((status, kind), (410, json!("permission_withdrawn")), "{name}");
+        assert!(world.came(op).is_empty(), "{name}: nothing reaches the agent");
+        let unknown = json!({"request_id": "Q", "behavior": "allow"});
+        assert_eq!(permission(&mut world, &taken.session, &unknown).0, 404);
+    }
+}
+
+#[test]
+fn an_agent_that_asks_too_much_is_answered_with_an_error() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for n in 0..=crate::limits::MAX_OPEN_PERMISSIONS {
+        world.lines(op, &question(&n.to_string()));
+    }
+    let pending = world.session(&taken.session)["pending_permissions"].clone();
+    assert_eq!(pending.as_array().map(Vec::len), Some(crate::limits::MAX_OPEN_PERMISSIONS));
+    let came = world.came(op);
+    let refused = came.iter().find(|value| value["type"] == "control_response");
+    assert_eq!(refused.expect("an answer")["response"]["subtype"], "error");
+}
+
+#[test]
+fn an_interrupt_is_a_control_request() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let target = format!("/v1/sessions/{}/interrupt", taken.session);
+    let (status, answer) = world.post(&target, TOKEN, &Value::Null);
+    assert_eq!(status, 200);
+    let came = world.came(op);
+    assert_eq!(came[0]["request"]["subtype"], "interrupt");
+    assert_eq!(came[0]["request_id"], answer["request_id"]);
+}
+
+#[test]
+fn a_subscription_replays_from_any_point_and_goes_on_live() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for n in 0..20 {
+        world.lines(op, &format!("{{\"type\":\"x\",\"n\":{n}}}"));
+    }
+    let last = world.session(&taken.session)["last_seq"].as_u64().expect("a number");
+    for after in 0..=last {
+        let viewer = world.subscribe(&taken.session, after);
+        assert_eq!(world.streams[&viewer].protocol.as_deref(), Some("footbridge.viewer.v1"));
+        let came = world.came(viewer);
+        assert_eq!(came[0]["type"], "session");
+        let events: Vec<_> = frames(&came, "event").into_iter().cloned().collect();
+        assert_eq!(seqs(&events), (after + 1..=last).collect::<Vec<_>>());
+        assert_eq!(came.last(), Some(&json!({"type": "live", "seq": last})));
+    }
+    let viewer = world.subscribe(&taken.session, last);
+    world.came(viewer);
+    world.lines(op, "{\"type\":\"x\", \"odd\" : 1.0}");
+    let Some(Message::Text(told)) = world.streams[&viewer].sent.last() else { panic!("nothing") };
+    assert!(
+        told.as_str().ends_with(",\"from\":\"agent\",\"message\":{\"type\":\"x\", \"odd\" : 1.0}}")
+    );
+    assert_eq!(seqs(&world.came(viewer)), [last + 1]);
+    let ahead = world.subscribe(&taken.session, last + 1000);
+    assert_eq!(world.came(ahead).last(), Some(&json!({"type": "live", "seq": last + 1})));
+    world.lines(op, "{\"type\":\"x\"}");
+    assert_eq!(seqs(&world.came(ahead)), [last + 2]);
+}
+
+#[test]
+fn a_slow_viewer_costs_its_credit_and_misses_nothing() {
+    let mut config = config();
+    config.stream_credit = 4000;
+    let mut world = World::with(config);
+    let (_, taken, op) = world.running();
+    let slow = world.subscribe(&taken.session, 0);
+    let mut seen = seqs(&world.came(slow));
+    world.arrives = false;
+    for n in 0..500 {
+        world.lines(op, &format!("{{\"type\":\"x\",\"n\":{n},\"pad\":\"{}\"}}", "y".repeat(100)));
+    }
+    let under_way: usize = world.streams[&slow].sent.iter().map(Message::len).sum();
+    assert!(under_way < 12_000, "{under_way} bytes are on the way");
+    while world.streams[&slow].under_way > 0 {
+        let stream = world.streams.get_mut(&slow).expect("a stream");
+        let messages = core::mem::take(&mut stream.under_way);
+        world.tell(Event::Sent { op: slow, messages });
+        seen.extend(seqs(&world.came(slow)));
+    }
+    let last = world.session(&taken.session)["last_seq"].as_u64().expect("a number");
+    assert_eq!(seen, (1..=last).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_viewer_without_progress_is_cut_off_and_one_that_hears_nothing_is_told_so() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let viewer = world.subscribe(&taken.session, 0);
+    world.came(viewer);
+    world.pass(Duration::from_secs(15));
+    assert_eq!(world.came(viewer), [json!({"type": "alive"})]);
+    world.arrives = false;
+    world.lines(op, "{\"type\":\"x\"}");
+    for _ in 0..5 {
+        world.pass(Duration::from_secs(11));
+        world.word(op, &Word::Pong);
+    }
+    assert!(!world.streams[&viewer].is_cut);
+    world.pass(Duration::from_secs(5));
+    assert!(world.streams[&viewer].is_cut);
+}
+
+#[test]
+fn what_retention_has_dropped_is_a_gap() {
+    let mut config = config();
+    config.terms.log_bytes = 2000;
+    let mut world = World::with(config);
+    let (_, taken, op) = world.running();
+    for n in 0..100 {
+        world.lines(op, &format!("{{\"type\":\"x\",\"n\":{n}}}"));
+    }
+    let session = world.session(&taken.session);
+    let number = |key: &str| session[key].as_u64().expect("a number");
+    let (first, last) = (number("first_seq"), number("last_seq"));
+    assert!(first > 50 && last == 103, "{first} {last}");
+    let viewer = world.subscribe(&taken.session, 2);
+    let came = world.came(viewer);
+    let gap = json!({"type": "gap", "after": 2, "resumes_after": first - 1});
+    assert_eq!(frames(&came, "gap"), [&gap]);
+    let events: Vec<_> = frames(&came, "event").into_iter().cloned().collect();
+    assert_eq!(seqs(&events), (first..=last).collect::<Vec<_>>());
+    let (_, page) = world.get(&format!("/v1/sessions/{}/events?after=2", taken.session), TOKEN);
+    assert_eq!((&page["first_seq"], &page["events"][0]["seq"]), (&json!(first), &json!(first)));
+}
+
+#[test]
+fn pages_are_bounded_and_continue_each_other() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for n in 0..30 {
+        world.lines(op, &format!("{{\"type\":\"x\",\"n\":{n}}}"));
+    }
+    let mut seen = Vec::new();
+    loop {
+        let after = seen.last().copied().unwrap_or(0);
+        let target = format!("/v1/sessions/{}/events?limit=7&after={after}", taken.session);
+        let (_, page) = world.get(&target, TOKEN);
+        let new = seqs(page["events"].as_array().expect("events"));
+        if new.is_empty() {
+            break;
+        }
+        assert!(new.len() <= 7);
+        seen.extend(new);
+    }
+    assert_eq!(seen, (1..=33).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_overview_tells_the_whole_and_then_each_change() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let offer = format!("footbridge.bearer.{TOKEN}, footbridge.viewer.v1");
+    let op = world.websocket("/v1/overview/ws", "", &offer);
+    let bobs = world.websocket("/v1/overview/ws", BOB, "");
+    let came = world.came(op);
+    assert_eq!(came[0]["environments"][0]["id"], worker.environment.as_str());
+    assert_eq!(came[0]["sessions"][0]["id"], id.as_str());
+    assert_eq!(came.len(), 1);
+    let taken = world.take(&worker);
+    let link = world.link(&taken, 0, 0);
+    let came = world.came(op);
+    let last = frames(&came, "session").last().copied().expect("a session").clone();
+    assert_eq!(
+        (&last["session"]["state"], &last["session"]["connected"]),
+        (&json!("running"), &json!(true))
+    );
+    world.tell(Event::Closed { op: link, code: None, failure: None });
+    assert_eq!(world.came(op)[0]["session"]["connected"], false);
+    world.post(
+        &format!("/v1/environments/{}/stop", worker.environment),
+        &worker.secret,
+        &Value::Null,
+    );
+    let came = world.came(op);
+    assert!(came.contains(&json!({"type": "environment_gone", "id": worker.environment})));
+    let nothing = json!({"type": "overview", "environments": [], "sessions": []});
+    assert_eq!(world.came(bobs), [nothing], "everybody sees their own");
+}
+
+#[test]
+fn a_slow_overview_is_told_the_whole_anew() {
+    let mut config = config();
+    config.stream_credit = 1000;
+    let mut world = World::with(config);
+    let worker = world.register();
+    let op = world.websocket("/v1/overview/ws", TOKEN, "");
+    world.came(op);
+    world.arrives = false;
+    for _ in 0..50 {
+        world.create(&worker);
+    }
+    let messages = world.came(op).len();
+    assert!(messages < 10, "{messages}");
+    world.tell(Event::Sent { op, messages });
+    let came = world.came(op);
+    assert_eq!(came[0]["sessions"].as_array().map(Vec::len), Some(50));
+}
+
+#[test]
+fn browsers_learn_by_a_close_code_why_they_may_not_watch() {
+    let mut config = config();
+    config.max_subscribers = 1;
+    config.terms.ended_sessions = 1;
+    let mut world = World::with(config);
+    let worker = world.register();
+    let id = world.create(&worker);
+    let first = world.subscribe(&id, 0);
+    let second = world.subscribe(&id, 0);
+    assert_eq!(world.streams[&second].closed, Some(4429));
+    let unknown = world.subscribe("session_unknown", 0);
+    assert_eq!(world.streams[&unknown].closed, Some(4404));
+    // Two ended sessions where one is kept: the older one is gone.
+    let other = world.create(&worker);
+    for id in [&id, &other] {
+        world.post(&format!("/v1/sessions/{id}/stop"), TOKEN, &Value::Null);
+    }
+    assert_eq!(world.streams[&first].closed, Some(4404));
+    assert_eq!(world.get(&format!("/v1/sessions/{id}"), TOKEN).0, 404);
+}
+
+#[test]
+fn a_session_is_made_once_for_each_key() {
+    let mut world = World::new();
+    let worker = world.register();
+    let body = json!({"environment_id": worker.environment, "title": "t"});
+    let mut make = |token, key| {
+        let headers = [("idempotency-key", key)];
+        let op = world.ask_with(Method::Post, "/v1/sessions", token, &body, &headers);
+        world.answer(op)
+    };
+    let (status, first) = make(TOKEN, "a");
+    assert_eq!((status, &first["title"]), (201, &json!("t")));
+    assert_eq!(make(TOKEN, "a").1["id"], first["id"]);
+    assert_ne!(make(TOKEN, "b").1["id"], first["id"]);
+    assert_eq!(make(BOB, "a").0, 404, "keys of two people do not meet");
+}
+
+#[test]
+fn an_ended_session_takes_no_message_but_repeats_what_it_accepted() {
+    let mut world = World::new();
+    let (worker, taken, _) = world.running();
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let body = json!({"messages": [{"type": "user", "uuid": "u"}]});
+    let accepted = world.post(&target, TOKEN, &body);
+    world.stop_work(&worker, &taken, "completed");
+    assert_eq!(world.post(&target, TOKEN, &body), accepted);
+    assert_eq!(world.say(&taken.session, "more").0, 410);
+    let op = world.ingress(&taken);
+    assert_eq!(world.answer(op).0, 410);
+}
+
+#[test]
+fn shutdown_tells_everybody_to_come_back_and_finishes() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    let viewer = world.subscribe(&taken.session, 0);
+    let poll = world.poll_waiting(&worker, "wait=50", "a");
+    world.relay.command(world.now, crate::relay::RelayCommand::Shutdown);
+    world.run();
+    let response = world.replies.remove(&poll).expect("an answer");
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
+    assert_eq!(world.streams[&link].closed, Some(1001));
+    assert_eq!(world.streams[&viewer].closed, Some(1001));
+    assert_eq!(world.finished, Some(Ok(())));
+    assert!(world.accepts.is_empty());
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_store_that_hangs() {
+    let mut world = World::new();
+    world.holds_store = true;
+    world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
+    world.relay.command(world.now, crate::relay::RelayCommand::Shutdown);
+    world.run();
+    assert_eq!(world.finished, None);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.finished, Some(Ok(())));
+}
+
+#[test]
+fn an_address_in_use_is_a_fault_that_names_it() {
+    let mut relay = Relay::new(config(), &keys()).expect("a good configuration");
+    let Step::Do(Action::Listen { op, .. }) = relay.step() else { panic!("no listener") };
+    let kind = crate::event::FailureKind::InUse;
+    let failure = crate::event::Failure { kind, detail: "EADDRINUSE".to_owned() };
+    relay.handle(Now::default(), Event::Failed { op, failure });
+    let Step::Finished(Err(fault)) = relay.step() else { panic!("it goes on") };
+    assert!(fault.message.contains("127.0.0.1:8787"), "{fault}");
+}
+
+#[test]
+fn a_store_that_fails_is_told_as_unavailable() {
+    let mut world = World::new();
+    world.holds_store = true;
+    let op = world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
+    let (store, _) = world.held.pop_front().expect("an operation");
+    let kind = crate::event::FailureKind::Full;
+    let failure = crate::event::Failure { kind, detail: "disk full".to_owned() };
+    world.tell(Event::Failed { op: store, failure });
+    assert_eq!(world.answer(op).0, 503);
+    assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
+}

@@ -1,5 +1,6 @@
 //! Environments: made, seen, gone silent, removed.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,7 +27,7 @@ impl MemoryStore {
             known.environment.registration = registration;
             known.see(cx);
             cx.changes.environment(&known.environment);
-            return Ok(Answer::Environment(known.environment.clone()));
+            return Ok(Answer::Environment(Box::new(known.environment.clone())));
         }
         if self.environments.len() >= cx.terms.max_environments {
             return Err(Denied::Limit { what: "environments" });
@@ -41,7 +42,7 @@ impl MemoryStore {
             last_seen_at: cx.at.wall,
         };
         cx.changes.environment(&environment);
-        let answer = Answer::Environment(environment.clone());
+        let answer = Answer::Environment(Box::new(environment.clone()));
         let known = Known {
             environment,
             last_seen: cx.at.steady,
@@ -78,7 +79,7 @@ impl MemoryStore {
     pub(super) fn get_environment(&self, owner: &Person, id: &EnvironmentId) -> Answered {
         let known = self.environments.get(id).map(|known| &known.environment);
         let known = known.filter(|environment| environment.owner == *owner);
-        known.cloned().map(Answer::Environment).ok_or(Denied::EnvironmentUnknown)
+        known.cloned().map(Box::new).map(Answer::Environment).ok_or(Denied::EnvironmentUnknown)
     }
 
     pub(super) fn list(&self, cx: &Context, owner: &Person) -> Answer {

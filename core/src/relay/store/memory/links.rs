@@ -77,7 +77,7 @@ impl Conversation {
         for Line { origin, line } in lines.into_iter().skip(known) {
             self.received += 1;
             match origin {
-                Origin::Agent => self.take_agent_line(cx, line),
+                Origin::Agent => self.take_agent_line(cx, &line),
                 Origin::Worker => self.take_report(cx, line),
                 Origin::Viewer | Origin::Relay => {
                     self.record(cx, Origin::Relay, line, None);
@@ -87,14 +87,14 @@ impl Conversation {
         Answer::Appended { received: self.received }
     }
 
-    fn take_agent_line(&mut self, cx: &mut Context, line: Text) {
-        let head = Head::parse(&line).unwrap_or_default();
+    fn take_agent_line(&mut self, cx: &mut Context, line: &Text) {
+        let head = Head::parse(line).unwrap_or_default();
         let seq = self.record(cx, Origin::Agent, line.clone(), None);
         let Some(request_id) = head.request_id.clone() else { return };
         match head.kind() {
             Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
                 let tool_name = head.tool_name.unwrap_or_default();
-                self.take_question(cx, Question { request_id, tool_name, seq }, &line);
+                self.take_question(cx, Question { request_id, tool_name, seq }, line);
             }
             Kind::ControlCancelRequest => self.close_question(cx, &request_id, seq, None),
             _ => {}

@@ -6,8 +6,10 @@ mod links;
 mod sessions;
 mod work;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use self::conversation::Conversation;
 pub(in crate::relay) use self::environments::ended;
@@ -52,7 +54,7 @@ enum Due {
 /// What one operation is carried out with.
 struct Context {
     at: Moment,
-    terms: Terms,
+    terms: Arc<Terms>,
     changes: Changes,
 }
 
@@ -76,8 +78,8 @@ impl MemoryStore {
     pub fn apply(&mut self, operation: Operation) -> Outcome {
         let Operation { at, terms, call } = operation;
         let mut context = Context { at, terms, changes: Changes::default() };
-        let answer = self.call(&mut context, call);
-        let mut changes = context.changes;
+        let answer = self.call(&mut context, *call);
+        let mut changes = Box::new(context.changes);
         changes.due = self.due.first().map(|(at, _)| *at);
         Outcome { answer, changes }
     }
@@ -112,12 +114,13 @@ impl MemoryStore {
             }
             Call::GetSession { owner, id } => {
                 let session = &self.conversation(&owner, &id)?.session;
-                Ok(Answer::Session(session.clone()))
+                Ok(Answer::Session(Box::new(session.clone())))
             }
             Call::RequestStop { owner, id } => self.request_stop(cx, &owner, &id),
             Call::ReadLog { owner, session, after, max_events, max_bytes } => {
                 let conversation = self.conversation(&owner, &session)?;
-                Ok(Answer::Page(conversation.page(after, max_events, max_bytes)))
+                let page = conversation.page(after, max_events, max_bytes);
+                Ok(Answer::Page(Box::new(page)))
             }
             Call::Post { owner, session, messages } => {
                 self.conversation_mut(&owner, &session)?.post(cx, messages)

@@ -1,5 +1,6 @@
 //! Sessions: made, asked to stop, ended, forgotten.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::conversation::Conversation;
@@ -25,7 +26,7 @@ impl MemoryStore {
         let key = key.map(|key| (owner.clone(), key));
         let made = key.as_ref().and_then(|key| self.made_by.get(key));
         if let Some(made) = made.and_then(|made| self.sessions.get(made)) {
-            return Ok(Answer::Session(made.session.clone()));
+            return Ok(Answer::Session(Box::new(made.session.clone())));
         }
         let known = self.environments.get(&environment);
         let known = known.filter(|known| known.environment.owner == owner);
@@ -52,7 +53,7 @@ impl MemoryStore {
         };
         let mut conversation = Conversation::new(session, work, key.clone());
         conversation.log_state(cx);
-        let answer = Answer::Session(conversation.session.clone());
+        let answer = Answer::Session(Box::new(conversation.session.clone()));
         self.sessions.insert(id.clone(), conversation);
         if let Some(key) = key {
             self.made_by.insert(key, id);
@@ -77,7 +78,7 @@ impl MemoryStore {
             SessionState::Ended => {}
         }
         let session = self.conversation(owner, id)?.session.clone();
-        Ok(Answer::Session(session))
+        Ok(Answer::Session(Box::new(session)))
     }
 
     /// Ends a session, once: a later result changes nothing.

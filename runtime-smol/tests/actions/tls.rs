@@ -1,0 +1,110 @@
+//! TLS of both sides, with certificates made for the test.
+
+use std::path::Path;
+
+use footbridge_core::action::{Action, Message};
+use footbridge_core::event::FailureKind;
+use footbridge_core::wire::text::Text;
+use footbridge_smol::{Certificate, Host, HostOptions, Proxy};
+
+use crate::support::{Driven, answer, websocket};
+
+/// Writes a certificate for `localhost` and its key.
+fn certificate(directory: &Path) -> Certificate {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let files = Certificate { chain: directory.join("cert.pem"), key: directory.join("key.pem") };
+    std::fs::write(&files.chain, made.cert.pem()).expect("written");
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("written");
+    files
+}
+
+fn server(certificate: Certificate) -> Driven {
+    Driven::start_with(|| HostOptions {
+        certificate: Some(certificate),
+        proxy: Proxy::None,
+        ..HostOptions::default()
+    })
+}
+
+#[test]
+fn a_client_that_trusts_the_servers_authority_speaks_https_and_wss_with_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = certificate(directory.path());
+    let extra_ca = Some(files.chain.clone());
+    let mut server = server(files);
+    let mut client = Driven::start_with(|| HostOptions {
+        extra_ca,
+        proxy: Proxy::None,
+        ..HostOptions::default()
+    });
+    let (listener, address) = server.listen();
+    let authority = address.replace("127.0.0.1", "localhost");
+
+    let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+    let near = client.get(&format!("https://{authority}/"));
+    assert!(server.asked(far).is_tls);
+    server.act(Action::Reply { op: far, response: answer(200, "secret") });
+    assert_eq!(client.response(near).body.as_ref(), b"secret");
+
+    let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+    let target = websocket(&format!("wss://{authority}/"), None);
+    let near = client.begin(|op| Action::Open { op, target });
+    server.asked(far);
+    server.act(Action::Upgrade { op: far, protocol: None, max_message: 1000 });
+    server.opened(far);
+    client.opened(near);
+    let message = Message::Text(Text::from("over TLS"));
+    server.act(Action::Send { op: far, message: message.clone() });
+    assert_eq!(client.received(near), message);
+    client.act(Action::Cancel { op: near });
+    client.end();
+    server.end();
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_or_not_for_this_host_is_a_tls_failure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = certificate(directory.path());
+    let extra_ca = Some(files.chain.clone());
+    let mut server = server(files);
+    let (_, address) = server.listen();
+    let mut stranger = Driven::start();
+    let op = stranger.get(&format!("https://{}/", address.replace("127.0.0.1", "localhost")));
+    stranger.fails_with(op, FailureKind::Tls);
+    stranger.end();
+
+    let mut client = Driven::start_with(|| HostOptions {
+        extra_ca,
+        proxy: Proxy::None,
+        ..HostOptions::default()
+    });
+    let op = client.get(&format!("https://{address}/"));
+    client.fails_with(op, FailureKind::Tls);
+    client.end();
+    server.end();
+}
+
+#[test]
+fn files_that_are_no_certificates_are_refused_at_the_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = certificate(directory.path());
+    let (none, text) = (directory.path().join("none"), directory.path().join("text"));
+    std::fs::write(&text, "no PEM at all").expect("written");
+    let with_ca =
+        |path: &Path| HostOptions { extra_ca: Some(path.into()), ..HostOptions::default() };
+    let with_key = |path: &Path| {
+        let certificate = Certificate { key: path.into(), ..files.clone() };
+        HostOptions { certificate: Some(certificate), ..HostOptions::default() }
+    };
+    let cases = [
+        (with_ca(&none), FailureKind::NotFound, &none),
+        (with_ca(&text), FailureKind::Tls, &text),
+        (with_key(&none), FailureKind::NotFound, &none),
+        (with_key(&text), FailureKind::Tls, &text),
+    ];
+    for (options, kind, path) in cases {
+        let failure = Host::new(options).expect_err("unusable files");
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.detail.contains(path.to_str().expect("UTF-8")), "{failure}");
+    }
+}
