@@ -14,7 +14,8 @@ use crate::time::{Instant, Now};
 /// 2. wait for whichever comes first: an answer, a command of the program, or the instant that
 ///    `Wait` names;
 /// 3. hand that in by [`handle`](Machine::handle) (the instant as [`Event::Tick`]) or
-///    [`command`](Machine::command), and begin again.
+///    [`command`](Machine::command), and begin again. What is there at once may be handed in at
+///    once: a machine answers many lines with one acknowledgement.
 ///
 /// Neither `handle` nor `command` fails. A bad configuration is refused when the machine is
 /// built; a bad peer leads to a typed outcome; a late answer is dropped.
@@ -31,7 +32,7 @@ pub trait Machine {
     fn handle(&mut self, now: Now, event: Event);
 
     /// The next thing to do. To be called until it says [`Step::Wait`] or [`Step::Finished`],
-    /// after construction and after each `handle` and `command`.
+    /// after construction and after each batch of `handle` and `command`, before any waiting.
     fn step(&mut self) -> Step<Self::Notice>;
 }
 

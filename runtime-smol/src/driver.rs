@@ -58,11 +58,7 @@ pub async fn drive<M: Machine>(
                     return outcome;
                 }
             };
-            let (mail, command) = match inbox.wait(deadline.and_then(|at| clock.std(at))).await {
-                Wake::Mail(mail) => (Some(mail), None),
-                Wake::Command(command) => (None, Some(command)),
-                Wake::Due => (None, None),
-            };
+            let (mail, command) = inbox.wait(deadline.and_then(|at| clock.std(at))).await;
             // A whole batch before the next step lets the machine answer it as one; that it is
             // bounded lets commands and the deadline have their turn.
             let more = std::iter::from_fn(|| inbox.mailbox.try_recv().ok());
@@ -92,15 +88,9 @@ struct Inbox<C> {
     timer: Option<(StdInstant, Timer)>,
 }
 
-/// What ended a wait.
-enum Wake<C> {
-    Mail(Mail),
-    Command(C),
-    Due,
-}
-
 impl<C> Inbox<C> {
-    async fn wait(&mut self, deadline: Option<StdInstant>) -> Wake<C> {
+    /// Waits for mail, a command, or the deadline, which brings neither.
+    async fn wait(&mut self, deadline: Option<StdInstant>) -> (Option<Mail>, Option<C>) {
         match (&mut self.timer, deadline) {
             (Some((set, _)), Some(at)) if *set == at => {}
             (Some((set, timer)), Some(at)) => {
@@ -111,23 +101,23 @@ impl<C> Inbox<C> {
         }
         let mail = async {
             match self.mailbox.recv().await {
-                Ok(mail) => Wake::Mail(mail),
+                Ok(mail) => (Some(mail), None),
                 Err(_) => pending().await,
             }
         };
         let command = async {
             match self.commands.recv().await {
-                Ok(command) => Wake::Command(command),
+                Ok(command) => (None, Some(command)),
                 Err(_) => pending().await,
             }
         };
         let due = async {
             match &mut self.timer {
                 // A timer that has fired once would never do so again.
-                Some((at, _)) if *at <= StdInstant::now() => Wake::Due,
+                Some((at, _)) if *at <= StdInstant::now() => (None, None),
                 Some((_, timer)) => {
                     timer.await;
-                    Wake::Due
+                    (None, None)
                 }
                 None => pending().await,
             }

@@ -42,7 +42,7 @@ impl Files {
 async fn serve(queue: Receiver<(OpId, Job)>, mailbox: Mailbox) {
     while let Ok((op, job)) = queue.recv().await {
         match smol::unblock(move || perform(op, job)).await {
-            Ok(event) => mailbox.last(op, event).await,
+            Ok(event) => mailbox.last(event).await,
             Err(failure) => mailbox.failed(op, failure).await,
         }
     }

@@ -18,7 +18,7 @@ pub struct HostOptions {
     pub certificate: Option<Certificate>,
     /// Whether requests and streams go through an HTTP proxy.
     pub proxy: Proxy,
-    /// Where store operations go; without one they stay unanswered.
+    /// Where store operations go; without one they fail.
     pub store: Option<Box<dyn Store>>,
 }
 

@@ -93,7 +93,8 @@ impl Client {
     }
 
     async fn open(&self, origin: &Origin) -> Result<Line, Failure> {
-        let connection = HyperIo(self.dialer.dial(origin).await?);
+        // In a box of its own, whose memory is free again while the answer is waited for.
+        let connection = HyperIo(Box::pin(self.dialer.dial(origin)).await?);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
             .handshake(connection)

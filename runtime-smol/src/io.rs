@@ -35,7 +35,7 @@ impl Connection {
     pub(crate) async fn linger(mut self, limit: Duration) {
         let farewell = async {
             let _ = self.close().await;
-            let mut scrap = [0; READ_BYTES];
+            let mut scrap = vec![0; READ_BYTES];
             while matches!(smol::io::AsyncReadExt::read(&mut self, &mut scrap).await, Ok(1..)) {}
         };
         within(limit, farewell).await;

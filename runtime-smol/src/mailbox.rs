@@ -17,9 +17,9 @@ pub(crate) const MAILBOX_EVENTS: usize = 64;
 /// One letter to the machine.
 pub(crate) enum Mail {
     /// An event of an operation that goes on.
-    Event(OpId, Event),
+    Event(Event),
     /// The last event of an operation.
-    Last(OpId, Event),
+    Last(Event),
     /// An operation is over without a further event.
     Over(OpId),
 }
@@ -38,16 +38,16 @@ impl Mailbox {
         self.0.close();
     }
 
-    pub(crate) async fn tell(&self, op: OpId, event: Event) {
-        let _ = self.0.send(Mail::Event(op, event)).await;
+    pub(crate) async fn tell(&self, event: Event) {
+        let _ = self.0.send(Mail::Event(event)).await;
     }
 
-    pub(crate) async fn last(&self, op: OpId, event: Event) {
-        let _ = self.0.send(Mail::Last(op, event)).await;
+    pub(crate) async fn last(&self, event: Event) {
+        let _ = self.0.send(Mail::Last(event)).await;
     }
 
     pub(crate) async fn failed(&self, op: OpId, failure: Failure) {
-        self.last(op, Event::Failed { op, failure }).await;
+        self.last(Event::Failed { op, failure }).await;
     }
 
     pub(crate) async fn over(&self, op: OpId) {

@@ -96,8 +96,8 @@ impl Operations {
     /// Takes a letter; gives its event if its operation is still open.
     pub(crate) fn receive(&mut self, mail: Mail) -> Option<Event> {
         match mail {
-            Mail::Event(op, event) => self.open.contains_key(&op).then_some(event),
-            Mail::Last(op, event) => self.open.remove(&op).map(|_| event),
+            Mail::Event(event) => self.open.contains_key(&event.op()?).then_some(event),
+            Mail::Last(event) => self.open.remove(&event.op()?).map(|_| event),
             Mail::Over(op) => {
                 self.open.remove(&op);
                 None
@@ -112,7 +112,7 @@ impl Operations {
             Action::Request { op, request } => self.start(op, async move {
                 match shared.client.exchange(request).await {
                     Ok(response) => {
-                        shared.mailbox.last(op, Event::Response { op, response }).await;
+                        shared.mailbox.last(Event::Response { op, response }).await;
                     }
                     Err(failure) => shared.mailbox.failed(op, failure).await,
                 }

@@ -148,7 +148,7 @@ fn not_started(command: &Command, error: &io::Error) -> Failure {
 
 async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate, shared: &Shared) {
     let Started { mut child, group, stdin, stdout, stderr } = started;
-    shared.mailbox.tell(op, Event::Spawned { op, pid: child.id() }).await;
+    shared.mailbox.tell(Event::Spawned { op, pid: child.id() }).await;
     let outputs = zip(
         read(op, stdout, Output::Stdout, Some(gate), shared),
         read(op, stderr, Output::Stderr, None, shared),
@@ -156,7 +156,7 @@ async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate,
     let exit = async {
         // It can fail only if somebody else has reaped the child.
         let status = child.status().await.map_or(ExitStatus::Code(-1), status_of);
-        shared.mailbox.tell(op, Event::Exited { op, status }).await;
+        shared.mailbox.tell(Event::Exited { op, status }).await;
     };
     let writing = async {
         if let Some(stdin) = stdin {
@@ -189,10 +189,10 @@ async fn read(op: OpId, pipe: Async<File>, output: Output, gate: Option<&Gate>, 
             Output::Stdout => Event::Stdout { op, data },
             Output::Stderr => Event::Stderr { op, data },
         };
-        shared.mailbox.tell(op, event).await;
+        shared.mailbox.tell(event).await;
     }
     drop(pipe);
-    shared.mailbox.tell(op, Event::OutputEnded { op, output }).await;
+    shared.mailbox.tell(Event::OutputEnded { op, output }).await;
 }
 
 /// What can be read at once; empty at the end.
@@ -243,10 +243,10 @@ async fn write(op: OpId, mut stdin: ChildStdin, input: &Receiver<Input>, shared:
             }
         }
         if writes > 0 {
-            shared.mailbox.tell(op, Event::Written { op, writes }).await;
+            shared.mailbox.tell(Event::Written { op, writes }).await;
         }
         if is_broken {
-            shared.mailbox.tell(op, Event::InputClosed { op }).await;
+            shared.mailbox.tell(Event::InputClosed { op }).await;
         }
         if is_broken || is_over {
             input.close();
@@ -292,7 +292,7 @@ pub(crate) async fn run(
     }
     let status = status.get().map_or(ExitStatus::Code(-1), status_of);
     let (stdout, stderr) = (kept_out.take().into(), kept_err.take().into());
-    shared.mailbox.last(op, Event::Ran { op, status, stdout, stderr }).await;
+    shared.mailbox.last(Event::Ran { op, status, stdout, stderr }).await;
 }
 
 /// Reads to the end, keeps the beginning.

@@ -103,7 +103,7 @@ pub(crate) fn listen(
         };
         match bound.await {
             Ok((listener, address)) => {
-                shared.mailbox.tell(op, Event::Listening { op, address }).await;
+                shared.mailbox.tell(Event::Listening { op, address }).await;
                 accept(&listener, &desk, linger.as_ref()).await;
             }
             Err(error) => shared.mailbox.failed(op, about(&address, &error)).await,
@@ -180,7 +180,7 @@ impl Drop for Exchange {
         }
         let (op, mailbox) = (ticket.op, self.desk.shared.mailbox.clone());
         self.desk.shared.spawner.detach(async move {
-            mailbox.last(op, Event::Closed { op, code: None, failure: None }).await;
+            mailbox.last(Event::Closed { op, code: None, failure: None }).await;
         });
     }
 }
@@ -205,7 +205,7 @@ async fn answer(
         body,
         is_tls,
     };
-    desk.shared.mailbox.tell(op, Event::Asked { op, asked }).await;
+    desk.shared.mailbox.tell(Event::Asked { op, asked }).await;
     exchange.is_asked = true;
     let answer = answered.recv().await;
     exchange.ticket = None;

@@ -30,7 +30,7 @@ use crate::mailbox::Gate;
 use crate::operation::Shared;
 
 /// What is read from the socket at once, and gathered before it is written.
-const BUFFER_BYTES: usize = 16 << 10;
+const BUFFER_BYTES: usize = 8 << 10;
 /// Messages are put together to about this much before they are flushed.
 const BATCH_BYTES: usize = 64 << 10;
 /// How long messages under way may take to leave once a close was asked for.
@@ -52,12 +52,13 @@ pub(crate) async fn open(
     gate: Rc<Gate>,
     shared: Rc<Shared>,
 ) {
-    match handshake::open(&target, &shared).await {
+    // In a box of its own, whose memory is free again once the conversation begins.
+    match Box::pin(handshake::open(&target, &shared)).await {
         Ok(upgraded) => {
             converse(op, upgraded, Role::Client, target.max_message, outgoing, gate, shared).await;
         }
         Err(NoSocket::Refused(response)) => {
-            shared.mailbox.last(op, Event::Refused { op, response }).await;
+            shared.mailbox.last(Event::Refused { op, response }).await;
         }
         Err(NoSocket::Failed(failure)) => shared.mailbox.failed(op, failure).await,
     }
@@ -144,7 +145,7 @@ async fn converse(
         .max_frame_size(Some(max_message));
     let early = parts.read_buf.to_vec();
     let socket = WebSocketStream::from_partially_read(parts.io.0, early, role, Some(config)).await;
-    shared.mailbox.tell(op, Event::Opened { op }).await;
+    shared.mailbox.tell(Event::Opened { op }).await;
 
     let conversation = Conversation { op, socket: RefCell::new(socket), gate, shared };
     let reading = conversation.read();
@@ -154,7 +155,7 @@ async fn converse(
     if let Some(code) = end.farewell {
         within(CLOSE_LIMIT, part(socket.into_inner(), code)).await;
     }
-    shared.mailbox.last(op, Event::Closed { op, code: end.code, failure: end.failure }).await;
+    shared.mailbox.last(Event::Closed { op, code: end.code, failure: end.failure }).await;
 }
 
 /// Tells the other side why, and lets it read that before the connection is gone.
@@ -195,7 +196,7 @@ impl Conversation {
                 Some(Err(error)) => return End::broken(&error),
                 None => return End::orderly(None),
             };
-            self.shared.mailbox.tell(op, Event::Received { op, message }).await;
+            self.shared.mailbox.tell(Event::Received { op, message }).await;
         }
     }
 
@@ -231,7 +232,7 @@ impl Conversation {
                 if let Err(error) = self.flush().await {
                     return lost(&error).await;
                 }
-                self.shared.mailbox.tell(op, Event::Sent { op, messages }).await;
+                self.shared.mailbox.tell(Event::Sent { op, messages }).await;
             }
             if let Some(code) = close {
                 return self.close(code).await;

@@ -40,7 +40,7 @@ pub(crate) async fn open(
             return shared.mailbox.failed(op, failure).await;
         }
     };
-    shared.mailbox.tell(op, Event::Opened { op }).await;
+    shared.mailbox.tell(Event::Opened { op }).await;
     let mut output = Unblock::with_capacity(READ_BYTES, output);
     let input = Unblock::with_capacity(READ_BYTES, input);
     let reading = read(op, input, &gate, &shared);
@@ -49,7 +49,7 @@ pub(crate) async fn open(
     if let Err(error) = output.flush().await {
         failure.get_or_insert(about("stdout", &error));
     }
-    shared.mailbox.last(op, Event::Closed { op, code: None, failure }).await;
+    shared.mailbox.last(Event::Closed { op, code: None, failure }).await;
 }
 
 async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) -> Option<Failure> {
@@ -63,7 +63,7 @@ async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) 
             Ok(read) => {
                 // At the end this is the empty message that says so. Stdout stays open.
                 let message = Message::Binary(Bytes::copy_from_slice(&buffer[..read]));
-                shared.mailbox.tell(op, Event::Received { op, message }).await;
+                shared.mailbox.tell(Event::Received { op, message }).await;
                 if read == 0 {
                     return pending().await;
                 }
@@ -82,7 +82,7 @@ async fn write(
     loop {
         match outgoing.recv().await {
             Ok(Outgoing::Message(message)) => match put(output, message).await {
-                Ok(()) => shared.mailbox.tell(op, Event::Sent { op, messages: 1 }).await,
+                Ok(()) => shared.mailbox.tell(Event::Sent { op, messages: 1 }).await,
                 Err(error) => return Some(about("stdout", &error)),
             },
             Ok(Outgoing::Close(_)) => return None,

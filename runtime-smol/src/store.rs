@@ -3,7 +3,7 @@
 use async_channel::Receiver;
 use footbridge_core::event::Event;
 use footbridge_core::id::OpId;
-use footbridge_core::relay::store::{Operation, Outcome};
+use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
 
 use crate::mailbox::Mailbox;
 
@@ -16,6 +16,13 @@ pub trait Store {
     fn apply(&mut self, operation: Operation) -> Outcome;
 }
 
+/// The reference store: fast, and gone with its process.
+impl Store for MemoryStore {
+    fn apply(&mut self, operation: Operation) -> Outcome {
+        Self::apply(self, operation)
+    }
+}
+
 /// Takes the operations of one machine, one after the other.
 pub(crate) async fn serve(
     mut store: Box<dyn Store>,
@@ -23,6 +30,6 @@ pub(crate) async fn serve(
     mailbox: Mailbox,
 ) {
     while let Ok((op, operation)) = operations.recv().await {
-        mailbox.last(op, Event::Stored { op, outcome: store.apply(operation) }).await;
+        mailbox.last(Event::Stored { op, outcome: store.apply(operation) }).await;
     }
 }

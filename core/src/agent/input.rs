@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use super::permission::Verdict;
-use crate::limits::MAX_SHELL_COMMAND_BYTES;
+use crate::limits::{MAX_ID_BYTES, MAX_SHELL_COMMAND_BYTES};
 use crate::wire::message::{Head, Kind, NoMessage};
 use crate::wire::text::Text;
 
@@ -35,6 +35,7 @@ pub(super) enum Input {
 /// A `user` message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Prompt {
+    /// `None` also for one that is longer than an id may be.
     pub(super) uuid: Option<String>,
     pub(super) command: Result<String, NoCommand>,
 }
@@ -66,7 +67,7 @@ impl Input {
         let head = Head::parse(line)?;
         Ok(match (head.kind(), head.request_id) {
             (Kind::User, _) => Self::Prompt(Prompt {
-                uuid: head.uuid.filter(|uuid| !uuid.is_empty()),
+                uuid: head.uuid.filter(|uuid| (1..=MAX_ID_BYTES).contains(&uuid.len())),
                 command: command(line.as_str()),
             }),
             (Kind::ControlRequest, None) => Self::Unanswerable,

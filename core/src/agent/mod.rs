@@ -32,7 +32,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -44,10 +44,11 @@ use crate::action::{Action, Message, Target};
 use crate::effects::Effects;
 use crate::event::{Event, Output};
 use crate::id::OpId;
-use crate::limits::{AGENT_FLUSH_TIMEOUT, MAX_ID_BYTES, MAX_LINE_BYTES, MAX_SEEN_PROMPTS};
+use crate::limits::{AGENT_FLUSH_TIMEOUT, MAX_LINE_BYTES, MAX_SEEN_PROMPTS};
 use crate::machine::{Fault, FaultKind, Machine, Step};
 use crate::time::Now;
 use crate::timer::Timers;
+use crate::transport::dedupe::Recent;
 use crate::wire::message::NoMessage;
 use crate::wire::ndjson::{Line, Splitter};
 use crate::wire::text::Text;
@@ -145,7 +146,7 @@ pub struct Agent {
     input_paused: bool,
     turn: Option<Turn>,
     waiting: VecDeque<Prompt>,
-    seen: Seen,
+    seen: Recent,
     /// Nothing more is started: the input has ended, or the program wants the end.
     ending: bool,
 }
@@ -171,7 +172,7 @@ impl Agent {
             input_paused: false,
             turn: None,
             waiting: VecDeque::new(),
-            seen: Seen::default(),
+            seen: Recent::new(MAX_SEEN_PROMPTS),
             ending: false,
         }
     }
@@ -331,7 +332,7 @@ impl Machine for Agent {
         if self.fx.is_ended() {
             return;
         }
-        match operation(&event).and_then(|op| self.fx.purpose(op)) {
+        match event.op().and_then(|op| self.fx.purpose(op)) {
             Some(Purpose::Stdio) => self.stdio_event(event),
             Some(Purpose::Command) => self.command_event(event),
             None => {}
@@ -343,55 +344,6 @@ impl Machine for Agent {
 
     fn step(&mut self) -> Step<Notice> {
         self.fx.step(self.timers.next())
-    }
-}
-
-/// The operation that an event is about, of those that this machine starts.
-const fn operation(event: &Event) -> Option<OpId> {
-    match event {
-        Event::Received { op, .. }
-        | Event::Sent { op, .. }
-        | Event::Closed { op, .. }
-        | Event::Failed { op, .. }
-        | Event::Stdout { op, .. }
-        | Event::Stderr { op, .. }
-        | Event::OutputEnded { op, .. }
-        | Event::Exited { op, .. } => Some(*op),
-        _ => None,
-    }
-}
-
-/// The uuids of the messages that came, so that a repetition is dropped. Bounded: the oldest goes
-/// first.
-#[derive(Debug, Default)]
-struct Seen {
-    set: BTreeSet<String>,
-    order: VecDeque<String>,
-}
-
-impl Seen {
-    /// Whether it is new. One that is longer than an id may be is always new.
-    fn insert(&mut self, uuid: &str) -> bool {
-        if uuid.len() > MAX_ID_BYTES {
-            return true;
-        }
-        if !self.set.insert(uuid.into()) {
-            return false;
-        }
-        self.order.push_back(uuid.into());
-        if self.order.len() > MAX_SEEN_PROMPTS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.set.remove(&oldest);
-        }
-        true
-    }
-
-    /// Forgets one again.
-    fn remove(&mut self, uuid: &str) {
-        if self.set.remove(uuid) {
-            self.order.retain(|seen| seen != uuid);
-        }
     }
 }
 

@@ -469,16 +469,6 @@ fn a_message_that_came_before_is_dropped_and_a_refused_one_is_not() {
 }
 
 #[test]
-fn the_memory_of_messages_is_bounded() {
-    let mut seen = Seen::default();
-    for n in 0..3 * MAX_SEEN_PROMPTS {
-        assert!(seen.insert(&n.to_string()));
-    }
-    assert_eq!((seen.set.len(), seen.order.len()), (MAX_SEEN_PROMPTS, MAX_SEEN_PROMPTS));
-    assert!(seen.insert("0") && !seen.insert("0"));
-}
-
-#[test]
 fn a_message_without_a_command_has_a_result_too() {
     let mut host = Host::new();
     host.prompt("  ");

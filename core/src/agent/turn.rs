@@ -50,7 +50,7 @@ pub(super) enum Stage {
 impl Agent {
     /// Takes a message: begins its turn, puts it in the queue, or refuses it.
     pub(super) fn prompt(&mut self, prompt: Prompt) {
-        if prompt.uuid.as_ref().is_some_and(|uuid| !self.seen.insert(uuid)) {
+        if prompt.uuid.as_ref().is_some_and(|uuid| self.seen.contains(uuid)) {
             return;
         }
         let reason = if self.ending {
@@ -58,12 +58,12 @@ impl Agent {
         } else if self.waiting.len() >= MAX_QUEUED_PROMPTS {
             format!("{MAX_QUEUED_PROMPTS} messages are waiting already: send it again later.")
         } else {
+            // Only now: one that is refused may be sent again.
+            if let Some(uuid) = &prompt.uuid {
+                self.seen.insert(uuid);
+            }
             return self.waiting.push_back(prompt);
         };
-        // Sent again, it is to be taken.
-        if let Some(uuid) = &prompt.uuid {
-            self.seen.remove(uuid);
-        }
         let account = Account {
             duration_ms: 0,
             user_message_uuid: prompt.uuid,

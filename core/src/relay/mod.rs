@@ -20,6 +20,8 @@
 //! | `sessions`, `permission` | the viewers' side (M) |
 //! | `subscription`, `overview` | what viewers watch (R-2) |
 //! | `spread` | who hears of what |
+//! | `reply`, `views`, `assets` | answers and refusals, what people see, the page |
+//! | `stream` | what all WebSockets have in common |
 //! | [`store`] | what is kept, as operations and their outcomes (Y-2) |
 //!
 #![doc = include_str!("http.md")]

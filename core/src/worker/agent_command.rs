@@ -44,7 +44,7 @@ pub(super) fn agent_command(
         env.push((name.clone(), Secret::from(value.as_str())));
     }
     for (name, value) in &secret.environment_variables {
-        check_variable(name, value)?;
+        check_variable(config, name, value)?;
         env.push((name.clone(), value.clone()));
     }
     env.push(("FOOTBRIDGE_SESSION_ID".into(), Secret::from(session.as_str())));
@@ -80,7 +80,7 @@ fn flags(secret: &WorkSecret) -> Result<Vec<String>, String> {
     Ok(flags)
 }
 
-fn check_variable(name: &str, value: &Secret) -> Result<(), String> {
+fn check_variable(config: &WorkerConfig, name: &str, value: &Secret) -> Result<(), String> {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if name.is_empty() || !name.bytes().all(is_name) || value.reveal().contains('\0') {
         return Err(format!("the work secret's variable {name:?} has no usable name or value"));
@@ -88,9 +88,9 @@ fn check_variable(name: &str, value: &Secret) -> Result<(), String> {
     let upper = name.to_ascii_uppercase();
     let is_refused = REFUSED_NAMES.contains(&upper.as_str())
         || REFUSED_BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning));
-    if is_refused {
+    if is_refused && !config.allowed_variables.iter().any(|allowed| allowed == name) {
         return Err(format!(
-            "the work secret sets {name}, which changes how programs are loaded; this worker refuses it"
+            "the work secret sets {name}, which changes how programs are loaded; the worker's owner has not allowed it"
         ));
     }
     Ok(())
@@ -104,28 +104,23 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn command(extra: &str) -> Result<Command, String> {
+        command_where(extra, |_| {})
+    }
+
+    fn command_where(
+        extra: &str,
+        change: impl FnOnce(&mut WorkerConfig),
+    ) -> Result<Command, String> {
         let json = format!(r#"{{"version":1,"session_ingress_token":"t",{extra}}}"#);
         let secret = WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json)).expect("a secret");
         let relay = crate::wire::url::BaseUrl::parse("http://localhost").expect("a URL");
-        let agent = AgentProgram {
-            program: "agent".into(),
-            args: alloc::vec!["-x".into()],
-            env: alloc::vec![],
-        };
-        let config = WorkerConfig::new(
-            relay,
-            crate::auth::AccessToken::fixed(Secret::from("a")),
-            "/w".into(),
-            agent,
-            1,
-        );
-        agent_command(
-            &config,
-            &SessionId::new("session_1").expect("an id"),
-            "ws://u",
-            &secret,
-            "/w".into(),
-        )
+        let args = alloc::vec!["-x".into()];
+        let agent = AgentProgram { program: "agent".into(), args, env: alloc::vec![] };
+        let token = crate::auth::AccessToken::fixed(Secret::from("a"));
+        let mut config = WorkerConfig::new(relay, token, "/w".into(), agent, 1);
+        change(&mut config);
+        let session = SessionId::new("session_1").expect("an id");
+        agent_command(&config, &session, "ws://u", &secret, "/w".into())
     }
 
     #[test]
@@ -161,5 +156,13 @@ mod tests {
         for name in ["", "-x", "--model", "A", "a b", "a=b"] {
             assert!(command(&format!(r#""claude_code_args":{{"{name}":"v"}}"#)).is_err(), "{name}");
         }
+    }
+    #[test]
+    fn what_the_workers_owner_allows_is_passed_on() {
+        let extra = r#""environment_variables":{"NODE_OPTIONS":"v"}"#;
+        let allow =
+            |config: &mut WorkerConfig| config.allowed_variables.push("NODE_OPTIONS".into());
+        assert!(command_where(extra, |_| {}).is_err());
+        assert!(command_where(extra, allow).is_ok());
     }
 }

@@ -29,6 +29,8 @@ pub struct WorkerConfig {
     pub agent: AgentProgram,
     /// Variables of the worker's own environment that no agent is to inherit (S-3, T-5).
     pub agent_env_remove: Vec<String>,
+    /// Variables that a work secret may set although they change how programs are loaded (S-3).
+    pub allowed_variables: Vec<String>,
     /// Where sessions work (W-5).
     pub spawn_mode: SpawnMode,
     /// The worker's own process id, which tells later runs whose worktrees are in use.
@@ -94,6 +96,7 @@ impl WorkerConfig {
             worker_type: String::from("footbridge"),
             agent,
             agent_env_remove: Vec::new(),
+            allowed_variables: Vec::new(),
             spawn_mode: SpawnMode::SameDir,
             process_id: 0,
             max_sessions: DEFAULT_MAX_SESSIONS,

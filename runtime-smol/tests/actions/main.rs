@@ -11,5 +11,6 @@ mod proxy;
 mod server;
 mod socket;
 mod stdio;
+mod store;
 #[cfg(feature = "tls")]
 mod tls;

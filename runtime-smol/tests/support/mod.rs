@@ -23,7 +23,7 @@ pub(crate) const A_WHILE: Duration = Duration::from_millis(200);
 
 /// What a test asks of its machine.
 pub(crate) enum Order {
-    Do(Action),
+    Do(Box<Action>),
     /// Wait so long for a tick.
     Tick(Duration),
     End,
@@ -42,7 +42,7 @@ impl Machine for Puppet {
 
     fn command(&mut self, now: Now, order: Order) {
         match order {
-            Order::Do(action) => self.steps.push_back(Step::Do(action)),
+            Order::Do(action) => self.steps.push_back(Step::Do(*action)),
             Order::Tick(after) => self.deadline = Some(now.mono + after),
             Order::End => self.steps.push_back(Step::Finished(Ok(()))),
         }
@@ -97,7 +97,7 @@ impl Driven {
     }
 
     pub(crate) fn act(&self, action: Action) {
-        self.order(Order::Do(action));
+        self.order(Order::Do(Box::new(action)));
     }
 
     /// Starts an operation.

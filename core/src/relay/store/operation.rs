@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,9 @@ use crate::wire::environment::Registration;
 use crate::wire::session::SessionResult;
 use crate::wire::text::Text;
 
-/// One atomic operation: when, by which rules, and what.
-#[derive(Clone, Debug, PartialEq)]
+/// One atomic operation: when, by which rules, and what. `Debug` names it and shows none of its
+/// contents (T-5).
+#[derive(Clone, PartialEq)]
 pub struct Operation {
     /// The time that it is carried out at.
     pub at: Moment,
@@ -310,6 +312,42 @@ pub enum Call {
         /// At most so many bytes.
         max_bytes: usize,
     },
+}
+
+impl Call {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::RegisterEnvironment { .. } => "RegisterEnvironment",
+            Self::RemoveEnvironment { .. } => "RemoveEnvironment",
+            Self::Find { .. } => "Find",
+            Self::GetEnvironment { .. } => "GetEnvironment",
+            Self::List { .. } => "List",
+            Self::LeaseWork { .. } => "LeaseWork",
+            Self::ReturnWork { .. } => "ReturnWork",
+            Self::AckWork { .. } => "AckWork",
+            Self::RenewLease { .. } => "RenewLease",
+            Self::StopWork { .. } => "StopWork",
+            Self::Redispatch { .. } => "Redispatch",
+            Self::Lapse => "Lapse",
+            Self::CreateSession { .. } => "CreateSession",
+            Self::GetSession { .. } => "GetSession",
+            Self::RequestStop { .. } => "RequestStop",
+            Self::ReadLog { .. } => "ReadLog",
+            Self::Post { .. } => "Post",
+            Self::AnswerPermission { .. } => "AnswerPermission",
+            Self::AttachLink { .. } => "AttachLink",
+            Self::ResumeLink { .. } => "ResumeLink",
+            Self::Append { .. } => "Append",
+            Self::AckInbound { .. } => "AckInbound",
+            Self::ReadInbound { .. } => "ReadInbound",
+        }
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.call.name())
+    }
 }
 
 /// A message of a viewer.

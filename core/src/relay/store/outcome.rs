@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::record::{Entry, Environment, Person, Session};
 use crate::id::{EnvironmentId, SessionId, WorkId};
@@ -10,13 +11,23 @@ use crate::time::UnixTime;
 use crate::wire::session::SessionState;
 use crate::wire::text::Text;
 
-/// What came of one operation: its answer, and what is different since.
-#[derive(Clone, Debug, PartialEq)]
+/// What came of one operation: its answer, and what is different since. `Debug` shows neither's
+/// contents (T-5).
+#[derive(Clone, PartialEq)]
 pub struct Outcome {
     /// What was asked for, or why not.
     pub answer: Result<Answer, Denied>,
     /// What others have to hear of.
     pub changes: Box<Changes>,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.answer {
+            Ok(_) => write!(f, "done, {} events", self.changes.entries.len()),
+            Err(denied) => write!(f, "denied: {}", denied.message()),
+        }
+    }
 }
 
 /// The answer to one operation; [`super::Call`] says which one gets which.

@@ -90,13 +90,10 @@ fn too_large_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
 
 #[test]
 fn accepts_are_refilled_and_bounded_in_all() {
-    let mut world = World::new();
+    let mut world = World::with(RelayConfig { max_subscribers: usize::MAX, ..config() });
     let worker = world.register();
     let id = world.create(&worker);
-    let mut config = config();
-    config.max_subscribers = usize::MAX;
     let mut served = 0;
-    world.relay.config.max_subscribers = usize::MAX;
     while !world.accepts.is_empty() {
         world.subscribe(&id, 0);
         served += 1;

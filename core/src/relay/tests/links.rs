@@ -194,7 +194,8 @@ fn a_line_that_is_no_message_keeps_its_number_and_is_told_about() {
 fn what_breaks_the_protocol_closes_the_link() {
     let far = "x".repeat(MAX_LINE_BYTES + 1);
     type Breach<'a> = (&'a str, u16, &'a dyn Fn(&mut World, OpId));
-    let breaches: [Breach<'_>; 7] = [
+    let many = "{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES + 1);
+    let breaches: [Breach<'_>; 8] = [
         ("a second resume", 1002, &|world, op| {
             world.word(op, &Word::Resume { received: 0, from: 0 });
         }),
@@ -206,6 +207,7 @@ fn what_breaks_the_protocol_closes_the_link() {
             world.tell(Event::Received { op, message });
         }),
         ("a line that is too long", 1009, &|world, op| world.lines(op, &far)),
+        ("more lines than the window", 1002, &|world, op| world.lines(op, &many)),
         ("lines before the resume", 1002, &|world, op| {
             world.tell(Event::Closed { op, code: None, failure: None });
         }),
@@ -268,4 +270,34 @@ fn messages_wait_for_their_agent_within_limits() {
     world.word(op, &Word::Ack { received: 1 });
     assert_eq!(world.say(&id, "c").0, 200);
     assert_eq!(lines_of(&world.came(op)), ["a", "b", "c"]);
+}
+
+#[test]
+fn an_accepted_message_outlives_the_retention_of_the_log() {
+    let mut config = config();
+    config.terms.log_bytes = 1000;
+    let mut world = World::with(config);
+    let (_, taken, first) = world.running();
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+    let texts: Vec<_> = (0..100).map(|n| format!("message {n}")).collect();
+    for text in &texts {
+        assert_eq!(world.say(&taken.session, text).0, 200);
+    }
+    assert!(world.session(&taken.session)["first_seq"].as_u64() > Some(50));
+    let second = world.link(&taken, 0, 0);
+    assert_eq!(lines_of(&world.came(second)), texts);
+}
+
+#[test]
+fn a_fresh_worker_is_not_given_again_what_reached_the_agent_before() {
+    let mut world = World::new();
+    let (_, taken, first) = world.running();
+    world.say(&taken.session, "run it");
+    world.word(first, &Word::Ack { received: 1 });
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.say(&taken.session, "next");
+    let second = world.ingress(&taken);
+    assert_eq!(world.came(second)[0]["word"]["from"], 1);
+    world.word(second, &Word::Resume { received: 0, from: 0 });
+    assert_eq!(lines_of(&world.came(second)), ["next"]);
 }

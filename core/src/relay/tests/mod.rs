@@ -2,7 +2,9 @@
 
 mod access;
 mod hostile;
+mod life;
 mod links;
+mod permission;
 mod viewers;
 mod workers;
 

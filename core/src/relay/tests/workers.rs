@@ -166,6 +166,7 @@ fn an_expired_token_is_told_apart_from_a_bad_one() {
     let (worker, taken, link) = world.running();
     world.now.wall = world.now.wall + Duration::from_secs(4 * 3600);
     world.word(link, &Word::Ping);
+    assert_eq!(world.session(&taken.session)["state"], "running", "no lease lapses by a step");
     let (status, error) = world.about(&worker, &taken, "heartbeat");
     assert_eq!((status, &error["error"]["type"]), (401, &json!("token_expired")));
     let op = world.ingress(&taken);

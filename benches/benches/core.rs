@@ -1,0 +1,104 @@
+//! The hot paths of the core, one by one.
+
+use bytes::Bytes;
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use fastrand::Rng;
+use footbridge_benches::worker::{ByHand, item};
+use footbridge_core::backoff::{Backoff, BackoffConfig, FailureTrack};
+use footbridge_core::limits::MAX_LINE_BYTES;
+use footbridge_core::time::Instant;
+use footbridge_core::wire::message::Head;
+use footbridge_core::wire::ndjson::{Line, Splitter};
+use footbridge_core::wire::text::Text;
+
+fn main() {
+    divan::main();
+}
+
+/// An agent's line of about so many bytes.
+fn line(bytes: usize) -> String {
+    let text = "All work and no play. ".repeat(bytes / 22);
+    format!(
+        r#"{{"type":"assistant","message":{{"id":"msg_1","type":"message","role":"assistant","content":[{{"type":"text","text":"{text}"}}]}},"parent_tool_use_id":null,"session_id":"S","uuid":"U"}}"#
+    )
+}
+
+/// Whole lines of 1 kB, 64 KiB of them: about what one read of a pipe gives.
+fn chunk() -> Bytes {
+    Bytes::from((line(830) + "\n").repeat(64))
+}
+
+#[divan::bench]
+fn backoff_failure(bencher: Bencher<'_, '_>) {
+    let mut rng = Rng::with_seed(7);
+    let mut backoff = Backoff::new(BackoffConfig::default());
+    let mut failures = 0u32;
+    bencher.counter(ItemsCount::new(1u32)).bench_local(|| {
+        failures = failures.wrapping_add(1);
+        let track = if failures.is_multiple_of(16) {
+            FailureTrack::General
+        } else {
+            FailureTrack::Connection
+        };
+        black_box(backoff.fail(Instant::ORIGIN, track, None, &mut rng))
+    });
+}
+
+/// A chunk that comes in pieces of at most so many bytes: whole, by pages, in crumbs.
+#[divan::bench(args = [1 << 20, 4096, 100])]
+fn ndjson_split(bencher: Bencher<'_, '_>, piece: usize) {
+    let chunk = chunk();
+    bencher.counter(BytesCount::new(chunk.len())).bench_local(|| {
+        let mut splitter = Splitter::new(MAX_LINE_BYTES);
+        let mut lines = 0;
+        let mut rest = chunk.clone();
+        while !rest.is_empty() {
+            splitter.push(rest.split_to(piece.min(rest.len())), |line| {
+                lines += usize::from(matches!(line, Line::Whole(_)));
+            });
+        }
+        assert_eq!(lines, 64);
+    });
+}
+
+#[divan::bench(args = [200, 1_000, 100_000])]
+fn head_parse(bencher: Bencher<'_, '_>, bytes: usize) {
+    let line = Text::from(line(bytes.saturating_sub(170)));
+    let counter = BytesCount::new(line.as_str().len());
+    bencher.counter(counter).bench_local(|| Head::parse(black_box(&line)));
+}
+
+/// From the poll's answer by the acknowledgement to the actions that start agent and link.
+#[divan::bench]
+fn worker_dispatch(bencher: Bencher<'_, '_>) {
+    let item = item(1);
+    bencher
+        .counter(ItemsCount::new(1u32))
+        .with_inputs(ByHand::new)
+        .bench_local_refs(|worker| worker.dispatch(&item, 1));
+}
+
+/// A whole session: dispatched, up, ended, reported.
+#[divan::bench]
+fn worker_session(bencher: Bencher<'_, '_>) {
+    let item = item(1);
+    bencher.counter(ItemsCount::new(1u32)).with_inputs(ByHand::new).bench_local_refs(|worker| {
+        let mut session = worker.dispatch(&item, 1);
+        worker.bring_up(&mut session);
+        worker.end(session);
+    });
+}
+
+/// What an agent prints on its way through outbox and link, acknowledged chunk by chunk.
+#[divan::bench]
+fn worker_pump(bencher: Bencher<'_, '_>) {
+    let chunk = chunk();
+    let mut worker = ByHand::new();
+    let mut session = worker.dispatch(&item(1), 1);
+    worker.bring_up(&mut session);
+    bencher
+        .counter(ItemsCount::new(64u32))
+        .counter(BytesCount::new(chunk.len()))
+        .bench_local(|| worker.pump(&mut session, chunk.clone()));
+}

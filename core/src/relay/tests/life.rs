@@ -1,0 +1,55 @@
+//! The relay's own life: stopping, and what fails underneath it.
+
+use super::*;
+
+#[test]
+fn shutdown_tells_everybody_to_come_back_and_finishes() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    let viewer = world.subscribe(&taken.session, 0);
+    let poll = world.poll_waiting(&worker, "wait=50", "a");
+    world.relay.command(world.now, crate::relay::RelayCommand::Shutdown);
+    world.run();
+    let response = world.replies.remove(&poll).expect("an answer");
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
+    assert_eq!(world.streams[&link].closed, Some(1001));
+    assert_eq!(world.streams[&viewer].closed, Some(1001));
+    assert_eq!(world.finished, Some(Ok(())));
+    assert!(world.accepts.is_empty());
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_store_that_hangs() {
+    let mut world = World::new();
+    world.holds_store = true;
+    world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
+    world.relay.command(world.now, crate::relay::RelayCommand::Shutdown);
+    world.run();
+    assert_eq!(world.finished, None);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.finished, Some(Ok(())));
+}
+
+#[test]
+fn an_address_in_use_is_a_fault_that_names_it() {
+    let mut relay = Relay::new(config(), &keys()).expect("a good configuration");
+    let Step::Do(Action::Listen { op, .. }) = relay.step() else { panic!("no listener") };
+    let kind = crate::event::FailureKind::InUse;
+    let failure = crate::event::Failure { kind, detail: "EADDRINUSE".to_owned() };
+    relay.handle(Now::default(), Event::Failed { op, failure });
+    let Step::Finished(Err(fault)) = relay.step() else { panic!("it goes on") };
+    assert!(fault.message.contains("127.0.0.1:8787"), "{fault}");
+}
+
+#[test]
+fn a_store_that_fails_is_told_as_unavailable() {
+    let mut world = World::new();
+    world.holds_store = true;
+    let op = world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
+    let (store, _) = world.held.pop_front().expect("an operation");
+    let kind = crate::event::FailureKind::Full;
+    let failure = crate::event::Failure { kind, detail: "disk full".to_owned() };
+    world.tell(Event::Failed { op: store, failure });
+    assert_eq!(world.answer(op).0, 503);
+    assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
+}

@@ -1,0 +1,127 @@
+//! Questions of the agent: answered once, by whoever is first, or withdrawn (M-2).
+
+use super::*;
+
+fn permission(world: &mut World, id: &str, body: &Value) -> (u16, Value) {
+    world.post(&format!("/v1/sessions/{id}/permission"), TOKEN, body)
+}
+
+#[test]
+fn a_question_is_answered_once_and_everybody_learns_the_same() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let id = taken.session.clone();
+    world.lines(op, &question("P"));
+    let pending = &world.session(&id)["pending_permissions"];
+    assert_eq!(
+        (&pending[0]["request_id"], &pending[0]["tool_name"]),
+        (&json!("P"), &json!("Bash"))
+    );
+    world.came(op);
+
+    // Two at the same instant: both are asked before the store has answered either.
+    world.holds_store = true;
+    let target = format!("/v1/sessions/{id}/permission");
+    let deny = json!({"request_id": "P", "behavior": "deny", "message": "no"});
+    let allow = json!({"request_id": "P", "behavior": "allow"});
+    let first = world.ask(Method::Post, &target, TOKEN, &allow);
+    let second = world.ask(Method::Post, &target, TOKEN, &deny);
+    world.release_store();
+    let (status, answer) = world.answer(first);
+    assert_eq!(status, 200);
+    let (status, error) = world.answer(second);
+    assert_eq!((status, &error["error"]["type"]), (409, &json!("permission_conflict")));
+    assert_eq!(error["error"]["answer"]["behavior"], "allow");
+
+    let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
+    assert!(line.as_str().contains(r#""updatedInput":{"command": "echo  hi"}"#), "{line:?}");
+    assert_eq!(world.came(op).len(), 1);
+    assert_eq!(permission(&mut world, &id, &allow), (200, answer));
+    assert!(world.came(op).is_empty());
+    assert_eq!(world.session(&id)["pending_permissions"], json!([]));
+
+    // The same question again is a repetition, and opens nothing.
+    world.lines(op, &question("P"));
+    assert_eq!(world.session(&id)["pending_permissions"], json!([]));
+}
+
+#[test]
+fn an_answer_says_what_it_changes() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for (id, answer, expected) in [
+        (
+            "A",
+            json!({"behavior": "allow", "updatedInput": {"command": "ls"}}),
+            json!({"behavior": "allow", "updatedInput": {"command": "ls"}}),
+        ),
+        (
+            "B",
+            json!({"behavior": "deny", "message": "no", "interrupt": true}),
+            json!({"behavior": "deny", "message": "no", "interrupt": true}),
+        ),
+        (
+            "C",
+            json!({"behavior": "deny"}),
+            json!({"behavior": "deny", "message": "the person said no"}),
+        ),
+    ] {
+        world.lines(op, &question(id));
+        world.came(op);
+        let mut body = answer;
+        body["request_id"] = json!(id);
+        assert_eq!(permission(&mut world, &taken.session, &body).0, 200);
+        assert_eq!(permission(&mut world, &taken.session, &body).0, 200, "the same again");
+        let came = world.came(op);
+        assert_eq!(came.len(), 1);
+        assert_eq!(came[0]["response"]["request_id"], id);
+        assert_eq!(came[0]["response"]["response"], expected);
+    }
+}
+
+#[test]
+fn what_can_no_longer_be_answered_is_withdrawn() {
+    let exited = r#"{"type":"footbridge","subtype":"agent_exited","exit_code":1,"signal":null}"#;
+    type Withdrawal<'a> = (&'a str, &'a dyn Fn(&mut World, &Worker, &Taken, OpId));
+    let ways: [Withdrawal<'_>; 3] = [
+        ("cancel", &|world, _, _, op| {
+            world.lines(op, r#"{"type":"control_cancel_request","request_id":"P"}"#);
+        }),
+        ("the agent's death", &|world, _, _, op| {
+            let message = serde_json::value::RawValue::from_string(exited.to_owned());
+            world.word(op, &Word::Report { message: message.expect("JSON") });
+        }),
+        ("the end of the session", &|world, worker, taken, _| {
+            world.stop_work(worker, taken, "completed");
+        }),
+    ];
+    for (name, withdraw) in ways {
+        let mut world = World::new();
+        let (worker, taken, op) = world.running();
+        world.lines(op, &question("P"));
+        withdraw(&mut world, &worker, &taken, op);
+        assert_eq!(world.session(&taken.session)["pending_permissions"], json!([]), "{name}");
+        world.came(op);
+        let allow = json!({"request_id": "P", "behavior": "allow"});
+        let (status, error) = permission(&mut world, &taken.session, &allow);
+        let kind = error["error"]["type"].clone();
+        assert_eq!((status, kind), (410, json!("permission_withdrawn")), "{name}");
+        assert!(world.came(op).is_empty(), "{name}: nothing reaches the agent");
+        let unknown = json!({"request_id": "Q", "behavior": "allow"});
+        assert_eq!(permission(&mut world, &taken.session, &unknown).0, 404);
+    }
+}
+
+#[test]
+fn an_agent_that_asks_too_much_is_answered_with_an_error() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    for n in 0..=crate::limits::MAX_OPEN_PERMISSIONS {
+        world.lines(op, &question(&n.to_string()));
+    }
+    let pending = world.session(&taken.session)["pending_permissions"].clone();
+    assert_eq!(pending.as_array().map(Vec::len), Some(crate::limits::MAX_OPEN_PERMISSIONS));
+    let came = world.came(op);
+    let refused = came.iter().find(|value| value["type"] == "control_response");
+    assert_eq!(refused.expect("an answer")["response"]["subtype"], "error");
+}

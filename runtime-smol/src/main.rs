@@ -1,0 +1,7 @@
+//! The program `footbridge`.
+
+mod program;
+
+fn main() -> std::process::ExitCode {
+    program::main()
+}

@@ -1,0 +1,59 @@
+//! The page's files, which travel inside the program.
+
+use footbridge_core::relay::Asset;
+
+macro_rules! assets {
+    ($($path:literal: $file:literal, $content_type:expr;)*) => {
+        &[$(Asset {
+            path: $path,
+            content_type: $content_type,
+            bytes: include_bytes!(concat!("../../web/", $file)),
+        }),*]
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const MANIFEST: &str = "application/manifest+json";
+
+/// All of them, by their paths.
+pub(super) const ASSETS: &[Asset] = assets! {
+    "/": "index.html", HTML;
+    "/api.js": "api.js", JS;
+    "/app.css": "app.css", CSS;
+    "/composer.js": "composer.js", JS;
+    "/connection.js": "connection.js", JS;
+    "/dom.js": "dom.js", JS;
+    "/format.js": "format.js", JS;
+    "/icon.svg": "icon.svg", SVG;
+    "/main.js": "main.js", JS;
+    "/manifest.webmanifest": "manifest.webmanifest", MANIFEST;
+    "/messages.js": "messages.js", JS;
+    "/overview.js": "overview.js", JS;
+    "/permission.js": "permission.js", JS;
+    "/prose.js": "prose.js", JS;
+    "/session.js": "session.js", JS;
+    "/sign-in.js": "sign-in.js", JS;
+    "/status.js": "status.js", JS;
+    "/stream.js": "stream.js", JS;
+    "/token.js": "token.js", JS;
+    "/transcript.js": "transcript.js", JS;
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_page_is_served_under_its_own_name() {
+        let web = concat!(env!("CARGO_MANIFEST_DIR"), "/web");
+        let files = std::fs::read_dir(web).expect("the page's directory");
+        for file in files.map(|file| file.expect("a file")) {
+            let name = file.file_name().into_string().expect("text");
+            let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
+            assert!(ASSETS.iter().any(|asset| asset.path == path), "{name} is not listed");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How the program ends: its exit codes, and errors for people.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use footbridge_core::event::Failure;
+use footbridge_core::machine::{Fault, FaultKind};
+
+/// Why the program ends other than cleanly. The codes are part of the interface and stay as they
+/// are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Something that should not happen.
+    Unexpected = 1,
+    /// The command line or the configuration.
+    Usage = 2,
+    /// The relay refused: credential, permission, not found.
+    Refused = 3,
+    /// The relay could not be reached for too long.
+    GaveUp = 4,
+    /// Something on this machine: an address in use, an agent or a file that is not there.
+    Local = 5,
+}
+
+/// An end with an error: what happened, where, and what to try. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Error {
+    pub(super) why: Why,
+    pub(super) message: String,
+}
+
+impl Error {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { why: Why::Usage, message: message.into() }
+    }
+
+    pub(super) fn local(message: impl Into<String>) -> Self {
+        Self { why: Why::Local, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<&Error> for ExitCode {
+    fn from(error: &Error) -> Self {
+        Self::from(error.why as u8)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        let why = match fault.kind {
+            FaultKind::Unauthorized | FaultKind::Forbidden | FaultKind::NotFound => Why::Refused,
+            FaultKind::GaveUp => Why::GaveUp,
+            FaultKind::Protocol => Why::Unexpected,
+            FaultKind::Local => Why::Local,
+        };
+        Self { why, message: fault.message }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::local(failure.to_string())
+    }
+}

@@ -1,0 +1,144 @@
+//! `footbridge relay`: the relay and its page.
+
+use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::relay::{
+    AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
+};
+use footbridge_core::secret::Secret;
+use footbridge_core::wire::session::SessionState;
+use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
+use smol::future::FutureExt;
+
+use super::args::Serve;
+use super::assets::ASSETS;
+use super::exit::Error;
+use super::journal::Journal;
+use super::ready::{Ready, local_url, page_url};
+use super::signals::Ends;
+use super::token::Sources;
+
+/// Whose the access token is. A relay of this program has one person.
+const PERSON: &str = "owner";
+
+pub(super) fn run(serve: &Serve) -> Result<(), Error> {
+    let journal = journal(serve);
+    let token = Sources::from_environment(serve.reports.token_file.clone()).read_or_create()?;
+    let public_url = serve.public_url.as_ref().map(ToString::to_string);
+    let (relay, host) = build(serve, public_url.clone(), token.clone())?;
+    let (commands, asked) = async_channel::unbounded();
+    let ends = Ends::listen()?;
+    let mut printed = Ok(());
+    let driven = drive(relay, host, asked, |notice| {
+        tell(journal, &notice);
+        if let RelayNotice::Listening { address } = notice {
+            printed = announce(serve, &address, public_url.as_deref(), &token);
+            if printed.is_err() {
+                let _ = commands.try_send(RelayCommand::Shutdown);
+            }
+        }
+    });
+    let ended = ends.forward(|_| {
+        // A relay that has ended by itself takes no command.
+        let _ = commands.try_send(RelayCommand::Shutdown);
+    });
+    block_on(driven.or(ended))?;
+    printed
+}
+
+pub(super) fn journal(serve: &Serve) -> Journal {
+    Journal::new("relay", serve.reports.verbosity)
+}
+
+/// A relay machine, and what its operations are carried out with.
+pub(super) fn build(
+    serve: &Serve,
+    public_url: Option<String>,
+    token: Secret,
+) -> Result<(Relay, Host), Error> {
+    let mut config = RelayConfig::new(serve.listen.to_string());
+    config.public_url = public_url;
+    config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
+    config.assets = ASSETS;
+    let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
+    super::random(&mut keys.signing)?;
+    super::random(&mut keys.entropy)?;
+    let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
+    let certificate = serve.tls.as_ref();
+    let certificate =
+        certificate.map(|(chain, key)| Certificate { chain: chain.clone(), key: key.clone() });
+    let host = Host::new(HostOptions {
+        certificate,
+        store: Some(Box::new(InMemory(MemoryStore::default()))),
+        ..HostOptions::default()
+    })?;
+    Ok((relay, host))
+}
+
+/// The core's own store; it ends with the process.
+struct InMemory(MemoryStore);
+
+impl Store for InMemory {
+    fn apply(&mut self, operation: Operation) -> Outcome {
+        self.0.apply(operation)
+    }
+}
+
+fn announce(
+    serve: &Serve,
+    listen: &str,
+    public_url: Option<&str>,
+    token: &Secret,
+) -> Result<(), Error> {
+    let local = local_url(listen, serve.tls.is_some());
+    let url = public_url.unwrap_or(&local);
+    let page = page_url(url, token);
+    if !serve.reports.json {
+        return super::print(&format!("{page}\n"));
+    }
+    Ready {
+        url,
+        page: Some(&page),
+        token: Some(token.reveal()),
+        listen: Some(listen),
+        environment_id: None,
+    }
+    .print()
+}
+
+/// Tells people what a relay does.
+pub(super) fn tell(journal: Journal, notice: &RelayNotice) {
+    match notice {
+        RelayNotice::Listening { address } => journal.say(format_args!("listening on {address}")),
+        RelayNotice::Answered { method, path, status } => {
+            journal.detail(format_args!("{} {path} {status}", method.as_str()));
+        }
+        RelayNotice::EnvironmentRegistered { environment, machine_name } => {
+            journal.say(format_args!("{environment} registered by {machine_name}"));
+        }
+        RelayNotice::EnvironmentGone { environment } => {
+            journal.say(format_args!("{environment} is gone"));
+        }
+        RelayNotice::SessionState { session, state } => {
+            journal.say(format_args!("{session} {}", state_name(*state)));
+        }
+        RelayNotice::WorkerConnected { session } => {
+            journal.detail(format_args!("{session} connected"));
+        }
+        RelayNotice::WorkerDisconnected { session } => {
+            journal.detail(format_args!("{session} disconnected"));
+        }
+        RelayNotice::StoreFailed { detail } => {
+            journal.error(format_args!("the store failed: {detail}"));
+        }
+        other => journal.detail(format_args!("{other:?}")),
+    }
+}
+
+const fn state_name(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Queued => "waits for its worker",
+        SessionState::Starting => "is starting",
+        SessionState::Running => "is running",
+        SessionState::Ended => "has ended",
+    }
+}

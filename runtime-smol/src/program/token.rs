@@ -1,0 +1,269 @@
+//! The access token: where it comes from, and the file that keeps it (T-1, T-5).
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use footbridge_core::secret::Secret;
+
+use super::exit::Error;
+
+/// The variable that comes before any file. No agent and no command inherits it.
+pub(super) const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
+
+/// Random bytes of a new token.
+const TOKEN_BYTES: usize = 32;
+/// A token travels in a header line, and as a WebSocket subprotocol; these are its bounds.
+const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
+
+/// Where a token may come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    /// The value of [`TOKEN_VARIABLE`].
+    pub(super) variable: Option<OsString>,
+    /// `--token-file`.
+    pub(super) file: Option<PathBuf>,
+    /// `$XDG_STATE_HOME`.
+    pub(super) state_home: Option<OsString>,
+    /// `$HOME`.
+    pub(super) home: Option<OsString>,
+}
+
+impl Sources {
+    /// As this process's environment has them.
+    pub(super) fn from_environment(file: Option<PathBuf>) -> Self {
+        Self {
+            variable: std::env::var_os(TOKEN_VARIABLE),
+            file,
+            state_home: std::env::var_os("XDG_STATE_HOME"),
+            home: std::env::var_os("HOME"),
+        }
+    }
+
+    /// The token, for somebody who wants to be let in: there must be one. With it the file that
+    /// it came from, where a newer one may be found later.
+    pub(super) fn read(&self) -> Result<(Secret, Option<PathBuf>), Error> {
+        if let Some(token) = self.variable_token()? {
+            return Ok((token, None));
+        }
+        let path = self.path()?;
+        let token = read_file(&path)?.ok_or_else(|| {
+            Error::usage(format!(
+                "there is no access token: set {TOKEN_VARIABLE}, or put the relay's token into {} (mode 0600)",
+                path.display()
+            ))
+        })?;
+        Ok((token, Some(path)))
+    }
+
+    /// The token, for a relay: the first time it makes one and keeps it.
+    pub(super) fn read_or_create(&self) -> Result<Secret, Error> {
+        if let Some(token) = self.variable_token()? {
+            return Ok(token);
+        }
+        let path = self.path()?;
+        match read_file(&path)? {
+            Some(token) => Ok(token),
+            None => create_file(&path),
+        }
+    }
+
+    /// What the program keeps is kept below this; `None` if there is no place for it.
+    pub(super) fn state_directory(&self) -> Option<PathBuf> {
+        // A relative one is to be ignored, says the XDG base directory specification.
+        let absolute = |dir: &Option<OsString>| {
+            dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_absolute())
+        };
+        let state = absolute(&self.state_home)
+            .or_else(|| absolute(&self.home).map(|home| home.join(".local/state")));
+        state.map(|state| state.join("footbridge"))
+    }
+
+    fn variable_token(&self) -> Result<Option<Secret>, Error> {
+        let Some(value) = self.variable.as_ref().filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
+        let token = value.to_str().and_then(check);
+        let wrong = || Error::usage(format!("the value of {TOKEN_VARIABLE} {NO_TOKEN}"));
+        token.map(Some).ok_or_else(wrong)
+    }
+
+    fn path(&self) -> Result<PathBuf, Error> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let state = self.state_directory();
+        state.map(|state| state.join("token")).ok_or_else(|| {
+            Error::usage(format!(
+                "there is no place for the access token, because HOME is not set: set {TOKEN_VARIABLE}, or name a file by --token-file"
+            ))
+        })
+    }
+}
+
+const NO_TOKEN: &str =
+    "is no access token: it must be 16 to 512 of the characters A-Z, a-z, 0-9, - and _";
+
+/// Takes a text as a token if it can be one: it must be safe as a WebSocket subprotocol.
+fn check(text: &str) -> Option<Secret> {
+    let text = text.trim();
+    let is_char = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (TOKEN_CHARS.contains(&text.len()) && text.bytes().all(is_char)).then(|| Secret::from(text))
+}
+
+/// Reads a token file; `None` if there is none. One that others can read is refused.
+fn read_file(path: &Path) -> Result<Option<Secret>, Error> {
+    let shown = path.display();
+    let cannot = |error| Error::local(format!("cannot read the token file {shown}: {error}"));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(error)),
+    };
+    // Of the open file, so that it cannot be exchanged in between.
+    let metadata = file.metadata().map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(Error::local(format!("the token file {shown} is not a regular file")));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(Error::local(format!(
+            "the token file {shown} can be read by others (mode {:04o}): run chmod 600 {shown}, and consider a new token",
+            metadata.mode() & 0o7777
+        )));
+    }
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(4096));
+    file.take(4096).read_to_string(&mut text).map_err(cannot)?;
+    check(&text)
+        .map(Some)
+        .ok_or_else(|| Error::local(format!("what the token file {shown} holds {NO_TOKEN}")))
+}
+
+/// Makes a new token and its file. It appears under its name whole or not at all; where another
+/// process was first, its token counts.
+fn create_file(path: &Path) -> Result<Secret, Error> {
+    let shown = path.display();
+    let cannot = |error| Error::local(format!("cannot write the token file {shown}: {error}"));
+    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let directory = directory.unwrap_or_else(|| Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot)?;
+    let token = new_token()?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = directory.join(name);
+    let written = write_new(&temporary, token.reveal())
+        .and_then(|()| std::fs::hard_link(&temporary, path))
+        .and_then(|()| File::open(directory)?.sync_all());
+    let removed = std::fs::remove_file(&temporary);
+    match written {
+        Ok(()) => removed.map(|()| token).map_err(cannot),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read_file(path)?.ok_or_else(|| {
+                Error::local(format!("the token file {shown} came and went: try again"))
+            })
+        }
+        Err(error) => Err(cannot(error)),
+    }
+}
+
+fn write_new(path: &Path, token: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(token.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn new_token() -> Result<Secret, Error> {
+    let mut bytes = zeroize::Zeroizing::new([0; TOKEN_BYTES]);
+    super::random(&mut *bytes)?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::exit::Why;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn sources(home: &Path) -> Sources {
+        Sources { home: Some(home.into()), ..Sources::default() }
+    }
+
+    fn write(path: &Path, text: &str, mode: u32) {
+        std::fs::write(path, text).expect("written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode");
+    }
+
+    #[test]
+    fn a_relay_makes_a_token_once_and_keeps_it_for_its_owner_alone() {
+        let home = tempfile::tempdir().expect("a directory");
+        let sources = sources(home.path());
+        assert_eq!(sources.read().expect_err("none yet").why, Why::Usage);
+        let token = sources.read_or_create().expect("made");
+        assert_eq!(token.reveal().len(), 43);
+        assert_eq!(sources.read_or_create(), Ok(token.clone()));
+        assert_eq!(sources.read().map(|(token, _)| token), Ok(token));
+        let directory = home.path().join(".local/state/footbridge");
+        let mode = |path: &Path| path.metadata().expect("there").mode() & 0o777;
+        assert_eq!((mode(&directory), mode(&directory.join("token"))), (0o700, 0o600));
+        let names: Vec<_> = std::fs::read_dir(&directory).expect("there").collect();
+        assert_eq!(names.len(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn the_variable_comes_before_the_option_and_that_before_the_state_directory() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| home.path().join(name);
+        std::fs::create_dir_all(path("state/footbridge")).expect("made");
+        write(&path("state/footbridge/token"), "from-the-state-directory\n", 0o600);
+        write(&path("option"), "from-the-option-file", 0o600);
+        let mut sources = sources(home.path());
+        sources.state_home = Some(path("state").into());
+        let read = |sources: &Sources| sources.read().expect("a token").0.reveal().to_owned();
+        assert_eq!(read(&sources), "from-the-state-directory");
+        sources.file = Some(path("option"));
+        assert_eq!(read(&sources), "from-the-option-file");
+        sources.variable = Some("from-the-environment".into());
+        assert_eq!(read(&sources), "from-the-environment");
+        sources.variable = Some("".into());
+        assert_eq!(read(&sources), "from-the-option-file");
+    }
+
+    #[test]
+    fn a_file_that_is_not_safe_or_holds_no_token_is_a_clear_error() {
+        let home = tempfile::tempdir().expect("a directory");
+        let file = home.path().join("token");
+        let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+        let cases = [
+            ("a-good-token-in-a-file", 0o640, "can be read by others (mode 0640): run chmod 600"),
+            ("a-good-token-in-a-file", 0o604, "can be read by others (mode 0604)"),
+            ("short", 0o600, "is no access token"),
+            ("a token with spaces in it", 0o600, "is no access token"),
+            ("", 0o600, "is no access token"),
+        ];
+        for (text, mode, expected) in cases {
+            write(&file, text, mode);
+            for result in [sources.read().map(|(token, _)| token), sources.read_or_create()] {
+                let error = result.expect_err(text);
+                assert_eq!(error.why, Why::Local);
+                assert!(error.message.contains(expected), "{error}");
+                assert!(error.message.contains(&*file.to_string_lossy()), "{error}");
+                assert!(text.is_empty() || !error.message.contains(text), "no secret: {error}");
+            }
+        }
+        let sources = Sources { file: Some(home.path().into()), ..Sources::default() };
+        assert!(sources.read().expect_err("a directory").message.contains("regular file"));
+    }
+
+    #[test]
+    fn without_any_place_for_it_the_error_says_what_to_set() {
+        let error = Sources::default().read_or_create().expect_err("no place");
+        assert!(error.message.contains("FOOTBRIDGE_TOKEN") && error.why == Why::Usage);
+        let sources = Sources { variable: Some("p w".into()), ..Sources::default() };
+        let error = sources.read().expect_err("no token");
+        assert!(!error.message.contains("p w"), "{error}");
+    }
+}

@@ -1,0 +1,159 @@
+//! `footbridge up`: a relay and a worker for a directory, in one process.
+
+use std::cell::RefCell;
+
+use async_channel::{Receiver, Sender};
+use footbridge_core::auth::AccessToken;
+use footbridge_core::id::EnvironmentId;
+use footbridge_core::machine::Outcome;
+use footbridge_core::relay::{Relay, RelayCommand, RelayNotice};
+use footbridge_core::secret::Secret;
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice};
+use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
+use smol::future::{FutureExt, zip};
+
+use super::args::{Serve, Work};
+use super::exit::Error;
+use super::journal::Journal;
+use super::ready::{Ready, local_url, page_url};
+use super::signals::{Ends, Urgency};
+use super::token::Sources;
+use super::{relay, work};
+
+pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
+    let sources = Sources::from_environment(serve.reports.token_file.clone());
+    let token = sources.read_or_create()?;
+    // All of it before anything listens, so that a wrong option is told first. The public URL is for
+    // others: the worker beside the relay goes straight to it, past any proxy.
+    let mut listen = serve.listen;
+    if listen.port() == 0 {
+        // Which one it will be is not known yet, and no URL has this one.
+        listen.set_port(1);
+    }
+    let base = base_url(&listen.to_string())?;
+    let access = AccessToken::fixed(token.clone());
+    let config = work::config(base, access, args, sources.state_directory().as_deref())?;
+    let (relay, relay_host) = relay::build(serve, None, token.clone())?;
+    let worker_host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
+    let ends = Ends::listen()?;
+    let up = Up { serve, token, relay: Line::new(), worker: Line::new(), end: RefCell::default() };
+    let (listening, listens) = async_channel::bounded(1);
+    let both = async {
+        let serving = up.serve(relay, relay_host, listening);
+        zip(serving, up.work(config, worker_host, listens)).await;
+    };
+    block_on(both.or(ends.forward(|urgency| up.signal(urgency))));
+    up.end.into_inner().map_or(Ok(()), Err)
+}
+
+fn base_url(listen: &str) -> Result<BaseUrl, Error> {
+    let url = BaseUrl::parse(&local_url(listen, false));
+    url.map_err(|_| {
+        Error::usage(format!(
+            "--listen {listen}: the worker beside the relay has to reach it without TLS, so it must be a loopback address, 0.0.0.0 or [::]"
+        ))
+    })
+}
+
+/// The way of commands to one machine.
+struct Line<C> {
+    commands: Sender<C>,
+    asked: Receiver<C>,
+}
+
+impl<C> Line<C> {
+    fn new() -> Self {
+        let (commands, asked) = async_channel::unbounded();
+        Self { commands, asked }
+    }
+
+    /// A machine that has ended takes no command, and that is fine.
+    fn put(&self, command: C) {
+        let _ = self.commands.try_send(command);
+    }
+}
+
+/// Both machines, and why they end: neither outlives the other.
+struct Up<'a> {
+    serve: &'a Serve,
+    token: Secret,
+    relay: Line<RelayCommand>,
+    worker: Line<WorkerCommand>,
+    /// The first thing that went wrong.
+    end: RefCell<Option<Error>>,
+}
+
+impl Up<'_> {
+    async fn serve(&self, relay: Relay, host: Host, listening: Sender<String>) {
+        let journal = relay::journal(self.serve);
+        let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
+            relay::tell(journal, &notice);
+            if let RelayNotice::Listening { address } = notice {
+                let _ = listening.try_send(address);
+            }
+        });
+        self.note(outcome.await);
+        listening.close();
+        self.worker.put(WorkerCommand::Hurry);
+    }
+
+    async fn work(&self, mut config: WorkerConfig, host: Host, listens: Receiver<String>) {
+        // A relay that does not come to listen has ended, and says why.
+        let Ok(listen) = listens.recv().await else { return };
+        match base_url(&listen) {
+            Ok(base) => config.relay = base,
+            Err(error) => {
+                self.fail(error);
+                return self.relay.put(RelayCommand::Shutdown);
+            }
+        }
+        let journal = Journal::new("worker", self.serve.reports.verbosity);
+        let mut is_announced = false;
+        let worker = Worker::new(config);
+        let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
+            work::tell(journal, &notice);
+            if let WorkerNotice::Registered { environment, .. } = &notice
+                && !std::mem::replace(&mut is_announced, true)
+                && let Err(error) = self.announce(&listen, environment)
+            {
+                self.fail(error);
+            }
+        });
+        self.note(outcome.await);
+        self.relay.put(RelayCommand::Shutdown);
+    }
+
+    fn announce(&self, listen: &str, environment: &EnvironmentId) -> Result<(), Error> {
+        let url = local_url(listen, false);
+        let public = self.serve.public_url.as_ref().map(ToString::to_string);
+        let page = page_url(public.as_deref().unwrap_or(&url), &self.token);
+        if !self.serve.reports.json {
+            return super::print(&format!("{page}\n"));
+        }
+        Ready {
+            url: &url,
+            page: Some(&page),
+            token: Some(self.token.reveal()),
+            listen: Some(listen),
+            environment_id: Some(environment.as_str()),
+        }
+        .print()
+    }
+
+    /// The worker alone, even in a hurry: its results have to reach the relay, which its end ends.
+    fn signal(&self, urgency: Urgency) {
+        self.worker.put(work::command(urgency));
+    }
+
+    fn note(&self, outcome: Outcome) {
+        if let Err(fault) = outcome {
+            self.end.borrow_mut().get_or_insert(fault.into());
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        self.end.borrow_mut().get_or_insert(error);
+        self.worker.put(WorkerCommand::Shutdown);
+    }
+}

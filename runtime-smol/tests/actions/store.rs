@@ -1,0 +1,72 @@
+//! Store operations.
+
+use footbridge_core::action::Action;
+use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::id::EnvironmentId;
+use footbridge_core::relay::store::{
+    Answer, Call, Denied, MemoryStore, Moment, Operation, Outcome, Terms,
+};
+use footbridge_smol::{HostOptions, Store};
+
+use crate::support::Driven;
+
+fn find(id: &str) -> Operation {
+    let environment = Some(EnvironmentId::new(id).expect("an id"));
+    let call = Box::new(Call::Find { environment, session: None });
+    Operation { at: Moment::default(), terms: Terms::default().into(), call }
+}
+
+#[track_caller]
+fn stored(driven: &Driven) -> (footbridge_core::id::OpId, Outcome) {
+    match driven.next() {
+        Event::Stored { op, outcome } => (op, outcome),
+        other => panic!("not stored: {other:?}"),
+    }
+}
+
+#[test]
+fn the_reference_store_answers() {
+    let with_store =
+        || HostOptions { store: Some(Box::new(MemoryStore::new())), ..HostOptions::default() };
+    let mut driven = Driven::start_with(with_store);
+    let op = driven.begin(|op| Action::Store { op, operation: find("env_1") });
+    let (answered, outcome) = stored(&driven);
+    assert_eq!((answered, outcome.answer), (op, Err(Denied::EnvironmentUnknown)));
+    driven.end();
+}
+
+/// Notes what it was asked, and knows nothing.
+struct Clerk(std::sync::mpsc::Sender<Operation>);
+
+impl Store for Clerk {
+    fn apply(&mut self, operation: Operation) -> Outcome {
+        self.0.send(operation).expect("a listening test");
+        Outcome { answer: Ok(Answer::Done), changes: Default::default() }
+    }
+}
+
+#[test]
+fn operations_take_effect_in_the_order_in_which_they_were_asked() {
+    let (notes, noted) = std::sync::mpsc::channel();
+    let with_clerk =
+        || HostOptions { store: Some(Box::new(Clerk(notes))), ..HostOptions::default() };
+    let mut driven = Driven::start_with(with_clerk);
+    let operations: Vec<_> = (0..1000).map(|n| find(&format!("env_{n}"))).collect();
+    let asked: Vec<_> = operations
+        .iter()
+        .map(|operation| driven.begin(|op| Action::Store { op, operation: operation.clone() }))
+        .collect();
+    for op in asked {
+        assert_eq!(stored(&driven).0, op);
+    }
+    driven.end();
+    assert!(noted.iter().eq(operations));
+}
+
+#[test]
+fn a_program_without_a_store_says_so() {
+    let mut driven = Driven::start();
+    let op = driven.begin(|op| Action::Store { op, operation: find("env_1") });
+    driven.fails_with(op, FailureKind::Other);
+    driven.end();
+}

@@ -1,0 +1,164 @@
+//! `footbridge up`, `relay` and `work`, from the first message to the last.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::running::{Running, footbridge, output, pid_in, until, until_gone};
+
+/// What `--json` has told.
+struct Ready {
+    url: String,
+    token: String,
+    environment: String,
+}
+
+fn ready(program: &mut Running) -> Ready {
+    let line = program.line().expect("a line");
+    let ready: Value = serde_json::from_str(&line).expect("JSON");
+    let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
+    let (url, token) = (text("url"), text("token"));
+    if !token.is_empty() {
+        assert_eq!(text("page"), format!("{url}/#token={token}"));
+        assert_eq!(format!("http://{}", text("listen")), url);
+    }
+    Ready { url, token, environment: text("environment_id") }
+}
+
+impl Ready {
+    fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let address = self.url.strip_prefix("http://").expect("plain");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            self.token,
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        (status, serde_json::from_str(body).unwrap_or(Value::String(body.to_owned())))
+    }
+
+    fn new_session(&self) -> String {
+        let (status, session) =
+            self.call("POST", "/v1/sessions", &json!({"environment_id": self.environment}));
+        assert_eq!(status, 201, "{session}");
+        session["id"].as_str().expect("an id").to_owned()
+    }
+
+    fn send(&self, session: &str, text: &str) {
+        let message = json!({"type": "user", "message": {"role": "user", "content": text}});
+        let path = format!("/v1/sessions/{session}/messages");
+        let (status, answer) = self.call("POST", &path, &json!({"messages": [message]}));
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// The first event of the log that is wanted.
+    fn event(&self, session: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/v1/sessions/{session}/events?after=0&limit=1000");
+        until("an event", || {
+            let (_, page) = self.call("GET", &path, &Value::Null);
+            let events = page["events"].as_array()?;
+            events.iter().map(|event| &event["message"]).find(|m| is_wanted(m)).cloned()
+        })
+    }
+
+    fn allow(&self, session: &str) {
+        let question = self.event(session, |message| message["type"] == "control_request");
+        let allow = json!({"request_id": question["request_id"], "behavior": "allow"});
+        let path = format!("/v1/sessions/{session}/permission");
+        assert_eq!(self.call("POST", &path, &allow).0, 200);
+    }
+}
+
+fn up(home: &Path) -> Running {
+    Running::start(footbridge(home).args(["up", "--listen", ":0", "--json", "--name", "test"]))
+}
+
+#[test]
+fn a_session_runs_from_the_first_message_to_a_clean_end() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut program = up(home.path());
+    let relay = ready(&mut program);
+    let (status, page) = relay.call("GET", "/", &Value::Null);
+    assert_eq!(status, 200);
+    assert!(page.as_str().is_some_and(|page| page.contains("<title>Footbridge</title>")));
+    let session = relay.new_session();
+    relay.send(&session, "echo $$ > pid; echo \"token:$FOOTBRIDGE_TOKEN:\"; exec sleep 1000");
+    relay.allow(&session);
+    let pid = pid_in(&home.path().join("pid"));
+    relay.event(&session, |message| message["event"]["delta"]["text"] == "token::\n");
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+    until_gone(pid);
+    // The token is kept across restarts.
+    let mut again = up(home.path());
+    assert_eq!(ready(&mut again).token, relay.token);
+    again.signal(Signal::INT);
+    assert_eq!(again.wait(), Some(0));
+}
+
+#[test]
+fn a_relay_and_a_worker_in_two_processes_do_the_same() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut relay_program =
+        Running::start(footbridge(home.path()).args(["relay", "--listen", ":0", "--json"]));
+    let relay = ready(&mut relay_program);
+    let work = ["work", "--relay", &relay.url, "--json"];
+    let mut worker = Running::start(footbridge(home.path()).args(work));
+    let environment = ready(&mut worker).environment;
+    let relay = Ready { environment, ..relay };
+    let session = relay.new_session();
+    relay.send(&session, "echo it ran");
+    relay.allow(&session);
+    let result = relay.event(&session, |message| message["type"] == "result");
+    assert_eq!(result["subtype"], "success");
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), Some(0));
+    let (_, list) = relay.call("GET", "/v1/environments", &Value::Null);
+    let online = list["environments"].as_array().expect("a list").iter();
+    assert_eq!(online.filter(|environment| environment["online"] == true).count(), 0);
+    relay_program.signal(Signal::TERM);
+    assert_eq!(relay_program.wait(), Some(0));
+}
+
+#[test]
+fn a_worker_with_a_wrong_token_is_refused_with_code_3() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut relay_program =
+        Running::start(footbridge(home.path()).args(["relay", "--listen", ":0", "--json"]));
+    let relay = ready(&mut relay_program);
+    std::fs::remove_dir_all(home.path().join(".local")).expect("removed");
+    let token = home.path().join("token");
+    std::fs::write(&token, "a-token-that-is-none").expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&token, mode).expect("mode");
+    let refused = output(home.path(), &["work", "--relay", &relay.url, "--token-file", "token"]);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{stderr}");
+    assert!(!stderr.contains("a-token-that-is-none"), "{stderr}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_an_agent_that_will_not_end() {
+    let home = tempfile::tempdir().expect("a directory");
+    let stubborn = "sh -c \"trap '' TERM; echo $$ > pid; while :; do sleep 1; done\"";
+    let limits = ["--agent", stubborn, "--shutdown-grace", "1h"];
+    let args = [&["up", "--listen", ":0", "--json"][..], &limits].concat();
+    let mut program = Running::start(footbridge(home.path()).args(args));
+    let relay = ready(&mut program);
+    relay.new_session();
+    let pid = pid_in(&home.path().join("pid"));
+    program.signal(Signal::TERM);
+    program.signal(Signal::INT);
+    assert_eq!(program.wait(), Some(0));
+    until_gone(pid);
+}
