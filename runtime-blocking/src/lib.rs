@@ -48,23 +48,43 @@
 //! # }
 //! ```
 
+#[cfg(feature = "runtime")]
 pub mod driver;
+#[cfg(feature = "program")]
+pub mod program;
+
+#[cfg(feature = "runtime")]
 mod failure;
+#[cfg(feature = "runtime")]
 mod files;
+#[cfg(feature = "runtime")]
 mod group;
+#[cfg(feature = "runtime")]
 mod handshake;
+#[cfg(feature = "runtime")]
 mod http;
+#[cfg(feature = "runtime")]
 mod inbox;
+#[cfg(feature = "runtime")]
 mod mailbox;
+#[cfg(feature = "runtime")]
 mod net;
+#[cfg(feature = "runtime")]
 mod operations;
+#[cfg(feature = "runtime")]
 mod process;
+#[cfg(feature = "runtime")]
 mod run;
+#[cfg(feature = "runtime")]
 mod socket;
+#[cfg(feature = "runtime")]
 mod stdio;
+#[cfg(feature = "runtime")]
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "runtime")]
 pub use driver::{Driver, Host, HostOptions};
+#[cfg(feature = "runtime")]
 pub use mailbox::Handle;
