@@ -131,6 +131,10 @@ pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
 pub const MAX_QUEUED_WORK: usize = 256;
 /// Polls of one environment that are held at once; a further one ends the oldest.
 pub const MAX_HELD_POLLS: usize = 4;
+/// Claims of one environment that are remembered by their key.
+pub const MAX_NAMED_CLAIMS: usize = 64;
+/// Requests for a healthcheck of one environment that are remembered by their key.
+pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 /// Bytes of one session's log; beyond them the oldest events go (Y-2).
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
 /// What an event counts for beside its line.
@@ -165,6 +169,8 @@ pub const MAX_PAGE_BYTES: usize = 1 << 20;
 pub const ACCEPT_POOL: usize = 64;
 /// Longest text that a person or a machine may give a thing as its name or title, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
+/// Longest title that a session gets from its first user message, in bytes.
+pub const MAX_DERIVED_TITLE_BYTES: usize = 120;
 /// Longest path or URL that a machine may give, in bytes.
 pub const MAX_PATH_BYTES: usize = 4096;
 /// A viewer's stream says this often that it is there.

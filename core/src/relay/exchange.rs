@@ -41,7 +41,7 @@ pub(super) enum Pending {
     StopWork { op: OpId },
     Redispatch { op: OpId },
     Environments { op: OpId },
-    Environment { op: OpId },
+    Environment { op: OpId, status: u16 },
     Sessions { op: OpId },
     Session { op: OpId, status: u16 },
     Posted { op: OpId, posting: Posting },
@@ -72,7 +72,7 @@ impl Pending {
             | Self::StopWork { op }
             | Self::Redispatch { op }
             | Self::Environments { op }
-            | Self::Environment { op }
+            | Self::Environment { op, .. }
             | Self::Sessions { op }
             | Self::Session { op, .. }
             | Self::Posted { op, .. }
@@ -214,8 +214,8 @@ impl Relay {
             (Pending::Heartbeat { .. }, Answer::Renewed { is_stopping }) => {
                 self.heartbeat(is_stopping)
             }
-            (Pending::Environment { .. }, Answer::Environment(environment)) => {
-                reply::json(200, &super::views::EnvironmentView::of(&environment))
+            (Pending::Environment { status, .. }, Answer::Environment(environment)) => {
+                reply::json(status, &super::views::EnvironmentView::of(&environment))
             }
             (Pending::Environments { .. }, Answer::Overview { environments, .. }) => {
                 super::views::environments(&environments)

@@ -51,8 +51,10 @@ impl Relay {
         match route {
             Route::Environments => self.store(Pending::Environments { op }, Call::List { owner }),
             Route::Environment(id) => {
-                self.store(Pending::Environment { op }, Call::GetEnvironment { owner, id });
+                let call = Call::GetEnvironment { owner, id };
+                self.store(Pending::Environment { op, status: 200 }, call);
             }
+            Route::Healthcheck(id) => self.ask_healthcheck(op, asked, owner, id)?,
             Route::Sessions => self.store(Pending::Sessions { op }, Call::List { owner }),
             Route::CreateSession => self.create_session(op, asked, owner)?,
             Route::Session(id) => {

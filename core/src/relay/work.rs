@@ -215,7 +215,10 @@ impl Relay {
         }
         let now = self.fx.now().wall;
         let claims = Claims {
-            session: lease.session.clone(),
+            session: match &lease.data {
+                WorkData::Session(id) => Some(id.clone()),
+                WorkData::Healthcheck(_) => None,
+            },
             environment: claim.environment.clone(),
             work: lease.work.clone(),
             fence: lease.fence,
@@ -227,7 +230,7 @@ impl Relay {
             kind: "work",
             environment_id: &claim.environment,
             state: "leased",
-            data: WorkData::Session(lease.session.clone()),
+            data: lease.data.clone(),
             secret: self.work_secret(&claims, claim.base_url.as_deref()),
             created_at: format!("{}", lease.created_at),
             fence: lease.fence,

@@ -132,13 +132,26 @@ pub enum Call {
         /// The environment.
         id: EnvironmentId,
     },
+    /// Queues a question whether the worker is there, ahead of everything else (W-11). While one is
+    /// open, and for the same key again, nothing is queued. Answer: `Environment`.
+    AskHealthcheck {
+        /// Whose it is.
+        owner: Person,
+        /// The environment.
+        id: EnvironmentId,
+        /// The name of its item.
+        work: WorkId,
+        /// Names the request.
+        key: Option<String>,
+    },
     /// Reads everything that belongs to a person. Answer: `Overview`.
     List {
         /// The person.
         owner: Person,
     },
 
-    /// Hands out the oldest waiting item, and raises its session's fence (E-2, E-3). The same key
+    /// Hands out the oldest waiting item, and raises its fence, which the items of one session share
+    /// (E-2, E-3). The same key
     /// again, within the lease, gives the same item. It shows that the environment is there.
     /// Answer: `Leased`.
     LeaseWork {
@@ -172,7 +185,8 @@ pub enum Call {
         /// Which lease.
         fence: u64,
     },
-    /// An item, and with it its session, has ended (E-6); the same again is fine. Answer: `Done`.
+    /// An item, and with it its session, has ended (E-6), or a healthcheck is answered (W-11); the
+    /// same again is fine. Answer: `Done`.
     StopWork {
         /// Whose work.
         environment: EnvironmentId,
@@ -238,8 +252,8 @@ pub enum Call {
         /// At most so many bytes.
         max_bytes: usize,
     },
-    /// Stores what a viewer says, for the log and for the agent: all of it or nothing.
-    /// Answer: `Posted`.
+    /// Stores what a viewer says, for the log and for the agent: all of it or nothing. A session
+    /// without a title gets one from its first user message with text. Answer: `Posted`.
     Post {
         /// Whose session.
         owner: Person,
@@ -321,6 +335,7 @@ impl Call {
             Self::RemoveEnvironment { .. } => "RemoveEnvironment",
             Self::Find { .. } => "Find",
             Self::GetEnvironment { .. } => "GetEnvironment",
+            Self::AskHealthcheck { .. } => "AskHealthcheck",
             Self::List { .. } => "List",
             Self::LeaseWork { .. } => "LeaseWork",
             Self::ReturnWork { .. } => "ReturnWork",

@@ -47,6 +47,29 @@ fn a_message_on_several_lines_reaches_the_agent_on_one() {
 }
 
 #[test]
+fn a_session_without_a_title_is_named_after_the_first_user_message_with_text() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let viewer = world.subscribe(&id, 0);
+    world.came(viewer);
+    world.post(&format!("/v1/sessions/{id}/interrupt"), TOKEN, &Value::Null);
+    assert_eq!(world.session(&id)["title"], Value::Null);
+    assert_eq!(world.say(&id, "mend\nthe bridge").0, 200);
+    let came = world.came(viewer);
+    let told = frames(&came, "session");
+    assert_eq!(told.last().expect("a session")["session"]["title"], "mend the bridge");
+    world.say(&id, "and the ferry");
+    assert_eq!(world.session(&id)["title"], "mend the bridge", "the first one counts");
+
+    let body = json!({"environment_id": worker.environment, "title": "given"});
+    let (_, named) = world.post("/v1/sessions", TOKEN, &body);
+    let named = named["id"].as_str().expect("an id").to_owned();
+    world.say(&named, "hello");
+    assert_eq!(world.session(&named)["title"], "given");
+}
+
+#[test]
 fn an_interrupt_is_a_control_request() {
     let mut world = World::new();
     let (_, taken, op) = world.running();

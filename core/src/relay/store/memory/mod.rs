@@ -2,6 +2,7 @@
 
 mod conversation;
 mod environments;
+mod healthcheck;
 mod links;
 mod sessions;
 mod work;
@@ -39,10 +40,16 @@ pub struct MemoryStore {
 struct Known {
     environment: Environment,
     last_seen: UnixTime,
+    /// Where it stands in the table of what may lapse.
+    watched_at: UnixTime,
     /// Items that wait, the oldest first.
     queue: VecDeque<WorkId>,
     /// The last claims that were named, and what they got.
     claims: VecDeque<(String, WorkId)>,
+    /// The item of the last healthcheck.
+    healthcheck: Option<WorkId>,
+    /// The last requests for one that were named.
+    healthcheck_keys: VecDeque<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +101,9 @@ impl MemoryStore {
                 self.find(environment.as_ref(), session.as_ref())
             }
             Call::GetEnvironment { owner, id } => self.get_environment(&owner, &id),
+            Call::AskHealthcheck { owner, id, work, key } => {
+                self.ask_healthcheck(cx, &owner, &id, work, key)
+            }
             Call::List { owner } => Ok(self.list(cx, &owner)),
             Call::LeaseWork { environment, key } => self.lease(cx, &environment, key),
             Call::ReturnWork { work, fence } => Ok(self.give_back(cx, &work, fence)),

@@ -101,7 +101,7 @@ impl MemoryStore {
     fn forget_session(&mut self, cx: &mut Context, id: &SessionId) {
         let Some(gone) = self.sessions.remove(id) else { return };
         for work in &gone.works {
-            self.work.remove(work);
+            self.forget_work(work);
         }
         if let Some(key) = &gone.key {
             self.made_by.remove(key);
