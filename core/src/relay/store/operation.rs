@@ -76,7 +76,7 @@ pub struct Terms {
     pub inbound_lines: usize,
     /// Bytes of those lines.
     pub inbound_bytes: usize,
-    /// Sessions that a list names, the newest first.
+    /// Sessions that one list names, the newest first.
     pub listed_sessions: usize,
 }
 
@@ -144,7 +144,7 @@ pub enum Call {
         /// Names the request.
         key: Option<String>,
     },
-    /// Reads everything that belongs to a person. Answer: `Overview`.
+    /// Reads the environments and the newest sessions of a person. Answer: `Overview`.
     List {
         /// The person.
         owner: Person,
@@ -224,6 +224,18 @@ pub enum Call {
         title: Option<String>,
         /// Names the request.
         key: Option<String>,
+    },
+    /// Reads sessions of a person, the newest first; of an environment that is gone, too. Denied
+    /// where `before` is unknown. Answer: `Sessions`.
+    ListSessions {
+        /// Whose they are.
+        owner: Person,
+        /// Only those of this environment.
+        environment: Option<EnvironmentId>,
+        /// Only those that were made before this one.
+        before: Option<SessionId>,
+        /// At most so many.
+        limit: usize,
     },
     /// Reads one session. Answer: `Session`.
     GetSession {
@@ -345,6 +357,7 @@ impl Call {
             Self::Redispatch { .. } => "Redispatch",
             Self::Lapse => "Lapse",
             Self::CreateSession { .. } => "CreateSession",
+            Self::ListSessions { .. } => "ListSessions",
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
             Self::ReadLog { .. } => "ReadLog",

@@ -90,14 +90,9 @@ impl MemoryStore {
     pub(super) fn list(&self, cx: &Context, owner: &Person) -> Answer {
         let environments = self.environments.values().map(|known| &known.environment);
         let environments = environments.filter(|environment| environment.owner == *owner);
-        let sessions = self.sessions.values().map(|conversation| &conversation.session);
-        let mut sessions: Vec<_> = sessions.filter(|session| session.owner == *owner).collect();
-        sessions.sort_by_key(|session| core::cmp::Reverse(session.ordinal));
-        sessions.truncate(cx.terms.listed_sessions);
-        Answer::Overview {
-            environments: environments.cloned().collect(),
-            sessions: sessions.into_iter().cloned().collect(),
-        }
+        let sessions =
+            self.newest_sessions(cx.terms.listed_sessions, |found| found.owner == *owner);
+        Answer::Overview { environments: environments.cloned().collect(), sessions }
     }
 
     /// Takes note of a sign of life.

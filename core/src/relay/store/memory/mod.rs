@@ -122,6 +122,10 @@ impl MemoryStore {
                 let new = sessions::NewSession { owner, environment, id, work, title, key };
                 self.create_session(cx, new)
             }
+            Call::ListSessions { owner, environment, before, limit } => {
+                let limit = limit.min(cx.terms.listed_sessions);
+                self.list_sessions(&owner, environment.as_ref(), before.as_ref(), limit)
+            }
             Call::GetSession { owner, id } => {
                 let session = &self.conversation(&owner, &id)?.session;
                 Ok(Answer::Session(Box::new(session.clone())))
