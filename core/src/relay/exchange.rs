@@ -16,6 +16,7 @@ use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
 use crate::action::{Action, Method, Response};
 use crate::event::{Asked, Body};
 use crate::id::{BadId, OpId};
+use crate::limits::MAX_REQUEST_HEAD_BYTES;
 
 /// A request that was not answered yet, for the access log.
 pub(super) struct Exchange {
@@ -108,6 +109,11 @@ impl Relay {
     }
 
     fn ask(&mut self, op: OpId, asked: &Asked, path: &str, query: &str) -> Result<(), Refusal> {
+        let headers = asked.headers.iter().map(|(name, value)| name.len() + value.len());
+        if asked.target.len() + headers.sum::<usize>() > MAX_REQUEST_HEAD_BYTES {
+            let message = "the request's path and headers are longer than this relay takes";
+            return Err(Refusal::new(413, "too_large", message));
+        }
         let route = routes::find(asked.method, path).map_err(|no| match no {
             NoRoute::Path => Refusal::new(404, "not_found", "there is no such path here"),
             NoRoute::Method => {

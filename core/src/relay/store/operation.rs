@@ -64,13 +64,15 @@ pub struct Terms {
     pub lapse_after: Duration,
     /// Environments in all.
     pub max_environments: usize,
+    /// Environments of one person.
+    pub environments_per_person: usize,
     /// Sessions of one environment that have not ended.
     pub max_sessions: usize,
     /// Items of one environment that wait for their worker.
     pub max_queued: usize,
     /// Bytes of one session's log; beyond them the oldest events go.
     pub log_bytes: usize,
-    /// Ended sessions that are kept; beyond them the oldest go.
+    /// Ended sessions of one person that are kept; beyond them the oldest go.
     pub ended_sessions: usize,
     /// Lines of one session that its worker has not acknowledged.
     pub inbound_lines: usize,
@@ -88,6 +90,7 @@ impl Default for Terms {
             offline_after: limits::ENVIRONMENT_OFFLINE_AFTER,
             lapse_after: limits::ENVIRONMENT_LAPSES_AFTER,
             max_environments: limits::MAX_ENVIRONMENTS,
+            environments_per_person: limits::MAX_ENVIRONMENTS_PER_PERSON,
             max_sessions: limits::MAX_SESSIONS_PER_ENVIRONMENT,
             max_queued: limits::MAX_QUEUED_WORK,
             log_bytes: limits::SESSION_LOG_BYTES,

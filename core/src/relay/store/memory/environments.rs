@@ -32,6 +32,10 @@ impl MemoryStore {
         if self.environments.len() >= cx.terms.max_environments {
             return Err(Denied::Limit { what: "environments" });
         }
+        let known = self.environments.values().filter(|known| known.environment.owner == owner);
+        if known.count() >= cx.terms.environments_per_person {
+            return Err(Denied::Limit { what: "environments of this person" });
+        }
         let environment = Environment {
             id: id.clone(),
             owner,

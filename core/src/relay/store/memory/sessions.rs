@@ -120,11 +120,13 @@ impl MemoryStore {
         }
         conversation.end(cx, result);
         let environment = conversation.session.environment.clone();
+        let owner = conversation.session.owner.clone();
         self.stop_items(&environment, id);
         self.count_session(cx, &environment, false);
-        self.ended.push_back(id.clone());
-        while self.ended.len() > cx.terms.ended_sessions {
-            let Some(oldest) = self.ended.pop_front() else { break };
+        let ended = self.ended.entry(owner).or_default();
+        ended.push_back(id.clone());
+        let surplus = ended.len().saturating_sub(cx.terms.ended_sessions);
+        for oldest in ended.drain(..surplus).collect::<Vec<_>>() {
             self.forget_session(cx, &oldest);
         }
     }
