@@ -23,6 +23,11 @@ pub const OUTBOX_LOW_WATER_BYTES: usize = 256 << 10;
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// Largest HTTP request body that the relay reads, in bytes: one longest line and its wrapping.
 pub const MAX_REQUEST_BYTES: usize = MAX_LINE_BYTES + (64 << 10);
+/// Largest request line and headers that the relay takes, in bytes.
+pub const MAX_REQUEST_HEAD_BYTES: usize = 32 << 10;
+/// Store operations under way beyond which a relay takes no new request. What is asked for by
+/// clients who do not wait for the answer counts here alone.
+pub const MAX_STORE_OPERATIONS: usize = 4096;
 /// HTTP exchanges and streams that a relay serves at once.
 pub const MAX_EXCHANGES: usize = 4096;
 
@@ -125,6 +130,8 @@ pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// Environments of one relay.
 pub const MAX_ENVIRONMENTS: usize = 1000;
+/// Environments of one person.
+pub const MAX_ENVIRONMENTS_PER_PERSON: usize = 250;
 /// Sessions of one environment that have not ended.
 pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
 /// Work items of one environment that wait for their worker.
@@ -139,9 +146,9 @@ pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
 /// What an event counts for beside its line.
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
-/// Ended sessions that a relay keeps.
+/// Ended sessions of one person that a relay keeps.
 pub const MAX_ENDED_SESSIONS: usize = 200;
-/// Sessions that a list names, the newest first.
+/// Sessions that one list names, the newest first.
 pub const MAX_LISTED_SESSIONS: usize = 1000;
 /// Lines for one agent that its worker has not acknowledged.
 pub const MAX_INBOUND_LINES: usize = 1024;

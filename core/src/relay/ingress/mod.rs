@@ -214,7 +214,7 @@ impl Relay {
         let Some(link) = self.links.by_op.get_mut(&op) else { return };
         link.inward.stored = link.inward.stored.max(received);
         link.inward.acked = link.inward.acked.max(received);
-        link.outward.sent = link.outward.sent.max(from);
+        link.outward.skip_to(from);
         link.outward.until = link.outward.until.max(until);
         let session = link.session.clone();
         if is_stopping {

@@ -64,19 +64,21 @@ pub struct Terms {
     pub lapse_after: Duration,
     /// Environments in all.
     pub max_environments: usize,
+    /// Environments of one person.
+    pub environments_per_person: usize,
     /// Sessions of one environment that have not ended.
     pub max_sessions: usize,
     /// Items of one environment that wait for their worker.
     pub max_queued: usize,
     /// Bytes of one session's log; beyond them the oldest events go.
     pub log_bytes: usize,
-    /// Ended sessions that are kept; beyond them the oldest go.
+    /// Ended sessions of one person that are kept; beyond them the oldest go.
     pub ended_sessions: usize,
     /// Lines of one session that its worker has not acknowledged.
     pub inbound_lines: usize,
     /// Bytes of those lines.
     pub inbound_bytes: usize,
-    /// Sessions that a list names, the newest first.
+    /// Sessions that one list names, the newest first.
     pub listed_sessions: usize,
 }
 
@@ -88,6 +90,7 @@ impl Default for Terms {
             offline_after: limits::ENVIRONMENT_OFFLINE_AFTER,
             lapse_after: limits::ENVIRONMENT_LAPSES_AFTER,
             max_environments: limits::MAX_ENVIRONMENTS,
+            environments_per_person: limits::MAX_ENVIRONMENTS_PER_PERSON,
             max_sessions: limits::MAX_SESSIONS_PER_ENVIRONMENT,
             max_queued: limits::MAX_QUEUED_WORK,
             log_bytes: limits::SESSION_LOG_BYTES,
@@ -144,7 +147,7 @@ pub enum Call {
         /// Names the request.
         key: Option<String>,
     },
-    /// Reads everything that belongs to a person. Answer: `Overview`.
+    /// Reads the environments and the newest sessions of a person. Answer: `Overview`.
     List {
         /// The person.
         owner: Person,
@@ -224,6 +227,18 @@ pub enum Call {
         title: Option<String>,
         /// Names the request.
         key: Option<String>,
+    },
+    /// Reads sessions of a person, the newest first; of an environment that is gone, too. Denied
+    /// where `before` is unknown. Answer: `Sessions`.
+    ListSessions {
+        /// Whose they are.
+        owner: Person,
+        /// Only those of this environment.
+        environment: Option<EnvironmentId>,
+        /// Only those that were made before this one.
+        before: Option<SessionId>,
+        /// At most so many.
+        limit: usize,
     },
     /// Reads one session. Answer: `Session`.
     GetSession {
@@ -345,6 +360,7 @@ impl Call {
             Self::Redispatch { .. } => "Redispatch",
             Self::Lapse => "Lapse",
             Self::CreateSession { .. } => "CreateSession",
+            Self::ListSessions { .. } => "ListSessions",
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
             Self::ReadLog { .. } => "ReadLog",

@@ -43,6 +43,8 @@ pub enum Answer {
         environments: Vec<Environment>,
         sessions: Vec<Session>,
     },
+    /// Sessions, the newest first.
+    Sessions(Vec<Session>),
     /// An item, or none that waits.
     Leased(Option<Lease>),
     /// The lease goes on.

@@ -4,6 +4,7 @@ mod access;
 mod healthcheck;
 mod hostile;
 mod life;
+mod limits;
 mod links;
 mod permission;
 mod viewers;

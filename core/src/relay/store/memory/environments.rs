@@ -32,6 +32,10 @@ impl MemoryStore {
         if self.environments.len() >= cx.terms.max_environments {
             return Err(Denied::Limit { what: "environments" });
         }
+        let known = self.environments.values().filter(|known| known.environment.owner == owner);
+        if known.count() >= cx.terms.environments_per_person {
+            return Err(Denied::Limit { what: "environments of this person" });
+        }
         let environment = Environment {
             id: id.clone(),
             owner,
@@ -90,14 +94,9 @@ impl MemoryStore {
     pub(super) fn list(&self, cx: &Context, owner: &Person) -> Answer {
         let environments = self.environments.values().map(|known| &known.environment);
         let environments = environments.filter(|environment| environment.owner == *owner);
-        let sessions = self.sessions.values().map(|conversation| &conversation.session);
-        let mut sessions: Vec<_> = sessions.filter(|session| session.owner == *owner).collect();
-        sessions.sort_by_key(|session| core::cmp::Reverse(session.ordinal));
-        sessions.truncate(cx.terms.listed_sessions);
-        Answer::Overview {
-            environments: environments.cloned().collect(),
-            sessions: sessions.into_iter().cloned().collect(),
-        }
+        let sessions =
+            self.newest_sessions(cx.terms.listed_sessions, |found| found.owner == *owner);
+        Answer::Overview { environments: environments.cloned().collect(), sessions }
     }
 
     /// Takes note of a sign of life.

@@ -29,8 +29,8 @@ pub struct MemoryStore {
     work: BTreeMap<WorkId, Work>,
     /// By the key of the request that made the session.
     made_by: BTreeMap<(Person, String), SessionId>,
-    /// Sessions that have ended, the oldest end first.
-    ended: VecDeque<SessionId>,
+    /// Everybody's sessions that have ended, the oldest end first.
+    ended: BTreeMap<Person, VecDeque<SessionId>>,
     /// What may lapse, at the time that was true when it was noted; it is looked at again then.
     due: BTreeSet<(UnixTime, Due)>,
     sessions_made: u64,
@@ -75,7 +75,7 @@ impl MemoryStore {
             sessions: BTreeMap::new(),
             work: BTreeMap::new(),
             made_by: BTreeMap::new(),
-            ended: VecDeque::new(),
+            ended: BTreeMap::new(),
             due: BTreeSet::new(),
             sessions_made: 0,
         }
@@ -121,6 +121,10 @@ impl MemoryStore {
             Call::CreateSession { owner, environment, id, work, title, key } => {
                 let new = sessions::NewSession { owner, environment, id, work, title, key };
                 self.create_session(cx, new)
+            }
+            Call::ListSessions { owner, environment, before, limit } => {
+                let limit = limit.min(cx.terms.listed_sessions);
+                self.list_sessions(&owner, environment.as_ref(), before.as_ref(), limit)
             }
             Call::GetSession { owner, id } => {
                 let session = &self.conversation(&owner, &id)?.session;
