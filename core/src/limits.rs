@@ -118,6 +118,13 @@ pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// Worktrees of earlier runs that a worker looks through when it starts.
 pub const MAX_LEFTOVER_WORKTREES: usize = 256;
 
+/// How far this machine's clock may be from the relay's before a check says so.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// How long a check waits for an agent's answer to `initialize`.
+pub const CHECK_AGENT_ANSWER: Duration = Duration::from_secs(10);
+/// How long a checked agent may take to end after the end of its input.
+pub const CHECK_AGENT_END: Duration = Duration::from_secs(5);
+
 /// From the hand-out of a work item to its ack; beyond it the item is handed out again (E-4).
 pub const ACK_TIME: Duration = Duration::from_secs(30);
 /// How long a lease lasts without a heartbeat (E-5).

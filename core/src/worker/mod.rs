@@ -8,11 +8,14 @@
 //!                                   shutdown ──▶ deregister
 //! ```
 //!
+//! [`Check`] is a machine of its own: it tries what a worker needs, and registers nothing.
+//!
 //! One file for each stage; [`Worker`] itself only routes: an event to the stage that its operation
 //! belongs to, a timer to the stage that set it.
 
 mod agent_command;
 mod api;
+mod check;
 mod config;
 mod conversation;
 mod dispatch;
@@ -33,6 +36,7 @@ use alloc::collections::BTreeMap;
 
 use fastrand::Rng;
 
+pub use check::{Check, CheckConfig, Checked, Finding};
 pub use config::{AgentProgram, SpawnMode, WorkerConfig};
 pub use notice::{WorkerCommand, WorkerNotice};
 

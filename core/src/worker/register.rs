@@ -16,7 +16,7 @@ use crate::machine::{Fault, FaultKind};
 use crate::wire::environment::{Metadata, Registered, Registration};
 
 /// How long git may take to answer a question about the directory.
-const GIT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const GIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of its answer is read.
 const GIT_OUTPUT_BYTES: usize = 256 << 10;
 

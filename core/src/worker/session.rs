@@ -223,7 +223,8 @@ impl Worker {
                         &mut self.fx,
                         &Report { pid: Some(pid), ..Report::of("agent_started") },
                     );
-                    self.fx.tell(WorkerNotice::SessionStarted { session: id.clone(), pid });
+                    let (session, work) = (id.clone(), session.lease.work.clone());
+                    self.fx.tell(WorkerNotice::SessionStarted { session, work, pid });
                 }
                 ProcessEvent::Line(line) => session.take_output(&mut self.fx, line),
                 ProcessEvent::Written { writes } => session.written(&mut self.fx, writes),
@@ -281,10 +282,13 @@ impl Worker {
     fn link_told(&mut self, id: &SessionId, event: LinkEvent) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         match event {
-            LinkEvent::Up => self.fx.tell(WorkerNotice::SessionConnected { session: id.clone() }),
+            LinkEvent::Up => {
+                let (session, work) = (id.clone(), session.lease.work.clone());
+                self.fx.tell(WorkerNotice::SessionConnected { session, work });
+            }
             LinkEvent::Down { reason, retry_in } => {
-                let session = id.clone();
-                self.fx.tell(WorkerNotice::SessionDisconnected { session, reason, retry_in });
+                let (session, work) = (id.clone(), session.lease.work.clone());
+                self.fx.tell(WorkerNotice::SessionDisconnected { session, work, reason, retry_in });
             }
             LinkEvent::Line(line) => session.take_input(&mut self.fx, &line),
             LinkEvent::Gap { lines } => {
@@ -355,9 +359,13 @@ impl Worker {
         let is_ours = !matches!(session.end, Some(EndReason::NotOurs(_)));
         let result = session.result.filter(|_| is_ours);
         self.completed.insert(session.lease.work.as_str());
-        self.fx.tell(WorkerNotice::SessionEnded { session: id.clone(), result: result.clone() });
+        let Lease { work, environment, fence, .. } = session.lease;
+        self.fx.tell(WorkerNotice::SessionEnded {
+            session: id.clone(),
+            work: work.clone(),
+            result: result.clone(),
+        });
         if result.is_some() {
-            let Lease { work, environment, fence, .. } = session.lease;
             self.report(environment, &work, fence, session.end.is_some(), result);
         }
         self.poll_if_there_is_room();
