@@ -57,7 +57,7 @@ fn agent(messages: u64) -> Result<()> {
 fn measure(messages: u64) -> Result<()> {
     let own = std::env::current_exe()?;
     let program = own.with_file_name("footbridge");
-    build()?;
+    build(&own)?;
     let directory = tempfile::tempdir()?;
     let relay = Running::start(&program, directory.path(), &["relay", "--listen", "127.0.0.1:0"])?;
     let agent = format!("'{}' agent {messages}", own.display());
@@ -94,11 +94,12 @@ fn measure(messages: u64) -> Result<()> {
     relay.stop()
 }
 
-/// The program as it is now.
-fn build() -> Result<()> {
+/// The program as it is now, beside this one.
+fn build(own: &Path) -> Result<()> {
+    let target = own.ancestors().nth(2).ok_or("this program is not where cargo puts it")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let args = ["build", "--release", "--quiet", "-p", "footbridge-smol", "--bin", "footbridge"];
-    let status = Command::new(cargo).args(args).status()?;
+    let status = Command::new(cargo).args(args).arg("--target-dir").arg(target).status()?;
     if status.success() { Ok(()) } else { Err("footbridge could not be built".into()) }
 }
 
