@@ -22,13 +22,15 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Builds the program as it is now, beside this one; where it is.
 pub fn build() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2).ok_or("this program is not where cargo puts it")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let args = ["build", "--release", "--quiet", "-p", "footbridge-smol", "--bin", "footbridge"];
-    let status = Command::new(cargo).args(args).status()?;
+    let status = Command::new(cargo).args(args).arg("--target-dir").arg(target).status()?;
     if !status.success() {
         return Err("footbridge could not be built".into());
     }
-    Ok(std::env::current_exe()?.with_file_name("footbridge"))
+    Ok(own.with_file_name("footbridge"))
 }
 
 /// Posts to the relay at `base`, as its person.

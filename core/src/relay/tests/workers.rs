@@ -227,8 +227,8 @@ fn the_links_of_an_environment_that_is_gone_are_closed_at_once() {
         assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
     };
     let lapse = |world: &mut World, _: &Worker| world.links_alive(Duration::from_secs(601));
-    let ways: [(&dyn Fn(&mut World, &Worker), &str); 2] =
-        [(&deregister, "failed"), (&lapse, "lost")];
+    type Way<'a> = &'a dyn Fn(&mut World, &Worker);
+    let ways: [(Way<'_>, &str); 2] = [(&deregister, "failed"), (&lapse, "lost")];
     for (way, status) in ways {
         let mut world = World::new();
         let (worker, taken, link) = world.running();
