@@ -882,6 +882,16 @@ fn git_command(bench: &mut Bench) -> (OpId, String, String) {
     })
 }
 
+#[test]
+fn git_inherits_no_variable_that_is_kept_from_agents() {
+    let mut bench = Bench::new(|config| config.agent_env_remove = vec!["A_TOKEN".to_owned()]);
+    let removed = bench.take("a git command", |action| match action {
+        Action::Run { command, .. } if command.program == "git" => Some(command.env_remove.clone()),
+        _ => None,
+    });
+    assert!(removed.contains(&"A_TOKEN".to_owned()), "{removed:?}");
+}
+
 fn git_says(bench: &mut Bench, op: OpId, code: i32, out: &str, error: &str) {
     let bytes = |text: &str| Bytes::from(text.to_owned());
     let status = ExitStatus::Code(code);
