@@ -19,7 +19,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::config::SpawnMode;
-use super::register::git;
 use super::{Purpose, Timer, Worker, WorkerNotice};
 use crate::action::{Action, Command};
 use crate::event::Event;
@@ -126,14 +125,14 @@ impl Worker {
         let command = match &job.kind {
             JobKind::Make { step, reference } => {
                 let args = make_args(*step, reference, &path, &branch, &self.lock_reason());
-                git(&self.config.directory, &args)
+                self.git(&self.config.directory, &args)
             }
             JobKind::Clean { step, tip } => {
                 let directory = match step {
                     Clean::Changes | Clean::Tip | Clean::OwnCommits | Clean::Detach => &path,
                     Clean::Unlock | Clean::Branch | Clean::Remove => &self.config.directory,
                 };
-                git(directory, &clean_args(*step, tip.as_deref(), &path, &branch))
+                self.git(directory, &clean_args(*step, tip.as_deref(), &path, &branch))
             }
         };
         self.worktrees.is_running = true;
@@ -184,7 +183,7 @@ impl Worker {
             program: String::from("kill"),
             args: vec![String::from("-0"), process_id.to_string()],
             env: vec![],
-            env_remove: vec![],
+            env_remove: self.config.agent_env_remove.clone(),
             directory: None,
         };
         let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };

@@ -13,13 +13,17 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice}
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 use smol::future::{FutureExt, zip};
 
-use super::args::{Serve, Work};
-use super::exit::Error;
-use super::journal::Journal;
-use super::ready::{Ready, local_url, page_url};
+use footbridge_blocking::program::args::Work;
+use footbridge_blocking::program::{print, worker};
+
+use super::args::Serve;
+use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::token::Sources;
 use super::{relay, work};
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let sources = Sources::from_environment(serve.reports.token_file.clone());
@@ -33,7 +37,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     }
     let base = base_url(&listen.to_string())?;
     let access = AccessToken::fixed(token.clone());
-    let config = work::config(base, access, args, sources.state_directory().as_deref())?;
+    let config = worker::config(base, access, args, sources.state_directory().as_deref())?;
     let (relay, relay_host) = relay::build(serve, None, token.clone())?;
     let worker_host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
     let ends = Ends::listen()?;
@@ -112,7 +116,7 @@ impl Up<'_> {
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
-            work::tell(journal, &notice);
+            worker::tell(journal, &notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && !std::mem::replace(&mut is_announced, true)
                 && let Err(error) = self.announce(&listen, environment)
@@ -129,7 +133,7 @@ impl Up<'_> {
         let public = self.serve.public_url.as_ref().map(ToString::to_string);
         let page = page_url(public.as_deref().unwrap_or(&url), &self.token);
         if !self.serve.reports.json {
-            return super::print(&format!("{page}\n"));
+            return print(&format!("{page}\n"));
         }
         Ready {
             url: &url,

@@ -1,7 +1,11 @@
 //! What each command line means.
 
 use super::*;
-use crate::program::exit::Why;
+use std::time::Duration;
+
+use footbridge_blocking::program::args::SpawnMode;
+use footbridge_blocking::program::exit::Why;
+use footbridge_core::agent::PermissionMode;
 
 fn parsed(line: &str) -> Result<Invocation, Error> {
     parse(shell_words::split(line).expect("words").into_iter().map(OsString::from))

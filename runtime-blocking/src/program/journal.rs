@@ -7,33 +7,34 @@ use super::args::Verbosity;
 
 /// Writes what happens, as far as it is wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Journal {
+pub struct Journal {
     verbosity: Verbosity,
     /// Who speaks, at the beginning of each line.
     who: &'static str,
 }
 
 impl Journal {
-    pub(super) const fn new(who: &'static str, verbosity: Verbosity) -> Self {
+    /// `who` stands at the beginning of each line.
+    pub const fn new(who: &'static str, verbosity: Verbosity) -> Self {
         Self { verbosity, who }
     }
 
     /// Something that a person wants to know.
-    pub(super) fn say(self, line: fmt::Arguments<'_>) {
+    pub fn say(self, line: fmt::Arguments<'_>) {
         if self.verbosity >= Verbosity::Normal {
             self.write(line);
         }
     }
 
     /// Something that a person wants to know only when looking for a fault.
-    pub(super) fn detail(self, line: fmt::Arguments<'_>) {
+    pub fn detail(self, line: fmt::Arguments<'_>) {
         if self.verbosity >= Verbosity::Verbose {
             self.write(line);
         }
     }
 
     /// Something that went wrong.
-    pub(super) fn error(self, line: fmt::Arguments<'_>) {
+    pub fn error(self, line: fmt::Arguments<'_>) {
         self.write(line);
     }
 
