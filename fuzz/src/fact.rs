@@ -49,9 +49,17 @@ pub(crate) enum Fact {
     /// Something of a worker has reached the relay by the session's link.
     LinkHeard { session: String },
     /// The bytes that a party has put on one stream and that nobody has taken.
-    Outstanding { party: PartyId, role: Role, bytes: usize, is_process: bool },
+    Outstanding { role: Role, bytes: usize, way: Way },
     /// The operations that a party has open.
     Open { party: PartyId, role: Role, operations: usize },
     /// No more faults from here on.
     Calm,
+}
+
+/// What bytes are outstanding on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Pipe,
+    Link,
+    Viewer,
 }

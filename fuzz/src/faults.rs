@@ -1,6 +1,6 @@
 //! What goes wrong: in each run another part of everything that can, more or less often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -130,6 +130,10 @@ impl Weather {
 
     pub(crate) fn has(&self, kind: FaultKind) -> bool {
         self.every.contains_key(&kind)
+    }
+
+    pub(crate) fn kinds(&self) -> BTreeSet<FaultKind> {
+        self.every.keys().copied().collect()
     }
 
     pub(crate) fn names(&self) -> Vec<&'static str> {

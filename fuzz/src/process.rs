@@ -10,7 +10,7 @@ use footbridge_core::id::OpId;
 
 use crate::agents::{self, Doing, Program};
 use crate::cast;
-use crate::fact::Fact;
+use crate::fact::{Fact, Way};
 use crate::host::HostId;
 use crate::party::{Address, Op, Order, PartyId};
 use crate::world::{Happening, World, failure};
@@ -285,7 +285,7 @@ impl World {
         found.writes.push_back(data);
         let bytes = found.writes.iter().map(Bytes::len).sum();
         let role = self.parties[id].role;
-        self.fact(Fact::Outstanding { party: id, role, bytes, is_process: true });
+        self.fact(Fact::Outstanding { role, bytes, way: Way::Pipe });
         self.fill_stdin(process);
     }
 

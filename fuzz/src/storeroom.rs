@@ -71,7 +71,6 @@ impl World {
                 Event::Failed { op: from.op, failure: failure(FailureKind::Full) }
             } else {
                 let outcome = self.storeroom.store.apply(operation);
-                let outcome = self.mutated_outcome(outcome);
                 Event::Stored { op: from.op, outcome }
             };
             self.tell(from, event);

@@ -10,17 +10,18 @@ use crate::clock::Time;
 /// How much of a message's text a trace shows.
 const SHOWN_CHARS: usize = 160;
 
-/// A trace, and a digest of it that is kept even where the text is not.
+/// A trace as text and as a sequence diagram.
 #[derive(Debug)]
 pub(crate) struct Trace {
     is_on: bool,
     text: String,
-    lines: u64,
+    diagram: String,
 }
 
 impl Trace {
-    pub(crate) const fn new(is_on: bool) -> Self {
-        Self { is_on, text: String::new(), lines: 0 }
+    pub(crate) fn new(is_on: bool) -> Self {
+        let diagram = String::from("sequenceDiagram\n");
+        Self { is_on, text: String::new(), diagram }
     }
 
     pub(crate) const fn is_on(&self) -> bool {
@@ -28,7 +29,6 @@ impl Trace {
     }
 
     pub(crate) fn say(&mut self, at: Time, who: &str, words: impl FnOnce() -> String) {
-        self.lines += 1;
         if self.is_on {
             let secs = at.as_secs();
             let _ = writeln!(
@@ -43,8 +43,18 @@ impl Trace {
         }
     }
 
-    pub(crate) fn into_text(self) -> String {
-        self.text
+    /// Something goes from one to another, for the diagram.
+    pub(crate) fn draw(&mut self, from: &str, to: &str, words: impl FnOnce() -> String) {
+        if self.is_on {
+            // Mermaid takes a semicolon for the end of a statement.
+            let words = words().replace([';', '#'], ",");
+            let _ = writeln!(self.diagram, "    {from}->>{to}: {words}");
+        }
+    }
+
+    /// The text, and the diagram.
+    pub(crate) fn into_texts(self) -> (String, String) {
+        (self.text, self.diagram)
     }
 }
 
@@ -82,7 +92,7 @@ pub(crate) fn action_words(action: &Action) -> String {
     }
 }
 
-fn message_words(message: &Message) -> String {
+pub(crate) fn message_words(message: &Message) -> String {
     match message {
         Message::Text(text) => format!("text {}", shown(text.as_str())),
         Message::Binary(bytes) => format!("word {}", shown(&String::from_utf8_lossy(bytes))),

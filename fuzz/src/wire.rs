@@ -9,7 +9,7 @@ use footbridge_core::secret::Secret;
 
 use crate::cast::RELAY;
 use crate::clock::Time;
-use crate::fact::Fact;
+use crate::fact::{Fact, Way};
 use crate::network::{Arrival, CREDIT, Conn, ConnId, ConnKind, Lane, Parcel};
 use crate::party::{Address, End, Op, PartyId, Role};
 use crate::world::{Happening, World, failure};
@@ -131,6 +131,7 @@ impl World {
     }
 
     pub(crate) fn arrive(&mut self, id: ConnId, end: End, arrival: Arrival) {
+        self.draw(id, end, &arrival);
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         if end == End::Server {
             conn.heard_at = self.at;
@@ -156,6 +157,25 @@ impl World {
                 }
             }
         }
+    }
+
+    fn draw(&mut self, id: ConnId, end: End, arrival: &Arrival) {
+        let Some(conn) = self.network.conns.get(&id) else { return };
+        let name = |party: PartyId| self.parties[party].name.as_str();
+        let client = conn.client.map_or("nobody", |client| name(client.party));
+        let (from, to) = match end {
+            End::Server => (client, name(conn.to)),
+            End::Client => (name(conn.to), client),
+        };
+        let label = || match arrival {
+            Arrival::Ask => crate::trace::shown(&conn.label),
+            Arrival::Answer(response) => response.status.to_string(),
+            Arrival::Upgraded(_) => String::from("101"),
+            Arrival::Parcel(Parcel::Message(message)) => crate::trace::message_words(message),
+            Arrival::Parcel(Parcel::Close(code)) | Arrival::CloseAck(code) => format!("close {code}"),
+            Arrival::Reset(kind) => format!("broken: {kind}"),
+        };
+        self.trace.draw(from, to, label);
     }
 
     /// One end learns that its connection is gone.
@@ -299,8 +319,10 @@ impl World {
                 self.put_parcel(conn, end, Parcel::Message(message));
                 let Some(found) = self.network.conns.get_mut(&conn) else { return };
                 let bytes = found.lane(end.other()).waiting_bytes;
+                let is_link = found.label.contains("/session_ingress/");
+                let way = if is_link { Way::Link } else { Way::Viewer };
                 let role = self.parties[id].role;
-                self.fact(Fact::Outstanding { party: id, role, bytes, is_process: false });
+                self.fact(Fact::Outstanding { role, bytes, way });
             }
             Some(Op::Stdio(process)) => self.print_bytes(process, message),
             _ => {}

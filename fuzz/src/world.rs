@@ -8,7 +8,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use footbridge_core::event::{Event, Failure, FailureKind};
 use footbridge_core::id::OpId;
-use footbridge_core::machine::Step;
+use footbridge_core::machine::{Outcome, Step};
+use footbridge_core::time::Instant;
 
 use crate::agenda::Agenda;
 use crate::cast;
@@ -16,7 +17,6 @@ use crate::clock::Time;
 use crate::fact::Fact;
 use crate::faults::{Fault, Weather};
 use crate::host::{Host, HostId};
-use crate::mutants::Mutant;
 use crate::network::{Arrival, ConnId, Network};
 use crate::options::Options;
 use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
@@ -56,7 +56,6 @@ pub(crate) struct World {
     pub(crate) processes: Processes,
     pub(crate) storeroom: Storeroom,
     pub(crate) weather: Weather,
-    pub(crate) mutant: Option<Mutant>,
     pub(crate) promises: Promises,
     facts: Vec<Fact>,
     pub(crate) trace: Trace,
@@ -91,7 +90,6 @@ impl World {
             processes: Processes::default(),
             storeroom: Storeroom::new(),
             weather,
-            mutant: None,
             promises: Promises::new(),
             facts: Vec::new(),
             trace: Trace::new(options.trace),
@@ -281,7 +279,8 @@ impl World {
         }
     }
 
-    fn wait(&mut self, id: PartyId, deadline: Option<footbridge_core::time::Instant>) {
+    fn wait(&mut self, id: PartyId, deadline: Option<Instant>) {
+        let deadline = if self.is_busy(id) { Some(Instant::ORIGIN) } else { deadline };
         let party = &mut self.parties[id];
         party.turn += 1;
         let (turn, role, operations) = (party.turn, party.role, party.ops.len());
@@ -299,7 +298,7 @@ impl World {
         self.fact(Fact::Open { party: id, role, operations });
     }
 
-    fn finished(&mut self, id: PartyId, outcome: footbridge_core::machine::Outcome) {
+    fn finished(&mut self, id: PartyId, outcome: Outcome) {
         let at = self.at;
         let party = &mut self.parties[id];
         self.trace.say(at, &party.name, || format!("finished: {outcome:?}"));
@@ -331,6 +330,9 @@ impl World {
         let ops = party.die();
         if role == Role::Relay {
             self.storeroom.lose_uncommitted(&mut self.rng);
+            if self.options.mutant == Some(crate::mutants::Mutant::EarlyStored) {
+                self.storeroom.wipe();
+            }
         }
         self.let_go(id, ops, is_silent);
         self.fact(Fact::Crashed { party: id, role });

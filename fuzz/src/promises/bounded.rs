@@ -7,7 +7,7 @@ use footbridge_core::limits::{
 
 use super::Promise;
 use crate::clock::Time;
-use crate::fact::Fact;
+use crate::fact::{Fact, Way};
 use crate::party::Role;
 
 /// A worker has its sessions, each with a link, a process and a few requests; a relay what its
@@ -24,15 +24,12 @@ impl Promise for Bounded {
 
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Outstanding { role, bytes, is_process, .. } => {
+            Fact::Outstanding { role: role @ (Role::Relay | Role::Worker | Role::Victim), bytes, way } => {
                 // A line always fits, whatever the window says.
-                let limit = match (role, is_process) {
-                    (_, true) => 2 * LINK_WINDOW_BYTES + MAX_LINE_BYTES,
-                    (Role::Relay, _) => {
-                        LINK_BACKLOG_BYTES.max(STREAM_CREDIT_BYTES + MAX_PAGE_BYTES) + MAX_LINE_BYTES
-                    }
-                    (Role::Worker | Role::Victim, _) => 2 * LINK_WINDOW_BYTES + MAX_LINE_BYTES,
-                    _ => return Ok(()),
+                let limit = match (role, way) {
+                    (Role::Relay, Way::Viewer) => STREAM_CREDIT_BYTES + MAX_PAGE_BYTES,
+                    (Role::Relay, _) => LINK_BACKLOG_BYTES + MAX_LINE_BYTES,
+                    _ => 2 * LINK_WINDOW_BYTES + MAX_LINE_BYTES,
                 };
                 if *bytes > limit {
                     return Err(format!("{bytes} bytes of a {role:?} wait; {limit} may"));

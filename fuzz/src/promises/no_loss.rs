@@ -117,7 +117,10 @@ impl NoLoss {
                 story.is_ended |= view.state == "ended";
             }
             ViewerNotice::Gone { session } => {
-                self.sessions.entry(session.clone()).or_default().is_gone = true;
+                let story = self.sessions.entry(session.clone()).or_default();
+                if !std::mem::replace(&mut story.is_gone, true) {
+                    return Err(format!("the relay has forgotten {session}"));
+                }
             }
             _ => {}
         }
