@@ -44,6 +44,7 @@ mod promises;
 mod run;
 mod shrink;
 mod storeroom;
+pub mod targets;
 mod trace;
 mod viewer;
 mod wire;
