@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use footbridge_core::{agent, auth};
 use footbridge_core::event::Event;
 use footbridge_core::relay::store::Terms;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
 use footbridge_core::secret::Secret;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Worker, WorkerCommand, WorkerConfig};
+use footbridge_core::{agent, auth};
 
 use crate::clock::Clock;
 use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::host::{Host, HostId};
-use crate::party::{Driven, Order, Party, PartyId, Part, Role};
+use crate::party::{Driven, Order, Part, Party, PartyId, Role};
 use crate::process::ProcessId;
 use crate::viewer::{Viewer, ViewerConfig};
 use crate::world::{Happening, World};
@@ -91,7 +91,7 @@ fn add(world: &mut World, name: &str, role: Role) -> PartyId {
     let origin = Duration::from_secs(world.rng.u64(1..100_000));
     let skew = world.rng.i64(-60_000..60_000);
     let latency = Duration::from_micros(world.rng.u64(100..80_000));
-    let host = Host::new(name.to_owned(), Clock::new(origin, skew), latency);
+    let host = Host::new(Clock::new(origin, skew), latency);
     world.hosts.push(host);
     world.parties.push(Party::new(name.to_owned(), role, world.hosts.len() - 1));
     world.parties.len() - 1
@@ -110,9 +110,11 @@ pub(crate) fn raise(world: &mut World, id: PartyId) {
         Role::Worker => worker(world, id, RELAY_URL, seed),
         Role::Victim => worker(world, id, LIAR_URL, seed),
         Role::Viewer => viewer(world, id, seed),
-        Role::Mallory => {
-            Box::new(Driven { machine: crate::mallory::Mallory::new(seed), command: |_| None, is_traced })
-        }
+        Role::Mallory => Box::new(Driven {
+            machine: crate::mallory::Mallory::new(seed),
+            command: |_| None,
+            is_traced,
+        }),
         Role::Liar => {
             Box::new(Driven { machine: crate::liar::Liar::new(seed), command: |_| None, is_traced })
         }
@@ -161,8 +163,7 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Part>
         Ok(relay) => relay,
         Err(error) => unreachable!("the simulated relay's URL is good: {error}"),
     };
-    let agent =
-        AgentProgram { program: String::from("agent"), args: Vec::new(), env: Vec::new() };
+    let agent = AgentProgram { program: String::from("agent"), args: Vec::new(), env: Vec::new() };
     let directory = String::from("/project");
     let token = auth::AccessToken::fixed(Secret::from(TOKEN));
     let mut config = WorkerConfig::new(relay, token, directory, agent, seed);

@@ -12,28 +12,62 @@ use crate::viewer::ViewerNotice;
 #[derive(Debug)]
 pub(crate) enum Fact {
     /// A worker has started an agent for a session.
-    AgentStarted { process: ProcessId, session: String },
+    AgentStarted {
+        process: ProcessId,
+        session: String,
+    },
     /// Its worker is gone, or has let go of it.
-    AgentOrphaned { process: ProcessId },
-    AgentEnded { process: ProcessId },
+    AgentOrphaned {
+        process: ProcessId,
+    },
+    AgentEnded {
+        process: ProcessId,
+    },
     /// An agent's pipe has taken a line: the hand-off.
-    HandedOff { process: ProcessId, session: String, line: String },
+    HandedOff {
+        process: ProcessId,
+        session: String,
+        line: String,
+    },
     /// An agent has printed a line.
-    Printed { session: String, line: String, is_message: bool },
+    Printed {
+        session: String,
+        line: String,
+        is_message: bool,
+    },
     /// An agent does not read its input.
-    IsDeaf { session: String },
+    IsDeaf {
+        session: String,
+    },
     /// A viewer has seen or done something.
-    Viewed { viewer: PartyId, notice: ViewerNotice },
+    Viewed {
+        viewer: PartyId,
+        notice: ViewerNotice,
+    },
     /// A party has come up.
-    Started { party: PartyId, role: Role },
+    Started {
+        party: PartyId,
+        role: Role,
+    },
     /// A party was killed.
-    Crashed { party: PartyId, role: Role },
+    Crashed {
+        party: PartyId,
+    },
     /// A party has ended by itself.
-    Finished { party: PartyId, role: Role, outcome: Outcome, was_ordered: bool },
+    Finished {
+        party: PartyId,
+        role: Role,
+        outcome: Outcome,
+        was_ordered: bool,
+    },
     /// The relay's store is gone with everything in it.
     StoreLost,
     /// A request of a worker leaves.
-    Asked { party: PartyId, what: &'static str, mono: Duration },
+    Asked {
+        party: PartyId,
+        what: &'static str,
+        mono: Duration,
+    },
     /// A worker's request was answered.
     Answered {
         party: PartyId,
@@ -43,15 +77,30 @@ pub(crate) enum Fact {
         mono: Duration,
     },
     /// A worker's request failed.
-    Failed { party: PartyId, what: &'static str, mono: Duration },
+    Failed {
+        party: PartyId,
+        what: &'static str,
+        mono: Duration,
+    },
     /// A party's host slept, or its clocks did something odd.
-    Slept { party: PartyId },
+    Slept {
+        party: PartyId,
+    },
     /// Something of a worker has reached the relay by the session's link.
-    LinkHeard { session: String },
+    LinkHeard {
+        session: String,
+    },
     /// The bytes that a party has put on one stream and that nobody has taken.
-    Outstanding { role: Role, bytes: usize, way: Way },
+    Outstanding {
+        role: Role,
+        bytes: usize,
+        way: Way,
+    },
     /// The operations that a party has open.
-    Open { party: PartyId, role: Role, operations: usize },
+    Open {
+        role: Role,
+        operations: usize,
+    },
     /// No more faults from here on.
     Calm,
 }

@@ -236,9 +236,11 @@ impl World {
     }
 
     fn a_worker(&mut self) -> Option<PartyId> {
-        let workers = self.parties.iter().enumerate().filter(|(_, party)| {
-            party.is_up() && party.role == Role::Worker
-        });
+        let workers = self
+            .parties
+            .iter()
+            .enumerate()
+            .filter(|(_, party)| party.is_up() && party.role == Role::Worker);
         let workers: Vec<_> = workers.map(|(id, _)| id).collect();
         self.rng.choice(workers)
     }
@@ -327,8 +329,11 @@ impl World {
 
     /// What may happen to a connection from its beginning.
     pub(crate) fn bewitch(&mut self, id: ConnId, is_http: bool) {
-        let loses = is_http && self.weather.lost_answer > 0 && self.rng.u32(..100) < self.weather.lost_answer;
-        let doubles = is_http && self.weather.duplicate > 0 && self.rng.u32(..100) < self.weather.duplicate;
+        let loses = is_http
+            && self.weather.lost_answer > 0
+            && self.rng.u32(..100) < self.weather.lost_answer;
+        let doubles =
+            is_http && self.weather.duplicate > 0 && self.rng.u32(..100) < self.weather.duplicate;
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         conn.loses_answer = loses;
         if doubles && let Some(asked) = conn.asked.clone() {

@@ -13,7 +13,6 @@ pub(crate) type HostId = usize;
 /// One machine.
 #[derive(Debug)]
 pub(crate) struct Host {
-    pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     /// It does nothing before this time.
@@ -33,9 +32,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(name: String, clock: Clock, latency: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, latency: Duration) -> Self {
         Self {
-            name,
             clock,
             disk: Disk::default(),
             suspended_until: Time::ZERO,

@@ -116,9 +116,8 @@ impl Liar {
             );
             (200, item)
         } else if target.ends_with("/heartbeat") {
-            let body = format!(
-                r#"{{"lease_extended":true,"state":"running","lease_seconds":{lease}}}"#
-            );
+            let body =
+                format!(r#"{{"lease_extended":true,"state":"running","lease_seconds":{lease}}}"#);
             (200, body)
         } else {
             (200, String::from("{}"))

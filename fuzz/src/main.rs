@@ -160,7 +160,9 @@ fn tell(options: &Options, report: &Report) {
             eprintln!("BROKEN {} at {:?}: {}", broken.promise, broken.at, broken.words);
             eprintln!("replay it: cargo run -p footbridge-fuzz --release -- {options}");
         }
-        None => eprintln!("{options}: {} events in {secs} s, all promises kept{end}", report.events),
+        None => {
+            eprintln!("{options}: {} events in {secs} s, all promises kept{end}", report.events);
+        }
     }
 }
 
@@ -206,7 +208,8 @@ fn many(asked: &Asked) -> ExitCode {
         }
     });
     let wall = began.elapsed().as_secs_f64();
-    let hours = f64::from(u32::try_from(millis.load(Ordering::Relaxed) / 1000).unwrap_or(0)) / 3600.0;
+    let hours =
+        f64::from(u32::try_from(millis.load(Ordering::Relaxed) / 1000).unwrap_or(0)) / 3600.0;
     let (done, events) = (done.load(Ordering::Relaxed), events.load(Ordering::Relaxed));
     eprintln!("{done} runs, {events} events, {hours:.1} simulated hours in {wall:.1} s");
     match failed.into_inner().ok().flatten() {

@@ -97,9 +97,17 @@ impl Mallory {
         let work = work.to_owned();
         let token = self.token.clone();
         let bodies = [
-            "", "{}", "[", "null", r#"{"fence":18446744073709551615}"#, r#"{"fence":-1}"#,
-            r#"{"fence":1}"#, "\u{feff}{}", r#"{"fence":1,"result":{"status":"lost"}}"#,
-            r#"{"messages":[]}"#, r#"{"messages":[{"type":"control_response"}]}"#,
+            "",
+            "{}",
+            "[",
+            "null",
+            r#"{"fence":18446744073709551615}"#,
+            r#"{"fence":-1}"#,
+            r#"{"fence":1}"#,
+            "\u{feff}{}",
+            r#"{"fence":1,"result":{"status":"lost"}}"#,
+            r#"{"messages":[]}"#,
+            r#"{"messages":[{"type":"control_response"}]}"#,
             r#"{"messages":[{"type":"user","uuid":""},{"type":"user","uuid":7}]}"#,
             r#"{"messages":[{"type":"user","uuid":"m","message":1}]}"#,
             r#"{"request_id":"x","behavior":"allow","updatedInput":[]}"#,

@@ -146,15 +146,17 @@ impl World {
             (Mutant::HiddenQuestion, Role::Relay, Action::Send { op, message })
                 if says(&message, "{\"type\":\"session\"") =>
             {
-                let message =
-                    bent(&message, "\"pending_permissions\":[", "\"pending_permissions\":[],\"x\":[");
+                let message = bent(
+                    &message,
+                    "\"pending_permissions\":[",
+                    "\"pending_permissions\":[],\"x\":[",
+                );
                 vec![Action::Send { op, message }]
             }
             (Mutant::HiddenQuestion, Role::Relay, Action::Reply { op, mut response }) => {
                 let body = String::from_utf8_lossy(&response.body);
                 let hidden = "\"pending_permissions\":[],\"x\":[";
-                response.body =
-                    Bytes::from(body.replace("\"pending_permissions\":[", hidden));
+                response.body = Bytes::from(body.replace("\"pending_permissions\":[", hidden));
                 vec![Action::Reply { op, response }]
             }
             (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
@@ -165,7 +167,8 @@ impl World {
             }
             (Mutant::AlwaysConnected, Role::Relay, Action::Reply { op, mut response }) => {
                 let body = String::from_utf8_lossy(&response.body);
-                response.body = Bytes::from(body.replace("\"connected\":false", "\"connected\":true"));
+                response.body =
+                    Bytes::from(body.replace("\"connected\":false", "\"connected\":true"));
                 vec![Action::Reply { op, response }]
             }
             (Mutant::EveryAnswer, Role::Relay, Action::Reply { op, mut response })

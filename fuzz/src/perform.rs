@@ -8,7 +8,7 @@ use footbridge_core::event::{Event, ExitStatus, FailureKind};
 use footbridge_core::id::OpId;
 
 use crate::fact::Fact;
-use crate::party::{Address, End, Op, PartyId, Role};
+use crate::party::{Address, End, Op, PartyId};
 use crate::world::{Happening, World, failure};
 
 /// How long a runtime waits for the other side's part in the end of a stream.
@@ -97,23 +97,18 @@ impl World {
             party.newest_op = op.get();
             return Ok(());
         }
-        let (op, kinds): (OpId, &[fn(&Op) -> bool]) = match action {
+        let (op, is_right): (OpId, fn(Op) -> bool) = match action {
             Action::Send { op, .. } | Action::Close { op, .. } => {
-                (*op, &[|op| matches!(op, Op::Stream(..)), |op| matches!(op, Op::Stdio(_))])
+                (*op, |op| matches!(op, Op::Stream(..) | Op::Stdio(_)))
             }
-            Action::Pause { op } | Action::Resume { op } => (
-                *op,
-                &[
-                    |op| matches!(op, Op::Stream(..)),
-                    |op| matches!(op, Op::Stdio(_)),
-                    |op| matches!(op, Op::Process(_)),
-                ],
-            ),
+            Action::Pause { op } | Action::Resume { op } => {
+                (*op, |op| matches!(op, Op::Stream(..) | Op::Stdio(_) | Op::Process(_)))
+            }
             Action::Write { op, .. } | Action::CloseInput { op } | Action::Signal { op, .. } => {
-                (*op, &[|op| matches!(op, Op::Process(_))])
+                (*op, |op| matches!(op, Op::Process(_)))
             }
             Action::Reply { op, .. } | Action::Upgrade { op, .. } => {
-                (*op, &[|op| matches!(op, Op::Exchange(_))])
+                (*op, |op| matches!(op, Op::Exchange(_)))
             }
             _ => return Ok(()),
         };
@@ -122,9 +117,7 @@ impl World {
         }
         // What is over may have ended while the machine did not know it yet.
         match party.ops.get(&op) {
-            Some(found) if !kinds.iter().any(|is| is(found)) => {
-                Err("the operation is of another kind")
-            }
+            Some(found) if !is_right(*found) => Err("the operation is of another kind"),
             _ => Ok(()),
         }
     }

@@ -230,7 +230,8 @@ impl World {
         }
         let mut chunk = Vec::new();
         while let Some(bytes) = process.stdout.pop_front() {
-            let cut = if self.rng.u8(..) < 40 { self.rng.usize(..=bytes.len()) } else { bytes.len() };
+            let cut =
+                if self.rng.u8(..) < 40 { self.rng.usize(..=bytes.len()) } else { bytes.len() };
             let cut = cut.min(PIPE - chunk.len().min(PIPE));
             chunk.extend_from_slice(&bytes.slice(..cut));
             if cut < bytes.len() {

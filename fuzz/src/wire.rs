@@ -172,7 +172,9 @@ impl World {
             Arrival::Answer(response) => response.status.to_string(),
             Arrival::Upgraded(_) => String::from("101"),
             Arrival::Parcel(Parcel::Message(message)) => crate::trace::message_words(message),
-            Arrival::Parcel(Parcel::Close(code)) | Arrival::CloseAck(code) => format!("close {code}"),
+            Arrival::Parcel(Parcel::Close(code)) | Arrival::CloseAck(code) => {
+                format!("close {code}")
+            }
             Arrival::Reset(kind) => format!("broken: {kind}"),
         };
         self.trace.draw(from, to, label);
@@ -304,8 +306,7 @@ impl World {
         let Some(to) = conn.client else { return };
         let ConnKind::WebSocket { protocol, .. } = conn.kind else { return };
         if protocol.is_some() && selected.is_none() {
-            let response =
-                Response { status: 101, headers: Vec::new(), body: bytes::Bytes::new() };
+            let response = Response { status: 101, headers: Vec::new(), body: bytes::Bytes::new() };
             self.abandon(id, End::Client, false);
             return self.tell(to, Event::Refused { op: to.op, response });
         }
@@ -424,11 +425,8 @@ impl World {
                 let Some(found) = self.network.conns.get_mut(&conn) else { return };
                 let lane = found.lane(end);
                 lane.is_paused = is_paused;
-                let held = if is_paused {
-                    Default::default()
-                } else {
-                    std::mem::take(&mut lane.held)
-                };
+                let held =
+                    if is_paused { Default::default() } else { std::mem::take(&mut lane.held) };
                 for parcel in held {
                     self.take_parcel(conn, end, parcel);
                 }

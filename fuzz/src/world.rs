@@ -295,7 +295,7 @@ impl World {
             let when = clock.when(deadline).saturating_add(late);
             self.agenda.note(when, Happening::Wake { party: id, turn });
         }
-        self.fact(Fact::Open { party: id, role, operations });
+        self.fact(Fact::Open { role, operations });
     }
 
     fn finished(&mut self, id: PartyId, outcome: Outcome) {
@@ -335,7 +335,7 @@ impl World {
             }
         }
         self.let_go(id, ops, is_silent);
-        self.fact(Fact::Crashed { party: id, role });
+        self.fact(Fact::Crashed { party: id });
     }
 
     /// What the system does with what a dead process held.
@@ -392,7 +392,9 @@ const fn is_last(event: &Event, op: Op) -> bool {
         | Event::Loaded { .. }
         | Event::Removed { .. }
         | Event::Listed { .. }
-        | Event::Stored { .. } => !matches!(op, Op::Process(_)) || matches!(event, Event::Failed { .. }),
+        | Event::Stored { .. } => {
+            !matches!(op, Op::Process(_)) || matches!(event, Event::Failed { .. })
+        }
         _ => false,
     }
 }

@@ -11,8 +11,10 @@ const TIME: Duration = Duration::from_millis(1500);
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let mut files: Vec<_> =
-        std::fs::read_dir(&folder).expect("a corpus").map(|file| file.expect("a file").path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("a corpus")
+        .map(|file| file.expect("a file").path())
+        .collect();
     files.sort();
     files.iter().map(|file| std::fs::read(file).expect("a file")).collect()
 }

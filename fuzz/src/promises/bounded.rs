@@ -1,4 +1,4 @@
-//! 13. Memory is bounded, however slow the other side: what a party has put on a stream or into a
+//! Promise 13: Memory is bounded, however slow the other side: what a party has put on a stream or into a
 //! pipe and nobody has taken, and the operations that it has open.
 
 use footbridge_core::limits::{
@@ -24,7 +24,11 @@ impl Promise for Bounded {
 
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Outstanding { role: role @ (Role::Relay | Role::Worker | Role::Victim), bytes, way } => {
+            Fact::Outstanding {
+                role: role @ (Role::Relay | Role::Worker | Role::Victim),
+                bytes,
+                way,
+            } => {
                 // A line always fits, whatever the window says.
                 let limit = match (role, way) {
                     (Role::Relay, Way::Viewer) => STREAM_CREDIT_BYTES + MAX_PAGE_BYTES,

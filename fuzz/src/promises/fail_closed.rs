@@ -1,4 +1,4 @@
-//! 5. Approvals fail closed: no agent is told *allow* unless a viewer said so to that very question.
+//! Promise 5: Approvals fail closed: no agent is told *allow* unless a viewer said so to that very question.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! 7. Status is honest: *connected* is said only where the worker's link has been heard lately, and a
+//! Promise 7: Status is honest: *connected* is said only where the worker's link has been heard lately, and a
 //! viewer that hears the relay learns in time that it is not so any more.
 
 use std::collections::BTreeMap;
@@ -31,8 +31,7 @@ impl Promise for HonestStatus {
             }
             // Under faults old words may take long to a viewer; in the calm they may not.
             Fact::Viewed { notice: ViewerNotice::View(view), .. }
-                if view.is_connected
-                    && self.calm_since.is_some_and(|since| at > since + BOUND) =>
+                if view.is_connected && self.calm_since.is_some_and(|since| at > since + BOUND) =>
             {
                 let heard = self.heard_at.get(&view.session).copied().unwrap_or_default();
                 if at > heard + BOUND {

@@ -1,4 +1,4 @@
-//! 1. No acknowledged loss: what the relay said it accepted stands in the log at the number that it
+//! Promise 1: No acknowledged loss: what the relay said it accepted stands in the log at the number that it
 //! named, reaches the agent while the session lives, and what the agent said stands in the log once,
 //! in order, without a hole.
 
@@ -21,6 +21,8 @@ struct Story {
     /// The messages of viewers in the log, by number.
     logged: BTreeMap<u64, String>,
     handed: BTreeSet<String>,
+    /// What the relay said it would not take.
+    rejected: BTreeSet<String>,
     /// What its agent has printed, in order.
     printed: Vec<String>,
     /// What of that the log has, in order, by number.
@@ -109,6 +111,9 @@ impl NoLoss {
                     _ => {}
                 }
             }
+            ViewerNotice::Rejected { session, uuid } => {
+                self.sessions.entry(session.clone()).or_default().rejected.insert(uuid.clone());
+            }
             ViewerNotice::Gap { session, .. } => {
                 self.sessions.entry(session.clone()).or_default().has_gap = true;
             }
@@ -136,6 +141,12 @@ impl Story {
         if self.is_gone {
             return Ok(());
         }
+        let taken = |uuid: &&String| self.logged.values().any(|logged| logged == *uuid);
+        if let Some(uuid) = self.rejected.iter().find(taken)
+            && !self.has_gap
+        {
+            return Err(format!("{uuid} of {session} was rejected, and stands in the log"));
+        }
         let last = self.logged.keys().chain(self.told.keys()).max().copied().unwrap_or_default();
         for (uuid, seq) in &self.accepted {
             let found = self.logged.get(seq);
@@ -147,7 +158,9 @@ impl Story {
             }
             let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
             if is_expected && !self.handed.contains(uuid) {
-                return Err(format!("{uuid} of {session} was accepted and never reached the agent"));
+                return Err(format!(
+                    "{uuid} of {session} was accepted and never reached the agent"
+                ));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! 10. A claim is idempotent: one session comes of one request, one agent runs for one session at a
+//! Promise 10: A claim is idempotent: one session comes of one request, one agent runs for one session at a
 //! time, and no other worker acts on it meanwhile.
 
 use std::collections::BTreeMap;

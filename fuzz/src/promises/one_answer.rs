@@ -1,4 +1,4 @@
-//! 4. A question is answered exactly once: one answer counts, everybody learns that one, the agent
+//! Promise 4: A question is answered exactly once: one answer counts, everybody learns that one, the agent
 //! gets it at most once.
 
 use std::collections::BTreeMap;

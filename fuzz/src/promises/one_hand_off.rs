@@ -1,4 +1,4 @@
-//! 2. At most one hand-off to an agent's stdin for each message, whatever is restarted meanwhile.
+//! Promise 2: At most one hand-off to an agent's stdin for each message, whatever is restarted meanwhile.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! 8. What can be tried again never ends a worker before its time, and `Retry-After` is honoured.
+//! Promise 8: What can be tried again never ends a worker before its time, and `Retry-After` is honoured.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

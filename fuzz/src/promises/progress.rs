@@ -1,4 +1,4 @@
-//! 6. Nothing is silently stuck: some time after the last fault every live session has moved, shows
+//! Promise 6: Nothing is silently stuck: some time after the last fault every live session has moved, shows
 //! what blocks it, or has ended; and an unanswered question is still there to be answered.
 
 use std::collections::{BTreeMap, BTreeSet};

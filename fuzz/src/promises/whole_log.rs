@@ -1,4 +1,4 @@
-//! 3. A viewer's log has no hole: each event follows the one before, or a gap says which are no
+//! Promise 3: A viewer's log has no hole: each event follows the one before, or a gap says which are no
 //! longer kept; and all viewers see the same event under the same number.
 
 use std::collections::BTreeMap;
@@ -40,12 +40,12 @@ impl Promise for WholeLog {
                     }
                 }
             }
-            ViewerNotice::Gap { session, after, from, resumes_after } => {
-                if from != after || resumes_after <= from {
-                    return Err(format!(
-                        "{session}: a gap from {from} to {resumes_after} after {after}"
-                    ));
-                }
+            ViewerNotice::Gap { session, after, from, resumes_after }
+                if from != after || resumes_after <= from =>
+            {
+                return Err(format!(
+                    "{session}: a gap from {from} to {resumes_after} after {after}"
+                ));
             }
             _ => {}
         }

@@ -195,7 +195,7 @@ fn answer(action: &Action, input: &mut Input<'_>) -> Event {
     ];
     const STATUS: [u16; 12] = [200, 200, 200, 204, 401, 403, 404, 409, 410, 429, 503, 999];
     let Some(op) = op_of(action) else { return Event::Tick };
-    let mut response = |input: &mut Input<'_>| Response {
+    let response = |input: &mut Input<'_>| Response {
         status: input.choose(&STATUS),
         headers: vec![("retry-after".into(), "99999999999999999999".into())],
         body: Bytes::from_static(input.choose(&BODIES).as_bytes()),
@@ -284,7 +284,7 @@ fn ask_relay(data: &[u8], stores_at_once: bool) -> String {
         for action in std::mem::take(&mut bench.asked) {
             match action {
                 Action::Store { op, operation } => waiting.push((op, operation)),
-                other => known.take(other),
+                other => known.take(&other),
             }
         }
         let is_store_due = stores_at_once || what % 3 == 0;
@@ -330,15 +330,12 @@ fn ask_relay(data: &[u8], stores_at_once: bool) -> String {
 #[derive(Default)]
 struct Known {
     accepts: Vec<OpId>,
-    is_listening: bool,
 }
 
 impl Known {
-    fn take(&mut self, action: Action) {
-        match action {
-            Action::Accept { op, .. } => self.accepts.push(op),
-            Action::Listen { .. } => self.is_listening = true,
-            _ => {}
+    fn take(&mut self, action: &Action) {
+        if let Action::Accept { op, .. } = action {
+            self.accepts.push(*op);
         }
     }
 

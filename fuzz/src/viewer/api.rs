@@ -67,7 +67,6 @@ impl Viewer {
                 (format!("/v1/sessions/{session}/interrupt"), String::new(), String::new())
             }
             Task::Stop { session } => {
-                self.tell(ViewerNotice::Stopping { session: session.clone() });
                 (format!("/v1/sessions/{session}/stop"), String::new(), String::new())
             }
             _ => return,
@@ -167,8 +166,8 @@ impl Viewer {
                 let seq = body["accepted"][0]["seq"].as_u64().unwrap_or_default();
                 self.tell(ViewerNotice::Accepted { session, uuid, seq });
             }
-            (Task::Post { session, uuid, .. }, status) => {
-                self.tell(ViewerNotice::Rejected { session, uuid, status });
+            (Task::Post { session, uuid, .. }, _) => {
+                self.tell(ViewerNotice::Rejected { session, uuid });
             }
             (Task::Answer { session, request_id, body, .. }, 200) => {
                 self.tell(ViewerNotice::Answered { session, request_id, body });

@@ -41,18 +41,44 @@ pub(crate) struct ViewerConfig {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Task {
     Discover,
-    Create { key: String },
-    Subscribe { session: String },
+    Create {
+        key: String,
+    },
+    Subscribe {
+        session: String,
+    },
     /// Look whether a subscription has fallen silent.
-    Listen { session: String },
-    Speak { session: String, left: u32 },
-    Post { session: String, uuid: String, text: String },
-    Answer { session: String, request_id: String, body: String, is_allow: bool },
-    Interrupt { session: String },
-    Stop { session: String },
+    Listen {
+        session: String,
+    },
+    Speak {
+        session: String,
+        left: u32,
+    },
+    Post {
+        session: String,
+        uuid: String,
+        text: String,
+    },
+    Answer {
+        session: String,
+        request_id: String,
+        body: String,
+        is_allow: bool,
+    },
+    Interrupt {
+        session: String,
+    },
+    Stop {
+        session: String,
+    },
     /// Read slowly for a while.
-    Doze { session: String },
-    GoOn { session: String },
+    Doze {
+        session: String,
+    },
+    GoOn {
+        session: String,
+    },
 }
 
 /// A session that is watched.
@@ -198,8 +224,12 @@ impl Viewer {
     /// of the open questions are answered.
     fn settle(&mut self) {
         self.is_settling = true;
-        let live: Vec<_> =
-            self.watched.iter().filter(|(_, w)| !w.is_over && !w.is_ended).map(|(id, _)| id.clone()).collect();
+        let live: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|(_, w)| !w.is_over && !w.is_ended)
+            .map(|(id, _)| id.clone())
+            .collect();
         for session in live {
             self.post_new(&session);
             self.note_within(1_000..2_000, Task::GoOn { session });

@@ -8,7 +8,7 @@ pub(crate) enum ViewerNotice {
     /// A message was accepted.
     Accepted { session: String, uuid: String, seq: u64 },
     /// A message was refused for good.
-    Rejected { session: String, uuid: String, status: u16 },
+    Rejected { session: String, uuid: String },
     /// It asks for a permission to be given or not.
     Answering { session: String, request_id: String, is_allow: bool },
     /// Its answer counts.
@@ -17,18 +17,12 @@ pub(crate) enum ViewerNotice {
     Conflict { session: String, request_id: String, answer: String },
     /// The question cannot be answered any more.
     Withdrawn { session: String, request_id: String },
-    /// It asked for the end of a session.
-    Stopping { session: String },
     /// An event of a session's log.
     Event { session: String, after: u64, seq: u64, from: String, message: String },
     /// Events that are no longer kept.
     Gap { session: String, after: u64, from: u64, resumes_after: u64 },
     /// A session as the relay describes it.
     View(View),
-    /// A subscription is not heard any more.
-    Deaf { session: String },
-    /// A subscription has said something.
-    Heard { session: String },
     /// The relay does not know a session (any more).
     Gone { session: String },
 }

@@ -76,7 +76,6 @@ impl Viewer {
         if let Some(watched) = self.watched.get_mut(session) {
             watched.stream = None;
         }
-        self.tell(ViewerNotice::Deaf { session: session.to_owned() });
         self.note_within(RETRY_MILLIS, Task::Subscribe { session: session.to_owned() });
     }
 
@@ -94,7 +93,6 @@ impl Viewer {
         }
         match event {
             Event::Received { message: Message::Text(text), .. } => {
-                self.tell(ViewerNotice::Heard { session: session.to_owned() });
                 self.frame(session, text.as_str());
             }
             Event::Refused { response, .. } => {
