@@ -61,6 +61,34 @@ impl UnixTime {
         self.0 / 1000
     }
 
+    /// Reads the date of an HTTP header: `Sat, 31 Jan 2026 12:00:00 GMT` (RFC 9110, 5.6.7). The
+    /// two obsolete forms are not read.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (_, date) = text.trim().split_once(", ")?;
+        let mut words = date.split(' ');
+        let mut word = || words.next();
+        let number = |text: &str, limit: u64| {
+            let is_number = text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|number: &u64| is_number && *number <= limit)
+        };
+        let day = number(word()?, 31).filter(|day| *day > 0)?;
+        let month = word()?;
+        let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+        let year = number(word()?, 9999).filter(|year| *year >= 1970)?;
+        let mut time = word()?.splitn(3, ':');
+        let (hour, minute) = (number(time.next()?, 23)?, number(time.next()?, 59)?);
+        // 60 is a leap second.
+        let second = number(time.next()?, 60)?;
+        if word()? != "GMT" || word().is_some() {
+            return None;
+        }
+        let seconds =
+            days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(Self(seconds * 1000))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -87,12 +115,25 @@ impl fmt::Display for UnixTime {
     }
 }
 
+/// From 0000-03-01 to 1970-01-01.
+const DAYS_TO_EPOCH: u64 = 719_468;
+/// Of 400 years.
+const DAYS_IN_ERA: u64 = 146_097;
+
+/// Days since 1970-01-01 of a date from 1970 on; the inverse of [`civil_from_days`].
+const fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let march_month = (month + 9) % 12;
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * DAYS_IN_ERA + day_of_era - DAYS_TO_EPOCH
+}
+
 /// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.
 ///
 /// Years are counted from March, so that the leap day is the last of its year.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    const DAYS_TO_EPOCH: u64 = 719_468; // from 0000-03-01 to 1970-01-01
-    const DAYS_IN_ERA: u64 = 146_097; // 400 years
     let days = days + DAYS_TO_EPOCH;
     let (era, day_of_era) = (days / DAYS_IN_ERA, days % DAYS_IN_ERA);
     let year_of_era =
@@ -129,6 +170,34 @@ mod tests {
         ];
         for (millis, text) in cases {
             assert_eq!(UnixTime::from_millis(millis).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_http_header_reads_as_wall_time() {
+        let cases = [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z"),
+            ("Tue, 29 Feb 2000 23:59:59 GMT", "2000-02-29T23:59:59.000Z"),
+            ("Sat, 31 Jan 2026 12:00:00 GMT", "2026-01-31T12:00:00.000Z"),
+            ("Mon, 01 Mar 2100 00:00:00 GMT", "2100-03-01T00:00:00.000Z"),
+        ];
+        for (header, text) in cases {
+            let time = UnixTime::from_http_date(header).map(|time| time.to_string());
+            assert_eq!(time.as_deref(), Some(text), "{header}");
+        }
+        for no_date in [
+            "",
+            "2026-01-31T12:00:00Z",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sat, 31 Jan 2026 12:00:00 CET",
+            "Sat, 31 Jan 2026 12:00:00 GMT+1",
+            "Sat, +1 Jan 2026 12:00:00 GMT",
+            "Sat, 31 Jan 1969 12:00:00 GMT",
+            "Sat, 31 Jan 2026 24:00:00 GMT",
+            "Sat, 00 Jan 2026 12:00:00 GMT",
+        ] {
+            assert_eq!(UnixTime::from_http_date(no_date), None, "{no_date}");
         }
     }
 

@@ -105,16 +105,39 @@ pub(super) fn deregister(relay: &BaseUrl, environment: &Environment) -> Request 
     post(relay, &path, &environment.secret, &Empty {})
 }
 
+/// `GET /health`, for which no credential is needed.
+pub(super) fn health(relay: &BaseUrl) -> Request {
+    get(relay, "/health", common_headers().into())
+}
+
+/// `GET /v1/environments`, with the person's access token.
+pub(super) fn environments(relay: &BaseUrl, token: &Secret) -> Request {
+    get(relay, "/v1/environments", headers(token))
+}
+
 /// A body that says nothing: `{}`.
 #[derive(Serialize)]
 struct Empty {}
 
 fn headers(token: &Secret) -> Vec<(&'static str, Secret)> {
-    vec![
-        ("authorization", Secret::new(["Bearer ", token.reveal()].concat())),
-        ("accept", Secret::from("application/json")),
-        ("user-agent", Secret::from(USER_AGENT)),
-    ]
+    let mut headers = vec![("authorization", Secret::new(["Bearer ", token.reveal()].concat()))];
+    headers.extend(common_headers());
+    headers
+}
+
+fn common_headers() -> [(&'static str, Secret); 2] {
+    [("accept", Secret::from("application/json")), ("user-agent", Secret::from(USER_AGENT))]
+}
+
+fn get(relay: &BaseUrl, path: &str, headers: Vec<(&'static str, Secret)>) -> Request {
+    Request {
+        method: Method::Get,
+        url: relay.join(path),
+        headers,
+        body: Bytes::new(),
+        timeout: REQUEST_TIMEOUT,
+        max_response: MAX_RESPONSE_BYTES,
+    }
 }
 
 fn post<T: Serialize>(relay: &BaseUrl, path: &str, token: &Secret, body: &T) -> Request {

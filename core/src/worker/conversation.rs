@@ -78,8 +78,9 @@ impl Session {
             format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open")
         } else {
             self.questions.insert(id);
+            let (session, work) = (self.id.clone(), self.lease.work.clone());
             let tool = tool.unwrap_or_default();
-            return fx.tell(WorkerNotice::PermissionAsked { session: self.id.clone(), tool });
+            return fx.tell(WorkerNotice::PermissionAsked { session, work, tool });
         };
         self.write(fx, &control::error(&id, &refusal), Origin::Worker);
     }
@@ -96,8 +97,8 @@ impl Session {
                 ..Report::of("agent_output_error")
             },
         );
-        let reason = reason.to_string();
-        fx.tell(WorkerNotice::AgentOutputError { session: self.id.clone(), reason });
+        let (session, work) = (self.id.clone(), self.lease.work.clone());
+        fx.tell(WorkerNotice::AgentOutputError { session, work, reason: reason.to_string() });
     }
 
     pub(super) fn report(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, report: &Report<'_>) {

@@ -72,7 +72,7 @@ impl Worker {
 
     /// Work that cannot be run is told to the relay, so that whoever asked for it sees why.
     fn refuse_work(&mut self, environment: &Environment, item: &WorkItem, reason: &str) {
-        self.fx.tell(WorkerNotice::BadWork { reason: format!("{}: {reason}", item.id) });
+        self.fx.tell(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
         let result = matches!(item.data, WorkData::Session(_)).then(|| SessionResult {
             status: ResultStatus::Failed,
             exit_code: None,
@@ -106,8 +106,8 @@ impl Worker {
         } else {
             // Not ours (any more), or it cannot be reached: the relay hands it out again.
             self.claims.remove(work);
-            let reason = format!("{work} could not be acknowledged: {trouble}");
-            self.fx.tell(WorkerNotice::BadWork { reason });
+            let reason = format!("it could not be acknowledged: {trouble}");
+            self.fx.tell(WorkerNotice::BadWork { work: work.clone(), reason });
             self.poll_if_there_is_room();
         }
     }
@@ -152,7 +152,7 @@ impl Worker {
                     let command = agent_command(&self.config, &id, &url, &secret, directory);
                     let session = Session::new(id.clone(), lease, url, command, &self.config);
                     self.sessions.insert(id.clone(), session);
-                    self.start_session(&id, secret.git_reference());
+                    self.start_session(&id, secret);
                 }
             }
         }

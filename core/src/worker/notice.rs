@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::id::{EnvironmentId, SessionId};
+use crate::id::{EnvironmentId, SessionId, WorkId};
 use crate::wire::session::SessionResult;
 
 /// What the program asks of its worker.
@@ -43,6 +43,8 @@ pub enum WorkerNotice {
     },
     /// Work came that cannot be run.
     BadWork {
+        /// The work item.
+        work: WorkId,
         /// Why.
         reason: String,
     },
@@ -50,6 +52,8 @@ pub enum WorkerNotice {
     SessionStarted {
         /// The session.
         session: SessionId,
+        /// The work item that it runs under.
+        work: WorkId,
         /// The agent's process id.
         pid: u32,
     },
@@ -57,6 +61,8 @@ pub enum WorkerNotice {
     SessionDisconnected {
         /// The session.
         session: SessionId,
+        /// The work item that it runs under.
+        work: WorkId,
         /// Why.
         reason: String,
         /// When it is tried again.
@@ -66,11 +72,15 @@ pub enum WorkerNotice {
     SessionConnected {
         /// The session.
         session: SessionId,
+        /// The work item that it runs under.
+        work: WorkId,
     },
     /// The agent printed something that is no message; it was skipped (M-1).
     AgentOutputError {
         /// The session.
         session: SessionId,
+        /// The work item that it runs under.
+        work: WorkId,
         /// What was wrong with it.
         reason: String,
     },
@@ -78,6 +88,8 @@ pub enum WorkerNotice {
     PermissionAsked {
         /// The session.
         session: SessionId,
+        /// The work item that it runs under.
+        work: WorkId,
         /// For which tool.
         tool: String,
     },
@@ -85,20 +97,22 @@ pub enum WorkerNotice {
     SessionEnded {
         /// The session.
         session: SessionId,
+        /// The work item that it runs under.
+        work: WorkId,
         /// What came of it; `None` if it was not this worker's any more.
         result: Option<SessionResult>,
     },
     /// A session's result is not safe from a crash of this worker until it is reported.
     ReportAtRisk {
-        /// The session's work.
-        work: String,
+        /// The session's work item.
+        work: WorkId,
         /// Why.
         reason: String,
     },
     /// A session's result could not be reported, and is given up in this run.
     ReportLost {
-        /// The session's work.
-        work: String,
+        /// The session's work item.
+        work: WorkId,
         /// Why.
         reason: String,
     },

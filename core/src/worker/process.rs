@@ -132,6 +132,14 @@ impl Process {
         true
     }
 
+    /// The end of its stdin: nothing more will be written.
+    pub(super) fn close_input<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+        if let Some(op) = self.op.filter(|_| self.is_input_open) {
+            self.is_input_open = false;
+            fx.act(op, |op| Action::CloseInput { op });
+        }
+    }
+
     /// Holds it back while the relay has not taken what it said: it is paused, nothing is dropped.
     pub(super) fn balance<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, waiting_bytes: usize) {
         let Some(op) = self.op else { return };
@@ -251,15 +259,13 @@ impl Process {
         output: Output,
         each: impl FnMut(ProcessEvent),
     ) {
-        let Some(op) = self.op else { return };
         if matches!(self.phase, Phase::Draining(_)) {
             if !self.is_stdout_open && !self.is_stderr_open {
                 self.finish(fx, each);
             }
         } else if output == Output::Stdout && self.phase == Phase::Running {
             // It will never say anything again. It gets the end of its input, then a moment to go.
-            fx.act(op, |op| Action::CloseInput { op });
-            self.is_input_open = false;
+            self.close_input(fx);
             self.phase = Phase::Terminating(fx.now().mono + AGENT_OUTPUT_CLOSED_GRACE);
         }
     }

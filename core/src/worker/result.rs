@@ -73,7 +73,7 @@ impl Worker {
             // A relay that does not know the item, or has its result from another, needs none.
             if trouble.refusal().is_none_or(|refusal| !matches!(refusal.status, 404 | 409 | 410)) {
                 let reason = trouble.to_string();
-                self.fx.tell(WorkerNotice::ReportLost { work: work.to_string(), reason });
+                self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
             }
         }
         let is_spooled = report.is_spooled;

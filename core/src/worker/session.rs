@@ -8,21 +8,26 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
+use bytes::Bytes;
+
+use super::agent_command::mcp_config_path;
 use super::config::WorkerConfig;
 use super::conversation::{Origin, Report};
 use super::dispatch::Lease;
 use super::process::{Process, ProcessEvent};
 use super::worktree::Done;
 use super::{Purpose, Timer, Worker, WorkerNotice};
-use crate::action::Command;
+use crate::action::{Action, Command};
 use crate::effects::Effects;
 use crate::event::{Event, ExitStatus};
 use crate::id::SessionId;
 use crate::limits::MAX_RECENT_UUIDS;
+use crate::secret::Secret;
 use crate::time::Instant;
 use crate::transport::dedupe::Recent;
 use crate::transport::link::{Link, LinkEvent};
 use crate::wire::session::{ResultStatus, SessionResult};
+use crate::wire::work_secret::WorkSecret;
 
 /// Why a session's end was begun from outside its agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +60,9 @@ pub(super) struct Session {
     command: Result<Command, String>,
     end: Option<EndReason>,
     worktree: Worktree,
+    /// To be in a file before the agent starts, and that file's path once it may be there.
+    mcp_config: Option<Secret>,
+    mcp_file: Option<String>,
     /// What came of it, once its process is over.
     result: Option<SessionResult>,
     /// Its last lines need not be waited for beyond this.
@@ -85,6 +93,8 @@ impl Session {
             lease,
             end: None,
             worktree: Worktree::None,
+            mcp_config: None,
+            mcp_file: None,
             result: None,
             flush_until: None,
             limit: config.session_limit,
@@ -151,9 +161,11 @@ impl Session {
 
 impl Worker {
     /// Starts a session: its link at once, and its agent as soon as there is a place for it.
-    pub(super) fn start_session(&mut self, id: &SessionId, reference: Option<String>) {
+    pub(super) fn start_session(&mut self, id: &SessionId, secret: WorkSecret) {
+        let reference = secret.git_reference();
         let has_worktree = self.worktree_path(id).is_some();
         let Some(session) = self.sessions.get_mut(id) else { return };
+        session.mcp_config = secret.mcp_config;
         session.link.connect(&mut self.fx, Purpose::Link(id.clone()));
         self.timers.set(Timer::Limit(id.clone()), self.fx.now().mono + session.limit);
         if has_worktree && session.command.is_ok() {
@@ -168,12 +180,36 @@ impl Worker {
 
     fn start_agent(&mut self, id: &SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
+        if let Some(mcp_config) = session.mcp_config.take()
+            && let Ok(path) = mcp_config_path(&self.config, id)
+        {
+            session.mcp_file = Some(path.clone());
+            let data = Bytes::copy_from_slice(mcp_config.reveal().as_bytes());
+            let purpose = Purpose::McpConfig(id.clone());
+            self.fx.start(purpose, |op| Action::Save { op, path, data });
+            return;
+        }
         match session.command.clone() {
             Ok(command) => {
                 session.process.start(&mut self.fx, Purpose::Agent(id.clone()), command);
             }
             Err(reason) => self.process_over(id, Err(reason)),
         }
+    }
+
+    pub(super) fn mcp_config_saved(&mut self, id: &SessionId, event: &Event) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.process.is_over() {
+            return;
+        }
+        match event {
+            Event::Failed { failure, .. } => {
+                let reason = format!("its MCP configuration could not be written: {failure}");
+                self.process_over(id, Err(reason));
+            }
+            _ => self.start_agent(id),
+        }
+        self.schedule_session(id);
     }
 
     /// Git is done with a session's worktree: it can begin, or its result can be told.
@@ -223,7 +259,8 @@ impl Worker {
                         &mut self.fx,
                         &Report { pid: Some(pid), ..Report::of("agent_started") },
                     );
-                    self.fx.tell(WorkerNotice::SessionStarted { session: id.clone(), pid });
+                    let (session, work) = (id.clone(), session.lease.work.clone());
+                    self.fx.tell(WorkerNotice::SessionStarted { session, work, pid });
                 }
                 ProcessEvent::Line(line) => session.take_output(&mut self.fx, line),
                 ProcessEvent::Written { writes } => session.written(&mut self.fx, writes),
@@ -281,10 +318,13 @@ impl Worker {
     fn link_told(&mut self, id: &SessionId, event: LinkEvent) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         match event {
-            LinkEvent::Up => self.fx.tell(WorkerNotice::SessionConnected { session: id.clone() }),
+            LinkEvent::Up => {
+                let (session, work) = (id.clone(), session.lease.work.clone());
+                self.fx.tell(WorkerNotice::SessionConnected { session, work });
+            }
             LinkEvent::Down { reason, retry_in } => {
-                let session = id.clone();
-                self.fx.tell(WorkerNotice::SessionDisconnected { session, reason, retry_in });
+                let (session, work) = (id.clone(), session.lease.work.clone());
+                self.fx.tell(WorkerNotice::SessionDisconnected { session, work, reason, retry_in });
             }
             LinkEvent::Line(line) => session.take_input(&mut self.fx, &line),
             LinkEvent::Gap { lines } => {
@@ -352,12 +392,19 @@ impl Worker {
         for timer in [Timer::Limit, Timer::Heartbeat, Timer::Session] {
             self.timers.clear(&timer(id.clone()));
         }
+        if let Some(path) = session.mcp_file.take() {
+            self.remove_file(path);
+        }
         let is_ours = !matches!(session.end, Some(EndReason::NotOurs(_)));
         let result = session.result.filter(|_| is_ours);
         self.completed.insert(session.lease.work.as_str());
-        self.fx.tell(WorkerNotice::SessionEnded { session: id.clone(), result: result.clone() });
+        let Lease { work, environment, fence, .. } = session.lease;
+        self.fx.tell(WorkerNotice::SessionEnded {
+            session: id.clone(),
+            work: work.clone(),
+            result: result.clone(),
+        });
         if result.is_some() {
-            let Lease { work, environment, fence, .. } = session.lease;
             self.report(environment, &work, fence, session.end.is_some(), result);
         }
         self.poll_if_there_is_room();

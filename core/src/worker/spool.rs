@@ -65,7 +65,7 @@ impl Worker {
         let is_saved = matches!(event, Event::Saved { .. });
         if let Event::Failed { failure, .. } = event {
             let reason = format!("it cannot be kept in a file meanwhile: {failure}");
-            self.fx.tell(WorkerNotice::ReportAtRisk { work: work.to_string(), reason });
+            self.fx.tell(WorkerNotice::ReportAtRisk { work: work.clone(), reason });
         }
         if let Some(report) = self.reports.get_mut(work) {
             report.is_spooled = is_saved;
@@ -76,13 +76,18 @@ impl Worker {
     /// The relay has it, or will never take it.
     pub(super) fn unspool(&mut self, work: &WorkId) {
         if let Some(path) = self.spool_path(work) {
-            self.removals += 1;
-            self.fx.start(Purpose::Unspool, |op| Action::Remove { op, path });
+            self.remove_file(path);
         }
     }
 
-    /// A file that could not be removed is reported once more by the next run, which is harmless.
-    pub(super) fn unspooled(&mut self) {
+    /// Removes a file of the worker's own; a shutdown waits for it.
+    pub(super) fn remove_file(&mut self, path: String) {
+        self.removals += 1;
+        self.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
+    }
+
+    /// A result whose file stays is reported once more by the next run, which is harmless.
+    pub(super) fn file_removed(&mut self) {
         self.removals -= 1;
         self.shut_down_further();
     }
@@ -113,7 +118,7 @@ impl Worker {
         let Event::Loaded { data: Some(data), .. } = event else { return };
         let Ok(spooled) = serde_json::from_slice::<Spooled<'_>>(data) else {
             let reason = String::from("its file is broken, and was removed");
-            self.fx.tell(WorkerNotice::ReportLost { work: work.to_string(), reason });
+            self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
             return self.unspool(work);
         };
         // Another relay's result stays for the worker that talks to that relay.

@@ -111,29 +111,29 @@ pub fn tell(journal: Journal, notice: &WorkerNotice) {
         WorkerNotice::Woke { slept } => {
             journal.say(format_args!("the machine slept for about {}", shown(*slept)));
         }
-        WorkerNotice::BadWork { reason } => {
-            journal.error(format_args!("cannot run what the relay sent: {reason}"));
+        WorkerNotice::BadWork { work, reason } => {
+            journal.error(format_args!("{work} cannot be run: {reason}"));
         }
-        WorkerNotice::SessionStarted { session, pid } => {
+        WorkerNotice::SessionStarted { session, pid, .. } => {
             journal.say(format_args!("{session} started, process {pid}"));
         }
-        WorkerNotice::SessionDisconnected { session, reason, retry_in } => {
+        WorkerNotice::SessionDisconnected { session, reason, retry_in, .. } => {
             let retry_in = shown(*retry_in);
             journal.say(format_args!("{session} lost the relay: {reason}; next try in {retry_in}"));
         }
-        WorkerNotice::SessionConnected { session } => {
+        WorkerNotice::SessionConnected { session, .. } => {
             journal.detail(format_args!("{session} connected"));
         }
-        WorkerNotice::AgentOutputError { session, reason } => {
+        WorkerNotice::AgentOutputError { session, reason, .. } => {
             journal.say(format_args!("{session} skipped a line of its agent: {reason}"));
         }
-        WorkerNotice::PermissionAsked { session, tool } => {
+        WorkerNotice::PermissionAsked { session, tool, .. } => {
             journal.say(format_args!("{session} asks for permission: {tool}"));
         }
-        WorkerNotice::SessionEnded { session, result: Some(result) } => {
+        WorkerNotice::SessionEnded { session, result: Some(result), .. } => {
             journal.say(format_args!("{session} {}", outcome(result)));
         }
-        WorkerNotice::SessionEnded { session, result: None } => {
+        WorkerNotice::SessionEnded { session, result: None, .. } => {
             journal.say(format_args!("{session} is no longer ours"));
         }
         WorkerNotice::ReportAtRisk { work, reason } => {

@@ -15,9 +15,10 @@ mod operation;
 mod outcome;
 mod question;
 mod record;
+mod title;
 
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
 pub use self::operation::{Call, Line, Moment, NewMessage, Operation, PermissionReply, Terms};
 pub use self::outcome::{Accepted, Answer, Changes, Denied, Lease, Outcome, Page};
-pub use self::record::{Entry, Environment, Origin, Person, Question, Session};
+pub use self::record::{Entry, Environment, Healthcheck, Origin, Person, Question, Session};

@@ -122,6 +122,7 @@ fn any_target() -> impl Strategy<Value = String> {
         Just("/v1/overview/ws"),
         Just("/v1/environments/bridge"),
         Just("/v1/environments/{E}/work/poll"),
+        Just("/v1/environments/{E}/healthcheck"),
         Just("/v1/environments/{E}/work/{W}/ack"),
         Just("/v1/environments/{E}/work/{W}/heartbeat"),
         Just("/v1/environments/{E}/work/{W}/stop"),

@@ -221,6 +221,31 @@ fn deregistering_ends_sessions_and_held_polls() {
 }
 
 #[test]
+fn the_links_of_an_environment_that_is_gone_are_closed_at_once() {
+    let deregister = |world: &mut World, worker: &Worker| {
+        let target = format!("/v1/environments/{}/stop", worker.environment);
+        assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
+    };
+    let lapse = |world: &mut World, _: &Worker| world.links_alive(Duration::from_secs(601));
+    type Way<'a> = &'a dyn Fn(&mut World, &Worker);
+    let ways: [(Way<'_>, &str); 2] = [(&deregister, "failed"), (&lapse, "lost")];
+    for (way, status) in ways {
+        let mut world = World::new();
+        let (worker, taken, link) = world.running();
+        let viewer = world.subscribe(&taken.session, 0);
+        world.came(viewer);
+        way(&mut world, &worker);
+        assert_eq!(world.streams[&link].closed, Some(4404), "{status}");
+        let came = world.came(viewer);
+        let told = came.iter().rfind(|frame| frame["type"] == "session").expect("a session");
+        let session = &told["session"];
+        assert_eq!((&session["state"], &session["connected"]), (&json!("ended"), &json!(false)));
+        assert_eq!(session["result"]["status"], status);
+        assert_eq!(world.streams[&viewer].closed, None, "its log can still be read");
+    }
+}
+
+#[test]
 fn a_person_can_stop_a_session_wherever_it_stands() {
     let mut world = World::new();
     let worker = world.register();

@@ -13,6 +13,7 @@ use crate::relay::store::operation::{NewMessage, PermissionReply};
 use crate::relay::store::outcome::{Accepted, Answer, Denied, Page};
 use crate::relay::store::question::{Questions, Standing};
 use crate::relay::store::record::{Entry, Origin, Person, Session};
+use crate::relay::store::title::title_of;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::text::Text;
 use crate::wire::to_json;
@@ -217,10 +218,23 @@ impl Conversation {
         let mut accepted = Vec::with_capacity(messages.len());
         for NewMessage { uuid, line } in messages {
             let known = uuid.as_deref().and_then(|uuid| self.log.seq_of(uuid));
-            let seq = known.unwrap_or_else(|| self.record_for_agent(cx, line, uuid));
+            let seq = known.unwrap_or_else(|| {
+                self.name_after(cx, &line);
+                self.record_for_agent(cx, line, uuid)
+            });
             accepted.push(Accepted { seq });
         }
         Ok(Answer::Posted(accepted))
+    }
+
+    /// Gives a session that has no title the one that its first user message makes.
+    fn name_after(&mut self, cx: &mut Context, line: &Text) {
+        if self.session.title.is_none()
+            && let Some(title) = title_of(line)
+        {
+            self.session.title = Some(title);
+            cx.changes.session(&self.session);
+        }
     }
 
     pub(super) fn answer(

@@ -1,0 +1,181 @@
+//! Whether the agent starts.
+//!
+//! ```text
+//!             initialize          any answer to it              its end
+//!   started ─────────────▶ asking ────────────────▶ finding ─────────────▶ told
+//!                            │  silence for 10 s       │ stdin closed; then TERM, KILL
+//!                            │  its end                ▼
+//!                            └───────────────────▶ finding
+//! ```
+//!
+//! Claude Code and the built-in agent answer `initialize` at once. An agent that does not know it may
+//! stay silent, or end well: that is fine. One that fails, or prints what is no message, is not.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::super::config::AgentProgram;
+use super::super::process::{Process, ProcessEvent};
+use super::{Finding, Purpose};
+use crate::action::Command;
+use crate::effects::Effects;
+use crate::event::{Event, ExitStatus};
+use crate::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE, MAX_LINE_BYTES};
+use crate::time::Instant;
+use crate::wire::control;
+use crate::wire::message::{Head, Kind};
+use crate::wire::ndjson::Line;
+use crate::wire::text::Text;
+
+/// The id of the one request.
+const REQUEST_ID: &str = "footbridge-check";
+/// How much of an agent's stderr is shown, in characters from its end.
+const SHOWN_STDERR: usize = 400;
+
+/// One agent that was started to see whether it can be.
+#[derive(Debug)]
+pub(super) struct AgentCheck {
+    program: String,
+    process: Process,
+    /// What there is to say once it has ended.
+    finding: Option<Finding>,
+    /// It printed what is no message.
+    is_garbled: bool,
+    /// When it has had time enough: to answer, then to end.
+    until: Option<Instant>,
+}
+
+impl AgentCheck {
+    pub(super) fn start<N>(
+        fx: &mut Effects<Purpose, N>,
+        agent: &AgentProgram,
+        directory: String,
+        env_remove: Vec<String>,
+    ) -> Self {
+        let env = agent.env.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+        let command = Command {
+            program: agent.program.clone(),
+            args: agent.args.clone(),
+            env: env.collect(),
+            env_remove,
+            directory: Some(directory),
+        };
+        let mut process = Process::new(COMMAND_GRACE, MAX_LINE_BYTES);
+        process.start(fx, Purpose::Agent, command);
+        let line = format!("{}\n", control::request(REQUEST_ID, "initialize").as_str());
+        process.write(fx, Bytes::from(line));
+        Self {
+            program: agent.program.clone(),
+            process,
+            finding: None,
+            is_garbled: false,
+            until: Some(fx.now().mono + CHECK_AGENT_ANSWER),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.until.into_iter().chain(self.process.deadline()).min()
+    }
+
+    /// Takes an event of the process; what there is to say, once it has ended.
+    pub(super) fn handle<N>(
+        &mut self,
+        fx: &mut Effects<Purpose, N>,
+        event: Event,
+    ) -> Option<Finding> {
+        let mut told = Vec::new();
+        self.process.handle(fx, event, |event| told.push(event));
+        told.into_iter().find_map(|event| self.told(fx, event))
+    }
+
+    /// Does what is due; what there is to say, once it has ended.
+    pub(super) fn on_time<N>(&mut self, fx: &mut Effects<Purpose, N>) -> Option<Finding> {
+        if self.until.is_some_and(|at| at <= fx.now().mono) {
+            if self.finding.is_none() {
+                self.conclude(fx, Finding::Ok(self.says("starts; it does not answer initialize")));
+            } else {
+                self.until = None;
+                self.process.terminate(fx);
+            }
+        }
+        let mut told = Vec::new();
+        self.process.on_time(fx, |event| told.push(event));
+        told.into_iter().find_map(|event| self.told(fx, event))
+    }
+
+    fn told<N>(&mut self, fx: &mut Effects<Purpose, N>, event: ProcessEvent) -> Option<Finding> {
+        match event {
+            ProcessEvent::Started { .. } | ProcessEvent::Written { .. } => None,
+            ProcessEvent::Line(line) => {
+                self.line(fx, line);
+                None
+            }
+            ProcessEvent::Over(over) => {
+                self.until = None;
+                Some(self.finding.take().unwrap_or_else(|| self.ended(over)))
+            }
+        }
+    }
+
+    fn line<N>(&mut self, fx: &mut Effects<Purpose, N>, line: Line) {
+        let head = match line {
+            Line::Whole(bytes) => {
+                Text::from_utf8(bytes).ok().and_then(|text| Head::parse(&text).ok())
+            }
+            Line::TooLong { .. } => None,
+        };
+        match head {
+            None => self.is_garbled = true,
+            Some(head)
+                if self.finding.is_none()
+                    && head.kind() == Kind::ControlResponse
+                    && head.request_id.as_deref() == Some(REQUEST_ID) =>
+            {
+                self.conclude(fx, Finding::Ok(self.says("starts and answers")));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// All is known but its end, which the end of its input brings about.
+    fn conclude<N>(&mut self, fx: &mut Effects<Purpose, N>, finding: Finding) {
+        self.finding = Some(if self.is_garbled { self.garbled() } else { finding });
+        self.process.close_input(fx);
+        self.until = Some(fx.now().mono + CHECK_AGENT_END);
+    }
+
+    fn ended(&self, over: Result<Option<ExitStatus>, String>) -> Finding {
+        match over {
+            Err(reason) => Finding::local(format!(
+                "{} cannot be started: {reason}; check its name, or give its path",
+                self.program
+            )),
+            Ok(Some(status)) if status.is_success() && self.is_garbled => self.garbled(),
+            Ok(Some(status)) if status.is_success() => {
+                Finding::Ok(self.says("starts; it ends without answering initialize"))
+            }
+            Ok(status) => {
+                let how = status.map_or_else(|| String::from("no exit code"), |s| s.to_string());
+                let stderr = self.process.stderr_tail();
+                let from = stderr.chars().count().saturating_sub(SHOWN_STDERR);
+                let stderr: String = stderr.chars().skip(from).collect();
+                let stderr = if stderr.is_empty() { "nothing on stderr" } else { &stderr };
+                Finding::local(format!("{} ended with {how}: {stderr}", self.program))
+            }
+        }
+    }
+
+    fn garbled(&self) -> Finding {
+        Finding::local(format!(
+            "{} prints lines that are no stream-json messages; does it need a flag for that?",
+            self.program
+        ))
+    }
+
+    fn says(&self, words: &str) -> String {
+        format!("{} {words}", self.program)
+    }
+}

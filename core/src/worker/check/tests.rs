@@ -1,0 +1,307 @@
+//! The check driven by hand.
+
+use alloc::borrow::ToOwned;
+use alloc::vec;
+
+use super::*;
+use crate::event::ExitStatus;
+use crate::event::{Failure, FailureKind};
+use crate::id::OpId;
+use crate::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE};
+use crate::secret::Secret;
+use crate::time::{Duration, Instant};
+
+const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
+
+/// A check, its clock, and what it asks for at the moment.
+struct Bench {
+    check: Check,
+    now: Now,
+    asked: Vec<Action>,
+    told: Vec<Checked>,
+    deadline: Option<Instant>,
+    is_finished: bool,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut CheckConfig)) -> Self {
+        let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
+        let mut config = CheckConfig {
+            relay: BaseUrl::parse("https://relay.example").expect("a URL"),
+            access_token: Some(AccessToken::fixed(Secret::from("hunter2"))),
+            directory: Some("/w".to_owned()),
+            is_worktree_mode: false,
+            state_directory: Some("/s".to_owned()),
+            agent: Some(agent),
+            agent_env_remove: vec![],
+        };
+        change(&mut config);
+        let wall = UnixTime::from_http_date(NOON).expect("a date");
+        let mut bench = Self {
+            check: Check::new(config),
+            now: Now { mono: Instant::ORIGIN, wall },
+            asked: Vec::new(),
+            told: Vec::new(),
+            deadline: None,
+            is_finished: false,
+        };
+        bench.settle();
+        bench
+    }
+
+    fn settle(&mut self) {
+        loop {
+            match self.check.step() {
+                Step::Do(action) => self.asked.push(action),
+                Step::Tell(checked) => self.told.push(checked),
+                Step::Wait(deadline) => return self.deadline = deadline,
+                Step::Finished(outcome) => {
+                    assert_eq!(outcome, Ok(()));
+                    return self.is_finished = true;
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.check.handle(self.now, event);
+        self.settle();
+    }
+
+    /// The operation that was asked for last.
+    fn op(&self) -> OpId {
+        match self.asked.last().expect("something is asked for") {
+            Action::Request { op, .. }
+            | Action::Run { op, .. }
+            | Action::Save { op, .. }
+            | Action::Remove { op, .. }
+            | Action::Spawn { op, .. }
+            | Action::Write { op, .. }
+            | Action::CloseInput { op }
+            | Action::Signal { op, .. } => *op,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn respond(&mut self, status: u16, body: &'static str) {
+        let headers = vec![("date".to_owned(), NOON.to_owned())];
+        let response = Response { status, headers, body: Bytes::from_static(body.as_bytes()) };
+        self.handle(Event::Response { op: self.op(), response });
+    }
+
+    fn fail(&mut self, kind: FailureKind) {
+        let failure = Failure { kind, detail: "words".to_owned() };
+        self.handle(Event::Failed { op: self.op(), failure });
+    }
+
+    fn ran(&mut self, code: i32, stderr: &'static str) {
+        let stderr = Bytes::from_static(stderr.as_bytes());
+        let status = ExitStatus::Code(code);
+        self.handle(Event::Ran { op: self.op(), status, stdout: Bytes::new(), stderr });
+    }
+
+    fn state_is_good(&mut self) {
+        self.handle(Event::Saved { op: self.op() });
+        self.handle(Event::Removed { op: self.op() });
+    }
+
+    /// As far as the agent, with everything well.
+    fn at_agent() -> Self {
+        let mut bench = Self::new(|_| {});
+        bench.respond(200, r#"{"status":"ok"}"#);
+        bench.respond(200, r#"{"environments":[]}"#);
+        bench.ran(0, "");
+        bench.state_is_good();
+        let op = bench.op();
+        bench.handle(Event::Spawned { op, pid: 7 });
+        bench
+    }
+
+    fn prints(&mut self, line: &'static str) {
+        self.handle(Event::Stdout { op: self.op(), data: Bytes::from_static(line.as_bytes()) });
+    }
+
+    fn exits(&mut self, status: ExitStatus) {
+        let op = self.op();
+        for output in [crate::event::Output::Stdout, crate::event::Output::Stderr] {
+            self.handle(Event::OutputEnded { op, output });
+        }
+        self.handle(Event::Exited { op, status });
+    }
+
+    fn wait(&mut self) -> Duration {
+        let at = self.deadline.expect("something to wait for");
+        let time = at.saturating_since(self.now.mono);
+        self.now.mono = at;
+        self.handle(Event::Tick);
+        time
+    }
+
+    #[track_caller]
+    fn found(&self, what: &str) -> &Finding {
+        &self.told.iter().find(|checked| checked.what == what).expect("it was checked").finding
+    }
+
+    #[track_caller]
+    fn failed(&self, what: &str) -> (FaultKind, &str) {
+        match self.found(what) {
+            Finding::Failed { kind, reason } => {
+                assert!(!reason.contains("hunter2"), "{reason}");
+                (*kind, reason)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
+    let mut bench = Bench::at_agent();
+    bench.prints(concat!(
+        r#"{"type":"control_response","response":{"subtype":"success","request_id":"footbridge-check"}}"#,
+        "\n"
+    ));
+    assert!(matches!(bench.asked.last(), Some(Action::CloseInput { .. })));
+    bench.exits(ExitStatus::Code(0));
+    let order: Vec<_> = bench.told.iter().map(|checked| checked.what).collect();
+    assert_eq!(order, ["relay", "clock", "token", "git", "state", "agent"]);
+    assert!(bench.told.iter().all(|checked| matches!(checked.finding, Finding::Ok(_))));
+    assert!(bench.is_finished);
+    let is_get = |request: &crate::action::Request| request.method == crate::action::Method::Get;
+    assert!(
+        bench
+            .asked
+            .iter()
+            .all(|a| !matches!(a, Action::Request { request, .. } if !is_get(request)))
+    );
+}
+
+#[test]
+fn a_relay_that_is_not_there_does_not_end_the_check() {
+    let mut bench = Bench::new(|_| {});
+    bench.fail(FailureKind::Refused);
+    assert_eq!(bench.failed("relay").0, FaultKind::GaveUp);
+    assert!(matches!(bench.found("token"), Finding::Skipped(_)));
+    bench.ran(0, "");
+    bench.state_is_good();
+    bench.fail(FailureKind::NotFound);
+    assert_eq!(bench.failed("agent").0, FaultKind::Local);
+    assert!(bench.is_finished);
+}
+
+#[test]
+fn what_answers_in_the_place_of_a_relay_is_not_taken_for_one() {
+    use FaultKind::{GaveUp, NotFound};
+    let cases = [
+        (404, "<html>", NotFound),
+        (200, "<html>", GaveUp),
+        (503, "", GaveUp),
+        (200, r#"{"status":"ill"}"#, GaveUp),
+    ];
+    for (status, body, kind) in cases {
+        let mut bench = Bench::new(|_| {});
+        bench.respond(status, body);
+        assert_eq!(bench.failed("relay").0, kind, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_token_that_the_relay_does_not_take_is_how_a_run_would_end() {
+    for (status, kind) in [
+        (401, FaultKind::Unauthorized),
+        (403, FaultKind::Forbidden),
+        (404, FaultKind::NotFound),
+        (503, FaultKind::GaveUp),
+    ] {
+        let mut bench = Bench::new(|_| {});
+        bench.respond(200, r#"{"status":"ok"}"#);
+        bench.respond(status, "");
+        assert_eq!(bench.failed("token").0, kind, "{status}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_off_by_more_than_a_minute_is_told() {
+    let here = UnixTime::from_http_date(NOON).expect("a date");
+    for (seconds, is_good) in [(0, true), (60, true), (61, false), (86_400, false)] {
+        let later = here + Duration::from_secs(seconds);
+        for (relay, here) in [(here, later), (later, here)] {
+            let finding = clock(Some(relay), here);
+            assert_eq!(matches!(finding, Finding::Ok(_)), is_good, "{finding:?}");
+        }
+    }
+    assert!(matches!(clock(None, here), Finding::Skipped(_)));
+}
+
+#[test]
+fn git_is_needed_for_worktrees_alone() {
+    for is_worktree_mode in [false, true] {
+        let mut bench = Bench::new(|config| config.is_worktree_mode = is_worktree_mode);
+        bench.fail(FailureKind::Refused);
+        bench.fail(FailureKind::NotFound);
+        let is_failed = matches!(bench.found("git"), Finding::Failed { .. });
+        assert_eq!(is_failed, is_worktree_mode);
+    }
+    let mut bench = Bench::new(|config| config.is_worktree_mode = true);
+    bench.fail(FailureKind::Refused);
+    bench.ran(0, "");
+    bench.ran(128, "fatal: not a git repository\n");
+    assert!(bench.failed("git").1.contains("not a git repository"));
+}
+
+#[test]
+fn without_a_directory_what_needs_one_is_skipped() {
+    let mut bench = Bench::new(|config| config.directory = None);
+    bench.fail(FailureKind::Refused);
+    bench.state_is_good();
+    assert!(matches!(bench.found("git"), Finding::Skipped(_)));
+    assert!(matches!(bench.found("agent"), Finding::Skipped(_)));
+    assert!(bench.is_finished);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_to_is_told() {
+    let mut bench = Bench::new(|_| {});
+    bench.fail(FailureKind::Refused);
+    bench.ran(0, "");
+    bench.fail(FailureKind::Denied);
+    assert!(bench.failed("state").1.contains("/s cannot be written to: not permitted"));
+    let mut bench = Bench::new(|config| config.state_directory = None);
+    bench.fail(FailureKind::Refused);
+    bench.ran(0, "");
+    assert!(bench.failed("state").1.contains("HOME"));
+}
+
+#[test]
+fn an_agent_that_does_not_know_initialize_is_fine_and_one_that_fails_is_not() {
+    let mut silent = Bench::at_agent();
+    assert_eq!(silent.wait(), CHECK_AGENT_ANSWER);
+    assert_eq!(silent.wait(), CHECK_AGENT_END, "it does not end by the end of its input");
+    assert_eq!(silent.wait(), COMMAND_GRACE, "nor by SIGTERM");
+    silent.exits(ExitStatus::Signal(9));
+    assert!(matches!(silent.found("agent"), Finding::Ok(_)));
+    assert!(silent.is_finished);
+
+    let mut brief = Bench::at_agent();
+    brief.exits(ExitStatus::Code(0));
+    assert!(matches!(brief.found("agent"), Finding::Ok(_)));
+
+    let mut refusing = Bench::at_agent();
+    refusing.prints(concat!(
+        r#"{"type":"control_response","response":{"subtype":"error","request_id":"footbridge-check"}}"#,
+        "\n"
+    ));
+    refusing.exits(ExitStatus::Code(1));
+    assert!(matches!(refusing.found("agent"), Finding::Ok(_)), "any answer will do");
+
+    let mut failing = Bench::at_agent();
+    let data = Bytes::from_static(b"not logged in\n");
+    failing.handle(Event::Stderr { op: failing.op(), data });
+    failing.exits(ExitStatus::Code(1));
+    assert_eq!(failing.failed("agent").1, "agent ended with exit code 1: not logged in");
+
+    let mut garbled = Bench::at_agent();
+    garbled.prints("Welcome!\n");
+    garbled.exits(ExitStatus::Code(0));
+    assert!(garbled.failed("agent").1.contains("no stream-json messages"));
+}
