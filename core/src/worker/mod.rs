@@ -19,6 +19,7 @@ mod check;
 mod config;
 mod conversation;
 mod dispatch;
+mod git;
 mod heartbeat;
 mod notice;
 mod poll;
