@@ -230,11 +230,8 @@ impl SessionModel {
         ensure(messages.len() == seqs.len(), || format!("once: {seqs:?} for all of them"))?;
         let mut new = added.iter();
         for (NewMessage { uuid, line }, seq) in messages.iter().zip(seqs) {
-            let known = uuid.as_ref().and_then(|uuid| self.uuids.get(uuid));
-            if *seq <= self.last_seq() || added.iter().all(|entry| entry.line != *line) {
-                ensure(known == Some(seq), || {
-                    format!("once: {uuid:?} is {known:?} and not {seq}")
-                })?;
+            if let Some(known) = uuid.as_ref().and_then(|uuid| self.uuids.get(uuid)) {
+                ensure(known == seq, || format!("once: {uuid:?} is {known} and not {seq}"))?;
                 continue;
             }
             let entry = new.next();
