@@ -10,6 +10,7 @@ use smol::future::FutureExt;
 use super::args;
 use super::exit::Error;
 use super::journal::Journal;
+use super::settings::{Format, Level};
 use super::signals::{Ends, Urgency};
 use super::token::TOKEN_VARIABLE;
 
@@ -17,7 +18,7 @@ use super::token::TOKEN_VARIABLE;
 const HIDDEN: [&str; 2] = [TOKEN_VARIABLE, "FOOTBRIDGE_SESSION_TOKEN"];
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = Journal::new("footbridge agent", args.verbosity);
+    let journal = Journal::new("footbridge agent", args.level, Format::Text);
     let directory = super::directory(args.directory.as_deref().unwrap_or(Path::new(".")))?;
     let given = |id: &String| !id.is_empty() && id.len() <= MAX_ID_BYTES;
     let session_id = args.session_id.or_else(|| std::env::var("FOOTBRIDGE_SESSION_ID").ok());
@@ -31,7 +32,9 @@ pub(super) fn run(args: args::Agent) -> Result<(), Error> {
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let host = Host::new(HostOptions::default())?;
-    let driven = drive(agent, host, asked, |notice: Notice| journal.say(format_args!("{notice}")));
+    let driven = drive(agent, host, asked, |notice: Notice| {
+        journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
+    });
     let ended = ends.forward(|urgency| {
         // An agent that has ended by itself takes no command.
         let _ = commands.try_send(match urgency {

@@ -19,9 +19,10 @@ use super::journal::Journal;
 use super::ready::{Ready, local_url, page_url};
 use super::signals::{Ends, Urgency};
 use super::token::Sources;
-use super::{relay, work};
+use super::{events, relay, work};
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
+    relay::journal(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let token = sources.read_or_create()?;
     // All of it before anything listens, so that a wrong option is told first. The public URL is for
@@ -88,7 +89,7 @@ impl Up<'_> {
     async fn serve(&self, relay: Relay, host: Host, listening: Sender<String>) {
         let journal = relay::journal(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
-            relay::tell(journal, &notice);
+            events::relay(journal, &notice);
             if let RelayNotice::Listening { address } = notice {
                 let _ = listening.try_send(address);
             }
@@ -108,11 +109,11 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
-        let journal = Journal::new("worker", self.serve.reports.verbosity);
+        let journal = Journal::new("worker", self.serve.reports.level, self.serve.reports.format);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
-            work::tell(journal, &notice);
+            events::worker(journal, &notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && !std::mem::replace(&mut is_announced, true)
                 && let Err(error) = self.announce(&listen, environment)
