@@ -92,7 +92,7 @@ fn parse(place: &Place, text: &str) -> Result<Vec<Entry>, Error> {
     parse_document(&tokens, &mut guard, &mut errors);
     for event in events.iter().filter(|event| event.kind() == EventKind::Scalar) {
         if let Some(raw) = document.source.get(event) {
-            raw.decode_scalar(&mut Cow::Borrowed(""), &mut errors);
+            let _ = raw.decode_scalar(&mut Cow::Borrowed(""), &mut errors);
         }
     }
     document.no_errors(&errors)?;
