@@ -14,10 +14,11 @@ use bytes::Bytes;
 use crate::id::OpId;
 use crate::relay::store;
 use crate::secret::Secret;
+use crate::trace::{Size, shown};
 use crate::wire::text::Text;
 
 /// One thing for the runtime to carry out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Action {
     /// One HTTP exchange. Answer: `Response`, or `Failed`.
     Request {
@@ -188,6 +189,54 @@ pub enum Action {
         /// The operation.
         op: OpId,
     },
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request { op, request } => {
+                shown(f, "Request", &[("op", op), ("request", request)])
+            }
+            Self::Open { op, target } => shown(f, "Open", &[("op", op), ("target", target)]),
+            Self::Send { op, message } => shown(f, "Send", &[("op", op), ("message", message)]),
+            Self::Close { op, code } => shown(f, "Close", &[("op", op), ("code", code)]),
+            Self::Pause { op } => shown(f, "Pause", &[("op", op)]),
+            Self::Resume { op } => shown(f, "Resume", &[("op", op)]),
+            Self::Spawn { op, command } => shown(f, "Spawn", &[("op", op), ("command", command)]),
+            Self::Write { op, data } => shown(f, "Write", &[("op", op), ("data", &Size(data))]),
+            Self::CloseInput { op } => shown(f, "CloseInput", &[("op", op)]),
+            Self::Signal { op, signal } => shown(f, "Signal", &[("op", op), ("signal", signal)]),
+            Self::Run { op, command, timeout, limit } => shown(
+                f,
+                "Run",
+                &[("op", op), ("command", command), ("timeout", timeout), ("limit", limit)],
+            ),
+            Self::Save { op, path, data } => {
+                shown(f, "Save", &[("op", op), ("path", path), ("data", &Size(data))])
+            }
+            Self::Load { op, path, limit } => {
+                shown(f, "Load", &[("op", op), ("path", path), ("limit", limit)])
+            }
+            Self::Remove { op, path } => shown(f, "Remove", &[("op", op), ("path", path)]),
+            Self::List { op, path } => shown(f, "List", &[("op", op), ("path", path)]),
+            Self::Listen { op, address } => shown(f, "Listen", &[("op", op), ("address", address)]),
+            Self::Accept { op, listener, max_body } => {
+                shown(f, "Accept", &[("op", op), ("listener", listener), ("max_body", max_body)])
+            }
+            Self::Reply { op, response } => {
+                shown(f, "Reply", &[("op", op), ("response", response)])
+            }
+            Self::Upgrade { op, protocol, max_message } => shown(
+                f,
+                "Upgrade",
+                &[("op", op), ("protocol", protocol), ("max_message", max_message)],
+            ),
+            Self::Store { op, operation } => {
+                shown(f, "Store", &[("op", op), ("operation", operation)])
+            }
+            Self::Cancel { op } => shown(f, "Cancel", &[("op", op)]),
+        }
+    }
 }
 
 /// An HTTP method.

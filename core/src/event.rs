@@ -13,9 +13,10 @@ use bytes::Bytes;
 use crate::action::{Message, Method, Response};
 use crate::id::OpId;
 use crate::relay::store;
+use crate::trace::{Size, shown};
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Event {
     /// The instant of the last `Wait` has come. Harmless at any other time.
     Tick,
@@ -177,6 +178,59 @@ pub enum Event {
         /// What came of it.
         outcome: store::Outcome,
     },
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tick => f.write_str("Tick"),
+            Self::Response { op, response } => {
+                shown(f, "Response", &[("op", op), ("response", response)])
+            }
+            Self::Failed { op, failure } => shown(f, "Failed", &[("op", op), ("failure", failure)]),
+            Self::Opened { op } => shown(f, "Opened", &[("op", op)]),
+            Self::Refused { op, response } => {
+                shown(f, "Refused", &[("op", op), ("response", response)])
+            }
+            Self::Received { op, message } => {
+                shown(f, "Received", &[("op", op), ("message", message)])
+            }
+            Self::Sent { op, messages } => shown(f, "Sent", &[("op", op), ("messages", messages)]),
+            Self::Closed { op, code, failure } => {
+                shown(f, "Closed", &[("op", op), ("code", code), ("failure", failure)])
+            }
+            Self::Spawned { op, pid } => shown(f, "Spawned", &[("op", op), ("pid", pid)]),
+            Self::Stdout { op, data } => shown(f, "Stdout", &[("op", op), ("data", &Size(data))]),
+            Self::Stderr { op, data } => shown(f, "Stderr", &[("op", op), ("data", &Size(data))]),
+            Self::OutputEnded { op, output } => {
+                shown(f, "OutputEnded", &[("op", op), ("output", output)])
+            }
+            Self::Written { op, writes } => shown(f, "Written", &[("op", op), ("writes", writes)]),
+            Self::InputClosed { op } => shown(f, "InputClosed", &[("op", op)]),
+            Self::Exited { op, status } => shown(f, "Exited", &[("op", op), ("status", status)]),
+            Self::Ran { op, status, stdout, stderr } => shown(
+                f,
+                "Ran",
+                &[
+                    ("op", op),
+                    ("status", status),
+                    ("stdout", &Size(stdout)),
+                    ("stderr", &Size(stderr)),
+                ],
+            ),
+            Self::Saved { op } => shown(f, "Saved", &[("op", op)]),
+            Self::Loaded { op, data } => {
+                shown(f, "Loaded", &[("op", op), ("data", &data.as_ref().map(Size))])
+            }
+            Self::Removed { op } => shown(f, "Removed", &[("op", op)]),
+            Self::Listed { op, names } => shown(f, "Listed", &[("op", op), ("names", names)]),
+            Self::Listening { op, address } => {
+                shown(f, "Listening", &[("op", op), ("address", address)])
+            }
+            Self::Asked { op, asked } => shown(f, "Asked", &[("op", op), ("asked", asked)]),
+            Self::Stored { op, outcome } => shown(f, "Stored", &[("op", op), ("outcome", outcome)]),
+        }
+    }
 }
 
 impl Event {

@@ -104,6 +104,7 @@ pub mod relay;
 pub mod secret;
 pub mod time;
 mod timer;
+mod trace;
 mod transport;
 pub mod wire;
 pub mod worker;

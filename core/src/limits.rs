@@ -23,6 +23,11 @@ pub const OUTBOX_LOW_WATER_BYTES: usize = 256 << 10;
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// Largest HTTP request body that the relay reads, in bytes: one longest line and its wrapping.
 pub const MAX_REQUEST_BYTES: usize = MAX_LINE_BYTES + (64 << 10);
+/// Largest request line and headers that the relay takes, in bytes.
+pub const MAX_REQUEST_HEAD_BYTES: usize = 32 << 10;
+/// Store operations under way beyond which a relay takes no new request. What is asked for by
+/// clients who do not wait for the answer counts here alone.
+pub const MAX_STORE_OPERATIONS: usize = 4096;
 /// HTTP exchanges and streams that a relay serves at once.
 pub const MAX_EXCHANGES: usize = 4096;
 
@@ -132,19 +137,25 @@ pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// Environments of one relay.
 pub const MAX_ENVIRONMENTS: usize = 1000;
+/// Environments of one person.
+pub const MAX_ENVIRONMENTS_PER_PERSON: usize = 250;
 /// Sessions of one environment that have not ended.
 pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
 /// Work items of one environment that wait for their worker.
 pub const MAX_QUEUED_WORK: usize = 256;
 /// Polls of one environment that are held at once; a further one ends the oldest.
 pub const MAX_HELD_POLLS: usize = 4;
+/// Claims of one environment that are remembered by their key.
+pub const MAX_NAMED_CLAIMS: usize = 64;
+/// Requests for a healthcheck of one environment that are remembered by their key.
+pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 /// Bytes of one session's log; beyond them the oldest events go (Y-2).
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
 /// What an event counts for beside its line.
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
-/// Ended sessions that a relay keeps.
+/// Ended sessions of one person that a relay keeps.
 pub const MAX_ENDED_SESSIONS: usize = 200;
-/// Sessions that a list names, the newest first.
+/// Sessions that one list names, the newest first.
 pub const MAX_LISTED_SESSIONS: usize = 1000;
 /// Lines for one agent that its worker has not acknowledged.
 pub const MAX_INBOUND_LINES: usize = 1024;
@@ -172,6 +183,8 @@ pub const MAX_PAGE_BYTES: usize = 1 << 20;
 pub const ACCEPT_POOL: usize = 64;
 /// Longest text that a person or a machine may give a thing as its name or title, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
+/// Longest title that a session gets from its first user message, in bytes.
+pub const MAX_DERIVED_TITLE_BYTES: usize = 120;
 /// Longest path or URL that a machine may give, in bytes.
 pub const MAX_PATH_BYTES: usize = 4096;
 /// A viewer's stream says this often that it is there.

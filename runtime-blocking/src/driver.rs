@@ -98,13 +98,13 @@ impl<C: Send + 'static> Driver<C> {
                 }
             };
             let mail = match answers.pop_front() {
-                Some(answer) => Some(Mail::Event(answer)),
+                Some(answer) => Some(Mail::Event(Box::new(answer))),
                 None => clock.receive(&mailbox, deadline),
             };
             match mail {
                 Some(Mail::Command(command)) => machine.command(clock.now(), command),
                 Some(Mail::Event(event)) if operations.admit(&event) => {
-                    machine.handle(clock.now(), event);
+                    machine.handle(clock.now(), *event);
                 }
                 Some(Mail::Event(_)) => {}
                 None => machine.handle(clock.now(), Event::Tick),

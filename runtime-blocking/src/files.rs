@@ -103,11 +103,8 @@ fn do_job(op: OpId, job: Job) -> Event {
 /// The old file or the new one, whatever happens: the new one is complete and on the disk before
 /// it takes the old one's place, and the directory is on the disk before it is said.
 fn save(path: &Path, data: &[u8]) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let directory = directory_of(path);
+    make(directory)?;
     let temporary = temporary_for(path)?;
     // One that a crash left behind may have another's permissions, or be a link.
     remove(&temporary)?;
@@ -117,6 +114,31 @@ fn save(path: &Path, data: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written?;
+    sync(directory)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a directory with those above it, each on the disk before the next.
+fn make(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory_of(directory);
+    make(above)?;
+    match DirBuilder::new().mode(0o700).create(directory) {
+        // Somebody else was faster; if it is no directory, what follows fails.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| sync(above)),
+    }
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
@@ -157,7 +179,8 @@ fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        done => done,
+        // Gone after a crash, too.
+        removed => removed.and_then(|()| sync(directory_of(path))),
     }
 }
 

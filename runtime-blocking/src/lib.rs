@@ -33,6 +33,10 @@
 //! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not here: such an
 //! operation fails at once.
 //!
+//! It needs Linux 5.4 or later (eventfd, and pidfds to wait on). A program that shows the `log`
+//! records of its libraries must leave out tungstenite's at level `trace`: they hold the headers of
+//! the handshake, and so credentials (T-5).
+//!
 //! ```no_run
 //! use footbridge_blocking::{Driver, Host, HostOptions};
 //! # fn example<M: footbridge_core::machine::Machine<Command = char, Notice = String>>(machine: M)
@@ -44,23 +48,43 @@
 //! # }
 //! ```
 
+#[cfg(feature = "runtime")]
 pub mod driver;
+#[cfg(feature = "program")]
+pub mod program;
+
+#[cfg(feature = "runtime")]
 mod failure;
+#[cfg(feature = "runtime")]
 mod files;
+#[cfg(feature = "runtime")]
 mod group;
+#[cfg(feature = "runtime")]
 mod handshake;
+#[cfg(feature = "runtime")]
 mod http;
+#[cfg(feature = "runtime")]
 mod inbox;
+#[cfg(feature = "runtime")]
 mod mailbox;
+#[cfg(feature = "runtime")]
 mod net;
+#[cfg(feature = "runtime")]
 mod operations;
+#[cfg(feature = "runtime")]
 mod process;
+#[cfg(feature = "runtime")]
 mod run;
+#[cfg(feature = "runtime")]
 mod socket;
+#[cfg(feature = "runtime")]
 mod stdio;
+#[cfg(feature = "runtime")]
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "runtime")]
 pub use driver::{Driver, Host, HostOptions};
+#[cfg(feature = "runtime")]
 pub use mailbox::Handle;

@@ -12,13 +12,13 @@ const MAILBOX_LEN: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Mail<C> {
     Command(C),
-    Event(Event),
+    Event(Box<Event>),
 }
 
 pub(crate) fn mailbox<C: Send + 'static>() -> (Handle<C>, Outbox, Receiver<Mail<C>>) {
     let (sender, receiver) = sync_channel(MAILBOX_LEN);
     let handle = Handle { sender: sender.clone() };
-    let outbox = Outbox(Arc::new(move |event| sender.send(Mail::Event(event)).is_ok()));
+    let outbox = Outbox(Arc::new(move |event| sender.send(Mail::Event(Box::new(event))).is_ok()));
     (handle, outbox, receiver)
 }
 

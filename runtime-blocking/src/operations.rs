@@ -164,7 +164,7 @@ impl Operations {
 
     /// Whether an event is still wanted: its operation is open. The last one closes it.
     pub(crate) fn admit(&mut self, event: &Event) -> bool {
-        let Some(op) = op_of(event) else { return true };
+        let Some(op) = event.op() else { return true };
         let Some(operation) = self.open.get_mut(&op) else { return false };
         if let Operation::Process(process) = operation {
             process.note(event);
@@ -200,30 +200,4 @@ fn is_last(event: &Event) -> bool {
             | Event::Removed { .. }
             | Event::Listed { .. }
     )
-}
-
-/// The operation that an event of this runtime belongs to.
-fn op_of(event: &Event) -> Option<OpId> {
-    match event {
-        Event::Tick | Event::Listening { .. } | Event::Asked { .. } | Event::Stored { .. } => None,
-        Event::Response { op, .. }
-        | Event::Failed { op, .. }
-        | Event::Opened { op }
-        | Event::Refused { op, .. }
-        | Event::Received { op, .. }
-        | Event::Sent { op, .. }
-        | Event::Closed { op, .. }
-        | Event::Spawned { op, .. }
-        | Event::Stdout { op, .. }
-        | Event::Stderr { op, .. }
-        | Event::OutputEnded { op, .. }
-        | Event::Written { op, .. }
-        | Event::InputClosed { op }
-        | Event::Exited { op, .. }
-        | Event::Ran { op, .. }
-        | Event::Saved { op }
-        | Event::Loaded { op, .. }
-        | Event::Removed { op }
-        | Event::Listed { op, .. } => Some(*op),
-    }
 }

@@ -40,6 +40,10 @@ const FLUSH_BYTES: usize = 64 << 10;
 /// Messages that are read before orders are looked at again.
 const READ_BATCH: usize = 32;
 
+/// Batches that are still read once writing has failed: more than the system's buffers hold of
+/// messages worth the name, so that somebody who reads nothing cannot talk for ever.
+const LAST_BATCHES: usize = 256;
+
 /// What the loop asks of a stream.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -224,7 +228,11 @@ impl<'a> Conversation<'a> {
         let is_blocked = match self.write_all() {
             // What it said before it went away still counts, its close code above all.
             Err(End::Error(error)) => {
-                while self.read_all()? {}
+                for _ in 0..LAST_BATCHES {
+                    if !self.read_all()? {
+                        break;
+                    }
+                }
                 return Err(End::Error(error));
             }
             other => other?,

@@ -55,6 +55,7 @@ struct Pipes<'a> {
     outbox: &'a Outbox,
     pending: VecDeque<Bytes>,
     is_paused: bool,
+    has_input_ended: bool,
     close_by: Option<Instant>,
 }
 
@@ -66,8 +67,17 @@ impl<'a> Pipes<'a> {
         inbox: &'a Inbox<Order>,
         outbox: &'a Outbox,
     ) -> Self {
-        let pending = VecDeque::new();
-        Self { op, input, output, inbox, outbox, pending, is_paused: false, close_by: None }
+        Self {
+            op,
+            input,
+            output,
+            inbox,
+            outbox,
+            pending: VecDeque::new(),
+            is_paused: false,
+            has_input_ended: false,
+            close_by: None,
+        }
     }
 
     fn run(mut self) -> Result<(), Gone> {
@@ -82,25 +92,32 @@ impl<'a> Pipes<'a> {
             if self.close_by.is_some() && (self.pending.is_empty() || is_late) {
                 return self.close(is_late.then(|| Errno::TIMEDOUT.into()).as_ref());
             }
-            let input = (!self.is_paused).then_some((self.input, PollFlags::IN));
-            let output = (!self.pending.is_empty()).then_some((self.output, PollFlags::OUT));
-            let ready = self.inbox.wait([input, output], self.close_by);
-            let went_on = match ready {
-                Ok([is_readable, is_writable]) => {
-                    let written = if is_writable { self.write()? } else { Ok(()) };
-                    match written {
-                        Ok(()) if is_readable => self.read(&mut scratch)?,
-                        written => written.map(|()| true),
-                    }
-                }
-                Err(error) => Err(error),
-            };
-            match went_on {
-                Ok(true) => {}
-                Ok(false) => return self.close(None),
+            match self.round(&mut scratch)? {
+                Ok(()) => {}
                 Err(error) => return self.close(Some(&error)),
             }
         }
+    }
+
+    /// Waits, then reads and writes what can be.
+    fn round(&mut self, scratch: &mut [u8]) -> Result<io::Result<()>, Gone> {
+        let is_reading = !self.is_paused && !self.has_input_ended;
+        let input = is_reading.then_some((self.input, PollFlags::IN));
+        let is_writing = !self.pending.is_empty();
+        // Also with nothing to write: the end of whoever reads is always told.
+        let flags = if is_writing { PollFlags::OUT } else { PollFlags::empty() };
+        let ready = self.inbox.wait([input, Some((self.output, flags))], self.close_by);
+        let (is_readable, is_writable) = match ready {
+            Ok([is_readable, is_writable]) => (is_readable, is_writable),
+            Err(error) => return Ok(Err(error)),
+        };
+        if is_writable && !is_writing {
+            return Ok(Err(Errno::PIPE.into()));
+        }
+        if is_writable && let Err(error) = self.write()? {
+            return Ok(Err(error));
+        }
+        if is_readable { self.read(scratch) } else { Ok(Ok(())) }
     }
 
     fn take_orders(&mut self) {
@@ -115,16 +132,16 @@ impl<'a> Pipes<'a> {
         }
     }
 
-    /// Whether there is more to come.
-    fn read(&self, scratch: &mut [u8]) -> Result<io::Result<bool>, Gone> {
+    /// Hands on what came in. The end comes as an empty message, and leaves the output open.
+    fn read(&mut self, scratch: &mut [u8]) -> Result<io::Result<()>, Gone> {
         match rustix::io::read(self.input, &mut *scratch) {
-            Ok(0) => Ok(Ok(false)),
             Ok(n) => {
+                self.has_input_ended = n == 0;
                 let message = Message::Binary(Bytes::copy_from_slice(&scratch[..n]));
                 self.outbox.post(Event::Received { op: self.op, message })?;
-                Ok(Ok(true))
+                Ok(Ok(()))
             }
-            Err(Errno::INTR | Errno::AGAIN) => Ok(Ok(true)),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(Ok(())),
             Err(error) => Ok(Err(error.into())),
         }
     }
@@ -190,7 +207,7 @@ mod tests {
 
         fn next(&self) -> Event {
             match self.mailbox.recv_timeout(Duration::from_secs(20)) {
-                Ok(Mail::Event(event)) => event,
+                Ok(Mail::Event(event)) => *event,
                 other => panic!("no event: {other:?}"),
             }
         }
@@ -200,21 +217,30 @@ mod tests {
         }
     }
 
+    fn received(bytes: &'static [u8]) -> Event {
+        Event::Received { op: OP, message: Message::Binary(Bytes::from_static(bytes)) }
+    }
+
     #[test]
-    fn bytes_go_both_ways_until_the_input_ends() {
+    fn bytes_go_both_ways_and_out_also_after_the_end_of_the_input() {
         let mut stage = Stage::new();
         stage.input.write_all(b"in").expect("written");
-        let message = Message::Binary(Bytes::from_static(b"in"));
-        assert_eq!(stage.next(), Event::Received { op: OP, message });
-        stage.send(b"out");
-        assert_eq!(stage.next(), Event::Sent { op: OP, messages: 1 });
+        assert_eq!(stage.next(), received(b"in"));
+        drop(stage.input);
+        let end = stage.mailbox.recv().expect("an event");
+        assert!(matches!(end, Mail::Event(event) if *event == received(b"")), "said once");
+        let out = Message::Binary(Bytes::from_static(b"out"));
+        stage.inbox.push(Order::Send(out));
         let mut read = [0; 3];
         stage.output.read_exact(&mut read).expect("there");
         assert_eq!(&read, b"out");
-        drop(stage.input);
+        stage.inbox.push(Order::Close(1000));
+        let sent = stage.mailbox.recv().expect("an event");
+        let expected = Event::Sent { op: OP, messages: 1 };
+        assert!(matches!(sent, Mail::Event(event) if *event == expected));
         let closed = stage.mailbox.recv().expect("an event");
         let expected = Event::Closed { op: OP, code: None, failure: None };
-        assert!(matches!(closed, Mail::Event(event) if event == expected));
+        assert!(matches!(closed, Mail::Event(event) if *event == expected));
         stage.running.join().expect("ended");
     }
 
@@ -233,13 +259,11 @@ mod tests {
 
     #[test]
     fn an_output_that_is_gone_breaks_the_stream() {
-        let Stage { output, inbox, mailbox, running, input: _input } = Stage::new();
+        let Stage { output, inbox: _inbox, mailbox, running, input: _input } = Stage::new();
         drop(output);
-        inbox.push(Order::Send(Message::Binary(Bytes::from_static(b"x"))));
         let mail = mailbox.recv().expect("an event");
-        let Mail::Event(Event::Closed { failure: Some(failure), .. }) = mail else {
-            panic!("{mail:?}")
-        };
+        let Mail::Event(event) = mail else { panic!("{mail:?}") };
+        let Event::Closed { failure: Some(failure), .. } = *event else { panic!("{event:?}") };
         assert_eq!(failure.kind, footbridge_core::event::FailureKind::Disconnected);
         running.join().expect("ended");
     }

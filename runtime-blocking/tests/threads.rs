@@ -60,7 +60,7 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
     let cat = stage.start(|op| Action::Spawn { op, command: command("cat", "-") });
     stage.start(|op| Action::Spawn { op, command: endless });
     while !matches!(stage.told().1, Event::Stdout { .. }) {}
-    stage.ask(Ask::Do(Action::Cancel { op: cat }));
+    stage.act(Action::Cancel { op: cat });
     assert!(threads() > before + 3, "they are all at it");
     stage.ask(Ask::Wake(Duration::from_secs(3600)));
 

@@ -154,11 +154,11 @@ fn a_web_socket_under_tls_keeps_order_through_a_pause() {
     let target = web_socket(port);
     let op = stage.start(|op| Action::Open { op, target });
     assert_eq!(stage.next(), Event::Opened { op });
-    stage.ask(Ask::Do(Action::Pause { op }));
+    stage.act(Action::Pause { op });
     let text = |n: usize| format!("{n} {}", "x".repeat(n % 5000));
     for n in 0..100 {
         let message = Message::Text(Text::from(text(n)));
-        stage.ask(Ask::Do(Action::Send { op, message }));
+        stage.act(Action::Send { op, message });
     }
     let mut sent = 0;
     while sent < 100 {
@@ -166,12 +166,12 @@ fn a_web_socket_under_tls_keeps_order_through_a_pause() {
         let Event::Sent { messages, .. } = event else { panic!("{event:?} although paused") };
         sent += messages;
     }
-    stage.ask(Ask::Do(Action::Resume { op }));
+    stage.act(Action::Resume { op });
     for n in 0..100 {
         let message = Message::Text(Text::from(text(n)));
         assert_eq!(stage.next(), Event::Received { op, message });
     }
-    stage.ask(Ask::Do(Action::Close { op, code: 1000 }));
+    stage.act(Action::Close { op, code: 1000 });
     assert_eq!(stage.next(), Event::Closed { op, code: Some(1000), failure: None });
     let (now, event) = {
         stage.ask(Ask::Wake(Duration::ZERO));

@@ -86,7 +86,9 @@ impl Authority {
             {
                 unexpired(claims, now)
             }
-            (Needs::Session(id), Credential::Session(claims)) if claims.session == id => {
+            (Needs::Session(id), Credential::Session(claims))
+                if claims.session.as_ref() == Some(&id) =>
+            {
                 unexpired(claims, now)
             }
             _ => Err(Refusal::forbidden()),
@@ -143,6 +145,7 @@ fn needs(route: &Route) -> Needs {
         Route::Register
         | Route::Environments
         | Route::Environment(_)
+        | Route::Healthcheck(_)
         | Route::Sessions
         | Route::CreateSession
         | Route::Session(_)

@@ -1,11 +1,11 @@
-//! Environments: registered, listed, removed (E-1, E-7).
+//! Environments: registered, asked whether they are there (E-1, W-11).
 
 use alloc::boxed::Box;
 use alloc::format;
 
 use serde::Serialize;
 
-use super::exchange::{Pending, body, bounded};
+use super::exchange::{Pending, body, bounded, idempotency_key};
 use super::reply::{self, Refusal};
 use super::store::{Call, Environment, Person};
 use super::{Relay, RelayNotice};
@@ -27,6 +27,20 @@ impl Relay {
         let id = EnvironmentId::new(&format!("env_{}", self.authority.mint.draw()));
         let id = id.map_err(|bad| Refusal::invalid(&format!("{bad}")))?;
         self.store(Pending::Register { op }, Call::RegisterEnvironment { owner, id, registration });
+        Ok(())
+    }
+
+    pub(super) fn ask_healthcheck(
+        &mut self,
+        op: OpId,
+        asked: &Asked,
+        owner: Person,
+        id: EnvironmentId,
+    ) -> Result<(), Refusal> {
+        let key = idempotency_key(asked)?;
+        let work = self.draw_work_id()?;
+        let call = Call::AskHealthcheck { owner, id, work, key };
+        self.store(Pending::Environment { op, status: 202 }, call);
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! A request from its arrival to its answer.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -16,7 +15,8 @@ use super::work::Claim;
 use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
 use crate::action::{Action, Method, Response};
 use crate::event::{Asked, Body};
-use crate::id::OpId;
+use crate::id::{BadId, OpId};
+use crate::limits::MAX_REQUEST_HEAD_BYTES;
 
 /// A request that was not answered yet, for the access log.
 pub(super) struct Exchange {
@@ -41,7 +41,7 @@ pub(super) enum Pending {
     StopWork { op: OpId },
     Redispatch { op: OpId },
     Environments { op: OpId },
-    Environment { op: OpId },
+    Environment { op: OpId, status: u16 },
     Sessions { op: OpId },
     Session { op: OpId, status: u16 },
     Posted { op: OpId, posting: Posting },
@@ -72,7 +72,7 @@ impl Pending {
             | Self::StopWork { op }
             | Self::Redispatch { op }
             | Self::Environments { op }
-            | Self::Environment { op }
+            | Self::Environment { op, .. }
             | Self::Sessions { op }
             | Self::Session { op, .. }
             | Self::Posted { op, .. }
@@ -109,6 +109,11 @@ impl Relay {
     }
 
     fn ask(&mut self, op: OpId, asked: &Asked, path: &str, query: &str) -> Result<(), Refusal> {
+        let headers = asked.headers.iter().map(|(name, value)| name.len() + value.len());
+        if asked.target.len() + headers.sum::<usize>() > MAX_REQUEST_HEAD_BYTES {
+            let message = "the request's path and headers are longer than this relay takes";
+            return Err(Refusal::new(413, "too_large", message));
+        }
         let route = routes::find(asked.method, path).map_err(|no| match no {
             NoRoute::Path => Refusal::new(404, "not_found", "there is no such path here"),
             NoRoute::Method => {
@@ -214,15 +219,13 @@ impl Relay {
             (Pending::Heartbeat { .. }, Answer::Renewed { is_stopping }) => {
                 self.heartbeat(is_stopping)
             }
-            (Pending::Environment { .. }, Answer::Environment(environment)) => {
-                reply::json(200, &super::views::EnvironmentView::of(&environment))
+            (Pending::Environment { status, .. }, Answer::Environment(environment)) => {
+                reply::json(status, &super::views::EnvironmentView::of(&environment))
             }
             (Pending::Environments { .. }, Answer::Overview { environments, .. }) => {
                 super::views::environments(&environments)
             }
-            (Pending::Sessions { .. }, Answer::Overview { sessions, .. }) => {
-                self.session_list(&sessions)
-            }
+            (Pending::Sessions { .. }, Answer::Sessions(sessions)) => self.session_list(&sessions),
             (Pending::Session { status, .. }, Answer::Session(session)) => {
                 reply::json(status, &self.session_view(&session))
             }
@@ -302,10 +305,31 @@ pub(super) fn whole(asked: &Asked) -> &Bytes {
 
 /// A number of the query; `None` where it is not given.
 pub(super) fn query_number(query: &str, name: &str) -> Result<Option<u64>, Refusal> {
-    let pairs: Vec<_> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-    let Some((_, value)) = pairs.iter().find(|(key, _)| *key == name) else { return Ok(None) };
+    let Some(value) = query_value(query, name) else { return Ok(None) };
     let bad = || Refusal::invalid(&alloc::format!("{name} must be a whole number, from 0 on"));
     value.parse().map(Some).map_err(|_| bad())
+}
+
+/// A value of the query, as it stands there.
+pub(super) fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// An id of the query; `None` where it is not given.
+pub(super) fn query_id<T>(
+    query: &str,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, BadId>,
+) -> Result<Option<T>, Refusal> {
+    let id = query_value(query, name).map(parse).transpose();
+    id.map_err(|bad| Refusal::invalid(&alloc::format!("{bad}")))
+}
+
+/// How many a person asks for: at least one, and at most what there is room for.
+pub(super) fn query_limit(query: &str, most: usize) -> Result<usize, Refusal> {
+    let limit = query_number(query, "limit")?.map(usize::try_from);
+    Ok(limit.map_or(most, |limit| limit.unwrap_or(most)).min(most).max(1))
 }
 
 /// A text of a person or a machine, if it is not too long.

@@ -67,7 +67,9 @@ use crate::action::Action;
 use crate::effects::Effects;
 use crate::event::{Event, Failure};
 use crate::id::OpId;
-use crate::limits::{ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, SHUTDOWN_GRACE};
+use crate::limits::{
+    ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, MAX_STORE_OPERATIONS, SHUTDOWN_GRACE,
+};
 use crate::machine::{Fault, FaultKind, Machine, Step};
 use crate::time::{Now, UnixTime};
 use crate::timer::Timers;
@@ -85,6 +87,8 @@ pub struct Relay {
     accepting: usize,
     /// Exchanges and streams that are under way.
     serving: usize,
+    /// Store operations that are under way.
+    storing: usize,
     /// The time of the first call, from which the steady time is counted.
     started: Option<Now>,
     is_sweeping: bool,
@@ -175,6 +179,7 @@ impl Relay {
             listener,
             accepting: 0,
             serving: 0,
+            storing: 0,
             started: None,
             is_sweeping: false,
             exchanges: BTreeMap::new(),
@@ -205,11 +210,13 @@ impl Relay {
         let (at, terms, call) = (self.moment(), self.terms.clone(), Box::new(call));
         let operation = Operation { at, terms, call };
         let purpose = Purpose::Store(Box::new(pending));
+        self.storing += 1;
         self.fx.start(purpose, |op| Action::Store { op, operation });
     }
 
     fn on_stored(&mut self, op: OpId, outcome: Outcome) {
         let Some(Purpose::Store(pending)) = self.fx.finish(op) else { return };
+        self.storing = self.storing.saturating_sub(1);
         if matches!(*pending, Pending::Sweep) {
             self.is_sweeping = false;
         }
@@ -286,7 +293,10 @@ impl Relay {
                 self.forget_poll(op);
                 self.serving = self.serving.saturating_sub(1);
             }
-            Purpose::Store(pending) => self.store_failed(&pending, failure),
+            Purpose::Store(pending) => {
+                self.storing = self.storing.saturating_sub(1);
+                self.store_failed(&pending, failure);
+            }
             Purpose::Link
             | Purpose::Viewer
             | Purpose::Overview
@@ -341,6 +351,7 @@ impl Relay {
             && is_refilling
             && self.accepting < ACCEPT_POOL
             && self.accepting + self.serving < MAX_EXCHANGES
+            && self.accepting + self.storing < MAX_STORE_OPERATIONS
         {
             self.accepting += 1;
             let (listener, max_body) = (self.listener, MAX_REQUEST_BYTES);

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Relay;
-use super::exchange::{Pending, body, bounded, idempotency_key, query_number, whole};
+use super::exchange::{
+    Pending, body, bounded, idempotency_key, query_id, query_limit, query_number, whole,
+};
 use super::reply::{self, Refusal};
 use super::routes::Route;
 use super::store::{Accepted, Call, NewMessage, Person, Session};
@@ -51,9 +53,11 @@ impl Relay {
         match route {
             Route::Environments => self.store(Pending::Environments { op }, Call::List { owner }),
             Route::Environment(id) => {
-                self.store(Pending::Environment { op }, Call::GetEnvironment { owner, id });
+                let call = Call::GetEnvironment { owner, id };
+                self.store(Pending::Environment { op, status: 200 }, call);
             }
-            Route::Sessions => self.store(Pending::Sessions { op }, Call::List { owner }),
+            Route::Healthcheck(id) => self.ask_healthcheck(op, asked, owner, id)?,
+            Route::Sessions => self.list_sessions(op, query, owner)?,
             Route::CreateSession => self.create_session(op, asked, owner)?,
             Route::Session(id) => {
                 self.store(Pending::Session { op, status: 200 }, Call::GetSession { owner, id });
@@ -90,6 +94,15 @@ impl Relay {
         Ok(())
     }
 
+    fn list_sessions(&mut self, op: OpId, query: &str, owner: Person) -> Result<(), Refusal> {
+        let environment = query_id(query, "environment_id", EnvironmentId::new)?;
+        let before = query_id(query, "before", SessionId::new)?;
+        let limit = query_limit(query, self.config.terms.listed_sessions)?;
+        let call = Call::ListSessions { owner, environment, before, limit };
+        self.store(Pending::Sessions { op }, call);
+        Ok(())
+    }
+
     fn read_events(
         &mut self,
         op: OpId,
@@ -98,9 +111,7 @@ impl Relay {
         session: SessionId,
     ) -> Result<(), Refusal> {
         let after = query_number(query, "after")?.unwrap_or(0);
-        let limit = query_number(query, "limit")?.map(usize::try_from);
-        let limit = limit.map_or(MAX_PAGE_EVENTS, |limit| limit.unwrap_or(MAX_PAGE_EVENTS));
-        let max_events = limit.clamp(1, MAX_PAGE_EVENTS);
+        let max_events = query_limit(query, MAX_PAGE_EVENTS)?;
         let max_bytes = MAX_PAGE_BYTES;
         let call = Call::ReadLog { owner, session, after, max_events, max_bytes };
         self.store(Pending::Events { op }, call);

@@ -66,6 +66,9 @@ impl Relay {
             let told = frame(&GoneFrame { kind: "environment_gone", id: environment.as_str() });
             self.tell_overviews(&owner, &told);
             self.refuse_polls_of(&environment);
+            for op in self.links.of_environment(&environment) {
+                self.close_stream(op, close::GONE);
+            }
             self.fx.tell(RelayNotice::EnvironmentGone { environment });
         }
     }

@@ -20,11 +20,11 @@ use crate::wire::to_json;
 /// What every session token begins with (T-2).
 const TOKEN_PREFIX: &str = "sk-ant-si-";
 
-/// What a session token says.
+/// What a session token says. The token of an item without a session names none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
-    #[serde(rename = "sub")]
-    pub(super) session: SessionId,
+    #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<SessionId>,
     #[serde(rename = "env")]
     pub(super) environment: EnvironmentId,
     pub(super) work: WorkId,
@@ -151,7 +151,7 @@ mod tests {
 
     fn claims() -> Claims {
         Claims {
-            session: SessionId::new("session_1").expect("valid"),
+            session: SessionId::new("session_1").ok(),
             environment: EnvironmentId::new("env_1").expect("valid"),
             work: WorkId::new("work_1").expect("valid"),
             fence: 3,

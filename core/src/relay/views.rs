@@ -29,6 +29,15 @@ pub(super) struct EnvironmentView<'a> {
     created_at: UnixTime,
     #[serde(serialize_with = "rfc3339")]
     last_seen_at: UnixTime,
+    last_healthcheck: Option<HealthcheckView>,
+}
+
+#[derive(Serialize)]
+struct HealthcheckView {
+    #[serde(serialize_with = "rfc3339")]
+    asked_at: UnixTime,
+    #[serde(serialize_with = "rfc3339_or_null")]
+    answered_at: Option<UnixTime>,
 }
 
 impl<'a> EnvironmentView<'a> {
@@ -46,6 +55,10 @@ impl<'a> EnvironmentView<'a> {
             online: environment.is_online,
             created_at: environment.created_at,
             last_seen_at: environment.last_seen_at,
+            last_healthcheck: environment.last_healthcheck.map(|last| HealthcheckView {
+                asked_at: last.asked_at,
+                answered_at: last.answered_at,
+            }),
         }
     }
 }
@@ -89,6 +102,16 @@ impl<'a> SessionView<'a> {
 
 fn rfc3339<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
+}
+
+fn rfc3339_or_null<S: Serializer>(
+    time: &Option<UnixTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 pub(super) fn environments(environments: &[Environment]) -> Response {

@@ -20,7 +20,7 @@ use super::{Phase, Relay, Timer};
 use crate::action::Response;
 use crate::event::Asked;
 use crate::id::{EnvironmentId, OpId, WorkId};
-use crate::limits::{MAX_HELD_POLLS, STDERR_TAIL_BYTES};
+use crate::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES, STDERR_TAIL_BYTES};
 use crate::time::Instant;
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::to_json;
@@ -194,7 +194,8 @@ impl Relay {
             return Some(url.clone());
         }
         let scheme = if asked.is_tls { "https" } else { "http" };
-        let url = BaseUrl::parse(&format!("{scheme}://{}", asked.header("host")?));
+        let host = asked.header("host").filter(|host| host.len() <= MAX_NAME_BYTES)?;
+        let url = BaseUrl::parse(&format!("{scheme}://{host}"));
         // Where the host makes no URL that a worker would take, it goes where it came from.
         url.ok().map(|url| format!("{url}"))
     }
@@ -215,7 +216,10 @@ impl Relay {
         }
         let now = self.fx.now().wall;
         let claims = Claims {
-            session: lease.session.clone(),
+            session: match &lease.data {
+                WorkData::Session(id) => Some(id.clone()),
+                WorkData::Healthcheck(_) => None,
+            },
             environment: claim.environment.clone(),
             work: lease.work.clone(),
             fence: lease.fence,
@@ -227,7 +231,7 @@ impl Relay {
             kind: "work",
             environment_id: &claim.environment,
             state: "leased",
-            data: WorkData::Session(lease.session.clone()),
+            data: lease.data.clone(),
             secret: self.work_secret(&claims, claim.base_url.as_deref()),
             created_at: format!("{}", lease.created_at),
             fence: lease.fence,

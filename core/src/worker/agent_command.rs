@@ -39,6 +39,9 @@ pub(super) fn agent_command(
 ) -> Result<Command, String> {
     let mut args = config.agent.args.clone();
     args.extend(flags(secret)?);
+    if secret.mcp_config.is_some() {
+        args.extend([String::from("--mcp-config"), mcp_config_path(config, session)?]);
+    }
     let mut env: Vec<(String, Secret)> = Vec::new();
     for (name, value) in &config.agent.env {
         env.push((name.clone(), Secret::from(value.as_str())));
@@ -56,6 +59,21 @@ pub(super) fn agent_command(
         env,
         env_remove: config.agent_env_remove.clone(),
         directory: Some(directory),
+    })
+}
+
+/// The file that a session's MCP configuration is in while it runs. It may hold credentials, so it
+/// is not for a command line (T-5).
+pub(super) fn mcp_config_path(
+    config: &WorkerConfig,
+    session: &SessionId,
+) -> Result<String, String> {
+    let state = config.state_directory.as_ref();
+    let path = state.map(|state| format!("{state}/mcp/{session}.json"));
+    path.ok_or_else(|| {
+        String::from(
+            "the work secret has an MCP configuration, and this worker has no place for it",
+        )
     })
 }
 

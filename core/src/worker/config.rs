@@ -27,7 +27,8 @@ pub struct WorkerConfig {
     pub worker_type: String,
     /// The program that each session runs, and its first arguments.
     pub agent: AgentProgram,
-    /// Variables of the worker's own environment that no agent is to inherit (S-3, T-5).
+    /// Variables of the worker's own environment that no child is to inherit, neither an agent
+    /// nor git (S-3, T-5).
     pub agent_env_remove: Vec<String>,
     /// Variables that a work secret may set although they change how programs are loaded (S-3).
     pub allowed_variables: Vec<String>,

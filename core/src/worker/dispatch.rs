@@ -152,7 +152,7 @@ impl Worker {
                     let command = agent_command(&self.config, &id, &url, &secret, directory);
                     let session = Session::new(id.clone(), lease, url, command, &self.config);
                     self.sessions.insert(id.clone(), session);
-                    self.start_session(&id, secret.git_reference());
+                    self.start_session(&id, secret);
                 }
             }
         }

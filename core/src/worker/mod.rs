@@ -19,6 +19,7 @@ mod check;
 mod config;
 mod conversation;
 mod dispatch;
+mod git;
 mod heartbeat;
 mod notice;
 mod poll;
@@ -69,7 +70,8 @@ enum Purpose {
     Heartbeat(SessionId, u64),
     Redispatch(SessionId),
     Spool(WorkId),
-    Unspool,
+    Remove,
+    McpConfig(SessionId),
     ListSpool,
     LoadSpool(WorkId),
     Report(WorkId),
@@ -119,7 +121,7 @@ pub struct Worker {
     completed: Recent,
     worktrees: Worktrees,
     is_spool_read: bool,
-    /// Files of the spool that are being removed.
+    /// Files that are being removed.
     removals: usize,
     shutdown: Option<Shutdown>,
     last_call: Option<Now>,
@@ -224,7 +226,8 @@ impl Worker {
             }
             Some(Purpose::Redispatch(session)) => self.redispatch_answered(&session, event),
             Some(Purpose::Spool(work)) => self.spooled(&work, &event),
-            Some(Purpose::Unspool) => self.unspooled(),
+            Some(Purpose::Remove) => self.file_removed(),
+            Some(Purpose::McpConfig(session)) => self.mcp_config_saved(&session, &event),
             Some(Purpose::ListSpool) => self.spool_listed(&event),
             Some(Purpose::LoadSpool(work)) => self.spool_loaded(&work, &event),
             Some(Purpose::Report(work)) => self.report_answered(&work, event),

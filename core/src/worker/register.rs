@@ -1,14 +1,13 @@
 //! Stage 1: find out what the directory is, and register it (W-1, E-1).
 
 use alloc::string::{String, ToString};
-use alloc::vec;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::api::{self, Environment, Trouble};
 use super::config::SpawnMode;
+use super::git::git;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::action::{Action, Command};
+use crate::action::Action;
 use crate::auth::MAX_TOKEN_FILE_BYTES;
 use crate::backoff::{Backoff, Verdict};
 use crate::event::Event;
@@ -70,7 +69,7 @@ impl Worker {
             GitQuestion::Commit => &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"],
             GitQuestion::Worktrees => &["worktree", "list", "--porcelain"],
         };
-        let command = git(&self.config.directory, args);
+        let command = git(&self.config.directory, args, &self.config.agent_env_remove);
         let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: GIT_OUTPUT_BYTES };
         self.fx.start(Purpose::Git(question), run);
     }
@@ -217,23 +216,6 @@ impl Worker {
             failing_for.as_secs()
         );
         self.shut_down_because(Fault { kind: FaultKind::GaveUp, message });
-    }
-}
-
-/// A git command in a directory that never asks a person anything.
-pub(super) fn git<S: AsRef<str>>(directory: &str, args: &[S]) -> Command {
-    let args = args.iter().map(AsRef::as_ref);
-    let args: Vec<String> = ["-C", directory].into_iter().chain(args).map(String::from).collect();
-    Command {
-        program: String::from("git"),
-        args,
-        env: vec![
-            (String::from("GIT_TERMINAL_PROMPT"), "0".into()),
-            (String::from("LC_ALL"), "C".into()),
-        ],
-        // A worker that was started from a git hook has these set, for another repository.
-        env_remove: ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(String::from).to_vec(),
-        directory: None,
     }
 }
 

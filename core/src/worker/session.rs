@@ -8,21 +8,26 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
+use bytes::Bytes;
+
+use super::agent_command::mcp_config_path;
 use super::config::WorkerConfig;
 use super::conversation::{Origin, Report};
 use super::dispatch::Lease;
 use super::process::{Process, ProcessEvent};
 use super::worktree::Done;
 use super::{Purpose, Timer, Worker, WorkerNotice};
-use crate::action::Command;
+use crate::action::{Action, Command};
 use crate::effects::Effects;
 use crate::event::{Event, ExitStatus};
 use crate::id::SessionId;
 use crate::limits::MAX_RECENT_UUIDS;
+use crate::secret::Secret;
 use crate::time::Instant;
 use crate::transport::dedupe::Recent;
 use crate::transport::link::{Link, LinkEvent};
 use crate::wire::session::{ResultStatus, SessionResult};
+use crate::wire::work_secret::WorkSecret;
 
 /// Why a session's end was begun from outside its agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +60,9 @@ pub(super) struct Session {
     command: Result<Command, String>,
     end: Option<EndReason>,
     worktree: Worktree,
+    /// To be in a file before the agent starts, and that file's path once it may be there.
+    mcp_config: Option<Secret>,
+    mcp_file: Option<String>,
     /// What came of it, once its process is over.
     result: Option<SessionResult>,
     /// Its last lines need not be waited for beyond this.
@@ -85,6 +93,8 @@ impl Session {
             lease,
             end: None,
             worktree: Worktree::None,
+            mcp_config: None,
+            mcp_file: None,
             result: None,
             flush_until: None,
             limit: config.session_limit,
@@ -151,9 +161,11 @@ impl Session {
 
 impl Worker {
     /// Starts a session: its link at once, and its agent as soon as there is a place for it.
-    pub(super) fn start_session(&mut self, id: &SessionId, reference: Option<String>) {
+    pub(super) fn start_session(&mut self, id: &SessionId, secret: WorkSecret) {
+        let reference = secret.git_reference();
         let has_worktree = self.worktree_path(id).is_some();
         let Some(session) = self.sessions.get_mut(id) else { return };
+        session.mcp_config = secret.mcp_config;
         session.link.connect(&mut self.fx, Purpose::Link(id.clone()));
         self.timers.set(Timer::Limit(id.clone()), self.fx.now().mono + session.limit);
         if has_worktree && session.command.is_ok() {
@@ -168,12 +180,36 @@ impl Worker {
 
     fn start_agent(&mut self, id: &SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
+        if let Some(mcp_config) = session.mcp_config.take()
+            && let Ok(path) = mcp_config_path(&self.config, id)
+        {
+            session.mcp_file = Some(path.clone());
+            let data = Bytes::copy_from_slice(mcp_config.reveal().as_bytes());
+            let purpose = Purpose::McpConfig(id.clone());
+            self.fx.start(purpose, |op| Action::Save { op, path, data });
+            return;
+        }
         match session.command.clone() {
             Ok(command) => {
                 session.process.start(&mut self.fx, Purpose::Agent(id.clone()), command);
             }
             Err(reason) => self.process_over(id, Err(reason)),
         }
+    }
+
+    pub(super) fn mcp_config_saved(&mut self, id: &SessionId, event: &Event) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.process.is_over() {
+            return;
+        }
+        match event {
+            Event::Failed { failure, .. } => {
+                let reason = format!("its MCP configuration could not be written: {failure}");
+                self.process_over(id, Err(reason));
+            }
+            _ => self.start_agent(id),
+        }
+        self.schedule_session(id);
     }
 
     /// Git is done with a session's worktree: it can begin, or its result can be told.
@@ -355,6 +391,9 @@ impl Worker {
         session.link.close(&mut self.fx);
         for timer in [Timer::Limit, Timer::Heartbeat, Timer::Session] {
             self.timers.clear(&timer(id.clone()));
+        }
+        if let Some(path) = session.mcp_file.take() {
+            self.remove_file(path);
         }
         let is_ours = !matches!(session.end, Some(EndReason::NotOurs(_)));
         let result = session.result.filter(|_| is_ours);

@@ -76,13 +76,18 @@ impl Worker {
     /// The relay has it, or will never take it.
     pub(super) fn unspool(&mut self, work: &WorkId) {
         if let Some(path) = self.spool_path(work) {
-            self.removals += 1;
-            self.fx.start(Purpose::Unspool, |op| Action::Remove { op, path });
+            self.remove_file(path);
         }
     }
 
-    /// A file that could not be removed is reported once more by the next run, which is harmless.
-    pub(super) fn unspooled(&mut self) {
+    /// Removes a file of the worker's own; a shutdown waits for it.
+    pub(super) fn remove_file(&mut self, path: String) {
+        self.removals += 1;
+        self.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
+    }
+
+    /// A result whose file stays is reported once more by the next run, which is harmless.
+    pub(super) fn file_removed(&mut self) {
         self.removals -= 1;
         self.shut_down_further();
     }

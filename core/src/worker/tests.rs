@@ -882,6 +882,16 @@ fn git_command(bench: &mut Bench) -> (OpId, String, String) {
     })
 }
 
+#[test]
+fn git_inherits_no_variable_that_is_kept_from_agents() {
+    let mut bench = Bench::new(|config| config.agent_env_remove = vec!["A_TOKEN".to_owned()]);
+    let removed = bench.take("a git command", |action| match action {
+        Action::Run { command, .. } if command.program == "git" => Some(command.env_remove.clone()),
+        _ => None,
+    });
+    assert!(removed.contains(&"A_TOKEN".to_owned()), "{removed:?}");
+}
+
 fn git_says(bench: &mut Bench, op: OpId, code: i32, out: &str, error: &str) {
     let bytes = |text: &str| Bytes::from(text.to_owned());
     let status = ExitStatus::Code(code);
@@ -1095,4 +1105,44 @@ fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
         bench.respond(register, second, answer);
         assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
     }
+}
+
+#[test]
+fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
+    let secret = r#"{"version":1,"session_ingress_token":"t","mcp_config":{"key":"hunter2"}}"#;
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let (save, data) = bench.take("save", |action| match action {
+        Action::Save { op, path, data } if path == "/state/mcp/session_1.json" => {
+            Some((*op, data.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(data, r#"{"key":"hunter2"}"#);
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    bench.handle(Event::Saved { op: save });
+    let (agent, args) = bench.take("spawn", |action| match action {
+        Action::Spawn { op, command } => Some((*op, command.args.clone())),
+        _ => None,
+    });
+    assert_eq!(args, ["--mcp-config", "/state/mcp/session_1.json"]);
+    let link = bench.open();
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.take("remove", |action| match action {
+        Action::Remove { path, .. } if path == "/state/mcp/session_1.json" => Some(()),
+        _ => None,
+    });
+
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
 }

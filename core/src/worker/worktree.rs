@@ -19,7 +19,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::config::SpawnMode;
-use super::register::git;
+use super::git::git;
 use super::{Purpose, Timer, Worker, WorkerNotice};
 use crate::action::{Action, Command};
 use crate::event::Event;
@@ -123,17 +123,18 @@ impl Worker {
         let Some(job) = self.worktrees.queue.front() else { return };
         let Some(path) = self.worktree_path(&job.session) else { return };
         let branch = format!("{BRANCHES}{}", job.session);
+        let kept_back = &self.config.agent_env_remove;
         let command = match &job.kind {
             JobKind::Make { step, reference } => {
                 let args = make_args(*step, reference, &path, &branch, &self.lock_reason());
-                git(&self.config.directory, &args)
+                git(&self.config.directory, &args, kept_back)
             }
             JobKind::Clean { step, tip } => {
                 let directory = match step {
                     Clean::Changes | Clean::Tip | Clean::OwnCommits | Clean::Detach => &path,
                     Clean::Unlock | Clean::Branch | Clean::Remove => &self.config.directory,
                 };
-                git(directory, &clean_args(*step, tip.as_deref(), &path, &branch))
+                git(directory, &clean_args(*step, tip.as_deref(), &path, &branch), kept_back)
             }
         };
         self.worktrees.is_running = true;
@@ -184,7 +185,7 @@ impl Worker {
             program: String::from("kill"),
             args: vec![String::from("-0"), process_id.to_string()],
             env: vec![],
-            env_remove: vec![],
+            env_remove: self.config.agent_env_remove.clone(),
             directory: None,
         };
         let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };

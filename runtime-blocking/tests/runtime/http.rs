@@ -10,7 +10,7 @@ use footbridge_core::action::{Action, Method, Request, Response};
 use footbridge_core::event::{Event, FailureKind};
 use footbridge_core::secret::Secret;
 
-use crate::stage::{Ask, Stage};
+use crate::stage::Stage;
 
 fn get(url: String) -> Request {
     Request {
@@ -223,7 +223,7 @@ fn a_cancelled_poll_is_freed_at_once_and_the_server_sees_it() {
     let (stream, _) = listener.accept().expect("a client");
     let mut stream = BufReader::new(stream);
     read_request(&mut stream).expect("a request");
-    stage.ask(Ask::Do(Action::Cancel { op }));
+    stage.act(Action::Cancel { op });
     assert!(read_request(&mut stream).is_none(), "the connection is closed");
     // What a cancelled operation still has to say is nobody's.
     assert_eq!(stage.end(), []);

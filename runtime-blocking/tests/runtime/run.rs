@@ -6,7 +6,7 @@ use footbridge_core::action::{Action, Command};
 use footbridge_core::event::{Event, ExitStatus, FailureKind};
 
 use crate::process::{command, shell};
-use crate::stage::{Ask, Stage};
+use crate::stage::Stage;
 
 fn run(command: Command, timeout: Duration, limit: usize) -> Event {
     let mut stage = Stage::new();
@@ -76,7 +76,7 @@ fn a_cancelled_one_is_killed_and_says_nothing() {
     let mut stage = Stage::new();
     let command = shell("sleep 1000");
     let op = stage.start(|op| Action::Run { op, command, timeout: LONG, limit: 10 });
-    stage.ask(Ask::Do(Action::Cancel { op }));
+    stage.act(Action::Cancel { op });
     let begun = Instant::now();
     assert_eq!(stage.end(), []);
     assert!(begun.elapsed() < Duration::from_secs(10));

@@ -18,7 +18,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message as Frame, WebSocket, accept, accept_hdr};
 
-use crate::stage::{Ask, Stage};
+use crate::stage::Stage;
 
 const PROTOCOL: &str = "footbridge.link.v1";
 
@@ -60,7 +60,7 @@ fn open(stage: &mut Stage, url: &str) -> OpId {
 }
 
 fn send(stage: &Stage, op: OpId, text: String) {
-    stage.ask(Ask::Do(Action::Send { op, message: Message::Text(Text::from(text)) }));
+    stage.act(Action::Send { op, message: Message::Text(Text::from(text)) });
 }
 
 /// What is received until the end, and the end.
@@ -118,10 +118,10 @@ fn messages_come_back_in_order_and_each_is_told_as_sent() {
         }
     }
     let message = Message::Binary(Bytes::from(vec![7; 1 << 20]));
-    stage.ask(Ask::Do(Action::Send { op, message: message.clone() }));
+    stage.act(Action::Send { op, message: message.clone() });
     assert_eq!(stage.next(), Event::Sent { op, messages: 1 });
     assert_eq!(stage.next(), Event::Received { op, message });
-    stage.ask(Ask::Do(Action::Close { op, code: 1000 }));
+    stage.act(Action::Close { op, code: 1000 });
     assert_eq!(rest(&stage), (Vec::new(), Some(1000), None));
     assert_eq!(stage.end(), []);
 }
@@ -256,7 +256,7 @@ fn a_silent_server_runs_into_the_time_limit_or_the_cancel() {
     let long = target(Duration::from_secs(3600));
     let op = stage.start(|op| Action::Open { op, target: long });
     let (mut second, _) = listener.accept().expect("a client");
-    stage.ask(Ask::Do(Action::Cancel { op }));
+    stage.act(Action::Cancel { op });
     second.read_to_end(&mut Vec::new()).expect("it is closed");
     assert_eq!(stage.end(), []);
 }
@@ -281,6 +281,26 @@ fn the_close_of_the_other_side_arrives_with_its_code_after_its_messages() {
 }
 
 #[test]
+fn the_code_of_the_other_side_is_heard_by_one_that_is_sending() {
+    let (listener, url) = listen();
+    let _server = serve(listener, |stream| {
+        let mut socket = accept(stream).expect("a handshake");
+        socket.read().expect("it is sending");
+        let frame = CloseFrame { code: 4409.into(), reason: "".into() };
+        socket.close(Some(frame)).expect("sent");
+        // With all that it has not read, so that the system breaks the connection.
+        drop(socket);
+    });
+    let mut stage = Stage::new();
+    let op = open(&mut stage, &url);
+    for _ in 0..200 {
+        send(&stage, op, "x".repeat(100_000));
+    }
+    assert_eq!(rest(&stage), (Vec::new(), Some(4409), None));
+    stage.end();
+}
+
+#[test]
 fn closing_lets_everything_before_it_leave_first() {
     let (listener, url) = listen();
     let server = serve(listener, |stream| {
@@ -293,7 +313,7 @@ fn closing_lets_everything_before_it_leave_first() {
     for _ in 0..100 {
         send(&stage, op, "x".repeat(100_000));
     }
-    stage.ask(Ask::Do(Action::Close { op, code: 4000 }));
+    stage.act(Action::Close { op, code: 4000 });
     assert_eq!(rest(&stage), (Vec::new(), Some(4000), None));
     let frames = server.recv().expect("drained");
     assert_eq!(frames.len(), 101);
@@ -312,7 +332,7 @@ fn a_peer_that_never_answers_the_close_is_given_up() {
     let mut stage = Stage::new();
     let op = open(&mut stage, &url);
     let begun = Instant::now();
-    stage.ask(Ask::Do(Action::Close { op, code: 1000 }));
+    stage.act(Action::Close { op, code: 1000 });
     assert_eq!(rest(&stage), (Vec::new(), None, Some(FailureKind::TimedOut)));
     assert!((4..10).contains(&begun.elapsed().as_secs()));
     stage.end();
@@ -383,7 +403,7 @@ fn a_paused_stream_holds_the_sender_up_and_loses_nothing() {
     });
     let mut stage = Stage::new();
     let op = open(&mut stage, &url);
-    stage.ask(Ask::Do(Action::Pause { op }));
+    stage.act(Action::Pause { op });
     send(&stage, op, "go".to_owned());
     assert_eq!(stage.next(), Event::Sent { op, messages: 1 }, "sending goes on");
     // It sends as much as the system buffers, and then it is held up.
@@ -392,14 +412,14 @@ fn a_paused_stream_holds_the_sender_up_and_loses_nothing() {
         last = n;
     }
     assert!(last < 1999, "nothing held it up");
-    stage.ask(Ask::Do(Action::Resume { op }));
+    stage.act(Action::Resume { op });
     for n in 0..2000_u32 {
         let Event::Received { message: Message::Text(text), .. } = stage.next() else {
             panic!("something else came")
         };
         assert!(text.as_str().starts_with(&format!("{n}x")), "{n}");
     }
-    stage.ask(Ask::Do(Action::Close { op, code: 1000 }));
+    stage.act(Action::Close { op, code: 1000 });
     assert_eq!(rest(&stage), (Vec::new(), Some(1000), None));
     stage.end();
 }
@@ -433,7 +453,7 @@ fn a_peer_that_reads_nothing_holds_sending_up_until_the_cancel() {
         wake = stage.start(|op| Action::List { op, path: "/nonexistent".to_owned() });
     }
     assert!(sent < 400, "{sent} messages have left for nowhere");
-    stage.ask(Ask::Do(Action::Cancel { op }));
+    stage.act(Action::Cancel { op });
     let begun = Instant::now();
     stage.end();
     assert!(begun.elapsed() < Duration::from_secs(10));
@@ -450,7 +470,7 @@ fn what_was_cancelled_says_nothing_more() {
     let mut stage = Stage::new();
     let op = open(&mut stage, &url);
     assert!(matches!(stage.next(), Event::Received { .. }));
-    stage.ask(Ask::Do(Action::Cancel { op }));
+    stage.act(Action::Cancel { op });
     let listed = stage.start(|op| Action::List { op, path: "/nonexistent".to_owned() });
     // What came in before the cancel was handed on before it.
     while !matches!(stage.next(), Event::Listed { op, .. } if op == listed) {}

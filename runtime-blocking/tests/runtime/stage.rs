@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a script asks of the machine.
 pub(crate) enum Ask {
-    Do(Action),
+    Do(Box<Action>),
     /// To be woken after this long.
     Wake(Duration),
     End,
@@ -40,7 +40,7 @@ impl Machine for Puppet {
 
     fn command(&mut self, now: Now, command: Ask) {
         match command {
-            Ask::Do(action) => self.steps.push_back(Step::Do(action)),
+            Ask::Do(action) => self.steps.push_back(Step::Do(*action)),
             Ask::Wake(after) => self.deadline = Some(now.mono + after),
             Ask::End => self.steps.push_back(Step::Finished(Ok(()))),
         }
@@ -88,8 +88,13 @@ impl Stage {
     pub(crate) fn start(&mut self, action: impl FnOnce(OpId) -> Action) -> OpId {
         self.ops += 1;
         let op = OpId::new(NonZeroU64::new(self.ops).expect("counted from 1"));
-        self.ask(Ask::Do(action(op)));
+        self.act(action(op));
         op
+    }
+
+    /// Has the machine carry something out.
+    pub(crate) fn act(&self, action: Action) {
+        self.ask(Ask::Do(Box::new(action)));
     }
 
     pub(crate) fn ask(&self, ask: Ask) {

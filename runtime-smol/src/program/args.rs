@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use footbridge_blocking::program::args::{self as shared, Agent, Verbosity};
+use footbridge_blocking::program::exit::Error;
 use footbridge_core::agent::PermissionMode;
 use footbridge_core::backoff::BackoffConfig;
 use footbridge_core::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::exit::Error;
-use super::settings::{Format, Given, Kind, Level, Place, Setting, Settings, SpawnMode};
+use super::settings::{Format, Given, Kind, Level, Place, Setting, Settings};
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,13 +142,8 @@ pub(super) struct Reach {
 /// What a worker runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Work {
-    pub(super) agent: Option<String>,
-    pub(super) directory: Option<PathBuf>,
-    pub(super) name: Option<String>,
-    pub(super) spawn_mode: SpawnMode,
-    pub(super) max_sessions: u32,
-    pub(super) session_limit: Duration,
-    pub(super) shutdown_grace: Duration,
+    /// What every program with a worker can be told.
+    pub(super) common: shared::Work,
     pub(super) allowed_variables: Vec<String>,
     pub(super) backoff: BackoffConfig,
     pub(super) stop_work_base_delay: Duration,
@@ -159,16 +155,6 @@ pub(super) struct Inquiry {
     pub(super) settings: Settings,
     pub(super) place: Option<Place>,
     pub(super) reports: Reports,
-}
-
-/// The shell agent. It takes nothing from the configuration: what is said there about a directory is
-/// said to the worker, which starts it in the right one.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Agent {
-    pub(super) level: Level,
-    pub(super) directory: Option<PathBuf>,
-    pub(super) session_id: Option<String>,
-    pub(super) permission_mode: PermissionMode,
 }
 
 /// The variables of an environment.
@@ -223,12 +209,6 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
         None => Ok(Invocation::Help(Topic::Program)),
         Some(Arg::Value(word)) => Topic::parse(&word.string()?).map(Invocation::Help),
         Some(other) => Err(other.unexpected().into()),
-    }
-}
-
-impl From<lexopt::Error> for Error {
-    fn from(error: lexopt::Error) -> Self {
-        Self::usage(format!("{error}: see footbridge --help"))
     }
 }
 
@@ -336,10 +316,16 @@ impl Line {
         }
     }
 
+    /// The shell agent takes nothing from the configuration: what is said there about a directory
+    /// is said to the worker, which starts it in the right one.
     fn agent(self) -> Result<Agent, Error> {
         let (settings, _) = Settings::gather(None, [], &self.settings)?;
         Ok(Agent {
-            level: settings.log_level.value,
+            verbosity: match settings.log_level.value {
+                Level::Error => Verbosity::Quiet,
+                Level::Warn | Level::Info => Verbosity::Normal,
+                Level::Debug => Verbosity::Verbose,
+            },
             directory: self.directory,
             session_id: self.session_id,
             permission_mode: self.permission_mode,
@@ -355,7 +341,7 @@ fn ours(environment: &Environment) -> Result<Vec<(String, String)>, Error> {
             continue;
         };
         // A secret is read where it is needed.
-        if name == super::token::TOKEN_VARIABLE {
+        if name == footbridge_blocking::program::token::TOKEN_VARIABLE {
             continue;
         }
         let value = value
@@ -392,13 +378,15 @@ fn work(settings: Settings) -> Work {
     Work {
         backoff: settings.backoff(),
         stop_work_base_delay: settings.stop_work_base_delay_ms.value.0,
-        agent: settings.agent.value.map(|line| line.0),
-        directory: settings.directory.value,
-        name: settings.name.value.map(|name| name.0),
-        spawn_mode: settings.spawn_mode.value,
-        max_sessions: settings.max_sessions.value.0,
-        session_limit: settings.session_limit.value.0,
-        shutdown_grace: settings.shutdown_grace.value.0,
+        common: shared::Work {
+            agent: settings.agent.value.map(|line| line.0),
+            directory: settings.directory.value,
+            name: settings.name.value.map(|name| name.0),
+            spawn_mode: settings.spawn_mode.value,
+            max_sessions: settings.max_sessions.value.0,
+            session_limit: settings.session_limit.value.0,
+            shutdown_grace: settings.shutdown_grace.value.0,
+        },
         allowed_variables: settings.allow_variable.value.0,
     }
 }

@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use footbridge_blocking::program::agent_line::agent_program;
+use footbridge_blocking::program::args::SpawnMode;
+use footbridge_blocking::program::exit::{Error, Why};
+use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
+use footbridge_blocking::program::{directory, print};
 use footbridge_core::auth::AccessToken;
 use footbridge_core::machine::{Fault, FaultKind};
 use footbridge_core::wire::url::BaseUrl;
@@ -9,12 +14,8 @@ use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
 use footbridge_smol::{block_on, drive};
 use serde::Serialize;
 
-use super::agent_line::agent_program;
 use super::args::{Reach, Work};
-use super::exit::{Error, Why};
 use super::journal::Journal;
-use super::settings::SpawnMode;
-use super::token::{Sources, TOKEN_VARIABLE};
 use super::work;
 
 /// Tries everything that `footbridge work` with the same settings would need. The exit code is that
@@ -28,23 +29,20 @@ pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Err
     };
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let token = findings.note("token", sources.read());
-    let path = work.directory.as_deref().unwrap_or(Path::new("."));
-    let directory = findings.note("directory", super::directory(path));
+    let path = work.common.directory.as_deref().unwrap_or(Path::new("."));
+    let directory = findings.note("directory", directory(path));
     if let Some(directory) = &directory {
         findings.take("directory", Status::Ok, directory, None);
     }
-    let agent = findings.note("agent", agent_program(work.agent.as_deref()));
-    let state = sources.state_directory();
-    let state = state.as_deref();
+    let agent = findings.note("agent", agent_program(work.common.agent.as_deref()));
+    // A worker's own part of it stands below this.
+    let state = sources.state_directory().map(|state| state.join("workers"));
     let config = CheckConfig {
         relay: relay.clone(),
         access_token: token.map(|(token, _)| AccessToken::fixed(token)),
-        state_directory: directory.as_ref().map_or_else(
-            || state.and_then(Path::to_str).map(str::to_owned),
-            |directory| work::own_state(state, relay, directory),
-        ),
+        state_directory: state.and_then(|state| state.into_os_string().into_string().ok()),
         directory,
-        is_worktree_mode: work.spawn_mode == SpawnMode::Worktree,
+        is_worktree_mode: work.common.spawn_mode == SpawnMode::Worktree,
         agent,
         agent_env_remove: vec![TOKEN_VARIABLE.to_owned()],
     };
@@ -121,7 +119,7 @@ impl Findings {
                 Status::Skipped => "skipped",
             };
             let line = format!("{word:7}  {check:9}  {detail}\n");
-            self.printed = self.printed.take().or(super::print(&line).err());
+            self.printed = self.printed.take().or(print(&line).err());
         }
         self.checks.push(Line { check, status, detail });
     }
@@ -134,7 +132,7 @@ impl Findings {
             let report = Report { ok: self.first.is_none(), checks: &self.checks };
             let line = serde_json::to_string(&report)
                 .map_err(|error| Error::local(format!("cannot write JSON: {error}")))?;
-            super::print(&(line + "\n"))?;
+            print(&(line + "\n"))?;
         }
         let Some(why) = self.first else { return Ok(()) };
         let failed = self.checks.iter().filter(|line| line.status == Status::Failed).count();

@@ -1,16 +1,17 @@
 //! `footbridge config`: what is in force, and where each value comes from.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::print;
+use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::args::Inquiry;
-use super::exit::Error;
 use super::journal::Journal;
 use super::settings::{Kind, Origin, Row};
-use super::token::{Sources, TOKEN_VARIABLE};
 
 pub(super) fn run(inquiry: &Inquiry) -> Result<(), Error> {
     let reports = &inquiry.reports;
@@ -27,11 +28,11 @@ pub(super) fn run(inquiry: &Inquiry) -> Result<(), Error> {
         access_token: access_token(&sources),
     };
     if !reports.json {
-        return super::print(&report.text());
+        return print(&report.text());
     }
     let line = serde_json::to_string(&report)
         .map_err(|error| Error::local(format!("cannot write JSON: {error}")))?;
-    super::print(&(line + "\n"))
+    print(&(line + "\n"))
 }
 
 #[derive(Serialize)]
@@ -94,17 +95,23 @@ fn usual(key: &str, sources: &Sources) -> Option<String> {
     match key {
         "agent" => Some("footbridge agent".to_owned()),
         "directory" => Some(".".to_owned()),
-        "name" => Some(super::work::host_name()),
-        "token_file" => sources.path().ok().map(|path| path.display().to_string()),
+        "name" => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+        "token_file" => token_file(sources).map(|path| path.display().to_string()),
         _ => None,
     }
+}
+
+/// Where the token is, or would be.
+fn token_file(sources: &Sources) -> Option<PathBuf> {
+    let usual = || sources.state_directory().map(|state| state.join("token"));
+    sources.file.clone().or_else(usual)
 }
 
 fn access_token(sources: &Sources) -> Token {
     let from = if sources.variable.as_ref().is_some_and(|token| !token.is_empty()) {
         Some(TOKEN_VARIABLE.to_owned())
     } else {
-        let file = sources.path().ok().filter(|path: &std::path::PathBuf| Path::exists(path));
+        let file = token_file(sources).filter(|path| path.exists());
         file.map(|path| path.display().to_string())
     };
     Token { is_set: from.is_some(), from }

@@ -4,9 +4,9 @@ use footbridge_core::relay::RelayNotice;
 use footbridge_core::wire::session::{ResultStatus, SessionResult, SessionState};
 use footbridge_core::worker::WorkerNotice;
 
-use super::duration::shown;
 use super::journal::Journal;
 use super::settings::Level;
+use footbridge_blocking::program::duration::shown;
 
 /// Tells what a worker does.
 pub(super) fn worker(journal: Journal, notice: &WorkerNotice) {
@@ -72,7 +72,7 @@ pub(super) fn worker(journal: Journal, notice: &WorkerNotice) {
             journal.tell(Info, "session_ended", &ids, format_args!("{words}"));
         }
         Notice::ReportAtRisk { work, reason } => {
-            let words = format_args!("a crash could lose its result: {reason}");
+            let words = format_args!("a crash could lose the result: {reason}");
             journal.tell(Warn, "report_at_risk", &[("work", work.as_str())], words);
         }
         Notice::ReportLost { work, reason } => {

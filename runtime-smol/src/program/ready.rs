@@ -1,39 +1,8 @@
-//! What the program says once it is ready: an address for people, or one line of JSON.
+//! Where the relay is, once it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use footbridge_core::secret::Secret;
-use serde::Serialize;
-
-use super::exit::Error;
-
-/// The line that `--json` prints.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Ready<'a> {
-    /// The relay's address, for `--relay`.
-    pub(super) url: &'a str,
-    /// The page's address, which holds the token in its fragment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) page: Option<&'a str>,
-    /// The access token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) token: Option<&'a str>,
-    /// Address and port that the relay listens on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) listen: Option<&'a str>,
-    /// The environment that the worker has registered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) environment_id: Option<&'a str>,
-}
-
-impl Ready<'_> {
-    pub(super) fn print(&self) -> Result<(), Error> {
-        let line = serde_json::to_string(self)
-            .map_err(|error| Error::local(format!("cannot write JSON: {error}")))?;
-        super::print(&(line + "\n"))
-    }
-}
-
 /// The URL at which a listening socket is reached from this machine.
 pub(super) fn local_url(listen: &str, is_tls: bool) -> String {
     let scheme = if is_tls { "https" } else { "http" };

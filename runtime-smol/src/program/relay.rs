@@ -8,14 +8,17 @@ use footbridge_core::secret::Secret;
 use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
 
+use footbridge_blocking::program::{print, random};
+
 use super::args::Serve;
 use super::assets::ASSETS;
 use super::events;
-use super::exit::Error;
 use super::journal::Journal;
-use super::ready::{Ready, local_url, page_url};
+use super::ready::{local_url, page_url};
 use super::signals::Ends;
-use super::token::Sources;
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::token::Sources;
 
 /// Whose the access token is. A relay of this program has one person.
 const PERSON: &str = "owner";
@@ -61,8 +64,8 @@ pub(super) fn build(
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
     config.assets = ASSETS;
     let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
-    super::random(&mut keys.signing)?;
-    super::random(&mut keys.entropy)?;
+    random(&mut keys.signing)?;
+    random(&mut keys.entropy)?;
     let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
     let certificate = serve.tls.as_ref();
     let certificate =
@@ -94,7 +97,7 @@ fn announce(
     let url = public_url.unwrap_or(&local);
     let page = page_url(url, token);
     if !serve.reports.json {
-        return super::print(&format!("{page}\n"));
+        return print(&format!("{page}\n"));
     }
     Ready {
         url,

@@ -3,7 +3,7 @@
 use async_signal::{Signal, Signals};
 use smol::stream::StreamExt;
 
-use super::exit::Error;
+use footbridge_blocking::program::exit::Error;
 
 /// How urgently the program is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

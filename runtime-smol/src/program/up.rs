@@ -13,13 +13,16 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice}
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 use smol::future::{FutureExt, zip};
 
+use footbridge_blocking::program::print;
+
 use super::args::{Serve, Work};
-use super::exit::Error;
 use super::journal::Journal;
-use super::ready::{Ready, local_url, page_url};
+use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::token::Sources;
 use super::{events, relay, work};
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay::journal(serve).unknown_variables(&serve.reports.unknown_variables);
@@ -130,7 +133,7 @@ impl Up<'_> {
         let public = self.serve.public_url.as_ref().map(ToString::to_string);
         let page = page_url(public.as_deref().unwrap_or(&url), &self.token);
         if !self.serve.reports.json {
-            return super::print(&format!("{page}\n"));
+            return print(&format!("{page}\n"));
         }
         Ready {
             url: &url,

@@ -18,7 +18,7 @@ use self::inward::Inward;
 use self::outward::Outward;
 use crate::action::Message;
 use crate::event::Asked;
-use crate::id::{OpId, SessionId};
+use crate::id::{EnvironmentId, OpId, SessionId};
 use crate::limits::{LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER, MAX_REQUEST_BYTES};
 use crate::relay::authority::offered;
 use crate::relay::exchange::{Pending, wants_websocket};
@@ -42,6 +42,11 @@ impl Links {
         self.by_op.keys().copied().collect()
     }
 
+    pub(in crate::relay) fn of_environment(&self, environment: &EnvironmentId) -> Vec<OpId> {
+        let links = self.by_op.iter().filter(|(_, link)| link.environment == *environment);
+        links.map(|(op, _)| *op).collect()
+    }
+
     pub(in crate::relay) fn of(&self, session: &SessionId) -> Option<OpId> {
         self.by_session.get(session).copied()
     }
@@ -51,10 +56,12 @@ impl Links {
 #[derive(Clone, Debug)]
 pub(in crate::relay) struct Attaching {
     session: SessionId,
+    environment: EnvironmentId,
 }
 
 struct Link {
     session: SessionId,
+    environment: EnvironmentId,
     owner: Person,
     /// Its number in the store.
     number: u64,
@@ -80,7 +87,8 @@ impl Relay {
             return Err(Refusal::invalid(message));
         }
         let call = Call::AttachLink { session: session.clone(), fence: claims.fence };
-        self.store(Pending::Attach { op, attaching: Attaching { session } }, call);
+        let attaching = Attaching { session, environment: claims.environment.clone() };
+        self.store(Pending::Attach { op, attaching }, call);
         Ok(())
     }
 
@@ -95,7 +103,7 @@ impl Relay {
             Ok(_) => return self.refuse(op, &Refusal::unavailable()),
             Err(denied) => return self.refuse(op, &denied.into()),
         };
-        let Attaching { session } = attaching;
+        let Attaching { session, environment } = attaching;
         if let Some(older) = self.links.of(&session) {
             self.close_stream(older, CLOSE_REPLACED);
         }
@@ -104,6 +112,7 @@ impl Relay {
         }
         let link = Link {
             session: session.clone(),
+            environment,
             owner,
             number,
             is_up: false,
@@ -205,7 +214,7 @@ impl Relay {
         let Some(link) = self.links.by_op.get_mut(&op) else { return };
         link.inward.stored = link.inward.stored.max(received);
         link.inward.acked = link.inward.acked.max(received);
-        link.outward.sent = link.outward.sent.max(from);
+        link.outward.skip_to(from);
         link.outward.until = link.outward.until.max(until);
         let session = link.session.clone();
         if is_stopping {

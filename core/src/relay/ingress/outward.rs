@@ -20,11 +20,22 @@ pub(super) struct Outward {
     in_flight: VecDeque<(u64, usize)>,
     bytes: usize,
     is_reading: bool,
+    /// The last one that the worker has acknowledged, and the last such that the store was told.
+    acked: u64,
+    noted: u64,
+    is_noting: bool,
 }
 
 impl Outward {
     pub(super) fn after(sent: u64) -> Self {
-        Self { sent, until: sent, ..Self::default() }
+        Self { sent, until: sent, acked: sent, noted: sent, ..Self::default() }
+    }
+
+    /// The worker has these lines, as the store knows already.
+    pub(super) fn skip_to(&mut self, from: u64) {
+        self.sent = self.sent.max(from);
+        self.acked = self.acked.max(from);
+        self.noted = self.noted.max(from);
     }
 
     fn acknowledge(&mut self, received: u64) {
@@ -46,16 +57,34 @@ impl Relay {
             return Err(close::PROTOCOL);
         }
         link.outward.acknowledge(received);
-        let (session, link) = (link.session.clone(), link.number);
-        self.store(Pending::AckInbound { op }, Call::AckInbound { session, link, received });
+        link.outward.acked = link.outward.acked.max(received);
+        self.note_ack(op);
         self.feed_link(op);
         Ok(())
     }
 
+    /// Tells the store of the newest ack, one at a time: however many come meanwhile, the last one
+    /// says it all.
+    fn note_ack(&mut self, op: OpId) {
+        let Some(link) = self.links.by_op.get_mut(&op) else { return };
+        let outward = &mut link.outward;
+        if outward.is_noting || outward.noted >= outward.acked {
+            return;
+        }
+        outward.is_noting = true;
+        outward.noted = outward.acked;
+        let (session, link, received) = (link.session.clone(), link.number, link.outward.noted);
+        self.store(Pending::AckInbound { op }, Call::AckInbound { session, link, received });
+    }
+
     pub(in crate::relay) fn inbound_acked(&mut self, op: OpId, answer: Result<Answer, Denied>) {
         if let Err(denied) = answer {
-            self.link_denied(op, &denied);
+            return self.link_denied(op, &denied);
         }
+        if let Some(link) = self.links.by_op.get_mut(&op) {
+            link.outward.is_noting = false;
+        }
+        self.note_ack(op);
     }
 
     /// There are lines for the agent up to this one.

@@ -7,17 +7,19 @@
 //! share that database.
 //!
 //! [`MemoryStore`] is the reference: any other store gives the same outcomes for the same
-//! operations in the same order.
+//! operations in the same order, and keeps the promises of [`conformance`].
 
+pub mod conformance;
 mod log;
 mod memory;
 mod operation;
 mod outcome;
 mod question;
 mod record;
+mod title;
 
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
 pub use self::operation::{Call, Line, Moment, NewMessage, Operation, PermissionReply, Terms};
 pub use self::outcome::{Accepted, Answer, Changes, Denied, Lease, Outcome, Page};
-pub use self::record::{Entry, Environment, Origin, Person, Question, Session};
+pub use self::record::{Entry, Environment, Healthcheck, Origin, Person, Question, Session};

@@ -64,19 +64,21 @@ pub struct Terms {
     pub lapse_after: Duration,
     /// Environments in all.
     pub max_environments: usize,
+    /// Environments of one person.
+    pub environments_per_person: usize,
     /// Sessions of one environment that have not ended.
     pub max_sessions: usize,
     /// Items of one environment that wait for their worker.
     pub max_queued: usize,
     /// Bytes of one session's log; beyond them the oldest events go.
     pub log_bytes: usize,
-    /// Ended sessions that are kept; beyond them the oldest go.
+    /// Ended sessions of one person that are kept; beyond them the oldest go.
     pub ended_sessions: usize,
     /// Lines of one session that its worker has not acknowledged.
     pub inbound_lines: usize,
     /// Bytes of those lines.
     pub inbound_bytes: usize,
-    /// Sessions that a list names, the newest first.
+    /// Sessions that one list names, the newest first.
     pub listed_sessions: usize,
 }
 
@@ -88,6 +90,7 @@ impl Default for Terms {
             offline_after: limits::ENVIRONMENT_OFFLINE_AFTER,
             lapse_after: limits::ENVIRONMENT_LAPSES_AFTER,
             max_environments: limits::MAX_ENVIRONMENTS,
+            environments_per_person: limits::MAX_ENVIRONMENTS_PER_PERSON,
             max_sessions: limits::MAX_SESSIONS_PER_ENVIRONMENT,
             max_queued: limits::MAX_QUEUED_WORK,
             log_bytes: limits::SESSION_LOG_BYTES,
@@ -132,13 +135,26 @@ pub enum Call {
         /// The environment.
         id: EnvironmentId,
     },
-    /// Reads everything that belongs to a person. Answer: `Overview`.
+    /// Queues a question whether the worker is there, ahead of everything else (W-11). While one is
+    /// open, and for the same key again, nothing is queued. Answer: `Environment`.
+    AskHealthcheck {
+        /// Whose it is.
+        owner: Person,
+        /// The environment.
+        id: EnvironmentId,
+        /// The name of its item.
+        work: WorkId,
+        /// Names the request.
+        key: Option<String>,
+    },
+    /// Reads the environments and the newest sessions of a person. Answer: `Overview`.
     List {
         /// The person.
         owner: Person,
     },
 
-    /// Hands out the oldest waiting item, and raises its session's fence (E-2, E-3). The same key
+    /// Hands out the oldest waiting item, and raises its fence, which the items of one session share
+    /// (E-2, E-3). The same key
     /// again, within the lease, gives the same item. It shows that the environment is there.
     /// Answer: `Leased`.
     LeaseWork {
@@ -172,7 +188,8 @@ pub enum Call {
         /// Which lease.
         fence: u64,
     },
-    /// An item, and with it its session, has ended (E-6); the same again is fine. Answer: `Done`.
+    /// An item, and with it its session, has ended (E-6), or a healthcheck is answered (W-11); the
+    /// same again is fine. Answer: `Done`.
     StopWork {
         /// Whose work.
         environment: EnvironmentId,
@@ -211,6 +228,18 @@ pub enum Call {
         /// Names the request.
         key: Option<String>,
     },
+    /// Reads sessions of a person, the newest first; of an environment that is gone, too. Denied
+    /// where `before` is unknown. Answer: `Sessions`.
+    ListSessions {
+        /// Whose they are.
+        owner: Person,
+        /// Only those of this environment.
+        environment: Option<EnvironmentId>,
+        /// Only those that were made before this one.
+        before: Option<SessionId>,
+        /// At most so many.
+        limit: usize,
+    },
     /// Reads one session. Answer: `Session`.
     GetSession {
         /// Whose it is.
@@ -238,8 +267,8 @@ pub enum Call {
         /// At most so many bytes.
         max_bytes: usize,
     },
-    /// Stores what a viewer says, for the log and for the agent: all of it or nothing.
-    /// Answer: `Posted`.
+    /// Stores what a viewer says, for the log and for the agent: all of it or nothing. A session
+    /// without a title gets one from its first user message with text. Answer: `Posted`.
     Post {
         /// Whose session.
         owner: Person,
@@ -321,6 +350,7 @@ impl Call {
             Self::RemoveEnvironment { .. } => "RemoveEnvironment",
             Self::Find { .. } => "Find",
             Self::GetEnvironment { .. } => "GetEnvironment",
+            Self::AskHealthcheck { .. } => "AskHealthcheck",
             Self::List { .. } => "List",
             Self::LeaseWork { .. } => "LeaseWork",
             Self::ReturnWork { .. } => "ReturnWork",
@@ -330,6 +360,7 @@ impl Call {
             Self::Redispatch { .. } => "Redispatch",
             Self::Lapse => "Lapse",
             Self::CreateSession { .. } => "CreateSession",
+            Self::ListSessions { .. } => "ListSessions",
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
             Self::ReadLog { .. } => "ReadLog",

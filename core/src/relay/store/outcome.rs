@@ -10,6 +10,7 @@ use crate::id::{EnvironmentId, SessionId, WorkId};
 use crate::time::UnixTime;
 use crate::wire::session::SessionState;
 use crate::wire::text::Text;
+use crate::wire::work::WorkData;
 
 /// What came of one operation: its answer, and what is different since. `Debug` shows neither's
 /// contents (T-5).
@@ -42,6 +43,8 @@ pub enum Answer {
         environments: Vec<Environment>,
         sessions: Vec<Session>,
     },
+    /// Sessions, the newest first.
+    Sessions(Vec<Session>),
     /// An item, or none that waits.
     Leased(Option<Lease>),
     /// The lease goes on.
@@ -90,8 +93,8 @@ pub enum Answer {
 pub struct Lease {
     /// The item.
     pub work: WorkId,
-    /// Its session.
-    pub session: SessionId,
+    /// What it asks for.
+    pub data: WorkData,
     /// Which lease it is.
     pub fence: u64,
     /// When the item was queued first.
@@ -114,7 +117,8 @@ pub struct Accepted {
     pub seq: u64,
 }
 
-/// Why an operation was not carried out; nothing has changed.
+/// Why an operation was not carried out. Nothing has changed, but that a worker who asked has been
+/// heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Denied {

@@ -36,7 +36,8 @@ pub(super) struct Questions {
 #[derive(Clone, Debug)]
 struct Open {
     question: Question,
-    /// What the tool is to run with: a part of the agent's line, byte for byte.
+    /// What the tool is to run with: a part of the agent's line, byte for byte. A copy, so that a
+    /// question does not hold its whole line's memory.
     input: Text,
 }
 
@@ -180,6 +181,5 @@ fn input_of(line: &Text) -> Text {
     let Ok(Line { request }) = serde_json::from_str::<Line<'_>>(line.as_str()) else {
         return Text::from("{}");
     };
-    let part = line.as_bytes().slice_ref(request.input.get().as_bytes());
-    Text::from_utf8(part).unwrap_or_default()
+    Text::from(request.input.get().to_string())
 }

@@ -33,6 +33,17 @@ pub struct Environment {
     pub created_at: UnixTime,
     /// When it was heard of last.
     pub last_seen_at: UnixTime,
+    /// The last time that a person asked whether its worker is there (W-11).
+    pub last_healthcheck: Option<Healthcheck>,
+}
+
+/// A person's question whether a worker is there (W-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Healthcheck {
+    /// When it was asked.
+    pub asked_at: UnixTime,
+    /// When the worker answered, if it has.
+    pub answered_at: Option<UnixTime>,
 }
 
 /// One conversation with one agent.

@@ -6,7 +6,7 @@ use super::*;
 /// session and another session get there.
 type Row = (Method, &'static str, [u16; 7]);
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 21] = [
     (Method::Get, "/health", [200; 7]),
     (Method::Get, "/", [200; 7]),
     (Method::Post, "/v1/environments/bridge", [401, 400, 400, 403, 403, 403, 403]),
@@ -21,6 +21,7 @@ const ROWS: [Row; 20] = [
     (Method::Get, "/v2/session_ingress/ws/{S}", [401, 403, 403, 403, 403, 426, 403]),
     (Method::Get, "/v1/environments", [401, 200, 200, 403, 403, 403, 403]),
     (Method::Get, "/v1/environments/{E}", [401, 200, 404, 403, 403, 403, 403]),
+    (Method::Post, "/v1/environments/{E}/healthcheck", [401, 202, 404, 403, 403, 403, 403]),
     (Method::Get, "/v1/sessions", [401, 200, 200, 403, 403, 403, 403]),
     (Method::Post, "/v1/sessions", [401, 400, 400, 403, 403, 403, 403]),
     (Method::Get, "/v1/sessions/{S}", [401, 200, 404, 403, 403, 403, 403]),

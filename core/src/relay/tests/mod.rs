@@ -1,8 +1,10 @@
 //! The relay driven by hand: a small world of a memory store, clients and a clock.
 
 mod access;
+mod healthcheck;
 mod hostile;
 mod life;
+mod limits;
 mod links;
 mod permission;
 mod viewers;
@@ -381,6 +383,21 @@ impl World {
         let (status, page) = self.get(&format!("/v1/sessions/{id}/events"), TOKEN);
         assert_eq!(status, 200, "{page}");
         page["events"].as_array().expect("events").clone()
+    }
+
+    /// Lets time pass in which every link shows that it is there.
+    fn links_alive(&mut self, time: Duration) {
+        let end = self.now.mono + time;
+        while self.now.mono < end {
+            self.pass(Duration::from_secs(30).min(end.saturating_since(self.now.mono)));
+            let open = self.streams.iter().filter(|(_, stream)| {
+                let is_link = stream.protocol.as_deref() == Some("footbridge.link.v1");
+                is_link && stream.closed.is_none() && !stream.is_cut
+            });
+            for op in open.map(|(op, _)| *op).collect::<Vec<_>>() {
+                self.word(op, &Word::Pong);
+            }
+        }
     }
 
     fn say(&mut self, id: &str, text: &str) -> (u16, Value) {

@@ -47,6 +47,81 @@ fn a_message_on_several_lines_reaches_the_agent_on_one() {
 }
 
 #[test]
+fn a_session_without_a_title_is_named_after_the_first_user_message_with_text() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let viewer = world.subscribe(&id, 0);
+    world.came(viewer);
+    world.post(&format!("/v1/sessions/{id}/interrupt"), TOKEN, &Value::Null);
+    assert_eq!(world.session(&id)["title"], Value::Null);
+    assert_eq!(world.say(&id, "mend\nthe bridge").0, 200);
+    let came = world.came(viewer);
+    let told = frames(&came, "session");
+    assert_eq!(told.last().expect("a session")["session"]["title"], "mend the bridge");
+    world.say(&id, "and the ferry");
+    assert_eq!(world.session(&id)["title"], "mend the bridge", "the first one counts");
+
+    let body = json!({"environment_id": worker.environment, "title": "given"});
+    let (_, named) = world.post("/v1/sessions", TOKEN, &body);
+    let named = named["id"].as_str().expect("an id").to_owned();
+    world.say(&named, "hello");
+    assert_eq!(world.session(&named)["title"], "given");
+}
+
+#[test]
+fn sessions_are_listed_in_pages_of_one_environment_or_of_all() {
+    let mut config = config();
+    config.terms.listed_sessions = 5;
+    let mut world = World::with(config);
+    let workers = [world.register(), world.register()];
+    let mut made: Vec<_> = (0..14).map(|n| (n % 2, world.create(&workers[n % 2]))).collect();
+    made.reverse();
+    let all: Vec<_> = made.iter().map(|(_, id)| id.clone()).collect();
+    let of_one = made.iter().filter(|(at, _)| *at == 0).map(|(_, id)| id.clone());
+    let of_one: Vec<_> = of_one.collect();
+    let one = format!("environment_id={}&", workers[0].environment);
+    let cases = [("", 5, &all), (&one, 5, &of_one), ("limit=3&", 3, &all), ("limit=9&", 5, &all)];
+    for (query, most, expected) in cases {
+        let mut seen: Vec<String> = Vec::new();
+        loop {
+            let before = seen.last().map(|id| format!("before={id}")).unwrap_or_default();
+            let (status, page) = world.get(&format!("/v1/sessions?{query}{before}"), TOKEN);
+            assert_eq!(status, 200, "{page}");
+            let page = page["sessions"].as_array().expect("a list").clone();
+            assert!(page.len() <= most, "{query}");
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page.iter().map(|session| session["id"].as_str().expect("id").to_owned()));
+        }
+        assert_eq!(seen, *expected, "{query}");
+    }
+    let target = format!("/v1/sessions?before={}", all[0]);
+    assert_eq!(world.get(&target, BOB).1["error"]["type"], "session_unknown");
+    for query in ["before=../x", "environment_id=", "limit=x"] {
+        assert_eq!(world.get(&format!("/v1/sessions?{query}"), TOKEN).0, 400, "{query}");
+    }
+}
+
+#[test]
+fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
+    let mut config = config();
+    config.terms.log_bytes = 1000;
+    let mut world = World::with(config);
+    let (_, taken, link) = world.running();
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let message =
+        |uuid: &str, pad: usize| json!({"type": "user", "uuid": uuid, "pad": "x".repeat(pad)});
+    let (_, first) = world.post(&target, TOKEN, &json!({"messages": [message("a", 0)]}));
+    world.came(link);
+    let body = json!({"messages": [message("b", 900), message("a", 0)]});
+    let (_, second) = world.post(&target, TOKEN, &body);
+    assert_eq!(second["accepted"][1], first["accepted"][0]);
+    assert_eq!(world.came(link).len(), 1);
+}
+
+#[test]
 fn an_interrupt_is_a_control_request() {
     let mut world = World::new();
     let (_, taken, op) = world.running();

@@ -22,7 +22,8 @@ use serde::de::IgnoredAny;
 
 use super::api::{self, Trouble};
 use super::config::AgentProgram;
-use super::register::{GIT_TIMEOUT, git};
+use super::git::git;
+use super::register::GIT_TIMEOUT;
 use crate::action::{Action, Response};
 use crate::auth::AccessToken;
 use crate::effects::Effects;
@@ -195,7 +196,7 @@ impl Check {
             self.tell("git", Finding::Skipped(String::from("there is no directory to try it in")));
             return self.save();
         };
-        let command = git(directory, args);
+        let command = git(directory, args, &self.config.agent_env_remove);
         let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: STDERR_TAIL_BYTES };
         self.fx.start(purpose, run);
     }

@@ -1,7 +1,8 @@
 //! What each command line means.
 
 use super::*;
-use crate::program::exit::Why;
+use footbridge_blocking::program::args::SpawnMode;
+use footbridge_blocking::program::exit::Why;
 
 fn parsed(line: &str) -> Result<Invocation, Error> {
     parse(shell_words::split(line).expect("words").into_iter().map(OsString::from), &[])
@@ -19,7 +20,7 @@ fn reports() -> Reports {
 
 fn agent() -> Agent {
     Agent {
-        level: Level::Info,
+        verbosity: Verbosity::Normal,
         directory: None,
         session_id: None,
         permission_mode: PermissionMode::default(),
@@ -36,7 +37,7 @@ fn serve() -> Serve {
 }
 
 fn work() -> Work {
-    Work {
+    let common = shared::Work {
         agent: None,
         directory: None,
         name: None,
@@ -44,6 +45,9 @@ fn work() -> Work {
         max_sessions: 32,
         session_limit: Duration::from_secs(24 * 3600),
         shutdown_grace: Duration::from_secs(30),
+    };
+    Work {
+        common,
         allowed_variables: Vec::new(),
         backoff: BackoffConfig::default(),
         stop_work_base_delay: Duration::from_secs(1),
@@ -75,13 +79,15 @@ fn each_command_line_means_one_thing() {
             up(
                 serve(),
                 Work {
-                    agent: Some("claude --model m".to_owned()),
-                    directory: Some("/d".into()),
-                    name: Some("n".to_owned()),
-                    spawn_mode: SpawnMode::Worktree,
-                    max_sessions: 1,
-                    session_limit: Duration::from_secs(3600),
-                    shutdown_grace: Duration::from_secs(5),
+                    common: shared::Work {
+                        agent: Some("claude --model m".to_owned()),
+                        directory: Some("/d".into()),
+                        name: Some("n".to_owned()),
+                        spawn_mode: SpawnMode::Worktree,
+                        max_sessions: 1,
+                        session_limit: Duration::from_secs(3600),
+                        shutdown_grace: Duration::from_secs(5),
+                    },
                     allowed_variables: vec!["A".to_owned(), "B".to_owned()],
                     ..work()
                 },
@@ -167,7 +173,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("up --log-level loud", "error or warn or info or debug"),
         ("up --max-sessions 0", "from 1 to 1024"),
         ("up --session-limit 5", "--session-limit: \"5\" is no duration"),
-        ("up --spawn-mode tree", "same-dir or worktree or single-session"),
+        ("up --spawn-mode tree", "same-dir, worktree or single-session"),
         ("up --name ''", "--name"),
         ("agent --permission-mode plan", "acceptEdits"),
         ("-x", "-x"),

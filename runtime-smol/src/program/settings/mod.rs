@@ -14,6 +14,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use footbridge_blocking::program::args::SpawnMode;
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::token::TOKEN_VARIABLE;
 use footbridge_core::backoff::{BackoffConfig, Track};
 use footbridge_core::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -23,11 +26,10 @@ use footbridge_core::wire::url::BaseUrl;
 
 pub(super) use file::Place;
 pub(super) use value::{
-    AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
+    AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, Value, Variables,
 };
 
 use super::args::Topic;
-use super::exit::Error;
 
 /// Where a relay listens unless it is told otherwise.
 const DEFAULT_PORT: u16 = 8787;
@@ -36,7 +38,7 @@ const PREFIX: &str = "FOOTBRIDGE_";
 /// Variables of that prefix that are no settings: credentials, and what agents are given.
 const OTHER_VARIABLES: [&str; 5] = [
     "FOOTBRIDGE_CONFIG",
-    super::token::TOKEN_VARIABLE,
+    TOKEN_VARIABLE,
     "FOOTBRIDGE_SESSION_ID",
     "FOOTBRIDGE_SESSION_URL",
     "FOOTBRIDGE_SESSION_TOKEN",

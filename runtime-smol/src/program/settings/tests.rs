@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::program::exit::Why;
+use footbridge_blocking::program::exit::Why;
 
 fn place(directory: &Path) -> Place {
     let home = Some("/home/me".into());
@@ -128,7 +128,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_is_allowed() {
         ("allow_variable = [\"A\", 3]", ":1: allow_variable must be a list"),
         ("allow_variable = [[\"A\"]]", ":1: allow_variable must be a list"),
         ("session_limit = \"5\"", ":1: session_limit: \"5\" is no duration"),
-        ("spawn_mode = \"tree\"", "it is same-dir or worktree or single-session"),
+        ("spawn_mode = \"tree\"", "it is same-dir, worktree or single-session"),
         ("relay = \"http://example.org\"", ":1: relay: "),
         ("agent = \"a 'b\"", "a quote is not closed"),
         ("name = \"a\"\nname = \"b\"", ":2: name stands here a second time"),

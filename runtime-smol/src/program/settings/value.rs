@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use footbridge_blocking::program::agent_line::agent_program;
+use footbridge_blocking::program::args::SpawnMode;
+use footbridge_blocking::program::duration;
 use footbridge_core::wire::url::BaseUrl;
-
-use crate::program::agent_line::agent_program;
-use crate::program::duration;
 
 /// Sessions that one worker may be told to run at once.
 const MAX_SESSIONS: u32 = 1024;
@@ -283,12 +283,26 @@ macro_rules! words {
     };
 }
 
-words! {
-    /// Where sessions work (W-5).
-    SpawnMode:
-    SameDir = "same-dir",
-    Worktree = "worktree",
-    SingleSession = "single-session",
+impl Value for SpawnMode {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "same-dir" => Ok(Self::SameDir),
+            "worktree" => Ok(Self::Worktree),
+            "single-session" => Ok(Self::SingleSession),
+            _ => Err(format!("{text:?} is not one: it is same-dir, worktree or single-session")),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        let word = match self {
+            Self::SameDir => "same-dir",
+            Self::Worktree => "worktree",
+            Self::SingleSession => "single-session",
+        };
+        Some(word.to_owned())
+    }
 }
 
 words! {

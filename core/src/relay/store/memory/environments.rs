@@ -32,6 +32,10 @@ impl MemoryStore {
         if self.environments.len() >= cx.terms.max_environments {
             return Err(Denied::Limit { what: "environments" });
         }
+        let known = self.environments.values().filter(|known| known.environment.owner == owner);
+        if known.count() >= cx.terms.environments_per_person {
+            return Err(Denied::Limit { what: "environments of this person" });
+        }
         let environment = Environment {
             id: id.clone(),
             owner,
@@ -40,16 +44,21 @@ impl MemoryStore {
             is_online: true,
             created_at: cx.at.wall,
             last_seen_at: cx.at.wall,
+            last_healthcheck: None,
         };
         cx.changes.environment(&environment);
         let answer = Answer::Environment(Box::new(environment.clone()));
-        let known = Known {
+        let mut known = Known {
             environment,
             last_seen: cx.at.steady,
+            watched_at: cx.at.steady,
             queue: VecDeque::new(),
             claims: VecDeque::new(),
+            healthcheck: None,
+            healthcheck_keys: VecDeque::new(),
         };
-        self.due.insert((known.next_due(cx), Due::Environment(id.clone())));
+        known.watched_at = known.next_due(cx);
+        self.due.insert((known.watched_at, Due::Environment(id.clone())));
         self.environments.insert(id, known);
         Ok(answer)
     }
@@ -85,14 +94,9 @@ impl MemoryStore {
     pub(super) fn list(&self, cx: &Context, owner: &Person) -> Answer {
         let environments = self.environments.values().map(|known| &known.environment);
         let environments = environments.filter(|environment| environment.owner == *owner);
-        let sessions = self.sessions.values().map(|conversation| &conversation.session);
-        let mut sessions: Vec<_> = sessions.filter(|session| session.owner == *owner).collect();
-        sessions.sort_by_key(|session| core::cmp::Reverse(session.ordinal));
-        sessions.truncate(cx.terms.listed_sessions);
-        Answer::Overview {
-            environments: environments.cloned().collect(),
-            sessions: sessions.into_iter().cloned().collect(),
-        }
+        let sessions =
+            self.newest_sessions(cx.terms.listed_sessions, |found| found.owner == *owner);
+        Answer::Overview { environments: environments.cloned().collect(), sessions }
     }
 
     /// Takes note of a sign of life.
@@ -123,7 +127,8 @@ impl MemoryStore {
             known.environment.is_online = is_online;
             cx.changes.environment(&known.environment);
         }
-        self.due.insert((known.next_due(cx), Due::Environment(id)));
+        known.watched_at = known.next_due(cx);
+        self.due.insert((known.watched_at, Due::Environment(id)));
     }
 
     fn drop_environment(
@@ -139,8 +144,13 @@ impl MemoryStore {
         for session in live {
             self.end_session(cx, &session, ended(status, message));
         }
-        self.work.retain(|_, work| work.environment != *id);
+        let items = self.work.iter().filter(|(_, work)| work.environment == *id);
+        let items: Vec<_> = items.map(|(id, _)| id.clone()).collect();
+        for item in items {
+            self.forget_work(&item);
+        }
         if let Some(known) = self.environments.remove(id) {
+            self.due.remove(&(known.watched_at, Due::Environment(id.clone())));
             cx.changes.environments.retain(|environment| environment.id != *id);
             cx.changes.environments_gone.push((known.environment.owner, id.clone()));
         }

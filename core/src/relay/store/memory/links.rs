@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::conversation::{Conversation, LostFields, relay_message};
 use super::{Answered, Context, MemoryStore};
 use crate::id::SessionId;
+use crate::limits::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::relay::store::operation::Line;
 use crate::relay::store::outcome::{Answer, Denied};
 use crate::relay::store::question::Asked;
@@ -93,7 +94,8 @@ impl Conversation {
         let Some(request_id) = head.request_id.clone() else { return };
         match head.kind() {
             Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
-                let tool_name = head.tool_name.unwrap_or_default();
+                let mut tool_name = head.tool_name.unwrap_or_default();
+                tool_name.truncate(tool_name.floor_char_boundary(MAX_NAME_BYTES));
                 self.take_question(cx, Question { request_id, tool_name, seq }, line);
             }
             Kind::ControlCancelRequest => self.close_question(cx, &request_id, seq, None),
@@ -106,6 +108,9 @@ impl Conversation {
         if self.session.result.is_some() {
             return self.withdraw(cx, &request_id, "the session has ended");
         }
+        if request_id.len() > MAX_ID_BYTES {
+            return self.refuse_question(cx, &request_id, "its request_id is too long");
+        }
         match self.questions.ask(question, line) {
             Asked::Known => {}
             Asked::Opened => {
@@ -113,13 +118,17 @@ impl Conversation {
                 cx.changes.session(&self.session);
             }
             Asked::TooMany => {
-                let reason = "too many questions are open";
-                self.withdraw(cx, &request_id, reason);
-                let answer = control::error(&request_id, reason);
-                if self.has_room(cx, 1, answer.len()) {
-                    self.record_for_agent(cx, answer, None);
-                }
+                self.refuse_question(cx, &request_id, "too many questions are open");
             }
+        }
+    }
+
+    /// Tells the agent and everybody else that a question cannot be put to anybody.
+    fn refuse_question(&mut self, cx: &mut Context, request_id: &str, reason: &str) {
+        self.withdraw(cx, request_id, reason);
+        let answer = control::error(request_id, reason);
+        if self.has_room(cx, 1, answer.len()) {
+            self.record_for_agent(cx, answer, None);
         }
     }
 

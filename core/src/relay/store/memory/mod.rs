@@ -2,6 +2,7 @@
 
 mod conversation;
 mod environments;
+mod healthcheck;
 mod links;
 mod sessions;
 mod work;
@@ -28,8 +29,8 @@ pub struct MemoryStore {
     work: BTreeMap<WorkId, Work>,
     /// By the key of the request that made the session.
     made_by: BTreeMap<(Person, String), SessionId>,
-    /// Sessions that have ended, the oldest end first.
-    ended: VecDeque<SessionId>,
+    /// Everybody's sessions that have ended, the oldest end first.
+    ended: BTreeMap<Person, VecDeque<SessionId>>,
     /// What may lapse, at the time that was true when it was noted; it is looked at again then.
     due: BTreeSet<(UnixTime, Due)>,
     sessions_made: u64,
@@ -39,10 +40,16 @@ pub struct MemoryStore {
 struct Known {
     environment: Environment,
     last_seen: UnixTime,
+    /// Where it stands in the table of what may lapse.
+    watched_at: UnixTime,
     /// Items that wait, the oldest first.
     queue: VecDeque<WorkId>,
-    /// The last claims that were named, and what they got.
-    claims: VecDeque<(String, WorkId)>,
+    /// The last claims that were named, and the lease that each got.
+    claims: VecDeque<(String, WorkId, u64)>,
+    /// The item of the last healthcheck.
+    healthcheck: Option<WorkId>,
+    /// The last requests for one that were named.
+    healthcheck_keys: VecDeque<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +75,7 @@ impl MemoryStore {
             sessions: BTreeMap::new(),
             work: BTreeMap::new(),
             made_by: BTreeMap::new(),
-            ended: VecDeque::new(),
+            ended: BTreeMap::new(),
             due: BTreeSet::new(),
             sessions_made: 0,
         }
@@ -80,6 +87,12 @@ impl MemoryStore {
         let mut context = Context { at, terms, changes: Changes::default() };
         let answer = self.call(&mut context, *call);
         let mut changes = Box::new(context.changes);
+        for session in &mut changes.sessions {
+            // More may have been logged since it was noted.
+            if let Some(conversation) = self.sessions.get(&session.id) {
+                session.clone_from(&conversation.session);
+            }
+        }
         changes.due = self.due.first().map(|(at, _)| *at);
         Outcome { answer, changes }
     }
@@ -94,6 +107,9 @@ impl MemoryStore {
                 self.find(environment.as_ref(), session.as_ref())
             }
             Call::GetEnvironment { owner, id } => self.get_environment(&owner, &id),
+            Call::AskHealthcheck { owner, id, work, key } => {
+                self.ask_healthcheck(cx, &owner, &id, work, key)
+            }
             Call::List { owner } => Ok(self.list(cx, &owner)),
             Call::LeaseWork { environment, key } => self.lease(cx, &environment, key),
             Call::ReturnWork { work, fence } => Ok(self.give_back(cx, &work, fence)),
@@ -111,6 +127,10 @@ impl MemoryStore {
             Call::CreateSession { owner, environment, id, work, title, key } => {
                 let new = sessions::NewSession { owner, environment, id, work, title, key };
                 self.create_session(cx, new)
+            }
+            Call::ListSessions { owner, environment, before, limit } => {
+                let limit = limit.min(cx.terms.listed_sessions);
+                self.list_sessions(&owner, environment.as_ref(), before.as_ref(), limit)
             }
             Call::GetSession { owner, id } => {
                 let session = &self.conversation(&owner, &id)?.session;

@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use super::conversation::Conversation;
 use super::environments::ended;
@@ -62,6 +64,35 @@ impl MemoryStore {
         Ok(answer)
     }
 
+    pub(super) fn list_sessions(
+        &self,
+        owner: &Person,
+        environment: Option<&EnvironmentId>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Answered {
+        let before = before.map(|id| self.conversation(owner, id)).transpose()?;
+        let before = before.map_or(u64::MAX, |found| found.session.ordinal);
+        let is_listed = |session: &Session| {
+            session.owner == *owner
+                && session.ordinal < before
+                && environment.is_none_or(|id| session.environment == *id)
+        };
+        Ok(Answer::Sessions(self.newest_sessions(limit, is_listed)))
+    }
+
+    /// Up to `limit` of the sessions that a test names, the newest first.
+    pub(super) fn newest_sessions(
+        &self,
+        limit: usize,
+        is_listed: impl Fn(&Session) -> bool,
+    ) -> Vec<Session> {
+        let sessions = self.sessions.values().map(|conversation| &conversation.session);
+        let mut sessions: Vec<_> = sessions.filter(|session| is_listed(session)).collect();
+        sessions.sort_by_key(|session| Reverse(session.ordinal));
+        sessions.into_iter().take(limit).cloned().collect()
+    }
+
     pub(super) fn request_stop(
         &mut self,
         cx: &mut Context,
@@ -89,11 +120,13 @@ impl MemoryStore {
         }
         conversation.end(cx, result);
         let environment = conversation.session.environment.clone();
+        let owner = conversation.session.owner.clone();
         self.stop_items(&environment, id);
         self.count_session(cx, &environment, false);
-        self.ended.push_back(id.clone());
-        while self.ended.len() > cx.terms.ended_sessions {
-            let Some(oldest) = self.ended.pop_front() else { break };
+        let ended = self.ended.entry(owner).or_default();
+        ended.push_back(id.clone());
+        let surplus = ended.len().saturating_sub(cx.terms.ended_sessions);
+        for oldest in ended.drain(..surplus).collect::<Vec<_>>() {
             self.forget_session(cx, &oldest);
         }
     }
@@ -101,7 +134,7 @@ impl MemoryStore {
     fn forget_session(&mut self, cx: &mut Context, id: &SessionId) {
         let Some(gone) = self.sessions.remove(id) else { return };
         for work in &gone.works {
-            self.work.remove(work);
+            self.forget_work(work);
         }
         if let Some(key) = &gone.key {
             self.made_by.remove(key);

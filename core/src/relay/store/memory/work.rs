@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The fence belongs to the session, so that of two items of one session only the one that was
-//! handed out last counts. A worker that comes back with its own fence before anybody else took the
-//! item has it still.
+//! handed out last counts; an item without a session has its own. A worker that comes back with its
+//! own fence before anybody else took the item has it still.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -17,29 +17,29 @@ use alloc::string::String;
 use super::environments::ended;
 use super::{Answered, Context, Due, MemoryStore};
 use crate::id::{EnvironmentId, SessionId, WorkId};
+use crate::limits::MAX_NAMED_CLAIMS;
 use crate::relay::store::outcome::{Answer, Denied, Lease};
 use crate::time::UnixTime;
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
+use crate::wire::work::WorkData;
 
 /// Items of one session that are remembered: the one that counts and the one before.
 const REMEMBERED_ITEMS: usize = 2;
-/// Claims of one environment that are remembered by their key.
-const MAX_CLAIMS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) environment: EnvironmentId,
-    session: SessionId,
-    state: State,
-    fence: u64,
+    pub(super) data: WorkData,
+    pub(super) state: State,
+    pub(super) fence: u64,
     until: UnixTime,
     created_at: UnixTime,
-    /// Whether it stands in the table of what may lapse.
-    is_watched: bool,
+    /// Where it stands in the table of what may lapse.
+    watched_at: Option<UnixTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Queued,
     Leased,
     Acked,
@@ -65,20 +65,20 @@ impl MemoryStore {
             conversation.works.push(work.clone());
             if conversation.works.len() > REMEMBERED_ITEMS {
                 let oldest = conversation.works.remove(0);
-                self.work.remove(&oldest);
+                self.forget_work(&oldest);
             }
         }
-        let item = Work {
-            environment: environment.clone(),
-            session: session.clone(),
-            state: State::Queued,
-            fence: 0,
-            until: cx.at.steady,
-            created_at: cx.at.wall,
-            is_watched: false,
-        };
-        self.work.insert(work, item);
+        let data = WorkData::Session(session.clone());
+        self.work.insert(work, Work::queued(cx, environment, data));
         Ok(())
+    }
+
+    /// Keeps an item no longer.
+    pub(super) fn forget_work(&mut self, id: &WorkId) {
+        let gone = self.work.remove(id);
+        if let Some(at) = gone.and_then(|work| work.watched_at) {
+            self.due.remove(&(at, Due::Work(id.clone())));
+        }
     }
 
     pub(super) fn lease(
@@ -95,17 +95,20 @@ impl MemoryStore {
         let next = known.queue.pop_front();
         let next = next.and_then(|id| Some((self.work.get_mut(&id)?, id)));
         let Some((work, id)) = next else { return Ok(Answer::Leased(None)) };
-        let Some(conversation) = self.sessions.get_mut(&work.session) else {
-            return Ok(Answer::Leased(None));
-        };
-        conversation.fence += 1;
-        work.fence = conversation.fence;
+        work.fence += 1;
+        if let WorkData::Session(session) = &work.data {
+            let Some(conversation) = self.sessions.get_mut(session) else {
+                return Ok(Answer::Leased(None));
+            };
+            conversation.fence += 1;
+            work.fence = conversation.fence;
+        }
         work.state = State::Leased;
         work.until = cx.at.steady + cx.terms.ack_time;
         watch(&mut self.due, &id, work);
         if let Some(key) = key {
-            known.claims.push_back((key, id.clone()));
-            while known.claims.len() > MAX_CLAIMS {
+            known.claims.push_back((key, id.clone(), work.fence));
+            while known.claims.len() > MAX_NAMED_CLAIMS {
                 known.claims.pop_front();
             }
         }
@@ -115,17 +118,34 @@ impl MemoryStore {
     /// The item that was handed out under this key, while that lease lasts.
     fn leased_by(&self, environment: &EnvironmentId, key: &str) -> Option<Lease> {
         let claims = &self.environments.get(environment)?.claims;
-        let (_, id) = claims.iter().rev().find(|(claimed, _)| claimed == key)?;
-        let work = self.work.get(id)?;
+        let (_, id, fence) = claims.iter().rev().find(|(claimed, ..)| claimed == key)?;
+        let work = self.work.get(id).filter(|work| work.fence == *fence)?;
         let is_leased = matches!(work.state, State::Leased | State::Acked);
-        let fence = self.sessions.get(&work.session)?.fence;
-        (is_leased && fence == work.fence).then(|| work.lease(id.clone()))
+        let counts = self.fence_of(work)? == work.fence;
+        (is_leased && counts).then(|| work.lease(id.clone()))
+    }
+
+    /// The fence that counts for an item.
+    fn fence_of(&self, work: &Work) -> Option<u64> {
+        match &work.data {
+            WorkData::Session(id) => self.sessions.get(id).map(|conversation| conversation.fence),
+            WorkData::Healthcheck(_) => Some(work.fence),
+        }
     }
 
     pub(super) fn give_back(&mut self, cx: &mut Context, id: &WorkId, fence: u64) -> Answer {
         let leased = self.work.get_mut(id);
         let leased = leased.filter(|work| work.state == State::Leased && work.fence == fence);
         if let Some(work) = leased {
+            let conversation = match &work.data {
+                WorkData::Session(session) => self.sessions.get(session),
+                WorkData::Healthcheck(_) => None,
+            };
+            if conversation.is_some_and(|conversation| conversation.works.last() != Some(id)) {
+                // A newer item waits already; of both, one is to be handed out.
+                work.state = State::Stopped;
+                return Answer::Done;
+            }
             work.state = State::Queued;
             if let Some(known) = self.environments.get_mut(&work.environment) {
                 known.queue.push_front(id.clone());
@@ -145,11 +165,20 @@ impl MemoryStore {
         self.see(cx, environment)?;
         let work = self.work.get_mut(id).filter(|work| work.environment == *environment);
         let work = work.ok_or(Denied::WorkUnknown)?;
-        let conversation = self.sessions.get_mut(&work.session).ok_or(Denied::WorkUnknown)?;
+        let mut conversation = match &work.data {
+            WorkData::Session(id) => Some(self.sessions.get_mut(id).ok_or(Denied::WorkUnknown)?),
+            WorkData::Healthcheck(_) => None,
+        };
         if work.state == State::Stopped {
-            return Err(Denied::SessionEnded);
+            return Err(match conversation {
+                Some(conversation) if conversation.session.result.is_some() => Denied::SessionEnded,
+                // It ran out when a newer item was waiting already.
+                Some(_) => Denied::LeaseLost,
+                None => Denied::WorkUnknown,
+            });
         }
-        if fence == 0 || work.fence != fence || conversation.fence != fence {
+        let counts = conversation.as_ref().map_or(work.fence, |conversation| conversation.fence);
+        if fence == 0 || work.fence != fence || counts != fence {
             return Err(Denied::LeaseLost);
         }
         if work.state == State::Queued
@@ -160,8 +189,11 @@ impl MemoryStore {
         work.state = State::Acked;
         work.until = cx.at.steady + cx.terms.lease_time;
         watch(&mut self.due, id, work);
-        conversation.enter(cx, SessionState::Queued, SessionState::Starting);
-        Ok(Answer::Renewed { is_stopping: conversation.session.is_stopping })
+        if let Some(conversation) = &mut conversation {
+            conversation.enter(cx, SessionState::Queued, SessionState::Starting);
+        }
+        let is_stopping = conversation.is_some_and(|conversation| conversation.session.is_stopping);
+        Ok(Answer::Renewed { is_stopping })
     }
 
     pub(super) fn stop_work(
@@ -175,12 +207,14 @@ impl MemoryStore {
         self.see(cx, environment)?;
         let work = self.work.get(id).filter(|work| work.environment == *environment);
         let work = work.ok_or(Denied::WorkUnknown)?;
-        let conversation = self.sessions.get(&work.session).ok_or(Denied::WorkUnknown)?;
-        if work.fence != fence || conversation.fence != fence {
+        let counts = self.fence_of(work).ok_or(Denied::WorkUnknown)?;
+        if fence == 0 || work.fence != fence || counts != fence {
             return Err(Denied::LeaseLost);
         }
-        let session = work.session.clone();
-        self.end_session(cx, &session, result);
+        match work.data.clone() {
+            WorkData::Session(session) => self.end_session(cx, &session, result),
+            WorkData::Healthcheck(_) => self.healthcheck_answered(cx, environment, id),
+        }
         Ok(Answer::Done)
     }
 
@@ -234,7 +268,7 @@ impl MemoryStore {
 
     fn lapse_work(&mut self, cx: &mut Context, id: WorkId) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        work.is_watched = false;
+        work.watched_at = None;
         if !matches!(work.state, State::Leased | State::Acked) {
             return;
         }
@@ -242,14 +276,16 @@ impl MemoryStore {
             watch(&mut self.due, &id, work);
             return;
         }
-        let Some(conversation) = self.sessions.get_mut(&work.session) else { return };
+        let WorkData::Session(session) = work.data.clone() else {
+            return self.requeue_healthcheck(cx, &id);
+        };
+        let Some(conversation) = self.sessions.get_mut(&session) else { return };
         if conversation.fence != work.fence {
             // A newer item of the session has been handed out; this one is done with.
             work.state = State::Stopped;
             return;
         }
         if conversation.session.is_stopping {
-            let session = work.session.clone();
             let message = "its worker did not confirm the stop before its lease ran out";
             self.end_session(cx, &session, ended(ResultStatus::Lost, message));
             return;
@@ -268,15 +304,27 @@ impl MemoryStore {
 }
 
 fn watch(due: &mut BTreeSet<(UnixTime, Due)>, id: &WorkId, work: &mut Work) {
-    if !work.is_watched {
-        work.is_watched = true;
+    if work.watched_at.is_none() {
+        work.watched_at = Some(work.until);
         due.insert((work.until, Due::Work(id.clone())));
     }
 }
 
 impl Work {
+    pub(super) fn queued(cx: &Context, environment: &EnvironmentId, data: WorkData) -> Self {
+        Self {
+            environment: environment.clone(),
+            data,
+            state: State::Queued,
+            fence: 0,
+            until: cx.at.steady,
+            created_at: cx.at.wall,
+            watched_at: None,
+        }
+    }
+
     fn lease(&self, work: WorkId) -> Lease {
-        let Self { session, fence, created_at, .. } = self;
-        Lease { work, session: session.clone(), fence: *fence, created_at: *created_at }
+        let Self { data, fence, created_at, .. } = self;
+        Lease { work, data: data.clone(), fence: *fence, created_at: *created_at }
     }
 }

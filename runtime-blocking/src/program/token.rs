@@ -13,7 +13,7 @@ use footbridge_core::secret::Secret;
 use super::exit::Error;
 
 /// The variable that comes before any file. No agent and no command inherits it.
-pub(super) const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
+pub const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
 
 /// Random bytes of a new token.
 const TOKEN_BYTES: usize = 32;
@@ -22,20 +22,20 @@ const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// Where a token may come from.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sources {
+pub struct Sources {
     /// The value of [`TOKEN_VARIABLE`].
-    pub(super) variable: Option<OsString>,
+    pub variable: Option<OsString>,
     /// `--token-file`.
-    pub(super) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// `$XDG_STATE_HOME`.
-    pub(super) state_home: Option<OsString>,
+    pub state_home: Option<OsString>,
     /// `$HOME`.
-    pub(super) home: Option<OsString>,
+    pub home: Option<OsString>,
 }
 
 impl Sources {
     /// As this process's environment has them.
-    pub(super) fn from_environment(file: Option<PathBuf>) -> Self {
+    pub fn from_environment(file: Option<PathBuf>) -> Self {
         Self {
             variable: std::env::var_os(TOKEN_VARIABLE),
             file,
@@ -46,8 +46,8 @@ impl Sources {
 
     /// The token, for somebody who wants to be let in: there must be one. With it the file that
     /// it came from, where a newer one may be found later.
-    pub(super) fn read(&self) -> Result<(Secret, Option<PathBuf>), Error> {
-        if let Some(token) = self.variable_token()? {
+    pub fn read(&self) -> Result<(Secret, Option<PathBuf>), Error> {
+        if let Some(token) = self.variable()? {
             return Ok((token, None));
         }
         let path = self.path()?;
@@ -61,8 +61,8 @@ impl Sources {
     }
 
     /// The token, for a relay: the first time it makes one and keeps it.
-    pub(super) fn read_or_create(&self) -> Result<Secret, Error> {
-        if let Some(token) = self.variable_token()? {
+    pub fn read_or_create(&self) -> Result<Secret, Error> {
+        if let Some(token) = self.variable()? {
             return Ok(token);
         }
         let path = self.path()?;
@@ -73,7 +73,7 @@ impl Sources {
     }
 
     /// What the program keeps is kept below this; `None` if there is no place for it.
-    pub(super) fn state_directory(&self) -> Option<PathBuf> {
+    pub fn state_directory(&self) -> Option<PathBuf> {
         // A relative one is to be ignored, says the XDG base directory specification.
         let absolute = |dir: &Option<OsString>| {
             dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_absolute())
@@ -83,7 +83,7 @@ impl Sources {
         state.map(|state| state.join("footbridge"))
     }
 
-    fn variable_token(&self) -> Result<Option<Secret>, Error> {
+    fn variable(&self) -> Result<Option<Secret>, Error> {
         let Some(value) = self.variable.as_ref().filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
@@ -92,8 +92,7 @@ impl Sources {
         token.map(Some).ok_or_else(wrong)
     }
 
-    /// The file that keeps it, or would.
-    pub(super) fn path(&self) -> Result<PathBuf, Error> {
+    fn path(&self) -> Result<PathBuf, Error> {
         if let Some(file) = &self.file {
             return Ok(file.clone());
         }

@@ -9,7 +9,7 @@ use footbridge_core::machine::{Fault, FaultKind};
 /// Why the program ends other than cleanly. The codes are part of the interface and stay as they
 /// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub enum Why {
     /// Something that should not happen.
     Unexpected = 1,
     /// The command line or the configuration.
@@ -24,17 +24,21 @@ pub(super) enum Why {
 
 /// An end with an error: what happened, where, and what to try. Never a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Error {
-    pub(super) why: Why,
-    pub(super) message: String,
+pub struct Error {
+    /// The kind, which is the exit code.
+    pub why: Why,
+    /// For a person.
+    pub message: String,
 }
 
 impl Error {
-    pub(super) fn usage(message: impl Into<String>) -> Self {
+    /// A mistake of the command line or the configuration.
+    pub fn usage(message: impl Into<String>) -> Self {
         Self { why: Why::Usage, message: message.into() }
     }
 
-    pub(super) fn local(message: impl Into<String>) -> Self {
+    /// Something on this machine that is not as it has to be.
+    pub fn local(message: impl Into<String>) -> Self {
         Self { why: Why::Local, message: message.into() }
     }
 }

@@ -6,7 +6,7 @@ const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Reads a duration; the error says what one looks like.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write it as 30s, 10m, 24h or 1h30m");
     let mut rest = text;
     let mut millis = 0u64;
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes a duration shortly, for people: `24h`, `1h 30m`, `2.5s`, `80ms`.
-pub(super) fn shown(duration: Duration) -> String {
+pub fn shown(duration: Duration) -> String {
     let millis = duration.as_millis();
     let (seconds, minutes, hours) = (millis / 1000, millis / 60_000, millis / 3_600_000);
     match () {

@@ -19,7 +19,7 @@ const CLAUDE_FLAGS: [&str; 8] = [
 
 /// Reads `--agent`: words as a POSIX shell splits them. `claude` by itself stands for Claude Code
 /// with its flags; without the option it is this program's own shell agent.
-pub(super) fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
+pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
     let Some(line) = line else { return own_agent() };
     let words = shell_words::split(line)
         .map_err(|_| Error::usage(format!("--agent {line:?}: a quote is not closed")))?;

@@ -1,0 +1,143 @@
+//! Nothing that a client can make grow is without a limit (Y-5).
+
+use super::*;
+use crate::limits::{
+    ACCEPT_POOL, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS,
+};
+use crate::relay::store::Call;
+
+impl World {
+    fn register_as(&mut self, token: &str) -> (u16, Value) {
+        let body = json!({"machine_name": "m", "directory": "/", "max_sessions": 1});
+        self.post("/v1/environments/bridge", token, &body)
+    }
+
+    /// Makes a session and ends it while it waits.
+    fn ended(&mut self, environment: &str, token: &str) -> String {
+        let body = json!({"environment_id": environment});
+        let (_, session) = self.post("/v1/sessions", token, &body);
+        let id = session["id"].as_str().expect("an id").to_owned();
+        assert_eq!(self.post(&format!("/v1/sessions/{id}/stop"), token, &Value::Null).0, 200);
+        id
+    }
+}
+
+#[test]
+fn nobody_can_take_all_environments_and_everybodys_ended_sessions_are_their_own() {
+    let mut config = config();
+    config.terms.environments_per_person = 2;
+    config.terms.max_environments = 3;
+    config.terms.ended_sessions = 1;
+    let mut world = World::with(config);
+    let alice = world.register();
+    world.register();
+    let (status, error) = world.register_as(TOKEN);
+    assert_eq!((status, &error["error"]["type"]), (429, &json!("limit_reached")));
+    let (status, bob) = world.register_as(BOB);
+    assert_eq!(status, 200);
+    assert_eq!(world.register_as(BOB).0, 429, "the relay has three in all");
+
+    let first = world.ended(&alice.environment, TOKEN);
+    for _ in 0..3 {
+        world.ended(bob["environment_id"].as_str().expect("an id"), BOB);
+    }
+    assert_eq!(world.session(&first)["state"], "ended", "somebody else's do not push it out");
+    let second = world.ended(&alice.environment, TOKEN);
+    assert_eq!(world.get(&format!("/v1/sessions/{first}"), TOKEN).0, 404);
+    assert_eq!(world.session(&second)["state"], "ended");
+}
+
+#[test]
+fn clients_who_do_not_wait_cannot_pile_up_store_operations() {
+    let mut world = World::new();
+    let worker = world.register();
+    world.holds_store = true;
+    let mut asked = 0;
+    while !world.accepts.is_empty() {
+        let op = world.poll_waiting(&worker, "wait=50", "k");
+        world.tell(Event::Closed { op, code: None, failure: None });
+        asked += 1;
+    }
+    assert_eq!((asked, world.held.len()), (MAX_STORE_OPERATIONS, MAX_STORE_OPERATIONS));
+    world.release_store();
+    assert_eq!(world.accepts.len(), ACCEPT_POOL, "the relay goes on");
+    assert_eq!(world.poll(&worker).0, 204);
+}
+
+#[test]
+fn acks_that_come_faster_than_the_store_are_noted_by_their_last_one() {
+    let mut world = World::new();
+    let (_, taken, link) = world.running();
+    for _ in 0..10 {
+        world.say(&taken.session, "x");
+    }
+    world.holds_store = true;
+    for received in [1, 2, 2, 9, 3, 10, 10] {
+        world.word(link, &Word::Ack { received });
+    }
+    let acks = |world: &World| {
+        let calls = world.held.iter().map(|(_, operation)| &*operation.call);
+        calls.filter(|call| matches!(call, Call::AckInbound { .. })).count()
+    };
+    assert_eq!(acks(&world), 1);
+    world.release_store();
+    world.holds_store = true;
+    world.word(link, &Word::Ack { received: 10 });
+    assert_eq!(acks(&world), 0, "nothing new");
+    world.release_store();
+    let again = world.ingress(&taken);
+    assert_eq!(world.came(again)[0]["word"]["from"], 10, "the last one was noted");
+}
+
+#[test]
+fn a_request_with_too_large_a_head_is_refused() {
+    let mut world = World::new();
+    let long = "x".repeat(MAX_REQUEST_HEAD_BYTES);
+    let headers = [("idempotency-key", long.as_str())];
+    let op = world.ask_with(Method::Get, "/v1/sessions", TOKEN, &Value::Null, &headers);
+    assert_eq!(world.answer(op).1["error"]["type"], "too_large");
+    assert_eq!(world.get(&format!("/{long}"), TOKEN).0, 413);
+}
+
+#[test]
+fn what_an_agent_calls_its_questions_and_tools_is_bounded() {
+    let mut world = World::new();
+    let (_, taken, link) = world.running();
+    let ask = |id: &str, tool: &str| {
+        json!({"type": "control_request", "request_id": id,
+            "request": {"subtype": "can_use_tool", "tool_name": tool, "input": {}}})
+        .to_string()
+    };
+    world.lines(link, &ask("P", &"é".repeat(MAX_NAME_BYTES)));
+    world.lines(link, &ask(&"i".repeat(MAX_ID_BYTES + 1), "Bash"));
+    let pending = world.session(&taken.session)["pending_permissions"].clone();
+    let pending = pending.as_array().expect("a list");
+    assert_eq!(pending.len(), 1, "what cannot be answered is not asked");
+    assert_eq!(pending[0]["tool_name"].as_str().map(str::len), Some(MAX_NAME_BYTES));
+    let came = world.came(link);
+    let answer = came.iter().find(|line| line["type"] == "control_response").expect("an answer");
+    assert_eq!(answer["response"]["subtype"], "error");
+    let last = world.events(&taken.session);
+    assert!(last.iter().any(|event| event["message"]["subtype"] == "permission_withdrawn"));
+}
+
+#[test]
+fn environments_that_come_and_go_leave_no_trace() {
+    let mut world = World::new();
+    for _ in 0..20 {
+        let worker = world.register();
+        world.create(&worker);
+        let taken = world.take(&worker);
+        let target = format!(
+            "/v1/environments/{}/sessions/{}/redispatch",
+            worker.environment, taken.session
+        );
+        for _ in 0..5 {
+            assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
+            world.take(&worker);
+        }
+        let target = format!("/v1/environments/{}/stop", worker.environment);
+        assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
+    }
+    assert_eq!(world.deadline, None, "nothing can lapse any more");
+}

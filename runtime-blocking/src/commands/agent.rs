@@ -1,0 +1,17 @@
+//! `footbridge-worker agent`: the shell agent on standard input and output.
+
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::{agent, args};
+use footbridge_blocking::{Driver, Host, HostOptions};
+use footbridge_core::agent::{Agent, Command};
+
+use super::signals;
+
+pub(super) fn run(args: args::Agent) -> Result<(), Error> {
+    let journal = Journal::new("footbridge-worker agent", args.verbosity);
+    let agent = Agent::new(agent::config(args)?);
+    let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
+    signals::forward(Command::Shutdown, Command::Hurry, move |command| handle.command(command))?;
+    Ok(driver.run(agent, |notice| journal.say(format_args!("{notice}")))?)
+}

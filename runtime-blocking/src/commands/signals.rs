@@ -1,0 +1,29 @@
+//! The signals that end the program.
+
+use std::thread::Builder;
+
+use footbridge_blocking::program::exit::Error;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Room for a loop that hands commands on.
+const STACK_BYTES: usize = 64 << 10;
+
+/// From now on SIGINT, SIGTERM and SIGHUP no longer end the program by themselves: the first one
+/// asks it to, cleanly, and each later one to hurry.
+pub(super) fn forward<C: Copy + Send + 'static>(
+    clean: C,
+    hurry: C,
+    hand_on: impl Fn(C) + Send + 'static,
+) -> Result<(), Error> {
+    let cannot = |error| Error::local(format!("cannot listen for signals: {error}"));
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(cannot)?;
+    let work = move || {
+        let mut command = clean;
+        for _ in signals.forever() {
+            hand_on(std::mem::replace(&mut command, hurry));
+        }
+    };
+    let thread = Builder::new().name("signals".to_owned()).stack_size(STACK_BYTES);
+    thread.spawn(work).map(drop).map_err(cannot)
+}

@@ -1,0 +1,42 @@
+//! The worker itself.
+
+use footbridge_blocking::program::args::{Reach, Work};
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::worker;
+use footbridge_blocking::{Driver, Host, HostOptions};
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
+
+use super::signals;
+
+pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
+    let journal = Journal::new("worker", reach.reports.verbosity);
+    let config = worker::remote(relay, reach, work)?;
+    journal.say(format_args!("{} at {relay}", config.directory));
+    let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone() })?;
+    let (driver, handle) = Driver::new(host);
+    let commands = handle.clone();
+    signals::forward(WorkerCommand::Shutdown, WorkerCommand::Hurry, move |command| {
+        commands.command(command);
+    })?;
+    let mut is_to_be_said = reach.reports.json;
+    let mut printed = Ok(());
+    driver.run(Worker::new(config), |notice| {
+        worker::tell(journal, &notice);
+        if let WorkerNotice::Registered { environment, .. } = &notice
+            && std::mem::take(&mut is_to_be_said)
+        {
+            let url = relay.to_string();
+            let environment_id = Some(environment.as_str());
+            printed = Ready { url: &url, environment_id, ..Ready::default() }.print();
+            if printed.is_err() {
+                // This is the machine's own loop, which would wait for itself.
+                let handle = handle.clone();
+                std::thread::spawn(move || handle.command(WorkerCommand::Shutdown));
+            }
+        }
+    })?;
+    printed
+}

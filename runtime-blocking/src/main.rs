@@ -1,0 +1,7 @@
+//! The program `footbridge-worker`.
+
+mod commands;
+
+fn main() -> std::process::ExitCode {
+    commands::main()
+}

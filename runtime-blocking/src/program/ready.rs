@@ -1,0 +1,33 @@
+//! What a program says on standard output once it is ready: one line of JSON.
+
+use serde::Serialize;
+
+use super::exit::Error;
+
+/// The line that `--json` prints.
+#[derive(Debug, Default, Serialize)]
+pub struct Ready<'a> {
+    /// The relay's address, for `--relay`.
+    pub url: &'a str,
+    /// The page's address, which holds the token in its fragment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<&'a str>,
+    /// The access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<&'a str>,
+    /// Address and port that the relay listens on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<&'a str>,
+    /// The environment that the worker has registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment_id: Option<&'a str>,
+}
+
+impl Ready<'_> {
+    /// Prints the line.
+    pub fn print(&self) -> Result<(), Error> {
+        let line = serde_json::to_string(self)
+            .map_err(|error| Error::local(format!("cannot write JSON: {error}")))?;
+        super::print(&(line + "\n"))
+    }
+}

@@ -1,0 +1,116 @@
+//! Answers that are lost on their way back, and connections that are dead without knowing it.
+
+use std::time::Duration;
+
+use footbridge_core::worker::{WorkerCommand, WorkerNotice};
+
+use super::stage::process::until_gone;
+use super::stage::proxy::{Fate, Request};
+use super::stage::warp::Clock;
+use super::stage::worker::{config, script};
+use super::stage::{Proxy, Relay, Worker};
+
+/// What was accepted counts once, whether or not the worker heard of it.
+#[test]
+fn a_lost_answer_neither_orphans_nor_doubles_anything() {
+    for request in [Request::Poll, Request::Ack, Request::Heartbeat, Request::Report] {
+        let relay = Relay::with_lease(Duration::from_secs(2));
+        let home = tempfile::tempdir().expect("a directory");
+        let proxy = Proxy::to(&relay.address);
+        proxy.plan(request, Fate::AnswerLost);
+        let agent = script("echo one >> started; exec cat");
+        let worker = Worker::start(config(&proxy.address, home.path(), agent));
+        let session = relay.session();
+        session.running();
+        session.say("once");
+        session.echo("once");
+        if request == Request::Heartbeat {
+            proxy.has_lost(1);
+        }
+        session.stop();
+        let result = session.result();
+        assert_eq!(result["status"], "interrupted", "{request:?}: {result}");
+        proxy.has_lost(1);
+        let started = std::fs::read_to_string(home.path().join("started")).expect("it started");
+        assert_eq!(started, "one\n", "{request:?}: one agent");
+        // Said by the viewer, and echoed.
+        let log = session.log();
+        let said = log.iter().filter(|(_, m)| m["message"]["content"] == "once").count();
+        assert_eq!(said, 2, "{request:?}");
+        worker.shut_down();
+        assert!(relay.api.environments().is_empty(), "{request:?}: it has deregistered");
+    }
+}
+
+#[test]
+fn a_lost_answer_to_the_registration_is_asked_for_again() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    proxy.plan(Request::Register, Fate::AnswerLost);
+    let worker = Worker::start(config(&proxy.address, home.path(), script("exec cat")));
+    worker.registers(1);
+    proxy.has_lost(1);
+    worker.shut_down();
+}
+
+#[test]
+fn a_lost_answer_to_the_deregistration_holds_nothing_up() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    proxy.plan(Request::Deregister, Fate::AnswerLost);
+    let worker = Worker::start(config(&proxy.address, home.path(), script("exec cat")));
+    worker.registers(1);
+    worker.shut_down();
+    assert!(relay.api.environments().is_empty());
+}
+
+/// By clocks that run twenty times as fast: its own limit is 45 s.
+#[test]
+fn a_link_that_leads_nowhere_is_noticed_and_made_anew() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let config = config(&proxy.address, home.path(), script("exec cat"));
+    let worker = Worker::on(config, Clock::fast(20));
+    let session = relay.session();
+    let pid = session.running();
+    // What is there leads nowhere from now on; what is made anew is good.
+    proxy.swallow(true);
+    proxy.swallow(false);
+    session.say("into the void");
+    worker.tells("the link is dead", |notice| {
+        matches!(notice, WorkerNotice::SessionDisconnected { reason, .. } if reason.contains("silent"))
+    });
+    session.echo("into the void");
+    assert_eq!(session.running(), pid, "the agent is the same");
+    worker.shut_down();
+}
+
+/// A poll that is held has a limit of 60 s: 3 s by clocks that run twenty times as fast.
+#[test]
+fn a_poll_that_leads_nowhere_is_noticed_and_asked_again() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let config = config(&proxy.address, home.path(), script("exec cat"));
+    let worker = Worker::on(config, Clock::fast(20));
+    worker.registers(1);
+    proxy.swallow(true);
+    proxy.swallow(false);
+    let session = relay.session();
+    session.running();
+    worker.shut_down();
+}
+
+/// A relay that cannot be reached any more does not keep a worker from ending.
+#[test]
+fn a_worker_in_a_dead_network_ends_within_its_limits() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let config = config(&proxy.address, home.path(), script("exec cat"));
+    let worker = Worker::on(config, Clock::fast(20));
+    let session = relay.session();
+    let pid = session.running();
+    proxy.swallow(true);
+    worker.command(WorkerCommand::Shutdown);
+    assert_eq!(worker.ends(), Ok(()));
+    until_gone(pid);
+}

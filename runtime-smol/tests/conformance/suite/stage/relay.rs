@@ -1,0 +1,102 @@
+//! The real relay, in a thread, which can be killed and started again.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::relay::{AccessToken, Relay as Machine, RelayConfig, RelayKeys, RelayNotice};
+use footbridge_core::secret::Secret;
+use footbridge_smol::{Host, HostOptions, Store, block_on, drive};
+use smol::future::FutureExt;
+
+use super::PATIENCE;
+use super::api::{Api, Session, TOKEN};
+
+/// The core's own store; it ends with the relay.
+struct InMemory(MemoryStore);
+
+impl Store for InMemory {
+    fn apply(&mut self, operation: Operation) -> Outcome {
+        self.0.apply(operation)
+    }
+}
+
+/// A relay that listens.
+pub(crate) struct Relay {
+    pub(crate) address: String,
+    pub(crate) api: Api,
+    lease: Duration,
+    killed: Option<(async_channel::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Relay {
+    pub(crate) fn start() -> Self {
+        Self::with_lease(Duration::from_secs(60))
+    }
+
+    /// One whose leases last this long; whole seconds.
+    pub(crate) fn with_lease(lease: Duration) -> Self {
+        let (address, killed) = serve("127.0.0.1:0", lease);
+        let api = Api::new(format!("http://{address}"));
+        Self { address, api, lease, killed: Some(killed) }
+    }
+
+    pub(crate) fn session(&self) -> Session<'_> {
+        self.api.session()
+    }
+
+    /// Ends it as a power cut would: nobody is told, nothing is kept.
+    pub(crate) fn kill(&mut self) {
+        if let Some((killed, thread)) = self.killed.take() {
+            drop(killed);
+            thread.join().expect("no panic in the relay");
+        }
+    }
+
+    /// A new one in its place, which knows nothing of what was.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let (_, killed) = serve(&self.address, self.lease);
+        self.killed = Some(killed);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.kill();
+        }
+    }
+}
+
+fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, JoinHandle<()>)) {
+    static STARTED: AtomicU8 = AtomicU8::new(1);
+    let started = STARTED.fetch_add(1, Ordering::Relaxed);
+    let mut config = RelayConfig::new(listen.to_owned());
+    config.access_tokens =
+        vec![AccessToken { person: "owner".to_owned(), token: Secret::from(TOKEN) }];
+    config.terms.lease_time = lease;
+    // Work that was handed out and not taken does not come back by itself while a test runs.
+    config.terms.ack_time = Duration::from_secs(600);
+    let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
+    let relay = Machine::new(config, &keys).expect("a good configuration");
+    let (killed, kill) = async_channel::bounded::<()>(1);
+    let (tell, told) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let store: Option<Box<dyn Store>> = Some(Box::new(InMemory(MemoryStore::default())));
+        let host = Host::new(HostOptions { store, ..HostOptions::default() }).expect("a host");
+        let (_commands, asked) = async_channel::unbounded();
+        let relay = drive(relay, host, asked, |notice| {
+            if let RelayNotice::Listening { address } = notice {
+                let _ = tell.send(address);
+            }
+        });
+        let relay = async { relay.await.expect("the relay goes on") };
+        // The sender's end is the sign.
+        block_on(relay.or(async { while kill.recv().await.is_ok() {} }));
+    });
+    let address = told.recv_timeout(PATIENCE).expect("it listens");
+    (address, (killed, thread))
+}

@@ -1,0 +1,254 @@
+//! The page in a browser, with the relay, the worker and the shell agent behind it.
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::page::{Page, Screen, hook};
+use crate::support::program::{Program, TOKEN};
+
+/// What a command printed.
+const OUTPUT: &str = "[data-testid=message][data-part=result]";
+const CARD: &str = "[data-testid=permission-card]";
+const RESOLVED: &str = "[data-testid=permission-resolved]";
+/// The end of a turn.
+const TURN: &str = "[data-testid=message][data-kind=result]";
+
+/// A program, its directory, and a page that shows it.
+struct Scene {
+    directory: TempDir,
+    program: Program,
+    page: Page,
+}
+
+impl Scene {
+    #[track_caller]
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let program = Program::up(&directory, &[]);
+        let page = Page::open(program.page());
+        Self { directory, program, page }
+    }
+
+    /// One whose page has a new session open.
+    #[track_caller]
+    fn with_session() -> Self {
+        let mut scene = Self::new();
+        scene.page.click(&hook("new-session"));
+        scene.page.see("[data-testid=session-state][data-state=running]");
+        scene
+    }
+}
+
+#[track_caller]
+pub(crate) fn send(page: &mut Page, text: &str) {
+    page.fill(&hook("composer"), text);
+    page.click(&hook("send"));
+}
+
+#[test]
+fn a_command_is_asked_about_runs_and_is_still_there_after_a_reload() {
+    let Scene { page, program, .. } = &mut Scene::with_session();
+    send(page, "echo hel''lo");
+    page.wait_for(
+        "the command in the question",
+        &format!(
+            "document.querySelector('{}')?.value === \"echo hel''lo\"",
+            hook("permission-input")
+        ),
+    );
+    assert_eq!(page.count(OUTPUT), 0, "it ran before it was allowed");
+    page.click(&hook("allow"));
+    page.see_text(OUTPUT, "hello");
+    page.see(&format!("{RESOLVED}[data-outcome=allowed]"));
+
+    page.reload();
+    page.see_text(OUTPUT, "hello");
+    page.see(&format!("{RESOLVED}[data-outcome=allowed]"));
+    assert_eq!(page.count(CARD), 0, "a question that was answered is asked again");
+    let address = page.evaluate("location.href");
+    assert!(!address.as_str().expect("text").contains(TOKEN), "the token stays in the address");
+    assert!(!program.stderr().contains(TOKEN), "the token is in the log");
+    page.assert_no_complaints();
+}
+
+#[test]
+fn a_denied_command_does_not_run_and_the_agent_is_told_why() {
+    let Scene { page, directory, .. } = &mut Scene::with_session();
+    send(page, "touch ran");
+    page.see(CARD);
+    page.fill(&hook("deny-reason"), "not on a Sunday");
+    page.click(&hook("deny"));
+    page.see(&format!("{RESOLVED}[data-outcome=denied]"));
+    page.see_text(OUTPUT, "not on a Sunday");
+    page.see(TURN);
+    assert!(!directory.path().join("ran").exists());
+    page.assert_no_complaints();
+}
+
+#[test]
+fn a_command_that_was_edited_runs_as_edited() {
+    let Scene { page, directory, .. } = &mut Scene::with_session();
+    send(page, "touch as-asked");
+    page.see(CARD);
+    page.fill(&hook("permission-input"), "touch as-edited");
+    page.click(&hook("allow"));
+    page.see(TURN);
+    assert!(directory.path().join("as-edited").exists());
+    assert!(!directory.path().join("as-asked").exists());
+    page.see_text(RESOLVED, "edited");
+    page.assert_no_complaints();
+}
+
+#[test]
+fn an_interrupt_ends_the_command_and_the_session_goes_on() {
+    let Scene { page, directory, .. } = &mut Scene::with_session();
+    send(page, "touch started; sleep 600; touch finished");
+    page.click(&hook("allow"));
+    let started = directory.path().join("started");
+    assert!(crate::support::poll(|| started.exists().then_some(())).is_some(), "it never began");
+    page.click(&hook("interrupt"));
+    page.see(&format!("{TURN}[data-error]"));
+    send(page, "echo go''es on");
+    page.click(&hook("allow"));
+    page.see_text(OUTPUT, "goes on");
+    assert!(!directory.path().join("finished").exists());
+    page.assert_no_complaints();
+}
+
+#[test]
+fn an_interrupt_takes_an_open_question_back() {
+    let Scene { page, .. } = &mut Scene::with_session();
+    send(page, "echo never");
+    page.see(CARD);
+    page.click(&hook("interrupt"));
+    page.see(&format!("{RESOLVED}[data-outcome=withdrawn]"));
+    page.see("[data-testid=session-state][data-state=running][data-detail=running]");
+    page.assert_no_complaints();
+}
+
+#[test]
+fn two_viewers_see_the_same_and_converge_on_the_first_answer() {
+    let Scene { page: one, program, .. } = &mut Scene::with_session();
+    let session = one.evaluate("location.hash");
+    let address = format!("{}/{}", program.url(), session.as_str().expect("text"));
+    let mut other = one.open_beside(&address);
+    send(one, "echo one''two");
+    one.see(CARD);
+    other.see(CARD);
+    // Both within one breath, with opposite answers: one of them comes first.
+    let press = |name: &str| format!("document.querySelector('{}').click()", hook(name));
+    one.evaluate(&press("allow"));
+    other.evaluate(&press("deny"));
+    one.see(RESOLVED);
+    other.see(RESOLVED);
+    let outcome = format!("document.querySelector('{RESOLVED}').dataset.outcome");
+    one.see(TURN);
+    other.see(TURN);
+    let of_one = one.evaluate(&outcome);
+    assert_eq!(of_one, other.evaluate(&outcome));
+    let ran =
+        one.evaluate(&format!("document.querySelector('{OUTPUT}').textContent.includes('onetwo')"));
+    assert_eq!(ran, json!(of_one == json!("allowed")), "the agent was told otherwise: {of_one}");
+}
+
+#[test]
+fn sessions_are_listed_and_one_can_be_ended() {
+    let Scene { page, program, .. } = &mut Scene::with_session();
+    let ended = program.api().new_session();
+    let item = |id: &str| format!("[data-testid=session-item][data-session-id={id}]");
+    page.see(&item(&ended));
+    page.click(&format!("{} a", item(&ended)));
+    page.see("[data-testid=session-state][data-state=running]");
+    page.click(&hook("stop"));
+    page.click(&hook("stop-confirm"));
+    page.see("[data-testid=session-state][data-state=ended][data-detail=interrupted]");
+    page.see(&format!("{}[data-state=ended]", item(&ended)));
+    assert_eq!(page.count("[data-testid=session-item][data-state=running]"), 1);
+    page.assert_no_complaints();
+}
+
+#[test]
+fn only_the_right_token_signs_in() {
+    let Scene { page, program, .. } = &mut Scene::new();
+    page.see(&hook("new-session"));
+    let mut stranger = Page::open(program.url());
+    stranger.see(&hook("sign-in"));
+    stranger.fill("[data-testid=sign-in] input", "a-token-of-somebody-else");
+    stranger.press("Enter");
+    stranger.see_text("[data-testid=sign-in]", "does not know this token");
+    assert_eq!(stranger.count(&hook("new-session")), 0);
+    stranger.fill("[data-testid=sign-in] input", program.page());
+    stranger.press("Enter");
+    stranger.see(&hook("new-session"));
+}
+
+#[test]
+fn it_can_be_used_by_keyboard_alone() {
+    let Scene { page, .. } = &mut Scene::new();
+    page.tab_to(&hook("new-session"));
+    page.press("Enter");
+    page.see("[data-testid=session-state][data-state=running]");
+    page.tab_to(&hook("composer"));
+    page.type_text("echo by k''ey");
+    page.press("Enter");
+    page.tab_to(&hook("allow"));
+    page.press(" ");
+    page.see_text(OUTPUT, "by key");
+    page.tab_to(&hook("stop"));
+    page.press("Enter");
+    page.see(&hook("stop-confirm"));
+    page.press("Escape");
+    page.wait_for("the dialog to close", "!document.querySelector('dialog[open]')");
+    page.assert_no_complaints();
+}
+
+#[test]
+fn everything_that_can_be_used_has_a_name_for_screen_readers() {
+    let Scene { page, .. } = &mut Scene::with_session();
+    send(page, "echo named");
+    page.see(CARD);
+    let accessible = page.accessible();
+    let roles = ["button", "link", "textbox", "dialog", "region"];
+    let usable: Vec<_> =
+        accessible.iter().filter(|(role, _)| roles.contains(&role.as_str())).collect();
+    assert!(usable.len() > 8, "{accessible:?}");
+    assert!(usable.iter().all(|(_, name)| !name.trim().is_empty()), "{usable:?}");
+    for name in ["Allow", "Deny", "Interrupt", "Send", "Message the agent"] {
+        assert!(usable.iter().any(|(_, known)| known == name), "no {name:?} in {usable:?}");
+    }
+}
+
+#[test]
+fn it_fits_phones_and_desktops_by_day_and_by_night() {
+    let Scene { page, .. } = &mut Scene::with_session();
+    let long = format!("echo {}", "unbroken".repeat(40));
+    send(page, &long);
+    page.see(CARD);
+    for (width, height, is_phone) in [(320, 568, true), (390, 844, true), (1280, 800, false)] {
+        for is_dark in [false, true] {
+            let screen = Screen { width, height, is_phone, is_dark };
+            page.set_screen(screen);
+            for name in ["allow", "deny", "composer", "send", "interrupt"] {
+                page.see(&hook(name));
+            }
+            page.wait_for(
+                &format!("nothing beside the screen of {screen:?}"),
+                "document.documentElement.scrollWidth <= innerWidth",
+            );
+            let beside = page.evaluate(
+                "[...document.querySelectorAll('button, textarea, input')]
+                    .filter((e) => e.checkVisibility() && (e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1))
+                    .map((e) => e.outerHTML)",
+            );
+            assert_eq!(beside, json!([]), "{screen:?}");
+            let brightness = page.evaluate(
+                "getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0) / 3",
+            );
+            let brightness = brightness.as_f64().expect("a colour");
+            assert_eq!(brightness < 128.0, is_dark, "{screen:?}: {brightness}");
+            let picture = page.screenshot();
+            assert!(picture.starts_with(b"\x89PNG") && picture.len() > 5_000, "{screen:?}");
+        }
+    }
+    page.assert_no_complaints();
+}

@@ -1,0 +1,98 @@
+//! Networks, relays and agents that go away, and what is seen of it.
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+
+use crate::page::send;
+use crate::support::page::{Page, hook};
+use crate::support::program::Program;
+
+const OUTPUT: &str = "[data-testid=message][data-part=result]";
+
+#[test]
+fn a_lost_network_is_shown_and_what_was_missed_is_caught_up_with() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = Program::up(&directory, &[]);
+    let api = program.api();
+    let session = api.new_session();
+    let mut page = Page::open(program.page());
+    page.click(&format!("[data-session-id={session}] a"));
+    page.see("[data-testid=session-state][data-state=running]");
+    page.see("[data-testid=connection][data-state=connected]");
+
+    page.set_offline(true);
+    page.evaluate("window.dispatchEvent(new Event('offline'))");
+    api.say(&session, "echo mis''sed");
+    api.allow(&session);
+    api.wait_for_event(&session, "a result", |event| event["message"]["type"] == "result");
+    page.set_offline(false);
+    page.see_text(OUTPUT, "missed");
+    page.see("[data-testid=connection][data-state=connected]");
+}
+
+#[test]
+fn a_relay_that_comes_back_finds_its_page_and_its_worker_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let relay = Program::start(&["relay", "--listen", "127.0.0.1:0"]);
+    let listen = relay.listen().to_owned();
+    let worker = Program::work(relay.url(), &directory);
+    let mut page = Page::open(relay.page());
+    page.click(&hook("new-session"));
+    page.see("[data-testid=session-state][data-state=running]");
+    send(&mut page, "echo bef''ore");
+    page.click(&hook("allow"));
+    page.see_text(OUTPUT, "before");
+
+    relay.kill();
+    page.see("[data-testid=connection][data-state=reconnecting]");
+    page.see_text(OUTPUT, "before");
+
+    let relay = Program::start(&["relay", "--listen", &listen]);
+    page.see("[data-testid=connection][data-state=connected]");
+    worker.hear("registered anew");
+    // This relay keeps its sessions in memory: the page says so, instead of waiting for ever.
+    page.see(&hook("session-gone"));
+    page.go(&format!("{}/#/", relay.url()));
+    page.click("[data-testid=environment][data-online=true] [data-testid=new-session]");
+    page.see("[data-testid=session-state][data-state=running]");
+    send(&mut page, "echo af''ter");
+    page.click(&hook("allow"));
+    page.see_text(OUTPUT, "after");
+    worker.stop(Signal::TERM);
+    relay.stop(Signal::TERM);
+}
+
+#[test]
+fn two_sessions_have_logs_of_their_own_and_one_agents_death_leaves_the_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = Program::up(&directory, &[]);
+    let api = program.api();
+    let (doomed, other) = (api.new_session(), api.new_session());
+    for (session, text) in [(&doomed, "echo do''omed"), (&other, "echo ot''her")] {
+        api.say(session, text);
+        api.allow(session);
+        api.wait_for_event(session, "a result", |event| event["message"]["type"] == "result");
+    }
+    let mut page = Page::open(program.page());
+    page.click(&format!("[data-session-id={doomed}] a"));
+    page.see_text(OUTPUT, "doomed");
+    assert_eq!(page.evaluate("document.body.innerText.includes('other')"), false);
+
+    let started = api.wait_for_event(&doomed, "its start", |event| {
+        event["from"] == "worker" && event["message"]["subtype"] == "agent_started"
+    });
+    let pid = started["message"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let group = Pid::from_raw(pid.expect("a pid")).expect("a pid");
+    kill_process_group(group, Signal::KILL).expect("it runs");
+
+    page.see("[data-testid=session-state][data-state=ended][data-detail=failed]");
+    page.see(&format!("[data-session-id={doomed}][data-detail=failed]"));
+    let result = api.result(&doomed);
+    assert_eq!((&result["status"], &result["signal"]), (&Value::from("failed"), &Value::from(9)));
+    page.click(&format!("[data-session-id={other}] a"));
+    page.see_text(OUTPUT, "other");
+    send(&mut page, "echo still the''re");
+    page.click(&hook("allow"));
+    page.see_text(OUTPUT, "still there");
+    page.assert_no_complaints();
+}
