@@ -1,15 +1,13 @@
 //! Stage 1: find out what the directory is, and register it (W-1, E-1).
 
 use alloc::string::{String, ToString};
-use alloc::vec;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::api::{self, Environment, Trouble};
 use super::config::SpawnMode;
 use super::git::git;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::action::{Action, Command};
+use crate::action::Action;
 use crate::auth::MAX_TOKEN_FILE_BYTES;
 use crate::backoff::{Backoff, Verdict};
 use crate::event::Event;

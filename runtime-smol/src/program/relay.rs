@@ -5,7 +5,6 @@ use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
 };
 use footbridge_core::secret::Secret;
-use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
 
@@ -13,10 +12,11 @@ use footbridge_blocking::program::{print, random};
 
 use super::args::Serve;
 use super::assets::ASSETS;
+use super::events;
+use super::journal::Journal;
 use super::ready::{local_url, page_url};
 use super::signals::Ends;
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 
@@ -25,6 +25,7 @@ const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let journal = journal(serve);
+    journal.unknown_variables(&serve.reports.unknown_variables);
     let token = Sources::from_environment(serve.reports.token_file.clone()).read_or_create()?;
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     let (relay, host) = build(serve, public_url.clone(), token.clone())?;
@@ -32,7 +33,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let ends = Ends::listen()?;
     let mut printed = Ok(());
     let driven = drive(relay, host, asked, |notice| {
-        tell(journal, &notice);
+        events::relay(journal, &notice);
         if let RelayNotice::Listening { address } = notice {
             printed = announce(serve, &address, public_url.as_deref(), &token);
             if printed.is_err() {
@@ -49,7 +50,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
 }
 
 pub(super) fn journal(serve: &Serve) -> Journal {
-    Journal::new("relay", serve.reports.verbosity)
+    Journal::new("relay", serve.reports.level, serve.reports.format)
 }
 
 /// A relay machine, and what its operations are carried out with.
@@ -106,42 +107,4 @@ fn announce(
         environment_id: None,
     }
     .print()
-}
-
-/// Tells people what a relay does.
-pub(super) fn tell(journal: Journal, notice: &RelayNotice) {
-    match notice {
-        RelayNotice::Listening { address } => journal.say(format_args!("listening on {address}")),
-        RelayNotice::Answered { method, path, status } => {
-            journal.detail(format_args!("{} {path} {status}", method.as_str()));
-        }
-        RelayNotice::EnvironmentRegistered { environment, machine_name } => {
-            journal.say(format_args!("{environment} registered by {machine_name}"));
-        }
-        RelayNotice::EnvironmentGone { environment } => {
-            journal.say(format_args!("{environment} is gone"));
-        }
-        RelayNotice::SessionState { session, state } => {
-            journal.say(format_args!("{session} {}", state_name(*state)));
-        }
-        RelayNotice::WorkerConnected { session } => {
-            journal.detail(format_args!("{session} connected"));
-        }
-        RelayNotice::WorkerDisconnected { session } => {
-            journal.detail(format_args!("{session} disconnected"));
-        }
-        RelayNotice::StoreFailed { detail } => {
-            journal.error(format_args!("the store failed: {detail}"));
-        }
-        other => journal.detail(format_args!("{other:?}")),
-    }
-}
-
-const fn state_name(state: SessionState) -> &'static str {
-    match state {
-        SessionState::Queued => "waits for its worker",
-        SessionState::Starting => "is starting",
-        SessionState::Running => "is running",
-        SessionState::Ended => "has ended",
-    }
 }

@@ -13,19 +13,19 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice}
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 use smol::future::{FutureExt, zip};
 
-use footbridge_blocking::program::args::Work;
-use footbridge_blocking::program::{print, worker};
+use footbridge_blocking::program::print;
 
-use super::args::Serve;
+use super::args::{Serve, Work};
+use super::journal::Journal;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::{relay, work};
+use super::{events, relay, work};
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
+    relay::journal(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let token = sources.read_or_create()?;
     // All of it before anything listens, so that a wrong option is told first. The public URL is for
@@ -37,7 +37,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     }
     let base = base_url(&listen.to_string())?;
     let access = AccessToken::fixed(token.clone());
-    let config = worker::config(base, access, args, sources.state_directory().as_deref())?;
+    let config = work::config(base, access, args, sources.state_directory().as_deref())?;
     let (relay, relay_host) = relay::build(serve, None, token.clone())?;
     let worker_host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
     let ends = Ends::listen()?;
@@ -92,7 +92,7 @@ impl Up<'_> {
     async fn serve(&self, relay: Relay, host: Host, listening: Sender<String>) {
         let journal = relay::journal(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
-            relay::tell(journal, &notice);
+            events::relay(journal, &notice);
             if let RelayNotice::Listening { address } = notice {
                 let _ = listening.try_send(address);
             }
@@ -112,11 +112,11 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
-        let journal = Journal::new("worker", self.serve.reports.verbosity);
+        let journal = Journal::new("worker", self.serve.reports.level, self.serve.reports.format);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
-            worker::tell(journal, &notice);
+            events::worker(journal, &notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && !std::mem::replace(&mut is_announced, true)
                 && let Err(error) = self.announce(&listen, environment)

@@ -154,9 +154,12 @@ fn a_process_that_does_not_read_stops_only_its_own_input() {
 #[test]
 fn a_paused_process_is_held_back_by_its_pipe() {
     let mut driven = Driven::start();
-    let op = driven.spawn("echo first; head -c 3000000 /dev/zero; echo written >&2");
+    let script = "echo first; read go; head -c 3000000 /dev/zero; echo written >&2";
+    let op = driven.spawn(script);
     let mut life = Life::default().until(&driven, op, |life| !life.stdout.is_empty());
     driven.act(Action::Pause { op });
+    // Only now, so that the pause is there before the flood however busy the machine is.
+    driven.act(Action::Write { op, data: Bytes::from_static(b"go\n") });
     driven.settled().into_iter().for_each(|event| life.see(op, event));
     let before = life.stdout.len();
     assert!(before < 3_000_000, "{before} bytes came");

@@ -7,8 +7,9 @@
 //! share that database.
 //!
 //! [`MemoryStore`] is the reference: any other store gives the same outcomes for the same
-//! operations in the same order.
+//! operations in the same order, and keeps the promises of [`conformance`].
 
+pub mod conformance;
 mod log;
 mod memory;
 mod operation;

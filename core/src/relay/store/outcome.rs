@@ -117,7 +117,8 @@ pub struct Accepted {
     pub seq: u64,
 }
 
-/// Why an operation was not carried out; nothing has changed.
+/// Why an operation was not carried out. Nothing has changed, but that a worker who asked has been
+/// heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Denied {

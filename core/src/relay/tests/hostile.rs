@@ -130,7 +130,7 @@ fn any_target() -> impl Strategy<Value = String> {
         Just("/v2/session_ingress/ws/{S}"),
     ];
     prop_oneof![
-        3 => (known, "(\\?(after|limit)=[0-9]{0,22})?").prop_map(|(a, b)| format!("{a}{b}")),
+        3 => (known, "(\\?(after|limit|before|environment_id)=[0-9]{0,22})?").prop_map(|(a, b)| format!("{a}{b}")),
         1 => "/?\\PC{0,40}",
     ]
 }
@@ -141,6 +141,9 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
         Just(r#"{"fence":18446744073709551615,"force":true}"#),
         Just(r#"{"messages":[{"type":"user"}]}"#),
         Just(r#"{"messages":[{"type":"user","uuid":"u","uuid":7}]}"#),
+        Just(
+            r#"{"messages":[{"type":"user","message":{"content":[{"type":"text","text":"\u0000é"}]}}]}"#
+        ),
         Just(r#"{"request_id":"P","behavior":"allow"}"#),
         Just(r#"{"request_id":"P","behavior":"deny","message":"\u0000"}"#),
     ];

@@ -105,6 +105,23 @@ fn sessions_are_listed_in_pages_of_one_environment_or_of_all() {
 }
 
 #[test]
+fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
+    let mut config = config();
+    config.terms.log_bytes = 1000;
+    let mut world = World::with(config);
+    let (_, taken, link) = world.running();
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let message =
+        |uuid: &str, pad: usize| json!({"type": "user", "uuid": uuid, "pad": "x".repeat(pad)});
+    let (_, first) = world.post(&target, TOKEN, &json!({"messages": [message("a", 0)]}));
+    world.came(link);
+    let body = json!({"messages": [message("b", 900), message("a", 0)]});
+    let (_, second) = world.post(&target, TOKEN, &body);
+    assert_eq!(second["accepted"][1], first["accepted"][0]);
+    assert_eq!(world.came(link).len(), 1);
+}
+
+#[test]
 fn an_interrupt_is_a_control_request() {
     let mut world = World::new();
     let (_, taken, op) = world.running();

@@ -221,14 +221,59 @@ fn deregistering_ends_sessions_and_held_polls() {
 }
 
 #[test]
+fn an_old_key_does_not_get_the_lease_that_another_claim_has() {
+    let mut world = World::new();
+    let worker = world.register();
+    world.create(&worker);
+    let claim = |world: &mut World, key: &str| {
+        let op = world.poll_waiting(&worker, "wait=0", key);
+        world.answer(op)
+    };
+    assert_eq!(claim(&mut world, "a").1["fence"], 1);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(claim(&mut world, "b").1["fence"], 2, "not acked in time");
+    assert_eq!(claim(&mut world, "a").0, 204);
+    assert_eq!(claim(&mut world, "b").1["fence"], 2);
+}
+
+#[test]
+fn of_two_items_of_one_session_one_is_handed_out() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let redispatch = format!("/v1/environments/{}/sessions/{id}/redispatch", worker.environment);
+    // The client of the first one leaves, with the item under way to it and a newer one queued.
+    world.holds_store = true;
+    let gone = world.poll_waiting(&worker, "wait=50", "a");
+    let newer = world.ask(Method::Post, &redispatch, &worker.secret, &Value::Null);
+    world.tell(Event::Closed { op: gone, code: None, failure: None });
+    world.release_store();
+    assert_eq!(world.answer(newer).0, 200);
+    assert_eq!(world.poll(&worker).1["fence"], 2);
+    assert_eq!(world.poll(&worker).0, 204);
+}
+
+#[test]
+fn a_late_heartbeat_of_an_item_that_was_replaced_is_not_told_that_the_session_has_ended() {
+    let mut world = World::new();
+    let (worker, old, _) = world.running();
+    let target =
+        format!("/v1/environments/{}/sessions/{}/redispatch", worker.environment, old.session);
+    assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.about(&worker, &old, "heartbeat").1["error"]["type"], "lease_lost");
+    assert_eq!(world.poll(&worker).1["fence"], 2);
+}
+
+#[test]
 fn the_links_of_an_environment_that_is_gone_are_closed_at_once() {
+    type Way = fn(&mut World, &Worker);
     let deregister = |world: &mut World, worker: &Worker| {
         let target = format!("/v1/environments/{}/stop", worker.environment);
         assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
     };
     let lapse = |world: &mut World, _: &Worker| world.links_alive(Duration::from_secs(601));
-    type Way<'a> = &'a dyn Fn(&mut World, &Worker);
-    let ways: [(Way<'_>, &str); 2] = [(&deregister, "failed"), (&lapse, "lost")];
+    let ways: [(Way, &str); 2] = [(deregister, "failed"), (lapse, "lost")];
     for (way, status) in ways {
         let mut world = World::new();
         let (worker, taken, link) = world.running();

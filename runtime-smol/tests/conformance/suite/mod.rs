@@ -7,6 +7,7 @@
 mod agents;
 mod answers;
 mod clocks;
+mod command_line;
 mod disk;
 mod links;
 mod restarts;

@@ -41,7 +41,7 @@ impl Stage {
     /// A session that the relay does not know any more ends, and that is said.
     fn loses(&self, session: &str, pid: u32) {
         self.worker.tells("the session is lost", |notice| {
-            matches!(notice, WorkerNotice::SessionEnded { session: of, result: None }
+            matches!(notice, WorkerNotice::SessionEnded { session: of, result: None, .. }
                 if of.as_str() == session)
         });
         until_gone(pid);

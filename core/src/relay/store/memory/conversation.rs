@@ -203,10 +203,12 @@ impl Conversation {
     }
 
     pub(super) fn post(&mut self, cx: &mut Context, messages: Vec<NewMessage>) -> Answered {
-        let seq_of = |uuid: &Option<String>| self.log.seq_of(uuid.as_deref()?);
-        let is_new = |message: &&NewMessage| seq_of(&message.uuid).is_none();
-        let new: Vec<_> = messages.iter().filter(is_new).collect();
-        let bytes = new.iter().map(|message| message.line.len()).sum();
+        // Looked up before anything is logged, because that may push out what is known.
+        let seq_of = |message: &NewMessage| self.log.seq_of(message.uuid.as_deref()?);
+        let known: Vec<_> = messages.iter().map(seq_of).collect();
+        let pairs = messages.iter().zip(&known);
+        let new: Vec<_> = pairs.filter(|(_, known)| known.is_none()).collect();
+        let bytes = new.iter().map(|(message, _)| message.line.len()).sum();
         if !new.is_empty() {
             if self.session.result.is_some() {
                 return Err(Denied::SessionEnded);
@@ -216,8 +218,9 @@ impl Conversation {
             }
         }
         let mut accepted = Vec::with_capacity(messages.len());
-        for NewMessage { uuid, line } in messages {
-            let known = uuid.as_deref().and_then(|uuid| self.log.seq_of(uuid));
+        for (NewMessage { uuid, line }, known) in messages.into_iter().zip(known) {
+            // It may also stand twice in this request.
+            let known = known.or_else(|| self.log.seq_of(uuid.as_deref()?));
             let seq = known.unwrap_or_else(|| {
                 self.name_after(cx, &line);
                 self.record_for_agent(cx, line, uuid)

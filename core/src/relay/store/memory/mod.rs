@@ -44,8 +44,8 @@ struct Known {
     watched_at: UnixTime,
     /// Items that wait, the oldest first.
     queue: VecDeque<WorkId>,
-    /// The last claims that were named, and what they got.
-    claims: VecDeque<(String, WorkId)>,
+    /// The last claims that were named, and the lease that each got.
+    claims: VecDeque<(String, WorkId, u64)>,
     /// The item of the last healthcheck.
     healthcheck: Option<WorkId>,
     /// The last requests for one that were named.
@@ -87,6 +87,12 @@ impl MemoryStore {
         let mut context = Context { at, terms, changes: Changes::default() };
         let answer = self.call(&mut context, *call);
         let mut changes = Box::new(context.changes);
+        for session in &mut changes.sessions {
+            // More may have been logged since it was noted.
+            if let Some(conversation) = self.sessions.get(&session.id) {
+                session.clone_from(&conversation.session);
+            }
+        }
         changes.due = self.due.first().map(|(at, _)| *at);
         Outcome { answer, changes }
     }

@@ -107,7 +107,7 @@ impl MemoryStore {
         work.until = cx.at.steady + cx.terms.ack_time;
         watch(&mut self.due, &id, work);
         if let Some(key) = key {
-            known.claims.push_back((key, id.clone()));
+            known.claims.push_back((key, id.clone(), work.fence));
             while known.claims.len() > MAX_NAMED_CLAIMS {
                 known.claims.pop_front();
             }
@@ -118,8 +118,8 @@ impl MemoryStore {
     /// The item that was handed out under this key, while that lease lasts.
     fn leased_by(&self, environment: &EnvironmentId, key: &str) -> Option<Lease> {
         let claims = &self.environments.get(environment)?.claims;
-        let (_, id) = claims.iter().rev().find(|(claimed, _)| claimed == key)?;
-        let work = self.work.get(id)?;
+        let (_, id, fence) = claims.iter().rev().find(|(claimed, ..)| claimed == key)?;
+        let work = self.work.get(id).filter(|work| work.fence == *fence)?;
         let is_leased = matches!(work.state, State::Leased | State::Acked);
         let counts = self.fence_of(work)? == work.fence;
         (is_leased && counts).then(|| work.lease(id.clone()))
@@ -137,6 +137,15 @@ impl MemoryStore {
         let leased = self.work.get_mut(id);
         let leased = leased.filter(|work| work.state == State::Leased && work.fence == fence);
         if let Some(work) = leased {
+            let conversation = match &work.data {
+                WorkData::Session(session) => self.sessions.get(session),
+                WorkData::Healthcheck(_) => None,
+            };
+            if conversation.is_some_and(|conversation| conversation.works.last() != Some(id)) {
+                // A newer item waits already; of both, one is to be handed out.
+                work.state = State::Stopped;
+                return Answer::Done;
+            }
             work.state = State::Queued;
             if let Some(known) = self.environments.get_mut(&work.environment) {
                 known.queue.push_front(id.clone());
@@ -161,8 +170,12 @@ impl MemoryStore {
             WorkData::Healthcheck(_) => None,
         };
         if work.state == State::Stopped {
-            let of_session = conversation.map(|_| Denied::SessionEnded);
-            return Err(of_session.unwrap_or(Denied::WorkUnknown));
+            return Err(match conversation {
+                Some(conversation) if conversation.session.result.is_some() => Denied::SessionEnded,
+                // It ran out when a newer item was waiting already.
+                Some(_) => Denied::LeaseLost,
+                None => Denied::WorkUnknown,
+            });
         }
         let counts = conversation.as_ref().map_or(work.fence, |conversation| conversation.fence);
         if fence == 0 || work.fence != fence || counts != fence {

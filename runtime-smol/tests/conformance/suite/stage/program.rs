@@ -21,12 +21,22 @@ impl Program {
     /// Starts it at the relay at `address`, with a home directory of its own. `shell` is run in
     /// the process before it: limits, variables.
     pub(crate) fn start(address: &str, home: &Path, shell: &str, options: &[&str]) -> Self {
+        let relay = format!("http://{address}");
+        Self::run(home, shell, &[&["--relay", &relay], options].concat())
+    }
+
+    /// Starts it with these options alone.
+    pub(crate) fn run(home: &Path, shell: &str, options: &[&str]) -> Self {
         let (stdout, stderr) = (home.join("stdout"), home.join("stderr"));
         let file = |path: &Path| File::create(path).expect("a file");
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{shell}\nexec \"$@\""), "sh"]);
-        command.args(runtime::WORKER).args(["--relay", &format!("http://{address}")]);
-        command.args(options).current_dir(home).env("HOME", home).env("FOOTBRIDGE_TOKEN", TOKEN);
+        command
+            .args(runtime::WORKER)
+            .args(options)
+            .current_dir(home)
+            .env("HOME", home)
+            .env("FOOTBRIDGE_TOKEN", TOKEN);
         command.env_remove("XDG_STATE_HOME").stdin(Stdio::null());
         command.stdout(file(&stdout)).stderr(file(&stderr));
         Self { child: command.spawn().expect("it starts"), stdout, stderr }

@@ -78,6 +78,8 @@ fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, 
     config.access_tokens =
         vec![AccessToken { person: "owner".to_owned(), token: Secret::from(TOKEN) }];
     config.terms.lease_time = lease;
+    // Work that was handed out and not taken does not come back by itself while a test runs.
+    config.terms.ack_time = Duration::from_secs(600);
     let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
     let relay = Machine::new(config, &keys).expect("a good configuration");
     let (killed, kill) = async_channel::bounded::<()>(1);

@@ -1,0 +1,171 @@
+//! The suite itself: the reference passes, what is wrong is found, and the walk goes everywhere.
+
+use alloc::collections::BTreeSet;
+use alloc::string::ToString;
+
+use super::*;
+use crate::relay::store::{Answer, Denied};
+
+#[test]
+fn the_reference_keeps_every_promise() {
+    for seed in 0..64 {
+        let mut store = MemoryStore::new();
+        let checked = check(seed, 1000, |operation| store.apply(operation));
+        assert_eq!(checked.map_err(|violation| violation.to_string()), Ok(()));
+    }
+}
+
+/// Spoils an outcome, where it is of the kind that it spoils.
+type Spoiler = fn(&Call, &mut Outcome);
+
+#[test]
+fn a_store_that_breaks_a_promise_is_found() {
+    let spoilers: [(&str, Spoiler); 12] = [
+        ("log", |_, outcome| {
+            if let Ok(Answer::Page(page)) = &mut outcome.answer {
+                page.entries.truncate(5);
+                page.entries.drain(..page.entries.len() / 2);
+            }
+        }),
+        ("log", |_, outcome| {
+            outcome.changes.entries.iter_mut().for_each(|(_, entry)| entry.seq += 1);
+        }),
+        ("leases", |_, outcome| {
+            if let Ok(Answer::Leased(lease)) = &mut outcome.answer {
+                *lease = None;
+            }
+        }),
+        ("leases", |_, outcome| {
+            if let Ok(Answer::Leased(Some(lease))) = &mut outcome.answer {
+                lease.fence = 1;
+            }
+        }),
+        ("leases", |_, outcome| {
+            if outcome.answer == Err(Denied::LeaseLost) {
+                outcome.answer = Ok(Answer::Renewed { is_stopping: false });
+            }
+        }),
+        ("link", |_, outcome| {
+            if let Ok(Answer::Inbound(lines)) = &mut outcome.answer {
+                lines.drain(..lines.len().min(1));
+            }
+        }),
+        ("link", |call, outcome| {
+            if matches!(call, Call::Append { .. }) {
+                outcome.changes.entries.truncate(1);
+            }
+        }),
+        ("answers", |_, outcome| {
+            if let Err(Denied::PermissionConflict { .. }) = outcome.answer {
+                outcome.answer = Ok(Answer::Answered { seq: 1 });
+            }
+        }),
+        ("once", |_, outcome| {
+            if let Ok(Answer::Posted(accepted)) = &mut outcome.answer
+                && outcome.changes.entries.is_empty()
+            {
+                accepted.iter_mut().for_each(|accepted| accepted.seq += 1);
+            }
+        }),
+        ("lapse", |call, outcome| {
+            if matches!(call, Call::Lapse) {
+                outcome.changes.environments_gone.clear();
+            }
+        }),
+        ("owners", |_, outcome| {
+            if let Ok(Answer::Sessions(sessions)) = &mut outcome.answer {
+                sessions.reverse();
+            }
+        }),
+        ("due", |_, outcome| outcome.changes.due = None),
+    ];
+    for (at, (promise, spoil)) in spoilers.into_iter().enumerate() {
+        let spoiled = |store: &mut MemoryStore, operation: Operation| {
+            let call = operation.call.clone();
+            let mut outcome = store.apply(operation);
+            spoil(&call, &mut outcome);
+            outcome
+        };
+        let mut seeds = 0..20;
+        let found = seeds.find_map(|seed| {
+            let mut store = MemoryStore::new();
+            check(seed, 1000, |operation| spoiled(&mut store, operation)).err()
+        });
+        let found = found.map(|violation| violation.broken).unwrap_or_default();
+        assert!(found.starts_with(promise), "{at}: {found:?}");
+        let differs = (0..20).any(|seed| {
+            let mut store = MemoryStore::new();
+            compare(seed, 1000, |operation| spoiled(&mut store, operation)).is_err()
+        });
+        assert!(differs, "{at}: no difference from the reference");
+    }
+}
+
+#[test]
+fn the_walk_meets_every_answer_and_every_refusal() {
+    let mut met = BTreeSet::new();
+    for seed in 0..20 {
+        let mut store = MemoryStore::new();
+        let checked = check(seed, 1000, |operation| {
+            let call = format!("{operation:?}");
+            let outcome = store.apply(operation);
+            met.insert(match &outcome.answer {
+                Ok(_) => call,
+                Err(Denied::Limit { what }) => (*what).to_string(),
+                Err(denied) => format!("{denied:?}").chars().take_while(|c| *c != ' ').collect(),
+            });
+            if !outcome.changes.sessions_gone.is_empty() {
+                met.insert("a session is forgotten".into());
+            }
+            outcome
+        });
+        assert_eq!(checked, Ok(()));
+    }
+    let met: Vec<_> = met.iter().map(String::as_str).collect();
+    assert_eq!(met, MET);
+}
+
+/// Every call that is carried out, every refusal by its name, and every limit by what it counts.
+const MET: [&str; 41] = [
+    "AckInbound",
+    "AckWork",
+    "AnswerPermission",
+    "Append",
+    "AskHealthcheck",
+    "AttachLink",
+    "CreateSession",
+    "EnvironmentUnknown",
+    "Find",
+    "GetEnvironment",
+    "GetSession",
+    "Lapse",
+    "LeaseLost",
+    "LeaseWork",
+    "LinkReplaced",
+    "List",
+    "ListSessions",
+    "NeverSent",
+    "PermissionConflict",
+    "PermissionUnknown",
+    "PermissionWithdrawn",
+    "Post",
+    "ReadInbound",
+    "ReadLog",
+    "Redispatch",
+    "RegisterEnvironment",
+    "RemoveEnvironment",
+    "RenewLease",
+    "RequestStop",
+    "ResumeLink",
+    "ReturnWork",
+    "SessionEnded",
+    "SessionUnknown",
+    "StopWork",
+    "WorkUnknown",
+    "a session is forgotten",
+    "environments",
+    "environments of this person",
+    "messages waiting for this agent",
+    "sessions of this worker",
+    "sessions waiting for this worker",
+];
