@@ -13,6 +13,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -67,6 +68,9 @@ pub(super) struct Process {
     is_input_open: bool,
     is_paused: bool,
     unconfirmed_writes: usize,
+    /// What is to be written once it is begun. The relay sends no more than its window ahead of what
+    /// was confirmed.
+    early: Vec<Bytes>,
     splitter: Splitter,
     stderr: VecDeque<u8>,
 }
@@ -83,6 +87,7 @@ impl Process {
             is_input_open: true,
             is_paused: false,
             unconfirmed_writes: 0,
+            early: Vec::new(),
             splitter: Splitter::new(max_line_bytes),
             stderr: VecDeque::new(),
         }
@@ -94,7 +99,11 @@ impl Process {
         purpose: P,
         command: Command,
     ) {
-        self.op = Some(fx.start(purpose, |op| Action::Spawn { op, command }));
+        let op = fx.start(purpose, |op| Action::Spawn { op, command });
+        self.op = Some(op);
+        for data in self.early.drain(..) {
+            fx.act(op, |op| Action::Write { op, data });
+        }
     }
 
     /// Whether it was asked for; before that, nothing of it has to be ended.
@@ -122,13 +131,17 @@ impl Process {
         text.trim_start_matches('\u{fffd}').trim_end().into()
     }
 
-    /// Writes to its stdin, if that is still open; says whether a `Written` will follow.
+    /// Writes to its stdin, if that is still open; says whether a `Written` will follow. What comes
+    /// before it is begun, while its worktree is being made, waits for that.
     pub(super) fn write<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, data: Bytes) -> bool {
-        let Some(op) = self.op.filter(|_| self.is_input_open && !self.is_over()) else {
+        if !self.is_input_open || self.is_over() {
             return false;
-        };
+        }
         self.unconfirmed_writes += 1;
-        fx.act(op, |op| Action::Write { op, data });
+        match self.op {
+            Some(op) => fx.act(op, |op| Action::Write { op, data }),
+            None => self.early.push(data),
+        }
         true
     }
 

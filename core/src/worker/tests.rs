@@ -954,6 +954,32 @@ fn ended_in_worktree() -> Bench {
 }
 
 #[test]
+fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknowledged_before() {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    let user = r#"{"type":"user","uuid":"U","message":{}}"#;
+    bench.handle(line(link, user));
+    for out in ["c0ffee", ""] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    assert!(bench.sent(link).iter().all(|sent| !sent.contains(r#""ack""#)));
+    let agent = bench.take("spawn", |action| match action {
+        Action::Spawn { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    assert_eq!(bench.written(agent), [format!("{user}\n")]);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert!(bench.sent(link).contains(&r#"{"type":"ack","received":1}"#.to_owned()));
+}
+
+#[test]
 fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
     let mut bench = ended_in_worktree();
     let steps = [

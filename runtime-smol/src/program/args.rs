@@ -1,25 +1,42 @@
-//! The command line.
+//! The command line, and with it the other sources of settings.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use footbridge_blocking::program::args::{
-    self, Agent, Reach, Reports, Verbosity, Work, path, text, url,
-};
+use footbridge_blocking::program::args::{Agent, Reach, Reports, Work, text};
 use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::token::TOKEN_VARIABLE;
+use footbridge_blocking::program::value::{Format, Kind, Level};
+use footbridge_core::backoff::BackoffConfig;
+use footbridge_core::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser, ValueExt};
+
+use super::settings::{Given, Place, Setting, Settings};
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Invocation {
     Up { serve: Serve, work: Work },
     Relay { serve: Serve },
-    Work { relay: BaseUrl, reach: Reach, work: Work },
+    Work { relay: BaseUrl, reach: Reach, work: Work, is_check: bool },
+    Config(Box<Inquiry>),
     Agent(Agent),
     Help(Topic),
     Version,
+}
+
+impl Invocation {
+    /// How it tells what goes wrong.
+    pub(super) const fn format(&self) -> Format {
+        match self {
+            Self::Up { serve, .. } | Self::Relay { serve } => serve.reports.format,
+            Self::Work { reach, .. } => reach.reports.format,
+            Self::Config(inquiry) => inquiry.reports.format,
+            Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
+        }
+    }
 }
 
 /// The commands, and the program itself.
@@ -29,18 +46,24 @@ pub(super) enum Topic {
     Up,
     Relay,
     Work,
+    Config,
     Agent,
 }
 
 impl Topic {
-    const COMMANDS: [(&str, Self); 4] =
-        [("up", Self::Up), ("relay", Self::Relay), ("work", Self::Work), ("agent", Self::Agent)];
+    pub(super) const COMMANDS: [(&str, Self); 5] = [
+        ("up", Self::Up),
+        ("relay", Self::Relay),
+        ("work", Self::Work),
+        ("config", Self::Config),
+        ("agent", Self::Agent),
+    ];
 
     fn parse(name: &str) -> Result<Self, Error> {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             Error::usage(format!(
-                "there is no command {name:?}: it is up, relay, work, agent or help"
+                "there is no command {name:?}: it is up, relay, work, config, agent or help"
             ))
         })
     }
@@ -51,40 +74,39 @@ impl Topic {
             Self::Up => "up",
             Self::Relay => "relay",
             Self::Work => "work",
+            Self::Config => "config",
             Self::Agent => "agent",
         }
     }
 
-    /// The long options that it takes, beside those of every command.
-    const fn options(self) -> &'static [&'static str] {
+    /// Whether a setting can be given to it.
+    fn takes(self, setting: &Setting) -> bool {
+        self == Self::Config || setting.commands.contains(&self)
+    }
+
+    /// The long options that it takes beside settings and those of every command.
+    const fn own_options(self) -> &'static [&'static str] {
         match self {
             Self::Program => &[],
-            Self::Up => &[
-                "listen",
-                "behind-proxy",
-                "public-url",
-                "token-file",
-                "json",
-                "agent",
-                "directory",
-                "name",
-                "spawn-mode",
-                "max-sessions",
-                "session-limit",
-                "shutdown-grace",
-            ],
-            Self::Relay => &[
-                "listen",
-                "behind-proxy",
-                "public-url",
-                "tls-cert",
-                "tls-key",
-                "token-file",
-                "json",
-            ],
-            Self::Work => &args::Options::WORK,
-            Self::Agent => &args::Options::AGENT,
+            Self::Up | Self::Relay | Self::Config => &["config", "json"],
+            Self::Work => &["config", "json", "check"],
+            Self::Agent => &Agent::OPTIONS,
         }
+    }
+
+    fn has(self, option: &str) -> bool {
+        self.own_options().contains(&option)
+            || Setting::of_flag(option).is_some_and(|setting| self.takes(setting))
+    }
+
+    /// All long options beside `--help`, `--version`, `--verbose` and `--quiet`.
+    #[cfg(test)]
+    pub(super) fn options(self) -> Vec<String> {
+        let settings = super::settings::SETTINGS
+            .iter()
+            .filter(|setting| self.takes(setting))
+            .map(Setting::flag);
+        self.own_options().iter().map(ToString::to_string).chain(settings).collect()
     }
 }
 
@@ -98,11 +120,26 @@ pub(super) struct Serve {
     pub(super) tls: Option<(PathBuf, PathBuf)>,
 }
 
-/// Reads the command line, without the program's own name.
-pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
+/// What is in force, for somebody who asks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Inquiry {
+    pub(super) settings: Settings,
+    pub(super) place: Option<Place>,
+    pub(super) reports: Reports,
+}
+
+/// The variables of an environment.
+pub(super) type Environment = [(OsString, OsString)];
+
+/// Reads the command line, without the program's own name, and what it stands on: the environment,
+/// and the configuration file.
+pub(super) fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Result<Invocation, Error> {
     let mut parser = Parser::from_args(args);
     let mut topic = None;
-    let mut options = Options::default();
+    let mut line = Line::default();
     while let Some(arg) = parser.next()? {
         let name = match arg {
             Arg::Long("help") | Arg::Short('h') => {
@@ -110,11 +147,11 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
             }
             Arg::Long("version") | Arg::Short('V') => return Ok(Invocation::Version),
             Arg::Long("verbose") | Arg::Short('v') => {
-                options.common.verbosity = Verbosity::Verbose;
+                line.tell("--verbose", Level::Debug);
                 continue;
             }
             Arg::Long("quiet") | Arg::Short('q') => {
-                options.common.verbosity = Verbosity::Quiet;
+                line.tell("--quiet", Level::Error);
                 continue;
             }
             Arg::Value(word) if topic.is_none() => {
@@ -130,12 +167,12 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
         };
         // `up` is meant where no command is named; it may not be named after its options.
         let command = *topic.get_or_insert(Topic::Up);
-        if !command.options().contains(&name.as_str()) {
+        if !command.has(&name) {
             return Err(not_here(command, &name));
         }
-        options.take(&name, &mut parser)?;
+        line.take(command, &name, &mut parser)?;
     }
-    options.invocation(topic.unwrap_or(Topic::Up))
+    line.invocation(topic.unwrap_or(Topic::Up), environment)
 }
 
 fn help(parser: &mut Parser) -> Result<Invocation, Error> {
@@ -147,12 +184,12 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
 }
 
 fn not_here(command: Topic, name: &str) -> Error {
-    let command = command.name();
     let elsewhere: Vec<_> = Topic::COMMANDS
         .iter()
-        .filter(|(_, topic)| topic.options().contains(&name))
+        .filter(|(_, topic)| *topic != Topic::Config && topic.has(name))
         .map(|(command, _)| format!("footbridge {command}"))
         .collect();
+    let command = command.name();
     Error::usage(if elsewhere.is_empty() {
         format!("there is no option --{name}: see footbridge help {command}")
     } else {
@@ -161,84 +198,150 @@ fn not_here(command: Topic, name: &str) -> Error {
     })
 }
 
-/// All options of all commands, as they were given.
+/// What the command line says.
 #[derive(Debug, Default)]
-struct Options {
-    /// Those that every program with a worker has.
-    common: args::Options,
-    listen: Option<SocketAddr>,
-    behind_proxy: bool,
-    public_url: Option<BaseUrl>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
+struct Line {
+    settings: Vec<Given>,
+    config: Option<PathBuf>,
+    json: bool,
+    is_check: bool,
+    agent: Agent,
 }
 
-impl Options {
-    fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Error> {
-        match name {
-            "behind-proxy" => self.behind_proxy = true,
-            "tls-cert" => self.tls_cert = Some(path(parser)?),
-            "tls-key" => self.tls_key = Some(path(parser)?),
-            "listen" => self.listen = Some(listen(&text(parser)?)?),
-            "public-url" => self.public_url = Some(url(name, parser)?),
-            _ => self.common.take(name, parser)?,
+impl Line {
+    fn tell(&mut self, flag: &str, level: Level) {
+        if let Some(setting) = Setting::of_flag("log-level") {
+            let text = level.word().to_owned();
+            self.settings.push(Given { setting, flag: flag.to_owned(), text });
+        }
+    }
+
+    fn take(&mut self, command: Topic, name: &str, parser: &mut Parser) -> Result<(), Error> {
+        match (command, name) {
+            (_, "json") => self.json = true,
+            (_, "check") => self.is_check = true,
+            (_, "config") => self.config = Some(parser.value()?.into()),
+            (Topic::Agent, _) => self.agent.take(name, parser)?,
+            _ => {
+                let Some(setting) = Setting::of_flag(name) else {
+                    return Err(not_here(command, name));
+                };
+                let text = if setting.kind == Kind::Switch {
+                    let value = parser.optional_value().map(ValueExt::string).transpose()?;
+                    value.unwrap_or_else(|| true.to_string())
+                } else {
+                    text(parser)?
+                };
+                self.settings.push(Given { setting, flag: format!("--{name}"), text });
+            }
         }
         Ok(())
     }
 
-    fn invocation(self, command: Topic) -> Result<Invocation, Error> {
+    fn invocation(self, command: Topic, environment: &Environment) -> Result<Invocation, Error> {
         match command {
-            Topic::Program => Ok(Invocation::Help(Topic::Program)),
-            Topic::Up => Ok(Invocation::Up { serve: self.serve()?, work: self.common.work() }),
-            Topic::Relay => Ok(Invocation::Relay { serve: self.serve()? }),
-            Topic::Work => {
-                let relay = self.common.relay().ok_or_else(|| {
-                    Error::usage("footbridge work needs --relay URL, the address of the relay")
-                })?;
-                let reach = self.common.reach();
-                Ok(Invocation::Work { relay, reach, work: self.common.work() })
+            Topic::Program => return Ok(Invocation::Help(Topic::Program)),
+            Topic::Agent => return self.agent().map(Invocation::Agent),
+            Topic::Up | Topic::Relay | Topic::Work | Topic::Config => {}
+        }
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let place = Place::find(self.config.as_deref(), variable);
+        let (settings, unknown_variables) =
+            Settings::gather(place.as_ref(), ours(environment)?, &self.settings)?;
+        let reports = Reports {
+            level: settings.log_level.value,
+            format: settings.log_format.value,
+            json: self.json,
+            token_file: settings.token_file.value.clone(),
+            unknown_variables,
+        };
+        match command {
+            Topic::Up => {
+                let serve = serve(&settings, reports, None)?;
+                // It is never far from its relay.
+                let backoff = BackoffConfig::default();
+                let stop_work_base_delay = DEFAULT_STOP_WORK_BASE_DELAY;
+                let work = Work { backoff, stop_work_base_delay, ..work(settings) };
+                Ok(Invocation::Up { serve, work })
             }
-            Topic::Agent => Ok(Invocation::Agent(self.common.agent())),
+            Topic::Relay => {
+                let tls = tls(&settings)?;
+                Ok(Invocation::Relay { serve: serve(&settings, reports, tls)? })
+            }
+            Topic::Work => {
+                let relay = settings.relay.value.clone().ok_or_else(|| {
+                    Error::usage("footbridge work needs --relay URL, the address of the relay; it can also stand in FOOTBRIDGE_RELAY or in the configuration file")
+                })?;
+                let reach = Reach { reports, ca_file: settings.ca_file.value.clone() };
+                Ok(Invocation::Work { relay, reach, work: work(settings), is_check: self.is_check })
+            }
+            _ => Ok(Invocation::Config(Box::new(Inquiry { settings, place, reports }))),
         }
     }
 
-    fn serve(&self) -> Result<Serve, Error> {
-        let listen =
-            self.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
-        let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
-            (None, None) => None,
-            _ => return Err(Error::usage("--tls-cert and --tls-key go together: give both")),
-        };
-        if !listen.ip().is_loopback() && tls.is_none() && !self.behind_proxy {
-            return Err(Error::usage(format!(
-                "--listen {listen} can be reached from other machines, and without TLS the access token would travel in the clear: give --tls-cert and --tls-key to footbridge relay, or --behind-proxy if a proxy in front of it speaks TLS"
-            )));
-        }
-        Ok(Serve {
-            reports: self.common.reports(),
-            listen,
-            public_url: self.public_url.clone(),
-            tls,
-        })
+    fn agent(self) -> Result<Agent, Error> {
+        let (settings, _) = Settings::gather(None, [], &self.settings)?;
+        Ok(Agent { level: settings.log_level.value, ..self.agent })
     }
 }
 
-/// Where a relay listens unless it is told otherwise.
-const DEFAULT_PORT: u16 = 8787;
+/// The variables that may be settings.
+fn ours(environment: &Environment) -> Result<Vec<(String, String)>, Error> {
+    let mut ours = Vec::new();
+    for (name, value) in environment {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("FOOTBRIDGE_")) else {
+            continue;
+        };
+        // A secret is read where it is needed.
+        if name == TOKEN_VARIABLE {
+            continue;
+        }
+        let value = value
+            .to_str()
+            .ok_or_else(|| Error::usage(format!("the value of {name} is not UTF-8")))?;
+        ours.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(ours)
+}
 
-/// An address with a port; without an address the loopback one.
-fn listen(text: &str) -> Result<SocketAddr, Error> {
-    let loopback = |port: &str| {
-        let port = port.parse().ok()?;
-        Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
-    };
-    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':'));
-    port.map_or_else(|| text.parse().ok(), loopback).ok_or_else(|| {
-        Error::usage(format!(
-            "--listen {text:?} is no address: write it as 127.0.0.1:8787, [::1]:8787 or :0"
-        ))
-    })
+fn tls(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>, Error> {
+    match (&settings.tls_cert.value, &settings.tls_key.value) {
+        (Some(cert), Some(key)) => Ok(Some((cert.clone(), key.clone()))),
+        (None, None) => Ok(None),
+        _ => Err(Error::usage("--tls-cert and --tls-key go together: give both")),
+    }
+}
+
+fn serve(
+    settings: &Settings,
+    reports: Reports,
+    tls: Option<(PathBuf, PathBuf)>,
+) -> Result<Serve, Error> {
+    let (listen, origin) = (settings.listen.value, &settings.listen.origin);
+    if !listen.ip().is_loopback() && tls.is_none() && !settings.behind_proxy.value {
+        return Err(Error::usage(format!(
+            "{origin}: {listen} can be reached from other machines, and without TLS the access token would travel in the clear: give --tls-cert and --tls-key to footbridge relay, or --behind-proxy if a proxy in front of it speaks TLS"
+        )));
+    }
+    Ok(Serve { reports, listen, public_url: settings.public_url.value.clone(), tls })
+}
+
+fn work(settings: Settings) -> Work {
+    Work {
+        backoff: settings.backoff(),
+        stop_work_base_delay: settings.stop_work_base_delay_ms.value.0,
+        agent: settings.agent.value.map(|line| line.0),
+        directory: settings.directory.value,
+        name: settings.name.value.map(|name| name.0),
+        spawn_mode: settings.spawn_mode.value,
+        max_sessions: settings.max_sessions.value.0,
+        session_limit: settings.session_limit.value.0,
+        shutdown_grace: settings.shutdown_grace.value.0,
+        allowed_variables: settings.allow_variable.value.0,
+    }
 }
 
 #[cfg(test)]

@@ -5,39 +5,52 @@
 mod agent;
 mod args;
 mod assets;
+mod check;
+mod config;
 mod help;
 mod ready;
 mod relay;
+mod settings;
 mod signals;
 mod up;
 mod work;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use args::Invocation;
 use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::print;
+use footbridge_blocking::program::value::{Format, Level};
 
 /// Runs the program to its end.
 pub(crate) fn main() -> ExitCode {
-    match run() {
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let invocation = args::parse(std::env::args_os().skip(1), &environment);
+    let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
+    match invocation.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A stderr that is gone cannot be told.
-            let _ = writeln!(std::io::stderr(), "footbridge: {error}");
+            let journal = Journal::new("footbridge", Level::Error, format);
+            journal.tell(Level::Error, "failed", &[], format_args!("{error}"));
             ExitCode::from(&error)
         }
     }
 }
 
-fn run() -> Result<(), Error> {
-    match args::parse(std::env::args_os().skip(1))? {
+fn run(invocation: Invocation) -> Result<(), Error> {
+    match invocation {
         Invocation::Help(topic) => print(&help::text(topic)),
         Invocation::Version => print(concat!("footbridge ", env!("CARGO_PKG_VERSION"), "\n")),
         Invocation::Up { serve, work } => up::run(&serve, &work),
         Invocation::Relay { serve } => relay::run(&serve),
-        Invocation::Work { relay, reach, work } => work::run(&relay, &reach, &work),
+        Invocation::Work { relay, reach, work, is_check: true } => {
+            check::run(&relay, &reach, &work)
+        }
+        Invocation::Work { relay, reach, work, is_check: false } => {
+            work::run(&relay, &reach, &work)
+        }
+        Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),
     }
 }

@@ -1,5 +1,11 @@
 //! `footbridge relay`: the relay and its page.
 
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::token::Sources;
+use footbridge_blocking::program::value::Level;
+use footbridge_blocking::program::{print, random};
 use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
 use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
@@ -9,22 +15,17 @@ use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
 
-use footbridge_blocking::program::{print, random};
-
 use super::args::Serve;
 use super::assets::ASSETS;
 use super::ready::{local_url, page_url};
 use super::signals::Ends;
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
-use footbridge_blocking::program::ready::Ready;
-use footbridge_blocking::program::token::Sources;
 
 /// Whose the access token is. A relay of this program has one person.
 const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let journal = journal(serve);
+    journal.unknown_variables(&serve.reports.unknown_variables);
     let token = Sources::from_environment(serve.reports.token_file.clone()).read_or_create()?;
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     let (relay, host) = build(serve, public_url.clone(), token.clone())?;
@@ -49,7 +50,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
 }
 
 pub(super) fn journal(serve: &Serve) -> Journal {
-    Journal::new("relay", serve.reports.verbosity)
+    Journal::new("relay", serve.reports.level, serve.reports.format)
 }
 
 /// A relay machine, and what its operations are carried out with.
@@ -108,32 +109,44 @@ fn announce(
     .print()
 }
 
-/// Tells people what a relay does.
+/// Tells what a relay does.
 pub(super) fn tell(journal: Journal, notice: &RelayNotice) {
+    use Level::{Debug, Error, Info};
+    use RelayNotice as Notice;
     match notice {
-        RelayNotice::Listening { address } => journal.say(format_args!("listening on {address}")),
-        RelayNotice::Answered { method, path, status } => {
-            journal.detail(format_args!("{} {path} {status}", method.as_str()));
+        Notice::Listening { address } => {
+            journal.tell(Info, "listening", &[], format_args!("listening on {address}"));
         }
-        RelayNotice::EnvironmentRegistered { environment, machine_name } => {
-            journal.say(format_args!("{environment} registered by {machine_name}"));
+        Notice::Answered { method, path, status } => {
+            let words = format_args!("{} {path} {status}", method.as_str());
+            journal.tell(Debug, "answered", &[], words);
         }
-        RelayNotice::EnvironmentGone { environment } => {
-            journal.say(format_args!("{environment} is gone"));
+        Notice::EnvironmentRegistered { environment, machine_name } => {
+            let ids = [("environment", environment.as_str())];
+            let words = format_args!("registered by {machine_name}");
+            journal.tell(Info, "environment_registered", &ids, words);
         }
-        RelayNotice::SessionState { session, state } => {
-            journal.say(format_args!("{session} {}", state_name(*state)));
+        Notice::EnvironmentGone { environment } => {
+            let ids = [("environment", environment.as_str())];
+            journal.tell(Info, "environment_gone", &ids, format_args!("is gone"));
         }
-        RelayNotice::WorkerConnected { session } => {
-            journal.detail(format_args!("{session} connected"));
+        Notice::SessionState { session, state } => {
+            let ids = [("session", session.as_str())];
+            journal.tell(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
         }
-        RelayNotice::WorkerDisconnected { session } => {
-            journal.detail(format_args!("{session} disconnected"));
+        Notice::WorkerConnected { session } => {
+            let ids = [("session", session.as_str())];
+            journal.tell(Debug, "worker_connected", &ids, format_args!("connected"));
         }
-        RelayNotice::StoreFailed { detail } => {
-            journal.error(format_args!("the store failed: {detail}"));
+        Notice::WorkerDisconnected { session } => {
+            let ids = [("session", session.as_str())];
+            journal.tell(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
         }
-        other => journal.detail(format_args!("{other:?}")),
+        Notice::StoreFailed { detail } => {
+            journal.tell(Error, "store_failed", &[], format_args!("the store failed: {detail}"));
+        }
+        // Those that are younger than this program.
+        other => journal.tell(Debug, "other", &[], format_args!("{other:?}")),
     }
 }
 

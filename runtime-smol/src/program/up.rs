@@ -26,6 +26,7 @@ use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
+    relay::journal(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let token = sources.read_or_create()?;
     // All of it before anything listens, so that a wrong option is told first. The public URL is for
@@ -112,7 +113,7 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
-        let journal = Journal::new("worker", self.serve.reports.verbosity);
+        let journal = Journal::new("worker", self.serve.reports.level, self.serve.reports.format);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {

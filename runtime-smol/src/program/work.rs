@@ -4,6 +4,7 @@ use footbridge_blocking::program::args::{Reach, Work};
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::value::Level;
 use footbridge_blocking::program::worker;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
@@ -13,16 +14,11 @@ use smol::future::FutureExt;
 use super::signals::{Ends, Urgency};
 
 pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
-    let journal = Journal::new("worker", reach.reports.verbosity);
+    let journal = Journal::new("worker", reach.reports.level, reach.reports.format);
+    journal.unknown_variables(&reach.reports.unknown_variables);
     let config = worker::remote(relay, reach, work)?;
-    journal.say(format_args!("{} at {relay}", config.directory));
-    // No proxy leads to this machine itself.
-    let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
-    let host = Host::new(HostOptions {
-        extra_ca: reach.ca_file.clone(),
-        proxy,
-        ..HostOptions::default()
-    })?;
+    journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
+    let host = host(relay, reach)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let mut ready = reach.reports.json.then_some(());
@@ -46,6 +42,14 @@ pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Err
     });
     block_on(driven.or(ended))?;
     printed
+}
+
+/// What a worker of this relay does its work with.
+pub(super) fn host(relay: &BaseUrl, reach: &Reach) -> Result<Host, Error> {
+    // No proxy leads to this machine itself.
+    let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
+    let extra_ca = reach.ca_file.clone();
+    Ok(Host::new(HostOptions { extra_ca, proxy, ..HostOptions::default() })?)
 }
 
 /// What a signal asks of a worker.

@@ -33,6 +33,7 @@ fn each_error_has_its_exit_code_and_says_what_to_try() {
         (work.to_vec(), 2, "FOOTBRIDGE_TOKEN"),
         ([&work[..], &["--token-file", "open-to-all"]].concat(), 5, "chmod 600"),
         (vec!["up", "--directory", "nowhere"], 5, "nowhere"),
+        (vec!["up", "--config", "none.toml"], 2, "none.toml"),
         (vec!["relay", "--listen", &taken], 5, "address in use"),
         (vec!["up", "--listen", &taken], 5, "address in use"),
         (vec!["relay", "--tls-cert", "none.pem", "--tls-key", "none.pem"], 5, "none.pem"),
@@ -58,7 +59,7 @@ fn a_worker_that_cannot_reach_its_relay_says_when_it_tries_again_and_can_be_ende
     drop(command);
     let lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
     let line = lines.map(|line| line.expect("text")).find(|line| line.contains("next try in"));
-    assert!(line.expect("it says so").starts_with("worker: cannot register"));
+    assert!(line.expect("it says so").starts_with("worker: warning: cannot register"));
     worker.signal(Signal::TERM);
     assert_eq!(worker.wait(), Some(0));
 }

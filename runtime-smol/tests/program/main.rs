@@ -1,6 +1,12 @@
 //! The program `footbridge`, run as people run it.
 
 mod agent;
+mod check;
+mod client;
 mod command_line;
+mod config;
 mod running;
+#[cfg(feature = "tls")]
+mod tls;
 mod up;
+mod worktree;

@@ -14,8 +14,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The program with a home directory of its own, and none of this process's settings.
 pub(crate) fn footbridge(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_footbridge"));
-    for name in ["FOOTBRIDGE_TOKEN", "FOOTBRIDGE_SESSION_ID", "XDG_STATE_HOME", "HTTP_PROXY"] {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        let is_setting = |name: &str| {
+            ["FOOTBRIDGE_", "XDG_", "GIT_"].iter().any(|beginning| name.starts_with(beginning))
+                || name.to_ascii_uppercase().ends_with("_PROXY")
+        };
+        if name.to_str().is_some_and(is_setting) {
+            command.env_remove(name);
+        }
     }
     command.env("HOME", home).current_dir(home);
     command

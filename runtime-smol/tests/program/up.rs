@@ -1,83 +1,12 @@
 //! `footbridge up`, `relay` and `work`, from the first message to the last.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::running::{Running, footbridge, output, pid_in, until, until_gone};
-
-/// What `--json` has told.
-struct Ready {
-    url: String,
-    token: String,
-    environment: String,
-}
-
-fn ready(program: &mut Running) -> Ready {
-    let line = program.line().expect("a line");
-    let ready: Value = serde_json::from_str(&line).expect("JSON");
-    let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
-    let (url, token) = (text("url"), text("token"));
-    if !token.is_empty() {
-        assert_eq!(text("page"), format!("{url}/#token={token}"));
-        assert_eq!(format!("http://{}", text("listen")), url);
-    }
-    Ready { url, token, environment: text("environment_id") }
-}
-
-impl Ready {
-    fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let address = self.url.strip_prefix("http://").expect("plain");
-        let mut stream = TcpStream::connect(address).expect("it listens");
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            self.token,
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        (status, serde_json::from_str(body).unwrap_or(Value::String(body.to_owned())))
-    }
-
-    fn new_session(&self) -> String {
-        let (status, session) =
-            self.call("POST", "/v1/sessions", &json!({"environment_id": self.environment}));
-        assert_eq!(status, 201, "{session}");
-        session["id"].as_str().expect("an id").to_owned()
-    }
-
-    fn send(&self, session: &str, text: &str) {
-        let message = json!({"type": "user", "message": {"role": "user", "content": text}});
-        let path = format!("/v1/sessions/{session}/messages");
-        let (status, answer) = self.call("POST", &path, &json!({"messages": [message]}));
-        assert_eq!(status, 200, "{answer}");
-    }
-
-    /// The first event of the log that is wanted.
-    fn event(&self, session: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("/v1/sessions/{session}/events?after=0&limit=1000");
-        until("an event", || {
-            let (_, page) = self.call("GET", &path, &Value::Null);
-            let events = page["events"].as_array()?;
-            events.iter().map(|event| &event["message"]).find(|m| is_wanted(m)).cloned()
-        })
-    }
-
-    fn allow(&self, session: &str) {
-        let question = self.event(session, |message| message["type"] == "control_request");
-        let allow = json!({"request_id": question["request_id"], "behavior": "allow"});
-        let path = format!("/v1/sessions/{session}/permission");
-        assert_eq!(self.call("POST", &path, &allow).0, 200);
-    }
-}
+use crate::client::{Ready, ready};
+use crate::running::{Running, footbridge, output, pid_in, until_gone};
 
 fn up(home: &Path) -> Running {
     Running::start(footbridge(home).args(["up", "--listen", ":0", "--json", "--name", "test"]))

@@ -3,12 +3,12 @@
 use super::*;
 use std::time::Duration;
 
-use footbridge_blocking::program::args::SpawnMode;
 use footbridge_blocking::program::exit::Why;
+use footbridge_blocking::program::value::SpawnMode;
 use footbridge_core::agent::PermissionMode;
 
 fn parsed(line: &str) -> Result<Invocation, Error> {
-    parse(shell_words::split(line).expect("words").into_iter().map(OsString::from))
+    parse(shell_words::split(line).expect("words").into_iter().map(OsString::from), &[])
 }
 
 fn serve() -> Serve {
@@ -20,18 +20,6 @@ fn serve() -> Serve {
     }
 }
 
-fn work() -> Work {
-    Work {
-        agent: None,
-        directory: None,
-        name: None,
-        spawn_mode: SpawnMode::SameDir,
-        max_sessions: 32,
-        session_limit: Duration::from_secs(24 * 3600),
-        shutdown_grace: Duration::from_secs(30),
-    }
-}
-
 fn listening(address: &str) -> Serve {
     Serve { listen: address.parse().expect("an address"), ..serve() }
 }
@@ -39,18 +27,21 @@ fn listening(address: &str) -> Serve {
 #[test]
 fn each_command_line_means_one_thing() {
     let base = |url| BaseUrl::parse(url).expect("a URL");
-    let quiet = Reports { verbosity: Verbosity::Quiet, json: true, token_file: None };
+    let quiet = Reports { level: Level::Error, json: true, ..Reports::default() };
+    let mut for_ever = BackoffConfig::default();
+    for_ever.connection.give_up = None;
+    for_ever.general.give_up = None;
     let up = |serve, work| Invocation::Up { serve, work };
     let cases = [
-        ("", up(serve(), work())),
-        ("up", up(serve(), work())),
-        ("--listen :0", up(listening("127.0.0.1:0"), work())),
-        ("up --listen localhost:80", up(listening("127.0.0.1:80"), work())),
-        ("up --listen=[::1]:1", up(listening("[::1]:1"), work())),
-        ("-q --json", up(Serve { reports: quiet, ..serve() }, work())),
-        ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), work())),
+        ("", up(serve(), Work::default())),
+        ("up", up(serve(), Work::default())),
+        ("--listen :0", up(listening("127.0.0.1:0"), Work::default())),
+        ("up --listen localhost:80", up(listening("127.0.0.1:80"), Work::default())),
+        ("up --listen=[::1]:1", up(listening("[::1]:1"), Work::default())),
+        ("-q --json", up(Serve { reports: quiet, ..serve() }, Work::default())),
+        ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), Work::default())),
         (
-            "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d",
+            "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d --allow-variable A --allow-variable B",
             up(
                 serve(),
                 Work {
@@ -61,6 +52,8 @@ fn each_command_line_means_one_thing() {
                     max_sessions: 1,
                     session_limit: Duration::from_secs(3600),
                     shutdown_grace: Duration::from_secs(5),
+                    allowed_variables: vec!["A".to_owned(), "B".to_owned()],
+                    ..Work::default()
                 },
             ),
         ),
@@ -75,19 +68,24 @@ fn each_command_line_means_one_thing() {
             },
         ),
         (
-            "work --relay https://r.example --never-give-up --ca-file ca --token-file t -v",
+            "work --relay https://r.example --never-give-up --ca-file ca --token-file t -v --log-format json --stop-work-base-delay-ms 5 --check",
             Invocation::Work {
                 relay: base("https://r.example"),
                 reach: Reach {
                     reports: Reports {
-                        verbosity: Verbosity::Verbose,
-                        json: false,
+                        level: Level::Debug,
+                        format: Format::Json,
                         token_file: Some("t".into()),
+                        ..Reports::default()
                     },
-                    never_give_up: true,
                     ca_file: Some("ca".into()),
                 },
-                work: work(),
+                work: Work {
+                    backoff: for_ever,
+                    stop_work_base_delay: Duration::from_millis(5),
+                    ..Work::default()
+                },
+                is_check: true,
             },
         ),
         ("agent", Invocation::Agent(Agent::default())),
@@ -131,6 +129,12 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("up --listen :99999", "127.0.0.1:8787"),
         ("up --listen", "--listen"),
         ("up --json=yes", "--json"),
+        ("up --behind-proxy=maybe", "--behind-proxy: \"maybe\" is neither true nor false"),
+        ("up --check", "belongs to footbridge work"),
+        ("up --max_sessions 3", "no option --max_sessions"),
+        ("work --conn-cap-ms 0", "--conn-cap-ms: \"0\" is no number of milliseconds"),
+        ("up --allow-variable A=B", "no name of a variable"),
+        ("up --log-level loud", "error, warn, info or debug"),
         ("up --max-sessions 0", "from 1 to 1024"),
         ("up --session-limit 5", "--session-limit: \"5\" is no duration"),
         ("up --spawn-mode tree", "same-dir, worktree or single-session"),
@@ -149,8 +153,10 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
 fn every_option_of_every_command_stands_in_its_help() {
     for (_, topic) in Topic::COMMANDS {
         let help = crate::program::help::text(topic);
-        for option in topic.options().iter().chain(&["help"]) {
-            assert!(help.contains(&format!("--{option}")), "{topic:?}: --{option}");
+        for option in topic.options().iter().map(String::as_str).chain(["help"]) {
+            let option = format!("--{option}");
+            let is_there = |line: &str| line.split([' ', ',']).any(|word| word == option);
+            assert!(help.lines().any(is_there), "{topic:?}: {option}");
         }
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{topic:?}");
     }

@@ -1,0 +1,333 @@
+//! How the value of a setting is written, and what it may be.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use footbridge_core::wire::url::BaseUrl;
+
+use super::agent_line::agent_program;
+use super::duration;
+
+/// Sessions that one worker may be told to run at once.
+const MAX_SESSIONS: u32 = 1024;
+/// The longest time that can be given in milliseconds: a year.
+const MAX_MILLIS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// What a value is in the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A path: in the file, relative to the file's directory.
+    Path,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Switch,
+    /// An array of text; elsewhere, its elements with commas between them.
+    List,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text | Self::Path => "text in quotes",
+            Self::Integer => "a whole number",
+            Self::Switch => "true or false",
+            Self::List => "a list of text in quotes, as [\"A\", \"B\"]",
+        })
+    }
+}
+
+/// A type of values: read from text, and written as that text again.
+pub trait Value: Sized {
+    /// What it is in the file.
+    const KIND: Kind;
+
+    /// Reads it; the error says what it may be.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// `None` if there is nothing to show.
+    fn show(&self) -> Option<String>;
+}
+
+/// No value is a value too, but cannot be given.
+impl<T: Value> Value for Option<T> {
+    const KIND: Kind = T::KIND;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        T::parse(text).map(Some)
+    }
+
+    fn show(&self) -> Option<String> {
+        self.as_ref().and_then(T::show)
+    }
+}
+
+impl Value for bool {
+    const KIND: Kind = Kind::Switch;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+/// An address with a port; without an address the loopback one.
+impl Value for SocketAddr {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let loopback = |port: &str| {
+            let port = port.parse().ok()?;
+            Some(Self::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+        };
+        let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':'));
+        port.map_or_else(|| text.parse().ok(), loopback).ok_or_else(|| {
+            format!("{text:?} is no address: write it as 127.0.0.1:8787, [::1]:8787 or :0")
+        })
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Value for BaseUrl {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| error.to_string())
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Value for PathBuf {
+    const KIND: Kind = Kind::Path;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(text.into()) }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.display().to_string())
+    }
+}
+
+/// A command line, in words as a POSIX shell splits them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentLine(pub String);
+
+impl Value for AgentLine {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        agent_program(Some(text)).map_err(|error| error.message)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+/// What a machine is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineName(pub String);
+
+impl Value for MachineName {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if (1..=200).contains(&text.len()) && !text.chars().any(char::is_control) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("it must be 1 to 200 bytes of text without control characters".to_owned())
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+/// A number of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl Value for Count {
+    const KIND: Kind = Kind::Integer;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (1..=MAX_SESSIONS).contains(number));
+        let number =
+            number.ok_or_else(|| format!("{text:?} is not a number from 1 to {MAX_SESSIONS}"));
+        number.map(Self)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
+/// A time as people write it: `30s`, `24h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Value for Span {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        duration::parse(text).map(Self)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(written(self.0))
+    }
+}
+
+/// A time in full, as it can be read again: `1h30m`.
+fn written(time: Duration) -> String {
+    let mut rest = time.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let parts = units.map(|(unit, millis)| {
+        let count = rest / millis;
+        rest %= millis;
+        if count == 0 { String::new() } else { format!("{count}{unit}") }
+    });
+    parts.concat()
+}
+
+/// A time in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millis(pub Duration);
+
+impl Millis {
+    /// A time that may be missing, for ever being the longest.
+    pub fn of(time: Option<Duration>) -> Self {
+        Self(time.unwrap_or(Duration::from_millis(MAX_MILLIS)))
+    }
+}
+
+impl Value for Millis {
+    const KIND: Kind = Kind::Integer;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (1..=MAX_MILLIS).contains(number));
+        let wrong = || format!("{text:?} is no number of milliseconds from 1 to {MAX_MILLIS}");
+        number.map(|number| Self(Duration::from_millis(number))).ok_or_else(wrong)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.as_millis().to_string())
+    }
+}
+
+/// Names of environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variables(pub Vec<String>);
+
+impl Value for Variables {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let names: Vec<_> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let is_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match names.iter().find(|name| !name.chars().all(is_char)) {
+            Some(wrong) => Err(format!(
+                "{wrong:?} is no name of a variable: it is made of A-Z, a-z, 0-9 and _, without a value"
+            )),
+            None => Ok(Self(names.into_iter().map(String::from).collect())),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.join(",")).filter(|names| !names.is_empty())
+    }
+}
+
+/// `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        words => words.concat(),
+    }
+}
+
+/// A setting that is one of a few words.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident: $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)*
+        }
+
+        impl $name {
+            /// The word for it.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl Value for $name {
+            const KIND: Kind = Kind::Text;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(format!("{text:?} is not one: it is {}", one_of(&[$($word),*]))),
+                }
+            }
+
+            fn show(&self) -> Option<String> {
+                Some(self.word().to_owned())
+            }
+        }
+    };
+}
+
+words! {
+    /// Where sessions work (W-5).
+    SpawnMode:
+    /// All in the one directory.
+    #[default]
+    SameDir = "same-dir",
+    /// Each in a git worktree of its own.
+    Worktree = "worktree",
+    /// One, which ends the worker.
+    SingleSession = "single-session",
+}
+
+words! {
+    /// How much is told on stderr; each level includes those before it.
+    Level:
+    /// What went wrong.
+    Error = "error",
+    /// What is in the way, and may pass.
+    Warn = "warn",
+    /// What changes.
+    #[default]
+    Info = "info",
+    /// Every event.
+    Debug = "debug",
+}
+
+words! {
+    /// How it is told.
+    Format:
+    /// A line of words.
+    #[default]
+    Text = "text",
+    /// A JSON object a line.
+    Json = "json",
+}

@@ -1,0 +1,149 @@
+//! `footbridge work --check`: whether a worker could run, without running one.
+
+use std::path::Path;
+
+use footbridge_blocking::program::agent_line::agent_program;
+use footbridge_blocking::program::args::{Reach, Work};
+use footbridge_blocking::program::exit::{Error, Why};
+use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
+use footbridge_blocking::program::value::SpawnMode;
+use footbridge_blocking::program::{directory, print, worker};
+use footbridge_core::auth::AccessToken;
+use footbridge_core::machine::{Fault, FaultKind};
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
+use footbridge_smol::{block_on, drive};
+use serde::Serialize;
+
+use super::work;
+
+/// Tries everything that `footbridge work` with the same settings would need. The exit code is that
+/// of a run that met the first thing that is wrong.
+pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
+    Journal::new("worker", reach.reports.level, reach.reports.format)
+        .unknown_variables(&reach.reports.unknown_variables);
+    let mut findings = Findings { json: reach.reports.json, ..Findings::default() };
+    let Some(host) = findings.note("ca_file", work::host(relay, reach)) else {
+        return findings.conclude();
+    };
+    let sources = Sources::from_environment(reach.reports.token_file.clone());
+    let token = findings.note("token", sources.read());
+    let path = work.directory.as_deref().unwrap_or(Path::new("."));
+    let directory = findings.note("directory", directory(path));
+    if let Some(directory) = &directory {
+        findings.take("directory", Status::Ok, directory, None);
+    }
+    let agent = findings.note("agent", agent_program(work.agent.as_deref()));
+    let state = sources.state_directory();
+    let state = state.as_deref();
+    let config = CheckConfig {
+        relay: relay.clone(),
+        access_token: token.map(|(token, _)| AccessToken::fixed(token)),
+        state_directory: directory.as_ref().map_or_else(
+            || state.and_then(Path::to_str).map(str::to_owned),
+            |directory| worker::own_state(state, relay, directory),
+        ),
+        directory,
+        is_worktree_mode: work.spawn_mode == SpawnMode::Worktree,
+        agent,
+        agent_env_remove: vec![TOKEN_VARIABLE.to_owned()],
+    };
+    let (_commands, asked) = async_channel::bounded(1);
+    let driven = drive(Check::new(config), host, asked, |checked: Checked| {
+        findings.checked(checked);
+    });
+    block_on(driven)?;
+    findings.conclude()
+}
+
+/// What was found until now.
+#[derive(Default)]
+struct Findings {
+    json: bool,
+    checks: Vec<Line>,
+    /// How a run would end.
+    first: Option<Why>,
+    printed: Option<Error>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    check: &'static str,
+    status: Status,
+    detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Failed,
+    Skipped,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    ok: bool,
+    checks: &'a [Line],
+}
+
+impl Findings {
+    /// Keeps what is there, and tells what is not.
+    fn note<T>(&mut self, check: &'static str, found: Result<T, Error>) -> Option<T> {
+        match found {
+            Ok(found) => Some(found),
+            Err(error) => {
+                self.take(check, Status::Failed, &error.message, Some(error.why));
+                None
+            }
+        }
+    }
+
+    fn checked(&mut self, Checked { what, finding }: Checked) {
+        match finding {
+            Finding::Ok(words) => self.take(what, Status::Ok, &words, None),
+            Finding::Skipped(words) => self.take(what, Status::Skipped, &words, None),
+            Finding::Failed { kind, reason } => {
+                let why = why(kind);
+                self.take(what, Status::Failed, &reason, Some(why));
+            }
+        }
+    }
+
+    fn take(&mut self, check: &'static str, status: Status, detail: &str, why: Option<Why>) {
+        let visible = |c: char| if c.is_control() { ' ' } else { c };
+        let detail: String = detail.chars().map(visible).collect();
+        self.first = self.first.or(why);
+        if !self.json {
+            let word = match status {
+                Status::Ok => "ok",
+                Status::Failed => "failed",
+                Status::Skipped => "skipped",
+            };
+            let line = format!("{word:7}  {check:9}  {detail}\n");
+            self.printed = self.printed.take().or(print(&line).err());
+        }
+        self.checks.push(Line { check, status, detail });
+    }
+
+    fn conclude(self) -> Result<(), Error> {
+        if let Some(error) = self.printed {
+            return Err(error);
+        }
+        if self.json {
+            let report = Report { ok: self.first.is_none(), checks: &self.checks };
+            let line = serde_json::to_string(&report)
+                .map_err(|error| Error::local(format!("cannot write JSON: {error}")))?;
+            print(&(line + "\n"))?;
+        }
+        let Some(why) = self.first else { return Ok(()) };
+        let failed = self.checks.iter().filter(|line| line.status == Status::Failed).count();
+        let all = self.checks.len();
+        Err(Error { why, message: format!("{failed} of {all} checks failed") })
+    }
+}
+
+fn why(kind: FaultKind) -> Why {
+    Error::from(Fault { kind, message: String::new() }).why
+}

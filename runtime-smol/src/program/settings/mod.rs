@@ -1,0 +1,256 @@
+//! Everything that can be set: by the configuration file, by the environment, by flags, in that
+//! rising order.
+//!
+//! A setting has one name in three spellings: `max_sessions = 8` in the file,
+//! `FOOTBRIDGE_MAX_SESSIONS=8` in the environment, `--max-sessions 8` on the command line. Each
+//! keeps in mind where its value came from.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::token::TOKEN_VARIABLE;
+use footbridge_blocking::program::value::{
+    AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
+};
+use footbridge_core::backoff::{BackoffConfig, Track};
+use footbridge_core::limits::{
+    DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
+    DEFAULT_STOP_WORK_BASE_DELAY,
+};
+use footbridge_core::wire::url::BaseUrl;
+
+pub(super) use file::Place;
+
+use super::args::Topic;
+
+/// Where a relay listens unless it is told otherwise.
+const DEFAULT_PORT: u16 = 8787;
+/// What the names of all variables begin with.
+const PREFIX: &str = "FOOTBRIDGE_";
+/// Variables of that prefix that are no settings: credentials, and what agents are given.
+const OTHER_VARIABLES: [&str; 5] = [
+    "FOOTBRIDGE_CONFIG",
+    TOKEN_VARIABLE,
+    "FOOTBRIDGE_SESSION_ID",
+    "FOOTBRIDGE_SESSION_URL",
+    "FOOTBRIDGE_SESSION_TOKEN",
+];
+
+/// Where a value came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Origin {
+    #[default]
+    Default,
+    /// The configuration file.
+    File { path: PathBuf, line: usize },
+    /// The environment, by the variable's name.
+    Variable(String),
+    /// The command line, by the flag as it was given.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// One setting's value, if it has one, and where that came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slot<T> {
+    pub(super) value: T,
+    pub(super) origin: Origin,
+}
+
+/// What can be set, by its name in the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) key: &'static str,
+    pub(super) kind: Kind,
+    /// The commands that it is for.
+    pub(super) commands: &'static [Topic],
+}
+
+impl Setting {
+    pub(super) fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_ascii_uppercase())
+    }
+
+    /// The one of this flag, without its dashes.
+    pub(super) fn of_flag(flag: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.flag() == flag)
+    }
+}
+
+/// One line of what is in force.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) setting: &'static Setting,
+    /// As it would be written in the environment; `None` if it has no value.
+    pub(super) value: Option<String>,
+    pub(super) origin: &'a Origin,
+}
+
+macro_rules! settings {
+    ($($key:ident: $type:ty, [$($command:ident),*], $default:expr;)*) => {
+        /// All settings by their names.
+        pub(super) const SETTINGS: &[Setting] = &[$(Setting {
+            key: stringify!($key),
+            kind: <$type as Value>::KIND,
+            commands: &[$(Topic::$command),*],
+        }),*];
+
+        /// What is in force.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(super) struct Settings {
+            $(pub(super) $key: Slot<$type>,)*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($key: Slot { value: $default, origin: Origin::Default },)* }
+            }
+        }
+
+        impl Settings {
+            /// Sets one of [`SETTINGS`]; the error says what its values look like.
+            fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
+                match key {
+                    $(stringify!($key) => {
+                        self.$key = Slot { value: <$type as Value>::parse(text)?, origin };
+                    })*
+                    _ => return Err(format!("there is no setting {key}")),
+                }
+                Ok(())
+            }
+
+            /// All of it, in the order of the help.
+            pub(super) fn rows(&self) -> Vec<Row<'_>> {
+                let values = [$((self.$key.value.show(), &self.$key.origin)),*];
+                let rows = SETTINGS.iter().zip(values);
+                rows.map(|(setting, (value, origin))| Row { setting, value, origin }).collect()
+            }
+        }
+    };
+}
+
+settings! {
+    listen: SocketAddr, [Up, Relay], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    behind_proxy: bool, [Up, Relay], false;
+    public_url: Option<BaseUrl>, [Up, Relay], None;
+    tls_cert: Option<PathBuf>, [Relay], None;
+    tls_key: Option<PathBuf>, [Relay], None;
+    relay: Option<BaseUrl>, [Work], None;
+    ca_file: Option<PathBuf>, [Work], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work], None;
+    agent: Option<AgentLine>, [Up, Work], None;
+    directory: Option<PathBuf>, [Up, Work], None;
+    name: Option<MachineName>, [Up, Work], None;
+    spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
+    max_sessions: Count, [Up, Work], Count(DEFAULT_MAX_SESSIONS);
+    session_limit: Span, [Up, Work], Span(DEFAULT_SESSION_LIMIT);
+    shutdown_grace: Span, [Up, Work], Span(DEFAULT_SHUTDOWN_GRACE);
+    allow_variable: Variables, [Up, Work], Variables(Vec::new());
+    never_give_up: bool, [Work], false;
+    conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
+    conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);
+    conn_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().connection.give_up);
+    general_initial_ms: Millis, [Work], Millis(BackoffConfig::default().general.initial);
+    general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
+    general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
+    stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
+    log_level: Level, [Up, Relay, Work], Level::Info;
+    log_format: Format, [Up, Relay, Work], Format::Text;
+}
+
+/// One setting as the command line gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Given {
+    pub(super) setting: &'static Setting,
+    /// The flag as it was given: `--name`, `-v`.
+    pub(super) flag: String,
+    pub(super) text: String,
+}
+
+impl Settings {
+    /// Puts the sources on top of each other: defaults, file, environment, flags. All of what they
+    /// say is read, whichever command it is for.
+    pub(super) fn gather(
+        place: Option<&Place>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &[Given],
+    ) -> Result<(Self, Vec<String>), Error> {
+        let mut settings = Self::default();
+        if let Some(place) = place {
+            for entry in file::read(place)? {
+                settings.put(entry.key, &entry.text, entry.origin)?;
+            }
+        }
+        let mut unknown = Vec::new();
+        for (name, text) in environment {
+            let is_ours = name.starts_with(PREFIX) && !OTHER_VARIABLES.contains(&name.as_str());
+            if !is_ours || text.is_empty() {
+                continue;
+            }
+            match SETTINGS.iter().find(|setting| setting.variable() == name) {
+                Some(setting) => settings.put(setting.key, &text, Origin::Variable(name))?,
+                None => unknown.push(name),
+            }
+        }
+        unknown.sort();
+        for Given { setting, flag, text } in flags {
+            // A flag that may be repeated adds to those before it, and replaces what is below.
+            let text = match (setting.kind, settings.rows_of(setting)) {
+                (Kind::List, Some((before, Origin::Flag(_)))) => format!("{before},{text}"),
+                _ => text.clone(),
+            };
+            settings.put(setting.key, &text, Origin::Flag(flag.clone()))?;
+        }
+        Ok((settings, unknown))
+    }
+
+    fn rows_of(&self, setting: &Setting) -> Option<(String, Origin)> {
+        let row = self.rows().into_iter().find(|row| row.setting == setting)?;
+        Some((row.value?, row.origin.clone()))
+    }
+
+    fn put(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), Error> {
+        let at = match &origin {
+            Origin::File { .. } => format!("{origin}: {key}"),
+            other => other.to_string(),
+        };
+        self.set(key, text, origin).map_err(|wrong| Error::usage(format!("{at}: {wrong}")))
+    }
+
+    /// The pauses of a worker, and when it gives up (W-2).
+    pub(super) fn backoff(&self) -> BackoffConfig {
+        let track = |initial: &Slot<Millis>, cap: &Slot<Millis>, give_up: &Slot<Millis>| Track {
+            initial: initial.value.0,
+            cap: cap.value.0.max(initial.value.0),
+            give_up: (!self.never_give_up.value).then_some(give_up.value.0),
+        };
+        BackoffConfig {
+            connection: track(&self.conn_initial_ms, &self.conn_cap_ms, &self.conn_give_up_ms),
+            general: track(
+                &self.general_initial_ms,
+                &self.general_cap_ms,
+                &self.general_give_up_ms,
+            ),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `footbridge work --check`: what is wrong, one thing at a time.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::client::{Ready, ready};
+use crate::running::{Running, footbridge};
+
+fn relay(home: &Path) -> (Running, Ready) {
+    let mut program = Running::start(footbridge(home).args(["relay", "--listen", ":0", "--json"]));
+    let relay = ready(&mut program);
+    (program, relay)
+}
+
+/// Its exit code, and what it found.
+fn check(home: &Path, relay: &str, args: &[&str], token: Option<&str>) -> (i32, Value) {
+    let mut command = footbridge(home);
+    command.args(["work", "--check", "--json", "--relay", relay]).args(args);
+    if let Some(token) = token {
+        command.env("FOOTBRIDGE_TOKEN", token);
+    }
+    let output = command.output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let report = serde_json::from_slice(&output.stdout);
+    let report: Value = report.unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    for text in [stderr.as_ref(), &report.to_string()] {
+        assert!(token.is_none_or(|token| !text.contains(token)), "{text}");
+    }
+    (output.status.code().expect("a code"), report)
+}
+
+/// The checks of this status, and their words.
+fn with<'a>(report: &'a Value, status: &str) -> Vec<(&'a str, &'a str)> {
+    let checks = report["checks"].as_array().expect("a list").iter();
+    let checks = checks.filter(|check| check["status"] == status);
+    checks
+        .map(|c| (c["check"].as_str().expect("text"), c["detail"].as_str().expect("text")))
+        .collect()
+}
+
+#[test]
+fn where_all_is_well_it_says_so_and_registers_nothing() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (mut program, relay) = relay(home.path());
+    let (code, report) = check(home.path(), &relay.url, &[], None);
+    assert_eq!((code, &report["ok"]), (0, &Value::Bool(true)), "{report}");
+    let names: Vec<_> = with(&report, "ok").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["directory", "relay", "clock", "token", "git", "state", "agent"]);
+    let (_, list) = relay.call("GET", "/v1/environments", &Value::Null);
+    assert_eq!(list["environments"].as_array().map(Vec::len), Some(0));
+    let state = std::fs::read_dir(home.path().join(".local/state/footbridge/workers"));
+    let own = state.expect("made").next().expect("one").expect("readable").path();
+    assert_eq!(std::fs::read_dir(own).expect("a directory").count(), 0, "nothing is left there");
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_told_with_the_exit_code_of_a_run() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    let url = relay.url.as_str();
+    let nowhere = "http://127.0.0.1:9";
+    let token = Some("a-token-that-is-none");
+    let good = Some(relay.token.as_str());
+    /// Relay, options, token; exit code, the check that fails, and its words.
+    type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, i32, &'a str, &'a str);
+    let cases: [Case<'_>; 8] = [
+        (nowhere, &[], good, 4, "relay", "connection refused"),
+        (url, &[], token, 3, "token", "log in again"),
+        (url, &["--token-file", "none"], None, 2, "token", "FOOTBRIDGE_TOKEN"),
+        (url, &["--directory", "none"], good, 5, "directory", "none"),
+        (url, &["--spawn-mode", "worktree"], good, 5, "git", "not a git repository"),
+        (url, &["--agent", "none-such"], good, 5, "agent", "none-such cannot be started"),
+        (url, &["--agent", "sh -c 'echo why >&2; exit 7'"], good, 5, "agent", "exit code 7: why"),
+        (url, &["--ca-file", "none.pem"], good, 5, "ca_file", "none.pem"),
+    ];
+    for (url, args, token, code, name, words) in cases {
+        let (found, report) = check(home.path(), url, args, token);
+        assert_eq!((found, &report["ok"]), (code, &Value::Bool(false)), "{report}");
+        let failed = with(&report, "failed");
+        assert_eq!(failed.len(), 1, "{report}");
+        assert!(failed[0].0 == name && failed[0].1.contains(words), "{failed:?}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_to_is_told() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    // A file is in its place, which holds for every user.
+    let state = home.path().join(".local/state/footbridge/workers");
+    std::fs::write(&state, "").expect("written");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o400)).expect("mode");
+    let (code, report) = check(home.path(), &relay.url, &[], None);
+    assert_eq!(code, 5, "{report}");
+    assert!(with(&report, "failed")[0].1.contains("cannot be written to"), "{report}");
+}
+
+#[test]
+fn people_get_a_line_for_each_check() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    let mut command = footbridge(home.path());
+    // An agent that knows nothing of stream-json, and waits for the end of its input.
+    command.args(["work", "--check", "--relay", &relay.url, "--agent", "sh -c 'read line'"]);
+    let output = command.output().expect("it runs");
+    let stdout = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert_eq!(stdout.lines().count(), 7, "{stdout}");
+    assert!(stdout.lines().all(|line| line.starts_with("ok ")), "{stdout}");
+}

@@ -1,0 +1,64 @@
+//! `--spawn-mode worktree` with real git.
+
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::client::ready;
+use crate::running::{Running, footbridge, until};
+
+fn git(directory: &Path, args: &[&str]) -> String {
+    let mut command = Command::new("git");
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(name);
+    }
+    let name = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+    let output = command.current_dir(directory).args(name).args(args).output().expect("git");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn a_clean_sessions_worktree_is_removed_and_one_with_an_untracked_file_is_kept_and_named() {
+    let home = tempfile::tempdir().expect("a directory");
+    let home = home.path().canonicalize().expect("there");
+    let repository = home.join("repository");
+    std::fs::create_dir(&repository).expect("made");
+    git(&repository, &["init", "--quiet"]);
+    git(&repository, &["commit", "--quiet", "--allow-empty", "-m", "begin"]);
+    let args =
+        ["up", "--listen", ":0", "--json", "--directory", "repository", "--spawn-mode", "worktree"];
+    let mut program = Running::start(footbridge(&home).args(args));
+    let relay = ready(&mut program);
+
+    let worktrees = home.join(".local/state/footbridge/worktrees");
+    let run = |command: &str| {
+        let session = relay.new_session();
+        relay.send(&session, command);
+        relay.allow(&session);
+        let result = relay.event(&session, |message| message["type"] == "result");
+        assert_eq!(result["subtype"], "success");
+        let path = worktrees.join(&session);
+        let listed = git(&repository, &["worktree", "list", "--porcelain"]);
+        assert!(listed.contains(&format!("worktree {}\n", path.display())), "{listed}");
+        assert!(listed.contains(&format!("branch refs/heads/footbridge/{session}\n")), "{listed}");
+        (relay.stop(&session), path)
+    };
+
+    let (session, path) = run("pwd");
+    until("the worktree is gone", || (!path.exists()).then_some(()));
+    let words = session["result"]["message"].as_str().expect("text");
+    assert!(!words.contains("worktrees"), "{words}");
+
+    let (session, path) = run("echo work > untracked");
+    let words = session["result"]["message"].as_str().expect("text");
+    assert!(words.contains(&*path.to_string_lossy()), "{words}");
+    assert_eq!(std::fs::read_to_string(path.join("untracked")).expect("kept"), "work\n");
+
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+    assert!(path.exists());
+    let branches = git(&repository, &["branch", "--list", "footbridge/*"]);
+    assert_eq!(branches.lines().count(), 1, "{branches}");
+}
