@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod command_line;
 mod config;
+mod log;
 mod running;
 #[cfg(feature = "tls")]
 mod tls;
