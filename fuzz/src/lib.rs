@@ -1,1 +1,59 @@
-//! Stub.
+//! Footbridge's simulator: relay, workers, agents, viewers, network, disks and clocks in one process
+//! on virtual time, replayed from a seed.
+//!
+//! ```text
+//!   cast ──▶ parties: the core's own machines, stepped as every runtime steps them
+//!              │ actions                                     ▲ events
+//!              ▼                                             │
+//!            perform ──▶ wire & network, process & agents, disk, storeroom ──▶ agenda
+//!              │                      ▲
+//!              │ facts                │ faults
+//!              ▼                      │
+//!           promises               weather
+//! ```
+//!
+//! Everything that is judged is a `Fact`: what could be seen from outside of every machine. No
+//! promise is judged by a machine's own word, and there is no second implementation of the protocol
+//! here: a viewer is a client that writes down what it sees.
+//!
+//! ```
+//! use footbridge_fuzz::{Options, run};
+//!
+//! let report = run(&Options { minutes: Some(1), ..Options::new(7) });
+//! assert_eq!(report.broken, None);
+//! ```
+#![forbid(unsafe_code)]
+
+mod agenda;
+mod agents;
+mod cast;
+mod clock;
+mod disk;
+mod fact;
+mod faults;
+mod host;
+mod liar;
+mod mallory;
+mod mutants;
+mod network;
+mod options;
+mod party;
+mod perform;
+mod process;
+mod promises;
+mod run;
+mod shrink;
+mod storeroom;
+pub mod targets;
+mod trace;
+mod viewer;
+mod wire;
+mod world;
+
+pub use agents::{KINDS, Kind};
+pub use faults::{FAULT_KINDS, FaultKind};
+pub use mutants::{MUTANTS, Mutant};
+pub use options::Options;
+pub use run::{Report, run};
+pub use shrink::shrink;
+pub use world::Broken;

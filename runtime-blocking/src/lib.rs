@@ -26,6 +26,10 @@
 //! | `run` | `Run` |
 //! | `files` | `Save`, `Load`, `Remove`, `List` |
 //!
+//! The program `footbridge-worker` runs the worker and the shell agent on it. What it shares with the
+//! program of the other runtime is in `program`, which needs none of the rest: with
+//! `default-features = false, features = ["program"]` it is all that is compiled.
+//!
 //! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and the waiting
 //! for them), `operations` (who has which operation), `threads`; `net`, `tls` and `handshake` (from a
 //! URL to a connection), `group` (process groups), `failure` (errors as the core has them).

@@ -60,15 +60,20 @@ impl Splitter {
     fn keep(&mut self, more: &[u8]) {
         if let Some(skipped) = &mut self.skipped {
             *skipped += more.len();
+            self.keep_beginning(more);
         } else if self.partial.len() + more.len() > self.limit {
             self.skipped = Some(self.partial.len() + more.len());
-            let room = BEGINNING_BYTES.saturating_sub(self.partial.len()).min(more.len());
-            self.partial.extend_from_slice(more.get(..room).unwrap_or_default());
+            self.keep_beginning(more);
             self.partial.truncate(BEGINNING_BYTES);
             self.partial.shrink_to_fit();
         } else {
             self.partial.extend_from_slice(more);
         }
+    }
+
+    fn keep_beginning(&mut self, more: &[u8]) {
+        let room = BEGINNING_BYTES.saturating_sub(self.partial.len()).min(more.len());
+        self.partial.extend_from_slice(more.get(..room).unwrap_or_default());
     }
 
     fn complete(&mut self, tail: Bytes, each: &mut impl FnMut(Line)) {
@@ -128,6 +133,16 @@ mod tests {
         assert_eq!(lines[2], whole("ok"));
         assert_eq!(split(1000, &[long, b"\n"]).len(), 1);
         assert!(matches!(split(1000, &[long, b"\n"])[0], Line::Whole(_)));
+    }
+
+    #[test]
+    fn the_beginning_of_a_refused_line_is_the_same_however_the_stream_is_cut() {
+        let long: &'static [u8] = &[b'x'; 300];
+        let whole = split(8, &[long]);
+        for at in 0..long.len() {
+            let (a, b) = long.split_at(at);
+            assert_eq!(split(8, &[a, b]), whole, "{at}");
+        }
     }
 
     #[test]

@@ -70,7 +70,12 @@ impl Worker {
 
     pub(super) fn redispatch_answered(&mut self, id: &SessionId, event: Event) {
         match api::answer::<serde::de::IgnoredAny>(event) {
-            Ok(_) => {}
+            Ok(_) => {
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.awaits_lease = true;
+                }
+                self.poll_if_there_is_room();
+            }
             // The next heartbeat meets the same refusal and asks again.
             Err(trouble) if trouble.track().is_some() => {}
             Err(trouble) => self.lose_session(id, trouble.to_string()),

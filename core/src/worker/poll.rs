@@ -11,7 +11,7 @@ use crate::backoff::{Backoff, Verdict};
 use crate::event::Event;
 use crate::id::OpId;
 use crate::time::Instant;
-use crate::wire::work::WorkItem;
+use crate::wire::work::{WorkData, WorkItem};
 
 /// A relay that does not hold polls is not asked more often than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,15 +44,19 @@ impl Polling {
 
 impl Worker {
     /// Asks for work if it should and does not already: after registering, after each answer, and
-    /// in the same step in which a session ends at capacity.
+    /// in the same step in which a session ends at capacity. At capacity too, while a running
+    /// session waits for another lease, which comes by no other way (W-8).
     pub(super) fn poll_if_there_is_room(&mut self) {
         let is_waiting = self.polling.in_flight.is_some() || self.timers.is_set(&Timer::Poll);
-        if self.stage == Stage::Serving && !is_waiting && self.has_room() {
+        let awaits_lease = self.sessions.values().any(|session| session.awaits_lease);
+        let has_reason = self.has_room() || awaits_lease;
+        if self.stage == Stage::Serving && !is_waiting && has_reason {
             self.poll();
         }
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether another session may be taken.
+    pub(super) fn has_room(&self) -> bool {
         let taken = self.claims.len() + self.sessions.values().filter(|s| s.takes_room()).count();
         taken < usize::try_from(self.config.capacity()).unwrap_or(usize::MAX)
     }
@@ -95,8 +99,16 @@ impl Worker {
             self.fx.tell(WorkerNotice::Recovered);
         }
         match item {
-            Some(item) => self.take_work(item),
-            None => {
+            Some(item) if self.may_take(&item) => {
+                if let WorkData::Session(id) = &item.data
+                    && let Some(session) = self.sessions.get_mut(id)
+                {
+                    session.awaits_lease = false;
+                }
+                self.take_work(item);
+            }
+            // What there is no room for is not acked, so that the relay hands it out again.
+            Some(_) | None => {
                 let earliest = self.polling.asked_at + MIN_INTERVAL;
                 if self.fx.now().mono < earliest {
                     self.timers.set(Timer::Poll, earliest);
@@ -104,6 +116,13 @@ impl Worker {
             }
         }
         self.poll_if_there_is_room();
+    }
+
+    fn may_take(&self, item: &WorkItem) -> bool {
+        match &item.data {
+            WorkData::Session(id) => self.sessions.contains_key(id) || self.has_room(),
+            WorkData::Healthcheck(_) => true,
+        }
     }
 
     fn poll_failed(&mut self, trouble: &Trouble) {

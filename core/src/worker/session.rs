@@ -59,6 +59,8 @@ pub(super) struct Session {
     pub(super) process: Process,
     command: Result<Command, String>,
     end: Option<EndReason>,
+    /// Whether the relay has promised another lease, which has to be polled for.
+    pub(super) awaits_lease: bool,
     worktree: Worktree,
     /// To be in a file before the agent starts, and that file's path once it may be there.
     mcp_config: Option<Secret>,
@@ -92,6 +94,7 @@ impl Session {
             id,
             lease,
             end: None,
+            awaits_lease: false,
             worktree: Worktree::None,
             mcp_config: None,
             mcp_file: None,

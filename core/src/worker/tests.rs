@@ -494,6 +494,23 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 #[test]
+fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let running = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: running.link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: u64::MAX }));
+    bench.handle(line(link, r#"{"type":"user"}"#));
+    let code = bench.take("close", |action| match action {
+        Action::Close { op, code } if *op == link => Some(*code),
+        _ => None,
+    });
+    assert_eq!(code, 1002);
+}
+
+#[test]
 fn an_agent_that_prints_faster_than_the_relay_takes_is_paused_and_goes_on() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
@@ -683,6 +700,36 @@ fn a_second_item_for_a_running_session_renews_its_lease_and_starts_nothing() {
         _ => None,
     });
     assert_eq!(headers[0].1.reveal(), "Bearer fresh");
+}
+
+#[test]
+fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else_is_taken() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    let Running { link, .. } = bench.start_session(poll, 1);
+    assert!(!bench.has_request("/work/poll"), "there is no room");
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
+    let response = Response { status: 401, headers: vec![], body };
+    bench.handle(Event::Refused { op: link, response });
+    let (redispatch, _) = bench.request("/redispatch");
+    assert!(!bench.has_request("/work/poll"));
+    bench.respond(redispatch, 200, r#"{"state":"queued"}"#);
+
+    // Another session's item comes first: it is not acked, and so goes back to the relay.
+    let (poll, _) = bench.request("/work/poll");
+    bench.pass(Duration::from_secs(2));
+    bench.respond(poll, 200, &item(2, r#"{"version":1,"session_ingress_token":"t"}"#));
+    assert!(!bench.has_request("/ack"));
+
+    let (poll, _) = bench.request("/work/poll");
+    let again = item(3, r#"{"version":1,"session_ingress_token":"fresh"}"#);
+    bench.respond(poll, 200, &again.replace("session_3", "session_1"));
+    let (ack, _) = bench.request("/work/work_3/ack");
+    bench.respond(ack, 200, "{}");
+    bench.open();
+    assert!(!bench.has_request("/work/poll"), "there is no room again");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the agent's own (S-3, T-5).
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::Engine as _;
@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 use super::stage::api::TOKEN;
 use super::stage::process::{argv_and_environ, descendants};
 use super::stage::program::Program;
-use super::stage::worker::{config, shell_agent};
-use super::stage::{Proxy, Relay, Worker};
+use super::stage::worker::{config, script, shell_agent};
+use super::stage::{Proxy, Relay, Worker, until};
 
 const VARIABLE: &str = "marked-variable-77c2";
 
-/// Adds a variable to the work secret in the relay's answer to a poll.
-fn add_variable(answer: &str) -> String {
+/// Adds a field to the work secret in the relay's answer to a poll.
+fn add(answer: &str, name: &str, value: &Value) -> String {
     let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
     let mut item: Value = serde_json::from_str(body).expect("JSON");
     let secret = item["secret"].as_str().expect("a secret");
     let secret = URL_SAFE_NO_PAD.decode(secret.trim_end_matches('=')).expect("base64");
     let mut secret: Value = serde_json::from_slice(&secret).expect("JSON");
-    secret["environment_variables"] = json!({ "API_KEY": VARIABLE });
+    secret[name] = value.clone();
     item["secret"] = URL_SAFE_NO_PAD.encode(secret.to_string()).into();
     let body = item.to_string();
     let length = body.len();
@@ -75,7 +75,9 @@ fn the_program_shows_no_secret_and_hands_none_on_but_to_its_agent() {
     repository(home);
     let shell = watched_git(home);
     let proxy = Proxy::to(&relay.address);
-    proxy.rewrite("\"lease_seconds\"", Box::new(|answer| add_variable(&answer)));
+    let variables = json!({ "API_KEY": VARIABLE });
+    let add_variables = move |answer: String| add(&answer, "environment_variables", &variables);
+    proxy.rewrite("\"lease_seconds\"", Box::new(add_variables));
     let options = ["--verbose", "--json", "--spawn-mode", "worktree"];
     let mut program = Program::start(&proxy.address, home, &shell, &options);
     let session = relay.session();
@@ -150,5 +152,35 @@ fn nothing_that_a_machine_asks_for_or_hears_shows_a_secret_when_it_is_printed() 
     let trace = worker.trace();
     assert!(trace.contains("Spawn") && trace.contains("Save"), "{trace}");
     assert_eq!(found(&(trace + &shown), &secrets), [""; 0]);
+    worker.shut_down();
+}
+
+#[test]
+fn an_mcp_configuration_is_in_a_file_of_its_owner_alone_and_goes_with_its_session() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let mcp = json!({ "mcpServers": { "a": { "env": { "KEY": VARIABLE } } } });
+    let add_mcp = move |answer: String| add(&answer, "mcp_config", &mcp);
+    proxy.rewrite("\"lease_seconds\"", Box::new(add_mcp));
+    let agent = "echo \"$2\" > file; exec cat";
+    let mut agent = script(agent);
+    agent.args.push("sh".to_owned());
+    let mut config = config(&proxy.address, home.path(), agent);
+    config.state_directory = Some(home.path().join("state").to_str().expect("text").to_owned());
+    let worker = Worker::start(config);
+    let session = relay.session();
+    let [argv, environ] = argv_and_environ(session.running());
+    let file = until("the file's name", || {
+        let name = std::fs::read_to_string(home.path().join("file")).ok()?;
+        name.strip_suffix('\n').map(PathBuf::from)
+    });
+    let held = std::fs::read_to_string(&file).expect("it is there");
+    assert!(held.contains(VARIABLE), "{held}");
+    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    session.stop();
+    session.result();
+    until("the file is gone", || (!file.exists()).then_some(()));
+    let seen = [argv, environ, worker.trace()].concat();
+    assert!(!seen.contains(VARIABLE), "{seen}");
     worker.shut_down();
 }

@@ -248,6 +248,12 @@ impl MemoryStore {
         let is_queued = |id| self.work.get(id).is_some_and(|work| work.state == State::Queued);
         if !conversation.works.iter().any(is_queued) {
             self.queue(cx, environment, session, work)?;
+            // It comes first: its worker may have no room for anything else.
+            if let Some(known) = self.environments.get_mut(environment)
+                && let Some(item) = known.queue.pop_back()
+            {
+                known.queue.push_front(item);
+            }
         }
         Ok(Answer::Done)
     }

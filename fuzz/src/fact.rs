@@ -1,0 +1,114 @@
+//! What is observable from outside of every machine. Promises are judged by these alone.
+
+use std::time::Duration;
+
+use footbridge_core::machine::Outcome;
+
+use crate::party::{PartyId, Role};
+use crate::process::ProcessId;
+use crate::viewer::ViewerNotice;
+
+/// One thing that happened, seen from outside.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// A worker has started an agent for a session.
+    AgentStarted {
+        process: ProcessId,
+        session: String,
+    },
+    /// Its worker is gone, or has let go of it.
+    AgentOrphaned {
+        process: ProcessId,
+    },
+    AgentEnded {
+        process: ProcessId,
+    },
+    /// An agent's pipe has taken a line: the hand-off.
+    HandedOff {
+        process: ProcessId,
+        session: String,
+        line: String,
+    },
+    /// An agent has printed a line.
+    Printed {
+        session: String,
+        line: String,
+        is_message: bool,
+    },
+    /// An agent does not read its input.
+    IsDeaf {
+        session: String,
+    },
+    /// A viewer has seen or done something.
+    Viewed {
+        viewer: PartyId,
+        notice: ViewerNotice,
+    },
+    /// A party has come up.
+    Started {
+        party: PartyId,
+        role: Role,
+    },
+    /// A party was killed.
+    Crashed {
+        party: PartyId,
+    },
+    /// A party has ended by itself.
+    Finished {
+        party: PartyId,
+        role: Role,
+        outcome: Outcome,
+        was_ordered: bool,
+    },
+    /// The relay's store is gone with everything in it.
+    StoreLost,
+    /// A request of a worker leaves.
+    Asked {
+        party: PartyId,
+        what: &'static str,
+        mono: Duration,
+    },
+    /// A worker's request was answered.
+    Answered {
+        party: PartyId,
+        what: &'static str,
+        status: u16,
+        retry_after: Option<u64>,
+        mono: Duration,
+    },
+    /// A worker's request failed.
+    Failed {
+        party: PartyId,
+        what: &'static str,
+        mono: Duration,
+    },
+    /// A party's host slept, or its clocks did something odd.
+    Slept {
+        party: PartyId,
+    },
+    /// Something of a worker has reached the relay by the session's link.
+    LinkHeard {
+        session: String,
+    },
+    /// The bytes that a party has put on one stream and that nobody has taken.
+    Outstanding {
+        role: Role,
+        bytes: usize,
+        way: Way,
+    },
+    /// The operations that a party has open.
+    Open {
+        role: Role,
+        operations: usize,
+    },
+    /// No more faults from here on.
+    Calm,
+}
+
+/// What bytes are outstanding on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Pipe,
+    Link,
+    Viewer,
+}

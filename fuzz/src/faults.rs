@@ -1,0 +1,379 @@
+//! What goes wrong: in each run another part of everything that can, more or less often.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use footbridge_core::action::Response;
+
+use crate::fact::Fact;
+use crate::network::{Arrival, ConnId};
+use crate::options::Options;
+use crate::party::{End, Order, PartyId, Role};
+use crate::world::{Happening, World};
+
+macro_rules! fault_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// The kinds of things that go wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FaultKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        /// All of them.
+        pub const FAULT_KINDS: &[FaultKind] = &[$(FaultKind::$kind,)*];
+
+        impl FaultKind {
+            /// Its name on the command line.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+fault_kinds! {
+    /// The relay is killed; its store stays.
+    RelayCrash = "relay-crash",
+    /// The relay is killed, and its store is lost.
+    RelayLost = "relay-lost",
+    /// The relay is shut down in order, and started again.
+    RelayRestart = "relay-restart",
+    /// A worker is killed.
+    WorkerCrash = "worker-crash",
+    /// A worker is shut down in order, and started again.
+    WorkerRestart = "worker-restart",
+    /// A host has no network for a while.
+    Cut = "cut",
+    /// A connection breaks.
+    Reset = "reset",
+    /// A connection swallows everything from some point on.
+    Swallow = "swallow",
+    /// Packets are lost and sent again.
+    Loss = "loss",
+    /// An answer gets lost after its effect.
+    LostAnswer = "lost-answer",
+    /// A request arrives twice.
+    Duplicate = "duplicate",
+    /// Something on the way answers in the relay's place.
+    Proxy = "proxy",
+    /// A host sleeps.
+    Suspend = "suspend",
+    /// A wall clock is set.
+    WallStep = "wall-step",
+    /// A disk takes nothing more.
+    DiskFull = "disk-full",
+    /// A disk cannot be read, or a file is spoilt.
+    DiskError = "disk-error",
+    /// The store takes long.
+    SlowStore = "slow-store",
+    /// The store fails.
+    StoreError = "store-error",
+    /// Session tokens run out soon.
+    TokenExpiry = "token-expiry",
+    /// The log keeps little.
+    Retention = "retention",
+}
+
+/// Something that goes wrong at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    kind: FaultKind,
+}
+
+/// What can go wrong in this run, and how often.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weather {
+    /// The usual time between two of a kind.
+    every: BTreeMap<FaultKind, Duration>,
+    /// In percent.
+    pub(crate) loss: u32,
+    pub(crate) slow_store: u32,
+    /// In thousandths.
+    pub(crate) failing_store: u32,
+    lost_answer: u32,
+    duplicate: u32,
+    proxy: u32,
+}
+
+impl Weather {
+    pub(crate) fn draw(rng: &mut Rng, options: &Options) -> Self {
+        let mut weather = Self::default();
+        // Some runs are quiet, some are terrible.
+        let share = rng.u32(..70);
+        for kind in FAULT_KINDS {
+            let is_drawn = rng.u32(..100) < share;
+            let is_rare = matches!(
+                kind,
+                FaultKind::RelayLost | FaultKind::StoreError | FaultKind::WorkerRestart
+            );
+            let every = Duration::from_secs(rng.u64(20..900) * if is_rare { 3 } else { 1 });
+            let is_drawn = is_drawn && !(is_rare && rng.bool());
+            let is_wanted = options.faults.as_ref().is_none_or(|wanted| wanted.contains(kind));
+            if is_drawn && is_wanted {
+                weather.every.insert(*kind, every);
+            }
+        }
+        let has = |kind| weather.every.contains_key(&kind);
+        let mut rate = |kind, most: u32| if has(kind) { rng.u32(1..=most) } else { 0 };
+        let loss = rate(FaultKind::Loss, 15);
+        let slow_store = rate(FaultKind::SlowStore, 30);
+        let failing_store = rate(FaultKind::StoreError, 10);
+        let lost_answer = rate(FaultKind::LostAnswer, 20);
+        let duplicate = rate(FaultKind::Duplicate, 20);
+        let proxy = rate(FaultKind::Proxy, 15);
+        Self { loss, slow_store, failing_store, lost_answer, duplicate, proxy, ..weather }
+    }
+
+    pub(crate) fn has(&self, kind: FaultKind) -> bool {
+        self.every.contains_key(&kind)
+    }
+
+    pub(crate) fn kinds(&self) -> BTreeSet<FaultKind> {
+        self.every.keys().copied().collect()
+    }
+
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.every.keys().map(|kind| kind.name()).collect()
+    }
+}
+
+impl World {
+    /// Notes the first of each kind.
+    pub(crate) fn expect_weather(&mut self) {
+        for (kind, every) in self.weather.every.clone() {
+            let wait = self.about(every);
+            self.later(wait, Happening::Fault(Fault { kind }));
+        }
+    }
+
+    pub(crate) fn clear_weather(&mut self) {
+        self.weather = Weather::default();
+        for host in &mut self.hosts {
+            host.cut_until = host.cut_until.min(self.at);
+            host.disk.is_full = false;
+            host.disk.is_unreadable = false;
+            let rest = host.suspended_until.saturating_sub(self.at);
+            if !rest.is_zero() && host.stands_still {
+                host.clock.miss_less(rest);
+            }
+            host.suspended_until = host.suspended_until.min(self.at);
+        }
+        for host in 0..self.hosts.len() {
+            self.later(Duration::ZERO, Happening::WakeUp(host));
+        }
+    }
+
+    pub(crate) fn strike(&mut self, fault: Fault) {
+        if self.is_calm {
+            return;
+        }
+        let Fault { kind } = fault;
+        let Some(every) = self.weather.every.get(&kind).copied() else { return };
+        let wait = self.about(every);
+        self.later(wait, Happening::Fault(fault));
+        let at = self.at;
+        self.trace.say(at, "world", || format!("fault: {}", kind.name()));
+        match kind {
+            FaultKind::RelayCrash => self.crash_relay(false),
+            FaultKind::RelayLost => self.crash_relay(true),
+            FaultKind::RelayRestart => self.order(crate::cast::RELAY, Order::Shutdown),
+            FaultKind::WorkerCrash => self.crash_worker(),
+            FaultKind::WorkerRestart => self.restart_worker(),
+            FaultKind::Cut => self.cut(),
+            FaultKind::Reset => self.with_conn(World::reset),
+            FaultKind::Swallow => self.with_conn(|world, id| {
+                if let Some(conn) = world.network.conns.get_mut(&id) {
+                    conn.is_swallowed = true;
+                }
+            }),
+            FaultKind::Suspend => self.suspend(),
+            FaultKind::WallStep => self.step_wall(),
+            FaultKind::DiskFull => {
+                let host = self.rng.usize(..self.hosts.len());
+                self.hosts[host].disk.is_full ^= true;
+            }
+            FaultKind::DiskError => {
+                let host = self.rng.usize(..self.hosts.len());
+                if self.rng.bool() {
+                    self.hosts[host].disk.is_unreadable ^= true;
+                } else {
+                    self.hosts[host].disk.spoil(&mut self.rng);
+                }
+            }
+            // These are rates, or properties of the whole run.
+            FaultKind::Loss
+            | FaultKind::LostAnswer
+            | FaultKind::Duplicate
+            | FaultKind::Proxy
+            | FaultKind::SlowStore
+            | FaultKind::StoreError
+            | FaultKind::TokenExpiry
+            | FaultKind::Retention => {}
+        }
+    }
+
+    fn crash_relay(&mut self, loses_store: bool) {
+        let is_silent = self.rng.u8(..) < 60;
+        self.crash(crate::cast::RELAY, is_silent);
+        if loses_store {
+            self.storeroom.wipe();
+            self.fact(Fact::StoreLost);
+        }
+        let wait = self.down_time();
+        self.later(wait, Happening::Restart(crate::cast::RELAY));
+    }
+
+    fn down_time(&mut self) -> Duration {
+        match self.rng.u8(..10) {
+            0 => Duration::from_secs(self.rng.u64(60..1200)),
+            1..4 => Duration::from_secs(self.rng.u64(5..60)),
+            _ => Duration::from_millis(self.rng.u64(10..5_000)),
+        }
+    }
+
+    fn a_worker(&mut self) -> Option<PartyId> {
+        let workers = self
+            .parties
+            .iter()
+            .enumerate()
+            .filter(|(_, party)| party.is_up() && party.role == Role::Worker);
+        let workers: Vec<_> = workers.map(|(id, _)| id).collect();
+        self.rng.choice(workers)
+    }
+
+    fn crash_worker(&mut self) {
+        let Some(worker) = self.a_worker() else { return };
+        let is_silent = self.rng.u8(..) < 60;
+        self.crash(worker, is_silent);
+        let wait = self.down_time();
+        self.later(wait, Happening::Restart(worker));
+    }
+
+    fn restart_worker(&mut self) {
+        let Some(worker) = self.a_worker() else { return };
+        self.order(worker, Order::Shutdown);
+        if self.rng.bool() {
+            let wait = Duration::from_secs(self.rng.u64(..20));
+            self.later(wait, Happening::Order(worker, Order::Hurry));
+        }
+        let wait = Duration::from_secs(self.rng.u64(60..200));
+        self.later(wait, Happening::Restart(worker));
+    }
+
+    fn cut(&mut self) {
+        let host = self.rng.usize(1..self.hosts.len());
+        let time = match self.rng.u8(..10) {
+            0 => Duration::from_secs(self.rng.u64(60..900)),
+            _ => Duration::from_millis(self.rng.u64(100..60_000)),
+        };
+        self.hosts[host].cut_until = self.at + time;
+        self.hosts[host].is_cut_visible = self.rng.bool();
+    }
+
+    fn with_conn(&mut self, go: impl FnOnce(&mut World, ConnId)) {
+        let count = self.network.conns.len();
+        if count > 0 {
+            let at = self.rng.usize(..count);
+            if let Some(id) = self.network.conns.keys().nth(at).copied() {
+                go(self, id);
+            }
+        }
+    }
+
+    /// A machine sleeps. Its steady clock may go on meanwhile, or stand still.
+    fn suspend(&mut self) {
+        let host = self.rng.usize(1..self.hosts.len());
+        if self.hosts[host].is_suspended(self.at) {
+            return;
+        }
+        let time = match self.rng.u8(..4) {
+            0 => Duration::from_secs(self.rng.u64(600..4 * 3600)),
+            _ => Duration::from_secs(self.rng.u64(1..600)),
+        };
+        self.hosts[host].suspended_until = self.at + time;
+        self.hosts[host].stands_still = self.rng.bool();
+        if self.hosts[host].stands_still {
+            self.hosts[host].clock.miss(time);
+        }
+        let until = self.at + time;
+        self.agenda.note(until, Happening::WakeUp(host));
+        self.fact_of_host(host);
+    }
+
+    fn fact_of_host(&mut self, host: usize) {
+        for party in 0..self.parties.len() {
+            if self.parties[party].host == host {
+                self.fact(Fact::Slept { party });
+            }
+        }
+    }
+
+    fn step_wall(&mut self) {
+        let host = self.rng.usize(..self.hosts.len());
+        // A relay counts leases from the wall clock of its start, so that one that was set back
+        // between two of its lives puts them off by as much. Until that is mended, its clock is off
+        // by seconds only.
+        let most = if host == self.parties[crate::cast::RELAY].host { 1 } else { 3 };
+        let millis = match self.rng.u8(..most) {
+            0 => self.rng.i64(-5_000..5_000),
+            1 => self.rng.i64(-3_600_000..3_600_000),
+            _ => self.rng.i64(-864_000_000..864_000_000),
+        };
+        self.hosts[host].clock.step(millis);
+        self.fact_of_host(host);
+    }
+
+    /// What may happen to a connection from its beginning.
+    pub(crate) fn bewitch(&mut self, id: ConnId, is_http: bool) {
+        let loses = is_http
+            && self.weather.lost_answer > 0
+            && self.rng.u32(..100) < self.weather.lost_answer;
+        let doubles =
+            is_http && self.weather.duplicate > 0 && self.rng.u32(..100) < self.weather.duplicate;
+        let Some(conn) = self.network.conns.get_mut(&id) else { return };
+        conn.loses_answer = loses;
+        if doubles && let Some(asked) = conn.asked.clone() {
+            let (host, to, kind, label) = (conn.host, conn.to, conn.kind, conn.label.clone());
+            let heard_at = conn.heard_at;
+            let ghost = self.network.add(crate::network::Conn {
+                client: None,
+                server: None,
+                host,
+                to,
+                kind,
+                asked: Some(asked),
+                is_swallowed: false,
+                loses_answer: false,
+                up: Default::default(),
+                down: Default::default(),
+                server_max: usize::MAX,
+                label,
+                heard_at,
+            });
+            self.put(ghost, End::Server, Arrival::Ask, 512);
+        }
+    }
+
+    /// Something between client and relay answers by itself.
+    pub(crate) fn proxy_answers(&mut self, id: ConnId) -> bool {
+        if self.weather.proxy == 0 || self.rng.u32(..100) >= self.weather.proxy {
+            return false;
+        }
+        let (status, retry_after) = match self.rng.u8(..5) {
+            0 => (429, Some(self.rng.u64(1..90))),
+            1 => (503, Some(self.rng.u64(1..90))),
+            2 => (502, None),
+            3 => (500, None),
+            _ => (504, None),
+        };
+        let retry_after = retry_after.map(|secs| ("retry-after".to_owned(), secs.to_string()));
+        let body = Bytes::from_static(b"<html>a proxy's page</html>");
+        let headers = retry_after.into_iter().collect();
+        self.put(id, End::Client, Arrival::Answer(Response { status, headers, body }), 64);
+        true
+    }
+}

@@ -1,0 +1,52 @@
+//! A machine that parties run on: its clocks, its disk, its cable.
+
+use std::time::Duration;
+
+use footbridge_core::event::Event;
+
+use crate::clock::{Clock, Time};
+use crate::disk::Disk;
+use crate::party::Address;
+
+pub(crate) type HostId = usize;
+
+/// One machine.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
+    /// It does nothing before this time.
+    pub(crate) suspended_until: Time,
+    /// Whether its steady clock stands still meanwhile.
+    pub(crate) stands_still: bool,
+    /// What came while it was suspended.
+    pub(crate) held: Vec<(Address, Event)>,
+    /// Its cable is out until this time.
+    pub(crate) cut_until: Time,
+    /// Whether a cut shows at once as an error, or only as silence.
+    pub(crate) is_cut_visible: bool,
+    /// Usual time of a packet from here to the relay.
+    pub(crate) latency: Duration,
+    /// Time that a KiB takes.
+    pub(crate) per_kib: Duration,
+}
+
+impl Host {
+    pub(crate) fn new(clock: Clock, latency: Duration) -> Self {
+        Self {
+            clock,
+            disk: Disk::default(),
+            suspended_until: Time::ZERO,
+            stands_still: false,
+            held: Vec::new(),
+            cut_until: Time::ZERO,
+            is_cut_visible: false,
+            latency,
+            per_kib: Duration::from_micros(10),
+        }
+    }
+
+    pub(crate) fn is_suspended(&self, at: Time) -> bool {
+        at < self.suspended_until
+    }
+}

@@ -1,0 +1,224 @@
+//! Runs simulated worlds: one from its seed, or many on all cores until one breaks a promise.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use footbridge_fuzz::{FAULT_KINDS, KINDS, MUTANTS, Options, Report, run, shrink};
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+Runs simulated worlds of Footbridge: relay, workers, agents, viewers, network, disks and clocks, on
+virtual time and from a seed.
+
+  footbridge-fuzz --seed N [--trace | --render] [options]   one run
+  footbridge-fuzz --runs N | --hours H [--from SEED]        many, on all cores
+
+  --seed N         the run: everything that happens comes from this number
+  --steps M        events after which it ends, come what may (400000)
+  --trace          print everything that happens (also printed when a promise is broken)
+  --render         print a Mermaid sequence diagram of it instead
+  --shrink         look for a smaller run that fails in the same way
+  --runs N         so many runs, with seeds from --from on
+  --hours H        as many runs as fit into so many hours
+  --from SEED      the first seed (drawn from the clock with --hours, else 0)
+  --minutes M      minutes of virtual time in which things go wrong
+  --workers N      how many workers there are
+  --viewers N      how many viewers there are
+  --agent KIND     what all agents are: chatty, asking, flooding, …, shell
+  --faults LIST    what may go wrong, with commas between, or none: relay-crash,cut,…
+  --mutant NAME    break something on purpose
+  --list           name all kinds of agents, faults and mutants
+  --help           this text
+
+Ends with 1 if a promise was broken, and prints the command that shows it again.
+";
+
+struct Asked {
+    options: Options,
+    seed: Option<u64>,
+    runs: Option<u64>,
+    hours: Option<f64>,
+    from: Option<u64>,
+    renders: bool,
+    shrinks: bool,
+}
+
+fn main() -> ExitCode {
+    match parse() {
+        Ok(Some(asked)) => go(asked),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("footbridge-fuzz: {error}; try --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse() -> Result<Option<Asked>, lexopt::Error> {
+    let mut asked = Asked {
+        options: Options::new(0),
+        seed: None,
+        runs: None,
+        hours: None,
+        from: None,
+        renders: false,
+        shrinks: false,
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("seed") => asked.seed = Some(parser.value()?.parse()?),
+            Long("runs") => asked.runs = Some(parser.value()?.parse()?),
+            Long("hours") => asked.hours = Some(parser.value()?.parse()?),
+            Long("from") => asked.from = Some(parser.value()?.parse()?),
+            Long("steps") => asked.options.steps = parser.value()?.parse()?,
+            Long("minutes") => asked.options.minutes = Some(parser.value()?.parse()?),
+            Long("workers") => asked.options.workers = Some(parser.value()?.parse()?),
+            Long("viewers") => asked.options.viewers = Some(parser.value()?.parse()?),
+            Long("agent") => {
+                let name = parser.value()?.string()?;
+                let is_it = |kind: &&_| format!("{kind:?}").eq_ignore_ascii_case(&name);
+                let kind = KINDS.iter().find(is_it);
+                asked.options.agent = Some(*kind.ok_or_else(|| unknown("kind of agent", &name))?);
+            }
+            Long("faults") => {
+                let names = parser.value()?.string()?;
+                let mut faults = std::collections::BTreeSet::new();
+                for name in names.split(',').filter(|name| *name != "none") {
+                    let kind = FAULT_KINDS.iter().find(|kind| kind.name() == name);
+                    faults.insert(*kind.ok_or_else(|| unknown("fault", name))?);
+                }
+                asked.options.faults = Some(faults);
+            }
+            Long("mutant") => {
+                let name = parser.value()?.string()?;
+                let mutant = MUTANTS.iter().find(|mutant| mutant.name() == name);
+                asked.options.mutant = Some(*mutant.ok_or_else(|| unknown("mutant", &name))?);
+            }
+            Long("trace") => asked.options.trace = true,
+            Long("render") => (asked.renders, asked.options.trace) = (true, true),
+            Long("shrink") => asked.shrinks = true,
+            Long("list") => {
+                list();
+                return Ok(None);
+            }
+            Long("help") | Short('h') => {
+                print!("{HELP}");
+                return Ok(None);
+            }
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    if asked.seed.is_none() && asked.runs.is_none() && asked.hours.is_none() {
+        print!("{HELP}");
+        return Ok(None);
+    }
+    Ok(Some(asked))
+}
+
+fn unknown(what: &str, name: &str) -> lexopt::Error {
+    lexopt::Error::Custom(format!("there is no {what} {name:?}").into())
+}
+
+fn list() {
+    for kind in KINDS {
+        println!("agent   {}", format!("{kind:?}").to_lowercase());
+    }
+    for kind in FAULT_KINDS {
+        println!("fault   {}", kind.name());
+    }
+    for mutant in MUTANTS {
+        println!("mutant  {}: breaks {:?}", mutant.name(), mutant.promise());
+    }
+}
+
+fn go(asked: Asked) -> ExitCode {
+    match asked.seed {
+        Some(seed) => one(&Options { seed, ..asked.options }, asked.renders, asked.shrinks),
+        None => many(&asked),
+    }
+}
+
+/// One run, told in full.
+fn one(options: &Options, renders: bool, shrinks: bool) -> ExitCode {
+    let options = if shrinks { shrink(options) } else { options.clone() };
+    let mut report = run(&options);
+    if report.broken.is_some() && !options.trace {
+        report = run(&Options { trace: true, ..options.clone() });
+    }
+    print!("{}", if renders { &report.diagram } else { &report.trace });
+    tell(&options, &report);
+    if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn tell(options: &Options, report: &Report) {
+    let secs = report.time.as_secs();
+    let end = if report.is_complete { "" } else { " (cut short by --steps)" };
+    match &report.broken {
+        Some(broken) => {
+            eprintln!("BROKEN {} at {:?}: {}", broken.promise, broken.at, broken.words);
+            eprintln!("replay it: cargo run -p footbridge-fuzz --release -- {options}");
+        }
+        None => {
+            eprintln!("{options}: {} events in {secs} s, all promises kept{end}", report.events);
+        }
+    }
+}
+
+/// Runs until the number or the time is reached, or a promise is broken.
+fn many(asked: &Asked) -> ExitCode {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let from_clock = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |now| now.as_secs())
+    };
+    let from = asked.from.unwrap_or_else(|| if asked.hours.is_some() { from_clock() } else { 0 });
+    let next = AtomicU64::new(from);
+    let last = asked.runs.map_or(u64::MAX, |runs| from.saturating_add(runs));
+    let began = Instant::now();
+    let until = asked.hours.map(|hours| began + Duration::from_secs_f64(hours * 3600.0));
+    let is_over = AtomicBool::new(false);
+    let (done, events, millis) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let failed = std::sync::Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= last || until.is_some_and(|until| Instant::now() >= until) {
+                        break;
+                    }
+                    let options = Options { seed, trace: false, ..asked.options.clone() };
+                    let report = run(&options);
+                    let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    events.fetch_add(report.events, Ordering::Relaxed);
+                    let time = u64::try_from(report.time.as_millis()).unwrap_or(u64::MAX);
+                    millis.fetch_add(time, Ordering::Relaxed);
+                    if report.broken.is_some() {
+                        is_over.store(true, Ordering::Relaxed);
+                        if let Ok(mut failed) = failed.lock() {
+                            failed.get_or_insert((options, report));
+                        }
+                    } else if count % 100 == 0 {
+                        eprintln!("{count} runs, {:.0} s", began.elapsed().as_secs_f64());
+                    }
+                }
+            });
+        }
+    });
+    let wall = began.elapsed().as_secs_f64();
+    let hours =
+        f64::from(u32::try_from(millis.load(Ordering::Relaxed) / 1000).unwrap_or(0)) / 3600.0;
+    let (done, events) = (done.load(Ordering::Relaxed), events.load(Ordering::Relaxed));
+    eprintln!("{done} runs, {events} events, {hours:.1} simulated hours in {wall:.1} s");
+    match failed.into_inner().ok().flatten() {
+        Some((options, report)) => {
+            tell(&options, &report);
+            let smaller = shrink(&options);
+            eprintln!("smaller: cargo run -p footbridge-fuzz --release -- {smaller}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}

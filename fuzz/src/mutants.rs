@@ -1,0 +1,235 @@
+//! Parties and stores that are broken on purpose, each of which a promise must find out: a judge that
+//! never finds anybody guilty is worth nothing.
+//!
+//! A mutant stands between a machine and the world. It drops, doubles or changes what goes by; the
+//! machines themselves know nothing of it.
+
+use std::num::NonZeroU64;
+
+use bytes::Bytes;
+use footbridge_core::action::{Action, Message};
+use footbridge_core::event::Event;
+use footbridge_core::id::OpId;
+use footbridge_core::wire::text::Text;
+
+use crate::cast::RELAY;
+use crate::party::{PartyId, Role};
+use crate::world::World;
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $mutant:ident = $name:literal found by $promise:literal within $seeds:literal,)*) => {
+        /// One way to be broken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutant {
+            $($(#[$doc])* $mutant,)*
+        }
+
+        /// All of them.
+        pub const MUTANTS: &[Mutant] = &[$(Mutant::$mutant,)*];
+
+        impl Mutant {
+            /// Its name on the command line.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$mutant => $name,)*
+                }
+            }
+
+            /// The promise that it breaks.
+            pub const fn promise(self) -> &'static str {
+                match self {
+                    $(Self::$mutant => $promise,)*
+                }
+            }
+
+            /// Within how many seeds it must be found out.
+            pub const fn seeds(self) -> u64 {
+                match self {
+                    $(Self::$mutant => $seeds,)*
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    /// A worker writes something else in place of a message, and calls it delivered.
+    LostWrite = "lost-write" found by "no acknowledged loss" within 10,
+    /// A store says *stored* before it is durable.
+    EarlyStored = "early-stored" found by "no acknowledged loss" within 40,
+    /// A worker loses a line of its agent and counts on.
+    LostLine = "lost-line" found by "no acknowledged loss" within 20,
+    /// A worker writes every message twice.
+    TwiceWritten = "twice-written" found by "one hand-off" within 10,
+    /// A relay leaves events out.
+    SkippedEvent = "skipped-event" found by "whole log" within 10,
+    /// A relay tells two viewers different things under one number.
+    BentEvent = "bent-event" found by "whole log" within 20,
+    /// A relay tells everybody that their answer counts.
+    EveryAnswer = "every-answer" found by "one answer" within 40,
+    /// A worker turns *deny* into *allow*.
+    AllowAll = "allow-all" found by "fail closed" within 40,
+    /// A relay hides questions from those who could answer them.
+    HiddenQuestion = "hidden-question" found by "nothing stuck" within 40,
+    /// A relay counts every session as connected.
+    AlwaysConnected = "always-connected" found by "honest status" within 80,
+    /// A worker takes *try again later* for a final refusal.
+    Impatient = "impatient" found by "patience" within 60,
+    /// A worker does not read `Retry-After`.
+    Pushy = "pushy" found by "patience" within 60,
+    /// A worker starts every agent twice.
+    TwoAgents = "two-agents" found by "one agent" within 10,
+    /// A relay takes for sent what it has only just asked to be sent.
+    Hoarder = "hoarder" found by "bounded memory" within 150,
+    /// A worker waits for what has passed.
+    BusyLoop = "busy-loop" found by "contract" within 5,
+    /// A worker uses the name of an operation twice.
+    SameName = "same-name" found by "contract" within 5,
+}
+
+impl World {
+    fn role(&self, id: PartyId) -> Role {
+        self.parties[id].role
+    }
+
+    /// An event as a broken party would take it.
+    pub(crate) fn mutated_event(&mut self, id: PartyId, event: Event) -> Option<Event> {
+        let Some(mutant) = self.options.mutant else { return Some(event) };
+        let is_worker = self.role(id) == Role::Worker;
+        match (mutant, event) {
+            (Mutant::Impatient, Event::Response { op, mut response }) if is_worker => {
+                if response.status == 503 {
+                    response.status = 403;
+                }
+                Some(Event::Response { op, response })
+            }
+            (Mutant::Pushy, Event::Response { op, mut response }) if is_worker => {
+                response.headers.retain(|(name, _)| name != "retry-after");
+                Some(Event::Response { op, response })
+            }
+            // It was told so before.
+            (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,
+            (_, event) => Some(event),
+        }
+    }
+
+    /// What a broken party does in place of an action.
+    pub(crate) fn mutated_action(&mut self, id: PartyId, action: Action) -> Vec<Action> {
+        let Some(mutant) = self.options.mutant else { return vec![action] };
+        let role = self.role(id);
+        let is_seldom = self.rng.u8(..) < 16;
+        match (mutant, role, action) {
+            (Mutant::LostWrite, Role::Worker, Action::Write { op, data })
+                if is_seldom && holds(&data, "\"user\"") =>
+            {
+                vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
+            }
+            (Mutant::LostLine, Role::Worker, Action::Send { message: Message::Text(_), op })
+                if is_seldom =>
+            {
+                let text = Text::from("{\"type\":\"other\"}");
+                vec![Action::Send { op, message: Message::Text(text) }]
+            }
+            (Mutant::TwiceWritten, Role::Worker, action @ Action::Write { .. }) => {
+                vec![action.clone(), action]
+            }
+            (Mutant::SkippedEvent, Role::Relay, Action::Send { message, .. })
+                if is_seldom && says(&message, "{\"type\":\"event\"") =>
+            {
+                Vec::new()
+            }
+            (Mutant::BentEvent, Role::Relay, Action::Send { op, message })
+                if is_seldom && says(&message, "{\"type\":\"event\"") =>
+            {
+                vec![Action::Send { op, message: bent(&message, "\"type\":\"", "\"type\":\"x") }]
+            }
+            (Mutant::HiddenQuestion, Role::Relay, Action::Send { op, message })
+                if says(&message, "{\"type\":\"session\"") =>
+            {
+                let message = bent(
+                    &message,
+                    "\"pending_permissions\":[",
+                    "\"pending_permissions\":[],\"x\":[",
+                );
+                vec![Action::Send { op, message }]
+            }
+            (Mutant::HiddenQuestion, Role::Relay, Action::Reply { op, mut response }) => {
+                let body = String::from_utf8_lossy(&response.body);
+                let hidden = "\"pending_permissions\":[],\"x\":[";
+                response.body = Bytes::from(body.replace("\"pending_permissions\":[", hidden));
+                vec![Action::Reply { op, response }]
+            }
+            (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
+                if says(&message, "{\"type\":\"session\"") =>
+            {
+                let message = bent(&message, "\"connected\":false", "\"connected\":true");
+                vec![Action::Send { op, message }]
+            }
+            (Mutant::AlwaysConnected, Role::Relay, Action::Reply { op, mut response }) => {
+                let body = String::from_utf8_lossy(&response.body);
+                response.body =
+                    Bytes::from(body.replace("\"connected\":false", "\"connected\":true"));
+                vec![Action::Reply { op, response }]
+            }
+            (Mutant::EveryAnswer, Role::Relay, Action::Reply { op, mut response })
+                if response.status == 409 && holds(&response.body, "permission_conflict") =>
+            {
+                response.status = 200;
+                response.body = Bytes::from_static(b"{\"seq\":1}");
+                vec![Action::Reply { op, response }]
+            }
+            (Mutant::AllowAll, Role::Worker, Action::Write { op, data }) => {
+                let line = String::from_utf8_lossy(&data);
+                let allow = "\"behavior\":\"allow\",\"updatedInput\":{},\"x\"";
+                let line = line.replace("\"behavior\":\"deny\",\"message\"", allow);
+                vec![Action::Write { op, data: Bytes::from(line) }]
+            }
+            (Mutant::TwoAgents, Role::Worker, Action::Spawn { op, command }) => {
+                let other = NonZeroU64::MIN.saturating_add((1 << 40) + op.get());
+                let twin = Action::Spawn { op: OpId::new(other), command: command.clone() };
+                vec![Action::Spawn { op, command }, twin]
+            }
+            (Mutant::SameName, Role::Worker, action @ Action::Request { .. }) if is_seldom => {
+                vec![action.clone(), action]
+            }
+            (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
+                // The relay hears at once that the message is gone.
+                self.pretend_sent(id, op);
+                vec![Action::Send { op, message }]
+            }
+            (_, _, action) => vec![action],
+        }
+    }
+
+    fn pretend_sent(&mut self, id: PartyId, op: OpId) {
+        let now = self.hosts[self.parties[id].host].clock.now(self.at);
+        if let Some(machine) = &mut self.parties[id].machine {
+            machine.handle(now, Event::Sent { op, messages: 1 });
+        }
+    }
+
+    /// Whether a party is broken in that it never rests.
+    pub(crate) fn is_busy(&mut self, id: PartyId) -> bool {
+        self.options.mutant == Some(Mutant::BusyLoop)
+            && self.role(id) == Role::Worker
+            && self.rng.u8(..) < 16
+    }
+}
+
+fn holds(bytes: &[u8], what: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(what)
+}
+
+fn says(message: &Message, beginning: &str) -> bool {
+    matches!(message, Message::Text(text) if text.as_str().starts_with(beginning))
+}
+
+/// A text message with its last occurrence of something replaced.
+fn bent(message: &Message, what: &str, by: &str) -> Message {
+    let Message::Text(text) = message else { return message.clone() };
+    let text = text.as_str();
+    let Some(at) = text.rfind(what) else { return message.clone() };
+    let (head, tail) = text.split_at(at);
+    let bent = format!("{head}{by}{}", tail.get(what.len()..).unwrap_or_default());
+    Message::Text(Text::from(bent))
+}

@@ -1,0 +1,53 @@
+//! Promise 5: Approvals fail closed: no agent is told *allow* unless a viewer said so to that very question.
+
+use std::collections::BTreeSet;
+
+use super::{Promise, parsed};
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::viewer::ViewerNotice;
+
+#[derive(Default)]
+pub(crate) struct FailClosed {
+    allowed: BTreeSet<(String, String)>,
+    /// Taken back by the agent, or no longer answerable, as the log says.
+    closed: BTreeSet<(String, String)>,
+}
+
+impl Promise for FailClosed {
+    fn name(&self) -> &'static str {
+        "fail closed"
+    }
+
+    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::HandedOff { session, line, .. } if line.contains("\"allow\"") => {
+                let message = parsed(line);
+                let Some(id) = message["response"]["request_id"].as_str() else { return Ok(()) };
+                if !self.allowed.contains(&(session.clone(), id.to_owned())) {
+                    return Err(format!("{id} of {session} was allowed by nobody"));
+                }
+            }
+            Fact::Viewed {
+                notice: ViewerNotice::Answering { session, request_id, is_allow: true },
+                ..
+            } => {
+                self.allowed.insert((session.clone(), request_id.clone()));
+            }
+            Fact::Viewed { notice: ViewerNotice::Event { session, from, message, .. }, .. }
+                if from == "relay" && message.contains("permission_withdrawn") =>
+            {
+                if let Some(id) = parsed(message)["request_id"].as_str() {
+                    self.closed.insert((session.clone(), id.to_owned()));
+                }
+            }
+            Fact::Viewed { notice: ViewerNotice::Answered { session, request_id, .. }, .. }
+                if self.closed.contains(&(session.clone(), request_id.clone())) =>
+            {
+                return Err(format!("{request_id} of {session} was closed, then answered"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! What is promised (the design's list), each as a judge of what can be seen from outside.
+
+mod bounded;
+mod fail_closed;
+mod honest_status;
+mod no_loss;
+mod one_agent;
+mod one_answer;
+mod one_hand_off;
+mod patience;
+mod progress;
+mod whole_log;
+
+use serde_json::Value;
+
+use crate::clock::Time;
+use crate::fact::Fact;
+
+/// One promise.
+pub(crate) trait Promise {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// Takes a fact in; `Err` says how it breaks the promise.
+    fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String>;
+    /// What must be true when everything has come to rest.
+    fn end(&mut self, _: Time) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// All of them.
+pub(crate) struct Promises {
+    all: Vec<Box<dyn Promise>>,
+    calm_since: Option<Time>,
+}
+
+impl Promises {
+    pub(crate) fn new() -> Self {
+        let all: Vec<Box<dyn Promise>> = vec![
+            Box::new(no_loss::NoLoss::default()),
+            Box::new(one_hand_off::OneHandOff::default()),
+            Box::new(whole_log::WholeLog::default()),
+            Box::new(one_answer::OneAnswer::default()),
+            Box::new(fail_closed::FailClosed::default()),
+            Box::new(progress::Progress::default()),
+            Box::new(honest_status::HonestStatus::default()),
+            Box::new(patience::Patience::default()),
+            Box::new(one_agent::OneAgent::default()),
+            Box::new(bounded::Bounded),
+        ];
+        Self { all, calm_since: None }
+    }
+
+    pub(crate) const fn calm_since(&self) -> Option<Time> {
+        self.calm_since
+    }
+
+    pub(crate) fn see(&mut self, at: Time, fact: &Fact) -> Option<(&'static str, String)> {
+        if matches!(fact, Fact::Calm) {
+            self.calm_since = Some(at);
+        }
+        for promise in &mut self.all {
+            if let Err(words) = promise.see(at, fact) {
+                return Some((promise.name(), words));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn end(&mut self, at: Time) -> Option<(&'static str, String)> {
+        for promise in &mut self.all {
+            if let Err(words) = promise.end(at) {
+                return Some((promise.name(), words));
+            }
+        }
+        None
+    }
+}
+
+/// A line as JSON; null if it is none.
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_default()
+}
+
+/// A text of a line's own.
+fn line_id(line: &str, field: &str) -> Option<String> {
+    parsed(line)[field].as_str().map(str::to_owned)
+}

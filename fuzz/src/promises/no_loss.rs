@@ -1,0 +1,195 @@
+//! Promise 1: No acknowledged loss: what the relay said it accepted stands in the log at the number that it
+//! named, reaches the agent while the session lives, and what the agent said stands in the log once,
+//! in order, without a hole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Promise, line_id};
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::viewer::ViewerNotice;
+
+#[derive(Default)]
+pub(crate) struct NoLoss {
+    sessions: BTreeMap<String, Story>,
+}
+
+#[derive(Default)]
+struct Story {
+    /// What was accepted, and under which number.
+    accepted: BTreeMap<String, u64>,
+    /// The messages of viewers in the log, by number.
+    logged: BTreeMap<u64, String>,
+    handed: BTreeSet<String>,
+    /// What the relay said it would not take.
+    rejected: BTreeSet<String>,
+    /// What its agent has printed, in order.
+    printed: Vec<String>,
+    /// What of that the log has, in order, by number.
+    told: BTreeMap<u64, String>,
+    has_gap: bool,
+    is_ended: bool,
+    /// Its agent may not read; or there is none any more.
+    is_deaf: bool,
+    is_gone: bool,
+    is_printing: bool,
+    agents: u32,
+    running: BTreeSet<usize>,
+}
+
+impl Promise for NoLoss {
+    fn name(&self) -> &'static str {
+        "no acknowledged loss"
+    }
+
+    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::AgentStarted { process, session } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                story.agents += 1;
+                story.running.insert(*process);
+            }
+            Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
+                for story in self.sessions.values_mut() {
+                    story.running.remove(process);
+                }
+            }
+            Fact::HandedOff { session, line, .. } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                if let Some(uuid) = line_id(line, "uuid") {
+                    story.handed.insert(uuid);
+                }
+            }
+            Fact::Printed { session, line, is_message } if *is_message => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                story.printed.push(line.clone());
+            }
+            Fact::IsDeaf { session } => {
+                self.sessions.entry(session.clone()).or_default().is_deaf = true;
+            }
+            Fact::StoreLost => {
+                for story in self.sessions.values_mut() {
+                    story.is_gone = true;
+                }
+            }
+            Fact::Viewed { notice, .. } => return self.viewed(notice),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: Time) -> Result<(), String> {
+        for (session, story) in &self.sessions {
+            story.end(session)?;
+        }
+        Ok(())
+    }
+}
+
+impl NoLoss {
+    fn viewed(&mut self, notice: &ViewerNotice) -> Result<(), String> {
+        match notice {
+            ViewerNotice::Accepted { session, uuid, seq } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                let before = story.accepted.insert(uuid.clone(), *seq);
+                if before.is_some_and(|before| before != *seq) {
+                    return Err(format!("{uuid} of {session} was accepted under two numbers"));
+                }
+            }
+            ViewerNotice::Event { session, seq, from, message, .. } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                match from.as_str() {
+                    "viewer" => {
+                        if let Some(uuid) = line_id(message, "uuid") {
+                            story.logged.insert(*seq, uuid);
+                        }
+                    }
+                    "agent" => {
+                        story.told.insert(*seq, message.clone());
+                        story.is_printing = true;
+                    }
+                    _ => {}
+                }
+            }
+            ViewerNotice::Rejected { session, uuid } => {
+                self.sessions.entry(session.clone()).or_default().rejected.insert(uuid.clone());
+            }
+            ViewerNotice::Gap { session, .. } => {
+                self.sessions.entry(session.clone()).or_default().has_gap = true;
+            }
+            ViewerNotice::View(view) => {
+                let story = self.sessions.entry(view.session.clone()).or_default();
+                story.is_ended |= view.state == "ended";
+            }
+            ViewerNotice::Gone { session } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                if !std::mem::replace(&mut story.is_gone, true) {
+                    return Err(format!("the relay has forgotten {session}"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Story {
+    fn end(&self, session: &str) -> Result<(), String> {
+        if !self.has_gap {
+            self.is_told_in_order(session)?;
+        }
+        if self.is_gone {
+            return Ok(());
+        }
+        let taken = |uuid: &&String| self.logged.values().any(|logged| logged == *uuid);
+        if let Some(uuid) = self.rejected.iter().find(taken)
+            && !self.has_gap
+        {
+            return Err(format!("{uuid} of {session} was rejected, and stands in the log"));
+        }
+        let last = self.logged.keys().chain(self.told.keys()).max().copied().unwrap_or_default();
+        for (uuid, seq) in &self.accepted {
+            let found = self.logged.get(seq);
+            let is_kept = !self.has_gap && *seq <= last;
+            if found.is_some_and(|found| found != uuid) || (found.is_none() && is_kept) {
+                return Err(format!(
+                    "{uuid} of {session} was accepted as {seq}, and the log has {found:?} there"
+                ));
+            }
+            let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
+            if is_expected && !self.handed.contains(uuid) {
+                return Err(format!(
+                    "{uuid} of {session} was accepted and never reached the agent"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the log has of the agent is the beginning of what it printed; all of it, where the agent
+    /// still runs.
+    fn is_told_in_order(&self, session: &str) -> Result<(), String> {
+        for (at, told) in self.told.values().enumerate() {
+            match self.printed.get(at) {
+                Some(printed) if printed == told => {}
+                other => {
+                    return Err(format!(
+                        "line {} of the agent in the log of {session} is {told}, and it printed {}",
+                        at + 1,
+                        other.map_or("nothing", String::as_str)
+                    ));
+                }
+            }
+        }
+        let is_all = self.told.len() == self.printed.len();
+        let is_alive = !self.running.is_empty() && !self.is_ended && !self.is_gone;
+        if is_alive && self.is_printing && !self.is_deaf && !is_all && self.agents == 1 {
+            return Err(format!(
+                "the agent of {session} printed {} lines, and the log has {}",
+                self.printed.len(),
+                self.told.len()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! Promise 10: A claim is idempotent: one session comes of one request, one agent runs for one session at a
+//! time, and no other worker acts on it meanwhile.
+
+use std::collections::BTreeMap;
+
+use super::Promise;
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::process::ProcessId;
+use crate::viewer::ViewerNotice;
+
+#[derive(Default)]
+pub(crate) struct OneAgent {
+    made: BTreeMap<String, String>,
+    running: BTreeMap<String, ProcessId>,
+}
+
+impl Promise for OneAgent {
+    fn name(&self) -> &'static str {
+        "one agent"
+    }
+
+    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::StoreLost => self.made.clear(),
+            Fact::Viewed { notice: ViewerNotice::Created { key, session }, .. } => {
+                let known = self.made.insert(key.clone(), session.clone());
+                if known.as_ref().is_some_and(|known| known != session) {
+                    return Err(format!("{key} has made {session} and {known:?}"));
+                }
+            }
+            Fact::AgentStarted { process, session } => {
+                if let Some(other) = self.running.insert(session.clone(), *process) {
+                    return Err(format!("{session} has the agents {other} and {process} at once"));
+                }
+            }
+            Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
+                self.running.retain(|_, running| running != process);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Promise 8: What can be tried again never ends a worker before its time, and `Retry-After` is honoured.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use footbridge_core::machine::FaultKind;
+
+use super::Promise;
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::party::{PartyId, Role};
+
+/// How long a worker goes on trying (W-2).
+const GIVE_UP: Duration = Duration::from_secs(600);
+
+#[derive(Default)]
+pub(crate) struct Patience {
+    /// When each activity failed first since it last succeeded, on the worker's steady clock.
+    failing: BTreeMap<(PartyId, &'static str), Duration>,
+    /// Before when it is not to be tried again.
+    not_before: BTreeMap<(PartyId, &'static str), Duration>,
+    /// A refusal that is final.
+    refused: BTreeMap<PartyId, u16>,
+    mono: BTreeMap<PartyId, Duration>,
+    /// Whose clocks did something that a sleep looks like, since they last asked for anything.
+    dozed: BTreeSet<PartyId>,
+}
+
+impl Promise for Patience {
+    fn name(&self) -> &'static str {
+        "patience"
+    }
+
+    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::Asked { party, what, mono } => {
+                self.mono.insert(*party, *mono);
+                let not_before = self.not_before.remove(&(*party, *what));
+                let dozed = self.dozed.remove(party);
+                if not_before.is_some_and(|at| *mono < at) && !dozed {
+                    return Err(format!("a worker did {what} before Retry-After was over"));
+                }
+            }
+            Fact::Answered { party, what, status, retry_after, mono } => {
+                self.mono.insert(*party, *mono);
+                match status {
+                    200..=299 => {
+                        self.failing.remove(&(*party, *what));
+                    }
+                    429 | 500..=599 => {
+                        self.failing.entry((*party, *what)).or_insert(*mono);
+                        if let (Some(secs), 429 | 503) = (retry_after, status) {
+                            let until = *mono + Duration::from_secs(*secs);
+                            self.not_before.insert((*party, *what), until);
+                        }
+                    }
+                    _ => {
+                        self.refused.insert(*party, *status);
+                    }
+                }
+            }
+            Fact::Failed { party, what, mono } => {
+                self.mono.insert(*party, *mono);
+                self.failing.entry((*party, *what)).or_insert(*mono);
+            }
+            // After a sleep everything is tried at once.
+            Fact::Slept { party } => {
+                self.dozed.insert(*party);
+            }
+            Fact::Crashed { party, .. } => self.forget(*party),
+            Fact::Finished { party, role: Role::Worker, outcome, was_ordered } => {
+                let verdict = self.ended(*party, outcome, *was_ordered);
+                self.forget(*party);
+                return verdict;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Patience {
+    fn forget(&mut self, party: PartyId) {
+        self.failing.retain(|(of, _), _| *of != party);
+        self.not_before.retain(|(of, _), _| *of != party);
+        self.refused.remove(&party);
+    }
+
+    fn ended(
+        &self,
+        party: PartyId,
+        outcome: &footbridge_core::machine::Outcome,
+        was_ordered: bool,
+    ) -> Result<(), String> {
+        let Err(fault) = outcome else {
+            let words = String::from("a worker ended without having been told to");
+            return if was_ordered { Ok(()) } else { Err(words) };
+        };
+        match fault.kind {
+            FaultKind::GaveUp => {
+                let now = self.mono.get(&party).copied().unwrap_or_default();
+                let of_party = self.failing.iter().filter(|((of, _), _)| *of == party);
+                let longest = of_party.map(|(_, since)| now.saturating_sub(*since)).max();
+                if longest.is_some_and(|longest| longest >= GIVE_UP) {
+                    return Ok(());
+                }
+                Err(format!("a worker gave up after {longest:?}: {}", fault.message))
+            }
+            _ => Err(format!("a worker ended although its relay is good: {}", fault.message)),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Promise 6: Nothing is silently stuck: some time after the last fault every live session has moved, shows
+//! what blocks it, or has ended; and an unanswered question is still there to be answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Promise, line_id, parsed};
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::party::{PartyId, Role};
+use crate::process::ProcessId;
+use crate::viewer::ViewerNotice;
+
+/// Until then everything has come to rest: an environment lapses after 10 min, a link's pause is at
+/// most 2 min, a lease lasts 1 min.
+pub(crate) const BOUND: Duration = Duration::from_secs(20 * 60);
+
+#[derive(Default)]
+pub(crate) struct Progress {
+    calm_since: Option<Time>,
+    sessions: BTreeMap<String, Session>,
+    agents: BTreeMap<ProcessId, Agent>,
+    workers_up: BTreeSet<PartyId>,
+    /// What viewers have asked for since the calm, and when.
+    waiting: BTreeMap<(String, String), Time>,
+    handed: BTreeSet<(String, String)>,
+}
+
+#[derive(Default)]
+struct Session {
+    state: String,
+    is_connected: bool,
+    pending: Vec<String>,
+    is_gone: bool,
+    is_deaf: bool,
+    last_seq: BTreeMap<PartyId, u64>,
+    end: u64,
+}
+
+struct Agent {
+    session: String,
+    open: BTreeSet<String>,
+}
+
+impl Promise for Progress {
+    fn name(&self) -> &'static str {
+        "nothing stuck"
+    }
+
+    fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::Calm => self.calm_since = Some(at),
+            Fact::StoreLost => self.sessions.values_mut().for_each(|found| found.is_gone = true),
+            Fact::Started { party, role: Role::Worker } => {
+                self.workers_up.insert(*party);
+            }
+            Fact::Crashed { party, .. } | Fact::Finished { party, .. } => {
+                self.workers_up.remove(party);
+            }
+            Fact::IsDeaf { session } => self.session(session).is_deaf = true,
+            Fact::AgentStarted { process, session } => {
+                let agent = Agent { session: session.clone(), open: BTreeSet::new() };
+                self.agents.insert(*process, agent);
+            }
+            Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
+                self.agents.remove(process);
+            }
+            Fact::Printed { session, line, .. } => self.printed(session, line),
+            Fact::HandedOff { process, line, .. } => self.handed(*process, line),
+            Fact::Viewed { viewer, notice } => self.viewed(at, *viewer, notice),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, at: Time) -> Result<(), String> {
+        let Some(calm) = self.calm_since else { return Ok(()) };
+        if at < calm + BOUND {
+            return Ok(());
+        }
+        for (session, found) in &self.sessions {
+            if found.is_gone || found.state == "ended" || found.state.is_empty() {
+                continue;
+            }
+            self.is_moving(session, found, at)?;
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    fn session(&mut self, id: &str) -> &mut Session {
+        self.sessions.entry(id.to_owned()).or_default()
+    }
+
+    fn agents_of<'a>(&'a mut self, session: &'a str) -> impl Iterator<Item = &'a mut Agent> {
+        self.agents.values_mut().filter(move |agent| agent.session == session)
+    }
+
+    fn printed(&mut self, session: &str, line: &str) {
+        if line.contains("can_use_tool")
+            && let Some(id) = parsed(line)["request_id"].as_str()
+        {
+            for agent in self.agents_of(session) {
+                agent.open.insert(id.to_owned());
+            }
+        } else if line.contains("control_cancel_request")
+            && let Some(id) = parsed(line)["request_id"].as_str()
+        {
+            for agent in self.agents_of(session) {
+                agent.open.remove(id);
+            }
+        }
+    }
+
+    fn handed(&mut self, process: ProcessId, line: &str) {
+        if let Some(agent) = self.agents.get_mut(&process) {
+            if line.contains("control_response") {
+                let message = parsed(line);
+                let id = message["response"]["request_id"].as_str().unwrap_or_default();
+                agent.open.remove(id);
+            } else if let Some(uuid) = line_id(line, "uuid") {
+                let key = (agent.session.clone(), uuid);
+                self.waiting.remove(&key);
+                self.handed.insert(key);
+            }
+        }
+    }
+
+    fn viewed(&mut self, at: Time, viewer: PartyId, notice: &ViewerNotice) {
+        match notice {
+            ViewerNotice::Accepted { session, uuid, .. } => {
+                let key = (session.clone(), uuid.clone());
+                if !self.handed.contains(&key) {
+                    self.waiting.entry(key).or_insert(at);
+                }
+            }
+            ViewerNotice::Gone { session } => self.session(session).is_gone = true,
+            ViewerNotice::Event { session, seq, .. }
+            | ViewerNotice::Gap { session, resumes_after: seq, .. } => {
+                self.session(session).last_seq.insert(viewer, *seq);
+            }
+            ViewerNotice::View(view) => {
+                let found = self.session(&view.session);
+                found.state.clone_from(&view.state);
+                found.is_connected = view.is_connected;
+                found.pending.clone_from(&view.pending);
+                found.end = found.end.max(view.last_seq);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_moving(&self, session: &str, found: &Session, at: Time) -> Result<(), String> {
+        let agents: Vec<_> = self.agents.values().filter(|one| one.session == session).collect();
+        if found.state == "queued" {
+            // It waits for a worker, which is shown; with nobody to take it, it would have lapsed.
+            return if self.workers_up.is_empty() {
+                Err(format!("{session} is queued with no worker there"))
+            } else {
+                Ok(())
+            };
+        }
+        let Some(agent) = agents.first() else {
+            return Err(format!("{session} is {} and has no agent", found.state));
+        };
+        if !found.is_connected {
+            return Err(format!("{session} is {} and not connected", found.state));
+        }
+        for id in &agent.open {
+            if !found.pending.contains(id) {
+                return Err(format!("the agent of {session} waits for {id}, and nobody is asked"));
+            }
+        }
+        for (viewer, seq) in &found.last_seq {
+            if *seq + 50 < found.end && !found.is_deaf {
+                return Err(format!(
+                    "viewer {viewer} has {seq} of {session}, which has {}",
+                    found.end
+                ));
+            }
+        }
+        if !found.is_deaf {
+            let of_session = self.waiting.iter().filter(|((id, _), _)| id == session);
+            for ((_, uuid), since) in of_session {
+                if *since + Duration::from_secs(300) < at {
+                    return Err(format!("{uuid} waits for the agent of {session} since {since:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

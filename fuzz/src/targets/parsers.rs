@@ -1,0 +1,105 @@
+//! The parsers of the core on any bytes.
+
+use bytes::Bytes;
+use footbridge_core::id::{EnvironmentId, SessionId, WorkId};
+use footbridge_core::wire::link::Word;
+use footbridge_core::wire::message::Head;
+use footbridge_core::wire::ndjson::{Line, Splitter};
+use footbridge_core::wire::text::Text;
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::wire::work_secret::WorkSecret;
+use serde_json::Value;
+
+/// Lines come out the same however the stream is cut, and no more is held than the limit allows.
+pub fn ndjson_lines(data: &[u8]) {
+    const LIMIT: usize = 32;
+    let Some((cuts, stream)) = data.split_at_checked(data.len().min(8)) else { return };
+    let split = |pieces: &[&[u8]]| {
+        let mut splitter = Splitter::new(LIMIT);
+        let mut lines = Vec::new();
+        for piece in pieces {
+            splitter.push(Bytes::copy_from_slice(piece), |line| lines.push(line));
+            assert!(splitter.held() <= LIMIT.max(200), "a bounded part is held");
+        }
+        splitter.finish(|line| lines.push(line));
+        lines
+    };
+    let whole = split(&[stream]);
+    let mut pieces = Vec::new();
+    let mut rest = stream;
+    for cut in cuts {
+        let (piece, more) = rest.split_at(usize::from(*cut).min(rest.len()));
+        pieces.push(piece);
+        rest = more;
+    }
+    pieces.push(rest);
+    assert_eq!(whole, split(&pieces), "however the stream is cut");
+    for line in &whole {
+        match line {
+            Line::Whole(line) => {
+                assert!(!line.is_empty() && line.len() <= LIMIT && !line.contains(&b'\n'));
+            }
+            Line::TooLong { bytes, .. } => assert!(*bytes > LIMIT),
+        }
+    }
+}
+
+/// The routing fields of a line are those that a full JSON parser finds.
+pub fn message_heads(data: &[u8]) {
+    let Ok(text) = Text::from_utf8(Bytes::copy_from_slice(data)) else { return };
+    let parsed = Head::parse(&text);
+    let Ok(value) = serde_json::from_str::<Value>(text.as_str()) else {
+        // A full parser refuses what it cannot hold, too: numbers and depths.
+        return;
+    };
+    match parsed {
+        Ok(head) => {
+            assert_eq!(value["type"].as_str(), Some(head.kind.as_str()));
+            assert_eq!(value["uuid"].as_str(), head.uuid.as_deref());
+        }
+        Err(_) => assert!(value["type"].as_str().is_none(), "a typed object is a message"),
+    }
+}
+
+/// A word that is one comes back as it was.
+pub fn link_words(data: &[u8]) {
+    let Ok(word) = Word::parse(data) else { return };
+    if !matches!(word, Word::Unknown) {
+        let again = Word::parse(&word.to_bytes());
+        assert_eq!(again.map(|again| format!("{again:?}")).ok(), Some(format!("{word:?}")));
+    }
+}
+
+/// Whatever a secret holds, neither its value nor its error shows any of it.
+pub fn work_secrets(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let shown = match WorkSecret::decode(text) {
+        Ok(secret) => {
+            assert!(!secret.session_ingress_token.reveal().is_empty());
+            format!("{:?}", secret.session_ingress_token)
+        }
+        Err(error) => error.to_string(),
+    };
+    assert!(text.len() < 12 || !shown.contains(text));
+}
+
+/// An identifier never leaves its place in a URL, and a base URL is stable under its own words.
+pub fn ids_and_urls(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let ids = [
+        SessionId::new(text).map(|id| id.to_string()),
+        WorkId::new(text).map(|id| id.to_string()),
+        EnvironmentId::new(text).map(|id| id.to_string()),
+    ];
+    for id in ids.into_iter().flatten() {
+        assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+    }
+    if let Ok(url) = BaseUrl::parse(text) {
+        let again = BaseUrl::parse(&url.to_string());
+        assert_eq!(again.as_ref(), Ok(&url), "{text:?}");
+        let session = SessionId::new("session_1").expect("an id");
+        let ingress = url.session_ingress(&session);
+        assert!(ingress.starts_with("ws") && ingress.ends_with("/session_1"), "{ingress}");
+        assert!(url.is_localhost() || ingress.starts_with("wss://"), "{ingress}");
+    }
+}
