@@ -2,6 +2,7 @@
 
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::value::{Format, Level};
 use footbridge_blocking::program::{agent, args};
 use footbridge_blocking::{Driver, Host, HostOptions};
 use footbridge_core::agent::{Agent, Command};
@@ -9,9 +10,11 @@ use footbridge_core::agent::{Agent, Command};
 use super::signals;
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = Journal::new("footbridge-worker agent", args.verbosity);
+    let journal = Journal::new("footbridge-worker agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
     signals::forward(Command::Shutdown, Command::Hurry, move |command| handle.command(command))?;
-    Ok(driver.run(agent, |notice| journal.say(format_args!("{notice}")))?)
+    Ok(driver.run(agent, |notice| {
+        journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
+    })?)
 }

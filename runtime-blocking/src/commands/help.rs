@@ -23,6 +23,9 @@ Options:
       --session-limit TIME   The longest that a session may last [default: 24h]
       --shutdown-grace TIME  From asking an agent to end to killing it
                              [default: 30s]
+      --allow-variable NAME  A variable that a session may set for its agent
+                             although it changes how programs are loaded, as
+                             NODE_OPTIONS does; may be repeated
       --never-give-up        Try for ever to reach the relay, not for 10 min
       --ca-file FILE         Certificate authorities to trust besides the
                              well-known ones (PEM)
@@ -31,8 +34,11 @@ Options:
                              [default: ~/.local/state/footbridge/token]
       --json                 Print one line of JSON on standard output once it
                              is ready, and nothing else
-  -v, --verbose              Tell every event on standard error
-  -q, --quiet                Tell errors alone
+      --log-level LEVEL      What is told on standard error: error, warn, info,
+                             or debug, with every event [default: info]
+      --log-format FORMAT    text, or json: an object a line [default: text]
+  -v, --verbose              As --log-level debug
+  -q, --quiet                As --log-level error
   -h, --help                 This help
   -V, --version              The version
 

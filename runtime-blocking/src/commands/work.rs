@@ -4,6 +4,7 @@ use footbridge_blocking::program::args::{Reach, Work};
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::value::Level;
 use footbridge_blocking::program::worker;
 use footbridge_blocking::{Driver, Host, HostOptions};
 use footbridge_core::wire::url::BaseUrl;
@@ -12,9 +13,9 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
 use super::signals;
 
 pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
-    let journal = Journal::new("worker", reach.reports.verbosity);
+    let journal = Journal::new("worker", reach.reports.level, reach.reports.format);
     let config = worker::remote(relay, reach, work)?;
-    journal.say(format_args!("{} at {relay}", config.directory));
+    journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone() })?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();

@@ -1,48 +1,143 @@
-//! Progress for people: on stderr, one event a line.
+//! Progress for people and for their tools: on stderr, one event a line.
 
 use std::fmt;
 use std::io::Write;
+use std::time::SystemTime;
 
-use super::args::Verbosity;
+use footbridge_core::time::UnixTime;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::value::{Format, Level};
 
 /// Writes what happens, as far as it is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Journal {
-    verbosity: Verbosity,
-    /// Who speaks, at the beginning of each line.
-    who: &'static str,
+    level: Level,
+    format: Format,
+    /// Who speaks: `worker`, `relay`.
+    component: &'static str,
 }
 
 impl Journal {
-    /// `who` stands at the beginning of each line.
-    pub const fn new(who: &'static str, verbosity: Verbosity) -> Self {
-        Self { verbosity, who }
+    /// `component` stands at the beginning of each line.
+    pub const fn new(component: &'static str, level: Level, format: Format) -> Self {
+        Self { level, format, component }
     }
 
-    /// Something that a person wants to know.
-    pub fn say(self, line: fmt::Arguments<'_>) {
-        if self.verbosity >= Verbosity::Normal {
-            self.write(line);
+    /// One event: its name, the ids that it is about by their kinds, and the words for people.
+    /// Nobody is told of a stderr that is gone.
+    pub fn tell(
+        self,
+        level: Level,
+        event: &'static str,
+        ids: &[(&'static str, &str)],
+        message: fmt::Arguments<'_>,
+    ) {
+        if level > self.level {
+            return;
+        }
+        let entry = Entry { level, component: self.component, event, ids, message };
+        let line = match self.format {
+            Format::Text => entry.text(),
+            Format::Json => entry.json(now()),
+        };
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// Variables that look like settings, and are none.
+    pub fn unknown_variables(self, names: &[String]) {
+        for name in names {
+            self.tell(
+                Level::Warn,
+                "unknown_variable",
+                &[],
+                format_args!("{name} is set, but there is no such setting: see footbridge config"),
+            );
         }
     }
+}
 
-    /// Something that a person wants to know only when looking for a fault.
-    pub fn detail(self, line: fmt::Arguments<'_>) {
-        if self.verbosity >= Verbosity::Verbose {
-            self.write(line);
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+struct Entry<'a> {
+    level: Level,
+    component: &'static str,
+    event: &'static str,
+    ids: &'a [(&'static str, &'a str)],
+    message: fmt::Arguments<'a>,
+}
+
+impl Entry<'_> {
+    /// `worker: session_1 work_2 started, process 12`. Control characters, which may come from afar,
+    /// do not reach the terminal.
+    fn text(&self) -> String {
+        let mut line = format!("{}:", self.component);
+        if self.level <= Level::Warn {
+            let word = if self.level == Level::Error { " error:" } else { " warning:" };
+            line.push_str(word);
         }
+        for (_, id) in self.ids {
+            line.push(' ');
+            line.push_str(id);
+        }
+        line.push_str(&format!(" {}", self.message));
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
-    /// Something that went wrong.
-    pub fn error(self, line: fmt::Arguments<'_>) {
-        self.write(line);
+    fn json(&self, time: UnixTime) -> String {
+        // Neither keys nor values can fail to be JSON.
+        serde_json::to_string(&Line { time, entry: self }).unwrap_or_default()
     }
+}
 
-    /// Control characters, which may come from afar, do not reach the terminal. Nobody is told of a
-    /// stderr that is gone.
-    fn write(self, line: fmt::Arguments<'_>) {
-        let visible = |c: char| if c.is_control() { ' ' } else { c };
-        let text: String = format!("{}: {line}", self.who).chars().map(visible).collect();
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+struct Line<'a> {
+    time: UnixTime,
+    entry: &'a Entry<'a>,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { time, entry } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &time.to_string())?;
+        map.serialize_entry("level", entry.level.word())?;
+        map.serialize_entry("component", entry.component)?;
+        map.serialize_entry("event", entry.event)?;
+        for (kind, id) in entry.ids {
+            map.serialize_entry(kind, id)?;
+        }
+        map.serialize_entry("message", &entry.message.to_string())?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_in_either_format() {
+        let entry = |level, message| Entry {
+            level,
+            component: "worker",
+            event: "session_started",
+            ids: &[("session", "session_1"), ("work", "work_2")],
+            message,
+        };
+        assert_eq!(
+            entry(Level::Info, format_args!("started\n\x1b[31m")).text(),
+            "worker: session_1 work_2 started  [31m"
+        );
+        assert_eq!(
+            entry(Level::Warn, format_args!("lost")).text(),
+            "worker: warning: session_1 work_2 lost"
+        );
+        assert_eq!(
+            entry(Level::Error, format_args!("a \"word\"\n")).json(UnixTime::from_millis(0)),
+            r#"{"time":"1970-01-01T00:00:00.000Z","level":"error","component":"worker","event":"session_started","session":"session_1","work":"work_2","message":"a \"word\"\n"}"#
+        );
     }
 }

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod journal;
 pub mod ready;
 pub mod token;
+pub mod value;
 pub mod worker;
 
 use std::io::Write;

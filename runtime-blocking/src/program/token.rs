@@ -92,7 +92,8 @@ impl Sources {
         token.map(Some).ok_or_else(wrong)
     }
 
-    fn path(&self) -> Result<PathBuf, Error> {
+    /// The file that keeps it, or would.
+    pub fn path(&self) -> Result<PathBuf, Error> {
         if let Some(file) = &self.file {
             return Ok(file.clone());
         }

@@ -7,18 +7,18 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footbridge_core::auth::AccessToken;
-use footbridge_core::backoff::BackoffConfig;
 use footbridge_core::wire::session::{ResultStatus, SessionResult};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{SpawnMode, WorkerConfig, WorkerNotice};
 use sha2::{Digest as _, Sha256};
 
 use super::agent_line::agent_program;
-use super::args::{self, Reach, Work};
+use super::args::{Reach, Work};
 use super::duration::shown;
 use super::exit::Error;
 use super::journal::Journal;
 use super::token::{Sources, TOKEN_VARIABLE};
+use super::value::{self, Level};
 
 /// The configuration of a worker at a relay that runs elsewhere.
 pub fn remote(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<WorkerConfig, Error> {
@@ -32,9 +32,6 @@ pub fn remote(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<WorkerConfi
     let state = sources.state_directory();
     let mut config = config(relay.clone(), token, work, state.as_deref())?;
     config.state_directory = own_state(state.as_deref(), relay, &config.directory);
-    if reach.never_give_up {
-        config.backoff = never_give_up(config.backoff);
-    }
     Ok(config)
 }
 
@@ -56,14 +53,17 @@ pub fn config(
     config.max_sessions = work.max_sessions;
     config.session_limit = work.session_limit;
     config.shutdown_grace = work.shutdown_grace;
+    config.allowed_variables.clone_from(&work.allowed_variables);
+    config.backoff = work.backoff;
+    config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)
 }
 
-fn spawn_mode(wanted: args::SpawnMode, state: Option<&Path>) -> Result<SpawnMode, Error> {
+fn spawn_mode(wanted: value::SpawnMode, state: Option<&Path>) -> Result<SpawnMode, Error> {
     match wanted {
-        args::SpawnMode::SingleSession => Ok(SpawnMode::SingleSession),
-        args::SpawnMode::SameDir => Ok(SpawnMode::SameDir),
-        args::SpawnMode::Worktree => {
+        value::SpawnMode::SingleSession => Ok(SpawnMode::SingleSession),
+        value::SpawnMode::SameDir => Ok(SpawnMode::SameDir),
+        value::SpawnMode::Worktree => {
             let root = state.map(|state| state.join("worktrees")).ok_or_else(|| {
                 Error::usage("there is no place for worktrees, because HOME is not set: set it")
             })?;
@@ -77,80 +77,102 @@ fn spawn_mode(wanted: args::SpawnMode, state: Option<&Path>) -> Result<SpawnMode
 
 /// The part of the state directory for one relay and one directory: another relay is not to be told
 /// what came of this one's sessions. `None` where there is no place, or none that is text.
-fn own_state(state: Option<&Path>, relay: &BaseUrl, directory: &str) -> Option<String> {
+pub fn own_state(state: Option<&Path>, relay: &BaseUrl, directory: &str) -> Option<String> {
     let digest = Sha256::digest(format!("{relay}\n{directory}"));
     let name = URL_SAFE_NO_PAD.encode(digest);
     state?.join("workers").join(name).into_os_string().into_string().ok()
 }
 
-const fn never_give_up(mut backoff: BackoffConfig) -> BackoffConfig {
-    backoff.connection.give_up = None;
-    backoff.general.give_up = None;
-    backoff
-}
-
-fn host_name() -> String {
+/// What this machine is called.
+pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Tells people what a worker does.
+/// Tells what a worker does.
 pub fn tell(journal: Journal, notice: &WorkerNotice) {
+    use Level::{Debug, Error, Info, Warn};
+    use WorkerNotice as Notice;
     match notice {
-        WorkerNotice::Registered { environment, is_again: false } => {
-            journal.say(format_args!("registered as {environment}, waiting for sessions"));
+        Notice::Registered { environment, is_again } => {
+            let ids = [("environment", environment.as_str())];
+            let words = if *is_again {
+                "is registered anew: the relay had forgotten us"
+            } else {
+                "is registered, waiting for sessions"
+            };
+            journal.tell(Info, "registered", &ids, format_args!("{words}"));
         }
-        WorkerNotice::Registered { environment, is_again: true } => {
-            journal
-                .say(format_args!("the relay had forgotten us: registered anew as {environment}"));
-        }
-        WorkerNotice::Retrying { what, reason, retry_in } => {
+        Notice::Retrying { what, reason, retry_in } => {
             let retry_in = shown(*retry_in);
-            journal.say(format_args!("cannot {what}: {reason}; next try in {retry_in}"));
+            let words = format_args!("cannot {what}: {reason}; next try in {retry_in}");
+            journal.tell(Warn, "retrying", &[], words);
         }
-        WorkerNotice::Recovered => journal.say(format_args!("the relay answers again")),
-        WorkerNotice::Woke { slept } => {
-            journal.say(format_args!("the machine slept for about {}", shown(*slept)));
+        Notice::Recovered => {
+            journal.tell(Info, "recovered", &[], format_args!("the relay answers again"));
         }
-        WorkerNotice::BadWork { work, reason } => {
-            journal.error(format_args!("{work} cannot be run: {reason}"));
+        Notice::Woke { slept } => {
+            let words = format_args!("the machine slept for about {}", shown(*slept));
+            journal.tell(Info, "woke", &[], words);
         }
-        WorkerNotice::SessionStarted { session, pid, .. } => {
-            journal.say(format_args!("{session} started, process {pid}"));
+        Notice::BadWork { work, reason } => {
+            let words = format_args!("cannot be run: {reason}");
+            journal.tell(Error, "bad_work", &[("work", work.as_str())], words);
         }
-        WorkerNotice::SessionDisconnected { session, reason, retry_in, .. } => {
+        Notice::SessionStarted { session, work, pid } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            journal.tell(Info, "session_started", &ids, format_args!("started, process {pid}"));
+        }
+        Notice::SessionDisconnected { session, work, reason, retry_in } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
             let retry_in = shown(*retry_in);
-            journal.say(format_args!("{session} lost the relay: {reason}; next try in {retry_in}"));
+            let words = format_args!("lost the relay: {reason}; next try in {retry_in}");
+            journal.tell(Warn, "session_disconnected", &ids, words);
         }
-        WorkerNotice::SessionConnected { session, .. } => {
-            journal.detail(format_args!("{session} connected"));
+        Notice::SessionConnected { session, work } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            journal.tell(Debug, "session_connected", &ids, format_args!("connected"));
         }
-        WorkerNotice::AgentOutputError { session, reason, .. } => {
-            journal.say(format_args!("{session} skipped a line of its agent: {reason}"));
+        Notice::AgentOutputError { session, work, reason } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words = format_args!("skipped a line of its agent: {reason}");
+            journal.tell(Warn, "agent_output_error", &ids, words);
         }
-        WorkerNotice::PermissionAsked { session, tool, .. } => {
-            journal.say(format_args!("{session} asks for permission: {tool}"));
+        Notice::PermissionAsked { session, work, tool } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            journal.tell(
+                Info,
+                "permission_asked",
+                &ids,
+                format_args!("asks for permission: {tool}"),
+            );
         }
-        WorkerNotice::SessionEnded { session, result: Some(result), .. } => {
-            journal.say(format_args!("{session} {}", outcome(result)));
+        Notice::SessionEnded { session, work, result } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words = result.as_ref().map_or_else(|| "is no longer ours".to_owned(), outcome);
+            journal.tell(Info, "session_ended", &ids, format_args!("{words}"));
         }
-        WorkerNotice::SessionEnded { session, result: None, .. } => {
-            journal.say(format_args!("{session} is no longer ours"));
+        Notice::ReportAtRisk { work, reason } => {
+            let words = format_args!("a crash could lose the result: {reason}");
+            journal.tell(Warn, "report_at_risk", &[("work", work.as_str())], words);
         }
-        WorkerNotice::ReportAtRisk { work, reason } => {
-            journal.say(format_args!("a crash could lose the result of {work}: {reason}"));
+        Notice::ReportLost { work, reason } => {
+            let words = format_args!("its result could not be reported: {reason}");
+            journal.tell(Error, "report_lost", &[("work", work.as_str())], words);
         }
-        WorkerNotice::ReportLost { work, reason } => {
-            journal.error(format_args!("the result of {work} could not be reported: {reason}"));
+        Notice::LeftoverWorktree { path, kept: None } => {
+            let words = format_args!("removed the worktree {path} of an earlier run");
+            journal.tell(Debug, "worktree_removed", &[], words);
         }
-        WorkerNotice::LeftoverWorktree { path, kept: None } => {
-            journal.detail(format_args!("removed the worktree {path} of an earlier run"));
+        Notice::LeftoverWorktree { path, kept: Some(reason) } => {
+            let words = format_args!("kept the worktree {path} of an earlier run: {reason}");
+            journal.tell(Warn, "worktree_kept", &[], words);
         }
-        WorkerNotice::LeftoverWorktree { path, kept: Some(reason) } => {
-            journal.say(format_args!("kept the worktree {path} of an earlier run: {reason}"));
+        Notice::ShuttingDown { sessions: 0 } => {
+            journal.tell(Info, "shutting_down", &[], format_args!("ending"));
         }
-        WorkerNotice::ShuttingDown { sessions: 0 } => journal.say(format_args!("ending")),
-        WorkerNotice::ShuttingDown { sessions } => {
-            journal.say(format_args!("ending; sessions that still run: {sessions}"));
+        Notice::ShuttingDown { sessions } => {
+            let words = format_args!("ending; sessions that still run: {sessions}");
+            journal.tell(Info, "shutting_down", &[], words);
         }
     }
 }

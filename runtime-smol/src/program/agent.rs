@@ -2,6 +2,7 @@
 
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::value::{Format, Level};
 use footbridge_blocking::program::{agent, args};
 use footbridge_core::agent::{Agent, Command, Notice};
 use footbridge_smol::{Host, HostOptions, block_on, drive};
@@ -10,12 +11,14 @@ use smol::future::FutureExt;
 use super::signals::{Ends, Urgency};
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = Journal::new("footbridge agent", args.verbosity);
+    let journal = Journal::new("footbridge agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let host = Host::new(HostOptions::default())?;
-    let driven = drive(agent, host, asked, |notice: Notice| journal.say(format_args!("{notice}")));
+    let driven = drive(agent, host, asked, |notice: Notice| {
+        journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
+    });
     let ended = ends.forward(|urgency| {
         // An agent that has ended by itself takes no command.
         let _ = commands.try_send(match urgency {

@@ -3,17 +3,17 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use footbridge_blocking::program::args::{self as shared, Agent, Verbosity};
+use footbridge_blocking::program::args::{Agent, Reach, Reports, Work, text};
 use footbridge_blocking::program::exit::Error;
-use footbridge_core::agent::PermissionMode;
+use footbridge_blocking::program::token::TOKEN_VARIABLE;
+use footbridge_blocking::program::value::{Format, Kind, Level};
 use footbridge_core::backoff::BackoffConfig;
 use footbridge_core::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::settings::{Format, Given, Kind, Level, Place, Setting, Settings};
+use super::settings::{Given, Place, Setting, Settings};
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +90,7 @@ impl Topic {
             Self::Program => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
             Self::Work => &["config", "json", "check"],
-            Self::Agent => &["directory", "session-id", "permission-mode"],
+            Self::Agent => &Agent::OPTIONS,
         }
     }
 
@@ -110,18 +110,6 @@ impl Topic {
     }
 }
 
-/// How much is told on stderr, and how; and what else is common to the commands that run until they
-/// are ended.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reports {
-    pub(super) level: Level,
-    pub(super) format: Format,
-    pub(super) json: bool,
-    pub(super) token_file: Option<PathBuf>,
-    /// Variables that look like settings and are none.
-    pub(super) unknown_variables: Vec<String>,
-}
-
 /// How a relay is served.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Serve {
@@ -130,23 +118,6 @@ pub(super) struct Serve {
     pub(super) public_url: Option<BaseUrl>,
     /// Certificate chain and private key.
     pub(super) tls: Option<(PathBuf, PathBuf)>,
-}
-
-/// How a worker reaches its relay.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reach {
-    pub(super) reports: Reports,
-    pub(super) ca_file: Option<PathBuf>,
-}
-
-/// What a worker runs.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Work {
-    /// What every program with a worker can be told.
-    pub(super) common: shared::Work,
-    pub(super) allowed_variables: Vec<String>,
-    pub(super) backoff: BackoffConfig,
-    pub(super) stop_work_base_delay: Duration,
 }
 
 /// What is in force, for somebody who asks.
@@ -234,10 +205,7 @@ struct Line {
     config: Option<PathBuf>,
     json: bool,
     is_check: bool,
-    /// Of the agent alone.
-    directory: Option<PathBuf>,
-    session_id: Option<String>,
-    permission_mode: PermissionMode,
+    agent: Agent,
 }
 
 impl Line {
@@ -253,9 +221,7 @@ impl Line {
             (_, "json") => self.json = true,
             (_, "check") => self.is_check = true,
             (_, "config") => self.config = Some(parser.value()?.into()),
-            (Topic::Agent, "directory") => self.directory = Some(parser.value()?.into()),
-            (Topic::Agent, "session-id") => self.session_id = Some(text(parser)?),
-            (Topic::Agent, "permission-mode") => self.permission_mode = mode(&text(parser)?)?,
+            (Topic::Agent, _) => self.agent.take(name, parser)?,
             _ => {
                 let Some(setting) = Setting::of_flag(name) else {
                     return Err(not_here(command, name));
@@ -316,20 +282,9 @@ impl Line {
         }
     }
 
-    /// The shell agent takes nothing from the configuration: what is said there about a directory
-    /// is said to the worker, which starts it in the right one.
     fn agent(self) -> Result<Agent, Error> {
         let (settings, _) = Settings::gather(None, [], &self.settings)?;
-        Ok(Agent {
-            verbosity: match settings.log_level.value {
-                Level::Error => Verbosity::Quiet,
-                Level::Warn | Level::Info => Verbosity::Normal,
-                Level::Debug => Verbosity::Verbose,
-            },
-            directory: self.directory,
-            session_id: self.session_id,
-            permission_mode: self.permission_mode,
-        })
+        Ok(Agent { level: settings.log_level.value, ..self.agent })
     }
 }
 
@@ -341,7 +296,7 @@ fn ours(environment: &Environment) -> Result<Vec<(String, String)>, Error> {
             continue;
         };
         // A secret is read where it is needed.
-        if name == footbridge_blocking::program::token::TOKEN_VARIABLE {
+        if name == TOKEN_VARIABLE {
             continue;
         }
         let value = value
@@ -378,29 +333,15 @@ fn work(settings: Settings) -> Work {
     Work {
         backoff: settings.backoff(),
         stop_work_base_delay: settings.stop_work_base_delay_ms.value.0,
-        common: shared::Work {
-            agent: settings.agent.value.map(|line| line.0),
-            directory: settings.directory.value,
-            name: settings.name.value.map(|name| name.0),
-            spawn_mode: settings.spawn_mode.value,
-            max_sessions: settings.max_sessions.value.0,
-            session_limit: settings.session_limit.value.0,
-            shutdown_grace: settings.shutdown_grace.value.0,
-        },
+        agent: settings.agent.value.map(|line| line.0),
+        directory: settings.directory.value,
+        name: settings.name.value.map(|name| name.0),
+        spawn_mode: settings.spawn_mode.value,
+        max_sessions: settings.max_sessions.value.0,
+        session_limit: settings.session_limit.value.0,
+        shutdown_grace: settings.shutdown_grace.value.0,
         allowed_variables: settings.allow_variable.value.0,
     }
-}
-
-fn text(parser: &mut Parser) -> Result<String, Error> {
-    Ok(parser.value()?.string()?)
-}
-
-fn mode(text: &str) -> Result<PermissionMode, Error> {
-    PermissionMode::parse(text).ok_or_else(|| {
-        Error::usage(format!(
-            "--permission-mode {text:?} is not one: it is default, acceptEdits or bypassPermissions"
-        ))
-    })
 }
 
 #[cfg(test)]

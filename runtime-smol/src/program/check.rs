@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use footbridge_blocking::program::agent_line::agent_program;
-use footbridge_blocking::program::args::SpawnMode;
+use footbridge_blocking::program::args::{Reach, Work};
 use footbridge_blocking::program::exit::{Error, Why};
+use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
-use footbridge_blocking::program::{directory, print};
+use footbridge_blocking::program::value::SpawnMode;
+use footbridge_blocking::program::{directory, print, worker};
 use footbridge_core::auth::AccessToken;
 use footbridge_core::machine::{Fault, FaultKind};
 use footbridge_core::wire::url::BaseUrl;
@@ -14,8 +16,6 @@ use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
 use footbridge_smol::{block_on, drive};
 use serde::Serialize;
 
-use super::args::{Reach, Work};
-use super::journal::Journal;
 use super::work;
 
 /// Tries everything that `footbridge work` with the same settings would need. The exit code is that
@@ -29,20 +29,23 @@ pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Err
     };
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let token = findings.note("token", sources.read());
-    let path = work.common.directory.as_deref().unwrap_or(Path::new("."));
+    let path = work.directory.as_deref().unwrap_or(Path::new("."));
     let directory = findings.note("directory", directory(path));
     if let Some(directory) = &directory {
         findings.take("directory", Status::Ok, directory, None);
     }
-    let agent = findings.note("agent", agent_program(work.common.agent.as_deref()));
-    // A worker's own part of it stands below this.
-    let state = sources.state_directory().map(|state| state.join("workers"));
+    let agent = findings.note("agent", agent_program(work.agent.as_deref()));
+    let state = sources.state_directory();
+    let state = state.as_deref();
     let config = CheckConfig {
         relay: relay.clone(),
         access_token: token.map(|(token, _)| AccessToken::fixed(token)),
-        state_directory: state.and_then(|state| state.into_os_string().into_string().ok()),
+        state_directory: directory.as_ref().map_or_else(
+            || state.and_then(Path::to_str).map(str::to_owned),
+            |directory| worker::own_state(state, relay, directory),
+        ),
         directory,
-        is_worktree_mode: work.common.spawn_mode == SpawnMode::Worktree,
+        is_worktree_mode: work.spawn_mode == SpawnMode::Worktree,
         agent,
         agent_env_remove: vec![TOKEN_VARIABLE.to_owned()],
     };

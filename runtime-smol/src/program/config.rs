@@ -1,17 +1,18 @@
 //! `footbridge config`: what is in force, and where each value comes from.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::print;
+use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
+use footbridge_blocking::program::value::Kind;
+use footbridge_blocking::program::{print, worker};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::args::Inquiry;
-use super::journal::Journal;
-use super::settings::{Kind, Origin, Row};
+use super::settings::{Origin, Row};
 
 pub(super) fn run(inquiry: &Inquiry) -> Result<(), Error> {
     let reports = &inquiry.reports;
@@ -95,23 +96,17 @@ fn usual(key: &str, sources: &Sources) -> Option<String> {
     match key {
         "agent" => Some("footbridge agent".to_owned()),
         "directory" => Some(".".to_owned()),
-        "name" => Some(rustix::system::uname().nodename().to_string_lossy().into_owned()),
-        "token_file" => token_file(sources).map(|path| path.display().to_string()),
+        "name" => Some(worker::host_name()),
+        "token_file" => sources.path().ok().map(|path| path.display().to_string()),
         _ => None,
     }
-}
-
-/// Where the token is, or would be.
-fn token_file(sources: &Sources) -> Option<PathBuf> {
-    let usual = || sources.state_directory().map(|state| state.join("token"));
-    sources.file.clone().or_else(usual)
 }
 
 fn access_token(sources: &Sources) -> Token {
     let from = if sources.variable.as_ref().is_some_and(|token| !token.is_empty()) {
         Some(TOKEN_VARIABLE.to_owned())
     } else {
-        let file = token_file(sources).filter(|path| path.exists());
+        let file = sources.path().ok().filter(|path: &std::path::PathBuf| Path::exists(path));
         file.map(|path| path.display().to_string())
     };
     Token { is_set: from.is_some(), from }

@@ -7,9 +7,7 @@ mod args;
 mod assets;
 mod check;
 mod config;
-mod events;
 mod help;
-mod journal;
 mod ready;
 mod relay;
 mod settings;
@@ -21,9 +19,9 @@ use std::process::ExitCode;
 
 use args::Invocation;
 use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::print;
-use journal::Journal;
-use settings::{Format, Level};
+use footbridge_blocking::program::value::{Format, Level};
 
 /// Runs the program to its end.
 pub(crate) fn main() -> ExitCode {

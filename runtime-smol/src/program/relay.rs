@@ -1,24 +1,24 @@
 //! `footbridge relay`: the relay and its page.
 
+use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::token::Sources;
+use footbridge_blocking::program::value::Level;
+use footbridge_blocking::program::{print, random};
 use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
 use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
 };
 use footbridge_core::secret::Secret;
+use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
 
-use footbridge_blocking::program::{print, random};
-
 use super::args::Serve;
 use super::assets::ASSETS;
-use super::events;
-use super::journal::Journal;
 use super::ready::{local_url, page_url};
 use super::signals::Ends;
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::ready::Ready;
-use footbridge_blocking::program::token::Sources;
 
 /// Whose the access token is. A relay of this program has one person.
 const PERSON: &str = "owner";
@@ -33,7 +33,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let ends = Ends::listen()?;
     let mut printed = Ok(());
     let driven = drive(relay, host, asked, |notice| {
-        events::relay(journal, &notice);
+        tell(journal, &notice);
         if let RelayNotice::Listening { address } = notice {
             printed = announce(serve, &address, public_url.as_deref(), &token);
             if printed.is_err() {
@@ -107,4 +107,54 @@ fn announce(
         environment_id: None,
     }
     .print()
+}
+
+/// Tells what a relay does.
+pub(super) fn tell(journal: Journal, notice: &RelayNotice) {
+    use Level::{Debug, Error, Info};
+    use RelayNotice as Notice;
+    match notice {
+        Notice::Listening { address } => {
+            journal.tell(Info, "listening", &[], format_args!("listening on {address}"));
+        }
+        Notice::Answered { method, path, status } => {
+            let words = format_args!("{} {path} {status}", method.as_str());
+            journal.tell(Debug, "answered", &[], words);
+        }
+        Notice::EnvironmentRegistered { environment, machine_name } => {
+            let ids = [("environment", environment.as_str())];
+            let words = format_args!("registered by {machine_name}");
+            journal.tell(Info, "environment_registered", &ids, words);
+        }
+        Notice::EnvironmentGone { environment } => {
+            let ids = [("environment", environment.as_str())];
+            journal.tell(Info, "environment_gone", &ids, format_args!("is gone"));
+        }
+        Notice::SessionState { session, state } => {
+            let ids = [("session", session.as_str())];
+            journal.tell(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
+        }
+        Notice::WorkerConnected { session } => {
+            let ids = [("session", session.as_str())];
+            journal.tell(Debug, "worker_connected", &ids, format_args!("connected"));
+        }
+        Notice::WorkerDisconnected { session } => {
+            let ids = [("session", session.as_str())];
+            journal.tell(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
+        }
+        Notice::StoreFailed { detail } => {
+            journal.tell(Error, "store_failed", &[], format_args!("the store failed: {detail}"));
+        }
+        // Those that are younger than this program.
+        other => journal.tell(Debug, "other", &[], format_args!("{other:?}")),
+    }
+}
+
+const fn state_name(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Queued => "waits for its worker",
+        SessionState::Starting => "is starting",
+        SessionState::Running => "is running",
+        SessionState::Ended => "has ended",
+    }
 }

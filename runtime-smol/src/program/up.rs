@@ -13,14 +13,15 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice}
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 use smol::future::{FutureExt, zip};
 
-use footbridge_blocking::program::print;
+use footbridge_blocking::program::args::Work;
+use footbridge_blocking::program::{print, worker};
 
-use super::args::{Serve, Work};
-use super::journal::Journal;
+use super::args::Serve;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::{events, relay, work};
+use super::{relay, work};
 use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 
@@ -37,7 +38,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     }
     let base = base_url(&listen.to_string())?;
     let access = AccessToken::fixed(token.clone());
-    let config = work::config(base, access, args, sources.state_directory().as_deref())?;
+    let config = worker::config(base, access, args, sources.state_directory().as_deref())?;
     let (relay, relay_host) = relay::build(serve, None, token.clone())?;
     let worker_host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
     let ends = Ends::listen()?;
@@ -92,7 +93,7 @@ impl Up<'_> {
     async fn serve(&self, relay: Relay, host: Host, listening: Sender<String>) {
         let journal = relay::journal(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
-            events::relay(journal, &notice);
+            relay::tell(journal, &notice);
             if let RelayNotice::Listening { address } = notice {
                 let _ = listening.try_send(address);
             }
@@ -116,7 +117,7 @@ impl Up<'_> {
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
-            events::worker(journal, &notice);
+            worker::tell(journal, &notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && !std::mem::replace(&mut is_announced, true)
                 && let Err(error) = self.announce(&listen, environment)

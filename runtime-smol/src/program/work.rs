@@ -1,30 +1,22 @@
 //! `footbridge work`: a worker at a relay.
 
-use std::path::Path;
-
-use footbridge_blocking::program::args as shared;
+use footbridge_blocking::program::args::{Reach, Work};
 use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::ready::Ready;
+use footbridge_blocking::program::value::Level;
 use footbridge_blocking::program::worker;
-use footbridge_core::auth::AccessToken;
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice};
+use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 use smol::future::FutureExt;
 
-use super::args::{Reach, Work};
-use super::events;
-use super::journal::Journal;
-use super::settings::Level;
 use super::signals::{Ends, Urgency};
 
 pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
     let journal = Journal::new("worker", reach.reports.level, reach.reports.format);
     journal.unknown_variables(&reach.reports.unknown_variables);
-    let token_file = reach.reports.token_file.clone();
-    let reports = shared::Reports { token_file, ..shared::Reports::default() };
-    let by_token = shared::Reach { reports, ..shared::Reach::default() };
-    let config = work.complete(worker::remote(relay, &by_token, &work.common)?);
+    let config = worker::remote(relay, reach, work)?;
     journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     let host = host(relay, reach)?;
     let (commands, asked) = async_channel::unbounded();
@@ -32,7 +24,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Err
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
     let driven = drive(Worker::new(config), host, asked, |notice| {
-        events::worker(journal, &notice);
+        worker::tell(journal, &notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
             && ready.take().is_some()
         {
@@ -58,26 +50,6 @@ pub(super) fn host(relay: &BaseUrl, reach: &Reach) -> Result<Host, Error> {
     let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
     let extra_ca = reach.ca_file.clone();
     Ok(Host::new(HostOptions { extra_ca, proxy, ..HostOptions::default() })?)
-}
-
-/// The configuration of a worker beside its relay.
-pub(super) fn config(
-    relay: BaseUrl,
-    token: AccessToken,
-    work: &Work,
-    state: Option<&Path>,
-) -> Result<WorkerConfig, Error> {
-    Ok(work.complete(worker::config(relay, token, &work.common, state)?))
-}
-
-impl Work {
-    /// Adds what this program's workers can be told beyond those of the other one.
-    fn complete(&self, mut config: WorkerConfig) -> WorkerConfig {
-        config.allowed_variables.clone_from(&self.allowed_variables);
-        config.backoff = self.backoff;
-        config.stop_work_base_delay = self.stop_work_base_delay;
-        config
-    }
 }
 
 /// What a signal asks of a worker.

@@ -1,56 +1,22 @@
 //! What each command line means.
 
 use super::*;
-use footbridge_blocking::program::args::SpawnMode;
+use std::time::Duration;
+
 use footbridge_blocking::program::exit::Why;
+use footbridge_blocking::program::value::SpawnMode;
+use footbridge_core::agent::PermissionMode;
 
 fn parsed(line: &str) -> Result<Invocation, Error> {
     parse(shell_words::split(line).expect("words").into_iter().map(OsString::from), &[])
 }
 
-fn reports() -> Reports {
-    Reports {
-        level: Level::Info,
-        format: Format::Text,
-        json: false,
-        token_file: None,
-        unknown_variables: Vec::new(),
-    }
-}
-
-fn agent() -> Agent {
-    Agent {
-        verbosity: Verbosity::Normal,
-        directory: None,
-        session_id: None,
-        permission_mode: PermissionMode::default(),
-    }
-}
-
 fn serve() -> Serve {
     Serve {
-        reports: reports(),
+        reports: Reports::default(),
         listen: "127.0.0.1:8787".parse().expect("an address"),
         public_url: None,
         tls: None,
-    }
-}
-
-fn work() -> Work {
-    let common = shared::Work {
-        agent: None,
-        directory: None,
-        name: None,
-        spawn_mode: SpawnMode::SameDir,
-        max_sessions: 32,
-        session_limit: Duration::from_secs(24 * 3600),
-        shutdown_grace: Duration::from_secs(30),
-    };
-    Work {
-        common,
-        allowed_variables: Vec::new(),
-        backoff: BackoffConfig::default(),
-        stop_work_base_delay: Duration::from_secs(1),
     }
 }
 
@@ -61,35 +27,33 @@ fn listening(address: &str) -> Serve {
 #[test]
 fn each_command_line_means_one_thing() {
     let base = |url| BaseUrl::parse(url).expect("a URL");
-    let quiet = Reports { level: Level::Error, json: true, ..reports() };
+    let quiet = Reports { level: Level::Error, json: true, ..Reports::default() };
     let mut for_ever = BackoffConfig::default();
     for_ever.connection.give_up = None;
     for_ever.general.give_up = None;
     let up = |serve, work| Invocation::Up { serve, work };
     let cases = [
-        ("", up(serve(), work())),
-        ("up", up(serve(), work())),
-        ("--listen :0", up(listening("127.0.0.1:0"), work())),
-        ("up --listen localhost:80", up(listening("127.0.0.1:80"), work())),
-        ("up --listen=[::1]:1", up(listening("[::1]:1"), work())),
-        ("-q --json", up(Serve { reports: quiet, ..serve() }, work())),
-        ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), work())),
+        ("", up(serve(), Work::default())),
+        ("up", up(serve(), Work::default())),
+        ("--listen :0", up(listening("127.0.0.1:0"), Work::default())),
+        ("up --listen localhost:80", up(listening("127.0.0.1:80"), Work::default())),
+        ("up --listen=[::1]:1", up(listening("[::1]:1"), Work::default())),
+        ("-q --json", up(Serve { reports: quiet, ..serve() }, Work::default())),
+        ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), Work::default())),
         (
             "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d --allow-variable A --allow-variable B",
             up(
                 serve(),
                 Work {
-                    common: shared::Work {
-                        agent: Some("claude --model m".to_owned()),
-                        directory: Some("/d".into()),
-                        name: Some("n".to_owned()),
-                        spawn_mode: SpawnMode::Worktree,
-                        max_sessions: 1,
-                        session_limit: Duration::from_secs(3600),
-                        shutdown_grace: Duration::from_secs(5),
-                    },
+                    agent: Some("claude --model m".to_owned()),
+                    directory: Some("/d".into()),
+                    name: Some("n".to_owned()),
+                    spawn_mode: SpawnMode::Worktree,
+                    max_sessions: 1,
+                    session_limit: Duration::from_secs(3600),
+                    shutdown_grace: Duration::from_secs(5),
                     allowed_variables: vec!["A".to_owned(), "B".to_owned()],
-                    ..work()
+                    ..Work::default()
                 },
             ),
         ),
@@ -112,25 +76,25 @@ fn each_command_line_means_one_thing() {
                         level: Level::Debug,
                         format: Format::Json,
                         token_file: Some("t".into()),
-                        ..reports()
+                        ..Reports::default()
                     },
                     ca_file: Some("ca".into()),
                 },
                 work: Work {
                     backoff: for_ever,
                     stop_work_base_delay: Duration::from_millis(5),
-                    ..work()
+                    ..Work::default()
                 },
                 is_check: true,
             },
         ),
-        ("agent", Invocation::Agent(agent())),
+        ("agent", Invocation::Agent(Agent::default())),
         (
             "agent --permission-mode bypassPermissions --session-id s",
             Invocation::Agent(Agent {
                 session_id: Some("s".to_owned()),
                 permission_mode: PermissionMode::BypassPermissions,
-                ..agent()
+                ..Agent::default()
             }),
         ),
         ("--help", Invocation::Help(Topic::Program)),
@@ -170,7 +134,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("up --max_sessions 3", "no option --max_sessions"),
         ("work --conn-cap-ms 0", "--conn-cap-ms: \"0\" is no number of milliseconds"),
         ("up --allow-variable A=B", "no name of a variable"),
-        ("up --log-level loud", "error or warn or info or debug"),
+        ("up --log-level loud", "error, warn, info or debug"),
         ("up --max-sessions 0", "from 1 to 1024"),
         ("up --session-limit 5", "--session-limit: \"5\" is no duration"),
         ("up --spawn-mode tree", "same-dir, worktree or single-session"),

@@ -9,12 +9,13 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use footbridge_blocking::program::exit::Error;
+use footbridge_blocking::program::value::Kind;
 use toml_parser::decoder::IntegerRadix;
 use toml_parser::decoder::ScalarKind;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};
 use toml_parser::{ParseError, Source, Span};
 
-use super::{Kind, Origin, SETTINGS, Setting};
+use super::{Origin, SETTINGS, Setting};
 
 /// Largest file that is read.
 const MAX_FILE_BYTES: u64 = 64 << 10;

@@ -8,15 +8,16 @@
 mod file;
 #[cfg(test)]
 mod tests;
-mod value;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use footbridge_blocking::program::args::SpawnMode;
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::token::TOKEN_VARIABLE;
+use footbridge_blocking::program::value::{
+    AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
+};
 use footbridge_core::backoff::{BackoffConfig, Track};
 use footbridge_core::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -25,9 +26,6 @@ use footbridge_core::limits::{
 use footbridge_core::wire::url::BaseUrl;
 
 pub(super) use file::Place;
-pub(super) use value::{
-    AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, Value, Variables,
-};
 
 use super::args::Topic;
 

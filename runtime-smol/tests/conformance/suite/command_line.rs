@@ -50,7 +50,11 @@ fn a_worker_that_cannot_reach_its_relay_says_when_it_tries_again_and_can_be_ende
     let home = tempfile::tempdir().expect("a directory");
     let mut program = Program::run(home.path(), "", &RELAY);
     until("it says so", || program.printed().contains("next try in").then_some(()));
-    assert!(program.printed().contains("cannot register: "), "{}", program.printed());
+    assert!(
+        program.printed().contains("worker: warning: cannot register: "),
+        "{}",
+        program.printed()
+    );
     assert_eq!(program.end(), Some(0));
 }
 

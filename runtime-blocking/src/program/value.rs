@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use footbridge_blocking::program::agent_line::agent_program;
-use footbridge_blocking::program::args::SpawnMode;
-use footbridge_blocking::program::duration;
 use footbridge_core::wire::url::BaseUrl;
+
+use super::agent_line::agent_program;
+use super::duration;
 
 /// Sessions that one worker may be told to run at once.
 const MAX_SESSIONS: u32 = 1024;
@@ -17,11 +17,14 @@ const MAX_MILLIS: u64 = 365 * 24 * 60 * 60 * 1000;
 
 /// What a value is in the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::program) enum Kind {
+pub enum Kind {
+    /// Text.
     Text,
     /// A path: in the file, relative to the file's directory.
     Path,
+    /// A whole number.
     Integer,
+    /// True or false.
     Switch,
     /// An array of text; elsewhere, its elements with commas between them.
     List,
@@ -39,7 +42,8 @@ impl fmt::Display for Kind {
 }
 
 /// A type of values: read from text, and written as that text again.
-pub(in crate::program) trait Value: Sized {
+pub trait Value: Sized {
+    /// What it is in the file.
     const KIND: Kind;
 
     /// Reads it; the error says what it may be.
@@ -120,7 +124,7 @@ impl Value for PathBuf {
 
 /// A command line, in words as a POSIX shell splits them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::program) struct AgentLine(pub(in crate::program) String);
+pub struct AgentLine(pub String);
 
 impl Value for AgentLine {
     const KIND: Kind = Kind::Text;
@@ -137,7 +141,7 @@ impl Value for AgentLine {
 
 /// What a machine is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::program) struct MachineName(pub(in crate::program) String);
+pub struct MachineName(pub String);
 
 impl Value for MachineName {
     const KIND: Kind = Kind::Text;
@@ -157,7 +161,7 @@ impl Value for MachineName {
 
 /// A number of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::program) struct Count(pub(in crate::program) u32);
+pub struct Count(pub u32);
 
 impl Value for Count {
     const KIND: Kind = Kind::Integer;
@@ -176,7 +180,7 @@ impl Value for Count {
 
 /// A time as people write it: `30s`, `24h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::program) struct Span(pub(in crate::program) Duration);
+pub struct Span(pub Duration);
 
 impl Value for Span {
     const KIND: Kind = Kind::Text;
@@ -204,11 +208,11 @@ fn written(time: Duration) -> String {
 
 /// A time in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::program) struct Millis(pub(in crate::program) Duration);
+pub struct Millis(pub Duration);
 
 impl Millis {
     /// A time that may be missing, for ever being the longest.
-    pub(super) fn of(time: Option<Duration>) -> Self {
+    pub fn of(time: Option<Duration>) -> Self {
         Self(time.unwrap_or(Duration::from_millis(MAX_MILLIS)))
     }
 }
@@ -229,7 +233,7 @@ impl Value for Millis {
 
 /// Names of environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::program) struct Variables(pub(in crate::program) Vec<String>);
+pub struct Variables(pub Vec<String>);
 
 impl Value for Variables {
     const KIND: Kind = Kind::List;
@@ -251,17 +255,26 @@ impl Value for Variables {
     }
 }
 
+/// `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        words => words.concat(),
+    }
+}
+
 /// A setting that is one of a few words.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident: $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)*) => {
+    ($(#[$doc:meta])* $name:ident: $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)*) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub(in crate::program) enum $name {
-            $($(#[$variant_doc])* $variant,)*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)*
         }
 
         impl $name {
-            pub(in crate::program) const fn word(self) -> &'static str {
+            /// The word for it.
+            pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
         }
@@ -272,7 +285,7 @@ macro_rules! words {
             fn parse(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(format!("{text:?} is not one: it is {}", [$($word),*].join(" or "))),
+                    _ => Err(format!("{text:?} is not one: it is {}", one_of(&[$($word),*]))),
                 }
             }
 
@@ -283,26 +296,16 @@ macro_rules! words {
     };
 }
 
-impl Value for SpawnMode {
-    const KIND: Kind = Kind::Text;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "same-dir" => Ok(Self::SameDir),
-            "worktree" => Ok(Self::Worktree),
-            "single-session" => Ok(Self::SingleSession),
-            _ => Err(format!("{text:?} is not one: it is same-dir, worktree or single-session")),
-        }
-    }
-
-    fn show(&self) -> Option<String> {
-        let word = match self {
-            Self::SameDir => "same-dir",
-            Self::Worktree => "worktree",
-            Self::SingleSession => "single-session",
-        };
-        Some(word.to_owned())
-    }
+words! {
+    /// Where sessions work (W-5).
+    SpawnMode:
+    /// All in the one directory.
+    #[default]
+    SameDir = "same-dir",
+    /// Each in a git worktree of its own.
+    Worktree = "worktree",
+    /// One, which ends the worker.
+    SingleSession = "single-session",
 }
 
 words! {
@@ -313,6 +316,7 @@ words! {
     /// What is in the way, and may pass.
     Warn = "warn",
     /// What changes.
+    #[default]
     Info = "info",
     /// Every event.
     Debug = "debug",
@@ -322,6 +326,7 @@ words! {
     /// How it is told.
     Format:
     /// A line of words.
+    #[default]
     Text = "text",
     /// A JSON object a line.
     Json = "json",
