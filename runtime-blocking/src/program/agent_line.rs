@@ -22,12 +22,12 @@ const CLAUDE_FLAGS: [&str; 8] = [
 pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
     let Some(line) = line else { return own_agent() };
     let words = shell_words::split(line)
-        .map_err(|_| Error::usage(format!("--agent {line:?}: a quote is not closed")))?;
+        .map_err(|_| Error::usage(format!("{line:?} is no command line: a quote is not closed")))?;
     let mut words = words.into_iter();
     let program = words
         .next()
         .filter(|program| !program.is_empty())
-        .ok_or_else(|| Error::usage("--agent needs a command: a program and its arguments"))?;
+        .ok_or_else(|| Error::usage("it needs a program, and perhaps its arguments"))?;
     let mut args: Vec<String> = words.collect();
     if program == "claude" && args.is_empty() {
         args = CLAUDE_FLAGS.map(String::from).to_vec();
