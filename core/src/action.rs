@@ -239,6 +239,26 @@ impl fmt::Debug for Action {
     }
 }
 
+impl Action {
+    /// The operation that it starts; `None` if it addresses one that there is.
+    pub const fn starts(&self) -> Option<OpId> {
+        match self {
+            Self::Request { op, .. }
+            | Self::Open { op, .. }
+            | Self::Spawn { op, .. }
+            | Self::Run { op, .. }
+            | Self::Save { op, .. }
+            | Self::Load { op, .. }
+            | Self::Remove { op, .. }
+            | Self::List { op, .. }
+            | Self::Listen { op, .. }
+            | Self::Accept { op, .. }
+            | Self::Store { op, .. } => Some(*op),
+            _ => None,
+        }
+    }
+}
+
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

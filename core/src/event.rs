@@ -234,6 +234,24 @@ impl fmt::Debug for Event {
 }
 
 impl Event {
+    /// Whether nothing follows for its operation. A process has no such event but `Failed`: it goes
+    /// on until it is cancelled.
+    pub const fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::Response { .. }
+                | Self::Failed { .. }
+                | Self::Refused { .. }
+                | Self::Closed { .. }
+                | Self::Ran { .. }
+                | Self::Saved { .. }
+                | Self::Loaded { .. }
+                | Self::Removed { .. }
+                | Self::Listed { .. }
+                | Self::Stored { .. }
+        )
+    }
+
     /// The operation that it is about; `None` for [`Event::Tick`].
     pub const fn op(&self) -> Option<OpId> {
         match self {

@@ -90,7 +90,7 @@ impl World {
     /// Whether an action is one that its machine may ask for now.
     fn check(&mut self, id: PartyId, action: &Action) -> Result<(), &'static str> {
         let party = &mut self.parties[id];
-        if let Some(op) = starts(action) {
+        if let Some(op) = action.starts() {
             if op.get() <= party.newest_op {
                 return Err("the operation's name was used before");
             }
@@ -227,23 +227,5 @@ pub(crate) fn request_kind(label: &str) -> Option<&'static str> {
         Some("poll")
     } else {
         None
-    }
-}
-
-/// The operation that an action starts.
-const fn starts(action: &Action) -> Option<OpId> {
-    match action {
-        Action::Request { op, .. }
-        | Action::Open { op, .. }
-        | Action::Spawn { op, .. }
-        | Action::Run { op, .. }
-        | Action::Save { op, .. }
-        | Action::Load { op, .. }
-        | Action::Remove { op, .. }
-        | Action::List { op, .. }
-        | Action::Listen { op, .. }
-        | Action::Accept { op, .. }
-        | Action::Store { op, .. } => Some(*op),
-        _ => None,
     }
 }

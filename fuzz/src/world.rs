@@ -193,7 +193,7 @@ impl World {
             }
             return;
         };
-        if is_last(&event, op) {
+        if event.is_last() {
             self.parties[to.party].ops.remove(&to.op);
         }
         self.note_answer(to, op, &event);
@@ -377,25 +377,6 @@ impl World {
                 self.later(wait, Happening::Order(id, Order::Settle));
             }
         }
-    }
-}
-
-/// Whether nothing follows for an operation after this event.
-const fn is_last(event: &Event, op: Op) -> bool {
-    match event {
-        Event::Response { .. }
-        | Event::Failed { .. }
-        | Event::Refused { .. }
-        | Event::Closed { .. }
-        | Event::Ran { .. }
-        | Event::Saved { .. }
-        | Event::Loaded { .. }
-        | Event::Removed { .. }
-        | Event::Listed { .. }
-        | Event::Stored { .. } => {
-            !matches!(op, Op::Process(_)) || matches!(event, Event::Failed { .. })
-        }
-        _ => false,
     }
 }
 

@@ -169,7 +169,7 @@ impl Operations {
         if let Operation::Process(process) = operation {
             process.note(event);
         }
-        if is_last(event) || is_over(operation) {
+        if event.is_last() || is_over(operation) {
             self.open.remove(&op);
         }
         true
@@ -184,20 +184,4 @@ impl Operations {
 
 fn is_over(operation: &Operation) -> bool {
     matches!(operation, Operation::Process(process) if process.is_over())
-}
-
-/// Whether it is the last event of its operation. Processes have no such one.
-fn is_last(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Response { .. }
-            | Event::Failed { .. }
-            | Event::Refused { .. }
-            | Event::Closed { .. }
-            | Event::Ran { .. }
-            | Event::Saved { .. }
-            | Event::Loaded { .. }
-            | Event::Removed { .. }
-            | Event::Listed { .. }
-    )
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::dispatch::Lease;
 use crate::action::{Method, Request};
 use crate::backoff::FailureTrack;
 use crate::event::{Event, Failure};
@@ -55,27 +56,18 @@ pub(super) fn poll(relay: &BaseUrl, environment: &Environment, key: &str) -> Req
 }
 
 /// `POST …/work/{work}/ack` (E-4).
-pub(super) fn ack(
-    relay: &BaseUrl,
-    environment: &EnvironmentId,
-    work: &WorkId,
-    token: &Secret,
-    fence: u64,
-) -> Request {
-    let path = format!("/v1/environments/{environment}/work/{work}/ack");
-    post(relay, &path, token, &Fence { fence })
+pub(super) fn ack(relay: &BaseUrl, lease: &Lease) -> Request {
+    about_lease(relay, lease, "ack")
 }
 
 /// `POST …/work/{work}/heartbeat` (E-5).
-pub(super) fn heartbeat(
-    relay: &BaseUrl,
-    environment: &EnvironmentId,
-    work: &WorkId,
-    token: &Secret,
-    fence: u64,
-) -> Request {
-    let path = format!("/v1/environments/{environment}/work/{work}/heartbeat");
-    post(relay, &path, token, &Fence { fence })
+pub(super) fn heartbeat(relay: &BaseUrl, lease: &Lease) -> Request {
+    about_lease(relay, lease, "heartbeat")
+}
+
+fn about_lease(relay: &BaseUrl, lease: &Lease, verb: &str) -> Request {
+    let path = format!("/v1/environments/{}/work/{}/{verb}", lease.environment.id, lease.work);
+    post(relay, &path, &lease.token, &Fence { fence: lease.fence })
 }
 
 /// `POST …/work/{work}/stop` (E-6).

@@ -85,9 +85,7 @@ impl Worker {
 
     pub(super) fn ack(&mut self, work: &WorkId) {
         let Some(claim) = self.claims.get(work) else { return };
-        let lease = &claim.lease;
-        let environment = &lease.environment.id;
-        let request = api::ack(&self.config.relay, environment, work, &lease.token, lease.fence);
+        let request = api::ack(&self.config.relay, &claim.lease);
         self.fx.start(Purpose::Ack(work.clone()), |op| Action::Request { op, request });
     }
 

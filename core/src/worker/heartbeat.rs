@@ -28,9 +28,7 @@ impl Worker {
     pub(super) fn heartbeat(&mut self, id: &SessionId) {
         let Some(session) = self.sessions.get(id) else { return };
         let lease = &session.lease;
-        let environment = &lease.environment.id;
-        let request =
-            api::heartbeat(&self.config.relay, environment, &lease.work, &lease.token, lease.fence);
+        let request = api::heartbeat(&self.config.relay, lease);
         let purpose = Purpose::Heartbeat(id.clone(), lease.fence);
         self.fx.start(purpose, |op| Action::Request { op, request });
         let next = self.fx.now().mono + lease.length / PER_LEASE;

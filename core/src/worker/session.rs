@@ -138,8 +138,8 @@ impl Session {
         };
         let (status, message) = match (&self.end, over) {
             (Some(EndReason::TimedOut), _) => {
-                let hours = self.limit.as_secs_f64() / 3600.0;
-                (ResultStatus::TimedOut, format!("it reached its time limit of {hours:.1} h"))
+                let limit = shown(self.limit);
+                (ResultStatus::TimedOut, format!("it reached its time limit of {limit}"))
             }
             (Some(EndReason::Interrupted(why) | EndReason::NotOurs(why)), _) => {
                 (ResultStatus::Interrupted, why.clone())
@@ -159,6 +159,17 @@ impl Session {
             }
         };
         SessionResult { status, exit_code, signal, message, stderr: self.process.stderr_tail() }
+    }
+}
+
+/// A length of time in the largest unit that leaves nothing over.
+fn shown(length: Duration) -> String {
+    let secs = length.as_secs();
+    match secs {
+        0 => format!("{} ms", length.as_millis()),
+        _ if secs.is_multiple_of(3600) => format!("{} h", secs / 3600),
+        _ if secs.is_multiple_of(60) => format!("{} min", secs / 60),
+        _ => format!("{secs} s"),
     }
 }
 

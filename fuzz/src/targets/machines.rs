@@ -72,7 +72,7 @@ impl<M: Machine> Bench<M> {
     }
 
     fn note(&mut self, action: Action) {
-        if let Some(op) = op_of(&action)
+        if let Some(op) = action.starts()
             && op.get() > self.newest
         {
             self.newest = op.get();
@@ -85,24 +85,6 @@ impl<M: Machine> Bench<M> {
         self.now.mono = self.now.mono + time;
         self.now.wall = self.now.wall + time;
         self.handle(Event::Tick);
-    }
-}
-
-/// The operation that an action names, of those that start one.
-const fn op_of(action: &Action) -> Option<OpId> {
-    match action {
-        Action::Request { op, .. }
-        | Action::Open { op, .. }
-        | Action::Spawn { op, .. }
-        | Action::Run { op, .. }
-        | Action::Save { op, .. }
-        | Action::Load { op, .. }
-        | Action::List { op, .. }
-        | Action::Remove { op, .. }
-        | Action::Listen { op, .. }
-        | Action::Accept { op, .. }
-        | Action::Store { op, .. } => Some(*op),
-        _ => None,
     }
 }
 
@@ -194,7 +176,7 @@ fn answer(action: &Action, input: &mut Input<'_>) -> Event {
         r#"{"id":"w2","type":"work","environment_id":"env_1","data":{"type":"healthcheck","id":"h"},"secret":"eyJ2ZXJzaW9uIjoxLCJzZXNzaW9uX2luZ3Jlc3NfdG9rZW4iOiJ0In0","fence":18446744073709551615}"#,
     ];
     const STATUS: [u16; 12] = [200, 200, 200, 204, 401, 403, 404, 409, 410, 429, 503, 999];
-    let Some(op) = op_of(action) else { return Event::Tick };
+    let Some(op) = action.starts() else { return Event::Tick };
     let response = |input: &mut Input<'_>| Response {
         status: input.choose(&STATUS),
         headers: vec![("retry-after".into(), "99999999999999999999".into())],
