@@ -33,7 +33,8 @@ fn a_lost_network_is_shown_and_what_was_missed_is_caught_up_with() {
 #[test]
 fn a_relay_that_comes_back_finds_its_page_and_its_worker_again() {
     let directory = tempfile::tempdir().expect("a directory");
-    let relay = Program::start(&["relay", "--listen", "127.0.0.1:0"]);
+    // A port of 127.0.0.1 that is free for a moment may go to anybody's connection.
+    let relay = Program::start(&["relay", "--listen", "127.91.0.1:0"]);
     let listen = relay.listen().to_owned();
     let worker = Program::work(relay.url(), &directory);
     let mut page = Page::open(relay.page());

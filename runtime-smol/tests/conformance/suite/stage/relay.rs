@@ -38,7 +38,7 @@ impl Relay {
 
     /// One whose leases last this long; whole seconds.
     pub(crate) fn with_lease(lease: Duration) -> Self {
-        let (address, killed) = serve("127.0.0.1:0", lease);
+        let (address, killed) = serve(&own_address(), lease);
         let api = Api::new(format!("http://{address}"));
         Self { address, api, lease, killed: Some(killed) }
     }
@@ -69,6 +69,14 @@ impl Drop for Relay {
             self.kill();
         }
     }
+}
+
+/// A loopback address that no other relay has. On 127.0.0.1 a port that is free for a moment, between
+/// a relay and its next life, may go to anybody's connection.
+fn own_address() -> String {
+    static TAKEN: AtomicU8 = AtomicU8::new(1);
+    let (id, nth) = (std::process::id(), TAKEN.fetch_add(1, Ordering::Relaxed));
+    format!("127.{}.{}.{nth}:0", 1 + id % 254, id / 254 % 256)
 }
 
 fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, JoinHandle<()>)) {
