@@ -305,7 +305,8 @@ export class SessionView {
 
   async #stop() {
     const session = await this.#attempt(() => this.options.api.stop(this.id), 'Stop session');
-    if (session?.id) this.#show(session);
+    // What the subscription has told meanwhile is newer than the answer, and stays.
+    if (session?.id && session.updated_at > (this.#session?.updated_at ?? '')) this.#show(session);
   }
 
   /** @param {() => Promise<any>} call @param {string} what */
