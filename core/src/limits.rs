@@ -33,8 +33,6 @@ pub const MAX_EXCHANGES: usize = 4096;
 
 /// Bytes kept of the end of an agent's stderr, for the session's result (W-10).
 pub const STDERR_TAIL_BYTES: usize = 4 << 10;
-/// Activities kept for each session (W-10).
-pub const MAX_ACTIVITIES: usize = 16;
 /// Finished work ids that a worker remembers, so that it does not run an item twice (W-4).
 pub const MAX_COMPLETED_WORK: usize = 1024;
 /// Permission questions that one session may have open at once.

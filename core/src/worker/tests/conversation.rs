@@ -1,0 +1,118 @@
+//! What goes between an agent and the relay.
+
+use super::*;
+
+#[test]
+fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, ANSWER));
+    assert!(bench.written(agent).is_empty(), "nobody asked");
+    bench.handle(stdout(agent, &format!("{QUESTION}\n")));
+    bench.handle(line(link, ANSWER));
+    bench.handle(line(link, ANSWER));
+    assert_eq!(bench.written(agent).len(), 1);
+    bench.handle(stdout(agent, &format!("{QUESTION}\n")));
+    bench.handle(stdout(agent, "{\"type\":\"control_cancel_request\",\"request_id\":\"P\"}\n"));
+    bench.handle(line(link, ANSWER));
+    assert!(bench.written(agent).is_empty(), "it was withdrawn");
+}
+
+#[test]
+fn a_question_that_nobody_here_can_answer_is_answered_with_an_error_at_once() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.written(agent);
+    let hook =
+        r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback"}}"#;
+    bench.handle(stdout(agent, &format!("{hook}\n")));
+    let written = bench.written(agent);
+    assert!(written[0].contains(r#""subtype":"error","request_id":"H""#), "{written:?}");
+    assert_eq!(bench.sent(link), [hook], "and viewers see what was asked");
+    // The worker's own line is none of those that the relay counts.
+    bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":2}"#]);
+}
+
+#[test]
+fn a_message_is_handed_to_the_agent_once_and_a_line_that_is_none_never() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let user = r#"{"type":"user","uuid":"U"}"#;
+    bench.handle(line(link, &format!("{user}\n{user}\nnot json\n")));
+    assert_eq!(bench.written(agent).len(), 1);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link).last().expect("an ack"), r#"{"type":"ack","received":3}"#);
+}
+
+#[test]
+fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(stdout(agent, "{\"type\":\"a\",\"n\":1}\n{\"type\":\"a\",\"n\":2}\n"));
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.handle(stdout(agent, "{\"type\":\"a\",\"n\":3}\n"));
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    // The report of the start and two lines went out; one line was taken, if not yet written.
+    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":1,"from":0}"#]);
+    bench.handle(word(link, &Word::Resume { received: 2, from: 0 }));
+    assert_eq!(bench.sent(link), [r#"{"type":"a","n":2}"#, r#"{"type":"a","n":3}"#]);
+}
+
+#[test]
+fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let running = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: running.link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: u64::MAX }));
+    bench.handle(line(link, r#"{"type":"user"}"#));
+    let code = bench.take("close", |action| match action {
+        Action::Close { op, code } if *op == link => Some(*code),
+        _ => None,
+    });
+    assert_eq!(code, 1002);
+}
+
+#[test]
+fn an_agent_that_prints_faster_than_the_relay_takes_is_paused_and_goes_on() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let text = format!("{{\"type\":\"a\",\"x\":\"{}\"}}\n", "x".repeat(60_000));
+    let mut lines = 0;
+    let is_pause = |action: &Action| matches!(action, Action::Pause { op } if *op == agent);
+    while !bench.asked.iter().any(is_pause) {
+        bench.handle(stdout(agent, &text));
+        lines += 1;
+        assert!(lines < 100, "never paused");
+    }
+    let held = bench.worker.sessions.values().next().expect("one").link.waiting_bytes();
+    assert!(held <= crate::limits::OUTBOX_HIGH_WATER_BYTES + text.len(), "{held}");
+    let mut received = 0;
+    while !bench.asked.iter().any(|a| matches!(a, Action::Resume { op } if *op == agent)) {
+        received += 1;
+        bench.handle(word(link, &Word::Ack { received }));
+    }
+    assert!(received > 10 && received <= lines, "{received}");
+}
+
+#[test]
+fn output_that_is_no_message_is_reported_and_skipped() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_line_bytes = 100);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(stdout(agent, &format!("oops\n{}\n{{\"type\":\"a\"}}\n", "y".repeat(101))));
+    let sent = bench.sent(link);
+    assert!(sent[0].contains("agent_output_error") && sent[0].contains("not JSON"), "{sent:?}");
+    assert!(sent[1].contains("101 bytes is over the limit"), "{sent:?}");
+    assert_eq!(sent[2], r#"{"type":"a"}"#);
+}

@@ -1,0 +1,267 @@
+//! The worker driven by hand: what it asks for, and what each answer leads to.
+
+mod conversation;
+mod polling;
+mod results;
+mod sessions;
+mod shutdown;
+mod worktrees;
+
+use alloc::borrow::ToOwned;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+
+use super::*;
+use crate::action::{Action, Message, Response, Signal, Target};
+use crate::auth::AccessToken;
+use crate::event::{ExitStatus, Failure, FailureKind, Output};
+use crate::machine::{FaultKind, Outcome};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use crate::wire::link::Word;
+use crate::wire::text::Text;
+use crate::wire::url::BaseUrl;
+
+/// A worker, its clock, and what it has asked for and was not looked at yet.
+struct Bench {
+    worker: Worker,
+    now: Now,
+    asked: VecDeque<Action>,
+    notices: Vec<WorkerNotice>,
+    outcome: Option<Outcome>,
+    deadline: Option<Instant>,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut WorkerConfig)) -> Self {
+        let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
+        let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
+        let mut config = WorkerConfig::new(
+            relay,
+            AccessToken::fixed(Secret::from("token")),
+            "/w".to_owned(),
+            agent,
+            42,
+        );
+        change(&mut config);
+        let mut bench = Self {
+            worker: Worker::new(config),
+            now: Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) },
+            asked: VecDeque::new(),
+            notices: Vec::new(),
+            outcome: None,
+            deadline: None,
+        };
+        bench.settle();
+        bench
+    }
+
+    /// One that is registered and has asked for work; the poll's operation.
+    fn serving(change: impl FnOnce(&mut WorkerConfig)) -> (Self, OpId) {
+        let mut bench = Self::new(change);
+        bench.answer_git();
+        let (register, _) = bench.request("/bridge");
+        bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
+        let (poll, _) = bench.request("/work/poll");
+        (bench, poll)
+    }
+
+    fn answer_git(&mut self) {
+        for _ in 0..2 {
+            let op = self.take("a git question", |action| match action {
+                Action::Run { op, .. } => Some(*op),
+                _ => None,
+            });
+            let status = ExitStatus::Code(1);
+            self.handle(Event::Ran { op, status, stdout: Bytes::new(), stderr: Bytes::new() });
+        }
+    }
+
+    fn settle(&mut self) {
+        loop {
+            match self.worker.step() {
+                Step::Do(action) => self.asked.push_back(action),
+                Step::Tell(notice) => self.notices.push(notice),
+                Step::Wait(deadline) => {
+                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
+                    self.deadline = deadline;
+                    return;
+                }
+                Step::Finished(outcome) => {
+                    self.outcome = Some(outcome);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.worker.handle(self.now, event);
+        self.settle();
+    }
+
+    fn command(&mut self, command: WorkerCommand) {
+        self.worker.command(self.now, command);
+        self.settle();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.mono = self.now.mono + time;
+        self.now.wall = self.now.wall + time;
+    }
+
+    /// Lets time pass to the worker's own deadline.
+    fn wait(&mut self) -> Duration {
+        let deadline = self.deadline.expect("something to wait for");
+        let time = deadline.saturating_since(self.now.mono);
+        self.pass(time);
+        self.handle(Event::Tick);
+        time
+    }
+
+    #[track_caller]
+    fn take<T>(&mut self, what: &str, pick: impl Fn(&Action) -> Option<T>) -> T {
+        let found = self.asked.iter().enumerate().find_map(|(at, a)| Some((at, pick(a)?)));
+        let Some((at, picked)) = found else { panic!("no {what} in {:?}", self.asked) };
+        self.asked.remove(at);
+        picked
+    }
+
+    #[track_caller]
+    fn request(&mut self, path: &str) -> (OpId, crate::action::Request) {
+        self.take(path, |action| match action {
+            Action::Request { op, request } if request.url.ends_with(path) => {
+                Some((*op, request.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    fn has_request(&self, path: &str) -> bool {
+        self.asked.iter().any(
+            |action| matches!(action, Action::Request { request, .. } if request.url.ends_with(path)),
+        )
+    }
+
+    fn respond(&mut self, op: OpId, status: u16, body: &str) {
+        let body = Bytes::from(body.to_owned());
+        let response = Response { status, headers: vec![], body };
+        self.handle(Event::Response { op, response });
+    }
+
+    fn refuse(&mut self, op: OpId, status: u16, kind: &str) {
+        self.respond(op, status, &format!(r#"{{"error":{{"type":"{kind}","message":"m"}}}}"#));
+    }
+
+    fn fail(&mut self, op: OpId, kind: FailureKind) {
+        self.handle(Event::Failed { op, failure: Failure { kind, detail: "d".to_owned() } });
+    }
+
+    /// From the poll's answer to a running agent whose link is up.
+    fn start_session(&mut self, poll: OpId, n: u32) -> Running {
+        self.respond(poll, 200, &item(n, r#"{"version":1,"session_ingress_token":"t"}"#));
+        let (ack, _) = self.request(&format!("/work/work_{n}/ack"));
+        self.respond(ack, 200, r#"{"state":"acked"}"#);
+        let agent = self.take("spawn", |action| match action {
+            Action::Spawn { op, .. } => Some(*op),
+            _ => None,
+        });
+        let link = self.open();
+        self.handle(Event::Spawned { op: agent, pid: 7 });
+        self.handle(Event::Opened { op: link });
+        self.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+        self.asked.retain(|action| !matches!(action, Action::Send { .. }));
+        Running { agent, link }
+    }
+
+    #[track_caller]
+    fn open(&mut self) -> OpId {
+        self.take("open", |action| match action {
+            Action::Open { op, target: Target::WebSocket { .. } } => Some(*op),
+            _ => None,
+        })
+    }
+
+    /// What went out on a stream, as text.
+    fn sent(&mut self, stream: OpId) -> Vec<String> {
+        let mut sent = Vec::new();
+        self.asked.retain(|action| match action {
+            Action::Send { op, message } if *op == stream => {
+                let bytes = match message {
+                    Message::Text(text) => text.as_bytes().clone(),
+                    Message::Binary(bytes) => bytes.clone(),
+                };
+                sent.push(String::from_utf8(bytes.to_vec()).expect("text"));
+                false
+            }
+            _ => true,
+        });
+        sent
+    }
+
+    fn written(&mut self, process: OpId) -> Vec<String> {
+        let mut written = Vec::new();
+        self.asked.retain(|action| match action {
+            Action::Write { op, data } if *op == process => {
+                written.push(String::from_utf8(data.to_vec()).expect("text"));
+                false
+            }
+            _ => true,
+        });
+        written
+    }
+
+    fn signals(&mut self) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        self.asked.retain(|action| match action {
+            Action::Signal { signal, .. } => {
+                signals.push(*signal);
+                false
+            }
+            _ => true,
+        });
+        signals
+    }
+
+    fn exit(&mut self, agent: OpId, status: ExitStatus) {
+        self.handle(Event::OutputEnded { op: agent, output: Output::Stdout });
+        self.handle(Event::OutputEnded { op: agent, output: Output::Stderr });
+        self.handle(Event::Exited { op: agent, status });
+    }
+}
+
+struct Running {
+    agent: OpId,
+    link: OpId,
+}
+
+fn item(n: u32, secret: &str) -> String {
+    let secret = URL_SAFE_NO_PAD.encode(secret);
+    format!(
+        r#"{{"id":"work_{n}","type":"work","environment_id":"env_1","state":"leased",
+            "data":{{"type":"session","id":"session_{n}"}},"secret":"{secret}","fence":{n},
+            "lease_seconds":60}}"#
+    )
+}
+
+fn word(op: OpId, word: &Word) -> Event {
+    Event::Received { op, message: Message::Binary(word.to_bytes()) }
+}
+
+fn line(op: OpId, text: &str) -> Event {
+    Event::Received { op, message: Message::Text(Text::from(text.to_owned())) }
+}
+
+fn stdout(op: OpId, text: &str) -> Event {
+    Event::Stdout { op, data: Bytes::from(text.to_owned()) }
+}
+
+const QUESTION: &str = r#"{"type":"control_request","request_id":"P","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{}}}"#;
+const ANSWER: &str = r#"{"type":"control_response","response":{"subtype":"success","request_id":"P","response":{}}}"#;

@@ -1,0 +1,205 @@
+//! Registering and asking for work.
+
+use super::*;
+
+#[test]
+fn what_each_answer_to_a_poll_leads_to() {
+    #[derive(Debug, PartialEq)]
+    enum Then {
+        AsksAgain,
+        Retries,
+        RegistersAnew,
+        Ends(FaultKind),
+    }
+    use Then::{AsksAgain, Ends, RegistersAnew, Retries};
+    let cases = [
+        (204, "", AsksAgain),
+        (200, "", AsksAgain),
+        (400, "invalid_request", Ends(FaultKind::Protocol)),
+        (401, "authentication_failed", RegistersAnew),
+        (403, "permission_denied", Ends(FaultKind::Forbidden)),
+        (404, "not_found", Ends(FaultKind::NotFound)),
+        (404, "environment_unknown", RegistersAnew),
+        (405, "method_not_allowed", Ends(FaultKind::Protocol)),
+        (410, "environment_gone", RegistersAnew),
+        (429, "limit_reached", Retries),
+        (500, "internal", Retries),
+        (503, "unavailable", Retries),
+    ];
+    for (status, kind, then) in cases {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        bench.pass(Duration::from_secs(50));
+        let body = if kind.is_empty() {
+            String::new()
+        } else {
+            format!(r#"{{"error":{{"type":"{kind}"}}}}"#)
+        };
+        bench.respond(poll, status, &body);
+        let found = if bench.has_request("/work/poll") {
+            AsksAgain
+        } else if bench.has_request("/bridge") {
+            RegistersAnew
+        } else if bench.has_request("/environments/env_1/stop") {
+            let (stop, _) = bench.request("/environments/env_1/stop");
+            bench.respond(stop, 200, "{}");
+            Ends(bench.outcome.clone().expect("an end").expect_err("a fault").kind)
+        } else {
+            bench.wait();
+            assert!(bench.has_request("/work/poll"), "{status} {kind}");
+            Retries
+        };
+        assert_eq!(found, then, "{status} {kind}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_refused_again_after_registering_anew_is_the_end() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.refuse(poll, 401, "authentication_failed");
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+    let (poll, _) = bench.request("/work/poll");
+    bench.refuse(poll, 401, "authentication_failed");
+    let (stop, _) = bench.request("/environments/env_1/stop");
+    bench.fail(stop, FailureKind::Refused);
+    let fault = bench.outcome.expect("an end").expect_err("a fault");
+    assert_eq!(fault.kind, FaultKind::Unauthorized);
+    assert!(fault.message.contains("access token"), "{}", fault.message);
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_under_the_same_key_and_a_new_item_under_a_new_one() {
+    let key = |request: &crate::action::Request| {
+        let header = request.headers.iter().find(|(name, _)| *name == "idempotency-key");
+        header.expect("a key").1.reveal().to_owned()
+    };
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.fail(poll, FailureKind::Disconnected);
+    bench.wait();
+    let (poll, request) = bench.request("/work/poll");
+    let first = key(&request);
+    bench.fail(poll, FailureKind::Disconnected);
+    bench.wait();
+    let (poll, request) = bench.request("/work/poll");
+    assert_eq!(key(&request), first);
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (_, request) = bench.request("/work/poll");
+    assert_ne!(key(&request), first);
+}
+
+#[test]
+fn at_capacity_no_work_is_asked_for_and_the_end_of_a_session_wakes_it_in_the_same_step() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    let Running { agent, .. } = bench.start_session(poll, 1);
+    assert!(!bench.has_request("/work/poll"));
+    bench.exit(agent, ExitStatus::Code(0));
+    assert!(bench.has_request("/work/poll"));
+}
+
+#[test]
+fn a_relay_that_does_not_hold_polls_is_not_asked_in_a_busy_loop() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.respond(poll, 204, "");
+    assert!(!bench.has_request("/work/poll"));
+    assert_eq!(bench.wait(), Duration::from_secs(1));
+    assert!(bench.has_request("/work/poll"));
+}
+
+#[test]
+fn it_gives_up_after_600_s_of_continuous_failure_and_says_where_and_why() {
+    let mut bench = Bench::new(|_| {});
+    bench.answer_git();
+    let mut waited = Duration::ZERO;
+    while bench.outcome.is_none() {
+        let (register, _) = bench.request("/bridge");
+        bench.fail(register, FailureKind::Refused);
+        if bench.outcome.is_none() {
+            waited += bench.wait();
+        }
+    }
+    assert!(waited >= Duration::from_secs(600) && waited < Duration::from_secs(730), "{waited:?}");
+    let fault = bench.outcome.expect("an end").expect_err("a fault");
+    assert_eq!(fault.kind, FaultKind::GaveUp);
+    assert!(fault.message.contains("http://127.0.0.1:1"), "{}", fault.message);
+}
+
+#[test]
+fn after_a_sleep_everything_is_tried_at_once_and_the_pauses_begin_anew() {
+    let mut bench = Bench::new(|_| {});
+    bench.answer_git();
+    for _ in 0..8 {
+        let (register, _) = bench.request("/bridge");
+        bench.fail(register, FailureKind::Unreachable);
+        bench.wait();
+    }
+    let (register, _) = bench.request("/bridge");
+    bench.fail(register, FailureKind::Unreachable);
+    // The wall clock went on for eight hours, the other one did not.
+    bench.now.wall = bench.now.wall + Duration::from_secs(8 * 3600);
+    bench.handle(Event::Tick);
+    let (register, _) = bench.request("/bridge");
+    bench.fail(register, FailureKind::Unreachable);
+    assert!(bench.wait() <= Duration::from_secs(2));
+}
+
+#[test]
+fn an_id_that_could_leave_its_place_in_a_url_is_an_error_that_names_the_field() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let bad = item(1, "{}").replace("session_1", "../../admin");
+    bench.respond(poll, 200, &bad);
+    let retrying = bench.notices.iter().find_map(|notice| match notice {
+        WorkerNotice::Retrying { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(retrying.expect("a notice").contains("session id"));
+    assert!(bench.asked.is_empty(), "nothing is requested: {:?}", bench.asked);
+}
+
+#[test]
+fn the_same_events_give_the_same_actions() {
+    let run = || {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        let Running { agent, .. } = bench.start_session(poll, 1);
+        bench.handle(stdout(agent, &format!("{QUESTION}\n")));
+        for _ in 0..20 {
+            bench.wait();
+        }
+        bench.asked.iter().map(|action| format!("{action:?}")).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_late_answer_is_dropped() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.respond(poll, 204, "");
+    let before = bench.asked.len();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    assert_eq!(bench.asked.len(), before);
+    assert!(bench.notices.iter().all(|n| !matches!(n, WorkerNotice::BadWork { .. })));
+}
+
+#[test]
+fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
+    let from_file = |config: &mut WorkerConfig| {
+        config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+    };
+    for (file, second, is_end) in
+        [("new\n", 200, false), ("new\n", 401, true), ("old\n", 401, true)]
+    {
+        let mut bench = Bench::new(from_file);
+        bench.answer_git();
+        let (register, _) = bench.request("/bridge");
+        bench.refuse(register, 401, "authentication_failed");
+        let load = bench.take("load", |action| match action {
+            Action::Load { op, path, .. } if path == "/token" => Some(*op),
+            _ => None,
+        });
+        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from(file)) });
+        let (register, request) = bench.request("/bridge");
+        assert_eq!(request.headers[0].1.reveal(), format!("Bearer {}", file.trim()));
+        let answer = r#"{"environment_id":"env_1","environment_secret":"s"}"#;
+        bench.respond(register, second, answer);
+        assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
+    }
+}

@@ -1,0 +1,97 @@
+//! Results, until the relay has them.
+
+use super::*;
+
+#[test]
+fn a_result_is_reported_again_after_doubling_pauses_until_it_arrives() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    for secs in [1, 2, 4, 8] {
+        let (stop, _) = bench.request("/work/work_1/stop");
+        bench.fail(stop, FailureKind::Refused);
+        assert_eq!(bench.wait(), Duration::from_secs(secs));
+    }
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.respond(stop, 200, "{}");
+    assert!(bench.worker.reports.is_empty());
+}
+
+#[test]
+fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, path } if path == "/state/results" => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Listed { op: listing, names: vec![] });
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    assert!(!bench.has_request("/work/work_1/stop"));
+    let (save, file) = bench.take("save", |action| match action {
+        Action::Save { op, path, data } if path == "/state/results/work_1.json" => {
+            Some((*op, data.clone()))
+        }
+        _ => None,
+    });
+    bench.handle(Event::Saved { op: save });
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.respond(stop, 200, "{}");
+    bench.take("remove", |action| match action {
+        Action::Remove { path, .. } if path == "/state/results/work_1.json" => Some(()),
+        _ => None,
+    });
+
+    // What a crash would have left behind is reported by the next run, with its own credential.
+    let (mut bench, _) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, .. } => Some(*op),
+        _ => None,
+    });
+    let names = ["work_1.json", "../x.json", "notes.txt"].map(String::from).to_vec();
+    bench.handle(Event::Listed { op: listing, names });
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Loaded { op: load, data: Some(file) });
+    let (_, request) = bench.request("/environments/env_1/work/work_1/stop");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s");
+}
+
+#[test]
+fn a_full_disk_does_not_hold_a_result_back() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let save = bench.take("save", |action| match action {
+        Action::Save { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.fail(save, FailureKind::Full);
+    assert!(bench.has_request("/work/work_1/stop"));
+    assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportAtRisk { .. })));
+}
+
+#[test]
+fn a_broken_file_of_the_spool_is_removed_and_said_so() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, _) = Bench::serving(keep);
+    let listing = bench.take("list", |action| match action {
+        Action::List { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Listed { op: listing, names: vec!["work_1.json".to_owned()] });
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"{\"rel")) });
+    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    assert!(!bench.has_request("/stop"));
+}

@@ -1,0 +1,275 @@
+//! Sessions, from their work item to their end.
+
+use super::*;
+
+#[test]
+fn a_session_runs_from_the_poll_to_its_reported_result() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    assert!(bench.has_request("/work/poll"), "work is asked for while a session runs");
+
+    bench.handle(stdout(agent, "{\"type\":\"assistant\",\"n\":1}\n{\"type\":\"as"));
+    bench.handle(stdout(agent, "sistant\",\"n\":2}\n"));
+    let sent = bench.sent(link);
+    assert_eq!(sent, [r#"{"type":"assistant","n":1}"#, r#"{"type":"assistant","n":2}"#]);
+
+    let user = r#"{"type":"user","uuid":"U","message":{}}"#;
+    bench.handle(line(link, user));
+    assert_eq!(bench.written(agent), [format!("{user}\n")]);
+    assert_eq!(bench.sent(link), [""; 0], "not acknowledged before the pipe has it");
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+
+    bench.exit(agent, ExitStatus::Code(0));
+    assert!(!bench.has_request("/work/work_1/stop"), "not before its last lines are safe");
+    bench.handle(word(link, &Word::Ack { received: 4 }));
+    let (stop, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains(r#""status":"completed""#) && body.contains(r#""fence":1"#), "{body}");
+    bench.respond(stop, 200, r#"{"state":"stopped"}"#);
+    assert_eq!(bench.worker.sessions(), 0);
+    assert!(bench.worker.reports.is_empty());
+}
+
+#[test]
+fn at_its_time_limit_a_session_gets_term_then_kill_and_is_reported_as_timed_out() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let deaf = |bench: &mut Bench| {
+        // Nobody answers anything meanwhile; the link is kept alive by what it hears.
+        bench.handle(word(link, &Word::Pong));
+        bench.wait();
+    };
+    let start = bench.now.mono;
+    let mut signals = Vec::new();
+    while signals.len() < 2 {
+        deaf(&mut bench);
+        for signal in bench.signals() {
+            signals.push((signal, bench.now.mono.saturating_since(start)));
+        }
+    }
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(signals, [(Signal::Terminate, day), (Signal::Kill, day + Duration::from_secs(30))]);
+    bench.exit(agent, ExitStatus::Signal(9));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let (_, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains(r#""status":"timed_out""#), "{body}");
+}
+
+#[test]
+fn a_grandchild_that_holds_stdout_does_not_hold_the_session() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(Event::Exited { op: agent, status: ExitStatus::Code(3) });
+    assert_eq!(bench.wait(), crate::limits::AGENT_DRAIN);
+    assert_eq!(bench.signals(), [Signal::Kill], "it does not survive");
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let (_, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains(r#""status":"failed""#) && body.contains(r#""exit_code":3"#), "{body}");
+}
+
+#[test]
+fn an_agent_that_closes_its_stdout_and_lives_on_is_ended() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, .. } = bench.start_session(poll, 1);
+    bench.handle(Event::OutputEnded { op: agent, output: Output::Stdout });
+    bench.take("close of stdin", |a| matches!(a, Action::CloseInput { .. }).then_some(()));
+    assert_eq!(bench.wait(), crate::limits::AGENT_OUTPUT_CLOSED_GRACE);
+    assert_eq!(bench.signals(), [Signal::Kill]);
+}
+
+#[test]
+fn an_agent_that_cannot_be_started_is_a_failed_session_with_the_reason() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let agent = bench.take("spawn", |action| match action {
+        Action::Spawn { op, .. } => Some(*op),
+        _ => None,
+    });
+    let link = bench.open();
+    bench.fail(agent, FailureKind::NotFound);
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.handle(word(link, &Word::Ack { received: 1 }));
+    let (_, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains("could not be started: not found: d"), "{body}");
+}
+
+#[test]
+fn work_that_cannot_be_run_is_told_to_the_relay_and_nothing_is_started() {
+    let cases = [
+        (r#"{"version":2,"session_ingress_token":"t"}"#, "version 2"),
+        (r#"{"version":1}"#, "no session_ingress_token"),
+        (r#"{"version":1,"session_ingress_token":"t","use_code_sessions":true}"#, "version 2"),
+    ];
+    for (secret, reason) in cases {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        bench.respond(poll, 200, &item(1, secret));
+        let (_, request) = bench.request("/work/work_1/stop");
+        let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+        assert!(body.contains(reason) && body.contains(r#""status":"failed""#), "{body}");
+        assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    }
+}
+
+#[test]
+fn what_each_answer_to_a_heartbeat_leads_to() {
+    #[derive(Debug, PartialEq)]
+    enum Then {
+        GoesOn,
+        Redispatch,
+        Ends(Signal),
+    }
+    use Then::{Ends, GoesOn, Redispatch};
+    let good = r#"{"lease_extended":true,"state":"running"}"#;
+    let cases = [
+        (200, good, GoesOn),
+        (200, r#"{"lease_extended":true,"state":"stopping"}"#, Ends(Signal::Terminate)),
+        (200, r#"{"lease_extended":false,"state":"running"}"#, Ends(Signal::Kill)),
+        (401, "", Redispatch),
+        (403, "", Ends(Signal::Kill)),
+        (404, "", Ends(Signal::Kill)),
+        (409, "", Ends(Signal::Kill)),
+        (410, "", Ends(Signal::Kill)),
+        (429, "", GoesOn),
+        (500, "", GoesOn),
+        (200, "<html>", GoesOn),
+    ];
+    for (status, body, then) in cases {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        bench.start_session(poll, 1);
+        while !bench.has_request("/heartbeat") {
+            bench.wait();
+        }
+        let (heartbeat, _) = bench.request("/heartbeat");
+        bench.respond(heartbeat, status, body);
+        let found = match bench.signals().first() {
+            Some(signal) => Ends(*signal),
+            None if bench.has_request("/sessions/session_1/redispatch") => Redispatch,
+            None => GoesOn,
+        };
+        assert_eq!(found, then, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_second_item_for_a_running_session_renews_its_lease_and_starts_nothing() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { link, .. } = bench.start_session(poll, 1);
+    let (poll, _) = bench.request("/work/poll");
+    let again = item(2, r#"{"version":1,"session_ingress_token":"fresh"}"#);
+    bench.respond(poll, 200, &again.replace("session_2", "session_1"));
+    let (ack, _) = bench.request("/work/work_2/ack");
+    bench.respond(ack, 200, "{}");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    bench.take("the old link's close", |action| {
+        matches!(action, Action::Close { op, .. } if *op == link).then_some(())
+    });
+    let headers = bench.take("open", |action| match action {
+        Action::Open { target: Target::WebSocket { headers, .. }, .. } => Some(headers.clone()),
+        _ => None,
+    });
+    assert_eq!(headers[0].1.reveal(), "Bearer fresh");
+}
+
+#[test]
+fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else_is_taken() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    let Running { link, .. } = bench.start_session(poll, 1);
+    assert!(!bench.has_request("/work/poll"), "there is no room");
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
+    let response = Response { status: 401, headers: vec![], body };
+    bench.handle(Event::Refused { op: link, response });
+    let (redispatch, _) = bench.request("/redispatch");
+    assert!(!bench.has_request("/work/poll"));
+    bench.respond(redispatch, 200, r#"{"state":"queued"}"#);
+
+    // Another session's item comes first: it is not acked, and so goes back to the relay.
+    let (poll, _) = bench.request("/work/poll");
+    bench.pass(Duration::from_secs(2));
+    bench.respond(poll, 200, &item(2, r#"{"version":1,"session_ingress_token":"t"}"#));
+    assert!(!bench.has_request("/ack"));
+
+    let (poll, _) = bench.request("/work/poll");
+    let again = item(3, r#"{"version":1,"session_ingress_token":"fresh"}"#);
+    bench.respond(poll, 200, &again.replace("session_3", "session_1"));
+    let (ack, _) = bench.request("/work/work_3/ack");
+    bench.respond(ack, 200, "{}");
+    bench.open();
+    assert!(!bench.has_request("/work/poll"), "there is no room again");
+}
+
+#[test]
+fn an_item_that_was_done_is_acked_and_not_run_again() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.respond(stop, 200, "{}");
+    let (poll, _) = bench.request("/work/poll");
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/work/work_1/ack");
+    bench.respond(ack, 200, "{}");
+    assert!(bench.has_request("/work/work_1/stop"));
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+}
+
+#[test]
+fn a_healthcheck_is_acked_and_answered_without_a_session() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let item = item(1, r#"{"version":1,"session_ingress_token":"t"}"#);
+    bench.respond(poll, 200, &item.replace(r#""session","id""#, r#""healthcheck","id""#));
+    let (ack, _) = bench.request("/work/work_1/ack");
+    bench.respond(ack, 200, "{}");
+    assert!(bench.has_request("/work/work_1/stop"));
+    assert_eq!(bench.worker.sessions(), 0);
+}
+
+#[test]
+fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
+    let secret = r#"{"version":1,"session_ingress_token":"t","mcp_config":{"key":"hunter2"}}"#;
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let (save, data) = bench.take("save", |action| match action {
+        Action::Save { op, path, data } if path == "/state/mcp/session_1.json" => {
+            Some((*op, data.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(data, r#"{"key":"hunter2"}"#);
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    bench.handle(Event::Saved { op: save });
+    let (agent, args) = bench.take("spawn", |action| match action {
+        Action::Spawn { op, command } => Some((*op, command.args.clone())),
+        _ => None,
+    });
+    assert_eq!(args, ["--mcp-config", "/state/mcp/session_1.json"]);
+    let link = bench.open();
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.take("remove", |action| match action {
+        Action::Remove { path, .. } if path == "/state/mcp/session_1.json" => Some(()),
+        _ => None,
+    });
+
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+}

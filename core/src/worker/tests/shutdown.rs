@@ -1,0 +1,45 @@
+//! The end of a worker.
+
+use super::*;
+
+#[test]
+fn a_shutdown_ends_sessions_reports_them_deregisters_and_finishes() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Shutdown);
+    assert_eq!(bench.signals(), [Signal::Terminate]);
+    bench.exit(agent, ExitStatus::Signal(15));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let (stop, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains(r#""status":"interrupted""#), "{body}");
+    bench.respond(stop, 200, "{}");
+    let (deregister, _) = bench.request("/environments/env_1/stop");
+    bench.respond(deregister, 200, "{}");
+    assert_eq!(bench.outcome, Some(Ok(())));
+}
+
+#[test]
+fn a_second_signal_kills_and_waits_for_nobody() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, .. } = bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Shutdown);
+    bench.command(WorkerCommand::Hurry);
+    assert_eq!(bench.signals(), [Signal::Terminate, Signal::Kill]);
+    bench.exit(agent, ExitStatus::Signal(9));
+    assert!(bench.has_request("/work/work_1/stop"), "its last lines are not waited for");
+}
+
+#[test]
+fn a_shutdown_is_over_in_bounded_time_when_nobody_answers() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.start_session(poll, 1);
+    let start = bench.now.mono;
+    bench.command(WorkerCommand::Shutdown);
+    while bench.outcome.is_none() {
+        bench.wait();
+    }
+    let took = bench.now.mono.saturating_since(start);
+    assert!(took <= Duration::from_secs(60), "{took:?}");
+    assert_eq!(bench.outcome, Some(Ok(())));
+}

@@ -1,0 +1,213 @@
+//! Sessions with a git worktree of their own.
+
+use super::*;
+
+/// The next git command, as its arguments without `-C DIRECTORY`, and where it runs.
+fn git_command(bench: &mut Bench) -> (OpId, String, String) {
+    bench.take("a git command", |action| match action {
+        Action::Run { op, command, .. } if command.program == "git" => {
+            Some((*op, command.args[2..].join(" "), command.args[1].clone()))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn git_inherits_no_variable_that_is_kept_from_agents() {
+    let mut bench = Bench::new(|config| config.agent_env_remove = vec!["A_TOKEN".to_owned()]);
+    let removed = bench.take("a git command", |action| match action {
+        Action::Run { command, .. } if command.program == "git" => Some(command.env_remove.clone()),
+        _ => None,
+    });
+    assert!(removed.contains(&"A_TOKEN".to_owned()), "{removed:?}");
+}
+
+fn git_says(bench: &mut Bench, op: OpId, code: i32, out: &str, error: &str) {
+    let bytes = |text: &str| Bytes::from(text.to_owned());
+    let status = ExitStatus::Code(code);
+    bench.handle(Event::Ran { op, status, stdout: bytes(out), stderr: bytes(error) });
+}
+
+fn in_worktree_mode() -> (Bench, OpId) {
+    let mut bench = Bench::new(|config| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+        config.process_id = 9;
+    });
+    let answers = [
+        ("symbolic-ref", "main"),
+        ("config", ""),
+        ("rev-parse --show-prefix", "sub/"),
+        ("rev-parse --verify", "c0ffee"),
+        ("worktree list", ""),
+    ];
+    for (beginning, out) in answers {
+        let (op, args, _) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        git_says(&mut bench, op, 0, out, "");
+    }
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
+    let (poll, _) = bench.request("/work/poll");
+    (bench, poll)
+}
+
+/// A session in a worktree whose agent has ended and whose last lines are safe.
+fn ended_in_worktree() -> Bench {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    let (op, args, directory) = git_command(&mut bench);
+    assert_eq!(
+        (args.as_str(), directory.as_str()),
+        ("rev-parse --verify --quiet --end-of-options HEAD^{commit}", "/w")
+    );
+    git_says(&mut bench, op, 0, "c0ffee\n", "");
+    let (op, args, _) = git_command(&mut bench);
+    assert_eq!(
+        args,
+        "worktree add --quiet --no-track --lock --reason footbridge 9 -b footbridge/session_1 /trees/session_1 c0ffee"
+    );
+    git_says(&mut bench, op, 0, "", "");
+    let (agent, directory) = bench.take("spawn", |action| match action {
+        Action::Spawn { op, command } => Some((*op, command.directory.clone())),
+        _ => None,
+    });
+    assert_eq!(directory.as_deref(), Some("/trees/session_1/sub"));
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench
+}
+
+#[test]
+fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknowledged_before() {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    let user = r#"{"type":"user","uuid":"U","message":{}}"#;
+    bench.handle(line(link, user));
+    for out in ["c0ffee", ""] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    assert!(bench.sent(link).iter().all(|sent| !sent.contains(r#""ack""#)));
+    let agent = bench.take("spawn", |action| match action {
+        Action::Spawn { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    assert_eq!(bench.written(agent), [format!("{user}\n")]);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert!(bench.sent(link).contains(&r#"{"type":"ack","received":1}"#.to_owned()));
+}
+
+#[test]
+fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
+    let mut bench = ended_in_worktree();
+    let steps = [
+        ("status --porcelain", "/trees/session_1", ""),
+        (
+            "rev-parse --verify --quiet refs/heads/footbridge/session_1",
+            "/trees/session_1",
+            "c0ffee",
+        ),
+        ("rev-list --max-count=1 HEAD c0ffee --not", "/trees/session_1", ""),
+        ("switch --quiet --detach", "/trees/session_1", ""),
+        ("worktree unlock /trees/session_1", "/w", ""),
+        ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
+        ("worktree remove /trees/session_1", "/w", ""),
+    ];
+    for (beginning, place, out) in steps {
+        assert!(!bench.has_request("/work/work_1/stop"));
+        let (op, args, directory) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        assert_eq!(directory, place, "{args}");
+        git_says(&mut bench, op, 0, out, "");
+    }
+    assert!(bench.has_request("/work/work_1/stop"));
+}
+
+#[test]
+fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
+    type GitSays<'a> = &'a [(i32, &'a str, &'a str)];
+    let cases: [(GitSays<'_>, &str); 5] = [
+        (&[(0, " M a\n?? b\n", "")], "2 uncommitted or untracked files"),
+        (&[(128, "", "fatal: broken\n")], "fatal: broken"),
+        (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
+        (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
+        (
+            &[
+                (0, "", ""),
+                (1, "", ""),
+                (0, "", ""),
+                (0, "", ""),
+                (0, "", ""),
+                (128, "", "fatal: contains modified files\n"),
+            ],
+            "contains modified files",
+        ),
+    ];
+    for (answers, reason) in cases {
+        let mut bench = ended_in_worktree();
+        for (code, out, error) in answers {
+            let (op, _, _) = git_command(&mut bench);
+            git_says(&mut bench, op, *code, out, error);
+        }
+        let (_, request) = bench.request("/work/work_1/stop");
+        let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+        assert!(body.contains(reason) && body.contains("/trees/session_1 was kept"), "{body}");
+    }
+}
+
+#[test]
+fn a_git_command_that_meets_a_lock_is_tried_again() {
+    let mut bench = ended_in_worktree();
+    let (op, first, _) = git_command(&mut bench);
+    let locked = "fatal: Unable to create '/r/.git/index.lock': File exists.";
+    git_says(&mut bench, op, 128, "", locked);
+    bench.wait();
+    let (_, again, _) = git_command(&mut bench);
+    assert_eq!(again, first);
+}
+
+#[test]
+fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
+    for (failing, reason) in [(2, "is no git repository"), (3, "without a commit")] {
+        let mut bench = Bench::new(|config| {
+            config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+        });
+        for _ in 0..failing {
+            let (op, _, _) = git_command(&mut bench);
+            git_says(&mut bench, op, 0, "", "");
+        }
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 128, "", "fatal: no");
+        let fault = bench.outcome.expect("an end").expect_err("a fault");
+        assert_eq!(fault.kind, FaultKind::Local);
+        assert!(fault.message.contains(reason) && fault.message.contains("/w"), "{fault}");
+    }
+}
+
+#[test]
+fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_none() {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let (op, _, _) = git_command(&mut bench);
+    git_says(&mut bench, op, 0, "c0ffee", "");
+    let (add, _, _) = git_command(&mut bench);
+    bench.command(WorkerCommand::Hurry);
+    git_says(&mut bench, add, 0, "", "");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    let (_, args, _) = git_command(&mut bench);
+    assert!(args.starts_with("status"), "{args}");
+}
