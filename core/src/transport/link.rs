@@ -71,6 +71,8 @@ enum State {
 pub(crate) struct Link {
     url: String,
     token: Secret,
+    /// Names the run of the agent that it speaks for.
+    agent_run: String,
     state: State,
     backoff: Backoff,
     outbox: Outbox,
@@ -85,10 +87,16 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) const fn new(url: String, token: Secret, backoff: BackoffConfig) -> Self {
+    pub(crate) const fn new(
+        url: String,
+        token: Secret,
+        agent_run: String,
+        backoff: BackoffConfig,
+    ) -> Self {
         Self {
             url,
             token,
+            agent_run,
             state: State::Down { retry_at: None },
             backoff: Backoff::new(backoff),
             outbox: Outbox::new(),
@@ -124,7 +132,10 @@ impl Link {
         let bearer = ["Bearer ", self.token.reveal()].concat();
         let target = Target::WebSocket {
             url: self.url.clone(),
-            headers: alloc::vec![("authorization", Secret::new(bearer))],
+            headers: alloc::vec![
+                ("authorization", Secret::new(bearer)),
+                (link::AGENT_RUN_HEADER, Secret::from(self.agent_run.as_str())),
+            ],
             protocol: Some(link::PROTOCOL),
             timeout: CONNECT_TIMEOUT,
             max_message: MAX_MESSAGE_BYTES,

@@ -14,6 +14,10 @@ pub const PROTOCOL: &str = "footbridge.link.v1";
 /// The close code of a link that a newer connection of the same session has replaced.
 pub const CLOSE_REPLACED: u16 = 4409;
 
+/// The header of the handshake in which a worker names the run of the agent that it speaks for. Lines
+/// that were handed to another run are not given to this one.
+pub const AGENT_RUN_HEADER: &str = "x-footbridge-agent-run";
+
 /// One word: what a binary message of the link holds.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -148,7 +148,8 @@ impl Worker {
                 } else {
                     let directory = self.session_directory(&id);
                     let command = agent_command(&self.config, &id, &url, &secret, directory);
-                    let session = Session::new(id.clone(), lease, url, command, &self.config);
+                    let run = format!("{:032x}", self.rng.u128(..));
+                    let session = Session::new(id.clone(), lease, url, command, run, &self.config);
                     self.sessions.insert(id.clone(), session);
                     self.start_session(&id, secret);
                 }

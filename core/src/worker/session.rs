@@ -85,11 +85,12 @@ impl Session {
         lease: Lease,
         url: String,
         command: Result<Command, String>,
+        agent_run: String,
         config: &WorkerConfig,
     ) -> Self {
         Self {
             command,
-            link: Link::new(url, lease.token.clone(), config.backoff),
+            link: Link::new(url, lease.token.clone(), agent_run, config.backoff),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             id,
             lease,

@@ -86,7 +86,12 @@ impl Relay {
             let message = "the worker must offer the subprotocol footbridge.link.v1: update it";
             return Err(Refusal::invalid(message));
         }
-        let call = Call::AttachLink { session: session.clone(), fence: claims.fence };
+        let agent_run = asked.header(link::AGENT_RUN_HEADER).map(alloc::string::String::from);
+        if agent_run.as_ref().is_some_and(|run| run.len() > crate::limits::MAX_ID_BYTES) {
+            return Err(Refusal::invalid("the name of the agent's run is too long"));
+        }
+        let (session_id, fence) = (session.clone(), claims.fence);
+        let call = Call::AttachLink { session: session_id, fence, agent_run };
         let attaching = Attaching { session, environment: claims.environment.clone() };
         self.store(Pending::Attach { op, attaching }, call);
         Ok(())

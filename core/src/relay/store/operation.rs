@@ -289,12 +289,16 @@ pub enum Call {
         reply: PermissionReply,
     },
 
-    /// Opens a link of a session, in place of the one that there may be. Answer: `Attached`.
+    /// Opens a link of a session, in place of the one that there may be. Lines that were handed to
+    /// another run of its agent and not confirmed are noted as indeterminate, and not handed out
+    /// again. Answer: `Attached`.
     AttachLink {
         /// The session.
         session: SessionId,
         /// Under which lease.
         fence: u64,
+        /// The run of the agent that it is for; `None` where the worker does not say.
+        agent_run: Option<String>,
     },
     /// The worker has said where it stands: the session runs. Lines that it no longer holds and
     /// that never arrived are noted as lost. Answer: `Resumed`.

@@ -61,6 +61,40 @@ fn after_a_break_both_sides_go_on_where_they_were() {
 }
 
 #[test]
+fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_given_again() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    let first = world.link_of_run(&taken, "one", 0);
+    world.say(&id, "a");
+    world.say(&id, "b");
+    assert_eq!(lines_of(&world.came(first)), ["a", "b"]);
+    world.word(first, &Word::Ack { received: 1 });
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+
+    // The same run has lost what was on its way, and gets it again.
+    let second = world.link_of_run(&taken, "one", 1);
+    assert_eq!(lines_of(&world.came(second)), ["b"]);
+    world.tell(Event::Closed { op: second, code: None, failure: None });
+    world.say(&id, "c");
+
+    // Another run, after a crash of the worker, begins with what nobody was given.
+    let third = world.link_of_run(&taken, "two", 0);
+    let came = world.came(third);
+    assert_eq!(came[0]["word"]["from"], 2);
+    assert_eq!(lines_of(&came), ["c"]);
+    let (_, page) = world.get(&format!("/v1/sessions/{id}/events?after=0"), TOKEN);
+    let events = page["events"].as_array().expect("events");
+    let uuid = |text: &str| {
+        let of = |event: &&Value| event["message"]["message"]["content"] == text;
+        events.iter().find(of).expect("an event")["message"]["uuid"].clone()
+    };
+    let told = events.iter().find(|e| e["message"]["subtype"] == "messages_indeterminate");
+    assert_eq!(told.expect("it is said")["message"]["uuids"], json!([uuid("b")]));
+}
+
+#[test]
 fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     let mut world = World::new();
     let (_, taken, first) = world.running();

@@ -356,6 +356,19 @@ impl World {
         self.websocket(&target, &taken.token, "footbridge.link.v1")
     }
 
+    /// A link of this run of the session's agent, whose worker says where it stands.
+    fn link_of_run(&mut self, taken: &Taken, run: &str, received: u64) -> OpId {
+        let target = format!("/v2/session_ingress/ws/{}", taken.session);
+        let headers = [
+            ("upgrade", "websocket"),
+            ("sec-websocket-protocol", "footbridge.link.v1"),
+            ("x-footbridge-agent-run", run),
+        ];
+        let op = self.ask_with(Method::Get, &target, &taken.token, &Value::Null, &headers);
+        self.word(op, &Word::Resume { received, from: 0 });
+        op
+    }
+
     /// Opens a link and lets the worker say where it stands.
     fn link(&mut self, taken: &Taken, received: u64, from: u64) -> OpId {
         let op = self.ingress(taken);

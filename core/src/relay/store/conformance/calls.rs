@@ -153,7 +153,7 @@ impl Model {
                 let Ok(Answer::Page(page)) = answer else { return Err(format!("log: {answer:?}")) };
                 known.check_page(page, *after, (*max_events, *max_bytes))
             }
-            Call::AttachLink { session, fence } => self.attached(session, *fence, answer),
+            Call::AttachLink { session, fence, .. } => self.attached(session, *fence, answer),
             Call::ReadInbound { session, after, max_lines, .. } => {
                 let Some(known) = self.sessions.get(session) else { return self.unknown(answer) };
                 let Ok(Answer::Inbound(lines)) = answer else {

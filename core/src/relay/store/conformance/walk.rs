@@ -268,7 +268,7 @@ impl Walk {
         match self.rng.u32(..12) {
             0..2 => {
                 let fence = if self.one_in(10) { fence + 1 } else { fence };
-                Call::AttachLink { session, fence }
+                Call::AttachLink { session, fence, agent_run: None }
             }
             2..4 => {
                 let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };

@@ -28,6 +28,9 @@ pub(super) struct Conversation {
     pub(super) inbound_bytes: usize,
     /// The number of the last line for the agent.
     pub(super) inbound_until: u64,
+    /// The last line that was read to be handed to the agent, and which run of it that was.
+    pub(super) handed_out: u64,
+    pub(super) agent_run: Option<String>,
     /// Lines of the worker that are stored, or lost.
     pub(super) received: u64,
     /// The lease that counts.
@@ -68,6 +71,12 @@ pub(super) struct LostFields {
     pub(super) resumes_after: u64,
 }
 
+#[derive(Serialize)]
+pub(super) struct IndeterminateFields {
+    /// Of the `user` messages among them.
+    pub(super) uuids: Vec<String>,
+}
+
 pub(super) fn relay_message<T: Serialize>(subtype: &str, fields: T) -> Text {
     let message = RelayMessage { kind: "footbridge", subtype, fields };
     Text::from_utf8(to_json(&message)).unwrap_or_default()
@@ -82,6 +91,8 @@ impl Conversation {
             inbound: VecDeque::new(),
             inbound_bytes: 0,
             inbound_until: 0,
+            handed_out: 0,
+            agent_run: None,
             received: 0,
             fence: 0,
             link: 0,

@@ -1,8 +1,9 @@
 //! What comes and goes by a session's link.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::conversation::{Conversation, LostFields, relay_message};
+use super::conversation::{Conversation, IndeterminateFields, LostFields, relay_message};
 use super::{Answered, Context, MemoryStore};
 use crate::id::SessionId;
 use crate::limits::{MAX_ID_BYTES, MAX_NAME_BYTES};
@@ -21,6 +22,7 @@ impl MemoryStore {
         cx: &mut Context,
         session: &SessionId,
         fence: u64,
+        agent_run: Option<String>,
     ) -> Answered {
         let conversation = self.sessions.get_mut(session).ok_or(Denied::SessionUnknown)?;
         if conversation.session.result.is_some() {
@@ -30,6 +32,7 @@ impl MemoryStore {
             return Err(Denied::LeaseLost);
         }
         conversation.link += 1;
+        conversation.begin_run(cx, agent_run);
         let (link, received) = (conversation.link, conversation.received);
         let from = conversation.inbound_acked();
         let Session { owner, environment, .. } = conversation.session.clone();
@@ -52,6 +55,30 @@ impl Conversation {
     /// The last line for the agent that the worker has.
     fn inbound_acked(&self) -> u64 {
         self.inbound_until - u64::try_from(self.inbound.len()).unwrap_or_default()
+    }
+
+    /// A link is for this run of the agent. What another run was given and had not confirmed when
+    /// it ended may have been acted on: it is said to be indeterminate, and not given again.
+    fn begin_run(&mut self, cx: &mut Context, agent_run: Option<String>) {
+        let Some(run) = agent_run else { return };
+        let other = self.agent_run.replace(run.clone()).filter(|other| *other != run);
+        if other.is_none() || self.handed_out <= self.inbound_acked() {
+            return;
+        }
+        let handed_out = self.inbound.iter().take_while(|(number, _)| *number <= self.handed_out);
+        let uuid = |(_, line): &(u64, Text)| Head::parse(line).ok()?.uuid;
+        let fields = IndeterminateFields { uuids: handed_out.filter_map(uuid).collect() };
+        let line = relay_message("messages_indeterminate", fields);
+        self.record(cx, Origin::Relay, line, None);
+        self.confirm_inbound(self.handed_out);
+    }
+
+    fn confirm_inbound(&mut self, received: u64) {
+        while self.inbound.front().is_some_and(|(number, _)| *number <= received) {
+            if let Some((_, line)) = self.inbound.pop_front() {
+                self.inbound_bytes -= line.len();
+            }
+        }
     }
 
     pub(super) fn resume(&mut self, cx: &mut Context, received: u64, from: u64) -> Answered {
@@ -144,15 +171,16 @@ impl Conversation {
         if received > self.inbound_until {
             return Err(Denied::NeverSent);
         }
-        while self.inbound.front().is_some_and(|(number, _)| *number <= received) {
-            if let Some((_, line)) = self.inbound.pop_front() {
-                self.inbound_bytes -= line.len();
-            }
-        }
+        self.confirm_inbound(received);
         Ok(Answer::Done)
     }
 
-    pub(super) fn read_inbound(&self, after: u64, max_lines: usize, max_bytes: usize) -> Answer {
+    pub(super) fn read_inbound(
+        &mut self,
+        after: u64,
+        max_lines: usize,
+        max_bytes: usize,
+    ) -> Answer {
         let mut bytes = 0;
         let fits = |(_, line): &&(u64, Text)| {
             let is_first = bytes == 0;
@@ -160,6 +188,10 @@ impl Conversation {
             is_first || bytes <= max_bytes
         };
         let waiting = self.inbound.iter().filter(|(number, _)| *number > after);
-        Answer::Inbound(waiting.take(max_lines).take_while(fits).cloned().collect())
+        let lines: Vec<_> = waiting.take(max_lines).take_while(fits).cloned().collect();
+        if let Some((last, _)) = lines.last() {
+            self.handed_out = self.handed_out.max(*last);
+        }
+        Answer::Inbound(lines)
     }
 }

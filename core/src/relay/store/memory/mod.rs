@@ -148,7 +148,9 @@ impl MemoryStore {
             Call::AnswerPermission { owner, session, request_id, reply } => {
                 self.conversation_mut(&owner, &session)?.answer(cx, &request_id, &reply)
             }
-            Call::AttachLink { session, fence } => self.attach_link(cx, &session, fence),
+            Call::AttachLink { session, fence, agent_run } => {
+                self.attach_link(cx, &session, fence, agent_run)
+            }
             Call::ResumeLink { session, link, received, from } => {
                 self.linked(&session, link)?.resume(cx, received, from)
             }
@@ -159,7 +161,7 @@ impl MemoryStore {
                 self.linked(&session, link)?.ack_inbound(received)
             }
             Call::ReadInbound { session, after, max_lines, max_bytes } => {
-                let conversation = self.sessions.get(&session).ok_or(Denied::SessionUnknown)?;
+                let conversation = self.sessions.get_mut(&session).ok_or(Denied::SessionUnknown)?;
                 Ok(conversation.read_inbound(after, max_lines, max_bytes))
             }
         }
