@@ -225,6 +225,10 @@ function footbridgeEntry(event) {
         h('p', { class: 'line warn' }, `Skipped a line that is no message: ${message.message ?? ''}`),
         message.line && codeBlock(String(message.line)),
       ]);
+    case 'messages_indeterminate':
+      return entry(event, 'system', [
+        h('p', { class: 'line warn' }, `An agent ended before it confirmed what it had been given (${(message.uuids ?? []).length} of your messages). It may have acted on it; nothing is sent again.`),
+      ]);
     default: return folded(event, nameOf(message));
   }
 }
