@@ -19,6 +19,7 @@
 //! | machine | role |
 //! | --- | --- |
 //! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
+//! | [`worker::Check`] | tries what a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
 //! | [`agent::Agent`] | the built-in shell agent on stdin and stdout |
 //!
