@@ -44,7 +44,9 @@ pub(crate) fn server_at(url: &str) -> PartyId {
 
 pub(crate) fn set_the_scene(world: &mut World) {
     let options = world.options.clone();
-    let drawn = (world.rng.u32(1..=2), world.rng.u32(1..=3), world.rng.u64(3..30));
+    // Most worlds are small, where things meet most often; some are not.
+    let most = if world.rng.u8(..) < 16 { (6, 8) } else { (2, 3) };
+    let drawn = (world.rng.u32(1..=most.0), world.rng.u32(1..=most.1), world.rng.u64(3..30));
     let workers = options.workers.unwrap_or(drawn.0);
     let viewers = options.viewers.unwrap_or(drawn.1);
     let minutes = options.minutes.unwrap_or(drawn.2);
@@ -143,6 +145,10 @@ fn relay(world: &mut World, is_traced: bool) -> Box<dyn Part> {
     }
     if world.weather.has(FaultKind::Retention) {
         config.terms = Terms { log_bytes: world.rng.usize(2_000..40_000), ..Terms::default() };
+    }
+    if world.weather.has(FaultKind::SmallLimits) {
+        crate::limits::make_small(&mut config, world.options.seed);
+        world.fact(Fact::KeepsLittle);
     }
     let mut entropy = [0; 32];
     world.rng.fill(&mut entropy);

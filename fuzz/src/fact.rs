@@ -62,6 +62,12 @@ pub(crate) enum Fact {
     },
     /// The relay's store is gone with everything in it.
     StoreLost,
+    /// The relay has answered that it made a session; the answer may still get lost.
+    Made {
+        session: String,
+    },
+    /// The relay keeps few ended sessions.
+    KeepsLittle,
     /// A request of a worker leaves.
     Asked {
         party: PartyId,

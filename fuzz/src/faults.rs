@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::action::Response;
+use footbridge_core::event::{Event, FailureKind};
 
 use crate::fact::Fact;
 use crate::network::{Arrival, ConnId};
 use crate::options::Options;
-use crate::party::{End, Order, PartyId, Role};
-use crate::world::{Happening, World};
+use crate::party::{Address, End, Order, PartyId, Role};
+use crate::world::{Happening, World, failure};
 
 macro_rules! fault_kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
@@ -52,6 +53,10 @@ fault_kinds! {
     Reset = "reset",
     /// A connection swallows everything from some point on.
     Swallow = "swallow",
+    /// A client's connection breaks just after its request.
+    HangUp = "hang-up",
+    /// A host's line is slow for a while.
+    SlowLine = "slow-line",
     /// Packets are lost and sent again.
     Loss = "loss",
     /// An answer gets lost after its effect.
@@ -72,6 +77,10 @@ fault_kinds! {
     SlowStore = "slow-store",
     /// The store fails.
     StoreError = "store-error",
+    /// The relay's system takes no connections for a moment.
+    AcceptError = "accept-error",
+    /// The limits of the relay and its store are small.
+    SmallLimits = "small-limits",
     /// Session tokens run out soon.
     TokenExpiry = "token-expiry",
     /// The log keeps little.
@@ -97,6 +106,7 @@ pub(crate) struct Weather {
     lost_answer: u32,
     duplicate: u32,
     proxy: u32,
+    hang_up: u32,
 }
 
 impl Weather {
@@ -110,7 +120,10 @@ impl Weather {
                 kind,
                 FaultKind::RelayLost | FaultKind::StoreError | FaultKind::WorkerRestart
             );
-            let every = Duration::from_secs(rng.u64(20..900) * if is_rare { 3 } else { 1 });
+            // From every second to every quarter of an hour, each order of magnitude as likely.
+            let every =
+                Duration::from_secs(1 << rng.u32(..10)) + Duration::from_millis(rng.u64(..1_000));
+            let every = every * if is_rare { 3 } else { 1 };
             let is_drawn = is_drawn && !(is_rare && rng.bool());
             let is_wanted = options.faults.as_ref().is_none_or(|wanted| wanted.contains(kind));
             if is_drawn && is_wanted {
@@ -125,7 +138,8 @@ impl Weather {
         let lost_answer = rate(FaultKind::LostAnswer, 20);
         let duplicate = rate(FaultKind::Duplicate, 20);
         let proxy = rate(FaultKind::Proxy, 15);
-        Self { loss, slow_store, failing_store, lost_answer, duplicate, proxy, ..weather }
+        let hang_up = rate(FaultKind::HangUp, 20);
+        Self { loss, slow_store, failing_store, lost_answer, duplicate, proxy, hang_up, ..weather }
     }
 
     pub(crate) fn has(&self, kind: FaultKind) -> bool {
@@ -154,6 +168,7 @@ impl World {
         self.weather = Weather::default();
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
+            host.slow_until = host.slow_until.min(self.at);
             host.disk.is_full = false;
             host.disk.is_unreadable = false;
             let rest = host.suspended_until.saturating_sub(self.at);
@@ -190,6 +205,8 @@ impl World {
                     conn.is_swallowed = true;
                 }
             }),
+            FaultKind::SlowLine => self.slow_line(),
+            FaultKind::AcceptError => self.fail_accepts(),
             FaultKind::Suspend => self.suspend(),
             FaultKind::WallStep => self.step_wall(),
             FaultKind::DiskFull => {
@@ -209,8 +226,10 @@ impl World {
             | FaultKind::LostAnswer
             | FaultKind::Duplicate
             | FaultKind::Proxy
+            | FaultKind::HangUp
             | FaultKind::SlowStore
             | FaultKind::StoreError
+            | FaultKind::SmallLimits
             | FaultKind::TokenExpiry
             | FaultKind::Retention => {}
         }
@@ -274,6 +293,25 @@ impl World {
         self.hosts[host].is_cut_visible = self.rng.bool();
     }
 
+    /// Everything to and from a host takes long: a phone at the edge of its network.
+    fn slow_line(&mut self) {
+        let host = self.rng.usize(1..self.hosts.len());
+        self.hosts[host].slow_until = self.at + Duration::from_millis(self.rng.u64(500..90_000));
+        self.hosts[host].slowness = self.rng.u32(5..400);
+    }
+
+    /// What a system says that has no descriptors left.
+    fn fail_accepts(&mut self) {
+        let relay = &mut self.parties[crate::cast::RELAY];
+        let life = relay.life;
+        for _ in 0..self.rng.usize(1..=4) {
+            let relay = &mut self.parties[crate::cast::RELAY];
+            let Some((op, _)) = relay.accepts.pop_front() else { return };
+            let to = Address { party: crate::cast::RELAY, life, op };
+            self.tell(to, Event::Failed { op, failure: failure(FailureKind::Full) });
+        }
+    }
+
     fn with_conn(&mut self, go: impl FnOnce(&mut World, ConnId)) {
         let count = self.network.conns.len();
         if count > 0 {
@@ -334,6 +372,10 @@ impl World {
             && self.rng.u32(..100) < self.weather.lost_answer;
         let doubles =
             is_http && self.weather.duplicate > 0 && self.rng.u32(..100) < self.weather.duplicate;
+        if is_http && self.weather.hang_up > 0 && self.rng.u32(..100) < self.weather.hang_up {
+            let wait = Duration::from_micros(self.rng.u64(..400_000));
+            self.later(wait, Happening::HangUp { conn: id });
+        }
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         conn.loses_answer = loses;
         if doubles && let Some(asked) = conn.asked.clone() {

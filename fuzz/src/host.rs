@@ -25,6 +25,9 @@ pub(crate) struct Host {
     pub(crate) cut_until: Time,
     /// Whether a cut shows at once as an error, or only as silence.
     pub(crate) is_cut_visible: bool,
+    /// Its line is slow until this time, by this factor.
+    pub(crate) slow_until: Time,
+    pub(crate) slowness: u32,
     /// Usual time of a packet from here to the relay.
     pub(crate) latency: Duration,
     /// Time that a KiB takes.
@@ -41,6 +44,8 @@ impl Host {
             held: Vec::new(),
             cut_until: Time::ZERO,
             is_cut_visible: false,
+            slow_until: Time::ZERO,
+            slowness: 1,
             latency,
             per_kib: Duration::from_micros(10),
         }

@@ -33,6 +33,7 @@ mod fact;
 mod faults;
 mod host;
 mod liar;
+mod limits;
 mod mallory;
 mod mutants;
 mod network;

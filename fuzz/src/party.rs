@@ -137,7 +137,8 @@ pub(crate) struct Party {
     /// Names the deadline that counts; an older one is no longer waited for.
     pub(crate) turn: u64,
     pub(crate) listener: Option<OpId>,
-    pub(crate) accepts: VecDeque<OpId>,
+    /// Those that wait for a request, and the largest body that each takes.
+    pub(crate) accepts: VecDeque<(OpId, usize)>,
     /// Connections that no `Accept` has taken yet.
     pub(crate) backlog: VecDeque<ConnId>,
     /// It makes a restart when this is over.

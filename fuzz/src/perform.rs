@@ -69,9 +69,9 @@ impl World {
                 self.parties[id].listener = Some(op);
                 self.tell(from, Event::Listening { op, address });
             }
-            Action::Accept { op, .. } => {
+            Action::Accept { op, max_body, .. } => {
                 self.parties[id].ops.insert(op, Op::Accept);
-                self.parties[id].accepts.push_back(op);
+                self.parties[id].accepts.push_back((op, max_body));
                 self.take_backlog(id);
             }
             Action::Reply { op, response } => self.reply(id, op, response),
@@ -137,7 +137,7 @@ impl World {
                 party.accepts.clear();
                 self.refuse_backlog(id);
             }
-            Some(Op::Accept) => party.accepts.retain(|accept| *accept != op),
+            Some(Op::Accept) => party.accepts.retain(|(accept, _)| *accept != op),
             Some(Op::Stdio(process)) => self.stdio_closed(process),
             Some(Op::Single) | None => {}
         }

@@ -115,7 +115,9 @@ impl World {
         let host = &self.hosts[conn.host];
         let (latency, per_kib) = (host.latency, host.per_kib);
         let cut_until = host.cut_until;
-        let mut arrives = self.at + self.about(latency);
+        let slowness = if host.slow_until > self.at { host.slowness } else { 1 };
+        let mut arrives = self.at + self.about(latency * slowness);
+        let per_kib = per_kib * slowness;
         arrives += per_kib.saturating_mul(u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
         if cut_until > self.at {
             arrives = arrives.max(cut_until + self.about(RETRANSMISSION));
@@ -228,10 +230,13 @@ impl World {
             }
             let Some(conn_id) = party.backlog.pop_front() else { return };
             let Some(conn) = self.network.conns.get_mut(&conn_id) else { continue };
-            let Some(op) = party.accepts.pop_front() else { return };
+            let Some((op, max_body)) = party.accepts.pop_front() else { return };
             let to = Address { party: id, life: party.life, op };
             conn.server = Some(to);
-            let Some(asked) = conn.asked.take() else { continue };
+            let Some(mut asked) = conn.asked.take() else { continue };
+            if matches!(&asked.body, Body::Whole(body) if body.len() > max_body) {
+                asked.body = Body::TooLarge;
+            }
             party.ops.insert(op, Op::Exchange(conn_id));
             self.tell(to, Event::Asked { op, asked });
         }
@@ -247,6 +252,14 @@ impl World {
         let Some(Op::Exchange(conn)) = self.parties[id].ops.remove(&op) else { return };
         let Some(found) = self.network.conns.get_mut(&conn) else { return };
         found.server = None;
+        if id == RELAY
+            && response.status == 201
+            && let Ok(made) = serde_json::from_slice::<serde_json::Value>(&response.body)
+        {
+            let session = made["id"].as_str().unwrap_or_default().to_owned();
+            self.fact(Fact::Made { session });
+        }
+        let Some(found) = self.network.conns.get_mut(&conn) else { return };
         if found.loses_answer {
             return self.put(conn, End::Client, Arrival::Reset(FailureKind::Disconnected), 0);
         }

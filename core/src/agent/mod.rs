@@ -319,10 +319,14 @@ impl Machine for Agent {
 
     fn command(&mut self, now: Now, command: Command) {
         self.fx.advance(now);
+        if self.fx.is_ended() {
+            return;
+        }
         self.shut_down();
         if command == Command::Hurry {
             self.kill_command();
         }
+        self.tick();
         self.settle();
         self.keep_pace();
     }

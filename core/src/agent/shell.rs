@@ -136,6 +136,10 @@ impl Agent {
     pub(super) fn kill_command(&mut self) {
         let Some(Running { op, exit: None, .. }) = self.running() else { return };
         let op = *op;
+        if self.timers.is_set(&Timer::LetGo) {
+            // It was killed before: who asks again and again waits no longer for that.
+            return;
+        }
         self.fx.act(op, |op| Action::Signal { op, signal: Signal::Kill });
         self.timers.clear(&Timer::Kill);
         self.timers.set(Timer::LetGo, self.fx.now().mono + COMMAND_ABANDON_AFTER);

@@ -77,6 +77,7 @@ impl Host {
                 Step::Do(action) => self.actions.push(action),
                 Step::Tell(notice) => self.notices.push(notice),
                 Step::Wait(deadline) => {
+                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
                     self.deadline = deadline;
                     return;
                 }
@@ -558,6 +559,20 @@ fn shutdown_drops_what_waits_and_does_not_wait_for_a_reader_for_ever() {
         ["withdraw", "tool(true) The turn was interrupted.", "result aborted_tools"]
     );
     host.pass(AGENT_FLUSH_TIMEOUT);
+    assert_eq!(host.outcome, Some(Ok(())));
+}
+
+#[test]
+fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passed() {
+    let mut host = Host::with_mode(PermissionMode::BypassPermissions);
+    host.prompt("sleep 9");
+    for _ in 0..20 {
+        host.agent.command(host.now, Command::Hurry);
+        host.drain();
+        if let (Some(deadline), None) = (host.deadline, &host.outcome) {
+            host.now.mono = deadline;
+        }
+    }
     assert_eq!(host.outcome, Some(Ok(())));
 }
 

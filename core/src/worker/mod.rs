@@ -244,11 +244,15 @@ impl Machine for Worker {
     type Notice = WorkerNotice;
 
     fn command(&mut self, now: Now, command: WorkerCommand) {
+        if self.fx.is_ended() {
+            return;
+        }
         self.advance(now);
         match command {
             WorkerCommand::Shutdown => self.shut_down(Ok(())),
             WorkerCommand::Hurry => self.hurry(),
         }
+        self.timers_due();
     }
 
     fn handle(&mut self, now: Now, event: Event) {

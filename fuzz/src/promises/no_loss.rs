@@ -12,6 +12,8 @@ use crate::viewer::ViewerNotice;
 #[derive(Default)]
 pub(crate) struct NoLoss {
     sessions: BTreeMap<String, Story>,
+    /// Ended sessions may be forgotten soon.
+    keeps_little: bool,
 }
 
 #[derive(Default)]
@@ -67,6 +69,10 @@ impl Promise for NoLoss {
             Fact::IsDeaf { session } => {
                 self.sessions.entry(session.clone()).or_default().is_deaf = true;
             }
+            Fact::Made { session } => {
+                self.sessions.entry(session.clone()).or_default();
+            }
+            Fact::KeepsLittle => self.keeps_little = true,
             Fact::StoreLost => {
                 for story in self.sessions.values_mut() {
                     story.is_gone = true;
@@ -123,7 +129,8 @@ impl NoLoss {
             }
             ViewerNotice::Gone { session } => {
                 let story = self.sessions.entry(session.clone()).or_default();
-                if !std::mem::replace(&mut story.is_gone, true) {
+                let may_be_gone = self.keeps_little && story.running.is_empty();
+                if !std::mem::replace(&mut story.is_gone, true) && !may_be_gone {
                     return Err(format!("the relay has forgotten {session}"));
                 }
             }

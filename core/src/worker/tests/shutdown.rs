@@ -43,3 +43,17 @@ fn a_shutdown_is_over_in_bounded_time_when_nobody_answers() {
     assert!(took <= Duration::from_secs(60), "{took:?}");
     assert_eq!(bench.outcome, Some(Ok(())));
 }
+
+#[test]
+fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passed() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Shutdown);
+    // `command` says what happens then: the bench refuses to wait for what has passed.
+    for _ in 0..20 {
+        let Some(deadline) = bench.deadline.filter(|_| bench.outcome.is_none()) else { break };
+        bench.pass(deadline.saturating_since(bench.now.mono));
+        bench.command(WorkerCommand::Hurry);
+    }
+    assert_eq!(bench.outcome, Some(Ok(())));
+}

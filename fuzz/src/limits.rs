@@ -1,0 +1,41 @@
+//! Limits small enough to be met: what a relay keeps, counts and waits for, with the rest of the
+//! world as it is.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use footbridge_core::relay::RelayConfig;
+use footbridge_core::relay::store::Terms;
+
+/// What all draws of this file begin from, beside the run's seed.
+const STREAM: u64 = 0x5eed_0f11_3175;
+
+/// The same small limits for all lives of a run's relay.
+pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
+    let mut rng = Rng::with_seed(seed ^ STREAM);
+    let mut seconds = |range| Duration::from_secs(rng.u64(range));
+    let ack_time = seconds(4..30);
+    let lease_time = seconds(20..60);
+    let offline_after = seconds(60..120);
+    let lapse_after = offline_after + seconds(60..480);
+    config.poll_cap = seconds(1..50);
+    config.terms = Terms {
+        ack_time,
+        lease_time,
+        offline_after,
+        lapse_after,
+        environments_per_person: rng.usize(2..6),
+        max_sessions: rng.usize(1..6),
+        max_queued: rng.usize(1..4),
+        ended_sessions: rng.usize(1..5),
+        inbound_lines: rng.usize(2..40),
+        inbound_bytes: rng.usize(1_000..20_000),
+        listed_sessions: rng.usize(1..10),
+        ..config.terms
+    };
+    // Each viewer needs one for each of its sessions, and one more while an old one is not known to
+    // be dead.
+    config.max_subscribers = rng.usize(6..12);
+    config.stream_credit = rng.usize(500..20_000);
+    config.max_posted = rng.usize(2..8);
+}
