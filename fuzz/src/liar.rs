@@ -150,7 +150,7 @@ impl Liar {
         };
         self.queue.push_back(Action::Send { op, message });
         if self.rng.u8(..) < 6 {
-            let code = [1000, 1001, 4409, 4404][self.rng.usize(..4)];
+            let code = [1000, 1001, 4408, 4409, 4404][self.rng.usize(..5)];
             self.queue.push_back(Action::Close { op, code });
         }
         self.note_nag();

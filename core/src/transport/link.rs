@@ -49,8 +49,8 @@ pub(crate) enum LinkEvent {
     Stop,
     /// The relay refuses it. After a 401 it waits for [`Link::renew`]; after any other it is over.
     Refused(Refusal),
-    /// A newer connection of the same lease took its place.
-    Replaced,
+    /// The session was leased to another.
+    LeaseLost,
     /// Tried for as long as is allowed, in vain.
     GaveUp { reason: String, failing_for: Duration },
     /// Lines of the other side are lost: it no longer holds them.
@@ -307,9 +307,9 @@ impl Link {
             }
             Event::Closed { op, code, failure } => {
                 fx.finish(op);
-                if code == Some(link::CLOSE_REPLACED) {
+                if code == Some(link::CLOSE_LEASE_LOST) {
                     self.state = State::Over;
-                    each(LinkEvent::Replaced);
+                    each(LinkEvent::LeaseLost);
                 } else {
                     let reason = failure.map_or_else(
                         || alloc::format!("closed with code {}", code.unwrap_or(1005)),

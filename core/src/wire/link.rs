@@ -11,8 +11,13 @@ use super::to_json;
 /// The WebSocket subprotocol of the link.
 pub const PROTOCOL: &str = "footbridge.link.v1";
 
-/// The close code of a link that a newer connection of the same session has replaced.
-pub const CLOSE_REPLACED: u16 = 4409;
+/// The close code of a link in whose place a newer connection of the same lease has come. Whoever
+/// still wants it opens another: the newer one may be a handshake of its own that was long on its way.
+pub const CLOSE_REPLACED: u16 = 4408;
+
+/// The close code of a link whose session was leased anew: it is another's, or its own under a newer
+/// fence.
+pub const CLOSE_LEASE_LOST: u16 = 4409;
 
 /// The header of the handshake in which a worker names the run of the agent that it speaks for. Lines
 /// that were handed to another run are not given to this one.

@@ -352,7 +352,7 @@ impl Worker {
             LinkEvent::Stop => {
                 self.end_session(id, EndReason::Interrupted(String::from("a person ended it")));
             }
-            LinkEvent::Replaced => {
+            LinkEvent::LeaseLost => {
                 self.lose_session(id, String::from("another worker has taken it over"));
             }
             LinkEvent::Refused(refusal) if refusal.status == 401 => self.ask_redispatch(id),

@@ -129,8 +129,8 @@ impl NoLoss {
             }
             ViewerNotice::Gone { session } => {
                 let story = self.sessions.entry(session.clone()).or_default();
-                let may_be_gone = self.keeps_little && story.running.is_empty();
-                if !std::mem::replace(&mut story.is_gone, true) && !may_be_gone {
+                // It may have ended although its agent runs: on a host that sleeps.
+                if !std::mem::replace(&mut story.is_gone, true) && !self.keeps_little {
                     return Err(format!("the relay has forgotten {session}"));
                 }
             }

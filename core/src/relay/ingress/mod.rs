@@ -28,7 +28,7 @@ use crate::relay::stream::Outgoing;
 use crate::relay::tokens::Claims;
 use crate::relay::{CLOSE_TIMEOUT, Purpose, Relay, RelayNotice, Timer, close};
 use crate::time::Instant;
-use crate::wire::link::{self, CLOSE_REPLACED, Word};
+use crate::wire::link::{self, CLOSE_LEASE_LOST, CLOSE_REPLACED, Word};
 
 /// The links that are open, one for a session.
 #[derive(Default)]
@@ -57,11 +57,14 @@ impl Links {
 pub(in crate::relay) struct Attaching {
     session: SessionId,
     environment: EnvironmentId,
+    fence: u64,
 }
 
 struct Link {
     session: SessionId,
     environment: EnvironmentId,
+    /// Of the lease that opened it.
+    fence: u64,
     owner: Person,
     /// Its number in the store.
     number: u64,
@@ -92,7 +95,7 @@ impl Relay {
         }
         let (session_id, fence) = (session.clone(), claims.fence);
         let call = Call::AttachLink { session: session_id, fence, agent_run };
-        let attaching = Attaching { session, environment: claims.environment.clone() };
+        let attaching = Attaching { session, environment: claims.environment.clone(), fence };
         self.store(Pending::Attach { op, attaching }, call);
         Ok(())
     }
@@ -108,9 +111,12 @@ impl Relay {
             Ok(_) => return self.refuse(op, &Refusal::unavailable()),
             Err(denied) => return self.refuse(op, &denied.into()),
         };
-        let Attaching { session, environment } = attaching;
+        let Attaching { session, environment, fence } = attaching;
         if let Some(older) = self.links.of(&session) {
-            self.close_stream(older, CLOSE_REPLACED);
+            let has_newer_lease =
+                self.links.by_op.get(&older).is_some_and(|link| link.fence < fence);
+            let code = if has_newer_lease { CLOSE_LEASE_LOST } else { CLOSE_REPLACED };
+            self.close_stream(older, code);
         }
         if !self.upgrade(op, Purpose::Link, Some(link::PROTOCOL), MAX_REQUEST_BYTES) {
             return;
@@ -118,6 +124,7 @@ impl Relay {
         let link = Link {
             session: session.clone(),
             environment,
+            fence,
             owner,
             number,
             is_up: false,
@@ -238,7 +245,8 @@ impl Relay {
 
     fn link_denied(&mut self, op: OpId, denied: &Denied) {
         let code = match denied {
-            Denied::LinkReplaced | Denied::LeaseLost => CLOSE_REPLACED,
+            Denied::LinkReplaced => CLOSE_REPLACED,
+            Denied::LeaseLost => CLOSE_LEASE_LOST,
             Denied::NeverSent => close::PROTOCOL,
             _ => close::GONE,
         };

@@ -105,7 +105,7 @@ fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     world.release_store();
     // The first line was in time, the second came after the newer link was let in.
     assert_eq!(world.came(second)[0]["word"]["received"], 1);
-    assert_eq!(world.streams[&first].closed, Some(4409));
+    assert_eq!(world.streams[&first].closed, Some(4408));
     world.word(second, &Word::Resume { received: 0, from: 0 });
     world.lines(second, &line(2));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2]);

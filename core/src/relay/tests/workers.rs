@@ -135,6 +135,22 @@ fn a_lease_that_is_not_renewed_lapses_and_one_that_comes_back_in_time_goes_on() 
 }
 
 #[test]
+fn a_running_session_whose_lease_has_lapsed_says_that_it_waits_for_its_worker() {
+    let mut world = World::new();
+    let (worker, taken, _) = world.running();
+    world.links_alive(Duration::from_secs(61));
+    assert_eq!(world.session(&taken.session)["state"], "queued");
+    // Its worker is back with the old lease, and its link was never gone.
+    assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
+    assert_eq!(world.session(&taken.session)["state"], "running");
+    world.links_alive(Duration::from_secs(61));
+    let again = world.take(&worker);
+    assert_eq!(world.session(&taken.session)["state"], "starting");
+    world.link(&again, 0, 0);
+    assert_eq!(world.session(&taken.session)["state"], "running");
+}
+
+#[test]
 fn a_running_session_is_dispatched_again_with_a_fresh_token() {
     let mut world = World::new();
     let (worker, old, link) = world.running();

@@ -35,6 +35,8 @@ pub(super) struct Conversation {
     pub(super) received: u64,
     /// The lease that counts.
     pub(super) fence: u64,
+    /// The lease under which a link was up last; 0 before there ever was one.
+    pub(super) ran_under: u64,
     /// The link that counts.
     pub(super) link: u64,
     /// Its items, the newest last.
@@ -93,6 +95,7 @@ impl Conversation {
             inbound_until: 0,
             handed_out: 0,
             agent_run: None,
+            ran_under: 0,
             received: 0,
             fence: 0,
             link: 0,
@@ -161,6 +164,19 @@ impl Conversation {
             self.session.state = to;
             self.log_state(cx);
         }
+    }
+
+    /// Its lease has run out: it waits for its worker.
+    pub(super) fn wait_for_worker(&mut self, cx: &mut Context) {
+        self.enter(cx, SessionState::Starting, SessionState::Queued);
+        self.enter(cx, SessionState::Running, SessionState::Queued);
+    }
+
+    /// The worker that had it is back, with the lease that it had.
+    pub(super) fn go_on(&mut self, cx: &mut Context) {
+        let is_running = self.ran_under == self.fence;
+        let state = if is_running { SessionState::Running } else { SessionState::Starting };
+        self.enter(cx, SessionState::Queued, state);
     }
 
     pub(super) fn ask_to_stop(&mut self, cx: &mut Context) {

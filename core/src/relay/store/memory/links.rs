@@ -83,6 +83,7 @@ impl Conversation {
 
     pub(super) fn resume(&mut self, cx: &mut Context, received: u64, from: u64) -> Answered {
         self.ack_inbound(received)?;
+        self.ran_under = self.fence;
         if self.session.result.is_none() && self.session.state != SessionState::Running {
             self.session.state = SessionState::Running;
             self.log_state(cx);

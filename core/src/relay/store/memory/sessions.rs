@@ -102,8 +102,12 @@ impl MemoryStore {
         let conversation = self.conversation_mut(owner, id)?;
         match conversation.session.state {
             SessionState::Queued => {
-                let message = "it was stopped before a worker took it";
-                self.end_session(cx, id, ended(ResultStatus::Interrupted, message));
+                let result = if conversation.ran_under == 0 {
+                    ended(ResultStatus::Interrupted, "it was stopped before a worker took it")
+                } else {
+                    ended(ResultStatus::Lost, "it was stopped while its worker was gone")
+                };
+                self.end_session(cx, id, result);
             }
             SessionState::Starting | SessionState::Running => conversation.ask_to_stop(cx),
             SessionState::Ended => {}

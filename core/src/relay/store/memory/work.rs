@@ -20,7 +20,7 @@ use crate::id::{EnvironmentId, SessionId, WorkId};
 use crate::limits::MAX_NAMED_CLAIMS;
 use crate::relay::store::outcome::{Answer, Denied, Lease};
 use crate::time::UnixTime;
-use crate::wire::session::{ResultStatus, SessionResult, SessionState};
+use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work::WorkData;
 
 /// Items of one session that are remembered: the one that counts and the one before.
@@ -190,7 +190,7 @@ impl MemoryStore {
         work.until = cx.at.steady + cx.terms.lease_time;
         watch(&mut self.due, id, work);
         if let Some(conversation) = &mut conversation {
-            conversation.enter(cx, SessionState::Queued, SessionState::Starting);
+            conversation.go_on(cx);
         }
         let is_stopping = conversation.is_some_and(|conversation| conversation.session.is_stopping);
         Ok(Answer::Renewed { is_stopping })
@@ -298,7 +298,7 @@ impl MemoryStore {
         }
         let is_replaced = conversation.works.last() != Some(&id);
         work.state = if is_replaced { State::Stopped } else { State::Queued };
-        conversation.enter(cx, SessionState::Starting, SessionState::Queued);
+        conversation.wait_for_worker(cx);
         if is_replaced {
             return;
         }
