@@ -151,6 +151,9 @@ pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
 /// What an event counts for beside its line.
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
+/// Uuids of messages that a session remembers beyond the events that it keeps, so that a message that
+/// is sent again is known even then (Y-2).
+pub const MAX_OUTLIVED_UUIDS: usize = 1024;
 /// Ended sessions of one person that a relay keeps.
 pub const MAX_ENDED_SESSIONS: usize = 200;
 /// Sessions that one list names, the newest first.
@@ -187,6 +190,8 @@ pub const MAX_DERIVED_TITLE_BYTES: usize = 120;
 pub const MAX_PATH_BYTES: usize = 4096;
 /// A viewer's stream says this often that it is there.
 pub const VIEWER_ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// A viewer that has once said that it is there is cut off when it has said nothing for this long.
+pub const VIEWER_SILENT_AFTER: Duration = Duration::from_secs(60);
 /// A viewer whose stream makes no progress for this long is cut off.
 pub const VIEWER_STALLED_AFTER: Duration = Duration::from_secs(60);
 /// How long streams may take to close when the relay stops.

@@ -31,6 +31,7 @@ pub(crate) enum Fact {
     },
     /// An agent has printed a line.
     Printed {
+        process: ProcessId,
         session: String,
         line: String,
         is_message: bool,

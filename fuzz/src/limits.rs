@@ -30,7 +30,6 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
         ended_sessions: rng.usize(1..5),
         inbound_lines: rng.usize(2..40),
         inbound_bytes: rng.usize(1_000..20_000),
-        listed_sessions: rng.usize(1..10),
         ..config.terms
     };
     // Each viewer needs one for each of its sessions, and one more while an old one is not known to

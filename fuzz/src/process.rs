@@ -181,7 +181,7 @@ impl World {
             if !session.is_empty() && said.is_line {
                 let line = String::from_utf8_lossy(&said.bytes).trim_end().to_owned();
                 let (session, is_message) = (session.clone(), said.is_message);
-                self.fact(Fact::Printed { session, line, is_message });
+                self.fact(Fact::Printed { process: id, session, line, is_message });
             }
             self.print(id, said.bytes);
         }
@@ -465,7 +465,7 @@ impl World {
         let session = process.session.clone();
         for line in String::from_utf8_lossy(&bytes).lines() {
             let (session, line) = (session.clone(), line.to_owned());
-            self.fact(Fact::Printed { session, line, is_message: true });
+            self.fact(Fact::Printed { process: id, session, line, is_message: true });
         }
         self.print(id, bytes);
         self.told_room(id);

@@ -4,6 +4,7 @@
 import { ApiError } from './api.js';
 
 const SILENCE_MS = 45_000;
+const ALIVE_MS = 15_000;
 /** The relay speaks every 15 s; after a closed lid, more silence than this is reason to doubt. */
 const DOUBT_MS = 20_000;
 const HANDSHAKE_MS = 10_000;
@@ -20,6 +21,7 @@ export class Connection {
   #everConnected = false;
   #connected = false;
   #heardAt = 0;
+  #spokeAt = 0;
   #connectedAt = 0;
   #attempt = 0;
   #trying = false;
@@ -142,6 +144,11 @@ export class Connection {
       this.#trying = false;
       this.#connectedAt = this.#heardAt;
       this.#publish();
+    }
+    // The relay tells by this who is still there. Not by a timer: those sleep in a hidden tab.
+    if (this.#heardAt - this.#spokeAt >= ALIVE_MS) {
+      this.#spokeAt = this.#heardAt;
+      this.#socket?.send('{"type":"alive"}');
     }
     let message;
     try {

@@ -140,6 +140,8 @@ enum Timer {
     Alive(OpId),
     /// A viewer's stream makes no progress.
     Stalled(OpId),
+    /// A viewer says no more that it is there.
+    Silent(OpId),
     /// A stream does not close.
     Closing(OpId),
     /// The relay has to finish.
@@ -253,7 +255,7 @@ impl Relay {
             Timer::Quiet(op) => self.link_is_quiet(op),
             Timer::Linger(op) => self.close_link(op, close::DONE),
             Timer::Alive(op) => self.say_alive(op),
-            Timer::Stalled(op) | Timer::Closing(op) => self.cut_stream(op),
+            Timer::Stalled(op) | Timer::Silent(op) | Timer::Closing(op) => self.cut_stream(op),
             Timer::Shutdown => self.fx.end(Ok(())),
         }
     }
@@ -268,8 +270,10 @@ impl Relay {
             Event::Stored { op, outcome } => self.on_stored(op, outcome),
             Event::Opened { op } => self.on_opened(op),
             Event::Received { op, message } => {
-                if matches!(self.fx.purpose(op), Some(Purpose::Link)) {
-                    self.link_received(op, message);
+                match self.fx.purpose(op) {
+                    Some(Purpose::Link) => self.link_received(op, message),
+                    Some(Purpose::Viewer | Purpose::Overview) => self.viewer_is_there(op),
+                    _ => {}
                 }
             }
             Event::Sent { op, messages } => self.on_sent(op, messages),

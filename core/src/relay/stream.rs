@@ -97,7 +97,8 @@ impl Relay {
     }
 
     fn forget_stream(&mut self, op: OpId) {
-        for timer in [Timer::Quiet(op), Timer::Linger(op), Timer::Alive(op), Timer::Stalled(op)] {
+        let of_viewers = [Timer::Alive(op), Timer::Stalled(op), Timer::Silent(op)];
+        for timer in of_viewers.into_iter().chain([Timer::Quiet(op), Timer::Linger(op)]) {
             self.timers.clear(&timer);
         }
         self.forget_link(op);

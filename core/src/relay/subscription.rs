@@ -19,7 +19,7 @@ use super::{Purpose, Relay, Timer, close};
 use crate::action::Message;
 use crate::event::Asked;
 use crate::id::{OpId, SessionId};
-use crate::limits::{MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_STALLED_AFTER};
+use crate::limits::{MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER};
 use crate::wire::text::Text;
 
 /// The subprotocol of viewers.
@@ -279,6 +279,13 @@ impl Relay {
         } else {
             self.timers.set(Timer::Stalled(op), self.fx.now().mono + VIEWER_STALLED_AFTER);
         }
+    }
+
+    /// A viewer has said something: whatever it is, it is there. From now on it is expected to say
+    /// so again and again, because a connection that a phone has left behind looks like one that is
+    /// merely quiet, and takes up one of the few places.
+    pub(super) fn viewer_is_there(&mut self, op: OpId) {
+        self.timers.set(Timer::Silent(op), self.fx.now().mono + VIEWER_SILENT_AFTER);
     }
 
     pub(super) fn say_alive(&mut self, op: OpId) {

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Promise, line_id};
+use super::{Promise, line_id, parsed};
 use crate::clock::Time;
 use crate::fact::Fact;
+use crate::process::ProcessId;
 use crate::viewer::ViewerNotice;
 
 #[derive(Default)]
@@ -25,8 +26,10 @@ struct Story {
     handed: BTreeSet<String>,
     /// What the relay said it would not take.
     rejected: BTreeSet<String>,
-    /// What its agent has printed, in order.
-    printed: Vec<String>,
+    /// What its agents have printed: one after the other, and each in its order.
+    printed: BTreeMap<ProcessId, Vec<String>>,
+    /// What the relay said nobody can know of.
+    indeterminate: BTreeSet<String>,
     /// What of that the log has, in order, by number.
     told: BTreeMap<u64, String>,
     has_gap: bool,
@@ -62,9 +65,9 @@ impl Promise for NoLoss {
                     story.handed.insert(uuid);
                 }
             }
-            Fact::Printed { session, line, is_message } if *is_message => {
+            Fact::Printed { process, session, line, is_message } if *is_message => {
                 let story = self.sessions.entry(session.clone()).or_default();
-                story.printed.push(line.clone());
+                story.printed.entry(*process).or_default().push(line.clone());
             }
             Fact::IsDeaf { session } => {
                 self.sessions.entry(session.clone()).or_default().is_deaf = true;
@@ -113,6 +116,12 @@ impl NoLoss {
                     "agent" => {
                         story.told.insert(*seq, message.clone());
                         story.is_printing = true;
+                    }
+                    "relay" if message.contains("\"messages_indeterminate\"") => {
+                        let uuids = parsed(message)["uuids"].clone();
+                        let uuids = uuids.as_array().into_iter().flatten();
+                        let uuids = uuids.filter_map(|uuid| Some(uuid.as_str()?.to_owned()));
+                        story.indeterminate.extend(uuids);
                     }
                     _ => {}
                 }
@@ -164,7 +173,8 @@ impl Story {
                 ));
             }
             let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
-            if is_expected && !self.handed.contains(uuid) {
+            let is_settled = self.handed.contains(uuid) || self.indeterminate.contains(uuid);
+            if is_expected && !is_settled {
                 return Err(format!(
                     "{uuid} of {session} was accepted and never reached the agent"
                 ));
@@ -173,27 +183,35 @@ impl Story {
         Ok(())
     }
 
-    /// What the log has of the agent is the beginning of what it printed; all of it, where the agent
-    /// still runs.
+    /// What the log has of each agent is the beginning of what that one printed; all of it, where the
+    /// agent still runs. What one had said when it was killed or its worker died may be missing.
     fn is_told_in_order(&self, session: &str) -> Result<(), String> {
-        for (at, told) in self.told.values().enumerate() {
-            match self.printed.get(at) {
-                Some(printed) if printed == told => {}
-                other => {
+        let agents: Vec<_> = self.printed.iter().collect();
+        let (mut agent, mut at) = (0, 0);
+        for told in self.told.values() {
+            while let Some((process, printed)) = agents.get(agent)
+                && printed.get(at) != Some(told)
+            {
+                let is_last = agent + 1 == agents.len();
+                if is_last || self.running.contains(*process) {
                     return Err(format!(
-                        "line {} of the agent in the log of {session} is {told}, and it printed {}",
+                        "line {} of agent {process} in the log of {session} is {told}, and it \
+                         printed {}",
                         at + 1,
-                        other.map_or("nothing", String::as_str)
+                        printed.get(at).map_or("nothing", String::as_str)
                     ));
                 }
+                (agent, at) = (agent + 1, 0);
             }
+            at += 1;
         }
-        let is_all = self.told.len() == self.printed.len();
+        let all: usize = self.printed.values().map(Vec::len).sum();
+        let is_all = self.told.len() == all;
         let is_alive = !self.running.is_empty() && !self.is_ended && !self.is_gone;
         if is_alive && self.is_printing && !self.is_deaf && !is_all && self.agents == 1 {
             return Err(format!(
                 "the agent of {session} printed {} lines, and the log has {}",
-                self.printed.len(),
+                all,
                 self.told.len()
             ));
         }

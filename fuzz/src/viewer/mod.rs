@@ -88,6 +88,8 @@ struct Watched {
     /// The last event that was applied.
     after: u64,
     heard_at: Instant,
+    /// When it last said that it is there.
+    spoke_at: Instant,
     /// Questions that this viewer means to answer, or has answered.
     planned: BTreeSet<String>,
     pending: Vec<String>,
@@ -121,6 +123,8 @@ pub(crate) struct Viewer {
 
 /// Pause before what got no answer is tried again, in milliseconds.
 const RETRY_MILLIS: std::ops::Range<u64> = 300..5_000;
+/// A viewer says this often that it is there.
+const ALIVE: Duration = Duration::from_secs(15);
 /// A subscription that is silent for this long is dead.
 const SILENCE: Duration = Duration::from_secs(45);
 

@@ -7,12 +7,14 @@ use footbridge_core::event::Event;
 use footbridge_core::id::OpId;
 use footbridge_core::machine::Step;
 use footbridge_core::secret::Secret;
+use footbridge_core::time::Instant;
+use footbridge_core::wire::text::Text;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::notice::View;
-use super::{Purpose, RETRY_MILLIS, SILENCE, Task, Viewer, ViewerNotice};
+use super::{ALIVE, Purpose, RETRY_MILLIS, SILENCE, Task, Viewer, ViewerNotice};
 use crate::cast::RELAY_WS_URL;
 
 /// The largest message that it takes.
@@ -53,6 +55,7 @@ impl Viewer {
         if let Some(watched) = self.watched.get_mut(session) {
             watched.stream = Some(op);
             watched.heard_at = now;
+            watched.spoke_at = Instant::ORIGIN;
         }
         self.note(SILENCE, Task::Listen { session: session.to_owned() });
     }
@@ -90,6 +93,12 @@ impl Viewer {
     pub(super) fn take_from_stream(&mut self, op: OpId, session: &str, event: Event) {
         if let Some(watched) = self.watched.get_mut(session) {
             watched.heard_at = self.now.mono;
+            let is_due = self.now.mono.saturating_since(watched.spoke_at) >= ALIVE;
+            if is_due && matches!(event, Event::Received { .. }) {
+                watched.spoke_at = self.now.mono;
+                let message = Message::Text(Text::from(r#"{"type":"alive"}"#));
+                self.queue.push_back(Step::Do(Action::Send { op, message }));
+            }
         }
         match event {
             Event::Received { message: Message::Text(text), .. } => {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::record::Entry;
-use crate::limits::EVENT_OVERHEAD_BYTES;
+use crate::limits::{EVENT_OVERHEAD_BYTES, MAX_OUTLIVED_UUIDS};
 
 /// A contiguous run of events: the end of everything that was ever logged.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Log {
     bytes: usize,
     last_seq: u64,
     by_uuid: BTreeMap<String, u64>,
+    /// Uuids of events that are no longer kept, the oldest first.
+    outlived: VecDeque<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,13 +52,17 @@ impl Log {
         while self.bytes > limit && self.kept.len() > 1 {
             let Some(gone) = self.kept.pop_front() else { break };
             self.bytes -= gone.bytes();
-            if let Some(uuid) = gone.uuid {
+            self.outlived.extend(gone.uuid);
+        }
+        while self.outlived.len() > MAX_OUTLIVED_UUIDS {
+            if let Some(uuid) = self.outlived.pop_front() {
                 self.by_uuid.remove(&uuid);
             }
         }
     }
 
-    /// The number of the event with this uuid, while it is kept.
+    /// The number of the event with this uuid: while it is kept, and some time longer. Whoever asks
+    /// again after a lost answer may come after a flood of other events.
     pub(super) fn seq_of(&self, uuid: &str) -> Option<u64> {
         self.by_uuid.get(uuid).copied()
     }

@@ -119,6 +119,10 @@ fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
     let (_, second) = world.post(&target, TOKEN, &body);
     assert_eq!(second["accepted"][1], first["accepted"][0]);
     assert_eq!(world.came(link).len(), 1);
+    // Nor by a later one, whose sender never got the first answer.
+    let (_, third) = world.post(&target, TOKEN, &json!({"messages": [message("a", 0)]}));
+    assert_eq!(third["accepted"][0], first["accepted"][0]);
+    assert!(world.came(link).is_empty());
 }
 
 #[test]
@@ -205,6 +209,25 @@ fn a_viewer_without_progress_is_cut_off_and_one_that_hears_nothing_is_told_so() 
     assert!(!world.streams[&viewer].is_cut);
     world.pass(Duration::from_secs(5));
     assert!(world.streams[&viewer].is_cut);
+}
+
+#[test]
+fn a_viewer_that_said_that_it_is_there_and_falls_silent_is_cut_off() {
+    let mut world = World::new();
+    let (_, taken, link) = world.running();
+    let [silent, talking, mute] = [(), (), ()].map(|()| world.subscribe(&taken.session, 0));
+    let overview = world.websocket("/v1/overview/ws", TOKEN, "footbridge.viewer.v1");
+    let alive = || Message::Text(Text::from(r#"{"type":"alive"}"#));
+    for op in [silent, talking, overview] {
+        world.tell(Event::Received { op, message: alive() });
+    }
+    for _ in 0..6 {
+        world.pass(Duration::from_secs(15));
+        world.tell(Event::Received { op: talking, message: alive() });
+        world.word(link, &Word::Ping);
+    }
+    assert!(world.streams[&silent].is_cut && world.streams[&overview].is_cut);
+    assert!(!world.streams[&talking].is_cut && !world.streams[&mute].is_cut);
 }
 
 #[test]

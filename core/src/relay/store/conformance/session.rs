@@ -108,7 +108,6 @@ impl SessionModel {
             self.first_seq += 1;
         }
         let first_seq = self.first_seq;
-        self.uuids.retain(|_, seq| *seq >= first_seq);
         self.questions.retain(|_, question| match question {
             Question::Open { .. } => true,
             Question::Closed { seq, .. } => *seq >= first_seq,
