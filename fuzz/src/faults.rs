@@ -200,11 +200,7 @@ impl World {
             FaultKind::WorkerRestart => self.restart_worker(),
             FaultKind::Cut => self.cut(),
             FaultKind::Reset => self.with_conn(World::reset),
-            FaultKind::Swallow => self.with_conn(|world, id| {
-                if let Some(conn) = world.network.conns.get_mut(&id) {
-                    conn.is_swallowed = true;
-                }
-            }),
+            FaultKind::Swallow => self.with_conn(World::swallow),
             FaultKind::SlowLine => self.slow_line(),
             FaultKind::AcceptError => self.fail_accepts(),
             FaultKind::Suspend => self.suspend(),

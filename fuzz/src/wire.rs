@@ -16,6 +16,8 @@ use crate::world::{Happening, World, failure};
 
 /// Connections that wait for a server that takes none.
 const BACKLOG: usize = 256;
+/// When a system takes a connection for dead whose packets are not acknowledged, about.
+const TRANSPORT_GIVES_UP: Duration = Duration::from_secs(600);
 /// How often a lost packet of a connection is sent again, about.
 const RETRANSMISSION: Duration = Duration::from_millis(400);
 
@@ -465,12 +467,26 @@ impl World {
     pub(crate) fn abandon(&mut self, id: ConnId, end: End, is_silent: bool) {
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         *conn.end_mut(end) = None;
-        conn.is_swallowed |= is_silent;
-        if conn.end(end.other()).is_some() || end == End::Server {
-            self.put(id, end.other(), Arrival::Reset(FailureKind::Disconnected), 0);
-        } else if conn.asked.is_none() || self.rng.bool() {
-            // A client that left before anybody took its request may have sent it already.
+        if is_silent {
+            return self.swallow(id);
+        }
+        let is_untaken = conn.end(end.other()).is_none() && end == End::Client;
+        // A client that left before anybody took its request may have sent it already.
+        if is_untaken && (conn.asked.is_none() || self.rng.bool()) {
             self.network.conns.remove(&id);
+        } else {
+            self.put(id, end.other(), Arrival::Reset(FailureKind::Disconnected), 0);
+        }
+    }
+
+    /// From now on a connection swallows everything. Each system gives up on it in the end, because
+    /// what it sends is never acknowledged.
+    pub(crate) fn swallow(&mut self, id: ConnId) {
+        if let Some(conn) = self.network.conns.get_mut(&id)
+            && !std::mem::replace(&mut conn.is_swallowed, true)
+        {
+            let wait = self.about(TRANSPORT_GIVES_UP);
+            self.later(wait, Happening::HangUp { conn: id });
         }
     }
 
