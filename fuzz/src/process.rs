@@ -119,6 +119,7 @@ impl World {
             unsent: VecDeque::new(),
         };
         self.processes.all.insert(id, process);
+        self.agent_starts(host, command.directory.as_deref(), id);
         if !session.is_empty() {
             self.fact(Fact::AgentStarted { process: id, session });
         }
@@ -402,6 +403,16 @@ impl World {
         let wait = self.about(Duration::from_millis(2));
         self.later(wait, Happening::Process(id, Moment::Gone(status)));
         self.fact(Fact::AgentEnded { process: id });
+        self.agent_is_over(id);
+    }
+
+    pub(crate) fn is_running(&self, id: ProcessId) -> bool {
+        self.processes.all.get(&id).is_some_and(|process| !process.is_over)
+    }
+
+    /// Whether its worker still has it.
+    pub(crate) fn is_led(&self, id: ProcessId) -> bool {
+        self.parent_of(id).is_some_and(|parent| self.is_alive(parent))
     }
 
     fn gone(&mut self, id: ProcessId, status: ExitStatus) {
