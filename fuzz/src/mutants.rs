@@ -86,19 +86,19 @@ mutants! {
     /// A worker uses the name of an operation twice.
     SameName = "same-name" found by "contract" within 5,
     /// A worker removes worktrees with `--force`.
-    ForcedRemoval = "forced-removal" found by "worktrees" within 400,
+    ForcedRemoval = "forced-removal" found by "worktrees" within 60,
     /// A worker lets git overlook new files where a person's settings say so.
-    BlindRemoval = "blind-removal" found by "worktrees" within 400,
+    BlindRemoval = "blind-removal" found by "worktrees" within 60,
     /// A worker never looks for commits that only a session's branch has.
-    CommitBlind = "commit-blind" found by "worktrees" within 400,
+    CommitBlind = "commit-blind" found by "worktrees" within 20,
     /// A worker detaches `HEAD` before it removes a worktree.
-    Detacher = "detacher" found by "worktrees" within 400,
+    Detacher = "detacher" found by "worktrees" within 60,
     /// A worker deletes a session's branch wherever it is by then.
-    AnyTip = "any-tip" found by "worktrees" within 400,
+    AnyTip = "any-tip" found by "worktrees" within 60,
     /// A worker takes every other worker for dead.
-    GraveRobber = "grave-robber" found by "worktrees" within 400,
+    GraveRobber = "grave-robber" found by "worktrees" within 80,
     /// A worker says that it has removed worktrees, and does not.
-    Litterer = "litterer" found by "worktrees" within 400,
+    Litterer = "litterer" found by "worktrees" within 250,
 }
 
 impl World {

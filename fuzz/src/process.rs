@@ -17,6 +17,9 @@ use crate::world::{Happening, World, failure};
 
 pub(crate) type ProcessId = usize;
 
+/// No process has this number: what a worker asks of one that could not be started goes nowhere.
+const NEVER_STARTED: ProcessId = 0;
+
 /// Bytes that a pipe holds.
 const PIPE: usize = 64 << 10;
 
@@ -69,7 +72,7 @@ enum Who {
 
 impl World {
     pub(crate) fn spawn(&mut self, from: Address, command: &Command) {
-        self.parties[from.party].ops.insert(from.op, Op::Single);
+        self.parties[from.party].ops.insert(from.op, Op::Process(NEVER_STARTED));
         let host = self.parties[from.party].host;
         let op = from.op;
         if self.rng.u8(..) < 3 && !self.is_calm {

@@ -81,8 +81,10 @@ enum Habits {
 }
 
 /// Whether a run has worktrees at all.
-fn is_on(seed: u64) -> bool {
-    Rng::with_seed(seed ^ STREAM).u8(..) < 72
+fn is_on(options: &Options) -> bool {
+    // What is broken in nothing else can be found in no other run.
+    let is_asked_for = options.mutant.is_some_and(|mutant| mutant.promise() == "worktrees");
+    is_asked_for || Rng::with_seed(options.seed ^ STREAM).u8(..) < 72
 }
 
 /// What goes wrong with git in a run, and how often.
@@ -93,14 +95,14 @@ pub(crate) fn faults_of(options: &Options) -> Vec<(FaultKind, Duration)> {
     let is_wanted =
         |kind: &FaultKind| options.faults.as_ref().is_none_or(|wanted| wanted.contains(kind));
     let drawn = drawn.into_iter().filter(|(kind, is_drawn, _)| *is_drawn && is_wanted(kind));
-    drawn.filter(|_| is_on(options.seed)).map(|(kind, _, every)| (kind, every)).collect()
+    drawn.filter(|_| is_on(options)).map(|(kind, _, every)| (kind, every)).collect()
 }
 
 impl Git {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             rng: Rng::with_seed(options.seed ^ STREAM ^ 2),
-            is_on: is_on(options.seed),
+            is_on: is_on(options),
             repositories: BTreeMap::new(),
             workers: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -143,7 +145,7 @@ impl World {
         let workers = self.parties.iter().enumerate().filter(|(_, it)| it.role == Role::Worker);
         let workers: Vec<_> = workers.map(|(id, party)| (id, party.host)).collect();
         let Some((_, first)) = workers.first().copied() else { return };
-        let is_shared = self.git.rng.bool();
+        let is_shared = self.git.rng.u8(..4) > 0;
         for (id, host) in workers {
             let host = if is_shared { first } else { host };
             self.parties[id].host = host;
@@ -152,7 +154,7 @@ impl World {
             }
             if !self.git.repositories.contains_key(&host) {
                 let mut repository = Repository::new(DIRECTORY);
-                repository.hides_untracked = self.git.rng.u8(..) < 80;
+                repository.hides_untracked = self.git.rng.bool();
                 self.git.repositories.insert(host, repository);
                 let wait = self.git.millis(1_000..60_000);
                 self.later(wait, Happening::Git(Moment::Person(host)));
@@ -332,7 +334,7 @@ impl World {
         let deleted =
             Fact::GitDeleted { repository: host, session, command, files, commits, is_in_use };
         self.fact(deleted);
-        if self.git.rng.u8(..) < 50 && !self.is_calm {
+        if self.git.rng.u8(..) < 80 && !self.is_calm {
             let main = DIRECTORY.to_owned();
             let at = if self.git.rng.u8(..4) == 0 { main } else { path };
             self.somebody_acts(host, &at);
@@ -353,7 +355,7 @@ impl World {
             habits,
             lingers,
             since: self.at,
-            is_spent: true,
+            is_spent: self.is_spent(host, path),
             is_disturbed: false,
         };
         self.git.sessions.insert((host, path.to_owned()), session);
@@ -392,8 +394,9 @@ impl World {
     }
 
     fn is_spent(&self, host: HostId, path: &str) -> bool {
-        let is_session = |name: &str| name.starts_with(SESSIONS);
-        self.git.repositories.get(&host).is_some_and(|found| found.is_spent(path, is_session))
+        let Some(repository) = self.git.repositories.get(&host) else { return false };
+        let own = format!("{SESSIONS}{}", path.rsplit('/').next().unwrap_or_default());
+        repository.is_spent(path, &own, |name| name.starts_with(SESSIONS))
     }
 
     fn agent_works(&mut self, host: HostId, path: &str) {
@@ -449,7 +452,7 @@ impl World {
         for (of_host, other) in sessions.into_iter().filter(|(of_host, _)| *of_host == host) {
             let is_spent = self.is_spent(host, &other);
             let agent = self.git.sessions[&(of_host, other.clone())].agent;
-            let is_over = agent.is_some_and(|agent| !self.is_running(agent));
+            let is_over = agent.is_none_or(|agent| !self.is_running(agent));
             let Some(session) = self.git.sessions.get_mut(&(of_host, other.clone())) else {
                 continue;
             };

@@ -151,8 +151,14 @@ impl Repository {
         lines
     }
 
-    /// Whether nothing in a session's worktree is not elsewhere: what a worker may remove.
-    pub(super) fn is_spent(&self, path: &str, is_session: impl Fn(&str) -> bool) -> bool {
+    /// Whether nothing in a session's worktree, or on its own branch, is not elsewhere: what a worker
+    /// may remove.
+    pub(super) fn is_spent(
+        &self,
+        path: &str,
+        own: &str,
+        is_session: impl Fn(&str) -> bool,
+    ) -> bool {
         let Some(tree) = self.worktrees.get(path) else { return false };
         let Head::Branch(on) = &tree.head else { return false };
         let others = self.refs.iter().filter(|(name, _)| !is_session(name));
@@ -162,6 +168,7 @@ impl Repository {
             && tree.merging.is_none()
             && self.changes(path, true).is_empty()
             && self.refs.get(on).is_some_and(|commit| elsewhere.contains(commit))
+            && self.refs.get(own).is_none_or(|commit| elsewhere.contains(commit))
     }
 
     pub(super) fn make_commit(&mut self, parents: Vec<Commit>, tree: Tree) -> Commit {
