@@ -91,7 +91,7 @@ impl Twins {
         match rest.first() {
             // Which of several commits is named first goes by their dates.
             Some(&"rev-list") => {
-                assert_eq!(out.is_empty(), expected.out.is_empty(), "{}", context())
+                assert_eq!(out.is_empty(), expected.out.is_empty(), "{}", context());
             }
             _ => assert_eq!(out, self.with_real_names(&expected.out), "{}", context()),
         }
@@ -137,7 +137,7 @@ impl Twins {
                 git(&["stash", "-q"]);
             }
             Deed::Merge(name) => {
-                git(&["merge", "-q", "--no-commit", "--no-ff", "-s", "ours", name])
+                git(&["merge", "-q", "--no-commit", "--no-ff", "-s", "ours", name]);
             }
             Deed::Lock(lock) => {
                 let file = self.lock_file(lock);
