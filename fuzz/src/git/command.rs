@@ -137,7 +137,8 @@ impl Repository {
         if self.lock_files.contains(&LockFile::Reference(name.clone())) {
             return Answer::meets(255, &name);
         }
-        // The branch is made before anybody looks at the path.
+        // The branch is made before anybody looks at the path, and at who stands on it already.
+        let is_taken = self.is_checked_out(&name);
         self.refs.insert(name.clone(), commit);
         match self.worktrees.get(path) {
             Some(tree) if tree.is_gone => {
@@ -145,6 +146,10 @@ impl Repository {
                 Answer::fails(128, format!("fatal: '{path}' {words}\n"))
             }
             Some(_) => Answer::fails(128, format!("fatal: '{path}' already exists\n")),
+            None if is_taken => {
+                let words = "is already used by worktree at another place";
+                Answer::fails(128, format!("fatal: '{branch}' {words}\n"))
+            }
             None => {
                 let mut tree = Worktree::new(Head::Branch(name), self.commits[commit].tree.clone());
                 tree.lock = Some(reason.to_owned());
