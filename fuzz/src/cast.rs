@@ -7,7 +7,7 @@ use footbridge_core::relay::store::Terms;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
 use footbridge_core::secret::Secret;
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::worker::{AgentProgram, Worker, WorkerCommand, WorkerConfig};
+use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
 use footbridge_core::{agent, auth};
 
 use crate::clock::Clock;
@@ -71,6 +71,7 @@ pub(crate) fn set_the_scene(world: &mut World) {
     if has_mallory {
         add(world, "mallory", Role::Mallory);
     }
+    world.set_up_repositories();
     for id in 0..world.parties.len() {
         if world.parties[id].role == Role::Liar && !has_liar {
             continue;
@@ -179,6 +180,12 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Part>
     config.max_sessions = world.rng.u32(1..=4);
     if world.rng.u8(..) < 30 {
         config.session_limit = Duration::from_secs(world.rng.u64(60..1200));
+    }
+    if let Some((root, process_id)) = world.worktree_mode(id) {
+        config.spawn_mode = SpawnMode::Worktree { root };
+        config.process_id = process_id;
+        // Two workers may be on one host.
+        config.state_directory = Some(format!("/state/{}", world.parties[id].name));
     }
     let command = |order| match order {
         Order::Shutdown => Some(WorkerCommand::Shutdown),

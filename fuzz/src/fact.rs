@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use footbridge_core::machine::Outcome;
 
+use crate::git::{Commit, Touched};
+use crate::host::HostId;
 use crate::party::{PartyId, Role};
 use crate::process::ProcessId;
 use crate::viewer::ViewerNotice;
@@ -107,6 +109,33 @@ pub(crate) enum Fact {
     Open {
         role: Role,
         operations: usize,
+    },
+    /// A worker has asked which commits a session's worktree alone has.
+    LookedInto {
+        repository: HostId,
+        session: String,
+    },
+    /// An agent or a person has done something in a repository.
+    RepositoryTouched {
+        repository: HostId,
+        session: String,
+        touched: Touched,
+    },
+    /// What a worker's git command has deleted, if anything.
+    GitDeleted {
+        repository: HostId,
+        session: String,
+        command: String,
+        /// Changes that were not committed.
+        files: Vec<String>,
+        /// Commits that nothing leads to any more.
+        commits: Vec<Commit>,
+        /// The worktree is gone, and an agent works in it.
+        is_in_use: bool,
+    },
+    /// At the end: a worktree is still there with nothing in it.
+    WorktreeLeft {
+        path: String,
     },
     /// No more faults from here on.
     Calm,

@@ -85,6 +85,10 @@ fault_kinds! {
     TokenExpiry = "token-expiry",
     /// The log keeps little.
     Retention = "retention",
+    /// Other programs hold lock files of git.
+    GitLock = "git-lock",
+    /// Git fails, takes long, and is cut short.
+    GitTrouble = "git-trouble",
 }
 
 /// Something that goes wrong at some time.
@@ -115,6 +119,10 @@ impl Weather {
         // Some runs are quiet, some are terrible.
         let share = rng.u32(..70);
         for kind in FAULT_KINDS {
+            // These have a stream of their own.
+            if matches!(kind, FaultKind::GitLock | FaultKind::GitTrouble) {
+                continue;
+            }
             let is_drawn = rng.u32(..100) < share;
             let is_rare = matches!(
                 kind,
@@ -130,6 +138,7 @@ impl Weather {
                 weather.every.insert(*kind, every);
             }
         }
+        weather.every.extend(crate::git::faults_of(options));
         let has = |kind| weather.every.contains_key(&kind);
         let mut rate = |kind, most: u32| if has(kind) { rng.u32(1..=most) } else { 0 };
         let loss = rate(FaultKind::Loss, 15);
@@ -166,6 +175,7 @@ impl World {
 
     pub(crate) fn clear_weather(&mut self) {
         self.weather = Weather::default();
+        self.clear_git();
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
             host.slow_until = host.slow_until.min(self.at);
@@ -217,6 +227,7 @@ impl World {
                     self.hosts[host].disk.spoil(&mut self.rng);
                 }
             }
+            FaultKind::GitLock => self.hold_a_lock(),
             // These are rates, or properties of the whole run.
             FaultKind::Loss
             | FaultKind::LostAnswer
@@ -227,7 +238,8 @@ impl World {
             | FaultKind::StoreError
             | FaultKind::SmallLimits
             | FaultKind::TokenExpiry
-            | FaultKind::Retention => {}
+            | FaultKind::Retention
+            | FaultKind::GitTrouble => {}
         }
     }
 

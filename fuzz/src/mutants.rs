@@ -85,6 +85,20 @@ mutants! {
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses the name of an operation twice.
     SameName = "same-name" found by "contract" within 5,
+    /// A worker removes worktrees with `--force`.
+    ForcedRemoval = "forced-removal" found by "worktrees" within 60,
+    /// A worker lets git overlook new files where a person's settings say so.
+    BlindRemoval = "blind-removal" found by "worktrees" within 60,
+    /// A worker never looks for commits that only a session's branch has.
+    CommitBlind = "commit-blind" found by "worktrees" within 20,
+    /// A worker detaches `HEAD` before it removes a worktree.
+    Detacher = "detacher" found by "worktrees" within 60,
+    /// A worker deletes a session's branch wherever it is by then.
+    AnyTip = "any-tip" found by "worktrees" within 60,
+    /// A worker takes every other worker for dead.
+    GraveRobber = "grave-robber" found by "worktrees" within 80,
+    /// A worker says that it has removed worktrees, and does not.
+    Litterer = "litterer" found by "worktrees" within 250,
 }
 
 impl World {
@@ -191,6 +205,10 @@ impl World {
             }
             (Mutant::SameName, Role::Worker, action @ Action::Request { .. }) if is_seldom => {
                 vec![action.clone(), action]
+            }
+            (mutant, Role::Worker, Action::Run { op, mut command, timeout, limit }) => {
+                crate::git::misuse(mutant, &mut command.args);
+                vec![Action::Run { op, command, timeout, limit }]
             }
             (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
                 // The relay hears at once that the message is gone.

@@ -52,9 +52,13 @@ impl World {
             Action::Write { op, data } => self.write(id, op, data),
             Action::CloseInput { op } => self.close_input(id, op),
             Action::Signal { op, signal } => self.signal(id, op, signal),
-            Action::Run { op, command, .. } => {
+            Action::Run { op, command, timeout, .. } => {
                 let from = from(op);
-                self.run(from, &command.args);
+                if self.git.serves(id) {
+                    self.run_git(from, &command, timeout);
+                } else {
+                    self.run(from, &command.args);
+                }
             }
             Action::Save { op, .. }
             | Action::Load { op, .. }

@@ -17,6 +17,9 @@ use crate::world::{Happening, World, failure};
 
 pub(crate) type ProcessId = usize;
 
+/// No process has this number: what a worker asks of one that could not be started goes nowhere.
+const NEVER_STARTED: ProcessId = 0;
+
 /// Bytes that a pipe holds.
 const PIPE: usize = 64 << 10;
 
@@ -69,7 +72,7 @@ enum Who {
 
 impl World {
     pub(crate) fn spawn(&mut self, from: Address, command: &Command) {
-        self.parties[from.party].ops.insert(from.op, Op::Single);
+        self.parties[from.party].ops.insert(from.op, Op::Process(NEVER_STARTED));
         let host = self.parties[from.party].host;
         let op = from.op;
         if self.rng.u8(..) < 3 && !self.is_calm {
@@ -119,6 +122,7 @@ impl World {
             unsent: VecDeque::new(),
         };
         self.processes.all.insert(id, process);
+        self.agent_starts(host, command.directory.as_deref(), id);
         if !session.is_empty() {
             self.fact(Fact::AgentStarted { process: id, session });
         }
@@ -402,6 +406,16 @@ impl World {
         let wait = self.about(Duration::from_millis(2));
         self.later(wait, Happening::Process(id, Moment::Gone(status)));
         self.fact(Fact::AgentEnded { process: id });
+        self.agent_is_over(id);
+    }
+
+    pub(crate) fn is_running(&self, id: ProcessId) -> bool {
+        self.processes.all.get(&id).is_some_and(|process| !process.is_over)
+    }
+
+    /// Whether its worker still has it.
+    pub(crate) fn is_led(&self, id: ProcessId) -> bool {
+        self.parent_of(id).is_some_and(|parent| self.is_alive(parent))
     }
 
     fn gone(&mut self, id: ProcessId, status: ExitStatus) {

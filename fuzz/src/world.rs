@@ -16,6 +16,7 @@ use crate::cast;
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::faults::{Fault, Weather};
+use crate::git::{self, Git};
 use crate::host::{Host, HostId};
 use crate::network::{Arrival, ConnId, Network};
 use crate::options::Options;
@@ -36,6 +37,7 @@ pub(crate) enum Happening {
     CloseLimit(Address),
     Commit { life: u32 },
     Process(ProcessId, crate::process::Moment),
+    Git(git::Moment),
     Order(PartyId, Order),
     Restart(PartyId),
     WakeUp(HostId),
@@ -56,6 +58,7 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) processes: Processes,
     pub(crate) storeroom: Storeroom,
+    pub(crate) git: Git,
     pub(crate) weather: Weather,
     pub(crate) promises: Promises,
     facts: Vec<Fact>,
@@ -90,6 +93,7 @@ impl World {
             network: Network::default(),
             processes: Processes::default(),
             storeroom: Storeroom::new(),
+            git: Git::new(options),
             weather,
             promises: Promises::new(),
             facts: Vec::new(),
@@ -121,6 +125,7 @@ impl World {
             Happening::CloseLimit(address) => self.close_limit(address),
             Happening::Commit { life } => self.commit(life),
             Happening::Process(process, moment) => self.process_moment(process, moment),
+            Happening::Git(moment) => self.git_moment(moment),
             Happening::Order(party, order) => self.order(party, order),
             Happening::Restart(party) => cast::raise(self, party),
             Happening::WakeUp(host) => self.wake_up(host),
@@ -146,6 +151,8 @@ impl World {
 
     /// At the end of time: what should be true by now.
     pub(crate) fn judge_the_end(&mut self) {
+        self.note_worktrees();
+        self.judge();
         if self.broken.is_none()
             && let Some((promise, words)) = self.promises.end(self.at)
         {

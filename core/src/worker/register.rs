@@ -106,19 +106,25 @@ impl Worker {
                 self.clean_leftovers(&list);
                 self.register();
             }
-            (GitQuestion::Prefix, None) => self.no_worktrees("is no git repository"),
+            (GitQuestion::Prefix, None) => self.no_worktrees("is no git repository", event),
             (GitQuestion::Commit, None) => {
-                self.no_worktrees("is a git repository without a commit");
+                self.no_worktrees("is a git repository without a commit", event);
             }
         }
     }
 
-    fn no_worktrees(&mut self, why: &str) {
+    fn no_worktrees(&mut self, why: &str, event: &Event) {
         let directory = &self.config.directory;
-        let message = alloc::format!(
-            "{directory} {why}, so that no session can have a worktree of it; choose another \
-             directory, or the spawn mode same-dir"
-        );
+        let message = match event {
+            Event::Failed { failure, .. } => alloc::format!(
+                "git could not be asked whether sessions can have worktrees of {directory}: \
+                 {failure}; try again, or choose the spawn mode same-dir"
+            ),
+            _ => alloc::format!(
+                "{directory} {why}, so that no session can have a worktree of it; choose another \
+                 directory, or the spawn mode same-dir"
+            ),
+        };
         self.shut_down_because(Fault { kind: FaultKind::Local, message });
     }
 

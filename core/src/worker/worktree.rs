@@ -3,14 +3,18 @@
 //!
 //! ```text
 //!   make:   what does the reference name? ──▶ worktree add ──▶ the agent starts there
-//!   clean:  uncommitted or untracked? ──▶ commits that only its branch has? ──▶ detach, unlock
-//!             ──▶ delete the branch, if it is still where it was looked at
-//!             ──▶ worktree remove (git itself refuses if something has come up since)
+//!   clean:  uncommitted or untracked? ──▶ on a branch? ──▶ commits that only sessions' branches
+//!             have? ──▶ a merge or the like under way? ──▶ unlock
+//!             ──▶ worktree remove (git itself refuses if a file has come up since)
+//!             ──▶ delete its branch, if that is still where it was looked at
 //! ```
 //!
 //! Every step that says "there is something" or fails ends the cleaning, and the worktree is kept.
-//! The steps can be interrupted anywhere and begun again. One git command runs at a time: git's own
-//! locks then only meet those of other programs, and a command that met one is tried again.
+//! `HEAD` stays on its branch to the end: what is still committed while the steps go on moves that
+//! branch, which then stays. On a detached `HEAD` such a commit would go with the worktree; one that
+//! an agent leaves is kept. The steps can be interrupted anywhere and begun again; between the last
+//! two, a branch with nothing of its own is left. One git command runs at a time: git's own locks then
+//! only meet those of other programs, and a command that met one is tried again.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -30,6 +34,8 @@ use crate::limits::{
 
 /// How much of git's answers is read. A list of changes is only asked whether it is empty.
 const OUTPUT_BYTES: usize = 256 << 10;
+/// The full name of a branch begins with this.
+const HEADS: &str = "refs/heads/";
 /// Branches of sessions stand below this.
 const BRANCHES: &str = "footbridge/";
 
@@ -43,8 +49,17 @@ pub(super) struct Job {
 
 #[derive(Clone, Debug)]
 enum JobKind {
-    Make { step: Make, reference: String },
-    Clean { step: Clean, tip: Option<String> },
+    Make {
+        step: Make,
+        reference: String,
+    },
+    Clean {
+        step: Clean,
+        /// The branch that its `HEAD` is on, by its full name.
+        head: String,
+        /// Where the session's own branch is.
+        tip: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +71,13 @@ enum Make {
 #[derive(Clone, Copy, Debug)]
 enum Clean {
     Changes,
+    Head,
     Tip,
     OwnCommits,
-    Detach,
+    Idle,
     Unlock,
-    Branch,
     Remove,
+    Branch,
 }
 
 /// What became of a worktree.
@@ -108,7 +124,8 @@ impl Worker {
 
     /// Removes a session's worktree if nothing would be lost by that.
     pub(super) fn clean_worktree(&mut self, session: &SessionId) {
-        self.add_job(session, JobKind::Clean { step: Clean::Changes, tip: None });
+        let head = String::new();
+        self.add_job(session, JobKind::Clean { step: Clean::Changes, head, tip: None });
     }
 
     fn add_job(&mut self, session: &SessionId, kind: JobKind) {
@@ -129,12 +146,13 @@ impl Worker {
                 let args = make_args(*step, reference, &path, &branch, &self.lock_reason());
                 git(&self.config.directory, &args, kept_back)
             }
-            JobKind::Clean { step, tip } => {
+            JobKind::Clean { step, head, tip } => {
                 let directory = match step {
-                    Clean::Changes | Clean::Tip | Clean::OwnCommits | Clean::Detach => &path,
-                    Clean::Unlock | Clean::Branch | Clean::Remove => &self.config.directory,
+                    Clean::Unlock | Clean::Remove | Clean::Branch => &self.config.directory,
+                    _ => &path,
                 };
-                git(directory, &clean_args(*step, tip.as_deref(), &path, &branch), kept_back)
+                let args = clean_args(*step, head, tip.as_deref(), &path, &branch);
+                git(directory, &args, kept_back)
             }
         };
         self.worktrees.is_running = true;
@@ -266,29 +284,36 @@ fn make_args(
     args.iter().map(ToString::to_string).collect()
 }
 
-fn clean_args(step: Clean, tip: Option<&str>, path: &str, branch: &str) -> Vec<String> {
+fn clean_args(step: Clean, head: &str, tip: Option<&str>, path: &str, branch: &str) -> Vec<String> {
     let args: &[&str] = match step {
         Clean::Changes => {
             &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"]
         }
+        Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
         Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
-        // Commits of this worktree that no other reference leads to. `--glob` does not count HEAD,
-        // which `--all` would; the references of this worktree alone go with it.
+        // Commits of this worktree that no other reference leads to. Another session's branch does
+        // not count: its worker may be about to delete it by the same reasoning. `--glob` does not
+        // count HEAD, which `--all` would; the references of this worktree alone go with it.
         Clean::OwnCommits => &[
             "rev-list",
             "--max-count=1",
             "HEAD",
             tip.unwrap_or("HEAD"),
             "--not",
-            &format!("--exclude=refs/heads/{branch}"),
+            &format!("--exclude={HEADS}{BRANCHES}*"),
             "--exclude=refs/bisect/*",
             "--exclude=refs/worktree/*",
             "--exclude=refs/rewritten/*",
             "--glob=refs/*",
         ],
-        Clean::Detach => &["switch", "--quiet", "--detach"],
+        // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
+        // nothing otherwise.
+        Clean::Idle => {
+            &["switch", "--quiet", "--no-guess", head.strip_prefix(HEADS).unwrap_or(head)]
+        }
         Clean::Unlock => &["worktree", "unlock", path],
-        Clean::Remove => &["worktree", "remove", path],
+        // It looks for changes once more, and would overlook new files if a person's settings say so.
+        Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
         Clean::Branch => {
             &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
         }
@@ -348,7 +373,7 @@ impl Job {
                 Make::Add if answer.is_success => Some(Done::Made),
                 Make::Add => Some(Done::NotMade(answer.complaint())),
             },
-            JobKind::Clean { step, tip } => {
+            JobKind::Clean { step, head, tip } => {
                 let next = match step {
                     Clean::Changes if !answer.is_success => {
                         return Some(Done::Kept(answer.complaint()));
@@ -359,7 +384,14 @@ impl Job {
                             "{changes} uncommitted or untracked files"
                         )));
                     }
-                    Clean::Changes => Clean::Tip,
+                    Clean::Changes => Clean::Head,
+                    Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
+                        head.clone_from(&answer.out);
+                        Clean::Tip
+                    }
+                    Clean::Head => {
+                        return Some(Done::Kept(String::from("its HEAD is on no branch")));
+                    }
                     Clean::Tip => {
                         // A branch that the agent deleted has nothing that HEAD has not.
                         *tip = Some(answer.out.clone())
@@ -372,17 +404,19 @@ impl Job {
                     Clean::OwnCommits if !answer.out.is_empty() => {
                         return Some(Done::Kept(String::from("commits that no other branch has")));
                     }
-                    Clean::OwnCommits => Clean::Detach,
-                    Clean::Detach if !answer.is_success => {
+                    Clean::OwnCommits => Clean::Idle,
+                    Clean::Idle if !answer.is_success => {
                         return Some(Done::Kept(answer.complaint()));
                     }
-                    Clean::Detach => Clean::Unlock,
+                    Clean::Idle => Clean::Unlock,
                     // It is not locked if an earlier try came this far.
-                    Clean::Unlock if tip.is_some() => Clean::Branch,
+                    Clean::Unlock => Clean::Remove,
+                    Clean::Remove if !answer.is_success => {
+                        return Some(Done::Kept(answer.complaint()));
+                    }
+                    Clean::Remove if tip.is_some() => Clean::Branch,
                     // A branch that has moved on meanwhile stays, and its commits with it.
-                    Clean::Unlock | Clean::Branch => Clean::Remove,
-                    Clean::Remove if answer.is_success => return Some(Done::Removed),
-                    Clean::Remove => return Some(Done::Kept(answer.complaint())),
+                    Clean::Remove | Clean::Branch => return Some(Done::Removed),
                 };
                 *step = next;
                 None

@@ -10,6 +10,7 @@ mod one_hand_off;
 mod patience;
 mod progress;
 mod whole_log;
+mod worktrees;
 
 use serde_json::Value;
 
@@ -47,6 +48,7 @@ impl Promises {
             Box::new(patience::Patience::default()),
             Box::new(one_agent::OneAgent::default()),
             Box::new(bounded::Bounded),
+            Box::new(worktrees::Worktrees::default()),
         ];
         Self { all, calm_since: None }
     }

@@ -114,16 +114,21 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
     let mut bench = ended_in_worktree();
     let steps = [
         ("status --porcelain", "/trees/session_1", ""),
+        ("symbolic-ref --quiet HEAD", "/trees/session_1", "refs/heads/topic"),
         (
             "rev-parse --verify --quiet refs/heads/footbridge/session_1",
             "/trees/session_1",
             "c0ffee",
         ),
-        ("rev-list --max-count=1 HEAD c0ffee --not", "/trees/session_1", ""),
-        ("switch --quiet --detach", "/trees/session_1", ""),
+        (
+            "rev-list --max-count=1 HEAD c0ffee --not --exclude=refs/heads/footbridge/* ",
+            "/trees/session_1",
+            "",
+        ),
+        ("switch --quiet --no-guess topic", "/trees/session_1", ""),
         ("worktree unlock /trees/session_1", "/w", ""),
+        ("-c status.showUntrackedFiles=all worktree remove /trees/session_1", "/w", ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
-        ("worktree remove /trees/session_1", "/w", ""),
     ];
     for (beginning, place, out) in steps {
         assert!(!bench.has_request("/work/work_1/stop"));
@@ -138,14 +143,31 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
 #[test]
 fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
     type GitSays<'a> = &'a [(i32, &'a str, &'a str)];
-    let cases: [(GitSays<'_>, &str); 5] = [
+    const ON_BRANCH: (i32, &str, &str) = (0, "refs/heads/b", "");
+    let cases: [(GitSays<'_>, &str); 7] = [
         (&[(0, " M a\n?? b\n", "")], "2 uncommitted or untracked files"),
         (&[(128, "", "fatal: broken\n")], "fatal: broken"),
-        (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
-        (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
+        // A commit that came now would go with the worktree.
+        (&[(0, "", ""), (1, "", "")], "its HEAD is on no branch"),
+        (
+            &[(0, "", ""), ON_BRANCH, (0, "c1", ""), (0, "c1\n", "")],
+            "commits that no other branch has",
+        ),
+        (&[(0, "", ""), ON_BRANCH, (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
         (
             &[
                 (0, "", ""),
+                ON_BRANCH,
+                (1, "", ""),
+                (0, "", ""),
+                (128, "", "fatal: cannot switch branch while merging\n"),
+            ],
+            "while merging",
+        ),
+        (
+            &[
+                (0, "", ""),
+                ON_BRANCH,
                 (1, "", ""),
                 (0, "", ""),
                 (0, "", ""),
@@ -194,6 +216,20 @@ fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
         assert_eq!(fault.kind, FaultKind::Local);
         assert!(fault.message.contains(reason) && fault.message.contains("/w"), "{fault}");
     }
+}
+
+#[test]
+fn a_git_that_does_not_answer_at_the_start_is_not_taken_for_a_directory_without_a_repository() {
+    let mut bench = Bench::new(|config| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+    });
+    for _ in 0..3 {
+        let (op, _, _) = git_command(&mut bench);
+        let failure = Failure { kind: FailureKind::TimedOut, detail: "10 s".to_owned() };
+        bench.handle(Event::Failed { op, failure });
+    }
+    let fault = bench.outcome.expect("an end").expect_err("a fault");
+    assert!(fault.message.contains("git could not be asked"), "{fault}");
 }
 
 #[test]

@@ -1,0 +1,306 @@
+//! The commands that a worker runs, answered as git answers them.
+
+use std::collections::BTreeSet;
+
+use super::model::{Commit, HEADS, Head, LockFile, Repository, Worktree};
+
+/// What a command comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) code: i32,
+    pub(super) out: String,
+    pub(super) error: String,
+}
+
+impl Answer {
+    fn says(out: impl Into<String>) -> Self {
+        Self { code: 0, out: out.into(), error: String::new() }
+    }
+
+    pub(super) fn fails(code: i32, error: impl Into<String>) -> Self {
+        Self { code, out: String::new(), error: error.into() }
+    }
+
+    /// Another program holds a lock file.
+    fn meets(code: i32, lock: &str) -> Self {
+        Self::fails(code, format!("fatal: Unable to create '{lock}.lock': File exists.\n"))
+    }
+}
+
+/// A commit's name, as long as one of git's.
+pub(super) fn name_of(commit: Commit) -> String {
+    format!("{:040x}", commit + 0xc0_0000)
+}
+
+impl Repository {
+    /// Carries out `git -C DIRECTORY ARGS`; `None` if the model does not know the command.
+    pub(super) fn git(&mut self, args: &[&str]) -> Option<Answer> {
+        let ["-C", directory, args @ ..] = args else { return None };
+        if self.worktrees.get(*directory).is_none_or(|tree| tree.is_gone) {
+            let words = format!("fatal: cannot change to '{directory}': No such file or directory");
+            return Some(Answer::fails(128, words));
+        }
+        let (shows_untracked, args) = match args {
+            ["-c", "status.showUntrackedFiles=all", args @ ..] => (true, args),
+            args => (!self.hides_untracked, args),
+        };
+        Some(match args {
+            ["symbolic-ref", "--quiet", "--short", "HEAD"] => self.branch(directory),
+            ["symbolic-ref", "--quiet", "HEAD"] => self.symbolic_head(directory),
+            ["config", "--get", _] => Answer::fails(1, ""),
+            ["rev-parse", "--show-prefix"] => Answer::says("\n"),
+            ["rev-parse", "--verify", "--quiet", .., name] => self.verify(directory, name),
+            ["worktree", "list", "--porcelain"] => Answer::says(self.list()),
+            ["worktree", "add", .., "--reason", reason, "-b", branch, path, commit] => {
+                self.add(directory, reason, branch, path, commit)
+            }
+            ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"] => {
+                let lines = self.changes(directory, true);
+                Answer::says(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+            }
+            ["rev-list", count, args @ ..] => self.rev_list(directory, count, args)?,
+            ["switch", "--quiet", "--detach"] => self.detach(directory),
+            ["switch", "--quiet", "--no-guess", branch] => self.switch(directory, branch),
+            ["worktree", "unlock", path] => self.unlock(path),
+            ["worktree", "remove", path] => self.remove(path, shows_untracked, false),
+            ["worktree", "remove", "--force", path] => self.remove(path, shows_untracked, true),
+            ["update-ref", "-d", name, before] => self.delete_ref(name, Some(before)),
+            ["update-ref", "-d", name] => self.delete_ref(name, None),
+            _ => return None,
+        })
+    }
+
+    fn branch(&self, path: &str) -> Answer {
+        match &self.worktrees[path].head {
+            Head::Branch(name) => Answer::says(name.replacen(HEADS, "", 1) + "\n"),
+            Head::Detached(_) => Answer::fails(1, ""),
+        }
+    }
+
+    fn symbolic_head(&self, path: &str) -> Answer {
+        match &self.worktrees[path].head {
+            Head::Branch(name) => Answer::says(format!("{name}\n")),
+            Head::Detached(_) => Answer::fails(1, ""),
+        }
+    }
+
+    fn resolve(&self, path: &str, name: &str) -> Option<Commit> {
+        let name = name.trim_end_matches("^{commit}");
+        if name == "HEAD" {
+            return self.head(path);
+        }
+        let of_branch = || self.refs.get(&format!("{HEADS}{name}"));
+        let by_name = self.refs.get(name).or_else(of_branch).copied();
+        by_name.or_else(|| {
+            let number = usize::from_str_radix(name, 16).ok()?.checked_sub(0xc0_0000)?;
+            (name.len() == 40 && number < self.commits.len()).then_some(number)
+        })
+    }
+
+    fn verify(&self, path: &str, name: &str) -> Answer {
+        match self.resolve(path, name) {
+            Some(commit) => Answer::says(name_of(commit) + "\n"),
+            None => Answer::fails(1, ""),
+        }
+    }
+
+    fn list(&self) -> String {
+        let main = (&self.path, &self.worktrees[&self.path]);
+        let linked = self.worktrees.iter().filter(|(path, _)| **path != self.path);
+        let entry = |(path, tree): (&String, &Worktree)| {
+            let commit = self.commit_of(&tree.head).map_or_else(|| "0".repeat(40), name_of);
+            let head = match &tree.head {
+                Head::Branch(name) => format!("branch {name}"),
+                Head::Detached(_) => String::from("detached"),
+            };
+            let state = match (&tree.lock, tree.is_gone) {
+                (Some(reason), _) => format!("locked {reason}\n"),
+                (None, true) => {
+                    String::from("prunable gitdir file points to non-existent location\n")
+                }
+                (None, false) => String::new(),
+            };
+            format!("worktree {path}\nHEAD {commit}\n{head}\n{state}\n")
+        };
+        std::iter::once(main).chain(linked).map(entry).collect()
+    }
+
+    fn add(&mut self, at: &str, reason: &str, branch: &str, path: &str, commit: &str) -> Answer {
+        let name = format!("{HEADS}{branch}");
+        if self.refs.contains_key(&name) {
+            let words = format!("fatal: a branch named '{branch}' already exists\n");
+            return Answer::fails(255, words);
+        }
+        let Some(commit) = self.resolve(at, commit) else {
+            return Answer::fails(128, format!("fatal: invalid reference: {commit}\n"));
+        };
+        if self.lock_files.contains(&LockFile::Reference(name.clone())) {
+            return Answer::meets(255, &name);
+        }
+        // The branch is made before anybody looks at the path, and at who stands on it already.
+        let is_taken = self.is_checked_out(&name);
+        self.refs.insert(name.clone(), commit);
+        match self.worktrees.get(path) {
+            Some(tree) if tree.is_gone => {
+                let words = "is a missing but already registered worktree;";
+                Answer::fails(128, format!("fatal: '{path}' {words}\n"))
+            }
+            Some(_) => Answer::fails(128, format!("fatal: '{path}' already exists\n")),
+            None if is_taken => {
+                let words = "is already used by worktree at another place";
+                Answer::fails(128, format!("fatal: '{branch}' {words}\n"))
+            }
+            None => {
+                let mut tree = Worktree::new(Head::Branch(name), self.commits[commit].tree.clone());
+                tree.lock = Some(reason.to_owned());
+                self.worktrees.insert(path.to_owned(), tree);
+                Answer::says("")
+            }
+        }
+    }
+
+    /// `rev-list TIPS --not --exclude=… --glob=refs/*`: one of what only the tips have.
+    fn rev_list(&self, path: &str, count: &str, args: &[&str]) -> Option<Answer> {
+        let (tips, not) = args.split_at(args.iter().position(|arg| *arg == "--not")?);
+        let [_, excluded @ .., "--glob=refs/*"] = not else { return None };
+        let mut from = Vec::new();
+        for tip in tips {
+            let Some(commit) = self.resolve(path, tip) else {
+                let words = format!("fatal: ambiguous argument '{tip}': unknown revision\n");
+                return Some(Answer::fails(128, words));
+            };
+            from.push(commit);
+        }
+        let excluded: Vec<_> =
+            excluded.iter().map(|arg| arg.strip_prefix("--exclude=")).collect::<Option<_>>()?;
+        let is_excluded = |name: &str| {
+            excluded.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == *pattern,
+            })
+        };
+        let others = self.refs.iter().filter(|(name, _)| !is_excluded(name));
+        let others = self.reachable(others.map(|(_, commit)| *commit));
+        let own = self.reachable(from);
+        let found = own.difference(&others).last().filter(|_| count == "--max-count=1");
+        Some(Answer::says(found.map(|commit| name_of(*commit) + "\n").unwrap_or_default()))
+    }
+
+    fn detach(&mut self, path: &str) -> Answer {
+        if self.worktrees[path].merging.is_some() {
+            return Answer::fails(128, "fatal: cannot switch branch while merging\n");
+        }
+        let Some(commit) = self.head(path) else {
+            return Answer::fails(128, "fatal: You are on a branch yet to be born\n");
+        };
+        if self.lock_files.contains(&LockFile::Head(path.to_owned())) {
+            return Answer::meets(128, "HEAD");
+        }
+        if let Some(tree) = self.worktrees.get_mut(path) {
+            tree.head = Head::Detached(commit);
+        }
+        Answer::says("")
+    }
+
+    fn switch(&mut self, path: &str, branch: &str) -> Answer {
+        let name = format!("{HEADS}{branch}");
+        let Some(to) = self.refs.get(&name).copied() else {
+            return Answer::fails(128, format!("fatal: invalid reference: {branch}\n"));
+        };
+        let on = Head::Branch(name);
+        if self.worktrees[path].merging.is_some() {
+            return Answer::fails(128, "fatal: cannot switch branch while merging\n");
+        }
+        if self.worktrees.iter().any(|(other, tree)| other != path && tree.head == on) {
+            let words = "is already used by worktree at";
+            return Answer::fails(128, format!("fatal: '{branch}' {words} another place\n"));
+        }
+        let (from, to) = (self.head_tree(path), self.commits[to].tree.clone());
+        let is_locked = self.lock_files.contains(&LockFile::Head(path.to_owned()));
+        let Some(tree) = self.worktrees.get_mut(path) else { return Answer::fails(128, "") };
+        let names: BTreeSet<_> = from.keys().chain(to.keys()).collect();
+        let differ: Vec<_> =
+            names.into_iter().filter(|name| from.get(*name) != to.get(*name)).collect();
+        // What is the same in both is left alone, whatever has become of it.
+        let differ = differ.into_iter().filter(|name| tree.index.get(*name) != to.get(*name));
+        let differ: Vec<String> = differ.cloned().collect();
+        let is_in_the_way = |name: &String| {
+            let (staged, file) = (tree.index.get(name), tree.files.get(name));
+            staged != from.get(name) || (file.is_some() && file != staged)
+        };
+        if differ.iter().any(is_in_the_way) {
+            return Answer::fails(1, "error: Your local changes would be overwritten\n");
+        }
+        for name in differ {
+            match to.get(&name) {
+                Some(content) => {
+                    tree.index.insert(name.clone(), *content);
+                    tree.files.insert(name, *content);
+                }
+                None => {
+                    tree.index.remove(&name);
+                    tree.files.remove(&name);
+                }
+            }
+        }
+        if is_locked {
+            return Answer::meets(128, "HEAD");
+        }
+        tree.head = on;
+        Answer::says("")
+    }
+
+    fn unlock(&mut self, path: &str) -> Answer {
+        match self.worktrees.get_mut(path) {
+            None => Answer::fails(128, format!("fatal: '{path}' is not a working tree\n")),
+            Some(tree) => match tree.lock.take() {
+                Some(_) => Answer::says(""),
+                None => Answer::fails(128, format!("fatal: '{path}' is not locked\n")),
+            },
+        }
+    }
+
+    fn remove(&mut self, path: &str, shows_untracked: bool, is_forced: bool) -> Answer {
+        let Some(tree) = self.worktrees.get(path) else {
+            return Answer::fails(128, format!("fatal: '{path}' is not a working tree\n"));
+        };
+        if let Some(reason) = &tree.lock {
+            let words = "cannot remove a locked working tree, lock reason:";
+            return Answer::fails(128, format!("fatal: {words} {reason}\n"));
+        }
+        if tree.has_submodule && !is_forced && !tree.is_gone {
+            let words = "working trees containing submodules cannot be moved or removed";
+            return Answer::fails(128, format!("fatal: {words}\n"));
+        }
+        if !is_forced && !self.changes(path, shows_untracked).is_empty() {
+            let words = "contains modified or untracked files, use --force to delete it";
+            return Answer::fails(128, format!("fatal: '{path}' {words}\n"));
+        }
+        self.worktrees.remove(path);
+        self.lock_files.remove(&LockFile::Head(path.to_owned()));
+        Answer::says("")
+    }
+
+    fn delete_ref(&mut self, name: &str, before: Option<&str>) -> Answer {
+        if self.lock_files.contains(&LockFile::Reference(name.to_owned())) {
+            return Answer::meets(1, name);
+        }
+        let now = self.refs.get(name).copied().map(name_of);
+        match (now, before) {
+            (None, Some(_)) => {
+                let words = "unable to resolve reference";
+                return Answer::fails(1, format!("error: cannot lock ref '{name}': {words}\n"));
+            }
+            (Some(now), Some(before)) if now != before => {
+                let words = format!("is at {now} but expected {before}");
+                return Answer::fails(1, format!("error: cannot lock ref '{name}': {words}\n"));
+            }
+            _ => {}
+        }
+        if self.lock_files.contains(&LockFile::PackedRefs) {
+            return Answer::meets(1, "packed-refs");
+        }
+        self.refs.remove(name);
+        Answer::says("")
+    }
+}

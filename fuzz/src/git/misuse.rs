@@ -1,0 +1,26 @@
+//! How a worker that is broken on purpose runs git.
+
+use crate::mutants::Mutant;
+
+/// Changes a command's arguments as a mutant would have them.
+pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
+    let at = |word: &str| args.iter().position(|arg| arg == word);
+    match (mutant, at("remove"), at("rev-list"), at("switch"), at("update-ref"), at("-0")) {
+        (Mutant::ForcedRemoval, Some(at), ..) => args.insert(at + 1, String::from("--force")),
+        (Mutant::BlindRemoval, Some(at), ..) => drop(args.drain(at - 3..at - 1)),
+        (Mutant::Litterer, Some(at), ..) => {
+            args.truncate(at);
+            args.extend(["list", "--porcelain"].map(String::from));
+        }
+        // Git then prints none.
+        (Mutant::CommitBlind, _, Some(at), ..) => args[at + 1] = String::from("--max-count=0"),
+        (Mutant::Detacher, _, _, Some(at), ..) => {
+            args.truncate(at + 2);
+            args.push(String::from("--detach"));
+        }
+        (Mutant::AnyTip, _, _, _, Some(_), _) => drop(args.pop()),
+        // No process has this number.
+        (Mutant::GraveRobber, .., Some(at)) => args[at + 1] = String::from("0"),
+        _ => {}
+    }
+}

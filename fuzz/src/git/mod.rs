@@ -1,0 +1,29 @@
+//! Git, as far as a worker uses it: a model that answers every command that a worker runs as git
+//! does, refusals included, and what agents and people do in a repository beside it.
+//!
+//! ```text
+//!   worker ── Action::Run ──▶ host.rs: it takes time, fails, meets locks, is cut short
+//!                               │
+//!                               ▼
+//!   agents, people ─ deeds ─▶ Repository: commits, references, worktrees, lock files
+//!                               │
+//!                               ▼ facts: what a worker's command has deleted
+//!                             promises/worktrees.rs
+//! ```
+//!
+//! `against_git.rs` shows that the model answers as the real git does. What it leaves out: files that
+//! git was told to ignore (they are nobody's work), content in submodules beyond their being there,
+//! reflogs (what only a reflog leads to counts as deleted already).
+
+#[cfg(test)]
+mod against_git;
+mod command;
+mod deed;
+mod host;
+mod misuse;
+mod model;
+
+pub(crate) use deed::Touched;
+pub(crate) use host::{Git, Moment, faults_of};
+pub(crate) use misuse::misuse;
+pub(crate) use model::Commit;

@@ -1,0 +1,193 @@
+//! A repository: commits, references, worktrees, lock files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A commit, in the order in which they were made.
+pub(crate) type Commit = usize;
+
+/// Files and what is in them.
+pub(super) type Tree = BTreeMap<String, u64>;
+
+/// What is below this name is a branch.
+pub(super) const HEADS: &str = "refs/heads/";
+
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    pub(super) parents: Vec<Commit>,
+    pub(super) tree: Tree,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// A reference's full name. It may not be there yet.
+    Branch(String),
+    Detached(Commit),
+}
+
+/// A directory that belongs to a repository.
+#[derive(Clone, Debug)]
+pub(super) struct Worktree {
+    pub(super) head: Head,
+    pub(super) index: Tree,
+    pub(super) files: Tree,
+    /// Why `git worktree lock` holds it.
+    pub(super) lock: Option<String>,
+    /// The other side of a merge that was begun and not committed.
+    pub(super) merging: Option<Commit>,
+    pub(super) has_submodule: bool,
+    /// Somebody has removed the directory without telling git.
+    pub(super) is_gone: bool,
+}
+
+/// A lock file that another program holds, or has left behind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LockFile {
+    /// Of the `HEAD` of the worktree at this path.
+    Head(String),
+    Reference(String),
+    PackedRefs,
+}
+
+/// A repository with all its worktrees.
+#[derive(Clone, Debug)]
+pub(super) struct Repository {
+    /// Where its main worktree is.
+    pub(super) path: String,
+    pub(super) commits: Vec<Made>,
+    pub(super) refs: BTreeMap<String, Commit>,
+    /// By path, the main one too.
+    pub(super) worktrees: BTreeMap<String, Worktree>,
+    pub(super) lock_files: BTreeSet<LockFile>,
+    /// Its person has set `status.showUntrackedFiles` to `no`.
+    pub(super) hides_untracked: bool,
+}
+
+impl Repository {
+    /// A repository with one commit, on `main`.
+    pub(super) fn new(path: &str) -> Self {
+        let tree = Tree::from([(String::from("a"), 0)]);
+        let main = format!("{HEADS}main");
+        let mut repository = Self {
+            path: path.to_owned(),
+            commits: vec![Made { parents: Vec::new(), tree: tree.clone() }],
+            refs: BTreeMap::from([(main.clone(), 0)]),
+            worktrees: BTreeMap::new(),
+            lock_files: BTreeSet::new(),
+            hides_untracked: false,
+        };
+        let worktree = Worktree::new(Head::Branch(main), tree);
+        repository.worktrees.insert(path.to_owned(), worktree);
+        repository
+    }
+
+    pub(super) fn commit_of(&self, head: &Head) -> Option<Commit> {
+        match head {
+            Head::Branch(name) => self.refs.get(name).copied(),
+            Head::Detached(commit) => Some(*commit),
+        }
+    }
+
+    /// The commit that a worktree stands on; none before the first one of a branch.
+    pub(super) fn head(&self, path: &str) -> Option<Commit> {
+        self.commit_of(&self.worktrees.get(path)?.head)
+    }
+
+    pub(super) fn head_tree(&self, path: &str) -> Tree {
+        self.head(path).map(|commit| self.commits[commit].tree.clone()).unwrap_or_default()
+    }
+
+    /// What these commits lead to, and they themselves.
+    pub(super) fn reachable(&self, from: impl IntoIterator<Item = Commit>) -> BTreeSet<Commit> {
+        let mut found = BTreeSet::new();
+        let mut left: Vec<_> = from.into_iter().collect();
+        while let Some(commit) = left.pop() {
+            if found.insert(commit) {
+                left.extend_from_slice(&self.commits[commit].parents);
+            }
+        }
+        found
+    }
+
+    /// What any reference or `HEAD` leads to.
+    pub(super) fn alive(&self) -> BTreeSet<Commit> {
+        let heads = self.worktrees.values().filter_map(|tree| self.commit_of(&tree.head));
+        self.reachable(self.refs.values().copied().chain(heads))
+    }
+
+    /// Whether a branch is checked out somewhere.
+    pub(super) fn is_checked_out(&self, name: &str) -> bool {
+        self.worktrees.values().any(|tree| matches!(&tree.head, Head::Branch(on) if on == name))
+    }
+
+    /// What `git status --porcelain` says: uncommitted files, and those that git does not know.
+    pub(super) fn changes(&self, path: &str, with_untracked: bool) -> Vec<String> {
+        let Some(tree) = self.worktrees.get(path).filter(|tree| !tree.is_gone) else {
+            return Vec::new();
+        };
+        let head = self.head_tree(path);
+        let tracked: BTreeSet<_> = head.keys().chain(tree.index.keys()).collect();
+        let mut lines = Vec::new();
+        for name in tracked {
+            let staged = match (head.get(name), tree.index.get(name)) {
+                (None, _) => 'A',
+                (Some(_), None) => 'D',
+                (before, now) if before == now => ' ',
+                _ => 'M',
+            };
+            let unstaged = match (tree.index.get(name), tree.files.get(name)) {
+                (None, _) => ' ',
+                (Some(_), None) => 'D',
+                (before, now) if before == now => ' ',
+                _ => 'M',
+            };
+            if (staged, unstaged) != (' ', ' ') {
+                lines.push(format!("{staged}{unstaged} {name}"));
+            }
+        }
+        if with_untracked {
+            let untracked = tree.files.keys().filter(|name| !tree.index.contains_key(*name));
+            lines.extend(untracked.map(|name| format!("?? {name}")));
+        }
+        lines
+    }
+
+    /// Whether nothing in a session's worktree, or on its own branch, is not elsewhere: what a worker
+    /// may remove.
+    pub(super) fn is_spent(
+        &self,
+        path: &str,
+        own: &str,
+        is_session: impl Fn(&str) -> bool,
+    ) -> bool {
+        let Some(tree) = self.worktrees.get(path) else { return false };
+        let Head::Branch(on) = &tree.head else { return false };
+        let others = self.refs.iter().filter(|(name, _)| !is_session(name));
+        let elsewhere = self.reachable(others.map(|(_, commit)| *commit));
+        !tree.is_gone
+            && !tree.has_submodule
+            && tree.merging.is_none()
+            && self.changes(path, true).is_empty()
+            && self.refs.get(on).is_some_and(|commit| elsewhere.contains(commit))
+            && self.refs.get(own).is_none_or(|commit| elsewhere.contains(commit))
+    }
+
+    pub(super) fn make_commit(&mut self, parents: Vec<Commit>, tree: Tree) -> Commit {
+        self.commits.push(Made { parents, tree });
+        self.commits.len() - 1
+    }
+}
+
+impl Worktree {
+    /// With everything as it was committed.
+    pub(super) fn new(head: Head, tree: Tree) -> Self {
+        Self {
+            head,
+            index: tree.clone(),
+            files: tree,
+            lock: None,
+            merging: None,
+            has_submodule: false,
+            is_gone: false,
+        }
+    }
+}
