@@ -13,6 +13,8 @@ mod agent;
 mod answers;
 mod bench;
 mod check;
+#[cfg(test)]
+mod judged;
 mod relay;
 mod relay_reads;
 mod worker;
