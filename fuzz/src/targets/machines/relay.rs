@@ -184,7 +184,7 @@ impl Stage {
                 let op = op.expect("a free exchange");
                 stage.bench.handle(Event::Opened { op });
                 for _ in 0..2 {
-                    let message = stage.clients.from_worker(op, &mut Input(&[255, 1, 255, 2]));
+                    let message = stage.clients.workers_message(op, &mut Input(&[255, 1, 255, 2]));
                     stage.bench.handle(Event::Received { op, message });
                     stage.store_all();
                 }
@@ -353,12 +353,12 @@ impl Clients {
             Kind::Exchange => Event::Tick,
             _ if !open.is_up && goes_well(input) => Event::Opened { op },
             _ if !open.is_up => answers::failed(op, input),
-            _ => answers::stream(op, open, input, |input| self.from_worker(op, input)),
+            _ => answers::stream(op, open, input, |input| self.workers_message(op, input)),
         }
     }
 
     /// A message of a link; a viewer sends what it likes.
-    fn from_worker(&mut self, op: OpId, input: &mut Input<'_>) -> Message {
+    fn workers_message(&mut self, op: OpId, input: &mut Input<'_>) -> Message {
         const WORDS: [&str; 8] = [
             r#"{"type":"resume","received":0,"from":0}"#,
             r#"{"type":"resume","received":0,"from":18446744073709551615}"#,
