@@ -92,7 +92,9 @@ pub fn work_secrets(data: &[u8]) {
         }
         Err(error) => error.to_string(),
     };
-    assert!(text.len() < 12 || !shown.contains(text));
+    // A fuzzer comes to try the very words of the errors, which no encoded secret looks like.
+    let is_secret = text.len() >= 12 && !text.contains(' ');
+    assert!(!is_secret || !shown.contains(text), "{shown}");
 }
 
 /// An identifier never leaves its place in a URL, and a base URL is stable under its own words.
