@@ -22,6 +22,22 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Whether it can travel as a bearer credential: not empty, and visible ASCII alone. Anything
+    /// else does not fit into a header, or would begin another one (RFC 9110, 5.5).
+    pub(crate) fn is_bearer(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|b| b.is_ascii_graphic())
+    }
+}
+
+/// Reads a secret that is to be sent as a bearer credential.
+pub(crate) fn bearer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    let secret = Secret::deserialize(deserializer)?;
+    if secret.is_bearer() {
+        Ok(secret)
+    } else {
+        Err(serde::de::Error::custom("a credential holds what no header can carry"))
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -46,6 +62,16 @@ impl<'de> Deserialize<'de> for Secret {
 mod tests {
     use super::*;
     use alloc::format;
+
+    #[test]
+    fn what_does_not_fit_into_a_header_is_no_bearer_credential() {
+        for good in ["t", "sk-ant-si-a.b.c", "!~"] {
+            assert!(Secret::from(good).is_bearer(), "{good}");
+        }
+        for bad in ["", "a b", "a\r\nb: c", "a\0", "\t", "\u{7f}", "é"] {
+            assert!(!Secret::from(bad).is_bearer(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_secret_does_not_show_in_debug_output() {

@@ -1,65 +1,92 @@
 //! Every fuzz target on its corpus, and on random changes of it for a few seconds.
+//!
+//! `FUZZ_SECONDS=60` gives each target more time. `FUZZ_TARGET=name FUZZ_INPUT=file` runs one target
+//! on one file, which is how a failure is looked at; `FUZZ_TRACE=1` prints what a machine is told and
+//! does.
 
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
-use footbridge_fuzz::targets::TARGETS;
+use footbridge_fuzz::targets::corpus::{Changes, inputs};
+use footbridge_fuzz::targets::{TARGETS, Target, reached};
 
-/// For each target.
-const TIME: Duration = Duration::from_millis(1500);
+/// For each target, unless `FUZZ_SECONDS` says otherwise.
+const TIME: Duration = Duration::from_secs(2);
 
-fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .expect("a corpus")
-        .map(|file| file.expect("a file").path())
-        .collect();
-    files.sort();
-    files.iter().map(|file| std::fs::read(file).expect("a file")).collect()
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn change(rng: &mut Rng, data: &mut Vec<u8>, other: &[u8]) {
-    for _ in 0..rng.u32(1..6) {
-        let at = rng.usize(..=data.len());
-        match rng.u8(..5) {
-            0 => data.insert(at, rng.u8(..)),
-            1 if at < data.len() => data[at] ^= 1 << rng.u8(..8),
-            2 if at < data.len() => {
-                data.remove(at);
-            }
-            3 => data.truncate(at),
-            _ => {
-                let from = rng.usize(..=other.len());
-                let part = &other[from..(from + rng.usize(..24)).min(other.len())];
-                data.splice(at..at, part.iter().copied());
-            }
-        }
+/// Runs a target; a failure says how to see it again.
+fn run(target: &Target, data: &[u8]) -> Result<(), String> {
+    let Err(_) = catch_unwind(AssertUnwindSafe(|| (target.run)(data))) else { return Ok(()) };
+    let name = target.name;
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.input"));
+    let hex = data.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let kept = std::fs::write(&file, data);
+    Err(format!(
+        "{name} fails on these {} bytes: {hex}\nin {} ({kept:?}); once more:\n  FUZZ_TARGET={name} FUZZ_INPUT={} cargo test -p footbridge-fuzz --test targets",
+        data.len(),
+        file.display(),
+        file.display(),
+    ))
+}
+
+/// Runs a target for some time, and says what came of it.
+fn run_for(target: &Target, time: Duration) -> Result<String, String> {
+    // What another target of this thread reached is not this one's.
+    drop(reached());
+    let corpus: Vec<_> = inputs(target.name).into_iter().map(|(_, data)| data).collect();
+    corpus.iter().try_for_each(|data| run(target, data))?;
+    let mut changes = Changes::of(corpus, 7);
+    let (start, mut runs) = (Instant::now(), 0_u64);
+    while start.elapsed() < time {
+        run(target, changes.next_input())?;
+        runs += 1;
     }
-    data.truncate(4096);
+    let reached = reached();
+    if let Some(missed) = target.places.iter().find(|place| !reached.contains_key(*place)) {
+        return Err(format!("{}: never in {runs} runs: {missed}; but {reached:?}", target.name));
+    }
+    let depth: Vec<_> = reached.iter().map(|(place, times)| format!("{place} {times}×")).collect();
+    Ok(format!("{}: {runs} runs; {}", target.name, depth.join(", ")))
 }
 
 #[test]
 fn every_target_takes_its_corpus_and_random_changes_of_it() {
-    for (name, target) in TARGETS {
-        let corpus = corpus(name);
-        assert!(!corpus.is_empty(), "{name} has no corpus");
-        corpus.iter().for_each(|data| target(data));
-        let mut rng = Rng::with_seed(7);
-        let until = Instant::now() + TIME;
-        let mut runs = 0;
-        let mut data = corpus[0].clone();
-        while Instant::now() < until {
-            if rng.u8(..) < 60 {
-                data.clone_from(&corpus[rng.usize(..corpus.len())]);
-            } else if rng.u8(..) < 40 {
-                data = (0..rng.usize(..400)).map(|_| rng.u8(..)).collect();
-            }
-            let other = corpus[rng.usize(..corpus.len())].clone();
-            change(&mut rng, &mut data, &other);
-            target(&data);
-            runs += 1;
-        }
-        println!("{name}: {runs} runs");
+    if let Some(file) = variable("FUZZ_INPUT") {
+        let wanted = variable("FUZZ_TARGET").expect("FUZZ_TARGET names the target");
+        let target = TARGETS.iter().find(|target| target.name == wanted);
+        let data = std::fs::read(&file).expect("FUZZ_INPUT is a file");
+        let outcome = run(target.expect("FUZZ_TARGET is a target"), &data);
+        return assert_eq!(outcome, Ok(()));
     }
+    let seconds = variable("FUZZ_SECONDS").map(|text| text.parse().expect("a number"));
+    let time = seconds.map_or(TIME, Duration::from_secs);
+    let waiting: Mutex<VecDeque<_>> = Mutex::new(TARGETS.iter().collect());
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("no panic while it is held").pop_front();
+                    let Some(target) = next else { return };
+                    match run_for(target, time) {
+                        Ok(words) => println!("{words}"),
+                        Err(words) => failures.lock().expect("the same").push(words),
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("the same");
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

@@ -124,15 +124,19 @@ fn command(line: &str) -> Result<String, NoCommand> {
             texts.map(|block| block.text).collect::<Vec<_>>().join("\n")
         }
     };
-    let text = text.trim();
-    if text.is_empty() {
+    runnable(text.trim()).map(ToOwned::to_owned)
+}
+
+/// Takes a text as a command line, whoever wrote it: a person, or whoever was asked and changed it.
+pub(super) fn runnable(text: &str) -> Result<&str, NoCommand> {
+    if text.trim().is_empty() {
         Err(NoCommand::Empty)
     } else if text.len() > MAX_SHELL_COMMAND_BYTES {
         Err(NoCommand::TooLong)
     } else if text.contains('\0') {
         Err(NoCommand::Nul)
     } else {
-        Ok(text.to_owned())
+        Ok(text)
     }
 }
 

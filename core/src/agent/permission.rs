@@ -7,6 +7,8 @@ use alloc::string::String;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::input::runnable;
+
 /// Whether commands are asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PermissionMode {
@@ -103,7 +105,10 @@ impl Verdict {
         match input.as_object() {
             Some(fields) if fields.is_empty() => Self::Allow(None),
             Some(fields) => match fields.get("command").and_then(Value::as_str) {
-                Some(command) => Self::Allow(Some(command.to_owned())),
+                Some(command) => match runnable(command) {
+                    Ok(command) => Self::Allow(Some(command.to_owned())),
+                    Err(reason) => Self::Broken(format!("updatedInput cannot be run: {reason}")),
+                },
                 None => Self::Broken("updatedInput has no \"command\"".to_owned()),
             },
             None => Self::Broken("updatedInput is not an object".to_owned()),
@@ -123,6 +128,7 @@ mod tests {
         let success = |payload: &str| {
             parse(&format!(r#"{{"subtype":"success","request_id":"P","response":{payload}}}"#))
         };
+        let long = "x".repeat(crate::limits::MAX_SHELL_COMMAND_BYTES + 1);
         let allow = |command: &str| Verdict::Allow(Some(command.to_owned()));
         assert_eq!(success(r#"{"behavior":"allow","updatedInput":{"command":"ls"}}"#), allow("ls"));
         for as_asked in [r#""updatedInput":{}"#, r#""updatedInput":null"#, r#""x":1"#] {
@@ -132,6 +138,9 @@ mod tests {
         for broken in [
             r#"{"behavior":"allow","updatedInput":{"cmd":"ls"}}"#,
             r#"{"behavior":"allow","updatedInput":"ls"}"#,
+            r#"{"behavior":"allow","updatedInput":{"command":" "}}"#,
+            r#"{"behavior":"allow","updatedInput":{"command":"a\u0000b"}}"#,
+            &format!(r#"{{"behavior":"allow","updatedInput":{{"command":"{long}"}}}}"#),
             r#"{"behavior":"Allow"}"#,
             r#"{"behavior":true}"#,
             r#"{}"#,

@@ -37,13 +37,15 @@ impl AccessToken {
         self.file.clone()
     }
 
-    /// Takes what the file holds now; whether that is another token than before.
+    /// Takes what the file holds now; whether that is another token than before. What cannot be one
+    /// is not taken.
     pub(crate) fn refresh(&mut self, file: &[u8]) -> bool {
         let Some(token) = core::str::from_utf8(file).ok().map(str::trim) else { return false };
-        if token.is_empty() || token == self.current.reveal() {
+        let token = Secret::from(token);
+        if !token.is_bearer() || token == self.current {
             return false;
         }
-        self.current = Secret::from(token);
+        self.current = token;
         true
     }
 }
@@ -55,7 +57,7 @@ mod tests {
     #[test]
     fn only_another_token_is_worth_another_try() {
         let mut token = AccessToken::from_file(Secret::from("old"), String::from("/t"));
-        for same in [&b"old\n"[..], b"", b"  \n", b"\xff"] {
+        for same in [&b"old\n"[..], b"", b"  \n", b"\xff", b"two\nlines", b"new\0"] {
             assert!(!token.refresh(same));
         }
         assert!(token.refresh(b"new\n"));

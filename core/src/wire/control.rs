@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::text::Text;
@@ -74,7 +74,7 @@ pub fn error(request_id: &str, error: &str) -> Text {
 }
 
 /// The answer to a permission question (M-2).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "behavior", rename_all = "snake_case")]
 pub enum PermissionAnswer {
     /// It may, with this input.
@@ -88,7 +88,7 @@ pub enum PermissionAnswer {
         /// Why, for the agent.
         message: String,
         /// Whether the turn ends with it.
-        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        #[serde(skip_serializing_if = "core::ops::Not::not")]
         interrupt: bool,
     },
 }

@@ -44,5 +44,25 @@ pub struct Registered {
     /// The environment's name from now on.
     pub environment_id: EnvironmentId,
     /// Its credential for polling, stopping and deregistering.
+    #[serde(deserialize_with = "crate::secret::bearer")]
     pub environment_secret: Secret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_no_header_can_carry_is_refused_and_not_shown() {
+        let answer = |secret: &str| {
+            let json =
+                alloc::format!(r#"{{"environment_id":"env_1","environment_secret":"{secret}"}}"#);
+            serde_json::from_str::<Registered>(&json)
+        };
+        assert_eq!(answer("env_1.s").expect("good").environment_secret.reveal(), "env_1.s");
+        for bad in ["", "hunter2\\r\\nx: y", "hunter2 "] {
+            let error = alloc::format!("{}", answer(bad).expect_err(bad));
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
 }

@@ -101,6 +101,9 @@ pub enum BadWorkSecret {
     /// Its token is missing or empty.
     #[error("the work secret has no session_ingress_token")]
     NoToken,
+    /// Its token does not fit into a header.
+    #[error("the work secret's session_ingress_token holds what no header can carry")]
+    Token,
 }
 
 impl WorkSecret {
@@ -127,7 +130,12 @@ impl WorkSecret {
         {
             return Err(BadWorkSecret::NoToken);
         }
-        serde_json::from_slice(&json).map_err(|_| BadWorkSecret::Shape)
+        let secret: Self = serde_json::from_slice(&json).map_err(|_| BadWorkSecret::Shape)?;
+        if secret.session_ingress_token.is_bearer() {
+            Ok(secret)
+        } else {
+            Err(BadWorkSecret::Token)
+        }
     }
 }
 
@@ -197,6 +205,7 @@ mod tests {
             (r#"{"version":1,"session_ingress_token":""}"#, BadWorkSecret::NoToken),
             (r#"{"version":1,"session_ingress_token":null}"#, BadWorkSecret::NoToken),
             (r#"{"version":1,"session_ingress_token":7}"#, BadWorkSecret::Shape),
+            (r#"{"version":1,"session_ingress_token":"a\r\nb: c"}"#, BadWorkSecret::Token),
             (r#"{"version":"1"}"#, BadWorkSecret::Shape),
             ("[]", BadWorkSecret::NoVersion),
             ("hunter2", BadWorkSecret::Shape),

@@ -35,6 +35,13 @@ struct Spooled<'a> {
     stop: StopWork,
 }
 
+impl Spooled<'_> {
+    /// Whether its credential can be sent: a file can be damaged and still be JSON.
+    fn is_sound(&self) -> bool {
+        Secret::from(&*self.environment_secret).is_bearer()
+    }
+}
+
 const SUFFIX: &str = ".json";
 
 impl Worker {
@@ -116,7 +123,8 @@ impl Worker {
 
     pub(super) fn spool_loaded(&mut self, work: &WorkId, event: &Event) {
         let Event::Loaded { data: Some(data), .. } = event else { return };
-        let Ok(spooled) = serde_json::from_slice::<Spooled<'_>>(data) else {
+        let spooled = serde_json::from_slice::<Spooled<'_>>(data).ok().filter(Spooled::is_sound);
+        let Some(spooled) = spooled else {
             let reason = String::from("its file is broken, and was removed");
             self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
             return self.unspool(work);

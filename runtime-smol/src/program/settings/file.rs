@@ -85,7 +85,8 @@ pub(super) fn read(place: &Place) -> Result<Vec<Entry>, Error> {
     parse(place, &text)
 }
 
-fn parse(place: &Place, text: &str) -> Result<Vec<Entry>, Error> {
+/// Reads what the file at a place holds.
+pub(super) fn parse(place: &Place, text: &str) -> Result<Vec<Entry>, Error> {
     let mut document = Document { place, text, source: Source::new(text), entries: Vec::new() };
     let tokens = document.source.lex().into_vec();
     let (mut events, mut errors) = (Vec::new(), Vec::<ParseError>::new());

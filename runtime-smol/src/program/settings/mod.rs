@@ -5,6 +5,8 @@
 //! `FOOTBRIDGE_MAX_SESSIONS=8` in the environment, `--max-sessions 8` on the command line. Each
 //! keeps in mind where its value came from.
 
+#[cfg(test)]
+mod any;
 mod file;
 #[cfg(test)]
 mod tests;

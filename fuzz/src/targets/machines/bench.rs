@@ -1,0 +1,413 @@
+//! A machine alone on a bench. Whatever it asks for has to be something that a runtime can do, in
+//! bounds; whatever it is told is something that a runtime could say.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::time::Duration;
+
+use footbridge_core::action::{Action, Command, Method, Request, Response, Target};
+use footbridge_core::event::{Event, Output};
+use footbridge_core::id::OpId;
+use footbridge_core::machine::{Machine, Outcome, Step};
+use footbridge_core::secret::Secret;
+use footbridge_core::time::{Instant, Now, UnixTime};
+
+/// Steps after which a machine counts as one that never waits.
+const MAX_STEPS: usize = 50_000;
+/// Operations that were stopped and may still be answered.
+const MAX_LATE: usize = 16;
+
+/// What a machine may have under way at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) operations: usize,
+    /// Bytes that were put on one stream or into one pipe and have not left.
+    pub(super) bytes: usize,
+}
+
+/// What an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It ends with its answer.
+    Once,
+    Listener,
+    Accept,
+    Exchange,
+    Stream,
+    Process,
+}
+
+/// An operation that is open.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    /// What started it.
+    pub(super) action: Action,
+    pub(super) kind: Kind,
+    /// A stream that is open, a process that runs.
+    pub(super) is_up: bool,
+    pub(super) is_paused: bool,
+    /// Nothing more may be sent or written.
+    pub(super) is_ending: bool,
+    pub(super) has_exited: bool,
+    pub(super) is_input_closed: bool,
+    pub(super) ended_outputs: Vec<Output>,
+    /// Sizes of what was sent or written and has not left.
+    pub(super) unconfirmed: VecDeque<usize>,
+}
+
+impl Open {
+    fn of(action: &Action) -> Self {
+        let kind = match action {
+            Action::Open { .. } => Kind::Stream,
+            Action::Spawn { .. } => Kind::Process,
+            Action::Listen { .. } => Kind::Listener,
+            Action::Accept { .. } => Kind::Accept,
+            _ => Kind::Once,
+        };
+        Self {
+            action: action.clone(),
+            kind,
+            is_up: false,
+            is_paused: false,
+            is_ending: false,
+            has_exited: false,
+            is_input_closed: false,
+            ended_outputs: Vec::new(),
+            unconfirmed: VecDeque::new(),
+        }
+    }
+
+    fn confirm(&mut self, number: usize) {
+        self.unconfirmed.drain(..number.min(self.unconfirmed.len()));
+    }
+}
+
+/// A machine, what it has under way, and the time.
+pub(super) struct Bench<M: Machine> {
+    machine: M,
+    limits: Limits,
+    pub(super) now: Now,
+    pub(super) open: BTreeMap<OpId, Open>,
+    /// What was stopped last, and may still be answered.
+    pub(super) late: VecDeque<(OpId, Open)>,
+    /// What it did since the last look.
+    pub(super) fresh: Vec<Action>,
+    /// All that it did and said.
+    pub(super) record: Record,
+    newest: u64,
+    deadline: Option<Instant>,
+    /// What ended by the event that is being handed in: the machine may not know it yet.
+    just_ended: Option<OpId>,
+    /// Whether all of it is printed: `FUZZ_TRACE` is set.
+    is_traced: bool,
+}
+
+/// All that a machine did and said. The same events have to give the same.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Record {
+    pub(super) did: Vec<Action>,
+    pub(super) told: Vec<String>,
+    pub(super) outcome: Option<Outcome>,
+}
+
+impl<M: Machine> Bench<M>
+where
+    M::Notice: Debug,
+{
+    pub(super) fn new(machine: M, limits: Limits) -> Self {
+        let wall = UnixTime::from_millis(1_767_225_600_000);
+        let now = Now { mono: Instant::from_origin(Duration::from_secs(5)), wall };
+        let mut bench = Self {
+            machine,
+            limits,
+            now,
+            open: BTreeMap::new(),
+            late: VecDeque::new(),
+            fresh: Vec::new(),
+            record: Record::default(),
+            newest: 0,
+            deadline: None,
+            just_ended: None,
+            is_traced: std::env::var_os("FUZZ_TRACE").is_some(),
+        };
+        bench.handle(Event::Tick);
+        bench
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.record.outcome.is_some()
+    }
+
+    /// Tells the machine something, and takes what it does about it.
+    pub(super) fn handle(&mut self, event: Event) {
+        self.trace("<-", &event);
+        self.note(&event);
+        self.machine.handle(self.now, event);
+        self.take_steps();
+    }
+
+    pub(super) fn command(&mut self, command: M::Command) {
+        self.just_ended = None;
+        self.machine.command(self.now, command);
+        self.take_steps();
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now.mono = self.now.mono + time;
+        self.now.wall = self.now.wall + time;
+        self.handle(Event::Tick);
+    }
+
+    /// Lets the time pass that the machine waits for, if it waits for any.
+    pub(super) fn pass_to_deadline(&mut self) {
+        let wait = self.deadline.map(|at| at.saturating_since(self.now.mono));
+        self.pass(wait.unwrap_or(Duration::from_secs(1)));
+    }
+
+    fn take_steps(&mut self) {
+        for _ in 0..MAX_STEPS {
+            match self.machine.step() {
+                Step::Do(action) => {
+                    self.trace("->", &action);
+                    if let Err(why) = self.take(&action) {
+                        panic!("it asks for {action:?}: {why}");
+                    }
+                    self.fresh.push(action.clone());
+                    self.record.did.push(action);
+                }
+                Step::Tell(notice) => {
+                    self.trace("says", &notice);
+                    self.record.told.push(format!("{notice:?}"));
+                }
+                Step::Wait(deadline) => {
+                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
+                    assert!(!self.is_over(), "it waits after its end");
+                    self.deadline = deadline;
+                    return self.check_limits();
+                }
+                Step::Finished(outcome) => {
+                    // A stream that was closed may still be on its way to its end.
+                    let open = self.open.iter().find(|(_, open)| !open.is_ending);
+                    assert!(open.is_none(), "it ends with {open:?}");
+                    self.record.outcome = Some(outcome);
+                    return;
+                }
+            }
+        }
+        panic!("it did not wait after {MAX_STEPS} steps");
+    }
+
+    fn trace(&self, way: &str, what: &dyn Debug) {
+        if self.is_traced {
+            eprintln!("{:?} {way} {what:?}", self.now.mono);
+        }
+    }
+
+    fn check_limits(&self) {
+        let Limits { operations, bytes } = self.limits;
+        assert!(self.open.len() <= operations, "{} operations are open", self.open.len());
+        for (op, open) in &self.open {
+            let waiting: usize = open.unconfirmed.iter().sum();
+            assert!(waiting <= bytes, "{waiting} bytes wait at {op}");
+        }
+    }
+
+    /// Keeps in mind what an event means for its operation.
+    fn note(&mut self, event: &Event) {
+        self.just_ended = event.op().filter(|_| event.is_last());
+        let Some(op) = event.op() else { return };
+        if event.is_last() {
+            self.open.remove(&op);
+            return;
+        }
+        let Some(open) = self.open.get_mut(&op) else { return };
+        match event {
+            Event::Opened { .. } | Event::Spawned { .. } | Event::Listening { .. } => {
+                open.is_up = true;
+            }
+            Event::Sent { messages, .. } => open.confirm(*messages),
+            Event::Written { writes, .. } => open.confirm(*writes),
+            Event::InputClosed { .. } => {
+                open.is_input_closed = true;
+                open.unconfirmed.clear();
+            }
+            Event::OutputEnded { output, .. } => open.ended_outputs.push(*output),
+            Event::Exited { .. } => open.has_exited = true,
+            Event::Asked { .. } => open.kind = Kind::Exchange,
+            _ => {}
+        }
+    }
+
+    /// Takes an action, if it is one that may be asked for now.
+    fn take(&mut self, action: &Action) -> Result<(), String> {
+        legible(action)?;
+        if let Some(op) = action.starts() {
+            if op.get() <= self.newest {
+                return Err(String::from("the name was used before"));
+            }
+            self.newest = op.get();
+            if let Action::Accept { listener, .. } = action
+                && self.open.get(listener).is_none_or(|open| open.kind != Kind::Listener)
+            {
+                return Err(String::from("there is no such listener"));
+            }
+            self.open.insert(op, Open::of(action));
+            return Ok(());
+        }
+        let (Action::Send { op, .. }
+        | Action::Close { op, .. }
+        | Action::Pause { op }
+        | Action::Resume { op }
+        | Action::Write { op, .. }
+        | Action::CloseInput { op }
+        | Action::Signal { op, .. }
+        | Action::Reply { op, .. }
+        | Action::Upgrade { op, .. }
+        | Action::Cancel { op }) = action
+        else {
+            return Err(String::from("the bench does not know it"));
+        };
+        let Some(open) = self.open.get_mut(op) else {
+            if self.just_ended == Some(*op) {
+                return Ok(());
+            }
+            return Err(String::from("there is no such operation"));
+        };
+        let allowed = match action {
+            Action::Send { .. } => open.kind == Kind::Stream && !open.is_ending,
+            Action::Close { .. } => open.kind == Kind::Stream && !open.is_ending,
+            Action::Pause { .. } => {
+                matches!(open.kind, Kind::Stream | Kind::Process) && !open.is_paused
+            }
+            Action::Resume { .. } => {
+                matches!(open.kind, Kind::Stream | Kind::Process) && open.is_paused
+            }
+            Action::Write { .. } | Action::CloseInput { .. } => {
+                open.kind == Kind::Process && !open.is_ending
+            }
+            Action::Signal { .. } => open.kind == Kind::Process,
+            Action::Reply { .. } | Action::Upgrade { .. } => open.kind == Kind::Exchange,
+            _ => true,
+        };
+        if !allowed {
+            return Err(format!("not of {open:?}"));
+        }
+        match action {
+            Action::Send { message, .. } => open.unconfirmed.push_back(message.len()),
+            Action::Write { data, .. } if !open.is_input_closed => {
+                open.unconfirmed.push_back(data.len());
+            }
+            Action::Close { .. } | Action::CloseInput { .. } => open.is_ending = true,
+            Action::Pause { .. } => open.is_paused = true,
+            Action::Resume { .. } => open.is_paused = false,
+            Action::Upgrade { .. } => open.kind = Kind::Stream,
+            Action::Reply { .. } => {
+                self.open.remove(op);
+            }
+            Action::Cancel { .. } => {
+                self.late.extend(self.open.remove(op).map(|open| (*op, open)));
+                if self.late.len() > MAX_LATE {
+                    self.late.pop_front();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether what an action says can be said: on a request line, in a header, to a system call.
+fn legible(action: &Action) -> Result<(), String> {
+    match action {
+        Action::Request { request, .. } => legible_request(request),
+        Action::Open { target: Target::WebSocket { url, headers, timeout, .. }, .. } => {
+            legible_url(url, ["ws://", "wss://"])?;
+            legible_headers(headers)?;
+            within(*timeout)
+        }
+        Action::Spawn { command, .. } => legible_command(command),
+        // What git printed goes back to git, and git may print anything.
+        Action::Run { timeout, .. } => within(*timeout),
+        Action::Save { path, .. }
+        | Action::Load { path, .. }
+        | Action::Remove { path, .. }
+        | Action::List { path, .. } => {
+            let is_plain = path.starts_with('/') && !path.contains('\0');
+            let leaves = path.split('/').any(|part| part == "..");
+            if is_plain && !leaves { Ok(()) } else { Err(format!("the path is {path:?}")) }
+        }
+        Action::Reply { response, .. } => legible_response(response),
+        _ => Ok(()),
+    }
+}
+
+fn within(timeout: Duration) -> Result<(), String> {
+    let longest = Duration::from_secs(60 * 60);
+    if timeout.is_zero() || timeout > longest { Err(format!("{timeout:?}")) } else { Ok(()) }
+}
+
+fn legible_request(request: &Request) -> Result<(), String> {
+    if !matches!(request.method, Method::Get | Method::Post | Method::Put) {
+        return Err(String::from("no such request is sent"));
+    }
+    legible_url(&request.url, ["http://", "https://"])?;
+    legible_headers(&request.headers)?;
+    within(request.timeout)
+}
+
+fn legible_url(url: &str, schemes: [&str; 2]) -> Result<(), String> {
+    let has_scheme = schemes.iter().any(|scheme| url.starts_with(scheme));
+    if has_scheme && url.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err(format!("the URL is {url:?}"))
+    }
+}
+
+fn legible_headers(headers: &[(&'static str, Secret)]) -> Result<(), String> {
+    for (name, value) in headers {
+        if name.bytes().any(|b| b.is_ascii_uppercase())
+            || matches!(*name, "host" | "content-length")
+        {
+            return Err(format!("the header {name}"));
+        }
+        legible_value(value.reveal()).map_err(|why| format!("the header {name} {why}"))?;
+    }
+    Ok(())
+}
+
+/// The value of a header (RFC 9110, 5.5): visible ASCII, spaces and tabs; a line break in it would
+/// begin another one.
+fn legible_value(value: &str) -> Result<(), &'static str> {
+    if value.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
+        Ok(())
+    } else {
+        Err("holds what no header can carry")
+    }
+}
+
+fn legible_command(command: &Command) -> Result<(), String> {
+    let env = command.env.iter().flat_map(|(name, value)| [name.as_str(), value.reveal()]);
+    let mut texts = command.args.iter().map(String::as_str).chain(env);
+    if texts.any(|text| text.contains('\0')) {
+        return Err(String::from("a text of the command holds a NUL"));
+    }
+    match command.env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+        Some((name, _)) => Err(format!("the variable {name:?}")),
+        None if command.program.is_empty() => Err(String::from("the program has no name")),
+        None => Ok(()),
+    }
+}
+
+fn legible_response(response: &Response) -> Result<(), String> {
+    if !(200..600).contains(&response.status) {
+        return Err(String::from("no such status is answered"));
+    }
+    for (name, value) in &response.headers {
+        if name.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_control()) {
+            return Err(format!("the header {name:?}"));
+        }
+        legible_value(value).map_err(|why| format!("the header {name} {why}"))?;
+    }
+    Ok(())
+}

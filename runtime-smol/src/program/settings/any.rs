@@ -1,0 +1,69 @@
+//! Any text as the configuration file, and as any setting's value: from the corpus of the fuzz targets
+//! (`fuzz/corpus/settings_file`) and random changes of it. It stands here and not with the other
+//! targets because what reads settings is this program's own.
+
+use std::time::{Duration, Instant};
+
+use footbridge_fuzz::targets::corpus::{Changes, inputs};
+
+use super::*;
+
+/// How long random changes are tried.
+const TIME: Duration = Duration::from_secs(2);
+const SECRET: &str = "hunter2";
+
+fn place() -> Place {
+    Place { path: "/c/config.toml".into(), is_named: true, home: Some("/home/me".into()) }
+}
+
+/// Whatever is set can be shown, and what is shown can be set.
+fn is_shown_as_it_is_set(key: &'static str, text: &str) -> Result<(), String> {
+    let mut settings = Settings::default();
+    settings.set(key, text, Origin::Default)?;
+    let setting = SETTINGS.iter().find(|setting| setting.key == key).expect("a setting");
+    if let Some((shown, _)) = settings.rows_of(setting) {
+        let mut again = Settings::default();
+        again.set(key, &shown, Origin::Default).unwrap_or_else(|why| panic!("{shown:?}: {why}"));
+        assert_eq!(again, settings, "{key} = {text:?} is shown as {shown:?}");
+    }
+    Ok(())
+}
+
+fn try_file(text: &str) {
+    match file::parse(&place(), text) {
+        Ok(entries) => {
+            for file::Entry { key, text, origin } in entries {
+                let wrong = is_shown_as_it_is_set(key, &text).is_err();
+                let put = Settings::default().put(key, &text, origin).map_err(|e| e.to_string());
+                assert_eq!(put.is_err(), wrong);
+                let names_it = |error: &String| error.contains(key) && error.contains("toml:");
+                assert!(put.as_ref().err().is_none_or(names_it), "{key}: {put:?}");
+            }
+        }
+        Err(error) => assert!(error.to_string().starts_with("/c/config.toml:"), "{error}"),
+    }
+    // A secret below it does not show, whatever stands above.
+    let with_secret = format!("{text}\naccess_token = \"{SECRET}\"\n# {SECRET}\n");
+    let error = file::parse(&place(), &with_secret).expect_err("no secret may stand there");
+    assert!(!error.to_string().replace(text, "").contains(SECRET), "{error}");
+}
+
+#[test]
+fn any_file_is_read_or_refused_by_line_and_never_shows_a_secret() {
+    let corpus: Vec<_> = inputs("settings_file").into_iter().map(|(_, data)| data).collect();
+    let try_bytes = |data: &[u8]| {
+        let text = String::from_utf8_lossy(data);
+        try_file(&text);
+        let (first, rest) = data.split_first().unwrap_or((&0, &[]));
+        let setting = &SETTINGS[usize::from(*first) % SETTINGS.len()];
+        let _ = is_shown_as_it_is_set(setting.key, &String::from_utf8_lossy(rest));
+    };
+    corpus.iter().for_each(|data| try_bytes(data));
+    let (mut changes, start) = (Changes::of(corpus, 7), Instant::now());
+    while start.elapsed() < TIME {
+        let data = changes.next_input();
+        if std::panic::catch_unwind(|| try_bytes(data)).is_err() {
+            panic!("it fails on {:?}", String::from_utf8_lossy(data));
+        }
+    }
+}
