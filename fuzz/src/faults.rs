@@ -314,11 +314,7 @@ impl World {
 
     fn step_wall(&mut self) {
         let host = self.rng.usize(..self.hosts.len());
-        // A relay counts leases from the wall clock of its start, so that one that was set back
-        // between two of its lives puts them off by as much. Until that is mended, its clock is off
-        // by seconds only.
-        let most = if host == self.parties[crate::cast::RELAY].host { 1 } else { 3 };
-        let millis = match self.rng.u8(..most) {
+        let millis = match self.rng.u8(..3) {
             0 => self.rng.i64(-5_000..5_000),
             1 => self.rng.i64(-3_600_000..3_600_000),
             _ => self.rng.i64(-864_000_000..864_000_000),
