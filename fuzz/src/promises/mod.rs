@@ -86,3 +86,12 @@ fn parsed(line: &str) -> Value {
 fn line_id(line: &str, field: &str) -> Option<String> {
     parsed(line)[field].as_str().map(str::to_owned)
 }
+
+/// The messages that a line of the relay says to be indeterminate.
+fn indeterminate(line: &str) -> Vec<String> {
+    if !line.contains("messages_indeterminate") {
+        return Vec::new();
+    }
+    let uuids = parsed(line)["uuids"].take();
+    uuids.as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
+}

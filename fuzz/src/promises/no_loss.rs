@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Promise, line_id};
+use super::{Promise, indeterminate, line_id};
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::viewer::ViewerNotice;
@@ -27,6 +27,8 @@ struct Story {
     printed: Vec<String>,
     /// What of that the log has, in order, by number.
     told: BTreeMap<u64, String>,
+    /// What an agent was given and had not confirmed when it died: said plainly, and not given again.
+    indeterminate: BTreeSet<String>,
     has_gap: bool,
     is_ended: bool,
     /// Its agent may not read; or there is none any more.
@@ -108,6 +110,7 @@ impl NoLoss {
                         story.told.insert(*seq, message.clone());
                         story.is_printing = true;
                     }
+                    "relay" => story.indeterminate.extend(indeterminate(message)),
                     _ => {}
                 }
             }
@@ -157,7 +160,9 @@ impl Story {
                 ));
             }
             let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
-            if is_expected && !self.handed.contains(uuid) {
+            // Only another agent's death makes it so.
+            let is_said = self.agents > 1 && self.indeterminate.contains(uuid);
+            if is_expected && !is_said && !self.handed.contains(uuid) {
                 return Err(format!(
                     "{uuid} of {session} was accepted and never reached the agent"
                 ));
