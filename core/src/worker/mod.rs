@@ -33,7 +33,7 @@ mod spool;
 mod tests;
 mod worktree;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 
@@ -49,6 +49,7 @@ use crate::limits::{MAX_COMPLETED_WORK, SLEEP_GAP};
 use crate::machine::{Machine, Step};
 use crate::time::{Duration, Instant, Now};
 use crate::transport::dedupe::Recent;
+use crate::wire::work::StopWork;
 use dispatch::Claim;
 use poll::Polling;
 use register::{GitQuestion, Registering};
@@ -74,7 +75,8 @@ enum Purpose {
     McpConfig(SessionId),
     ListSpool,
     LoadSpool(WorkId),
-    Report(WorkId),
+    /// With the fence that it was sent under.
+    Report(WorkId, u64),
     Deregister,
     Agent(SessionId),
     Link(SessionId),
@@ -118,6 +120,8 @@ pub struct Worker {
     claims: BTreeMap<WorkId, Claim>,
     sessions: BTreeMap<SessionId, Session>,
     reports: BTreeMap<WorkId, Report>,
+    /// What was reported under a lease that was over.
+    stale: VecDeque<(WorkId, StopWork)>,
     completed: Recent,
     worktrees: Worktrees,
     is_spool_read: bool,
@@ -143,6 +147,7 @@ impl Worker {
             claims: BTreeMap::new(),
             sessions: BTreeMap::new(),
             reports: BTreeMap::new(),
+            stale: VecDeque::new(),
             completed: Recent::new(MAX_COMPLETED_WORK),
             worktrees: Worktrees::default(),
             is_spool_read: false,
@@ -230,7 +235,7 @@ impl Worker {
             Some(Purpose::McpConfig(session)) => self.mcp_config_saved(&session, &event),
             Some(Purpose::ListSpool) => self.spool_listed(&event),
             Some(Purpose::LoadSpool(work)) => self.spool_loaded(&work, &event),
-            Some(Purpose::Report(work)) => self.report_answered(&work, event),
+            Some(Purpose::Report(work, fence)) => self.report_answered(&work, fence, event),
             Some(Purpose::Deregister) => self.finish(),
             Some(Purpose::Agent(session)) => self.agent_event(&session, event),
             Some(Purpose::Link(session)) => self.link_event(&session, event),

@@ -10,6 +10,7 @@ use super::{Purpose, Timer, Worker, WorkerNotice};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id::WorkId;
+use crate::limits::MAX_STALE_RESULTS;
 use crate::time::Instant;
 use crate::wire::session::SessionResult;
 use crate::wire::work::StopWork;
@@ -48,11 +49,26 @@ impl Worker {
     pub(super) fn send_report(&mut self, work: &WorkId) {
         let Some(report) = self.reports.get(work) else { return };
         let request = api::stop_work(&self.config.relay, &report.environment, work, &report.body);
-        self.fx.start(Purpose::Report(work.clone()), |op| Action::Request { op, request });
+        let purpose = Purpose::Report(work.clone(), report.body.fence);
+        self.fx.start(purpose, |op| Action::Request { op, request });
     }
 
-    pub(super) fn report_answered(&mut self, work: &WorkId, event: Event) {
+    /// An item that was done was handed out again: its lease ran out before the relay had the result,
+    /// which is told again under the new one (W-4).
+    pub(super) fn report_again(&mut self, environment: Environment, work: &WorkId, fence: u64) {
+        let at = self.stale.iter().position(|(stale, _)| stale == work);
+        let stale = at.and_then(|at| self.stale.remove(at)).map(|(_, body)| body);
+        let told = self.reports.remove(work).map(|report| report.body).or(stale);
+        let (force, result) = told.map_or((false, None), |body| (body.force, body.result));
+        self.timers.clear(&Timer::Report(work.clone()));
+        self.report(environment, work, fence, force, result);
+    }
+
+    pub(super) fn report_answered(&mut self, work: &WorkId, fence: u64, event: Event) {
         let Some(report) = self.reports.get_mut(work) else { return };
+        if report.body.fence != fence {
+            return;
+        }
         let now = self.fx.now().mono;
         let mut is_done_with = true;
         if let Err(trouble) = api::answer::<IgnoredAny>(event) {
@@ -70,6 +86,11 @@ impl Worker {
             }
             // A relay that could not be reached gets it from the next run.
             is_done_with = trouble.track().is_none();
+            // The lease is over; the item may come again.
+            if trouble.refusal().is_some_and(|refusal| refusal.status == 409) {
+                self.stale.push_back((work.clone(), report.body.clone()));
+                self.stale.drain(..self.stale.len().saturating_sub(MAX_STALE_RESULTS));
+            }
             // A relay that does not know the item, or has its result from another, needs none.
             if trouble.refusal().is_none_or(|refusal| !matches!(refusal.status, 404 | 409 | 410)) {
                 let reason = trouble.to_string();
