@@ -11,6 +11,7 @@ use footbridge_core::worker::{AgentProgram, Worker, WorkerCommand, WorkerConfig}
 use footbridge_core::{agent, auth};
 
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::host::{Host, HostId};
@@ -91,7 +92,9 @@ fn add(world: &mut World, name: &str, role: Role) -> PartyId {
     let origin = Duration::from_secs(world.rng.u64(1..100_000));
     let skew = world.rng.i64(-60_000..60_000);
     let latency = Duration::from_micros(world.rng.u64(100..80_000));
-    let host = Host::new(Clock::new(origin, skew), latency);
+    let number = u64::try_from(world.hosts.len()).unwrap_or_default();
+    let disk = Disk::new(world.options.seed.wrapping_mul(64).wrapping_add(number));
+    let host = Host::new(Clock::new(origin, skew), disk, latency);
     world.hosts.push(host);
     world.parties.push(Party::new(name.to_owned(), role, world.hosts.len() - 1));
     world.parties.len() - 1

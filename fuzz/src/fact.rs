@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use footbridge_core::machine::Outcome;
 
 use crate::party::{PartyId, Role};
@@ -81,6 +82,42 @@ pub(crate) enum Fact {
         party: PartyId,
         what: &'static str,
         mono: Duration,
+    },
+    /// A worker has learnt that a file of its own is durable.
+    FileKept {
+        party: PartyId,
+        path: String,
+        data: Bytes,
+    },
+    /// A file of a worker's own is gone, and stays gone.
+    FileGone {
+        party: PartyId,
+        path: String,
+    },
+    /// The disk of a party has let it down.
+    DiskFailed {
+        party: PartyId,
+    },
+    /// A worker was given a session.
+    Leased {
+        work: String,
+        session: String,
+    },
+    /// A worker asks the relay to take a result.
+    Reporting {
+        party: PartyId,
+        work: String,
+    },
+    /// The relay has answered that.
+    Reported {
+        party: PartyId,
+        work: String,
+        status: u16,
+    },
+    /// A worker was registered under this name.
+    Registered {
+        party: PartyId,
+        environment: String,
     },
     /// A party's host slept, or its clocks did something odd.
     Slept {

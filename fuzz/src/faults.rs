@@ -68,6 +68,8 @@ fault_kinds! {
     DiskFull = "disk-full",
     /// A disk cannot be read, or a file is spoilt.
     DiskError = "disk-error",
+    /// A worker is killed while it writes a file.
+    WriteCrash = "write-crash",
     /// The store takes long.
     SlowStore = "slow-store",
     /// The store fails.
@@ -76,6 +78,16 @@ fault_kinds! {
     TokenExpiry = "token-expiry",
     /// The log keeps little.
     Retention = "retention",
+}
+
+impl FaultKind {
+    /// What came later has chance of its own, so that the runs without it stay as they were.
+    const fn stream(self) -> Option<u64> {
+        match self {
+            Self::WriteCrash => Some(0x7772_6974_65),
+            _ => None,
+        }
+    }
 }
 
 /// Something that goes wrong at some time.
@@ -105,6 +117,8 @@ impl Weather {
         // Some runs are quiet, some are terrible.
         let share = rng.u32(..70);
         for kind in FAULT_KINDS {
+            let mut own = kind.stream().map(|stream| Rng::with_seed(options.seed ^ stream));
+            let rng = own.as_mut().unwrap_or(&mut *rng);
             let is_drawn = rng.u32(..100) < share;
             let is_rare = matches!(
                 kind,
@@ -198,6 +212,7 @@ impl World {
             }
             FaultKind::DiskError => {
                 let host = self.rng.usize(..self.hosts.len());
+                self.disk_fails(host);
                 if self.rng.bool() {
                     self.hosts[host].disk.is_unreadable ^= true;
                 } else {
@@ -209,6 +224,7 @@ impl World {
             | FaultKind::LostAnswer
             | FaultKind::Duplicate
             | FaultKind::Proxy
+            | FaultKind::WriteCrash
             | FaultKind::SlowStore
             | FaultKind::StoreError
             | FaultKind::TokenExpiry
@@ -227,7 +243,7 @@ impl World {
         self.later(wait, Happening::Restart(crate::cast::RELAY));
     }
 
-    fn down_time(&mut self) -> Duration {
+    pub(crate) fn down_time(&mut self) -> Duration {
         match self.rng.u8(..10) {
             0 => Duration::from_secs(self.rng.u64(60..1200)),
             1..4 => Duration::from_secs(self.rng.u64(5..60)),

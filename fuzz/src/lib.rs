@@ -31,6 +31,7 @@ mod clock;
 mod disk;
 mod fact;
 mod faults;
+mod files;
 mod host;
 mod liar;
 mod mallory;

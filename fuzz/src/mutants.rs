@@ -13,6 +13,7 @@ use footbridge_core::id::OpId;
 use footbridge_core::wire::text::Text;
 
 use crate::cast::RELAY;
+use crate::fact::Fact;
 use crate::party::{PartyId, Role};
 use crate::world::World;
 
@@ -85,6 +86,12 @@ mutants! {
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses the name of an operation twice.
     SameName = "same-name" found by "contract" within 5,
+    /// A runtime says that a worker's file is saved, and saves it some seconds later.
+    EarlySaved = "early-saved" found by "safe restart" within 60,
+    /// A runtime leaves half a file behind when the worker dies.
+    TornFile = "torn-file" found by "safe restart" within 60,
+    /// A worker removes a result from its disk as soon as it is on its way.
+    HastyRemoval = "hasty-removal" found by "safe restart" within 20,
 }
 
 impl World {
@@ -197,6 +204,10 @@ impl World {
                 self.pretend_sent(id, op);
                 vec![Action::Send { op, message }]
             }
+            (Mutant::HastyRemoval, Role::Worker, action @ Action::Request { .. }) => {
+                self.remove_early(id, &action);
+                vec![action]
+            }
             (_, _, action) => vec![action],
         }
     }
@@ -206,6 +217,16 @@ impl World {
         if let Some(machine) = &mut self.parties[id].machine {
             machine.handle(now, Event::Sent { op, messages: 1 });
         }
+    }
+
+    /// Removes the file of a result that a request brings to the relay.
+    fn remove_early(&mut self, id: PartyId, action: &Action) {
+        let Action::Request { request, .. } = action else { return };
+        let Some(work) = crate::files::reported_work(&request.url) else { return };
+        let path = format!("/state/results/{work}.json");
+        let host = self.parties[id].host;
+        self.hosts[host].disk.remove(&path);
+        self.fact(Fact::FileGone { party: id, path });
     }
 
     /// Whether a party is broken in that it never rests.

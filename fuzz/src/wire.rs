@@ -74,6 +74,9 @@ impl World {
             self.parties[from.party].activities.insert(from.op, what);
             self.fact(Fact::Asked { party: from.party, what, mono });
         }
+        if let (Some(work), Role::Worker) = (crate::files::reported_work(&label), role) {
+            self.fact(Fact::Reporting { party: from.party, work: work.to_owned() });
+        }
         let conn = self.network.add(Conn {
             client: Some(from),
             server: None,

@@ -34,6 +34,8 @@ pub(crate) enum Happening {
     TimeLimit { conn: ConnId },
     CloseLimit(Address),
     Commit { life: u32 },
+    File { host: HostId, number: u64 },
+    CrashAtWrite { party: PartyId, life: u32 },
     Process(ProcessId, crate::process::Moment),
     Order(PartyId, Order),
     Restart(PartyId),
@@ -118,6 +120,8 @@ impl World {
             Happening::TimeLimit { conn } => self.time_limit(conn),
             Happening::CloseLimit(address) => self.close_limit(address),
             Happening::Commit { life } => self.commit(life),
+            Happening::File { host, number } => self.file_changes(host, number),
+            Happening::CrashAtWrite { party, life } => self.crash_at_write(party, life),
             Happening::Process(process, moment) => self.process_moment(process, moment),
             Happening::Order(party, order) => self.order(party, order),
             Happening::Restart(party) => cast::raise(self, party),
@@ -197,6 +201,7 @@ impl World {
             self.parties[to.party].ops.remove(&to.op);
         }
         self.note_answer(to, op, &event);
+        self.note_file(to, &event);
         self.hand_in(to.party, event);
     }
 
@@ -352,6 +357,7 @@ impl World {
                 Op::Stdio(_) | Op::Listener | Op::Accept | Op::Single => {}
             }
         }
+        self.abandon_files(id);
         self.refuse_backlog(id);
     }
 

@@ -9,6 +9,7 @@ mod one_answer;
 mod one_hand_off;
 mod patience;
 mod progress;
+mod safe_restart;
 mod whole_log;
 
 use serde_json::Value;
@@ -47,6 +48,7 @@ impl Promises {
             Box::new(patience::Patience::default()),
             Box::new(one_agent::OneAgent::default()),
             Box::new(bounded::Bounded),
+            Box::new(safe_restart::SafeRestart::default()),
         ];
         Self { all, calm_since: None }
     }

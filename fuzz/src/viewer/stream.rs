@@ -174,6 +174,7 @@ impl Viewer {
             is_connected: body["connected"] == true,
             pending,
             last_seq: body["last_seq"].as_u64().unwrap_or_default(),
+            result: body["result"]["status"].as_str().map(str::to_owned),
         }));
     }
 }
