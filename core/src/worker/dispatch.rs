@@ -34,7 +34,7 @@ pub(super) struct Lease {
 /// An item that was taken and is not acked yet.
 #[derive(Debug)]
 pub(super) struct Claim {
-    lease: Lease,
+    pub(super) lease: Lease,
     data: WorkData,
     secret: WorkSecret,
     backoff: Backoff,

@@ -69,7 +69,8 @@ enum Purpose {
     Poll,
     Ack(WorkId),
     Heartbeat(SessionId, u64),
-    Redispatch(SessionId),
+    /// With the registration whose secret it was sent with.
+    Redispatch(SessionId, u32),
     Spool(WorkId),
     Remove,
     McpConfig(SessionId),
@@ -229,7 +230,9 @@ impl Worker {
             Some(Purpose::Heartbeat(session, fence)) => {
                 self.heartbeat_answered(&session, fence, event);
             }
-            Some(Purpose::Redispatch(session)) => self.redispatch_answered(&session, event),
+            Some(Purpose::Redispatch(session, registration)) => {
+                self.redispatch_answered(&session, registration, event);
+            }
             Some(Purpose::Spool(work)) => self.spooled(&work, &event),
             Some(Purpose::Remove) => self.file_removed(),
             Some(Purpose::McpConfig(session)) => self.mcp_config_saved(&session, &event),

@@ -25,7 +25,7 @@ pub(super) struct Polling {
     key: Option<String>,
     backoff: Backoff,
     has_failed: bool,
-    /// The environment's secret was refused and no poll has succeeded since.
+    /// The environment's secret was refused, and nothing has spoken for it since.
     is_secret_in_doubt: bool,
 }
 
@@ -94,7 +94,7 @@ impl Worker {
         };
         self.polling.key = None;
         self.polling.backoff.reset();
-        self.polling.is_secret_in_doubt = false;
+        self.secret_is_good();
         if core::mem::take(&mut self.polling.has_failed) {
             self.fx.tell(WorkerNotice::Recovered);
         }
@@ -116,6 +116,16 @@ impl Worker {
             }
         }
         self.poll_if_there_is_room();
+    }
+
+    pub(super) const fn secret_is_good(&mut self) {
+        self.polling.is_secret_in_doubt = false;
+    }
+
+    /// Notes that the environment's secret was refused; whether it was before, and never accepted
+    /// since.
+    pub(super) const fn doubt_secret(&mut self) -> bool {
+        core::mem::replace(&mut self.polling.is_secret_in_doubt, true)
     }
 
     fn may_take(&self, item: &WorkItem) -> bool {
@@ -147,6 +157,8 @@ impl Worker {
             return self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
         };
         self.polling.has_failed = true;
+        // The relay that refused it may be gone: it is not refused twice in a row any more.
+        self.secret_is_good();
         let now = self.fx.now().mono;
         match self.polling.backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
             Verdict::RetryAfter(retry_in) => {

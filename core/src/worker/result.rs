@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::de::IgnoredAny;
 
 use super::api::{self, Environment};
-use super::{Purpose, Timer, Worker, WorkerNotice};
+use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id::WorkId;
@@ -21,13 +21,15 @@ pub(super) struct Report {
     pub(super) environment: Environment,
     pub(super) body: StopWork,
     pub(super) is_spooled: bool,
+    /// The registration whose secret it was sent with.
+    registration: u32,
     since: Instant,
     failures: u32,
 }
 
 impl Report {
     pub(super) const fn new(environment: Environment, body: StopWork, since: Instant) -> Self {
-        Self { environment, body, is_spooled: false, since, failures: 0 }
+        Self { environment, body, is_spooled: false, registration: 0, since, failures: 0 }
     }
 }
 
@@ -47,7 +49,8 @@ impl Worker {
     }
 
     pub(super) fn send_report(&mut self, work: &WorkId) {
-        let Some(report) = self.reports.get(work) else { return };
+        let Some(report) = self.reports.get_mut(work) else { return };
+        report.registration = self.registering.count;
         let request = api::stop_work(&self.config.relay, &report.environment, work, &report.body);
         let purpose = Purpose::Report(work.clone(), report.body.fence);
         self.fx.start(purpose, |op| Action::Request { op, request });
@@ -71,10 +74,20 @@ impl Worker {
         }
         let now = self.fx.now().mono;
         let mut is_done_with = true;
-        if let Err(trouble) = api::answer::<IgnoredAny>(event) {
+        let (environment, registration) = (report.environment.id.clone(), report.registration);
+        let answer = api::answer::<IgnoredAny>(event);
+        let may_be_secret = match &answer {
+            Ok(_) => {
+                self.secret_is_good();
+                false
+            }
+            Err(trouble) => self.secret_refused(&environment, trouble, registration),
+        };
+        let Some(report) = self.reports.get_mut(work) else { return };
+        if let Err(trouble) = answer {
             let limit = self.config.backoff.general.give_up;
             let is_late = limit.is_some_and(|limit| now.saturating_since(report.since) >= limit);
-            if trouble.track().is_some() && !is_late {
+            if (trouble.track().is_some() || may_be_secret) && !is_late {
                 let pause = retry_pause(
                     self.config.stop_work_base_delay,
                     report.failures,
@@ -85,14 +98,16 @@ impl Worker {
                 return self.timers.set(Timer::Report(work.clone()), now + pause);
             }
             // A relay that could not be reached gets it from the next run.
-            is_done_with = trouble.track().is_none();
+            let status = trouble.refusal().map(|refusal| refusal.status);
+            let is_renewable = status == Some(401) && self.stage == Stage::ShuttingDown;
+            is_done_with = trouble.track().is_none() && !is_renewable;
             // The lease is over; the item may come again.
-            if trouble.refusal().is_some_and(|refusal| refusal.status == 409) {
+            if status == Some(409) {
                 self.stale.push_back((work.clone(), report.body.clone()));
                 self.stale.drain(..self.stale.len().saturating_sub(MAX_STALE_RESULTS));
             }
             // A relay that does not know the item, or has its result from another, needs none.
-            if trouble.refusal().is_none_or(|refusal| !matches!(refusal.status, 404 | 409 | 410)) {
+            if !matches!(status, Some(404 | 409 | 410)) {
                 let reason = trouble.to_string();
                 self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
             }

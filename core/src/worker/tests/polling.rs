@@ -203,3 +203,20 @@ fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
         assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
     }
 }
+
+#[test]
+fn a_relay_that_comes_up_with_other_keys_twice_is_no_end() {
+    let (mut bench, mut poll) = Bench::serving(|_| {});
+    for secret in ["s2", "s3", "s4"] {
+        bench.refuse(poll, 401, "authentication_failed");
+        let (register, _) = bench.request("/bridge");
+        let answer = format!(r#"{{"environment_id":"env_1","environment_secret":"{secret}"}}"#);
+        bench.respond(register, 200, &answer);
+        // The poll was held until the relay went away.
+        let (held, _) = bench.request("/work/poll");
+        bench.fail(held, FailureKind::Disconnected);
+        bench.wait();
+        poll = bench.request("/work/poll").0;
+    }
+    assert_eq!(bench.outcome, None);
+}

@@ -131,3 +131,33 @@ fn a_result_that_the_relay_did_not_get_in_time_is_told_again_under_the_next_leas
         assert!(!bench.has_request("/stop"), "{answer:?}");
     }
 }
+
+#[test]
+fn a_result_that_is_refused_for_its_secret_is_told_again_with_the_next_one() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let saved = |bench: &mut Bench| {
+        let save = bench.take("save", |action| match action {
+            Action::Save { op, data, .. } => Some((*op, data.clone())),
+            _ => None,
+        });
+        bench.handle(Event::Saved { op: save.0 });
+        save.1
+    };
+    saved(&mut bench);
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.refuse(stop, 401, "authentication_failed");
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+    // Its file names the new secret too: it may be the next run that needs it.
+    let file = saved(&mut bench);
+    assert!(core::str::from_utf8(&file).expect("text").contains(r#""s2""#));
+    let (stop, request) = bench.request("/work/work_1/stop");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s2");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    bench.respond(stop, 200, "{}");
+    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+}
