@@ -68,9 +68,10 @@ impl Worker {
     }
 
     pub(super) fn redispatch_answered(&mut self, id: &SessionId, registration: u32, event: Event) {
-        match api::answer::<serde::de::IgnoredAny>(event) {
+        let answer = api::answer::<serde::de::IgnoredAny>(event);
+        self.secret_answered(answer.as_ref().err());
+        match answer {
             Ok(_) => {
-                self.secret_is_good();
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.awaits_lease = true;
                 }
@@ -83,11 +84,17 @@ impl Worker {
         }
     }
 
-    /// A relay that came up with other keys refuses the environment's secret as well; once there is
-    /// a new one, the next heartbeat asks again.
+    /// A relay that came up with other keys refuses the environment's secret as well; it is asked
+    /// again as soon as there is a new one.
     fn may_be_secret(&mut self, id: &SessionId, trouble: &Trouble, registration: u32) -> bool {
         let environment = self.sessions.get(id).map(|session| session.lease.environment.id.clone());
-        environment
-            .is_some_and(|environment| self.secret_refused(&environment, trouble, registration))
+        let may_be = environment
+            .is_some_and(|environment| self.secret_refused(&environment, trouble, registration));
+        if may_be && registration != self.registering.count {
+            self.ask_redispatch(id);
+        } else if may_be && let Some(session) = self.sessions.get_mut(id) {
+            session.awaits_secret = true;
+        }
+        may_be
     }
 }

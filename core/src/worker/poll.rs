@@ -73,6 +73,11 @@ impl Worker {
 
     pub(super) fn cancel_poll(&mut self) {
         self.timers.clear(&Timer::Poll);
+        self.drop_poll();
+    }
+
+    /// Lets go of a poll that is under way; a pause before the next one stays.
+    pub(super) fn drop_poll(&mut self) {
         if let Some(op) = self.polling.in_flight.take() {
             self.fx.cancel(op);
         }
@@ -94,7 +99,7 @@ impl Worker {
         };
         self.polling.key = None;
         self.polling.backoff.reset();
-        self.secret_is_good();
+        self.secret_answered(None);
         if core::mem::take(&mut self.polling.has_failed) {
             self.fx.tell(WorkerNotice::Recovered);
         }
@@ -118,8 +123,13 @@ impl Worker {
         self.poll_if_there_is_room();
     }
 
-    pub(super) const fn secret_is_good(&mut self) {
-        self.polling.is_secret_in_doubt = false;
+    /// Anything but a refusal speaks for the secret: the relay that refused it may be gone, so that it
+    /// is not refused twice in a row any more.
+    pub(super) fn secret_answered(&mut self, trouble: Option<&Trouble>) {
+        let refusal = trouble.and_then(Trouble::refusal);
+        if refusal.is_none_or(|refusal| refusal.status != 401) {
+            self.polling.is_secret_in_doubt = false;
+        }
     }
 
     /// Notes that the environment's secret was refused; whether it was before, and never accepted
@@ -157,8 +167,7 @@ impl Worker {
             return self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
         };
         self.polling.has_failed = true;
-        // The relay that refused it may be gone: it is not refused twice in a row any more.
-        self.secret_is_good();
+        self.secret_answered(Some(trouble));
         let now = self.fx.now().mono;
         match self.polling.backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
             Verdict::RetryAfter(retry_in) => {

@@ -166,6 +166,7 @@ impl Worker {
         self.registering.environment = Some(environment);
         self.stage = Stage::Serving;
         self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
+        self.ask_with_new_secret();
         self.look_into_spool();
         self.poll_if_there_is_room();
     }
@@ -212,6 +213,16 @@ impl Worker {
         for work in renewed.collect::<Vec<_>>() {
             self.timers.clear(&Timer::Report(work.clone()));
             self.spool(&work);
+        }
+    }
+
+    fn ask_with_new_secret(&mut self) {
+        let waiting = self.sessions.iter_mut();
+        let waiting = waiting.filter_map(|(id, session)| {
+            core::mem::take(&mut session.awaits_secret).then(|| id.clone())
+        });
+        for id in waiting.collect::<Vec<_>>() {
+            self.ask_redispatch(&id);
         }
     }
 
@@ -264,7 +275,7 @@ impl Worker {
     /// The relay does not know this environment any more: register anew, under the same name if it
     /// will have it.
     pub(super) fn register_again(&mut self) {
-        self.cancel_poll();
+        self.drop_poll();
         self.register();
     }
 

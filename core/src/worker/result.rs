@@ -76,13 +76,10 @@ impl Worker {
         let mut is_done_with = true;
         let (environment, registration) = (report.environment.id.clone(), report.registration);
         let answer = api::answer::<IgnoredAny>(event);
-        let may_be_secret = match &answer {
-            Ok(_) => {
-                self.secret_is_good();
-                false
-            }
-            Err(trouble) => self.secret_refused(&environment, trouble, registration),
-        };
+        let trouble = answer.as_ref().err();
+        self.secret_answered(trouble);
+        let may_be_secret =
+            trouble.is_some_and(|trouble| self.secret_refused(&environment, trouble, registration));
         let Some(report) = self.reports.get_mut(work) else { return };
         if let Err(trouble) = answer {
             let limit = self.config.backoff.general.give_up;

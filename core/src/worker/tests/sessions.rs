@@ -295,7 +295,7 @@ fn a_relay_with_other_keys_revokes_every_token_and_the_session_goes_on_with_fres
     let (register, request) = bench.request("/bridge");
     assert!(core::str::from_utf8(&request.body).expect("text").contains("env_1"));
     bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
-    let (redispatch, request) = refused_heartbeat(&mut bench);
+    let (redispatch, request) = bench.request("/sessions/session_1/redispatch");
     assert_eq!(request.headers[0].1.reveal(), "Bearer s2");
     bench.respond(redispatch, 200, "{}");
     let (poll, request) = bench.request("/work/poll");
@@ -317,7 +317,7 @@ fn a_session_whose_fresh_secret_is_refused_as_well_is_lost() {
     bench.refuse(redispatch, 401, "authentication_failed");
     let (register, _) = bench.request("/bridge");
     bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
-    let (redispatch, _) = refused_heartbeat(&mut bench);
+    let (redispatch, _) = bench.request("/sessions/session_1/redispatch");
     assert!(bench.signals().is_empty());
     bench.refuse(redispatch, 401, "authentication_failed");
     assert_eq!(bench.signals(), [Signal::Kill]);
