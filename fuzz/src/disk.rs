@@ -11,6 +11,7 @@ use footbridge_core::event::{Event, Failure, FailureKind};
 
 use crate::clock::Time;
 use crate::party::{Address, PartyId};
+use crate::tokens::TOKEN_FILE;
 
 /// The files of one host.
 #[derive(Debug)]
@@ -138,6 +139,11 @@ impl Disk {
         }
     }
 
+    /// Writes a file from outside of every party.
+    pub(crate) fn put(&mut self, path: &str, data: Bytes) {
+        self.files.insert(path.to_owned(), data);
+    }
+
     /// Removes a file from outside of every party.
     pub(crate) fn remove(&mut self, path: &str) {
         self.files.remove(path);
@@ -150,11 +156,14 @@ impl Disk {
         }
     }
 
-    /// Cuts a file short, or fills it with rubbish.
+    /// Cuts a file short, or fills it with rubbish: one that a party has written.
     pub(crate) fn spoil(&mut self, rng: &mut Rng) {
-        let at = rng.usize(..self.files.len().max(1));
-        if let Some(data) = self.files.values_mut().nth(at) {
-            *data = if rng.bool() { data.slice(..data.len() / 2) } else { Bytes::from("{rubbish") };
+        let own = self.files.iter_mut().filter(|(path, _)| *path != TOKEN_FILE);
+        let mut own: Vec<_> = own.map(|(_, data)| data).collect();
+        let at = rng.usize(..own.len().max(1));
+        if let Some(data) = own.get_mut(at) {
+            **data =
+                if rng.bool() { data.slice(..data.len() / 2) } else { Bytes::from("{rubbish") };
         }
     }
 }

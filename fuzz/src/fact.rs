@@ -119,6 +119,38 @@ pub(crate) enum Fact {
         party: PartyId,
         environment: String,
     },
+    /// The relay takes this access token from now on, and no other one.
+    TokenGood {
+        token: String,
+    },
+    /// The files of the workers hold this access token from now on.
+    TokenWritten {
+        token: String,
+    },
+    /// A worker reads its token's file.
+    TokenAsked {
+        party: PartyId,
+    },
+    /// What it found there, if it could be read.
+    TokenRead {
+        party: PartyId,
+        token: Option<String>,
+    },
+    /// A worker registers with an access token.
+    Presented {
+        party: PartyId,
+        token: String,
+    },
+    /// The relay did not take a worker's secret when it asked for a session's new token.
+    Denied {
+        party: PartyId,
+        session: String,
+    },
+    /// A worker kills an agent.
+    Killed {
+        party: PartyId,
+        session: String,
+    },
     /// A party's host slept, or its clocks did something odd.
     Slept {
         party: PartyId,

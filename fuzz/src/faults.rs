@@ -8,9 +8,10 @@ use fastrand::Rng;
 use footbridge_core::action::Response;
 
 use crate::fact::Fact;
+use crate::host::Host;
 use crate::network::{Arrival, ConnId};
 use crate::options::Options;
-use crate::party::{End, Order, PartyId, Role};
+use crate::party::{End, Order, Party, PartyId, Role};
 use crate::world::{Happening, World};
 
 macro_rules! fault_kinds {
@@ -76,6 +77,10 @@ fault_kinds! {
     StoreError = "store-error",
     /// Session tokens run out soon.
     TokenExpiry = "token-expiry",
+    /// The access token is changed.
+    TokenRotation = "token-rotation",
+    /// The relay comes up with another signing key.
+    KeyRotation = "key-rotation",
     /// The log keeps little.
     Retention = "retention",
 }
@@ -85,6 +90,8 @@ impl FaultKind {
     const fn stream(self) -> Option<u64> {
         match self {
             Self::WriteCrash => Some(0x7772_6974_65),
+            Self::TokenRotation => Some(0x726f_7461_7465),
+            Self::KeyRotation => Some(0x6b65_7973),
             _ => None,
         }
     }
@@ -166,6 +173,8 @@ impl World {
 
     pub(crate) fn clear_weather(&mut self) {
         self.weather = Weather::default();
+        let asleep = |(host, found): (usize, &Host)| found.is_suspended(self.at).then_some(host);
+        let early: BTreeSet<_> = self.hosts.iter().enumerate().filter_map(asleep).collect();
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
             host.disk.is_full = false;
@@ -178,6 +187,14 @@ impl World {
         }
         for host in 0..self.hosts.len() {
             self.later(Duration::ZERO, Happening::WakeUp(host));
+        }
+        // What was put off to the end of a long sleep is due now.
+        for party in 0..self.parties.len() {
+            let Party { host, turn, .. } = self.parties[party];
+            if !early.contains(&host) {
+                continue;
+            }
+            self.later(Duration::ZERO, Happening::Wake { party, turn });
         }
     }
 
@@ -206,6 +223,8 @@ impl World {
             }),
             FaultKind::Suspend => self.suspend(),
             FaultKind::WallStep => self.step_wall(),
+            FaultKind::TokenRotation => self.rotate_token(),
+            FaultKind::KeyRotation => self.rotate_keys(),
             FaultKind::DiskFull => {
                 let host = self.rng.usize(..self.hosts.len());
                 self.hosts[host].disk.is_full ^= true;

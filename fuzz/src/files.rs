@@ -12,6 +12,7 @@ use crate::host::HostId;
 use crate::mutants::Mutant;
 use crate::network::ConnId;
 use crate::party::{Address, Op, PartyId, Role};
+use crate::tokens::TOKEN_FILE;
 use crate::world::{Happening, World};
 
 /// How many of a hundred writes a worker dies at, or soon after, where that goes wrong.
@@ -27,11 +28,16 @@ impl World {
         let write = match &action {
             Action::Save { path, data, .. } => Some((path.clone(), Some(data.clone()))),
             Action::Remove { path, .. } => Some((path.clone(), None)),
+            Action::Load { path, .. } if path == TOKEN_FILE => Some((path.clone(), None)),
             _ => None,
         };
-        let is_write = write.is_some() && role == Role::Worker;
-        if let Some(write) = write.filter(|_| is_write) {
+        let is_token = matches!(&write, Some((path, _)) if path == TOKEN_FILE);
+        let is_write = write.is_some() && !is_token && role == Role::Worker;
+        if let Some(write) = write.filter(|_| role == Role::Worker) {
             party.writes.insert(from.op, write);
+        }
+        if is_token && role == Role::Worker {
+            self.fact(Fact::TokenAsked { party: from.party });
         }
         let wait = self.about(Duration::from_millis(3));
         let is_lying = self.options.mutant == Some(Mutant::EarlySaved);
@@ -95,6 +101,14 @@ impl World {
         let party = to.party;
         match (event, data) {
             (Event::Saved { .. }, Some(data)) => self.fact(Fact::FileKept { party, path, data }),
+            (Event::Loaded { data, .. }, None) => {
+                let token = data.as_deref().and_then(|data| std::str::from_utf8(data).ok());
+                let token = token.map(|token| token.trim().to_owned());
+                self.fact(Fact::TokenRead { party, token });
+            }
+            (Event::Failed { .. }, None) if path == TOKEN_FILE => {
+                self.fact(Fact::TokenRead { party, token: None });
+            }
             (Event::Removed { .. }, None) => self.fact(Fact::FileGone { party, path }),
             _ => {}
         }
@@ -113,6 +127,10 @@ impl World {
         if let Some(work) = reported_work(label) {
             let work = work.to_owned();
             return self.fact(Fact::Reported { party, work, status });
+        }
+        if let Some(session) = redispatched_session(label).filter(|_| status == 401) {
+            let session = session.to_owned();
+            return self.fact(Fact::Denied { party, session });
         }
         if status != 200 {
             return;
@@ -137,4 +155,16 @@ impl World {
 pub(crate) fn reported_work(label: &str) -> Option<&str> {
     let (_, work) = label.strip_suffix("/stop")?.split_once("/work/")?;
     Some(work)
+}
+
+/// The session that a request asks another lease for.
+fn redispatched_session(label: &str) -> Option<&str> {
+    let (_, session) = label.strip_suffix("/redispatch")?.split_once("/sessions/")?;
+    Some(session)
+}
+
+/// The access token that comes with a request.
+pub(crate) fn bearer(headers: &[(String, String)]) -> Option<&str> {
+    let (_, value) = headers.iter().find(|(name, _)| name == "authorization")?;
+    value.strip_prefix("Bearer ")
 }

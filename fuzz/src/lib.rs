@@ -46,6 +46,7 @@ mod run;
 mod shrink;
 mod storeroom;
 pub mod targets;
+mod tokens;
 mod trace;
 mod viewer;
 mod wire;

@@ -134,7 +134,7 @@ pub(crate) struct Party {
     pub(crate) ops: BTreeMap<OpId, Op>,
     /// What some of its requests are for.
     pub(crate) activities: BTreeMap<OpId, &'static str>,
-    /// What it writes to its disk, and has not heard of: the path, and what it is to hold.
+    /// What it asks of its disk, and has not heard of: the path, and what it is to hold.
     pub(crate) writes: BTreeMap<OpId, (String, Option<Bytes>)>,
     pub(crate) newest_op: u64,
     /// Names the deadline that counts; an older one is no longer waited for.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Target};
+use footbridge_core::action::{Action, Signal, Target};
 use footbridge_core::event::{Event, ExitStatus, FailureKind};
 use footbridge_core::id::OpId;
 
@@ -51,7 +51,12 @@ impl World {
             }
             Action::Write { op, data } => self.write(id, op, data),
             Action::CloseInput { op } => self.close_input(id, op),
-            Action::Signal { op, signal } => self.signal(id, op, signal),
+            Action::Signal { op, signal } => {
+                if signal == Signal::Kill {
+                    self.note_kill(id, op);
+                }
+                self.signal(id, op, signal);
+            }
             Action::Run { op, command, .. } => {
                 let from = from(op);
                 self.run(from, &command.args);

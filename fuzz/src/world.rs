@@ -15,7 +15,7 @@ use crate::agenda::Agenda;
 use crate::cast;
 use crate::clock::Time;
 use crate::fact::Fact;
-use crate::faults::{Fault, Weather};
+use crate::faults::{Fault, FaultKind, Weather};
 use crate::host::{Host, HostId};
 use crate::network::{Arrival, ConnId, Network};
 use crate::options::Options;
@@ -23,6 +23,7 @@ use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
 use crate::process::{ProcessId, Processes};
 use crate::promises::Promises;
 use crate::storeroom::Storeroom;
+use crate::tokens::Tokens;
 use crate::trace::Trace;
 
 /// What can happen.
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) processes: Processes,
     pub(crate) storeroom: Storeroom,
     pub(crate) weather: Weather,
+    pub(crate) tokens: Tokens,
     pub(crate) promises: Promises,
     facts: Vec<Fact>,
     pub(crate) trace: Trace,
@@ -91,6 +93,7 @@ impl World {
             network: Network::default(),
             processes: Processes::default(),
             storeroom: Storeroom::new(),
+            tokens: Tokens::new(options.seed, weather.has(FaultKind::TokenRotation)),
             weather,
             promises: Promises::new(),
             facts: Vec::new(),
@@ -135,6 +138,11 @@ impl World {
 
     pub(crate) fn fact(&mut self, fact: Fact) {
         self.facts.push(fact);
+    }
+
+    /// Whether something can be seen of what happens right now.
+    pub(crate) fn is_seen(&self, what: impl Fn(&Fact) -> bool) -> bool {
+        self.facts.iter().any(what)
     }
 
     fn judge(&mut self) {
@@ -314,6 +322,7 @@ impl World {
             self.storeroom.lose_uncommitted(&mut self.rng);
         }
         self.let_go(id, ops, false);
+        self.look_after(id, role, &outcome);
         self.fact(Fact::Finished { party: id, role, outcome, was_ordered });
         if let Role::Shell(process) = role {
             self.shell_finished(process);

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod fail_closed;
+mod fresh_tokens;
 mod honest_status;
 mod no_loss;
 mod one_agent;
@@ -48,6 +49,7 @@ impl Promises {
             Box::new(patience::Patience::default()),
             Box::new(one_agent::OneAgent::default()),
             Box::new(bounded::Bounded),
+            Box::new(fresh_tokens::FreshTokens::default()),
             Box::new(safe_restart::SafeRestart::default()),
         ];
         Self { all, calm_since: None }

@@ -40,7 +40,7 @@ impl Viewer {
         if watched.stream.is_some() || watched.is_over {
             return;
         }
-        let bearer = format!("Bearer {}", self.config.token);
+        let bearer = format!("Bearer {}", self.config.token.borrow());
         let target = Target::WebSocket {
             url: format!("{RELAY_WS_URL}/v1/sessions/{session}/events/ws?after={}", watched.after),
             headers: vec![("authorization", Secret::new(bearer))],
