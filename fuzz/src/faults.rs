@@ -89,8 +89,8 @@ impl FaultKind {
     /// What came later has chance of its own, so that the runs without it stay as they were.
     const fn stream(self) -> Option<u64> {
         match self {
-            Self::WriteCrash => Some(0x7772_6974_65),
-            Self::TokenRotation => Some(0x726f_7461_7465),
+            Self::WriteCrash => Some(0x7772_6974),
+            Self::TokenRotation => Some(0x726f_7461),
             Self::KeyRotation => Some(0x6b65_7973),
             _ => None,
         }

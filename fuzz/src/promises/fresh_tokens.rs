@@ -51,11 +51,7 @@ impl Promise for FreshTokens {
             Fact::Started { party, role: Role::Worker } => {
                 self.workers.insert(*party, Worker::default());
             }
-            Fact::TokenAsked { party } => {
-                if std::mem::replace(&mut self.worker(*party).is_reading, true) {
-                    return Err(String::from("a worker reads its token twice at once"));
-                }
-            }
+            Fact::TokenAsked { party } => return self.worker(*party).reads(),
             Fact::TokenRead { party, token } => self.worker(*party).read(token.as_ref()),
             Fact::Presented { party, token } => return self.worker(*party).presents(at, token),
             Fact::Answered { party, what: "register", status, .. } => {
@@ -69,11 +65,7 @@ impl Promise for FreshTokens {
             Fact::Denied { party, session } => {
                 self.worker(*party).denied.insert(session.clone(), at);
             }
-            Fact::Killed { party, session } => {
-                if self.worker(*party).denied.get(session) == Some(&at) {
-                    return Err(format!("{session} was given up for a token that can be had anew"));
-                }
-            }
+            Fact::Killed { party, session } => return self.worker(*party).kills(at, session),
             Fact::Finished { party, role: Role::Worker, outcome: Err(fault), .. }
                 if fault.kind == FaultKind::Unauthorized =>
             {
@@ -109,6 +101,18 @@ impl FreshTokens {
 }
 
 impl Worker {
+    fn reads(&mut self) -> Result<(), String> {
+        let words = String::from("a worker reads its token twice at once");
+        if std::mem::replace(&mut self.is_reading, true) { Err(words) } else { Ok(()) }
+    }
+
+    fn kills(&self, at: Time, session: &str) -> Result<(), String> {
+        if self.denied.get(session) == Some(&at) {
+            return Err(format!("{session} was given up for a token that can be had anew"));
+        }
+        Ok(())
+    }
+
     fn read(&mut self, token: Option<&String>) {
         self.is_reading = false;
         let Some(token) = token.filter(|token| self.current.as_ref() != Some(token)) else {
