@@ -35,6 +35,9 @@ pub const MAX_EXCHANGES: usize = 4096;
 pub const STDERR_TAIL_BYTES: usize = 4 << 10;
 /// Finished work ids that a worker remembers, so that it does not run an item twice (W-4).
 pub const MAX_COMPLETED_WORK: usize = 1024;
+/// Results that a worker remembers although the relay would not take them: it may hand the item
+/// out again.
+pub const MAX_STALE_RESULTS: usize = 64;
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
@@ -131,6 +134,10 @@ pub const LEASE_TIME: Duration = Duration::from_secs(60);
 pub const ENVIRONMENT_OFFLINE_AFTER: Duration = Duration::from_secs(90);
 /// An environment that was silent for this long is removed (E-7).
 pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Runs of relays that a store remembers for its clock; several may use it at once.
+pub const MAX_RELAY_RUNS: usize = 64;
+/// How far behind the others a relay's time may be before its machine counts as one that slept.
+pub const RELAY_RUN_LAG: Duration = Duration::from_secs(10);
 /// How long a session token is good for.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// Environments of one relay.

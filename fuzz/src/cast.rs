@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use footbridge_core::agent;
 use footbridge_core::event::Event;
 use footbridge_core::relay::store::Terms;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
 use footbridge_core::secret::Secret;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
-use footbridge_core::{agent, auth};
 
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::host::{Host, HostId};
@@ -29,9 +30,7 @@ const LIAR_URL: &str = "https://liar.example";
 /// The longest line that the simulated workers take from an agent: short, so that a longer one is
 /// cheap.
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 10;
-/// The access token of the person whom everything belongs to.
-const TOKEN: &str = "alice-has-a-long-token";
-/// And that of somebody else.
+/// The access token of somebody whom nothing here belongs to.
 pub(crate) const MALLORY_TOKEN: &str = "mallory-has-one-as-well";
 
 /// How long the world is calm at the end: longer than anything in the protocol may take.
@@ -94,7 +93,9 @@ fn add(world: &mut World, name: &str, role: Role) -> PartyId {
     let origin = Duration::from_secs(world.rng.u64(1..100_000));
     let skew = world.rng.i64(-60_000..60_000);
     let latency = Duration::from_micros(world.rng.u64(100..80_000));
-    let host = Host::new(Clock::new(origin, skew), latency);
+    let number = u64::try_from(world.hosts.len()).unwrap_or_default();
+    let disk = Disk::new(world.options.seed.wrapping_mul(64).wrapping_add(number));
+    let host = Host::new(Clock::new(origin, skew), disk, latency);
     world.hosts.push(host);
     world.parties.push(Party::new(name.to_owned(), role, world.hosts.len() - 1));
     world.parties.len() - 1
@@ -140,7 +141,8 @@ fn relay(world: &mut World, is_traced: bool) -> Box<dyn Part> {
         person: person.to_owned(),
         token: Secret::from(token),
     };
-    config.access_tokens = vec![person("alice", TOKEN), person("mallory", MALLORY_TOKEN)];
+    let (token, signing) = world.relay_keys();
+    config.access_tokens = vec![person("alice", &token), person("mallory", MALLORY_TOKEN)];
     if world.weather.has(FaultKind::TokenExpiry) {
         config.session_token_life = Duration::from_secs(world.rng.u64(30..600));
     }
@@ -153,7 +155,7 @@ fn relay(world: &mut World, is_traced: bool) -> Box<dyn Part> {
     }
     let mut entropy = [0; 32];
     world.rng.fill(&mut entropy);
-    let keys = RelayKeys { signing: [7; 32], entropy };
+    let keys = RelayKeys { signing, entropy };
     let machine = match Relay::new(config, &keys) {
         Ok(machine) => machine,
         Err(error) => unreachable!("the simulated relay's configuration is good: {error}"),
@@ -172,7 +174,7 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Part>
     };
     let agent = AgentProgram { program: String::from("agent"), args: Vec::new(), env: Vec::new() };
     let directory = String::from("/project");
-    let token = auth::AccessToken::fixed(Secret::from(TOKEN));
+    let token = world.worker_token(id);
     let mut config = WorkerConfig::new(relay, token, directory, agent, seed);
     config.machine_name.clone_from(&world.parties[id].name);
     config.max_line_bytes = MAX_LINE_BYTES;
@@ -223,7 +225,7 @@ fn viewer(world: &mut World, id: PartyId, seed: u64) -> Box<dyn Part> {
     }
     let config = ViewerConfig {
         name: world.parties[id].name.clone(),
-        token: String::from(TOKEN),
+        token: world.tokens.of_person.clone(),
         seed,
         sessions: world.rng.u32(1..=3),
         messages: world.rng.u32(1..30),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use footbridge_core::machine::Outcome;
 
 use crate::git::{Commit, Touched};
@@ -90,6 +91,74 @@ pub(crate) enum Fact {
         party: PartyId,
         what: &'static str,
         mono: Duration,
+    },
+    /// A worker has learnt that a file of its own is durable.
+    FileKept {
+        party: PartyId,
+        path: String,
+        data: Bytes,
+    },
+    /// A file of a worker's own is gone, and stays gone.
+    FileGone {
+        party: PartyId,
+        path: String,
+    },
+    /// The disk of a party has let it down.
+    DiskFailed {
+        party: PartyId,
+    },
+    /// A worker was given a session.
+    Leased {
+        work: String,
+        session: String,
+    },
+    /// A worker asks the relay to take a result.
+    Reporting {
+        party: PartyId,
+        work: String,
+    },
+    /// The relay has answered that.
+    Reported {
+        party: PartyId,
+        work: String,
+        status: u16,
+    },
+    /// A worker was registered under this name.
+    Registered {
+        party: PartyId,
+        environment: String,
+    },
+    /// The relay takes this access token from now on, and no other one.
+    TokenGood {
+        token: String,
+    },
+    /// The files of the workers hold this access token from now on.
+    TokenWritten {
+        token: String,
+    },
+    /// A worker reads its token's file.
+    TokenAsked {
+        party: PartyId,
+    },
+    /// What it found there, if it could be read.
+    TokenRead {
+        party: PartyId,
+        token: Option<String>,
+    },
+    /// A worker registers with an access token.
+    Presented {
+        party: PartyId,
+        token: String,
+    },
+    /// The relay did not take a worker's secret when it asked for a session's new token.
+    Denied {
+        party: PartyId,
+        session: String,
+    },
+    /// A worker kills an agent.
+    Killed {
+        party: PartyId,
+        session: String,
     },
     /// A party's host slept, or its clocks did something odd.
     Slept {

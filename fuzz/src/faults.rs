@@ -9,9 +9,10 @@ use footbridge_core::action::Response;
 use footbridge_core::event::{Event, FailureKind};
 
 use crate::fact::Fact;
+use crate::host::Host;
 use crate::network::{Arrival, ConnId};
 use crate::options::Options;
-use crate::party::{Address, End, Order, PartyId, Role};
+use crate::party::{Address, End, Order, Party, PartyId, Role};
 use crate::world::{Happening, World, failure};
 
 macro_rules! fault_kinds {
@@ -73,6 +74,8 @@ fault_kinds! {
     DiskFull = "disk-full",
     /// A disk cannot be read, or a file is spoilt.
     DiskError = "disk-error",
+    /// A worker is killed while it writes a file.
+    WriteCrash = "write-crash",
     /// The store takes long.
     SlowStore = "slow-store",
     /// The store fails.
@@ -83,12 +86,28 @@ fault_kinds! {
     SmallLimits = "small-limits",
     /// Session tokens run out soon.
     TokenExpiry = "token-expiry",
+    /// The access token is changed.
+    TokenRotation = "token-rotation",
+    /// The relay comes up with another signing key.
+    KeyRotation = "key-rotation",
     /// The log keeps little.
     Retention = "retention",
     /// Other programs hold lock files of git.
     GitLock = "git-lock",
     /// Git fails, takes long, and is cut short.
     GitTrouble = "git-trouble",
+}
+
+impl FaultKind {
+    /// What came later has chance of its own, so that the runs without it stay as they were.
+    const fn stream(self) -> Option<u64> {
+        match self {
+            Self::WriteCrash => Some(0x7772_6974),
+            Self::TokenRotation => Some(0x726f_7461),
+            Self::KeyRotation => Some(0x6b65_7973),
+            _ => None,
+        }
+    }
 }
 
 /// Something that goes wrong at some time.
@@ -123,6 +142,8 @@ impl Weather {
             if matches!(kind, FaultKind::GitLock | FaultKind::GitTrouble) {
                 continue;
             }
+            let mut own = kind.stream().map(|stream| Rng::with_seed(options.seed ^ stream));
+            let rng = own.as_mut().unwrap_or(&mut *rng);
             let is_drawn = rng.u32(..100) < share;
             let is_rare = matches!(
                 kind,
@@ -176,6 +197,8 @@ impl World {
     pub(crate) fn clear_weather(&mut self) {
         self.weather = Weather::default();
         self.clear_git();
+        let asleep = |(host, found): (usize, &Host)| found.is_suspended(self.at).then_some(host);
+        let early: BTreeSet<_> = self.hosts.iter().enumerate().filter_map(asleep).collect();
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
             host.slow_until = host.slow_until.min(self.at);
@@ -189,6 +212,14 @@ impl World {
         }
         for host in 0..self.hosts.len() {
             self.later(Duration::ZERO, Happening::WakeUp(host));
+        }
+        // What was put off to the end of a long sleep is due now.
+        for party in 0..self.parties.len() {
+            let Party { host, turn, .. } = self.parties[party];
+            if !early.contains(&host) {
+                continue;
+            }
+            self.later(Duration::ZERO, Happening::Wake { party, turn });
         }
     }
 
@@ -215,12 +246,15 @@ impl World {
             FaultKind::AcceptError => self.fail_accepts(),
             FaultKind::Suspend => self.suspend(),
             FaultKind::WallStep => self.step_wall(),
+            FaultKind::TokenRotation => self.rotate_token(),
+            FaultKind::KeyRotation => self.rotate_keys(),
             FaultKind::DiskFull => {
                 let host = self.rng.usize(..self.hosts.len());
                 self.hosts[host].disk.is_full ^= true;
             }
             FaultKind::DiskError => {
                 let host = self.rng.usize(..self.hosts.len());
+                self.disk_fails(host);
                 if self.rng.bool() {
                     self.hosts[host].disk.is_unreadable ^= true;
                 } else {
@@ -234,6 +268,7 @@ impl World {
             | FaultKind::Duplicate
             | FaultKind::Proxy
             | FaultKind::HangUp
+            | FaultKind::WriteCrash
             | FaultKind::SlowStore
             | FaultKind::StoreError
             | FaultKind::SmallLimits
@@ -254,7 +289,7 @@ impl World {
         self.later(wait, Happening::Restart(crate::cast::RELAY));
     }
 
-    fn down_time(&mut self) -> Duration {
+    pub(crate) fn down_time(&mut self) -> Duration {
         match self.rng.u8(..10) {
             0 => Duration::from_secs(self.rng.u64(60..1200)),
             1..4 => Duration::from_secs(self.rng.u64(5..60)),
@@ -360,11 +395,7 @@ impl World {
 
     fn step_wall(&mut self) {
         let host = self.rng.usize(..self.hosts.len());
-        // A relay counts leases from the wall clock of its start, so that one that was set back
-        // between two of its lives puts them off by as much. Until that is mended, its clock is off
-        // by seconds only.
-        let most = if host == self.parties[crate::cast::RELAY].host { 1 } else { 3 };
-        let millis = match self.rng.u8(..most) {
+        let millis = match self.rng.u8(..3) {
             0 => self.rng.i64(-5_000..5_000),
             1 => self.rng.i64(-3_600_000..3_600_000),
             _ => self.rng.i64(-864_000_000..864_000_000),

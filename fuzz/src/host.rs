@@ -35,10 +35,10 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(clock: Clock, latency: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, disk: Disk, latency: Duration) -> Self {
         Self {
             clock,
-            disk: Disk::default(),
+            disk,
             suspended_until: Time::ZERO,
             stands_still: false,
             held: Vec::new(),

@@ -13,7 +13,9 @@ use footbridge_core::id::OpId;
 use footbridge_core::wire::text::Text;
 
 use crate::cast::RELAY;
+use crate::fact::Fact;
 use crate::party::{PartyId, Role};
+use crate::tokens::TOKEN_FILE;
 use crate::world::World;
 
 macro_rules! mutants {
@@ -99,6 +101,20 @@ mutants! {
     GraveRobber = "grave-robber" found by "worktrees" within 80,
     /// A worker says that it has removed worktrees, and does not.
     Litterer = "litterer" found by "worktrees" within 250,
+    /// A runtime says that a worker's file is saved, and saves it some seconds later.
+    EarlySaved = "early-saved" found by "safe restart" within 60,
+    /// A runtime leaves half a file behind when the worker dies.
+    TornFile = "torn-file" found by "safe restart" within 60,
+    /// A worker removes a result from its disk as soon as it is on its way.
+    HastyRemoval = "hasty-removal" found by "safe restart" within 20,
+    /// A worker reads its token's file twice at once.
+    TwiceRead = "twice-read" found by "fresh tokens" within 60,
+    /// A worker does not take the token that it has read.
+    OldToken = "old-token" found by "fresh tokens" within 60,
+    /// A worker takes a refusal of its token for a passing failure.
+    Stubborn = "stubborn" found by "fresh tokens" within 60,
+    /// A worker gives a session up when its secret is revoked.
+    Revoked = "revoked" found by "fresh tokens" within 60,
 }
 
 impl World {
@@ -119,6 +135,22 @@ impl World {
             }
             (Mutant::Pushy, Event::Response { op, mut response }) if is_worker => {
                 response.headers.retain(|(name, _)| name != "retry-after");
+                Some(Event::Response { op, response })
+            }
+            (Mutant::OldToken, Event::Loaded { op, data }) if is_worker => {
+                let is_token = data.as_deref().is_some_and(|data| data.starts_with(b"alice-has"));
+                Some(Event::Loaded { op, data: data.filter(|_| !is_token) })
+            }
+            (Mutant::Stubborn, Event::Response { op, mut response }) if is_worker => {
+                if response.status == 401 {
+                    response.status = 503;
+                }
+                Some(Event::Response { op, response })
+            }
+            (Mutant::Revoked, Event::Response { op, mut response }) if is_worker => {
+                if self.is_seen(|fact| matches!(fact, Fact::Denied { party, .. } if *party == id)) {
+                    response.status = 403;
+                }
                 Some(Event::Response { op, response })
             }
             // It was told so before.
@@ -215,6 +247,17 @@ impl World {
                 self.pretend_sent(id, op);
                 vec![Action::Send { op, message }]
             }
+            (Mutant::TwiceRead, Role::Worker, Action::Load { op, path, limit })
+                if path == TOKEN_FILE =>
+            {
+                let other = NonZeroU64::MIN.saturating_add((1 << 40) + op.get());
+                let twin = Action::Load { op: OpId::new(other), path: path.clone(), limit };
+                vec![Action::Load { op, path, limit }, twin]
+            }
+            (Mutant::HastyRemoval, Role::Worker, action @ Action::Request { .. }) => {
+                self.remove_early(id, &action);
+                vec![action]
+            }
             (_, _, action) => vec![action],
         }
     }
@@ -224,6 +267,16 @@ impl World {
         if let Some(machine) = &mut self.parties[id].machine {
             machine.handle(now, Event::Sent { op, messages: 1 });
         }
+    }
+
+    /// Removes the file of a result that a request brings to the relay.
+    fn remove_early(&mut self, id: PartyId, action: &Action) {
+        let Action::Request { request, .. } = action else { return };
+        let Some(work) = crate::files::reported_work(&request.url) else { return };
+        let path = format!("/state/results/{work}.json");
+        let host = self.parties[id].host;
+        self.hosts[host].disk.remove(&path);
+        self.fact(Fact::FileGone { party: id, path });
     }
 
     /// Whether a party is broken in that it never rests.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 
+use bytes::Bytes;
 use footbridge_core::event::Event;
 use footbridge_core::id::OpId;
 use footbridge_core::machine::{Machine, Step};
@@ -133,6 +134,8 @@ pub(crate) struct Party {
     pub(crate) ops: BTreeMap<OpId, Op>,
     /// What some of its requests are for.
     pub(crate) activities: BTreeMap<OpId, &'static str>,
+    /// What it asks of its disk, and has not heard of: the path, and what it is to hold.
+    pub(crate) writes: BTreeMap<OpId, (String, Option<Bytes>)>,
     pub(crate) newest_op: u64,
     /// Names the deadline that counts; an older one is no longer waited for.
     pub(crate) turn: u64,
@@ -155,6 +158,7 @@ impl Party {
             machine: None,
             ops: BTreeMap::new(),
             activities: BTreeMap::new(),
+            writes: BTreeMap::new(),
             newest_op: 0,
             turn: 0,
             listener: None,
@@ -173,6 +177,7 @@ impl Party {
         self.machine = None;
         self.life += 1;
         self.activities.clear();
+        self.writes.clear();
         self.newest_op = 0;
         self.turn += 1;
         self.listener = None;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Target};
+use footbridge_core::action::{Action, Signal, Target};
 use footbridge_core::event::{Event, ExitStatus, FailureKind};
 use footbridge_core::id::OpId;
 
@@ -51,7 +51,12 @@ impl World {
             }
             Action::Write { op, data } => self.write(id, op, data),
             Action::CloseInput { op } => self.close_input(id, op),
-            Action::Signal { op, signal } => self.signal(id, op, signal),
+            Action::Signal { op, signal } => {
+                if signal == Signal::Kill {
+                    self.note_kill(id, op);
+                }
+                self.signal(id, op, signal);
+            }
             Action::Run { op, command, timeout, .. } => {
                 let from = from(op);
                 if self.git.serves(id) {
@@ -65,7 +70,7 @@ impl World {
             | Action::Remove { op, .. }
             | Action::List { op, .. } => {
                 let from = from(op);
-                self.touch_disk(from, &action);
+                self.touch_disk(from, action);
             }
             Action::Listen { op, address } => {
                 let from = from(op);
@@ -190,21 +195,10 @@ impl World {
         self.later(wait, Happening::Deliver(from, event));
     }
 
-    /// A file changes when it was asked for, and is known to be durable a little later: a crash
-    /// between the two leaves the new one, a crash before the old one.
-    fn touch_disk(&mut self, from: Address, action: &Action) {
-        let host = self.parties[from.party].host;
-        let Some(event) = self.hosts[host].disk.carry_out(action) else { return };
-        self.parties[from.party].ops.insert(from.op, Op::Single);
-        let wait = self.about(Duration::from_millis(3));
-        self.later(wait, Happening::Deliver(from, event));
-    }
-
     /// What a worker's requests come to, for the promises about patience.
     pub(crate) fn note_answer(&mut self, to: Address, op: Op, event: &Event) {
-        if !matches!(op, Op::Request(_)) {
-            return;
-        }
+        let Op::Request(conn) = op else { return };
+        self.note_report(to.party, conn, event);
         let party = &mut self.parties[to.party];
         let Some(what) = party.activities.remove(&to.op) else { return };
         let mono = self.hosts[party.host].clock.now(self.at).mono.since_origin();

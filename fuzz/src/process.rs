@@ -390,6 +390,15 @@ impl World {
         }
     }
 
+    /// What can be seen of a worker that has done with an agent.
+    pub(crate) fn note_kill(&mut self, id: PartyId, op: OpId) {
+        if let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied()
+            && let Some(process) = self.processes.all.get(&process)
+        {
+            self.fact(Fact::Killed { party: id, session: process.session.clone() });
+        }
+    }
+
     /// A process ends; its parent learns it a little later.
     fn exit(&mut self, id: ProcessId, status: ExitStatus) {
         let Some(process) = self.processes.all.get_mut(&id) else { return };

@@ -75,6 +75,12 @@ impl World {
             let mono = self.hosts[host].clock.now(self.at).mono.since_origin();
             self.parties[from.party].activities.insert(from.op, what);
             self.fact(Fact::Asked { party: from.party, what, mono });
+            if let (Some(token), "register") = (crate::files::bearer(&asked.headers), what) {
+                self.fact(Fact::Presented { party: from.party, token: token.to_owned() });
+            }
+        }
+        if let (Some(work), Role::Worker) = (crate::files::reported_work(&label), role) {
+            self.fact(Fact::Reporting { party: from.party, work: work.to_owned() });
         }
         let conn = self.network.add(Conn {
             client: Some(from),

@@ -15,7 +15,7 @@ use crate::agenda::Agenda;
 use crate::cast;
 use crate::clock::Time;
 use crate::fact::Fact;
-use crate::faults::{Fault, Weather};
+use crate::faults::{Fault, FaultKind, Weather};
 use crate::git::{self, Git};
 use crate::host::{Host, HostId};
 use crate::network::{Arrival, ConnId, Network};
@@ -24,6 +24,7 @@ use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
 use crate::process::{ProcessId, Processes};
 use crate::promises::Promises;
 use crate::storeroom::Storeroom;
+use crate::tokens::Tokens;
 use crate::trace::Trace;
 
 /// What can happen.
@@ -36,6 +37,8 @@ pub(crate) enum Happening {
     HangUp { conn: ConnId },
     CloseLimit(Address),
     Commit { life: u32 },
+    File { host: HostId, number: u64 },
+    CrashAtWrite { party: PartyId, life: u32 },
     Process(ProcessId, crate::process::Moment),
     Git(git::Moment),
     Order(PartyId, Order),
@@ -60,6 +63,7 @@ pub(crate) struct World {
     pub(crate) storeroom: Storeroom,
     pub(crate) git: Git,
     pub(crate) weather: Weather,
+    pub(crate) tokens: Tokens,
     pub(crate) promises: Promises,
     facts: Vec<Fact>,
     pub(crate) trace: Trace,
@@ -94,6 +98,7 @@ impl World {
             processes: Processes::default(),
             storeroom: Storeroom::new(),
             git: Git::new(options),
+            tokens: Tokens::new(options.seed, weather.has(FaultKind::TokenRotation)),
             weather,
             promises: Promises::new(),
             facts: Vec::new(),
@@ -124,6 +129,8 @@ impl World {
             Happening::HangUp { conn } => self.reset(conn),
             Happening::CloseLimit(address) => self.close_limit(address),
             Happening::Commit { life } => self.commit(life),
+            Happening::File { host, number } => self.file_changes(host, number),
+            Happening::CrashAtWrite { party, life } => self.crash_at_write(party, life),
             Happening::Process(process, moment) => self.process_moment(process, moment),
             Happening::Git(moment) => self.git_moment(moment),
             Happening::Order(party, order) => self.order(party, order),
@@ -138,6 +145,11 @@ impl World {
 
     pub(crate) fn fact(&mut self, fact: Fact) {
         self.facts.push(fact);
+    }
+
+    /// Whether something can be seen of what happens right now.
+    pub(crate) fn is_seen(&self, what: impl Fn(&Fact) -> bool) -> bool {
+        self.facts.iter().any(what)
     }
 
     fn judge(&mut self) {
@@ -206,6 +218,7 @@ impl World {
             self.parties[to.party].ops.remove(&to.op);
         }
         self.note_answer(to, op, &event);
+        self.note_file(to, &event);
         self.hand_in(to.party, event);
     }
 
@@ -318,6 +331,7 @@ impl World {
             self.storeroom.lose_uncommitted(&mut self.rng);
         }
         self.let_go(id, ops, false);
+        self.look_after(id, role, &outcome);
         self.fact(Fact::Finished { party: id, role, outcome, was_ordered });
         if let Role::Shell(process) = role {
             self.shell_finished(process);
@@ -361,6 +375,7 @@ impl World {
                 Op::Stdio(_) | Op::Listener | Op::Accept | Op::Single => {}
             }
         }
+        self.abandon_files(id);
         self.refuse_backlog(id);
     }
 

@@ -60,7 +60,7 @@ use self::exchange::{Exchange, Pending};
 use self::ingress::Links;
 pub use self::notice::{RelayCommand, RelayNotice};
 use self::overview::Overviews;
-use self::store::{Call, Moment, Operation, Outcome, Terms};
+use self::store::{Call, Moment, Operation, Outcome, RelayRun, Terms};
 use self::subscription::Viewers;
 use self::work::Polls;
 use crate::action::Action;
@@ -71,7 +71,7 @@ use crate::limits::{
     ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, MAX_STORE_OPERATIONS, SHUTDOWN_GRACE,
 };
 use crate::machine::{Fault, FaultKind, Machine, Step};
-use crate::time::{Now, UnixTime};
+use crate::time::{Instant, Now};
 use crate::timer::Timers;
 
 /// A relay.
@@ -89,8 +89,9 @@ pub struct Relay {
     serving: usize,
     /// Store operations that are under way.
     storing: usize,
-    /// The time of the first call, from which the steady time is counted.
-    started: Option<Now>,
+    run: RelayRun,
+    /// The time of the first call, from which the running time is counted.
+    started: Option<Instant>,
     is_sweeping: bool,
     exchanges: BTreeMap<OpId, Exchange>,
     /// Exchanges that are being turned into WebSockets.
@@ -172,6 +173,7 @@ impl Relay {
         let address = config.listen.clone();
         let listener = fx.start(Purpose::Listener, |op| Action::Listen { op, address });
         Ok(Self {
+            run: authority.mint.run(),
             terms: Arc::new(config.terms),
             config,
             authority,
@@ -196,15 +198,15 @@ impl Relay {
     fn advance(&mut self, now: Now) {
         self.fx.advance(now);
         let now = self.fx.now();
-        self.started.get_or_insert(now);
+        self.started.get_or_insert(now.mono);
     }
 
     /// The time as the store needs it.
     fn moment(&self) -> Moment {
         let now = self.fx.now();
-        let started = self.started.unwrap_or(now);
-        let steady = started.wall + now.mono.saturating_since(started.mono);
-        Moment { wall: now.wall, steady }
+        let running = now.mono.saturating_since(self.started.unwrap_or(now.mono));
+        let millis = u64::try_from(running.as_millis()).unwrap_or(u64::MAX);
+        Moment { wall: now.wall, run: self.run, running: Duration::from_millis(millis) }
     }
 
     /// Asks the store; the answer goes on with `pending`.
@@ -229,15 +231,14 @@ impl Relay {
         self.expect_lapse(due);
     }
 
-    /// Looks after what may lapse at `due`, which is the next such time.
-    fn expect_lapse(&mut self, due: Option<UnixTime>) {
+    /// Looks after what may lapse in `due`, which is the next such time.
+    fn expect_lapse(&mut self, due: Option<Duration>) {
         if self.is_sweeping {
             return;
         }
         match due {
             Some(due) => {
-                let wait = due.saturating_since(self.moment().steady);
-                let at = self.fx.now().mono + wait.max(Duration::from_millis(1));
+                let at = self.fx.now().mono + due.max(Duration::from_millis(1));
                 self.timers.set(Timer::Sweep, at);
             }
             None => self.timers.clear(&Timer::Sweep),
@@ -269,13 +270,11 @@ impl Relay {
             Event::Asked { op, asked } => self.on_asked(op, &asked),
             Event::Stored { op, outcome } => self.on_stored(op, outcome),
             Event::Opened { op } => self.on_opened(op),
-            Event::Received { op, message } => {
-                match self.fx.purpose(op) {
-                    Some(Purpose::Link) => self.link_received(op, message),
-                    Some(Purpose::Viewer | Purpose::Overview) => self.viewer_is_there(op),
-                    _ => {}
-                }
-            }
+            Event::Received { op, message } => match self.fx.purpose(op) {
+                Some(Purpose::Link) => self.link_received(op, message),
+                Some(Purpose::Viewer | Purpose::Overview) => self.viewer_is_there(op),
+                _ => {}
+            },
             Event::Sent { op, messages } => self.on_sent(op, messages),
             Event::Closed { op, .. } => self.on_over(op, None),
             Event::Failed { op, failure } => self.on_over(op, Some(failure)),

@@ -19,7 +19,9 @@ use super::{Purpose, Relay, Timer, close};
 use crate::action::Message;
 use crate::event::Asked;
 use crate::id::{OpId, SessionId};
-use crate::limits::{MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER};
+use crate::limits::{
+    MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER,
+};
 use crate::wire::text::Text;
 
 /// The subprotocol of viewers.

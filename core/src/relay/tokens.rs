@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::config::RelayKeys;
+use super::store::RelayRun;
 use crate::id::{EnvironmentId, SessionId, WorkId};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -61,6 +62,14 @@ impl Mint {
             Err(error) => unreachable!("HMAC takes a key of any length: {error}"),
         };
         Self { signing: keyed(&keys.signing), entropy: keyed(&keys.entropy), drawn: 0 }
+    }
+
+    /// The name of the run of the relay that these keys were drawn for.
+    pub(super) fn run(&self) -> RelayRun {
+        let mut mac = self.entropy.clone();
+        mac.update(b"run");
+        let bytes = mac.finalize().into_bytes();
+        RelayRun(bytes.iter().take(8).fold(0, |run, byte| run << 8 | u64::from(*byte)))
     }
 
     /// 128 bits that nobody can guess, as 32 hexadecimal digits.
@@ -182,6 +191,14 @@ mod tests {
         assert_eq!(mint(2).environment_of(secret.reveal()), None);
         let other = secret.reveal().replace("env_1", "env_2");
         assert_eq!(mint(1).environment_of(&other), None);
+    }
+
+    #[test]
+    fn a_run_is_named_by_the_entropy_of_its_start() {
+        let run =
+            |entropy| Mint::new(&RelayKeys { signing: [1; 32], entropy: [entropy; 32] }).run();
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
     }
 
     #[test]

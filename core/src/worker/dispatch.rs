@@ -34,7 +34,7 @@ pub(super) struct Lease {
 /// An item that was taken and is not acked yet.
 #[derive(Debug)]
 pub(super) struct Claim {
-    lease: Lease,
+    pub(super) lease: Lease,
     data: WorkData,
     secret: WorkSecret,
     backoff: Backoff,
@@ -116,7 +116,7 @@ impl Worker {
         match data {
             // It ran to its end here already; its result is told again (W-4).
             _ if self.completed.contains(work.as_str()) => {
-                self.report(lease.environment, &lease.work, lease.fence, false, None);
+                self.report_again(lease.environment, &lease.work, lease.fence);
             }
             WorkData::Healthcheck(_) => {
                 self.completed.insert(work.as_str());

@@ -63,11 +63,14 @@ impl Worker {
     pub(super) fn ask_redispatch(&mut self, id: &SessionId) {
         let Some(session) = self.sessions.get(id) else { return };
         let request = api::redispatch(&self.config.relay, &session.lease.environment, id);
-        self.fx.start(Purpose::Redispatch(id.clone()), |op| Action::Request { op, request });
+        let purpose = Purpose::Redispatch(id.clone(), self.registering.count);
+        self.fx.start(purpose, |op| Action::Request { op, request });
     }
 
-    pub(super) fn redispatch_answered(&mut self, id: &SessionId, event: Event) {
-        match api::answer::<serde::de::IgnoredAny>(event) {
+    pub(super) fn redispatch_answered(&mut self, id: &SessionId, registration: u32, event: Event) {
+        let answer = api::answer::<serde::de::IgnoredAny>(event);
+        self.secret_answered(answer.as_ref().err());
+        match answer {
             Ok(_) => {
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.awaits_lease = true;
@@ -76,7 +79,22 @@ impl Worker {
             }
             // The next heartbeat meets the same refusal and asks again.
             Err(trouble) if trouble.track().is_some() => {}
+            Err(trouble) if self.may_be_secret(id, &trouble, registration) => {}
             Err(trouble) => self.lose_session(id, trouble.to_string()),
         }
+    }
+
+    /// A relay that came up with other keys refuses the environment's secret as well; it is asked
+    /// again as soon as there is a new one.
+    fn may_be_secret(&mut self, id: &SessionId, trouble: &Trouble, registration: u32) -> bool {
+        let environment = self.sessions.get(id).map(|session| session.lease.environment.id.clone());
+        let may_be = environment
+            .is_some_and(|environment| self.secret_refused(&environment, trouble, registration));
+        if may_be && registration != self.registering.count {
+            self.ask_redispatch(id);
+        } else if may_be && let Some(session) = self.sessions.get_mut(id) {
+            session.awaits_secret = true;
+        }
+        may_be
     }
 }

@@ -33,7 +33,7 @@ mod spool;
 mod tests;
 mod worktree;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 
@@ -49,6 +49,7 @@ use crate::limits::{MAX_COMPLETED_WORK, SLEEP_GAP};
 use crate::machine::{Machine, Step};
 use crate::time::{Duration, Instant, Now};
 use crate::transport::dedupe::Recent;
+use crate::wire::work::StopWork;
 use dispatch::Claim;
 use poll::Polling;
 use register::{GitQuestion, Registering};
@@ -68,13 +69,15 @@ enum Purpose {
     Poll,
     Ack(WorkId),
     Heartbeat(SessionId, u64),
-    Redispatch(SessionId),
+    /// With the registration whose secret it was sent with.
+    Redispatch(SessionId, u32),
     Spool(WorkId),
     Remove,
     McpConfig(SessionId),
     ListSpool,
     LoadSpool(WorkId),
-    Report(WorkId),
+    /// With the fence that it was sent under.
+    Report(WorkId, u64),
     Deregister,
     Agent(SessionId),
     Link(SessionId),
@@ -118,6 +121,8 @@ pub struct Worker {
     claims: BTreeMap<WorkId, Claim>,
     sessions: BTreeMap<SessionId, Session>,
     reports: BTreeMap<WorkId, Report>,
+    /// What was reported under a lease that was over.
+    stale: VecDeque<(WorkId, StopWork)>,
     completed: Recent,
     worktrees: Worktrees,
     is_spool_read: bool,
@@ -143,6 +148,7 @@ impl Worker {
             claims: BTreeMap::new(),
             sessions: BTreeMap::new(),
             reports: BTreeMap::new(),
+            stale: VecDeque::new(),
             completed: Recent::new(MAX_COMPLETED_WORK),
             worktrees: Worktrees::default(),
             is_spool_read: false,
@@ -224,13 +230,15 @@ impl Worker {
             Some(Purpose::Heartbeat(session, fence)) => {
                 self.heartbeat_answered(&session, fence, event);
             }
-            Some(Purpose::Redispatch(session)) => self.redispatch_answered(&session, event),
+            Some(Purpose::Redispatch(session, registration)) => {
+                self.redispatch_answered(&session, registration, event);
+            }
             Some(Purpose::Spool(work)) => self.spooled(&work, &event),
             Some(Purpose::Remove) => self.file_removed(),
             Some(Purpose::McpConfig(session)) => self.mcp_config_saved(&session, &event),
             Some(Purpose::ListSpool) => self.spool_listed(&event),
             Some(Purpose::LoadSpool(work)) => self.spool_loaded(&work, &event),
-            Some(Purpose::Report(work)) => self.report_answered(&work, event),
+            Some(Purpose::Report(work, fence)) => self.report_answered(&work, fence, event),
             Some(Purpose::Deregister) => self.finish(),
             Some(Purpose::Agent(session)) => self.agent_event(&session, event),
             Some(Purpose::Link(session)) => self.link_event(&session, event),

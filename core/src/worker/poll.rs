@@ -25,7 +25,7 @@ pub(super) struct Polling {
     key: Option<String>,
     backoff: Backoff,
     has_failed: bool,
-    /// The environment's secret was refused and no poll has succeeded since.
+    /// The environment's secret was refused, and nothing has spoken for it since.
     is_secret_in_doubt: bool,
 }
 
@@ -73,6 +73,11 @@ impl Worker {
 
     pub(super) fn cancel_poll(&mut self) {
         self.timers.clear(&Timer::Poll);
+        self.drop_poll();
+    }
+
+    /// Lets go of a poll that is under way; a pause before the next one stays.
+    pub(super) fn drop_poll(&mut self) {
         if let Some(op) = self.polling.in_flight.take() {
             self.fx.cancel(op);
         }
@@ -94,7 +99,7 @@ impl Worker {
         };
         self.polling.key = None;
         self.polling.backoff.reset();
-        self.polling.is_secret_in_doubt = false;
+        self.secret_answered(None);
         if core::mem::take(&mut self.polling.has_failed) {
             self.fx.tell(WorkerNotice::Recovered);
         }
@@ -116,6 +121,21 @@ impl Worker {
             }
         }
         self.poll_if_there_is_room();
+    }
+
+    /// Anything but a refusal speaks for the secret: the relay that refused it may be gone, so that it
+    /// is not refused twice in a row any more.
+    pub(super) fn secret_answered(&mut self, trouble: Option<&Trouble>) {
+        let refusal = trouble.and_then(Trouble::refusal);
+        if refusal.is_none_or(|refusal| refusal.status != 401) {
+            self.polling.is_secret_in_doubt = false;
+        }
+    }
+
+    /// Notes that the environment's secret was refused; whether it was before, and never accepted
+    /// since.
+    pub(super) const fn doubt_secret(&mut self) -> bool {
+        core::mem::replace(&mut self.polling.is_secret_in_doubt, true)
     }
 
     fn may_take(&self, item: &WorkItem) -> bool {
@@ -147,6 +167,7 @@ impl Worker {
             return self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
         };
         self.polling.has_failed = true;
+        self.secret_answered(Some(trouble));
         let now = self.fx.now().mono;
         match self.polling.backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
             Verdict::RetryAfter(retry_in) => {

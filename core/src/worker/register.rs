@@ -1,6 +1,7 @@
 //! Stage 1: find out what the directory is, and register it (W-1, E-1).
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::api::{self, Environment, Trouble};
@@ -11,6 +12,7 @@ use crate::action::Action;
 use crate::auth::MAX_TOKEN_FILE_BYTES;
 use crate::backoff::{Backoff, Verdict};
 use crate::event::Event;
+use crate::id::EnvironmentId;
 use crate::machine::{Fault, FaultKind};
 use crate::wire::environment::{Metadata, Registered, Registration};
 
@@ -39,6 +41,8 @@ pub(super) struct Registering {
     backoff: Backoff,
     /// The token's file was read since the last success.
     is_token_renewed: bool,
+    /// How often it has been registered.
+    pub(super) count: u32,
     /// The environment as it was registered last.
     pub(super) environment: Option<Environment>,
 }
@@ -50,6 +54,7 @@ impl Registering {
             git_repo_url: None,
             backoff,
             is_token_renewed: false,
+            count: 0,
             environment: None,
         }
     }
@@ -162,9 +167,12 @@ impl Worker {
             Environment { id: registered.environment_id, secret: registered.environment_secret };
         let is_again = self.registering.environment.is_some();
         let id = environment.id.clone();
+        self.registering.count = self.registering.count.wrapping_add(1);
+        self.take_secret(&environment);
         self.registering.environment = Some(environment);
         self.stage = Stage::Serving;
         self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
+        self.ask_with_new_secret();
         self.look_into_spool();
         self.poll_if_there_is_room();
     }
@@ -190,6 +198,69 @@ impl Worker {
         }
     }
 
+    /// What is under way under this environment's name goes on with its new secret.
+    fn take_secret(&mut self, new: &Environment) {
+        let renew = |known: &mut Environment| {
+            let is_new = known.id == new.id && known.secret.reveal() != new.secret.reveal();
+            if is_new {
+                known.secret = new.secret.clone();
+            }
+            is_new
+        };
+        for session in self.sessions.values_mut() {
+            renew(&mut session.lease.environment);
+        }
+        for claim in self.claims.values_mut() {
+            renew(&mut claim.lease.environment);
+        }
+        let reports = self.reports.iter_mut();
+        let renewed = reports
+            .filter_map(|(work, report)| renew(&mut report.environment).then(|| work.clone()));
+        for work in renewed.collect::<Vec<_>>() {
+            self.timers.clear(&Timer::Report(work.clone()));
+            self.spool(&work);
+        }
+    }
+
+    fn ask_with_new_secret(&mut self) {
+        let waiting = self.sessions.iter_mut();
+        let waiting = waiting.filter_map(|(id, session)| {
+            core::mem::take(&mut session.awaits_secret).then(|| id.clone())
+        });
+        for id in waiting.collect::<Vec<_>>() {
+            self.ask_redispatch(&id);
+        }
+    }
+
+    /// Whether a refusal may be mended by a new secret, which is then being looked for (W-8). A
+    /// relay that came up with other keys refuses all that it gave before, and gives a new one to
+    /// who registers again. Refused again, it is not the secret.
+    pub(super) fn secret_refused(
+        &mut self,
+        environment: &EnvironmentId,
+        trouble: &Trouble,
+        registration: u32,
+    ) -> bool {
+        let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
+        let own = self.registering.environment.as_ref();
+        if !is_refused || own.is_none_or(|own| own.id != *environment) {
+            return false;
+        }
+        match self.stage {
+            Stage::ShuttingDown => false,
+            Stage::Registering => true,
+            // It was sent with the secret before.
+            Stage::Serving if registration != self.registering.count => true,
+            Stage::Serving => {
+                let is_first = !self.doubt_secret();
+                if is_first {
+                    self.register_again();
+                }
+                is_first
+            }
+        }
+    }
+
     fn register_failed(&mut self, trouble: &Trouble) {
         const WHAT: &str = "register";
         let Some(track) = trouble.track() else {
@@ -210,7 +281,7 @@ impl Worker {
     /// The relay does not know this environment any more: register anew, under the same name if it
     /// will have it.
     pub(super) fn register_again(&mut self) {
-        self.cancel_poll();
+        self.drop_poll();
         self.register();
     }
 

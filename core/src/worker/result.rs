@@ -6,10 +6,11 @@ use core::time::Duration;
 use serde::de::IgnoredAny;
 
 use super::api::{self, Environment};
-use super::{Purpose, Timer, Worker, WorkerNotice};
+use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id::WorkId;
+use crate::limits::MAX_STALE_RESULTS;
 use crate::time::Instant;
 use crate::wire::session::SessionResult;
 use crate::wire::work::StopWork;
@@ -20,13 +21,15 @@ pub(super) struct Report {
     pub(super) environment: Environment,
     pub(super) body: StopWork,
     pub(super) is_spooled: bool,
+    /// The registration whose secret it was sent with.
+    registration: u32,
     since: Instant,
     failures: u32,
 }
 
 impl Report {
     pub(super) const fn new(environment: Environment, body: StopWork, since: Instant) -> Self {
-        Self { environment, body, is_spooled: false, since, failures: 0 }
+        Self { environment, body, is_spooled: false, registration: 0, since, failures: 0 }
     }
 }
 
@@ -46,19 +49,42 @@ impl Worker {
     }
 
     pub(super) fn send_report(&mut self, work: &WorkId) {
-        let Some(report) = self.reports.get(work) else { return };
+        let Some(report) = self.reports.get_mut(work) else { return };
+        report.registration = self.registering.count;
         let request = api::stop_work(&self.config.relay, &report.environment, work, &report.body);
-        self.fx.start(Purpose::Report(work.clone()), |op| Action::Request { op, request });
+        let purpose = Purpose::Report(work.clone(), report.body.fence);
+        self.fx.start(purpose, |op| Action::Request { op, request });
     }
 
-    pub(super) fn report_answered(&mut self, work: &WorkId, event: Event) {
+    /// An item that was done was handed out again: its lease ran out before the relay had the result,
+    /// which is told again under the new one (W-4).
+    pub(super) fn report_again(&mut self, environment: Environment, work: &WorkId, fence: u64) {
+        let at = self.stale.iter().position(|(stale, _)| stale == work);
+        let stale = at.and_then(|at| self.stale.remove(at)).map(|(_, body)| body);
+        let told = self.reports.remove(work).map(|report| report.body).or(stale);
+        let (force, result) = told.map_or((false, None), |body| (body.force, body.result));
+        self.timers.clear(&Timer::Report(work.clone()));
+        self.report(environment, work, fence, force, result);
+    }
+
+    pub(super) fn report_answered(&mut self, work: &WorkId, fence: u64, event: Event) {
         let Some(report) = self.reports.get_mut(work) else { return };
+        if report.body.fence != fence {
+            return;
+        }
         let now = self.fx.now().mono;
         let mut is_done_with = true;
-        if let Err(trouble) = api::answer::<IgnoredAny>(event) {
+        let (environment, registration) = (report.environment.id.clone(), report.registration);
+        let answer = api::answer::<IgnoredAny>(event);
+        let trouble = answer.as_ref().err();
+        self.secret_answered(trouble);
+        let may_be_secret =
+            trouble.is_some_and(|trouble| self.secret_refused(&environment, trouble, registration));
+        let Some(report) = self.reports.get_mut(work) else { return };
+        if let Err(trouble) = answer {
             let limit = self.config.backoff.general.give_up;
             let is_late = limit.is_some_and(|limit| now.saturating_since(report.since) >= limit);
-            if trouble.track().is_some() && !is_late {
+            if (trouble.track().is_some() || may_be_secret) && !is_late {
                 let pause = retry_pause(
                     self.config.stop_work_base_delay,
                     report.failures,
@@ -69,9 +95,16 @@ impl Worker {
                 return self.timers.set(Timer::Report(work.clone()), now + pause);
             }
             // A relay that could not be reached gets it from the next run.
-            is_done_with = trouble.track().is_none();
+            let status = trouble.refusal().map(|refusal| refusal.status);
+            let is_renewable = status == Some(401) && self.stage == Stage::ShuttingDown;
+            is_done_with = trouble.track().is_none() && !is_renewable;
+            // The lease is over; the item may come again.
+            if status == Some(409) {
+                self.stale.push_back((work.clone(), report.body.clone()));
+                self.stale.drain(..self.stale.len().saturating_sub(MAX_STALE_RESULTS));
+            }
             // A relay that does not know the item, or has its result from another, needs none.
-            if trouble.refusal().is_none_or(|refusal| !matches!(refusal.status, 404 | 409 | 410)) {
+            if !matches!(status, Some(404 | 409 | 410)) {
                 let reason = trouble.to_string();
                 self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
             }

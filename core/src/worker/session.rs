@@ -61,6 +61,8 @@ pub(super) struct Session {
     end: Option<EndReason>,
     /// Whether the relay has promised another lease, which has to be polled for.
     pub(super) awaits_lease: bool,
+    /// Whether another lease can be asked for only with a new secret of the environment.
+    pub(super) awaits_secret: bool,
     worktree: Worktree,
     /// To be in a file before the agent starts, and that file's path once it may be there.
     mcp_config: Option<Secret>,
@@ -96,6 +98,7 @@ impl Session {
             lease,
             end: None,
             awaits_lease: false,
+            awaits_secret: false,
             worktree: Worktree::None,
             mcp_config: None,
             mcp_file: None,

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod fail_closed;
+mod fresh_tokens;
 mod honest_status;
 mod no_loss;
 mod one_agent;
@@ -9,6 +10,7 @@ mod one_answer;
 mod one_hand_off;
 mod patience;
 mod progress;
+mod safe_restart;
 mod whole_log;
 mod worktrees;
 
@@ -49,6 +51,8 @@ impl Promises {
             Box::new(one_agent::OneAgent::default()),
             Box::new(bounded::Bounded),
             Box::new(worktrees::Worktrees::default()),
+            Box::new(fresh_tokens::FreshTokens::default()),
+            Box::new(safe_restart::SafeRestart::default()),
         ];
         Self { all, calm_since: None }
     }
@@ -87,4 +91,13 @@ fn parsed(line: &str) -> Value {
 /// A text of a line's own.
 fn line_id(line: &str, field: &str) -> Option<String> {
     parsed(line)[field].as_str().map(str::to_owned)
+}
+
+/// The messages that a line of the relay says to be indeterminate.
+fn indeterminate(line: &str) -> Vec<String> {
+    if !line.contains("messages_indeterminate") {
+        return Vec::new();
+    }
+    let uuids = parsed(line)["uuids"].take();
+    uuids.as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
 }

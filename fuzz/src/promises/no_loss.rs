@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Promise, line_id, parsed};
+use super::{Promise, indeterminate, line_id};
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::process::ProcessId;
@@ -28,10 +28,10 @@ struct Story {
     rejected: BTreeSet<String>,
     /// What its agents have printed: one after the other, and each in its order.
     printed: BTreeMap<ProcessId, Vec<String>>,
-    /// What the relay said nobody can know of.
-    indeterminate: BTreeSet<String>,
     /// What of that the log has, in order, by number.
     told: BTreeMap<u64, String>,
+    /// What an agent was given and had not confirmed when it died: said plainly, and not given again.
+    indeterminate: BTreeSet<String>,
     has_gap: bool,
     is_ended: bool,
     /// Its agent may not read; or there is none any more.
@@ -117,12 +117,7 @@ impl NoLoss {
                         story.told.insert(*seq, message.clone());
                         story.is_printing = true;
                     }
-                    "relay" if message.contains("\"messages_indeterminate\"") => {
-                        let uuids = parsed(message)["uuids"].clone();
-                        let uuids = uuids.as_array().into_iter().flatten();
-                        let uuids = uuids.filter_map(|uuid| Some(uuid.as_str()?.to_owned()));
-                        story.indeterminate.extend(uuids);
-                    }
+                    "relay" => story.indeterminate.extend(indeterminate(message)),
                     _ => {}
                 }
             }
@@ -173,8 +168,9 @@ impl Story {
                 ));
             }
             let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
-            let is_settled = self.handed.contains(uuid) || self.indeterminate.contains(uuid);
-            if is_expected && !is_settled {
+            // Only another agent's death makes it so.
+            let is_said = self.agents > 1 && self.indeterminate.contains(uuid);
+            if is_expected && !is_said && !self.handed.contains(uuid) {
                 return Err(format!(
                     "{uuid} of {session} was accepted and never reached the agent"
                 ));

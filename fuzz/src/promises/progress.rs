@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Promise, line_id, parsed};
+use super::{Promise, indeterminate, line_id, parsed};
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::party::{PartyId, Role};
@@ -136,8 +136,15 @@ impl Progress {
                 }
             }
             ViewerNotice::Gone { session } => self.session(session).is_gone = true,
-            ViewerNotice::Event { session, seq, .. }
-            | ViewerNotice::Gap { session, resumes_after: seq, .. } => {
+            ViewerNotice::Event { session, seq, from, message, .. } => {
+                self.session(session).last_seq.insert(viewer, *seq);
+                if from == "relay" {
+                    for uuid in indeterminate(message) {
+                        self.waiting.remove(&(session.clone(), uuid));
+                    }
+                }
+            }
+            ViewerNotice::Gap { session, resumes_after: seq, .. } => {
                 self.session(session).last_seq.insert(viewer, *seq);
             }
             ViewerNotice::View(view) => {

@@ -18,7 +18,7 @@ const MAX_RESPONSE: usize = 4 << 20;
 
 impl Viewer {
     fn send(&mut self, purpose: Purpose, method: Method, path: &str, body: String, key: &str) {
-        let bearer = format!("Bearer {}", self.config.token);
+        let bearer = format!("Bearer {}", self.config.token.borrow());
         let mut headers = vec![("authorization", Secret::new(bearer))];
         if !key.is_empty() {
             headers.push(("idempotency-key", Secret::from(key)));
@@ -99,7 +99,8 @@ impl Viewer {
     }
 
     fn answered(&mut self, purpose: Purpose, response: &Response) {
-        if matches!(response.status, 429 | 500..=599) {
+        // A token that was changed meanwhile is another one by the next try.
+        if matches!(response.status, 401 | 429 | 500..=599) {
             let secs = response.header("retry-after").and_then(|secs| secs.parse().ok());
             let wait = secs.map(|secs: u64| Duration::from_secs(secs.clamp(1, 60)));
             return self.again(purpose, wait);

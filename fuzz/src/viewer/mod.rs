@@ -6,8 +6,10 @@ mod api;
 mod notice;
 mod stream;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
+use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -25,7 +27,8 @@ use crate::party::Order;
 #[derive(Clone, Debug)]
 pub(crate) struct ViewerConfig {
     pub(crate) name: String,
-    pub(crate) token: String,
+    /// The person's token, as it is at the moment.
+    pub(crate) token: Rc<RefCell<String>>,
     pub(crate) seed: u64,
     /// Sessions that it makes.
     pub(crate) sessions: u32,

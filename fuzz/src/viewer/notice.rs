@@ -35,4 +35,6 @@ pub(crate) struct View {
     pub(crate) is_connected: bool,
     pub(crate) pending: Vec<String>,
     pub(crate) last_seq: u64,
+    /// The status of what came of it, once it has ended.
+    pub(crate) result: Option<String>,
 }

@@ -42,7 +42,7 @@ impl Viewer {
         if watched.stream.is_some() || watched.is_over {
             return;
         }
-        let bearer = format!("Bearer {}", self.config.token);
+        let bearer = format!("Bearer {}", self.config.token.borrow());
         let target = Target::WebSocket {
             url: format!("{RELAY_WS_URL}/v1/sessions/{session}/events/ws?after={}", watched.after),
             headers: vec![("authorization", Secret::new(bearer))],
@@ -183,6 +183,7 @@ impl Viewer {
             is_connected: body["connected"] == true,
             pending,
             last_seq: body["last_seq"].as_u64().unwrap_or_default(),
+            result: body["result"]["status"].as_str().map(str::to_owned),
         }));
     }
 }

@@ -6,9 +6,13 @@
 //! decided inside it. So a database can carry it out in one transaction, and several relays can
 //! share that database.
 //!
+//! Leases and lapses hang on the store's own time, which a [`StoreClock`] counts from the times that
+//! come with the operations: it goes on over a relay's restarts, whatever becomes of wall clocks.
+//!
 //! [`MemoryStore`] is the reference: any other store gives the same outcomes for the same
 //! operations in the same order, and keeps the promises of [`conformance`].
 
+mod clock;
 pub mod conformance;
 mod log;
 mod memory;
@@ -18,6 +22,7 @@ mod question;
 mod record;
 mod title;
 
+pub use self::clock::{RelayRun, StoreClock, StoreTime};
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
 pub use self::operation::{Call, Line, Moment, NewMessage, Operation, PermissionReply, Terms};

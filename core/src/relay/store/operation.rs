@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::RelayRun;
 use super::record::{Origin, Person};
 use crate::id::{EnvironmentId, SessionId, WorkId};
 use crate::limits;
@@ -29,25 +30,27 @@ pub struct Operation {
     pub call: Box<Call>,
 }
 
-/// A time as a store needs it.
+/// A relay's time, as a store takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "(u64, u64)", from = "(u64, u64)")]
+#[serde(into = "(u64, RelayRun, u64)", from = "(u64, RelayRun, u64)")]
 pub struct Moment {
     /// For people: it may step in either direction.
     pub wall: UnixTime,
-    /// For leases: the wall clock of the relay's start, gone on since without ever stepping.
-    pub steady: UnixTime,
+    /// Which run of a relay this is.
+    pub run: RelayRun,
+    /// How long that run has lasted, in whole milliseconds. It never goes back.
+    pub running: Duration,
 }
 
-impl From<Moment> for (u64, u64) {
-    fn from(moment: Moment) -> Self {
-        (moment.wall.as_millis(), moment.steady.as_millis())
+impl From<Moment> for (u64, RelayRun, u64) {
+    fn from(Moment { wall, run, running }: Moment) -> Self {
+        (wall.as_millis(), run, u64::try_from(running.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
-impl From<(u64, u64)> for Moment {
-    fn from((wall, steady): (u64, u64)) -> Self {
-        Self { wall: UnixTime::from_millis(wall), steady: UnixTime::from_millis(steady) }
+impl From<(u64, RelayRun, u64)> for Moment {
+    fn from((wall, run, running): (u64, RelayRun, u64)) -> Self {
+        Self { wall: UnixTime::from_millis(wall), run, running: Duration::from_millis(running) }
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use super::record::{Entry, Environment, Person, Session};
 use crate::id::{EnvironmentId, SessionId, WorkId};
@@ -165,8 +166,8 @@ pub struct Changes {
     pub work_for: Vec<EnvironmentId>,
     /// Sessions with new lines for their agent, and the number of the last one.
     pub inbound: Vec<(SessionId, u64)>,
-    /// The earliest time (steady) at which something may lapse.
-    pub due: Option<UnixTime>,
+    /// How long it is from this operation until something may lapse, by the store's own time.
+    pub due: Option<Duration>,
 }
 
 impl Changes {

@@ -53,3 +53,36 @@ fn a_store_that_fails_is_told_as_unavailable() {
     assert_eq!(world.answer(op).0, 503);
     assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
 }
+
+/// A relay starts in the place of the one that was, over the same store; its clocks begin anew.
+fn restarted(before: World, entropy: u8, wall: u64) -> World {
+    let mut world = World::new();
+    let keys = RelayKeys { entropy: [entropy; 32], ..keys() };
+    world.relay = Relay::new(config(), &keys).expect("a good configuration");
+    (world.accepts, world.store) = (VecDeque::new(), before.store);
+    world.now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(wall) };
+    world.run();
+    world
+}
+
+#[test]
+fn a_lease_has_as_long_to_go_after_a_restart_as_before_whatever_the_wall_clock_shows() {
+    let day = 24 * 60 * 60 * 1000;
+    let noon = 1_767_225_600_000;
+    for wall in [noon, noon - 10 * day, noon + 10 * day, 0] {
+        let mut world = World::new();
+        let (worker, taken, _) = world.running();
+        world.links_alive(Duration::from_secs(40));
+        for restart in 3..6 {
+            world = restarted(world, restart, wall);
+            world.pass(Duration::from_secs(5));
+            assert_eq!(world.session(&taken.session)["state"], "running", "{wall}");
+        }
+        // Of 60 s, 40 went by before the restarts and 15 between them, less what nobody asked in.
+        world.pass(Duration::from_secs(5));
+        assert_eq!(world.poll(&worker).0, 204, "{wall}");
+        world.pass(Duration::from_secs(40));
+        let again = world.poll(&worker).1;
+        assert_eq!((&again["data"]["id"], &again["fence"]), (&json!(taken.session), &json!(2)));
+    }
+}

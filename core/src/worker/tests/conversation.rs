@@ -51,7 +51,8 @@ fn a_message_is_handed_to_the_agent_once_and_a_line_that_is_none_never() {
 }
 
 #[test]
-fn a_link_that_another_of_the_same_lease_replaced_is_opened_again_and_one_that_lost_its_lease_is_not() {
+fn a_link_that_another_of_the_same_lease_replaced_is_opened_again_and_one_that_lost_its_lease_is_not()
+ {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
     bench.handle(Event::Closed { op: link, code: Some(4408), failure: None });

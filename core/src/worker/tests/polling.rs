@@ -203,3 +203,43 @@ fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
         assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
     }
 }
+
+#[test]
+fn a_relay_that_comes_up_with_other_keys_twice_is_no_end() {
+    let (mut bench, mut poll) = Bench::serving(|_| {});
+    for secret in ["s2", "s3", "s4"] {
+        bench.refuse(poll, 401, "authentication_failed");
+        let (register, _) = bench.request("/bridge");
+        let answer = format!(r#"{{"environment_id":"env_1","environment_secret":"{secret}"}}"#);
+        bench.respond(register, 200, &answer);
+        // The poll was held until the relay went away.
+        let (held, _) = bench.request("/work/poll");
+        bench.fail(held, FailureKind::Disconnected);
+        bench.wait();
+        poll = bench.request("/work/poll").0;
+    }
+    assert_eq!(bench.outcome, None);
+}
+
+#[test]
+fn a_new_registration_does_not_shorten_what_the_relay_asked_to_wait() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 2);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let (poll, _) = bench.request("/work/poll");
+    let headers = vec![("retry-after".to_owned(), "40".to_owned())];
+    let response = Response { status: 503, headers, body: Bytes::new() };
+    bench.handle(Event::Response { op: poll, response });
+    // Meanwhile something else finds out that the relay has other keys.
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.refuse(stop, 401, "authentication_failed");
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+    assert!(bench.has_request("/work/work_1/stop") && !bench.has_request("/work/poll"));
+    let mut waited = Duration::ZERO;
+    while !bench.has_request("/work/poll") {
+        waited += bench.wait();
+    }
+    assert!(waited >= Duration::from_secs(40), "{waited:?}");
+}

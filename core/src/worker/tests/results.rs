@@ -95,3 +95,69 @@ fn a_broken_file_of_the_spool_is_removed_and_said_so() {
     assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
     assert!(!bench.has_request("/stop"));
 }
+
+/// The answer to a poll, and to the ack: the item of a session is handed out again.
+fn handed_out_again(bench: &mut Bench, poll: OpId, fence: u64) {
+    let again = item(1, r#"{"version":1,"session_ingress_token":"t"}"#);
+    let again = again.replace(r#""fence":1"#, &format!(r#""fence":{fence}"#));
+    bench.respond(poll, 200, &again);
+    let (ack, _) = bench.request("/work/work_1/ack");
+    bench.respond(ack, 200, r#"{"state":"acked"}"#);
+}
+
+#[test]
+fn a_result_that_the_relay_did_not_get_in_time_is_told_again_under_the_next_lease() {
+    // Its first report is still under way, waits for its next try, or was too late.
+    for answer in [None, Some(503), Some(409)] {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        let Running { agent, link } = bench.start_session(poll, 1);
+        bench.exit(agent, ExitStatus::Code(3));
+        bench.handle(word(link, &Word::Ack { received: 2 }));
+        let (late, _) = bench.request("/work/work_1/stop");
+        if let Some(status) = answer {
+            bench.refuse(late, status, "lease_lost");
+        }
+        let (poll, _) = bench.request("/work/poll");
+        handed_out_again(&mut bench, poll, 2);
+        let (stop, request) = bench.request("/work/work_1/stop");
+        let body = core::str::from_utf8(&request.body).expect("text");
+        assert!(body.contains(r#""fence":2"#), "{answer:?}: {body}");
+        assert!(body.contains(r#""status":"failed""#), "{answer:?}: {body}");
+        // What comes of the first one says nothing of this one.
+        bench.refuse(late, 409, "lease_lost");
+        assert_eq!(bench.worker.reports.len(), 1, "{answer:?}");
+        bench.respond(stop, 200, "{}");
+        assert!(bench.worker.reports.is_empty(), "{answer:?}");
+        assert!(!bench.has_request("/stop"), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_result_that_is_refused_for_its_secret_is_told_again_with_the_next_one() {
+    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+    let (mut bench, poll) = Bench::serving(keep);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(word(link, &Word::Ack { received: 2 }));
+    let saved = |bench: &mut Bench| {
+        let save = bench.take("save", |action| match action {
+            Action::Save { op, data, .. } => Some((*op, data.clone())),
+            _ => None,
+        });
+        bench.handle(Event::Saved { op: save.0 });
+        save.1
+    };
+    saved(&mut bench);
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.refuse(stop, 401, "authentication_failed");
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+    // Its file names the new secret too: it may be the next run that needs it.
+    let file = saved(&mut bench);
+    assert!(core::str::from_utf8(&file).expect("text").contains(r#""s2""#));
+    let (stop, request) = bench.request("/work/work_1/stop");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s2");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    bench.respond(stop, 200, "{}");
+    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+}

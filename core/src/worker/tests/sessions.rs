@@ -273,3 +273,52 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
     bench.respond(ack, 200, "{}");
     assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
 }
+
+/// Lets the next heartbeat be refused, and gives the request for another lease that it leads to.
+fn refused_heartbeat(bench: &mut Bench) -> (OpId, crate::action::Request) {
+    while !bench.has_request("/heartbeat") {
+        bench.wait();
+    }
+    let (heartbeat, _) = bench.request("/heartbeat");
+    bench.refuse(heartbeat, 401, "authentication_failed");
+    bench.request("/sessions/session_1/redispatch")
+}
+
+#[test]
+fn a_relay_with_other_keys_revokes_every_token_and_the_session_goes_on_with_fresh_ones() {
+    // At capacity, where no poll would find it out.
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    bench.start_session(poll, 1);
+    let (redispatch, request) = refused_heartbeat(&mut bench);
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s");
+    bench.refuse(redispatch, 401, "authentication_failed");
+    let (register, request) = bench.request("/bridge");
+    assert!(core::str::from_utf8(&request.body).expect("text").contains("env_1"));
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+    let (redispatch, request) = bench.request("/sessions/session_1/redispatch");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s2");
+    bench.respond(redispatch, 200, "{}");
+    let (poll, request) = bench.request("/work/poll");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer s2");
+    let again =
+        item(1, r#"{"version":1,"session_ingress_token":"t2"}"#).replace("work_1", "work_2");
+    bench.respond(poll, 200, &again);
+    let (ack, request) = bench.request("/work/work_2/ack");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer t2");
+    bench.respond(ack, 200, "{}");
+    assert!(bench.signals().is_empty() && bench.worker.sessions() == 1);
+}
+
+#[test]
+fn a_session_whose_fresh_secret_is_refused_as_well_is_lost() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    bench.start_session(poll, 1);
+    let (redispatch, _) = refused_heartbeat(&mut bench);
+    bench.refuse(redispatch, 401, "authentication_failed");
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+    let (redispatch, _) = bench.request("/sessions/session_1/redispatch");
+    assert!(bench.signals().is_empty());
+    bench.refuse(redispatch, 401, "authentication_failed");
+    assert_eq!(bench.signals(), [Signal::Kill]);
+}

@@ -104,7 +104,7 @@ impl Model {
         match call {
             Call::Lapse => {
                 let lapse_after = self.terms.lapse_after;
-                let late = |known: &EnvironmentModel| known.heard + lapse_after <= self.now.steady;
+                let late = |known: &EnvironmentModel| known.heard + lapse_after <= self.now;
                 let late = self.environments.iter().find(|(_, known)| late(known));
                 ensure(late.is_none(), || format!("lapse: {:?} stays", late.map(|(id, _)| id)))
             }
@@ -153,13 +153,19 @@ impl Model {
                 let Ok(Answer::Page(page)) = answer else { return Err(format!("log: {answer:?}")) };
                 known.check_page(page, *after, (*max_events, *max_bytes))
             }
-            Call::AttachLink { session, fence, .. } => self.attached(session, *fence, answer),
+            Call::AttachLink { session, fence, agent_run } => {
+                self.attached(session, *fence, agent_run.as_deref(), outcome)
+            }
             Call::ReadInbound { session, after, max_lines, .. } => {
-                let Some(known) = self.sessions.get(session) else { return self.unknown(answer) };
+                let Some(known) = self.sessions.get_mut(session) else {
+                    return self.unknown(answer);
+                };
                 let Ok(Answer::Inbound(lines)) = answer else {
                     return Err(format!("link: {answer:?}"));
                 };
-                known.check_inbound(lines, *after, *max_lines)
+                known.check_inbound(lines, *after, *max_lines)?;
+                known.handed_out = known.handed_out.max(lines.last().map_or(0, |(last, _)| *last));
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -195,7 +201,7 @@ impl Model {
         again: Option<&EnvironmentId>,
         answer: &Result<Answer, Denied>,
     ) -> Check {
-        let (heard, created_at) = (self.now.steady, self.now.wall);
+        let (heard, created_at) = (self.now, self.at.wall);
         let known = again.and_then(|again| self.environments.get_mut(again));
         let known = known.filter(|known| known.owner == *owner);
         let expected = if known.is_some() { again } else { Some(id) };
@@ -323,8 +329,10 @@ impl Model {
         &mut self,
         session: &SessionId,
         fence: u64,
-        answer: &Result<Answer, Denied>,
+        agent_run: Option<&str>,
+        outcome: &Outcome,
     ) -> Check {
+        let answer = &outcome.answer;
         let Some(known) = self.sessions.get_mut(session) else { return self.unknown(answer) };
         let counts = self.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
         if known.state == SessionState::Ended {
@@ -336,6 +344,7 @@ impl Model {
         let Ok(Answer::Attached { link, received, from, owner }) = answer else {
             return Err(format!("link: {answer:?} to the holder of the lease"));
         };
+        known.check_run(agent_run, &added(session, outcome))?;
         let is_newer = *link > known.link;
         known.link = *link;
         let is_so = (*received, *from, owner) == (known.received, known.acked, &known.owner);

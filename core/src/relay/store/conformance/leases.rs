@@ -7,8 +7,7 @@ use super::model::Model;
 use super::{Check, ensure};
 use crate::id::{EnvironmentId, WorkId};
 use crate::limits::MAX_NAMED_CLAIMS;
-use crate::relay::store::{Answer, Denied, Lease};
-use crate::time::UnixTime;
+use crate::relay::store::{Answer, Denied, Lease, StoreTime};
 use crate::wire::work::WorkData;
 
 /// What items are about: a session, or a healthcheck.
@@ -32,7 +31,7 @@ pub(super) struct Claimed {
     key: Option<String>,
     /// How many were claimed by a key in its environment before it.
     claim: usize,
-    until: UnixTime,
+    until: StoreTime,
     is_acked: bool,
     /// Whether it was given back, or ran out.
     is_over: bool,
@@ -59,7 +58,7 @@ impl Subject {
     }
 
     /// When the lease that counts runs out, if it goes on.
-    pub(super) fn until(&self) -> Option<UnixTime> {
+    pub(super) fn until(&self) -> Option<StoreTime> {
         let current = self.current.as_ref().filter(|current| !current.is_over);
         current.filter(|_| !self.is_ended).map(|current| current.until)
     }
@@ -89,7 +88,7 @@ impl Model {
         let own = self.subjects.values().filter(|subject| subject.environment == *environment);
         let held = own.filter_map(|subject| subject.until().and(subject.current.as_ref()));
         let mut held = held.filter(|held| named_claims - held.claim < MAX_NAMED_CLAIMS);
-        let now = self.now.steady;
+        let now = self.now;
         let repeated =
             held.find(|held| key.is_some() && held.key.as_ref() == key && held.until > now);
         let repeated = repeated.map(|held| (held.work.clone(), held.fence));
@@ -147,7 +146,7 @@ impl Model {
             fence: lease.fence,
             key: key.cloned(),
             claim: claims.unwrap_or_default(),
-            until: self.now.steady + self.terms.ack_time,
+            until: self.now + self.terms.ack_time,
             is_acked: false,
             is_over: false,
             is_replaced: false,
@@ -169,7 +168,7 @@ impl Model {
         fence: u64,
         answer: &Result<Answer, Denied>,
     ) -> Check {
-        let until = self.now.steady + self.terms.lease_time;
+        let until = self.now + self.terms.lease_time;
         let subject = self.subject_of(environment, work);
         let holder = subject.filter(|own| !own.is_ended && own.holds(work, fence).is_some());
         let holder = holder.filter(|own| own.current.as_ref().is_some_and(|c| !c.is_replaced));
@@ -245,7 +244,7 @@ impl Model {
     /// Leases that have run out: their items wait again, or newer ones do already.
     pub(super) fn lapsed(&mut self) {
         for subject in self.subjects.values_mut() {
-            let now = self.now.steady;
+            let now = self.now;
             if subject.until().is_none_or(|until| until > now) {
                 continue;
             }

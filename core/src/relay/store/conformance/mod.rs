@@ -22,7 +22,7 @@
 //! | --- | --- |
 //! | leases | an item is handed out only while it waits; a fence only grows; the same key gives the same item within its lease; only the newest lease can be acked, renewed or ended; what waits is found |
 //! | log | numbers without a hole, pages that are what was logged, retention that drops neither too little nor too much |
-//! | link | lines of the worker are stored once and in order; lines for the agent are read until they are acknowledged |
+//! | link | lines of the worker are stored once and in order; lines for the agent are read until they are acknowledged, and for one run of the agent only |
 //! | answers | the first answer to a question counts; the same again is fine, another one conflicts |
 //! | once | a uuid or a key that is known stores and makes nothing |
 //! | limits | no count goes beyond its term |
@@ -30,6 +30,9 @@
 //! | owners | a thing of another person is unknown |
 //! | denied | what is denied changes nothing |
 //! | due | nothing lapses before the time that was told |
+//!
+//! All of it by the store's own time, which goes on while relays start, end, sleep, run beside each
+//! other, and have any wall clock.
 
 mod calls;
 mod leases;
@@ -132,15 +135,15 @@ impl<S: FnMut(Operation) -> Result<Outcome, String>> Run<S> {
     fn go(mut self, operations: usize) -> Result<(), Violation> {
         let mut walk = Walk::new(self.seed);
         for _ in 0..operations {
-            self.model.now = walk.time(self.model.now);
+            (self.model.now, self.model.at) = walk.time(self.model.now);
             let call = walk.call(&self.model);
             self.carry_out(&call)?;
         }
-        self.find_all_that_waits()
+        self.find_all_that_waits(&mut walk)
     }
 
     fn carry_out(&mut self, call: &Call) -> Result<(), Violation> {
-        let (at, terms) = (self.model.now, self.model.terms.clone());
+        let (at, terms) = (self.model.at, self.model.terms.clone());
         let operation = Operation { at, terms, call: Box::new(call.clone()) };
         let seen = (self.store)(operation);
         let seen = seen.and_then(|outcome| self.model.observe(call, &outcome));
@@ -150,14 +153,14 @@ impl<S: FnMut(Operation) -> Result<Outcome, String>> Run<S> {
     }
 
     /// Nothing is stuck: once every lease has run out, each session that has not ended can be taken.
-    fn find_all_that_waits(mut self) -> Result<(), Violation> {
+    fn find_all_that_waits(mut self, walk: &mut Walk) -> Result<(), Violation> {
         let environments: Vec<_> = self.model.environments.keys().cloned().collect();
         let lease = |id: &EnvironmentId| Call::LeaseWork { environment: id.clone(), key: None };
         for id in &environments {
             self.carry_out(&lease(id))?;
         }
         let wait = self.model.terms.ack_time.max(self.model.terms.lease_time);
-        self.model.now = walk::later(self.model.now, wait + Duration::from_secs(1));
+        (self.model.now, self.model.at) = walk.later(self.model.now, wait + Duration::from_secs(1));
         self.carry_out(&Call::Lapse)?;
         for id in environments {
             let mut handed_out = None;

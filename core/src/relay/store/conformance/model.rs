@@ -8,14 +8,19 @@ use alloc::vec::Vec;
 
 use super::leases::Subject;
 use super::session::SessionModel;
-use super::{Check, ensure, walk};
+use super::{Check, ensure};
 use crate::id::{EnvironmentId, SessionId, WorkId};
-use crate::relay::store::{Call, Changes, Denied, Moment, Outcome, Person, Session, Terms};
+use crate::relay::store::{
+    Call, Changes, Denied, Moment, Outcome, Person, Session, StoreTime, Terms,
+};
 use crate::time::UnixTime;
 use crate::wire::session::{ResultStatus, SessionState};
 
 pub(super) struct Model {
-    pub(super) now: Moment,
+    /// What the store's clock should show.
+    pub(super) now: StoreTime,
+    /// What the relay's clocks show.
+    pub(super) at: Moment,
     pub(super) terms: Arc<Terms>,
     pub(super) environments: BTreeMap<EnvironmentId, EnvironmentModel>,
     /// The last environments that are no more.
@@ -34,7 +39,7 @@ pub(super) struct Model {
 
 pub(super) struct EnvironmentModel {
     pub(super) owner: Person,
-    pub(super) heard: UnixTime,
+    pub(super) heard: StoreTime,
     pub(super) created_at: UnixTime,
     /// Leases that were given under a key.
     pub(super) named_claims: usize,
@@ -49,7 +54,8 @@ const REMEMBERED: usize = 4;
 impl Model {
     pub(super) fn new(terms: Terms) -> Self {
         Self {
-            now: walk::BEGINNING,
+            now: StoreTime::BEGINNING,
+            at: Moment::default(),
             terms: Arc::new(terms),
             environments: BTreeMap::new(),
             gone: VecDeque::new(),
@@ -108,7 +114,7 @@ impl Model {
             _ => None,
         };
         if let Some(known) = environment.and_then(|id| self.environments.get_mut(&id)) {
-            known.heard = self.now.steady;
+            known.heard = self.now;
         }
     }
 
@@ -117,7 +123,7 @@ impl Model {
         for (id, entry) in &changes.entries {
             let known = self.sessions.get_mut(id);
             let known = known.ok_or_else(|| format!("log: an event of {id}, which is unknown"))?;
-            known.take(entry, self.now, self.terms.log_bytes)?;
+            known.take(entry, self.at.wall, self.terms.log_bytes)?;
         }
         for (id, state) in &changes.states {
             let known = self.sessions.get_mut(id);
@@ -175,7 +181,7 @@ impl Model {
         let known = self.environments.remove(id);
         let known = known.ok_or_else(|| format!("lapse: {id} goes and is unknown"))?;
         ensure(known.owner == *owner, || format!("owners: {id} is another one's"))?;
-        let is_silent = known.heard + self.terms.lapse_after <= self.now.steady;
+        let is_silent = known.heard + self.terms.lapse_after <= self.now;
         let status = match call {
             Call::RemoveEnvironment { id: removed } if removed == id => ResultStatus::Failed,
             Call::Lapse if is_silent => ResultStatus::Lost,
@@ -256,8 +262,9 @@ impl Model {
         let silent = self.environments.values().map(|known| known.heard + self.terms.lapse_after);
         let leases = self.subjects.values().filter_map(Subject::until);
         let Some(earliest) = silent.chain(leases).min() else { return Ok(()) };
+        let earliest = earliest.saturating_since(self.now);
         ensure(changes.due.is_some_and(|due| due <= earliest), || {
-            format!("due: {:?}, but something lapses at {earliest:?}", changes.due)
+            format!("due: {:?}, but something lapses in {earliest:?}", changes.due)
         })
     }
 
@@ -268,7 +275,7 @@ impl Model {
         live.find(|id| {
             let subject = self.subjects.get(id.as_str());
             let until = subject.and_then(Subject::until);
-            until.is_none_or(|until| until <= self.now.steady)
+            until.is_none_or(|until| until <= self.now)
         })
     }
 

@@ -9,7 +9,7 @@ use super::{Check, ensure};
 use crate::id::EnvironmentId;
 use crate::limits::EVENT_OVERHEAD_BYTES;
 use crate::relay::store::{
-    Entry, Line, Moment, NewMessage, Origin, Page, PermissionReply, Person, Session,
+    Entry, Line, NewMessage, Origin, Page, PermissionReply, Person, Session,
 };
 use crate::time::UnixTime;
 use crate::wire::message::{Head, Kind};
@@ -37,6 +37,9 @@ pub(super) struct SessionModel {
     /// Lines of the worker that are stored, or lost.
     pub(super) received: u64,
     pub(super) link: u64,
+    /// The run of the agent that the link is for, and the last line that was read for it.
+    agent_run: Option<String>,
+    pub(super) handed_out: u64,
     questions: BTreeMap<String, Question>,
 }
 
@@ -81,6 +84,8 @@ impl SessionModel {
             acked: 0,
             received: 0,
             link: 0,
+            agent_run: None,
+            handed_out: 0,
             questions: BTreeMap::new(),
         }
     }
@@ -95,12 +100,12 @@ impl SessionModel {
     }
 
     /// A new event: the next one, and what it means for the questions.
-    pub(super) fn take(&mut self, entry: &Entry, now: Moment, limit: usize) -> Check {
+    pub(super) fn take(&mut self, entry: &Entry, wall: UnixTime, limit: usize) -> Check {
         let (seq, expected) = (entry.seq, self.last_seq() + 1);
         ensure(seq == expected, || format!("log: event {seq} where {expected} is due"))?;
-        ensure(entry.at == now.wall, || format!("log: event {seq} is dated {}", entry.at))?;
+        ensure(entry.at == wall, || format!("log: event {seq} is dated {}", entry.at))?;
         self.kept_bytes += self.cost(entry);
-        self.updated_at = now.wall;
+        self.updated_at = wall;
         self.log.push(entry.clone());
         while self.kept_bytes > limit && self.first_seq < self.last_seq() {
             let oldest = usize::try_from(self.first_seq - 1).unwrap_or(usize::MAX);
@@ -206,6 +211,31 @@ impl SessionModel {
             format!("link: {lines:?} for the agent after {after}")
         })?;
         ensure(rest.is_empty() || !lines.is_empty(), || "link: one line always fits".into())
+    }
+
+    /// What a new link adds: a word about what another run of the agent was given and did not
+    /// confirm, once, and nothing else.
+    pub(super) fn check_run(&mut self, agent_run: Option<&str>, added: &[&Entry]) -> Check {
+        let before = self.agent_run.as_deref();
+        let is_other = before.is_some() && agent_run.is_some() && agent_run != before;
+        self.agent_run = agent_run.or(before).map(String::from);
+        let open = self.inbound.iter().take(usize::try_from(self.handed_out).unwrap_or(usize::MAX));
+        let open: Vec<_> = open.skip(usize::try_from(self.acked).unwrap_or(usize::MAX)).collect();
+        let said = added.iter().map(|entry| (entry.origin, entry.line.as_str()));
+        let said: Vec<_> = said.collect();
+        if !is_other || open.is_empty() {
+            return ensure(said.is_empty(), || format!("link: {said:?} where nothing is open"));
+        }
+        let uuids = open.iter().filter_map(|line| Head::parse(line).ok()?.uuid);
+        let uuids: Vec<_> = uuids.map(|uuid| format!("\"{uuid}\"")).collect();
+        let expected = format!(
+            r#"{{"type":"footbridge","subtype":"messages_indeterminate","uuids":[{}]}}"#,
+            uuids.join(",")
+        );
+        self.acked = self.handed_out;
+        ensure(said == [(Origin::Relay, expected.as_str())], || {
+            format!("link: {said:?} where {expected} is so")
+        })
     }
 
     /// What a batch adds: every line that is not stored yet, once and in order.

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
 use super::*;
-use crate::relay::store::{Answer, Denied};
+use crate::relay::store::{Answer, Denied, Moment, RelayRun};
 
 #[test]
 fn the_reference_keeps_every_promise() {
@@ -20,7 +20,7 @@ type Spoiler = fn(&Call, &mut Outcome);
 
 #[test]
 fn a_store_that_breaks_a_promise_is_found() {
-    let spoilers: [(&str, Spoiler); 12] = [
+    let spoilers: [(&str, Spoiler); 14] = [
         ("log", |_, outcome| {
             if let Ok(Answer::Page(page)) = &mut outcome.answer {
                 page.entries.truncate(5);
@@ -53,6 +53,18 @@ fn a_store_that_breaks_a_promise_is_found() {
         ("link", |call, outcome| {
             if matches!(call, Call::Append { .. }) {
                 outcome.changes.entries.truncate(1);
+            }
+        }),
+        ("link", |call, outcome| {
+            if let Call::AttachLink { .. } = call {
+                outcome.changes.entries.clear();
+            }
+        }),
+        ("link", |call, outcome| {
+            if let (Call::AttachLink { .. }, Ok(Answer::Attached { from, .. })) =
+                (call, &mut outcome.answer)
+            {
+                *from = from.saturating_sub(outcome.changes.entries.len() as u64);
             }
         }),
         ("answers", |_, outcome| {
@@ -101,6 +113,32 @@ fn a_store_that_breaks_a_promise_is_found() {
     }
 }
 
+/// Spoils the time that an operation comes with.
+type TimeSpoiler = fn(&mut Moment);
+
+#[test]
+fn a_store_with_a_false_time_is_found() {
+    let spoilers: [(&str, TimeSpoiler); 4] = [
+        ("it takes all runs for one", |at| at.run = RelayRun(0)),
+        ("it takes each operation for a new run", |at| at.run = RelayRun(at.wall.as_millis())),
+        ("it goes by the wall clock", |at| {
+            (at.run, at.running) = (RelayRun(0), Duration::from_millis(at.wall.as_millis()));
+        }),
+        ("it goes at double speed", |at| at.running *= 2),
+    ];
+    for (what, spoil) in spoilers {
+        let found = (0..20).any(|seed| {
+            let mut store = MemoryStore::new();
+            let spoiled = |mut operation: Operation| {
+                spoil(&mut operation.at);
+                store.apply(operation)
+            };
+            check(seed, 1000, spoiled).is_err()
+        });
+        assert!(found, "{what}");
+    }
+}
+
 #[test]
 fn the_walk_meets_every_answer_and_every_refusal() {
     let mut met = BTreeSet::new();
@@ -108,6 +146,7 @@ fn the_walk_meets_every_answer_and_every_refusal() {
         let mut store = MemoryStore::new();
         let checked = check(seed, 1000, |operation| {
             let call = format!("{operation:?}");
+            let is_link = matches!(*operation.call, Call::AttachLink { .. });
             let outcome = store.apply(operation);
             met.insert(match &outcome.answer {
                 Ok(_) => call,
@@ -116,6 +155,9 @@ fn the_walk_meets_every_answer_and_every_refusal() {
             });
             if !outcome.changes.sessions_gone.is_empty() {
                 met.insert("a session is forgotten".into());
+            }
+            if is_link && !outcome.changes.entries.is_empty() {
+                met.insert("another run of the agent begins".into());
             }
             outcome
         });
@@ -126,7 +168,7 @@ fn the_walk_meets_every_answer_and_every_refusal() {
 }
 
 /// Every call that is carried out, every refusal by its name, and every limit by what it counts.
-const MET: [&str; 41] = [
+const MET: [&str; 42] = [
     "AckInbound",
     "AckWork",
     "AnswerPermission",
@@ -163,6 +205,7 @@ const MET: [&str; 41] = [
     "StopWork",
     "WorkUnknown",
     "a session is forgotten",
+    "another run of the agent begins",
     "environments",
     "environments of this person",
     "messages waiting for this agent",

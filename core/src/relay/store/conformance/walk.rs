@@ -9,7 +9,10 @@ use core::time::Duration;
 
 use super::model::Model;
 use crate::id::{BadId, EnvironmentId, SessionId, WorkId};
-use crate::relay::store::{Call, Line, Moment, NewMessage, Origin, PermissionReply, Person, ended};
+use crate::limits::RELAY_RUN_LAG;
+use crate::relay::store::{
+    Call, Line, Moment, NewMessage, Origin, PermissionReply, Person, RelayRun, StoreTime, ended,
+};
 use crate::time::UnixTime;
 use crate::wire::environment::{Metadata, Registration};
 use crate::wire::session::ResultStatus;
@@ -18,17 +21,27 @@ use crate::wire::text::Text;
 pub(super) struct Walk {
     rng: fastrand::Rng,
     drawn: u32,
+    /// Relays that run, each with its running time at some moment of the store.
+    relays: Vec<RelayModel>,
 }
+
+#[derive(Clone, Copy)]
+struct RelayModel {
+    run: RelayRun,
+    at: StoreTime,
+    running: Duration,
+}
+
+/// Relays that use the store at once.
+const RELAYS: usize = 3;
 
 /// How far time goes from one operation to the next, in milliseconds: now and then so far that
 /// something lapses.
 const STEPS: [u64; 12] = [0, 0, 0, 1, 1, 10, 1000, 5000, 15_000, 31_000, 61_000, 601_000];
+/// The earliest time that a wall clock shows.
+const WALL: u64 = 1_767_225_600_000;
 /// How far it goes mostly.
 const SMALL_STEPS: [u64; 3] = [0, 0, 3000];
-
-pub(super) fn later(now: Moment, by: Duration) -> Moment {
-    Moment { wall: now.wall + by, steady: now.steady + by }
-}
 
 /// Takes an id that is made here.
 fn id<T>(made: Result<T, BadId>) -> T {
@@ -40,16 +53,72 @@ fn id<T>(made: Result<T, BadId>) -> T {
 
 impl Walk {
     pub(super) fn new(seed: u64) -> Self {
-        Self { rng: fastrand::Rng::with_seed(seed), drawn: 0 }
+        Self { rng: fastrand::Rng::with_seed(seed), drawn: 0, relays: Vec::new() }
     }
 
-    /// The steady time goes on; the wall clock steps about it.
-    pub(super) fn time(&mut self, now: Moment) -> Moment {
-        let steps: &[u64] = if self.one_in(4) { &STEPS } else { &SMALL_STEPS };
-        let step = steps[self.rng.usize(..steps.len())];
-        let steady = now.steady + Duration::from_millis(step);
-        let skew = Duration::from_millis(self.rng.u64(..20_000));
-        Moment { wall: steady + skew, steady }
+    /// The next time: by the store's clock, and by those of the relay that asks.
+    pub(super) fn time(&mut self, now: StoreTime) -> (StoreTime, Moment) {
+        if self.relays.is_empty() || self.one_in(40) {
+            return (now, self.restart(now));
+        }
+        match self.rng.u32(..20) {
+            0 => (now, self.sleep(now)),
+            1 => (now, self.dawdle(now)),
+            _ => {
+                let steps: &[u64] = if self.one_in(4) { &STEPS } else { &SMALL_STEPS };
+                let step = steps[self.rng.usize(..steps.len())];
+                self.later(now, Duration::from_millis(step))
+            }
+        }
+    }
+
+    /// Some relay asks, so much later.
+    pub(super) fn later(&mut self, now: StoreTime, by: Duration) -> (StoreTime, Moment) {
+        if self.relays.is_empty() {
+            self.restart(now);
+        }
+        let now = now + by;
+        let relay = self.rng.usize(..self.relays.len());
+        let RelayModel { at, running, .. } = self.relays[relay];
+        let running = running + now.saturating_since(at);
+        (now, self.asks(relay, now, running))
+    }
+
+    /// A relay starts, in the place of another one or beside it. Nobody knows how long none ran.
+    fn restart(&mut self, now: StoreTime) -> Moment {
+        if self.relays.len() >= RELAYS || (!self.relays.is_empty() && self.rng.bool()) {
+            self.relays.swap_remove(self.rng.usize(..self.relays.len()));
+        }
+        let running = Duration::from_millis(self.rng.u64(..20_000));
+        self.relays.push(RelayModel { run: RelayRun(self.rng.u64(..)), at: now, running });
+        self.asks(self.relays.len() - 1, now, running)
+    }
+
+    /// A relay asks whose machine slept: since it asked last, hardly any time has passed for it.
+    fn sleep(&mut self, now: StoreTime) -> Moment {
+        let relay = self.rng.usize(..self.relays.len());
+        let RelayModel { at, running, .. } = self.relays[relay];
+        let passed = now.saturating_since(at);
+        let awake = if passed > RELAY_RUN_LAG { Duration::ZERO } else { passed };
+        self.asks(relay, now, running + awake)
+    }
+
+    /// What a relay asked a while ago arrives only now.
+    fn dawdle(&mut self, now: StoreTime) -> Moment {
+        let relay = self.rng.usize(..self.relays.len());
+        let RelayModel { at, running, .. } = self.relays[relay];
+        let passed = now.saturating_since(at);
+        let late = Duration::from_millis(self.rng.u64(..8_000)).min(RELAY_RUN_LAG).min(passed);
+        let moment = self.asks(relay, at, running);
+        Moment { running: running + (passed - late), ..moment }
+    }
+
+    /// A relay asks at a time; its wall clock shows anything.
+    fn asks(&mut self, relay: usize, at: StoreTime, running: Duration) -> Moment {
+        let relay = &mut self.relays[relay];
+        (relay.at, relay.running) = (at, running);
+        let wall = UnixTime::from_millis(WALL + self.rng.u64(..2_000_000_000));
+        Moment { wall, run: relay.run, running }
     }
 
     fn draw(&mut self, kind: &str) -> String {
@@ -233,7 +302,9 @@ impl Walk {
         let message = |walk: &mut Self| {
             let uuid = walk.one_in(2).then(|| format!("uuid_{}", walk.rng.u32(..40)));
             let text = walk.draw("text");
-            let line = format!(r#"{{"type":"user","message":{{"content":"{text}"}}}}"#);
+            let named = uuid.as_ref().map(|uuid| format!(r#","uuid":"{uuid}""#));
+            let named = named.unwrap_or_default();
+            let line = format!(r#"{{"type":"user"{named},"message":{{"content":"{text}"}}}}"#);
             NewMessage { uuid, line: Text::from(line) }
         };
         let messages = (0..self.rng.usize(1..4)).map(|_| message(self)).collect();
@@ -268,7 +339,8 @@ impl Walk {
         match self.rng.u32(..12) {
             0..2 => {
                 let fence = if self.one_in(10) { fence + 1 } else { fence };
-                Call::AttachLink { session, fence, agent_run: None }
+                let agent_run = (!self.one_in(6)).then(|| format!("run_{}", self.rng.u32(..3)));
+                Call::AttachLink { session, fence, agent_run }
             }
             2..4 => {
                 let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };
@@ -317,9 +389,3 @@ impl Walk {
         Line { origin, line: Text::from(line) }
     }
 }
-
-/// The time that a run begins at.
-pub(super) const BEGINNING: Moment = Moment {
-    wall: UnixTime::from_millis(1_767_225_600_000),
-    steady: UnixTime::from_millis(1_767_225_600_000),
-};

@@ -113,7 +113,7 @@ impl Conversation {
         uuid: Option<String>,
     ) -> u64 {
         let seq = self.log.last_seq() + 1;
-        let entry = Entry { seq, at: cx.at.wall, origin, line };
+        let entry = Entry { seq, at: cx.wall, origin, line };
         cx.changes.entries.push((self.session.id.clone(), entry.clone()));
         let first = self.log.first_seq();
         self.log.push(entry, uuid, cx.terms.log_bytes);
@@ -122,7 +122,7 @@ impl Conversation {
         }
         self.session.first_seq = self.log.first_seq();
         self.session.last_seq = seq;
-        self.session.updated_at = cx.at.wall;
+        self.session.updated_at = cx.wall;
         seq
     }
 

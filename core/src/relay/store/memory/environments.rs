@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use super::{Answered, Context, Due, Known, MemoryStore};
 use crate::id::{EnvironmentId, SessionId};
+use crate::relay::store::clock::StoreTime;
 use crate::relay::store::outcome::{Answer, Denied};
 use crate::relay::store::record::{Environment, Person};
-use crate::time::UnixTime;
 use crate::wire::environment::Registration;
 use crate::wire::session::{ResultStatus, SessionResult};
 
@@ -42,16 +42,16 @@ impl MemoryStore {
             registration,
             active_sessions: 0,
             is_online: true,
-            created_at: cx.at.wall,
-            last_seen_at: cx.at.wall,
+            created_at: cx.wall,
+            last_seen_at: cx.wall,
             last_healthcheck: None,
         };
         cx.changes.environment(&environment);
         let answer = Answer::Environment(Box::new(environment.clone()));
         let mut known = Known {
             environment,
-            last_seen: cx.at.steady,
-            watched_at: cx.at.steady,
+            last_seen: cx.now,
+            watched_at: cx.now,
             queue: VecDeque::new(),
             claims: VecDeque::new(),
             healthcheck: None,
@@ -117,12 +117,12 @@ impl MemoryStore {
     /// Looks whether an environment has been silent for too long.
     pub(super) fn lapse_environment(&mut self, cx: &mut Context, id: EnvironmentId) {
         let Some(known) = self.environments.get_mut(&id) else { return };
-        if known.last_seen + cx.terms.lapse_after <= cx.at.steady {
+        if known.last_seen + cx.terms.lapse_after <= cx.now {
             let message = "its worker has not been heard of for too long";
             self.drop_environment(cx, &id, ResultStatus::Lost, message);
             return;
         }
-        let is_online = known.last_seen + cx.terms.offline_after > cx.at.steady;
+        let is_online = known.last_seen + cx.terms.offline_after > cx.now;
         if known.environment.is_online != is_online {
             known.environment.is_online = is_online;
             cx.changes.environment(&known.environment);
@@ -167,14 +167,14 @@ impl MemoryStore {
 
 impl Known {
     fn see(&mut self, cx: &Context) {
-        self.last_seen = cx.at.steady;
-        self.environment.last_seen_at = cx.at.wall;
+        self.last_seen = cx.now;
+        self.environment.last_seen_at = cx.wall;
         self.environment.is_online = true;
     }
 
-    fn next_due(&self, cx: &Context) -> UnixTime {
+    fn next_due(&self, cx: &Context) -> StoreTime {
         let offline = self.last_seen + cx.terms.offline_after;
-        if offline > cx.at.steady { offline } else { self.last_seen + cx.terms.lapse_after }
+        if offline > cx.now { offline } else { self.last_seen + cx.terms.lapse_after }
     }
 }
 

@@ -38,7 +38,7 @@ impl MemoryStore {
         if is_repeated || is_open {
             return Ok(Answer::Environment(Box::new(known.environment.clone())));
         }
-        let asked = Healthcheck { asked_at: cx.at.wall, answered_at: None };
+        let asked = Healthcheck { asked_at: cx.wall, answered_at: None };
         known.environment.last_healthcheck = Some(asked);
         known.queue.push_front(work.clone());
         cx.changes.work_for.push(id.clone());
@@ -66,7 +66,7 @@ impl MemoryStore {
         let Some(known) = self.environments.get_mut(environment) else { return };
         known.queue.retain(|queued| queued != id);
         if let Some(last) = &mut known.environment.last_healthcheck {
-            last.answered_at = Some(cx.at.wall);
+            last.answered_at = Some(cx.wall);
             cx.changes.environment(&known.environment);
         }
     }

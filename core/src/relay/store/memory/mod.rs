@@ -15,7 +15,8 @@ use alloc::sync::Arc;
 use self::conversation::Conversation;
 pub(in crate::relay) use self::environments::ended;
 use self::work::Work;
-use super::operation::{Call, Moment, Operation, Terms};
+use super::clock::{StoreClock, StoreTime};
+use super::operation::{Call, Operation, Terms};
 use super::outcome::{Answer, Changes, Denied, Outcome};
 use super::record::{Environment, Person};
 use crate::id::{EnvironmentId, SessionId, WorkId};
@@ -24,6 +25,7 @@ use crate::time::UnixTime;
 /// A store that lasts as long as its process, and the reference for every other one.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
+    clock: StoreClock,
     environments: BTreeMap<EnvironmentId, Known>,
     sessions: BTreeMap<SessionId, Conversation>,
     work: BTreeMap<WorkId, Work>,
@@ -32,16 +34,16 @@ pub struct MemoryStore {
     /// Everybody's sessions that have ended, the oldest end first.
     ended: BTreeMap<Person, VecDeque<SessionId>>,
     /// What may lapse, at the time that was true when it was noted; it is looked at again then.
-    due: BTreeSet<(UnixTime, Due)>,
+    due: BTreeSet<(StoreTime, Due)>,
     sessions_made: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     environment: Environment,
-    last_seen: UnixTime,
+    last_seen: StoreTime,
     /// Where it stands in the table of what may lapse.
-    watched_at: UnixTime,
+    watched_at: StoreTime,
     /// Items that wait, the oldest first.
     queue: VecDeque<WorkId>,
     /// The last claims that were named, and the lease that each got.
@@ -60,7 +62,10 @@ enum Due {
 
 /// What one operation is carried out with.
 struct Context {
-    at: Moment,
+    /// For people.
+    wall: UnixTime,
+    /// For leases.
+    now: StoreTime,
     terms: Arc<Terms>,
     changes: Changes,
 }
@@ -71,6 +76,7 @@ impl MemoryStore {
     /// An empty store.
     pub const fn new() -> Self {
         Self {
+            clock: StoreClock::new(),
             environments: BTreeMap::new(),
             sessions: BTreeMap::new(),
             work: BTreeMap::new(),
@@ -84,7 +90,8 @@ impl MemoryStore {
     /// Carries out one operation.
     pub fn apply(&mut self, operation: Operation) -> Outcome {
         let Operation { at, terms, call } = operation;
-        let mut context = Context { at, terms, changes: Changes::default() };
+        let now = self.clock.advance(&at);
+        let mut context = Context { wall: at.wall, now, terms, changes: Changes::default() };
         let answer = self.call(&mut context, *call);
         let mut changes = Box::new(context.changes);
         for session in &mut changes.sessions {
@@ -93,7 +100,7 @@ impl MemoryStore {
                 session.clone_from(&conversation.session);
             }
         }
-        changes.due = self.due.first().map(|(at, _)| *at);
+        changes.due = self.due.first().map(|(at, _)| at.saturating_since(now));
         Outcome { answer, changes }
     }
 

@@ -18,6 +18,7 @@ use super::environments::ended;
 use super::{Answered, Context, Due, MemoryStore};
 use crate::id::{EnvironmentId, SessionId, WorkId};
 use crate::limits::MAX_NAMED_CLAIMS;
+use crate::relay::store::clock::StoreTime;
 use crate::relay::store::outcome::{Answer, Denied, Lease};
 use crate::time::UnixTime;
 use crate::wire::session::{ResultStatus, SessionResult};
@@ -32,10 +33,10 @@ pub(super) struct Work {
     pub(super) data: WorkData,
     pub(super) state: State,
     pub(super) fence: u64,
-    until: UnixTime,
+    until: StoreTime,
     created_at: UnixTime,
     /// Where it stands in the table of what may lapse.
-    watched_at: Option<UnixTime>,
+    watched_at: Option<StoreTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl MemoryStore {
             work.fence = conversation.fence;
         }
         work.state = State::Leased;
-        work.until = cx.at.steady + cx.terms.ack_time;
+        work.until = cx.now + cx.terms.ack_time;
         watch(&mut self.due, &id, work);
         if let Some(key) = key {
             known.claims.push_back((key, id.clone(), work.fence));
@@ -187,7 +188,7 @@ impl MemoryStore {
             known.queue.retain(|queued| queued != id);
         }
         work.state = State::Acked;
-        work.until = cx.at.steady + cx.terms.lease_time;
+        work.until = cx.now + cx.terms.lease_time;
         watch(&mut self.due, id, work);
         if let Some(conversation) = &mut conversation {
             conversation.go_on(cx);
@@ -260,7 +261,7 @@ impl MemoryStore {
 
     pub(super) fn lapse(&mut self, cx: &mut Context) -> Answer {
         while let Some((at, due)) = self.due.pop_first() {
-            if at > cx.at.steady {
+            if at > cx.now {
                 self.due.insert((at, due));
                 break;
             }
@@ -278,7 +279,7 @@ impl MemoryStore {
         if !matches!(work.state, State::Leased | State::Acked) {
             return;
         }
-        if work.until > cx.at.steady {
+        if work.until > cx.now {
             watch(&mut self.due, &id, work);
             return;
         }
@@ -309,7 +310,7 @@ impl MemoryStore {
     }
 }
 
-fn watch(due: &mut BTreeSet<(UnixTime, Due)>, id: &WorkId, work: &mut Work) {
+fn watch(due: &mut BTreeSet<(StoreTime, Due)>, id: &WorkId, work: &mut Work) {
     if work.watched_at.is_none() {
         work.watched_at = Some(work.until);
         due.insert((work.until, Due::Work(id.clone())));
@@ -323,8 +324,8 @@ impl Work {
             data,
             state: State::Queued,
             fence: 0,
-            until: cx.at.steady,
-            created_at: cx.at.wall,
+            until: cx.now,
+            created_at: cx.wall,
             watched_at: None,
         }
     }

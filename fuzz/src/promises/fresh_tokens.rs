@@ -1,0 +1,138 @@
+//! Promise 9, for what there is of it: One look for a newer access token at a time, at most one more try
+//! for each refusal, never a token that was seen to be replaced; no worker is ended by a refusal
+//! while its file holds a good token, and no session by a revocation (E-10, W-8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use footbridge_core::machine::FaultKind;
+
+use super::Promise;
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::party::{PartyId, Role};
+
+#[derive(Default)]
+pub(crate) struct FreshTokens {
+    /// What the relay takes, and since when.
+    good: (String, Time),
+    /// What the workers' files hold, and since when.
+    written: Option<(String, Time)>,
+    workers: BTreeMap<PartyId, Worker>,
+    failed: BTreeSet<PartyId>,
+}
+
+/// The present life of a worker.
+#[derive(Default)]
+struct Worker {
+    is_reading: bool,
+    current: Option<String>,
+    replaced: BTreeSet<String>,
+    /// Refusals in a row, and when that was asked which was refused first.
+    refused: u32,
+    asked_at: Time,
+    /// When a session's request was refused last.
+    denied: BTreeMap<String, Time>,
+}
+
+impl Promise for FreshTokens {
+    fn name(&self) -> &'static str {
+        "fresh tokens"
+    }
+
+    fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::TokenGood { token } if *token != self.good.0 => {
+                self.good = (token.clone(), at);
+            }
+            Fact::TokenWritten { token } => self.written = Some((token.clone(), at)),
+            Fact::DiskFailed { party } => {
+                self.failed.insert(*party);
+            }
+            Fact::Started { party, role: Role::Worker } => {
+                self.workers.insert(*party, Worker::default());
+            }
+            Fact::TokenAsked { party } => return self.worker(*party).reads(),
+            Fact::TokenRead { party, token } => self.worker(*party).read(token.as_ref()),
+            Fact::Presented { party, token } => return self.worker(*party).presents(at, token),
+            Fact::Answered { party, what: "register", status, .. } => {
+                let worker = self.worker(*party);
+                worker.refused = match status {
+                    200..=299 => 0,
+                    401 => worker.refused + 1,
+                    _ => worker.refused,
+                };
+            }
+            Fact::Denied { party, session } => {
+                self.worker(*party).denied.insert(session.clone(), at);
+            }
+            Fact::Killed { party, session } => return self.worker(*party).kills(at, session),
+            Fact::Finished { party, role: Role::Worker, outcome: Err(fault), .. }
+                if fault.kind == FaultKind::Unauthorized =>
+            {
+                return self.ended(*party);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl FreshTokens {
+    fn worker(&mut self, party: PartyId) -> &mut Worker {
+        self.workers.entry(party).or_default()
+    }
+
+    fn ended(&mut self, party: PartyId) -> Result<(), String> {
+        let (good, good_since) = self.good.clone();
+        let is_written = self.written.as_ref();
+        let (is_good, since) = is_written.map_or((true, good_since), |(written, since)| {
+            (*written == good, good_since.max(*since))
+        });
+        let is_excused = self.failed.contains(&party);
+        let worker = self.worker(party);
+        if worker.refused < 2 {
+            return Err(String::from("a worker was ended by the refusal of a secret"));
+        }
+        if is_good && worker.asked_at > since && !is_excused {
+            return Err(String::from("a worker was ended although its file holds a good token"));
+        }
+        Ok(())
+    }
+}
+
+impl Worker {
+    fn reads(&mut self) -> Result<(), String> {
+        let words = String::from("a worker reads its token twice at once");
+        if std::mem::replace(&mut self.is_reading, true) { Err(words) } else { Ok(()) }
+    }
+
+    fn kills(&self, at: Time, session: &str) -> Result<(), String> {
+        if self.denied.get(session) == Some(&at) {
+            return Err(format!("{session} was given up for a token that can be had anew"));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, token: Option<&String>) {
+        self.is_reading = false;
+        let Some(token) = token.filter(|token| self.current.as_ref() != Some(token)) else {
+            return;
+        };
+        self.replaced.remove(token);
+        self.replaced.extend(self.current.replace(token.clone()));
+    }
+
+    fn presents(&mut self, at: Time, token: &str) -> Result<(), String> {
+        if self.refused == 0 {
+            self.asked_at = at;
+        }
+        self.current.get_or_insert_with(|| token.to_owned());
+        if self.replaced.contains(token) {
+            return Err(String::from("a worker presents a token that it has seen replaced"));
+        }
+        if self.refused >= 2 {
+            return Err(String::from("a worker tries again after a second refusal"));
+        }
+        Ok(())
+    }
+}
