@@ -4,13 +4,15 @@
 //! A mutant stands between a machine and the world. It drops, doubles or changes what goes by; the
 //! machines themselves know nothing of it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message};
+use footbridge_core::action::{Action, Message, Response};
 use footbridge_core::event::Event;
 use footbridge_core::id::OpId;
 use footbridge_core::wire::text::Text;
+use serde_json::value::RawValue;
 
 use crate::cast::RELAY;
 use crate::party::{PartyId, Role};
@@ -85,6 +87,18 @@ mutants! {
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses the name of an operation twice.
     SameName = "same-name" found by "contract" within 5,
+    /// A worker keeps what viewers ask of the agent to itself, and calls it delivered.
+    LostRequest = "lost-request" found by "nobody waits" within 60,
+    /// A worker takes healthchecks and never says that it is there.
+    LostCheck = "lost-check" found by "nobody waits" within 60,
+    /// A relay leaves a session out of a list.
+    ShortList = "short-list" found by "whole list" within 60,
+    /// A relay leaves events out of a page.
+    ShortPage = "short-page" found by "whole log" within 60,
+    /// A relay does not tell everybody of a change.
+    StaleOverview = "stale-overview" found by "one view" within 60,
+    /// A relay tells a session's title as it likes.
+    BentTitle = "bent-title" found by "one view" within 60,
 }
 
 impl World {
@@ -178,6 +192,35 @@ impl World {
                 response.body = Bytes::from_static(b"{\"seq\":1}");
                 vec![Action::Reply { op, response }]
             }
+            (Mutant::LostRequest, Role::Worker, Action::Write { op, data })
+                if holds(&data, "\"control_request\"") =>
+            {
+                vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
+            }
+            (Mutant::LostCheck, Role::Worker, Action::Request { request, .. })
+                if request.url.contains("/work/")
+                    && request.url.ends_with("/stop")
+                    && !holds(&request.body, "\"result\"") =>
+            {
+                Vec::new()
+            }
+            (Mutant::ShortList, Role::Relay, Action::Reply { op, response }) => {
+                let fewer = shortened(response, "sessions");
+                vec![Action::Reply { op, response: fewer }]
+            }
+            (Mutant::ShortPage, Role::Relay, Action::Reply { op, response }) => {
+                let fewer = shortened(response, "events");
+                vec![Action::Reply { op, response: fewer }]
+            }
+            (Mutant::StaleOverview, Role::Relay, Action::Send { message, .. })
+                if is_seldom && says(&message, "{\"type\":\"session\"") =>
+            {
+                Vec::new()
+            }
+            (Mutant::BentTitle, Role::Relay, Action::Reply { op, response }) if is_seldom => {
+                let bent = "\"title\":\"x";
+                vec![Action::Reply { op, response: reworded(response, "\"title\":\"", bent) }]
+            }
             (Mutant::AllowAll, Role::Worker, Action::Write { op, data }) => {
                 let line = String::from_utf8_lossy(&data);
                 let allow = "\"behavior\":\"allow\",\"updatedInput\":{},\"x\"";
@@ -222,6 +265,26 @@ fn holds(bytes: &[u8], what: &str) -> bool {
 
 fn says(message: &Message, beginning: &str) -> bool {
     matches!(message, Message::Text(text) if text.as_str().starts_with(beginning))
+}
+
+/// An answer with something in its body replaced.
+fn reworded(response: Response, what: &str, by: &str) -> Response {
+    let body = String::from_utf8_lossy(&response.body).replace(what, by);
+    Response { body: Bytes::from(body), ..response }
+}
+
+/// An answer with a list that has more than one entry, without the second of them.
+fn shortened(response: Response, list: &str) -> Response {
+    let Ok(mut body) = serde_json::from_slice::<BTreeMap<&str, &RawValue>>(&response.body) else {
+        return response;
+    };
+    let all = body.get(list).and_then(|all| serde_json::from_str::<Vec<&RawValue>>(all.get()).ok());
+    let Some(mut all) = all.filter(|all| all.len() > 1) else { return response };
+    all.remove(1);
+    let Ok(fewer) = serde_json::value::to_raw_value(&all) else { return response };
+    body.insert(list, &fewer);
+    let Ok(body) = serde_json::to_vec(&body) else { return response };
+    Response { body: Bytes::from(body), ..response }
 }
 
 /// A text message with its last occurrence of something replaced.

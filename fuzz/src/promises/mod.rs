@@ -4,11 +4,14 @@ mod bounded;
 mod fail_closed;
 mod honest_status;
 mod no_loss;
+mod nobody_waits;
 mod one_agent;
 mod one_answer;
 mod one_hand_off;
+mod one_view;
 mod patience;
 mod progress;
+mod whole_list;
 mod whole_log;
 
 use serde_json::Value;
@@ -47,6 +50,9 @@ impl Promises {
             Box::new(patience::Patience::default()),
             Box::new(one_agent::OneAgent::default()),
             Box::new(bounded::Bounded),
+            Box::new(nobody_waits::NobodyWaits::default()),
+            Box::new(whole_list::WholeList::default()),
+            Box::new(one_view::OneView::default()),
         ];
         Self { all, calm_since: None }
     }
