@@ -5,7 +5,7 @@
 //!   Down ─────────────▶ Opening ──────▶ Greeting ─────────────────▶ Up
 //!    ▲ ▲                   │                │                       │
 //!    │ └── after a pause ◀─┴── broken ◀─────┴──────────◀────────────┘
-//!    └── (Backoff, W-2)          refused for good, replaced, given up ──▶ Over
+//!    └── (Backoff, W-2)                    refused for good, given up ──▶ Over
 //! ```
 
 use alloc::boxed::Box;
@@ -49,8 +49,6 @@ pub(crate) enum LinkEvent {
     Stop,
     /// The relay refuses it. After a 401 it waits for [`Link::renew`]; after any other it is over.
     Refused(Refusal),
-    /// A newer connection of the same lease took its place.
-    Replaced,
     /// Tried for as long as is allowed, in vain.
     GaveUp { reason: String, failing_for: Duration },
     /// Lines of the other side are lost: it no longer holds them.
@@ -307,16 +305,14 @@ impl Link {
             }
             Event::Closed { op, code, failure } => {
                 fx.finish(op);
-                if code == Some(link::CLOSE_REPLACED) {
-                    self.state = State::Over;
-                    each(LinkEvent::Replaced);
-                } else {
-                    let reason = failure.map_or_else(
-                        || alloc::format!("closed with code {}", code.unwrap_or(1005)),
-                        |failure| failure.to_string(),
-                    );
-                    each(self.fail(now, FailureTrack::Connection, reason, rng));
-                }
+                let reason = match (code, failure) {
+                    // Most likely an attempt of this very link that was given up and arrived late.
+                    // If somebody else has the lease, the next attempt is refused.
+                    (Some(link::CLOSE_REPLACED), _) => "another connection took its place".into(),
+                    (_, Some(failure)) => failure.to_string(),
+                    (code, None) => alloc::format!("closed with code {}", code.unwrap_or(1005)),
+                };
+                each(self.fail(now, FailureTrack::Connection, reason, rng));
             }
             // `Sent` says no more than an acknowledgement of the relay will.
             _ => {}

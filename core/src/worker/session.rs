@@ -352,9 +352,6 @@ impl Worker {
             LinkEvent::Stop => {
                 self.end_session(id, EndReason::Interrupted(String::from("a person ended it")));
             }
-            LinkEvent::Replaced => {
-                self.lose_session(id, String::from("another worker has taken it over"));
-            }
             LinkEvent::Refused(refusal) if refusal.status == 401 => self.ask_redispatch(id),
             LinkEvent::Refused(refusal) => self.lose_session(id, refusal.to_string()),
             LinkEvent::GaveUp { reason, failing_for } => {
