@@ -53,3 +53,22 @@ fn a_store_that_fails_is_told_as_unavailable() {
     assert_eq!(world.answer(op).0, 503);
     assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
 }
+
+#[test]
+fn viewers_learn_that_a_worker_has_gone_although_the_store_fails_at_first() {
+    let mut world = World::new();
+    let (_, taken, link) = world.running();
+    let viewer = world.subscribe(&taken.session, 0);
+    world.came(viewer);
+    world.holds_store = true;
+    world.tell(Event::Closed { op: link, code: None, failure: None });
+    let (op, _) = world.held.pop_front().expect("the session is read");
+    let kind = crate::event::FailureKind::Full;
+    let failure = crate::event::Failure { kind, detail: "no space left".to_owned() };
+    world.tell(Event::Failed { op, failure });
+    world.holds_store = false;
+    assert!(world.came(viewer).is_empty(), "nothing is known yet");
+    world.pass(Duration::from_secs(1));
+    let came = world.came(viewer);
+    assert_eq!(came.last().expect("it is told")["session"]["connected"], false);
+}
