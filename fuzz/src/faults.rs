@@ -347,6 +347,7 @@ impl World {
                 kind,
                 asked: Some(asked),
                 is_swallowed: false,
+                is_doomed: false,
                 loses_answer: false,
                 up: Default::default(),
                 down: Default::default(),

@@ -6,16 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge_core::action::{Action, Message, Response};
-use footbridge_core::event::Event;
+use footbridge_core::event::{Body, Event};
 use footbridge_core::id::OpId;
 use footbridge_core::wire::text::Text;
 use serde_json::value::RawValue;
 
 use crate::cast::RELAY;
-use crate::party::{PartyId, Role};
+use crate::party::{Op, PartyId, Role};
+use crate::skew::FUTURE;
 use crate::world::World;
 
 macro_rules! mutants {
@@ -75,6 +77,10 @@ mutants! {
     HiddenQuestion = "hidden-question" found by "nothing stuck" within 40,
     /// A relay counts every session as connected.
     AlwaysConnected = "always-connected" found by "honest status" within 80,
+    /// A relay counts a silent worker as connected for a minute longer.
+    Lenient = "lenient" found by "honest status" within 60,
+    /// A relay tells nobody that a worker has gone.
+    SilentLoss = "silent-loss" found by "honest status" within 60,
     /// A worker takes *try again later* for a final refusal.
     Impatient = "impatient" found by "patience" within 60,
     /// A worker does not read `Retry-After`.
@@ -83,6 +89,12 @@ mutants! {
     TwoAgents = "two-agents" found by "one agent" within 10,
     /// A relay takes for sent what it has only just asked to be sent.
     Hoarder = "hoarder" found by "bounded memory" within 150,
+    /// A worker takes a word that it does not know for a broken one.
+    StrictWorker = "strict-worker" found by "two versions" within 60,
+    /// A relay refuses a body with a field that it does not know.
+    StrictRelay = "strict-relay" found by "two versions" within 60,
+    /// A relay loses track of what it wanted to let go of.
+    LosesTrack = "loses-track" found by "no leaks" within 150,
     /// A worker waits for what has passed.
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses the name of an operation twice.
@@ -120,6 +132,22 @@ impl World {
             (Mutant::Pushy, Event::Response { op, mut response }) if is_worker => {
                 response.headers.retain(|(name, _)| name != "retry-after");
                 Some(Event::Response { op, response })
+            }
+            (Mutant::Lenient, Event::Tick) if id == RELAY => {
+                self.pretend_heard(Duration::from_secs(45 + 60));
+                Some(Event::Tick)
+            }
+            (Mutant::StrictWorker, Event::Received { op, message: Message::Binary(word) })
+                if is_worker && holds(&word, &format!("\"type\":\"{FUTURE}\"")) =>
+            {
+                let message = Message::Binary(Bytes::from_static(b"no word"));
+                Some(Event::Received { op, message })
+            }
+            (Mutant::StrictRelay, Event::Asked { op, mut asked }) if id == RELAY => {
+                if matches!(&asked.body, Body::Whole(body) if holds(body, FUTURE)) {
+                    asked.body = Body::Whole(Bytes::from_static(b"["));
+                }
+                Some(Event::Asked { op, asked })
             }
             // It was told so before.
             (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,
@@ -172,6 +200,13 @@ impl World {
                 let hidden = "\"pending_permissions\":[],\"x\":[";
                 response.body = Bytes::from(body.replace("\"pending_permissions\":[", hidden));
                 vec![Action::Reply { op, response }]
+            }
+            (Mutant::LosesTrack, Role::Relay, Action::Cancel { .. }) => Vec::new(),
+            (Mutant::SilentLoss, Role::Relay, Action::Send { message, .. })
+                if says(&message, "{\"type\":\"session\"")
+                    && says_of(&message, "\"connected\":false") =>
+            {
+                Vec::new()
             }
             (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
                 if says(&message, "{\"type\":\"session\"") =>
@@ -244,6 +279,24 @@ impl World {
         }
     }
 
+    /// Every link that was silent for less than this has just been heard, as the relay thinks.
+    fn pretend_heard(&mut self, limit: Duration) {
+        let links = self.parties[RELAY].ops.iter().filter_map(|(op, kind)| {
+            let Op::Stream(conn, _) = kind else { return None };
+            let conn = self.network.conns.get(conn)?;
+            let is_link = conn.label.contains("/session_ingress/");
+            (is_link && self.at < conn.heard_at + limit).then_some(*op)
+        });
+        let links: Vec<_> = links.collect();
+        let now = self.hosts[self.parties[RELAY].host].clock.now(self.at);
+        for op in links {
+            let message = Message::Binary(Bytes::from_static(b"{\"type\":\"pong\"}"));
+            if let Some(machine) = &mut self.parties[RELAY].machine {
+                machine.handle(now, Event::Received { op, message });
+            }
+        }
+    }
+
     fn pretend_sent(&mut self, id: PartyId, op: OpId) {
         let now = self.hosts[self.parties[id].host].clock.now(self.at);
         if let Some(machine) = &mut self.parties[id].machine {
@@ -265,6 +318,10 @@ fn holds(bytes: &[u8], what: &str) -> bool {
 
 fn says(message: &Message, beginning: &str) -> bool {
     matches!(message, Message::Text(text) if text.as_str().starts_with(beginning))
+}
+
+fn says_of(message: &Message, what: &str) -> bool {
+    matches!(message, Message::Text(text) if text.as_str().contains(what))
 }
 
 /// An answer with something in its body replaced.

@@ -13,6 +13,7 @@ use footbridge_core::time::Instant;
 
 use crate::agenda::Agenda;
 use crate::cast;
+use crate::census::Census;
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::faults::{Fault, Weather};
@@ -22,6 +23,7 @@ use crate::options::Options;
 use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
 use crate::process::{ProcessId, Processes};
 use crate::promises::Promises;
+use crate::skew::Skew;
 use crate::storeroom::Storeroom;
 use crate::trace::Trace;
 
@@ -32,6 +34,7 @@ pub(crate) enum Happening {
     Wake { party: PartyId, turn: u64 },
     Arrive { conn: ConnId, end: End, arrival: Arrival },
     TimeLimit { conn: ConnId },
+    Unacknowledged { conn: ConnId },
     CloseLimit(Address),
     Commit { life: u32 },
     Process(ProcessId, crate::process::Moment),
@@ -40,6 +43,7 @@ pub(crate) enum Happening {
     WakeUp(HostId),
     Fault(Fault),
     Calm,
+    Census,
 }
 
 /// Steps that one call may lead to before a machine counts as one that never waits.
@@ -62,6 +66,8 @@ pub(crate) struct World {
     pub(crate) broken: Option<Broken>,
     pub(crate) happened: u64,
     pub(crate) is_calm: bool,
+    pub(crate) census: Option<Census>,
+    pub(crate) skew: Skew,
     pub(crate) ordered_down: std::collections::BTreeSet<PartyId>,
 }
 
@@ -96,6 +102,8 @@ impl World {
             broken: None,
             happened: 0,
             is_calm: false,
+            census: None,
+            skew: Skew::draw(options.seed),
             ordered_down: std::collections::BTreeSet::new(),
             rng,
         };
@@ -116,6 +124,7 @@ impl World {
             Happening::Wake { party, turn } => self.wake(party, turn),
             Happening::Arrive { conn, end, arrival } => self.arrive(conn, end, arrival),
             Happening::TimeLimit { conn } => self.time_limit(conn),
+            Happening::Unacknowledged { conn } => self.unacknowledged(conn),
             Happening::CloseLimit(address) => self.close_limit(address),
             Happening::Commit { life } => self.commit(life),
             Happening::Process(process, moment) => self.process_moment(process, moment),
@@ -124,6 +133,7 @@ impl World {
             Happening::WakeUp(host) => self.wake_up(host),
             Happening::Fault(fault) => self.strike(fault),
             Happening::Calm => self.calm_down(),
+            Happening::Census => self.take_census(),
         }
         self.judge();
         true
@@ -144,6 +154,8 @@ impl World {
 
     /// At the end of time: what should be true by now.
     pub(crate) fn judge_the_end(&mut self) {
+        self.judge_leaks();
+        self.judge();
         if self.broken.is_none()
             && let Some((promise, words)) = self.promises.end(self.at)
         {
@@ -371,6 +383,7 @@ impl World {
         self.trace.say(at, "world", || String::from("is calm from now on"));
         self.clear_weather();
         self.fact(Fact::Calm);
+        self.expect_census();
         for id in 0..self.parties.len() {
             if self.parties[id].role == Role::Viewer {
                 let wait = Duration::from_millis(self.rng.u64(100..5_000));

@@ -3,6 +3,7 @@
 mod bounded;
 mod fail_closed;
 mod honest_status;
+mod leaks;
 mod no_loss;
 mod nobody_waits;
 mod one_agent;
@@ -11,6 +12,7 @@ mod one_hand_off;
 mod one_view;
 mod patience;
 mod progress;
+mod two_versions;
 mod whole_list;
 mod whole_log;
 
@@ -53,6 +55,8 @@ impl Promises {
             Box::new(nobody_waits::NobodyWaits::default()),
             Box::new(whole_list::WholeList::default()),
             Box::new(one_view::OneView::default()),
+            Box::new(two_versions::TwoVersions),
+            Box::new(leaks::Leaks::default()),
         ];
         Self { all, calm_since: None }
     }

@@ -15,6 +15,7 @@ use super::habits::Habit;
 use super::notice::Listed;
 use super::{Purpose, SILENCE, Task, Viewer, ViewerNotice};
 use crate::cast::RELAY_WS_URL;
+use crate::skew::FUTURE;
 
 /// What the subscription has told.
 #[derive(Debug, Default)]
@@ -25,16 +26,26 @@ pub(super) struct Overview {
     told: Option<[BTreeMap<String, String>; 2]>,
 }
 
-/// What is told of a thing whenever it changes, as one text.
+/// What is told of a thing whenever it changes, as one text; without what this version knows nothing
+/// of.
 fn essence(value: &Value) -> String {
     let mut value = value.clone();
-    if let Some(fields) = value.as_object_mut() {
-        // These change without a word.
-        for name in ["updated_at", "first_seq", "last_seq", "last_seen_at"] {
-            fields.remove(name);
-        }
-    }
+    forget(&mut value);
     value.to_string()
+}
+
+fn forget(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            // These change without a word, but for the last.
+            for name in ["updated_at", "first_seq", "last_seq", "last_seen_at", FUTURE] {
+                fields.remove(name);
+            }
+            fields.values_mut().for_each(forget);
+        }
+        Value::Array(all) => all.iter_mut().for_each(forget),
+        _ => {}
+    }
 }
 
 fn by_id(all: &Value) -> BTreeMap<String, String> {
