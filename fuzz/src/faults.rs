@@ -10,7 +10,7 @@ use footbridge_core::action::Response;
 use crate::fact::Fact;
 use crate::network::{Arrival, ConnId};
 use crate::options::Options;
-use crate::party::{End, Order, PartyId, Role};
+use crate::party::{End, Order, Party, PartyId, Role};
 use crate::world::{Happening, World};
 
 macro_rules! fault_kinds {
@@ -152,6 +152,13 @@ impl World {
 
     pub(crate) fn clear_weather(&mut self) {
         self.weather = Weather::default();
+        // Whoever is woken now must not sleep on to the end that was meant.
+        for party in 0..self.parties.len() {
+            let Party { host, turn, .. } = self.parties[party];
+            if self.hosts[host].is_suspended(self.at) {
+                self.later(Duration::ZERO, Happening::Wake { party, turn });
+            }
+        }
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
             host.disk.is_full = false;

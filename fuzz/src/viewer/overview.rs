@@ -168,7 +168,8 @@ impl Viewer {
 
     pub(super) fn check(&mut self, environment: String, key: String) {
         let path = format!("/v1/environments/{environment}/healthcheck");
-        let habit = Habit::Check { environment, key: key.clone() };
-        self.send(Purpose::Task(Task::Habit(habit)), Method::Post, &path, String::new(), &key);
+        let named = key.clone();
+        let habit = Habit::Check { environment, key };
+        self.send(Purpose::Task(Task::Habit(habit)), Method::Post, &path, String::new(), &named);
     }
 }
