@@ -158,9 +158,6 @@ pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
 /// What an event counts for beside its line.
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
-/// Uuids of messages that a session remembers beyond the events that it keeps, so that a message that
-/// is sent again is known even then (Y-2).
-pub const MAX_OUTLIVED_UUIDS: usize = 1024;
 /// Ended sessions of one person that a relay keeps.
 pub const MAX_ENDED_SESSIONS: usize = 200;
 /// Sessions that one list names, the newest first.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use footbridge_core::agent;
 use footbridge_core::event::Event;
 use footbridge_core::relay::store::Terms;
@@ -32,6 +33,9 @@ const LIAR_URL: &str = "https://liar.example";
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 10;
 /// The access token of somebody whom nothing here belongs to.
 pub(crate) const MALLORY_TOKEN: &str = "mallory-has-one-as-well";
+
+/// Where it comes from whether viewers have habits.
+const VIEWER_HABITS: u64 = 0x9ab1_7509;
 
 /// How long the world is calm at the end: longer than anything in the protocol may take.
 pub(crate) const CALM: Duration = Duration::from_secs(25 * 60);
@@ -231,8 +235,17 @@ fn viewer(world: &mut World, id: PartyId, seed: u64) -> Box<dyn Part> {
         messages: world.rng.u32(1..30),
         follows: world.rng.u8(..) < 200,
         stops: world.rng.bool(),
+        habits: viewer_habits(&world.options, id),
     };
     Box::new(Eyes(Viewer::new(config)))
+}
+
+/// In some runs viewers do everything that the relay offers. Whether this is one comes from a
+/// stream of its own, so that the other runs are as they were.
+fn viewer_habits(options: &crate::options::Options, id: PartyId) -> Option<u64> {
+    let mut rng = Rng::with_seed(options.seed ^ VIEWER_HABITS);
+    let is_on = rng.u8(..) < 80;
+    is_on.then(|| rng.u64(..) ^ u64::try_from(id).unwrap_or_default())
 }
 
 /// The built-in agent as a process's program.

@@ -7,6 +7,7 @@ use footbridge_core::machine::Outcome;
 
 use crate::git::{Commit, Touched};
 use crate::host::HostId;
+use crate::network::ConnId;
 use crate::party::{PartyId, Role};
 use crate::process::ProcessId;
 use crate::viewer::ViewerNotice;
@@ -168,6 +169,16 @@ pub(crate) enum Fact {
     LinkHeard {
         session: String,
     },
+    /// The relay says whether a session is connected, in an answer or on a stream.
+    SaidConnected {
+        stream: Option<ConnId>,
+        session: String,
+        is_connected: bool,
+    },
+    /// The relay says on a stream that there is nothing else to say.
+    SaidAlive {
+        stream: ConnId,
+    },
     /// The bytes that a party has put on one stream and that nobody has taken.
     Outstanding {
         role: Role,
@@ -205,6 +216,26 @@ pub(crate) enum Fact {
     /// At the end: a worktree is still there with nothing in it.
     WorktreeLeft {
         path: String,
+    },
+    /// A link is opened without a name for the run of its agent.
+    NoAgentRun {
+        session: String,
+    },
+    /// One who keeps to the interface is refused.
+    Refused {
+        what: String,
+        status: u16,
+        why: String,
+    },
+    /// A stream between such parties is closed with this code.
+    Misunderstood {
+        what: String,
+        code: u16,
+    },
+    /// Somebody has something at the end whose other side is gone for long.
+    Leaked {
+        holder: String,
+        what: String,
     },
     /// No more faults from here on.
     Calm,

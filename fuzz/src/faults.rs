@@ -241,7 +241,11 @@ impl World {
             FaultKind::WorkerRestart => self.restart_worker(),
             FaultKind::Cut => self.cut(),
             FaultKind::Reset => self.with_conn(World::reset),
-            FaultKind::Swallow => self.with_conn(World::swallow),
+            FaultKind::Swallow => self.with_conn(|world, id| {
+                if let Some(conn) = world.network.conns.get_mut(&id) {
+                    conn.is_swallowed = true;
+                }
+            }),
             FaultKind::SlowLine => self.slow_line(),
             FaultKind::AcceptError => self.fail_accepts(),
             FaultKind::Suspend => self.suspend(),
@@ -428,6 +432,7 @@ impl World {
                 kind,
                 asked: Some(asked),
                 is_swallowed: false,
+                is_doomed: false,
                 loses_answer: false,
                 up: Default::default(),
                 down: Default::default(),

@@ -27,6 +27,7 @@
 mod agenda;
 mod agents;
 mod cast;
+mod census;
 mod clock;
 mod disk;
 mod fact;
@@ -46,6 +47,8 @@ mod process;
 mod promises;
 mod run;
 mod shrink;
+mod skew;
+mod status;
 mod storeroom;
 pub mod targets;
 mod tokens;

@@ -36,5 +36,4 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
     // be dead.
     config.max_subscribers = rng.usize(6..12);
     config.stream_credit = rng.usize(500..20_000);
-    config.max_posted = rng.usize(2..8);
 }

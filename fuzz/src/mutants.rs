@@ -4,17 +4,21 @@
 //! A mutant stands between a machine and the world. It drops, doubles or changes what goes by; the
 //! machines themselves know nothing of it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message};
-use footbridge_core::event::Event;
+use footbridge_core::action::{Action, Message, Response};
+use footbridge_core::event::{Body, Event};
 use footbridge_core::id::OpId;
 use footbridge_core::wire::text::Text;
+use serde_json::value::RawValue;
 
 use crate::cast::RELAY;
 use crate::fact::Fact;
-use crate::party::{PartyId, Role};
+use crate::party::{Op, PartyId, Role};
+use crate::skew::FUTURE;
 use crate::tokens::TOKEN_FILE;
 use crate::world::World;
 
@@ -75,6 +79,10 @@ mutants! {
     HiddenQuestion = "hidden-question" found by "nothing stuck" within 40,
     /// A relay counts every session as connected.
     AlwaysConnected = "always-connected" found by "honest status" within 80,
+    /// A relay counts a silent worker as connected for a minute longer.
+    Lenient = "lenient" found by "honest status" within 60,
+    /// A relay tells nobody that a worker has gone.
+    SilentLoss = "silent-loss" found by "honest status" within 60,
     /// A worker takes *try again later* for a final refusal.
     Impatient = "impatient" found by "patience" within 60,
     /// A worker does not read `Retry-After`.
@@ -83,6 +91,12 @@ mutants! {
     TwoAgents = "two-agents" found by "one agent" within 10,
     /// A relay takes for sent what it has only just asked to be sent.
     Hoarder = "hoarder" found by "bounded memory" within 150,
+    /// A worker takes a word that it does not know for a broken one.
+    StrictWorker = "strict-worker" found by "two versions" within 60,
+    /// A relay refuses a body with a field that it does not know.
+    StrictRelay = "strict-relay" found by "two versions" within 60,
+    /// A relay loses track of what it wanted to let go of.
+    LosesTrack = "loses-track" found by "no leaks" within 150,
     /// A worker waits for what has passed.
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses the name of an operation twice.
@@ -115,6 +129,18 @@ mutants! {
     Stubborn = "stubborn" found by "fresh tokens" within 60,
     /// A worker gives a session up when its secret is revoked.
     Revoked = "revoked" found by "fresh tokens" within 60,
+    /// A worker keeps what viewers ask of the agent to itself, and calls it delivered.
+    LostRequest = "lost-request" found by "nobody waits" within 60,
+    /// A worker takes healthchecks and never says that it is there.
+    LostCheck = "lost-check" found by "nobody waits" within 60,
+    /// A relay leaves a session out of a list.
+    ShortList = "short-list" found by "whole list" within 60,
+    /// A relay leaves events out of a page.
+    ShortPage = "short-page" found by "whole log" within 60,
+    /// A relay does not tell everybody of a change.
+    StaleOverview = "stale-overview" found by "one view" within 60,
+    /// A relay tells a session's title as it likes.
+    BentTitle = "bent-title" found by "one view" within 60,
 }
 
 impl World {
@@ -152,6 +178,22 @@ impl World {
                     response.status = 403;
                 }
                 Some(Event::Response { op, response })
+            }
+            (Mutant::Lenient, Event::Tick) if id == RELAY => {
+                self.pretend_heard(Duration::from_secs(45 + 60));
+                Some(Event::Tick)
+            }
+            (Mutant::StrictWorker, Event::Received { op, message: Message::Binary(word) })
+                if is_worker && holds(&word, &format!("\"type\":\"{FUTURE}\"")) =>
+            {
+                let message = Message::Binary(Bytes::from_static(b"no word"));
+                Some(Event::Received { op, message })
+            }
+            (Mutant::StrictRelay, Event::Asked { op, mut asked }) if id == RELAY => {
+                if matches!(&asked.body, Body::Whole(body) if holds(body, FUTURE)) {
+                    asked.body = Body::Whole(Bytes::from_static(b"["));
+                }
+                Some(Event::Asked { op, asked })
             }
             // It was told so before.
             (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,
@@ -205,6 +247,13 @@ impl World {
                 response.body = Bytes::from(body.replace("\"pending_permissions\":[", hidden));
                 vec![Action::Reply { op, response }]
             }
+            (Mutant::LosesTrack, Role::Relay, Action::Cancel { .. }) => Vec::new(),
+            (Mutant::SilentLoss, Role::Relay, Action::Send { op, message })
+                if says(&message, "{\"type\":\"session\"") =>
+            {
+                let message = bent(&message, "\"connected\":false", "\"x\":false");
+                vec![Action::Send { op, message }]
+            }
             (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
                 if says(&message, "{\"type\":\"session\"") =>
             {
@@ -223,6 +272,35 @@ impl World {
                 response.status = 200;
                 response.body = Bytes::from_static(b"{\"seq\":1}");
                 vec![Action::Reply { op, response }]
+            }
+            (Mutant::LostRequest, Role::Worker, Action::Write { op, data })
+                if holds(&data, "\"control_request\"") =>
+            {
+                vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
+            }
+            (Mutant::LostCheck, Role::Worker, Action::Request { request, .. })
+                if request.url.contains("/work/")
+                    && request.url.ends_with("/stop")
+                    && !holds(&request.body, "\"result\"") =>
+            {
+                Vec::new()
+            }
+            (Mutant::ShortList, Role::Relay, Action::Reply { op, response }) => {
+                let fewer = shortened(response, "sessions");
+                vec![Action::Reply { op, response: fewer }]
+            }
+            (Mutant::ShortPage, Role::Relay, Action::Reply { op, response }) => {
+                let fewer = shortened(response, "events");
+                vec![Action::Reply { op, response: fewer }]
+            }
+            (Mutant::StaleOverview, Role::Relay, Action::Send { message, .. })
+                if is_seldom && says(&message, "{\"type\":\"session\"") =>
+            {
+                Vec::new()
+            }
+            (Mutant::BentTitle, Role::Relay, Action::Reply { op, response }) if is_seldom => {
+                let bent = "\"title\":\"x";
+                vec![Action::Reply { op, response: reworded(response, "\"title\":\"", bent) }]
             }
             (Mutant::AllowAll, Role::Worker, Action::Write { op, data }) => {
                 let line = String::from_utf8_lossy(&data);
@@ -262,6 +340,24 @@ impl World {
         }
     }
 
+    /// Every link that was silent for less than this has just been heard, as the relay thinks.
+    fn pretend_heard(&mut self, limit: Duration) {
+        let links = self.parties[RELAY].ops.iter().filter_map(|(op, kind)| {
+            let Op::Stream(conn, _) = kind else { return None };
+            let conn = self.network.conns.get(conn)?;
+            let is_link = conn.label.contains("/session_ingress/");
+            (is_link && self.at < conn.heard_at + limit).then_some(*op)
+        });
+        let links: Vec<_> = links.collect();
+        let now = self.hosts[self.parties[RELAY].host].clock.now(self.at);
+        for op in links {
+            let message = Message::Binary(Bytes::from_static(b"{\"type\":\"pong\"}"));
+            if let Some(machine) = &mut self.parties[RELAY].machine {
+                machine.handle(now, Event::Received { op, message });
+            }
+        }
+    }
+
     fn pretend_sent(&mut self, id: PartyId, op: OpId) {
         let now = self.hosts[self.parties[id].host].clock.now(self.at);
         if let Some(machine) = &mut self.parties[id].machine {
@@ -293,6 +389,26 @@ fn holds(bytes: &[u8], what: &str) -> bool {
 
 fn says(message: &Message, beginning: &str) -> bool {
     matches!(message, Message::Text(text) if text.as_str().starts_with(beginning))
+}
+
+/// An answer with something in its body replaced.
+fn reworded(response: Response, what: &str, by: &str) -> Response {
+    let body = String::from_utf8_lossy(&response.body).replace(what, by);
+    Response { body: Bytes::from(body), ..response }
+}
+
+/// An answer with a list that has more than one entry, without the second of them.
+fn shortened(response: Response, list: &str) -> Response {
+    let Ok(mut body) = serde_json::from_slice::<BTreeMap<&str, &RawValue>>(&response.body) else {
+        return response;
+    };
+    let all = body.get(list).and_then(|all| serde_json::from_str::<Vec<&RawValue>>(all.get()).ok());
+    let Some(mut all) = all.filter(|all| all.len() > 1) else { return response };
+    all.remove(1);
+    let Ok(fewer) = serde_json::value::to_raw_value(&all) else { return response };
+    body.insert(list, &fewer);
+    let Ok(body) = serde_json::to_vec(&body) else { return response };
+    Response { body: Bytes::from(body), ..response }
 }
 
 /// A text message with its last occurrence of something replaced.

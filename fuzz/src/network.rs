@@ -37,6 +37,8 @@ pub(crate) struct Conn {
     pub(crate) asked: Option<Asked>,
     /// Whatever is put on it from now on disappears, and neither side is told.
     pub(crate) is_swallowed: bool,
+    /// Something was put on it since: a system will find out that nobody acknowledges it.
+    pub(crate) is_doomed: bool,
     /// The answer gets lost after its effect.
     pub(crate) loses_answer: bool,
     pub(crate) up: Lane,

@@ -24,6 +24,7 @@ impl World {
             let words = format!("{} asks for {action:?}: {why}", self.parties[id].name);
             return self.break_promise("contract", words);
         }
+        self.note_status(id, &action);
         let from = |op| Address { party: id, life: self.parties[id].life, op };
         match action {
             Action::Request { op, request } => {

@@ -65,6 +65,12 @@ pub(crate) struct Process {
     unsent: VecDeque<usize>,
 }
 
+impl Process {
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
 enum Who {
     Script(Box<dyn Program>),
     Shell(PartyId),

@@ -16,8 +16,8 @@ use crate::world::{Happening, World, failure};
 
 /// Connections that wait for a server that takes none.
 const BACKLOG: usize = 256;
-/// When a system takes a connection for dead whose packets are not acknowledged, about.
-const TRANSPORT_GIVES_UP: Duration = Duration::from_secs(600);
+/// After this time a system gives a connection up whose packets nobody acknowledges.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15 * 60);
 /// How often a lost packet of a connection is sent again, about.
 const RETRANSMISSION: Duration = Duration::from_millis(400);
 
@@ -66,9 +66,11 @@ impl World {
         timeout: Duration,
     ) {
         let label = format!("{} {}", asked.method.as_str(), asked.target);
+        let mut asked = asked;
+        let to = crate::cast::server_at(url);
+        self.skew_request(from.party, to, &mut asked);
         let (host, role) = (self.parties[from.party].host, self.parties[from.party].role);
         let is_http = matches!(kind, ConnKind::Http { .. });
-        let to = crate::cast::server_at(url);
         if let Some(what) = crate::perform::request_kind(label.split('?').next().unwrap_or(""))
             && role == Role::Worker
         {
@@ -90,6 +92,7 @@ impl World {
             kind,
             asked: Some(asked),
             is_swallowed: false,
+            is_doomed: false,
             loses_answer: false,
             up: Lane::default(),
             down: Lane::default(),
@@ -116,8 +119,11 @@ impl World {
     /// Puts something on its way. It arrives after everything that was put there before; not at all
     /// if the connection swallows everything.
     pub(crate) fn put(&mut self, id: ConnId, end: End, arrival: Arrival, bytes: usize) {
-        let Some(conn) = self.network.conns.get(&id) else { return };
+        let Some(conn) = self.network.conns.get_mut(&id) else { return };
         if conn.is_swallowed {
+            if !std::mem::replace(&mut conn.is_doomed, true) {
+                self.later(UNACKNOWLEDGED, Happening::Unacknowledged { conn: id });
+            }
             return;
         }
         let host = &self.hosts[conn.host];
@@ -256,8 +262,10 @@ impl World {
         }
     }
 
-    pub(crate) fn reply(&mut self, id: PartyId, op: OpId, response: Response) {
+    pub(crate) fn reply(&mut self, id: PartyId, op: OpId, mut response: Response) {
         let Some(Op::Exchange(conn)) = self.parties[id].ops.remove(&op) else { return };
+        self.note_refusal(conn, &response);
+        self.skew_answer(id, &mut response);
         let Some(found) = self.network.conns.get_mut(&conn) else { return };
         found.server = None;
         if id == RELAY
@@ -324,7 +332,8 @@ impl World {
 
     fn arrive_upgraded(&mut self, id: ConnId, selected: Option<&str>) {
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
-        let Some(to) = conn.client else { return };
+        // The client has left meanwhile, and its system says so.
+        let Some(to) = conn.client else { return self.reset(id) };
         let ConnKind::WebSocket { protocol, .. } = conn.kind else { return };
         if protocol.is_some() && selected.is_none() {
             let response = Response { status: 101, headers: Vec::new(), body: bytes::Bytes::new() };
@@ -417,14 +426,39 @@ impl World {
             }
             Parcel::Message(message) => {
                 self.hear(id, end);
+                let (message, more) = self.skew_message(id, end, message);
                 self.tell(to, Event::Received { op, message });
+                if let Some(message) = more {
+                    self.tell(to, Event::Received { op, message });
+                }
                 self.pump(id, end.other());
             }
             Parcel::Close(code) => {
+                let what = conn.label.clone();
+                let is_judged = conn.to == RELAY
+                    && conn.client.is_some_and(|client| {
+                        matches!(self.parties[client.party].role, Role::Worker | Role::Viewer)
+                    });
                 *conn.end_mut(end) = None;
                 self.tell(to, Event::Closed { op, code: Some(code), failure: None });
                 self.put(id, end.other(), Arrival::CloseAck(code), 8);
+                if is_judged {
+                    self.fact(Fact::Misunderstood { what, code });
+                }
             }
+        }
+    }
+
+    /// What the relay does not take of those who keep to its interface.
+    fn note_refusal(&mut self, conn: ConnId, response: &Response) {
+        let Some(found) = self.network.conns.get(&conn).filter(|_| response.status >= 400) else {
+            return;
+        };
+        let role = found.client.map(|client| self.parties[client.party].role);
+        if found.to == RELAY && matches!(role, Some(Role::Worker | Role::Viewer)) {
+            let (what, status) = (found.label.clone(), response.status);
+            let why = String::from_utf8_lossy(&response.body).into_owned();
+            self.fact(Fact::Refused { what, status, why });
         }
     }
 
@@ -473,9 +507,7 @@ impl World {
     pub(crate) fn abandon(&mut self, id: ConnId, end: End, is_silent: bool) {
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         *conn.end_mut(end) = None;
-        if is_silent {
-            return self.swallow(id);
-        }
+        conn.is_swallowed |= is_silent;
         let is_untaken = conn.end(end.other()).is_none() && end == End::Client;
         // A client that left before anybody took its request may have sent it already.
         if is_untaken && (conn.asked.is_none() || self.rng.bool()) {
@@ -485,14 +517,10 @@ impl World {
         }
     }
 
-    /// From now on a connection swallows everything. Each system gives up on it in the end, because
-    /// what it sends is never acknowledged.
-    pub(crate) fn swallow(&mut self, id: ConnId) {
-        if let Some(conn) = self.network.conns.get_mut(&id)
-            && !std::mem::replace(&mut conn.is_swallowed, true)
-        {
-            let wait = self.about(TRANSPORT_GIVES_UP);
-            self.later(wait, Happening::HangUp { conn: id });
+    /// Nobody has acknowledged anything for too long: whoever is still there learns it.
+    pub(crate) fn unacknowledged(&mut self, id: ConnId) {
+        if self.network.conns.get(&id).is_some_and(|conn| conn.is_swallowed) {
+            self.reset(id);
         }
     }
 

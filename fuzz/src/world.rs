@@ -13,6 +13,7 @@ use footbridge_core::time::Instant;
 
 use crate::agenda::Agenda;
 use crate::cast;
+use crate::census::Census;
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::faults::{Fault, FaultKind, Weather};
@@ -23,6 +24,7 @@ use crate::options::Options;
 use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
 use crate::process::{ProcessId, Processes};
 use crate::promises::Promises;
+use crate::skew::Skew;
 use crate::storeroom::Storeroom;
 use crate::tokens::Tokens;
 use crate::trace::Trace;
@@ -35,6 +37,7 @@ pub(crate) enum Happening {
     Arrive { conn: ConnId, end: End, arrival: Arrival },
     TimeLimit { conn: ConnId },
     HangUp { conn: ConnId },
+    Unacknowledged { conn: ConnId },
     CloseLimit(Address),
     Commit { life: u32 },
     File { host: HostId, number: u64 },
@@ -46,6 +49,7 @@ pub(crate) enum Happening {
     WakeUp(HostId),
     Fault(Fault),
     Calm,
+    Census,
 }
 
 /// Steps that one call may lead to before a machine counts as one that never waits.
@@ -70,6 +74,8 @@ pub(crate) struct World {
     pub(crate) broken: Option<Broken>,
     pub(crate) happened: u64,
     pub(crate) is_calm: bool,
+    pub(crate) census: Option<Census>,
+    pub(crate) skew: Skew,
     pub(crate) ordered_down: std::collections::BTreeSet<PartyId>,
 }
 
@@ -106,6 +112,8 @@ impl World {
             broken: None,
             happened: 0,
             is_calm: false,
+            census: None,
+            skew: Skew::draw(options.seed),
             ordered_down: std::collections::BTreeSet::new(),
             rng,
         };
@@ -127,6 +135,7 @@ impl World {
             Happening::Arrive { conn, end, arrival } => self.arrive(conn, end, arrival),
             Happening::TimeLimit { conn } => self.time_limit(conn),
             Happening::HangUp { conn } => self.reset(conn),
+            Happening::Unacknowledged { conn } => self.unacknowledged(conn),
             Happening::CloseLimit(address) => self.close_limit(address),
             Happening::Commit { life } => self.commit(life),
             Happening::File { host, number } => self.file_changes(host, number),
@@ -138,6 +147,7 @@ impl World {
             Happening::WakeUp(host) => self.wake_up(host),
             Happening::Fault(fault) => self.strike(fault),
             Happening::Calm => self.calm_down(),
+            Happening::Census => self.take_census(),
         }
         self.judge();
         true
@@ -164,6 +174,7 @@ impl World {
     /// At the end of time: what should be true by now.
     pub(crate) fn judge_the_end(&mut self) {
         self.note_worktrees();
+        self.judge_leaks();
         self.judge();
         if self.broken.is_none()
             && let Some((promise, words)) = self.promises.end(self.at)
@@ -395,6 +406,7 @@ impl World {
         self.trace.say(at, "world", || String::from("is calm from now on"));
         self.clear_weather();
         self.fact(Fact::Calm);
+        self.expect_census();
         for id in 0..self.parties.len() {
             if self.parties[id].role == Role::Viewer {
                 let wait = Duration::from_millis(self.rng.u64(100..5_000));

@@ -10,12 +10,12 @@ use super::ingress::Attaching;
 use super::reply::{self, Refusal};
 use super::routes::{self, NoRoute, Route};
 use super::sessions::Posting;
-use super::store::{Answer, Call, Denied};
+use super::store::{Answer, Call, Denied, Person};
 use super::work::Claim;
 use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
 use crate::action::{Action, Method, Response};
 use crate::event::{Asked, Body};
-use crate::id::{BadId, OpId};
+use crate::id::{BadId, OpId, SessionId};
 use crate::limits::MAX_REQUEST_HEAD_BYTES;
 
 /// A request that was not answered yet, for the access log.
@@ -52,7 +52,7 @@ pub(super) enum Pending {
     Append { op: OpId, bytes: usize },
     AckInbound { op: OpId },
     Inbound { op: OpId },
-    Refresh,
+    Refresh { owner: Person, session: SessionId },
     Subscribe { op: OpId, subscribing: super::subscription::Subscribing },
     Page { op: OpId },
     Overview { op: OpId },
@@ -62,7 +62,7 @@ impl Pending {
     /// The exchange or stream that waits for the answer.
     pub(super) const fn waiting(&self) -> Option<OpId> {
         match self {
-            Self::Sweep | Self::Forgotten | Self::Refresh => None,
+            Self::Sweep | Self::Forgotten | Self::Refresh { .. } => None,
             Self::Refuse { op, .. }
             | Self::Register { op }
             | Self::Deregister { op }
@@ -183,7 +183,7 @@ impl Relay {
     pub(super) fn settle_pending(&mut self, pending: Pending, answer: Result<Answer, Denied>) {
         match pending {
             Pending::Sweep | Pending::Forgotten => {}
-            Pending::Refresh => self.refresh(answer),
+            Pending::Refresh { .. } => self.refresh(answer),
             Pending::Refuse { op, refusal } => {
                 self.refuse(op, &answer.err().map_or(refusal, Refusal::from));
             }

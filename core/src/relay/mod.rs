@@ -60,13 +60,13 @@ use self::exchange::{Exchange, Pending};
 use self::ingress::Links;
 pub use self::notice::{RelayCommand, RelayNotice};
 use self::overview::Overviews;
-use self::store::{Call, Moment, Operation, Outcome, RelayRun, Terms};
+use self::store::{Call, Moment, Operation, Outcome, Person, RelayRun, Terms};
 use self::subscription::Viewers;
 use self::work::Polls;
 use crate::action::Action;
 use crate::effects::Effects;
 use crate::event::{Event, Failure};
-use crate::id::OpId;
+use crate::id::{OpId, SessionId};
 use crate::limits::{
     ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, MAX_STORE_OPERATIONS, SHUTDOWN_GRACE,
 };
@@ -93,6 +93,8 @@ pub struct Relay {
     /// The time of the first call, from which the running time is counted.
     started: Option<Instant>,
     is_sweeping: bool,
+    /// Sessions that the store failed to read after their link had come or gone.
+    unread: BTreeMap<SessionId, Person>,
     exchanges: BTreeMap<OpId, Exchange>,
     /// Exchanges that are being turned into WebSockets.
     opening: BTreeSet<OpId>,
@@ -131,6 +133,8 @@ enum Timer {
     Refill,
     /// Something in the store may have lapsed.
     Sweep,
+    /// The store failed to read a session: try again.
+    Refresh,
     /// A poll has been held for long enough.
     Poll(OpId),
     /// A link has been silent.
@@ -186,6 +190,7 @@ impl Relay {
             storing: 0,
             started: None,
             is_sweeping: false,
+            unread: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             opening: BTreeSet::new(),
             polls: Polls::default(),
@@ -252,6 +257,7 @@ impl Relay {
                 self.is_sweeping = true;
                 self.store(Pending::Sweep, Call::Lapse);
             }
+            Timer::Refresh => self.read_all_anew(),
             Timer::Poll(op) => self.end_poll(op),
             Timer::Quiet(op) => self.link_is_quiet(op),
             Timer::Linger(op) => self.close_link(op, close::DONE),
@@ -298,7 +304,7 @@ impl Relay {
             }
             Purpose::Store(pending) => {
                 self.storing = self.storing.saturating_sub(1);
-                self.store_failed(&pending, failure);
+                self.store_failed(*pending, failure);
             }
             Purpose::Link
             | Purpose::Viewer
@@ -317,13 +323,16 @@ impl Relay {
         self.fx.end(Err(Fault { kind: FaultKind::Local, message }));
     }
 
-    fn store_failed(&mut self, pending: &Pending, failure: Option<Failure>) {
+    fn store_failed(&mut self, pending: Pending, failure: Option<Failure>) {
         if let Some(failure) = failure {
             self.fx.tell(RelayNotice::StoreFailed { detail: failure.detail });
         }
-        if matches!(*pending, Pending::Sweep) {
+        if matches!(pending, Pending::Sweep) {
             self.is_sweeping = false;
             self.timers.set(Timer::Sweep, self.fx.now().mono + RETRY_AFTER_FAILURE);
+        }
+        if let Pending::Refresh { owner, session } = pending {
+            return self.read_anew_later(owner, session);
         }
         if let Some(op) = pending.waiting() {
             self.refuse(op, &reply::Refusal::unavailable());

@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::store::{Answer, Changes, Denied, Session};
+use super::exchange::Pending;
+use super::store::{Answer, Call, Changes, Denied, Person, Session};
 use super::views::{EnvironmentView, SessionView, event_frame, frame};
-use super::{Relay, RelayNotice, close};
+use super::{RETRY_AFTER_FAILURE, Relay, RelayNotice, Timer, close};
+use crate::id::SessionId;
 use crate::wire::session::SessionState;
 use serde::Serialize;
 
@@ -84,6 +86,24 @@ impl Relay {
         let told = frame(&SessionFrame { kind: "session", session: view });
         self.tell_viewers(&session.id, &told);
         self.tell_overviews(&session.owner, &told);
+    }
+
+    /// Has a session read anew, so that everybody learns whether its link is up.
+    pub(super) fn read_anew(&mut self, owner: Person, session: SessionId) {
+        let call = Call::GetSession { owner: owner.clone(), id: session.clone() };
+        self.store(Pending::Refresh { owner, session }, call);
+    }
+
+    /// The store failed to: nobody else would ever tell, so it is asked again.
+    pub(super) fn read_anew_later(&mut self, owner: Person, session: SessionId) {
+        self.unread.insert(session, owner);
+        self.timers.set(Timer::Refresh, self.fx.now().mono + RETRY_AFTER_FAILURE);
+    }
+
+    pub(super) fn read_all_anew(&mut self) {
+        for (session, owner) in core::mem::take(&mut self.unread) {
+            self.read_anew(owner, session);
+        }
     }
 
     /// A session was read anew, because its link has come or gone.

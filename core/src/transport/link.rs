@@ -5,7 +5,7 @@
 //!   Down ─────────────▶ Opening ──────▶ Greeting ─────────────────▶ Up
 //!    ▲ ▲                   │                │                       │
 //!    │ └── after a pause ◀─┴── broken ◀─────┴──────────◀────────────┘
-//!    └── (Backoff, W-2)          refused for good, replaced, given up ──▶ Over
+//!    └── (Backoff, W-2)                    refused for good, given up ──▶ Over
 //! ```
 
 use alloc::boxed::Box;

@@ -2,7 +2,8 @@
 //! pipe and nobody has taken, and the operations that it has open.
 
 use footbridge_core::limits::{
-    LINK_BACKLOG_BYTES, LINK_WINDOW_BYTES, MAX_LINE_BYTES, MAX_PAGE_BYTES, STREAM_CREDIT_BYTES,
+    ACCEPT_POOL, LINK_BACKLOG_BYTES, LINK_WINDOW_BYTES, MAX_EXCHANGES, MAX_LINE_BYTES,
+    MAX_PAGE_BYTES, MAX_STORE_OPERATIONS, STREAM_CREDIT_BYTES,
 };
 
 use super::Promise;
@@ -10,9 +11,10 @@ use crate::clock::Time;
 use crate::fact::{Fact, Way};
 use crate::party::Role;
 
-/// A worker has its sessions, each with a link, a process and a few requests; a relay what its
-/// clients hold open, and its pool of accepts.
+/// A worker has its sessions, each with a link, a process and a few requests.
 const MAX_OPERATIONS: usize = 1500;
+/// A relay has what its clients hold open, and what a slow store has not answered yet.
+const MAX_RELAY_OPERATIONS: usize = MAX_EXCHANGES + MAX_STORE_OPERATIONS + ACCEPT_POOL;
 
 #[derive(Default)]
 pub(crate) struct Bounded;
@@ -39,8 +41,12 @@ impl Promise for Bounded {
                     return Err(format!("{bytes} bytes of a {role:?} wait; {limit} may"));
                 }
             }
-            Fact::Open { role, operations, .. } if *operations > MAX_OPERATIONS => {
-                return Err(format!("a {role:?} has {operations} operations open"));
+            Fact::Open { role, operations } => {
+                let limit =
+                    if *role == Role::Relay { MAX_RELAY_OPERATIONS } else { MAX_OPERATIONS };
+                if *operations > limit {
+                    return Err(format!("a {role:?} has {operations} operations open"));
+                }
             }
             _ => {}
         }

@@ -4,13 +4,18 @@ mod bounded;
 mod fail_closed;
 mod fresh_tokens;
 mod honest_status;
+mod leaks;
 mod no_loss;
+mod nobody_waits;
 mod one_agent;
 mod one_answer;
 mod one_hand_off;
+mod one_view;
 mod patience;
 mod progress;
 mod safe_restart;
+mod two_versions;
+mod whole_list;
 mod whole_log;
 mod worktrees;
 
@@ -53,6 +58,11 @@ impl Promises {
             Box::new(worktrees::Worktrees::default()),
             Box::new(fresh_tokens::FreshTokens::default()),
             Box::new(safe_restart::SafeRestart::default()),
+            Box::new(nobody_waits::NobodyWaits::default()),
+            Box::new(whole_list::WholeList::default()),
+            Box::new(one_view::OneView::default()),
+            Box::new(two_versions::TwoVersions),
+            Box::new(leaks::Leaks::default()),
         ];
         Self { all, calm_since: None }
     }

@@ -23,7 +23,7 @@ impl Promise for OneAgent {
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::StoreLost => self.made.clear(),
-            Fact::Viewed { notice: ViewerNotice::Created { key, session }, .. } => {
+            Fact::Viewed { notice: ViewerNotice::Created { key, session, .. }, .. } => {
                 let known = self.made.insert(key.clone(), session.clone());
                 if known.as_ref().is_some_and(|known| known != session) {
                     return Err(format!("{key} has made {session} and {known:?}"));

@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use super::{Promise, line_id};
 use crate::clock::Time;
 use crate::fact::Fact;
+use crate::process::ProcessId;
 
 #[derive(Default)]
 pub(crate) struct OneHandOff {
     handed: BTreeSet<(String, String)>,
+    /// Sessions with a worker or a relay that knows no runs of agents (an older one): what another
+    /// agent was given and did not confirm may come again, so that each agent counts for itself.
+    without_runs: BTreeSet<String>,
+    by_agent: BTreeSet<(ProcessId, String)>,
 }
 
 impl Promise for OneHandOff {
@@ -17,10 +22,15 @@ impl Promise for OneHandOff {
     }
 
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
-        if let Fact::HandedOff { session, line, .. } = fact
+        if let Fact::NoAgentRun { session } = fact {
+            self.without_runs.insert(session.clone());
+        }
+        if let Fact::HandedOff { process, session, line } = fact
             && line.contains("\"user\"")
             && let Some(uuid) = line_id(line, "uuid")
-            && !self.handed.insert((session.clone(), uuid.clone()))
+            && let is_first = self.handed.insert((session.clone(), uuid.clone()))
+            && !(self.by_agent.insert((*process, uuid.clone()))
+                && (is_first || self.without_runs.contains(session)))
         {
             return Err(format!("{uuid} of {session} was handed to an agent twice"));
         }

@@ -8,7 +8,7 @@ use footbridge_core::event::Event;
 use footbridge_core::secret::Secret;
 use serde_json::Value;
 
-use super::{Purpose, RETRY_MILLIS, Task, Viewer, ViewerNotice, Watched};
+use super::{Habit, Listed, Purpose, RETRY_MILLIS, Task, Viewer, ViewerNotice, Watched};
 use crate::cast::RELAY_URL;
 
 /// How long a viewer waits for an answer.
@@ -17,7 +17,14 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_RESPONSE: usize = 4 << 20;
 
 impl Viewer {
-    fn send(&mut self, purpose: Purpose, method: Method, path: &str, body: String, key: &str) {
+    pub(super) fn send(
+        &mut self,
+        purpose: Purpose,
+        method: Method,
+        path: &str,
+        body: String,
+        key: &str,
+    ) {
         let bearer = format!("Bearer {}", self.config.token.borrow());
         let mut headers = vec![("authorization", Secret::new(bearer))];
         if !key.is_empty() {
@@ -46,7 +53,12 @@ impl Viewer {
                 let Some(environment) = self.environments.get(at) else {
                     return self.note_within(RETRY_MILLIS, task);
                 };
-                let body = format!(r#"{{"environment_id":"{environment}"}}"#);
+                let body = match self.habits.title_for(key) {
+                    Some(title) => {
+                        format!(r#"{{"environment_id":"{environment}","title":"{title}"}}"#)
+                    }
+                    None => format!(r#"{{"environment_id":"{environment}"}}"#),
+                };
                 (String::from("/v1/sessions"), body, key.clone())
             }
             Task::Post { session, uuid, text } => {
@@ -78,6 +90,7 @@ impl Viewer {
         let Some(op) = event.op() else { return };
         match self.open.get(&op).cloned() {
             Some(Purpose::Stream(session)) => self.take_from_stream(op, &session, event),
+            Some(Purpose::Overview) => self.take_from_overview(op, event),
             Some(purpose) => {
                 self.open.remove(&op);
                 match event {
@@ -91,7 +104,10 @@ impl Viewer {
 
     fn again(&mut self, purpose: Purpose, wait: Option<Duration>) {
         // Lists are asked for again and again anyway.
-        let Purpose::Task(task) = purpose else { return };
+        let Purpose::Task(mut task) = purpose else { return };
+        if let Task::Habit(Habit::Batch { said, .. }) = &mut task {
+            said.iter_mut().for_each(|one| one.was_sent = true);
+        }
         match wait {
             Some(wait) => self.note(wait, task),
             None => self.note_within(RETRY_MILLIS, task),
@@ -105,6 +121,9 @@ impl Viewer {
             let wait = secs.map(|secs: u64| Duration::from_secs(secs.clamp(1, 60)));
             return self.again(purpose, wait);
         }
+        if let Purpose::Task(Task::Habit(Habit::Page { session })) = purpose {
+            return self.page_answered(session, response);
+        }
         let Ok(body) = serde_json::from_slice::<Value>(&response.body) else {
             return self.again(purpose, None);
         };
@@ -117,6 +136,7 @@ impl Viewer {
     }
 
     fn found_environments(&mut self, body: &Value) {
+        self.compare(Listed::Environments, body);
         let all = body["environments"].as_array().cloned().unwrap_or_default();
         let online = all.iter().filter(|environment| environment["online"] == true);
         self.environments =
@@ -124,12 +144,14 @@ impl Viewer {
         if !self.environments.is_empty() && !self.is_settling {
             for n in 0..std::mem::take(&mut self.config.sessions) {
                 let key = format!("{}-session-{n}", self.config.name);
+                let key = self.habits.session_key(key);
                 self.note_within(10..30_000, Task::Create { key });
             }
         }
     }
 
     fn found_sessions(&mut self, body: &Value) {
+        self.compare(Listed::Sessions, body);
         for session in body["sessions"].as_array().into_iter().flatten() {
             self.view(session);
             let Some(id) = session["id"].as_str() else { continue };
@@ -144,7 +166,11 @@ impl Viewer {
             return;
         }
         self.watched.insert(session.to_owned(), Watched::default());
-        self.begin(Task::Subscribe { session: session.to_owned() });
+        if self.habits.reads_pages() {
+            self.begin_habit(Habit::Page { session: session.to_owned() });
+        } else {
+            self.begin(Task::Subscribe { session: session.to_owned() });
+        }
         let left = self.config.messages;
         if left > 0 {
             self.note_within(10..10_000, Task::Speak { session: session.to_owned(), left });
@@ -155,7 +181,8 @@ impl Viewer {
         match (task, status) {
             (Task::Create { key }, 201) => {
                 let session = body["id"].as_str().unwrap_or_default().to_owned();
-                self.tell(ViewerNotice::Created { key, session: session.clone() });
+                let title = self.habits.title_for(&key);
+                self.tell(ViewerNotice::Created { key, session: session.clone(), title });
                 self.watch(&session);
             }
             // The environment is gone: another one will do.
@@ -181,6 +208,7 @@ impl Viewer {
                 self.tell(ViewerNotice::Withdrawn { session, request_id });
             }
             (Task::Stop { .. }, 200) => self.view(body),
+            (Task::Habit(habit), status) => self.habit_answered(habit, status, body),
             _ => {}
         }
     }

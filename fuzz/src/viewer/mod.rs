@@ -3,7 +3,11 @@
 //! nothing of how the relay works, and it checks nothing itself.
 
 mod api;
+mod batch;
+mod habits;
 mod notice;
+mod overview;
+mod pages;
 mod stream;
 
 use std::cell::RefCell;
@@ -19,7 +23,8 @@ use footbridge_core::id::OpId;
 use footbridge_core::machine::{Machine, Step};
 use footbridge_core::time::{Instant, Now};
 
-pub(crate) use notice::ViewerNotice;
+use habits::{Habit, Habits};
+pub(crate) use notice::{Listed, ViewerNotice};
 
 use crate::party::Order;
 
@@ -38,6 +43,8 @@ pub(crate) struct ViewerConfig {
     pub(crate) follows: bool,
     /// Whether it ends sessions, in the end.
     pub(crate) stops: bool,
+    /// Where everything beyond the usual comes from; none for a viewer that does nothing of it.
+    pub(crate) habits: Option<u64>,
 }
 
 /// Something to do at some time.
@@ -82,6 +89,7 @@ pub(crate) enum Task {
     GoOn {
         session: String,
     },
+    Habit(Habit),
 }
 
 /// A session that is watched.
@@ -106,6 +114,7 @@ enum Purpose {
     Sessions,
     Task(Task),
     Stream(String),
+    Overview,
 }
 
 /// The machine.
@@ -122,6 +131,7 @@ pub(crate) struct Viewer {
     environments: Vec<String>,
     uuids: u64,
     is_settling: bool,
+    habits: Habits,
 }
 
 /// Pause before what got no answer is tried again, in milliseconds.
@@ -145,9 +155,11 @@ impl Viewer {
             environments: Vec::new(),
             uuids: 0,
             is_settling: false,
+            habits: Habits::new(config.habits),
             config,
         };
         viewer.note(Duration::ZERO, Task::Discover);
+        viewer.take_up_habits();
         viewer
     }
 
@@ -183,6 +195,7 @@ impl Viewer {
             Task::Subscribe { session } => self.subscribe(&session.clone()),
             Task::Listen { session } => self.listen(&session.clone()),
             Task::Speak { session, left } => self.speak(&session.clone(), *left),
+            Task::Habit(habit) => self.begin_habit(habit.clone()),
             Task::Doze { session } | Task::GoOn { session } => {
                 let op = self.watched.get(session).and_then(|watched| watched.stream);
                 let Some(op) = op else { return };
@@ -241,6 +254,7 @@ impl Viewer {
             self.post_new(&session);
             self.note_within(1_000..2_000, Task::GoOn { session });
         }
+        self.settle_habits();
     }
 
     /// Looks at a question of an agent, and means to answer it some time.

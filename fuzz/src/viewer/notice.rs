@@ -1,10 +1,12 @@
 //! What a viewer has seen and done.
 
+use std::collections::BTreeMap;
+
 /// One thing that a viewer has seen or done.
 #[derive(Clone, Debug)]
 pub(crate) enum ViewerNotice {
     /// A session was made under a key.
-    Created { key: String, session: String },
+    Created { key: String, session: String, title: Option<String> },
     /// A message was accepted.
     Accepted { session: String, uuid: String, seq: u64 },
     /// A message was refused for good.
@@ -25,6 +27,31 @@ pub(crate) enum ViewerNotice {
     View(View),
     /// The relay does not know a session (any more).
     Gone { session: String },
+    /// Something was asked of an agent, and accepted. `is_named`: by a uuid too.
+    Requested { session: String, request_id: String, is_named: bool, seq: u64 },
+    /// It begins to name all sessions, page by page.
+    Listing,
+    /// The sessions that those pages named: all, or those of one environment.
+    Listed { sessions: Vec<String>, is_all: bool },
+    /// A subscription to everything begins anew.
+    OverviewBegins,
+    /// That subscription says where a session stands.
+    InOverview { session: String, state: String },
+    /// What that subscription has told by now, if there is one, beside what a list says.
+    Compared {
+        what: Listed,
+        told: Option<BTreeMap<String, String>>,
+        listed: BTreeMap<String, String>,
+    },
+    /// An environment as the relay describes it; whether an open healthcheck waits there.
+    Environment { id: String, is_online: bool, has_room: bool, is_waiting: bool },
+}
+
+/// What a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Listed {
+    Environments,
+    Sessions,
 }
 
 /// A session as the relay describes it.
@@ -37,4 +64,5 @@ pub(crate) struct View {
     pub(crate) last_seq: u64,
     /// The status of what came of it, once it has ended.
     pub(crate) result: Option<String>,
+    pub(crate) title: Option<String>,
 }

@@ -82,7 +82,7 @@ impl Viewer {
         self.note_within(RETRY_MILLIS, Task::Subscribe { session: session.to_owned() });
     }
 
-    fn gone(&mut self, session: &str) {
+    pub(super) fn gone(&mut self, session: &str) {
         if let Some(watched) = self.watched.get_mut(session) {
             watched.is_over = true;
             watched.stream = None;
@@ -123,7 +123,10 @@ impl Viewer {
     fn frame(&mut self, session: &str, text: &str) {
         let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else { return };
         match frame.kind {
-            "event" => self.apply(session, &frame),
+            "event" => {
+                let message = frame.message.map(RawValue::get).unwrap_or_default();
+                self.apply(session, frame.seq, frame.from, message);
+            }
             "gap" => {
                 let Some(watched) = self.watched.get_mut(session) else { return };
                 let after = std::mem::replace(&mut watched.after, frame.resumes_after);
@@ -143,11 +146,10 @@ impl Viewer {
         }
     }
 
-    fn apply(&mut self, session: &str, frame: &Frame<'_>) {
-        let message = frame.message.map(RawValue::get).unwrap_or_default();
+    pub(super) fn apply(&mut self, session: &str, seq: u64, from: &str, message: &str) {
         let Some(watched) = self.watched.get_mut(session) else { return };
-        let after = std::mem::replace(&mut watched.after, frame.seq);
-        if frame.from == "agent"
+        let after = std::mem::replace(&mut watched.after, seq);
+        if from == "agent"
             && message.contains("can_use_tool")
             && let Ok(value) = serde_json::from_str::<Value>(message)
             && let Some(request_id) = value["request_id"].as_str()
@@ -157,8 +159,8 @@ impl Viewer {
         self.tell(ViewerNotice::Event {
             session: session.to_owned(),
             after,
-            seq: frame.seq,
-            from: frame.from.to_owned(),
+            seq,
+            from: from.to_owned(),
             message: message.to_owned(),
         });
     }
@@ -184,6 +186,7 @@ impl Viewer {
             pending,
             last_seq: body["last_seq"].as_u64().unwrap_or_default(),
             result: body["result"]["status"].as_str().map(str::to_owned),
+            title: body["title"].as_str().map(str::to_owned),
         }));
     }
 }

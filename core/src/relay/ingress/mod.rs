@@ -239,8 +239,7 @@ impl Relay {
     /// Has the session read anew, because its link has come or gone.
     fn refresh_session(&mut self, op: OpId) {
         let Some(Link { session, owner, .. }) = self.links.by_op.get(&op) else { return };
-        let call = Call::GetSession { owner: owner.clone(), id: session.clone() };
-        self.store(Pending::Refresh, call);
+        self.read_anew(owner.clone(), session.clone());
     }
 
     fn link_denied(&mut self, op: OpId, denied: &Denied) {
@@ -297,7 +296,7 @@ impl Relay {
         }
         if is_up {
             self.fx.tell(RelayNotice::WorkerDisconnected { session: session.clone() });
-            self.store(Pending::Refresh, Call::GetSession { owner, id: session });
+            self.read_anew(owner, session);
         }
     }
 }

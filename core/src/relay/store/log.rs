@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::record::Entry;
-use crate::limits::{EVENT_OVERHEAD_BYTES, MAX_OUTLIVED_UUIDS};
+use crate::limits::{EVENT_OVERHEAD_BYTES, MAX_RECENT_UUIDS};
 
 /// A contiguous run of events: the end of everything that was ever logged.
 #[derive(Clone, Debug, Default)]
@@ -13,9 +13,9 @@ pub(super) struct Log {
     kept: VecDeque<Kept>,
     bytes: usize,
     last_seq: u64,
+    /// The numbers of the messages that came last, kept or not: a repetition may come late.
     by_uuid: BTreeMap<String, u64>,
-    /// Uuids of events that are no longer kept, the oldest first.
-    outlived: VecDeque<String>,
+    uuids: VecDeque<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Log {
     pub(super) fn push(&mut self, entry: Entry, uuid: Option<String>, limit: usize) {
         self.last_seq = entry.seq;
         if let Some(uuid) = &uuid {
-            self.by_uuid.insert(uuid.clone(), entry.seq);
+            self.remember(uuid.clone(), entry.seq);
         }
         let kept = Kept { entry, uuid };
         self.bytes += kept.bytes();
@@ -52,17 +52,20 @@ impl Log {
         while self.bytes > limit && self.kept.len() > 1 {
             let Some(gone) = self.kept.pop_front() else { break };
             self.bytes -= gone.bytes();
-            self.outlived.extend(gone.uuid);
-        }
-        while self.outlived.len() > MAX_OUTLIVED_UUIDS {
-            if let Some(uuid) = self.outlived.pop_front() {
-                self.by_uuid.remove(&uuid);
-            }
         }
     }
 
-    /// The number of the event with this uuid: while it is kept, and some time longer. Whoever asks
-    /// again after a lost answer may come after a flood of other events.
+    fn remember(&mut self, uuid: String, seq: u64) {
+        self.by_uuid.insert(uuid.clone(), seq);
+        self.uuids.push_back(uuid);
+        if self.uuids.len() > MAX_RECENT_UUIDS
+            && let Some(oldest) = self.uuids.pop_front()
+        {
+            self.by_uuid.remove(&oldest);
+        }
+    }
+
+    /// The number of the event with this uuid, of the [`MAX_RECENT_UUIDS`] last ones that had one.
     pub(super) fn seq_of(&self, uuid: &str) -> Option<u64> {
         self.by_uuid.get(uuid).copied()
     }
@@ -79,5 +82,32 @@ impl Log {
         };
         let page = self.kept.range(skip..).take(max_events.max(1)).take_while(fits);
         page.map(|kept| kept.entry.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::store::record::Origin;
+    use crate::time::UnixTime;
+    use crate::wire::text::Text;
+
+    fn push(log: &mut Log, uuid: Option<String>) {
+        let (seq, at) = (log.last_seq() + 1, UnixTime::from_millis(0));
+        let entry = Entry { seq, at, origin: Origin::Viewer, line: Text::from("{}") };
+        log.push(entry, uuid, 1);
+    }
+
+    #[test]
+    fn a_message_is_known_after_its_event_is_gone_until_too_many_came_since() {
+        let mut log = Log::default();
+        push(&mut log, Some(String::from("a")));
+        push(&mut log, None);
+        assert_eq!((log.first_seq(), log.seq_of("a")), (2, Some(1)));
+        for n in 0..MAX_RECENT_UUIDS {
+            assert_eq!(log.seq_of("a"), Some(1), "after {n} others");
+            push(&mut log, Some(alloc::format!("{n}")));
+        }
+        assert_eq!(log.seq_of("a"), None);
     }
 }

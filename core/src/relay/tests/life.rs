@@ -86,3 +86,22 @@ fn a_lease_has_as_long_to_go_after_a_restart_as_before_whatever_the_wall_clock_s
         assert_eq!((&again["data"]["id"], &again["fence"]), (&json!(taken.session), &json!(2)));
     }
 }
+
+#[test]
+fn viewers_learn_that_a_worker_has_gone_although_the_store_fails_at_first() {
+    let mut world = World::new();
+    let (_, taken, link) = world.running();
+    let viewer = world.subscribe(&taken.session, 0);
+    world.came(viewer);
+    world.holds_store = true;
+    world.tell(Event::Closed { op: link, code: None, failure: None });
+    let (op, _) = world.held.pop_front().expect("the session is read");
+    let kind = crate::event::FailureKind::Full;
+    let failure = crate::event::Failure { kind, detail: "no space left".to_owned() };
+    world.tell(Event::Failed { op, failure });
+    world.holds_store = false;
+    assert!(world.came(viewer).is_empty(), "nothing is known yet");
+    world.pass(Duration::from_secs(1));
+    let came = world.came(viewer);
+    assert_eq!(came.last().expect("it is told")["session"]["connected"], false);
+}

@@ -355,3 +355,16 @@ fn limits_are_told_with_a_time_to_try_again() {
     world.take(&worker);
     assert_eq!(world.post("/v1/sessions", TOKEN, &body).0, 429);
 }
+
+#[test]
+fn an_environment_that_came_back_goes_offline_again_as_soon_as_before() {
+    let mut world = World::new();
+    let worker = world.register();
+    let target = format!("/v1/environments/{}", worker.environment);
+    for _ in 0..2 {
+        world.poll(&worker);
+        assert_eq!(world.get(&target, TOKEN).1["online"], true);
+        world.pass(Duration::from_secs(91));
+        assert_eq!(world.get(&target, TOKEN).1["online"], false);
+    }
+}

@@ -27,7 +27,7 @@ pub(super) struct SessionModel {
     pub(super) log: Vec<Entry>,
     pub(super) first_seq: u64,
     kept_bytes: usize,
-    /// The event of each uuid.
+    /// The event of each uuid, kept or not.
     pub(super) uuids: BTreeMap<String, u64>,
     updated_at: UnixTime,
     /// Every line that there ever was for the agent.

@@ -1,7 +1,7 @@
 //! Environments: made, seen, gone silent, removed.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -26,6 +26,7 @@ impl MemoryStore {
         if let Some(known) = known.filter(|known| known.environment.owner == owner) {
             known.environment.registration = registration;
             known.see(cx);
+            known.watch(cx, &mut self.due);
             cx.changes.environment(&known.environment);
             return Ok(Answer::Environment(Box::new(known.environment.clone())));
         }
@@ -109,6 +110,7 @@ impl MemoryStore {
         let was_online = known.environment.is_online;
         known.see(cx);
         if !was_online {
+            known.watch(cx, &mut self.due);
             cx.changes.environment(&known.environment);
         }
         Ok(known)
@@ -170,6 +172,14 @@ impl Known {
         self.last_seen = cx.now;
         self.environment.last_seen_at = cx.wall;
         self.environment.is_online = true;
+    }
+
+    /// One that is back is looked at again when it would be offline, not only when it would lapse.
+    fn watch(&mut self, cx: &Context, due: &mut BTreeSet<(StoreTime, Due)>) {
+        let id = self.environment.id.clone();
+        due.remove(&(self.watched_at, Due::Environment(id.clone())));
+        self.watched_at = self.next_due(cx);
+        due.insert((self.watched_at, Due::Environment(id)));
     }
 
     fn next_due(&self, cx: &Context) -> StoreTime {

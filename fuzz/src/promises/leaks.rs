@@ -1,0 +1,59 @@
+//! Promise 13, at rest: nobody holds anything whose other side is gone: no stream without a client, no
+//! request without a server, no agent of a session that is over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Promise;
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::process::ProcessId;
+use crate::viewer::ViewerNotice;
+
+/// A worker learns the end of a session and ends its agent within this time: an environment may have
+/// to be registered anew, a link's pause is at most 2 min, an agent that does not want to end is
+/// killed after 30 s.
+const AGENT_ENDS: Duration = Duration::from_secs(15 * 60);
+
+#[derive(Default)]
+pub(crate) struct Leaks {
+    agents: BTreeMap<ProcessId, String>,
+    over: BTreeMap<String, Time>,
+}
+
+impl Promise for Leaks {
+    fn name(&self) -> &'static str {
+        "no leaks"
+    }
+
+    fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::Leaked { holder, what } => return Err(format!("{holder} still has {what}")),
+            Fact::AgentStarted { process, session } => {
+                self.agents.insert(*process, session.clone());
+            }
+            Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
+                self.agents.remove(process);
+            }
+            Fact::Viewed { notice: ViewerNotice::View(view), .. } if view.state == "ended" => {
+                self.over.entry(view.session.clone()).or_insert(at);
+            }
+            Fact::Viewed { notice: ViewerNotice::Gone { session }, .. } => {
+                self.over.entry(session.clone()).or_insert(at);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, at: Time) -> Result<(), String> {
+        let is_late =
+            |session: &String| self.over.get(session).is_some_and(|since| *since + AGENT_ENDS < at);
+        match self.agents.iter().find(|(_, session)| is_late(session)) {
+            Some((process, session)) => {
+                Err(format!("agent {process} still runs, and its {session} is over"))
+            }
+            None => Ok(()),
+        }
+    }
+}

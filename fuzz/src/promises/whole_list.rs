@@ -1,0 +1,62 @@
+//! Promise 3, for the list of sessions: read page by page it names each session that was there when
+//! the reading began, and none twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Promise;
+use crate::clock::Time;
+use crate::fact::Fact;
+use crate::party::PartyId;
+use crate::viewer::ViewerNotice;
+
+#[derive(Default)]
+pub(crate) struct WholeList {
+    made: BTreeSet<String>,
+    /// What there was when a viewer began to read.
+    began: BTreeMap<PartyId, BTreeSet<String>>,
+}
+
+impl Promise for WholeList {
+    fn name(&self) -> &'static str {
+        "whole list"
+    }
+
+    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+        let (viewer, notice) = match fact {
+            Fact::StoreLost => {
+                self.made.clear();
+                self.began.clear();
+                return Ok(());
+            }
+            Fact::Viewed { viewer, notice } => (viewer, notice),
+            _ => return Ok(()),
+        };
+        match notice {
+            ViewerNotice::Created { session, .. } => {
+                self.made.insert(session.clone());
+            }
+            ViewerNotice::Gone { session } => {
+                self.made.remove(session);
+                self.began.values_mut().for_each(|began| {
+                    began.remove(session);
+                });
+            }
+            ViewerNotice::Listing => {
+                // Of two readings at once, the older list counts for both.
+                self.began.entry(*viewer).or_insert_with(|| self.made.clone());
+            }
+            ViewerNotice::Listed { sessions, is_all } => {
+                let listed: BTreeSet<_> = sessions.iter().cloned().collect();
+                if listed.len() < sessions.len() {
+                    return Err(format!("a session is listed twice: {sessions:?}"));
+                }
+                let began = self.began.remove(viewer).unwrap_or_default();
+                if *is_all && let Some(missing) = began.difference(&listed).next() {
+                    return Err(format!("{missing} is missing in a list of all sessions"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
