@@ -181,6 +181,7 @@ impl Worker {
     fn wake_up(&mut self, slept: Duration) {
         self.fx.tell(WorkerNotice::Woke { slept });
         self.registering.reset_backoff();
+        self.polling.reset_secrets();
         if self.timers.is_set(&Timer::Register) {
             self.timers.clear(&Timer::Register);
             self.register();

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::api::{self, Trouble};
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::action::Action;
-use crate::backoff::{Backoff, Verdict};
+use crate::backoff::{Backoff, FailureTrack, Verdict};
 use crate::event::Event;
 use crate::id::OpId;
 use crate::time::Instant;
@@ -27,11 +27,14 @@ pub(super) struct Polling {
     has_failed: bool,
     /// The environment's secret was refused, and nothing has spoken for it since.
     is_secret_in_doubt: bool,
+    /// Paces the search for a new one.
+    secrets: Backoff,
 }
 
 impl Polling {
-    pub(super) const fn new(backoff: Backoff) -> Self {
+    pub(super) fn new(backoff: Backoff) -> Self {
         Self {
+            secrets: backoff.clone(),
             in_flight: None,
             asked_at: Instant::ORIGIN,
             key: None,
@@ -39,6 +42,12 @@ impl Polling {
             has_failed: false,
             is_secret_in_doubt: false,
         }
+    }
+}
+
+impl Polling {
+    pub(super) fn reset_secrets(&mut self) {
+        self.secrets.reset();
     }
 }
 
@@ -129,13 +138,33 @@ impl Worker {
         let refusal = trouble.and_then(Trouble::refusal);
         if refusal.is_none_or(|refusal| refusal.status != 401) {
             self.polling.is_secret_in_doubt = false;
+            self.polling.secrets.reset();
         }
     }
 
-    /// Notes that the environment's secret was refused; whether it was before, and never accepted
-    /// since.
-    pub(super) const fn doubt_secret(&mut self) -> bool {
-        core::mem::replace(&mut self.polling.is_secret_in_doubt, true)
+    /// Registers anew, because the environment's secret was refused: a relay that came up with other
+    /// keys refuses all that it gave before. At once the first time; refused again and again, with
+    /// pauses, and not for ever (W-2).
+    pub(super) fn look_for_new_secret(&mut self, what: &'static str, trouble: &Trouble) {
+        let reason = trouble.to_string();
+        if !core::mem::replace(&mut self.polling.is_secret_in_doubt, true) {
+            let retry_in = Duration::ZERO;
+            self.fx.tell(WorkerNotice::Retrying { what, reason, retry_in });
+            return self.register_again();
+        }
+        let now = self.fx.now().mono;
+        let pause = trouble.retry_after();
+        match self.polling.secrets.fail(now, FailureTrack::General, pause, &mut self.rng) {
+            Verdict::RetryAfter(retry_in) => {
+                self.drop_poll();
+                self.stage = Stage::Registering;
+                self.timers.set(Timer::Register, now + retry_in);
+                self.fx.tell(WorkerNotice::Retrying { what, reason, retry_in });
+            }
+            Verdict::GiveUp { .. } => {
+                self.shut_down_because(trouble.fault(what, &self.config.relay));
+            }
+        }
     }
 
     fn may_take(&self, item: &WorkItem) -> bool {
@@ -148,12 +177,12 @@ impl Worker {
     fn poll_failed(&mut self, trouble: &Trouble) {
         const WHAT: &str = "ask for work";
         if let Some(refusal) = trouble.refusal() {
-            let is_gone = refusal.is_environment_unknown() || refusal.status == 410;
-            // A secret is refused once after a relay's restart with other keys: a new registration
-            // mends that. Refused again, it is not the secret.
-            let is_doubtful = refusal.status == 401 && !self.polling.is_secret_in_doubt;
-            if is_gone || is_doubtful {
-                self.polling.is_secret_in_doubt = is_doubtful;
+            if refusal.status == 401 {
+                self.polling.key = None;
+                return self.look_for_new_secret(WHAT, trouble);
+            }
+            if refusal.is_environment_unknown() || refusal.status == 410 {
+                self.secret_answered(Some(trouble));
                 self.polling.key = None;
                 self.fx.tell(WorkerNotice::Retrying {
                     what: "ask for work; registering anew",

@@ -10,7 +10,7 @@ use super::git::git;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::action::Action;
 use crate::auth::MAX_TOKEN_FILE_BYTES;
-use crate::backoff::{Backoff, Verdict};
+use crate::backoff::{Backoff, FailureTrack, Verdict};
 use crate::event::Event;
 use crate::id::EnvironmentId;
 use crate::machine::{Fault, FaultKind};
@@ -232,9 +232,7 @@ impl Worker {
         }
     }
 
-    /// Whether a refusal may be mended by a new secret, which is then being looked for (W-8). A
-    /// relay that came up with other keys refuses all that it gave before, and gives a new one to
-    /// who registers again. Refused again, it is not the secret.
+    /// Whether a refusal may be mended by a new secret, which is then being looked for (W-8).
     pub(super) fn secret_refused(
         &mut self,
         environment: &EnvironmentId,
@@ -252,20 +250,24 @@ impl Worker {
             // It was sent with the secret before.
             Stage::Serving if registration != self.registering.count => true,
             Stage::Serving => {
-                let is_first = !self.doubt_secret();
-                if is_first {
-                    self.register_again();
-                }
-                is_first
+                self.look_for_new_secret("use its secret", trouble);
+                self.stage != Stage::ShuttingDown
             }
         }
     }
 
     fn register_failed(&mut self, trouble: &Trouble) {
         const WHAT: &str = "register";
-        let Some(track) = trouble.track() else {
+        // Whose token was good before may be early: the file has the new one, the relay not yet.
+        // Its sessions are worth some patience, and the file another look each time.
+        let was_good = self.registering.count > 0;
+        let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
+        let is_early = was_good && is_refused && self.config.access_token.file().is_some();
+        let track = trouble.track().or(is_early.then_some(FailureTrack::General));
+        let Some(track) = track else {
             return self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
         };
+        self.registering.is_token_renewed &= !is_early;
         let now = self.fx.now().mono;
         let backoff = &mut self.registering.backoff;
         match backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
@@ -273,6 +275,9 @@ impl Worker {
                 self.timers.set(Timer::Register, now + retry_in);
                 let reason = trouble.to_string();
                 self.fx.tell(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
+            }
+            Verdict::GiveUp { .. } if is_refused => {
+                self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
             }
             Verdict::GiveUp { failing_for } => self.give_up(WHAT, trouble, failing_for),
         }

@@ -130,18 +130,3 @@ fn output_that_is_no_message_is_reported_and_skipped() {
     assert!(sent[1].contains("101 bytes is over the limit"), "{sent:?}");
     assert_eq!(sent[2], r#"{"type":"a"}"#);
 }
-
-#[test]
-fn a_link_that_was_replaced_is_opened_again_and_the_session_is_lost_only_with_its_lease() {
-    let (mut bench, poll) = Bench::serving(|_| {});
-    let Running { link, .. } = bench.start_session(poll, 1);
-    bench.handle(Event::Closed { op: link, code: Some(4409), failure: None });
-    assert_eq!(bench.signals(), [], "the agent goes on");
-    bench.wait();
-    let again = bench.open();
-    let refused = br#"{"error":{"type":"lease_lost","message":"x"}}"#;
-    let body = bytes::Bytes::from_static(refused);
-    let response = crate::action::Response { status: 409, headers: Vec::new(), body };
-    bench.handle(Event::Refused { op: again, response });
-    assert_eq!(bench.signals(), [Signal::Kill]);
-}

@@ -53,13 +53,26 @@ fn what_each_answer_to_a_poll_leads_to() {
 }
 
 #[test]
-fn a_secret_that_is_refused_again_after_registering_anew_is_the_end() {
-    let (mut bench, poll) = Bench::serving(|_| {});
-    bench.refuse(poll, 401, "authentication_failed");
-    let (register, _) = bench.request("/bridge");
-    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
-    let (poll, _) = bench.request("/work/poll");
-    bench.refuse(poll, 401, "authentication_failed");
+fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_for_ever() {
+    let (mut bench, mut poll) = Bench::serving(|_| {});
+    let began = bench.now.mono;
+    let mut asked = 0;
+    loop {
+        bench.refuse(poll, 401, "authentication_failed");
+        if bench.has_request("/environments/env_1/stop") {
+            break;
+        }
+        if asked > 0 {
+            assert!(!bench.has_request("/bridge"), "not at once");
+            bench.wait();
+        }
+        let (register, _) = bench.request("/bridge");
+        bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
+        (poll, _) = bench.request("/work/poll");
+        asked += 1;
+    }
+    let took = bench.now.mono.saturating_since(began);
+    assert!(took >= Duration::from_secs(570) && asked < 100, "{took:?}, {asked} registrations");
     let (stop, _) = bench.request("/environments/env_1/stop");
     bench.fail(stop, FailureKind::Refused);
     let fault = bench.outcome.expect("an end").expect_err("a fault");
@@ -242,4 +255,37 @@ fn a_new_registration_does_not_shorten_what_the_relay_asked_to_wait() {
         waited += bench.wait();
     }
     assert!(waited >= Duration::from_secs(40), "{waited:?}");
+}
+
+#[test]
+fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_one_yet() {
+    let (mut bench, poll) = Bench::serving(|config| {
+        config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+    });
+    let began = bench.now.mono;
+    bench.refuse(poll, 401, "authentication_failed");
+    let mut looks = 0;
+    loop {
+        let (register, _) = bench.request("/bridge");
+        bench.refuse(register, 401, "authentication_failed");
+        let load = bench.take("the token", |action| match action {
+            Action::Load { op, .. } => Some(*op),
+            _ => None,
+        });
+        looks += 1;
+        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"new")) });
+        let (register, request) = bench.request("/bridge");
+        assert_eq!(request.headers[0].1.reveal(), "Bearer new");
+        bench.refuse(register, 401, "authentication_failed");
+        if bench.has_request("/environments/env_1/stop") {
+            break;
+        }
+        assert!(!bench.has_request("/bridge"), "not at once");
+        bench.wait();
+    }
+    let took = bench.now.mono.saturating_since(began);
+    assert!(took >= Duration::from_secs(570) && looks < 100, "{took:?}, {looks} looks");
+    let (stop, _) = bench.request("/environments/env_1/stop");
+    bench.fail(stop, FailureKind::Refused);
+    assert_eq!(bench.outcome.expect("an end").expect_err("a fault").kind, FaultKind::Unauthorized);
 }
