@@ -3,6 +3,7 @@
 //! while its file holds a good token, and no session by a revocation (E-10, W-8).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use footbridge_core::machine::FaultKind;
 
@@ -10,6 +11,9 @@ use super::Promise;
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::party::{PartyId, Role};
+
+/// A pause is at least half of the first one (W-2).
+const LEAST_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 pub(crate) struct FreshTokens {
@@ -27,9 +31,12 @@ struct Worker {
     is_reading: bool,
     current: Option<String>,
     replaced: BTreeSet<String>,
-    /// Refusals in a row, and when that was asked which was refused first.
+    /// Its token was good once: it may go on trying, with pauses.
+    was_good: bool,
+    /// Refusals in a row, when that was asked which was refused first, and the last of them.
     refused: u32,
     asked_at: Time,
+    refused_at: Time,
     /// When a session's request was refused last.
     denied: BTreeMap<String, Time>,
 }
@@ -56,11 +63,11 @@ impl Promise for FreshTokens {
             Fact::Presented { party, token } => return self.worker(*party).presents(at, token),
             Fact::Answered { party, what: "register", status, .. } => {
                 let worker = self.worker(*party);
-                worker.refused = match status {
-                    200..=299 => 0,
-                    401 => worker.refused + 1,
-                    _ => worker.refused,
-                };
+                match status {
+                    200..=299 => (worker.refused, worker.was_good) = (0, true),
+                    401 => (worker.refused, worker.refused_at) = (worker.refused + 1, at),
+                    _ => {}
+                }
             }
             Fact::Denied { party, session } => {
                 self.worker(*party).denied.insert(session.clone(), at);
@@ -130,7 +137,10 @@ impl Worker {
         if self.replaced.contains(token) {
             return Err(String::from("a worker presents a token that it has seen replaced"));
         }
-        if self.refused >= 2 {
+        // The first refusal leads to another look into the file and to another try, the second to
+        // the end, or to a pause.
+        let is_early = self.refused.is_multiple_of(2) && at < self.refused_at + LEAST_PAUSE;
+        if self.refused >= 2 && (!self.was_good || is_early) {
             return Err(String::from("a worker tries again after a second refusal"));
         }
         Ok(())
