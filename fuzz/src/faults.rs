@@ -9,10 +9,9 @@ use footbridge_core::action::Response;
 use footbridge_core::event::{Event, FailureKind};
 
 use crate::fact::Fact;
-use crate::host::Host;
 use crate::network::{Arrival, ConnId};
 use crate::options::Options;
-use crate::party::{Address, End, Order, Party, PartyId, Role};
+use crate::party::{Address, End, Order, PartyId, Role};
 use crate::world::{Happening, World, failure};
 
 macro_rules! fault_kinds {
@@ -197,8 +196,6 @@ impl World {
     pub(crate) fn clear_weather(&mut self) {
         self.weather = Weather::default();
         self.clear_git();
-        let asleep = |(host, found): (usize, &Host)| found.is_suspended(self.at).then_some(host);
-        let early: BTreeSet<_> = self.hosts.iter().enumerate().filter_map(asleep).collect();
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
             host.slow_until = host.slow_until.min(self.at);
@@ -212,14 +209,6 @@ impl World {
         }
         for host in 0..self.hosts.len() {
             self.later(Duration::ZERO, Happening::WakeUp(host));
-        }
-        // What was put off to the end of a long sleep is due now.
-        for party in 0..self.parties.len() {
-            let Party { host, turn, .. } = self.parties[party];
-            if !early.contains(&host) {
-                continue;
-            }
-            self.later(Duration::ZERO, Happening::Wake { party, turn });
         }
     }
 

@@ -7,6 +7,7 @@ use footbridge_core::event::Event;
 use crate::clock::{Clock, Time};
 use crate::disk::Disk;
 use crate::party::Address;
+use crate::world::Happening;
 
 pub(crate) type HostId = usize;
 
@@ -21,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) stands_still: bool,
     /// What came while it was suspended.
     pub(crate) held: Vec<(Address, Event)>,
+    /// What would have happened on it meanwhile.
+    pub(crate) put_off: Vec<Happening>,
     /// Its cable is out until this time.
     pub(crate) cut_until: Time,
     /// Whether a cut shows at once as an error, or only as silence.
@@ -42,6 +45,7 @@ impl Host {
             suspended_until: Time::ZERO,
             stands_still: false,
             held: Vec::new(),
+            put_off: Vec::new(),
             cut_until: Time::ZERO,
             is_cut_visible: false,
             slow_until: Time::ZERO,

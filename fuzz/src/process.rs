@@ -139,8 +139,8 @@ impl World {
     pub(crate) fn process_moment(&mut self, id: ProcessId, moment: Moment) {
         let Some(process) = self.processes.all.get_mut(&id) else { return };
         if self.hosts[process.host].is_suspended(self.at) {
-            let until = self.hosts[process.host].suspended_until;
-            return self.agenda.note(until, Happening::Process(id, moment));
+            let host = process.host;
+            return self.hosts[host].put_off.push(Happening::Process(id, moment));
         }
         match moment {
             Moment::Begin => self.begin(id),

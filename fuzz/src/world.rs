@@ -250,8 +250,8 @@ impl World {
         let party = &mut self.parties[id];
         let now = self.hosts[party.host].clock.now(at);
         if self.hosts[party.host].is_suspended(at) {
-            let until = self.hosts[party.host].suspended_until;
-            return self.agenda.note(until, Happening::Order(id, order));
+            let host = party.host;
+            return self.hosts[host].put_off.push(Happening::Order(id, order));
         }
         let Some(machine) = &mut party.machine else { return };
         self.trace.say(at, &party.name, || format!("<- {order:?}"));
@@ -267,10 +267,9 @@ impl World {
         if party.turn != turn || !party.is_up() {
             return;
         }
-        let host = &self.hosts[party.host];
+        let host = &mut self.hosts[party.host];
         if host.is_suspended(self.at) {
-            let until = host.suspended_until;
-            self.agenda.note(until, Happening::Wake { party: id, turn });
+            host.put_off.push(Happening::Wake { party: id, turn });
         } else {
             self.hand_in(id, Event::Tick);
         }
@@ -396,6 +395,9 @@ impl World {
         }
         for (to, event) in std::mem::take(&mut self.hosts[host].held) {
             self.later(Duration::ZERO, Happening::Deliver(to, event));
+        }
+        for happening in std::mem::take(&mut self.hosts[host].put_off) {
+            self.later(Duration::ZERO, happening);
         }
     }
 

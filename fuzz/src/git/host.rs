@@ -227,9 +227,8 @@ impl World {
             Moment::Effect { from, args, is_cut_short, answer_in } => {
                 let host = self.parties[from.party].host;
                 if self.hosts[host].is_suspended(self.at) {
-                    let until = self.hosts[host].suspended_until;
                     let again = Moment::Effect { from, args, is_cut_short, answer_in };
-                    return self.agenda.note(until, Happening::Git(again));
+                    return self.hosts[host].put_off.push(Happening::Git(again));
                 }
                 self.git_effect(from, &args, is_cut_short, answer_in);
             }
