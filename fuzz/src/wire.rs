@@ -303,7 +303,10 @@ impl World {
 
     fn deliver_last(&mut self, id: ConnId, to: Address, event: Event) {
         self.deliver(to, event);
-        self.network.conns.remove(&id);
+        let is_held = self.hosts[self.parties[to.party].host].is_suspended(self.at);
+        if !is_held || !self.is_alive(to) {
+            self.network.conns.remove(&id);
+        }
     }
 
     pub(crate) fn upgrade(

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::api::{self, Trouble};
 use super::session::EndReason;
-use super::{Purpose, Timer, Worker};
+use super::{Purpose, Stage, Timer, Worker};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id::SessionId;
@@ -88,8 +88,13 @@ impl Worker {
     /// again as soon as there is a new one.
     fn may_be_secret(&mut self, id: &SessionId, trouble: &Trouble, registration: u32) -> bool {
         let environment = self.sessions.get(id).map(|session| session.lease.environment.id.clone());
-        let may_be = environment
-            .is_some_and(|environment| self.secret_refused(&environment, trouble, registration));
+        let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
+        // Nobody looks for another one any more, and the agent has its time to end all the same.
+        let is_ending = self.stage == Stage::ShuttingDown && is_refused;
+        let may_be = is_ending
+            || environment.is_some_and(|environment| {
+                self.secret_refused(&environment, trouble, registration)
+            });
         if may_be && registration != self.registering.count {
             self.ask_redispatch(id);
         } else if may_be && let Some(session) = self.sessions.get_mut(id) {

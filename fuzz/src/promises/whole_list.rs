@@ -11,6 +11,8 @@ use crate::viewer::ViewerNotice;
 
 #[derive(Default)]
 pub(crate) struct WholeList {
+    /// What the relay says it has stored, and what of that is the viewers' own.
+    stored: BTreeSet<String>,
     made: BTreeSet<String>,
     /// What there was when a viewer began to read.
     began: BTreeMap<PartyId, BTreeSet<String>>,
@@ -29,7 +31,12 @@ impl Promise for WholeList {
                 self.keeps_little = true;
                 return Ok(());
             }
+            Fact::Made { session } => {
+                self.stored.insert(session.clone());
+                return Ok(());
+            }
             Fact::StoreLost => {
+                self.stored.clear();
                 self.made.clear();
                 self.began.clear();
                 return Ok(());
@@ -38,7 +45,7 @@ impl Promise for WholeList {
             _ => return Ok(()),
         };
         match notice {
-            ViewerNotice::Created { session, .. } => {
+            ViewerNotice::Created { session, .. } if self.stored.contains(session) => {
                 self.made.insert(session.clone());
             }
             ViewerNotice::Gone { session } => {

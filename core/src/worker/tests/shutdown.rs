@@ -57,3 +57,19 @@ fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passe
     }
     assert_eq!(bench.outcome, Some(Ok(())));
 }
+
+#[test]
+fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Shutdown);
+    assert_eq!(bench.signals(), [Signal::Terminate]);
+    while !bench.has_request("/work/work_1/heartbeat") {
+        bench.wait();
+    }
+    let (heartbeat, _) = bench.request("/work/work_1/heartbeat");
+    bench.refuse(heartbeat, 401, "authentication_failed");
+    let (redispatch, _) = bench.request("/sessions/session_1/redispatch");
+    bench.refuse(redispatch, 401, "authentication_failed");
+    assert_eq!(bench.signals(), [], "its grace is not over");
+}
