@@ -10,7 +10,6 @@ use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::host::HostId;
 use crate::mutants::Mutant;
-use crate::network::ConnId;
 use crate::party::{Address, Op, PartyId, Role};
 use crate::tokens::TOKEN_FILE;
 use crate::world::{Happening, World};
@@ -115,14 +114,8 @@ impl World {
     }
 
     /// What a worker is told about its sessions and their results.
-    pub(crate) fn note_report(&mut self, party: PartyId, conn: ConnId, event: &Event) {
+    pub(crate) fn note_report(&mut self, party: PartyId, label: &str, event: &Event) {
         let Event::Response { response, .. } = event else { return };
-        if self.parties[party].role != Role::Worker {
-            return;
-        }
-        let Some(label) = self.network.conns.get(&conn).map(|conn| conn.label.as_str()) else {
-            return;
-        };
         let status = response.status;
         if let Some(work) = reported_work(label) {
             let work = work.to_owned();

@@ -134,6 +134,8 @@ pub(crate) struct Party {
     pub(crate) ops: BTreeMap<OpId, Op>,
     /// What some of its requests are for.
     pub(crate) activities: BTreeMap<OpId, &'static str>,
+    /// The method and the path of a worker's requests that are not answered yet.
+    pub(crate) asked: BTreeMap<OpId, String>,
     /// What it asks of its disk, and has not heard of: the path, and what it is to hold.
     pub(crate) writes: BTreeMap<OpId, (String, Option<Bytes>)>,
     pub(crate) newest_op: u64,
@@ -158,6 +160,7 @@ impl Party {
             machine: None,
             ops: BTreeMap::new(),
             activities: BTreeMap::new(),
+            asked: BTreeMap::new(),
             writes: BTreeMap::new(),
             newest_op: 0,
             turn: 0,
@@ -177,6 +180,7 @@ impl Party {
         self.machine = None;
         self.life += 1;
         self.activities.clear();
+        self.asked.clear();
         self.writes.clear();
         self.newest_op = 0;
         self.turn += 1;

@@ -198,8 +198,12 @@ impl World {
 
     /// What a worker's requests come to, for the promises about patience.
     pub(crate) fn note_answer(&mut self, to: Address, op: Op, event: &Event) {
-        let Op::Request(conn) = op else { return };
-        self.note_report(to.party, conn, event);
+        if !matches!(op, Op::Request(_)) {
+            return;
+        }
+        if let Some(asked) = self.parties[to.party].asked.remove(&to.op) {
+            self.note_report(to.party, &asked, event);
+        }
         let party = &mut self.parties[to.party];
         let Some(what) = party.activities.remove(&to.op) else { return };
         let mono = self.hosts[party.host].clock.now(self.at).mono.since_origin();

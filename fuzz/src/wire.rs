@@ -84,6 +84,7 @@ impl World {
         if let (Some(work), Role::Worker) = (crate::files::reported_work(&label), role) {
             self.fact(Fact::Reporting { party: from.party, work: work.to_owned() });
         }
+        let path = label.clone();
         let conn = self.network.add(Conn {
             client: Some(from),
             server: None,
@@ -100,6 +101,9 @@ impl World {
             label,
             heard_at: self.at,
         });
+        if is_http && role == Role::Worker {
+            self.parties[from.party].asked.insert(from.op, path);
+        }
         let op = if is_http { Op::Request(conn) } else { Op::Stream(conn, End::Client) };
         self.parties[from.party].ops.insert(from.op, op);
         if self.is_cut(host) && self.hosts[host].is_cut_visible {
@@ -303,10 +307,7 @@ impl World {
 
     fn deliver_last(&mut self, id: ConnId, to: Address, event: Event) {
         self.deliver(to, event);
-        let is_held = self.hosts[self.parties[to.party].host].is_suspended(self.at);
-        if !is_held || !self.is_alive(to) {
-            self.network.conns.remove(&id);
-        }
+        self.network.conns.remove(&id);
     }
 
     pub(crate) fn upgrade(

@@ -230,10 +230,6 @@ impl World {
         }
         self.note_answer(to, op, &event);
         self.note_file(to, &event);
-        // An answer that came while the host slept goes with its connection.
-        if let (Op::Request(conn), Event::Response { .. }) = (op, &event) {
-            self.network.conns.remove(&conn);
-        }
         self.hand_in(to.party, event);
     }
 
