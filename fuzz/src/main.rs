@@ -11,13 +11,13 @@ const HELP: &str = "\
 Runs simulated worlds of Footbridge: relay, workers, agents, viewers, network, disks and clocks, on
 virtual time and from a seed.
 
-  footbridge-fuzz --seed N [--trace | --render] [options]   one run
+  footbridge-fuzz --seed N [--quiet | --render] [options]   one run, told in full
   footbridge-fuzz --runs N | --hours H [--from SEED]        many, on all cores
 
   --seed N         the run: everything that happens comes from this number
   --steps M        events after which it ends, come what may (400000)
-  --trace          print everything that happens (also printed when a promise is broken)
-  --render         print a Mermaid sequence diagram of it instead
+  --quiet          print only what came of it
+  --render         print a Mermaid sequence diagram of it in place of the trace
   --shrink         look for a smaller run that fails in the same way
   --runs N         so many runs, with seeds from --from on
   --hours H        as many runs as fit into so many hours
@@ -41,6 +41,7 @@ struct Asked {
     hours: Option<f64>,
     from: Option<u64>,
     renders: bool,
+    is_quiet: bool,
     shrinks: bool,
 }
 
@@ -63,6 +64,7 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
         hours: None,
         from: None,
         renders: false,
+        is_quiet: false,
         shrinks: false,
     };
     let mut parser = lexopt::Parser::from_env();
@@ -96,8 +98,8 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
                 let mutant = MUTANTS.iter().find(|mutant| mutant.name() == name);
                 asked.options.mutant = Some(*mutant.ok_or_else(|| unknown("mutant", &name))?);
             }
-            Long("trace") => asked.options.trace = true,
-            Long("render") => (asked.renders, asked.options.trace) = (true, true),
+            Long("quiet") => asked.is_quiet = true,
+            Long("render") => asked.renders = true,
             Long("shrink") => asked.shrinks = true,
             Long("list") => {
                 list();
@@ -135,19 +137,17 @@ fn list() {
 
 fn go(asked: Asked) -> ExitCode {
     match asked.seed {
-        Some(seed) => one(&Options { seed, ..asked.options }, asked.renders, asked.shrinks),
+        Some(seed) => one(seed, &asked),
         None => many(&asked),
     }
 }
 
 /// One run, told in full.
-fn one(options: &Options, renders: bool, shrinks: bool) -> ExitCode {
-    let options = if shrinks { shrink(options) } else { options.clone() };
-    let mut report = run(&options);
-    if report.broken.is_some() && !options.trace {
-        report = run(&Options { trace: true, ..options.clone() });
-    }
-    print!("{}", if renders { &report.diagram } else { &report.trace });
+fn one(seed: u64, asked: &Asked) -> ExitCode {
+    let options = Options { seed, trace: !asked.is_quiet, ..asked.options.clone() };
+    let options = if asked.shrinks { shrink(&options) } else { options };
+    let report = run(&options);
+    print!("{}", if asked.renders { &report.diagram } else { &report.trace });
     tell(&options, &report);
     if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

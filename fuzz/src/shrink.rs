@@ -1,5 +1,5 @@
 //! From a run that fails to a smaller one that fails in the same way: fewer faults, fewer parties,
-//! less time.
+//! less time, no more events than it needs.
 
 use crate::options::Options;
 use crate::run::{faults_of, run};
@@ -10,7 +10,7 @@ const BUDGET: u32 = 120;
 /// Looks for the smallest run that breaks the same promise.
 pub fn shrink(options: &Options) -> Options {
     let mut best = Options { trace: false, ..options.clone() };
-    let Some(broken) = run(&best).broken else { return best };
+    let Some(broken) = run(&best).broken else { return options.clone() };
     let mut left = BUDGET;
     let mut still_breaks = |smaller: &Options| {
         left = left.saturating_sub(1);
@@ -44,5 +44,10 @@ pub fn shrink(options: &Options) -> Options {
             break;
         }
     }
-    best
+    // It says nothing more once the promise is broken, unless that was only seen at the end.
+    let cut_short = Options { steps: run(&best).events + 1, ..best.clone() };
+    if run(&cut_short).broken.is_some_and(|found| found.promise == broken.promise) {
+        best = cut_short;
+    }
+    Options { trace: options.trace, ..best }
 }

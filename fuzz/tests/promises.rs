@@ -19,7 +19,10 @@ fn all_keep(seeds: u64, options: &(dyn Fn(u64) -> Options + Sync)) {
                     }
                     let options = options(seed);
                     if let Some(broken) = run(&options).broken {
-                        failures.lock().expect("a lock").push(format!("{options}: {broken:?}"));
+                        let words = format!(
+                            "{broken:?}; replay it: cargo run -p footbridge-fuzz --release -- {options}"
+                        );
+                        failures.lock().expect("a lock").push(words);
                     }
                 }
             });

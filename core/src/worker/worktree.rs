@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   make:   what does the reference name? ──▶ worktree add ──▶ the agent starts there
-//!   clean:  uncommitted or untracked? ──▶ on a branch? ──▶ commits that only sessions' branches
-//!             have? ──▶ a merge or the like under way? ──▶ unlock
+//!   clean:  uncommitted or untracked? ──▶ commits that only sessions' branches have?
+//!             ──▶ on a branch? ──▶ a merge or the like under way? ──▶ unlock
 //!             ──▶ worktree remove (git itself refuses if a file has come up since)
 //!             ──▶ delete its branch, if that is still where it was looked at
 //! ```
@@ -384,14 +384,7 @@ impl Job {
                             "{changes} uncommitted or untracked files"
                         )));
                     }
-                    Clean::Changes => Clean::Head,
-                    Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
-                        head.clone_from(&answer.out);
-                        Clean::Tip
-                    }
-                    Clean::Head => {
-                        return Some(Done::Kept(String::from("its HEAD is on no branch")));
-                    }
+                    Clean::Changes => Clean::Tip,
                     Clean::Tip => {
                         // A branch that the agent deleted has nothing that HEAD has not.
                         *tip = Some(answer.out.clone())
@@ -404,7 +397,16 @@ impl Job {
                     Clean::OwnCommits if !answer.out.is_empty() => {
                         return Some(Done::Kept(String::from("commits that no other branch has")));
                     }
-                    Clean::OwnCommits => Clean::Idle,
+                    Clean::OwnCommits => Clean::Head,
+                    // As late as can be: on a `HEAD` that was detached before the commits were looked
+                    // at, one may have been made since.
+                    Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
+                        head.clone_from(&answer.out);
+                        Clean::Idle
+                    }
+                    Clean::Head => {
+                        return Some(Done::Kept(String::from("its HEAD is on no branch")));
+                    }
                     Clean::Idle if !answer.is_success => {
                         return Some(Done::Kept(answer.complaint()));
                     }

@@ -114,7 +114,6 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
     let mut bench = ended_in_worktree();
     let steps = [
         ("status --porcelain", "/trees/session_1", ""),
-        ("symbolic-ref --quiet HEAD", "/trees/session_1", "refs/heads/topic"),
         (
             "rev-parse --verify --quiet refs/heads/footbridge/session_1",
             "/trees/session_1",
@@ -125,6 +124,7 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
             "/trees/session_1",
             "",
         ),
+        ("symbolic-ref --quiet HEAD", "/trees/session_1", "refs/heads/topic"),
         ("switch --quiet --no-guess topic", "/trees/session_1", ""),
         ("worktree unlock /trees/session_1", "/w", ""),
         ("-c status.showUntrackedFiles=all worktree remove /trees/session_1", "/w", ""),
@@ -147,19 +147,16 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
     let cases: [(GitSays<'_>, &str); 7] = [
         (&[(0, " M a\n?? b\n", "")], "2 uncommitted or untracked files"),
         (&[(128, "", "fatal: broken\n")], "fatal: broken"),
+        (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
+        (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
         // A commit that came now would go with the worktree.
-        (&[(0, "", ""), (1, "", "")], "its HEAD is on no branch"),
-        (
-            &[(0, "", ""), ON_BRANCH, (0, "c1", ""), (0, "c1\n", "")],
-            "commits that no other branch has",
-        ),
-        (&[(0, "", ""), ON_BRANCH, (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
+        (&[(0, "", ""), (1, "", ""), (0, "", ""), (1, "", "")], "its HEAD is on no branch"),
         (
             &[
                 (0, "", ""),
-                ON_BRANCH,
                 (1, "", ""),
                 (0, "", ""),
+                ON_BRANCH,
                 (128, "", "fatal: cannot switch branch while merging\n"),
             ],
             "while merging",
@@ -167,9 +164,9 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
         (
             &[
                 (0, "", ""),
-                ON_BRANCH,
                 (1, "", ""),
                 (0, "", ""),
+                ON_BRANCH,
                 (0, "", ""),
                 (0, "", ""),
                 (128, "", "fatal: contains modified files\n"),
