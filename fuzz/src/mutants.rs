@@ -12,6 +12,7 @@ use bytes::Bytes;
 use footbridge_core::action::{Action, Message, Response};
 use footbridge_core::event::{Body, Event};
 use footbridge_core::id::OpId;
+use footbridge_core::relay::store::Call;
 use footbridge_core::wire::text::Text;
 use serde_json::value::RawValue;
 
@@ -96,11 +97,15 @@ mutants! {
     /// A relay refuses a body with a field that it does not know.
     StrictRelay = "strict-relay" found by "two versions" within 60,
     /// A relay loses track of what it wanted to let go of.
-    LosesTrack = "loses-track" found by "no leaks" within 150,
+    LosesTrack = "loses-track" found by "no leaks" within 20,
     /// A worker waits for what has passed.
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses the name of an operation twice.
     SameName = "same-name" found by "contract" within 5,
+    /// A store does not know the name of a request again.
+    Keyless = "keyless" found by "one agent" within 60,
+    /// A store does not know a message again.
+    Nameless = "nameless" found by "no acknowledged loss" within 60,
     /// A worker removes worktrees with `--force`.
     ForcedRemoval = "forced-removal" found by "worktrees" within 60,
     /// A worker lets git overlook new files where a person's settings say so.
@@ -138,7 +143,7 @@ mutants! {
     /// A relay leaves events out of a page.
     ShortPage = "short-page" found by "whole log" within 60,
     /// A relay does not tell everybody of a change.
-    StaleOverview = "stale-overview" found by "one view" within 60,
+    StaleOverview = "stale-overview" found by "one view" within 150,
     /// A relay tells a session's title as it likes.
     BentTitle = "bent-title" found by "one view" within 60,
 }
@@ -319,6 +324,18 @@ impl World {
             (mutant, Role::Worker, Action::Run { op, mut command, timeout, limit }) => {
                 crate::git::misuse(mutant, &mut command.args);
                 vec![Action::Run { op, command, timeout, limit }]
+            }
+            (Mutant::Keyless, Role::Relay, Action::Store { op, mut operation }) => {
+                if let Call::CreateSession { key, .. } = &mut *operation.call {
+                    *key = None;
+                }
+                vec![Action::Store { op, operation }]
+            }
+            (Mutant::Nameless, Role::Relay, Action::Store { op, mut operation }) => {
+                if let Call::Post { messages, .. } = &mut *operation.call {
+                    messages.iter_mut().for_each(|message| message.uuid = None);
+                }
+                vec![Action::Store { op, operation }]
             }
             (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
                 // The relay hears at once that the message is gone.

@@ -10,6 +10,7 @@ use footbridge_core::secret::Secret;
 use crate::cast::RELAY;
 use crate::clock::Time;
 use crate::fact::{Fact, Way};
+use crate::mutants::Mutant;
 use crate::network::{Arrival, CREDIT, Conn, ConnId, ConnKind, Lane, Parcel};
 use crate::party::{Address, End, Op, PartyId, Role};
 use crate::world::{Happening, World, failure};
@@ -202,7 +203,8 @@ impl World {
 
     /// One end learns that its connection is gone.
     fn broken_at(&mut self, to: Address, kind: FailureKind, was_open: bool) {
-        if !self.is_alive(to) {
+        let hears = self.options.mutant != Some(Mutant::LosesTrack) || to.party != RELAY;
+        if !self.is_alive(to) || !hears {
             return;
         }
         let op = to.op;

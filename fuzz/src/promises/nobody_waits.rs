@@ -31,6 +31,8 @@ struct Asked {
     named: BTreeMap<String, u64>,
     answered: BTreeSet<String>,
     running: BTreeMap<ProcessId, Time>,
+    /// Agents that there ever were. What one of several was asked when it died is not told by the log.
+    agents: u32,
     is_over: bool,
     is_deaf: bool,
 }
@@ -52,7 +54,9 @@ impl Promise for NobodyWaits {
             }
             Fact::IsDeaf { session } => self.session(session).is_deaf = true,
             Fact::AgentStarted { process, session } => {
-                self.session(session).running.insert(*process, at);
+                let asked = self.session(session);
+                asked.running.insert(*process, at);
+                asked.agents += 1;
             }
             Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
                 for asked in self.sessions.values_mut() {
@@ -67,6 +71,7 @@ impl Promise for NobodyWaits {
 
     fn end(&mut self, at: Time) -> Result<(), String> {
         let live = self.sessions.iter().filter(|(_, asked)| !asked.is_over && !asked.is_deaf);
+        let live = live.filter(|(_, asked)| asked.agents == 1);
         for (session, asked) in live {
             let is_old = |since: &Time| *since + ANSWER < at;
             if !asked.running.values().any(is_old) {

@@ -15,7 +15,7 @@ pub(crate) struct WholeList {
     stored: BTreeSet<String>,
     made: BTreeSet<String>,
     /// What there was when a viewer began to read.
-    began: BTreeMap<PartyId, BTreeSet<String>>,
+    began: BTreeMap<PartyId, (u32, BTreeSet<String>)>,
     /// Ended sessions may be forgotten at any time.
     keeps_little: bool,
 }
@@ -50,20 +50,27 @@ impl Promise for WholeList {
             }
             ViewerNotice::Gone { session } => {
                 self.made.remove(session);
-                self.began.values_mut().for_each(|began| {
+                self.began.values_mut().for_each(|(_, began)| {
                     began.remove(session);
                 });
             }
             ViewerNotice::Listing => {
-                // Of two readings at once, the older list counts for both.
-                self.began.entry(*viewer).or_insert_with(|| self.made.clone());
+                // Of several readings at once, the oldest list counts for all.
+                let began = self.began.entry(*viewer).or_insert_with(|| (0, self.made.clone()));
+                began.0 += 1;
             }
             ViewerNotice::Listed { sessions, is_all } => {
                 let listed: BTreeSet<_> = sessions.iter().cloned().collect();
                 if listed.len() < sessions.len() {
                     return Err(format!("a session is listed twice: {sessions:?}"));
                 }
-                let began = self.began.remove(viewer).unwrap_or_default();
+                let Some((readings, began)) = self.began.get_mut(viewer) else { return Ok(()) };
+                *readings -= 1;
+                let is_last = *readings == 0;
+                let began = began.clone();
+                if is_last {
+                    self.began.remove(viewer);
+                }
                 if *is_all
                     && !self.keeps_little
                     && let Some(missing) = began.difference(&listed).next()
