@@ -339,6 +339,13 @@ impl World {
         if !process.is_reading || process.is_over {
             return;
         }
+        // What comes before a program has begun waits for it in the pipe.
+        if let Who::Shell(party) = process.program
+            && self.stdio_of(party).is_none()
+        {
+            return;
+        }
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
         let chunks = std::mem::take(&mut process.stdin);
         process.stdin_bytes = 0;
         let has_ended = process.is_stdin_ended && process.writes.is_empty();
@@ -475,6 +482,7 @@ impl World {
         if let crate::party::Role::Shell(process) = self.parties[from.party].role {
             self.parties[from.party].ops.insert(from.op, Op::Stdio(process));
             self.tell(from, Event::Opened { op: from.op });
+            self.later(Duration::from_micros(50), Happening::Process(process, Moment::Read));
         }
     }
 
