@@ -16,6 +16,7 @@ use footbridge_core::relay::store::Call;
 use footbridge_core::wire::text::Text;
 use serde_json::value::RawValue;
 
+use crate::agents::Kind;
 use crate::cast::RELAY;
 use crate::fact::Fact;
 use crate::party::{Op, PartyId, Role};
@@ -119,7 +120,7 @@ mutants! {
     /// A worker takes every other worker for dead.
     GraveRobber = "grave-robber" found by "worktrees" within 80,
     /// A worker says that it has removed worktrees, and does not.
-    Litterer = "litterer" found by "worktrees" within 250,
+    Litterer = "litterer" found by "worktrees" within 20,
     /// A runtime says that a worker's file is saved, and saves it some seconds later.
     EarlySaved = "early-saved" found by "safe restart" within 60,
     /// A runtime leaves half a file behind when the worker dies.
@@ -146,6 +147,17 @@ mutants! {
     StaleOverview = "stale-overview" found by "one view" within 150,
     /// A relay tells a session's title as it likes.
     BentTitle = "bent-title" found by "one view" within 60,
+}
+
+impl Mutant {
+    /// The kind of agent with which it has the most to do.
+    pub(crate) const fn agent(self) -> Option<Kind> {
+        match self {
+            // It is seen only where sessions end by themselves.
+            Self::Litterer => Some(Kind::Brief),
+            _ => None,
+        }
+    }
 }
 
 impl World {

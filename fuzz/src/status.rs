@@ -29,7 +29,7 @@ impl World {
                 let text = text.as_str();
                 if text.starts_with("{\"type\":\"alive\"") {
                     self.fact(Fact::SaidAlive { stream: conn });
-                } else if ["session\"", "overview\""].iter().any(|kind| {
+                } else if ["session\"", "overview\"", "session_gone\""].iter().any(|kind| {
                     text.strip_prefix("{\"type\":\"").is_some_and(|rest| rest.starts_with(kind))
                 }) {
                     self.note_said(Some(conn), text);
@@ -41,6 +41,11 @@ impl World {
 
     fn note_said(&mut self, stream: Option<ConnId>, json: &str) {
         let Ok(said) = serde_json::from_str::<Value>(json) else { return };
+        // What is gone is not connected.
+        if let (Some("session_gone"), Some(id)) = (said["type"].as_str(), said["id"].as_str()) {
+            let session = id.to_owned();
+            return self.fact(Fact::SaidConnected { stream, session, is_connected: false });
+        }
         let listed = said["sessions"].as_array().into_iter().flatten();
         for one in listed.chain([&said["session"], &said]) {
             if let (Some(id), Some(is_connected)) = (one["id"].as_str(), one["connected"].as_bool())

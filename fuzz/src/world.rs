@@ -19,6 +19,7 @@ use crate::fact::Fact;
 use crate::faults::{Fault, FaultKind, Weather};
 use crate::git::{self, Git};
 use crate::host::{Host, HostId};
+use crate::mutants::Mutant;
 use crate::network::{Arrival, ConnId, Network};
 use crate::options::Options;
 use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
@@ -96,7 +97,10 @@ impl World {
         let weather = Weather::draw(&mut rng, options);
         let mut world = Self {
             at: Time::ZERO,
-            options: options.clone(),
+            options: Options {
+                agent: options.agent.or(options.mutant.and_then(Mutant::agent)),
+                ..options.clone()
+            },
             agenda: Agenda::new(),
             hosts: Vec::new(),
             parties: Vec::new(),

@@ -12,6 +12,11 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
             args.truncate(at);
             args.extend(["list", "--porcelain"].map(String::from));
         }
+        // With its branch, so that nothing hints at it.
+        (Mutant::Litterer, .., Some(at), _) => {
+            args.truncate(at);
+            args.extend(["worktree", "list", "--porcelain"].map(String::from));
+        }
         // Git then prints none.
         (Mutant::CommitBlind, _, Some(at), ..) => args[at + 1] = String::from("--max-count=0"),
         (Mutant::Detacher, _, _, Some(at), ..) => {

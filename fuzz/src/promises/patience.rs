@@ -35,9 +35,12 @@ impl Promise for Patience {
         match fact {
             Fact::Asked { party, what, mono } => {
                 self.mono.insert(*party, *mono);
+                // After a sleep everything is tried at once.
+                if self.dozed.remove(party) {
+                    self.not_before.retain(|(of, _), _| of != party);
+                }
                 let not_before = self.not_before.remove(&(*party, *what));
-                let dozed = self.dozed.remove(party);
-                if not_before.is_some_and(|at| *mono < at) && !dozed {
+                if not_before.is_some_and(|at| *mono < at) {
                     return Err(format!("a worker did {what} before Retry-After was over"));
                 }
             }
@@ -63,7 +66,6 @@ impl Promise for Patience {
                 self.mono.insert(*party, *mono);
                 self.failing.entry((*party, *what)).or_insert(*mono);
             }
-            // After a sleep everything is tried at once.
             Fact::Slept { party } => {
                 self.dozed.insert(*party);
             }

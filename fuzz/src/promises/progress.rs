@@ -24,7 +24,12 @@ pub(crate) struct Progress {
     /// What viewers have asked for since the calm, and when.
     waiting: BTreeMap<(String, String), Time>,
     handed: BTreeSet<(String, String)>,
+    /// Ended sessions may be forgotten before anybody has seen their end.
+    keeps_little: bool,
 }
+
+/// Every viewer asks for the list more often than this.
+const ASKED_WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Default)]
 struct Session {
@@ -35,6 +40,7 @@ struct Session {
     is_deaf: bool,
     last_seq: BTreeMap<PartyId, u64>,
     end: u64,
+    seen_at: Time,
 }
 
 struct Agent {
@@ -50,6 +56,7 @@ impl Promise for Progress {
     fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::Calm => self.calm_since = Some(at),
+            Fact::KeepsLittle => self.keeps_little = true,
             Fact::StoreLost => self.sessions.values_mut().for_each(|found| found.is_gone = true),
             Fact::Started { party, role: Role::Worker } => {
                 self.workers_up.insert(*party);
@@ -80,6 +87,9 @@ impl Promise for Progress {
         }
         for (session, found) in &self.sessions {
             if found.is_gone || found.state == "ended" || found.state.is_empty() {
+                continue;
+            }
+            if self.keeps_little && found.seen_at + ASKED_WITHIN < at {
                 continue;
             }
             self.is_moving(session, found, at)?;
@@ -150,6 +160,7 @@ impl Progress {
             ViewerNotice::View(view) => {
                 let found = self.session(&view.session);
                 found.state.clone_from(&view.state);
+                found.seen_at = at;
                 found.is_connected = view.is_connected;
                 found.pending.clone_from(&view.pending);
                 found.end = found.end.max(view.last_seq);
