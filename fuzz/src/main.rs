@@ -47,7 +47,7 @@ struct Asked {
 
 fn main() -> ExitCode {
     match parse() {
-        Ok(Some(asked)) => go(asked),
+        Ok(Some(asked)) => go(&asked),
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("footbridge-fuzz: {error}; try --help");
@@ -135,10 +135,10 @@ fn list() {
     }
 }
 
-fn go(asked: Asked) -> ExitCode {
+fn go(asked: &Asked) -> ExitCode {
     match asked.seed {
-        Some(seed) => one(seed, &asked),
-        None => many(&asked),
+        Some(seed) => one(seed, asked),
+        None => many(asked),
     }
 }
 
