@@ -104,7 +104,7 @@ mutants! {
     /// A worker uses the name of an operation twice.
     SameName = "same-name" found by "contract" within 5,
     /// A store does not know the name of a request again.
-    Keyless = "keyless" found by "one agent" within 60,
+    Keyless = "keyless" found by "one agent" within 200,
     /// A store does not know a message again.
     Nameless = "nameless" found by "no acknowledged loss" within 60,
     /// A worker removes worktrees with `--force`.
