@@ -38,6 +38,9 @@ pub const MAX_COMPLETED_WORK: usize = 1024;
 /// Results that a worker remembers although the relay would not take them: it may hand the item
 /// out again.
 pub const MAX_STALE_RESULTS: usize = 64;
+/// Control requests of viewers that one session's agent may leave unanswered at once; beyond that
+/// the oldest is given up (M-3).
+pub const MAX_OPEN_REQUESTS: usize = 256;
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
@@ -146,7 +149,8 @@ pub const MAX_ENVIRONMENTS: usize = 1000;
 pub const MAX_ENVIRONMENTS_PER_PERSON: usize = 250;
 /// Sessions of one environment that have not ended.
 pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
-/// Work items of one environment that wait for their worker.
+/// Work items of one environment that wait for their worker. New sessions are refused beyond that;
+/// those that there are may always be queued again.
 pub const MAX_QUEUED_WORK: usize = 256;
 /// Polls of one environment that are held at once; a further one ends the oldest.
 pub const MAX_HELD_POLLS: usize = 4;

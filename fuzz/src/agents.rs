@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::{Command, Signal};
+use footbridge_core::action::Signal;
 use footbridge_core::event::ExitStatus;
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ pub(crate) struct Doing {
     pub(crate) exit: Option<ExitStatus>,
     pub(crate) closes_stdout: bool,
     pub(crate) stops_reading: bool,
+    /// Something that it leaves behind holds its stdout open for so long.
+    pub(crate) leaves_behind: Option<Duration>,
     /// Bytes that its stdout has room for.
     pub(crate) room: usize,
 }
@@ -53,6 +55,10 @@ pub(crate) trait Program {
     fn alarm(&mut self, doing: &mut Doing);
     fn signal(&mut self, signal: Signal, doing: &mut Doing);
     fn has_room(&mut self, doing: &mut Doing);
+    /// How long it takes to be killed.
+    fn dying(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The kinds of agent.
@@ -60,7 +66,7 @@ pub(crate) trait Program {
 pub enum Kind {
     /// Answers each message with several.
     Chatty,
-    /// Reads and says next to nothing.
+    /// Says next to nothing, and answers late what it is asked.
     Silent,
     /// Crashes sooner or later.
     Crashing,
@@ -138,6 +144,8 @@ struct Script {
     asked: u64,
     /// Questions that nobody has answered.
     open: Vec<String>,
+    /// Requests that it has not answered yet.
+    unanswered: Vec<Value>,
     turns: u64,
     is_ending: bool,
 }
@@ -152,6 +160,7 @@ pub(crate) fn script(kind: Kind, session: &str, process: usize, seed: u64) -> Bo
         partial: Vec::new(),
         asked: 0,
         open: Vec::new(),
+        unanswered: Vec::new(),
         turns: 0,
         is_ending: false,
     })
@@ -265,10 +274,19 @@ impl Script {
                 }));
             }
         }
+        if self.kind == Kind::Silent {
+            self.unanswered.push(id.clone());
+            doing.alarm = Some(Duration::from_millis(self.rng.u64(1..60_000)));
+        } else {
+            self.acknowledge(id, doing);
+        }
+    }
+
+    fn acknowledge(&mut self, request_id: &Value, doing: &mut Doing) {
         let uuid = self.uuid();
         doing.say(&json!({
             "type": "control_response", "uuid": uuid,
-            "response": {"subtype": "success", "request_id": id, "response": {}},
+            "response": {"subtype": "success", "request_id": request_id, "response": {}},
         }));
     }
 
@@ -325,6 +343,11 @@ impl Program for Script {
         match self.kind {
             Kind::Crashing => doing.exit = Some(ExitStatus::Code(3)),
             Kind::Mute => doing.closes_stdout = true,
+            Kind::Silent => {
+                for id in std::mem::take(&mut self.unanswered) {
+                    self.acknowledge(&id, doing);
+                }
+            }
             Kind::Flooding => {
                 self.flood(doing);
                 if self.said < 2_000 {
@@ -361,37 +384,4 @@ impl Program for Script {
             self.flood(doing);
         }
     }
-}
-
-/// What the shell agent runs: prints something, and ends a little later.
-struct Shell {
-    words: Bytes,
-    lasts: Duration,
-}
-
-pub(crate) fn shell_command(command: &Command) -> Box<dyn Program> {
-    let line = command.args.last().cloned().unwrap_or_default();
-    let lasts = Duration::from_millis(u64::try_from(line.len()).unwrap_or(1) * 7);
-    Box::new(Shell { words: Bytes::from(format!("ran {line}\n")), lasts })
-}
-
-impl Program for Shell {
-    fn started(&mut self, doing: &mut Doing) {
-        doing.said.push(Said { bytes: self.words.clone(), is_line: false, is_message: false });
-        doing.alarm = Some(self.lasts);
-    }
-
-    fn input(&mut self, _: &[u8], _: &mut Doing) {}
-
-    fn input_ended(&mut self, _: &mut Doing) {}
-
-    fn alarm(&mut self, doing: &mut Doing) {
-        doing.exit = Some(ExitStatus::Code(0));
-    }
-
-    fn signal(&mut self, _: Signal, doing: &mut Doing) {
-        doing.exit = Some(ExitStatus::Signal(15));
-    }
-
-    fn has_room(&mut self, _: &mut Doing) {}
 }

@@ -29,6 +29,7 @@ mod agents;
 mod cast;
 mod census;
 mod clock;
+mod commands;
 mod disk;
 mod fact;
 mod faults;

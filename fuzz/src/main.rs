@@ -1,5 +1,6 @@
 //! Runs simulated worlds: one from its seed, or many on all cores until one breaks a promise.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -147,7 +148,9 @@ fn one(seed: u64, asked: &Asked) -> ExitCode {
     let options = Options { seed, trace: !asked.is_quiet, ..asked.options.clone() };
     let options = if asked.shrinks { shrink(&options) } else { options };
     let report = run(&options);
-    print!("{}", if asked.renders { &report.diagram } else { &report.trace });
+    let told = if asked.renders { &report.diagram } else { &report.trace };
+    // Whoever reads it may have seen enough before its end.
+    let _ = std::io::stdout().write_all(told.as_bytes());
     tell(&options, &report);
     if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -10,6 +10,7 @@ use footbridge_core::id::OpId;
 
 use crate::agents::{self, Doing, Program};
 use crate::cast;
+use crate::commands;
 use crate::fact::{Fact, Way};
 use crate::host::HostId;
 use crate::party::{Address, Op, Order, PartyId};
@@ -37,6 +38,10 @@ pub(crate) enum Moment {
     Read,
     Drain,
     Alarm(u64),
+    /// It is killed, at last.
+    Killed,
+    /// Nothing holds its stdout any more.
+    Closed,
     Gone(ExitStatus),
 }
 
@@ -57,6 +62,8 @@ pub(crate) struct Process {
     stdout: VecDeque<Bytes>,
     stdout_bytes: usize,
     is_stdout_open: bool,
+    /// By something that it leaves behind.
+    is_stdout_held: bool,
     is_drain_noted: bool,
     is_paused: bool,
     alarm: u64,
@@ -93,7 +100,7 @@ impl World {
         self.processes.next += 1;
         let id = self.processes.next;
         let program = if command.program == "/bin/sh" {
-            Who::Script(agents::shell_command(command))
+            Who::Script(commands::command(command, self.rng.u64(..)))
         } else {
             let kind = self.options.agent.unwrap_or_else(|| agents::Kind::draw(&mut self.rng));
             let seed = self.rng.u64(..);
@@ -121,6 +128,7 @@ impl World {
             stdout: VecDeque::new(),
             stdout_bytes: 0,
             is_stdout_open: true,
+            is_stdout_held: false,
             is_drain_noted: false,
             is_paused: false,
             alarm: 0,
@@ -150,6 +158,8 @@ impl World {
                 self.with_program(id, |program, doing| program.alarm(doing));
             }
             Moment::Alarm(_) => {}
+            Moment::Killed => self.exit(id, ExitStatus::Signal(9)),
+            Moment::Closed => self.end_stdout(id),
             Moment::Gone(status) => self.gone(id, status),
         }
     }
@@ -202,6 +212,12 @@ impl World {
         }
         if doing.closes_stdout {
             self.end_stdout(id);
+        }
+        if let Some(wait) = doing.leaves_behind
+            && let Some(process) = self.processes.all.get_mut(&id)
+        {
+            process.is_stdout_held = true;
+            self.later(wait, Happening::Process(id, Moment::Closed));
         }
         if let Some(status) = doing.exit {
             self.exit(id, status);
@@ -392,6 +408,10 @@ impl World {
             return;
         }
         match (&found.program, signal) {
+            (Who::Script(program), Signal::Kill) if !program.dying().is_zero() => {
+                let wait = program.dying();
+                self.later(wait, Happening::Process(process, Moment::Killed));
+            }
             (_, Signal::Kill) => self.exit(process, ExitStatus::Signal(9)),
             (Who::Shell(party), _) => {
                 let party = *party;
@@ -419,12 +439,15 @@ impl World {
             return;
         }
         process.writes.clear();
+        let is_stdout_held = process.is_stdout_held;
         if let Who::Shell(party) = process.program
             && self.parties[party].is_up()
         {
             self.crash(party, false);
         }
-        self.end_stdout(id);
+        if !is_stdout_held {
+            self.end_stdout(id);
+        }
         let wait = self.about(Duration::from_millis(2));
         self.later(wait, Happening::Process(id, Moment::Gone(status)));
         self.fact(Fact::AgentEnded { process: id });
@@ -502,7 +525,8 @@ impl World {
         let session = process.session.clone();
         for line in String::from_utf8_lossy(&bytes).lines() {
             let (session, line) = (session.clone(), line.to_owned());
-            self.fact(Fact::Printed { process: id, session, line, is_message: true });
+            let is_message = line.len() <= cast::MAX_LINE_BYTES;
+            self.fact(Fact::Printed { process: id, session, line, is_message });
         }
         self.print(id, bytes);
         self.told_room(id);

@@ -229,6 +229,10 @@ function footbridgeEntry(event) {
       return entry(event, 'system', [
         h('p', { class: 'line warn' }, `An agent ended before it confirmed what it had been given (${(message.uuids ?? []).length} of your messages). It may have acted on it; nothing is sent again.`),
       ]);
+    case 'requests_unanswered': {
+      const many = (message.request_ids ?? []).length;
+      return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${message.reason ?? 'the agent is gone'}`);
+    }
     default: return folded(event, nameOf(message));
   }
 }

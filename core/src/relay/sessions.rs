@@ -166,12 +166,12 @@ impl Relay {
             (Kind::User, _) => {
                 let (uuid, line) = self.with_field(line, "uuid", uuid.clone());
                 let name = Named { uuid: Some(uuid.clone()), request_id: None };
-                Ok((name, NewMessage { uuid: Some(uuid), line }))
+                Ok((name, NewMessage { uuid: Some(uuid), request_id: None, line }))
             }
             (Kind::ControlRequest, Some(subtype)) if VIEWER_REQUESTS.contains(&subtype) => {
                 let (id, line) = self.with_field(line, "request_id", request_id.clone());
-                let name = Named { uuid: uuid.clone(), request_id: Some(id) };
-                Ok((name, NewMessage { uuid: uuid.clone(), line }))
+                let name = Named { uuid: uuid.clone(), request_id: Some(id.clone()) };
+                Ok((name, NewMessage { uuid: uuid.clone(), request_id: Some(id), line }))
             }
             _ => {
                 let requests = VIEWER_REQUESTS.join(", ");
@@ -195,7 +195,8 @@ impl Relay {
     fn interrupt(&mut self, op: OpId, owner: Person, session: SessionId) {
         let request_id = self.authority.mint.draw_uuid();
         let line = control::request(&request_id, "interrupt");
-        let messages = alloc::vec![NewMessage { uuid: None, line }];
+        let request = NewMessage { uuid: None, request_id: Some(request_id.clone()), line };
+        let messages = alloc::vec![request];
         let posting = Posting::Interrupt { request_id };
         self.store(Pending::Posted { op, posting }, Call::Post { owner, session, messages });
     }

@@ -159,6 +159,13 @@ impl Link {
         self.connect(fx, purpose);
     }
 
+    /// Its credential was taken elsewhere, so that one that was refused here is worth another try.
+    pub(crate) fn retry_refused<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
+        if self.state == (State::Down { retry_at: None }) {
+            self.connect(fx, purpose);
+        }
+    }
+
     /// Ends it: what was put on it still leaves, nothing more is taken.
     pub(crate) fn close<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         match self.state {

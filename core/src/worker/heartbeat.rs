@@ -36,7 +36,7 @@ impl Worker {
     }
 
     pub(super) fn heartbeat_answered(&mut self, id: &SessionId, fence: u64, event: Event) {
-        let Some(session) = self.sessions.get(id) else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return };
         // An answer about an older lease of the session says nothing of this one.
         if session.lease.fence != fence {
             return;
@@ -50,7 +50,9 @@ impl Worker {
                     self.end_session(id, EndReason::Interrupted("a person ended it".into()));
                 }
             }
-            Ok(_) => {}
+            // After a refusal of the link that no new lease followed: the relay may have had a
+            // passing reason, such as a clock that was wrong.
+            Ok(_) => session.link.retry_refused(&mut self.fx, Purpose::Link(id.clone())),
             // The next one is due in time to keep the lease.
             Err(trouble) if trouble.track().is_some() => {}
             Err(Trouble::Refused(refusal)) if refusal.status == 401 => self.ask_redispatch(id),
@@ -77,7 +79,7 @@ impl Worker {
                 }
                 self.poll_if_there_is_room();
             }
-            // The next heartbeat meets the same refusal and asks again.
+            // The next heartbeat meets the same refusal and asks again, or else tries the link again.
             Err(trouble) if trouble.track().is_some() => {}
             Err(trouble) if self.may_be_secret(id, &trouble, registration) => {}
             Err(trouble) => self.lose_session(id, trouble.to_string()),

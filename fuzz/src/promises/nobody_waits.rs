@@ -31,8 +31,6 @@ struct Asked {
     named: BTreeMap<String, u64>,
     answered: BTreeSet<String>,
     running: BTreeMap<ProcessId, Time>,
-    /// Agents that there ever were. What one of several was asked when it died is not told by the log.
-    agents: u32,
     is_over: bool,
     is_deaf: bool,
 }
@@ -54,9 +52,7 @@ impl Promise for NobodyWaits {
             }
             Fact::IsDeaf { session } => self.session(session).is_deaf = true,
             Fact::AgentStarted { process, session } => {
-                let asked = self.session(session);
-                asked.running.insert(*process, at);
-                asked.agents += 1;
+                self.session(session).running.insert(*process, at);
             }
             Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
                 for asked in self.sessions.values_mut() {
@@ -71,7 +67,6 @@ impl Promise for NobodyWaits {
 
     fn end(&mut self, at: Time) -> Result<(), String> {
         let live = self.sessions.iter().filter(|(_, asked)| !asked.is_over && !asked.is_deaf);
-        let live = live.filter(|(_, asked)| asked.agents == 1);
         for (session, asked) in live {
             let is_old = |since: &Time| *since + ANSWER < at;
             if !asked.running.values().any(is_old) {
@@ -132,6 +127,14 @@ impl NobodyWaits {
             let id = message["response"]["request_id"].as_str().unwrap_or_default().to_owned();
             asked.open.remove(&id);
             asked.answered.insert(id);
+        }
+        if from == "relay" && message.contains("requests_unanswered") {
+            let message = parsed(message);
+            for id in message["request_ids"].as_array().into_iter().flatten() {
+                let id = id.as_str().unwrap_or_default().to_owned();
+                asked.open.remove(&id);
+                asked.answered.insert(id);
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod operation;
 mod outcome;
 mod question;
 mod record;
+mod request;
 mod title;
 
 pub use self::clock::{RelayRun, StoreClock, StoreTime};

@@ -294,7 +294,8 @@ pub enum Call {
 
     /// Opens a link of a session, in place of the one that there may be. Lines that were handed to
     /// another run of its agent and not confirmed are noted as indeterminate, and not handed out
-    /// again. Answer: `Attached`.
+    /// again; what that run was asked and did not answer is noted as unanswered. Answer:
+    /// `Attached`.
     AttachLink {
         /// The session.
         session: SessionId,
@@ -393,6 +394,8 @@ impl fmt::Debug for Operation {
 pub struct NewMessage {
     /// One that the session has already is not stored again.
     pub uuid: Option<String>,
+    /// What the agent's answer to it will name, if it is a control request (M-3).
+    pub request_id: Option<String>,
     /// The line for the agent.
     pub line: Text,
 }

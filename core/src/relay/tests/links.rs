@@ -95,6 +95,43 @@ fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_g
 }
 
 #[test]
+fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    let first = world.link_of_run(&taken, "one", 0);
+    let asks = |world: &mut World| {
+        let (status, said) =
+            world.post(&format!("/v1/sessions/{id}/interrupt"), TOKEN, &Value::Null);
+        assert_eq!(status, 200);
+        said["request_id"].clone()
+    };
+    let answered = asks(&mut world);
+    let had = asks(&mut world);
+    let response = json!({"subtype": "success", "request_id": answered});
+    let line = json!({"type": "control_response", "response": response}).to_string();
+    world.lines(first, &format!("{line}\n"));
+    world.word(first, &Word::Ack { received: 2 });
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+    let waits = asks(&mut world);
+
+    let second = world.link_of_run(&taken, "two", 0);
+    assert_eq!(lines_of(&world.came(second)).len(), 1, "{waits} is for the new agent");
+    let unanswered = |world: &mut World| -> Vec<(Value, Value)> {
+        let events = world.events(&id).into_iter().map(|event| event["message"].clone());
+        let events = events.filter(|message| message["subtype"] == "requests_unanswered");
+        events.map(|message| (message["request_ids"].clone(), message["reason"].clone())).collect()
+    };
+    let told = unanswered(&mut world);
+    assert_eq!(told, [(json!([had]), json!("the agent that had them has ended"))]);
+
+    assert_eq!(world.stop_work(&worker, &taken, "completed").0, 200);
+    let of_session = (json!([waits]), json!("the session has ended"));
+    assert_eq!(unanswered(&mut world)[told.len()..], [of_session]);
+}
+
+#[test]
 fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     let mut world = World::new();
     let (_, taken, first) = world.running();

@@ -357,6 +357,21 @@ fn limits_are_told_with_a_time_to_try_again() {
 }
 
 #[test]
+fn a_running_session_gets_its_new_lease_however_many_wait() {
+    let mut config = config();
+    config.terms.max_queued = 2;
+    let mut world = World::with(config);
+    let worker = world.register();
+    let id = world.create(&worker);
+    world.take(&worker);
+    world.create(&worker);
+    world.create(&worker);
+    let redispatch = format!("/v1/environments/{}/sessions/{id}/redispatch", worker.environment);
+    assert_eq!(world.post(&redispatch, &worker.secret, &Value::Null).0, 200);
+    assert_eq!(world.take(&worker).session, id);
+}
+
+#[test]
 fn an_environment_that_came_back_goes_offline_again_as_soon_as_before() {
     let mut world = World::new();
     let worker = world.register();

@@ -208,6 +208,28 @@ fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else
 }
 
 #[test]
+fn a_link_whose_token_was_refused_is_tried_again_once_a_heartbeat_is_taken() {
+    let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
+    let Running { link, .. } = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
+    let response = Response { status: 401, headers: vec![], body };
+    bench.handle(Event::Refused { op: link, response });
+    let (redispatch, _) = bench.request("/redispatch");
+    bench.refuse(redispatch, 429, "limit_reached");
+
+    // The relay's wall clock was set back, so that the token is good again.
+    while !bench.has_request("/heartbeat") {
+        bench.wait();
+    }
+    let (heartbeat, _) = bench.request("/heartbeat");
+    bench.respond(heartbeat, 200, r#"{"lease_extended":true,"state":"running"}"#);
+    bench.open();
+}
+
+#[test]
 fn an_item_that_was_done_is_acked_and_not_run_again() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);

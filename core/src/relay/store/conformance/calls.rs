@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::leases::Subject;
 use super::model::{EnvironmentModel, Model};
-use super::session::Expected;
+use super::session::{Expected, SessionModel};
 use super::{Check, ensure};
 use crate::id::{EnvironmentId, SessionId};
 use crate::relay::store::{Answer, Call, Denied, Entry, Outcome, Person, Session};
@@ -41,7 +41,7 @@ impl Model {
             Call::Post { owner, session, messages } => {
                 let known = self.own(owner, session);
                 let Ok(Answer::Posted(accepted)) = answer else {
-                    let is_new = |known: &super::session::SessionModel| {
+                    let is_new = |known: &SessionModel| {
                         messages.iter().any(|message| !known.has_uuid(message.uuid.as_ref()))
                     };
                     return ensure(known.is_none_or(|known| is_new(known)), || {
@@ -108,6 +108,9 @@ impl Model {
                 let late = self.environments.iter().find(|(_, known)| late(known));
                 ensure(late.is_none(), || format!("lapse: {:?} stays", late.map(|(id, _)| id)))
             }
+            Call::Append { session, .. } => {
+                self.sessions.get_mut(session).map_or(Ok(()), SessionModel::check_exit)
+            }
             Call::RemoveEnvironment { id } => ensure(!self.environments.contains_key(id), || {
                 format!("lapse: {id} was removed and stays")
             }),
@@ -127,8 +130,7 @@ impl Model {
                 let known = known.filter(|known| known.environment == *environment);
                 let is_live = known.is_some_and(|known| known.state != SessionState::Ended);
                 let is_live = is_live && self.environments.contains_key(environment);
-                let is_full = matches!(answer, Err(Denied::Limit { .. }));
-                ensure(answer.is_ok() == is_live || is_full, || format!("leases: {answer:?}"))?;
+                ensure(answer.is_ok() == is_live, || format!("leases: {answer:?}"))?;
                 if answer.is_ok() {
                     self.redispatched(session.as_str(), work);
                 }
@@ -171,11 +173,7 @@ impl Model {
         }
     }
 
-    fn own(
-        &mut self,
-        owner: &Person,
-        session: &SessionId,
-    ) -> Option<&mut super::session::SessionModel> {
+    fn own(&mut self, owner: &Person, session: &SessionId) -> Option<&mut SessionModel> {
         self.sessions.get_mut(session).filter(|known| known.owner == *owner)
     }
 
@@ -289,7 +287,7 @@ impl Model {
         session: &SessionId,
         link: u64,
         answer: &Result<Answer, Denied>,
-    ) -> Result<Option<&mut super::session::SessionModel>, alloc::string::String> {
+    ) -> Result<Option<&mut SessionModel>, alloc::string::String> {
         let denied = match self.sessions.get(session) {
             None => Denied::SessionUnknown,
             Some(known) if known.link != link => Denied::LinkReplaced,

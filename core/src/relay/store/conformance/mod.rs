@@ -24,6 +24,7 @@
 //! | log | numbers without a hole, pages that are what was logged, retention that drops neither too little nor too much |
 //! | link | lines of the worker are stored once and in order; lines for the agent are read until they are acknowledged, and for one run of the agent only |
 //! | answers | the first answer to a question counts; the same again is fine, another one conflicts |
+//! | requests | what the agent was asked is answered by it or given up in the log: when it, or the session, has ended, and not before |
 //! | once | a uuid or a key that is known stores and makes nothing |
 //! | limits | no count goes beyond its term |
 //! | lapse | a silent environment goes in time and not before, and its sessions are lost |
@@ -37,6 +38,7 @@
 mod calls;
 mod leases;
 mod model;
+mod requests;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,7 @@ impl Model {
             let known = self.sessions.get_mut(id);
             let known = known.ok_or_else(|| format!("log: {id} is unknown"))?;
             ensure(known.state != SessionState::Ended, || format!("log: {id} ended twice"))?;
-            known.enter(*state);
+            known.enter(*state)?;
             if *state == SessionState::Ended
                 && let Some(subject) = self.subjects.get_mut(id.as_str())
             {

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::requests::RequestsModel;
 use super::{Check, ensure};
 use crate::id::EnvironmentId;
 use crate::limits::EVENT_OVERHEAD_BYTES;
@@ -41,6 +42,9 @@ pub(super) struct SessionModel {
     agent_run: Option<String>,
     pub(super) handed_out: u64,
     questions: BTreeMap<String, Question>,
+    requests: RequestsModel,
+    /// Whether the agent's exit is among the lines that are just stored.
+    has_exited: bool,
 }
 
 enum Question {
@@ -87,6 +91,8 @@ impl SessionModel {
             agent_run: None,
             handed_out: 0,
             questions: BTreeMap::new(),
+            requests: RequestsModel::default(),
+            has_exited: false,
         }
     }
 
@@ -121,7 +127,7 @@ impl SessionModel {
             self.inbound.push(entry.line.clone());
         }
         self.hear_of_questions(entry);
-        Ok(())
+        self.requests.hear(entry, (self.inbound.len() as u64, self.given()))
     }
 
     fn hear_of_questions(&mut self, entry: &Entry) {
@@ -146,12 +152,25 @@ impl SessionModel {
         }
     }
 
-    pub(super) fn enter(&mut self, state: SessionState) {
+    /// What has been given to the agent.
+    fn given(&self) -> u64 {
+        self.handed_out.max(self.acked)
+    }
+
+    /// Once lines are stored: what an agent that has exited was asked is answered or given up.
+    pub(super) fn check_exit(&mut self) -> Check {
+        let has_exited = core::mem::take(&mut self.has_exited);
+        if has_exited { self.requests.check_exit(self.given()) } else { Ok(()) }
+    }
+
+    pub(super) fn enter(&mut self, state: SessionState) -> Check {
         self.state = state;
         if state == SessionState::Ended {
             self.is_stopping = false;
             self.acked = self.inbound.len() as u64;
+            self.requests.check_end()?;
         }
+        Ok(())
     }
 
     /// Questions that are open, in the order in which they were asked.
@@ -222,8 +241,13 @@ impl SessionModel {
         let open = self.inbound.iter().take(usize::try_from(self.handed_out).unwrap_or(usize::MAX));
         let open: Vec<_> = open.skip(usize::try_from(self.acked).unwrap_or(usize::MAX)).collect();
         let said = added.iter().map(|entry| (entry.origin, entry.line.as_str()));
-        let said: Vec<_> = said.collect();
-        if !is_other || open.is_empty() {
+        let of_messages = |(_, line): &(Origin, &str)| !line.contains("requests_unanswered");
+        let said: Vec<_> = said.filter(of_messages).collect();
+        if !is_other {
+            return ensure(added.is_empty(), || format!("link: {said:?} where nothing is open"));
+        }
+        self.requests.check_exit(self.given())?;
+        if open.is_empty() {
             return ensure(said.is_empty(), || format!("link: {said:?} where nothing is open"));
         }
         let uuids = open.iter().filter_map(|line| Head::parse(line).ok()?.uuid);
@@ -246,6 +270,9 @@ impl SessionModel {
         let said = added.iter().filter(|entry| entry.origin != Origin::Relay);
         let said: Vec<_> = said.map(|entry| (entry.origin, &entry.line)).collect();
         self.received += new.len() as u64;
+        if new.iter().any(|(_, line)| line.as_str().contains("agent_exited")) {
+            self.has_exited = true;
+        }
         ensure(said == new, || format!("link: {said:?} was logged where {new:?} is new"))
     }
 
@@ -257,8 +284,8 @@ impl SessionModel {
         added: &[&Entry],
     ) -> Check {
         ensure(messages.len() == seqs.len(), || format!("once: {seqs:?} for all of them"))?;
-        let mut new = added.iter();
-        for (NewMessage { uuid, line }, seq) in messages.iter().zip(seqs) {
+        let mut new = added.iter().filter(|entry| entry.origin == Origin::Viewer);
+        for (NewMessage { uuid, line, .. }, seq) in messages.iter().zip(seqs) {
             if let Some(known) = uuid.as_ref().and_then(|uuid| self.uuids.get(uuid)) {
                 ensure(known == seq, || format!("once: {uuid:?} is {known} and not {seq}"))?;
                 continue;

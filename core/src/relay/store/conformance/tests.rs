@@ -5,6 +5,7 @@ use alloc::string::ToString;
 
 use super::*;
 use crate::relay::store::{Answer, Denied, Moment, RelayRun};
+use crate::wire::text::Text;
 
 #[test]
 fn the_reference_keeps_every_promise() {
@@ -15,12 +16,20 @@ fn the_reference_keeps_every_promise() {
     }
 }
 
+/// Makes those logged events that say this say nothing.
+fn blank(outcome: &mut Outcome, what: &str) {
+    let entries = outcome.changes.entries.iter_mut().map(|(_, entry)| entry);
+    for entry in entries.filter(|entry| entry.line.as_str().contains(what)) {
+        entry.line = Text::from("{}");
+    }
+}
+
 /// Spoils an outcome, where it is of the kind that it spoils.
 type Spoiler = fn(&Call, &mut Outcome);
 
 #[test]
 fn a_store_that_breaks_a_promise_is_found() {
-    let spoilers: [(&str, Spoiler); 14] = [
+    let spoilers: [(&str, Spoiler); 15] = [
         ("log", |_, outcome| {
             if let Ok(Answer::Page(page)) = &mut outcome.answer {
                 page.entries.truncate(5);
@@ -55,11 +64,7 @@ fn a_store_that_breaks_a_promise_is_found() {
                 outcome.changes.entries.truncate(1);
             }
         }),
-        ("link", |call, outcome| {
-            if let Call::AttachLink { .. } = call {
-                outcome.changes.entries.clear();
-            }
-        }),
+        ("link", |_, outcome| blank(outcome, "messages_indeterminate")),
         ("link", |call, outcome| {
             if let (Call::AttachLink { .. }, Ok(Answer::Attached { from, .. })) =
                 (call, &mut outcome.answer)
@@ -72,6 +77,7 @@ fn a_store_that_breaks_a_promise_is_found() {
                 outcome.answer = Ok(Answer::Answered { seq: 1 });
             }
         }),
+        ("requests", |_, outcome| blank(outcome, "requests_unanswered")),
         ("once", |_, outcome| {
             if let Ok(Answer::Posted(accepted)) = &mut outcome.answer
                 && outcome.changes.entries.is_empty()

@@ -301,14 +301,26 @@ impl Walk {
         let (owner, session) = self.session(model);
         let message = |walk: &mut Self| {
             let uuid = walk.one_in(2).then(|| format!("uuid_{}", walk.rng.u32(..40)));
-            let text = walk.draw("text");
             let named = uuid.as_ref().map(|uuid| format!(r#","uuid":"{uuid}""#));
             let named = named.unwrap_or_default();
+            if walk.one_in(3) {
+                let id = walk.request();
+                let request = r#"{"subtype":"interrupt"}"#;
+                let line = format!(
+                    r#"{{"type":"control_request"{named},"request_id":"{id}","request":{request}}}"#
+                );
+                return NewMessage { uuid, request_id: Some(id), line: Text::from(line) };
+            }
+            let text = walk.draw("text");
             let line = format!(r#"{{"type":"user"{named},"message":{{"content":"{text}"}}}}"#);
-            NewMessage { uuid, line: Text::from(line) }
+            NewMessage { uuid, request_id: None, line: Text::from(line) }
         };
         let messages = (0..self.rng.usize(1..4)).map(|_| message(self)).collect();
         Call::Post { owner, session, messages }
+    }
+
+    fn request(&mut self) -> String {
+        format!("request_{}", self.rng.u32(..6))
     }
 
     fn question(&mut self) -> String {
@@ -363,8 +375,8 @@ impl Walk {
     }
 
     fn line(&mut self, number: u64) -> Line {
-        let (origin, line) = match self.rng.u32(..12) {
-            0..3 => {
+        let (origin, line) = match self.rng.u32(..24) {
+            0..7 => {
                 let id = self.question();
                 let request = r#"{"subtype":"can_use_tool","tool_name":"T","input":{"asked":1}}"#;
                 let line = format!(
@@ -372,12 +384,18 @@ impl Walk {
                 );
                 (Origin::Agent, line)
             }
-            3 => {
+            7 => {
                 let id = self.question();
                 let line = format!(r#"{{"type":"control_cancel_request","request_id":"{id}"}}"#);
                 (Origin::Agent, line)
             }
-            4 => {
+            8..11 => {
+                let response =
+                    format!(r#"{{"subtype":"success","request_id":"{}"}}"#, self.request());
+                let line = format!(r#"{{"type":"control_response","response":{response}}}"#);
+                (Origin::Agent, line)
+            }
+            11 => {
                 let line = r#"{"type":"footbridge","subtype":"agent_exited"}"#;
                 (Origin::Worker, line.to_string())
             }

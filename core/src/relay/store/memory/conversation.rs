@@ -13,6 +13,7 @@ use crate::relay::store::operation::{NewMessage, PermissionReply};
 use crate::relay::store::outcome::{Accepted, Answer, Denied, Page};
 use crate::relay::store::question::{Questions, Standing};
 use crate::relay::store::record::{Entry, Origin, Person, Session};
+use crate::relay::store::request::Requests;
 use crate::relay::store::title::title_of;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::text::Text;
@@ -23,6 +24,7 @@ pub(super) struct Conversation {
     pub(super) session: Session,
     pub(super) log: Log,
     pub(super) questions: Questions,
+    pub(super) requests: Requests,
     /// Lines for the agent that its worker has not acknowledged, with their numbers.
     pub(super) inbound: VecDeque<(u64, Text)>,
     pub(super) inbound_bytes: usize,
@@ -79,6 +81,12 @@ pub(super) struct IndeterminateFields {
     pub(super) uuids: Vec<String>,
 }
 
+#[derive(Serialize)]
+struct UnansweredFields<'a> {
+    request_ids: &'a [String],
+    reason: &'a str,
+}
+
 pub(super) fn relay_message<T: Serialize>(subtype: &str, fields: T) -> Text {
     let message = RelayMessage { kind: "footbridge", subtype, fields };
     Text::from_utf8(to_json(&message)).unwrap_or_default()
@@ -90,6 +98,7 @@ impl Conversation {
             session,
             log: Log::default(),
             questions: Questions::default(),
+            requests: Requests::default(),
             inbound: VecDeque::new(),
             inbound_bytes: 0,
             inbound_until: 0,
@@ -188,6 +197,7 @@ impl Conversation {
 
     pub(super) fn end(&mut self, cx: &mut Context, result: SessionResult) {
         self.withdraw_all(cx, "the session has ended");
+        self.give_up_requests(cx, u64::MAX, "the session has ended");
         self.inbound.clear();
         self.inbound_bytes = 0;
         self.session.is_stopping = false;
@@ -201,6 +211,19 @@ impl Conversation {
     pub(super) fn withdraw_all(&mut self, cx: &mut Context, reason: &str) {
         for question in self.questions.pending() {
             self.withdraw(cx, &question.request_id, reason);
+        }
+    }
+
+    /// Says of what was asked of the agent, up to this line for it, that it will not be answered.
+    pub(super) fn give_up_requests(&mut self, cx: &mut Context, until: u64, reason: &str) {
+        let request_ids = self.requests.give_up(until);
+        self.leave_unanswered(cx, &request_ids, reason);
+    }
+
+    fn leave_unanswered(&mut self, cx: &mut Context, request_ids: &[String], reason: &str) {
+        if !request_ids.is_empty() {
+            let fields = UnansweredFields { request_ids, reason };
+            self.record(cx, Origin::Relay, relay_message("requests_unanswered", fields), None);
         }
     }
 
@@ -245,12 +268,15 @@ impl Conversation {
             }
         }
         let mut accepted = Vec::with_capacity(messages.len());
-        for (NewMessage { uuid, line }, known) in messages.into_iter().zip(known) {
+        for (NewMessage { uuid, request_id, line }, known) in messages.into_iter().zip(known) {
             // It may also stand twice in this request.
             let known = known.or_else(|| self.log.seq_of(uuid.as_deref()?));
             let seq = known.unwrap_or_else(|| {
                 self.name_after(cx, &line);
-                self.record_for_agent(cx, line, uuid)
+                let seq = self.record_for_agent(cx, line, uuid);
+                let asked = request_id.and_then(|id| self.requests.ask(self.inbound_until, id));
+                self.leave_unanswered(cx, asked.as_slice(), "too many others are open");
+                seq
             });
             accepted.push(Accepted { seq });
         }

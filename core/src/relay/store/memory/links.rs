@@ -62,15 +62,19 @@ impl Conversation {
     fn begin_run(&mut self, cx: &mut Context, agent_run: Option<String>) {
         let Some(run) = agent_run else { return };
         let other = self.agent_run.replace(run.clone()).filter(|other| *other != run);
-        if other.is_none() || self.handed_out <= self.inbound_acked() {
+        if other.is_none() {
             return;
         }
-        let handed_out = self.inbound.iter().take_while(|(number, _)| *number <= self.handed_out);
-        let uuid = |(_, line): &(u64, Text)| Head::parse(line).ok()?.uuid;
-        let fields = IndeterminateFields { uuids: handed_out.filter_map(uuid).collect() };
-        let line = relay_message("messages_indeterminate", fields);
-        self.record(cx, Origin::Relay, line, None);
-        self.confirm_inbound(self.handed_out);
+        if self.handed_out > self.inbound_acked() {
+            let handed_out =
+                self.inbound.iter().take_while(|(number, _)| *number <= self.handed_out);
+            let uuid = |(_, line): &(u64, Text)| Head::parse(line).ok()?.uuid;
+            let fields = IndeterminateFields { uuids: handed_out.filter_map(uuid).collect() };
+            let line = relay_message("messages_indeterminate", fields);
+            self.record(cx, Origin::Relay, line, None);
+            self.confirm_inbound(self.handed_out);
+        }
+        self.give_up_requests(cx, self.inbound_acked(), "the agent that had them has ended");
     }
 
     fn confirm_inbound(&mut self, received: u64) {
@@ -127,6 +131,7 @@ impl Conversation {
                 self.take_question(cx, Question { request_id, tool_name, seq }, line);
             }
             Kind::ControlCancelRequest => self.close_question(cx, &request_id, seq, None),
+            Kind::ControlResponse => self.requests.answer(&request_id),
             _ => {}
         }
     }
@@ -165,6 +170,8 @@ impl Conversation {
         self.record(cx, Origin::Worker, line, None);
         if head.kind == "footbridge" && head.subtype.as_deref() == Some("agent_exited") {
             self.withdraw_all(cx, "the agent has exited");
+            let given = self.handed_out.max(self.inbound_acked());
+            self.give_up_requests(cx, given, "the agent has exited");
         }
     }
 

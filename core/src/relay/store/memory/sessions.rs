@@ -36,6 +36,9 @@ impl MemoryStore {
         if known.environment.active_sessions >= cx.terms.max_sessions {
             return Err(Denied::Limit { what: "sessions of this worker" });
         }
+        if known.queue.len() >= cx.terms.max_queued {
+            return Err(Denied::Limit { what: "sessions waiting for this worker" });
+        }
         self.queue(cx, &environment, &id, work.clone())?;
         self.sessions_made += 1;
         let session = Session {

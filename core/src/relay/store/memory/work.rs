@@ -57,9 +57,6 @@ impl MemoryStore {
         work: WorkId,
     ) -> Result<(), Denied> {
         let known = self.environments.get_mut(environment).ok_or(Denied::EnvironmentUnknown)?;
-        if known.queue.len() >= cx.terms.max_queued {
-            return Err(Denied::Limit { what: "sessions waiting for this worker" });
-        }
         known.queue.push_back(work.clone());
         cx.changes.work_for.push(environment.clone());
         if let Some(conversation) = self.sessions.get_mut(session) {
