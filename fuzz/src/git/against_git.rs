@@ -201,7 +201,7 @@ impl Twins {
         };
         // Sometimes somebody has switched since it was asked.
         let on = if rng.u8(..4) == 0 { String::from("topic") } else { on };
-        let (at, args): (&str, Vec<&str>) = match rng.u8(..19) {
+        let (at, args): (&str, Vec<&str>) = match rng.u8(..22) {
             0 => (&main, vec!["symbolic-ref", "--quiet", "--short", "HEAD"]),
             1 => (&main, vec!["config", "--get", "remote.origin.url"]),
             2 => (&main, vec!["rev-parse", "--show-prefix"]),
@@ -226,6 +226,11 @@ impl Twins {
             13 => (&tree, vec!["switch", "--quiet", "--no-guess", &on]),
             14 => (&main, vec!["worktree", "unlock", &tree]),
             18 => (&tree, vec!["switch", "--quiet", "--detach"]),
+            19 => (&main, vec!["worktree", "lock", "--reason", "footbridge 8", &tree]),
+            20..22 => {
+                let add = ["worktree", "add", "--quiet", "--lock", "--reason", "footbridge 7"];
+                (&main, add.into_iter().chain([tree.as_str(), branch.as_str()]).collect())
+            }
             15 => (&main, vec!["update-ref", "-d", &reference, &tip]),
             16 => (&main, vec!["worktree", "remove", &tree]),
             _ => {

@@ -54,6 +54,10 @@ impl Repository {
             ["worktree", "add", .., "--reason", reason, "-b", branch, path, commit] => {
                 self.add(directory, reason, branch, path, commit)
             }
+            ["worktree", "add", .., "--reason", reason, path, branch] => {
+                self.attach(reason, branch, path)
+            }
+            ["worktree", "lock", "--reason", reason, path] => self.lock(reason, path),
             ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"] => {
                 let lines = self.changes(directory, true);
                 Answer::says(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
@@ -154,6 +158,47 @@ impl Repository {
                 let mut tree = Worktree::new(Head::Branch(name), self.commits[commit].tree.clone());
                 tree.lock = Some(reason.to_owned());
                 self.worktrees.insert(path.to_owned(), tree);
+                Answer::says("")
+            }
+        }
+    }
+
+    /// A worktree on a branch that is there.
+    fn attach(&mut self, reason: &str, branch: &str, path: &str) -> Answer {
+        let name = format!("{HEADS}{branch}");
+        let Some(commit) = self.refs.get(&name).copied() else {
+            return Answer::fails(128, format!("fatal: invalid reference: {branch}\n"));
+        };
+        if self.is_checked_out(&name) {
+            let words = "is already used by worktree at another place";
+            return Answer::fails(128, format!("fatal: '{branch}' {words}\n"));
+        }
+        match self.worktrees.get(path) {
+            Some(tree) if tree.is_gone => {
+                let words = "is a missing but already registered worktree;";
+                Answer::fails(128, format!("fatal: '{path}' {words}\n"))
+            }
+            Some(_) => Answer::fails(128, format!("fatal: '{path}' already exists\n")),
+            None if self.lock_files.contains(&LockFile::Reference(name.clone())) => {
+                Answer::meets(1, &name)
+            }
+            None => {
+                let mut tree = Worktree::new(Head::Branch(name), self.commits[commit].tree.clone());
+                tree.lock = Some(reason.to_owned());
+                self.worktrees.insert(path.to_owned(), tree);
+                Answer::says("")
+            }
+        }
+    }
+
+    fn lock(&mut self, reason: &str, path: &str) -> Answer {
+        match self.worktrees.get_mut(path) {
+            None => Answer::fails(128, format!("fatal: '{path}' is not a working tree\n")),
+            Some(tree) if tree.lock.is_some() => {
+                Answer::fails(128, format!("fatal: '{path}' is already locked\n"))
+            }
+            Some(tree) => {
+                tree.lock = Some(reason.to_owned());
                 Answer::says("")
             }
         }

@@ -154,8 +154,11 @@ impl Repository {
             Deed::Stash if !is_merging && self.can_commit(path) => return self.stash(path),
             Deed::Merge(name) if !is_merging => {
                 let other = *self.refs.get(&full(name))?;
-                let is_known = self.reachable(head).contains(&other);
-                if head.is_none() || is_known || !self.changes(path, true).is_empty() {
+                let known = self.reachable(head);
+                // Git refuses where the two have nothing in common.
+                let is_related = !known.is_disjoint(&self.reachable([other]));
+                let is_known = known.contains(&other);
+                if !is_related || is_known || !self.changes(path, true).is_empty() {
                     return None;
                 }
                 self.worktrees.get_mut(path)?.merging = Some(other);

@@ -244,3 +244,89 @@ fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_non
     let (_, args, _) = git_command(&mut bench);
     assert!(args.starts_with("status"), "{args}");
 }
+
+/// Commands, each with its exit code and output.
+type Steps<'a> = &'a [(&'a str, i32, &'a str)];
+
+/// A session comes whose worktree cannot be made afresh. Plays the commands that follow.
+fn comes_again(steps: Steps<'_>) -> (Bench, OpId) {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    let (op, _, _) = git_command(&mut bench);
+    git_says(&mut bench, op, 0, "c0ffee", "");
+    let (op, _, _) = git_command(&mut bench);
+    let exists = "fatal: a branch named 'footbridge/session_1' already exists";
+    git_says(&mut bench, op, 255, "", exists);
+    for (expected, code, out) in steps {
+        let (op, command) = bench.take("a command", |action| match action {
+            Action::Run { op, command, .. } => Some((*op, command.clone())),
+            _ => None,
+        });
+        let line = [&[command.program], &command.args[..]].concat().join(" ");
+        assert_eq!(line, *expected);
+        git_says(&mut bench, op, *code, out, "fatal: no");
+    }
+    (bench, link)
+}
+
+const LIST: &str = "git -C /w worktree list --porcelain";
+const LOCK: &str = "git -C /w worktree lock --reason footbridge 9 /trees/session_1";
+
+fn listed(state: &str) -> String {
+    format!(
+        "worktree /w\nHEAD 1\nbranch refs/heads/main\n\n\
+        worktree /trees/session_1\nHEAD 1\nbranch refs/heads/footbridge/session_1\n{state}\n"
+    )
+}
+
+#[test]
+fn a_session_that_comes_again_goes_on_in_the_worktree_that_was_kept_for_it() {
+    let (own, free) = (listed("locked footbridge 9\n"), listed(""));
+    let dead = listed("locked footbridge 77\n");
+    let unlock = "git -C /w worktree unlock /trees/session_1";
+    let attach = "git -C /w worktree add --quiet --lock --reason footbridge 9 \
+        /trees/session_1 footbridge/session_1";
+    let ways: [Steps<'_>; 4] = [
+        &[(LIST, 0, &own)],
+        &[(LIST, 0, &free), (LOCK, 0, "")],
+        &[(LIST, 0, &dead), ("kill -0 77", 1, ""), (unlock, 0, ""), (LOCK, 0, "")],
+        // Only its branch is left.
+        &[(LIST, 0, "worktree /w\nHEAD 1\nbranch refs/heads/main\n"), (attach, 0, "")],
+    ];
+    for steps in ways {
+        let (mut bench, _) = comes_again(steps);
+        let directory = bench.take("spawn", |action| match action {
+            Action::Spawn { command, .. } => Some(command.directory.clone()),
+            _ => None,
+        });
+        assert_eq!(directory.as_deref(), Some("/trees/session_1/sub"));
+    }
+}
+
+#[test]
+fn a_worktree_that_somebody_else_works_in_is_not_taken_over() {
+    let (alive, person) = (listed("locked footbridge 77\n"), listed("locked on a stick\n"));
+    let free = listed("");
+    let ways: [(Steps<'_>, &str); 4] = [
+        (&[(LIST, 0, &alive), ("kill -0 77", 0, "")], "process 77 works in /trees/session_1"),
+        (&[(LIST, 0, &person)], "somebody has locked /trees/session_1"),
+        (
+            &[(LIST, 0, &free), (LOCK, 1, "")],
+            "a branch named 'footbridge/session_1' already exists",
+        ),
+        (&[(LIST, 1, "")], "a branch named 'footbridge/session_1' already exists"),
+    ];
+    for (steps, reason) in ways {
+        let (mut bench, link) = comes_again(steps);
+        assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+        bench.handle(Event::Opened { op: link });
+        bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+        bench.handle(word(link, &Word::Ack { received: 1 }));
+        let (_, stop) = bench.request("/work/work_1/stop");
+        let body = String::from_utf8_lossy(&stop.body).into_owned();
+        assert!(body.contains(reason), "{body}");
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   make:   what does the reference name? ──▶ worktree add ──▶ the agent starts there
+//!             or, if the session was here before: where is it? ──▶ take it over, or its branch
 //!   clean:  uncommitted or untracked? ──▶ commits that only sessions' branches have?
 //!             ──▶ on a branch? ──▶ a merge or the like under way? ──▶ unlock
 //!             ──▶ worktree remove (git itself refuses if a file has come up since)
@@ -16,12 +17,15 @@
 //! two, a branch with nothing of its own is left. One git command runs at a time: git's own locks then
 //! only meet those of other programs, and a command that met one is tried again.
 
+mod list;
+
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use self::list::{Lock, leftovers};
 use super::config::SpawnMode;
 use super::git::git;
 use super::{Purpose, Timer, Worker, WorkerNotice};
@@ -52,6 +56,8 @@ enum JobKind {
     Make {
         step: Make,
         reference: String,
+        /// Why it could not be made afresh.
+        complaint: String,
     },
     Clean {
         step: Clean,
@@ -62,10 +68,17 @@ enum JobKind {
     },
 }
 
+/// A session may come again, after a crash or a lost lease: then it goes on in the worktree that
+/// was kept for it, or from its branch if only that is left.
 #[derive(Clone, Copy, Debug)]
 enum Make {
     Resolve,
     Add,
+    Find,
+    IsOwnerAlive(u32),
+    Unlock,
+    Lock,
+    Attach,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +132,8 @@ impl Worker {
     /// Makes a session's worktree at `reference`, or where the repository's `HEAD` is.
     pub(super) fn make_worktree(&mut self, session: &SessionId, reference: Option<String>) {
         let reference = reference.unwrap_or_else(|| String::from("HEAD"));
-        self.add_job(session, JobKind::Make { step: Make::Resolve, reference });
+        let complaint = String::new();
+        self.add_job(session, JobKind::Make { step: Make::Resolve, reference, complaint });
     }
 
     /// Removes a session's worktree if nothing would be lost by that.
@@ -142,7 +156,8 @@ impl Worker {
         let branch = format!("{BRANCHES}{}", job.session);
         let kept_back = &self.config.agent_env_remove;
         let command = match &job.kind {
-            JobKind::Make { step, reference } => {
+            JobKind::Make { step: Make::IsOwnerAlive(owner), .. } => self.life_check(*owner),
+            JobKind::Make { step, reference, .. } => {
                 let args = make_args(*step, reference, &path, &branch, &self.lock_reason());
                 git(&self.config.directory, &args, kept_back)
             }
@@ -176,7 +191,8 @@ impl Worker {
             self.worktrees.queue.push_front(job);
             return self.timers.set(Timer::Git, self.fx.now().mono + pause);
         }
-        match job.advance(&answer) {
+        let path = self.worktree_path(&job.session).unwrap_or_default();
+        match job.advance(&answer, &path, self.config.process_id) {
             Some(done) => self.worktree_done(&job.session, done),
             None => self.worktrees.queue.push_front(job),
         }
@@ -199,15 +215,19 @@ impl Worker {
 
     /// Whether the worker is still there that has a worktree locked.
     fn ask_for_life(&mut self, process_id: u32, session: SessionId) {
-        let command = Command {
+        let command = self.life_check(process_id);
+        let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
+        self.fx.start(Purpose::LifeSign(session), run);
+    }
+
+    fn life_check(&self, process_id: u32) -> Command {
+        Command {
             program: String::from("kill"),
             args: vec![String::from("-0"), process_id.to_string()],
             env: vec![],
             env_remove: self.config.agent_env_remove.clone(),
             directory: None,
-        };
-        let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
-        self.fx.start(Purpose::LifeSign(session), run);
+        }
     }
 
     pub(super) fn life_sign(&mut self, session: &SessionId, event: &Event) {
@@ -228,33 +248,6 @@ impl Worker {
         let path = self.worktree_path(session).unwrap_or_default();
         self.fx.tell(WorkerNotice::LeftoverWorktree { path, kept });
     }
-}
-
-/// A worktree of an earlier run.
-#[derive(Debug, PartialEq)]
-struct Leftover {
-    session: SessionId,
-    /// The process that has it locked.
-    owner: Option<u32>,
-}
-
-/// Those worktrees of `git worktree list --porcelain` that are sessions' below `root`.
-fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
-    let entries = list.split("\n\n");
-    let one = |entry: &str| {
-        let path = entry.lines().find_map(|line| line.strip_prefix("worktree "))?;
-        let name = path.strip_prefix(root)?.strip_prefix('/')?;
-        let session = SessionId::new(name).ok()?;
-        let locked = entry.lines().find_map(|line| line.strip_prefix("locked"));
-        let owner = locked.map(|reason| reason.trim().strip_prefix("footbridge ")?.parse().ok());
-        match owner {
-            // Somebody else has locked it, for a reason of their own.
-            Some(None) => None,
-            Some(owner) => Some(Leftover { session, owner }),
-            None => Some(Leftover { session, owner: None }),
-        }
-    };
-    entries.filter_map(one).collect()
 }
 
 fn make_args(
@@ -280,6 +273,14 @@ fn make_args(
             path,
             reference,
         ],
+        Make::Find => &["worktree", "list", "--porcelain"],
+        // That is no command of git.
+        Make::IsOwnerAlive(_) => &[],
+        Make::Unlock => &["worktree", "unlock", path],
+        Make::Lock => &["worktree", "lock", "--reason", lock_reason, path],
+        Make::Attach => {
+            &["worktree", "add", "--quiet", "--lock", "--reason", lock_reason, path, branch]
+        }
     };
     args.iter().map(ToString::to_string).collect()
 }
@@ -323,6 +324,7 @@ fn clean_args(step: Clean, head: &str, tip: Option<&str>, path: &str, branch: &s
 
 /// What git said.
 struct Answer {
+    has_run: bool,
     is_success: bool,
     out: String,
     error: String,
@@ -332,14 +334,19 @@ impl Answer {
     fn of(event: &Event) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
         match event {
-            Event::Ran { status, stdout, stderr, .. } => {
-                Self { is_success: status.is_success(), out: text(stdout), error: text(stderr) }
-            }
-            Event::Failed { failure, .. } => {
-                Self { is_success: false, out: String::new(), error: failure.to_string() }
-            }
-            _ => Self { is_success: false, out: String::new(), error: String::new() },
+            Event::Ran { status, stdout, stderr, .. } => Self {
+                has_run: true,
+                is_success: status.is_success(),
+                out: text(stdout),
+                error: text(stderr),
+            },
+            Event::Failed { failure, .. } => Self::none(failure.to_string()),
+            _ => Self::none(String::new()),
         }
+    }
+
+    const fn none(error: String) -> Self {
+        Self { has_run: false, is_success: false, out: String::new(), error }
     }
 
     /// Another program holds one of git's lock files.
@@ -359,20 +366,54 @@ impl Answer {
 
 impl Job {
     /// Goes one step on by git's answer; what became of the worktree, once that is settled.
-    fn advance(&mut self, answer: &Answer) -> Option<Done> {
+    fn advance(&mut self, answer: &Answer, path: &str, process_id: u32) -> Option<Done> {
         self.failures = 0;
         match &mut self.kind {
-            JobKind::Make { step, reference } => match step {
-                Make::Resolve if answer.is_success => {
-                    // From here on it is a commit's name, whatever the reference does meanwhile.
-                    reference.clone_from(&answer.out);
-                    *step = Make::Add;
-                    None
-                }
-                Make::Resolve => Some(Done::NotMade(format!("git does not know {reference:?}"))),
-                Make::Add if answer.is_success => Some(Done::Made),
-                Make::Add => Some(Done::NotMade(answer.complaint())),
-            },
+            JobKind::Make { step, reference, complaint } => {
+                let next = match step {
+                    Make::Resolve if answer.is_success => {
+                        // From here on it is a commit's name, whatever the reference does meanwhile.
+                        reference.clone_from(&answer.out);
+                        Make::Add
+                    }
+                    Make::Resolve => {
+                        return Some(Done::NotMade(format!("git does not know {reference:?}")));
+                    }
+                    Make::Add | Make::Lock | Make::Attach if answer.is_success => {
+                        return Some(Done::Made);
+                    }
+                    Make::Add => {
+                        *complaint = answer.complaint();
+                        Make::Find
+                    }
+                    Make::Find if answer.is_success => match Lock::at(&answer.out, path) {
+                        Some(Lock::Worker(owner)) if owner == process_id => {
+                            return Some(Done::Made);
+                        }
+                        Some(Lock::Worker(owner)) => Make::IsOwnerAlive(owner),
+                        Some(Lock::None) => Make::Lock,
+                        Some(Lock::Person) => {
+                            return Some(Done::NotMade(format!("somebody has locked {path}")));
+                        }
+                        None => Make::Attach,
+                    },
+                    Make::IsOwnerAlive(owner) if answer.is_success => {
+                        let owner = *owner;
+                        return Some(Done::NotMade(format!("process {owner} works in {path}")));
+                    }
+                    Make::IsOwnerAlive(_) if answer.has_run => Make::Unlock,
+                    Make::Unlock if answer.is_success => Make::Lock,
+                    Make::Find
+                    | Make::IsOwnerAlive(_)
+                    | Make::Unlock
+                    | Make::Lock
+                    | Make::Attach => {
+                        return Some(Done::NotMade(core::mem::take(complaint)));
+                    }
+                };
+                *step = next;
+                None
+            }
             JobKind::Clean { step, head, tip } => {
                 let next = match step {
                     Clean::Changes if !answer.is_success => {
@@ -424,28 +465,5 @@ impl Job {
                 None
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leftovers_are_the_sessions_worktrees_that_nobody_else_has_locked() {
-        let list = "worktree /repo\nHEAD 1\nbranch refs/heads/main\n\n\
-            worktree /state/w/session_1\nHEAD 1\nlocked footbridge 77\n\n\
-            worktree /state/w/session_2\nHEAD 1\ndetached\n\n\
-            worktree /state/w/session_3\nHEAD 1\nlocked on a stick\n\n\
-            worktree /state/w/session_4/sub\nHEAD 1\n\n\
-            worktree /elsewhere/session_5\nHEAD 1\n";
-        let session = |id| SessionId::new(id).expect("an id");
-        assert_eq!(
-            leftovers(list, "/state/w"),
-            [
-                Leftover { session: session("session_1"), owner: Some(77) },
-                Leftover { session: session("session_2"), owner: None },
-            ]
-        );
     }
 }
