@@ -95,6 +95,8 @@ fault_kinds! {
     GitLock = "git-lock",
     /// Git fails, takes long, and is cut short.
     GitTrouble = "git-trouble",
+    /// Parties speak an older or a newer version of the wire.
+    Versions = "versions",
 }
 
 impl FaultKind {
@@ -104,6 +106,7 @@ impl FaultKind {
             Self::WriteCrash => Some(0x7772_6974),
             Self::TokenRotation => Some(0x726f_7461),
             Self::KeyRotation => Some(0x6b65_7973),
+            Self::Versions => Some(0x0bad_5eed_008a),
             _ => None,
         }
     }
@@ -143,6 +146,8 @@ impl Weather {
             }
             let mut own = kind.stream().map(|stream| Rng::with_seed(options.seed ^ stream));
             let rng = own.as_mut().unwrap_or(&mut *rng);
+            // Versions differ in fine weather as well.
+            let share = if *kind == FaultKind::Versions { 31 } else { share };
             let is_drawn = rng.u32(..100) < share;
             let is_rare = matches!(
                 kind,
@@ -196,6 +201,10 @@ impl World {
     pub(crate) fn clear_weather(&mut self) {
         self.weather = Weather::default();
         self.clear_git();
+        // Its time below is a fault too.
+        if !self.parties[crate::cast::RELAY].is_up() {
+            self.later(Duration::from_secs(1), Happening::Restart(crate::cast::RELAY));
+        }
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
             host.slow_until = host.slow_until.min(self.at);
@@ -267,7 +276,8 @@ impl World {
             | FaultKind::SmallLimits
             | FaultKind::TokenExpiry
             | FaultKind::Retention
-            | FaultKind::GitTrouble => {}
+            | FaultKind::GitTrouble
+            | FaultKind::Versions => {}
         }
     }
 

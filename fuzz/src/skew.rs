@@ -24,7 +24,7 @@ use crate::party::{End, PartyId, Role};
 use crate::world::World;
 
 /// Where the versions come from.
-const VERSIONS: u64 = 0x0bad_5eed_008a;
+const VERSIONS: u64 = 0x0bad_5eed_008b;
 /// The name of a field, a header and a word that nobody knows.
 pub(crate) const FUTURE: &str = "from_the_future";
 
@@ -45,9 +45,8 @@ pub(crate) struct Skew {
 }
 
 impl Skew {
-    pub(crate) fn draw(seed: u64) -> Self {
-        let mut rng = Rng::with_seed(seed ^ VERSIONS);
-        Self { seed, is_on: rng.u8(..) < 80, rng }
+    pub(crate) fn new(seed: u64, is_on: bool) -> Self {
+        Self { seed, is_on, rng: Rng::with_seed(seed ^ VERSIONS) }
     }
 
     fn version(&self, party: PartyId, life: u32) -> Version {

@@ -109,6 +109,7 @@ impl World {
             storeroom: Storeroom::new(),
             git: Git::new(options),
             tokens: Tokens::new(options.seed, weather.has(FaultKind::TokenRotation)),
+            skew: Skew::new(options.seed, weather.has(FaultKind::Versions)),
             weather,
             promises: Promises::new(),
             facts: Vec::new(),
@@ -117,7 +118,6 @@ impl World {
             happened: 0,
             is_calm: false,
             census: None,
-            skew: Skew::draw(options.seed),
             ordered_down: std::collections::BTreeSet::new(),
             rng,
         };

@@ -79,6 +79,10 @@ pub(crate) struct Link {
     /// Lines of the relay that this side has taken, and those that are safe in the agent's stdin.
     taken: u64,
     safe: u64,
+    /// The last line that this connection has brought, or need not bring. What was taken and not safe
+    /// when the one before broke comes again, and is left out.
+    came: u64,
+    /// What the relay was told to be safe, on this connection.
     acked: u64,
     is_resumed_once: bool,
     is_paused: bool,
@@ -102,12 +106,18 @@ impl Link {
             outbox: Outbox::new(),
             taken: 0,
             safe: 0,
+            came: 0,
             acked: 0,
             is_resumed_once: false,
             is_paused: false,
             last_heard: Instant::ORIGIN,
             is_pinged: false,
         }
+    }
+
+    /// Names the run of the agent that it speaks for.
+    pub(crate) fn agent_run(&self) -> &str {
+        &self.agent_run
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -195,17 +205,24 @@ impl Link {
     pub(crate) fn confirm<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, pending: usize) {
         let pending_lines = u64::try_from(pending).unwrap_or(u64::MAX);
         self.safe = self.taken.saturating_sub(pending_lines);
+        self.acknowledge(fx);
         let State::Up(op) = self.state else { return };
-        if self.safe > self.acked {
-            self.acked = self.safe;
-            send(fx, op, &Word::Ack { received: self.safe });
-        }
         // A relay keeps to its window; one that does not is not read until the agent has caught up.
         let is_too_far_ahead = pending > 2 * LINK_WINDOW_LINES;
         if is_too_far_ahead != self.is_paused {
             self.is_paused = is_too_far_ahead;
             let pause = self.is_paused;
             fx.act(op, |op| if pause { Action::Pause { op } } else { Action::Resume { op } });
+        }
+    }
+
+    /// A relay takes no ack for what it has not sent on this connection.
+    fn acknowledge<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+        let State::Up(op) = self.state else { return };
+        let received = self.safe.min(self.came);
+        if received > self.acked {
+            self.acked = received;
+            send(fx, op, &Word::Ack { received });
         }
     }
 
@@ -275,11 +292,12 @@ impl Link {
                 self.state = State::Greeting(op);
                 self.is_paused = false;
                 let from = self.outbox.safe();
-                send(fx, op, &Word::Resume { received: self.taken, from });
+                self.acked = self.safe;
+                send(fx, op, &Word::Resume { received: self.safe, from });
             }
             Event::Received { op, message } => {
                 let taken = match message {
-                    Message::Text(text) => self.take_lines(&text, &mut each),
+                    Message::Text(text) => self.take_lines(fx, &text, &mut each),
                     Message::Binary(word) => self.take_word(fx, op, &word, &mut each),
                 };
                 if let Err(reason) = taken {
@@ -330,18 +348,23 @@ impl Link {
         }
     }
 
-    fn take_lines(
+    fn take_lines<P: Clone, N>(
         &mut self,
+        fx: &mut Effects<P, N>,
         text: &Text,
         each: &mut impl FnMut(LinkEvent),
     ) -> Result<(), &'static str> {
         let State::Up(_) = self.state else { return Err("the relay spoke before its resume") };
         for line in text.lines() {
             // Only a relay that has skipped almost all numbers there are gets here.
-            let next = self.taken.checked_add(1).ok_or("the relay counts beyond all numbers")?;
-            self.taken = next;
-            each(LinkEvent::Line(line));
+            let next = self.came.checked_add(1).ok_or("the relay counts beyond all numbers")?;
+            self.came = next;
+            if next > self.taken {
+                self.taken = next;
+                each(LinkEvent::Line(line));
+            }
         }
+        self.acknowledge(fx);
         Ok(())
     }
 
@@ -359,9 +382,10 @@ impl Link {
             Word::Resume { received, from } if is_greeting => {
                 self.outbox.resume(received).map_err(counts_too_many)?;
                 self.skip_to(from, each);
+                self.came = self.acked.max(from);
+                self.acked = self.came;
                 self.state = State::Up(op);
                 self.is_resumed_once = true;
-                self.acked = self.safe;
                 self.backoff.reset();
                 each(LinkEvent::Up);
                 self.pump(fx);

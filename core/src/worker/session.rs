@@ -188,7 +188,8 @@ impl Worker {
         self.timers.set(Timer::Limit(id.clone()), self.fx.now().mono + session.limit);
         if has_worktree && session.command.is_ok() {
             session.worktree = Worktree::Making;
-            self.make_worktree(id, reference);
+            let run = session.link.agent_run().to_string();
+            self.make_worktree(id, &run, reference);
         } else {
             self.start_agent(id);
         }
@@ -231,13 +232,16 @@ impl Worker {
     }
 
     /// Git is done with a session's worktree: it can begin, or its result can be told.
-    pub(super) fn worktree_done(&mut self, id: &SessionId, done: Done) {
+    pub(super) fn worktree_done(&mut self, id: &SessionId, run: Option<&str>, done: Done) {
         let path = self.worktree_path(id).unwrap_or_default();
-        let Some(session) = self.sessions.get_mut(id) else { return self.leftover_done(id, done) };
+        let session = self.sessions.get_mut(id);
+        let session = session.filter(|session| run == Some(session.link.agent_run()));
+        let Some(session) = session else { return self.leftover_done(id, done) };
         match done {
             Done::Made if session.process.is_over() => {
                 session.worktree = Worktree::Cleaning;
-                self.clean_worktree(id);
+                let run = session.link.agent_run().to_string();
+                self.clean_worktree(id, &run);
             }
             Done::Made => {
                 session.worktree = Worktree::Ready;
@@ -309,7 +313,8 @@ impl Worker {
         self.timers.clear(&Timer::Limit(id.clone()));
         if session.worktree == Worktree::Ready {
             session.worktree = Worktree::Cleaning;
-            self.clean_worktree(id);
+            let run = session.link.agent_run().to_string();
+            self.clean_worktree(id, &run);
         }
         self.settle_session(id);
         self.poll_if_there_is_room();

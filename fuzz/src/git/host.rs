@@ -176,7 +176,9 @@ impl World {
             others.any(|(_, of_other)| *of_other == pid) || self.git.taken.contains(&(host, pid))
         };
         let free: Vec<u32> = (100..112).filter(|pid| !is_used(*pid)).collect();
-        let pid = self.git.rng.choice(free).unwrap_or(99);
+        let more = || (112..).find(|pid| !is_used(*pid)).unwrap_or(99);
+        let free = self.git.rng.choice(free);
+        let pid = free.unwrap_or_else(more);
         self.git.workers.insert(id, pid);
         Some((ROOT.to_owned(), pid))
     }

@@ -3,12 +3,16 @@
 //! in order, without a hole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Promise, indeterminate, line_id};
 use crate::clock::Time;
 use crate::fact::Fact;
 use crate::process::ProcessId;
 use crate::viewer::ViewerNotice;
+
+/// In the calm, what an agent prints is with the viewers by then.
+const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct NoLoss {
@@ -28,6 +32,8 @@ struct Story {
     rejected: BTreeSet<String>,
     /// What its agents have printed: one after the other, and each in its order.
     printed: BTreeMap<ProcessId, Vec<String>>,
+    /// When each of these lines was printed.
+    printed_at: Vec<Time>,
     /// What of that the log has, in order, by number.
     told: BTreeMap<u64, String>,
     /// What an agent was given and had not confirmed when it died: said plainly, and not given again.
@@ -47,7 +53,7 @@ impl Promise for NoLoss {
         "no acknowledged loss"
     }
 
-    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+    fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::AgentStarted { process, session } => {
                 let story = self.sessions.entry(session.clone()).or_default();
@@ -68,6 +74,7 @@ impl Promise for NoLoss {
             Fact::Printed { process, session, line, is_message } if *is_message => {
                 let story = self.sessions.entry(session.clone()).or_default();
                 story.printed.entry(*process).or_default().push(line.clone());
+                story.printed_at.push(at);
             }
             Fact::IsDeaf { session } => {
                 self.sessions.entry(session.clone()).or_default().is_deaf = true;
@@ -87,9 +94,9 @@ impl Promise for NoLoss {
         Ok(())
     }
 
-    fn end(&mut self, _: Time) -> Result<(), String> {
+    fn end(&mut self, at: Time) -> Result<(), String> {
         for (session, story) in &self.sessions {
-            story.end(session)?;
+            story.end(session, at)?;
         }
         Ok(())
     }
@@ -145,9 +152,9 @@ impl NoLoss {
 }
 
 impl Story {
-    fn end(&self, session: &str) -> Result<(), String> {
+    fn end(&self, session: &str, at: Time) -> Result<(), String> {
         if !self.has_gap {
-            self.is_told_in_order(session)?;
+            self.is_told_in_order(session, at)?;
         }
         if self.is_gone {
             return Ok(());
@@ -181,7 +188,7 @@ impl Story {
 
     /// What the log has of each agent is the beginning of what that one printed; all of it, where the
     /// agent still runs. What one had said when it was killed or its worker died may be missing.
-    fn is_told_in_order(&self, session: &str) -> Result<(), String> {
+    fn is_told_in_order(&self, session: &str, end: Time) -> Result<(), String> {
         let agents: Vec<_> = self.printed.iter().collect();
         let (mut agent, mut at) = (0, 0);
         for told in self.told.values() {
@@ -201,8 +208,9 @@ impl Story {
             }
             at += 1;
         }
-        let all: usize = self.printed.values().map(Vec::len).sum();
-        let is_all = self.told.len() == all;
+        // The last ones may be on their way.
+        let all = self.printed_at.partition_point(|at| *at + ON_ITS_WAY < end);
+        let is_all = self.told.len() >= all;
         let is_alive = !self.running.is_empty() && !self.is_ended && !self.is_gone;
         if is_alive && self.is_printing && !self.is_deaf && !is_all && self.agents == 1 {
             return Err(format!(

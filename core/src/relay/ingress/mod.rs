@@ -209,6 +209,9 @@ impl Relay {
         // The worker goes on after what is stored, or after what it no longer holds.
         link.inward.acked = link.inward.stored.max(from);
         link.inward.next = link.inward.acked + 1;
+        // Whether there are as many is for the store to say. A worker of an earlier version says so of
+        // lines that it acknowledges only afterwards.
+        link.outward.sent = link.outward.sent.max(received);
         let (session, link) = (link.session.clone(), link.number);
         self.fx.tell(RelayNotice::WorkerConnected { session: session.clone() });
         self.store(Pending::Resume { op }, Call::ResumeLink { session, link, received, from });

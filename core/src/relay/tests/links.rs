@@ -95,6 +95,24 @@ fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_g
 }
 
 #[test]
+fn an_ack_that_comes_on_the_heels_of_a_resume_which_said_more_is_taken() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    world.say(&id, "a");
+    world.say(&id, "b");
+    let first = world.link(&taken, 0, 0);
+    world.tell(Event::Closed { op: first, code: None, failure: None });
+    let second = world.ingress(&taken);
+    world.holds_store = true;
+    world.word(second, &Word::Resume { received: 2, from: 0 });
+    world.word(second, &Word::Ack { received: 1 });
+    world.release_store();
+    assert_eq!(world.streams[&second].closed, None);
+}
+
+#[test]
 fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
     let mut world = World::new();
     let worker = world.register();

@@ -69,16 +69,20 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(stdout(agent, "{\"type\":\"a\",\"n\":1}\n{\"type\":\"a\",\"n\":2}\n"));
-    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    let user = r#"{"type":"user"}"#;
+    bench.handle(line(link, user));
+    assert_eq!(bench.written(agent).len(), 1);
     bench.handle(Event::Closed { op: link, code: None, failure: None });
     bench.handle(stdout(agent, "{\"type\":\"a\",\"n\":3}\n"));
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    // The report of the start and two lines went out; one line was taken, if not yet written.
-    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":1,"from":0}"#]);
+    // The report of the start and two lines went out; the pipe has not taken the line yet.
+    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
     bench.handle(word(link, &Word::Resume { received: 2, from: 0 }));
     assert_eq!(bench.sent(link), [r#"{"type":"a","n":2}"#, r#"{"type":"a","n":3}"#]);
+    bench.handle(line(link, user));
+    assert_eq!(bench.written(agent), [""; 0], "it has been given this line");
 }
 
 #[test]

@@ -110,6 +110,50 @@ fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknow
 }
 
 #[test]
+fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reaches_it_once() {
+    let (mut bench, poll) = in_worktree_mode();
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    let user = |n| format!(r#"{{"type":"x","n":{n}}}"#);
+    bench.handle(line(link, &user(1)));
+    bench.handle(line(link, &user(2)));
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
+    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+
+    // The agent takes both before the relay has said anything again.
+    for out in ["c0ffee", ""] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    let agent = bench.take("spawn", |action| match action {
+        Action::Spawn { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    assert_eq!(bench.written(agent), [user(1) + "\n", user(2) + "\n"]);
+    bench.handle(Event::Written { op: agent, writes: 2 });
+    let acks = |bench: &mut Bench| {
+        bench.sent(link).into_iter().filter(|sent| sent.contains("\"ack\"")).collect::<Vec<_>>()
+    };
+    assert_eq!(acks(&mut bench), [""; 0], "a relay takes no ack for what it has not sent here");
+    bench.handle(line(link, &user(1)));
+    assert_eq!(acks(&mut bench), [r#"{"type":"ack","received":1}"#]);
+    bench.handle(line(link, &[user(2), user(3)].join("\n")));
+    assert_eq!(acks(&mut bench), [r#"{"type":"ack","received":2}"#]);
+    assert_eq!(bench.written(agent), [user(3) + "\n"]);
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(acks(&mut bench), [r#"{"type":"ack","received":3}"#]);
+}
+
+#[test]
 fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
     let mut bench = ended_in_worktree();
     let steps = [
@@ -329,4 +373,65 @@ fn a_worktree_that_somebody_else_works_in_is_not_taken_over() {
         let body = String::from_utf8_lossy(&stop.body).into_owned();
         assert!(body.contains(reason), "{body}");
     }
+}
+
+#[test]
+fn a_session_that_comes_again_while_its_worktree_is_still_made_gets_one_agent() {
+    let (mut bench, poll) = in_worktree_mode();
+    let secret = r#"{"version":1,"session_ingress_token":"t"}"#;
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    let (op, _, _) = git_command(&mut bench);
+    git_says(&mut bench, op, 0, "c0ffee", "");
+    let (slow, _, _) = git_command(&mut bench);
+    let code = Some(crate::wire::link::CLOSE_LEASE_LOST);
+    bench.handle(Event::Opened { op: link });
+    bench.handle(Event::Closed { op: link, code, failure: None });
+
+    bench.pass(Duration::from_secs(2));
+    let (poll, _) = bench.request("/work/poll");
+    bench.respond(poll, 200, &item(2, secret).replace("session_2", "session_1"));
+    let (ack, _) = bench.request("/work/work_2/ack");
+    bench.respond(ack, 200, "{}");
+    bench.open();
+    git_says(&mut bench, slow, 0, "", "");
+    let spawns = |bench: &Bench| {
+        bench.asked.iter().filter(|action| matches!(action, Action::Spawn { .. })).count()
+    };
+    assert_eq!(spawns(&bench), 0, "that worktree was for another agent");
+
+    let list = listed("locked footbridge 9\n");
+    for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list)] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, code, out, "fatal: it exists");
+    }
+    assert_eq!(spawns(&bench), 1);
+}
+
+#[test]
+fn what_an_earlier_run_left_is_not_cleaned_while_its_session_works_in_it() {
+    let mut bench = Bench::new(|config| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+        config.process_id = 9;
+    });
+    for out in ["main", "", "", "c0ffee", &listed("locked footbridge 77\n")] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    let life_sign = bench.take("kill -0", |action| match action {
+        Action::Run { op, command, .. } if command.program == "kill" => Some(*op),
+        _ => None,
+    });
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
+    let (poll, _) = bench.request("/work/poll");
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    git_says(&mut bench, life_sign, 1, "", "");
+    let (_, args, _) = git_command(&mut bench);
+    assert!(args.starts_with("rev-parse"), "{args}");
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Run { .. })));
 }

@@ -47,6 +47,9 @@ const BRANCHES: &str = "footbridge/";
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     session: SessionId,
+    /// The run of its agent that it is for; none for what is left of earlier ones. A session may come
+    /// again while git still works for the run before.
+    run: Option<String>,
     kind: JobKind,
     failures: u32,
 }
@@ -130,20 +133,38 @@ impl Worker {
     }
 
     /// Makes a session's worktree at `reference`, or where the repository's `HEAD` is.
-    pub(super) fn make_worktree(&mut self, session: &SessionId, reference: Option<String>) {
+    pub(super) fn make_worktree(
+        &mut self,
+        session: &SessionId,
+        run: &str,
+        reference: Option<String>,
+    ) {
         let reference = reference.unwrap_or_else(|| String::from("HEAD"));
         let complaint = String::new();
-        self.add_job(session, JobKind::Make { step: Make::Resolve, reference, complaint });
+        let kind = JobKind::Make { step: Make::Resolve, reference, complaint };
+        self.add_job(session, Some(run.to_string()), kind);
     }
 
     /// Removes a session's worktree if nothing would be lost by that.
-    pub(super) fn clean_worktree(&mut self, session: &SessionId) {
-        let head = String::new();
-        self.add_job(session, JobKind::Clean { step: Clean::Changes, head, tip: None });
+    pub(super) fn clean_worktree(&mut self, session: &SessionId, run: &str) {
+        self.clean(session, Some(run.to_string()));
     }
 
-    fn add_job(&mut self, session: &SessionId, kind: JobKind) {
-        self.worktrees.queue.push_back(Job { session: session.clone(), kind, failures: 0 });
+    fn clean(&mut self, session: &SessionId, run: Option<String>) {
+        let kind = JobKind::Clean { step: Clean::Changes, head: String::new(), tip: None };
+        self.add_job(session, run, kind);
+    }
+
+    /// Removes what an earlier run left, unless the session is here again and works in it.
+    fn clean_leftover(&mut self, session: &SessionId) {
+        if !self.sessions.contains_key(session) {
+            self.clean(session, None);
+        }
+    }
+
+    fn add_job(&mut self, session: &SessionId, run: Option<String>, kind: JobKind) {
+        let session = session.clone();
+        self.worktrees.queue.push_back(Job { session, run, kind, failures: 0 });
         self.run_job();
     }
 
@@ -193,7 +214,7 @@ impl Worker {
         }
         let path = self.worktree_path(&job.session).unwrap_or_default();
         match job.advance(&answer, &path, self.config.process_id) {
-            Some(done) => self.worktree_done(&job.session, done),
+            Some(done) => self.worktree_done(&job.session, job.run.as_deref(), done),
             None => self.worktrees.queue.push_front(job),
         }
         self.run_job();
@@ -208,7 +229,7 @@ impl Worker {
                 Some(owner) if owner != self.config.process_id => {
                     self.ask_for_life(owner, leftover.session);
                 }
-                _ => self.clean_worktree(&leftover.session),
+                _ => self.clean_leftover(&leftover.session),
             }
         }
     }
@@ -232,7 +253,7 @@ impl Worker {
 
     pub(super) fn life_sign(&mut self, session: &SessionId, event: &Event) {
         if matches!(event, Event::Ran { status, .. } if !status.is_success()) {
-            self.clean_worktree(session);
+            self.clean_leftover(session);
         }
     }
 
@@ -241,8 +262,8 @@ impl Worker {
         let kept = match done {
             Done::Kept(reason) => Some(reason),
             Done::Removed => None,
-            // Its session ended before it was there.
-            Done::Made => return self.clean_worktree(session),
+            // Its session ended before it was there. One that has come again finds it.
+            Done::Made => return self.clean_leftover(session),
             Done::NotMade(_) => return,
         };
         let path = self.worktree_path(session).unwrap_or_default();
