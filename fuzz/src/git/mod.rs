@@ -2,7 +2,7 @@
 //! does, refusals included, and what agents and people do in a repository beside it.
 //!
 //! ```text
-//!   worker ── Action::Run ──▶ host.rs: it takes time, fails, meets locks, is cut short
+//!   worker ── Action::Run ──▶ host: it takes time, fails, meets locks, is cut short
 //!                               │
 //!                               ▼
 //!   agents, people ─ deeds ─▶ Repository: commits, references, worktrees, lock files

@@ -1,0 +1,46 @@
+//! Messages and answers, looked into and bent.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use footbridge_core::action::{Message, Response};
+use footbridge_core::wire::text::Text;
+use serde_json::value::RawValue;
+
+pub(super) fn holds(bytes: &[u8], what: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(what)
+}
+
+pub(super) fn says(message: &Message, beginning: &str) -> bool {
+    matches!(message, Message::Text(text) if text.as_str().starts_with(beginning))
+}
+
+/// An answer with something in its body replaced.
+pub(super) fn reworded(response: Response, what: &str, by: &str) -> Response {
+    let body = String::from_utf8_lossy(&response.body).replace(what, by);
+    Response { body: Bytes::from(body), ..response }
+}
+
+/// An answer with a list that has more than one entry, without the second of them.
+pub(super) fn shortened(response: Response, list: &str) -> Response {
+    let Ok(mut body) = serde_json::from_slice::<BTreeMap<&str, &RawValue>>(&response.body) else {
+        return response;
+    };
+    let all = body.get(list).and_then(|all| serde_json::from_str::<Vec<&RawValue>>(all.get()).ok());
+    let Some(mut all) = all.filter(|all| all.len() > 1) else { return response };
+    all.remove(1);
+    let Ok(fewer) = serde_json::value::to_raw_value(&all) else { return response };
+    body.insert(list, &fewer);
+    let Ok(body) = serde_json::to_vec(&body) else { return response };
+    Response { body: Bytes::from(body), ..response }
+}
+
+/// A text message with its last occurrence of something replaced.
+pub(super) fn bent(message: &Message, what: &str, by: &str) -> Message {
+    let Message::Text(text) = message else { return message.clone() };
+    let text = text.as_str();
+    let Some(at) = text.rfind(what) else { return message.clone() };
+    let (head, tail) = text.split_at(at);
+    let bent = format!("{head}{by}{}", tail.get(what.len()..).unwrap_or_default());
+    Message::Text(Text::from(bent))
+}

@@ -1,0 +1,235 @@
+//! A relay whose clients ask anything, with good credentials or with others.
+
+mod clients;
+mod requests;
+
+use std::collections::VecDeque;
+
+use footbridge_core::action::{Action, Response};
+use footbridge_core::event::{Asked, Event};
+use footbridge_core::id::OpId;
+use footbridge_core::limits::{
+    LINK_BACKLOG_BYTES, MAX_EXCHANGES, MAX_LINE_BYTES, MAX_STORE_OPERATIONS,
+};
+use footbridge_core::relay::store::{MemoryStore, Operation};
+use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
+use footbridge_core::secret::Secret;
+use serde_json::Value;
+
+use clients::Clients;
+use requests::Asking;
+pub(super) use requests::asked;
+
+use super::answers;
+use super::bench::{Bench, Kind, Limits, Open, Record};
+use super::{TOKEN, is_checked_twice, passes_time};
+use crate::targets::Input;
+use crate::targets::reach::reach;
+
+const LIMITS: Limits = Limits {
+    operations: MAX_EXCHANGES + MAX_STORE_OPERATIONS,
+    bytes: LINK_BACKLOG_BYTES + MAX_LINE_BYTES,
+};
+
+fn relay() -> Bench<Relay> {
+    let mut config = RelayConfig::new("127.0.0.1:0".into());
+    config.access_tokens =
+        vec![AccessToken { person: "somebody".into(), token: Secret::from(TOKEN) }];
+    let keys = RelayKeys { signing: [1; 32], entropy: [2; 32] };
+    match Relay::new(config, &keys) {
+        Ok(relay) => Bench::new(relay, LIMITS),
+        Err(error) => panic!("a good configuration: {error}"),
+    }
+}
+
+/// A relay that is asked anything, with a store that works.
+pub fn relay_requests(data: &[u8]) {
+    let record = drive(data, true);
+    if is_checked_twice(data) {
+        assert_eq!(record, drive(data, true), "the same events, the same actions");
+    }
+}
+
+/// A relay whose store answers late, in order, or not at all.
+pub fn relay_store_order(data: &[u8]) {
+    drive(data, false);
+}
+
+fn drive(data: &[u8], stores_at_once: bool) -> Record {
+    let mut stage = Stage::new();
+    let mut input = Input(data);
+    while let Some(what) = input.byte() {
+        if stage.bench.is_over() {
+            reach("it ended");
+            break;
+        }
+        if stores_at_once {
+            stage.store_all();
+        } else if what % 4 == 0 && stage.store_one(&mut input) {
+            continue;
+        }
+        if passes_time(&mut stage.bench, what, &mut input) {
+            continue;
+        }
+        if what == 31 && input.byte().is_some_and(|byte| byte < 32) {
+            stage.bench.command(RelayCommand::Shutdown);
+            continue;
+        }
+        let streams: Vec<_> = stage.streams();
+        if what >= 128 && !streams.is_empty() {
+            let (op, open) = &streams[usize::from(what) % streams.len()];
+            let event = stage.clients.stream(*op, open, &mut input);
+            stage.bench.handle(event);
+        } else {
+            let asked = stage.clients.request(&mut input);
+            stage.ask(asked);
+        }
+    }
+    stage.bench.record
+}
+
+/// A relay, its store, and its clients.
+pub(super) struct Stage {
+    pub(super) bench: Bench<Relay>,
+    store: MemoryStore,
+    waiting: VecDeque<(OpId, Operation)>,
+    accepts: Vec<OpId>,
+    clients: Clients,
+    replies: Vec<(OpId, Response)>,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let mut stage = Self {
+            bench: relay(),
+            store: MemoryStore::new(),
+            waiting: VecDeque::new(),
+            accepts: Vec::new(),
+            clients: Clients::default(),
+            replies: Vec::new(),
+        };
+        let listener = stage.bench.open.keys().copied().next().expect("it listens at once");
+        stage.bench.handle(Event::Listening { op: listener, address: "127.0.0.1:1".into() });
+        stage.look();
+        stage
+    }
+
+    /// Looks at what the relay did.
+    fn look(&mut self) {
+        for action in std::mem::take(&mut self.bench.fresh) {
+            match action {
+                Action::Store { op, operation } => self.waiting.push_back((op, operation)),
+                Action::Accept { op, .. } => self.accepts.push(op),
+                Action::Cancel { op } => self.accepts.retain(|accept| *accept != op),
+                Action::Reply { op, response } => {
+                    is_proper(&response);
+                    self.clients.answered(op, &response);
+                    self.replies.push((op, response));
+                }
+                Action::Upgrade { op, .. } => self.clients.upgraded(op),
+                _ => {}
+            }
+        }
+    }
+
+    fn store_all(&mut self) {
+        self.look();
+        while let Some((op, operation)) = self.waiting.pop_front() {
+            let outcome = self.store.apply(operation);
+            self.bench.handle(Event::Stored { op, outcome });
+            self.look();
+        }
+    }
+
+    /// The oldest store operation comes to its end; whether there was one.
+    fn store_one(&mut self, input: &mut Input<'_>) -> bool {
+        self.look();
+        let Some((op, operation)) = self.waiting.pop_front() else { return false };
+        let event = match input.byte() {
+            Some(0..=12) => answers::failed(op, input),
+            _ => Event::Stored { op, outcome: self.store.apply(operation) },
+        };
+        self.bench.handle(event);
+        self.look();
+        true
+    }
+
+    fn streams(&self) -> Vec<(OpId, Open)> {
+        let open = self.bench.open.iter();
+        let streams = open.filter(|(_, open)| matches!(open.kind, Kind::Stream | Kind::Exchange));
+        streams.map(|(op, open)| (*op, open.clone())).collect()
+    }
+
+    fn ask(&mut self, (asked, kind): (Asked, Asking)) -> Option<OpId> {
+        self.look();
+        let op = self.accepts.pop()?;
+        self.clients.asking.push((op, kind));
+        self.bench.handle(Event::Asked { op, asked });
+        self.look();
+        Some(op)
+    }
+
+    /// Asks, with a store that works, and gives the answer if there is one at once.
+    pub(super) fn answer_to(&mut self, asked: Asked) -> Option<Response> {
+        let op = self.ask((asked, Asking::Other))?;
+        self.store_all();
+        let replies = std::mem::take(&mut self.replies).into_iter();
+        replies.rev().find(|(to, _)| *to == op).map(|(_, response)| response)
+    }
+
+    /// Lets a session be made, taken by a worker, and its link come up with a question open.
+    pub(super) fn with_session() -> Self {
+        let mut stage = Self::new();
+        for kind in [Asking::Register, Asking::Create, Asking::Poll, Asking::Attach] {
+            let asked = stage.clients.good(kind, &mut Input(&[]));
+            let op = stage.ask((asked, kind));
+            stage.store_all();
+            if kind == Asking::Attach {
+                let op = op.expect("a free exchange");
+                stage.bench.handle(Event::Opened { op });
+                for _ in 0..2 {
+                    let message = stage.clients.workers_message(op, &mut Input(&[255, 1, 255, 2]));
+                    stage.bench.handle(Event::Received { op, message });
+                    stage.store_all();
+                }
+            }
+        }
+        stage
+    }
+
+    /// The worker's part of what was given out.
+    pub(super) fn lease(&self) -> &Lease {
+        self.clients.leases.last().expect("a lease")
+    }
+
+    pub(super) fn session(&self) -> &str {
+        self.clients.sessions.last().expect("a session")
+    }
+
+    pub(super) fn pass(&mut self, time: std::time::Duration) {
+        self.bench.pass(time);
+        self.store_all();
+    }
+}
+
+/// Every refusal has the body that clients are promised, and every JSON answer is JSON.
+fn is_proper(response: &Response) {
+    let is_json = response.header("content-type") == Some("application/json");
+    let body: Option<Value> = serde_json::from_slice(&response.body).ok();
+    assert!(!is_json || body.is_some(), "no JSON: {:?}", response.body);
+    if response.status >= 400 {
+        let error = &body.expect("a refusal has a body")["error"];
+        assert!(error["type"].is_string() && error["message"].is_string(), "{error}");
+    }
+}
+
+/// What a worker was given with an item.
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    pub(super) environment: String,
+    pub(super) environment_secret: String,
+    pub(super) work: String,
+    session: String,
+    pub(super) token: String,
+    fence: u64,
+}
