@@ -17,15 +17,20 @@
 //! two, a branch with nothing of its own is left. One git command runs at a time: git's own locks then
 //! only meet those of other programs, and a command that met one is tried again.
 
+mod answer;
+mod clean;
 mod list;
+mod make;
 
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use alloc::vec::Vec;
 
-use self::list::{Lock, leftovers};
+use self::answer::Answer;
+use self::clean::Cleaning;
+use self::list::leftovers;
+use self::make::Making;
 use super::config::SpawnMode;
 use super::git::git;
 use super::{Purpose, Timer, Worker, WorkerNotice};
@@ -56,44 +61,8 @@ pub(super) struct Job {
 
 #[derive(Clone, Debug)]
 enum JobKind {
-    Make {
-        step: Make,
-        reference: String,
-        /// Why it could not be made afresh.
-        complaint: String,
-    },
-    Clean {
-        step: Clean,
-        /// The branch that its `HEAD` is on, by its full name.
-        head: String,
-        /// Where the session's own branch is.
-        tip: Option<String>,
-    },
-}
-
-/// A session may come again, after a crash or a lost lease: then it goes on in the worktree that
-/// was kept for it, or from its branch if only that is left.
-#[derive(Clone, Copy, Debug)]
-enum Make {
-    Resolve,
-    Add,
-    Find,
-    IsOwnerAlive(u32),
-    Unlock,
-    Lock,
-    Attach,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Clean {
-    Changes,
-    Head,
-    Tip,
-    OwnCommits,
-    Idle,
-    Unlock,
-    Remove,
-    Branch,
+    Make(Making),
+    Clean(Cleaning),
 }
 
 /// What became of a worktree.
@@ -139,10 +108,7 @@ impl Worker {
         run: &str,
         reference: Option<String>,
     ) {
-        let reference = reference.unwrap_or_else(|| String::from("HEAD"));
-        let complaint = String::new();
-        let kind = JobKind::Make { step: Make::Resolve, reference, complaint };
-        self.add_job(session, Some(run.to_string()), kind);
+        self.add_job(session, Some(run.to_string()), JobKind::Make(Making::at(reference)));
     }
 
     /// Removes a session's worktree if nothing would be lost by that.
@@ -151,8 +117,7 @@ impl Worker {
     }
 
     fn clean(&mut self, session: &SessionId, run: Option<String>) {
-        let kind = JobKind::Clean { step: Clean::Changes, head: String::new(), tip: None };
-        self.add_job(session, run, kind);
+        self.add_job(session, run, JobKind::Clean(Cleaning::new()));
     }
 
     /// Removes what an earlier run left, unless the session is here again and works in it.
@@ -177,18 +142,17 @@ impl Worker {
         let branch = format!("{BRANCHES}{}", job.session);
         let kept_back = &self.config.agent_env_remove;
         let command = match &job.kind {
-            JobKind::Make { step: Make::IsOwnerAlive(owner), .. } => self.life_check(*owner),
-            JobKind::Make { step, reference, .. } => {
-                let args = make_args(*step, reference, &path, &branch, &self.lock_reason());
-                git(&self.config.directory, &args, kept_back)
-            }
-            JobKind::Clean { step, head, tip } => {
-                let directory = match step {
-                    Clean::Unlock | Clean::Remove | Clean::Branch => &self.config.directory,
-                    _ => &path,
-                };
-                let args = clean_args(*step, head, tip.as_deref(), &path, &branch);
-                git(directory, &args, kept_back)
+            JobKind::Make(making) => match making.owner() {
+                Some(owner) => self.life_check(owner),
+                None => {
+                    let args = making.args(&path, &branch, &self.lock_reason());
+                    git(&self.config.directory, &args, kept_back)
+                }
+            },
+            JobKind::Clean(cleaning) => {
+                let is_about_to_go = cleaning.is_about_to_go();
+                let directory = if is_about_to_go { &self.config.directory } else { &path };
+                git(directory, &cleaning.args(&path, &branch), kept_back)
             }
         };
         self.worktrees.is_running = true;
@@ -213,7 +177,12 @@ impl Worker {
             return self.timers.set(Timer::Git, self.fx.now().mono + pause);
         }
         let path = self.worktree_path(&job.session).unwrap_or_default();
-        match job.advance(&answer, &path, self.config.process_id) {
+        job.failures = 0;
+        let done = match &mut job.kind {
+            JobKind::Make(making) => making.advance(&answer, &path, self.config.process_id),
+            JobKind::Clean(cleaning) => cleaning.advance(&answer),
+        };
+        match done {
             Some(done) => self.worktree_done(&job.session, job.run.as_deref(), done),
             None => self.worktrees.queue.push_front(job),
         }
@@ -268,223 +237,5 @@ impl Worker {
         };
         let path = self.worktree_path(session).unwrap_or_default();
         self.fx.tell(WorkerNotice::LeftoverWorktree { path, kept });
-    }
-}
-
-fn make_args(
-    step: Make,
-    reference: &str,
-    path: &str,
-    branch: &str,
-    lock_reason: &str,
-) -> Vec<String> {
-    let commit = format!("{reference}^{{commit}}");
-    let args: &[&str] = match step {
-        Make::Resolve => &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit],
-        Make::Add => &[
-            "worktree",
-            "add",
-            "--quiet",
-            "--no-track",
-            "--lock",
-            "--reason",
-            lock_reason,
-            "-b",
-            branch,
-            path,
-            reference,
-        ],
-        Make::Find => &["worktree", "list", "--porcelain"],
-        // That is no command of git.
-        Make::IsOwnerAlive(_) => &[],
-        Make::Unlock => &["worktree", "unlock", path],
-        Make::Lock => &["worktree", "lock", "--reason", lock_reason, path],
-        Make::Attach => {
-            &["worktree", "add", "--quiet", "--lock", "--reason", lock_reason, path, branch]
-        }
-    };
-    args.iter().map(ToString::to_string).collect()
-}
-
-fn clean_args(step: Clean, head: &str, tip: Option<&str>, path: &str, branch: &str) -> Vec<String> {
-    let args: &[&str] = match step {
-        Clean::Changes => {
-            &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"]
-        }
-        Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
-        Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
-        // Commits of this worktree that no other reference leads to. Another session's branch does
-        // not count: its worker may be about to delete it by the same reasoning. `--glob` does not
-        // count HEAD, which `--all` would; the references of this worktree alone go with it.
-        Clean::OwnCommits => &[
-            "rev-list",
-            "--max-count=1",
-            "HEAD",
-            tip.unwrap_or("HEAD"),
-            "--not",
-            &format!("--exclude={HEADS}{BRANCHES}*"),
-            "--exclude=refs/bisect/*",
-            "--exclude=refs/worktree/*",
-            "--exclude=refs/rewritten/*",
-            "--glob=refs/*",
-        ],
-        // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
-        // nothing otherwise.
-        Clean::Idle => {
-            &["switch", "--quiet", "--no-guess", head.strip_prefix(HEADS).unwrap_or(head)]
-        }
-        Clean::Unlock => &["worktree", "unlock", path],
-        // It looks for changes once more, and would overlook new files if a person's settings say so.
-        Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
-        Clean::Branch => {
-            &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
-        }
-    };
-    args.iter().map(ToString::to_string).collect()
-}
-
-/// What git said.
-struct Answer {
-    has_run: bool,
-    is_success: bool,
-    out: String,
-    error: String,
-}
-
-impl Answer {
-    fn of(event: &Event) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
-        match event {
-            Event::Ran { status, stdout, stderr, .. } => Self {
-                has_run: true,
-                is_success: status.is_success(),
-                out: text(stdout),
-                error: text(stderr),
-            },
-            Event::Failed { failure, .. } => Self::none(failure.to_string()),
-            _ => Self::none(String::new()),
-        }
-    }
-
-    const fn none(error: String) -> Self {
-        Self { has_run: false, is_success: false, out: String::new(), error }
-    }
-
-    /// Another program holds one of git's lock files.
-    fn has_met_a_lock(&self) -> bool {
-        !self.is_success && self.error.contains(".lock'")
-    }
-
-    /// The last line of what git complained about: the ones before it are advice.
-    fn complaint(&self) -> String {
-        let line = self
-            .error
-            .lines()
-            .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-        String::from(line.or_else(|| self.error.lines().last()).unwrap_or("git failed"))
-    }
-}
-
-impl Job {
-    /// Goes one step on by git's answer; what became of the worktree, once that is settled.
-    fn advance(&mut self, answer: &Answer, path: &str, process_id: u32) -> Option<Done> {
-        self.failures = 0;
-        match &mut self.kind {
-            JobKind::Make { step, reference, complaint } => {
-                let next = match step {
-                    Make::Resolve if answer.is_success => {
-                        // From here on it is a commit's name, whatever the reference does meanwhile.
-                        reference.clone_from(&answer.out);
-                        Make::Add
-                    }
-                    Make::Resolve => {
-                        return Some(Done::NotMade(format!("git does not know {reference:?}")));
-                    }
-                    Make::Add | Make::Lock | Make::Attach if answer.is_success => {
-                        return Some(Done::Made);
-                    }
-                    Make::Add => {
-                        *complaint = answer.complaint();
-                        Make::Find
-                    }
-                    Make::Find if answer.is_success => match Lock::at(&answer.out, path) {
-                        Some(Lock::Worker(owner)) if owner == process_id => {
-                            return Some(Done::Made);
-                        }
-                        Some(Lock::Worker(owner)) => Make::IsOwnerAlive(owner),
-                        Some(Lock::None) => Make::Lock,
-                        Some(Lock::Person) => {
-                            return Some(Done::NotMade(format!("somebody has locked {path}")));
-                        }
-                        None => Make::Attach,
-                    },
-                    Make::IsOwnerAlive(owner) if answer.is_success => {
-                        let owner = *owner;
-                        return Some(Done::NotMade(format!("process {owner} works in {path}")));
-                    }
-                    Make::IsOwnerAlive(_) if answer.has_run => Make::Unlock,
-                    Make::Unlock if answer.is_success => Make::Lock,
-                    Make::Find
-                    | Make::IsOwnerAlive(_)
-                    | Make::Unlock
-                    | Make::Lock
-                    | Make::Attach => {
-                        return Some(Done::NotMade(core::mem::take(complaint)));
-                    }
-                };
-                *step = next;
-                None
-            }
-            JobKind::Clean { step, head, tip } => {
-                let next = match step {
-                    Clean::Changes if !answer.is_success => {
-                        return Some(Done::Kept(answer.complaint()));
-                    }
-                    Clean::Changes if !answer.out.is_empty() => {
-                        let changes = answer.out.lines().count();
-                        return Some(Done::Kept(format!(
-                            "{changes} uncommitted or untracked files"
-                        )));
-                    }
-                    Clean::Changes => Clean::Tip,
-                    Clean::Tip => {
-                        // A branch that the agent deleted has nothing that HEAD has not.
-                        *tip = Some(answer.out.clone())
-                            .filter(|tip| answer.is_success && !tip.is_empty());
-                        Clean::OwnCommits
-                    }
-                    Clean::OwnCommits if !answer.is_success => {
-                        return Some(Done::Kept(answer.complaint()));
-                    }
-                    Clean::OwnCommits if !answer.out.is_empty() => {
-                        return Some(Done::Kept(String::from("commits that no other branch has")));
-                    }
-                    Clean::OwnCommits => Clean::Head,
-                    // As late as can be: on a `HEAD` that was detached before the commits were looked
-                    // at, one may have been made since.
-                    Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
-                        head.clone_from(&answer.out);
-                        Clean::Idle
-                    }
-                    Clean::Head => {
-                        return Some(Done::Kept(String::from("its HEAD is on no branch")));
-                    }
-                    Clean::Idle if !answer.is_success => {
-                        return Some(Done::Kept(answer.complaint()));
-                    }
-                    Clean::Idle => Clean::Unlock,
-                    // It is not locked if an earlier try came this far.
-                    Clean::Unlock => Clean::Remove,
-                    Clean::Remove if !answer.is_success => {
-                        return Some(Done::Kept(answer.complaint()));
-                    }
-                    Clean::Remove if tip.is_some() => Clean::Branch,
-                    // A branch that has moved on meanwhile stays, and its commits with it.
-                    Clean::Remove | Clean::Branch => return Some(Done::Removed),
-                };
-                *step = next;
-                None
-            }
-        }
     }
 }

@@ -1,0 +1,130 @@
+//! Cleaning a worktree away, if nothing would be lost by that.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::answer::Answer;
+use super::{BRANCHES, Done, HEADS};
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub(super) struct Cleaning {
+    step: Clean,
+    /// The branch that its `HEAD` is on, by its full name.
+    head: String,
+    /// Where the session's own branch is.
+    tip: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Clean {
+    Changes,
+    Head,
+    Tip,
+    OwnCommits,
+    Idle,
+    Unlock,
+    Remove,
+    Branch,
+}
+
+impl Cleaning {
+    pub(super) const fn new() -> Self {
+        Self { step: Clean::Changes, head: String::new(), tip: None }
+    }
+
+    /// Whether the next command has nothing to look at in the worktree itself.
+    pub(super) const fn is_about_to_go(&self) -> bool {
+        matches!(self.step, Clean::Unlock | Clean::Remove | Clean::Branch)
+    }
+
+    /// The next command of git.
+    pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
+        let (head, tip) = (self.head.as_str(), self.tip.as_deref());
+        let args: &[&str] = match self.step {
+            Clean::Changes => {
+                &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"]
+            }
+            Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
+            Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
+            // Commits of this worktree that no other reference leads to. Another session's branch does
+            // not count: its worker may be about to delete it by the same reasoning. `--glob` does not
+            // count HEAD, which `--all` would; the references of this worktree alone go with it.
+            Clean::OwnCommits => &[
+                "rev-list",
+                "--max-count=1",
+                "HEAD",
+                tip.unwrap_or("HEAD"),
+                "--not",
+                &format!("--exclude={HEADS}{BRANCHES}*"),
+                "--exclude=refs/bisect/*",
+                "--exclude=refs/worktree/*",
+                "--exclude=refs/rewritten/*",
+                "--glob=refs/*",
+            ],
+            // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
+            // nothing otherwise.
+            Clean::Idle => {
+                &["switch", "--quiet", "--no-guess", head.strip_prefix(HEADS).unwrap_or(head)]
+            }
+            Clean::Unlock => &["worktree", "unlock", path],
+            // It looks for changes once more, and would overlook new files if a person's settings say so.
+            Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
+            Clean::Branch => {
+                &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
+            }
+        };
+        args.iter().map(ToString::to_string).collect()
+    }
+
+    /// Goes one step on by the answer.
+    pub(super) fn advance(&mut self, answer: &Answer) -> Option<Done> {
+        let next = match self.step {
+            Clean::Changes if !answer.is_success => {
+                return Some(Done::Kept(answer.complaint()));
+            }
+            Clean::Changes if !answer.out.is_empty() => {
+                let changes = answer.out.lines().count();
+                return Some(Done::Kept(format!("{changes} uncommitted or untracked files")));
+            }
+            Clean::Changes => Clean::Tip,
+            Clean::Tip => {
+                // A branch that the agent deleted has nothing that HEAD has not.
+                self.tip =
+                    Some(answer.out.clone()).filter(|tip| answer.is_success && !tip.is_empty());
+                Clean::OwnCommits
+            }
+            Clean::OwnCommits if !answer.is_success => {
+                return Some(Done::Kept(answer.complaint()));
+            }
+            Clean::OwnCommits if !answer.out.is_empty() => {
+                return Some(Done::Kept(String::from("commits that no other branch has")));
+            }
+            Clean::OwnCommits => Clean::Head,
+            // As late as can be: on a `HEAD` that was detached before the commits were looked
+            // at, one may have been made since.
+            Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
+                self.head.clone_from(&answer.out);
+                Clean::Idle
+            }
+            Clean::Head => {
+                return Some(Done::Kept(String::from("its HEAD is on no branch")));
+            }
+            Clean::Idle if !answer.is_success => {
+                return Some(Done::Kept(answer.complaint()));
+            }
+            Clean::Idle => Clean::Unlock,
+            // It is not locked if an earlier try came this far.
+            Clean::Unlock => Clean::Remove,
+            Clean::Remove if !answer.is_success => {
+                return Some(Done::Kept(answer.complaint()));
+            }
+            Clean::Remove if self.tip.is_some() => Clean::Branch,
+            // A branch that has moved on meanwhile stays, and its commits with it.
+            Clean::Remove | Clean::Branch => return Some(Done::Removed),
+        };
+        self.step = next;
+        None
+    }
+}
