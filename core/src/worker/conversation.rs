@@ -110,8 +110,12 @@ impl Session {
 
     /// A line of the relay on its way to the agent: only what the agent can read and waits for.
     pub(super) fn take_input(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, line: &Text) {
-        let is_in_pipe = self.is_for_agent(line) && self.write(fx, line, Origin::Relay);
-        self.unsafe_lines.push_back(is_in_pipe);
+        let is_for_agent = self.is_for_agent(line);
+        if is_for_agent {
+            self.write(fx, line, Origin::Relay);
+        }
+        // One that found no agent any more is never safe: another one may have to be told of it.
+        self.unsafe_lines.push_back(is_for_agent);
         self.confirm(fx);
     }
 
@@ -127,20 +131,14 @@ impl Session {
         }
     }
 
-    fn write(
-        &mut self,
-        fx: &mut Effects<Purpose, WorkerNotice>,
-        line: &Text,
-        origin: Origin,
-    ) -> bool {
+    /// Puts a line into the agent's pipe, if it still reads.
+    fn write(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, line: &Text, origin: Origin) {
         let mut data = alloc::vec::Vec::with_capacity(line.len() + 1);
         data.extend_from_slice(line.as_bytes());
         data.push(b'\n');
-        let is_in_pipe = self.process.write(fx, Bytes::from(data));
-        if is_in_pipe {
+        if self.process.write(fx, Bytes::from(data)) {
             self.in_pipe.push_back(origin);
         }
-        is_in_pipe
     }
 
     /// The agent's pipe has taken the next `writes` lines.

@@ -17,6 +17,8 @@ const ON_ITS_WAY: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct NoLoss {
     sessions: BTreeMap<String, Story>,
+    /// A sleeping viewer may hear late of sessions that went with it.
+    was_store_lost: bool,
     /// Ended sessions may be forgotten soon.
     keeps_little: bool,
 }
@@ -39,6 +41,8 @@ struct Story {
     /// What an agent was given and had not confirmed when it died: said plainly, and not given again.
     indeterminate: BTreeSet<String>,
     has_gap: bool,
+    /// Somebody was told that it is made.
+    is_made: bool,
     is_ended: bool,
     /// Its agent may not read; or there is none any more.
     is_deaf: bool,
@@ -80,10 +84,11 @@ impl Promise for NoLoss {
                 self.sessions.entry(session.clone()).or_default().is_deaf = true;
             }
             Fact::Made { session } => {
-                self.sessions.entry(session.clone()).or_default();
+                self.sessions.entry(session.clone()).or_default().is_made = true;
             }
             Fact::KeepsLittle => self.keeps_little = true,
             Fact::StoreLost => {
+                self.was_store_lost = true;
                 for story in self.sessions.values_mut() {
                     story.is_gone = true;
                 }
@@ -141,7 +146,8 @@ impl NoLoss {
             ViewerNotice::Gone { session } => {
                 let story = self.sessions.entry(session.clone()).or_default();
                 // It may have ended although its agent runs: on a host that sleeps.
-                if !std::mem::replace(&mut story.is_gone, true) && !self.keeps_little {
+                let is_known = story.is_made || !self.was_store_lost;
+                if !std::mem::replace(&mut story.is_gone, true) && is_known && !self.keeps_little {
                     return Err(format!("the relay has forgotten {session}"));
                 }
             }

@@ -86,6 +86,19 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 #[test]
+fn what_comes_for_an_agent_that_has_ended_is_not_said_to_be_safe() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+    bench.exit(agent, ExitStatus::Signal(11));
+    bench.sent(link);
+    bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
+    assert_eq!(bench.sent(link), [""; 0], "another agent may have to be told of it");
+}
+
+#[test]
 fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let running = bench.start_session(poll, 1);
