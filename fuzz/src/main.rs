@@ -75,30 +75,6 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
             Long("runs") => asked.runs = Some(parser.value()?.parse()?),
             Long("hours") => asked.hours = Some(parser.value()?.parse()?),
             Long("from") => asked.from = Some(parser.value()?.parse()?),
-            Long("steps") => asked.options.steps = parser.value()?.parse()?,
-            Long("minutes") => asked.options.minutes = Some(parser.value()?.parse()?),
-            Long("workers") => asked.options.workers = Some(parser.value()?.parse()?),
-            Long("viewers") => asked.options.viewers = Some(parser.value()?.parse()?),
-            Long("agent") => {
-                let name = parser.value()?.string()?;
-                let is_it = |kind: &&_| format!("{kind:?}").eq_ignore_ascii_case(&name);
-                let kind = KINDS.iter().find(is_it);
-                asked.options.agent = Some(*kind.ok_or_else(|| unknown("kind of agent", &name))?);
-            }
-            Long("faults") => {
-                let names = parser.value()?.string()?;
-                let mut faults = std::collections::BTreeSet::new();
-                for name in names.split(',').filter(|name| *name != "none") {
-                    let kind = FAULT_KINDS.iter().find(|kind| kind.name() == name);
-                    faults.insert(*kind.ok_or_else(|| unknown("fault", name))?);
-                }
-                asked.options.faults = Some(faults);
-            }
-            Long("mutant") => {
-                let name = parser.value()?.string()?;
-                let mutant = MUTANTS.iter().find(|mutant| mutant.name() == name);
-                asked.options.mutant = Some(*mutant.ok_or_else(|| unknown("mutant", &name))?);
-            }
             Long("quiet") => asked.is_quiet = true,
             Long("render") => asked.renders = true,
             Long("shrink") => asked.shrinks = true,
@@ -110,6 +86,16 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
                 print!("{HELP}");
                 return Ok(None);
             }
+            Long(
+                name
+                @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults" | "mutant"),
+            ) => {
+                let name = name.to_owned();
+                let value = parser.value()?.string()?;
+                if let Some(Err(error)) = asked.options.set(&name, &value) {
+                    return Err(lexopt::Error::Custom(error.into()));
+                }
+            }
             _ => return Err(arg.unexpected()),
         }
     }
@@ -118,10 +104,6 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
         return Ok(None);
     }
     Ok(Some(asked))
-}
-
-fn unknown(what: &str, name: &str) -> lexopt::Error {
-    lexopt::Error::Custom(format!("there is no {what} {name:?}").into())
 }
 
 fn list() {

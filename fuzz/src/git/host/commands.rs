@@ -75,6 +75,11 @@ impl World {
         if is_cut_short {
             return;
         }
+        if !self.is_alive(from) {
+            // What it does now, its worker's next start may have been too early to see.
+            let args: Vec<_> = args.iter().map(ToString::to_string).collect();
+            self.git.disturb(host, Git::session_of(&args).as_deref());
+        }
         let event = Event::Ran {
             op: from.op,
             status: ExitStatus::Code(answer.code),
