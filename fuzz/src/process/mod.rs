@@ -252,9 +252,10 @@ impl World {
         }
     }
 
-    /// What can be seen of a worker that has done with an agent.
+    /// What can be seen of a worker that has done with an agent, of its own accord.
     pub(crate) fn note_kill(&mut self, id: PartyId, op: OpId) {
-        if let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied()
+        if !self.ordered_down.contains(&id)
+            && let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied()
             && let Some(process) = self.processes.all.get(&process)
         {
             self.fact(Fact::Killed { party: id, session: process.session.clone() });
