@@ -153,6 +153,7 @@ impl Worker {
     pub(super) fn register_answered(&mut self, event: Event) {
         let registered = match api::answer::<Registered>(event) {
             Ok(registered) => registered,
+            Err(_) if self.stage == Stage::ShuttingDown => return,
             Err(trouble) => {
                 let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
                 if is_refused && self.look_for_newer_token() {
@@ -170,6 +171,10 @@ impl Worker {
         self.registering.count = self.registering.count.wrapping_add(1);
         self.take_secret(&environment);
         self.registering.environment = Some(environment);
+        if self.stage == Stage::ShuttingDown {
+            // The secret is good for the last reports; work is for others.
+            return;
+        }
         self.stage = Stage::Serving;
         self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
         self.ask_with_new_secret();

@@ -1,7 +1,7 @@
 //! Promise 10: A claim is idempotent: one session comes of one request, one agent runs for one session at a
 //! time, and no other worker acts on it meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Promise;
 use crate::clock::Time;
@@ -12,6 +12,8 @@ use crate::viewer::ViewerNotice;
 #[derive(Default)]
 pub(crate) struct OneAgent {
     made: BTreeMap<String, String>,
+    /// What the store has made since it was lost last: word of what was before may come late.
+    current: BTreeSet<String>,
     /// A session that is forgotten takes the name of its request along.
     keeps_little: bool,
     running: BTreeMap<String, ProcessId>,
@@ -24,9 +26,17 @@ impl Promise for OneAgent {
 
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::StoreLost => self.made.clear(),
+            Fact::StoreLost => {
+                self.made.clear();
+                self.current.clear();
+            }
+            Fact::Made { session } => {
+                self.current.insert(session.clone());
+            }
             Fact::KeepsLittle => self.keeps_little = true,
-            Fact::Viewed { notice: ViewerNotice::Created { key, session, .. }, .. } => {
+            Fact::Viewed { notice: ViewerNotice::Created { key, session, .. }, .. }
+                if self.current.contains(session) =>
+            {
                 let known = self.made.insert(key.clone(), session.clone());
                 if known.as_ref().is_some_and(|known| known != session) && !self.keeps_little {
                     return Err(format!("{key} has made {session} and {known:?}"));

@@ -73,3 +73,45 @@ fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
     bench.refuse(redispatch, 401, "authentication_failed");
     assert_eq!(bench.signals(), [], "its grace is not over");
 }
+
+/// A worker that is told to shut down while it registers anew, because a new lease for its session
+/// was refused; gives the registration.
+fn shut_down_while_registering() -> (Bench, OpId) {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { link, .. } = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.asked.retain(|action| !matches!(action, Action::Request { .. }));
+    let body = Bytes::from_static(br#"{"error":{"type":"authentication_failed","message":"m"}}"#);
+    bench.handle(Event::Refused {
+        op: link,
+        response: Response { status: 401, headers: vec![], body },
+    });
+    let (redispatch, _) = bench.request("/redispatch");
+    bench.refuse(redispatch, 401, "authentication_failed");
+    let (register, _) = bench.request("/bridge");
+    bench.command(WorkerCommand::Shutdown);
+    (bench, register)
+}
+
+#[test]
+fn a_worker_that_shuts_down_while_it_registers_anew_asks_for_no_work() {
+    let (mut bench, register) = shut_down_while_registering();
+    let answer = r#"{"environment_id":"env_1","environment_secret":"new"}"#;
+    bench.respond(register, 200, answer);
+    assert!(!bench.has_request("/work/poll"));
+    assert!(!bench.has_request("/redispatch"));
+}
+
+#[test]
+fn a_worker_that_shuts_down_does_not_register_again() {
+    for status in [401, 503] {
+        let (mut bench, register) = shut_down_while_registering();
+        bench.refuse(register, status, "no");
+        for _ in 0..4 {
+            bench.wait();
+            assert!(!bench.has_request("/bridge"), "{status}");
+        }
+    }
+}
