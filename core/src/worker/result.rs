@@ -94,9 +94,11 @@ impl Worker {
                 let pause = pause.max(trouble.retry_after().unwrap_or_default());
                 return self.timers.set(Timer::Report(work.clone()), now + pause);
             }
-            // A relay that could not be reached gets it from the next run.
+            // A relay that could not be reached gets it from the next run, and so does one that would
+            // have taken it with another secret.
             let status = trouble.refusal().map(|refusal| refusal.status);
-            let is_renewable = status == Some(401) && self.stage == Stage::ShuttingDown;
+            let is_renewable =
+                status == Some(401) && (may_be_secret || self.stage == Stage::ShuttingDown);
             is_done_with = trouble.track().is_none() && !is_renewable;
             // The lease is over; the item may come again.
             if status == Some(409) {

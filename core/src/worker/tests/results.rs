@@ -79,6 +79,37 @@ fn a_full_disk_does_not_hold_a_result_back() {
 }
 
 #[test]
+fn a_result_that_could_not_be_told_in_time_stays_for_the_next_run_whatever_came_last() {
+    for last in [503, 401] {
+        let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
+        let (mut bench, poll) = Bench::serving(keep);
+        let Running { agent, link } = bench.start_session(poll, 1);
+        bench.exit(agent, ExitStatus::Code(0));
+        bench.handle(word(link, &Word::Ack { received: 2 }));
+        let save = bench.take("save", |action| match action {
+            Action::Save { op, .. } => Some(*op),
+            _ => None,
+        });
+        bench.handle(Event::Saved { op: save });
+        let began = bench.now.mono;
+        loop {
+            let (stop, _) = bench.request("/work/work_1/stop");
+            if bench.now.mono > began + Duration::from_secs(600) {
+                bench.refuse(stop, last, "no");
+                break;
+            }
+            bench.refuse(stop, 503, "no");
+            while !bench.has_request("/work/work_1/stop") {
+                bench.wait();
+            }
+        }
+        assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportLost { .. })));
+        let removes = bench.asked.iter().any(|action| matches!(action, Action::Remove { .. }));
+        assert!(!removes, "{last}");
+    }
+}
+
+#[test]
 fn a_broken_file_of_the_spool_is_removed_and_said_so() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, _) = Bench::serving(keep);
