@@ -49,6 +49,8 @@ struct Story {
     is_gone: bool,
     is_printing: bool,
     agents: u32,
+    /// Leases that were handed out for it.
+    leases: u32,
     running: BTreeSet<usize>,
 }
 
@@ -82,6 +84,9 @@ impl Promise for NoLoss {
             }
             Fact::IsDeaf { session } => {
                 self.sessions.entry(session.clone()).or_default().is_deaf = true;
+            }
+            Fact::Leased { session, .. } => {
+                self.sessions.entry(session.clone()).or_default().leases += 1;
             }
             Fact::Made { session } => {
                 self.sessions.entry(session.clone()).or_default().is_made = true;
@@ -181,8 +186,10 @@ impl Story {
                 ));
             }
             let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
-            // Only another agent's death makes it so.
-            let is_said = self.agents > 1 && self.indeterminate.contains(uuid);
+            // Only the end of another run makes it so: of its agent, or of a lease under which it was
+            // given up before it had one.
+            let had_another = self.agents > 1 || self.leases > 1;
+            let is_said = had_another && self.indeterminate.contains(uuid);
             if is_expected && !is_said && !self.handed.contains(uuid) {
                 return Err(format!(
                     "{uuid} of {session} was accepted and never reached the agent"

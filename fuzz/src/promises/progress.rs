@@ -31,10 +31,14 @@ pub(crate) struct Progress {
 /// Every viewer asks for the list more often than this.
 const ASKED_WITHIN: Duration = Duration::from_secs(120);
 
+/// A link is changed for another one whenever a session gets a new lease.
+const RELINKED_WITHIN: Duration = Duration::from_secs(120);
+
 #[derive(Default)]
 struct Session {
     state: String,
-    is_connected: bool,
+    /// Since when it is shown to have no link.
+    unlinked_since: Option<Time>,
     pending: Vec<String>,
     is_gone: bool,
     is_deaf: bool,
@@ -161,7 +165,8 @@ impl Progress {
                 let found = self.session(&view.session);
                 found.state.clone_from(&view.state);
                 found.seen_at = at;
-                found.is_connected = view.is_connected;
+                found.unlinked_since =
+                    (!view.is_connected).then(|| found.unlinked_since.unwrap_or(at));
                 found.pending.clone_from(&view.pending);
                 found.end = found.end.max(view.last_seq);
             }
@@ -182,7 +187,7 @@ impl Progress {
         let Some(agent) = agents.first() else {
             return Err(format!("{session} is {} and has no agent", found.state));
         };
-        if !found.is_connected {
+        if found.unlinked_since.is_some_and(|since| since + RELINKED_WITHIN < at) {
             return Err(format!("{session} is {} and not connected", found.state));
         }
         for id in &agent.open {
