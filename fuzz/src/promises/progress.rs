@@ -23,6 +23,7 @@ pub(crate) struct Progress {
     workers_up: BTreeSet<PartyId>,
     /// What viewers have asked for since the calm, and when.
     waiting: BTreeMap<(String, String), Time>,
+    /// What an agent was given, or nobody knows whether it was.
     handed: BTreeSet<(String, String)>,
     /// Ended sessions may be forgotten before anybody has seen their end.
     keeps_little: bool,
@@ -154,7 +155,10 @@ impl Progress {
                 self.session(session).last_seq.insert(viewer, *seq);
                 if from == "relay" {
                     for uuid in indeterminate(message) {
-                        self.waiting.remove(&(session.clone(), uuid));
+                        // Word that it was accepted may come later than that.
+                        let key = (session.clone(), uuid);
+                        self.waiting.remove(&key);
+                        self.handed.insert(key);
                     }
                 }
             }

@@ -33,6 +33,10 @@ const SUBTYPES: [&str; 4] =
 const RECENT: usize = 8;
 
 impl Said {
+    const fn has_uuid(&self) -> bool {
+        !matches!(self.kind, Saying::Request { has_uuid: false, .. })
+    }
+
     fn json(&self) -> Value {
         let name = &self.name;
         match self.kind {
@@ -126,6 +130,8 @@ impl Viewer {
         status: u16,
         body: &Value,
     ) {
+        // Of what has no name, a refusal may be of the second copy of the request that was taken first.
+        let has_names = said.iter().all(Said::has_uuid);
         for (at, one) in said.into_iter().enumerate() {
             let (session, name) = (session.to_owned(), one.name.clone());
             let accepted = &body["accepted"][at];
@@ -146,7 +152,7 @@ impl Viewer {
                     }
                 }
                 // Of what was sent before, this answer says nothing: that may have been stored.
-                (Saying::User { .. }, _) if !one.was_sent => {
+                (Saying::User { .. }, _) if !one.was_sent && has_names => {
                     self.tell(ViewerNotice::Rejected { session, uuid: name });
                 }
                 _ => {}
