@@ -172,6 +172,7 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
         ("switch --quiet --no-guess topic", "/trees/session_1", ""),
         ("worktree unlock /trees/session_1", "/w", ""),
         ("-c status.showUntrackedFiles=all worktree remove /trees/session_1", "/w", ""),
+        ("rev-list --max-count=1 c0ffee c0ffee --not ", "/w", ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
     ];
     for (beginning, place, out) in steps {

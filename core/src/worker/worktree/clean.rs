@@ -26,6 +26,7 @@ enum Clean {
     Idle,
     Unlock,
     Remove,
+    LastLook,
     Branch,
 }
 
@@ -36,7 +37,7 @@ impl Cleaning {
 
     /// Whether the next command has nothing to look at in the worktree itself.
     pub(super) const fn is_about_to_go(&self) -> bool {
-        matches!(self.step, Clean::Unlock | Clean::Remove | Clean::Branch)
+        matches!(self.step, Clean::Unlock | Clean::Remove | Clean::LastLook | Clean::Branch)
     }
 
     /// The next command of git.
@@ -51,18 +52,22 @@ impl Cleaning {
             // Commits of this worktree that no other reference leads to. Another session's branch does
             // not count: its worker may be about to delete it by the same reasoning. `--glob` does not
             // count HEAD, which `--all` would; the references of this worktree alone go with it.
-            Clean::OwnCommits => &[
-                "rev-list",
-                "--max-count=1",
-                "HEAD",
-                tip.unwrap_or("HEAD"),
-                "--not",
-                &format!("--exclude={HEADS}{BRANCHES}*"),
-                "--exclude=refs/bisect/*",
-                "--exclude=refs/worktree/*",
-                "--exclude=refs/rewritten/*",
-                "--glob=refs/*",
-            ],
+            Clean::OwnCommits | Clean::LastLook => {
+                // What HEAD had was looked at before it went.
+                let head = if matches!(self.step, Clean::LastLook) { tip } else { None };
+                &[
+                    "rev-list",
+                    "--max-count=1",
+                    head.unwrap_or("HEAD"),
+                    tip.unwrap_or("HEAD"),
+                    "--not",
+                    &format!("--exclude={HEADS}{BRANCHES}*"),
+                    "--exclude=refs/bisect/*",
+                    "--exclude=refs/worktree/*",
+                    "--exclude=refs/rewritten/*",
+                    "--glob=refs/*",
+                ]
+            }
             // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
             // nothing otherwise.
             Clean::Idle => {
@@ -120,9 +125,11 @@ impl Cleaning {
             Clean::Remove if !answer.is_success => {
                 return Some(Done::Kept(answer.complaint()));
             }
-            Clean::Remove if self.tip.is_some() => Clean::Branch,
+            Clean::Remove if self.tip.is_some() => Clean::LastLook,
+            // Somebody may have deleted the branch that had its commits as well: then it stays.
+            Clean::LastLook if answer.is_success && answer.out.is_empty() => Clean::Branch,
             // A branch that has moved on meanwhile stays, and its commits with it.
-            Clean::Remove | Clean::Branch => return Some(Done::Removed),
+            Clean::Remove | Clean::LastLook | Clean::Branch => return Some(Done::Removed),
         };
         self.step = next;
         None

@@ -7,7 +7,8 @@
 //!   clean:  uncommitted or untracked? ──▶ commits that only sessions' branches have?
 //!             ──▶ on a branch? ──▶ a merge or the like under way? ──▶ unlock
 //!             ──▶ worktree remove (git itself refuses if a file has come up since)
-//!             ──▶ delete its branch, if that is still where it was looked at
+//!             ──▶ do other branches still have its commits? ──▶ delete its branch, if that is still
+//!             where it was looked at
 //! ```
 //!
 //! Every step that says "there is something" or fails ends the cleaning, and the worktree is kept.
