@@ -188,8 +188,7 @@ impl Worker {
         self.timers.set(Timer::Limit(id.clone()), self.fx.now().mono + session.limit);
         if has_worktree && session.command.is_ok() {
             session.worktree = Worktree::Making;
-            let run = session.link.agent_run().to_string();
-            self.make_worktree(id, &run, reference);
+            self.make_worktree(id, reference);
         } else {
             self.start_agent(id);
         }
@@ -240,8 +239,7 @@ impl Worker {
         match done {
             Done::Made if session.process.is_over() => {
                 session.worktree = Worktree::Cleaning;
-                let run = session.link.agent_run().to_string();
-                self.clean_worktree(id, &run);
+                self.clean_worktree(id);
             }
             Done::Made => {
                 session.worktree = Worktree::Ready;
@@ -313,8 +311,7 @@ impl Worker {
         self.timers.clear(&Timer::Limit(id.clone()));
         if session.worktree == Worktree::Ready {
             session.worktree = Worktree::Cleaning;
-            let run = session.link.agent_run().to_string();
-            self.clean_worktree(id, &run);
+            self.clean_worktree(id);
         }
         self.settle_session(id);
         self.poll_if_there_is_room();

@@ -71,7 +71,7 @@ pub struct Terms {
     pub environments_per_person: usize,
     /// Sessions of one environment that have not ended.
     pub max_sessions: usize,
-    /// Items of one environment that wait for their worker.
+    /// Items of one environment that wait for their worker; beyond that, new sessions are refused.
     pub max_queued: usize,
     /// Bytes of one session's log; beyond them the oldest events go.
     pub log_bytes: usize,

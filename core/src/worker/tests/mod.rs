@@ -230,6 +230,16 @@ impl Bench {
         signals
     }
 
+    /// A link breaks, and the next one is refused for its token.
+    fn break_and_refuse(&mut self, link: OpId) {
+        self.handle(Event::Closed { op: link, code: None, failure: None });
+        self.wait();
+        let op = self.open();
+        let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
+        let response = Response { status: 401, headers: vec![], body };
+        self.handle(Event::Refused { op, response });
+    }
+
     fn exit(&mut self, agent: OpId, status: ExitStatus) {
         self.handle(Event::OutputEnded { op: agent, output: Output::Stdout });
         self.handle(Event::OutputEnded { op: agent, output: Output::Stderr });

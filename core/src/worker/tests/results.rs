@@ -62,8 +62,8 @@ fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
     assert_eq!(request.headers[0].1.reveal(), "Bearer s");
 }
 
-#[test]
-fn a_full_disk_does_not_hold_a_result_back() {
+/// A session has ended at a worker that keeps results in files; gives the saving of its result.
+fn ended_with_spool() -> (Bench, OpId) {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, poll) = Bench::serving(keep);
     let Running { agent, link } = bench.start_session(poll, 1);
@@ -73,6 +73,12 @@ fn a_full_disk_does_not_hold_a_result_back() {
         Action::Save { op, .. } => Some(*op),
         _ => None,
     });
+    (bench, save)
+}
+
+#[test]
+fn a_full_disk_does_not_hold_a_result_back() {
+    let (mut bench, save) = ended_with_spool();
     bench.fail(save, FailureKind::Full);
     assert!(bench.has_request("/work/work_1/stop"));
     assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportAtRisk { .. })));
@@ -81,15 +87,7 @@ fn a_full_disk_does_not_hold_a_result_back() {
 #[test]
 fn a_result_that_could_not_be_told_in_time_stays_for_the_next_run_whatever_came_last() {
     for last in [503, 401] {
-        let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
-        let (mut bench, poll) = Bench::serving(keep);
-        let Running { agent, link } = bench.start_session(poll, 1);
-        bench.exit(agent, ExitStatus::Code(0));
-        bench.handle(word(link, &Word::Ack { received: 2 }));
-        let save = bench.take("save", |action| match action {
-            Action::Save { op, .. } => Some(*op),
-            _ => None,
-        });
+        let (mut bench, save) = ended_with_spool();
         bench.handle(Event::Saved { op: save });
         let began = bench.now.mono;
         loop {

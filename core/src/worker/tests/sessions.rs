@@ -182,12 +182,7 @@ fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
     let Running { link, .. } = bench.start_session(poll, 1);
     assert!(!bench.has_request("/work/poll"), "there is no room");
-    bench.handle(Event::Closed { op: link, code: None, failure: None });
-    bench.wait();
-    let link = bench.open();
-    let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
-    let response = Response { status: 401, headers: vec![], body };
-    bench.handle(Event::Refused { op: link, response });
+    bench.break_and_refuse(link);
     let (redispatch, _) = bench.request("/redispatch");
     assert!(!bench.has_request("/work/poll"));
     bench.respond(redispatch, 200, r#"{"state":"queued"}"#);
@@ -211,12 +206,7 @@ fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else
 fn a_link_whose_token_was_refused_is_tried_again_once_a_heartbeat_is_taken() {
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
     let Running { link, .. } = bench.start_session(poll, 1);
-    bench.handle(Event::Closed { op: link, code: None, failure: None });
-    bench.wait();
-    let link = bench.open();
-    let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
-    let response = Response { status: 401, headers: vec![], body };
-    bench.handle(Event::Refused { op: link, response });
+    bench.break_and_refuse(link);
     let (redispatch, _) = bench.request("/redispatch");
     bench.refuse(redispatch, 429, "limit_reached");
 

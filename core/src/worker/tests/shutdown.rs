@@ -79,15 +79,8 @@ fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
 fn shut_down_while_registering() -> (Bench, OpId) {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
-    bench.handle(Event::Closed { op: link, code: None, failure: None });
-    bench.wait();
-    let link = bench.open();
     bench.asked.retain(|action| !matches!(action, Action::Request { .. }));
-    let body = Bytes::from_static(br#"{"error":{"type":"authentication_failed","message":"m"}}"#);
-    bench.handle(Event::Refused {
-        op: link,
-        response: Response { status: 401, headers: vec![], body },
-    });
+    bench.break_and_refuse(link);
     let (redispatch, _) = bench.request("/redispatch");
     bench.refuse(redispatch, 401, "authentication_failed");
     let (register, _) = bench.request("/bridge");

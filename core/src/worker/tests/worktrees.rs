@@ -51,13 +51,29 @@ fn in_worktree_mode() -> (Bench, OpId) {
     (bench, poll)
 }
 
-/// A session in a worktree whose agent has ended and whose last lines are safe.
-fn ended_in_worktree() -> Bench {
+/// A session is taken, and its worktree is to be made; gives its link.
+fn taken_in_worktree_mode() -> (Bench, OpId) {
     let (mut bench, poll) = in_worktree_mode();
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");
     let link = bench.open();
+    (bench, link)
+}
+
+/// Its agent is started.
+fn spawned(bench: &mut Bench) -> OpId {
+    let agent = bench.take("spawn", |action| match action {
+        Action::Spawn { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    agent
+}
+
+/// A session in a worktree whose agent has ended and whose last lines are safe.
+fn ended_in_worktree() -> Bench {
+    let (mut bench, link) = taken_in_worktree_mode();
     let (op, args, directory) = git_command(&mut bench);
     assert_eq!(
         (args.as_str(), directory.as_str()),
@@ -85,11 +101,7 @@ fn ended_in_worktree() -> Bench {
 
 #[test]
 fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknowledged_before() {
-    let (mut bench, poll) = in_worktree_mode();
-    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
-    let (ack, _) = bench.request("/ack");
-    bench.respond(ack, 200, "{}");
-    let link = bench.open();
+    let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
     bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
     let user = r#"{"type":"user","uuid":"U","message":{}}"#;
@@ -99,11 +111,7 @@ fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknow
         git_says(&mut bench, op, 0, out, "");
     }
     assert!(bench.sent(link).iter().all(|sent| !sent.contains(r#""ack""#)));
-    let agent = bench.take("spawn", |action| match action {
-        Action::Spawn { op, .. } => Some(*op),
-        _ => None,
-    });
-    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    let agent = spawned(&mut bench);
     assert_eq!(bench.written(agent), [format!("{user}\n")]);
     bench.handle(Event::Written { op: agent, writes: 1 });
     assert!(bench.sent(link).contains(&r#"{"type":"ack","received":1}"#.to_owned()));
@@ -111,11 +119,7 @@ fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknow
 
 #[test]
 fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reaches_it_once() {
-    let (mut bench, poll) = in_worktree_mode();
-    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
-    let (ack, _) = bench.request("/ack");
-    bench.respond(ack, 200, "{}");
-    let link = bench.open();
+    let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
     bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
     let user = |n| format!(r#"{{"type":"x","n":{n}}}"#);
@@ -133,11 +137,7 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 0, out, "");
     }
-    let agent = bench.take("spawn", |action| match action {
-        Action::Spawn { op, .. } => Some(*op),
-        _ => None,
-    });
-    bench.handle(Event::Spawned { op: agent, pid: 7 });
+    let agent = spawned(&mut bench);
     assert_eq!(bench.written(agent), [user(1) + "\n", user(2) + "\n"]);
     bench.handle(Event::Written { op: agent, writes: 2 });
     let acks = |bench: &mut Bench| {
@@ -172,7 +172,7 @@ fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
         ("switch --quiet --no-guess topic", "/trees/session_1", ""),
         ("worktree unlock /trees/session_1", "/w", ""),
         ("-c status.showUntrackedFiles=all worktree remove /trees/session_1", "/w", ""),
-        ("rev-list --max-count=1 c0ffee c0ffee --not ", "/w", ""),
+        ("rev-list --max-count=1 c0ffee --not ", "/w", ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
     ];
     for (beginning, place, out) in steps {
@@ -295,11 +295,7 @@ type Steps<'a> = &'a [(&'a str, i32, &'a str)];
 
 /// A session comes whose worktree cannot be made afresh. Plays the commands that follow.
 fn comes_again(steps: Steps<'_>) -> (Bench, OpId) {
-    let (mut bench, poll) = in_worktree_mode();
-    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
-    let (ack, _) = bench.request("/ack");
-    bench.respond(ack, 200, "{}");
-    let link = bench.open();
+    let (mut bench, link) = taken_in_worktree_mode();
     let (op, _, _) = git_command(&mut bench);
     git_says(&mut bench, op, 0, "c0ffee", "");
     let (op, _, _) = git_command(&mut bench);

@@ -49,25 +49,9 @@ impl Cleaning {
             }
             Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
             Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
-            // Commits of this worktree that no other reference leads to. Another session's branch does
-            // not count: its worker may be about to delete it by the same reasoning. `--glob` does not
-            // count HEAD, which `--all` would; the references of this worktree alone go with it.
-            Clean::OwnCommits | Clean::LastLook => {
-                // What HEAD had was looked at before it went.
-                let head = if matches!(self.step, Clean::LastLook) { tip } else { None };
-                &[
-                    "rev-list",
-                    "--max-count=1",
-                    head.unwrap_or("HEAD"),
-                    tip.unwrap_or("HEAD"),
-                    "--not",
-                    &format!("--exclude={HEADS}{BRANCHES}*"),
-                    "--exclude=refs/bisect/*",
-                    "--exclude=refs/worktree/*",
-                    "--exclude=refs/rewritten/*",
-                    "--glob=refs/*",
-                ]
-            }
+            Clean::OwnCommits => return own_commits(&["HEAD", tip.unwrap_or("HEAD")]),
+            // What HEAD had was looked at before it went.
+            Clean::LastLook => return own_commits(&[tip.unwrap_or_default()]),
             // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
             // nothing otherwise.
             Clean::Idle => {
@@ -134,4 +118,21 @@ impl Cleaning {
         self.step = next;
         None
     }
+}
+
+/// Asks for one of the commits that these lead to and no other reference does. Another session's
+/// branch does not count: its worker may be about to delete it by the same reasoning. `--glob` does
+/// not count HEAD, which `--all` would; the references of this worktree alone go with it.
+fn own_commits(tips: &[&str]) -> Vec<String> {
+    let branches = format!("--exclude={HEADS}{BRANCHES}*");
+    let others = [
+        "--not",
+        &branches,
+        "--exclude=refs/bisect/*",
+        "--exclude=refs/worktree/*",
+        "--exclude=refs/rewritten/*",
+        "--glob=refs/*",
+    ];
+    let args = ["rev-list", "--max-count=1"].iter().chain(tips).chain(&others);
+    args.map(ToString::to_string).collect()
 }

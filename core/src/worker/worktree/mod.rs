@@ -103,32 +103,24 @@ impl Worker {
     }
 
     /// Makes a session's worktree at `reference`, or where the repository's `HEAD` is.
-    pub(super) fn make_worktree(
-        &mut self,
-        session: &SessionId,
-        run: &str,
-        reference: Option<String>,
-    ) {
-        self.add_job(session, Some(run.to_string()), JobKind::Make(Making::at(reference)));
+    pub(super) fn make_worktree(&mut self, session: &SessionId, reference: Option<String>) {
+        self.add_job(session, JobKind::Make(Making::at(reference)));
     }
 
     /// Removes a session's worktree if nothing would be lost by that.
-    pub(super) fn clean_worktree(&mut self, session: &SessionId, run: &str) {
-        self.clean(session, Some(run.to_string()));
-    }
-
-    fn clean(&mut self, session: &SessionId, run: Option<String>) {
-        self.add_job(session, run, JobKind::Clean(Cleaning::new()));
+    pub(super) fn clean_worktree(&mut self, session: &SessionId) {
+        self.add_job(session, JobKind::Clean(Cleaning::new()));
     }
 
     /// Removes what an earlier run left, unless the session is here again and works in it.
     fn clean_leftover(&mut self, session: &SessionId) {
         if !self.sessions.contains_key(session) {
-            self.clean(session, None);
+            self.clean_worktree(session);
         }
     }
 
-    fn add_job(&mut self, session: &SessionId, run: Option<String>, kind: JobKind) {
+    fn add_job(&mut self, session: &SessionId, kind: JobKind) {
+        let run = self.sessions.get(session).map(|known| known.link.agent_run().to_string());
         let session = session.clone();
         self.worktrees.queue.push_back(Job { session, run, kind, failures: 0 });
         self.run_job();
