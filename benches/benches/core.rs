@@ -5,12 +5,12 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use fastrand::Rng;
 use footbridge_benches::worker::{ByHand, item};
-use footbridge_core::backoff::{Backoff, BackoffConfig, FailureTrack};
-use footbridge_core::limits::MAX_LINE_BYTES;
-use footbridge_core::time::Instant;
+use footbridge_core::base::limits::MAX_LINE_BYTES;
+use footbridge_core::base::text::Text;
+use footbridge_core::base::time::Instant;
+use footbridge_core::engine::backoff::{Backoff, BackoffConfig, FailureTrack};
 use footbridge_core::wire::message::Head;
 use footbridge_core::wire::ndjson::{Line, Splitter};
-use footbridge_core::wire::text::Text;
 
 fn main() {
     divan::main();

@@ -21,25 +21,24 @@
 //! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
 //! | [`worker::Check`] | tries what a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
-//! | [`agent::Agent`] | the built-in shell agent on stdin and stdout |
+//! | [`agents::shell::Agent`] | the built-in shell agent on stdin and stdout |
 //!
-//! All of them are a [`machine::Machine`]; [`action`] and [`event`] are their whole vocabulary.
+//! All of them are a [`contract::machine::Machine`]; [`contract::action`] and [`contract::event`] are their whole vocabulary.
 //!
 //! # Reading order
 //!
-//! [`machine`] (the contract), [`action`] and [`event`] (what can be said), [`time`] (why every
-//! call brings it), then [`worker`] from its first file to its last, and [`wire`] for the shapes
-//! on the way. [`limits`] names every bound.
+//! [`contract`] (the loop, and what can be said), [`base::time`] (why every call brings it), then [`worker`] from its first file to its last, and [`wire`] for the shapes
+//! on the way. [`base::limits`] names every bound.
 //!
 //! # Writing a runtime
 //!
 //! A runtime is one loop. What it has to get right:
 //!
-//! - Take steps until [`Step::Wait`](machine::Step::Wait): the deadline cannot be seen before.
-//! - Carry an action out without waiting for it. Its answers carry its [`OpId`](id::OpId); each
+//! - Take steps until [`Step::Wait`](contract::machine::Step::Wait): the deadline cannot be seen before.
+//! - Carry an action out without waiting for it. Its answers carry its [`OpId`](base::id::OpId); each
 //!   action's documentation says which ones it gets, and which of them ends the operation.
 //! - Keep the order of one operation's events, and of one stream's messages.
-//! - After [`Cancel`](action::Action::Cancel), an answer that is still on its way may be handed in:
+//! - After [`Cancel`](contract::action::Action::Cancel), an answer that is still on its way may be handed in:
 //!   the machine drops it.
 //! - Read both clocks anew for every call. They may be coarse; they must not be invented.
 //!
@@ -48,12 +47,12 @@
 //! ```
 //! use std::time::Duration;
 //! use bytes::Bytes;
-//! use footbridge_core::action::Action;
+//! use footbridge_core::contract::action::Action;
 //! use footbridge_core::auth::AccessToken;
-//! use footbridge_core::event::{Event, ExitStatus};
-//! use footbridge_core::machine::{Machine, Step};
-//! use footbridge_core::secret::Secret;
-//! use footbridge_core::time::{Instant, Now, UnixTime};
+//! use footbridge_core::contract::event::{Event, ExitStatus};
+//! use footbridge_core::contract::machine::{Machine, Step};
+//! use footbridge_core::base::secret::Secret;
+//! use footbridge_core::base::time::{Instant, Now, UnixTime};
 //! use footbridge_core::wire::url::BaseUrl;
 //! use footbridge_core::worker::{AgentProgram, Worker, WorkerConfig};
 //!
@@ -92,20 +91,13 @@
 
 extern crate alloc;
 
-pub mod action;
-pub mod agent;
+pub mod agents;
 pub mod auth;
-pub mod backoff;
-mod effects;
-pub mod event;
-pub mod id;
-pub mod limits;
-pub mod machine;
+pub mod base;
+pub mod contract;
+pub mod engine;
 pub mod relay;
-pub mod secret;
-pub mod time;
-mod timer;
-mod trace;
+pub mod store;
 mod transport;
 pub mod wire;
 pub mod worker;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::Signal;
-use footbridge_core::event::ExitStatus;
+use footbridge_core::contract::action::Signal;
+use footbridge_core::contract::event::ExitStatus;
 use serde_json::{Value, json};
 
 /// What a program wants of the system.

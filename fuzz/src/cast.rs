@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::agent;
-use footbridge_core::event::Event;
-use footbridge_core::relay::store::Terms;
+use footbridge_core::agents::shell;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::event::Event;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
-use footbridge_core::secret::Secret;
+use footbridge_core::store::Terms;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
 
@@ -207,14 +207,14 @@ fn viewer(world: &mut World, id: PartyId, seed: u64) -> Box<dyn Part> {
     impl Part for Eyes {
         fn handle(
             &mut self,
-            now: footbridge_core::time::Now,
-            event: footbridge_core::event::Event,
+            now: footbridge_core::base::time::Now,
+            event: footbridge_core::contract::event::Event,
         ) {
-            footbridge_core::machine::Machine::handle(&mut self.0, now, event);
+            footbridge_core::contract::machine::Machine::handle(&mut self.0, now, event);
         }
 
-        fn step(&mut self) -> footbridge_core::machine::Step<crate::party::Told> {
-            use footbridge_core::machine::{Machine, Step};
+        fn step(&mut self) -> footbridge_core::contract::machine::Step<crate::party::Told> {
+            use footbridge_core::contract::machine::{Machine, Step};
             match self.0.step() {
                 Step::Do(action) => Step::Do(action),
                 Step::Tell(notice) => Step::Tell(crate::party::Told::Seen(notice)),
@@ -223,8 +223,8 @@ fn viewer(world: &mut World, id: PartyId, seed: u64) -> Box<dyn Part> {
             }
         }
 
-        fn order(&mut self, now: footbridge_core::time::Now, order: Order) {
-            footbridge_core::machine::Machine::command(&mut self.0, now, order);
+        fn order(&mut self, now: footbridge_core::base::time::Now, order: Order) {
+            footbridge_core::contract::machine::Machine::command(&mut self.0, now, order);
         }
     }
     let config = ViewerConfig {
@@ -250,20 +250,20 @@ fn viewer_habits(options: &crate::options::Options, id: PartyId) -> Option<u64> 
 
 /// The built-in agent as a process's program.
 pub(crate) fn shell(world: &mut World, host: HostId, process: ProcessId, seed: u64) -> PartyId {
-    let config = agent::Config {
+    let config = shell::Config {
         directory: String::from("/project"),
         session_id: None,
         env_remove: Vec::new(),
-        permission_mode: agent::PermissionMode::Default,
+        permission_mode: shell::PermissionMode::Default,
         seed,
     };
     let command = |order| match order {
-        Order::Shutdown => Some(agent::Command::Shutdown),
-        Order::Hurry => Some(agent::Command::Hurry),
+        Order::Shutdown => Some(shell::Command::Shutdown),
+        Order::Hurry => Some(shell::Command::Hurry),
         Order::Settle => None,
     };
     let is_traced = world.trace.is_on();
-    let machine = Driven { machine: agent::Agent::new(config), command, is_traced };
+    let machine = Driven { machine: shell::Agent::new(config), command, is_traced };
     let mut party = Party::new(format!("shell{process}"), Role::Shell(process), host);
     party.machine = Some(Box::new(machine));
     world.parties.push(party);

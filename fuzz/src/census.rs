@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
 
 use crate::cast::CALM;
 use crate::fact::Fact;

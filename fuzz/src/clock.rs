@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footbridge_core::time::{Instant, Now, UnixTime};
+use footbridge_core::base::time::{Instant, Now, UnixTime};
 
 /// Virtual time: how long the world exists. Everything happens at one such time.
 pub(crate) type Time = Duration;

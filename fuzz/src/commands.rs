@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::{Command, Signal};
-use footbridge_core::event::ExitStatus;
+use footbridge_core::contract::action::{Command, Signal};
+use footbridge_core::contract::event::ExitStatus;
 
 use crate::agents::{Doing, Program, Said};
 

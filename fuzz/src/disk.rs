@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::Action;
-use footbridge_core::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 
 use crate::clock::Time;
 use crate::party::{Address, PartyId};
@@ -182,7 +182,7 @@ fn path_of(action: &Action) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use footbridge_core::id::OpId;
+    use footbridge_core::base::id::OpId;
     use std::num::NonZeroU64;
     use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::machine::Outcome;
+use footbridge_core::contract::machine::Outcome;
 
 use crate::git::{Commit, Touched};
 use crate::host::HostId;

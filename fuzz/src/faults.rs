@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::Response;
-use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::contract::action::Response;
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::fact::Fact;
 use crate::network::{Arrival, ConnId};

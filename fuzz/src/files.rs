@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::Action;
-use footbridge_core::event::Event;
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use crate::fact::Fact;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footbridge_core::event::Event;
+use footbridge_core::contract::event::Event;
 
 use crate::clock::{Clock, Time};
 use crate::disk::Disk;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::{Action, Message, Response};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Step};
-use footbridge_core::time::{Instant, Now};
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::text::Text;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::{Action, Message, Response};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 
 /// The machine.
 pub(crate) struct Liar {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use footbridge_core::relay::RelayConfig;
-use footbridge_core::relay::store::Terms;
+use footbridge_core::store::Terms;
 
 /// What all draws of this file begin from, beside the run's seed.
 const STREAM: u64 = 0x5eed_0f11_3175;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::{Action, Message, Method, Request, Target};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Step};
-use footbridge_core::secret::Secret;
-use footbridge_core::time::{Instant, Now};
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::base::text::Text;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::{Action, Message, Method, Request, Target};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 use serde_json::Value;
 
 use crate::cast::{MALLORY_TOKEN, RELAY_URL, RELAY_WS_URL};

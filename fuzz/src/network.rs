@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use footbridge_core::action::{Message, Response};
-use footbridge_core::event::{Asked, FailureKind};
+use footbridge_core::contract::action::{Message, Response};
+use footbridge_core::contract::event::{Asked, FailureKind};
 
 use crate::clock::Time;
 use crate::host::HostId;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Step};
-use footbridge_core::time::Now;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::Now;
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 
 use crate::host::HostId;
 use crate::network::ConnId;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Signal, Target};
-use footbridge_core::event::{Event, ExitStatus, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Action, Signal, Target};
+use footbridge_core::contract::event::{Event, ExitStatus, FailureKind};
 
 use crate::fact::Fact;
 use crate::party::{Address, End, Op, PartyId};

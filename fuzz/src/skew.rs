@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::action::{Message, Response};
-use footbridge_core::event::{Asked, Body};
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Message, Response};
+use footbridge_core::contract::event::{Asked, Body};
 use footbridge_core::wire::link::AGENT_RUN_HEADER;
-use footbridge_core::wire::text::Text;
 use serde_json::{Map, Value, json};
 
 use crate::cast::RELAY;

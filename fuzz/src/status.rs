@@ -1,6 +1,6 @@
 //! What the relay says of sessions, at the wire: in which answer or message, and on which stream.
 
-use footbridge_core::action::{Action, Message};
+use footbridge_core::contract::action::{Action, Message};
 use serde_json::Value;
 
 use crate::cast::RELAY;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::relay::store::{MemoryStore, Operation};
+use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::store::{MemoryStore, Operation};
 
 use crate::cast::RELAY;
 use crate::party::Address;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::auth::AccessToken;
-use footbridge_core::machine::{FaultKind, Outcome};
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::machine::{FaultKind, Outcome};
 
 use crate::cast::RELAY;
 use crate::fact::Fact;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use footbridge_core::action::{Action, Message};
-use footbridge_core::event::Event;
+use footbridge_core::contract::action::{Action, Message};
+use footbridge_core::contract::event::Event;
 
 use crate::clock::Time;
 

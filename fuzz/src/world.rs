@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Outcome, Step};
-use footbridge_core::time::Instant;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::Instant;
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::machine::{Outcome, Step};
 
 use crate::agenda::Agenda;
 use crate::cast;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::time::{Instant, SystemTime};
 
-use footbridge_core::event::Event;
-use footbridge_core::machine::{Fault, FaultKind, Machine, Outcome, Step};
-use footbridge_core::time::{self, Now, UnixTime};
+use footbridge_core::base::time::{self, Now, UnixTime};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Fault, FaultKind, Machine, Outcome, Step};
 
 use crate::http::Http;
 use crate::mailbox::{Handle, Mail, Outbox, mailbox};

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
 
-use footbridge_core::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{Failure, FailureKind};
 
 pub(crate) fn failure(kind: FailureKind, detail: impl Display) -> Failure {
     Failure { kind, detail: detail.to_string() }

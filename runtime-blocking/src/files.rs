@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 
 use crate::failure::{failure, io_failure};
 use crate::inbox::lock;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::sync::Mutex;
 
-use footbridge_core::action::{Command, Signal};
-use footbridge_core::event::{ExitStatus, Failure, FailureKind};
+use footbridge_core::contract::action::{Command, Signal};
+use footbridge_core::contract::event::{ExitStatus, Failure, FailureKind};
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open,
     test_kill_process_group, waitid,

@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::Response;
-use footbridge_core::event::{Failure, FailureKind};
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::Response;
+use footbridge_core::contract::event::{Failure, FailureKind};
 use rustix::event::PollFlags;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::error::{ProtocolError, SubProtocolError};
@@ -31,7 +31,7 @@ const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// A socket's buffers grow with what they hold; this is where they begin.
 const BUFFER_BYTES: usize = 4 << 10;
 
-/// What [`Target::WebSocket`](footbridge_core::action::Target::WebSocket) says.
+/// What [`Target::WebSocket`](footbridge_core::contract::action::Target::WebSocket) says.
 pub(crate) struct Offer {
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, Secret)>,

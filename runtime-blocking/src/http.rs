@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Method, Request, Response};
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Method, Request, Response};
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{self, HeaderMap, HeaderValue, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};

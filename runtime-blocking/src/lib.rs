@@ -43,8 +43,8 @@
 //!
 //! ```no_run
 //! use footbridge_blocking::{Driver, Host, HostOptions};
-//! # fn example<M: footbridge_core::machine::Machine<Command = char, Notice = String>>(machine: M)
-//! # -> Result<(), footbridge_core::machine::Fault> {
+//! # fn example<M: footbridge_core::contract::machine::Machine<Command = char, Notice = String>>(machine: M)
+//! # -> Result<(), footbridge_core::contract::machine::Fault> {
 //! let host = Host::new(HostOptions::default())?;
 //! let (driver, handle) = Driver::new(host);
 //! std::thread::spawn(move || handle.command('q'));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use footbridge_core::event::Event;
+use footbridge_core::contract::event::Event;
 
 /// Events and commands that wait for the loop before whoever brings the next one has to wait.
 const MAILBOX_LEN: usize = 64;

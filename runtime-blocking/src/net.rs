@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use footbridge_core::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{Failure, FailureKind};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use footbridge_core::action::{Action, Target};
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Action, Target};
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 
 use crate::failure::failure;
 use crate::files::{Files, Job};

@@ -7,9 +7,9 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use footbridge_core::action::{Command, Signal};
-use footbridge_core::event::{Event, Failure, Output};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Command, Signal};
+use footbridge_core::contract::event::{Event, Failure, Output};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 

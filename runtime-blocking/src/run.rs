@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::{Command, Signal};
-use footbridge_core::event::{Event, ExitStatus, Failure, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Command, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, Failure, FailureKind};
 use rustix::event::PollFlags;
 
 use crate::failure::{failure, io_failure};
@@ -26,7 +26,7 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum NoOrder {}
 
-/// What [`Action::Run`](footbridge_core::action::Action::Run) says.
+/// What [`Action::Run`](footbridge_core::contract::action::Action::Run) says.
 pub(crate) struct Task {
     pub(crate) command: Command,
     pub(crate) timeout: Duration,

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::Message;
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 use rustix::event::PollFlags;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::Message;
-use footbridge_core::event::{Event, Failure};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, Failure};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -264,7 +264,7 @@ mod tests {
         let mail = mailbox.recv().expect("an event");
         let Mail::Event(event) = mail else { panic!("{mail:?}") };
         let Event::Closed { failure: Some(failure), .. } = *event else { panic!("{event:?}") };
-        assert_eq!(failure.kind, footbridge_core::event::FailureKind::Disconnected);
+        assert_eq!(failure.kind, footbridge_core::contract::event::FailureKind::Disconnected);
         running.join().expect("ended");
     }
 

@@ -7,7 +7,7 @@ mod runtime {
     //! How this runtime runs a machine.
 
     use footbridge_blocking::{Driver, Host, HostOptions};
-    use footbridge_core::machine::Machine;
+    use footbridge_core::contract::machine::Machine;
 
     use crate::suite::stage::Running;
 

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Command, Method, Request, Target};
-use footbridge_core::event::Event;
+use footbridge_core::contract::action::{Action, Command, Method, Request, Target};
+use footbridge_core::contract::event::Event;
 use stage::{Ask, Stage};
 
 fn threads() -> usize {

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge_blocking::{Host, HostOptions};
-use footbridge_core::action::{Action, Message, Method, Request, Target};
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::machine::FaultKind;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message, Method, Request, Target};
+use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::machine::FaultKind;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{Failure, FailureKind};
 use http_body_util::Empty;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Method, Uri};

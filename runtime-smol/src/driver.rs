@@ -6,9 +6,9 @@ use std::time::{Instant as StdInstant, SystemTime};
 
 use async_channel::Receiver;
 use async_io::Timer;
-use footbridge_core::event::Event;
-use footbridge_core::machine::{Machine, Outcome, Step};
-use footbridge_core::time::{Instant, Now, UnixTime};
+use footbridge_core::base::time::{Instant, Now, UnixTime};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Outcome, Step};
 use smol::LocalExecutor;
 use smol::future::FutureExt;
 

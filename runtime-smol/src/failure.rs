@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
-use footbridge_core::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{Failure, FailureKind};
 
 /// A failure of a kind, with the words for people.
 pub(crate) fn failure(kind: FailureKind, detail: impl Display) -> Failure {

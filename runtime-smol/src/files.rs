@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 
 use crate::failure::{about, failure};
 use crate::mailbox::{Mailbox, Spawner};

@@ -7,9 +7,9 @@ use async_channel::Sender;
 use async_tungstenite::tungstenite::handshake::client::generate_key;
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use bytes::Bytes;
-use footbridge_core::action::Response;
-use footbridge_core::event::{Failure, FailureKind};
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::Response;
+use footbridge_core::contract::event::{Failure, FailureKind};
 use http_body_util::{BodyExt, Empty};
 use hyper::header::{
     CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
@@ -27,7 +27,7 @@ use crate::operation::Shared;
 /// How much of a refusal's body is kept.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
-/// Where a client's WebSocket leads; see [`footbridge_core::action::Target::WebSocket`].
+/// Where a client's WebSocket leads; see [`footbridge_core::contract::action::Target::WebSocket`].
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, Secret)>,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use footbridge_core::event::Failure;
+use footbridge_core::contract::event::Failure;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::store::Store;

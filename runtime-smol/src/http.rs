@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::{Method, Request, Response};
-use footbridge_core::event::{Failure, FailureKind};
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Method, Request, Response};
+use footbridge_core::contract::event::{Failure, FailureKind};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Uri;
 use hyper::body::{Body as _, Incoming};

@@ -16,7 +16,7 @@
 //! while they are needed.
 //!
 //! ```
-//! use footbridge_core::machine::Machine;
+//! use footbridge_core::contract::machine::Machine;
 //! use footbridge_smol::{Host, HostOptions, block_on, drive};
 //!
 //! fn run<M: Machine<Notice = String>>(machine: M) -> Result<(), Box<dyn std::error::Error>> {

@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use async_channel::Sender;
-use footbridge_core::event::{Event, Failure};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::event::{Event, Failure};
 use smol::{LocalExecutor, Task};
 
 /// Events that wait for the machine. A task that finds the mailbox full waits, and so stops

@@ -7,10 +7,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use footbridge_core::action::{Action, Target};
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::relay::store::Operation as StoreOperation;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Action, Target};
+use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::store::Operation as StoreOperation;
 use smol::{LocalExecutor, Task};
 
 use crate::connect::Dialer;

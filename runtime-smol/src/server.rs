@@ -10,10 +10,10 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use bytes::Bytes;
-use footbridge_core::action::{Method, Response};
-use footbridge_core::event::{Asked, Body, Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::limits::MAX_EXCHANGES;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::limits::MAX_EXCHANGES;
+use footbridge_core::contract::action::{Method, Response};
+use footbridge_core::contract::event::{Asked, Body, Event, Failure, FailureKind};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{

@@ -12,9 +12,9 @@ use std::task::ready;
 
 use async_channel::Receiver;
 use bytes::Bytes;
-use footbridge_core::action::Message;
-use footbridge_core::event::{Event, Failure};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, Failure};
 use smol::Unblock;
 use smol::io::{AsyncRead, AsyncWriteExt};
 

@@ -1,9 +1,9 @@
 //! Where a machine's store operations go.
 
 use async_channel::Receiver;
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::event::Event;
+use footbridge_core::store::{MemoryStore, Operation, Outcome};
 
 use crate::mailbox::Mailbox;
 

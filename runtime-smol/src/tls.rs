@@ -11,7 +11,7 @@ mod with {
     use std::path::Path;
     use std::sync::Arc;
 
-    use footbridge_core::event::{Failure, FailureKind};
+    use footbridge_core::contract::event::{Failure, FailureKind};
     use futures_rustls::pki_types::pem::{self, PemObject};
     use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use futures_rustls::rustls::crypto::ring;
@@ -106,7 +106,7 @@ mod with {
 mod without {
     use std::path::Path;
 
-    use footbridge_core::event::{Failure, FailureKind};
+    use footbridge_core::contract::event::{Failure, FailureKind};
     use smol::net::TcpStream;
 
     use crate::failure::failure;

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// Largest token file that is read.
 pub(crate) const MAX_TOKEN_FILE_BYTES: usize = 16 << 10;

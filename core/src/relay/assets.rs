@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::config::Asset;
 use super::reply::{Refusal, owned};
-use crate::action::Response;
-use crate::event::Asked;
+use crate::contract::action::Response;
+use crate::contract::event::Asked;
 
 /// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \

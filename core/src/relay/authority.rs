@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use super::config::{AccessToken, RelayKeys};
 use super::reply::Refusal;
 use super::routes::Route;
-use super::store::Person;
 use super::tokens::{Claims, Mint};
-use crate::event::Asked;
-use crate::id::{EnvironmentId, SessionId};
-use crate::time::UnixTime;
+use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::time::UnixTime;
+use crate::contract::event::Asked;
+use crate::store::Person;
 
 /// Knows every credential of this relay, and the access tokens only by their digests.
 pub(super) struct Authority {

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::store::Terms;
-use crate::limits;
-use crate::secret::Secret;
+use crate::base::limits;
+use crate::base::secret::Secret;
+use crate::store::Terms;
 use crate::wire::url::{BadUrl, BaseUrl};
 
 /// Everything that a relay is told at its start.

@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::exchange::{Pending, body, bounded, idempotency_key};
 use super::reply::{self, Refusal};
-use super::store::{Call, Environment, Person};
 use super::{Relay, RelayNotice};
-use crate::action::Response;
-use crate::event::Asked;
-use crate::id::{EnvironmentId, OpId};
-use crate::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::base::id::{EnvironmentId, OpId};
+use crate::base::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::contract::action::Response;
+use crate::contract::event::Asked;
+use crate::store::{Call, Environment, Person};
 use crate::wire::environment::Registration;
 
 impl Relay {

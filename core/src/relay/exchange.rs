@@ -10,13 +10,13 @@ use super::ingress::Attaching;
 use super::reply::{self, Refusal};
 use super::routes::{self, NoRoute, Route};
 use super::sessions::Posting;
-use super::store::{Answer, Call, Denied, Person};
 use super::work::Claim;
 use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
-use crate::action::{Action, Method, Response};
-use crate::event::{Asked, Body};
-use crate::id::{BadId, OpId, SessionId};
-use crate::limits::MAX_REQUEST_HEAD_BYTES;
+use crate::base::id::{BadId, OpId, SessionId};
+use crate::base::limits::MAX_REQUEST_HEAD_BYTES;
+use crate::contract::action::{Action, Method, Response};
+use crate::contract::event::{Asked, Body};
+use crate::store::{Answer, Call, Denied, Person};
 
 /// A request that was not answered yet, for the access log.
 pub(super) struct Exchange {
@@ -343,7 +343,7 @@ pub(super) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), Refusa
 /// The `Idempotency-Key`, if there is one.
 pub(super) fn idempotency_key(asked: &Asked) -> Result<Option<String>, Refusal> {
     let Some(key) = asked.header("idempotency-key") else { return Ok(None) };
-    bounded("the Idempotency-Key", key, crate::limits::MAX_ID_BYTES)?;
+    bounded("the Idempotency-Key", key, crate::base::limits::MAX_ID_BYTES)?;
     Ok(Some(key.into()))
 }
 

@@ -22,7 +22,7 @@
 //! | `spread` | who hears of what |
 //! | `reply`, `views`, `assets` | answers and refusals, what people see, the page |
 //! | `stream` | what all WebSockets have in common |
-//! | [`store`] | what is kept, as operations and their outcomes (Y-2) |
+//! | [`store`](crate::store) | what is kept, as operations and their outcomes (Y-2) |
 //!
 #![doc = include_str!("http.md")]
 
@@ -39,7 +39,6 @@ mod reply;
 mod routes;
 mod sessions;
 mod spread;
-pub mod store;
 mod stream;
 mod subscription;
 #[cfg(test)]
@@ -60,19 +59,19 @@ use self::exchange::{Exchange, Pending};
 use self::ingress::Links;
 pub use self::notice::{RelayCommand, RelayNotice};
 use self::overview::Overviews;
-use self::store::{Call, Moment, Operation, Outcome, Person, RelayRun, Terms};
 use self::subscription::Viewers;
 use self::work::Polls;
-use crate::action::Action;
-use crate::effects::Effects;
-use crate::event::{Event, Failure};
-use crate::id::{OpId, SessionId};
-use crate::limits::{
+use crate::base::id::{OpId, SessionId};
+use crate::base::limits::{
     ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, MAX_STORE_OPERATIONS, SHUTDOWN_GRACE,
 };
-use crate::machine::{Fault, FaultKind, Machine, Step};
-use crate::time::{Instant, Now};
-use crate::timer::Timers;
+use crate::base::time::{Instant, Now};
+use crate::contract::action::Action;
+use crate::contract::event::{Event, Failure};
+use crate::contract::machine::{Fault, FaultKind, Machine, Step};
+use crate::engine::effects::Effects;
+use crate::engine::timer::Timers;
+use crate::store::{Call, Moment, Operation, Outcome, Person, RelayRun, Terms};
 
 /// A relay.
 pub struct Relay {

@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
-use crate::action::Method;
-use crate::id::{EnvironmentId, SessionId};
+use crate::base::id::{EnvironmentId, SessionId};
+use crate::contract::action::Method;
 use crate::wire::session::SessionState;
 
 /// What the program can ask of a relay.

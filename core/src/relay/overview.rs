@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use super::exchange::{Pending, wants_websocket};
 use super::reply::Refusal;
-use super::store::{Answer, Call, Denied, Person};
 use super::stream::Outgoing;
 use super::subscription::{MAX_VIEWER_MESSAGE, protocol_of};
 use super::views::{EnvironmentView, SessionView, frame};
 use super::{Purpose, Relay, Timer, close};
-use crate::action::Message;
-use crate::event::Asked;
-use crate::id::OpId;
-use crate::limits::VIEWER_ALIVE_EVERY;
-use crate::wire::text::Text;
+use crate::base::id::OpId;
+use crate::base::limits::VIEWER_ALIVE_EVERY;
+use crate::base::text::Text;
+use crate::contract::action::Message;
+use crate::contract::event::Asked;
+use crate::store::{Answer, Call, Denied, Person};
 
 #[derive(Default)]
 pub(super) struct Overviews {

@@ -10,12 +10,12 @@ use super::Relay;
 use super::exchange::{Pending, body, bounded};
 use super::reply::{self, Refusal};
 use super::sessions::{one_line, whole_text};
-use super::store::{Call, PermissionReply, Person};
-use crate::action::Response;
-use crate::event::Asked;
-use crate::id::{OpId, SessionId};
-use crate::limits::MAX_LINE_BYTES;
-use crate::wire::text::Text;
+use crate::base::id::{OpId, SessionId};
+use crate::base::limits::MAX_LINE_BYTES;
+use crate::base::text::Text;
+use crate::contract::action::Response;
+use crate::contract::event::Asked;
+use crate::store::{Call, PermissionReply, Person};
 
 impl Relay {
     pub(super) fn answer_permission(

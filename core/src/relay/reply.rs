@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::store::Denied;
-use crate::action::Response;
-use crate::wire::text::Text;
+use crate::base::text::Text;
+use crate::contract::action::Response;
+use crate::store::Denied;
 use crate::wire::to_json;
 
 /// A refusal: any answer of 400 or above.

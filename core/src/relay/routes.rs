@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-use crate::action::Method::{self, Get, Head, Post};
-use crate::id::{BadId, EnvironmentId, SessionId, WorkId};
+use crate::base::id::{BadId, EnvironmentId, SessionId, WorkId};
+use crate::contract::action::Method::{self, Get, Head, Post};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,17 +14,17 @@ use super::exchange::{
 };
 use super::reply::{self, Refusal};
 use super::routes::Route;
-use super::store::{Accepted, Call, NewMessage, Person, Session};
 use super::views::SessionView;
-use crate::action::Response;
-use crate::event::Asked;
-use crate::id::{EnvironmentId, OpId, SessionId};
-use crate::limits::{
+use crate::base::id::{EnvironmentId, OpId, SessionId};
+use crate::base::limits::{
     MAX_ID_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_PAGE_EVENTS,
 };
+use crate::base::text::Text;
+use crate::contract::action::Response;
+use crate::contract::event::Asked;
+use crate::store::{Accepted, Call, NewMessage, Person, Session};
 use crate::wire::control::{self, VIEWER_REQUESTS};
 use crate::wire::message::{Head, Kind};
-use crate::wire::text::Text;
 
 /// What is to be said of messages once they are stored.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use super::exchange::Pending;
-use super::store::{Answer, Call, Changes, Denied, Person, Session};
 use super::views::{EnvironmentView, SessionView, event_frame, frame};
 use super::{RETRY_AFTER_FAILURE, Relay, RelayNotice, Timer, close};
-use crate::id::SessionId;
+use crate::base::id::SessionId;
+use crate::store::{Answer, Call, Changes, Denied, Person, Session};
 use crate::wire::session::SessionState;
 use serde::Serialize;
 

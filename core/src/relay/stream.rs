@@ -3,8 +3,8 @@
 use alloc::collections::VecDeque;
 
 use super::{CLOSE_TIMEOUT, Purpose, Relay, Timer};
-use crate::action::{Action, Message};
-use crate::id::OpId;
+use crate::base::id::OpId;
+use crate::contract::action::{Action, Message};
 
 /// What is on the way to the other side of a stream.
 #[derive(Debug, Default)]

@@ -12,17 +12,17 @@ use serde::Serialize;
 use super::authority::offered;
 use super::exchange::{Pending, query_number, wants_websocket};
 use super::reply::Refusal;
-use super::store::{Answer, Call, Denied, Page, Person};
 use super::stream::Outgoing;
 use super::views::{SessionView, event_frame, frame};
 use super::{Purpose, Relay, Timer, close};
-use crate::action::Message;
-use crate::event::Asked;
-use crate::id::{OpId, SessionId};
-use crate::limits::{
+use crate::base::id::{OpId, SessionId};
+use crate::base::limits::{
     MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER,
 };
-use crate::wire::text::Text;
+use crate::base::text::Text;
+use crate::contract::action::Message;
+use crate::contract::event::Asked;
+use crate::store::{Answer, Call, Denied, Page, Person};
 
 /// The subprotocol of viewers.
 const PROTOCOL: &str = "footbridge.viewer.v1";

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::config::RelayKeys;
-use super::store::RelayRun;
-use crate::id::{EnvironmentId, SessionId, WorkId};
-use crate::secret::Secret;
-use crate::time::UnixTime;
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::secret::Secret;
+use crate::base::time::UnixTime;
+use crate::store::RelayRun;
 use crate::wire::to_json;
 
 /// What every session token begins with (T-2).

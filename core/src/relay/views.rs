@@ -7,11 +7,11 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use super::reply;
-use super::store::{Entry, Environment, Page, Question, Session};
-use crate::action::Response;
-use crate::time::UnixTime;
+use crate::base::text::Text;
+use crate::base::time::UnixTime;
+use crate::contract::action::Response;
+use crate::store::{Entry, Environment, Page, Question, Session};
 use crate::wire::session::{SessionResult, SessionState};
-use crate::wire::text::Text;
 use crate::wire::to_json;
 
 #[derive(Serialize)]
@@ -141,10 +141,10 @@ const FRAME_BYTES: usize = 96;
 
 fn push_event(json: &mut String, entry: &Entry) {
     let from = match entry.origin {
-        super::store::Origin::Agent => "agent",
-        super::store::Origin::Viewer => "viewer",
-        super::store::Origin::Worker => "worker",
-        super::store::Origin::Relay => "relay",
+        crate::store::Origin::Agent => "agent",
+        crate::store::Origin::Viewer => "viewer",
+        crate::store::Origin::Worker => "worker",
+        crate::store::Origin::Relay => "relay",
     };
     json.push_str("\"seq\":");
     json.push_str(&entry.seq.to_string());

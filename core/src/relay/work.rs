@@ -14,14 +14,14 @@ use serde::Serialize;
 use super::exchange::{Pending, body, idempotency_key};
 use super::reply::{self, Refusal};
 use super::routes::Route;
-use super::store::{Answer, Call, Denied, Lease};
 use super::tokens::Claims;
 use super::{Phase, Relay, Timer};
-use crate::action::Response;
-use crate::event::Asked;
-use crate::id::{EnvironmentId, OpId, WorkId};
-use crate::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES, STDERR_TAIL_BYTES};
-use crate::time::Instant;
+use crate::base::id::{EnvironmentId, OpId, WorkId};
+use crate::base::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES, STDERR_TAIL_BYTES};
+use crate::base::time::Instant;
+use crate::contract::action::Response;
+use crate::contract::event::Asked;
+use crate::store::{Answer, Call, Denied, Lease};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::to_json;
 use crate::wire::url::BaseUrl;
@@ -289,7 +289,7 @@ fn wait_of(asked: &Asked) -> Duration {
 fn bounded_result(result: Option<SessionResult>, force: bool) -> Result<SessionResult, Refusal> {
     let status = if force { ResultStatus::Interrupted } else { ResultStatus::Completed };
     let mut result =
-        result.unwrap_or_else(|| super::store::ended(status, "the worker gave no further result"));
+        result.unwrap_or_else(|| crate::store::ended(status, "the worker gave no further result"));
     if result.status == ResultStatus::Lost {
         return Err(Refusal::invalid("result.status: only the relay says that a session is lost"));
     }

@@ -16,19 +16,19 @@ use fastrand::Rng;
 use serde_json::value::RawValue;
 
 use super::outbox::{Item, Outbox};
-use crate::action::{Action, Message, Target};
-use crate::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
-use crate::effects::Effects;
-use crate::event::Event;
-use crate::id::OpId;
-use crate::limits::{
+use crate::base::id::OpId;
+use crate::base::limits::{
     CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_LINES, MAX_LINE_BYTES,
 };
-use crate::secret::Secret;
-use crate::time::Instant;
+use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::base::time::Instant;
+use crate::contract::action::{Action, Message, Target};
+use crate::contract::event::Event;
+use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
+use crate::engine::effects::Effects;
 use crate::wire::error::Refusal;
 use crate::wire::link::{self, Word};
-use crate::wire::text::Text;
 
 /// Room for the words around a line of the greatest length.
 const MAX_MESSAGE_BYTES: usize = MAX_LINE_BYTES + 1024;

@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::action::Message;
-use crate::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
-use crate::wire::text::Text;
+use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
+use crate::base::text::Text;
+use crate::contract::action::Message;
 
 /// One numbered thing to say.
 #[derive(Clone, Debug)]

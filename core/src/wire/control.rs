@@ -5,8 +5,8 @@ use alloc::string::String;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::text::Text;
 use super::to_json;
+use crate::base::text::Text;
 
 fn line<T: Serialize>(value: &T) -> Text {
     Text::from_utf8(to_json(value)).unwrap_or_default()

@@ -4,8 +4,8 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::EnvironmentId;
-use crate::secret::Secret;
+use crate::base::id::EnvironmentId;
+use crate::base::secret::Secret;
 
 /// The body of a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct Registered {
     /// The environment's name from now on.
     pub environment_id: EnvironmentId,
     /// Its credential for polling, stopping and deregistering.
-    #[serde(deserialize_with = "crate::secret::bearer")]
+    #[serde(deserialize_with = "crate::base::secret::bearer")]
     pub environment_secret: Secret,
 }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
-use crate::action::Response;
+use crate::contract::action::Response;
 
 /// A refusal of the relay, as typed as it came: any status of 400 or above (E-9).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::text::Text;
+use crate::base::text::Text;
 
 /// The kinds that somebody on the way has to tell apart. Everything else passes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

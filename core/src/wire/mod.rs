@@ -2,7 +2,6 @@
 //!
 //! | module | shape |
 //! | --- | --- |
-//! | [`text`] | bytes known to be UTF-8 |
 //! | [`ndjson`] | a byte stream cut into lines |
 //! | [`message`] | what kind of message a line is (M-1) |
 //! | [`control`] | control requests and responses (M-2, M-3) |
@@ -20,7 +19,6 @@ pub mod link;
 pub mod message;
 pub mod ndjson;
 pub mod session;
-pub mod text;
 pub mod url;
 pub mod work;
 pub mod work_secret;

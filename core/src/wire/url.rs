@@ -6,7 +6,7 @@ use alloc::string::String;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::id::SessionId;
+use crate::base::id::SessionId;
 
 /// The URL that a relay is reached at: `http` or `https`, a host, perhaps a port and a path prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]

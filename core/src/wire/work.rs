@@ -5,8 +5,8 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use super::session::SessionResult;
-use crate::id::{EnvironmentId, SessionId, WorkId};
-use crate::secret::Secret;
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::secret::Secret;
 
 /// A work item as a poll gives it (E-3).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

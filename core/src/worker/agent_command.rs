@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::config::WorkerConfig;
-use crate::action::Command;
-use crate::id::SessionId;
-use crate::secret::Secret;
+use crate::base::id::SessionId;
+use crate::base::secret::Secret;
+use crate::contract::action::Command;
 use crate::wire::work_secret::WorkSecret;
 
 /// Names that change how a program is found or loaded, whole or by their beginning (S-3).

@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::dispatch::Lease;
-use crate::action::{Method, Request};
-use crate::backoff::FailureTrack;
-use crate::event::{Event, Failure};
-use crate::id::{EnvironmentId, SessionId, WorkId};
-use crate::limits::{MAX_RESPONSE_BYTES, POLL_SLACK, POLL_WAIT, REQUEST_TIMEOUT};
-use crate::machine::{Fault, FaultKind};
-use crate::secret::Secret;
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::limits::{MAX_RESPONSE_BYTES, POLL_SLACK, POLL_WAIT, REQUEST_TIMEOUT};
+use crate::base::secret::Secret;
+use crate::contract::action::{Method, Request};
+use crate::contract::event::{Event, Failure};
+use crate::contract::machine::{Fault, FaultKind};
+use crate::engine::backoff::FailureTrack;
 use crate::wire::environment::Registration;
 use crate::wire::error::Refusal;
 use crate::wire::to_json;
@@ -246,9 +246,9 @@ fn category(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::Response;
-    use crate::event::FailureKind;
-    use crate::id::OpId;
+    use crate::base::id::OpId;
+    use crate::contract::action::Response;
+    use crate::contract::event::FailureKind;
 
     fn response(status: u16, body: &'static str) -> Event {
         let body = Bytes::from_static(body.as_bytes());

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::auth::AccessToken;
-use crate::backoff::BackoffConfig;
-use crate::limits::{
+use crate::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY, MAX_LINE_BYTES,
 };
+use crate::engine::backoff::BackoffConfig;
 use crate::wire::url::BaseUrl;
 
 /// A worker's configuration. [`WorkerConfig::new`] has the defaults of the specification.

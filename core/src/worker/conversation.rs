@@ -13,12 +13,12 @@ use serde_json::value::RawValue;
 
 use super::session::Session;
 use super::{Purpose, WorkerNotice};
-use crate::effects::Effects;
-use crate::limits::MAX_OPEN_PERMISSIONS;
+use crate::base::limits::MAX_OPEN_PERMISSIONS;
+use crate::base::text::Text;
+use crate::engine::effects::Effects;
 use crate::wire::control;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
-use crate::wire::text::Text;
 use crate::wire::to_json;
 
 /// Whose line it is that the agent's pipe is to take.

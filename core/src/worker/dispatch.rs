@@ -7,12 +7,12 @@ use super::agent_command::agent_command;
 use super::api::{self, Environment};
 use super::session::{EndReason, Session};
 use super::{Purpose, Timer, Worker, WorkerNotice};
-use crate::action::Action;
-use crate::backoff::{Backoff, Verdict};
-use crate::event::Event;
-use crate::id::WorkId;
-use crate::limits::MAX_IDLE_LEASE;
-use crate::secret::Secret;
+use crate::base::id::WorkId;
+use crate::base::limits::MAX_IDLE_LEASE;
+use crate::base::secret::Secret;
+use crate::contract::action::Action;
+use crate::contract::event::Event;
+use crate::engine::backoff::{Backoff, Verdict};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::url::BaseUrl;
 use crate::wire::work::{WorkData, WorkItem};
@@ -168,7 +168,7 @@ impl Worker {
     }
 
     /// The relay no longer lets this worker have a session: its copy here ends at once.
-    pub(super) fn lose_session(&mut self, id: &crate::id::SessionId, reason: String) {
+    pub(super) fn lose_session(&mut self, id: &crate::base::id::SessionId, reason: String) {
         self.end_session(id, EndReason::NotOurs(reason));
     }
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::action::Command;
+use crate::contract::action::Command;
 
 /// A git command in a directory that never asks a person anything. Its hooks and helpers are other
 /// people's programs: they get none of the variables that are kept from agents either (S-3, T-5).

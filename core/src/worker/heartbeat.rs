@@ -6,9 +6,9 @@ use core::time::Duration;
 use super::api::{self, Trouble};
 use super::session::EndReason;
 use super::{Purpose, Stage, Timer, Worker};
-use crate::action::Action;
-use crate::event::Event;
-use crate::id::SessionId;
+use crate::base::id::SessionId;
+use crate::contract::action::Action;
+use crate::contract::event::Event;
 use crate::wire::work::Heartbeat;
 
 /// Heartbeats for each length of a lease: two may be lost.

@@ -41,13 +41,13 @@ pub use check::{Check, CheckConfig, Checked, Finding};
 pub use config::{AgentProgram, SpawnMode, WorkerConfig};
 pub use notice::{WorkerCommand, WorkerNotice};
 
-use crate::backoff::Backoff;
-use crate::effects::Effects;
-use crate::event::Event;
-use crate::id::{OpId, SessionId, WorkId};
-use crate::limits::{MAX_COMPLETED_WORK, SLEEP_GAP};
-use crate::machine::{Machine, Step};
-use crate::time::{Duration, Instant, Now};
+use crate::base::id::{OpId, SessionId, WorkId};
+use crate::base::limits::{MAX_COMPLETED_WORK, SLEEP_GAP};
+use crate::base::time::{Duration, Instant, Now};
+use crate::contract::event::Event;
+use crate::contract::machine::{Machine, Step};
+use crate::engine::backoff::Backoff;
+use crate::engine::effects::Effects;
 use crate::transport::dedupe::Recent;
 use crate::wire::work::StopWork;
 use dispatch::Claim;
@@ -132,7 +132,7 @@ pub struct Worker {
     last_call: Option<Now>,
 }
 
-type Timers = crate::timer::Timers<Timer>;
+type Timers = crate::engine::timer::Timers<Timer>;
 
 impl Worker {
     /// A worker that begins to register with its first step.

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::wire::session::SessionResult;
 
 /// What the program asks of its worker.

@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use super::api::{self, Trouble};
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::action::Action;
-use crate::backoff::{Backoff, FailureTrack, Verdict};
-use crate::event::Event;
-use crate::id::OpId;
-use crate::time::Instant;
+use crate::base::id::OpId;
+use crate::base::time::Instant;
+use crate::contract::action::Action;
+use crate::contract::event::Event;
+use crate::engine::backoff::{Backoff, FailureTrack, Verdict};
 use crate::wire::work::{WorkData, WorkItem};
 
 /// A relay that does not hold polls is not asked more often than this.

@@ -18,15 +18,15 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::action::{Action, Command, Signal};
-use crate::effects::Effects;
-use crate::event::{Event, ExitStatus, Output};
-use crate::id::OpId;
-use crate::limits::{
+use crate::base::id::OpId;
+use crate::base::limits::{
     AGENT_DRAIN, AGENT_OUTPUT_CLOSED_GRACE, AGENT_REAP_LIMIT, OUTBOX_HIGH_WATER_BYTES,
     OUTBOX_LOW_WATER_BYTES, STDERR_TAIL_BYTES,
 };
-use crate::time::Instant;
+use crate::base::time::Instant;
+use crate::contract::action::{Action, Command, Signal};
+use crate::contract::event::{Event, ExitStatus, Output};
+use crate::engine::effects::Effects;
 use crate::wire::ndjson::{Line, Splitter};
 
 /// What a process has to tell its session.

@@ -8,12 +8,12 @@ use super::api::{self, Environment, Trouble};
 use super::config::SpawnMode;
 use super::git::git;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::action::Action;
 use crate::auth::MAX_TOKEN_FILE_BYTES;
-use crate::backoff::{Backoff, FailureTrack, Verdict};
-use crate::event::Event;
-use crate::id::EnvironmentId;
-use crate::machine::{Fault, FaultKind};
+use crate::base::id::EnvironmentId;
+use crate::contract::action::Action;
+use crate::contract::event::Event;
+use crate::contract::machine::{Fault, FaultKind};
+use crate::engine::backoff::{Backoff, FailureTrack, Verdict};
 use crate::wire::environment::{Metadata, Registered, Registration};
 
 /// How long git may take to answer a question about the directory.

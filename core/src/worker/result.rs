@@ -7,11 +7,11 @@ use serde::de::IgnoredAny;
 
 use super::api::{self, Environment};
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::action::Action;
-use crate::event::Event;
-use crate::id::WorkId;
-use crate::limits::MAX_STALE_RESULTS;
-use crate::time::Instant;
+use crate::base::id::WorkId;
+use crate::base::limits::MAX_STALE_RESULTS;
+use crate::base::time::Instant;
+use crate::contract::action::Action;
+use crate::contract::event::Event;
 use crate::wire::session::SessionResult;
 use crate::wire::work::StopWork;
 

@@ -12,10 +12,10 @@ use alloc::vec::Vec;
 use super::api;
 use super::session::EndReason;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::action::Action;
-use crate::id::SessionId;
-use crate::limits::{SHUTDOWN_FLUSH, SHUTDOWN_REPORT};
-use crate::machine::{Fault, Outcome};
+use crate::base::id::SessionId;
+use crate::base::limits::{SHUTDOWN_FLUSH, SHUTDOWN_REPORT};
+use crate::contract::action::Action;
+use crate::contract::machine::{Fault, Outcome};
 
 /// How far a shutdown has come.
 #[derive(Debug)]

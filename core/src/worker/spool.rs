@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use super::api::Environment;
 use super::result::Report;
 use super::{Purpose, Worker, WorkerNotice};
-use crate::action::Action;
-use crate::event::Event;
-use crate::id::{EnvironmentId, WorkId};
-use crate::limits::{MAX_SPOOL_FILE_BYTES, MAX_SPOOLED_RESULTS};
-use crate::secret::Secret;
+use crate::base::id::{EnvironmentId, WorkId};
+use crate::base::limits::{MAX_SPOOL_FILE_BYTES, MAX_SPOOLED_RESULTS};
+use crate::base::secret::Secret;
+use crate::contract::action::Action;
+use crate::contract::event::Event;
 use crate::wire::to_json;
 use crate::wire::work::StopWork;
 

@@ -3,11 +3,11 @@
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::relay::store::Call;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message};
+use footbridge_core::contract::event::Event;
+use footbridge_core::store::Call;
 
 use super::Mutant;
 use super::words::{bent, holds, reworded, says, shortened};

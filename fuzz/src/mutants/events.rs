@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::Message;
-use footbridge_core::event::{Body, Event};
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Body, Event};
 
 use super::Mutant;
 use super::words::holds;

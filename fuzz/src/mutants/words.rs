@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use footbridge_core::action::{Message, Response};
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Message, Response};
 use serde_json::value::RawValue;
 
 pub(super) fn holds(bytes: &[u8], what: &str) -> bool {

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Command, Signal};
-use footbridge_core::event::{Event, ExitStatus, FailureKind, Output};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Command, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, FailureKind, Output};
 
 use pipes::PIPE;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::Message;
-use footbridge_core::event::{Event, Output};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, Output};
 
 use super::{Moment, ProcessId, Who};
 use crate::fact::{Fact, Way};

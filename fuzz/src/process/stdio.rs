@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::Message;
-use footbridge_core::event::{Event, ExitStatus};
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, ExitStatus};
 
 use super::{Moment, ProcessId, Who};
 use crate::cast;

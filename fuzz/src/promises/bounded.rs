@@ -1,7 +1,7 @@
 //! Promise 13: Memory is bounded, however slow the other side: what a party has put on a stream or into a
 //! pipe and nobody has taken, and the operations that it has open.
 
-use footbridge_core::limits::{
+use footbridge_core::base::limits::{
     ACCEPT_POOL, LINK_BACKLOG_BYTES, LINK_WINDOW_BYTES, MAX_EXCHANGES, MAX_LINE_BYTES,
     MAX_PAGE_BYTES, MAX_STORE_OPERATIONS, STREAM_CREDIT_BYTES,
 };

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use footbridge_core::machine::FaultKind;
+use footbridge_core::contract::machine::FaultKind;
 
 use super::Promise;
 use crate::clock::Time;

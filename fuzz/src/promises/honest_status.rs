@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use footbridge_core::limits::LINK_DEAD_AFTER;
+use footbridge_core::base::limits::LINK_DEAD_AFTER;
 
 use super::Promise;
 use crate::clock::Time;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use footbridge_core::machine::FaultKind;
+use footbridge_core::contract::machine::FaultKind;
 
 use super::Promise;
 use crate::clock::Time;
@@ -91,7 +91,7 @@ impl Patience {
     fn ended(
         &self,
         party: PartyId,
-        outcome: &footbridge_core::machine::Outcome,
+        outcome: &footbridge_core::contract::machine::Outcome,
         was_ordered: bool,
     ) -> Result<(), String> {
         let Err(fault) = outcome else {

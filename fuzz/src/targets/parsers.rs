@@ -3,15 +3,15 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use footbridge_core::action::Response;
-use footbridge_core::id::{EnvironmentId, SessionId, WorkId};
+use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::Response;
 use footbridge_core::wire::control;
 use footbridge_core::wire::environment::{Registered, Registration};
 use footbridge_core::wire::error::Refusal;
 use footbridge_core::wire::link::Word;
 use footbridge_core::wire::message::{Head, Kind};
 use footbridge_core::wire::ndjson::{Line, Splitter};
-use footbridge_core::wire::text::Text;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::wire::work::{Fence, Heartbeat, StopWork, WorkItem};
 use footbridge_core::wire::work_secret::WorkSecret;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Method, Request, Response};
-use footbridge_core::event::Event;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Action, Method, Request, Response};
+use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use super::{Habit, Listed, Purpose, RETRY_MILLIS, Task, Viewer, ViewerNotice, Watched};

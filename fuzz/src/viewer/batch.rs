@@ -1,7 +1,7 @@
 //! Several messages in one request: of a person, and for the agent itself. What got no answer is
 //! said again in part, beside something new.
 
-use footbridge_core::action::Method;
+use footbridge_core::contract::action::Method;
 use serde_json::{Value, json};
 
 use super::habits::Habit;

@@ -17,11 +17,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::action::Action;
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Step};
-use footbridge_core::time::{Instant, Now};
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 
 use habits::{Habit, Habits};
 pub(crate) use notice::{Listed, ViewerNotice};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Message, Method, Target};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::Step;
-use footbridge_core::secret::Secret;
-use footbridge_core::time::Instant;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::base::time::Instant;
+use footbridge_core::contract::action::{Action, Message, Method, Target};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::Step;
 use serde_json::Value;
 
 use super::habits::Habit;

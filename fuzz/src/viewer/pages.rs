@@ -1,6 +1,6 @@
 //! Reading by pages: a session's log without a subscription, and the list of all sessions.
 
-use footbridge_core::action::{Method, Response};
+use footbridge_core::contract::action::{Method, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Message, Target};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::Step;
-use footbridge_core::secret::Secret;
-use footbridge_core::time::Instant;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::base::text::Text;
+use footbridge_core::base::time::Instant;
+use footbridge_core::contract::action::{Action, Message, Target};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::Step;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -1,8 +1,8 @@
 //! A server takes what was asked, and its answer comes back: a response, or a stream that opens.
 
-use footbridge_core::action::Response;
-use footbridge_core::event::{Body, Event, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::Response;
+use footbridge_core::contract::event::{Body, Event, FailureKind};
 
 use crate::cast::RELAY;
 use crate::fact::Fact;

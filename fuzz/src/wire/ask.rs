@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::{Method, Request, Target};
-use footbridge_core::event::{Asked, Body, Event, FailureKind};
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Method, Request, Target};
+use footbridge_core::contract::event::{Asked, Body, Event, FailureKind};
 
 use crate::fact::Fact;
 use crate::network::{Arrival, Conn, ConnKind, Lane};

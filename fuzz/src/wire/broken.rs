@@ -1,6 +1,6 @@
 //! Connections that end before their time, and what each end learns of it.
 
-use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::cast::RELAY;
 use crate::mutants::Mutant;

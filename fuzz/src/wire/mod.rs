@@ -7,7 +7,7 @@ mod stream;
 
 use std::time::Duration;
 
-use footbridge_core::event::Event;
+use footbridge_core::contract::event::Event;
 
 use crate::clock::Time;
 use crate::network::{Arrival, ConnId, Parcel};

@@ -1,8 +1,8 @@
 //! Messages on an open stream: as many at once as have room, none that its reader has paused.
 
-use footbridge_core::action::Message;
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::cast::RELAY;
 use crate::fact::{Fact, Way};

@@ -5,7 +5,7 @@ use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::value::{Format, Level};
 use footbridge_blocking::program::{agent, args};
 use footbridge_blocking::{Driver, Host, HostOptions};
-use footbridge_core::agent::{Agent, Command};
+use footbridge_core::agents::shell::{Agent, Command};
 
 use super::signals;
 

@@ -125,8 +125,8 @@ mod tests {
     use footbridge_blocking::program::args::Reports;
     use footbridge_blocking::program::exit::Why;
     use footbridge_blocking::program::value::SpawnMode;
-    use footbridge_core::agent::PermissionMode;
-    use footbridge_core::backoff::BackoffConfig;
+    use footbridge_core::agents::shell::PermissionMode;
+    use footbridge_core::engine::backoff::BackoffConfig;
     use std::time::Duration;
 
     fn parsed(line: &str) -> Result<Invocation, Error> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use footbridge_core::agent::Config;
-use footbridge_core::limits::MAX_ID_BYTES;
+use footbridge_core::agents::shell::Config;
+use footbridge_core::base::limits::MAX_ID_BYTES;
 
 use super::args;
 use super::exit::Error;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use footbridge_core::agent::PermissionMode;
-use footbridge_core::backoff::BackoffConfig;
-use footbridge_core::limits::{
+use footbridge_core::agents::shell::PermissionMode;
+use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY,
 };
+use footbridge_core::engine::backoff::BackoffConfig;
 use lexopt::{Parser, ValueExt};
 
 use super::exit::Error;

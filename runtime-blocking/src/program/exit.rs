@@ -3,8 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use footbridge_core::event::Failure;
-use footbridge_core::machine::{Fault, FaultKind};
+use footbridge_core::contract::event::Failure;
+use footbridge_core::contract::machine::{Fault, FaultKind};
 
 /// Why the program ends other than cleanly. The codes are part of the interface and stay as they
 /// are.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::SystemTime;
 
-use footbridge_core::time::UnixTime;
+use footbridge_core::base::time::UnixTime;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::value::{Format, Level};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
 
 use super::exit::Error;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use footbridge_core::action::Action;
-use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::stage::{Ask, Stage};
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{sync::Arc, thread};
 
 use bytes::Bytes;
-use footbridge_core::action::Action;
-use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::stage::Stage;
 

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Method, Request, Response};
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Action, Method, Request, Response};
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::stage::Stage;
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Command, Signal};
-use footbridge_core::event::{Event, ExitStatus, FailureKind, Output};
-use footbridge_core::id::OpId;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Action, Command, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, FailureKind, Output};
 
 use crate::stage::Stage;
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use footbridge_core::action::{Action, Command};
-use footbridge_core::event::{Event, ExitStatus, FailureKind};
+use footbridge_core::contract::action::{Action, Command};
+use footbridge_core::contract::event::{Event, ExitStatus, FailureKind};
 
 use crate::process::{command, shell};
 use crate::stage::Stage;

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message, Target};
-use footbridge_core::event::{Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::secret::Secret;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message, Target};
+use footbridge_core::contract::event::{Event, Failure, FailureKind};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
 use tungstenite::protocol::CloseFrame;

@@ -7,11 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use footbridge_blocking::{Driver, Host, HostOptions};
-use footbridge_core::action::Action;
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Outcome, Step};
-use footbridge_core::time::{Instant, Now};
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);

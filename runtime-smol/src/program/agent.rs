@@ -4,7 +4,7 @@ use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::journal::Journal;
 use footbridge_blocking::program::value::{Format, Level};
 use footbridge_blocking::program::{agent, args};
-use footbridge_core::agent::{Agent, Command, Notice};
+use footbridge_core::agents::shell::{Agent, Command, Notice};
 use footbridge_smol::{Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;
 

@@ -8,8 +8,8 @@ use footbridge_blocking::program::args::{Agent, Reach, Reports, Work, text};
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::token::TOKEN_VARIABLE;
 use footbridge_blocking::program::value::{Format, Kind, Level};
-use footbridge_core::backoff::BackoffConfig;
-use footbridge_core::limits::DEFAULT_STOP_WORK_BASE_DELAY;
+use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
+use footbridge_core::engine::backoff::BackoffConfig;
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser, ValueExt};
 

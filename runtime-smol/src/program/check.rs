@@ -10,7 +10,7 @@ use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
 use footbridge_blocking::program::value::SpawnMode;
 use footbridge_blocking::program::{directory, print, worker};
 use footbridge_core::auth::AccessToken;
-use footbridge_core::machine::{Fault, FaultKind};
+use footbridge_core::contract::machine::{Fault, FaultKind};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
 use footbridge_smol::{block_on, drive};

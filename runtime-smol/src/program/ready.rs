@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
 /// The URL at which a listening socket is reached from this machine.
 pub(super) fn local_url(listen: &str, is_tls: bool) -> String {
     let scheme = if is_tls { "https" } else { "http" };

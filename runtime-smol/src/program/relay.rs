@@ -6,11 +6,11 @@ use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 use footbridge_blocking::program::value::Level;
 use footbridge_blocking::program::{print, random};
-use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
 };
-use footbridge_core::secret::Secret;
+use footbridge_core::store::{MemoryStore, Operation, Outcome};
 use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;

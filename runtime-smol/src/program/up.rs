@@ -4,10 +4,10 @@ use std::cell::RefCell;
 
 use async_channel::{Receiver, Sender};
 use footbridge_core::auth::AccessToken;
-use footbridge_core::id::EnvironmentId;
-use footbridge_core::machine::Outcome;
+use footbridge_core::base::id::EnvironmentId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::machine::Outcome;
 use footbridge_core::relay::{Relay, RelayCommand, RelayNotice};
-use footbridge_core::secret::Secret;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice};
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use bytes::Bytes;
-use footbridge_core::action::Action;
-use footbridge_core::event::{Event, FailureKind};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::support::Driven;
 

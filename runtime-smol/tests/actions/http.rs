@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Method};
-use footbridge_core::event::FailureKind;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Action, Method};
+use footbridge_core::contract::event::FailureKind;
 
 use crate::support::{Driven, get};
 
@@ -116,7 +116,7 @@ fn an_answer_that_breaks_off_or_is_none_is_a_failure_of_its_kind() {
             say(&mut stream, answer);
         });
         let mut driven = Driven::start();
-        let ask = footbridge_core::action::Request { max_response: 1024, ..get(&url) };
+        let ask = footbridge_core::contract::action::Request { max_response: 1024, ..get(&url) };
         let op = driven.begin(|op| Action::Request { op, request: ask });
         let failure = driven.failed(op);
         assert_eq!(failure.kind, kind, "{answer:?}: {failure}");
@@ -152,8 +152,10 @@ fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_limit() {
             stream.read(&mut [0]).expect("an orderly end")
         });
         let mut driven = Driven::start();
-        let ask =
-            footbridge_core::action::Request { timeout: Duration::from_millis(100), ..get(&url) };
+        let ask = footbridge_core::contract::action::Request {
+            timeout: Duration::from_millis(100),
+            ..get(&url)
+        };
         let op = driven.begin(|op| Action::Request { op, request: ask });
         driven.fails_with(op, FailureKind::TimedOut);
         assert_eq!(peer.join().expect("served"), 0);
@@ -232,7 +234,7 @@ fn what_may_not_be_repeated_is_not_sent_again_once_it_has_left() {
     let mut driven = Driven::start();
     let op = driven.get(&url);
     driven.response(op);
-    let ask = footbridge_core::action::Request { method: Method::Post, ..get(&url) };
+    let ask = footbridge_core::contract::action::Request { method: Method::Post, ..get(&url) };
     let op = driven.begin(|op| Action::Request { op, request: ask });
     driven.fails_with(op, FailureKind::Disconnected);
     peer.join().expect("served");

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use footbridge_core::event::FailureKind;
+use footbridge_core::contract::event::FailureKind;
 use footbridge_smol::{HostOptions, Proxy};
 
 use crate::support::Driven;

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Method, Request};
-use footbridge_core::event::{Asked, Body, Event, FailureKind};
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Action, Method, Request};
+use footbridge_core::contract::event::{Asked, Body, Event, FailureKind};
 
 use crate::support::{Driven, PATIENCE, answer, get};
 

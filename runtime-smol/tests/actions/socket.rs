@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message, Response, Target};
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message, Response, Target};
+use footbridge_core::contract::event::{Event, FailureKind};
 
 use crate::support::{A_WHILE, Driven, PATIENCE, answer, websocket};
 

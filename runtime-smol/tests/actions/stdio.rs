@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
-use footbridge_core::action::{Action, Message, Target};
-use footbridge_core::event::Event;
+use footbridge_core::contract::action::{Action, Message, Target};
+use footbridge_core::contract::event::Event;
 
 use crate::support::{Driven, alone};
 

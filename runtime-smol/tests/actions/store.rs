@@ -1,9 +1,9 @@
 //! Store operations.
 
-use footbridge_core::action::Action;
-use footbridge_core::event::{Event, FailureKind};
-use footbridge_core::id::EnvironmentId;
-use footbridge_core::relay::store::{
+use footbridge_core::base::id::EnvironmentId;
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::store::{
     Answer, Call, Denied, MemoryStore, Moment, Operation, Outcome, Terms,
 };
 use footbridge_smol::{HostOptions, Store};
@@ -17,7 +17,7 @@ fn find(id: &str) -> Operation {
 }
 
 #[track_caller]
-fn stored(driven: &Driven) -> (footbridge_core::id::OpId, Outcome) {
+fn stored(driven: &Driven) -> (footbridge_core::base::id::OpId, Outcome) {
     match driven.next() {
         Event::Stored { op, outcome } => (op, outcome),
         other => panic!("not stored: {other:?}"),

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use footbridge_core::action::{Action, Message};
-use footbridge_core::event::FailureKind;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message};
+use footbridge_core::contract::event::FailureKind;
 use footbridge_smol::{Certificate, Host, HostOptions, Proxy};
 
 use crate::support::{Driven, answer, websocket};

@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use footbridge_core::machine::{Machine, Outcome};
+use footbridge_core::contract::machine::{Machine, Outcome};
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 
 use crate::suite::stage::Running;

@@ -10,11 +10,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Command, Message, Method, Request, Response, Target};
-use footbridge_core::event::{Asked, Event, Failure, FailureKind};
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Outcome, Step};
-use footbridge_core::time::{Instant, Now};
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::{
+    Action, Command, Message, Method, Request, Response, Target,
+};
+use footbridge_core::contract::event::{Asked, Event, Failure, FailureKind};
+use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

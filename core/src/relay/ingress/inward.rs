@@ -6,17 +6,17 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::action::Action;
-use crate::id::OpId;
-use crate::limits::{
+use crate::base::id::OpId;
+use crate::base::limits::{
     LINK_HIGH_WATER_BYTES, LINK_LOW_WATER_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES,
 };
+use crate::base::text::Text;
+use crate::contract::action::Action;
 use crate::relay::exchange::Pending;
-use crate::relay::store::{Answer, Call, Denied, Line, Origin};
 use crate::relay::{Relay, close};
+use crate::store::{Answer, Call, Denied, Line, Origin};
 use crate::wire::link::Word;
 use crate::wire::message::Head;
-use crate::wire::text::Text;
 use crate::wire::to_json;
 
 /// Lines from the worker.

@@ -16,18 +16,20 @@ use alloc::vec::Vec;
 
 use self::inward::Inward;
 use self::outward::Outward;
-use crate::action::Message;
-use crate::event::Asked;
-use crate::id::{EnvironmentId, OpId, SessionId};
-use crate::limits::{LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER, MAX_REQUEST_BYTES};
+use crate::base::id::{EnvironmentId, OpId, SessionId};
+use crate::base::limits::{
+    LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER, MAX_REQUEST_BYTES,
+};
+use crate::base::time::Instant;
+use crate::contract::action::Message;
+use crate::contract::event::Asked;
 use crate::relay::authority::offered;
 use crate::relay::exchange::{Pending, wants_websocket};
 use crate::relay::reply::Refusal;
-use crate::relay::store::{Answer, Call, Denied, Origin, Person};
 use crate::relay::stream::Outgoing;
 use crate::relay::tokens::Claims;
 use crate::relay::{CLOSE_TIMEOUT, Purpose, Relay, RelayNotice, Timer, close};
-use crate::time::Instant;
+use crate::store::{Answer, Call, Denied, Origin, Person};
 use crate::wire::link::{self, CLOSE_LEASE_LOST, CLOSE_REPLACED, Word};
 
 /// The links that are open, one for a session.
@@ -90,7 +92,7 @@ impl Relay {
             return Err(Refusal::invalid(message));
         }
         let agent_run = asked.header(link::AGENT_RUN_HEADER).map(alloc::string::String::from);
-        if agent_run.as_ref().is_some_and(|run| run.len() > crate::limits::MAX_ID_BYTES) {
+        if agent_run.as_ref().is_some_and(|run| run.len() > crate::base::limits::MAX_ID_BYTES) {
             return Err(Refusal::invalid("the name of the agent's run is too long"));
         }
         let (session_id, fence) = (session.clone(), claims.fence);

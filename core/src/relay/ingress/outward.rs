@@ -2,12 +2,12 @@
 
 use alloc::collections::VecDeque;
 
-use crate::action::Message;
-use crate::id::{OpId, SessionId};
-use crate::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
+use crate::base::id::{OpId, SessionId};
+use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
+use crate::contract::action::Message;
 use crate::relay::exchange::Pending;
-use crate::relay::store::{Answer, Call, Denied};
 use crate::relay::{Relay, close};
+use crate::store::{Answer, Call, Denied};
 
 /// Lines for the agent.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::action::Method;
+use crate::contract::action::Method;
 
 #[test]
 fn malformed_requests_are_refused_and_the_reason_is_named() {
@@ -98,7 +98,7 @@ fn accepts_are_refilled_and_bounded_in_all() {
         world.subscribe(&id, 0);
         served += 1;
     }
-    assert_eq!(served, crate::limits::MAX_EXCHANGES);
+    assert_eq!(served, crate::base::limits::MAX_EXCHANGES);
     let op = *world.streams.keys().next().expect("a stream");
     world.tell(Event::Closed { op, code: None, failure: None });
     assert_eq!(world.accepts.len(), 1);

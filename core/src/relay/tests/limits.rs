@@ -1,10 +1,10 @@
 //! Nothing that a client can make grow is without a limit (Y-5).
 
 use super::*;
-use crate::limits::{
+use crate::base::limits::{
     ACCEPT_POOL, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS,
 };
-use crate::relay::store::Call;
+use crate::store::Call;
 
 impl World {
     fn register_as(&mut self, token: &str) -> (u16, Value) {

@@ -1,7 +1,7 @@
 //! A session's link: nothing lost and nothing doubled, in either direction.
 
 use super::*;
-use crate::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES};
+use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES};
 
 /// What came without words: the lines for the agent.
 fn lines_of(came: &[Value]) -> Vec<&str> {

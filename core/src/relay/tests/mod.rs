@@ -22,16 +22,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::store::MemoryStore;
 use super::{AccessToken, Relay, RelayConfig, RelayKeys, RelayNotice};
-use crate::action::{Action, Message, Method, Response};
-use crate::event::{Asked, Body, Event};
-use crate::id::OpId;
-use crate::machine::{Machine, Outcome, Step};
-use crate::secret::Secret;
-use crate::time::{Instant, Now, UnixTime};
+use crate::base::id::OpId;
+use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::base::time::{Instant, Now, UnixTime};
+use crate::contract::action::{Action, Message, Method, Response};
+use crate::contract::event::{Asked, Body, Event};
+use crate::contract::machine::{Machine, Outcome, Step};
+use crate::store::MemoryStore;
 use crate::wire::link::Word;
-use crate::wire::text::Text;
 
 const TOKEN: &str = "alices-token-0123456789";
 const BOB: &str = "bobs-token-0123456789";
@@ -51,7 +51,7 @@ struct World {
     arrives: bool,
     /// Store operations are kept back while this is set.
     holds_store: bool,
-    held: VecDeque<(OpId, super::store::Operation)>,
+    held: VecDeque<(OpId, crate::store::Operation)>,
     cancelled: Vec<OpId>,
 }
 

@@ -116,11 +116,11 @@ fn what_can_no_longer_be_answered_is_withdrawn() {
 fn an_agent_that_asks_too_much_is_answered_with_an_error() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
-    for n in 0..=crate::limits::MAX_OPEN_PERMISSIONS {
+    for n in 0..=crate::base::limits::MAX_OPEN_PERMISSIONS {
         world.lines(op, &question(&n.to_string()));
     }
     let pending = world.session(&taken.session)["pending_permissions"].clone();
-    assert_eq!(pending.as_array().map(Vec::len), Some(crate::limits::MAX_OPEN_PERMISSIONS));
+    assert_eq!(pending.as_array().map(Vec::len), Some(crate::base::limits::MAX_OPEN_PERMISSIONS));
     let came = world.came(op);
     let refused = came.iter().find(|value| value["type"] == "control_response");
     assert_eq!(refused.expect("an answer")["response"]["subtype"], "error");

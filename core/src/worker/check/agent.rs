@@ -20,15 +20,15 @@ use bytes::Bytes;
 use super::super::config::AgentProgram;
 use super::super::process::{Process, ProcessEvent};
 use super::{Finding, Purpose};
-use crate::action::Command;
-use crate::effects::Effects;
-use crate::event::{Event, ExitStatus};
-use crate::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE, MAX_LINE_BYTES};
-use crate::time::Instant;
+use crate::base::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE, MAX_LINE_BYTES};
+use crate::base::text::Text;
+use crate::base::time::Instant;
+use crate::contract::action::Command;
+use crate::contract::event::{Event, ExitStatus};
+use crate::engine::effects::Effects;
 use crate::wire::control;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
-use crate::wire::text::Text;
 
 /// The id of the one request.
 const REQUEST_ID: &str = "footbridge-check";

@@ -4,12 +4,12 @@ use alloc::borrow::ToOwned;
 use alloc::vec;
 
 use super::*;
-use crate::event::ExitStatus;
-use crate::event::{Failure, FailureKind};
-use crate::id::OpId;
-use crate::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE};
-use crate::secret::Secret;
-use crate::time::{Duration, Instant};
+use crate::base::id::OpId;
+use crate::base::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE};
+use crate::base::secret::Secret;
+use crate::base::time::{Duration, Instant};
+use crate::contract::event::ExitStatus;
+use crate::contract::event::{Failure, FailureKind};
 
 const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
 
@@ -123,7 +123,9 @@ impl Bench {
 
     fn exits(&mut self, status: ExitStatus) {
         let op = self.op();
-        for output in [crate::event::Output::Stdout, crate::event::Output::Stderr] {
+        for output in
+            [crate::contract::event::Output::Stdout, crate::contract::event::Output::Stderr]
+        {
             self.handle(Event::OutputEnded { op, output });
         }
         self.handle(Event::Exited { op, status });
@@ -167,7 +169,9 @@ fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
     assert_eq!(order, ["relay", "clock", "token", "git", "state", "agent"]);
     assert!(bench.told.iter().all(|checked| matches!(checked.finding, Finding::Ok(_))));
     assert!(bench.is_finished);
-    let is_get = |request: &crate::action::Request| request.method == crate::action::Method::Get;
+    let is_get = |request: &crate::contract::action::Request| {
+        request.method == crate::contract::action::Method::Get
+    };
     assert!(
         bench
             .asked

@@ -19,14 +19,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
 use super::*;
-use crate::action::{Action, Message, Response, Signal, Target};
 use crate::auth::AccessToken;
-use crate::event::{ExitStatus, Failure, FailureKind, Output};
-use crate::machine::{FaultKind, Outcome};
-use crate::secret::Secret;
-use crate::time::UnixTime;
+use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::base::time::UnixTime;
+use crate::contract::action::{Action, Message, Response, Signal, Target};
+use crate::contract::event::{ExitStatus, Failure, FailureKind, Output};
+use crate::contract::machine::{FaultKind, Outcome};
 use crate::wire::link::Word;
-use crate::wire::text::Text;
 use crate::wire::url::BaseUrl;
 
 /// A worker, its clock, and what it has asked for and was not looked at yet.
@@ -135,7 +135,7 @@ impl Bench {
     }
 
     #[track_caller]
-    fn request(&mut self, path: &str) -> (OpId, crate::action::Request) {
+    fn request(&mut self, path: &str) -> (OpId, crate::contract::action::Request) {
         self.take(path, |action| match action {
             Action::Request { op, request } if request.url.ends_with(path) => {
                 Some((*op, request.clone()))

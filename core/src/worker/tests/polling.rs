@@ -82,7 +82,7 @@ fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_fo
 
 #[test]
 fn a_lost_answer_is_asked_for_again_under_the_same_key_and_a_new_item_under_a_new_one() {
-    let key = |request: &crate::action::Request| {
+    let key = |request: &crate::contract::action::Request| {
         let header = request.headers.iter().find(|(name, _)| *name == "idempotency-key");
         header.expect("a key").1.reveal().to_owned()
     };

@@ -62,7 +62,7 @@ fn a_grandchild_that_holds_stdout_does_not_hold_the_session() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(Event::Exited { op: agent, status: ExitStatus::Code(3) });
-    assert_eq!(bench.wait(), crate::limits::AGENT_DRAIN);
+    assert_eq!(bench.wait(), crate::base::limits::AGENT_DRAIN);
     assert_eq!(bench.signals(), [Signal::Kill], "it does not survive");
     bench.handle(word(link, &Word::Ack { received: 2 }));
     let (_, request) = bench.request("/work/work_1/stop");
@@ -76,7 +76,7 @@ fn an_agent_that_closes_its_stdout_and_lives_on_is_ended() {
     let Running { agent, .. } = bench.start_session(poll, 1);
     bench.handle(Event::OutputEnded { op: agent, output: Output::Stdout });
     bench.take("close of stdin", |a| matches!(a, Action::CloseInput { .. }).then_some(()));
-    assert_eq!(bench.wait(), crate::limits::AGENT_OUTPUT_CLOSED_GRACE);
+    assert_eq!(bench.wait(), crate::base::limits::AGENT_OUTPUT_CLOSED_GRACE);
     assert_eq!(bench.signals(), [Signal::Kill]);
 }
 
@@ -287,7 +287,7 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
 }
 
 /// Lets the next heartbeat be refused, and gives the request for another lease that it leads to.
-fn refused_heartbeat(bench: &mut Bench) -> (OpId, crate::action::Request) {
+fn refused_heartbeat(bench: &mut Bench) -> (OpId, crate::contract::action::Request) {
     while !bench.has_request("/heartbeat") {
         bench.wait();
     }

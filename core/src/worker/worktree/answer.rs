@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 
-use crate::event::Event;
+use crate::contract::event::Event;
 
 /// What came of one command.
 pub(super) struct Answer {

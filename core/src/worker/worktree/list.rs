@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::id::SessionId;
+use crate::base::id::SessionId;
 
 /// A worktree of an earlier run.
 #[derive(Debug, PartialEq)]

@@ -35,12 +35,12 @@ use self::make::Making;
 use super::config::SpawnMode;
 use super::git::git;
 use super::{Purpose, Timer, Worker, WorkerNotice};
-use crate::action::{Action, Command};
-use crate::event::Event;
-use crate::id::SessionId;
-use crate::limits::{
+use crate::base::id::SessionId;
+use crate::base::limits::{
     GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES, REQUEST_TIMEOUT,
 };
+use crate::contract::action::{Action, Command};
+use crate::contract::event::Event;
 
 /// How much of git's answers is read. A list of changes is only asked whether it is empty.
 const OUTPUT_BYTES: usize = 256 << 10;

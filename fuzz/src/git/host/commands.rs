@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::action::Command;
-use footbridge_core::event::{Event, ExitStatus, FailureKind};
+use footbridge_core::contract::action::Command;
+use footbridge_core::contract::event::{Event, ExitStatus, FailureKind};
 
 use super::{DIRECTORY, Git, Moment};
 use crate::fact::Fact;

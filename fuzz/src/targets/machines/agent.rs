@@ -1,11 +1,11 @@
 //! The shell agent, whose host says anything and whose commands do anything.
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message};
-use footbridge_core::agent::{Agent, Command, Config, PermissionMode};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::limits::{AGENT_INPUT_HIGH_WATER_BYTES, MAX_LINE_BYTES};
+use footbridge_core::agents::shell::{Agent, Command, Config, PermissionMode};
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::limits::{AGENT_INPUT_HIGH_WATER_BYTES, MAX_LINE_BYTES};
+use footbridge_core::contract::action::{Action, Message};
+use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use super::answers::{self, goes_well};

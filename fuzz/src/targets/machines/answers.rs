@@ -2,10 +2,10 @@
 //! far, and now and then anything else that its contract allows.
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Message, Response};
-use footbridge_core::event::{Event, ExitStatus, Failure, FailureKind, Output};
-use footbridge_core::id::OpId;
-use footbridge_core::wire::text::Text;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message, Response};
+use footbridge_core::contract::event::{Event, ExitStatus, Failure, FailureKind, Output};
 
 use super::bench::Open;
 use crate::targets::Input;

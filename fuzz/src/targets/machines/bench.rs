@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Command, Method, Request, Response, Target};
-use footbridge_core::event::{Event, Output};
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Outcome, Step};
-use footbridge_core::secret::Secret;
-use footbridge_core::time::{Instant, Now, UnixTime};
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::base::time::{Instant, Now, UnixTime};
+use footbridge_core::contract::action::{Action, Command, Method, Request, Response, Target};
+use footbridge_core::contract::event::{Event, Output};
+use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
 /// Steps after which a machine counts as one that never waits.
 const MAX_STEPS: usize = 50_000;

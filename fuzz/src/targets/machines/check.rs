@@ -1,12 +1,12 @@
 //! The check of a worker's needs, when what it tries is like anything.
 
 use bytes::Bytes;
-use footbridge_core::action::Action;
 use footbridge_core::auth::AccessToken;
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::limits::MAX_LINE_BYTES;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::limits::MAX_LINE_BYTES;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::Event;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Check, CheckConfig};
 

@@ -6,11 +6,11 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Command, Message, Method, Request, Target};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
-use footbridge_core::machine::{Machine, Step};
-use footbridge_core::time::{Instant, Now};
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::{Action, Command, Message, Method, Request, Target};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 
 use super::bench::{Bench, Limits};
 

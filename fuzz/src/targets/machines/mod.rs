@@ -23,8 +23,8 @@ mod worker_reads;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use footbridge_core::id::OpId;
-use footbridge_core::machine::Machine;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::machine::Machine;
 
 pub use agent::shell_agent;
 use bench::{Bench, Kind, Open};

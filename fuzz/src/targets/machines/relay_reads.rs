@@ -6,8 +6,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use footbridge_core::action::Method;
-use footbridge_core::limits::SESSION_TOKEN_LIFE;
+use footbridge_core::base::limits::SESSION_TOKEN_LIFE;
+use footbridge_core::contract::action::Method;
 
 use super::TOKEN;
 use super::relay::{Stage, asked};

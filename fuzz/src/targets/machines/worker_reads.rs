@@ -2,9 +2,9 @@
 //! its relay, results that an earlier run kept, and what git prints.
 
 use bytes::Bytes;
-use footbridge_core::action::{Action, Response};
-use footbridge_core::event::{Event, ExitStatus};
-use footbridge_core::id::{OpId, SessionId};
+use footbridge_core::base::id::{OpId, SessionId};
+use footbridge_core::contract::action::{Action, Response};
+use footbridge_core::contract::event::{Event, ExitStatus};
 use footbridge_core::worker::Worker;
 
 use super::answers;

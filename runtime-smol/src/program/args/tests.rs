@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use footbridge_blocking::program::exit::Why;
 use footbridge_blocking::program::value::SpawnMode;
-use footbridge_core::agent::PermissionMode;
+use footbridge_core::agents::shell::PermissionMode;
 
 fn parsed(line: &str) -> Result<Invocation, Error> {
     parse(shell_words::split(line).expect("words").into_iter().map(OsString::from), &[])

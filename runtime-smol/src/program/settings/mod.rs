@@ -20,11 +20,11 @@ use footbridge_blocking::program::token::TOKEN_VARIABLE;
 use footbridge_blocking::program::value::{
     AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
 };
-use footbridge_core::backoff::{BackoffConfig, Track};
-use footbridge_core::limits::{
+use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY,
 };
+use footbridge_core::engine::backoff::{BackoffConfig, Track};
 use footbridge_core::wire::url::BaseUrl;
 
 pub(super) use file::Place;

@@ -1,8 +1,8 @@
 //! Sessions as people know them: with the built-in agent, from the first word to the last.
 
 use footbridge_core::auth::AccessToken;
-use footbridge_core::machine::FaultKind;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::machine::FaultKind;
 use serde_json::json;
 
 use super::stage::process::{descendants, kill, pid_in, until_gone};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use footbridge_core::machine::FaultKind;
+use footbridge_core::contract::machine::FaultKind;
 use footbridge_core::worker::{AgentProgram, SpawnMode, WorkerNotice};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use footbridge_core::action::{Message, Response};
-use footbridge_core::event::Event;
-use footbridge_core::id::OpId;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::{Message, Response};
+use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use super::Lease;

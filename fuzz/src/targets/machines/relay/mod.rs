@@ -5,15 +5,15 @@ mod requests;
 
 use std::collections::VecDeque;
 
-use footbridge_core::action::{Action, Response};
-use footbridge_core::event::{Asked, Event};
-use footbridge_core::id::OpId;
-use footbridge_core::limits::{
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::limits::{
     LINK_BACKLOG_BYTES, MAX_EXCHANGES, MAX_LINE_BYTES, MAX_STORE_OPERATIONS,
 };
-use footbridge_core::relay::store::{MemoryStore, Operation};
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Action, Response};
+use footbridge_core::contract::event::{Asked, Event};
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
-use footbridge_core::secret::Secret;
+use footbridge_core::store::{MemoryStore, Operation};
 use serde_json::Value;
 
 use clients::Clients;

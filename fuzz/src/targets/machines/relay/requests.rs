@@ -1,8 +1,8 @@
 //! Requests to the relay: mostly those that make sense, some of them spoilt.
 
 use bytes::Bytes;
-use footbridge_core::action::Method;
-use footbridge_core::event::{Asked, Body};
+use footbridge_core::contract::action::Method;
+use footbridge_core::contract::event::{Asked, Body};
 
 use super::Lease;
 use super::clients::Clients;

@@ -11,7 +11,7 @@ pub(crate) mod worker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use footbridge_core::machine::{Machine, Outcome};
+use footbridge_core::contract::machine::{Machine, Outcome};
 
 pub(crate) use api::Session;
 pub(crate) use proxy::Proxy;

@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use footbridge_core::relay::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay as Machine, RelayConfig, RelayKeys, RelayNotice};
-use footbridge_core::secret::Secret;
+use footbridge_core::store::{MemoryStore, Operation, Outcome};
 use footbridge_smol::{Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use footbridge_core::action::{Action, Target};
-use footbridge_core::event::Event;
-use footbridge_core::machine::{Machine, Step};
-use footbridge_core::time::{Instant, Now, UnixTime};
+use footbridge_core::base::time::{Instant, Now, UnixTime};
+use footbridge_core::contract::action::{Action, Target};
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 
 /// How a machine's clocks differ from the real ones.
 #[derive(Clone, Debug)]

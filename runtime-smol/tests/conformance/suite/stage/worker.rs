@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use footbridge_core::auth::AccessToken;
-use footbridge_core::backoff::Track;
-use footbridge_core::machine::Outcome;
-use footbridge_core::secret::Secret;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::machine::Outcome;
+use footbridge_core::engine::backoff::Track;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
     AgentProgram, Worker as Machine, WorkerCommand, WorkerConfig, WorkerNotice,

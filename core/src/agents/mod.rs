@@ -1,0 +1,3 @@
+//! Agents that are machines of this crate.
+
+pub mod shell;

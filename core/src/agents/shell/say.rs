@@ -1,0 +1,210 @@
+//! The messages that the agent prints, in the shapes of Claude Code's stream-json.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::{Map, Value, json};
+
+use super::{Agent, uuid};
+use crate::base::text::Text;
+use crate::contract::action::{Action, Message};
+use crate::wire::to_json;
+
+/// The name by which the agent goes where others name their model.
+const MODEL: &str = "footbridge-shell";
+
+/// The one tool.
+pub(super) const TOOL: &str = "Bash";
+
+/// How a turn ended.
+pub(super) enum Ending {
+    /// By itself, with these last words.
+    Completed { text: String, is_error: bool },
+    /// It was ended, for this reason.
+    Aborted(String),
+    /// It never began, for this reason.
+    Refused(String),
+}
+
+/// What a `result` tells beside its ending.
+pub(super) struct Account {
+    pub(super) duration_ms: u64,
+    pub(super) user_message_uuid: Option<String>,
+    pub(super) permission_denials: Vec<Value>,
+}
+
+impl Agent {
+    pub(super) fn uuid(&mut self) -> String {
+        uuid(&mut self.rng)
+    }
+
+    pub(super) fn say_init(&mut self) {
+        let init = json!({
+            "type": "system", "subtype": "init", "cwd": self.directory, "tools": [TOOL],
+            "mcp_servers": [], "model": MODEL, "permissionMode": self.mode.as_str(),
+            "slash_commands": [], "apiKeySource": "none", "output_style": "default",
+            "skills": [], "plugins": [],
+        });
+        self.say(init);
+    }
+
+    pub(super) fn say_mode(&mut self) {
+        self.say(json!({
+            "type": "system", "subtype": "status", "status": null,
+            "permissionMode": self.mode.as_str(),
+        }));
+    }
+
+    pub(super) fn say_text(&mut self, text: &str) {
+        self.say_assistant(&json!({"type": "text", "text": text}));
+    }
+
+    pub(super) fn say_tool_use(&mut self, tool_use_id: &str, command: &str) {
+        let input = json!({"command": command});
+        self.say_assistant(
+            &json!({"type": "tool_use", "id": tool_use_id, "name": TOOL, "input": input}),
+        );
+    }
+
+    fn say_assistant(&mut self, block: &Value) {
+        let id = self.message_id();
+        self.say(json!({
+            "type": "assistant", "parent_tool_use_id": null,
+            "message": {
+                "id": id, "type": "message", "role": "assistant", "model": MODEL,
+                "content": [block], "stop_reason": null, "usage": {},
+            },
+        }));
+    }
+
+    pub(super) fn say_tool_result(&mut self, tool_use_id: &str, content: &str, is_error: bool) {
+        let result = json!({
+            "type": "tool_result", "tool_use_id": tool_use_id, "content": content,
+            "is_error": is_error,
+        });
+        self.say(json!({
+            "type": "user", "parent_tool_use_id": null,
+            "message": {"role": "user", "content": [result]},
+        }));
+    }
+
+    /// Live output comes as the text of a message that is being written.
+    pub(super) fn say_stream_start(&mut self) {
+        let id = self.message_id();
+        self.say_stream(&json!({
+            "type": "message_start",
+            "message": {
+                "id": id, "type": "message", "role": "assistant", "model": MODEL,
+                "content": [], "stop_reason": null, "usage": {},
+            },
+        }));
+        let block = json!({"type": "text", "text": ""});
+        self.say_stream(
+            &json!({"type": "content_block_start", "index": 0, "content_block": block}),
+        );
+    }
+
+    pub(super) fn say_stream_text(&mut self, text: &str) {
+        let delta = json!({"type": "text_delta", "text": text});
+        self.say_stream(&json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+    }
+
+    pub(super) fn say_stream_stop(&mut self) {
+        self.say_stream(&json!({"type": "content_block_stop", "index": 0}));
+        self.say_stream(&json!({"type": "message_stop"}));
+    }
+
+    fn say_stream(&mut self, event: &Value) {
+        self.say(json!({"type": "stream_event", "parent_tool_use_id": null, "event": event}));
+    }
+
+    pub(super) fn say_result(&mut self, ending: Ending, account: Account) {
+        let Account { duration_ms, user_message_uuid, permission_denials } = account;
+        let mut result = json!({
+            "type": "result", "duration_ms": duration_ms, "duration_api_ms": 0, "num_turns": 1,
+            "total_cost_usd": 0, "usage": {}, "modelUsage": {},
+            "permission_denials": permission_denials,
+        });
+        let more = match ending {
+            Ending::Completed { text, is_error } => json!({
+                "subtype": "success", "is_error": is_error, "result": text,
+                "stop_reason": "end_turn", "terminal_reason": "completed",
+            }),
+            Ending::Aborted(reason) => json!({
+                "subtype": "error_during_execution", "is_error": true, "errors": [reason],
+                "terminal_reason": "aborted_tools",
+            }),
+            Ending::Refused(reason) => json!({
+                "subtype": "error_during_execution", "is_error": true, "errors": [reason],
+                "terminal_reason": "refused", "num_turns": 0,
+            }),
+        };
+        extend(&mut result, more);
+        if let Some(uuid) = user_message_uuid {
+            extend(&mut result, json!({"user_message_uuids": [uuid]}));
+        }
+        self.say(result);
+    }
+
+    /// Answers `initialize`. Questions that are open stand beside the payload, for a late viewer.
+    pub(super) fn say_initialized(&mut self, request_id: &str, pending: &[Value]) {
+        let payload = json!({"commands": [], "agents": [], "models": [], "account": {}});
+        let response = json!({
+            "subtype": "success", "request_id": request_id, "response": payload,
+            "pending_permission_requests": pending,
+        });
+        self.put(&to_json(&json!({"type": "control_response", "response": response})));
+    }
+
+    /// Says a control line, which belongs to no session.
+    pub(super) fn say_control(&mut self, line: &Text) {
+        self.put(line.as_bytes());
+    }
+
+    fn message_id(&mut self) -> String {
+        ["msg_", &self.uuid()].concat()
+    }
+
+    /// Says a message of the session.
+    fn say(&mut self, mut message: Value) {
+        let uuid = self.uuid();
+        extend(&mut message, json!({"session_id": self.session_id, "uuid": uuid}));
+        self.put(&to_json(&message));
+    }
+
+    fn put(&mut self, line: &Bytes) {
+        if self.fx.purpose(self.stdio).is_none() || self.is_closing() {
+            return;
+        }
+        let mut bytes = BytesMut::with_capacity(line.len() + 1);
+        bytes.put_slice(line);
+        bytes.put_u8(b'\n');
+        self.backlog.push(bytes.len());
+        let message = Message::Binary(bytes.freeze());
+        self.fx.act(self.stdio, |op| Action::Send { op, message });
+    }
+}
+
+/// The question whether a command may run, as it is asked and as a late viewer is told of it.
+pub(super) fn permission_request(request_id: &str, tool_use_id: &str, command: &str) -> Value {
+    json!({
+        "type": "control_request", "request_id": request_id,
+        "request": {
+            "subtype": "can_use_tool", "tool_name": TOOL, "input": {"command": command},
+            "tool_use_id": tool_use_id, "permission_suggestions": [], "display_name": TOOL,
+            "description": "Run this command line in a shell",
+        },
+    })
+}
+
+/// A tool that was not permitted, as a `result` lists it.
+pub(super) fn denial(tool_use_id: &str, command: &str) -> Value {
+    json!({"tool_name": TOOL, "tool_use_id": tool_use_id, "tool_input": {"command": command}})
+}
+
+fn extend(object: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (object, more) {
+        Map::extend(fields, more);
+    }
+}

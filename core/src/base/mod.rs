@@ -1,0 +1,17 @@
+//! The values that everything else is made of: identifiers, time, secrets, text, and the named
+//! limits. Nothing here knows the protocol, and nothing here imports anything above it.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`id`] | identifiers that can only be built checked (E-8), and the names of operations |
+//! | [`time`] | the two clocks, and why every call brings both |
+//! | [`secret`] | text that is never shown and is wiped when dropped (T-5) |
+//! | [`text`] | bytes known to be UTF-8 |
+//! | [`limits`] | the name of every bound |
+
+pub mod id;
+pub mod limits;
+pub mod secret;
+pub mod text;
+pub mod time;
+pub(crate) mod trace;

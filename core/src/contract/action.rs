@@ -1,0 +1,427 @@
+//! What a machine can ask of its runtime: plain data, no callbacks.
+//!
+//! Every action but [`Action::Cancel`] starts or addresses an operation by its [`OpId`]. The answers
+//! are in [`crate::contract::event`]; each action says which ones it gets. `Debug` shows sizes in place of
+//! contents, so that a trace holds no secret (T-5).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::id::OpId;
+use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::base::trace::{Size, shown};
+use crate::store;
+
+/// One thing for the runtime to carry out.
+#[derive(Clone, PartialEq)]
+pub enum Action {
+    /// One HTTP exchange. Answer: `Response`, or `Failed`.
+    Request {
+        /// The operation that this starts.
+        op: OpId,
+        /// What to send.
+        request: Request,
+    },
+
+    /// Opens a stream. Answer: `Opened`, then any number of `Received` and `Sent`, and `Closed` at
+    /// the end; or `Refused` or `Failed` instead of `Opened`.
+    Open {
+        /// The operation that this starts; the stream's name from then on.
+        op: OpId,
+        /// Where to.
+        target: Target,
+    },
+    /// Puts a message on a stream, in order. Answer: `Sent` once it has left for the other side.
+    Send {
+        /// The stream.
+        op: OpId,
+        /// The message.
+        message: Message,
+    },
+    /// Ends a stream after what was sent has left. Answer: `Closed`.
+    Close {
+        /// The stream.
+        op: OpId,
+        /// The WebSocket close code; of no meaning for a byte stream.
+        code: u16,
+    },
+    /// Reads no more from a stream, or from a process's stdout, until `Resume`. What is under way
+    /// may still arrive.
+    Pause {
+        /// The stream or process.
+        op: OpId,
+    },
+    /// Reads on after `Pause`.
+    Resume {
+        /// The stream or process.
+        op: OpId,
+    },
+
+    /// Starts a process in a process group of its own, with pipes to all three standard streams.
+    /// Answer: `Spawned`, then `Stdout`, `Stderr`, `OutputEnded` and `Exited` in any order; or
+    /// `Failed` instead of `Spawned`.
+    Spawn {
+        /// The operation that this starts; the process's name from then on.
+        op: OpId,
+        /// What to run.
+        command: Command,
+    },
+    /// Writes to a process's stdin, in order. Answer: `Written` when the pipe has all of it, or
+    /// `InputClosed` when it never will.
+    Write {
+        /// The process.
+        op: OpId,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// Closes a process's stdin after what was written.
+    CloseInput {
+        /// The process.
+        op: OpId,
+    },
+    /// Sends a signal to the whole process group. No answer; a group that is gone is no error.
+    Signal {
+        /// The process.
+        op: OpId,
+        /// The signal.
+        signal: Signal,
+    },
+    /// Runs one command to its end and collects its output. Answer: `Ran`, or `Failed`.
+    Run {
+        /// The operation that this starts.
+        op: OpId,
+        /// What to run; its stdin is empty.
+        command: Command,
+        /// The process group is killed after this long, which answers `Failed`.
+        timeout: Duration,
+        /// At most so many bytes are kept of each of stdout and stderr: the first ones.
+        limit: usize,
+    },
+
+    /// Replaces a file atomically and durably, readable by its owner alone; makes the directories
+    /// above it. Answer: `Saved`, or `Failed`.
+    Save {
+        /// The operation that this starts.
+        op: OpId,
+        /// The file's path.
+        path: String,
+        /// All that it is to hold.
+        data: Bytes,
+    },
+    /// Reads a file. Answer: `Loaded`, or `Failed`.
+    Load {
+        /// The operation that this starts.
+        op: OpId,
+        /// The file's path.
+        path: String,
+        /// A file larger than this is refused with `Failed`.
+        limit: usize,
+    },
+    /// Removes a file; one that is not there is no error. Answer: `Removed`, or `Failed`.
+    Remove {
+        /// The operation that this starts.
+        op: OpId,
+        /// The file's path.
+        path: String,
+    },
+    /// Names the files of a directory. Answer: `Listed` (empty if there is no such directory), or
+    /// `Failed`.
+    List {
+        /// The operation that this starts.
+        op: OpId,
+        /// The directory's path.
+        path: String,
+    },
+
+    /// Opens a listening socket. Answer: `Listening`, or `Failed`.
+    Listen {
+        /// The operation that this starts; the listener's name from then on.
+        op: OpId,
+        /// Address and port; port 0 takes a free one.
+        address: String,
+    },
+    /// Takes one request from a listener's clients: at most as many are under way as there are
+    /// open `Accept`s and unanswered requests. Answer: `Asked`, then `Closed` if the client leaves
+    /// before its answer.
+    Accept {
+        /// The operation that this starts; the exchange's name from then on.
+        op: OpId,
+        /// The listener.
+        listener: OpId,
+        /// A request body above this is not read: it arrives as [`crate::contract::event::Body::TooLarge`].
+        max_body: usize,
+    },
+    /// Answers an exchange that was `Asked`. Nothing follows.
+    Reply {
+        /// The exchange.
+        op: OpId,
+        /// The answer.
+        response: Response,
+    },
+    /// Turns an exchange that was `Asked` into a WebSocket. Answer: `Opened` or `Failed`, and from
+    /// then on as after `Open`.
+    Upgrade {
+        /// The exchange; the stream's name from then on.
+        op: OpId,
+        /// The subprotocol to select.
+        protocol: Option<String>,
+        /// The largest message to take; a larger one closes the stream with code 1009.
+        max_message: usize,
+    },
+
+    /// Carries out one atomic store operation. Operations take effect in the order in which they
+    /// were asked. Answer: `Stored` once it is durable.
+    Store {
+        /// The operation that this starts.
+        op: OpId,
+        /// What to do.
+        operation: store::Operation,
+    },
+
+    /// Stops an operation and forgets it: a request is dropped, a stream cut, a listener closed, a
+    /// process's pipes let go (it is reaped, but not killed). No answer; one under way may still come.
+    Cancel {
+        /// The operation.
+        op: OpId,
+    },
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request { op, request } => {
+                shown(f, "Request", &[("op", op), ("request", request)])
+            }
+            Self::Open { op, target } => shown(f, "Open", &[("op", op), ("target", target)]),
+            Self::Send { op, message } => shown(f, "Send", &[("op", op), ("message", message)]),
+            Self::Close { op, code } => shown(f, "Close", &[("op", op), ("code", code)]),
+            Self::Pause { op } => shown(f, "Pause", &[("op", op)]),
+            Self::Resume { op } => shown(f, "Resume", &[("op", op)]),
+            Self::Spawn { op, command } => shown(f, "Spawn", &[("op", op), ("command", command)]),
+            Self::Write { op, data } => shown(f, "Write", &[("op", op), ("data", &Size(data))]),
+            Self::CloseInput { op } => shown(f, "CloseInput", &[("op", op)]),
+            Self::Signal { op, signal } => shown(f, "Signal", &[("op", op), ("signal", signal)]),
+            Self::Run { op, command, timeout, limit } => shown(
+                f,
+                "Run",
+                &[("op", op), ("command", command), ("timeout", timeout), ("limit", limit)],
+            ),
+            Self::Save { op, path, data } => {
+                shown(f, "Save", &[("op", op), ("path", path), ("data", &Size(data))])
+            }
+            Self::Load { op, path, limit } => {
+                shown(f, "Load", &[("op", op), ("path", path), ("limit", limit)])
+            }
+            Self::Remove { op, path } => shown(f, "Remove", &[("op", op), ("path", path)]),
+            Self::List { op, path } => shown(f, "List", &[("op", op), ("path", path)]),
+            Self::Listen { op, address } => shown(f, "Listen", &[("op", op), ("address", address)]),
+            Self::Accept { op, listener, max_body } => {
+                shown(f, "Accept", &[("op", op), ("listener", listener), ("max_body", max_body)])
+            }
+            Self::Reply { op, response } => {
+                shown(f, "Reply", &[("op", op), ("response", response)])
+            }
+            Self::Upgrade { op, protocol, max_message } => shown(
+                f,
+                "Upgrade",
+                &[("op", op), ("protocol", protocol), ("max_message", max_message)],
+            ),
+            Self::Store { op, operation } => {
+                shown(f, "Store", &[("op", op), ("operation", operation)])
+            }
+            Self::Cancel { op } => shown(f, "Cancel", &[("op", op)]),
+        }
+    }
+}
+
+impl Action {
+    /// The operation that it starts; `None` if it addresses one that there is.
+    pub const fn starts(&self) -> Option<OpId> {
+        match self {
+            Self::Request { op, .. }
+            | Self::Open { op, .. }
+            | Self::Spawn { op, .. }
+            | Self::Run { op, .. }
+            | Self::Save { op, .. }
+            | Self::Load { op, .. }
+            | Self::Remove { op, .. }
+            | Self::List { op, .. }
+            | Self::Listen { op, .. }
+            | Self::Accept { op, .. }
+            | Self::Store { op, .. } => Some(*op),
+            _ => None,
+        }
+    }
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    /// Any other; a server answers it with 405.
+    Other,
+}
+
+impl Method {
+    /// As it stands in a request line; `OTHER` cannot be sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
+/// One HTTP request to send.
+#[derive(Clone, PartialEq)]
+pub struct Request {
+    /// GET, POST or PUT.
+    pub method: Method,
+    /// Absolute `http:` or `https:` URL.
+    pub url: String,
+    /// Names in lower case, and values. `host` and `content-length` are the runtime's.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// From start to the last byte of the answer; beyond it the answer is `Failed` with
+    /// [`crate::contract::event::FailureKind::TimedOut`].
+    pub timeout: Duration,
+    /// A longer answer is `Failed` with [`crate::contract::event::FailureKind::TooLarge`].
+    pub max_response: usize,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({} bytes)", self.method.as_str(), self.url, self.body.len())
+    }
+}
+
+/// An HTTP answer: one that came, or one to give.
+#[derive(Clone, PartialEq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The first value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.status, self.body.len())
+    }
+}
+
+/// Where a stream leads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// A WebSocket.
+    WebSocket {
+        /// Absolute `ws:` or `wss:` URL.
+        url: String,
+        /// Further headers of the handshake, names in lower case.
+        headers: Vec<(&'static str, Secret)>,
+        /// The subprotocol to offer; a server that does not select it has refused.
+        protocol: Option<&'static str>,
+        /// From start to the end of the handshake.
+        timeout: Duration,
+        /// The largest message to take; a larger one closes the stream with code 1009.
+        max_message: usize,
+    },
+    /// The program's own stdin (as `Received`) and stdout (by `Send`), as a byte stream: every
+    /// message is [`Message::Binary`]. The end of stdin comes as one empty message and leaves stdout
+    /// open. `Closed` means a stdout that is gone, or the answer to `Close`.
+    Stdio,
+}
+
+/// One message of a stream.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A WebSocket text message.
+    Text(Text),
+    /// A WebSocket binary message, or bytes of a byte stream.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.as_bytes().len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if matches!(self, Self::Text(_)) { "Text" } else { "Binary" };
+        write!(f, "{kind}({} bytes)", self.len())
+    }
+}
+
+/// A program to start.
+#[derive(Clone, PartialEq)]
+pub struct Command {
+    /// Its name or path; a name without a slash is looked up in the runtime's `PATH`.
+    pub program: String,
+    /// Its arguments, without its own name.
+    pub args: Vec<String>,
+    /// Variables to set beside those that it inherits.
+    pub env: Vec<(String, Secret)>,
+    /// Variables that it is not to inherit. Those of `env` are set after this.
+    pub env_remove: Vec<String>,
+    /// Its working directory; `None` for the runtime's own.
+    pub directory: Option<String>,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.env.iter().map(|(name, _)| name);
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("args", &self.args.len())
+            .field("env", &names.collect::<Vec<_>>())
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A signal for a process group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: stop what you are doing.
+    Interrupt,
+    /// SIGTERM: end.
+    Terminate,
+    /// SIGKILL: be ended.
+    Kill,
+}

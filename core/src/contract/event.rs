@@ -1,0 +1,408 @@
+//! What a runtime tells a machine: the answers to [`Action`](crate::contract::action::Action)s, and that time
+//! has passed.
+//!
+//! Bytes arrive as [`Bytes`]: a runtime hands over the buffer that it read into, and a line of it
+//! travels on without being copied.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::base::id::OpId;
+use crate::base::trace::{Size, shown};
+use crate::contract::action::{Message, Method, Response};
+use crate::store;
+
+/// One thing that happened.
+#[derive(Clone, PartialEq)]
+pub enum Event {
+    /// The instant of the last `Wait` has come. Harmless at any other time.
+    Tick,
+
+    /// The answer to `Request`, whatever its status.
+    Response {
+        /// The operation, which is over.
+        op: OpId,
+        /// What came.
+        response: Response,
+    },
+    /// The operation did not come about, or broke. Nothing follows for it.
+    Failed {
+        /// The operation, which is over.
+        op: OpId,
+        /// Why.
+        failure: Failure,
+    },
+
+    /// A stream is open.
+    Opened {
+        /// The stream.
+        op: OpId,
+    },
+    /// The other side answered the WebSocket handshake with an ordinary HTTP answer, or selected
+    /// no subprotocol where one was offered (status 101).
+    Refused {
+        /// The operation, which is over.
+        op: OpId,
+        /// What it answered.
+        response: Response,
+    },
+    /// A message came in.
+    Received {
+        /// The stream.
+        op: OpId,
+        /// The message, whole; of a byte stream, what could be read at once.
+        message: Message,
+    },
+    /// Messages have left for the other side, in order.
+    Sent {
+        /// The stream.
+        op: OpId,
+        /// How many messages, since the last such event.
+        messages: usize,
+    },
+    /// A stream has ended, or a client left before its exchange was answered.
+    Closed {
+        /// The operation, which is over.
+        op: OpId,
+        /// The WebSocket close code that came, if one did.
+        code: Option<u16>,
+        /// What broke it; `None` after an orderly end.
+        failure: Option<Failure>,
+    },
+
+    /// A process runs.
+    Spawned {
+        /// The process.
+        op: OpId,
+        /// Its process id, which is also its process group's.
+        pid: u32,
+    },
+    /// A process wrote to stdout.
+    Stdout {
+        /// The process.
+        op: OpId,
+        /// What could be read at once.
+        data: Bytes,
+    },
+    /// A process wrote to stderr.
+    Stderr {
+        /// The process.
+        op: OpId,
+        /// What could be read at once.
+        data: Bytes,
+    },
+    /// Nothing more will come from one of a process's outputs.
+    OutputEnded {
+        /// The process.
+        op: OpId,
+        /// Which one.
+        output: Output,
+    },
+    /// The pipe has taken writes, in order.
+    Written {
+        /// The process.
+        op: OpId,
+        /// How many writes, since the last such event.
+        writes: usize,
+    },
+    /// A process reads no more: writes that were not confirmed are lost, later ones are ignored.
+    InputClosed {
+        /// The process.
+        op: OpId,
+    },
+    /// A process has ended and was reaped. Its outputs may go on, if a child of its own holds them.
+    Exited {
+        /// The process.
+        op: OpId,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// A command has run to its end.
+    Ran {
+        /// The operation, which is over.
+        op: OpId,
+        /// How it ended.
+        status: ExitStatus,
+        /// The beginning of its stdout.
+        stdout: Bytes,
+        /// The beginning of its stderr.
+        stderr: Bytes,
+    },
+
+    /// A file is replaced, durably.
+    Saved {
+        /// The operation, which is over.
+        op: OpId,
+    },
+    /// A file was read.
+    Loaded {
+        /// The operation, which is over.
+        op: OpId,
+        /// All that it holds; `None` if there is no such file.
+        data: Option<Bytes>,
+    },
+    /// A file is gone.
+    Removed {
+        /// The operation, which is over.
+        op: OpId,
+    },
+    /// The names of a directory's files, sorted.
+    Listed {
+        /// The operation, which is over.
+        op: OpId,
+        /// Bare names, without those that are not UTF-8.
+        names: Vec<String>,
+    },
+
+    /// A listener is open.
+    Listening {
+        /// The listener.
+        op: OpId,
+        /// The address that it has in fact.
+        address: String,
+    },
+    /// A client asks.
+    Asked {
+        /// The exchange, as its `Accept` named it.
+        op: OpId,
+        /// What it asks.
+        asked: Asked,
+    },
+    /// A store operation was carried out and is durable, or was refused.
+    Stored {
+        /// The operation, which is over.
+        op: OpId,
+        /// What came of it.
+        outcome: store::Outcome,
+    },
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tick => f.write_str("Tick"),
+            Self::Response { op, response } => {
+                shown(f, "Response", &[("op", op), ("response", response)])
+            }
+            Self::Failed { op, failure } => shown(f, "Failed", &[("op", op), ("failure", failure)]),
+            Self::Opened { op } => shown(f, "Opened", &[("op", op)]),
+            Self::Refused { op, response } => {
+                shown(f, "Refused", &[("op", op), ("response", response)])
+            }
+            Self::Received { op, message } => {
+                shown(f, "Received", &[("op", op), ("message", message)])
+            }
+            Self::Sent { op, messages } => shown(f, "Sent", &[("op", op), ("messages", messages)]),
+            Self::Closed { op, code, failure } => {
+                shown(f, "Closed", &[("op", op), ("code", code), ("failure", failure)])
+            }
+            Self::Spawned { op, pid } => shown(f, "Spawned", &[("op", op), ("pid", pid)]),
+            Self::Stdout { op, data } => shown(f, "Stdout", &[("op", op), ("data", &Size(data))]),
+            Self::Stderr { op, data } => shown(f, "Stderr", &[("op", op), ("data", &Size(data))]),
+            Self::OutputEnded { op, output } => {
+                shown(f, "OutputEnded", &[("op", op), ("output", output)])
+            }
+            Self::Written { op, writes } => shown(f, "Written", &[("op", op), ("writes", writes)]),
+            Self::InputClosed { op } => shown(f, "InputClosed", &[("op", op)]),
+            Self::Exited { op, status } => shown(f, "Exited", &[("op", op), ("status", status)]),
+            Self::Ran { op, status, stdout, stderr } => shown(
+                f,
+                "Ran",
+                &[
+                    ("op", op),
+                    ("status", status),
+                    ("stdout", &Size(stdout)),
+                    ("stderr", &Size(stderr)),
+                ],
+            ),
+            Self::Saved { op } => shown(f, "Saved", &[("op", op)]),
+            Self::Loaded { op, data } => {
+                shown(f, "Loaded", &[("op", op), ("data", &data.as_ref().map(Size))])
+            }
+            Self::Removed { op } => shown(f, "Removed", &[("op", op)]),
+            Self::Listed { op, names } => shown(f, "Listed", &[("op", op), ("names", names)]),
+            Self::Listening { op, address } => {
+                shown(f, "Listening", &[("op", op), ("address", address)])
+            }
+            Self::Asked { op, asked } => shown(f, "Asked", &[("op", op), ("asked", asked)]),
+            Self::Stored { op, outcome } => shown(f, "Stored", &[("op", op), ("outcome", outcome)]),
+        }
+    }
+}
+
+impl Event {
+    /// Whether nothing follows for its operation. A process has no such event but `Failed`: it goes
+    /// on until it is cancelled.
+    pub const fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::Response { .. }
+                | Self::Failed { .. }
+                | Self::Refused { .. }
+                | Self::Closed { .. }
+                | Self::Ran { .. }
+                | Self::Saved { .. }
+                | Self::Loaded { .. }
+                | Self::Removed { .. }
+                | Self::Listed { .. }
+                | Self::Stored { .. }
+        )
+    }
+
+    /// The operation that it is about; `None` for [`Event::Tick`].
+    pub const fn op(&self) -> Option<OpId> {
+        match self {
+            Self::Tick => None,
+            Self::Response { op, .. }
+            | Self::Failed { op, .. }
+            | Self::Opened { op }
+            | Self::Refused { op, .. }
+            | Self::Received { op, .. }
+            | Self::Sent { op, .. }
+            | Self::Closed { op, .. }
+            | Self::Spawned { op, .. }
+            | Self::Stdout { op, .. }
+            | Self::Stderr { op, .. }
+            | Self::OutputEnded { op, .. }
+            | Self::Written { op, .. }
+            | Self::InputClosed { op }
+            | Self::Exited { op, .. }
+            | Self::Ran { op, .. }
+            | Self::Saved { op }
+            | Self::Loaded { op, .. }
+            | Self::Removed { op }
+            | Self::Listed { op, .. }
+            | Self::Listening { op, .. }
+            | Self::Asked { op, .. }
+            | Self::Stored { op, .. } => Some(*op),
+        }
+    }
+}
+
+/// One HTTP request that came in.
+#[derive(Clone, PartialEq)]
+pub struct Asked {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query, as they came: `/v1/sessions?x=1`.
+    pub target: String,
+    /// Names in lower case, and values; those that are not UTF-8 are left out.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Body,
+    /// Whether it came over TLS.
+    pub is_tls: bool,
+}
+
+impl Asked {
+    /// The first value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.target)
+    }
+}
+
+/// The body of a request that came in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// It was longer than its `Accept` allowed, and was not read.
+    TooLarge,
+}
+
+/// One of a process's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Output {
+    Stdout,
+    Stderr,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// Whether it ended by itself with code 0.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// Why an operation failed, as the system or a library told it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {detail}")]
+pub struct Failure {
+    /// The kind, which decisions are made by.
+    pub kind: FailureKind,
+    /// The words of the system, for people. Never a secret.
+    pub detail: String,
+}
+
+/// The kinds of failure that make a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FailureKind {
+    /// A name could not be resolved.
+    #[error("name not found")]
+    Dns,
+    /// Nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    /// There is no way there.
+    #[error("unreachable")]
+    Unreachable,
+    /// It took longer than it may.
+    #[error("timed out")]
+    TimedOut,
+    /// TLS could not be agreed on, or a certificate is not trusted.
+    #[error("TLS failed")]
+    Tls,
+    /// The connection was there and broke.
+    #[error("disconnected")]
+    Disconnected,
+    /// The other side does not speak the protocol.
+    #[error("protocol violation")]
+    Protocol,
+    /// It was larger than it may be.
+    #[error("too large")]
+    TooLarge,
+    /// There is no such program, file or directory.
+    #[error("not found")]
+    NotFound,
+    /// The system does not permit it.
+    #[error("not permitted")]
+    Denied,
+    /// The address is taken.
+    #[error("address in use")]
+    InUse,
+    /// No space is left.
+    #[error("no space left")]
+    Full,
+    /// Anything else.
+    #[error("failed")]
+    Other,
+}

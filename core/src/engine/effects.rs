@@ -1,0 +1,166 @@
+//! What every machine is built on: its clock, its queue of steps, its table of open operations.
+
+use alloc::collections::{BTreeMap, VecDeque};
+
+use crate::base::id::OpId;
+use crate::base::time::{Instant, Now};
+use crate::contract::action::Action;
+use crate::contract::machine::{Outcome, Step};
+
+/// The outgoing side of a machine. `P` says what an operation was started for, `N` is what the
+/// machine tells its program.
+///
+/// The rule about late answers lives here alone: an operation is known from [`start`](Self::start)
+/// to [`finish`](Self::finish) or [`cancel`](Self::cancel), its id is never used again, and an answer
+/// to one that is not known is nobody's.
+#[derive(Debug)]
+pub(crate) struct Effects<P, N> {
+    now: Now,
+    next_op: OpId,
+    open: BTreeMap<OpId, P>,
+    queue: VecDeque<Queued<N>>,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Debug)]
+enum Queued<N> {
+    Do(Action),
+    Tell(N),
+}
+
+impl<P: Clone, N> Effects<P, N> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            now: Now { mono: Instant::ORIGIN, wall: crate::base::time::UnixTime::from_millis(0) },
+            next_op: OpId::FIRST,
+            open: BTreeMap::new(),
+            queue: VecDeque::new(),
+            outcome: None,
+        }
+    }
+
+    /// Takes the time of a call over. Monotonic time never goes backwards inside a machine,
+    /// whatever a runtime says.
+    pub(crate) fn advance(&mut self, now: Now) {
+        self.now = Now { mono: self.now.mono.max(now.mono), wall: now.wall };
+    }
+
+    pub(crate) const fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Allots an id for `purpose` and queues the action that starts it.
+    pub(crate) fn start(&mut self, purpose: P, action: impl FnOnce(OpId) -> Action) -> OpId {
+        let op = self.next_op;
+        self.next_op = op.next();
+        self.open.insert(op, purpose);
+        self.queue.push_back(Queued::Do(action(op)));
+        op
+    }
+
+    /// Queues an action on an operation that is open; on any other it does nothing.
+    pub(crate) fn act(&mut self, op: OpId, action: impl FnOnce(OpId) -> Action) {
+        if self.open.contains_key(&op) {
+            self.queue.push_back(Queued::Do(action(op)));
+        }
+    }
+
+    /// What an open operation is for; `None` for a late answer.
+    pub(crate) fn purpose(&self, op: OpId) -> Option<P> {
+        self.open.get(&op).cloned()
+    }
+
+    /// Gives an open operation another purpose.
+    pub(crate) fn repurpose(&mut self, op: OpId, purpose: P) {
+        if let Some(slot) = self.open.get_mut(&op) {
+            *slot = purpose;
+        }
+    }
+
+    /// Notes that an operation is over by itself; what it was for, or `None` for a late answer.
+    pub(crate) fn finish(&mut self, op: OpId) -> Option<P> {
+        self.open.remove(&op)
+    }
+
+    /// Lets an operation end by itself; what still comes from it is dropped.
+    pub(crate) fn forget(&mut self, op: OpId) {
+        self.open.remove(&op);
+    }
+
+    /// Stops an operation; whatever still comes from it is dropped.
+    pub(crate) fn cancel(&mut self, op: OpId) {
+        if self.open.remove(&op).is_some() {
+            self.queue.push_back(Queued::Do(Action::Cancel { op }));
+        }
+    }
+
+    pub(crate) fn tell(&mut self, notice: N) {
+        self.queue.push_back(Queued::Tell(notice));
+    }
+
+    /// Ends the machine once the queue is empty. Whatever is open is cancelled; the first
+    /// outcome stands.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        while let Some((op, _)) = self.open.pop_first() {
+            self.queue.push_back(Queued::Do(Action::Cancel { op }));
+        }
+        self.outcome.get_or_insert(outcome);
+    }
+
+    pub(crate) const fn is_ended(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// The next step, with `deadline` as what there is to wait for when nothing is queued.
+    pub(crate) fn step(&mut self, deadline: Option<Instant>) -> Step<N> {
+        match self.queue.pop_front() {
+            Some(Queued::Do(action)) => Step::Do(action),
+            Some(Queued::Tell(notice)) => Step::Tell(notice),
+            None => match &self.outcome {
+                Some(outcome) => Step::Finished(outcome.clone()),
+                None => Step::Wait(deadline),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn an_answer_after_cancel_or_finish_is_nobodys() {
+        let mut fx: Effects<&str, ()> = Effects::new();
+        let first = fx.start("first", |op| Action::Pause { op });
+        let second = fx.start("second", |op| Action::Pause { op });
+        assert!(first < second, "ids are never used again");
+        fx.cancel(first);
+        assert_eq!(fx.finish(first), None);
+        assert_eq!(fx.finish(second), Some("second"));
+        assert_eq!(fx.purpose(second), None);
+        let steps: alloc::vec::Vec<_> = (0..4).map(|_| fx.step(None)).collect();
+        assert_eq!(steps[2], Step::Do(Action::Cancel { op: first }));
+        assert_eq!(steps[3], Step::Wait(None), "the deadline shows only once the queue is empty");
+    }
+
+    #[test]
+    fn time_never_goes_backwards_inside_a_machine() {
+        let mut fx: Effects<(), ()> = Effects::new();
+        let late = Instant::from_origin(Duration::from_secs(5));
+        fx.advance(Now { mono: late, ..Now::default() });
+        fx.advance(Now::default());
+        assert_eq!(fx.now().mono, late);
+    }
+
+    #[test]
+    fn ending_cancels_what_is_open_and_keeps_the_first_outcome() {
+        let mut fx: Effects<(), ()> = Effects::new();
+        let op = fx.start((), |op| Action::Pause { op });
+        fx.end(Ok(()));
+        fx.end(Ok(()));
+        assert_eq!(fx.step(None), Step::Do(Action::Pause { op }));
+        assert_eq!(fx.step(None), Step::Do(Action::Cancel { op }));
+        assert_eq!(fx.step(None), Step::Finished(Ok(())));
+    }
+}

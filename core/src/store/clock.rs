@@ -1,0 +1,202 @@
+//! A store's own time, which leases hang on.
+//!
+//! A wall clock can be set, and a relay's steady clock begins anew with each of its runs. So a store
+//! keeps a time of its own, driven by how long the relays that use it have been running. It goes on
+//! from the last moment that it knows of when a relay starts again, and never back; while no relay
+//! runs it stands still, so that nobody loses a lease by the relay's absence.
+
+use alloc::collections::VecDeque;
+use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::operation::Moment;
+use crate::base::limits::{MAX_RELAY_RUNS, RELAY_RUN_LAG};
+
+/// A moment by a store's own clock, in milliseconds of use since the store was made. Arithmetic
+/// saturates.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct StoreTime(u64);
+
+impl StoreTime {
+    /// When the store was made.
+    pub const BEGINNING: Self = Self(0);
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for StoreTime {
+    type Output = Self;
+
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(millis(rhs)))
+    }
+}
+
+/// One run of a relay, from its start to its end: what its running time is counted in. Drawn at
+/// random.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RelayRun(pub u64);
+
+impl fmt::Debug for RelayRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelayRun({:016x})", self.0)
+    }
+}
+
+/// The clock of a store. It belongs to what the store keeps: one that lasts keeps it too.
+///
+/// ```
+/// use core::time::Duration;
+/// use footbridge_core::store::{Moment, RelayRun, StoreClock};
+///
+/// let at = |run, secs| Moment {
+///     run: RelayRun(run),
+///     running: Duration::from_secs(secs),
+///     ..Moment::default()
+/// };
+/// let mut clock = StoreClock::default();
+/// let first = clock.advance(&at(1, 5));
+/// assert_eq!(clock.advance(&at(1, 65)).saturating_since(first), Duration::from_secs(60));
+/// // A relay that has just started goes on where the one before was.
+/// assert_eq!(clock.advance(&at(2, 0)).saturating_since(first), Duration::from_secs(60));
+/// assert_eq!(clock.advance(&at(2, 1)).saturating_since(first), Duration::from_secs(61));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreClock {
+    now: StoreTime,
+    /// The last runs, the newest at the end.
+    runs: VecDeque<Anchor>,
+}
+
+/// What a run's running time was at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Anchor {
+    run: RelayRun,
+    at: StoreTime,
+    /// In milliseconds.
+    running: u64,
+}
+
+impl StoreClock {
+    /// A clock at its beginning.
+    pub const fn new() -> Self {
+        Self { now: StoreTime::BEGINNING, runs: VecDeque::new() }
+    }
+
+    /// The last moment that it knows of.
+    pub const fn now(&self) -> StoreTime {
+        self.now
+    }
+
+    /// Takes note of a relay's time, and gives its own.
+    ///
+    /// A run that is new is at its own last moment; from there on it goes as the run does, and of
+    /// several runs as the one that is furthest. A run that has fallen behind by
+    /// [`RELAY_RUN_LAG`] counts as new: its machine slept, and it may be the only one that is left.
+    pub fn advance(&mut self, at: &Moment) -> StoreTime {
+        let (now, running) = (self.now, millis(at.running));
+        if let Some(anchor) = self.runs.iter_mut().find(|anchor| anchor.run == at.run) {
+            let own = anchor.at + Duration::from_millis(running.saturating_sub(anchor.running));
+            if own + RELAY_RUN_LAG < now {
+                (anchor.at, anchor.running) = (now, running);
+            }
+            self.now = now.max(own);
+        } else {
+            self.runs.push_back(Anchor { run: at.run, at: now, running });
+            let surplus = self.runs.len().saturating_sub(MAX_RELAY_RUNS);
+            self.runs.drain(..surplus);
+        }
+        self.now
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::UnixTime;
+
+    fn at(run: u64, secs: u64) -> Moment {
+        // The wall clock is of no meaning.
+        let wall = UnixTime::from_millis((run * 7919 + secs * 104_729) % 1_000_003);
+        Moment { wall, run: RelayRun(run), running: Duration::from_secs(secs) }
+    }
+
+    fn secs(secs: u64) -> StoreTime {
+        StoreTime::BEGINNING + Duration::from_secs(secs)
+    }
+
+    /// What a clock shows after each of some runs and their running times.
+    fn shown(moments: &[(u64, u64)], expected: &[u64]) {
+        let mut clock = StoreClock::new();
+        let times: alloc::vec::Vec<_> =
+            moments.iter().map(|(run, secs)| clock.advance(&at(*run, *secs))).collect();
+        let expected: alloc::vec::Vec<_> = expected.iter().map(|s| secs(*s)).collect();
+        assert_eq!(times, expected, "{moments:?}");
+    }
+
+    #[test]
+    fn the_time_goes_on_as_the_relay_runs_and_over_restarts_from_the_last_known_moment() {
+        shown(&[(1, 0), (1, 5), (1, 5), (1, 70)], &[0, 5, 5, 70]);
+        // The store is met late in a run, and the next run begins anew.
+        shown(&[(1, 1000), (1, 1010), (2, 0), (2, 7)], &[0, 10, 10, 17]);
+        shown(&[(1, 3), (1, 63), (2, 2), (2, 62), (3, 1), (3, 61)], &[0, 60, 60, 120, 120, 180]);
+    }
+
+    #[test]
+    fn several_runs_at_once_make_it_go_no_faster_and_never_back() {
+        shown(
+            &[(1, 100), (2, 0), (1, 110), (2, 10), (2, 12), (1, 112), (1, 111), (2, 15)],
+            &[0, 0, 10, 10, 12, 12, 12, 15],
+        );
+        // One ends, the other goes on.
+        shown(&[(1, 0), (2, 0), (1, 50), (2, 51), (2, 60)], &[0, 0, 50, 51, 60]);
+    }
+
+    #[test]
+    fn a_run_whose_clock_stood_still_drives_the_time_again_when_it_is_the_last_one() {
+        let lag = RELAY_RUN_LAG.as_secs();
+        // Run 1 slept while run 2 went on, and then run 2 has ended.
+        let asleep = [(1, 10), (2, 0), (2, 3600), (1, 11), (1, 71)];
+        shown(&asleep, &[0, 0, 3600, 3600, 3660]);
+        // What is late by less than that has only been long on its way.
+        let late = [(1, 0), (2, 0), (2, 60), (1, 60 - lag), (1, 60)];
+        shown(&late, &[0, 0, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_run_that_was_forgotten_goes_on_from_the_last_known_moment() {
+        let mut clock = StoreClock::new();
+        clock.advance(&at(0, 0));
+        clock.advance(&at(0, 100));
+        for run in 1..=MAX_RELAY_RUNS as u64 {
+            assert_eq!(clock.advance(&at(run, 5)), secs(100));
+        }
+        assert_eq!(clock.runs.len(), MAX_RELAY_RUNS);
+        assert_eq!(clock.advance(&at(0, 900)), secs(100));
+        assert_eq!(clock.advance(&at(0, 960)), secs(160));
+        assert_eq!(clock.runs.len(), MAX_RELAY_RUNS);
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_fault() {
+        let mut clock = StoreClock::new();
+        clock.advance(&Moment::default());
+        let end = Moment { running: Duration::MAX, ..Moment::default() };
+        assert_eq!(clock.advance(&end), StoreTime(u64::MAX));
+        assert_eq!(clock.advance(&at(1, 5)), StoreTime(u64::MAX));
+    }
+}

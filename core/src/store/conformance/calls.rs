@@ -1,0 +1,398 @@
+//! What each call promises.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::leases::Subject;
+use super::model::{EnvironmentModel, Model};
+use super::session::{Expected, SessionModel};
+use super::{Check, ensure};
+use crate::base::id::{EnvironmentId, SessionId};
+use crate::store::{Answer, Call, Denied, Entry, Outcome, Person, Session};
+use crate::wire::session::SessionState;
+
+impl Model {
+    /// What can be judged by how things stood before.
+    pub(super) fn before(&mut self, call: &Call, outcome: &Outcome) -> Check {
+        let Outcome { answer, changes } = outcome;
+        match call {
+            Call::RegisterEnvironment { owner, id, registration } => {
+                let again = registration.environment_id.as_ref();
+                self.registered(owner, id, again, answer)
+            }
+            Call::LeaseWork { environment, key } => self.leased(environment, key.as_ref(), answer),
+            Call::AckWork { environment, work, fence }
+            | Call::RenewLease { environment, work, fence } => {
+                self.renewed(environment, work, *fence, answer)
+            }
+            Call::StopWork { environment, work, fence, .. } => {
+                self.stopped(environment, work, *fence, answer)
+            }
+            Call::ReturnWork { work, fence } => {
+                self.returned(work, *fence);
+                Ok(())
+            }
+            Call::AskHealthcheck { .. } => self.healthcheck_asked(call, answer),
+            Call::CreateSession { .. } => self.created(call, answer),
+            Call::Lapse => {
+                self.lapsed();
+                ensure(*answer == Ok(Answer::Done), || format!("lapse: {answer:?}"))
+            }
+            Call::Post { owner, session, messages } => {
+                let known = self.own(owner, session);
+                let Ok(Answer::Posted(accepted)) = answer else {
+                    let is_new = |known: &SessionModel| {
+                        messages.iter().any(|message| !known.has_uuid(message.uuid.as_ref()))
+                    };
+                    return ensure(known.is_none_or(|known| is_new(known)), || {
+                        format!("once: what was accepted before is {answer:?}")
+                    });
+                };
+                let known = known.ok_or("owners: somebody else's session was posted to")?;
+                let seqs: Vec<_> = accepted.iter().map(|accepted| accepted.seq).collect();
+                known.check_posted(messages, &seqs, &added(session, outcome))
+            }
+            Call::Append { session, link, first, lines } => {
+                let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
+                known.check_appended(*first, lines, &added(session, outcome))?;
+                let received = known.received;
+                ensure(*answer == Ok(Answer::Appended { received }), || {
+                    format!("link: {answer:?} where {received} lines are stored")
+                })
+            }
+            Call::ResumeLink { session, link, received, from } => {
+                self.resumed(session, *link, (*received, *from), outcome)
+            }
+            Call::AckInbound { session, link, received } => {
+                let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
+                let was_sent = *received <= known.inbound.len() as u64;
+                ensure(answer.is_ok() == was_sent, || format!("link: {answer:?} to an ack"))?;
+                known.acked = known.acked.max(if was_sent { *received } else { 0 });
+                Ok(())
+            }
+            Call::AnswerPermission { owner, session, request_id, reply } => {
+                let Some(known) = self.own(owner, session) else {
+                    return ensure(*answer == Err(Denied::SessionUnknown), || {
+                        format!("owners: {answer:?} to an answer of somebody else")
+                    });
+                };
+                let expected = known.expected(request_id, reply);
+                let seq = known.last_seq() + 1;
+                let is_kept = match (expected, answer) {
+                    (Expected::First, Ok(Answer::Answered { seq: given })) => *given == seq,
+                    (Expected::First, Err(Denied::Limit { .. })) => return Ok(()),
+                    (Expected::Same(seq), Ok(Answer::Answered { seq: given })) => {
+                        *given == seq && changes.entries.is_empty()
+                    }
+                    (Expected::Conflict, Err(Denied::PermissionConflict { .. }))
+                    | (Expected::Withdrawn, Err(Denied::PermissionWithdrawn))
+                    | (Expected::Unknown, Err(Denied::PermissionUnknown)) => true,
+                    _ => false,
+                };
+                if expected == Expected::First {
+                    known.answered(request_id, seq, reply);
+                }
+                ensure(is_kept, || format!("answers: {answer:?} where it is {expected:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What can be judged by how things stand now.
+    pub(super) fn after(&mut self, call: &Call, outcome: &Outcome) -> Check {
+        let answer = &outcome.answer;
+        match call {
+            Call::Lapse => {
+                let lapse_after = self.terms.lapse_after;
+                let late = |known: &EnvironmentModel| known.heard + lapse_after <= self.now;
+                let late = self.environments.iter().find(|(_, known)| late(known));
+                ensure(late.is_none(), || format!("lapse: {:?} stays", late.map(|(id, _)| id)))
+            }
+            Call::Append { session, .. } => {
+                self.sessions.get_mut(session).map_or(Ok(()), SessionModel::check_exit)
+            }
+            Call::RemoveEnvironment { id } => ensure(!self.environments.contains_key(id), || {
+                format!("lapse: {id} was removed and stays")
+            }),
+            Call::Find { environment, session } => {
+                let is_there = environment.iter().all(|id| self.environments.contains_key(id))
+                    && session.iter().all(|id| self.sessions.contains_key(id));
+                ensure(answer.is_ok() == is_there, || format!("owners: {answer:?} to a look"))
+            }
+            Call::GetEnvironment { owner, id } => {
+                let own = self.environments.get(id).filter(|known| known.owner == *owner);
+                ensure(answer.is_ok() == own.is_some(), || format!("owners: {answer:?}"))
+            }
+            Call::List { owner } => self.listed(owner, answer),
+            Call::ListSessions { .. } => self.sessions_listed(call, answer),
+            Call::Redispatch { environment, session, work } => {
+                let known = self.sessions.get(session);
+                let known = known.filter(|known| known.environment == *environment);
+                let is_live = known.is_some_and(|known| known.state != SessionState::Ended);
+                let is_live = is_live && self.environments.contains_key(environment);
+                ensure(answer.is_ok() == is_live, || format!("leases: {answer:?}"))?;
+                if answer.is_ok() {
+                    self.redispatched(session.as_str(), work);
+                }
+                Ok(())
+            }
+            Call::CreateSession { owner, .. } | Call::GetSession { owner, .. } => {
+                self.shown(owner, answer)
+            }
+            Call::RequestStop { owner, id } => {
+                if let Some(known) = self.own(owner, id)
+                    && matches!(known.state, SessionState::Starting | SessionState::Running)
+                {
+                    known.is_stopping = true;
+                    if let Some(subject) = self.subjects.get_mut(id.as_str()) {
+                        subject.is_stopping = true;
+                    }
+                }
+                self.shown(owner, answer)
+            }
+            Call::ReadLog { owner, session, after, max_events, max_bytes } => {
+                let Some(known) = self.own(owner, session) else { return self.unknown(answer) };
+                let Ok(Answer::Page(page)) = answer else { return Err(format!("log: {answer:?}")) };
+                known.check_page(page, *after, (*max_events, *max_bytes))
+            }
+            Call::AttachLink { session, fence, agent_run } => {
+                self.attached(session, *fence, agent_run.as_deref(), outcome)
+            }
+            Call::ReadInbound { session, after, max_lines, .. } => {
+                let Some(known) = self.sessions.get_mut(session) else {
+                    return self.unknown(answer);
+                };
+                let Ok(Answer::Inbound(lines)) = answer else {
+                    return Err(format!("link: {answer:?}"));
+                };
+                known.check_inbound(lines, *after, *max_lines)?;
+                known.handed_out = known.handed_out.max(lines.last().map_or(0, |(last, _)| *last));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn own(&mut self, owner: &Person, session: &SessionId) -> Option<&mut SessionModel> {
+        self.sessions.get_mut(session).filter(|known| known.owner == *owner)
+    }
+
+    fn unknown(&self, answer: &Result<Answer, Denied>) -> Check {
+        ensure(*answer == Err(Denied::SessionUnknown), || format!("owners: {answer:?}"))
+    }
+
+    fn shown(&mut self, owner: &Person, answer: &Result<Answer, Denied>) -> Check {
+        let Ok(Answer::Session(session)) = answer else { return Ok(()) };
+        ensure(session.owner == *owner, || format!("owners: {} is shown", session.id))?;
+        let known = self.sessions.get(&session.id);
+        let is_stopping = known.is_some_and(|known| known.is_stopping);
+        ensure(session.is_stopping == is_stopping, || {
+            format!("leases: {} is to stop: {is_stopping}", session.id)
+        })?;
+        self.check_session(session)
+    }
+
+    fn registered(
+        &mut self,
+        owner: &Person,
+        id: &EnvironmentId,
+        again: Option<&EnvironmentId>,
+        answer: &Result<Answer, Denied>,
+    ) -> Check {
+        let (heard, created_at) = (self.now, self.at.wall);
+        let known = again.and_then(|again| self.environments.get_mut(again));
+        let known = known.filter(|known| known.owner == *owner);
+        let expected = if known.is_some() { again } else { Some(id) };
+        let (created_at, is_new) = known.map_or((created_at, true), |known| {
+            known.heard = heard;
+            (known.created_at, false)
+        });
+        let Ok(Answer::Environment(environment)) = answer else {
+            let is_full = self.environments.len() >= self.terms.max_environments
+                || self.environments.values().filter(|known| known.owner == *owner).count()
+                    >= self.terms.environments_per_person;
+            return ensure(is_new && is_full, || format!("limits: {answer:?} where there is room"));
+        };
+        let is_kept = Some(&environment.id) == expected
+            && environment.owner == *owner
+            && environment.created_at == created_at;
+        ensure(is_kept, || format!("once: {} where {expected:?} registers", environment.id))?;
+        let model = EnvironmentModel {
+            owner: owner.clone(),
+            heard,
+            created_at,
+            named_claims: 0,
+            healthcheck: None,
+            is_healthcheck_open: false,
+        };
+        self.environments.entry(environment.id.clone()).or_insert(model);
+        Ok(())
+    }
+
+    fn healthcheck_asked(&mut self, call: &Call, answer: &Result<Answer, Denied>) -> Check {
+        let Call::AskHealthcheck { owner, id, work, .. } = call else { return Ok(()) };
+        let known = self.environments.get_mut(id).filter(|known| known.owner == *owner);
+        let Some(known) = known else {
+            return ensure(*answer == Err(Denied::EnvironmentUnknown), || {
+                format!("owners: {answer:?} to a question about {id}")
+            });
+        };
+        let Ok(Answer::Environment(environment)) = answer else {
+            return Err(format!("leases: {answer:?} to a healthcheck"));
+        };
+        let last = environment.last_healthcheck;
+        let is_open = last.is_some_and(|last| last.answered_at.is_none());
+        if is_open && !known.is_healthcheck_open {
+            if let Some(before) = known.healthcheck.replace(work.clone()) {
+                self.subjects.remove(before.as_str());
+            }
+            known.is_healthcheck_open = true;
+            self.subjects.insert(work.as_str().into(), Subject::waiting(id.clone(), work.clone()));
+            self.works.insert(work.clone(), work.as_str().into());
+            return Ok(());
+        }
+        ensure(last.is_some() && is_open == known.is_healthcheck_open, || {
+            format!("leases: the healthcheck of {id} is {last:?}")
+        })
+    }
+
+    fn created(&mut self, call: &Call, answer: &Result<Answer, Denied>) -> Check {
+        let Call::CreateSession { owner, environment, id, key, .. } = call else { return Ok(()) };
+        let key = key.as_ref().map(|key| (owner.clone(), key.clone()));
+        let made = key.as_ref().and_then(|key| self.made_by.get(key));
+        let made = made.filter(|made| self.sessions.contains_key(*made));
+        let given = match answer {
+            Ok(Answer::Session(session)) => Some(&session.id),
+            _ => None,
+        };
+        if made.is_some() {
+            return ensure(given == made, || format!("once: {key:?} made {made:?}, not {given:?}"));
+        }
+        let known = self.environments.get(environment);
+        let is_own = known.is_some_and(|known| known.owner == *owner);
+        let has_room = self.active(environment) < self.terms.max_sessions
+            && self.queued(environment) < self.terms.max_queued;
+        ensure(given == (is_own && has_room).then_some(id), || {
+            format!("limits: room for a session: {has_room}, and answered {answer:?}")
+        })?;
+        if let (Some(key), Some(_)) = (key, given) {
+            self.made_by.insert(key, id.clone());
+        }
+        Ok(())
+    }
+
+    /// The session of a link, if it is the one that counts.
+    fn linked(
+        &mut self,
+        session: &SessionId,
+        link: u64,
+        answer: &Result<Answer, Denied>,
+    ) -> Result<Option<&mut SessionModel>, alloc::string::String> {
+        let denied = match self.sessions.get(session) {
+            None => Denied::SessionUnknown,
+            Some(known) if known.link != link => Denied::LinkReplaced,
+            Some(_) => return Ok(self.sessions.get_mut(session)),
+        };
+        ensure(*answer == Err(denied), || format!("link: {answer:?} by one that is closed"))?;
+        Ok(None)
+    }
+
+    fn resumed(
+        &mut self,
+        session: &SessionId,
+        link: u64,
+        (received, from): (u64, u64),
+        outcome: &Outcome,
+    ) -> Check {
+        let answer = &outcome.answer;
+        let Some(known) = self.linked(session, link, answer)? else { return Ok(()) };
+        let until = known.inbound.len() as u64;
+        if received > until {
+            return ensure(*answer == Err(Denied::NeverSent), || format!("link: {answer:?}"));
+        }
+        let is_lost = from > known.received;
+        known.acked = known.acked.max(received);
+        known.received = known.received.max(from);
+        let (received, from, is_stopping) = (known.received, known.acked, known.is_stopping);
+        let expected = Answer::Resumed { received, from, until, is_stopping };
+        ensure(answer.as_ref() == Ok(&expected), || {
+            format!("link: {answer:?} where {expected:?} is so")
+        })?;
+        let added = added(session, outcome);
+        let says_so = added.iter().any(|entry| entry.line.as_str().contains("lines_lost"));
+        ensure(says_so == is_lost, || format!("link: lines are lost: {is_lost}"))
+    }
+
+    fn attached(
+        &mut self,
+        session: &SessionId,
+        fence: u64,
+        agent_run: Option<&str>,
+        outcome: &Outcome,
+    ) -> Check {
+        let answer = &outcome.answer;
+        let Some(known) = self.sessions.get_mut(session) else { return self.unknown(answer) };
+        let counts = self.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
+        if known.state == SessionState::Ended {
+            return ensure(*answer == Err(Denied::SessionEnded), || format!("link: {answer:?}"));
+        }
+        if fence != counts {
+            return ensure(*answer == Err(Denied::LeaseLost), || format!("link: {answer:?}"));
+        }
+        let Ok(Answer::Attached { link, received, from, owner }) = answer else {
+            return Err(format!("link: {answer:?} to the holder of the lease"));
+        };
+        known.check_run(agent_run, &added(session, outcome))?;
+        let is_newer = *link > known.link;
+        known.link = *link;
+        let is_so = (*received, *from, owner) == (known.received, known.acked, &known.owner);
+        ensure(is_newer && is_so, || format!("link: {answer:?} after {}", known.link))
+    }
+
+    fn listed(&mut self, owner: &Person, answer: &Result<Answer, Denied>) -> Check {
+        let Ok(Answer::Overview { environments, sessions }) = answer else {
+            return Err(format!("owners: {answer:?} to a list"));
+        };
+        let own = self.environments.iter().filter(|(_, known)| known.owner == *owner);
+        let is_own = environments.iter().map(|found| &found.id).eq(own.map(|(id, _)| id));
+        ensure(is_own, || format!("owners: {owner:?} has other environments"))?;
+        self.check_list(owner, sessions, self.terms.listed_sessions, |_, _| true)
+    }
+
+    fn sessions_listed(&mut self, call: &Call, answer: &Result<Answer, Denied>) -> Check {
+        let Call::ListSessions { owner, environment, before, limit } = call else { return Ok(()) };
+        let before = before.as_ref().map(|id| self.own(owner, id).map(|known| known.ordinal));
+        if before == Some(None) {
+            return self.unknown(answer);
+        }
+        let Ok(Answer::Sessions(sessions)) = answer else {
+            return Err(format!("owners: {answer:?} to a list"));
+        };
+        let before = before.flatten().unwrap_or(u64::MAX);
+        let limit = self.terms.listed_sessions.min(*limit);
+        self.check_list(owner, sessions, limit, |ordinal, found| {
+            ordinal < before && environment.as_ref().is_none_or(|id| found == id)
+        })
+    }
+
+    fn check_list(
+        &mut self,
+        owner: &Person,
+        sessions: &[Session],
+        limit: usize,
+        is_listed: impl Fn(u64, &EnvironmentId) -> bool,
+    ) -> Check {
+        let kept = self.kept_of(owner).into_iter();
+        let kept = kept.filter(|(_, known)| is_listed(known.ordinal, &known.environment));
+        let expected: Vec<_> = kept.map(|(id, _)| id).take(limit).collect();
+        let listed: Vec<_> = sessions.iter().map(|session| &session.id).collect();
+        ensure(listed == expected, || format!("owners: {listed:?} where {expected:?} are kept"))?;
+        sessions.iter().try_for_each(|session| self.check_session(session))
+    }
+}
+
+/// What an operation added to the log of a session.
+fn added<'o>(session: &SessionId, outcome: &'o Outcome) -> Vec<&'o Entry> {
+    let entries = outcome.changes.entries.iter().filter(|(id, _)| id == session);
+    entries.map(|(_, entry)| entry).collect()
+}

@@ -1,0 +1,266 @@
+//! Who holds what (E-2 to E-6, W-8, W-11).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use super::model::Model;
+use super::{Check, ensure};
+use crate::base::id::{EnvironmentId, WorkId};
+use crate::base::limits::MAX_NAMED_CLAIMS;
+use crate::store::{Answer, Denied, Lease, StoreTime};
+use crate::wire::work::WorkData;
+
+/// What items are about: a session, or a healthcheck.
+pub(super) struct Subject {
+    pub(super) environment: EnvironmentId,
+    /// The highest fence that was given.
+    pub(super) fence: u64,
+    /// The lease that counts, until it is over or another one is given.
+    pub(super) current: Option<Claimed>,
+    /// The item that can be taken.
+    pub(super) waiting: Option<WorkId>,
+    /// The item that was queued last.
+    newest: WorkId,
+    is_ended: bool,
+    pub(super) is_stopping: bool,
+}
+
+pub(super) struct Claimed {
+    pub(super) work: WorkId,
+    pub(super) fence: u64,
+    key: Option<String>,
+    /// How many were claimed by a key in its environment before it.
+    claim: usize,
+    until: StoreTime,
+    is_acked: bool,
+    /// Whether it was given back, or ran out.
+    is_over: bool,
+    /// Whether it ran out when a newer item was there: nobody can have it any more.
+    is_replaced: bool,
+}
+
+impl Subject {
+    pub(super) fn waiting(environment: EnvironmentId, work: WorkId) -> Self {
+        Self {
+            environment,
+            fence: 0,
+            current: None,
+            waiting: Some(work.clone()),
+            newest: work,
+            is_ended: false,
+            is_stopping: false,
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.is_ended = true;
+        self.waiting = None;
+    }
+
+    /// When the lease that counts runs out, if it goes on.
+    pub(super) fn until(&self) -> Option<StoreTime> {
+        let current = self.current.as_ref().filter(|current| !current.is_over);
+        current.filter(|_| !self.is_ended).map(|current| current.until)
+    }
+
+    fn holds(&self, work: &WorkId, fence: u64) -> Option<&Claimed> {
+        let current = self.current.as_ref();
+        current.filter(|current| current.work == *work && current.fence == fence)
+    }
+}
+
+impl Model {
+    pub(super) fn leased(
+        &mut self,
+        environment: &EnvironmentId,
+        key: Option<&String>,
+        answer: &Result<Answer, Denied>,
+    ) -> Check {
+        let Some(known) = self.environments.get(environment) else {
+            return ensure(*answer == Err(Denied::EnvironmentUnknown), || {
+                format!("lapse: work of {environment}, which is gone: {answer:?}")
+            });
+        };
+        let Ok(Answer::Leased(lease)) = answer else {
+            return Err(format!("leases: {answer:?} where a worker polls"));
+        };
+        let named_claims = known.named_claims;
+        let own = self.subjects.values().filter(|subject| subject.environment == *environment);
+        let held = own.filter_map(|subject| subject.until().and(subject.current.as_ref()));
+        let mut held = held.filter(|held| named_claims - held.claim < MAX_NAMED_CLAIMS);
+        let now = self.now;
+        let repeated =
+            held.find(|held| key.is_some() && held.key.as_ref() == key && held.until > now);
+        let repeated = repeated.map(|held| (held.work.clone(), held.fence));
+        let given = lease.as_ref().map(|lease| (lease.work.clone(), lease.fence));
+        ensure(repeated.is_none() || repeated == given, || {
+            format!("leases: {key:?} has {repeated:?} and is given {given:?}")
+        })?;
+        if let Some(lease) = lease {
+            return self.handed_out(environment, key, lease);
+        }
+        let mut own = self.subjects.iter().filter(|(_, own)| own.environment == *environment);
+        let waits = own.find(|(_, subject)| subject.waiting.is_some()).map(|(id, _)| id);
+        ensure(waits.is_none(), || format!("leases: nothing to do, but {waits:?} waits"))
+    }
+
+    fn handed_out(
+        &mut self,
+        environment: &EnvironmentId,
+        key: Option<&String>,
+        lease: &Lease,
+    ) -> Check {
+        let id = match &lease.data {
+            WorkData::Session(id) => id.to_string(),
+            WorkData::Healthcheck(id) => id.clone(),
+        };
+        let subject = self.subjects.get(&id).filter(|own| own.environment == *environment);
+        let subject = subject.ok_or_else(|| format!("leases: {id} is handed out elsewhere"))?;
+        ensure(!subject.is_ended, || format!("leases: {id} has ended and is handed out"))?;
+        if let Some(current) = subject.holds(&lease.work, lease.fence) {
+            return ensure(key.is_some() && current.key.as_ref() == key, || {
+                format!("leases: fence {} of {id} is given to two claims", lease.fence)
+            });
+        }
+        ensure(subject.waiting.as_ref() == Some(&lease.work), || {
+            format!("leases: {} of {id} is handed out and does not wait", lease.work)
+        })?;
+        ensure(lease.fence > subject.fence, || {
+            format!("leases: fence {} of {id} after {}", lease.fence, subject.fence)
+        })?;
+        // A key names its last claim; an older one that was renewed since has it no longer.
+        let own = self.subjects.values_mut().filter(|own| own.environment == *environment);
+        for current in own.filter_map(|own| own.current.as_mut()) {
+            current.key.take_if(|named| key == Some(named));
+        }
+        let known = self.environments.get_mut(environment);
+        let claims = known.map(|known| {
+            known.named_claims += usize::from(key.is_some());
+            known.named_claims
+        });
+        let Some(subject) = self.subjects.get_mut(&id) else { return Ok(()) };
+        subject.fence = lease.fence;
+        subject.waiting = None;
+        subject.current = Some(Claimed {
+            work: lease.work.clone(),
+            fence: lease.fence,
+            key: key.cloned(),
+            claim: claims.unwrap_or_default(),
+            until: self.now + self.terms.ack_time,
+            is_acked: false,
+            is_over: false,
+            is_replaced: false,
+        });
+        self.handed_out += 1;
+        Ok(())
+    }
+
+    fn subject_of(&mut self, environment: &EnvironmentId, work: &WorkId) -> Option<&mut Subject> {
+        let id = self.works.get(work)?;
+        self.subjects.get_mut(id).filter(|subject| subject.environment == *environment)
+    }
+
+    /// An ack or a heartbeat: for the lease that counts, and for no other one.
+    pub(super) fn renewed(
+        &mut self,
+        environment: &EnvironmentId,
+        work: &WorkId,
+        fence: u64,
+        answer: &Result<Answer, Denied>,
+    ) -> Check {
+        let until = self.now + self.terms.lease_time;
+        let subject = self.subject_of(environment, work);
+        let holder = subject.filter(|own| !own.is_ended && own.holds(work, fence).is_some());
+        let holder = holder.filter(|own| own.current.as_ref().is_some_and(|c| !c.is_replaced));
+        let Some(subject) = holder else {
+            return ensure(answer.is_err(), || "leases: renewed by who does not hold it".into());
+        };
+        let is_stopping = subject.is_stopping;
+        ensure(*answer == Ok(Answer::Renewed { is_stopping }), || {
+            format!("leases: not renewed for its holder: {answer:?}")
+        })?;
+        if subject.waiting.as_ref() == Some(work) {
+            subject.waiting = None;
+        }
+        if let Some(current) = &mut subject.current {
+            current.until = until;
+            (current.is_acked, current.is_over) = (true, false);
+        }
+        Ok(())
+    }
+
+    /// An end: by the holder of the lease that counts alone; the same again is fine.
+    pub(super) fn stopped(
+        &mut self,
+        environment: &EnvironmentId,
+        work: &WorkId,
+        fence: u64,
+        answer: &Result<Answer, Denied>,
+    ) -> Check {
+        let holder = self.subject_of(environment, work);
+        let holder = holder.filter(|subject| subject.holds(work, fence).is_some());
+        let is_holder = holder.is_some();
+        ensure(answer.is_ok() == is_holder, || {
+            format!("leases: ended by its holder: {is_holder}, and answered {answer:?}")
+        })?;
+        let known = self.environments.get_mut(environment);
+        if let Some(known) = known.filter(|known| known.healthcheck.as_ref() == Some(work))
+            && is_holder
+        {
+            known.is_healthcheck_open = false;
+            if let Some(subject) = self.subjects.get_mut(work.as_str()) {
+                subject.end();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn returned(&mut self, work: &WorkId, fence: u64) {
+        let Some(id) = self.works.get(work) else { return };
+        let Some(subject) = self.subjects.get_mut(id).filter(|subject| !subject.is_ended) else {
+            return;
+        };
+        let newest = subject.newest == *work;
+        let current = subject.current.as_mut();
+        let current = current.filter(|c| c.work == *work && c.fence == fence && !c.is_over);
+        if let Some(current) = current.filter(|current| !current.is_acked) {
+            current.is_over = true;
+            current.is_replaced = !newest;
+            if newest {
+                subject.waiting = Some(work.clone());
+            }
+        }
+    }
+
+    pub(super) fn redispatched(&mut self, session: &str, work: &WorkId) {
+        let Some(subject) = self.subjects.get_mut(session) else { return };
+        if subject.waiting.is_none() {
+            subject.waiting = Some(work.clone());
+            subject.newest = work.clone();
+            self.works.insert(work.clone(), session.into());
+        }
+    }
+
+    /// Leases that have run out: their items wait again, or newer ones do already.
+    pub(super) fn lapsed(&mut self) {
+        for subject in self.subjects.values_mut() {
+            let now = self.now;
+            if subject.until().is_none_or(|until| until > now) {
+                continue;
+            }
+            let Some(current) = &mut subject.current else { continue };
+            current.is_over = true;
+            if subject.newest == current.work {
+                subject.waiting = Some(current.work.clone());
+            } else {
+                current.is_replaced = true;
+            }
+        }
+    }
+
+    /// Items that wait in an environment.
+    pub(super) fn queued(&self, environment: &EnvironmentId) -> usize {
+        let own = self.subjects.values().filter(|subject| subject.environment == *environment);
+        own.filter(|subject| subject.waiting.is_some()).count()
+    }
+}

@@ -1,0 +1,334 @@
+//! One session: its log, the lines that wait for its agent, its questions.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::requests::RequestsModel;
+use super::{Check, ensure};
+use crate::base::id::EnvironmentId;
+use crate::base::limits::EVENT_OVERHEAD_BYTES;
+use crate::base::text::Text;
+use crate::base::time::UnixTime;
+use crate::store::{Entry, Line, NewMessage, Origin, Page, PermissionReply, Person, Session};
+use crate::wire::message::{Head, Kind};
+use crate::wire::session::SessionState;
+
+pub(super) struct SessionModel {
+    pub(super) owner: Person,
+    pub(super) environment: EnvironmentId,
+    pub(super) ordinal: u64,
+    pub(super) title: Option<String>,
+    pub(super) state: SessionState,
+    pub(super) is_stopping: bool,
+    /// Everything that was ever logged.
+    pub(super) log: Vec<Entry>,
+    pub(super) first_seq: u64,
+    kept_bytes: usize,
+    /// The event of each uuid, kept or not.
+    pub(super) uuids: BTreeMap<String, u64>,
+    updated_at: UnixTime,
+    /// Every line that there ever was for the agent.
+    pub(super) inbound: Vec<Text>,
+    /// How many of them need no sending any more.
+    pub(super) acked: u64,
+    /// Lines of the worker that are stored, or lost.
+    pub(super) received: u64,
+    pub(super) link: u64,
+    /// The run of the agent that the link is for, and the last line that was read for it.
+    agent_run: Option<String>,
+    pub(super) handed_out: u64,
+    questions: BTreeMap<String, Question>,
+    requests: RequestsModel,
+    /// Whether the agent's exit is among the lines that are just stored.
+    has_exited: bool,
+}
+
+enum Question {
+    Open { seq: u64 },
+    Closed { seq: u64, reply: Option<PermissionReply> },
+}
+
+/// The input that every question of a run asks about.
+const INPUT: &str = r#"{"asked":1}"#;
+
+/// What a reply comes to: without an input, the one that was asked about.
+fn effective(reply: &PermissionReply) -> PermissionReply {
+    match reply {
+        PermissionReply::Allow { updated_input: None } => {
+            PermissionReply::Allow { updated_input: Some(Text::from(INPUT)) }
+        }
+        other => other.clone(),
+    }
+}
+
+impl SessionModel {
+    pub(super) fn new(
+        owner: Person,
+        environment: EnvironmentId,
+        title: Option<String>,
+        ordinal: u64,
+    ) -> Self {
+        Self {
+            owner,
+            environment,
+            ordinal,
+            title,
+            state: SessionState::Queued,
+            is_stopping: false,
+            log: Vec::new(),
+            first_seq: 1,
+            kept_bytes: 0,
+            uuids: BTreeMap::new(),
+            updated_at: UnixTime::default(),
+            inbound: Vec::new(),
+            acked: 0,
+            received: 0,
+            link: 0,
+            agent_run: None,
+            handed_out: 0,
+            questions: BTreeMap::new(),
+            requests: RequestsModel::default(),
+            has_exited: false,
+        }
+    }
+
+    pub(super) fn last_seq(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    fn cost(&self, entry: &Entry) -> usize {
+        let uuid = self.uuids.iter().find(|(_, seq)| **seq == entry.seq);
+        entry.line.len() + uuid.map_or(0, |(uuid, _)| uuid.len()) + EVENT_OVERHEAD_BYTES
+    }
+
+    /// A new event: the next one, and what it means for the questions.
+    pub(super) fn take(&mut self, entry: &Entry, wall: UnixTime, limit: usize) -> Check {
+        let (seq, expected) = (entry.seq, self.last_seq() + 1);
+        ensure(seq == expected, || format!("log: event {seq} where {expected} is due"))?;
+        ensure(entry.at == wall, || format!("log: event {seq} is dated {}", entry.at))?;
+        self.kept_bytes += self.cost(entry);
+        self.updated_at = wall;
+        self.log.push(entry.clone());
+        while self.kept_bytes > limit && self.first_seq < self.last_seq() {
+            let oldest = usize::try_from(self.first_seq - 1).unwrap_or(usize::MAX);
+            self.kept_bytes -= self.log.get(oldest).map_or(0, |entry| self.cost(entry));
+            self.first_seq += 1;
+        }
+        let first_seq = self.first_seq;
+        self.questions.retain(|_, question| match question {
+            Question::Open { .. } => true,
+            Question::Closed { seq, .. } => *seq >= first_seq,
+        });
+        if entry.origin == Origin::Viewer {
+            self.inbound.push(entry.line.clone());
+        }
+        self.hear_of_questions(entry);
+        self.requests.hear(entry, (self.inbound.len() as u64, self.given()))
+    }
+
+    fn hear_of_questions(&mut self, entry: &Entry) {
+        let head = Head::parse(&entry.line).unwrap_or_default();
+        let kind = head.kind();
+        let subtype = head.subtype.unwrap_or_default();
+        let Some(id) = head.request_id else { return };
+        let is_withdrawn = match entry.origin {
+            Origin::Agent => kind == Kind::ControlCancelRequest,
+            Origin::Relay => subtype == "permission_withdrawn",
+            Origin::Viewer | Origin::Worker => false,
+        };
+        let is_open = matches!(self.questions.get(&id), Some(Question::Open { .. }));
+        if is_withdrawn && is_open {
+            self.questions.insert(id, Question::Closed { seq: entry.seq, reply: None });
+        } else if entry.origin == Origin::Agent && subtype == "can_use_tool" {
+            // What is asked of a session that has ended is never open.
+            let has_ended = self.state == SessionState::Ended;
+            if !has_ended {
+                self.questions.entry(id).or_insert(Question::Open { seq: entry.seq });
+            }
+        }
+    }
+
+    /// What has been given to the agent.
+    fn given(&self) -> u64 {
+        self.handed_out.max(self.acked)
+    }
+
+    /// Once lines are stored: what an agent that has exited was asked is answered or given up.
+    pub(super) fn check_exit(&mut self) -> Check {
+        let has_exited = core::mem::take(&mut self.has_exited);
+        if has_exited { self.requests.check_exit(self.given()) } else { Ok(()) }
+    }
+
+    pub(super) fn enter(&mut self, state: SessionState) -> Check {
+        self.state = state;
+        if state == SessionState::Ended {
+            self.is_stopping = false;
+            self.acked = self.inbound.len() as u64;
+            self.requests.check_end()?;
+        }
+        Ok(())
+    }
+
+    /// Questions that are open, in the order in which they were asked.
+    fn open(&self) -> Vec<(u64, &str)> {
+        let open = self.questions.iter().filter_map(|(id, question)| match question {
+            Question::Open { seq } => Some((*seq, id.as_str())),
+            Question::Closed { .. } => None,
+        });
+        let mut open: Vec<_> = open.collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// Whether a record, as it is now, says what is known.
+    pub(super) fn check_record(&self, session: &Session) -> Check {
+        let pending = session.pending.iter().map(|asked| (asked.seq, asked.request_id.as_str()));
+        let pending: Vec<_> = pending.collect();
+        ensure(pending == self.open(), || {
+            format!("answers: {pending:?} wait where {:?} are open", self.open())
+        })?;
+        let has_result = session.result.is_some();
+        let told = (session.state, has_result, session.last_seq, session.first_seq);
+        let has_ended = self.state == SessionState::Ended;
+        let known = (self.state, has_ended, self.last_seq(), self.first_seq);
+        ensure(told == known, || format!("log: {told:?} is told where {known:?} is so"))?;
+        ensure(self.title.is_none() || self.title == session.title, || {
+            format!("log: the title {:?} has become {:?}", self.title, session.title)
+        })?;
+        ensure(session.updated_at == self.updated_at, || "log: updated_at is wrong".to_string())
+    }
+
+    pub(super) fn check_page(&self, page: &Page, after: u64, most: (usize, usize)) -> Check {
+        self.check_record(&page.session)?;
+        let (max_events, max_bytes) = most;
+        let first = after.saturating_add(1).max(self.first_seq);
+        let skip = usize::try_from(first - 1).unwrap_or(usize::MAX).min(self.log.len());
+        let rest = self.log.get(skip..).unwrap_or_default();
+        let entries = &page.entries;
+        ensure(rest.starts_with(entries), || {
+            format!("log: after {after} it is not what was logged: {entries:?}")
+        })?;
+        ensure(rest.is_empty() || !entries.is_empty(), || "log: one event always fits".into())?;
+        let bytes: usize = entries.iter().map(|entry| entry.line.len()).sum();
+        let fits = entries.len() <= max_events && (entries.len() == 1 || bytes <= max_bytes);
+        ensure(entries.is_empty() || fits, || {
+            format!("limits: {} events of {bytes} bytes in one page", entries.len())
+        })
+    }
+
+    pub(super) fn check_inbound(&self, lines: &[(u64, Text)], after: u64, most: usize) -> Check {
+        let first = after.max(self.acked);
+        let skip = usize::try_from(first).unwrap_or(usize::MAX).min(self.inbound.len());
+        let rest = self.inbound.get(skip..).unwrap_or_default();
+        let expected = (first + 1..).zip(rest.iter().cloned());
+        let is_beginning = expected.take(lines.len()).eq(lines.iter().cloned());
+        ensure(is_beginning && lines.len() <= most, || {
+            format!("link: {lines:?} for the agent after {after}")
+        })?;
+        ensure(rest.is_empty() || !lines.is_empty(), || "link: one line always fits".into())
+    }
+
+    /// What a new link adds: a word about what another run of the agent was given and did not
+    /// confirm, once, and nothing else.
+    pub(super) fn check_run(&mut self, agent_run: Option<&str>, added: &[&Entry]) -> Check {
+        let before = self.agent_run.as_deref();
+        let is_other = before.is_some() && agent_run.is_some() && agent_run != before;
+        self.agent_run = agent_run.or(before).map(String::from);
+        let open = self.inbound.iter().take(usize::try_from(self.handed_out).unwrap_or(usize::MAX));
+        let open: Vec<_> = open.skip(usize::try_from(self.acked).unwrap_or(usize::MAX)).collect();
+        let said = added.iter().map(|entry| (entry.origin, entry.line.as_str()));
+        let of_messages = |(_, line): &(Origin, &str)| !line.contains("requests_unanswered");
+        let said: Vec<_> = said.filter(of_messages).collect();
+        if !is_other {
+            return ensure(added.is_empty(), || format!("link: {said:?} where nothing is open"));
+        }
+        self.requests.check_exit(self.given())?;
+        if open.is_empty() {
+            return ensure(said.is_empty(), || format!("link: {said:?} where nothing is open"));
+        }
+        let uuids = open.iter().filter_map(|line| Head::parse(line).ok()?.uuid);
+        let uuids: Vec<_> = uuids.map(|uuid| format!("\"{uuid}\"")).collect();
+        let expected = format!(
+            r#"{{"type":"footbridge","subtype":"messages_indeterminate","uuids":[{}]}}"#,
+            uuids.join(",")
+        );
+        self.acked = self.handed_out;
+        ensure(said == [(Origin::Relay, expected.as_str())], || {
+            format!("link: {said:?} where {expected} is so")
+        })
+    }
+
+    /// What a batch adds: every line that is not stored yet, once and in order.
+    pub(super) fn check_appended(&mut self, first: u64, lines: &[Line], added: &[&Entry]) -> Check {
+        let known = (self.received + 1).checked_sub(first);
+        let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
+        let new: Vec<_> = lines.iter().skip(known).map(|line| (line.origin, &line.line)).collect();
+        let said = added.iter().filter(|entry| entry.origin != Origin::Relay);
+        let said: Vec<_> = said.map(|entry| (entry.origin, &entry.line)).collect();
+        self.received += new.len() as u64;
+        if new.iter().any(|(_, line)| line.as_str().contains("agent_exited")) {
+            self.has_exited = true;
+        }
+        ensure(said == new, || format!("link: {said:?} was logged where {new:?} is new"))
+    }
+
+    /// What was posted: what is new under the next numbers, what is known under its own.
+    pub(super) fn check_posted(
+        &mut self,
+        messages: &[NewMessage],
+        seqs: &[u64],
+        added: &[&Entry],
+    ) -> Check {
+        ensure(messages.len() == seqs.len(), || format!("once: {seqs:?} for all of them"))?;
+        let mut new = added.iter().filter(|entry| entry.origin == Origin::Viewer);
+        for (NewMessage { uuid, line, .. }, seq) in messages.iter().zip(seqs) {
+            if let Some(known) = uuid.as_ref().and_then(|uuid| self.uuids.get(uuid)) {
+                ensure(known == seq, || format!("once: {uuid:?} is {known} and not {seq}"))?;
+                continue;
+            }
+            let entry = new.next();
+            let is_next = entry.is_some_and(|entry| {
+                (entry.seq, entry.origin, &entry.line) == (*seq, Origin::Viewer, line)
+            });
+            ensure(is_next, || format!("log: {entry:?} where message {seq} was accepted"))?;
+            if let Some(uuid) = uuid {
+                self.uuids.insert(uuid.clone(), *seq);
+            }
+        }
+        ensure(new.next().is_none(), || "once: more was logged than was posted".into())
+    }
+
+    pub(super) fn has_uuid(&self, uuid: Option<&String>) -> bool {
+        uuid.is_some_and(|uuid| self.uuids.contains_key(uuid))
+    }
+
+    /// Where an answer was given: what it has to come to.
+    pub(super) fn expected(&self, id: &str, reply: &PermissionReply) -> Expected {
+        match self.questions.get(id) {
+            Some(Question::Open { .. }) => Expected::First,
+            Some(Question::Closed { reply: None, .. }) => Expected::Withdrawn,
+            Some(Question::Closed { seq, reply: Some(given) }) if *given == effective(reply) => {
+                Expected::Same(*seq)
+            }
+            Some(Question::Closed { .. }) => Expected::Conflict,
+            None => Expected::Unknown,
+        }
+    }
+
+    pub(super) fn answered(&mut self, id: &str, seq: u64, reply: &PermissionReply) {
+        let reply = Some(effective(reply));
+        self.questions.insert(id.into(), Question::Closed { seq, reply });
+    }
+}
+
+/// What an answer to a question has to come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    First,
+    Same(u64),
+    Conflict,
+    Withdrawn,
+    Unknown,
+}

@@ -1,0 +1,409 @@
+//! Random operations that are likely to mean something: they name what the model knows of.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::model::Model;
+use crate::base::id::{BadId, EnvironmentId, SessionId, WorkId};
+use crate::base::limits::RELAY_RUN_LAG;
+use crate::base::text::Text;
+use crate::base::time::UnixTime;
+use crate::store::{
+    Call, Line, Moment, NewMessage, Origin, PermissionReply, Person, RelayRun, StoreTime, ended,
+};
+use crate::wire::environment::{Metadata, Registration};
+use crate::wire::session::ResultStatus;
+
+pub(super) struct Walk {
+    rng: fastrand::Rng,
+    drawn: u32,
+    /// Relays that run, each with its running time at some moment of the store.
+    relays: Vec<RelayModel>,
+}
+
+#[derive(Clone, Copy)]
+struct RelayModel {
+    run: RelayRun,
+    at: StoreTime,
+    running: Duration,
+}
+
+/// Relays that use the store at once.
+const RELAYS: usize = 3;
+
+/// How far time goes from one operation to the next, in milliseconds: now and then so far that
+/// something lapses.
+const STEPS: [u64; 12] = [0, 0, 0, 1, 1, 10, 1000, 5000, 15_000, 31_000, 61_000, 601_000];
+/// The earliest time that a wall clock shows.
+const WALL: u64 = 1_767_225_600_000;
+/// How far it goes mostly.
+const SMALL_STEPS: [u64; 3] = [0, 0, 3000];
+
+/// Takes an id that is made here.
+fn id<T>(made: Result<T, BadId>) -> T {
+    match made {
+        Ok(id) => id,
+        Err(bad) => unreachable!("it is made of plain characters: {bad}"),
+    }
+}
+
+impl Walk {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { rng: fastrand::Rng::with_seed(seed), drawn: 0, relays: Vec::new() }
+    }
+
+    /// The next time: by the store's clock, and by those of the relay that asks.
+    pub(super) fn time(&mut self, now: StoreTime) -> (StoreTime, Moment) {
+        if self.relays.is_empty() || self.one_in(40) {
+            return (now, self.restart(now));
+        }
+        match self.rng.u32(..20) {
+            0 => (now, self.sleep(now)),
+            1 => (now, self.dawdle(now)),
+            _ => {
+                let steps: &[u64] = if self.one_in(4) { &STEPS } else { &SMALL_STEPS };
+                let step = steps[self.rng.usize(..steps.len())];
+                self.later(now, Duration::from_millis(step))
+            }
+        }
+    }
+
+    /// Some relay asks, so much later.
+    pub(super) fn later(&mut self, now: StoreTime, by: Duration) -> (StoreTime, Moment) {
+        if self.relays.is_empty() {
+            self.restart(now);
+        }
+        let now = now + by;
+        let relay = self.rng.usize(..self.relays.len());
+        let RelayModel { at, running, .. } = self.relays[relay];
+        let running = running + now.saturating_since(at);
+        (now, self.asks(relay, now, running))
+    }
+
+    /// A relay starts, in the place of another one or beside it. Nobody knows how long none ran.
+    fn restart(&mut self, now: StoreTime) -> Moment {
+        if self.relays.len() >= RELAYS || (!self.relays.is_empty() && self.rng.bool()) {
+            self.relays.swap_remove(self.rng.usize(..self.relays.len()));
+        }
+        let running = Duration::from_millis(self.rng.u64(..20_000));
+        self.relays.push(RelayModel { run: RelayRun(self.rng.u64(..)), at: now, running });
+        self.asks(self.relays.len() - 1, now, running)
+    }
+
+    /// A relay asks whose machine slept: since it asked last, hardly any time has passed for it.
+    fn sleep(&mut self, now: StoreTime) -> Moment {
+        let relay = self.rng.usize(..self.relays.len());
+        let RelayModel { at, running, .. } = self.relays[relay];
+        let passed = now.saturating_since(at);
+        let awake = if passed > RELAY_RUN_LAG { Duration::ZERO } else { passed };
+        self.asks(relay, now, running + awake)
+    }
+
+    /// What a relay asked a while ago arrives only now.
+    fn dawdle(&mut self, now: StoreTime) -> Moment {
+        let relay = self.rng.usize(..self.relays.len());
+        let RelayModel { at, running, .. } = self.relays[relay];
+        let passed = now.saturating_since(at);
+        let late = Duration::from_millis(self.rng.u64(..8_000)).min(RELAY_RUN_LAG).min(passed);
+        let moment = self.asks(relay, at, running);
+        Moment { running: running + (passed - late), ..moment }
+    }
+
+    /// A relay asks at a time; its wall clock shows anything.
+    fn asks(&mut self, relay: usize, at: StoreTime, running: Duration) -> Moment {
+        let relay = &mut self.relays[relay];
+        (relay.at, relay.running) = (at, running);
+        let wall = UnixTime::from_millis(WALL + self.rng.u64(..2_000_000_000));
+        Moment { wall, run: relay.run, running }
+    }
+
+    fn draw(&mut self, kind: &str) -> String {
+        self.drawn += 1;
+        format!("{kind}_{}", self.drawn)
+    }
+
+    fn one_in(&mut self, n: u32) -> bool {
+        self.rng.u32(..n) == 0
+    }
+
+    fn pick<T: Clone>(&mut self, from: impl Iterator<Item = T>) -> Option<T> {
+        let from: Vec<T> = from.collect();
+        (!from.is_empty()).then(|| from[self.rng.usize(..from.len())].clone())
+    }
+
+    fn person(&mut self) -> Person {
+        Person(["alice", "bob"][self.rng.usize(..2)].to_owned())
+    }
+
+    fn key(&mut self) -> Option<String> {
+        (!self.one_in(3)).then(|| format!("key_{}", self.rng.u32(..5)))
+    }
+
+    fn environment(&mut self, model: &Model) -> EnvironmentId {
+        let known = self.pick(model.environments.keys().cloned());
+        let gone = self.pick(model.gone.iter().cloned());
+        let unknown = || id(EnvironmentId::new("env_unknown"));
+        let rare = self.one_in(15);
+        known.filter(|_| !rare).or(gone).unwrap_or_else(unknown)
+    }
+
+    /// An environment and, mostly, its owner.
+    fn owned(&mut self, model: &Model) -> (Person, EnvironmentId) {
+        let id = self.environment(model);
+        let owner = model.environments.get(&id).map(|known| known.owner.clone());
+        let rare = self.one_in(15);
+        (owner.filter(|_| !rare).unwrap_or_else(|| self.person()), id)
+    }
+
+    /// A session and, mostly, its owner.
+    fn session(&mut self, model: &Model) -> (Person, SessionId) {
+        let known = self.pick(model.sessions.iter().map(|(id, s)| (s.owner.clone(), id.clone())));
+        let rare = self.one_in(20);
+        let unknown = || (Person("alice".to_owned()), id(SessionId::new("session_unknown")));
+        let (owner, session) = known.filter(|_| !rare).unwrap_or_else(unknown);
+        if self.one_in(20) { (self.person(), session) } else { (owner, session) }
+    }
+
+    /// An item that was handed out, with its environment and, mostly, its fence.
+    fn leased(&mut self, model: &Model) -> (EnvironmentId, WorkId, u64) {
+        let leased = model.subjects.values().filter_map(|subject| {
+            let lease = subject.current.as_ref()?;
+            Some((subject.environment.clone(), lease.work.clone(), lease.fence))
+        });
+        let known = self.pick(leased);
+        let unknown = || (id(EnvironmentId::new("env_1")), id(WorkId::new("work_unknown")), 1);
+        let (environment, work, fence) = known.unwrap_or_else(unknown);
+        match self.rng.u32(..20) {
+            0 => (environment, work, fence.saturating_sub(1)),
+            1 => (environment, work, fence + 1),
+            2 => (self.environment(model), work, fence),
+            3 => {
+                let other = self.pick(model.works.keys().cloned());
+                (environment, other.unwrap_or(work), fence)
+            }
+            _ => (environment, work, fence),
+        }
+    }
+
+    pub(super) fn call(&mut self, model: &Model) -> Call {
+        match self.rng.u32(..100) {
+            0..5 => self.register(model),
+            5 => Call::RemoveEnvironment { id: self.environment(model) },
+            6..8 => self.look(model),
+            8..10 => {
+                let (owner, id_) = self.owned(model);
+                let work = id(WorkId::new(&self.draw("work")));
+                Call::AskHealthcheck { owner, id: id_, work, key: self.key() }
+            }
+            10..24 => Call::LeaseWork { environment: self.environment(model), key: self.key() },
+            24..26 => {
+                let (_, work, fence) = self.leased(model);
+                Call::ReturnWork { work, fence }
+            }
+            26..32 => {
+                let (environment, work, fence) = self.leased(model);
+                Call::AckWork { environment, work, fence }
+            }
+            32..38 => {
+                let (environment, work, fence) = self.leased(model);
+                Call::RenewLease { environment, work, fence }
+            }
+            38..40 => {
+                let (environment, work, fence) = self.leased(model);
+                let result = Box::new(ended(ResultStatus::Completed, "done"));
+                Call::StopWork { environment, work, fence, result }
+            }
+            40..43 => {
+                let (_, session) = self.session(model);
+                let environment = model.sessions.get(&session).map(|s| s.environment.clone());
+                let environment = environment.unwrap_or_else(|| self.environment(model));
+                let work = id(WorkId::new(&self.draw("work")));
+                Call::Redispatch { environment, session, work }
+            }
+            43..48 => Call::Lapse,
+            48..54 => {
+                let (owner, environment) = self.owned(model);
+                let session = id(SessionId::new(&self.draw("session")));
+                let work = id(WorkId::new(&self.draw("work")));
+                let title = self.one_in(2).then(|| "a title".to_owned());
+                Call::CreateSession {
+                    owner,
+                    environment,
+                    id: session,
+                    work,
+                    title,
+                    key: self.key(),
+                }
+            }
+            54 => {
+                let (owner, id) = self.session(model);
+                Call::RequestStop { owner, id }
+            }
+            55..61 => self.read_log(model),
+            61..70 => self.post(model),
+            70..75 => self.answer(model),
+            _ => self.link(model),
+        }
+    }
+
+    fn register(&mut self, model: &Model) -> Call {
+        let (owner, before) = self.owned(model);
+        let registration = Registration {
+            machine_name: "machine".to_owned(),
+            directory: "/".to_owned(),
+            branch: None,
+            git_repo_url: None,
+            max_sessions: 1,
+            metadata: Metadata::default(),
+            environment_id: self.one_in(2).then_some(before),
+        };
+        let id = id(EnvironmentId::new(&self.draw("env")));
+        Call::RegisterEnvironment { owner, id, registration: Box::new(registration) }
+    }
+
+    fn look(&mut self, model: &Model) -> Call {
+        match self.rng.u32(..5) {
+            0 => Call::List { owner: self.person() },
+            1 => {
+                let (owner, id) = self.owned(model);
+                Call::GetEnvironment { owner, id }
+            }
+            2 => {
+                let (owner, before) = self.session(model);
+                let environment = self.one_in(2).then(|| self.environment(model));
+                let before = self.one_in(2).then_some(before);
+                Call::ListSessions { owner, environment, before, limit: self.rng.usize(1..8) }
+            }
+            3 => {
+                let (environment, session) = (self.environment(model), self.session(model).1);
+                Call::Find { environment: Some(environment), session: Some(session) }
+            }
+            _ => {
+                let (owner, id) = self.session(model);
+                Call::GetSession { owner, id }
+            }
+        }
+    }
+
+    fn read_log(&mut self, model: &Model) -> Call {
+        let (owner, session) = self.session(model);
+        let last = model.sessions.get(&session).map_or(0, |known| known.log.len() as u64);
+        let after = if self.one_in(20) { u64::MAX } else { self.rng.u64(..=last + 2) };
+        let (max_events, max_bytes) = (self.rng.usize(1..30), self.rng.usize(..3000));
+        Call::ReadLog { owner, session, after, max_events, max_bytes }
+    }
+
+    fn post(&mut self, model: &Model) -> Call {
+        let (owner, session) = self.session(model);
+        let message = |walk: &mut Self| {
+            let uuid = walk.one_in(2).then(|| format!("uuid_{}", walk.rng.u32(..40)));
+            let named = uuid.as_ref().map(|uuid| format!(r#","uuid":"{uuid}""#));
+            let named = named.unwrap_or_default();
+            if walk.one_in(3) {
+                let id = walk.request();
+                let request = r#"{"subtype":"interrupt"}"#;
+                let line = format!(
+                    r#"{{"type":"control_request"{named},"request_id":"{id}","request":{request}}}"#
+                );
+                return NewMessage { uuid, request_id: Some(id), line: Text::from(line) };
+            }
+            let text = walk.draw("text");
+            let line = format!(r#"{{"type":"user"{named},"message":{{"content":"{text}"}}}}"#);
+            NewMessage { uuid, request_id: None, line: Text::from(line) }
+        };
+        let messages = (0..self.rng.usize(1..4)).map(|_| message(self)).collect();
+        Call::Post { owner, session, messages }
+    }
+
+    fn request(&mut self) -> String {
+        format!("request_{}", self.rng.u32(..6))
+    }
+
+    fn question(&mut self) -> String {
+        format!("question_{}", self.rng.u32(..6))
+    }
+
+    fn answer(&mut self, model: &Model) -> Call {
+        let (owner, session) = self.session(model);
+        let reply = match self.rng.u32(..5) {
+            0..2 => PermissionReply::Allow { updated_input: None },
+            2 => PermissionReply::Allow { updated_input: Some(Text::from(r#"{"asked":1}"#)) },
+            3 => PermissionReply::Allow { updated_input: Some(Text::from(r#"{"other":2}"#)) },
+            _ => PermissionReply::Deny { message: "no".to_owned(), interrupt: self.one_in(2) },
+        };
+        Call::AnswerPermission { owner, session, request_id: self.question(), reply }
+    }
+
+    /// What goes by a session's link, mostly the one that is open.
+    fn link(&mut self, model: &Model) -> Call {
+        let (_, session) = self.session(model);
+        let known = model.sessions.get(&session);
+        let fence = model.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
+        let (link, received, until, acked) = known.map_or((0, 0, 0, 0), |known| {
+            (known.link, known.received, known.inbound.len() as u64, known.acked)
+        });
+        let link = if self.one_in(20) { link.saturating_sub(1) } else { link };
+        let ack = if self.one_in(40) { until + 1 } else { self.rng.u64(acked.min(until)..=until) };
+        match self.rng.u32(..12) {
+            0..2 => {
+                let fence = if self.one_in(10) { fence + 1 } else { fence };
+                let agent_run = (!self.one_in(6)).then(|| format!("run_{}", self.rng.u32(..3)));
+                Call::AttachLink { session, fence, agent_run }
+            }
+            2..4 => {
+                let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };
+                Call::ResumeLink { session, link, received: ack, from: received + lost }
+            }
+            4..8 => {
+                let first = received + 1;
+                let back = self.rng.u64(..3).min(received);
+                let first = if self.one_in(20) { first + 2 } else { first - back };
+                let lines = (0..self.rng.u64(1..5)).map(|at| self.line(first + at)).collect();
+                Call::Append { session, link, first, lines }
+            }
+            8..10 => Call::AckInbound { session, link, received: ack },
+            _ => {
+                let after = self.rng.u64(..=until);
+                let (max_lines, max_bytes) = (self.rng.usize(1..9), self.rng.usize(..400));
+                Call::ReadInbound { session, after, max_lines, max_bytes }
+            }
+        }
+    }
+
+    fn line(&mut self, number: u64) -> Line {
+        let (origin, line) = match self.rng.u32(..24) {
+            0..7 => {
+                let id = self.question();
+                let request = r#"{"subtype":"can_use_tool","tool_name":"T","input":{"asked":1}}"#;
+                let line = format!(
+                    r#"{{"type":"control_request","request_id":"{id}","request":{request},"n":{number}}}"#
+                );
+                (Origin::Agent, line)
+            }
+            7 => {
+                let id = self.question();
+                let line = format!(r#"{{"type":"control_cancel_request","request_id":"{id}"}}"#);
+                (Origin::Agent, line)
+            }
+            8..11 => {
+                let response =
+                    format!(r#"{{"subtype":"success","request_id":"{}"}}"#, self.request());
+                let line = format!(r#"{{"type":"control_response","response":{response}}}"#);
+                (Origin::Agent, line)
+            }
+            11 => {
+                let line = r#"{"type":"footbridge","subtype":"agent_exited"}"#;
+                (Origin::Worker, line.to_string())
+            }
+            _ => {
+                let pad = "x".repeat(self.rng.usize(..60));
+                (Origin::Agent, format!(r#"{{"type":"x","n":{number},"pad":"{pad}"}}"#))
+            }
+        };
+        Line { origin, line: Text::from(line) }
+    }
+}
