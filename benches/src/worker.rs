@@ -10,7 +10,7 @@ use footbridge_core::base::time::{Instant, Now, UnixTime};
 use footbridge_core::contract::action::{Action, Message, Response, Target};
 use footbridge_core::contract::event::{Event, ExitStatus, Output};
 use footbridge_core::contract::machine::{Machine, Step};
-use footbridge_core::wire::link::Word;
+use footbridge_core::wire::link::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Worker, WorkerConfig};
 
@@ -79,9 +79,9 @@ impl ByHand {
     pub fn bring_up(&mut self, session: &mut Running) {
         self.handle(Event::Spawned { op: session.agent, pid: 7 });
         self.handle(Event::Opened { op: session.link });
-        let sent = self.word(session.link, &Word::Resume { received: 0, from: 0 });
+        let sent = self.word(session.link, &ControlFrame::Resume { received: 0, from: 0 });
         session.acknowledged += lines_of(&sent);
-        self.word(session.link, &Word::Ack { received: session.acknowledged });
+        self.word(session.link, &ControlFrame::Ack { received: session.acknowledged });
     }
 
     /// The agent prints a chunk of whole lines, and the relay acknowledges them. Gives the lines.
@@ -89,7 +89,7 @@ impl ByHand {
         let sent = self.handle(Event::Stdout { op: session.agent, data: chunk });
         let lines = lines_of(&sent);
         session.acknowledged += lines;
-        self.word(session.link, &Word::Ack { received: session.acknowledged });
+        self.word(session.link, &ControlFrame::Ack { received: session.acknowledged });
         lines
     }
 
@@ -100,14 +100,14 @@ impl ByHand {
         self.handle(Event::OutputEnded { op, output: Output::Stderr });
         let sent = self.handle(Event::Exited { op, status: ExitStatus::Code(0) });
         let received = session.acknowledged + lines_of(&sent);
-        let actions = self.word(session.link, &Word::Ack { received });
+        let actions = self.word(session.link, &ControlFrame::Ack { received });
         let stop = format!("/work/work_{}/stop", session.work);
         let mut requests = actions.iter().filter_map(request_url);
         let (stop, _) = requests.find(|(_, url)| url.ends_with(&stop)).expect("a report");
         self.respond(stop, r#"{"state":"stopped"}"#);
     }
 
-    fn word(&mut self, op: OpId, word: &Word) -> Vec<Action> {
+    fn word(&mut self, op: OpId, word: &ControlFrame) -> Vec<Action> {
         self.handle(Event::Received { op, message: Message::Binary(word.to_bytes()) })
     }
 
@@ -149,7 +149,9 @@ fn lines_of(actions: &[Action]) -> u64 {
     // Reports of the worker itself are counted like lines; the other words are not.
     let is_line = |message: &Message| match message {
         Message::Text(_) => true,
-        Message::Binary(word) => matches!(Word::parse(word), Ok(Word::Report { .. })),
+        Message::Binary(word) => {
+            matches!(ControlFrame::parse(word), Ok(ControlFrame::Report { .. }))
+        }
     };
     let sent =
         actions.iter().filter(|a| matches!(a, Action::Send { message, .. } if is_line(message)));

@@ -6,12 +6,12 @@ use crate::clock::Time;
 
 /// Everything that is to happen.
 #[derive(Debug)]
-pub(crate) struct Agenda<H> {
+pub(crate) struct EventQueue<H> {
     entries: BTreeMap<(Time, u64), H>,
     noted: u64,
 }
 
-impl<H> Agenda<H> {
+impl<H> EventQueue<H> {
     pub(crate) const fn new() -> Self {
         Self { entries: BTreeMap::new(), noted: 0 }
     }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn things_of_one_time_happen_in_the_order_in_which_they_were_noted() {
-        let mut agenda = Agenda::new();
+        let mut agenda = EventQueue::new();
         for (at, what) in [(2, "c"), (1, "a"), (2, "d"), (1, "b")] {
             agenda.note(Duration::from_secs(at), what);
         }

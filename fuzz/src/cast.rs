@@ -7,7 +7,7 @@ use footbridge_core::agents::shell;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::event::Event;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
-use footbridge_core::store::Terms;
+use footbridge_core::store::StorePolicy;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
 
@@ -19,7 +19,7 @@ use crate::host::{Host, HostId};
 use crate::party::{Driven, Order, Part, Party, PartyId, Role};
 use crate::process::ProcessId;
 use crate::viewer::{Viewer, ViewerConfig};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// The relay is always the first party.
 pub(crate) const RELAY: PartyId = 0;
@@ -81,9 +81,9 @@ pub(crate) fn set_the_scene(world: &mut World) {
         }
         let wait = Duration::from_millis(world.rng.u64(1..3_000));
         let wait = if world.parties[id].role == Role::Relay { Duration::ZERO } else { wait };
-        world.later(wait, Happening::Restart(id));
+        world.later(wait, SimEvent::Restart(id));
     }
-    world.later(Duration::from_secs(minutes * 60), Happening::Calm);
+    world.later(Duration::from_secs(minutes * 60), SimEvent::Calm);
     world.expect_weather();
 }
 
@@ -151,7 +151,8 @@ fn relay(world: &mut World, is_traced: bool) -> Box<dyn Part> {
         config.session_token_life = Duration::from_secs(world.rng.u64(30..600));
     }
     if world.weather.has(FaultKind::Retention) {
-        config.terms = Terms { log_bytes: world.rng.usize(2_000..40_000), ..Terms::default() };
+        config.policy =
+            StorePolicy { log_bytes: world.rng.usize(2_000..40_000), ..StorePolicy::default() };
     }
     if world.weather.has(FaultKind::SmallLimits) {
         crate::limits::make_small(&mut config, world.options.seed);
@@ -165,7 +166,7 @@ fn relay(world: &mut World, is_traced: bool) -> Box<dyn Part> {
         Err(error) => unreachable!("the simulated relay's configuration is good: {error}"),
     };
     let command = |order| match order {
-        Order::Shutdown | Order::Hurry => Some(RelayCommand::Shutdown),
+        Order::Shutdown | Order::ShutdownNow => Some(RelayCommand::Shutdown),
         Order::Settle => None,
     };
     Box::new(Driven { machine, command, is_traced })
@@ -195,7 +196,7 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Part>
     }
     let command = |order| match order {
         Order::Shutdown => Some(WorkerCommand::Shutdown),
-        Order::Hurry => Some(WorkerCommand::Hurry),
+        Order::ShutdownNow => Some(WorkerCommand::ShutdownNow),
         Order::Settle => None,
     };
     let is_traced = world.trace.is_on();
@@ -259,7 +260,7 @@ pub(crate) fn shell(world: &mut World, host: HostId, process: ProcessId, seed: u
     };
     let command = |order| match order {
         Order::Shutdown => Some(shell::Command::Shutdown),
-        Order::Hurry => Some(shell::Command::Hurry),
+        Order::ShutdownNow => Some(shell::Command::ShutdownNow),
         Order::Settle => None,
     };
     let is_traced = world.trace.is_on();

@@ -9,7 +9,7 @@ use footbridge_core::base::id::OpId;
 use crate::cast::CALM;
 use crate::fact::Fact;
 use crate::party::{Address, End, Op, PartyId, Role};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// The time between the two counts, the first of which is after everything in the protocol that may
 /// take long: a dead link is noticed within 45 s, a viewer that takes nothing within 60 s, a held poll
@@ -22,7 +22,7 @@ pub(crate) type Census = BTreeMap<(PartyId, u32, OpId), String>;
 impl World {
     /// The first count, some time before the end.
     pub(crate) fn expect_census(&mut self) {
-        self.later(CALM.saturating_sub(BETWEEN), Happening::Census);
+        self.later(CALM.saturating_sub(BETWEEN), SimEvent::Census);
     }
 
     pub(crate) fn take_census(&mut self) {

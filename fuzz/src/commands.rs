@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::contract::action::{Command, Signal};
+use footbridge_core::contract::action::{ProcessSpec, Signal};
 use footbridge_core::contract::event::ExitStatus;
 
 use crate::agents::{Doing, Program, Said};
@@ -55,7 +55,7 @@ struct Running {
 }
 
 /// Half of them are of the quick nature, so that turns come to their end.
-pub(crate) fn command(command: &Command, seed: u64) -> Box<dyn Program> {
+pub(crate) fn command(command: &ProcessSpec, seed: u64) -> Box<dyn Program> {
     let mut rng = Rng::with_seed(seed);
     let line = command.args.last().cloned().unwrap_or_default();
     let nature = if rng.bool() { Nature::Quick } else { NATURES[rng.usize(..NATURES.len())] };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::clock::Time;
 use crate::party::{Address, PartyId};
@@ -105,22 +105,22 @@ impl Disk {
     /// Carries out an action on files, and says what came of it; `None` if it is none.
     fn carry_out(&mut self, action: &Action) -> Option<Event> {
         let failed = |op, kind| {
-            let failure = Failure { kind, detail: String::from("the simulated disk says no") };
+            let failure = IoError { kind, detail: String::from("the simulated disk says no") };
             Some(Event::Failed { op, failure })
         };
         match action {
-            Action::Save { op, .. } if self.is_full => failed(*op, FailureKind::Full),
+            Action::Save { op, .. } if self.is_full => failed(*op, IoErrorKind::Full),
             Action::Save { op, path, data } => {
                 self.files.insert(path.clone(), data.clone());
                 Some(Event::Saved { op: *op })
             }
             Action::Load { op, .. } | Action::List { op, .. } if self.is_unreadable => {
-                failed(*op, FailureKind::Other)
+                failed(*op, IoErrorKind::Other)
             }
             Action::Load { op, path, limit } => {
                 let data = self.files.get(path).cloned();
                 if data.as_ref().is_some_and(|data| data.len() > *limit) {
-                    return failed(*op, FailureKind::TooLarge);
+                    return failed(*op, IoErrorKind::TooLarge);
                 }
                 Some(Event::Loaded { op: *op, data })
             }

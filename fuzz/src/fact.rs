@@ -74,7 +74,7 @@ pub(crate) enum Fact {
     /// The relay keeps few ended sessions.
     KeepsLittle,
     /// A request of a worker leaves.
-    Asked {
+    IncomingRequest {
         party: PartyId,
         what: &'static str,
         mono: Duration,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::contract::action::Response;
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::fact::Fact;
 use crate::network::{Arrival, ConnId};
 use crate::options::Options;
 use crate::party::{Address, End, Order, PartyId, Role};
-use crate::world::{Happening, World, failure};
+use crate::world::{SimEvent, World, failure};
 
 macro_rules! fault_kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
@@ -120,7 +120,7 @@ pub(crate) struct Fault {
 
 /// What can go wrong in this run, and how often.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Weather {
+pub(crate) struct FaultPlan {
     /// The usual time between two of a kind.
     every: BTreeMap<FaultKind, Duration>,
     /// In percent.
@@ -134,7 +134,7 @@ pub(crate) struct Weather {
     hang_up: u32,
 }
 
-impl Weather {
+impl FaultPlan {
     pub(crate) fn draw(rng: &mut Rng, options: &Options) -> Self {
         let mut weather = Self::default();
         // Some runs are quiet, some are terrible.
@@ -194,16 +194,16 @@ impl World {
     pub(crate) fn expect_weather(&mut self) {
         for (kind, every) in self.weather.every.clone() {
             let wait = self.about(every);
-            self.later(wait, Happening::Fault(Fault { kind }));
+            self.later(wait, SimEvent::Fault(Fault { kind }));
         }
     }
 
     pub(crate) fn clear_weather(&mut self) {
-        self.weather = Weather::default();
+        self.weather = FaultPlan::default();
         self.clear_git();
         // Its time below is a fault too.
         if !self.parties[crate::cast::RELAY].is_up() {
-            self.later(Duration::from_secs(1), Happening::Restart(crate::cast::RELAY));
+            self.later(Duration::from_secs(1), SimEvent::Restart(crate::cast::RELAY));
         }
         for host in &mut self.hosts {
             host.cut_until = host.cut_until.min(self.at);
@@ -217,7 +217,7 @@ impl World {
             host.suspended_until = host.suspended_until.min(self.at);
         }
         for host in 0..self.hosts.len() {
-            self.later(Duration::ZERO, Happening::WakeUp(host));
+            self.later(Duration::ZERO, SimEvent::WakeUp(host));
         }
     }
 
@@ -228,7 +228,7 @@ impl World {
         let Fault { kind } = fault;
         let Some(every) = self.weather.every.get(&kind).copied() else { return };
         let wait = self.about(every);
-        self.later(wait, Happening::Fault(fault));
+        self.later(wait, SimEvent::Fault(fault));
         let at = self.at;
         self.trace.say(at, "world", || format!("fault: {}", kind.name()));
         match kind {
@@ -289,7 +289,7 @@ impl World {
             self.fact(Fact::StoreLost);
         }
         let wait = self.down_time();
-        self.later(wait, Happening::Restart(crate::cast::RELAY));
+        self.later(wait, SimEvent::Restart(crate::cast::RELAY));
     }
 
     pub(crate) fn down_time(&mut self) -> Duration {
@@ -315,7 +315,7 @@ impl World {
         let is_silent = self.rng.u8(..) < 60;
         self.crash(worker, is_silent);
         let wait = self.down_time();
-        self.later(wait, Happening::Restart(worker));
+        self.later(wait, SimEvent::Restart(worker));
     }
 
     fn restart_worker(&mut self) {
@@ -323,10 +323,10 @@ impl World {
         self.order(worker, Order::Shutdown);
         if self.rng.bool() {
             let wait = Duration::from_secs(self.rng.u64(..20));
-            self.later(wait, Happening::Order(worker, Order::Hurry));
+            self.later(wait, SimEvent::Order(worker, Order::ShutdownNow));
         }
         let wait = Duration::from_secs(self.rng.u64(60..200));
-        self.later(wait, Happening::Restart(worker));
+        self.later(wait, SimEvent::Restart(worker));
     }
 
     fn cut(&mut self) {
@@ -354,7 +354,7 @@ impl World {
             let relay = &mut self.parties[crate::cast::RELAY];
             let Some((op, _)) = relay.accepts.pop_front() else { return };
             let to = Address { party: crate::cast::RELAY, life, op };
-            self.tell(to, Event::Failed { op, failure: failure(FailureKind::Full) });
+            self.tell(to, Event::Failed { op, failure: failure(IoErrorKind::Full) });
         }
     }
 
@@ -384,7 +384,7 @@ impl World {
             self.hosts[host].clock.miss(time);
         }
         let until = self.at + time;
-        self.agenda.note(until, Happening::WakeUp(host));
+        self.agenda.note(until, SimEvent::WakeUp(host));
         self.fact_of_host(host);
     }
 
@@ -416,7 +416,7 @@ impl World {
             is_http && self.weather.duplicate > 0 && self.rng.u32(..100) < self.weather.duplicate;
         if is_http && self.weather.hang_up > 0 && self.rng.u32(..100) < self.weather.hang_up {
             let wait = Duration::from_micros(self.rng.u64(..400_000));
-            self.later(wait, Happening::HangUp { conn: id });
+            self.later(wait, SimEvent::HangUp { conn: id });
         }
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         conn.loses_answer = loses;

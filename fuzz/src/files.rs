@@ -12,7 +12,7 @@ use crate::host::HostId;
 use crate::mutants::Mutant;
 use crate::party::{Address, Op, PartyId, Role};
 use crate::tokens::TOKEN_FILE;
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// How many of a hundred writes a worker dies at, or soon after, where that goes wrong.
 const CRASHES_AT_WRITE: u32 = 30;
@@ -44,23 +44,23 @@ impl World {
         let takes = if is_lie { FALSELY_WRITTEN } else { wait };
         let at = self.at;
         let (number, happens) = self.hosts[host].disk.ask(at, from, action, takes);
-        self.agenda.note(happens, Happening::File { host, number });
+        self.agenda.note(happens, SimEvent::File { host, number });
         if is_lie {
-            self.later(wait, Happening::Deliver(from, Event::Saved { op: from.op }));
+            self.later(wait, SimEvent::Deliver(from, Event::Saved { op: from.op }));
         }
         if is_write && self.weather.has(FaultKind::WriteCrash) {
             let rng = &mut self.hosts[host].disk.rng;
             if rng.u32(..100) < CRASHES_AT_WRITE {
                 let wait = wait.mul_f64(rng.f64() * 3.0);
                 let (party, life) = (from.party, from.life);
-                self.later(wait, Happening::CrashAtWrite { party, life });
+                self.later(wait, SimEvent::CrashAtWrite { party, life });
             }
         }
     }
 
     pub(crate) fn file_changes(&mut self, host: HostId, number: u64) {
         if let Some((pending, event)) = self.hosts[host].disk.happen(number) {
-            self.agenda.note(pending.answered, Happening::Deliver(pending.from, event));
+            self.agenda.note(pending.answered, SimEvent::Deliver(pending.from, event));
         }
     }
 
@@ -71,7 +71,7 @@ impl World {
         let is_silent = self.rng.bool();
         self.crash(party, is_silent);
         let wait = self.down_time();
-        self.later(wait, Happening::Restart(party));
+        self.later(wait, SimEvent::Restart(party));
     }
 
     /// What a dead party has left under way on its disk.

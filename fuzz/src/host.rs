@@ -7,7 +7,7 @@ use footbridge_core::contract::event::Event;
 use crate::clock::{Clock, Time};
 use crate::disk::Disk;
 use crate::party::Address;
-use crate::world::Happening;
+use crate::world::SimEvent;
 
 pub(crate) type HostId = usize;
 
@@ -23,7 +23,7 @@ pub(crate) struct Host {
     /// What came while it was suspended.
     pub(crate) held: Vec<(Address, Event)>,
     /// What would have happened on it meanwhile.
-    pub(crate) put_off: Vec<Happening>,
+    pub(crate) put_off: Vec<SimEvent>,
     /// Its cable is out until this time.
     pub(crate) cut_until: Time,
     /// Whether a cut shows at once as an error, or only as silence.

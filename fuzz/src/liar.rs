@@ -173,7 +173,7 @@ impl Machine for Liar {
     fn handle(&mut self, now: Now, event: Event) {
         self.now = now;
         match event {
-            Event::Asked { op, asked } => {
+            Event::Requested { op, request: asked } => {
                 self.accept();
                 self.answer(op, &asked.target);
             }

@@ -64,4 +64,4 @@ pub use mutants::{MUTANTS, Mutant};
 pub use options::Options;
 pub use run::{Report, run};
 pub use shrink::shrink;
-pub use world::Broken;
+pub use world::Violation;

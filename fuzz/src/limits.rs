@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use footbridge_core::relay::RelayConfig;
-use footbridge_core::store::Terms;
+use footbridge_core::store::StorePolicy;
 
 /// What all draws of this file begin from, beside the run's seed.
 const STREAM: u64 = 0x5eed_0f11_3175;
@@ -19,7 +19,7 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
     let offline_after = seconds(60..120);
     let lapse_after = offline_after + seconds(60..480);
     config.poll_cap = seconds(1..50);
-    config.terms = Terms {
+    config.policy = StorePolicy {
         ack_time,
         lease_time,
         offline_after,
@@ -30,7 +30,7 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
         ended_sessions: rng.usize(1..5),
         inbound_lines: rng.usize(2..40),
         inbound_bytes: rng.usize(1_000..20_000),
-        ..config.terms
+        ..config.policy
     };
     // Each viewer needs one for each of its sessions, and one more while an old one is not known to
     // be dead.

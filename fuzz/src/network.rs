@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use footbridge_core::contract::action::{Message, Response};
-use footbridge_core::contract::event::{Asked, FailureKind};
+use footbridge_core::contract::event::{IncomingRequest, IoErrorKind};
 
 use crate::clock::Time;
 use crate::host::HostId;
@@ -34,7 +34,7 @@ pub(crate) struct Conn {
     pub(crate) to: PartyId,
     pub(crate) kind: ConnKind,
     /// What the client asked, until somebody takes it.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) asked: Option<IncomingRequest>,
     /// Whatever is put on it from now on disappears, and neither side is told.
     pub(crate) is_swallowed: bool,
     /// Something was put on it since: a system will find out that nobody acknowledges it.
@@ -102,7 +102,7 @@ pub(crate) enum Arrival {
     /// The other side has taken note of the close.
     CloseAck(u16),
     /// The other side let go of it, or something on the way broke it.
-    Reset(FailureKind),
+    Reset(IoErrorKind),
 }
 
 /// All connections.

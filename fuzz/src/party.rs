@@ -47,7 +47,7 @@ pub(crate) enum Order {
     /// The first signal.
     Shutdown,
     /// The second signal.
-    Hurry,
+    ShutdownNow,
     /// Begin nothing new; see to it that what is there comes to rest.
     Settle,
 }

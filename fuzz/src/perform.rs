@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Signal, Target};
-use footbridge_core::contract::event::{Event, ExitStatus, FailureKind};
+use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
 
 use crate::fact::Fact;
 use crate::party::{Address, End, Op, PartyId};
-use crate::world::{Happening, World, failure};
+use crate::world::{SimEvent, World, failure};
 
 /// How long a runtime waits for the other side's part in the end of a stream.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -88,10 +88,10 @@ impl World {
             Action::Upgrade { op, protocol, max_message } => {
                 self.upgrade(id, op, protocol, max_message);
             }
-            Action::Store { op, operation } => {
+            Action::Store { op, transaction } => {
                 let from = from(op);
                 self.parties[id].ops.insert(op, Op::Single);
-                self.ask_store(from, operation);
+                self.ask_store(from, transaction);
             }
             Action::Cancel { op } => self.cancel(id, op),
         }
@@ -157,7 +157,7 @@ impl World {
         match self.parties[from.party].ops.get(&from.op).copied() {
             Some(Op::Stream(conn, end)) => {
                 self.close_lane(conn, end, code);
-                self.later(CLOSE_LIMIT, Happening::CloseLimit(from));
+                self.later(CLOSE_LIMIT, SimEvent::CloseLimit(from));
             }
             Some(Op::Stdio(process)) => self.close_stdout_in_order(process),
             _ => {}
@@ -171,7 +171,7 @@ impl World {
         }
         if let Some(Op::Stream(conn, end)) = self.parties[from.party].ops.get(&from.op).copied() {
             self.abandon(conn, end, false);
-            let failure = Some(failure(FailureKind::TimedOut));
+            let failure = Some(failure(IoErrorKind::TimedOut));
             self.tell(from, Event::Closed { op: from.op, code: None, failure });
         }
     }
@@ -183,7 +183,7 @@ impl World {
         let wait = self.about(Duration::from_millis(4));
         let op = from.op;
         let event = if fails {
-            Event::Failed { op, failure: failure(FailureKind::TimedOut) }
+            Event::Failed { op, failure: failure(IoErrorKind::TimedOut) }
         } else {
             let (code, stdout) = if is_branch { (0, "main\n") } else { (1, "") };
             Event::Ran {
@@ -193,7 +193,7 @@ impl World {
                 stderr: bytes::Bytes::new(),
             }
         };
-        self.later(wait, Happening::Deliver(from, event));
+        self.later(wait, SimEvent::Deliver(from, event));
     }
 
     /// What a worker's requests come to, for the promises about patience.

@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::cast;
 use crate::faults::FaultKind;
 use crate::options::Options;
-use crate::world::{Broken, World};
+use crate::world::{Violation, World};
 
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The first promise that was not kept.
-    pub broken: Option<Broken>,
+    pub broken: Option<Violation>,
     /// How many things happened.
     pub events: u64,
     /// How much virtual time went by.

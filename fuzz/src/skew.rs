@@ -13,7 +13,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Message, Response};
-use footbridge_core::contract::event::{Asked, Body};
+use footbridge_core::contract::event::{Body, IncomingRequest};
 use footbridge_core::wire::link::AGENT_RUN_HEADER;
 use serde_json::{Map, Value, json};
 
@@ -74,7 +74,12 @@ impl World {
     }
 
     /// A request as its client's version makes it, and as the relay's version takes it.
-    pub(crate) fn skew_request(&mut self, client: PartyId, to: PartyId, asked: &mut Asked) {
+    pub(crate) fn skew_request(
+        &mut self,
+        client: PartyId,
+        to: PartyId,
+        asked: &mut IncomingRequest,
+    ) {
         if !self.skew.is_on || to != RELAY {
             return;
         }
@@ -90,7 +95,7 @@ impl World {
     }
 
     /// An older side does not send, or does not read, what need not be there.
-    fn leave_headers_out(&mut self, asked: &mut Asked, is_unread: bool) {
+    fn leave_headers_out(&mut self, asked: &mut IncomingRequest, is_unread: bool) {
         // Whoever makes a session must name it, to be able to say it again.
         let is_made = asked.target == "/v1/sessions";
         asked.headers.retain(|(name, _)| match name.as_str() {
@@ -201,7 +206,7 @@ fn leave_out(fields: &mut Map<String, Value>, names: &[&str]) {
     });
 }
 
-fn newer_request(asked: &mut Asked) {
+fn newer_request(asked: &mut IncomingRequest) {
     asked.headers.push((String::from("x-footbridge-future"), String::from("2")));
     for (name, value) in &mut asked.headers {
         if name == "sec-websocket-protocol" {
@@ -213,7 +218,7 @@ fn newer_request(asked: &mut Asked) {
     change_body(asked, add_everywhere);
 }
 
-fn older_request(asked: &mut Asked) {
+fn older_request(asked: &mut IncomingRequest) {
     change_body(asked, |body| {
         // Messages go to the agent as they are.
         if let Some(fields) = body.as_object_mut().filter(|body| !body.contains_key("messages")) {
@@ -225,7 +230,7 @@ fn older_request(asked: &mut Asked) {
     });
 }
 
-fn change_body(asked: &mut Asked, change: impl FnOnce(&mut Value)) {
+fn change_body(asked: &mut IncomingRequest, change: impl FnOnce(&mut Value)) {
     if let Body::Whole(bytes) = &asked.body
         && let Ok(mut body) = serde_json::from_slice::<Value>(bytes)
         && body.is_object()

@@ -5,21 +5,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::contract::event::{Event, FailureKind};
-use footbridge_core::store::{MemoryStore, Operation};
+use footbridge_core::contract::event::{Event, IoErrorKind};
+use footbridge_core::store::{MemoryStore, Transaction};
 
 use crate::cast::RELAY;
 use crate::party::Address;
-use crate::world::{Happening, World, failure};
+use crate::world::{SimEvent, World, failure};
 
 /// The store and what it has to do.
-pub(crate) struct Storeroom {
+pub(crate) struct SimStore {
     pub(crate) store: MemoryStore,
-    waiting: VecDeque<(Address, Operation)>,
+    waiting: VecDeque<(Address, Transaction)>,
     is_committing: bool,
 }
 
-impl Storeroom {
+impl SimStore {
     pub(crate) const fn new() -> Self {
         Self { store: MemoryStore::new(), waiting: VecDeque::new(), is_committing: false }
     }
@@ -27,8 +27,8 @@ impl Storeroom {
     /// The relay died: some of what it had asked for is durable, and it will never know.
     pub(crate) fn lose_uncommitted(&mut self, rng: &mut Rng) {
         let kept = rng.usize(..=self.waiting.len());
-        for (_, operation) in self.waiting.drain(..kept) {
-            self.store.apply(operation);
+        for (_, transaction) in self.waiting.drain(..kept) {
+            self.store.apply(transaction);
         }
         self.waiting.clear();
         self.is_committing = false;
@@ -41,12 +41,12 @@ impl Storeroom {
 }
 
 impl World {
-    pub(crate) fn ask_store(&mut self, from: Address, operation: Operation) {
-        self.storeroom.waiting.push_back((from, operation));
+    pub(crate) fn ask_store(&mut self, from: Address, transaction: Transaction) {
+        self.storeroom.waiting.push_back((from, transaction));
         if !self.storeroom.is_committing {
             self.storeroom.is_committing = true;
             let wait = self.commit_time();
-            self.later(wait, Happening::Commit { life: from.life });
+            self.later(wait, SimEvent::Commit { life: from.life });
         }
     }
 
@@ -63,15 +63,15 @@ impl World {
         }
         let count = self.rng.usize(1..=8).min(self.storeroom.waiting.len());
         for _ in 0..count {
-            let Some((from, operation)) = self.storeroom.waiting.pop_front() else { break };
+            let Some((from, transaction)) = self.storeroom.waiting.pop_front() else { break };
             let fails = self.weather.failing_store > 0
                 && !self.is_calm
                 && self.rng.u32(..1000) < self.weather.failing_store;
             let event = if fails {
-                Event::Failed { op: from.op, failure: failure(FailureKind::Full) }
+                Event::Failed { op: from.op, failure: failure(IoErrorKind::Full) }
             } else {
-                let outcome = self.storeroom.store.apply(operation);
-                Event::Stored { op: from.op, outcome }
+                let outcome = self.storeroom.store.apply(transaction);
+                Event::Stored { op: from.op, committed: outcome }
             };
             self.tell(from, event);
         }
@@ -79,7 +79,7 @@ impl World {
             self.storeroom.is_committing = false;
         } else {
             let wait = self.commit_time();
-            self.later(wait, Happening::Commit { life });
+            self.later(wait, SimEvent::Commit { life });
         }
     }
 }

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::auth::AccessToken;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::machine::{FaultKind, Outcome};
+use footbridge_core::contract::machine::{MachineErrorKind, Outcome};
 
 use crate::cast::RELAY;
 use crate::fact::Fact;
 use crate::party::{Order, PartyId, Role};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// Where a worker finds its token.
 pub(crate) const TOKEN_FILE: &str = "/config/token";
@@ -86,7 +86,7 @@ impl World {
         }
         self.fact(Fact::TokenWritten { token });
         let wait = Duration::from_millis(self.tokens.rng.u64(..15_000));
-        self.later(wait, Happening::Order(RELAY, Order::Shutdown));
+        self.later(wait, SimEvent::Order(RELAY, Order::Shutdown));
     }
 
     /// From the next start of the relay on nothing that it has signed is good any more.
@@ -97,10 +97,11 @@ impl World {
 
     /// A worker that was ended for its token is started again by whatever looks after its program.
     pub(crate) fn look_after(&mut self, id: PartyId, role: Role, outcome: &Outcome) {
-        let is_refused = matches!(outcome, Err(fault) if fault.kind == FaultKind::Unauthorized);
+        let is_refused =
+            matches!(outcome, Err(fault) if fault.kind == MachineErrorKind::Unauthorized);
         if role == Role::Worker && is_refused && self.tokens.is_in_files {
             let wait = Duration::from_millis(self.tokens.rng.u64(1_000..30_000));
-            self.later(wait, Happening::Restart(id));
+            self.later(wait, SimEvent::Restart(id));
         }
     }
 }

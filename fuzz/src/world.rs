@@ -8,15 +8,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::Instant;
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use footbridge_core::contract::machine::{Outcome, Step};
 
-use crate::agenda::Agenda;
+use crate::agenda::EventQueue;
 use crate::cast;
 use crate::census::Census;
 use crate::clock::Time;
 use crate::fact::Fact;
-use crate::faults::{Fault, FaultKind, Weather};
+use crate::faults::{Fault, FaultKind, FaultPlan};
 use crate::git::{self, Git};
 use crate::host::{Host, HostId};
 use crate::mutants::Mutant;
@@ -26,13 +26,13 @@ use crate::party::{Address, End, Op, Order, Party, PartyId, Role, Told};
 use crate::process::{ProcessId, Processes};
 use crate::promises::Promises;
 use crate::skew::Skew;
-use crate::storeroom::Storeroom;
+use crate::storeroom::SimStore;
 use crate::tokens::Tokens;
 use crate::trace::Trace;
 
 /// What can happen.
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum SimEvent {
     Deliver(Address, Event),
     Wake { party: PartyId, turn: u64 },
     Arrive { conn: ConnId, end: End, arrival: Arrival },
@@ -60,19 +60,19 @@ pub(crate) struct World {
     pub(crate) at: Time,
     pub(crate) rng: Rng,
     pub(crate) options: Options,
-    pub(crate) agenda: Agenda<Happening>,
+    pub(crate) agenda: EventQueue<SimEvent>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) parties: Vec<Party>,
     pub(crate) network: Network,
     pub(crate) processes: Processes,
-    pub(crate) storeroom: Storeroom,
+    pub(crate) storeroom: SimStore,
     pub(crate) git: Git,
-    pub(crate) weather: Weather,
+    pub(crate) weather: FaultPlan,
     pub(crate) tokens: Tokens,
     pub(crate) promises: Promises,
     facts: Vec<Fact>,
     pub(crate) trace: Trace,
-    pub(crate) broken: Option<Broken>,
+    pub(crate) broken: Option<Violation>,
     pub(crate) happened: u64,
     pub(crate) is_calm: bool,
     pub(crate) census: Option<Census>,
@@ -82,7 +82,7 @@ pub(crate) struct World {
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub struct Violation {
     /// Which one.
     pub promise: &'static str,
     /// What was seen.
@@ -94,19 +94,19 @@ pub struct Broken {
 impl World {
     pub(crate) fn new(options: &Options) -> Self {
         let mut rng = Rng::with_seed(options.seed);
-        let weather = Weather::draw(&mut rng, options);
+        let weather = FaultPlan::draw(&mut rng, options);
         let mut world = Self {
             at: Time::ZERO,
             options: Options {
                 agent: options.agent.or(options.mutant.and_then(Mutant::agent)),
                 ..options.clone()
             },
-            agenda: Agenda::new(),
+            agenda: EventQueue::new(),
             hosts: Vec::new(),
             parties: Vec::new(),
             network: Network::default(),
             processes: Processes::default(),
-            storeroom: Storeroom::new(),
+            storeroom: SimStore::new(),
             git: Git::new(options),
             tokens: Tokens::new(options.seed, weather.has(FaultKind::TokenRotation)),
             skew: Skew::new(options.seed, weather.has(FaultKind::Versions)),
@@ -134,24 +134,24 @@ impl World {
         self.at = self.at.max(at);
         self.happened += 1;
         match happening {
-            Happening::Deliver(to, event) => self.deliver(to, event),
-            Happening::Wake { party, turn } => self.wake(party, turn),
-            Happening::Arrive { conn, end, arrival } => self.arrive(conn, end, arrival),
-            Happening::TimeLimit { conn } => self.time_limit(conn),
-            Happening::HangUp { conn } => self.reset(conn),
-            Happening::Unacknowledged { conn } => self.unacknowledged(conn),
-            Happening::CloseLimit(address) => self.close_limit(address),
-            Happening::Commit { life } => self.commit(life),
-            Happening::File { host, number } => self.file_changes(host, number),
-            Happening::CrashAtWrite { party, life } => self.crash_at_write(party, life),
-            Happening::Process(process, moment) => self.process_moment(process, moment),
-            Happening::Git(moment) => self.git_moment(moment),
-            Happening::Order(party, order) => self.order(party, order),
-            Happening::Restart(party) => cast::raise(self, party),
-            Happening::WakeUp(host) => self.wake_up(host),
-            Happening::Fault(fault) => self.strike(fault),
-            Happening::Calm => self.calm_down(),
-            Happening::Census => self.take_census(),
+            SimEvent::Deliver(to, event) => self.deliver(to, event),
+            SimEvent::Wake { party, turn } => self.wake(party, turn),
+            SimEvent::Arrive { conn, end, arrival } => self.arrive(conn, end, arrival),
+            SimEvent::TimeLimit { conn } => self.time_limit(conn),
+            SimEvent::HangUp { conn } => self.reset(conn),
+            SimEvent::Unacknowledged { conn } => self.unacknowledged(conn),
+            SimEvent::CloseLimit(address) => self.close_limit(address),
+            SimEvent::Commit { life } => self.commit(life),
+            SimEvent::File { host, number } => self.file_changes(host, number),
+            SimEvent::CrashAtWrite { party, life } => self.crash_at_write(party, life),
+            SimEvent::Process(process, moment) => self.process_moment(process, moment),
+            SimEvent::Git(moment) => self.git_moment(moment),
+            SimEvent::Order(party, order) => self.order(party, order),
+            SimEvent::Restart(party) => cast::raise(self, party),
+            SimEvent::WakeUp(host) => self.wake_up(host),
+            SimEvent::Fault(fault) => self.strike(fault),
+            SimEvent::Calm => self.calm_down(),
+            SimEvent::Census => self.take_census(),
         }
         self.judge();
         true
@@ -190,10 +190,10 @@ impl World {
     pub(crate) fn break_promise(&mut self, promise: &'static str, words: String) {
         let at = self.at;
         self.trace.say(at, "world", || format!("BROKEN {promise}: {words}"));
-        self.broken.get_or_insert(Broken { promise, words, at });
+        self.broken.get_or_insert(Violation { promise, words, at });
     }
 
-    pub(crate) fn later(&mut self, wait: Duration, what: Happening) {
+    pub(crate) fn later(&mut self, wait: Duration, what: SimEvent) {
         self.agenda.note(self.at + wait, what);
     }
 
@@ -205,7 +205,7 @@ impl World {
 
     /// Tells a party something that its own runtime knows, almost at once.
     pub(crate) fn tell(&mut self, to: Address, event: Event) {
-        self.later(Duration::from_micros(20), Happening::Deliver(to, event));
+        self.later(Duration::from_micros(20), SimEvent::Deliver(to, event));
     }
 
     pub(crate) fn is_alive(&self, to: Address) -> bool {
@@ -255,7 +255,7 @@ impl World {
         let now = self.hosts[party.host].clock.now(at);
         if self.hosts[party.host].is_suspended(at) {
             let host = party.host;
-            return self.hosts[host].put_off.push(Happening::Order(id, order));
+            return self.hosts[host].put_off.push(SimEvent::Order(id, order));
         }
         let Some(machine) = &mut party.machine else { return };
         self.trace.say(at, &party.name, || format!("<- {order:?}"));
@@ -273,7 +273,7 @@ impl World {
         }
         let host = &mut self.hosts[party.host];
         if host.is_suspended(self.at) {
-            host.put_off.push(Happening::Wake { party: id, turn });
+            host.put_off.push(SimEvent::Wake { party: id, turn });
         } else {
             self.hand_in(id, Event::Tick);
         }
@@ -329,7 +329,7 @@ impl World {
             // A runtime's timer is a little late, never early.
             let late = Duration::from_micros(self.rng.u64(1..1500));
             let when = clock.when(deadline).saturating_add(late);
-            self.agenda.note(when, Happening::Wake { party: id, turn });
+            self.agenda.note(when, SimEvent::Wake { party: id, turn });
         }
         self.fact(Fact::Open { role, operations });
     }
@@ -351,7 +351,7 @@ impl World {
             self.shell_finished(process);
         }
         if role == Role::Relay {
-            self.later(Duration::from_secs(2), Happening::Restart(id));
+            self.later(Duration::from_secs(2), SimEvent::Restart(id));
         }
     }
 
@@ -398,7 +398,7 @@ impl World {
             return;
         }
         for (to, event) in std::mem::take(&mut self.hosts[host].held) {
-            self.later(Duration::ZERO, Happening::Deliver(to, event));
+            self.later(Duration::ZERO, SimEvent::Deliver(to, event));
         }
         for happening in std::mem::take(&mut self.hosts[host].put_off) {
             self.later(Duration::ZERO, happening);
@@ -416,12 +416,12 @@ impl World {
         for id in 0..self.parties.len() {
             if self.parties[id].role == Role::Viewer {
                 let wait = Duration::from_millis(self.rng.u64(100..5_000));
-                self.later(wait, Happening::Order(id, Order::Settle));
+                self.later(wait, SimEvent::Order(id, Order::Settle));
             }
         }
     }
 }
 
-pub(crate) fn failure(kind: FailureKind) -> Failure {
-    Failure { kind, detail: String::from("simulated") }
+pub(crate) fn failure(kind: IoErrorKind) -> IoError {
+    IoError { kind, detail: String::from("simulated") }
 }

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use footbridge_core::base::time::{self, Now, UnixTime};
 use footbridge_core::contract::event::Event;
-use footbridge_core::contract::machine::{Fault, FaultKind, Machine, Outcome, Step};
+use footbridge_core::contract::machine::{Machine, MachineError, MachineErrorKind, Outcome, Step};
 
 use crate::http::Http;
 use crate::mailbox::{Handle, Mail, Outbox, mailbox};
@@ -31,10 +31,10 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads what the options name. Fails with [`FaultKind::Local`].
-    pub fn new(options: HostOptions) -> Result<Self, Fault> {
+    /// Reads what the options name. Fails with [`MachineErrorKind::Local`].
+    pub fn new(options: HostOptions) -> Result<Self, MachineError> {
         let HostOptions { extra_ca } = options;
-        let local = |message: String| Fault { kind: FaultKind::Local, message };
+        let local = |message: String| MachineError { kind: MachineErrorKind::Local, message };
         #[cfg(feature = "tls")]
         let (http, sockets) = {
             let tls = crate::tls::Tls::new(extra_ca.as_deref()).map_err(local)?;

@@ -1,41 +1,41 @@
-//! The errors of the system and of the libraries as [`Failure`]s.
+//! The errors of the system and of the libraries as [`IoError`]s.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
 
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 
-pub(crate) fn failure(kind: FailureKind, detail: impl Display) -> Failure {
-    Failure { kind, detail: detail.to_string() }
+pub(crate) fn failure(kind: IoErrorKind, detail: impl Display) -> IoError {
+    IoError { kind, detail: detail.to_string() }
 }
 
 /// An error of the system, met at `place`: an address, a path, a program.
-pub(crate) fn io_failure(place: impl Display, error: &io::Error) -> Failure {
+pub(crate) fn io_failure(place: impl Display, error: &io::Error) -> IoError {
     failure(kind_of(error), format_args!("{place}: {error}"))
 }
 
 /// What an error of the system comes to.
-pub(crate) fn kind_of(error: &io::Error) -> FailureKind {
+pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
     match error.kind() {
-        ErrorKind::ConnectionRefused => FailureKind::Refused,
+        ErrorKind::ConnectionRefused => IoErrorKind::Refused,
         ErrorKind::HostUnreachable
         | ErrorKind::NetworkUnreachable
         | ErrorKind::NetworkDown
-        | ErrorKind::AddrNotAvailable => FailureKind::Unreachable,
-        ErrorKind::TimedOut => FailureKind::TimedOut,
+        | ErrorKind::AddrNotAvailable => IoErrorKind::Unreachable,
+        ErrorKind::TimedOut => IoErrorKind::TimedOut,
         ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe
         | ErrorKind::NotConnected
-        | ErrorKind::UnexpectedEof => FailureKind::Disconnected,
-        ErrorKind::NotFound => FailureKind::NotFound,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => FailureKind::Denied,
-        ErrorKind::AddrInUse => FailureKind::InUse,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FailureKind::Full,
-        ErrorKind::FileTooLarge => FailureKind::TooLarge,
-        _ if is_tls(error) => FailureKind::Tls,
-        ErrorKind::InvalidData => FailureKind::Protocol,
-        _ => FailureKind::Other,
+        | ErrorKind::UnexpectedEof => IoErrorKind::Disconnected,
+        ErrorKind::NotFound => IoErrorKind::NotFound,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => IoErrorKind::Denied,
+        ErrorKind::AddrInUse => IoErrorKind::InUse,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => IoErrorKind::Full,
+        ErrorKind::FileTooLarge => IoErrorKind::TooLarge,
+        _ if is_tls(error) => IoErrorKind::Tls,
+        ErrorKind::InvalidData => IoErrorKind::Protocol,
+        _ => IoErrorKind::Other,
     }
 }
 
@@ -57,18 +57,18 @@ mod tests {
     #[test]
     fn errors_of_the_system_keep_what_decisions_are_made_by() {
         let cases = [
-            (Errno::CONNREFUSED, FailureKind::Refused),
-            (Errno::HOSTUNREACH, FailureKind::Unreachable),
-            (Errno::NETUNREACH, FailureKind::Unreachable),
-            (Errno::TIMEDOUT, FailureKind::TimedOut),
-            (Errno::CONNRESET, FailureKind::Disconnected),
-            (Errno::PIPE, FailureKind::Disconnected),
-            (Errno::NOENT, FailureKind::NotFound),
-            (Errno::ACCESS, FailureKind::Denied),
-            (Errno::ROFS, FailureKind::Denied),
-            (Errno::NOSPC, FailureKind::Full),
-            (Errno::DQUOT, FailureKind::Full),
-            (Errno::MFILE, FailureKind::Other),
+            (Errno::CONNREFUSED, IoErrorKind::Refused),
+            (Errno::HOSTUNREACH, IoErrorKind::Unreachable),
+            (Errno::NETUNREACH, IoErrorKind::Unreachable),
+            (Errno::TIMEDOUT, IoErrorKind::TimedOut),
+            (Errno::CONNRESET, IoErrorKind::Disconnected),
+            (Errno::PIPE, IoErrorKind::Disconnected),
+            (Errno::NOENT, IoErrorKind::NotFound),
+            (Errno::ACCESS, IoErrorKind::Denied),
+            (Errno::ROFS, IoErrorKind::Denied),
+            (Errno::NOSPC, IoErrorKind::Full),
+            (Errno::DQUOT, IoErrorKind::Full),
+            (Errno::MFILE, IoErrorKind::Other),
         ];
         for (errno, kind) in cases {
             assert_eq!(kind_of(&errno.into()), kind, "{errno:?}");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::{failure, io_failure};
 use crate::inbox::lock;
@@ -45,7 +45,7 @@ impl Files {
         job: Job,
         outbox: &Outbox,
         threads: &mut Threads,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), IoError> {
         let mut queue = lock(&self.0);
         if !queue.is_worked_at {
             let (jobs, outbox) = (Arc::clone(&self.0), outbox.clone());
@@ -83,7 +83,7 @@ fn do_job(op: OpId, job: Job) -> Event {
             Ok(Loaded::Whole(data)) => (path, Ok(Event::Loaded { op, data })),
             Ok(Loaded::TooLarge) => {
                 let detail = format!("{path}: larger than {limit} bytes");
-                let failure = failure(FailureKind::TooLarge, detail);
+                let failure = failure(IoErrorKind::TooLarge, detail);
                 return Event::Failed { op, failure };
             }
             Err(error) => (path, Err(error)),

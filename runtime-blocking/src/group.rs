@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::sync::Mutex;
 
-use footbridge_core::contract::action::{Command, Signal};
-use footbridge_core::contract::event::{ExitStatus, Failure, FailureKind};
+use footbridge_core::contract::action::{ProcessSpec, Signal};
+use footbridge_core::contract::event::{ExitStatus, IoError, IoErrorKind};
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open,
     test_kill_process_group, waitid,
@@ -108,10 +108,10 @@ pub(crate) struct Pipes {
 impl<'a> Leader<'a> {
     /// Starts a program, with pipes that do not block.
     pub(crate) fn spawn(
-        command: &Command,
+        command: &ProcessSpec,
         has_stdin: bool,
         group: &'a Group,
-    ) -> Result<(Self, Pipes), Failure> {
+    ) -> Result<(Self, Pipes), IoError> {
         let stdin = if has_stdin { Stdio::piped() } else { Stdio::null() };
         check_directory(command)?;
         let mut child = prepare(command)
@@ -195,7 +195,7 @@ fn status_of(status: &WaitIdStatus) -> ExitStatus {
     }
 }
 
-fn prepare(command: &Command) -> std::process::Command {
+fn prepare(command: &ProcessSpec) -> std::process::Command {
     let mut prepared = std::process::Command::new(program_of(command));
     prepared.args(&command.args);
     for name in &command.env_remove {
@@ -210,7 +210,7 @@ fn prepare(command: &Command) -> std::process::Command {
 
 /// The standard library would look a bare name up in the `PATH` that the program is to get, where
 /// it gets another one.
-fn program_of(command: &Command) -> PathBuf {
+fn program_of(command: &ProcessSpec) -> PathBuf {
     let is_bare = !command.program.contains('/');
     let mut named = command.env.iter().map(|(name, _)| name).chain(&command.env_remove);
     if is_bare && named.any(|name| name == "PATH") {
@@ -228,17 +228,17 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// The system says no more than "no such file", whatever is missing.
-fn check_directory(command: &Command) -> Result<(), Failure> {
+fn check_directory(command: &ProcessSpec) -> Result<(), IoError> {
     let Some(directory) = &command.directory else { return Ok(()) };
     let place = format_args!("cannot start {} in {directory}", command.program).to_string();
     match std::fs::metadata(directory) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(failure(FailureKind::NotFound, format_args!("{place}: not a directory"))),
+        Ok(_) => Err(failure(IoErrorKind::NotFound, format_args!("{place}: not a directory"))),
         Err(error) => Err(io_failure(place, &error)),
     }
 }
 
-fn not_started(command: &Command, error: &io::Error) -> Failure {
+fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
     match &command.directory {
         Some(directory) => {
             io_failure(format_args!("cannot start {} in {directory}", command.program), error)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::Response;
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 use rustix::event::PollFlags;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::error::{ProtocolError, SubProtocolError};
@@ -126,8 +126,8 @@ pub(crate) fn connect<T>(
     offer: &Offer,
     inbox: &Inbox<T>,
     #[cfg(feature = "tls")] tls: &Tls,
-) -> Result<Option<Stream>, Failure> {
-    let other = |detail: &str| failure(FailureKind::Other, detail);
+) -> Result<Option<Stream>, IoError> {
+    let other = |detail: &str| failure(IoErrorKind::Other, detail);
     let uri: Uri = offer.url.parse().map_err(|_| other("the WebSocket's URL is none"))?;
     let host = uri.host().ok_or_else(|| other("the WebSocket's URL has no host"))?;
     let is_tls = match uri.scheme_str() {
@@ -145,7 +145,7 @@ pub(crate) fn connect<T>(
     #[cfg(feature = "tls")]
     return Ok(Some(Stream::Tls(Box::new(tls.wrap(host, socket)?))));
     #[cfg(not(feature = "tls"))]
-    Err(failure(FailureKind::Tls, "this program is built without TLS"))
+    Err(failure(IoErrorKind::Tls, "this program is built without TLS"))
 }
 
 /// Asks the other side to speak WebSocket.
@@ -153,7 +153,7 @@ pub(crate) fn shake<'a, T>(
     offer: Offer,
     stream: &'a RefCell<Stream>,
     inbox: &Inbox<T>,
-) -> Result<Shaken<'a>, Failure> {
+) -> Result<Shaken<'a>, IoError> {
     let deadline = offer.deadline;
     let url = offer.url.clone();
     let config = WebSocketConfig::default()
@@ -176,19 +176,19 @@ pub(crate) fn shake<'a, T>(
             Waited::Cancelled => return Ok(Shaken::Cancelled),
             Waited::TimedOut => {
                 let detail = format!("{url}: no answer to the WebSocket handshake");
-                return Err(failure(FailureKind::TimedOut, detail));
+                return Err(failure(IoErrorKind::TimedOut, detail));
             }
         }
     }
 }
 
-fn request(offer: Offer) -> Result<Request, Failure> {
+fn request(offer: Offer) -> Result<Request, IoError> {
     let mut request =
         offer.url.as_str().into_client_request().map_err(|e| of_handshake(&offer.url, &e))?;
     let protocol = offer.protocol.map(|name| ("sec-websocket-protocol", Secret::from(name)));
     for (name, value) in offer.headers.into_iter().chain(protocol) {
         let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| {
-            failure(FailureKind::Other, format_args!("the header {name} cannot be sent"))
+            failure(IoErrorKind::Other, format_args!("the header {name} cannot be sent"))
         })?;
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
@@ -226,7 +226,7 @@ fn refused<'a, T>(
     stream: &RefCell<Stream>,
     inbox: &Inbox<T>,
     deadline: Instant,
-) -> Result<Shaken<'a>, Failure> {
+) -> Result<Shaken<'a>, IoError> {
     match error {
         Error::Http(answer) => {
             let (parts, body) = answer.into_parts();
@@ -279,17 +279,17 @@ fn body_of<T>(
     Bytes::from(body)
 }
 
-fn of_handshake(url: &str, error: &Error) -> Failure {
+fn of_handshake(url: &str, error: &Error) -> IoError {
     match error {
         Error::Io(error) => io_failure(url, error),
         Error::Protocol(ProtocolError::HandshakeIncomplete) => {
             let detail = format!("{url}: the connection ended before the answer");
-            failure(FailureKind::Disconnected, detail)
+            failure(IoErrorKind::Disconnected, detail)
         }
         Error::Url(_) | Error::HttpFormat(_) => {
-            failure(FailureKind::Other, format_args!("{url}: {error}"))
+            failure(IoErrorKind::Other, format_args!("{url}: {error}"))
         }
-        _ => failure(FailureKind::Protocol, format_args!("{url}: {error}")),
+        _ => failure(IoErrorKind::Protocol, format_args!("{url}: {error}")),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Method, Request, Response};
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{self, HeaderMap, HeaderValue, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -71,9 +71,9 @@ impl Http {
         request: Request,
         outbox: Outbox,
         threads: &mut Threads,
-    ) -> Result<Exchange, Failure> {
+    ) -> Result<Exchange, IoError> {
         let uri: Uri = request.url.parse().map_err(|error| {
-            failure(FailureKind::Other, format_args!("the request's URL is none: {error}"))
+            failure(IoErrorKind::Other, format_args!("the request's URL is none: {error}"))
         })?;
         let origin = origin_of(&uri);
         let agent = self.agent(&origin);
@@ -140,12 +140,12 @@ fn origin_of(uri: &Uri) -> Origin {
     (uri.scheme_str().unwrap_or_default().to_owned(), authority.unwrap_or_default().to_owned())
 }
 
-fn exchange_with(agent: &Agent, uri: &Uri, request: &Request) -> Result<Response, Failure> {
+fn exchange_with(agent: &Agent, uri: &Uri, request: &Request) -> Result<Response, IoError> {
     let place = || format!("{} {uri}", request.method.as_str());
     let mut message = http::Request::builder().method(method(request.method)?).uri(uri);
     for (name, value) in &request.headers {
         let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| {
-            failure(FailureKind::Other, format_args!("the header {name} cannot be sent"))
+            failure(IoErrorKind::Other, format_args!("the header {name} cannot be sent"))
         })?;
         value.set_sensitive(true);
         message = message.header(*name, value);
@@ -164,7 +164,7 @@ fn exchange_with(agent: &Agent, uri: &Uri, request: &Request) -> Result<Response
     read.map_err(|error| of_ureq(&place(), error.into()))?;
     if bytes.len() > request.max_response {
         let detail = format!("{}: an answer of more than {} bytes", place(), request.max_response);
-        return Err(failure(FailureKind::TooLarge, detail));
+        return Err(failure(IoErrorKind::TooLarge, detail));
     }
     let headers = headers(&parts.headers);
     Ok(Response { status: parts.status.as_u16(), headers, body: Bytes::from(bytes) })
@@ -180,14 +180,14 @@ fn send(
     agent.run(limited.build())
 }
 
-fn method(method: Method) -> Result<http::Method, Failure> {
+fn method(method: Method) -> Result<http::Method, IoError> {
     Ok(match method {
         Method::Get => http::Method::GET,
         Method::Head => http::Method::HEAD,
         Method::Post => http::Method::POST,
         Method::Put => http::Method::PUT,
         Method::Delete => http::Method::DELETE,
-        Method::Other => return Err(failure(FailureKind::Other, "no method to send")),
+        Method::Other => return Err(failure(IoErrorKind::Other, "no method to send")),
     })
 }
 
@@ -198,21 +198,21 @@ pub(crate) fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     pairs.collect()
 }
 
-fn of_ureq(place: &str, error: Error) -> Failure {
+fn of_ureq(place: &str, error: Error) -> IoError {
     let kind = match error {
         // Our own, on its way through the library.
-        Error::Other(inner) => match inner.downcast::<Failure>() {
+        Error::Other(inner) => match inner.downcast::<IoError>() {
             Ok(failure) => return *failure,
-            Err(other) => return failure(FailureKind::Other, format_args!("{place}: {other}")),
+            Err(other) => return failure(IoErrorKind::Other, format_args!("{place}: {other}")),
         },
         Error::Io(ref error) => kind_of(error),
-        Error::Timeout(_) => FailureKind::TimedOut,
-        Error::HostNotFound => FailureKind::Dns,
-        Error::Tls(_) | Error::TlsRequired => FailureKind::Tls,
-        Error::Protocol(_) | Error::LargeResponseHeader(..) => FailureKind::Protocol,
-        Error::BodyExceedsLimit(_) => FailureKind::TooLarge,
-        Error::ConnectionFailed => FailureKind::Unreachable,
-        _ => FailureKind::Other,
+        Error::Timeout(_) => IoErrorKind::TimedOut,
+        Error::HostNotFound => IoErrorKind::Dns,
+        Error::Tls(_) | Error::TlsRequired => IoErrorKind::Tls,
+        Error::Protocol(_) | Error::LargeResponseHeader(..) => IoErrorKind::Protocol,
+        Error::BodyExceedsLimit(_) => IoErrorKind::TooLarge,
+        Error::ConnectionFailed => IoErrorKind::Unreachable,
+        _ => IoErrorKind::Other,
     };
     failure(kind, format_args!("{place}: {error}"))
 }

@@ -44,7 +44,7 @@
 //! ```no_run
 //! use footbridge_blocking::{Driver, Host, HostOptions};
 //! # fn example<M: footbridge_core::contract::machine::Machine<Command = char, Notice = String>>(machine: M)
-//! # -> Result<(), footbridge_core::contract::machine::Fault> {
+//! # -> Result<(), footbridge_core::contract::machine::MachineError> {
 //! let host = Host::new(HostOptions::default())?;
 //! let (driver, handle) = Driver::new(host);
 //! std::thread::spawn(move || handle.command('q'));

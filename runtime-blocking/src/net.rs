@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
@@ -25,7 +25,7 @@ pub(crate) fn resolve(
     host: &str,
     port: u16,
     timeout: Option<Duration>,
-) -> Result<Vec<SocketAddr>, Failure> {
+) -> Result<Vec<SocketAddr>, IoError> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
@@ -48,10 +48,10 @@ pub(crate) fn resolve(
     };
     match answer {
         Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-        Some(Ok(_)) => Err(failure(FailureKind::Dns, format_args!("{bare} has no address"))),
-        Some(Err(error)) => Err(failure(FailureKind::Dns, format_args!("{bare}: {error}"))),
+        Some(Ok(_)) => Err(failure(IoErrorKind::Dns, format_args!("{bare} has no address"))),
+        Some(Err(error)) => Err(failure(IoErrorKind::Dns, format_args!("{bare}: {error}"))),
         None => {
-            Err(failure(FailureKind::TimedOut, format_args!("{bare}: the name server is silent")))
+            Err(failure(IoErrorKind::TimedOut, format_args!("{bare}: the name server is silent")))
         }
     }
 }
@@ -61,8 +61,8 @@ pub(crate) fn connect_to<T>(
     addresses: &[SocketAddr],
     deadline: Instant,
     inbox: &Inbox<T>,
-) -> Result<Option<TcpStream>, Failure> {
-    let mut last = failure(FailureKind::Unreachable, "no address");
+) -> Result<Option<TcpStream>, IoError> {
+    let mut last = failure(IoErrorKind::Unreachable, "no address");
     for (index, address) in addresses.iter().enumerate() {
         // Each gets an even part of the time that is left.
         let left = deadline.saturating_duration_since(Instant::now());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Target};
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::failure;
 use crate::files::{Files, Job};
@@ -86,7 +86,7 @@ impl Operations {
             | Action::Upgrade { op, .. }
             | Action::Store { op, .. } => {
                 let detail = "this runtime serves no clients; run a relay on the other one";
-                (op, Err(failure(FailureKind::Other, detail)))
+                (op, Err(failure(IoErrorKind::Other, detail)))
             }
             // Nothing can be asked here, so that there is nothing to reply to.
             Action::Reply { .. } => return None,
@@ -107,7 +107,7 @@ impl Operations {
         }
     }
 
-    fn open(&mut self, op: OpId, target: Target) -> Result<Arc<Inbox<socket::Order>>, Failure> {
+    fn open(&mut self, op: OpId, target: Target) -> Result<Arc<Inbox<socket::Order>>, IoError> {
         let outbox = self.outbox.clone();
         match target {
             Target::WebSocket { url, headers, protocol, timeout, max_message } => {
@@ -119,7 +119,7 @@ impl Operations {
         }
     }
 
-    fn file(&mut self, op: OpId, job: Job) -> Result<Operation, Failure> {
+    fn file(&mut self, op: OpId, job: Job) -> Result<Operation, IoError> {
         self.files.start(op, job, &self.outbox, &mut self.threads).map(|()| Operation::File)
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Command, Signal};
-use footbridge_core::contract::event::{Event, Failure, Output};
+use footbridge_core::contract::action::{ProcessSpec, Signal};
+use footbridge_core::contract::event::{Event, IoError, Output};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -43,10 +43,10 @@ impl Process {
     /// Starts a process.
     pub(crate) fn start(
         op: OpId,
-        command: Command,
+        command: ProcessSpec,
         outbox: Outbox,
         threads: &mut Threads,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, IoError> {
         let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
         let group = Arc::new(Group::new());
         let process =

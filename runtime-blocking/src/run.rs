@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Command, Signal};
-use footbridge_core::contract::event::{Event, ExitStatus, Failure, FailureKind};
+use footbridge_core::contract::action::{ProcessSpec, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind};
 use rustix::event::PollFlags;
 
 use crate::failure::{failure, io_failure};
@@ -28,7 +28,7 @@ pub(crate) enum NoOrder {}
 
 /// What [`Action::Run`](footbridge_core::contract::action::Action::Run) says.
 pub(crate) struct Task {
-    pub(crate) command: Command,
+    pub(crate) command: ProcessSpec,
     pub(crate) timeout: Duration,
     pub(crate) limit: usize,
 }
@@ -39,7 +39,7 @@ pub(crate) fn start(
     task: Task,
     outbox: Outbox,
     threads: &mut Threads,
-) -> Result<Arc<Inbox<NoOrder>>, Failure> {
+) -> Result<Arc<Inbox<NoOrder>>, IoError> {
     let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
     let orders = Arc::clone(&inbox);
     let work = move || {
@@ -56,7 +56,7 @@ pub(crate) fn start(
 }
 
 /// How it ended, and the beginning of both outputs. `None` after a cancel.
-fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes; 2])>, Failure> {
+fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes; 2])>, IoError> {
     let mut deadline = deadline_after(task.timeout);
     let group = Group::new();
     let (leader, pipes) = Leader::spawn(&task.command, false, &group)?;
@@ -105,7 +105,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(1)
 }
 
-fn timed_out(task: &Task) -> Failure {
+fn timed_out(task: &Task) -> IoError {
     let (program, limit) = (&task.command.program, task.timeout);
-    failure(FailureKind::TimedOut, format_args!("{program} ran for more than {limit:?}: killed"))
+    failure(IoErrorKind::TimedOut, format_args!("{program} ran for more than {limit:?}: killed"))
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::Message;
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use rustix::event::PollFlags;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
@@ -74,7 +74,7 @@ impl Sockets {
         offer: Offer,
         outbox: Outbox,
         threads: &mut Threads,
-    ) -> Result<Arc<Inbox<Order>>, Failure> {
+    ) -> Result<Arc<Inbox<Order>>, IoError> {
         let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
         let orders = Arc::clone(&inbox);
         #[cfg(feature = "tls")]
@@ -329,20 +329,20 @@ impl<'a> Conversation<'a> {
             (_, Some(code)) => return self.outbox.post(closed(code, None)),
             (End::TimedOut, None) => {
                 let detail = "the other side did not answer the wish to close";
-                let failure = failure(FailureKind::TimedOut, detail);
+                let failure = failure(IoErrorKind::TimedOut, detail);
                 return self.outbox.post(closed(None, Some(failure)));
             }
             (End::Error(error), None) => error,
         };
         let (code, kind) = match &error {
-            Error::Capacity(_) => (Some(1009), FailureKind::TooLarge),
-            Error::Utf8(_) => (Some(1007), FailureKind::Protocol),
+            Error::Capacity(_) => (Some(1009), IoErrorKind::TooLarge),
+            Error::Utf8(_) => (Some(1007), IoErrorKind::Protocol),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
             | Error::ConnectionClosed
-            | Error::AlreadyClosed => (None, FailureKind::Disconnected),
-            Error::Protocol(_) => (Some(1002), FailureKind::Protocol),
+            | Error::AlreadyClosed => (None, IoErrorKind::Disconnected),
+            Error::Protocol(_) => (Some(1002), IoErrorKind::Protocol),
             Error::Io(error) => (None, kind_of(error)),
-            _ => (None, FailureKind::Other),
+            _ => (None, IoErrorKind::Other),
         };
         let event = closed(None, Some(failure(kind, error)));
         if let Some(code) = code {

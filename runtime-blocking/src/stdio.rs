@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Message;
-use footbridge_core::contract::event::{Event, Failure};
+use footbridge_core::contract::event::{Event, IoError};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -35,7 +35,7 @@ pub(crate) fn start(
     op: OpId,
     outbox: Outbox,
     threads: &mut Threads,
-) -> Result<Arc<Inbox<Order>>, Failure> {
+) -> Result<Arc<Inbox<Order>>, IoError> {
     let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
     let orders = Arc::clone(&inbox);
     let work = move || {
@@ -264,7 +264,7 @@ mod tests {
         let mail = mailbox.recv().expect("an event");
         let Mail::Event(event) = mail else { panic!("{mail:?}") };
         let Event::Closed { failure: Some(failure), .. } = *event else { panic!("{event:?}") };
-        assert_eq!(failure.kind, footbridge_core::contract::event::FailureKind::Disconnected);
+        assert_eq!(failure.kind, footbridge_core::contract::event::IoErrorKind::Disconnected);
         running.join().expect("ended");
     }
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -47,8 +47,8 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
-    fn connection(&self, host: &str) -> Result<ClientConnection, Failure> {
-        let tls = |detail: String| failure(FailureKind::Tls, detail);
+    fn connection(&self, host: &str) -> Result<ClientConnection, IoError> {
+        let tls = |detail: String| failure(IoErrorKind::Tls, detail);
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name =
             ServerName::try_from(bare.to_owned()).map_err(|e| tls(format!("{host}: {e}")))?;
@@ -60,7 +60,7 @@ impl Tls {
         &self,
         host: &str,
         socket: TcpStream,
-    ) -> Result<StreamOwned<ClientConnection, TcpStream>, Failure> {
+    ) -> Result<StreamOwned<ClientConnection, TcpStream>, IoError> {
         Ok(StreamOwned::new(self.connection(host)?, socket))
     }
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::contract::action::{Action, Command, Method, Request, Target};
+use footbridge_core::contract::action::{Action, Method, ProcessSpec, Request, Target};
 use footbridge_core::contract::event::Event;
 use stage::{Ask, Stage};
 
@@ -49,7 +49,7 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
     };
     stage.start(|op| Action::Request { op, request });
     let held = silent.accept().expect("a client");
-    let command = |name: &str, arg: &str| Command {
+    let command = |name: &str, arg: &str| ProcessSpec {
         program: name.to_owned(),
         args: vec![arg.to_owned()],
         env: Vec::new(),

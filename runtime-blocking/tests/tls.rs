@@ -15,8 +15,8 @@ use footbridge_blocking::{Host, HostOptions};
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message, Method, Request, Target};
-use footbridge_core::contract::event::{Event, FailureKind};
-use footbridge_core::contract::machine::FaultKind;
+use footbridge_core::contract::event::{Event, IoErrorKind};
+use footbridge_core::contract::machine::MachineErrorKind;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -106,11 +106,11 @@ fn an_unknown_authority_is_not() {
     let mut stage = Stage::new();
     stage.start(get(format!("https://127.0.0.1:{port}/")));
     let Event::Failed { failure, .. } = stage.next() else { panic!("trusted") };
-    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+    assert_eq!(failure.kind, IoErrorKind::Tls, "{failure}");
     let target = web_socket(port);
     stage.start(|op| Action::Open { op, target });
     let Event::Failed { failure, .. } = stage.next() else { panic!("trusted") };
-    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+    assert_eq!(failure.kind, IoErrorKind::Tls, "{failure}");
     stage.end();
 }
 
@@ -123,7 +123,7 @@ fn a_file_without_certificates_is_refused_by_name() {
             std::fs::write(&path, text).expect("written");
         }
         let fault = Host::new(HostOptions { extra_ca: Some(path.clone()) }).expect_err("refused");
-        assert_eq!(fault.kind, FaultKind::Local);
+        assert_eq!(fault.kind, MachineErrorKind::Local);
         assert!(fault.message.contains("ca.pem"), "{fault}");
     }
 }

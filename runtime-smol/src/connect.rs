@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 use http_body_util::Empty;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Method, Uri};
@@ -30,15 +30,15 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn of(url: &Uri) -> Result<Self, Failure> {
+    pub(crate) fn of(url: &Uri) -> Result<Self, IoError> {
         let is_tls = match url.scheme_str() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
-            _ => return Err(failure(FailureKind::Protocol, "not an absolute URL of HTTP")),
+            _ => return Err(failure(IoErrorKind::Protocol, "not an absolute URL of HTTP")),
         };
         let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
-            return Err(failure(FailureKind::Protocol, "a URL without a host"));
+            return Err(failure(IoErrorKind::Protocol, "a URL without a host"));
         }
         let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Ok(Self { is_tls, host: host.to_owned(), port })
@@ -76,7 +76,7 @@ impl Dialer {
         Self { tls, proxies }
     }
 
-    pub(crate) async fn dial(&self, origin: &Origin) -> Result<Connection, Failure> {
+    pub(crate) async fn dial(&self, origin: &Origin) -> Result<Connection, IoError> {
         let stream = match self.proxy(origin) {
             Some(proxy) => through(&proxy, origin).await?,
             None => connect(&origin.host, origin.port).await?,
@@ -96,14 +96,14 @@ impl Dialer {
 }
 
 /// Connects to a host. An address needs no look-up, and so no thread.
-async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
+async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
     let addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => smol::net::resolve((host, port))
             .await
-            .map_err(|error| failure(FailureKind::Dns, format_args!("{host}: {error}")))?,
+            .map_err(|error| failure(IoErrorKind::Dns, format_args!("{host}: {error}")))?,
     };
-    let mut last = failure(FailureKind::Dns, format_args!("{host}: it has no address"));
+    let mut last = failure(IoErrorKind::Dns, format_args!("{host}: it has no address"));
     for (at, address) in addresses.iter().enumerate() {
         let attempt = TcpStream::connect(address);
         let is_last = at + 1 == addresses.len();
@@ -116,20 +116,20 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
                 return Ok(stream);
             }
             Some(Err(error)) => last = about(format_args!("{host} ({address})"), &error),
-            None => last = failure(FailureKind::TimedOut, format_args!("{host} ({address})")),
+            None => last = failure(IoErrorKind::TimedOut, format_args!("{host} ({address})")),
         }
     }
     Err(last)
 }
 
 /// Opens a tunnel through an HTTP proxy; `http:` targets get one too.
-async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, Failure> {
+async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, IoError> {
     let uri = proxy.uri();
     if uri.scheme_str() != Some("http") {
         let scheme = uri.scheme_str().unwrap_or("none");
         let detail =
             format!("the proxy for {origin}: only http: proxies are supported, not {scheme}:");
-        return Err(failure(FailureKind::Other, detail));
+        return Err(failure(IoErrorKind::Other, detail));
     }
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let stream = connect(host, uri.port_u16().unwrap_or(80)).await?;
@@ -143,7 +143,7 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, Failur
         request = request.header(PROXY_AUTHORIZATION, credential);
     }
     let request = request.body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| failure(FailureKind::Protocol, error))?;
+    let request = request.map_err(|error| failure(IoErrorKind::Protocol, error))?;
 
     let handshake = hyper::client::conn::http1::handshake(HyperIo(Connection::Plain(stream)));
     let (mut sender, connection) = handshake.await.map_err(|error| about_http(&name, &error))?;
@@ -156,7 +156,7 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, Failur
         let answer = answer.map_err(|error| about_http(&name, &error))?;
         if !answer.status().is_success() {
             let detail = format!("{name} refused a tunnel to {origin}: {}", answer.status());
-            return Err(failure(FailureKind::Refused, detail));
+            return Err(failure(IoErrorKind::Refused, detail));
         }
         let upgraded = hyper::upgrade::on(answer).await;
         upgraded.map_err(|error| about_http(&name, &error))
@@ -166,9 +166,9 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, Failur
         Ok(parts) if parts.read_buf.is_empty() => match parts.io.0 {
             Connection::Plain(stream) => Ok(stream),
             #[cfg(feature = "tls")]
-            Connection::Tls(_) => Err(failure(FailureKind::Protocol, name)),
+            Connection::Tls(_) => Err(failure(IoErrorKind::Protocol, name)),
         },
-        _ => Err(failure(FailureKind::Protocol, format_args!("{name} speaks out of turn"))),
+        _ => Err(failure(IoErrorKind::Protocol, format_args!("{name} speaks out of turn"))),
     }
 }
 

@@ -4,39 +4,39 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 
 /// A failure of a kind, with the words for people.
-pub(crate) fn failure(kind: FailureKind, detail: impl Display) -> Failure {
-    Failure { kind, detail: detail.to_string() }
+pub(crate) fn failure(kind: IoErrorKind, detail: impl Display) -> IoError {
+    IoError { kind, detail: detail.to_string() }
 }
 
 /// What went wrong with `subject`: a host, a file, a program.
-pub(crate) fn about(subject: impl Display, error: &io::Error) -> Failure {
+pub(crate) fn about(subject: impl Display, error: &io::Error) -> IoError {
     failure(kind_of(error), format_args!("{subject}: {error}"))
 }
 
 /// The kind of an error of the system.
-pub(crate) fn kind_of(error: &io::Error) -> FailureKind {
+pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
     use io::ErrorKind as Io;
     match error.kind() {
-        Io::ConnectionRefused => FailureKind::Refused,
-        Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => FailureKind::Unreachable,
-        Io::AddrNotAvailable => FailureKind::Unreachable,
-        Io::TimedOut => FailureKind::TimedOut,
+        Io::ConnectionRefused => IoErrorKind::Refused,
+        Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => IoErrorKind::Unreachable,
+        Io::AddrNotAvailable => IoErrorKind::Unreachable,
+        Io::TimedOut => IoErrorKind::TimedOut,
         Io::ConnectionReset
         | Io::ConnectionAborted
         | Io::BrokenPipe
         | Io::NotConnected
-        | Io::UnexpectedEof => FailureKind::Disconnected,
-        Io::NotFound | Io::NotADirectory => FailureKind::NotFound,
-        Io::PermissionDenied | Io::ReadOnlyFilesystem => FailureKind::Denied,
-        Io::AddrInUse => FailureKind::InUse,
-        Io::StorageFull | Io::QuotaExceeded => FailureKind::Full,
-        Io::FileTooLarge => FailureKind::TooLarge,
+        | Io::UnexpectedEof => IoErrorKind::Disconnected,
+        Io::NotFound | Io::NotADirectory => IoErrorKind::NotFound,
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => IoErrorKind::Denied,
+        Io::AddrInUse => IoErrorKind::InUse,
+        Io::StorageFull | Io::QuotaExceeded => IoErrorKind::Full,
+        Io::FileTooLarge => IoErrorKind::TooLarge,
         // rustls hands its errors on as invalid data.
-        Io::InvalidData if is_tls(error) => FailureKind::Tls,
-        _ => FailureKind::Other,
+        Io::InvalidData if is_tls(error) => IoErrorKind::Tls,
+        _ => IoErrorKind::Other,
     }
 }
 
@@ -51,14 +51,14 @@ const fn is_tls(_error: &io::Error) -> bool {
 }
 
 /// What went wrong with an exchange with `host`.
-pub(crate) fn about_http(host: impl Display, error: &hyper::Error) -> Failure {
+pub(crate) fn about_http(host: impl Display, error: &hyper::Error) -> IoError {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             // A chunk that is no chunk, and an end in the middle of one, come as I/O errors.
             return match error.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput if !is_tls(error) => {
-                    failure(FailureKind::Protocol, format_args!("{host}: {error}"))
+                    failure(IoErrorKind::Protocol, format_args!("{host}: {error}"))
                 }
                 _ => about(host, error),
             };
@@ -66,15 +66,15 @@ pub(crate) fn about_http(host: impl Display, error: &hyper::Error) -> Failure {
         source = cause.source();
     }
     let kind = if error.is_parse_too_large() {
-        FailureKind::TooLarge
+        IoErrorKind::TooLarge
     } else if error.is_parse() {
-        FailureKind::Protocol
+        IoErrorKind::Protocol
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        FailureKind::Disconnected
+        IoErrorKind::Disconnected
     } else if error.is_timeout() {
-        FailureKind::TimedOut
+        IoErrorKind::TimedOut
     } else {
-        FailureKind::Other
+        IoErrorKind::Other
     };
     failure(kind, format_args!("{host}: {error}"))
 }

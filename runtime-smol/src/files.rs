@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::{about, failure};
 use crate::mailbox::{Mailbox, Spawner};
@@ -48,7 +48,7 @@ async fn serve(queue: Receiver<(OpId, Job)>, mailbox: Mailbox) {
     }
 }
 
-fn perform(op: OpId, job: Job) -> Result<Event, Failure> {
+fn perform(op: OpId, job: Job) -> Result<Event, IoError> {
     let named = |path: &str, error: io::Error| about(path, &error);
     match job {
         Job::Save { path, data } => match save(Path::new(&path), &data) {
@@ -57,7 +57,7 @@ fn perform(op: OpId, job: Job) -> Result<Event, Failure> {
         },
         Job::Load { path, limit } => match load(Path::new(&path), limit) {
             Ok(Some(data)) if data.len() > limit => {
-                Err(failure(FailureKind::TooLarge, format_args!("{path}: more than {limit} bytes")))
+                Err(failure(IoErrorKind::TooLarge, format_args!("{path}: more than {limit} bytes")))
             }
             Ok(data) => Ok(Event::Loaded { op, data }),
             Err(error) => Err(named(&path, error)),

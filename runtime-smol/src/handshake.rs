@@ -9,7 +9,7 @@ use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::Response;
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 use http_body_util::{BodyExt, Empty};
 use hyper::header::{
     CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
@@ -37,30 +37,30 @@ pub(crate) struct Target {
 }
 
 /// What a server's task sends when it lets a connection become a WebSocket.
-pub(crate) type Switch = Sender<Result<OnUpgrade, Failure>>;
+pub(crate) type Switch = Sender<Result<OnUpgrade, IoError>>;
 
 /// A handshake that did not lead to a WebSocket.
-pub(crate) enum NoSocket {
+pub(crate) enum HandshakeError {
     Refused(Response),
-    Failed(Failure),
+    Failed(IoError),
 }
 
-impl From<Failure> for NoSocket {
-    fn from(failure: Failure) -> Self {
+impl From<IoError> for HandshakeError {
+    fn from(failure: IoError) -> Self {
         Self::Failed(failure)
     }
 }
 
 /// Asks a server for a WebSocket, within the time limit.
-pub(crate) async fn open(target: &Target, shared: &Shared) -> Result<Upgraded, NoSocket> {
+pub(crate) async fn open(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeError> {
     let answer = within(target.timeout, ask(target, shared)).await;
     answer.unwrap_or_else(|| {
         let detail = format!("no WebSocket within {:?}", target.timeout);
-        Err(failure(FailureKind::TimedOut, detail).into())
+        Err(failure(IoErrorKind::TimedOut, detail).into())
     })
 }
 
-async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, NoSocket> {
+async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeError> {
     let url = http::parse(&target.url)?;
     let origin = Origin::of(&url)?;
     let key = generate_key();
@@ -72,7 +72,7 @@ async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, NoSocket> {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     let text = |text: &str| {
-        HeaderValue::from_str(text).map_err(|error| failure(FailureKind::Protocol, error))
+        HeaderValue::from_str(text).map_err(|error| failure(IoErrorKind::Protocol, error))
     };
     headers.insert(SEC_WEBSOCKET_KEY, text(&key)?);
     if let Some(protocol) = target.protocol {
@@ -91,17 +91,21 @@ async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, NoSocket> {
         let answer = sender.send_request(request).await;
         let answer = answer.map_err(|error| about_http(&origin, &error))?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(NoSocket::Refused(refusal(answer).await));
+            return Err(HandshakeError::Refused(refusal(answer).await));
         }
         let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
         if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
             let detail = format!("{origin}: its 101 does not accept this WebSocket");
-            return Err(failure(FailureKind::Protocol, detail).into());
+            return Err(failure(IoErrorKind::Protocol, detail).into());
         }
         let selected = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes);
         if selected != target.protocol.map(str::as_bytes) {
             let headers = http::headers_of(answer.headers());
-            return Err(NoSocket::Refused(Response { status: 101, headers, body: Bytes::new() }));
+            return Err(HandshakeError::Refused(Response {
+                status: 101,
+                headers,
+                body: Bytes::new(),
+            }));
         }
         let upgraded = hyper::upgrade::on(answer).await;
         Ok(upgraded.map_err(|error| about_http(&origin, &error))?)
@@ -127,9 +131,9 @@ async fn refusal(answer: hyper::Response<Incoming>) -> Response {
 }
 
 /// What a client's request must say to become a WebSocket: the accept key, or what is wrong.
-pub(crate) fn accept_key(method: &hyper::Method, headers: &HeaderMap) -> Result<String, Failure> {
+pub(crate) fn accept_key(method: &hyper::Method, headers: &HeaderMap) -> Result<String, IoError> {
     let bad = |why: &str| {
-        Err(failure(FailureKind::Protocol, format_args!("not a WebSocket handshake: {why}")))
+        Err(failure(IoErrorKind::Protocol, format_args!("not a WebSocket handshake: {why}")))
     };
     let has = |name, wanted: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use footbridge_core::contract::event::Failure;
+use footbridge_core::contract::event::IoError;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::store::Store;
@@ -53,7 +53,7 @@ pub struct Host {
 
 impl Host {
     /// Reads the files that the options name. The failure says which one is at fault.
-    pub fn new(options: HostOptions) -> Result<Self, Failure> {
+    pub fn new(options: HostOptions) -> Result<Self, IoError> {
         Ok(Self {
             client_tls: tls::Client::new(options.extra_ca.as_deref())?,
             server_tls: options.certificate.as_ref().map(tls::Server::new).transpose()?,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Method, Request, Response};
-use footbridge_core::contract::event::{Failure, FailureKind};
+use footbridge_core::contract::event::{IoError, IoErrorKind};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Uri;
 use hyper::body::{Body as _, Incoming};
@@ -53,18 +53,18 @@ impl Client {
     }
 
     /// One exchange within its time limit. Dropping the future drops its connection.
-    pub(crate) async fn exchange(&self, request: Request) -> Result<Response, Failure> {
+    pub(crate) async fn exchange(&self, request: Request) -> Result<Response, IoError> {
         let url: Uri = parse(&request.url)?;
         let origin = Origin::of(&url)?;
         let timeout = request.timeout;
         let answer = within(timeout, self.ask(&origin, &url, &request)).await;
         answer.unwrap_or_else(|| {
             let detail = format!("{origin}: no whole answer within {timeout:?}");
-            Err(failure(FailureKind::TimedOut, detail))
+            Err(failure(IoErrorKind::TimedOut, detail))
         })
     }
 
-    async fn ask(&self, origin: &Origin, url: &Uri, ask: &Request) -> Result<Response, Failure> {
+    async fn ask(&self, origin: &Origin, url: &Uri, ask: &Request) -> Result<Response, IoError> {
         let mut line = match self.take(origin) {
             Some(line) => line,
             None => self.open(origin).await?,
@@ -92,7 +92,7 @@ impl Client {
         Ok(Response { status, headers, body })
     }
 
-    async fn open(&self, origin: &Origin) -> Result<Line, Failure> {
+    async fn open(&self, origin: &Origin) -> Result<Line, IoError> {
         // In a box of its own, whose memory is free again while the answer is waited for.
         let connection = HyperIo(Box::pin(self.dialer.dial(origin)).await?);
         let (sender, connection) = http1::Builder::new()
@@ -126,15 +126,15 @@ impl Client {
 }
 
 /// Checks a URL. The message does not repeat it: it may hold what is nobody's business.
-pub(crate) fn parse(url: &str) -> Result<Uri, Failure> {
-    url.parse().map_err(|error| failure(FailureKind::Protocol, format_args!("the URL: {error}")))
+pub(crate) fn parse(url: &str) -> Result<Uri, IoError> {
+    url.parse().map_err(|error| failure(IoErrorKind::Protocol, format_args!("the URL: {error}")))
 }
 
 fn build(
     origin: &Origin,
     url: &Uri,
     ask: &Request,
-) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+) -> Result<hyper::Request<Full<Bytes>>, IoError> {
     let mut request = hyper::Request::new(Full::new(ask.body.clone()));
     *request.method_mut() = match ask.method {
         Method::Get => hyper::Method::GET,
@@ -142,7 +142,7 @@ fn build(
         Method::Post => hyper::Method::POST,
         Method::Put => hyper::Method::PUT,
         Method::Delete => hyper::Method::DELETE,
-        Method::Other => return Err(failure(FailureKind::Protocol, "a method without a name")),
+        Method::Other => return Err(failure(IoErrorKind::Protocol, "a method without a name")),
     };
     *request.uri_mut() = path_of(url);
     fill(request.headers_mut(), origin, &ask.headers)?;
@@ -159,8 +159,8 @@ pub(crate) fn fill(
     map: &mut HeaderMap,
     origin: &Origin,
     headers: &[(&'static str, Secret)],
-) -> Result<(), Failure> {
-    let bad = |name: &str| failure(FailureKind::Protocol, format_args!("the header {name}"));
+) -> Result<(), IoError> {
+    let bad = |name: &str| failure(IoErrorKind::Protocol, format_args!("the header {name}"));
     let host = HeaderValue::from_str(&origin.host_header()).map_err(|_| bad("host"))?;
     map.insert(HOST, host);
     for (name, value) in headers {
@@ -180,10 +180,10 @@ pub(crate) fn headers_of(map: &HeaderMap) -> Vec<(String, String)> {
     map.iter().filter_map(text).collect()
 }
 
-async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes, IoError> {
     let too_large = || {
         let detail = format!("{origin}: an answer of more than {limit} bytes");
-        failure(FailureKind::TooLarge, detail)
+        failure(IoErrorKind::TooLarge, detail)
     };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
@@ -193,7 +193,7 @@ async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes,
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(match error.downcast_ref::<hyper::Error>() {
             Some(error) => about_http(origin, error),
-            None => failure(FailureKind::Other, format_args!("{origin}: {error}")),
+            None => failure(IoErrorKind::Other, format_args!("{origin}: {error}")),
         }),
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use async_channel::Sender;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::event::{Event, Failure};
+use footbridge_core::contract::event::{Event, IoError};
 use smol::{LocalExecutor, Task};
 
 /// Events that wait for the machine. A task that finds the mailbox full waits, and so stops
@@ -46,7 +46,7 @@ impl Mailbox {
         let _ = self.0.send(Mail::Last(event)).await;
     }
 
-    pub(crate) async fn failed(&self, op: OpId, failure: Failure) {
+    pub(crate) async fn failed(&self, op: OpId, failure: IoError) {
         self.last(Event::Failed { op, failure }).await;
     }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Target};
-use footbridge_core::contract::event::{Event, FailureKind};
-use footbridge_core::store::Operation as StoreOperation;
+use footbridge_core::contract::event::{Event, IoErrorKind};
+use footbridge_core::store::Transaction;
 use smol::{LocalExecutor, Task};
 
 use crate::connect::Dialer;
@@ -22,7 +22,7 @@ use crate::http::Client;
 use crate::io::within;
 use crate::mailbox::{Gate, Mail, Mailbox, Spawner};
 use crate::process::{self, Input, Process};
-use crate::server::{self, Answer, Listener, Ticket};
+use crate::server::{self, AcceptSlot, Answer, Listener};
 use crate::socket::{self, Outgoing};
 use crate::{stdio, store, tls};
 
@@ -58,7 +58,7 @@ pub(crate) struct Operations {
     open: HashMap<OpId, Operation>,
     shared: Rc<Shared>,
     files: Files,
-    store: Option<Sender<(OpId, StoreOperation)>>,
+    store: Option<Sender<(OpId, Transaction)>>,
     server_tls: Option<tls::Server>,
     /// Held by every connection of a client until its last reply is out.
     linger: Option<Sender<Infallible>>,
@@ -162,7 +162,7 @@ impl Operations {
             Action::Upgrade { op, protocol, max_message } => {
                 self.upgrade(op, protocol, max_message);
             }
-            Action::Store { op, operation } => self.store(op, operation),
+            Action::Store { op, transaction } => self.store(op, transaction),
             Action::Cancel { op } => drop(self.open.remove(&op)),
         }
     }
@@ -224,21 +224,21 @@ impl Operations {
         self.files.put(op, job);
     }
 
-    fn store(&mut self, op: OpId, operation: StoreOperation) {
+    fn store(&mut self, op: OpId, operation: Transaction) {
         if let Some(store) = &self.store {
             let _ = store.try_send((op, operation));
             self.open.insert(op, Operation::Queued);
         } else {
-            self.fail(op, FailureKind::Other, "this program was started without a store");
+            self.fail(op, IoErrorKind::Other, "this program was started without a store");
         }
     }
 
     fn accept(&mut self, op: OpId, listener: OpId, max_body: usize) {
         let Some(Operation::Listener(listener)) = self.open.get(&listener) else {
-            return self.fail(op, FailureKind::NotFound, "the listener is closed");
+            return self.fail(op, IoErrorKind::NotFound, "the listener is closed");
         };
         let (answer, answered) = async_channel::bounded(1);
-        listener.admit(Ticket { op, max_body, answered });
+        listener.admit(AcceptSlot { op, max_body, answered });
         self.open.insert(op, Operation::Exchange(answer));
     }
 
@@ -254,7 +254,7 @@ impl Operations {
         self.open.insert(op, Operation::Stream { _task: task, outgoing, gate });
     }
 
-    fn fail(&mut self, op: OpId, kind: FailureKind, detail: &'static str) {
+    fn fail(&mut self, op: OpId, kind: IoErrorKind, detail: &'static str) {
         let shared = Rc::clone(&self.shared);
         self.start(op, async move { shared.mailbox.failed(op, failure(kind, detail)).await });
     }

@@ -17,8 +17,8 @@ use async_io::{Async, Timer};
 use async_process::{Child, ChildStdin, Stdio};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Command, Signal};
-use footbridge_core::contract::event::{Event, ExitStatus, Failure, FailureKind, Output};
+use footbridge_core::contract::action::{ProcessSpec, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group, test_kill_process_group};
 use smol::Task;
 use smol::future::{or, zip};
@@ -72,7 +72,7 @@ impl Process {
 }
 
 /// Starts a process.
-pub(crate) fn spawn(op: OpId, command: &Command, shared: &Rc<Shared>) -> Process {
+pub(crate) fn spawn(op: OpId, command: &ProcessSpec, shared: &Rc<Shared>) -> Process {
     let (input, queue) = async_channel::unbounded();
     let gate = Rc::new(Gate::default());
     let started = start(command, Stdio::piped());
@@ -97,7 +97,7 @@ struct Started {
     stderr: Async<File>,
 }
 
-fn start(command: &Command, stdin: Stdio) -> Result<Started, Failure> {
+fn start(command: &ProcessSpec, stdin: Stdio) -> Result<Started, IoError> {
     let mut build = std::process::Command::new(&command.program);
     build.args(&command.args).process_group(0);
     for name in &command.env_remove {
@@ -133,12 +133,12 @@ fn start(command: &Command, stdin: Stdio) -> Result<Started, Failure> {
 }
 
 /// Says which of program and directory is at fault; the system does not.
-fn not_started(command: &Command, error: &io::Error) -> Failure {
+fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
     match &command.directory {
         Some(directory) if !Path::new(directory).is_dir() => {
             let kind = match kind_of(error) {
-                FailureKind::Denied => FailureKind::Denied,
-                _ => FailureKind::NotFound,
+                IoErrorKind::Denied => IoErrorKind::Denied,
+                _ => IoErrorKind::NotFound,
             };
             failure(kind, format_args!("the directory {directory}: {error}"))
         }
@@ -258,7 +258,7 @@ async fn write(op: OpId, mut stdin: ChildStdin, input: &Receiver<Input>, shared:
 /// Runs one command to its end.
 pub(crate) async fn run(
     op: OpId,
-    command: Command,
+    command: ProcessSpec,
     timeout: Duration,
     limit: usize,
     shared: Rc<Shared>,
@@ -288,7 +288,7 @@ pub(crate) async fn run(
         }
         let _ = child.status().await;
         let detail = format!("{} took longer than {timeout:?} and was killed", command.program);
-        return shared.mailbox.failed(op, failure(FailureKind::TimedOut, detail)).await;
+        return shared.mailbox.failed(op, failure(IoErrorKind::TimedOut, detail)).await;
     }
     let status = status.get().map_or(ExitStatus::Code(-1), status_of);
     let (stdout, stderr) = (kept_out.take().into(), kept_err.take().into());

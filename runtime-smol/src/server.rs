@@ -13,7 +13,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::MAX_EXCHANGES;
 use footbridge_core::contract::action::{Method, Response};
-use footbridge_core::contract::event::{Asked, Body, Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoError, IoErrorKind};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
@@ -49,12 +49,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// the reply that is under way.
 pub(crate) struct Listener {
     _task: Option<Task<()>>,
-    tickets: Sender<Ticket>,
+    tickets: Sender<AcceptSlot>,
     _stop: Sender<Infallible>,
 }
 
 /// Leave to hand one request to the machine.
-pub(crate) struct Ticket {
+pub(crate) struct AcceptSlot {
     pub(crate) op: OpId,
     pub(crate) max_body: usize,
     pub(crate) answered: Receiver<Answer>,
@@ -67,15 +67,15 @@ pub(crate) enum Answer {
 }
 
 impl Listener {
-    pub(crate) fn admit(&self, ticket: Ticket) {
+    pub(crate) fn admit(&self, ticket: AcceptSlot) {
         let _ = self.tickets.try_send(ticket);
     }
 }
 
 /// What all connections of a listener share.
-struct Desk {
-    tickets: Sender<Ticket>,
-    queue: Receiver<Ticket>,
+struct ListenerShared {
+    tickets: Sender<AcceptSlot>,
+    queue: Receiver<AcceptSlot>,
     /// Closed when the listener is.
     stopped: Receiver<Infallible>,
     tls: Option<tls::Server>,
@@ -93,7 +93,7 @@ pub(crate) fn listen(
     let (tickets, queue) = async_channel::unbounded();
     let (stop, stopped) = async_channel::bounded(1);
     let spawner = shared.spawner.clone();
-    let desk = Rc::new(Desk { tickets: tickets.clone(), queue, stopped, tls, shared });
+    let desk = Rc::new(ListenerShared { tickets: tickets.clone(), queue, stopped, tls, shared });
     let task = spawner.spawn(async move {
         let shared = &desk.shared;
         let bound = async {
@@ -112,7 +112,11 @@ pub(crate) fn listen(
     Listener { _task: task, tickets, _stop: stop }
 }
 
-async fn accept(listener: &TcpListener, desk: &Rc<Desk>, linger: Option<&Sender<Infallible>>) {
+async fn accept(
+    listener: &TcpListener,
+    desk: &Rc<ListenerShared>,
+    linger: Option<&Sender<Infallible>>,
+) {
     let room = Arc::new(Semaphore::new(MAX_EXCHANGES));
     loop {
         let place = room.acquire_arc().await;
@@ -133,7 +137,7 @@ async fn accept(listener: &TcpListener, desk: &Rc<Desk>, linger: Option<&Sender<
 }
 
 /// One connection, to its end. What breaks it is known to its client; nobody else asked for it.
-async fn serve(stream: TcpStream, desk: &Rc<Desk>) {
+async fn serve(stream: TcpStream, desk: &Rc<ListenerShared>) {
     let connection = match &desk.tls {
         None => Connection::Plain(stream),
         Some(tls) => match within(HEAD_LIMIT, tls.accept(stream)).await {
@@ -166,9 +170,9 @@ async fn serve(stream: TcpStream, desk: &Rc<Desk>) {
 /// One request with its ticket. However the client leaves, the machine learns what it must: nothing
 /// if it was not asked yet, and that the client is gone if it was.
 struct Exchange {
-    ticket: Option<Ticket>,
+    ticket: Option<AcceptSlot>,
     is_asked: bool,
-    desk: Rc<Desk>,
+    desk: Rc<ListenerShared>,
 }
 
 impl Drop for Exchange {
@@ -187,7 +191,7 @@ impl Drop for Exchange {
 
 async fn answer(
     mut request: Request<Incoming>,
-    desk: Rc<Desk>,
+    desk: Rc<ListenerShared>,
 ) -> io::Result<hyper::Response<Full<Bytes>>> {
     let switch_over = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
@@ -198,14 +202,14 @@ async fn answer(
 
     let body = read(body, max_body, head.headers.contains_key(EXPECT), &desk).await?;
     let is_cut = body == Body::TooLarge;
-    let asked = Asked {
+    let asked = IncomingRequest {
         method: method_of(&head.method),
         target: head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
         headers: http::headers_of(&head.headers),
         body,
         is_tls,
     };
-    desk.shared.mailbox.tell(Event::Asked { op, asked }).await;
+    desk.shared.mailbox.tell(Event::Requested { op, request: asked }).await;
     exchange.is_asked = true;
     let answer = answered.recv().await;
     exchange.ticket = None;
@@ -220,7 +224,7 @@ async fn answer(
 }
 
 /// Waits for a ticket whose operation is still wanted; `None` once the listener is closed.
-async fn admitted(desk: &Desk) -> Option<Ticket> {
+async fn admitted(desk: &ListenerShared) -> Option<AcceptSlot> {
     let stopped = async {
         let _ = desk.stopped.recv().await;
         None
@@ -237,7 +241,12 @@ async fn admitted(desk: &Desk) -> Option<Ticket> {
 }
 
 /// Reads a body; one that is too large is read away beside its answer.
-async fn read(mut body: Incoming, limit: usize, waits: bool, desk: &Desk) -> io::Result<Body> {
+async fn read(
+    mut body: Incoming,
+    limit: usize,
+    waits: bool,
+    desk: &ListenerShared,
+) -> io::Result<Body> {
     if body.size_hint().lower() <= limit as u64 {
         match within(BODY_LIMIT, Limited::new(&mut body, limit).collect()).await {
             Some(Ok(whole)) => return Ok(Body::Whole(whole.to_bytes())),
@@ -294,13 +303,13 @@ fn unavailable() -> hyper::Response<Full<Bytes>> {
 
 /// The 101 of a WebSocket, or the refusal of what is no handshake. The stream's task learns which.
 fn switch_protocols(
-    key: Result<String, Failure>,
+    key: Result<String, IoError>,
     protocol: Option<&str>,
     switch: &Switch,
     switch_over: OnUpgrade,
 ) -> hyper::Response<Full<Bytes>> {
     let text = |text: &str| {
-        HeaderValue::from_str(text).map_err(|error| failure(FailureKind::Protocol, error))
+        HeaderValue::from_str(text).map_err(|error| failure(IoErrorKind::Protocol, error))
     };
     let accepted = key.and_then(|key| Ok((text(&key)?, protocol.map(text).transpose()?)));
     let mut out = hyper::Response::new(Full::default());

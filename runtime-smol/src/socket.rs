@@ -19,12 +19,12 @@ use async_tungstenite::tungstenite::{Error as WsError, Message as Frame};
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::Message;
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use futures_util::{Sink, Stream};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 
 use crate::failure::{about, failure};
-use crate::handshake::{self, NoSocket, Target};
+use crate::handshake::{self, HandshakeError, Target};
 use crate::io::{Connection, HyperIo, within};
 use crate::mailbox::Gate;
 use crate::operation::Shared;
@@ -57,23 +57,23 @@ pub(crate) async fn open(
         Ok(upgraded) => {
             converse(op, upgraded, Role::Client, target.max_message, outgoing, gate, shared).await;
         }
-        Err(NoSocket::Refused(response)) => {
+        Err(HandshakeError::Refused(response)) => {
             shared.mailbox.last(Event::Refused { op, response }).await;
         }
-        Err(NoSocket::Failed(failure)) => shared.mailbox.failed(op, failure).await,
+        Err(HandshakeError::Failed(failure)) => shared.mailbox.failed(op, failure).await,
     }
 }
 
 /// A server's stream, from the client's request to its end.
 pub(crate) async fn adopt(
     op: OpId,
-    switched: Receiver<Result<OnUpgrade, Failure>>,
+    switched: Receiver<Result<OnUpgrade, IoError>>,
     max_message: usize,
     outgoing: Receiver<Outgoing>,
     gate: Rc<Gate>,
     shared: Rc<Shared>,
 ) {
-    let gone = |why: &str| failure(FailureKind::Disconnected, format_args!("the client: {why}"));
+    let gone = |why: &str| failure(IoErrorKind::Disconnected, format_args!("the client: {why}"));
     let upgraded = match switched.recv().await {
         Ok(Ok(switch)) => switch.await.map_err(|error| gone(&error.to_string())),
         Ok(Err(failure)) => Err(failure),
@@ -92,7 +92,7 @@ type Socket = WebSocketStream<Connection>;
 /// How a conversation ended.
 struct End {
     code: Option<u16>,
-    failure: Option<Failure>,
+    failure: Option<IoError>,
     /// The close code that tells the other side what it did wrong.
     farewell: Option<CloseCode>,
 }
@@ -105,20 +105,20 @@ impl End {
     fn broken(error: &WsError) -> Self {
         let (kind, farewell) = match error {
             WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
-                (FailureKind::TooLarge, Some(CloseCode::Size))
+                (IoErrorKind::TooLarge, Some(CloseCode::Size))
             }
             WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-                (FailureKind::Disconnected, None)
+                (IoErrorKind::Disconnected, None)
             }
-            WsError::Utf8(_) => (FailureKind::Protocol, Some(CloseCode::Invalid)),
+            WsError::Utf8(_) => (IoErrorKind::Protocol, Some(CloseCode::Invalid)),
             WsError::Protocol(_) | WsError::Capacity(_) => {
-                (FailureKind::Protocol, Some(CloseCode::Protocol))
+                (IoErrorKind::Protocol, Some(CloseCode::Protocol))
             }
             WsError::Io(error) => {
                 let failure = Some(about("the WebSocket", error));
                 return Self { code: None, failure, farewell: None };
             }
-            _ => (FailureKind::Other, None),
+            _ => (IoErrorKind::Other, None),
         };
         let failure = Some(failure(kind, format_args!("the WebSocket: {error}")));
         Self { code: None, failure, farewell }
@@ -135,7 +135,7 @@ async fn converse(
     shared: Rc<Shared>,
 ) {
     let Ok(parts) = upgraded.downcast::<HyperIo>() else {
-        let what = failure(FailureKind::Other, "the connection cannot become a WebSocket");
+        let what = failure(IoErrorKind::Other, "the connection cannot become a WebSocket");
         return shared.mailbox.failed(op, what).await;
     };
     let config = WebSocketConfig::default()
@@ -273,7 +273,7 @@ impl Conversation {
 }
 
 fn unanswered() -> End {
-    let failure = failure(FailureKind::TimedOut, "the WebSocket: the close was not answered");
+    let failure = failure(IoErrorKind::TimedOut, "the WebSocket: the close was not answered");
     End { code: None, failure: Some(failure), farewell: None }
 }
 

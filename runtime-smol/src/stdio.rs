@@ -14,7 +14,7 @@ use async_channel::Receiver;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Message;
-use footbridge_core::contract::event::{Event, Failure};
+use footbridge_core::contract::event::{Event, IoError};
 use smol::Unblock;
 use smol::io::{AsyncRead, AsyncWriteExt};
 
@@ -52,7 +52,7 @@ pub(crate) async fn open(
     shared.mailbox.last(Event::Closed { op, code: None, failure }).await;
 }
 
-async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) -> Option<Failure> {
+async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) -> Option<IoError> {
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let next = poll_fn(|cx| {
@@ -78,7 +78,7 @@ async fn write(
     output: &mut Unblock<File>,
     outgoing: &Receiver<Outgoing>,
     shared: &Shared,
-) -> Option<Failure> {
+) -> Option<IoError> {
     loop {
         match outgoing.recv().await {
             Ok(Outgoing::Message(message)) => match put(output, message).await {

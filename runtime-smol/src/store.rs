@@ -3,7 +3,7 @@
 use async_channel::Receiver;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::event::Event;
-use footbridge_core::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::store::{Committed, MemoryStore, Transaction};
 
 use crate::mailbox::Mailbox;
 
@@ -13,23 +13,23 @@ use crate::mailbox::Mailbox;
 /// asked for.
 pub trait Store {
     /// Carries out one operation atomically, and makes it durable before it returns.
-    fn apply(&mut self, operation: Operation) -> Outcome;
+    fn apply(&mut self, transaction: Transaction) -> Committed;
 }
 
 /// The reference store: fast, and gone with its process.
 impl Store for MemoryStore {
-    fn apply(&mut self, operation: Operation) -> Outcome {
-        Self::apply(self, operation)
+    fn apply(&mut self, transaction: Transaction) -> Committed {
+        Self::apply(self, transaction)
     }
 }
 
 /// Takes the operations of one machine, one after the other.
 pub(crate) async fn serve(
     mut store: Box<dyn Store>,
-    operations: Receiver<(OpId, Operation)>,
+    operations: Receiver<(OpId, Transaction)>,
     mailbox: Mailbox,
 ) {
-    while let Ok((op, operation)) = operations.recv().await {
-        mailbox.last(Event::Stored { op, outcome: store.apply(operation) }).await;
+    while let Ok((op, transaction)) = operations.recv().await {
+        mailbox.last(Event::Stored { op, committed: store.apply(transaction) }).await;
     }
 }

@@ -11,7 +11,7 @@ mod with {
     use std::path::Path;
     use std::sync::Arc;
 
-    use footbridge_core::contract::event::{Failure, FailureKind};
+    use footbridge_core::contract::event::{IoError, IoErrorKind};
     use futures_rustls::pki_types::pem::{self, PemObject};
     use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use futures_rustls::rustls::crypto::ring;
@@ -27,7 +27,7 @@ mod with {
     pub(crate) struct Client(TlsConnector);
 
     impl Client {
-        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, Failure> {
+        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, IoError> {
             let mut roots = RootCertStore::empty();
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
             if let Some(path) = extra_ca {
@@ -37,7 +37,7 @@ mod with {
             }
             let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
-                .map_err(|error| failure(FailureKind::Tls, error))?
+                .map_err(|error| failure(IoErrorKind::Tls, error))?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
             Ok(Self(TlsConnector::from(Arc::new(config))))
@@ -48,9 +48,9 @@ mod with {
             &self,
             host: &str,
             stream: TcpStream,
-        ) -> Result<Connection, Failure> {
+        ) -> Result<Connection, IoError> {
             let name = ServerName::try_from(host.to_owned())
-                .map_err(|error| failure(FailureKind::Tls, format_args!("{host}: {error}")))?;
+                .map_err(|error| failure(IoErrorKind::Tls, format_args!("{host}: {error}")))?;
             let stream = self.0.connect(name, stream).await;
             let stream = stream.map_err(|error| about(host, &error))?;
             Ok(Connection::Tls(Box::new(TlsStream::Client(stream))))
@@ -62,13 +62,13 @@ mod with {
     pub(crate) struct Server(TlsAcceptor);
 
     impl Server {
-        pub(crate) fn new(files: &Certificate) -> Result<Self, Failure> {
+        pub(crate) fn new(files: &Certificate) -> Result<Self, IoError> {
             let chain = certificates(&files.chain)?;
             let key = PrivateKeyDer::from_pem_file(&files.key);
             let key = key.map_err(|error| unreadable(&files.key, &error))?;
             let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
-                .map_err(|error| failure(FailureKind::Tls, error))?
+                .map_err(|error| failure(IoErrorKind::Tls, error))?
                 .with_no_client_auth()
                 .with_single_cert(chain, key)
                 .map_err(|error| unusable(&files.chain, error))?;
@@ -81,7 +81,7 @@ mod with {
         }
     }
 
-    fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IoError> {
         let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
         let found: Vec<_> = found.map_err(|error| unreadable(path, &error))?;
         if found.is_empty() {
@@ -90,15 +90,15 @@ mod with {
         Ok(found)
     }
 
-    fn unreadable(path: &Path, error: &pem::Error) -> Failure {
+    fn unreadable(path: &Path, error: &pem::Error) -> IoError {
         match error {
             pem::Error::Io(error) => about(path.display(), error),
             other => unusable(path, other),
         }
     }
 
-    fn unusable(path: &Path, why: impl std::fmt::Display) -> Failure {
-        failure(FailureKind::Tls, format_args!("{}: {why}", path.display()))
+    fn unusable(path: &Path, why: impl std::fmt::Display) -> IoError {
+        failure(IoErrorKind::Tls, format_args!("{}: {why}", path.display()))
     }
 }
 
@@ -106,25 +106,25 @@ mod with {
 mod without {
     use std::path::Path;
 
-    use footbridge_core::contract::event::{Failure, FailureKind};
+    use footbridge_core::contract::event::{IoError, IoErrorKind};
     use smol::net::TcpStream;
 
     use crate::failure::failure;
     use crate::host::Certificate;
     use crate::io::Connection;
 
-    fn missing() -> Failure {
-        failure(FailureKind::Tls, "this program was built without TLS (cargo feature `tls`)")
+    fn missing() -> IoError {
+        failure(IoErrorKind::Tls, "this program was built without TLS (cargo feature `tls`)")
     }
 
     pub(crate) struct Client;
 
     impl Client {
-        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, Failure> {
+        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, IoError> {
             extra_ca.map_or(Ok(Self), |_| Err(missing()))
         }
 
-        pub(crate) async fn connect(&self, _: &str, _: TcpStream) -> Result<Connection, Failure> {
+        pub(crate) async fn connect(&self, _: &str, _: TcpStream) -> Result<Connection, IoError> {
             Err(missing())
         }
     }
@@ -133,7 +133,7 @@ mod without {
     pub(crate) enum Server {}
 
     impl Server {
-        pub(crate) fn new(_: &Certificate) -> Result<Self, Failure> {
+        pub(crate) fn new(_: &Certificate) -> Result<Self, IoError> {
             Err(missing())
         }
 

@@ -44,17 +44,17 @@ impl fmt::Display for OpId {
 #[error(
     "the {field} is not a usable identifier: it must be 1 to {MAX_ID_BYTES} of the characters A-Z, a-z, 0-9, _ and -"
 )]
-pub struct BadId {
+pub struct IdError {
     /// What the identifier was to name.
     pub field: &'static str,
 }
 
-fn check(field: &'static str, id: &str) -> Result<(), BadId> {
+fn check(field: &'static str, id: &str) -> Result<(), IdError> {
     let fits = !id.is_empty() && id.len() <= MAX_ID_BYTES;
     if fits && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
         Ok(())
     } else {
-        Err(BadId { field })
+        Err(IdError { field })
     }
 }
 
@@ -69,7 +69,7 @@ macro_rules! identifier {
 
         impl $name {
             /// Checks and takes an identifier; the error names the field.
-            pub fn new(id: &str) -> Result<Self, BadId> {
+            pub fn new(id: &str) -> Result<Self, IdError> {
                 check($field, id)?;
                 Ok(Self(id.to_owned()))
             }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn an_identifier_that_could_leave_its_place_in_a_path_is_refused() {
         for bad in ["", "../../admin", "a/b", "a b", "a.b", "a%2f", "é", "a\0", &"x".repeat(257)] {
-            assert_eq!(WorkId::new(bad), Err(BadId { field: "work id" }), "{bad:?}");
+            assert_eq!(WorkId::new(bad), Err(IdError { field: "work id" }), "{bad:?}");
         }
         assert!(WorkId::new("work_09-AZaz").is_ok());
         assert!(serde_json::from_str::<SessionId>(r#""../x""#).is_err());

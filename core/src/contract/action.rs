@@ -69,7 +69,7 @@ pub enum Action {
         /// The operation that this starts; the process's name from then on.
         op: OpId,
         /// What to run.
-        command: Command,
+        command: ProcessSpec,
     },
     /// Writes to a process's stdin, in order. Answer: `Written` when the pipe has all of it, or
     /// `InputClosed` when it never will.
@@ -96,7 +96,7 @@ pub enum Action {
         /// The operation that this starts.
         op: OpId,
         /// What to run; its stdin is empty.
-        command: Command,
+        command: ProcessSpec,
         /// The process group is killed after this long, which answers `Failed`.
         timeout: Duration,
         /// At most so many bytes are kept of each of stdout and stderr: the first ones.
@@ -146,7 +146,7 @@ pub enum Action {
         address: String,
     },
     /// Takes one request from a listener's clients: at most as many are under way as there are
-    /// open `Accept`s and unanswered requests. Answer: `Asked`, then `Closed` if the client leaves
+    /// open `Accept`s and unanswered requests. Answer: `Requested`, then `Closed` if the client leaves
     /// before its answer.
     Accept {
         /// The operation that this starts; the exchange's name from then on.
@@ -156,14 +156,14 @@ pub enum Action {
         /// A request body above this is not read: it arrives as [`crate::contract::event::Body::TooLarge`].
         max_body: usize,
     },
-    /// Answers an exchange that was `Asked`. Nothing follows.
+    /// Answers an exchange that was `Requested`. Nothing follows.
     Reply {
         /// The exchange.
         op: OpId,
         /// The answer.
         response: Response,
     },
-    /// Turns an exchange that was `Asked` into a WebSocket. Answer: `Opened` or `Failed`, and from
+    /// Turns an exchange that was `Requested` into a WebSocket. Answer: `Opened` or `Failed`, and from
     /// then on as after `Open`.
     Upgrade {
         /// The exchange; the stream's name from then on.
@@ -180,7 +180,7 @@ pub enum Action {
         /// The operation that this starts.
         op: OpId,
         /// What to do.
-        operation: store::Operation,
+        transaction: store::Transaction,
     },
 
     /// Stops an operation and forgets it: a request is dropped, a stream cut, a listener closed, a
@@ -231,8 +231,8 @@ impl fmt::Debug for Action {
                 "Upgrade",
                 &[("op", op), ("protocol", protocol), ("max_message", max_message)],
             ),
-            Self::Store { op, operation } => {
-                shown(f, "Store", &[("op", op), ("operation", operation)])
+            Self::Store { op, transaction } => {
+                shown(f, "Store", &[("op", op), ("transaction", transaction)])
             }
             Self::Cancel { op } => shown(f, "Cancel", &[("op", op)]),
         }
@@ -298,9 +298,9 @@ pub struct Request {
     /// The body; empty for none.
     pub body: Bytes,
     /// From start to the last byte of the answer; beyond it the answer is `Failed` with
-    /// [`crate::contract::event::FailureKind::TimedOut`].
+    /// [`crate::contract::event::IoErrorKind::TimedOut`].
     pub timeout: Duration,
-    /// A longer answer is `Failed` with [`crate::contract::event::FailureKind::TooLarge`].
+    /// A longer answer is `Failed` with [`crate::contract::event::IoErrorKind::TooLarge`].
     pub max_response: usize,
 }
 
@@ -390,7 +390,7 @@ impl fmt::Debug for Message {
 
 /// A program to start.
 #[derive(Clone, PartialEq)]
-pub struct Command {
+pub struct ProcessSpec {
     /// Its name or path; a name without a slash is looked up in the runtime's `PATH`.
     pub program: String,
     /// Its arguments, without its own name.
@@ -403,10 +403,10 @@ pub struct Command {
     pub directory: Option<String>,
 }
 
-impl fmt::Debug for Command {
+impl fmt::Debug for ProcessSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.env.iter().map(|(name, _)| name);
-        f.debug_struct("Command")
+        f.debug_struct("ProcessSpec")
             .field("program", &self.program)
             .field("args", &self.args.len())
             .field("env", &names.collect::<Vec<_>>())

@@ -33,7 +33,7 @@ pub enum Event {
         /// The operation, which is over.
         op: OpId,
         /// Why.
-        failure: Failure,
+        failure: IoError,
     },
 
     /// A stream is open.
@@ -70,7 +70,7 @@ pub enum Event {
         /// The WebSocket close code that came, if one did.
         code: Option<u16>,
         /// What broke it; `None` after an orderly end.
-        failure: Option<Failure>,
+        failure: Option<IoError>,
     },
 
     /// A process runs.
@@ -165,18 +165,18 @@ pub enum Event {
         address: String,
     },
     /// A client asks.
-    Asked {
+    Requested {
         /// The exchange, as its `Accept` named it.
         op: OpId,
         /// What it asks.
-        asked: Asked,
+        request: IncomingRequest,
     },
     /// A store operation was carried out and is durable, or was refused.
     Stored {
         /// The operation, which is over.
         op: OpId,
         /// What came of it.
-        outcome: store::Outcome,
+        committed: store::Committed,
     },
 }
 
@@ -227,8 +227,12 @@ impl fmt::Debug for Event {
             Self::Listening { op, address } => {
                 shown(f, "Listening", &[("op", op), ("address", address)])
             }
-            Self::Asked { op, asked } => shown(f, "Asked", &[("op", op), ("asked", asked)]),
-            Self::Stored { op, outcome } => shown(f, "Stored", &[("op", op), ("outcome", outcome)]),
+            Self::Requested { op, request } => {
+                shown(f, "Requested", &[("op", op), ("request", request)])
+            }
+            Self::Stored { op, committed } => {
+                shown(f, "Stored", &[("op", op), ("committed", committed)])
+            }
         }
     }
 }
@@ -276,7 +280,7 @@ impl Event {
             | Self::Removed { op }
             | Self::Listed { op, .. }
             | Self::Listening { op, .. }
-            | Self::Asked { op, .. }
+            | Self::Requested { op, .. }
             | Self::Stored { op, .. } => Some(*op),
         }
     }
@@ -284,7 +288,7 @@ impl Event {
 
 /// One HTTP request that came in.
 #[derive(Clone, PartialEq)]
-pub struct Asked {
+pub struct IncomingRequest {
     /// Its method.
     pub method: Method,
     /// Its path and query, as they came: `/v1/sessions?x=1`.
@@ -297,7 +301,7 @@ pub struct Asked {
     pub is_tls: bool,
 }
 
-impl Asked {
+impl IncomingRequest {
     /// The first value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
@@ -305,7 +309,7 @@ impl Asked {
     }
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for IncomingRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method.as_str(), self.target)
     }
@@ -356,16 +360,16 @@ impl fmt::Display for ExitStatus {
 /// Why an operation failed, as the system or a library told it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {detail}")]
-pub struct Failure {
+pub struct IoError {
     /// The kind, which decisions are made by.
-    pub kind: FailureKind,
+    pub kind: IoErrorKind,
     /// The words of the system, for people. Never a secret.
     pub detail: String,
 }
 
 /// The kinds of failure that make a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FailureKind {
+pub enum IoErrorKind {
     /// A name could not be resolved.
     #[error("name not found")]
     Dns,

@@ -51,21 +51,21 @@ pub enum Step<N> {
 }
 
 /// How a machine's life ended.
-pub type Outcome = Result<(), Fault>;
+pub type Outcome = Result<(), MachineError>;
 
 /// Why a machine could not go on, for a person: what happened, and what to try.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Fault {
+pub struct MachineError {
     /// The kind, which decides the program's exit code.
-    pub kind: FaultKind,
+    pub kind: MachineErrorKind,
     /// What happened, where, and what to try. Never a secret.
     pub message: String,
 }
 
 /// The kinds of end that a program tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum MachineErrorKind {
     /// The credential was refused: log in again (401, E-9).
     Unauthorized,
     /// The relay does not permit it (403, E-9).

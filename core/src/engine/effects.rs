@@ -94,7 +94,7 @@ impl<P: Clone, N> Effects<P, N> {
         }
     }
 
-    pub(crate) fn tell(&mut self, notice: N) {
+    pub(crate) fn notify(&mut self, notice: N) {
         self.queue.push_back(Queued::Tell(notice));
     }
 

@@ -7,18 +7,22 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::config::Asset;
-use super::reply::{Refusal, owned};
+use super::reply::{ApiError, owned};
 use crate::contract::action::Response;
-use crate::contract::event::Asked;
+use crate::contract::event::IncomingRequest;
 
 /// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-pub(super) fn serve(assets: &[Asset], asked: &Asked, path: &str) -> Result<Response, Refusal> {
+pub(super) fn serve(
+    assets: &[Asset],
+    asked: &IncomingRequest,
+    path: &str,
+) -> Result<Response, ApiError> {
     let asset = assets.iter().find(|asset| asset.path == path);
     let asset =
-        asset.ok_or_else(|| Refusal::new(404, "not_found", "there is no such file here"))?;
+        asset.ok_or_else(|| ApiError::new(404, "not_found", "there is no such file here"))?;
     let digest = Sha256::digest(asset.bytes);
     let etag: alloc::string::String =
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

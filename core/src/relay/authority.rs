@@ -4,18 +4,18 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::config::{AccessToken, RelayKeys};
-use super::reply::Refusal;
+use super::reply::ApiError;
 use super::routes::Route;
-use super::tokens::{Claims, Mint};
+use super::tokens::{Claims, TokenIssuer};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::time::UnixTime;
-use crate::contract::event::Asked;
-use crate::store::Person;
+use crate::contract::event::IncomingRequest;
+use crate::store::AccountId;
 
 /// Knows every credential of this relay, and the access tokens only by their digests.
 pub(super) struct Authority {
-    pub(super) mint: Mint,
-    people: Vec<(Person, Vec<u8>)>,
+    pub(super) mint: TokenIssuer,
+    people: Vec<(AccountId, Vec<u8>)>,
 }
 
 /// A credential that came with a request.
@@ -23,16 +23,16 @@ pub(super) struct Authority {
 enum Credential {
     /// None, or one that was not given here.
     Unknown,
-    Person(Person),
+    Account(AccountId),
     Environment(EnvironmentId),
     Session(Claims),
 }
 
 /// What a route is open to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Needs {
+pub(super) enum RequiredAccess {
     Nothing,
-    Person,
+    Account,
     Environment(EnvironmentId),
     /// The session's token, and of one lease in one environment where that is named.
     Lease(EnvironmentId),
@@ -41,9 +41,9 @@ pub(super) enum Needs {
 
 /// Who may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Caller {
+pub(super) enum Identity {
     Anybody,
-    Person(Person),
+    Account(AccountId),
     Worker,
     Session(Claims),
 }
@@ -53,10 +53,10 @@ const BEARER_PROTOCOL: &str = "footbridge.bearer.";
 
 impl Authority {
     pub(super) fn new(keys: &RelayKeys, tokens: Vec<AccessToken>) -> Self {
-        let mint = Mint::new(keys);
+        let mint = TokenIssuer::new(keys);
         let person = |AccessToken { person, token }: AccessToken| {
             let digest = mint.digest(&token);
-            (Person(person), digest)
+            (AccountId(person), digest)
         };
         let people = tokens.into_iter().map(person).collect();
         Self { mint, people }
@@ -65,37 +65,37 @@ impl Authority {
     /// Looks whether a request may have what it asks for.
     pub(super) fn admit(
         &self,
-        asked: &Asked,
+        asked: &IncomingRequest,
         route: &Route,
         now: UnixTime,
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<Identity, ApiError> {
         let needs = needs(route);
-        if needs == Needs::Nothing {
-            return Ok(Caller::Anybody);
+        if needs == RequiredAccess::Nothing {
+            return Ok(Identity::Anybody);
         }
         let may_be_protocol = matches!(route, Route::Subscribe(_) | Route::Overview);
         let credential = self.credential(asked, may_be_protocol);
         match (needs, credential) {
-            (_, Credential::Unknown) => Err(Refusal::unauthenticated()),
-            (Needs::Person, Credential::Person(person)) => Ok(Caller::Person(person)),
-            (Needs::Environment(id), Credential::Environment(given)) if id == given => {
-                Ok(Caller::Worker)
+            (_, Credential::Unknown) => Err(ApiError::unauthenticated()),
+            (RequiredAccess::Account, Credential::Account(person)) => Ok(Identity::Account(person)),
+            (RequiredAccess::Environment(id), Credential::Environment(given)) if id == given => {
+                Ok(Identity::Worker)
             }
-            (Needs::Lease(id), Credential::Session(claims))
+            (RequiredAccess::Lease(id), Credential::Session(claims))
                 if claims.environment == id && route.work().is_none_or(|w| claims.work == *w) =>
             {
                 unexpired(claims, now)
             }
-            (Needs::Session(id), Credential::Session(claims))
+            (RequiredAccess::Session(id), Credential::Session(claims))
                 if claims.session.as_ref() == Some(&id) =>
             {
                 unexpired(claims, now)
             }
-            _ => Err(Refusal::forbidden()),
+            _ => Err(ApiError::forbidden()),
         }
     }
 
-    fn credential(&self, asked: &Asked, may_be_protocol: bool) -> Credential {
+    fn credential(&self, asked: &IncomingRequest, may_be_protocol: bool) -> Credential {
         let bearer = asked.header("authorization").and_then(bearer);
         let protocol = || offered(asked).find_map(|offer| offer.strip_prefix(BEARER_PROTOCOL));
         let Some(token) = bearer.or_else(|| if may_be_protocol { protocol() } else { None }) else {
@@ -111,15 +111,15 @@ impl Authority {
         let mut found = Credential::Unknown;
         for (person, digest) in &self.people {
             if self.mint.is_token(token, digest) {
-                found = Credential::Person(person.clone());
+                found = Credential::Account(person.clone());
             }
         }
         found
     }
 }
 
-fn unexpired(claims: Claims, now: UnixTime) -> Result<Caller, Refusal> {
-    if claims.is_expired(now) { Err(Refusal::expired()) } else { Ok(Caller::Session(claims)) }
+fn unexpired(claims: Claims, now: UnixTime) -> Result<Identity, ApiError> {
+    if claims.is_expired(now) { Err(ApiError::expired()) } else { Ok(Identity::Session(claims)) }
 }
 
 fn bearer(header: &str) -> Option<&str> {
@@ -128,20 +128,20 @@ fn bearer(header: &str) -> Option<&str> {
 }
 
 /// The WebSocket subprotocols that a client offers.
-pub(super) fn offered(asked: &Asked) -> impl Iterator<Item = &str> {
+pub(super) fn offered(asked: &IncomingRequest) -> impl Iterator<Item = &str> {
     let headers = asked.headers.iter().filter(|(name, _)| name == "sec-websocket-protocol");
     headers.flat_map(|(_, value): &(String, String)| value.split(',').map(str::trim))
 }
 
-fn needs(route: &Route) -> Needs {
+fn needs(route: &Route) -> RequiredAccess {
     match route {
-        Route::Health | Route::Asset => Needs::Nothing,
+        Route::Health | Route::Asset => RequiredAccess::Nothing,
         Route::Poll(id)
         | Route::StopWork(id, _)
         | Route::Redispatch(id, _)
-        | Route::Deregister(id) => Needs::Environment(id.clone()),
-        Route::Ack(id, _) | Route::Heartbeat(id, _) => Needs::Lease(id.clone()),
-        Route::Ingress(id) => Needs::Session(id.clone()),
+        | Route::Deregister(id) => RequiredAccess::Environment(id.clone()),
+        Route::Ack(id, _) | Route::Heartbeat(id, _) => RequiredAccess::Lease(id.clone()),
+        Route::Ingress(id) => RequiredAccess::Session(id.clone()),
         Route::Register
         | Route::Environments
         | Route::Environment(_)
@@ -155,6 +155,6 @@ fn needs(route: &Route) -> Needs {
         | Route::StopSession(_)
         | Route::Events(_)
         | Route::Subscribe(_)
-        | Route::Overview => Needs::Person,
+        | Route::Overview => RequiredAccess::Account,
     }
 }

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use crate::base::limits;
 use crate::base::secret::Secret;
-use crate::store::Terms;
-use crate::wire::url::{BadUrl, BaseUrl};
+use crate::store::StorePolicy;
+use crate::wire::url::{BaseUrl, UrlError};
 
 /// Everything that a relay is told at its start.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct RelayConfig {
     /// The page and what belongs to it; the path of the page itself is `/`.
     pub assets: &'static [Asset],
     /// Time limits and bounds of what is kept.
-    pub terms: Terms,
+    pub policy: StorePolicy,
     /// Longest time that a poll is held (E-2).
     pub poll_cap: Duration,
     /// How long a session token is good for.
@@ -44,7 +44,7 @@ impl RelayConfig {
             public_url: None,
             access_tokens: Vec::new(),
             assets: &[],
-            terms: Terms::default(),
+            policy: StorePolicy::default(),
             poll_cap: limits::POLL_WAIT,
             session_token_life: limits::SESSION_TOKEN_LIFE,
             max_subscribers: limits::MAX_SUBSCRIBERS,
@@ -53,23 +53,23 @@ impl RelayConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), BadRelayConfig> {
+    pub(super) fn check(&self) -> Result<(), RelayConfigError> {
         if self.access_tokens.is_empty() {
-            return Err(BadRelayConfig::NoToken);
+            return Err(RelayConfigError::NoToken);
         }
         for AccessToken { person, token } in &self.access_tokens {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'*+^`|#%".contains(&b);
             let token = token.reveal();
             if token.len() < MIN_TOKEN_BYTES || !token.bytes().all(is_plain) {
-                return Err(BadRelayConfig::Token { person: person.clone() });
+                return Err(RelayConfigError::Token { person: person.clone() });
             }
         }
         if let Some(url) = &self.public_url {
             BaseUrl::parse(url)?;
         }
-        let times = [self.terms.ack_time, self.terms.lease_time, self.terms.offline_after];
-        if times.contains(&Duration::ZERO) || self.terms.lapse_after <= self.terms.offline_after {
-            return Err(BadRelayConfig::Times);
+        let times = [self.policy.ack_time, self.policy.lease_time, self.policy.offline_after];
+        if times.contains(&Duration::ZERO) || self.policy.lapse_after <= self.policy.offline_after {
+            return Err(RelayConfigError::Times);
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl fmt::Debug for RelayKeys {
 
 /// Why a relay cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadRelayConfig {
+pub enum RelayConfigError {
     /// Nobody could use it.
     #[error("the relay has no access token: give it at least one")]
     NoToken,
@@ -130,7 +130,7 @@ pub enum BadRelayConfig {
     },
     /// The public URL is none.
     #[error("the public URL of the relay: {0}")]
-    Url(#[from] BadUrl),
+    Url(#[from] UrlError),
     /// The time limits contradict each other.
     #[error(
         "the relay's time limits must be longer than zero, and an environment must count as offline before it lapses"

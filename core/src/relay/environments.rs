@@ -6,40 +6,43 @@ use alloc::format;
 use serde::Serialize;
 
 use super::exchange::{Pending, body, bounded, idempotency_key};
-use super::reply::{self, Refusal};
+use super::reply::{self, ApiError};
 use super::{Relay, RelayNotice};
 use crate::base::id::{EnvironmentId, OpId};
 use crate::base::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use crate::contract::action::Response;
-use crate::contract::event::Asked;
-use crate::store::{Call, Environment, Person};
+use crate::contract::event::IncomingRequest;
+use crate::store::{AccountId, Environment, StoreOp};
 use crate::wire::environment::Registration;
 
 impl Relay {
     pub(super) fn register(
         &mut self,
         op: OpId,
-        asked: &Asked,
-        owner: Person,
-    ) -> Result<(), Refusal> {
+        asked: &IncomingRequest,
+        owner: AccountId,
+    ) -> Result<(), ApiError> {
         let registration: Box<Registration> = Box::new(body(asked)?);
         check(&registration)?;
         let id = EnvironmentId::new(&format!("env_{}", self.authority.mint.draw()));
-        let id = id.map_err(|bad| Refusal::invalid(&format!("{bad}")))?;
-        self.store(Pending::Register { op }, Call::RegisterEnvironment { owner, id, registration });
+        let id = id.map_err(|bad| ApiError::invalid(&format!("{bad}")))?;
+        self.store(
+            Pending::Register { op },
+            StoreOp::RegisterEnvironment { owner, id, registration },
+        );
         Ok(())
     }
 
     pub(super) fn ask_healthcheck(
         &mut self,
         op: OpId,
-        asked: &Asked,
-        owner: Person,
+        asked: &IncomingRequest,
+        owner: AccountId,
         id: EnvironmentId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let key = idempotency_key(asked)?;
         let work = self.draw_work_id()?;
-        let call = Call::AskHealthcheck { owner, id, work, key };
+        let call = StoreOp::AskHealthcheck { owner, id, work, key };
         self.store(Pending::Environment { op, status: 202 }, call);
         Ok(())
     }
@@ -52,7 +55,7 @@ impl Relay {
         }
         let id = &environment.id;
         let secret = self.authority.mint.environment_secret(id);
-        self.fx.tell(RelayNotice::EnvironmentRegistered {
+        self.fx.notify(RelayNotice::EnvironmentRegistered {
             environment: id.clone(),
             machine_name: environment.registration.machine_name.clone(),
         });
@@ -60,7 +63,7 @@ impl Relay {
     }
 }
 
-fn check(registration: &Registration) -> Result<(), Refusal> {
+fn check(registration: &Registration) -> Result<(), ApiError> {
     let Registration { machine_name, directory, branch, git_repo_url, max_sessions, .. } =
         registration;
     bounded("machine_name", machine_name, MAX_NAME_BYTES)?;
@@ -69,7 +72,7 @@ fn check(registration: &Registration) -> Result<(), Refusal> {
     bounded("git_repo_url", git_repo_url.as_deref().unwrap_or_default(), MAX_PATH_BYTES)?;
     bounded("metadata.worker_type", &registration.metadata.worker_type, MAX_NAME_BYTES)?;
     if *max_sessions == 0 {
-        return Err(Refusal::invalid("max_sessions must be at least 1"));
+        return Err(ApiError::invalid("max_sessions must be at least 1"));
     }
     Ok(())
 }

@@ -5,18 +5,18 @@ use alloc::string::String;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::authority::Caller;
+use super::authority::Identity;
 use super::ingress::Attaching;
-use super::reply::{self, Refusal};
-use super::routes::{self, NoRoute, Route};
+use super::reply::{self, ApiError};
+use super::routes::{self, Route, RouteError};
 use super::sessions::Posting;
 use super::work::Claim;
 use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
-use crate::base::id::{BadId, OpId, SessionId};
+use crate::base::id::{IdError, OpId, SessionId};
 use crate::base::limits::MAX_REQUEST_HEAD_BYTES;
 use crate::contract::action::{Action, Method, Response};
-use crate::contract::event::{Asked, Body};
-use crate::store::{Answer, Call, Denied, Person};
+use crate::contract::event::{Body, IncomingRequest};
+use crate::store::{AccountId, Answer, StoreError, StoreOp};
 
 /// A request that was not answered yet, for the access log.
 pub(super) struct Exchange {
@@ -32,7 +32,7 @@ const MAX_LOGGED_PATH: usize = 200;
 pub(super) enum Pending {
     Sweep,
     Forgotten,
-    Refuse { op: OpId, refusal: Refusal },
+    Refuse { op: OpId, refusal: ApiError },
     Register { op: OpId },
     Deregister { op: OpId },
     Poll { op: OpId, claim: Claim },
@@ -52,7 +52,7 @@ pub(super) enum Pending {
     Append { op: OpId, bytes: usize },
     AckInbound { op: OpId },
     Inbound { op: OpId },
-    Refresh { owner: Person, session: SessionId },
+    Refresh { owner: AccountId, session: SessionId },
     Subscribe { op: OpId, subscribing: super::subscription::Subscribing },
     Page { op: OpId },
     Overview { op: OpId },
@@ -91,7 +91,7 @@ impl Pending {
 }
 
 impl Relay {
-    pub(super) fn on_asked(&mut self, op: OpId, asked: &Asked) {
+    pub(super) fn on_asked(&mut self, op: OpId, asked: &IncomingRequest) {
         if !matches!(self.fx.purpose(op), Some(Purpose::Accept)) {
             return;
         }
@@ -102,25 +102,31 @@ impl Relay {
         let logged = path.chars().filter(|c| !c.is_control()).take(MAX_LOGGED_PATH).collect();
         self.exchanges.insert(op, Exchange { method: asked.method, path: logged });
         if self.phase == Phase::Stopping {
-            self.refuse(op, &Refusal::unavailable());
+            self.refuse(op, &ApiError::unavailable());
         } else if let Err(refusal) = self.ask(op, asked, path, query) {
             self.refuse(op, &refusal);
         }
     }
 
-    fn ask(&mut self, op: OpId, asked: &Asked, path: &str, query: &str) -> Result<(), Refusal> {
+    fn ask(
+        &mut self,
+        op: OpId,
+        asked: &IncomingRequest,
+        path: &str,
+        query: &str,
+    ) -> Result<(), ApiError> {
         let headers = asked.headers.iter().map(|(name, value)| name.len() + value.len());
         if asked.target.len() + headers.sum::<usize>() > MAX_REQUEST_HEAD_BYTES {
             let message = "the request's path and headers are longer than this relay takes";
-            return Err(Refusal::new(413, "too_large", message));
+            return Err(ApiError::new(413, "too_large", message));
         }
         let route = routes::find(asked.method, path).map_err(|no| match no {
-            NoRoute::Path => Refusal::new(404, "not_found", "there is no such path here"),
-            NoRoute::Method => {
+            RouteError::Path => ApiError::new(404, "not_found", "there is no such path here"),
+            RouteError::Method => {
                 let message = "the path exists, but not with this method";
-                Refusal::new(405, "method_not_allowed", message)
+                ApiError::new(405, "method_not_allowed", message)
             }
-            NoRoute::Id(bad) => Refusal::invalid(&alloc::format!("{bad}")),
+            RouteError::Id(bad) => ApiError::invalid(&alloc::format!("{bad}")),
         })?;
         match self.authority.admit(asked, &route, self.fx.now().wall) {
             Ok(caller) => self.serve(op, asked, path, query, route, caller),
@@ -135,13 +141,13 @@ impl Relay {
         &mut self,
         op: OpId,
         route: &Route,
-        refusal: Refusal,
-    ) -> Result<(), Refusal> {
+        refusal: ApiError,
+    ) -> Result<(), ApiError> {
         let (environment, session) = route.worker_subjects();
         if environment.is_none() && session.is_none() {
             return Err(refusal);
         }
-        let call = Call::Find { environment: environment.cloned(), session: session.cloned() };
+        let call = StoreOp::Find { environment: environment.cloned(), session: session.cloned() };
         self.store(Pending::Refuse { op, refusal }, call);
         Ok(())
     }
@@ -149,43 +155,45 @@ impl Relay {
     fn serve(
         &mut self,
         op: OpId,
-        asked: &Asked,
+        asked: &IncomingRequest,
         path: &str,
         query: &str,
         route: Route,
-        caller: Caller,
-    ) -> Result<(), Refusal> {
+        caller: Identity,
+    ) -> Result<(), ApiError> {
         if asked.body == Body::TooLarge {
             let message = "the request's body is larger than this relay takes";
-            return Err(Refusal::new(413, "too_large", message));
+            return Err(ApiError::new(413, "too_large", message));
         }
         match (caller, route) {
-            (Caller::Anybody, Route::Health) => {
+            (Identity::Anybody, Route::Health) => {
                 self.reply(op, health());
                 Ok(())
             }
-            (Caller::Anybody, _) => {
+            (Identity::Anybody, _) => {
                 let response = assets::serve(self.config.assets, asked, path)?;
                 self.reply(op, response);
                 Ok(())
             }
-            (Caller::Worker, route) => self.serve_worker(op, asked, route),
-            (Caller::Session(claims), Route::Ingress(session)) => {
+            (Identity::Worker, route) => self.serve_worker(op, asked, route),
+            (Identity::Session(claims), Route::Ingress(session)) => {
                 self.attach(op, asked, session, &claims)
             }
-            (Caller::Session(claims), route) => self.serve_lease(op, asked, route, &claims),
-            (Caller::Person(person), Route::Register) => self.register(op, asked, person),
-            (Caller::Person(person), route) => self.serve_person(op, asked, query, route, person),
+            (Identity::Session(claims), route) => self.serve_lease(op, asked, route, &claims),
+            (Identity::Account(person), Route::Register) => self.register(op, asked, person),
+            (Identity::Account(person), route) => {
+                self.serve_person(op, asked, query, route, person)
+            }
         }
     }
 
     /// Goes on with what the store answered.
-    pub(super) fn settle_pending(&mut self, pending: Pending, answer: Result<Answer, Denied>) {
+    pub(super) fn settle_pending(&mut self, pending: Pending, answer: Result<Answer, StoreError>) {
         match pending {
             Pending::Sweep | Pending::Forgotten => {}
             Pending::Refresh { .. } => self.refresh(answer),
             Pending::Refuse { op, refusal } => {
-                self.refuse(op, &answer.err().map_or(refusal, Refusal::from));
+                self.refuse(op, &answer.err().map_or(refusal, ApiError::from));
             }
             Pending::Poll { op, claim } => self.poll_answered(op, claim, answer),
             Pending::Attach { op, attaching } => self.attached(op, attaching, answer),
@@ -237,7 +245,7 @@ impl Relay {
             }
             (Pending::Events { .. }, Answer::Page(page)) => super::views::page(&page),
             // A store that answers another question than it was asked is broken.
-            _ => Refusal::unavailable().response(),
+            _ => ApiError::unavailable().response(),
         };
         self.reply(op, response);
     }
@@ -246,13 +254,13 @@ impl Relay {
     pub(super) fn reply(&mut self, op: OpId, response: Response) {
         let Some(Exchange { method, path }) = self.exchanges.remove(&op) else { return };
         self.forget_poll(op);
-        self.fx.tell(RelayNotice::Answered { method, path, status: response.status });
+        self.fx.notify(RelayNotice::Answered { method, path, status: response.status });
         self.fx.act(op, |op| Action::Reply { op, response });
         self.fx.finish(op);
         self.serving = self.serving.saturating_sub(1);
     }
 
-    pub(super) fn refuse(&mut self, op: OpId, refusal: &Refusal) {
+    pub(super) fn refuse(&mut self, op: OpId, refusal: &ApiError) {
         if self.exchanges.contains_key(&op) {
             self.reply(op, refusal.response());
         }
@@ -267,10 +275,10 @@ impl Relay {
         max_message: usize,
     ) -> bool {
         let Some(Exchange { method, path }) = self.exchanges.remove(&op) else { return false };
-        self.fx.tell(RelayNotice::Answered { method, path, status: 101 });
+        self.fx.notify(RelayNotice::Answered { method, path, status: 101 });
         // A relay that is stopping closes the stream as soon as it is open.
         let is_stopping = self.phase == Phase::Stopping;
-        let doomed = Purpose::Doomed(close::GOING_AWAY);
+        let doomed = Purpose::CloseOnOpen(close::GOING_AWAY);
         self.fx.repurpose(op, if is_stopping { doomed } else { purpose });
         self.opening.insert(op);
         let protocol = protocol.map(Into::into);
@@ -288,14 +296,16 @@ fn health() -> Response {
 }
 
 /// The body of a request as JSON.
-pub(super) fn body<'a, T: Deserialize<'a>>(asked: &'a Asked) -> Result<T, Refusal> {
+pub(super) fn body<'a, T: Deserialize<'a>>(asked: &'a IncomingRequest) -> Result<T, ApiError> {
     let bytes: &Bytes = whole(asked);
     serde_json::from_slice(bytes).map_err(|error| {
-        Refusal::invalid(&alloc::format!("the body is not the JSON that is expected here: {error}"))
+        ApiError::invalid(&alloc::format!(
+            "the body is not the JSON that is expected here: {error}"
+        ))
     })
 }
 
-pub(super) fn whole(asked: &Asked) -> &Bytes {
+pub(super) fn whole(asked: &IncomingRequest) -> &Bytes {
     static EMPTY: Bytes = Bytes::new();
     match &asked.body {
         Body::Whole(bytes) => bytes,
@@ -304,9 +314,9 @@ pub(super) fn whole(asked: &Asked) -> &Bytes {
 }
 
 /// A number of the query; `None` where it is not given.
-pub(super) fn query_number(query: &str, name: &str) -> Result<Option<u64>, Refusal> {
+pub(super) fn query_number(query: &str, name: &str) -> Result<Option<u64>, ApiError> {
     let Some(value) = query_value(query, name) else { return Ok(None) };
-    let bad = || Refusal::invalid(&alloc::format!("{name} must be a whole number, from 0 on"));
+    let bad = || ApiError::invalid(&alloc::format!("{name} must be a whole number, from 0 on"));
     value.parse().map(Some).map_err(|_| bad())
 }
 
@@ -320,38 +330,38 @@ pub(super) fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
 pub(super) fn query_id<T>(
     query: &str,
     name: &str,
-    parse: impl Fn(&str) -> Result<T, BadId>,
-) -> Result<Option<T>, Refusal> {
+    parse: impl Fn(&str) -> Result<T, IdError>,
+) -> Result<Option<T>, ApiError> {
     let id = query_value(query, name).map(parse).transpose();
-    id.map_err(|bad| Refusal::invalid(&alloc::format!("{bad}")))
+    id.map_err(|bad| ApiError::invalid(&alloc::format!("{bad}")))
 }
 
 /// How many a person asks for: at least one, and at most what there is room for.
-pub(super) fn query_limit(query: &str, most: usize) -> Result<usize, Refusal> {
+pub(super) fn query_limit(query: &str, most: usize) -> Result<usize, ApiError> {
     let limit = query_number(query, "limit")?.map(usize::try_from);
     Ok(limit.map_or(most, |limit| limit.unwrap_or(most)).min(most).max(1))
 }
 
 /// A text of a person or a machine, if it is not too long.
-pub(super) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+pub(super) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), ApiError> {
     if text.len() <= limit {
         return Ok(());
     }
-    Err(Refusal::invalid(&alloc::format!("{name} must have at most {limit} bytes")))
+    Err(ApiError::invalid(&alloc::format!("{name} must have at most {limit} bytes")))
 }
 
 /// The `Idempotency-Key`, if there is one.
-pub(super) fn idempotency_key(asked: &Asked) -> Result<Option<String>, Refusal> {
+pub(super) fn idempotency_key(asked: &IncomingRequest) -> Result<Option<String>, ApiError> {
     let Some(key) = asked.header("idempotency-key") else { return Ok(None) };
     bounded("the Idempotency-Key", key, crate::base::limits::MAX_ID_BYTES)?;
     Ok(Some(key.into()))
 }
 
 /// Whether a request asks for a WebSocket.
-pub(super) fn wants_websocket(asked: &Asked) -> Result<(), Refusal> {
+pub(super) fn wants_websocket(asked: &IncomingRequest) -> Result<(), ApiError> {
     let upgrade = asked.header("upgrade").unwrap_or_default();
     if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {
         return Ok(());
     }
-    Err(Refusal::new(426, "upgrade_required", "this path speaks WebSocket only"))
+    Err(ApiError::new(426, "upgrade_required", "this path speaks WebSocket only"))
 }

@@ -5,7 +5,7 @@
 //! connections only, and says *accepted* only after the store has said *stored*.
 //!
 //! ```text
-//!   Asked ─▶ routes ─▶ authority ─▶ environments, work, sessions, permission ─▶ Store
+//!   Requested ─▶ routes ─▶ authority ─▶ environments, work, sessions, permission ─▶ Store
 //!                                                                                │
 //!   Reply, Send ◀─ reply, ingress, subscription, overview ◀─ spread ◀─ Stored ◀──┘
 //! ```
@@ -54,7 +54,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use self::authority::Authority;
-pub use self::config::{AccessToken, Asset, BadRelayConfig, RelayConfig, RelayKeys};
+pub use self::config::{AccessToken, Asset, RelayConfig, RelayConfigError, RelayKeys};
 use self::exchange::{Exchange, Pending};
 use self::ingress::Links;
 pub use self::notice::{RelayCommand, RelayNotice};
@@ -67,16 +67,16 @@ use crate::base::limits::{
 };
 use crate::base::time::{Instant, Now};
 use crate::contract::action::Action;
-use crate::contract::event::{Event, Failure};
-use crate::contract::machine::{Fault, FaultKind, Machine, Step};
+use crate::contract::event::{Event, IoError};
+use crate::contract::machine::{Machine, MachineError, MachineErrorKind, Step};
 use crate::engine::effects::Effects;
 use crate::engine::timer::Timers;
-use crate::store::{Call, Moment, Operation, Outcome, Person, RelayRun, Terms};
+use crate::store::{AccountId, Committed, RelayRun, RelayTime, StoreOp, StorePolicy, Transaction};
 
 /// A relay.
 pub struct Relay {
     config: RelayConfig,
-    terms: Arc<Terms>,
+    policy: Arc<StorePolicy>,
     authority: Authority,
     fx: Effects<Purpose, RelayNotice>,
     timers: Timers<Timer>,
@@ -93,7 +93,7 @@ pub struct Relay {
     started: Option<Instant>,
     is_sweeping: bool,
     /// Sessions that the store failed to read after their link had come or gone.
-    unread: BTreeMap<SessionId, Person>,
+    unread: BTreeMap<SessionId, AccountId>,
     exchanges: BTreeMap<OpId, Exchange>,
     /// Exchanges that are being turned into WebSockets.
     opening: BTreeSet<OpId>,
@@ -120,7 +120,7 @@ enum Purpose {
     Viewer,
     Overview,
     /// A stream that is to be closed with this code as soon as it is open.
-    Doomed(u16),
+    CloseOnOpen(u16),
     /// A stream that is being closed.
     Closing,
     Store(Box<Pending>),
@@ -137,15 +137,15 @@ enum Timer {
     /// A poll has been held for long enough.
     Poll(OpId),
     /// A link has been silent.
-    Quiet(OpId),
+    LinkIdle(OpId),
     /// A session has ended, and its link is still open.
-    Linger(OpId),
+    LinkDrain(OpId),
     /// A viewer has heard nothing for a while.
-    Alive(OpId),
+    ViewerKeepalive(OpId),
     /// A viewer's stream makes no progress.
-    Stalled(OpId),
+    ViewerStalled(OpId),
     /// A viewer says no more that it is there.
-    Silent(OpId),
+    ViewerIdle(OpId),
     /// A stream does not close.
     Closing(OpId),
     /// The relay has to finish.
@@ -169,7 +169,7 @@ mod close {
 
 impl Relay {
     /// A relay that listens as soon as it is driven.
-    pub fn new(mut config: RelayConfig, keys: &RelayKeys) -> Result<Self, BadRelayConfig> {
+    pub fn new(mut config: RelayConfig, keys: &RelayKeys) -> Result<Self, RelayConfigError> {
         config.check()?;
         let authority = Authority::new(keys, core::mem::take(&mut config.access_tokens));
         let mut fx = Effects::new();
@@ -177,7 +177,7 @@ impl Relay {
         let listener = fx.start(Purpose::Listener, |op| Action::Listen { op, address });
         Ok(Self {
             run: authority.mint.run(),
-            terms: Arc::new(config.terms),
+            policy: Arc::new(config.policy),
             config,
             authority,
             fx,
@@ -206,29 +206,29 @@ impl Relay {
     }
 
     /// The time as the store needs it.
-    fn moment(&self) -> Moment {
+    fn moment(&self) -> RelayTime {
         let now = self.fx.now();
         let running = now.mono.saturating_since(self.started.unwrap_or(now.mono));
         let millis = u64::try_from(running.as_millis()).unwrap_or(u64::MAX);
-        Moment { wall: now.wall, run: self.run, running: Duration::from_millis(millis) }
+        RelayTime { wall: now.wall, run: self.run, running: Duration::from_millis(millis) }
     }
 
     /// Asks the store; the answer goes on with `pending`.
-    fn store(&mut self, pending: Pending, call: Call) {
-        let (at, terms, call) = (self.moment(), self.terms.clone(), Box::new(call));
-        let operation = Operation { at, terms, call };
+    fn store(&mut self, pending: Pending, call: StoreOp) {
+        let (at, policy, call) = (self.moment(), self.policy.clone(), Box::new(call));
+        let transaction = Transaction { at, policy, op: call };
         let purpose = Purpose::Store(Box::new(pending));
         self.storing += 1;
-        self.fx.start(purpose, |op| Action::Store { op, operation });
+        self.fx.start(purpose, |op| Action::Store { op, transaction });
     }
 
-    fn on_stored(&mut self, op: OpId, outcome: Outcome) {
+    fn on_stored(&mut self, op: OpId, outcome: Committed) {
         let Some(Purpose::Store(pending)) = self.fx.finish(op) else { return };
         self.storing = self.storing.saturating_sub(1);
         if matches!(*pending, Pending::Sweep) {
             self.is_sweeping = false;
         }
-        let Outcome { answer, changes } = outcome;
+        let Committed { answer, changes } = outcome;
         let due = changes.due;
         self.settle_pending(*pending, answer);
         self.spread(*changes);
@@ -254,14 +254,16 @@ impl Relay {
             Timer::Refill => {}
             Timer::Sweep => {
                 self.is_sweeping = true;
-                self.store(Pending::Sweep, Call::Lapse);
+                self.store(Pending::Sweep, StoreOp::Lapse);
             }
             Timer::Refresh => self.read_all_anew(),
             Timer::Poll(op) => self.end_poll(op),
-            Timer::Quiet(op) => self.link_is_quiet(op),
-            Timer::Linger(op) => self.close_link(op, close::DONE),
-            Timer::Alive(op) => self.say_alive(op),
-            Timer::Stalled(op) | Timer::Silent(op) | Timer::Closing(op) => self.cut_stream(op),
+            Timer::LinkIdle(op) => self.link_is_quiet(op),
+            Timer::LinkDrain(op) => self.close_link(op, close::DONE),
+            Timer::ViewerKeepalive(op) => self.say_alive(op),
+            Timer::ViewerStalled(op) | Timer::ViewerIdle(op) | Timer::Closing(op) => {
+                self.cut_stream(op)
+            }
             Timer::Shutdown => self.fx.end(Ok(())),
         }
     }
@@ -270,10 +272,10 @@ impl Relay {
         match event {
             Event::Listening { op, address } if self.fx.purpose(op).is_some() => {
                 self.phase = Phase::Serving;
-                self.fx.tell(RelayNotice::Listening { address });
+                self.fx.notify(RelayNotice::Listening { address });
             }
-            Event::Asked { op, asked } => self.on_asked(op, &asked),
-            Event::Stored { op, outcome } => self.on_stored(op, outcome),
+            Event::Requested { op, request: asked } => self.on_asked(op, &asked),
+            Event::Stored { op, committed: outcome } => self.on_stored(op, outcome),
             Event::Opened { op } => self.on_opened(op),
             Event::Received { op, message } => match self.fx.purpose(op) {
                 Some(Purpose::Link) => self.link_received(op, message),
@@ -288,7 +290,7 @@ impl Relay {
     }
 
     /// An operation is over by itself.
-    fn on_over(&mut self, op: OpId, failure: Option<Failure>) {
+    fn on_over(&mut self, op: OpId, failure: Option<IoError>) {
         let Some(purpose) = self.fx.finish(op) else { return };
         match purpose {
             Purpose::Listener => self.listener_failed(failure),
@@ -308,23 +310,23 @@ impl Relay {
             Purpose::Link
             | Purpose::Viewer
             | Purpose::Overview
-            | Purpose::Doomed(_)
+            | Purpose::CloseOnOpen(_)
             | Purpose::Closing => self.stream_is_over(op),
         }
     }
 
-    fn listener_failed(&mut self, failure: Option<Failure>) {
+    fn listener_failed(&mut self, failure: Option<IoError>) {
         let address = &self.config.listen;
         let why = failure.map_or_else(|| "it was closed".into(), |failure| format!("{failure}"));
         let message = format!(
             "the relay cannot listen on {address} ({why}): choose another address with a free port, or stop what uses it"
         );
-        self.fx.end(Err(Fault { kind: FaultKind::Local, message }));
+        self.fx.end(Err(MachineError { kind: MachineErrorKind::Local, message }));
     }
 
-    fn store_failed(&mut self, pending: Pending, failure: Option<Failure>) {
+    fn store_failed(&mut self, pending: Pending, failure: Option<IoError>) {
         if let Some(failure) = failure {
-            self.fx.tell(RelayNotice::StoreFailed { detail: failure.detail });
+            self.fx.notify(RelayNotice::StoreFailed { detail: failure.detail });
         }
         if matches!(pending, Pending::Sweep) {
             self.is_sweeping = false;
@@ -334,7 +336,7 @@ impl Relay {
             return self.read_anew_later(owner, session);
         }
         if let Some(op) = pending.waiting() {
-            self.refuse(op, &reply::Refusal::unavailable());
+            self.refuse(op, &reply::ApiError::unavailable());
             self.close_stream(op, close::FAILED);
         }
     }

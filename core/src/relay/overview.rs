@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 
 use super::exchange::{Pending, wants_websocket};
-use super::reply::Refusal;
+use super::reply::ApiError;
 use super::stream::Outgoing;
 use super::subscription::{MAX_VIEWER_MESSAGE, protocol_of};
 use super::views::{EnvironmentView, SessionView, frame};
@@ -18,8 +18,8 @@ use crate::base::id::OpId;
 use crate::base::limits::VIEWER_ALIVE_EVERY;
 use crate::base::text::Text;
 use crate::contract::action::Message;
-use crate::contract::event::Asked;
-use crate::store::{Answer, Call, Denied, Person};
+use crate::contract::event::IncomingRequest;
+use crate::store::{AccountId, Answer, StoreError, StoreOp};
 
 #[derive(Default)]
 pub(super) struct Overviews {
@@ -33,7 +33,7 @@ impl Overviews {
 }
 
 struct Overview {
-    owner: Person,
+    owner: AccountId,
     state: State,
     outgoing: Outgoing,
 }
@@ -54,13 +54,13 @@ impl Relay {
     pub(super) fn watch_overview(
         &mut self,
         op: OpId,
-        asked: &Asked,
-        owner: Person,
-    ) -> Result<(), Refusal> {
+        asked: &IncomingRequest,
+        owner: AccountId,
+    ) -> Result<(), ApiError> {
         wants_websocket(asked)?;
         let watching = self.overviews.by_op.values().filter(|other| other.owner == owner).count();
         let is_full = watching >= self.config.max_subscribers;
-        let purpose = if is_full { Purpose::Doomed(close::LIMIT) } else { Purpose::Overview };
+        let purpose = if is_full { Purpose::CloseOnOpen(close::LIMIT) } else { Purpose::Overview };
         if self.upgrade(op, purpose, protocol_of(asked), MAX_VIEWER_MESSAGE) && !is_full {
             let outgoing = Outgoing::default();
             let overview = Overview { owner, state: State::Opening, outgoing };
@@ -70,7 +70,7 @@ impl Relay {
     }
 
     pub(super) fn overview_opened(&mut self, op: OpId) {
-        self.timers.set(Timer::Alive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
+        self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
         self.read_overview(op);
     }
 
@@ -78,10 +78,10 @@ impl Relay {
         let Some(overview) = self.overviews.by_op.get_mut(&op) else { return };
         overview.state = State::Reading;
         let owner = overview.owner.clone();
-        self.store(Pending::Overview { op }, Call::List { owner });
+        self.store(Pending::Overview { op }, StoreOp::List { owner });
     }
 
-    pub(super) fn overview_read(&mut self, op: OpId, answer: Result<Answer, Denied>) {
+    pub(super) fn overview_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         #[derive(Serialize)]
         struct Told<'a> {
             #[serde(rename = "type")]
@@ -101,7 +101,7 @@ impl Relay {
 
     /// A change, for everybody of this person. While the store is being asked, it is in the answer
     /// or comes after it: the store answers in order.
-    pub(super) fn tell_overviews(&mut self, owner: &Person, told: &Text) {
+    pub(super) fn tell_overviews(&mut self, owner: &AccountId, told: &Text) {
         for op in self.overviews.ops() {
             let credit = self.config.stream_credit;
             let Some(overview) = self.overviews.by_op.get_mut(&op) else { continue };

@@ -8,23 +8,23 @@ use serde_json::value::RawValue;
 
 use super::Relay;
 use super::exchange::{Pending, body, bounded};
-use super::reply::{self, Refusal};
+use super::reply::{self, ApiError};
 use super::sessions::{one_line, whole_text};
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::MAX_LINE_BYTES;
 use crate::base::text::Text;
 use crate::contract::action::Response;
-use crate::contract::event::Asked;
-use crate::store::{Call, PermissionReply, Person};
+use crate::contract::event::IncomingRequest;
+use crate::store::{AccountId, PermissionReply, StoreOp};
 
 impl Relay {
     pub(super) fn answer_permission(
         &mut self,
         op: OpId,
-        asked: &Asked,
-        owner: Person,
+        asked: &IncomingRequest,
+        owner: AccountId,
         session: SessionId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         #[derive(Deserialize)]
         struct Body {
             request_id: String,
@@ -45,19 +45,19 @@ impl Relay {
                 bounded("message", &message, MAX_LINE_BYTES / 8)?;
                 PermissionReply::Deny { message, interrupt }
             }
-            _ => return Err(Refusal::invalid("behavior must be \"allow\" or \"deny\"")),
+            _ => return Err(ApiError::invalid("behavior must be \"allow\" or \"deny\"")),
         };
-        let call = Call::AnswerPermission { owner, session, request_id, reply };
+        let call = StoreOp::AnswerPermission { owner, session, request_id, reply };
         self.store(Pending::Answered { op }, call);
         Ok(())
     }
 }
 
 /// An input of a tool is an object.
-fn object(raw: Option<Box<RawValue>>) -> Result<Option<Text>, Refusal> {
+fn object(raw: Option<Box<RawValue>>) -> Result<Option<Text>, ApiError> {
     let line = raw.map(|raw| one_line(&raw));
     if line.as_ref().is_some_and(|line| !line.as_str().starts_with('{')) {
-        return Err(Refusal::invalid("updatedInput must be an object"));
+        return Err(ApiError::invalid("updatedInput must be an object"));
     }
     Ok(line)
 }

@@ -10,12 +10,12 @@ use serde_json::value::RawValue;
 
 use crate::base::text::Text;
 use crate::contract::action::Response;
-use crate::store::Denied;
+use crate::store::StoreError;
 use crate::wire::to_json;
 
 /// A refusal: any answer of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     pub(super) status: u16,
     kind: &'static str,
     message: String,
@@ -24,7 +24,7 @@ pub(super) struct Refusal {
     answer: Option<Text>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(super) fn new(status: u16, kind: &'static str, message: &str) -> Self {
         Self { status, kind, message: message.to_owned(), retry_after: None, answer: None }
     }
@@ -76,23 +76,23 @@ impl Refusal {
     }
 }
 
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
+impl From<StoreError> for ApiError {
+    fn from(denied: StoreError) -> Self {
         let (status, kind) = match &denied {
-            Denied::EnvironmentUnknown => (404, "environment_unknown"),
-            Denied::SessionUnknown => (404, "session_unknown"),
-            Denied::WorkUnknown => (404, "work_unknown"),
-            Denied::PermissionUnknown => (404, "permission_unknown"),
-            Denied::LeaseLost | Denied::LinkReplaced => (409, "lease_lost"),
-            Denied::NeverSent => (400, "invalid_request"),
-            Denied::SessionEnded => (410, "session_ended"),
-            Denied::PermissionConflict { .. } => (409, "permission_conflict"),
-            Denied::PermissionWithdrawn => (410, "permission_withdrawn"),
-            Denied::Limit { .. } => (429, "limit_reached"),
+            StoreError::EnvironmentUnknown => (404, "environment_unknown"),
+            StoreError::SessionUnknown => (404, "session_unknown"),
+            StoreError::WorkUnknown => (404, "work_unknown"),
+            StoreError::PermissionUnknown => (404, "permission_unknown"),
+            StoreError::LeaseLost | StoreError::LinkReplaced => (409, "lease_lost"),
+            StoreError::NeverSent => (400, "invalid_request"),
+            StoreError::SessionEnded => (410, "session_ended"),
+            StoreError::PermissionConflict { .. } => (409, "permission_conflict"),
+            StoreError::PermissionWithdrawn => (410, "permission_withdrawn"),
+            StoreError::Limit { .. } => (429, "limit_reached"),
         };
         let mut refusal = Self::new(status, kind, &denied.message());
         refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);
-        if let Denied::PermissionConflict { line } = &denied {
+        if let StoreError::PermissionConflict { line } = &denied {
             refusal.answer = super::permission::answer_of(line);
         }
         refusal

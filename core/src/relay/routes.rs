@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::base::id::{BadId, EnvironmentId, SessionId, WorkId};
+use crate::base::id::{EnvironmentId, IdError, SessionId, WorkId};
 use crate::contract::action::Method::{self, Get, Head, Post};
 
 /// What a request asks for.
@@ -61,21 +61,21 @@ impl Route {
 
 /// Why there is no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NoRoute {
+pub(super) enum RouteError {
     Path,
     Method,
-    Id(BadId),
+    Id(IdError),
 }
 
-impl From<BadId> for NoRoute {
-    fn from(bad: BadId) -> Self {
+impl From<IdError> for RouteError {
+    fn from(bad: IdError) -> Self {
         Self::Id(bad)
     }
 }
 
 /// Finds the route of a path without its query. Nothing in it is decoded: an id has no character
 /// that would need it.
-pub(super) fn find(method: Method, path: &str) -> Result<Route, NoRoute> {
+pub(super) fn find(method: Method, path: &str) -> Result<Route, RouteError> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let environment = EnvironmentId::new;
     let session = SessionId::new;
@@ -89,7 +89,7 @@ pub(super) fn find(method: Method, path: &str) -> Result<Route, NoRoute> {
                 "ack" => (Post, Route::Ack(id, work)),
                 "heartbeat" => (Post, Route::Heartbeat(id, work)),
                 "stop" => (Post, Route::StopWork(id, work)),
-                _ => return Err(NoRoute::Path),
+                _ => return Err(RouteError::Path),
             }
         }
         ["v1", "environments", id, "sessions", of, "redispatch"] => {
@@ -110,14 +110,14 @@ pub(super) fn find(method: Method, path: &str) -> Result<Route, NoRoute> {
         ["v1", "sessions", id, "stop"] => (Post, Route::StopSession(session(id)?)),
         ["v1", "sessions", id, "events"] => (Get, Route::Events(session(id)?)),
         ["v1", "sessions", id, "events", "ws"] => (Get, Route::Subscribe(session(id)?)),
-        ["v1" | "v2" | "api", ..] | [] => return Err(NoRoute::Path),
+        ["v1" | "v2" | "api", ..] | [] => return Err(RouteError::Path),
         _ => (Get, Route::Asset),
     };
     let is_plain = matches!(route, Route::Asset | Route::Health);
     if method == expected || (method == Head && is_plain) {
         Ok(route)
     } else {
-        Err(NoRoute::Method)
+        Err(RouteError::Method)
     }
 }
 
@@ -170,18 +170,18 @@ mod tests {
         ];
         for (method, path, route) in routes {
             assert_eq!(find(method, path), Ok(route), "{path}");
-            assert_eq!(find(Method::Put, path), Err(NoRoute::Method), "{path}");
+            assert_eq!(find(Method::Put, path), Err(RouteError::Method), "{path}");
         }
     }
 
     #[test]
     fn what_is_not_there_is_not_found_and_a_bad_id_is_named() {
         for path in ["/v1", "/v1/", "/v1/nothing", "", "/v1/sessions/session_1/events/ws/x"] {
-            assert_eq!(find(Get, path), Err(NoRoute::Path), "{path:?}");
+            assert_eq!(find(Get, path), Err(RouteError::Path), "{path:?}");
         }
         for id in ["..", "a.b", "%2e%2e", "", "é"] {
             let path = alloc::format!("/v1/sessions/{id}");
-            let bad = NoRoute::Id(BadId { field: "session id" });
+            let bad = RouteError::Id(IdError { field: "session id" });
             assert_eq!(find(Get, &path), Err(bad), "{path:?}");
         }
     }

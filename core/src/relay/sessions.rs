@@ -12,7 +12,7 @@ use super::Relay;
 use super::exchange::{
     Pending, body, bounded, idempotency_key, query_id, query_limit, query_number, whole,
 };
-use super::reply::{self, Refusal};
+use super::reply::{self, ApiError};
 use super::routes::Route;
 use super::views::SessionView;
 use crate::base::id::{EnvironmentId, OpId, SessionId};
@@ -21,8 +21,8 @@ use crate::base::limits::{
 };
 use crate::base::text::Text;
 use crate::contract::action::Response;
-use crate::contract::event::Asked;
-use crate::store::{Accepted, Call, NewMessage, Person, Session};
+use crate::contract::event::IncomingRequest;
+use crate::store::{Accepted, AccountId, NewMessage, Session, StoreOp};
 use crate::wire::control::{self, VIEWER_REQUESTS};
 use crate::wire::message::{Head, Kind};
 
@@ -45,25 +45,30 @@ impl Relay {
     pub(super) fn serve_person(
         &mut self,
         op: OpId,
-        asked: &Asked,
+        asked: &IncomingRequest,
         query: &str,
         route: Route,
-        owner: Person,
-    ) -> Result<(), Refusal> {
+        owner: AccountId,
+    ) -> Result<(), ApiError> {
         match route {
-            Route::Environments => self.store(Pending::Environments { op }, Call::List { owner }),
+            Route::Environments => {
+                self.store(Pending::Environments { op }, StoreOp::List { owner })
+            }
             Route::Environment(id) => {
-                let call = Call::GetEnvironment { owner, id };
+                let call = StoreOp::GetEnvironment { owner, id };
                 self.store(Pending::Environment { op, status: 200 }, call);
             }
             Route::Healthcheck(id) => self.ask_healthcheck(op, asked, owner, id)?,
             Route::Sessions => self.list_sessions(op, query, owner)?,
             Route::CreateSession => self.create_session(op, asked, owner)?,
             Route::Session(id) => {
-                self.store(Pending::Session { op, status: 200 }, Call::GetSession { owner, id });
+                self.store(Pending::Session { op, status: 200 }, StoreOp::GetSession { owner, id });
             }
             Route::StopSession(id) => {
-                self.store(Pending::Session { op, status: 200 }, Call::RequestStop { owner, id });
+                self.store(
+                    Pending::Session { op, status: 200 },
+                    StoreOp::RequestStop { owner, id },
+                );
             }
             Route::Messages(session) => self.post(op, asked, owner, session)?,
             Route::Permission(session) => self.answer_permission(op, asked, owner, session)?,
@@ -71,12 +76,17 @@ impl Relay {
             Route::Events(session) => self.read_events(op, query, owner, session)?,
             Route::Subscribe(session) => self.subscribe(op, asked, query, owner, session)?,
             Route::Overview => self.watch_overview(op, asked, owner)?,
-            _ => return Err(Refusal::forbidden()),
+            _ => return Err(ApiError::forbidden()),
         }
         Ok(())
     }
 
-    fn create_session(&mut self, op: OpId, asked: &Asked, owner: Person) -> Result<(), Refusal> {
+    fn create_session(
+        &mut self,
+        op: OpId,
+        asked: &IncomingRequest,
+        owner: AccountId,
+    ) -> Result<(), ApiError> {
         #[derive(Deserialize)]
         struct Body {
             environment_id: EnvironmentId,
@@ -87,18 +97,18 @@ impl Relay {
         bounded("title", title.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
         let key = idempotency_key(asked)?;
         let id = SessionId::new(&format!("session_{}", self.authority.mint.draw()));
-        let id = id.map_err(|bad| Refusal::invalid(&format!("{bad}")))?;
+        let id = id.map_err(|bad| ApiError::invalid(&format!("{bad}")))?;
         let work = self.draw_work_id()?;
-        let call = Call::CreateSession { owner, environment, id, work, title, key };
+        let call = StoreOp::CreateSession { owner, environment, id, work, title, key };
         self.store(Pending::Session { op, status: 201 }, call);
         Ok(())
     }
 
-    fn list_sessions(&mut self, op: OpId, query: &str, owner: Person) -> Result<(), Refusal> {
+    fn list_sessions(&mut self, op: OpId, query: &str, owner: AccountId) -> Result<(), ApiError> {
         let environment = query_id(query, "environment_id", EnvironmentId::new)?;
         let before = query_id(query, "before", SessionId::new)?;
-        let limit = query_limit(query, self.config.terms.listed_sessions)?;
-        let call = Call::ListSessions { owner, environment, before, limit };
+        let limit = query_limit(query, self.config.policy.listed_sessions)?;
+        let call = StoreOp::ListSessions { owner, environment, before, limit };
         self.store(Pending::Sessions { op }, call);
         Ok(())
     }
@@ -107,13 +117,13 @@ impl Relay {
         &mut self,
         op: OpId,
         query: &str,
-        owner: Person,
+        owner: AccountId,
         session: SessionId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let after = query_number(query, "after")?.unwrap_or(0);
         let max_events = query_limit(query, MAX_PAGE_EVENTS)?;
         let max_bytes = MAX_PAGE_BYTES;
-        let call = Call::ReadLog { owner, session, after, max_events, max_bytes };
+        let call = StoreOp::ReadLog { owner, session, after, max_events, max_bytes };
         self.store(Pending::Events { op }, call);
         Ok(())
     }
@@ -121,10 +131,10 @@ impl Relay {
     fn post(
         &mut self,
         op: OpId,
-        asked: &Asked,
-        owner: Person,
+        asked: &IncomingRequest,
+        owner: AccountId,
         session: SessionId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(borrow)]
@@ -134,18 +144,21 @@ impl Relay {
         let Body { messages } = body(asked)?;
         if messages.is_empty() || messages.len() > self.config.max_posted {
             let most = self.config.max_posted;
-            return Err(Refusal::invalid(&format!("messages must have 1 to {most} of them")));
+            return Err(ApiError::invalid(&format!("messages must have 1 to {most} of them")));
         }
         let (mut names, mut new) = (Vec::new(), Vec::new());
         for (at, raw) in messages.into_iter().enumerate() {
             let (name, message) = self
                 .message(raw)
-                .map_err(|why| Refusal::invalid(&format!("messages[{at}] {why}")))?;
+                .map_err(|why| ApiError::invalid(&format!("messages[{at}] {why}")))?;
             names.push(name);
             new.push(message);
         }
         let posting = Posting::Messages(names);
-        self.store(Pending::Posted { op, posting }, Call::Post { owner, session, messages: new });
+        self.store(
+            Pending::Posted { op, posting },
+            StoreOp::Post { owner, session, messages: new },
+        );
         Ok(())
     }
 
@@ -192,13 +205,13 @@ impl Relay {
         (value, line)
     }
 
-    fn interrupt(&mut self, op: OpId, owner: Person, session: SessionId) {
+    fn interrupt(&mut self, op: OpId, owner: AccountId, session: SessionId) {
         let request_id = self.authority.mint.draw_uuid();
         let line = control::request(&request_id, "interrupt");
         let request = NewMessage { uuid: None, request_id: Some(request_id.clone()), line };
         let messages = alloc::vec![request];
         let posting = Posting::Interrupt { request_id };
-        self.store(Pending::Posted { op, posting }, Call::Post { owner, session, messages });
+        self.store(Pending::Posted { op, posting }, StoreOp::Post { owner, session, messages });
     }
 
     pub(super) fn session_view<'a>(&self, session: &'a Session) -> SessionView<'a> {
@@ -247,9 +260,9 @@ impl Posting {
 }
 
 /// `serde_json` looks only at the strings that it reads; what is passed on raw has to be UTF-8 too.
-pub(super) fn whole_text(asked: &Asked) -> Result<(), Refusal> {
+pub(super) fn whole_text(asked: &IncomingRequest) -> Result<(), ApiError> {
     let text = core::str::from_utf8(whole(asked));
-    text.map(|_| ()).map_err(|_| Refusal::invalid("the body is not UTF-8"))
+    text.map(|_| ()).map_err(|_| ApiError::invalid("the body is not UTF-8"))
 }
 
 /// A JSON value on one line. A line end in JSON can only stand between its tokens, never within a

@@ -6,7 +6,7 @@ use super::exchange::Pending;
 use super::views::{EnvironmentView, SessionView, event_frame, frame};
 use super::{RETRY_AFTER_FAILURE, Relay, RelayNotice, Timer, close};
 use crate::base::id::SessionId;
-use crate::store::{Answer, Call, Changes, Denied, Person, Session};
+use crate::store::{AccountId, Answer, Changes, Session, StoreError, StoreOp};
 use crate::wire::session::SessionState;
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ impl Relay {
             self.inbound_grew(session, *until);
         }
         for (session, state) in changes.states {
-            self.fx.tell(RelayNotice::SessionState { session, state });
+            self.fx.notify(RelayNotice::SessionState { session, state });
         }
         for session in &changes.sessions {
             self.session_changed(session);
@@ -71,7 +71,7 @@ impl Relay {
             for op in self.links.of_environment(&environment) {
                 self.close_stream(op, close::GONE);
             }
-            self.fx.tell(RelayNotice::EnvironmentGone { environment });
+            self.fx.notify(RelayNotice::EnvironmentGone { environment });
         }
     }
 
@@ -89,13 +89,13 @@ impl Relay {
     }
 
     /// Has a session read anew, so that everybody learns whether its link is up.
-    pub(super) fn read_anew(&mut self, owner: Person, session: SessionId) {
-        let call = Call::GetSession { owner: owner.clone(), id: session.clone() };
+    pub(super) fn read_anew(&mut self, owner: AccountId, session: SessionId) {
+        let call = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
         self.store(Pending::Refresh { owner, session }, call);
     }
 
     /// The store failed to: nobody else would ever tell, so it is asked again.
-    pub(super) fn read_anew_later(&mut self, owner: Person, session: SessionId) {
+    pub(super) fn read_anew_later(&mut self, owner: AccountId, session: SessionId) {
         self.unread.insert(session, owner);
         self.timers.set(Timer::Refresh, self.fx.now().mono + RETRY_AFTER_FAILURE);
     }
@@ -107,7 +107,7 @@ impl Relay {
     }
 
     /// A session was read anew, because its link has come or gone.
-    pub(super) fn refresh(&mut self, answer: Result<Answer, Denied>) {
+    pub(super) fn refresh(&mut self, answer: Result<Answer, StoreError>) {
         if let Ok(Answer::Session(session)) = answer {
             self.session_changed(&session);
         }

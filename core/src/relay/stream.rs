@@ -45,7 +45,7 @@ impl Relay {
             Some(Purpose::Link) => self.link_opened(op),
             Some(Purpose::Viewer) => self.viewer_opened(op),
             Some(Purpose::Overview) => self.overview_opened(op),
-            Some(Purpose::Doomed(code)) => self.close_stream(op, code),
+            Some(Purpose::CloseOnOpen(code)) => self.close_stream(op, code),
             _ => {}
         }
     }
@@ -67,13 +67,13 @@ impl Relay {
     pub(super) fn close_stream(&mut self, op: OpId, code: u16) {
         if !matches!(
             self.fx.purpose(op),
-            Some(Purpose::Link | Purpose::Viewer | Purpose::Overview | Purpose::Doomed(_))
+            Some(Purpose::Link | Purpose::Viewer | Purpose::Overview | Purpose::CloseOnOpen(_))
         ) {
             return;
         }
         self.forget_stream(op);
         if self.opening.contains(&op) {
-            self.fx.repurpose(op, Purpose::Doomed(code));
+            self.fx.repurpose(op, Purpose::CloseOnOpen(code));
             return;
         }
         self.fx.repurpose(op, Purpose::Closing);
@@ -97,8 +97,9 @@ impl Relay {
     }
 
     fn forget_stream(&mut self, op: OpId) {
-        let of_viewers = [Timer::Alive(op), Timer::Stalled(op), Timer::Silent(op)];
-        for timer in of_viewers.into_iter().chain([Timer::Quiet(op), Timer::Linger(op)]) {
+        let of_viewers =
+            [Timer::ViewerKeepalive(op), Timer::ViewerStalled(op), Timer::ViewerIdle(op)];
+        for timer in of_viewers.into_iter().chain([Timer::LinkIdle(op), Timer::LinkDrain(op)]) {
             self.timers.clear(&timer);
         }
         self.forget_link(op);

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::authority::offered;
 use super::exchange::{Pending, query_number, wants_websocket};
-use super::reply::Refusal;
+use super::reply::ApiError;
 use super::stream::Outgoing;
 use super::views::{SessionView, event_frame, frame};
 use super::{Purpose, Relay, Timer, close};
@@ -21,8 +21,8 @@ use crate::base::limits::{
 };
 use crate::base::text::Text;
 use crate::contract::action::Message;
-use crate::contract::event::Asked;
-use crate::store::{Answer, Call, Denied, Page, Person};
+use crate::contract::event::IncomingRequest;
+use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
 
 /// The subprotocol of viewers.
 const PROTOCOL: &str = "footbridge.viewer.v1";
@@ -53,14 +53,14 @@ impl Viewers {
 #[derive(Clone, Debug)]
 pub(super) struct Subscribing {
     session: SessionId,
-    owner: Person,
+    owner: AccountId,
     after: u64,
     protocol: Option<&'static str>,
 }
 
 struct Viewer {
     session: SessionId,
-    owner: Person,
+    owner: AccountId,
     /// The last event that was sent.
     cursor: u64,
     /// The last event that is known to be there.
@@ -76,7 +76,7 @@ struct Viewer {
 }
 
 /// The subprotocol to select for a viewer, if it offers one.
-pub(super) fn protocol_of(asked: &Asked) -> Option<&'static str> {
+pub(super) fn protocol_of(asked: &IncomingRequest) -> Option<&'static str> {
     offered(asked).any(|offer| offer == PROTOCOL).then_some(PROTOCOL)
 }
 
@@ -84,14 +84,14 @@ impl Relay {
     pub(super) fn subscribe(
         &mut self,
         op: OpId,
-        asked: &Asked,
+        asked: &IncomingRequest,
         query: &str,
-        owner: Person,
+        owner: AccountId,
         session: SessionId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         wants_websocket(asked)?;
         let after = query_number(query, "after")?.unwrap_or(0);
-        let call = Call::GetSession { owner: owner.clone(), id: session.clone() };
+        let call = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
         let protocol = protocol_of(asked);
         let subscribing = Subscribing { session, owner, after, protocol };
         self.store(Pending::Subscribe { op, subscribing }, call);
@@ -102,14 +102,14 @@ impl Relay {
         &mut self,
         op: OpId,
         subscribing: Subscribing,
-        answer: &Result<Answer, Denied>,
+        answer: &Result<Answer, StoreError>,
     ) {
         let Subscribing { session, owner, after, protocol } = subscribing;
         // A browser cannot see the status of a refused handshake, so it is told by a close code.
         let is_full = self.viewers.of(&session).len() >= self.config.max_subscribers;
         let purpose = match answer {
-            Err(_) => Purpose::Doomed(close::GONE),
-            Ok(_) if is_full => Purpose::Doomed(close::LIMIT),
+            Err(_) => Purpose::CloseOnOpen(close::GONE),
+            Ok(_) if is_full => Purpose::CloseOnOpen(close::LIMIT),
             Ok(_) => Purpose::Viewer,
         };
         let is_welcome = matches!(purpose, Purpose::Viewer);
@@ -135,7 +135,7 @@ impl Relay {
     pub(super) fn viewer_opened(&mut self, op: OpId) {
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         viewer.is_open = true;
-        self.timers.set(Timer::Alive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
+        self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
         self.serve_viewer(op);
     }
 
@@ -150,11 +150,11 @@ impl Relay {
         viewer.is_reading = true;
         let (owner, session) = (viewer.owner.clone(), viewer.session.clone());
         let (after, max_events) = (viewer.cursor, MAX_PAGE_EVENTS);
-        let call = Call::ReadLog { owner, session, after, max_events, max_bytes: room };
+        let call = StoreOp::ReadLog { owner, session, after, max_events, max_bytes: room };
         self.store(Pending::Page { op }, call);
     }
 
-    pub(super) fn page_read(&mut self, op: OpId, answer: Result<Answer, Denied>) {
+    pub(super) fn page_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         let Ok(Answer::Page(page)) = answer else { return self.close_stream(op, close::GONE) };
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         viewer.is_reading = false;
@@ -261,10 +261,10 @@ impl Relay {
     /// Something is on the way to a viewer: it has to arrive, and counts as a sign of life.
     pub(super) fn watch_stream(&mut self, op: OpId) {
         let now = self.fx.now().mono;
-        if !self.timers.is_set(&Timer::Stalled(op)) {
-            self.timers.set(Timer::Stalled(op), now + VIEWER_STALLED_AFTER);
+        if !self.timers.is_set(&Timer::ViewerStalled(op)) {
+            self.timers.set(Timer::ViewerStalled(op), now + VIEWER_STALLED_AFTER);
         }
-        self.timers.set(Timer::Alive(op), now + VIEWER_ALIVE_EVERY);
+        self.timers.set(Timer::ViewerKeepalive(op), now + VIEWER_ALIVE_EVERY);
     }
 
     pub(super) fn viewer_sent(&mut self, op: OpId, messages: usize) {
@@ -277,9 +277,9 @@ impl Relay {
 
     pub(super) fn stream_moved(&mut self, op: OpId, is_idle: bool) {
         if is_idle {
-            self.timers.clear(&Timer::Stalled(op));
+            self.timers.clear(&Timer::ViewerStalled(op));
         } else {
-            self.timers.set(Timer::Stalled(op), self.fx.now().mono + VIEWER_STALLED_AFTER);
+            self.timers.set(Timer::ViewerStalled(op), self.fx.now().mono + VIEWER_STALLED_AFTER);
         }
     }
 
@@ -287,7 +287,7 @@ impl Relay {
     /// so again and again, because a connection that a phone has left behind looks like one that is
     /// merely quiet, and takes up one of the few places.
     pub(super) fn viewer_is_there(&mut self, op: OpId) {
-        self.timers.set(Timer::Silent(op), self.fx.now().mono + VIEWER_SILENT_AFTER);
+        self.timers.set(Timer::ViewerIdle(op), self.fx.now().mono + VIEWER_SILENT_AFTER);
     }
 
     pub(super) fn say_alive(&mut self, op: OpId) {
@@ -297,7 +297,7 @@ impl Relay {
             kind: &'static str,
         }
         let told = frame(&Alive { kind: "alive" });
-        self.timers.set(Timer::Alive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
+        self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
         match self.viewers.by_op.get(&op) {
             // With something on the way, one word more says nothing.
             Some(viewer) if viewer.outgoing.is_empty() => self.send_to_viewer(op, told),

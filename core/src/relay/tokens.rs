@@ -49,13 +49,13 @@ struct JoseHeader<'a> {
 }
 
 /// Makes ids and credentials, and recognises its own.
-pub(super) struct Mint {
+pub(super) struct TokenIssuer {
     signing: Hmac<Sha256>,
     entropy: Hmac<Sha256>,
     drawn: u64,
 }
 
-impl Mint {
+impl TokenIssuer {
     pub(super) fn new(keys: &RelayKeys) -> Self {
         let keyed = |key: &[u8; 32]| match Hmac::new_from_slice(key) {
             Ok(mac) => mac,
@@ -154,8 +154,8 @@ mod tests {
     use super::*;
     use alloc::borrow::ToOwned;
 
-    fn mint(signing: u8) -> Mint {
-        Mint::new(&RelayKeys { signing: [signing; 32], entropy: [7; 32] })
+    fn mint(signing: u8) -> TokenIssuer {
+        TokenIssuer::new(&RelayKeys { signing: [signing; 32], entropy: [7; 32] })
     }
 
     fn claims() -> Claims {
@@ -195,8 +195,9 @@ mod tests {
 
     #[test]
     fn a_run_is_named_by_the_entropy_of_its_start() {
-        let run =
-            |entropy| Mint::new(&RelayKeys { signing: [1; 32], entropy: [entropy; 32] }).run();
+        let run = |entropy| {
+            TokenIssuer::new(&RelayKeys { signing: [1; 32], entropy: [entropy; 32] }).run()
+        };
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
     }

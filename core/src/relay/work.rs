@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::exchange::{Pending, body, idempotency_key};
-use super::reply::{self, Refusal};
+use super::reply::{self, ApiError};
 use super::routes::Route;
 use super::tokens::Claims;
 use super::{Phase, Relay, Timer};
@@ -20,8 +20,8 @@ use crate::base::id::{EnvironmentId, OpId, WorkId};
 use crate::base::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES, STDERR_TAIL_BYTES};
 use crate::base::time::Instant;
 use crate::contract::action::Response;
-use crate::contract::event::Asked;
-use crate::store::{Answer, Call, Denied, Lease};
+use crate::contract::event::IncomingRequest;
+use crate::store::{Answer, Lease, StoreError, StoreOp};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::to_json;
 use crate::wire::url::BaseUrl;
@@ -50,9 +50,9 @@ impl Relay {
     pub(super) fn serve_worker(
         &mut self,
         op: OpId,
-        asked: &Asked,
+        asked: &IncomingRequest,
         route: Route,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         match route {
             Route::Poll(environment) => {
                 let wait = wait_of(asked).min(self.config.poll_cap);
@@ -64,18 +64,18 @@ impl Relay {
             Route::StopWork(environment, work) => {
                 let StopWork { fence, force, result } = body(asked)?;
                 let result = Box::new(bounded_result(result, force)?);
-                let call = Call::StopWork { environment, work, fence, result };
+                let call = StoreOp::StopWork { environment, work, fence, result };
                 self.store(Pending::StopWork { op }, call);
             }
             Route::Redispatch(environment, session) => {
                 let work = self.draw_work_id()?;
-                let call = Call::Redispatch { environment, session, work };
+                let call = StoreOp::Redispatch { environment, session, work };
                 self.store(Pending::Redispatch { op }, call);
             }
             Route::Deregister(id) => {
-                self.store(Pending::Deregister { op }, Call::RemoveEnvironment { id });
+                self.store(Pending::Deregister { op }, StoreOp::RemoveEnvironment { id });
             }
-            _ => return Err(Refusal::forbidden()),
+            _ => return Err(ApiError::forbidden()),
         }
         Ok(())
     }
@@ -84,41 +84,46 @@ impl Relay {
     pub(super) fn serve_lease(
         &mut self,
         op: OpId,
-        asked: &Asked,
+        asked: &IncomingRequest,
         route: Route,
         claims: &Claims,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let Fence { fence } = body(asked)?;
         if fence != claims.fence {
-            return Err(Denied::LeaseLost.into());
+            return Err(StoreError::LeaseLost.into());
         }
         match route {
             Route::Ack(environment, work) => {
-                self.store(Pending::Ack { op }, Call::AckWork { environment, work, fence });
+                self.store(Pending::Ack { op }, StoreOp::AckWork { environment, work, fence });
             }
             Route::Heartbeat(environment, work) => {
                 self.store(
                     Pending::Heartbeat { op },
-                    Call::RenewLease { environment, work, fence },
+                    StoreOp::RenewLease { environment, work, fence },
                 );
             }
-            _ => return Err(Refusal::forbidden()),
+            _ => return Err(ApiError::forbidden()),
         }
         Ok(())
     }
 
-    pub(super) fn draw_work_id(&mut self) -> Result<WorkId, Refusal> {
+    pub(super) fn draw_work_id(&mut self) -> Result<WorkId, ApiError> {
         let id = WorkId::new(&format!("work_{}", self.authority.mint.draw()));
-        id.map_err(|bad| Refusal::invalid(&format!("{bad}")))
+        id.map_err(|bad| ApiError::invalid(&format!("{bad}")))
     }
 
     fn claim(&mut self, op: OpId, claim: Claim) {
         let call =
-            Call::LeaseWork { environment: claim.environment.clone(), key: claim.key.clone() };
+            StoreOp::LeaseWork { environment: claim.environment.clone(), key: claim.key.clone() };
         self.store(Pending::Poll { op, claim }, call);
     }
 
-    pub(super) fn poll_answered(&mut self, op: OpId, claim: Claim, answer: Result<Answer, Denied>) {
+    pub(super) fn poll_answered(
+        &mut self,
+        op: OpId,
+        claim: Claim,
+        answer: Result<Answer, StoreError>,
+    ) {
         let is_there = self.exchanges.contains_key(&op);
         match answer {
             Err(denied) => self.refuse(op, &denied.into()),
@@ -128,10 +133,10 @@ impl Relay {
             }
             Ok(Answer::Leased(Some(Lease { work, fence, .. }))) => {
                 // The client left while the store was at work: the next poll is to have it at once.
-                self.store(Pending::Forgotten, Call::ReturnWork { work, fence });
+                self.store(Pending::Forgotten, StoreOp::ReturnWork { work, fence });
             }
             Ok(_) if !is_there => {}
-            Ok(_) if self.phase == Phase::Stopping => self.refuse(op, &Refusal::unavailable()),
+            Ok(_) if self.phase == Phase::Stopping => self.refuse(op, &ApiError::unavailable()),
             Ok(_) if claim.until <= self.fx.now().mono => self.reply(op, reply::empty(204)),
             Ok(_) => self.hold_poll(op, claim),
         }
@@ -178,18 +183,18 @@ impl Relay {
     /// The environment is gone: its polls learn it.
     pub(super) fn refuse_polls_of(&mut self, environment: &EnvironmentId) {
         for op in self.polls.by_environment.get(environment).cloned().unwrap_or_default() {
-            self.refuse(op, &Denied::EnvironmentUnknown.into());
+            self.refuse(op, &StoreError::EnvironmentUnknown.into());
         }
     }
 
     pub(super) fn refuse_polls(&mut self) {
         let held: Vec<_> = self.polls.held.keys().copied().collect();
         for op in held {
-            self.refuse(op, &Refusal::unavailable());
+            self.refuse(op, &ApiError::unavailable());
         }
     }
 
-    fn base_url(&self, asked: &Asked) -> Option<String> {
+    fn base_url(&self, asked: &IncomingRequest) -> Option<String> {
         if let Some(url) = &self.config.public_url {
             return Some(url.clone());
         }
@@ -235,7 +240,7 @@ impl Relay {
             secret: self.work_secret(&claims, claim.base_url.as_deref()),
             created_at: format!("{}", lease.created_at),
             fence: lease.fence,
-            lease_seconds: self.config.terms.lease_time.as_secs(),
+            lease_seconds: self.config.policy.lease_time.as_secs(),
         };
         reply::json(200, &item)
     }
@@ -270,14 +275,14 @@ impl Relay {
 
     pub(super) fn heartbeat(&self, is_stopping: bool) -> Response {
         let state = if is_stopping { "stopping" } else { "running" };
-        let lease_seconds = Some(self.config.terms.lease_time.as_secs());
+        let lease_seconds = Some(self.config.policy.lease_time.as_secs());
         reply::json(200, &Heartbeat { lease_extended: true, state: state.into(), lease_seconds })
     }
 }
 
 /// How long a poll may be held: `Prefer: wait=N` (RFC 7240). A preference that is not understood
 /// is none.
-fn wait_of(asked: &Asked) -> Duration {
+fn wait_of(asked: &IncomingRequest) -> Duration {
     let preferences = asked.headers.iter().filter(|(name, _)| name == "prefer");
     let mut preferences = preferences.flat_map(|(_, value)| value.split([',', ';']));
     let wait = preferences.find_map(|preference| preference.trim().strip_prefix("wait="));
@@ -286,12 +291,12 @@ fn wait_of(asked: &Asked) -> Duration {
 }
 
 /// A worker's result with texts of a bounded length; without one, what `force` says.
-fn bounded_result(result: Option<SessionResult>, force: bool) -> Result<SessionResult, Refusal> {
+fn bounded_result(result: Option<SessionResult>, force: bool) -> Result<SessionResult, ApiError> {
     let status = if force { ResultStatus::Interrupted } else { ResultStatus::Completed };
     let mut result =
         result.unwrap_or_else(|| crate::store::ended(status, "the worker gave no further result"));
     if result.status == ResultStatus::Lost {
-        return Err(Refusal::invalid("result.status: only the relay says that a session is lost"));
+        return Err(ApiError::invalid("result.status: only the relay says that a session is lost"));
     }
     result.message = result.message.chars().take(STDERR_TAIL_BYTES).collect();
     let surplus = result.stderr.len().saturating_sub(STDERR_TAIL_BYTES);

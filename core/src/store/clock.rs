@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::operation::Moment;
+use super::transaction::RelayTime;
 use crate::base::limits::{MAX_RELAY_RUNS, RELAY_RUN_LAG};
 
 /// A moment by a store's own clock, in milliseconds of use since the store was made. Arithmetic
@@ -57,12 +57,12 @@ impl fmt::Debug for RelayRun {
 ///
 /// ```
 /// use core::time::Duration;
-/// use footbridge_core::store::{Moment, RelayRun, StoreClock};
+/// use footbridge_core::store::{RelayTime, RelayRun, StoreClock};
 ///
-/// let at = |run, secs| Moment {
+/// let at = |run, secs| RelayTime {
 ///     run: RelayRun(run),
 ///     running: Duration::from_secs(secs),
-///     ..Moment::default()
+///     ..RelayTime::default()
 /// };
 /// let mut clock = StoreClock::default();
 /// let first = clock.advance(&at(1, 5));
@@ -103,7 +103,7 @@ impl StoreClock {
     /// A run that is new is at its own last moment; from there on it goes as the run does, and of
     /// several runs as the one that is furthest. A run that has fallen behind by
     /// [`RELAY_RUN_LAG`] counts as new: its machine slept, and it may be the only one that is left.
-    pub fn advance(&mut self, at: &Moment) -> StoreTime {
+    pub fn advance(&mut self, at: &RelayTime) -> StoreTime {
         let (now, running) = (self.now, millis(at.running));
         if let Some(anchor) = self.runs.iter_mut().find(|anchor| anchor.run == at.run) {
             let own = anchor.at + Duration::from_millis(running.saturating_sub(anchor.running));
@@ -129,10 +129,10 @@ mod tests {
     use super::*;
     use crate::base::time::UnixTime;
 
-    fn at(run: u64, secs: u64) -> Moment {
+    fn at(run: u64, secs: u64) -> RelayTime {
         // The wall clock is of no meaning.
         let wall = UnixTime::from_millis((run * 7919 + secs * 104_729) % 1_000_003);
-        Moment { wall, run: RelayRun(run), running: Duration::from_secs(secs) }
+        RelayTime { wall, run: RelayRun(run), running: Duration::from_secs(secs) }
     }
 
     fn secs(secs: u64) -> StoreTime {
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn the_end_of_time_is_no_fault() {
         let mut clock = StoreClock::new();
-        clock.advance(&Moment::default());
-        let end = Moment { running: Duration::MAX, ..Moment::default() };
+        clock.advance(&RelayTime::default());
+        let end = RelayTime { running: Duration::MAX, ..RelayTime::default() };
         assert_eq!(clock.advance(&end), StoreTime(u64::MAX));
         assert_eq!(clock.advance(&at(1, 5)), StoreTime(u64::MAX));
     }

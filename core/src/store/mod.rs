@@ -1,8 +1,8 @@
 //! Store operations as data.
 //!
 //! The relay keeps nothing itself that has to outlive a connection: it asks its runtime for an
-//! [`Operation`] and goes on with the [`Outcome`]. Each operation is atomic and self-contained: it
-//! carries the time, every new id and the [`Terms`] that it is decided by, and what it *means* is
+//! [`Transaction`] and goes on with the [`Committed`]. Each operation is atomic and self-contained: it
+//! carries the time, every new id and the [`StorePolicy`] that it is decided by, and what it *means* is
 //! decided inside it. So a database can carry it out in one transaction, and several relays can
 //! share that database.
 //!
@@ -13,19 +13,21 @@
 //! operations in the same order, and keeps the promises of [`conformance`].
 
 mod clock;
+mod committed;
 pub mod conformance;
 mod log;
 mod memory;
-mod operation;
-mod outcome;
 mod question;
 mod record;
 mod request;
 mod title;
+mod transaction;
 
 pub use self::clock::{RelayRun, StoreClock, StoreTime};
+pub use self::committed::{Accepted, Answer, Changes, Committed, Lease, Page, StoreError};
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
-pub use self::operation::{Call, Line, Moment, NewMessage, Operation, PermissionReply, Terms};
-pub use self::outcome::{Accepted, Answer, Changes, Denied, Lease, Outcome, Page};
-pub use self::record::{Entry, Environment, Healthcheck, Origin, Person, Question, Session};
+pub use self::record::{AccountId, Entry, Environment, Healthcheck, Origin, Question, Session};
+pub use self::transaction::{
+    Line, NewMessage, PermissionReply, RelayTime, StoreOp, StorePolicy, Transaction,
+};

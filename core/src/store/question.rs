@@ -20,8 +20,8 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::operation::PermissionReply;
 use super::record::Question;
+use super::transaction::PermissionReply;
 use crate::base::limits::{MAX_OPEN_PERMISSION_BYTES, MAX_OPEN_PERMISSIONS};
 use crate::base::text::Text;
 use crate::wire::control::{self, PermissionAnswer};

@@ -14,7 +14,7 @@ use crate::wire::session::{SessionResult, SessionState};
 /// A person, by the name that goes with an access token. Everybody sees only their own (Y-4).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Person(pub String);
+pub struct AccountId(pub String);
 
 /// One registered worker (E-1).
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Environment {
     /// Its name.
     pub id: EnvironmentId,
     /// Whose it is.
-    pub owner: Person,
+    pub owner: AccountId,
     /// What it said of itself.
     pub registration: Registration,
     /// How many of its sessions have not ended.
@@ -52,7 +52,7 @@ pub struct Session {
     /// Its name.
     pub id: SessionId,
     /// Whose it is.
-    pub owner: Person,
+    pub owner: AccountId,
     /// Where it runs.
     pub environment: EnvironmentId,
     /// What a person called it.

@@ -27,8 +27,8 @@ use crate::contract::action::{Action, Message, Target};
 use crate::contract::event::Event;
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
-use crate::wire::error::Refusal;
-use crate::wire::link::{self, Word};
+use crate::wire::error::ApiError;
+use crate::wire::link::{self, ControlFrame};
 
 /// Room for the words around a line of the greatest length.
 const MAX_MESSAGE_BYTES: usize = MAX_LINE_BYTES + 1024;
@@ -48,7 +48,7 @@ pub(crate) enum LinkEvent {
     /// A person asked for the end of the session.
     Stop,
     /// The relay refuses it. After a 401 it waits for [`Link::renew`]; after any other it is over.
-    Refused(Refusal),
+    Refused(ApiError),
     /// The session was leased to another.
     LeaseLost,
     /// Tried for as long as is allowed, in vain.
@@ -197,7 +197,7 @@ impl Link {
 
     /// Says something of this side's own.
     pub(crate) fn report<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, message: Box<RawValue>) {
-        self.outbox.push(Item::Report(Word::Report { message }.to_bytes()));
+        self.outbox.push(Item::Report(ControlFrame::Report { message }.to_bytes()));
         self.pump(fx);
     }
 
@@ -222,7 +222,7 @@ impl Link {
         let received = self.safe.min(self.came);
         if received > self.acked {
             self.acked = received;
-            send(fx, op, &Word::Ack { received });
+            send(fx, op, &ControlFrame::Ack { received });
         }
     }
 
@@ -263,7 +263,7 @@ impl Link {
             }
             State::Up(op) if !self.is_pinged => {
                 self.is_pinged = true;
-                send(fx, op, &Word::Ping);
+                send(fx, op, &ControlFrame::Ping);
                 None
             }
             State::Up(op) | State::Greeting(op) => {
@@ -293,7 +293,7 @@ impl Link {
                 self.is_paused = false;
                 let from = self.outbox.safe();
                 self.acked = self.safe;
-                send(fx, op, &Word::Resume { received: self.safe, from });
+                send(fx, op, &ControlFrame::Resume { received: self.safe, from });
             }
             Event::Received { op, message } => {
                 let taken = match message {
@@ -308,7 +308,7 @@ impl Link {
             }
             Event::Refused { op, response } => {
                 fx.finish(op);
-                let refusal = Refusal::of(&response);
+                let refusal = ApiError::of(&response);
                 if response.status < 400 {
                     let reason = "the relay does not speak footbridge.link.v1".into();
                     each(self.fail(now, FailureTrack::General, reason, rng));
@@ -376,10 +376,10 @@ impl Link {
         each: &mut impl FnMut(LinkEvent),
     ) -> Result<(), &'static str> {
         let counts_too_many = |_| "the relay counts lines that were never sent";
-        let word = Word::parse(word).map_err(|_| "the relay sent a word that is none")?;
+        let word = ControlFrame::parse(word).map_err(|_| "the relay sent a word that is none")?;
         let is_greeting = matches!(self.state, State::Greeting(_));
         match word {
-            Word::Resume { received, from } if is_greeting => {
+            ControlFrame::Resume { received, from } if is_greeting => {
                 self.outbox.resume(received).map_err(counts_too_many)?;
                 self.skip_to(from, each);
                 self.came = self.acked.max(from);
@@ -390,16 +390,16 @@ impl Link {
                 each(LinkEvent::Up);
                 self.pump(fx);
             }
-            Word::Ping => send(fx, op, &Word::Pong),
-            Word::Pong | Word::Unknown => {}
+            ControlFrame::Ping => send(fx, op, &ControlFrame::Pong),
+            ControlFrame::Pong | ControlFrame::Unknown => {}
             _ if is_greeting => return Err("the relay spoke before its resume"),
-            Word::Ack { received } => {
+            ControlFrame::Ack { received } => {
                 self.outbox.ack(received).map_err(counts_too_many)?;
                 self.pump(fx);
             }
-            Word::Stop => each(LinkEvent::Stop),
-            Word::Resume { .. } => return Err("the relay sent a second resume"),
-            Word::Report { .. } => return Err("the relay sent a report"),
+            ControlFrame::Stop => each(LinkEvent::Stop),
+            ControlFrame::Resume { .. } => return Err("the relay sent a second resume"),
+            ControlFrame::Report { .. } => return Err("the relay sent a report"),
         }
         Ok(())
     }
@@ -455,7 +455,7 @@ impl Link {
     }
 }
 
-fn send<P: Clone, N>(fx: &mut Effects<P, N>, op: OpId, word: &Word) {
+fn send<P: Clone, N>(fx: &mut Effects<P, N>, op: OpId, word: &ControlFrame) {
     let message = Message::Binary(word.to_bytes());
     fx.act(op, |op| Action::Send { op, message });
 }

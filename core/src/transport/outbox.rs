@@ -35,7 +35,7 @@ impl Item {
 
 /// The other side counts more lines than were ever sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CountsTooMany;
+pub(crate) struct AckOutOfRange;
 
 /// Numbered items in order: the safe ones are gone, some are on their way, the rest waits.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Outbox {
 
     /// The other side says what it has, on a new connection. A session that was run elsewhere
     /// before has lines there already: the numbering begins after those.
-    pub(crate) fn resume(&mut self, received: u64) -> Result<(), CountsTooMany> {
+    pub(crate) fn resume(&mut self, received: u64) -> Result<(), AckOutOfRange> {
         self.disconnect();
         if !self.is_settled {
             self.is_settled = true;
@@ -105,14 +105,14 @@ impl Outbox {
     }
 
     /// The other side has all numbers up to `received` safe.
-    pub(crate) fn ack(&mut self, received: u64) -> Result<(), CountsTooMany> {
+    pub(crate) fn ack(&mut self, received: u64) -> Result<(), AckOutOfRange> {
         self.drop_safe(received)
     }
 
-    fn drop_safe(&mut self, received: u64) -> Result<(), CountsTooMany> {
+    fn drop_safe(&mut self, received: u64) -> Result<(), AckOutOfRange> {
         let count = usize::try_from(received.saturating_sub(self.safe)).unwrap_or(usize::MAX);
         if count > self.ever_sent {
-            return Err(CountsTooMany);
+            return Err(AckOutOfRange);
         }
         for item in self.items.drain(..count) {
             self.bytes -= item.len();
@@ -190,10 +190,10 @@ mod tests {
     fn a_peer_that_counts_what_was_never_sent_is_found_out() {
         let mut outbox = with_lines(2);
         outbox.resume(0).expect("fresh");
-        assert_eq!(outbox.ack(1), Err(CountsTooMany));
+        assert_eq!(outbox.ack(1), Err(AckOutOfRange));
         assert_eq!(send_all(&mut outbox), [1, 2]);
-        assert_eq!(outbox.ack(3), Err(CountsTooMany));
-        assert_eq!(outbox.resume(u64::MAX), Err(CountsTooMany));
+        assert_eq!(outbox.ack(3), Err(AckOutOfRange));
+        assert_eq!(outbox.resume(u64::MAX), Err(AckOutOfRange));
     }
 
     #[test]

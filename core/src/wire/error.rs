@@ -12,7 +12,7 @@ use crate::contract::action::Response;
 /// A refusal of the relay, as typed as it came: any status of 400 or above (E-9).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("HTTP {status} {kind}: {message}")]
-pub struct Refusal {
+pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
     /// `error.type`, or `unknown` where there is none.
@@ -28,7 +28,7 @@ const MAX_WORDS: usize = 400;
 /// Longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-impl Refusal {
+impl ApiError {
     /// Reads an answer of 400 or above.
     pub fn of(response: &Response) -> Self {
         #[derive(Deserialize)]
@@ -91,9 +91,9 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    fn refusal(status: u16, headers: &[(&str, &str)], body: &'static str) -> Refusal {
+    fn refusal(status: u16, headers: &[(&str, &str)], body: &'static str) -> ApiError {
         let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Refusal::of(&Response { status, headers, body: Bytes::from_static(body.as_bytes()) })
+        ApiError::of(&Response { status, headers, body: Bytes::from_static(body.as_bytes()) })
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub const AGENT_RUN_HEADER: &str = "x-footbridge-agent-run";
 /// One word: what a binary message of the link holds.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Word {
+pub enum ControlFrame {
     /// First of all, from both sides: all lines of the other side up to `received` are safe here,
     /// and the own ones from `from` + 1 on are still held.
     Resume {
@@ -56,14 +56,14 @@ pub enum Word {
     Unknown,
 }
 
-impl Word {
+impl ControlFrame {
     /// As the content of a binary message.
     pub fn to_bytes(&self) -> Bytes {
         to_json(self)
     }
 
     /// From the content of a binary message.
-    pub fn parse(bytes: &[u8]) -> Result<Self, BadWord> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ControlFrameError> {
         // An internally tagged enum would copy `message` through a buffer, which a raw value cannot
         // pass; so the tag is read first.
         #[derive(Deserialize)]
@@ -84,19 +84,21 @@ impl Word {
         struct Report {
             message: alloc::boxed::Box<RawValue>,
         }
-        let tag: Tag = serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+        let tag: Tag = serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
         Ok(match tag.kind.as_str() {
             "resume" => {
                 let Resume { received, from } =
-                    serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+                    serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
                 Self::Resume { received, from }
             }
             "ack" => {
-                let Ack { received } = serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+                let Ack { received } =
+                    serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
                 Self::Ack { received }
             }
             "report" => {
-                let Report { message } = serde_json::from_slice(bytes).map_err(|_| BadWord)?;
+                let Report { message } =
+                    serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
                 Self::Report { message }
             }
             "stop" => Self::Stop,
@@ -110,7 +112,7 @@ impl Word {
 /// A binary message that is no word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a binary message of the link is not one of its words")]
-pub struct BadWord;
+pub struct ControlFrameError;
 
 #[cfg(test)]
 mod tests {
@@ -122,26 +124,29 @@ mod tests {
     fn words_come_back_as_they_were() {
         let raw = RawValue::from_string(r#"{"type": "footbridge"}"#.to_owned()).expect("JSON");
         let words = [
-            Word::Resume { received: 3, from: 1 },
-            Word::Ack { received: u64::MAX },
-            Word::Report { message: raw },
-            Word::Stop,
-            Word::Ping,
-            Word::Pong,
+            ControlFrame::Resume { received: 3, from: 1 },
+            ControlFrame::Ack { received: u64::MAX },
+            ControlFrame::Report { message: raw },
+            ControlFrame::Stop,
+            ControlFrame::Ping,
+            ControlFrame::Pong,
         ];
         for word in words {
-            let again = Word::parse(&word.to_bytes()).expect("a word");
+            let again = ControlFrame::parse(&word.to_bytes()).expect("a word");
             assert_eq!(format!("{again:?}"), format!("{word:?}"));
         }
     }
 
     #[test]
     fn a_later_word_is_ignored_and_a_broken_one_is_an_error() {
-        assert!(matches!(Word::parse(br#"{"type":"later","x":1}"#), Ok(Word::Unknown)));
+        assert!(matches!(
+            ControlFrame::parse(br#"{"type":"later","x":1}"#),
+            Ok(ControlFrame::Unknown)
+        ));
         for bad in
             [&b""[..], b"ack", b"{}", br#"{"type":"ack"}"#, br#"{"type":"ack","received":-1}"#]
         {
-            assert_eq!(Word::parse(bad).err(), Some(BadWord));
+            assert_eq!(ControlFrame::parse(bad).err(), Some(ControlFrameError));
         }
     }
 }

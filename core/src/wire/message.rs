@@ -47,7 +47,7 @@ pub struct Head {
 
 /// A line that is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoMessage {
+pub enum MessageError {
     /// It is not JSON.
     #[error("the line is not JSON")]
     NotJson,
@@ -60,14 +60,14 @@ impl Head {
     /// Reads the routing fields of a line. Of a key that stands twice the last one counts, as it
     /// does for the agents and browsers that read the same line; a field of another type than text
     /// counts as absent.
-    pub fn parse(line: &Text) -> Result<Self, NoMessage> {
+    pub fn parse(line: &Text) -> Result<Self, MessageError> {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_str(line.as_str());
         let top = Object { at: Level::Top, fields: &mut fields };
-        let is_object = top.deserialize(&mut json).map_err(|_| NoMessage::NotJson)?;
-        json.end().map_err(|_| NoMessage::NotJson)?;
+        let is_object = top.deserialize(&mut json).map_err(|_| MessageError::NotJson)?;
+        json.end().map_err(|_| MessageError::NotJson)?;
         let Some(kind) = fields.kind.filter(|_| is_object) else {
-            return Err(NoMessage::NotTyped);
+            return Err(MessageError::NotTyped);
         };
         let inner = match kind.as_str() {
             "control_request" => fields.request,
@@ -260,7 +260,7 @@ impl<'de> Visitor<'de> for MaybeString {
 mod tests {
     use super::*;
 
-    fn parse(line: &'static str) -> Result<Head, NoMessage> {
+    fn parse(line: &'static str) -> Result<Head, MessageError> {
         Head::parse(&Text::from(line))
     }
 
@@ -304,16 +304,16 @@ mod tests {
     #[test]
     fn a_line_that_is_no_message_is_told_apart_from_one_that_is_not_json() {
         for line in ["hello", "{", r#"{"type":"user"}}"#, r#"{"type":"user"} {}"#, "", "{\"a\":}"] {
-            assert_eq!(parse(line), Err(NoMessage::NotJson), "{line:?}");
+            assert_eq!(parse(line), Err(MessageError::NotJson), "{line:?}");
         }
         for line in ["[]", "1", "-1.5", "null", "\"type\"", "true", "{}", r#"{"type":3}"#] {
-            assert_eq!(parse(line), Err(NoMessage::NotTyped), "{line:?}");
+            assert_eq!(parse(line), Err(MessageError::NotTyped), "{line:?}");
         }
     }
 
     #[test]
     fn deep_nesting_is_an_error_and_no_crash() {
         let deep = Text::from(["{\"type\":\"a\",\"x\":", &"[".repeat(100_000)].concat());
-        assert_eq!(Head::parse(&deep), Err(NoMessage::NotJson));
+        assert_eq!(Head::parse(&deep), Err(MessageError::NotJson));
     }
 }

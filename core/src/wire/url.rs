@@ -19,7 +19,7 @@ pub struct BaseUrl {
 
 /// Why a text is no base URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadUrl {
+pub enum UrlError {
     /// There is no scheme, or another one.
     #[error("{url:?} is no relay URL: it must begin with http:// or https://")]
     Scheme {
@@ -53,7 +53,7 @@ pub enum BadUrl {
 impl BaseUrl {
     /// Reads a base URL. Slashes at the end do not matter. Plain `http` is for the host itself
     /// alone.
-    pub fn parse(url: &str) -> Result<Self, BadUrl> {
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
         let text = url.trim();
         let scheme = |prefix: &str| {
             let head = text.get(..prefix.len())?;
@@ -62,7 +62,7 @@ impl BaseUrl {
         let (is_tls, rest) = match (scheme("https://"), scheme("http://")) {
             (Some(rest), _) => (true, rest),
             (None, Some(rest)) => (false, rest),
-            (None, None) => return Err(BadUrl::Scheme { url: shown(text) }),
+            (None, None) => return Err(UrlError::Scheme { url: shown(text) }),
         };
         let rest = rest.trim_end_matches('/');
         for (mark, part) in
@@ -71,18 +71,21 @@ impl BaseUrl {
             if rest.contains(mark) {
                 // What stands before an @ or behind the other two may be a credential.
                 let scheme = if is_tls { "https://…" } else { "http://…" };
-                return Err(BadUrl::Part { url: scheme.to_owned(), part });
+                return Err(UrlError::Part { url: scheme.to_owned(), part });
             }
         }
         let authority = rest.split('/').next().unwrap_or_default();
-        let host = host_of(authority).ok_or_else(|| BadUrl::Host { url: shown(text) })?;
+        let host = host_of(authority).ok_or_else(|| UrlError::Host { url: shown(text) })?;
         let path = rest.get(authority.len()..).unwrap_or_default();
         if !path.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(BadUrl::Part { url: shown(text), part: "spaces or letters beyond ASCII" });
+            return Err(UrlError::Part {
+                url: shown(text),
+                part: "spaces or letters beyond ASCII",
+            });
         }
         let is_localhost = is_localhost(host);
         if !is_tls && !is_localhost {
-            return Err(BadUrl::Insecure { url: shown(text) });
+            return Err(UrlError::Insecure { url: shown(text) });
         }
         Ok(Self { is_tls, rest: rest.to_owned(), is_localhost })
     }
@@ -194,14 +197,14 @@ mod tests {
             "http://10.0.0.1",
             "http://127.0.0.1.nip.io",
         ] {
-            assert!(matches!(BaseUrl::parse(url), Err(BadUrl::Insecure { .. })), "{url}");
+            assert!(matches!(BaseUrl::parse(url), Err(UrlError::Insecure { .. })), "{url}");
         }
     }
 
     #[test]
     fn what_is_no_url_is_refused_with_its_reason() {
         for url in ["", "relay.example", "ftp://x", "ws://x", "https:/x", "http:"] {
-            assert!(matches!(BaseUrl::parse(url), Err(BadUrl::Scheme { .. })), "{url}");
+            assert!(matches!(BaseUrl::parse(url), Err(UrlError::Scheme { .. })), "{url}");
         }
         for url in [
             "https://",
@@ -216,11 +219,11 @@ mod tests {
             "https://[::1]x",
             "https://é",
         ] {
-            assert!(matches!(BaseUrl::parse(url), Err(BadUrl::Host { .. })), "{url}");
+            assert!(matches!(BaseUrl::parse(url), Err(UrlError::Host { .. })), "{url}");
         }
         for url in ["https://x?a", "https://x#a", "https://me:hunter2@x", "https://x/a b"] {
             let error = BaseUrl::parse(url).expect_err(url);
-            assert!(matches!(error, BadUrl::Part { .. }), "{url}");
+            assert!(matches!(error, UrlError::Part { .. }), "{url}");
         }
     }
 

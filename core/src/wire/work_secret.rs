@@ -82,7 +82,7 @@ pub struct Credential {
 
 /// Why a work secret cannot be used. None of them shows any of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadWorkSecret {
+pub enum WorkSecretError {
     /// It is not base64url.
     #[error("the work secret is not base64url")]
     Encoding,
@@ -108,7 +108,7 @@ pub enum BadWorkSecret {
 
 impl WorkSecret {
     /// Decodes base64url, with or without padding. Unknown fields are ignored.
-    pub fn decode(encoded: &str) -> Result<Self, BadWorkSecret> {
+    pub fn decode(encoded: &str) -> Result<Self, WorkSecretError> {
         #[derive(Deserialize)]
         struct Outline<'a> {
             #[serde(default)]
@@ -117,24 +117,24 @@ impl WorkSecret {
             session_ingress_token: Option<&'a RawValue>,
         }
         let unpadded = encoded.trim().trim_end_matches('=');
-        let json = URL_SAFE_NO_PAD.decode(unpadded).map_err(|_| BadWorkSecret::Encoding)?;
+        let json = URL_SAFE_NO_PAD.decode(unpadded).map_err(|_| WorkSecretError::Encoding)?;
         let json = Zeroizing::new(json);
         let outline: Outline<'_> =
-            serde_json::from_slice(&json).map_err(|_| BadWorkSecret::Shape)?;
+            serde_json::from_slice(&json).map_err(|_| WorkSecretError::Shape)?;
         match outline.version {
             Some(VERSION) => {}
-            Some(found) => return Err(BadWorkSecret::Version { found }),
-            None => return Err(BadWorkSecret::NoVersion),
+            Some(found) => return Err(WorkSecretError::Version { found }),
+            None => return Err(WorkSecretError::NoVersion),
         }
         if outline.session_ingress_token.is_none_or(|token| matches!(token.get(), "\"\"" | "null"))
         {
-            return Err(BadWorkSecret::NoToken);
+            return Err(WorkSecretError::NoToken);
         }
-        let secret: Self = serde_json::from_slice(&json).map_err(|_| BadWorkSecret::Shape)?;
+        let secret: Self = serde_json::from_slice(&json).map_err(|_| WorkSecretError::Shape)?;
         if secret.session_ingress_token.is_bearer() {
             Ok(secret)
         } else {
-            Err(BadWorkSecret::Token)
+            Err(WorkSecretError::Token)
         }
     }
 }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use alloc::format;
 
-    fn decode(json: &str) -> Result<WorkSecret, BadWorkSecret> {
+    fn decode(json: &str) -> Result<WorkSecret, WorkSecretError> {
         WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json))
     }
 
@@ -199,22 +199,22 @@ mod tests {
     #[test]
     fn each_fault_is_typed_and_shows_nothing_of_the_secret() {
         let cases = [
-            (r#"{"version":2,"session_ingress_token":"t"}"#, BadWorkSecret::Version { found: 2 }),
-            (r#"{"session_ingress_token":"t"}"#, BadWorkSecret::NoVersion),
-            (r#"{"version":1}"#, BadWorkSecret::NoToken),
-            (r#"{"version":1,"session_ingress_token":""}"#, BadWorkSecret::NoToken),
-            (r#"{"version":1,"session_ingress_token":null}"#, BadWorkSecret::NoToken),
-            (r#"{"version":1,"session_ingress_token":7}"#, BadWorkSecret::Shape),
-            (r#"{"version":1,"session_ingress_token":"a\r\nb: c"}"#, BadWorkSecret::Token),
-            (r#"{"version":"1"}"#, BadWorkSecret::Shape),
-            ("[]", BadWorkSecret::NoVersion),
-            ("hunter2", BadWorkSecret::Shape),
+            (r#"{"version":2,"session_ingress_token":"t"}"#, WorkSecretError::Version { found: 2 }),
+            (r#"{"session_ingress_token":"t"}"#, WorkSecretError::NoVersion),
+            (r#"{"version":1}"#, WorkSecretError::NoToken),
+            (r#"{"version":1,"session_ingress_token":""}"#, WorkSecretError::NoToken),
+            (r#"{"version":1,"session_ingress_token":null}"#, WorkSecretError::NoToken),
+            (r#"{"version":1,"session_ingress_token":7}"#, WorkSecretError::Shape),
+            (r#"{"version":1,"session_ingress_token":"a\r\nb: c"}"#, WorkSecretError::Token),
+            (r#"{"version":"1"}"#, WorkSecretError::Shape),
+            ("[]", WorkSecretError::NoVersion),
+            ("hunter2", WorkSecretError::Shape),
         ];
         for (json, expected) in cases {
             let error = decode(json).expect_err(json);
             assert_eq!(error, expected, "{json}");
         }
-        assert_eq!(WorkSecret::decode("+/").expect_err("refused"), BadWorkSecret::Encoding);
+        assert_eq!(WorkSecret::decode("+/").expect_err("refused"), WorkSecretError::Encoding);
         let secret = decode(r#"{"version":1,"session_ingress_token":"hunter2"}"#);
         assert!(!format!("{secret:?}").contains("hunter2"));
     }

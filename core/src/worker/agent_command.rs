@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::config::WorkerConfig;
 use crate::base::id::SessionId;
 use crate::base::secret::Secret;
-use crate::contract::action::Command;
+use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
 
 /// Names that change how a program is found or loaded, whole or by their beginning (S-3).
@@ -36,7 +36,7 @@ pub(super) fn agent_command(
     url: &str,
     secret: &WorkSecret,
     directory: String,
-) -> Result<Command, String> {
+) -> Result<ProcessSpec, String> {
     let mut args = config.agent.args.clone();
     args.extend(flags(secret)?);
     if secret.mcp_config.is_some() {
@@ -53,7 +53,7 @@ pub(super) fn agent_command(
     env.push(("FOOTBRIDGE_SESSION_ID".into(), Secret::from(session.as_str())));
     env.push(("FOOTBRIDGE_SESSION_URL".into(), Secret::from(url)));
     env.push(("FOOTBRIDGE_SESSION_TOKEN".into(), secret.session_ingress_token.clone()));
-    Ok(Command {
+    Ok(ProcessSpec {
         program: config.agent.program.clone(),
         args,
         env,
@@ -121,14 +121,14 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-    fn command(extra: &str) -> Result<Command, String> {
+    fn command(extra: &str) -> Result<ProcessSpec, String> {
         command_where(extra, |_| {})
     }
 
     fn command_where(
         extra: &str,
         change: impl FnOnce(&mut WorkerConfig),
-    ) -> Result<Command, String> {
+    ) -> Result<ProcessSpec, String> {
         let json = format!(r#"{{"version":1,"session_ingress_token":"t",{extra}}}"#);
         let secret = WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json)).expect("a secret");
         let relay = crate::wire::url::BaseUrl::parse("http://localhost").expect("a URL");

@@ -16,11 +16,11 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::{MAX_RESPONSE_BYTES, POLL_SLACK, POLL_WAIT, REQUEST_TIMEOUT};
 use crate::base::secret::Secret;
 use crate::contract::action::{Method, Request};
-use crate::contract::event::{Event, Failure};
-use crate::contract::machine::{Fault, FaultKind};
+use crate::contract::event::{Event, IoError};
+use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::backoff::FailureTrack;
 use crate::wire::environment::Registration;
-use crate::wire::error::Refusal;
+use crate::wire::error::ApiError;
 use crate::wire::to_json;
 use crate::wire::url::BaseUrl;
 use crate::wire::work::{Fence, StopWork};
@@ -147,16 +147,16 @@ fn post<T: Serialize>(relay: &BaseUrl, path: &str, token: &Secret, body: &T) -> 
 
 /// What came of a request, if it was not what was asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Trouble {
+pub(super) enum RequestError {
     /// The relay said no.
-    Refused(Refusal),
+    Refused(ApiError),
     /// There was no answer.
-    Broken(Failure),
+    Broken(IoError),
     /// The answer is not the relay's: another server's page, a cut body.
     BadAnswer(String),
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
@@ -166,7 +166,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl Trouble {
+impl RequestError {
     /// The track to try again on; `None` where trying again cannot help (E-9).
     pub(super) const fn track(&self) -> Option<FailureTrack> {
         match self {
@@ -184,7 +184,7 @@ impl Trouble {
         }
     }
 
-    pub(super) const fn refusal(&self) -> Option<&Refusal> {
+    pub(super) const fn refusal(&self) -> Option<&ApiError> {
         match self {
             Self::Refused(refusal) => Some(refusal),
             Self::Broken(_) | Self::BadAnswer(_) => None,
@@ -192,40 +192,44 @@ impl Trouble {
     }
 
     /// The end of the worker that this trouble is, while it tried to do `what` (E-9).
-    pub(super) fn fault(&self, what: &str, relay: &BaseUrl) -> Fault {
+    pub(super) fn fault(&self, what: &str, relay: &BaseUrl) -> MachineError {
         let (kind, advice) = match self.refusal().map(|refusal| refusal.status) {
             Some(401) => (
-                FaultKind::Unauthorized,
+                MachineErrorKind::Unauthorized,
                 "log in again: check that the access token is the one that the relay was started with",
             ),
-            Some(403) => (FaultKind::Forbidden, "ask whoever runs the relay"),
-            Some(404 | 410) => (FaultKind::NotFound, "check that this URL is a Footbridge relay's"),
-            _ => (FaultKind::Protocol, "check that relay and worker are of the same version"),
+            Some(403) => (MachineErrorKind::Forbidden, "ask whoever runs the relay"),
+            Some(404 | 410) => {
+                (MachineErrorKind::NotFound, "check that this URL is a Footbridge relay's")
+            }
+            _ => {
+                (MachineErrorKind::Protocol, "check that relay and worker are of the same version")
+            }
         };
-        Fault { kind, message: format!("could not {what} at {relay}: {self}; {advice}") }
+        MachineError { kind, message: format!("could not {what} at {relay}: {self}; {advice}") }
     }
 }
 
 /// Reads the answer to a request: its body, or the trouble. 204 and an empty body are `null`.
-pub(super) fn answer<T: DeserializeOwned>(event: Event) -> Result<T, Trouble> {
+pub(super) fn answer<T: DeserializeOwned>(event: Event) -> Result<T, RequestError> {
     match event {
         Event::Response { response, .. } => match response.status {
             200..=299 => {
                 let body: &[u8] =
                     if response.body.is_empty() { b"null" } else { response.body.as_ref() };
                 serde_json::from_slice(body).map_err(|error| {
-                    Trouble::BadAnswer(format!(
+                    RequestError::BadAnswer(format!(
                         "the answer is not what a relay gives ({})",
                         category(&error)
                     ))
                 })
             }
-            400..=599 => Err(Trouble::Refused(Refusal::of(&response))),
-            status => {
-                Err(Trouble::BadAnswer(format!("the answer has the unexpected status {status}")))
-            }
+            400..=599 => Err(RequestError::Refused(ApiError::of(&response))),
+            status => Err(RequestError::BadAnswer(format!(
+                "the answer has the unexpected status {status}"
+            ))),
         },
-        Event::Failed { failure, .. } => Err(Trouble::Broken(failure)),
+        Event::Failed { failure, .. } => Err(RequestError::Broken(failure)),
         other => unreachable!("a request is answered by Response or Failed, not {other:?}"),
     }
 }
@@ -248,7 +252,7 @@ mod tests {
     use super::*;
     use crate::base::id::OpId;
     use crate::contract::action::Response;
-    use crate::contract::event::FailureKind;
+    use crate::contract::event::IoErrorKind;
 
     fn response(status: u16, body: &'static str) -> Event {
         let body = Bytes::from_static(body.as_bytes());
@@ -273,9 +277,9 @@ mod tests {
         }
         assert_eq!(track(response(200, "<html>")), Err(Some(General)));
         for kind in
-            [FailureKind::Dns, FailureKind::Refused, FailureKind::TimedOut, FailureKind::Tls]
+            [IoErrorKind::Dns, IoErrorKind::Refused, IoErrorKind::TimedOut, IoErrorKind::Tls]
         {
-            let failure = Failure { kind, detail: String::new() };
+            let failure = IoError { kind, detail: String::new() };
             let event = Event::Failed { op: OpId::FIRST, failure };
             assert_eq!(track(event), Err(Some(Connection)), "{kind:?}");
         }

@@ -80,7 +80,7 @@ impl Session {
             self.questions.insert(id);
             let (session, work) = (self.id.clone(), self.lease.work.clone());
             let tool = tool.unwrap_or_default();
-            return fx.tell(WorkerNotice::PermissionAsked { session, work, tool });
+            return fx.notify(WorkerNotice::PermissionAsked { session, work, tool });
         };
         self.write(fx, &control::error(&id, &refusal), Origin::Worker);
     }
@@ -98,7 +98,7 @@ impl Session {
             },
         );
         let (session, work) = (self.id.clone(), self.lease.work.clone());
-        fx.tell(WorkerNotice::AgentOutputError { session, work, reason: reason.to_string() });
+        fx.notify(WorkerNotice::AgentOutputError { session, work, reason: reason.to_string() });
     }
 
     pub(super) fn report(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, report: &Report<'_>) {

@@ -72,7 +72,7 @@ impl Worker {
 
     /// Work that cannot be run is told to the relay, so that whoever asked for it sees why.
     fn refuse_work(&mut self, environment: &Environment, item: &WorkItem, reason: &str) {
-        self.fx.tell(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
+        self.fx.notify(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
         let result = matches!(item.data, WorkData::Session(_)).then(|| SessionResult {
             status: ResultStatus::Failed,
             exit_code: None,
@@ -105,7 +105,7 @@ impl Worker {
             // Not ours (any more), or it cannot be reached: the relay hands it out again.
             self.claims.remove(work);
             let reason = format!("it could not be acknowledged: {trouble}");
-            self.fx.tell(WorkerNotice::BadWork { work: work.clone(), reason });
+            self.fx.notify(WorkerNotice::BadWork { work: work.clone(), reason });
             self.poll_if_there_is_room();
         }
     }

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use super::api::{self, Trouble};
+use super::api::{self, RequestError};
 use super::session::EndReason;
 use super::{Purpose, Stage, Timer, Worker};
 use crate::base::id::SessionId;
@@ -55,7 +55,7 @@ impl Worker {
             Ok(_) => session.link.retry_refused(&mut self.fx, Purpose::Link(id.clone())),
             // The next one is due in time to keep the lease.
             Err(trouble) if trouble.track().is_some() => {}
-            Err(Trouble::Refused(refusal)) if refusal.status == 401 => self.ask_redispatch(id),
+            Err(RequestError::Refused(refusal)) if refusal.status == 401 => self.ask_redispatch(id),
             Err(trouble) => self.lose_session(id, trouble.to_string()),
         }
     }
@@ -88,7 +88,7 @@ impl Worker {
 
     /// A relay that came up with other keys refuses the environment's secret as well; it is asked
     /// again as soon as there is a new one.
-    fn may_be_secret(&mut self, id: &SessionId, trouble: &Trouble, registration: u32) -> bool {
+    fn may_be_secret(&mut self, id: &SessionId, trouble: &RequestError, registration: u32) -> bool {
         let environment = self.sessions.get(id).map(|session| session.lease.environment.id.clone());
         let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
         // Nobody looks for another one any more, and the agent has its time to end all the same.

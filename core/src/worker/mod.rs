@@ -179,7 +179,7 @@ impl Worker {
     /// What failed before the machine slept says nothing about now; and connections that were
     /// open are most likely dead without knowing it (W-2).
     fn wake_up(&mut self, slept: Duration) {
-        self.fx.tell(WorkerNotice::Woke { slept });
+        self.fx.notify(WorkerNotice::Woke { slept });
         self.registering.reset_backoff();
         self.polling.reset_secrets();
         if self.timers.is_set(&Timer::Register) {
@@ -259,7 +259,7 @@ impl Machine for Worker {
         self.advance(now);
         match command {
             WorkerCommand::Shutdown => self.shut_down(Ok(())),
-            WorkerCommand::Hurry => self.hurry(),
+            WorkerCommand::ShutdownNow => self.hurry(),
         }
         self.timers_due();
     }

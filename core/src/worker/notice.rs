@@ -12,7 +12,7 @@ pub enum WorkerCommand {
     /// End all sessions and deregister (W-9).
     Shutdown,
     /// The same, without waiting for anybody: the second signal.
-    Hurry,
+    ShutdownNow,
 }
 
 /// What a worker tells its program, for people and logs. Never a secret.

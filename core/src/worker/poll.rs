@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
-use super::api::{self, Trouble};
+use super::api::{self, RequestError};
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::base::id::OpId;
 use crate::base::time::Instant;
@@ -110,7 +110,7 @@ impl Worker {
         self.polling.backoff.reset();
         self.secret_answered(None);
         if core::mem::take(&mut self.polling.has_failed) {
-            self.fx.tell(WorkerNotice::Recovered);
+            self.fx.notify(WorkerNotice::Recovered);
         }
         match item {
             Some(item) if self.may_take(&item) => {
@@ -134,8 +134,8 @@ impl Worker {
 
     /// Anything but a refusal speaks for the secret: the relay that refused it may be gone, so that it
     /// is not refused twice in a row any more.
-    pub(super) fn secret_answered(&mut self, trouble: Option<&Trouble>) {
-        let refusal = trouble.and_then(Trouble::refusal);
+    pub(super) fn secret_answered(&mut self, trouble: Option<&RequestError>) {
+        let refusal = trouble.and_then(RequestError::refusal);
         if refusal.is_none_or(|refusal| refusal.status != 401) {
             self.polling.is_secret_in_doubt = false;
             self.polling.secrets.reset();
@@ -145,11 +145,11 @@ impl Worker {
     /// Registers anew, because the environment's secret was refused: a relay that came up with other
     /// keys refuses all that it gave before. At once the first time; refused again and again, with
     /// pauses, and not for ever (W-2).
-    pub(super) fn look_for_new_secret(&mut self, what: &'static str, trouble: &Trouble) {
+    pub(super) fn look_for_new_secret(&mut self, what: &'static str, trouble: &RequestError) {
         let reason = trouble.to_string();
         if !core::mem::replace(&mut self.polling.is_secret_in_doubt, true) {
             let retry_in = Duration::ZERO;
-            self.fx.tell(WorkerNotice::Retrying { what, reason, retry_in });
+            self.fx.notify(WorkerNotice::Retrying { what, reason, retry_in });
             return self.register_again();
         }
         let now = self.fx.now().mono;
@@ -159,7 +159,7 @@ impl Worker {
                 self.drop_poll();
                 self.stage = Stage::Registering;
                 self.timers.set(Timer::Register, now + retry_in);
-                self.fx.tell(WorkerNotice::Retrying { what, reason, retry_in });
+                self.fx.notify(WorkerNotice::Retrying { what, reason, retry_in });
             }
             Verdict::GiveUp { .. } => {
                 self.shut_down_because(trouble.fault(what, &self.config.relay));
@@ -174,7 +174,7 @@ impl Worker {
         }
     }
 
-    fn poll_failed(&mut self, trouble: &Trouble) {
+    fn poll_failed(&mut self, trouble: &RequestError) {
         const WHAT: &str = "ask for work";
         if let Some(refusal) = trouble.refusal() {
             if refusal.status == 401 {
@@ -184,7 +184,7 @@ impl Worker {
             if refusal.is_environment_unknown() || refusal.status == 410 {
                 self.secret_answered(Some(trouble));
                 self.polling.key = None;
-                self.fx.tell(WorkerNotice::Retrying {
+                self.fx.notify(WorkerNotice::Retrying {
                     what: "ask for work; registering anew",
                     reason: trouble.to_string(),
                     retry_in: Duration::ZERO,
@@ -202,7 +202,7 @@ impl Worker {
             Verdict::RetryAfter(retry_in) => {
                 self.timers.set(Timer::Poll, now + retry_in);
                 let reason = trouble.to_string();
-                self.fx.tell(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
+                self.fx.notify(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
             }
             Verdict::GiveUp { failing_for } => self.give_up(WHAT, trouble, failing_for),
         }

@@ -24,7 +24,7 @@ use crate::base::limits::{
     OUTBOX_LOW_WATER_BYTES, STDERR_TAIL_BYTES,
 };
 use crate::base::time::Instant;
-use crate::contract::action::{Action, Command, Signal};
+use crate::contract::action::{Action, ProcessSpec, Signal};
 use crate::contract::event::{Event, ExitStatus, Output};
 use crate::engine::effects::Effects;
 use crate::wire::ndjson::{Line, Splitter};
@@ -97,7 +97,7 @@ impl Process {
         &mut self,
         fx: &mut Effects<P, N>,
         purpose: P,
-        command: Command,
+        command: ProcessSpec,
     ) {
         let op = fx.start(purpose, |op| Action::Spawn { op, command });
         self.op = Some(op);

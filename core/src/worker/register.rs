@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::api::{self, Environment, Trouble};
+use super::api::{self, Environment, RequestError};
 use super::config::SpawnMode;
 use super::git::git;
 use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
@@ -12,7 +12,7 @@ use crate::auth::MAX_TOKEN_FILE_BYTES;
 use crate::base::id::EnvironmentId;
 use crate::contract::action::Action;
 use crate::contract::event::Event;
-use crate::contract::machine::{Fault, FaultKind};
+use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::backoff::{Backoff, FailureTrack, Verdict};
 use crate::wire::environment::{Metadata, Registered, Registration};
 
@@ -130,7 +130,7 @@ impl Worker {
                  directory, or the spawn mode same-dir"
             ),
         };
-        self.shut_down_because(Fault { kind: FaultKind::Local, message });
+        self.shut_down_because(MachineError { kind: MachineErrorKind::Local, message });
     }
 
     /// Registers, again under the name that it had before, if it had one.
@@ -176,7 +176,7 @@ impl Worker {
             return;
         }
         self.stage = Stage::Serving;
-        self.fx.tell(WorkerNotice::Registered { environment: id, is_again });
+        self.fx.notify(WorkerNotice::Registered { environment: id, is_again });
         self.ask_with_new_secret();
         self.look_into_spool();
         self.poll_if_there_is_room();
@@ -241,7 +241,7 @@ impl Worker {
     pub(super) fn secret_refused(
         &mut self,
         environment: &EnvironmentId,
-        trouble: &Trouble,
+        trouble: &RequestError,
         registration: u32,
     ) -> bool {
         let is_refused = trouble.refusal().is_some_and(|refusal| refusal.status == 401);
@@ -261,7 +261,7 @@ impl Worker {
         }
     }
 
-    fn register_failed(&mut self, trouble: &Trouble) {
+    fn register_failed(&mut self, trouble: &RequestError) {
         const WHAT: &str = "register";
         // Whose token was good before may be early: the file has the new one, the relay not yet.
         // Its sessions are worth some patience, and the file another look each time.
@@ -279,7 +279,7 @@ impl Worker {
             Verdict::RetryAfter(retry_in) => {
                 self.timers.set(Timer::Register, now + retry_in);
                 let reason = trouble.to_string();
-                self.fx.tell(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
+                self.fx.notify(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
             }
             Verdict::GiveUp { .. } if is_refused => {
                 self.shut_down_because(trouble.fault(WHAT, &self.config.relay));
@@ -295,14 +295,14 @@ impl Worker {
         self.register();
     }
 
-    pub(super) fn give_up(&mut self, what: &str, trouble: &Trouble, failing_for: Duration) {
+    pub(super) fn give_up(&mut self, what: &str, trouble: &RequestError, failing_for: Duration) {
         let relay = &self.config.relay;
         let message = alloc::format!(
             "could not {what} at {relay} for {} s, and gave up: {trouble}; check the address and \
              the network, or start with --never-give-up",
             failing_for.as_secs()
         );
-        self.shut_down_because(Fault { kind: FaultKind::GaveUp, message });
+        self.shut_down_because(MachineError { kind: MachineErrorKind::GaveUp, message });
     }
 }
 

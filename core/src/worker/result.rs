@@ -108,7 +108,7 @@ impl Worker {
             // A relay that does not know the item, or has its result from another, needs none.
             if !matches!(status, Some(404 | 409 | 410)) {
                 let reason = trouble.to_string();
-                self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
+                self.fx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
             }
         }
         let is_spooled = report.is_spooled;

@@ -21,7 +21,7 @@ use crate::base::id::SessionId;
 use crate::base::limits::MAX_RECENT_UUIDS;
 use crate::base::secret::Secret;
 use crate::base::time::Instant;
-use crate::contract::action::{Action, Command};
+use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::{Event, ExitStatus};
 use crate::engine::effects::Effects;
 use crate::transport::dedupe::Recent;
@@ -57,7 +57,7 @@ pub(super) struct Session {
     pub(super) lease: Lease,
     pub(super) link: Link,
     pub(super) process: Process,
-    command: Result<Command, String>,
+    command: Result<ProcessSpec, String>,
     end: Option<EndReason>,
     /// Whether the relay has promised another lease, which has to be polled for.
     pub(super) awaits_lease: bool,
@@ -86,7 +86,7 @@ impl Session {
         id: SessionId,
         lease: Lease,
         url: String,
-        command: Result<Command, String>,
+        command: Result<ProcessSpec, String>,
         agent_run: String,
         config: &WorkerConfig,
     ) -> Self {
@@ -280,7 +280,7 @@ impl Worker {
                         &Report { pid: Some(pid), ..Report::of("agent_started") },
                     );
                     let (session, work) = (id.clone(), session.lease.work.clone());
-                    self.fx.tell(WorkerNotice::SessionStarted { session, work, pid });
+                    self.fx.notify(WorkerNotice::SessionStarted { session, work, pid });
                 }
                 ProcessEvent::Line(line) => session.take_output(&mut self.fx, line),
                 ProcessEvent::Written { writes } => session.written(&mut self.fx, writes),
@@ -340,11 +340,16 @@ impl Worker {
         match event {
             LinkEvent::Up => {
                 let (session, work) = (id.clone(), session.lease.work.clone());
-                self.fx.tell(WorkerNotice::SessionConnected { session, work });
+                self.fx.notify(WorkerNotice::SessionConnected { session, work });
             }
             LinkEvent::Down { reason, retry_in } => {
                 let (session, work) = (id.clone(), session.lease.work.clone());
-                self.fx.tell(WorkerNotice::SessionDisconnected { session, work, reason, retry_in });
+                self.fx.notify(WorkerNotice::SessionDisconnected {
+                    session,
+                    work,
+                    reason,
+                    retry_in,
+                });
             }
             LinkEvent::Line(line) => session.take_input(&mut self.fx, &line),
             LinkEvent::Gap { lines } => {
@@ -419,7 +424,7 @@ impl Worker {
         let result = session.result.filter(|_| is_ours);
         self.completed.insert(session.lease.work.as_str());
         let Lease { work, environment, fence, .. } = session.lease;
-        self.fx.tell(WorkerNotice::SessionEnded {
+        self.fx.notify(WorkerNotice::SessionEnded {
             session: id.clone(),
             work: work.clone(),
             result: result.clone(),

@@ -15,7 +15,7 @@ use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
 use crate::base::id::SessionId;
 use crate::base::limits::{SHUTDOWN_FLUSH, SHUTDOWN_REPORT};
 use crate::contract::action::Action;
-use crate::contract::machine::{Fault, Outcome};
+use crate::contract::machine::{MachineError, Outcome};
 
 /// How far a shutdown has come.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Worker {
         self.cancel_poll();
         self.timers.clear(&Timer::Register);
         self.claims.clear();
-        self.fx.tell(WorkerNotice::ShuttingDown { sessions: self.sessions.len() });
+        self.fx.notify(WorkerNotice::ShuttingDown { sessions: self.sessions.len() });
         let now = self.fx.now().mono;
         let flush_until = now + self.config.shutdown_grace + SHUTDOWN_FLUSH;
         for id in self.session_ids() {
@@ -48,7 +48,7 @@ impl Worker {
         self.shut_down_further();
     }
 
-    pub(super) fn shut_down_because(&mut self, fault: Fault) {
+    pub(super) fn shut_down_because(&mut self, fault: MachineError) {
         self.shut_down(Err(fault));
     }
 

@@ -72,7 +72,7 @@ impl Worker {
         let is_saved = matches!(event, Event::Saved { .. });
         if let Event::Failed { failure, .. } = event {
             let reason = format!("it cannot be kept in a file meanwhile: {failure}");
-            self.fx.tell(WorkerNotice::ReportAtRisk { work: work.clone(), reason });
+            self.fx.notify(WorkerNotice::ReportAtRisk { work: work.clone(), reason });
         }
         if let Some(report) = self.reports.get_mut(work) {
             report.is_spooled = is_saved;
@@ -126,7 +126,7 @@ impl Worker {
         let spooled = serde_json::from_slice::<Spooled<'_>>(data).ok().filter(Spooled::is_sound);
         let Some(spooled) = spooled else {
             let reason = String::from("its file is broken, and was removed");
-            self.fx.tell(WorkerNotice::ReportLost { work: work.clone(), reason });
+            self.fx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
             return self.unspool(work);
         };
         // Another relay's result stays for the worker that talks to that relay.

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use fastrand::Rng;
 
 use super::command::name_of;
-use super::deed::Deed;
+use super::deed::RepoAction;
 use super::model::{Commit, HEADS, Head, LockFile, Repository};
 
 const SESSIONS: [&str; 2] = ["session_1", "session_2"];
@@ -109,7 +109,7 @@ impl Twins {
     }
 
     /// Somebody's deed, in both, if the model finds that it can be done.
-    fn deed(&mut self, at: &str, deed: &Deed) -> bool {
+    fn deed(&mut self, at: &str, deed: &RepoAction) -> bool {
         self.content += 1;
         let before = self.model.commits.len();
         if self.model.deed(at, deed, self.content).is_none() {
@@ -119,36 +119,36 @@ impl Twins {
         let message = self.content.to_string();
         let git = |args: &[&str]| drop(self.must(&path, args));
         match deed {
-            Deed::Write(name) => fs::write(path.join(name), &message).expect("a file"),
-            Deed::Delete(name) => fs::remove_file(path.join(name)).expect("a file"),
-            Deed::Stage => git(&["add", "-A"]),
-            Deed::Commit => {
+            RepoAction::Write(name) => fs::write(path.join(name), &message).expect("a file"),
+            RepoAction::Delete(name) => fs::remove_file(path.join(name)).expect("a file"),
+            RepoAction::Stage => git(&["add", "-A"]),
+            RepoAction::Commit => {
                 git(&["add", "-A"]);
                 git(&["commit", "-q", "--allow-empty", "-m", &message]);
             }
-            Deed::Branch(name) => git(&["branch", name]),
-            Deed::SwitchToNew(name) => git(&["switch", "-q", "-c", name]),
-            Deed::Switch(name) => git(&["switch", "-q", name]),
-            Deed::Detach => git(&["switch", "-q", "--detach"]),
-            Deed::DeleteBranch(name) => git(&["branch", "-q", "-D", name]),
-            Deed::Reset => git(&["reset", "-q", "--hard", "HEAD~1"]),
-            Deed::Stash => {
+            RepoAction::Branch(name) => git(&["branch", name]),
+            RepoAction::SwitchToNew(name) => git(&["switch", "-q", "-c", name]),
+            RepoAction::Switch(name) => git(&["switch", "-q", name]),
+            RepoAction::Detach => git(&["switch", "-q", "--detach"]),
+            RepoAction::DeleteBranch(name) => git(&["branch", "-q", "-D", name]),
+            RepoAction::Reset => git(&["reset", "-q", "--hard", "HEAD~1"]),
+            RepoAction::Stash => {
                 git(&["add", "-A"]);
                 git(&["stash", "-q"]);
             }
-            Deed::Merge(name) => {
+            RepoAction::Merge(name) => {
                 git(&["merge", "-q", "--no-commit", "--no-ff", "-s", "ours", name]);
             }
-            Deed::Lock(lock) => {
+            RepoAction::Lock(lock) => {
                 let file = self.lock_file(lock);
                 fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
                 fs::write(file, "").expect("a lock file");
             }
-            Deed::Unlock => self.remove_lock_files(&self.main().join(".git")),
-            Deed::LoseDirectory => fs::remove_dir_all(&path).expect("it is removed"),
+            RepoAction::Unlock => self.remove_lock_files(&self.main().join(".git")),
+            RepoAction::LoseDirectory => fs::remove_dir_all(&path).expect("it is removed"),
         }
         match (deed, self.model.commits.len()) {
-            (Deed::Stash, made) => {
+            (RepoAction::Stash, made) => {
                 self.learn(made - 2, "refs/stash^2");
                 self.learn(made - 1, "refs/stash");
             }
@@ -262,7 +262,7 @@ fn the_model_answers_what_git_answers_whatever_was_done_before() {
                 let session = SESSIONS[rng.usize(..SESSIONS.len())];
                 let path = twins.tree(session);
                 let at = if rng.u8(..4) == 0 { twins.model.path.clone() } else { path.clone() };
-                let deed = Deed::draw(&mut rng, &format!("footbridge/{session}"), &path);
+                let deed = RepoAction::draw(&mut rng, &format!("footbridge/{session}"), &path);
                 if twins.deed(&at, &deed) {
                     history.push(format!("{at}: {deed:?}"));
                 }

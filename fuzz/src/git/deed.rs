@@ -8,7 +8,7 @@ use super::model::{Commit, HEADS, Head, LockFile, Repository, Tree};
 
 /// One thing that somebody does in a worktree. It is done only where git would let them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum RepoAction {
     Write(String),
     Delete(String),
     Stage,
@@ -44,7 +44,7 @@ pub(crate) struct Touched {
 const FILES: [&str; 4] = ["a", "b", "c", "d"];
 const BRANCHES: [&str; 3] = ["main", "topic", "other"];
 
-impl Deed {
+impl RepoAction {
     /// Any of them, the usual ones more often.
     pub(super) fn draw(rng: &mut Rng, branch: &str, path: &str) -> Self {
         let file = |rng: &mut Rng| FILES[rng.usize(..FILES.len())].to_owned();
@@ -78,7 +78,7 @@ impl Deed {
 
 impl Repository {
     /// Does it, if git would let somebody do it now. `content` is new with every deed.
-    pub(super) fn deed(&mut self, path: &str, deed: &Deed, content: u64) -> Option<Touched> {
+    pub(super) fn deed(&mut self, path: &str, deed: &RepoAction, content: u64) -> Option<Touched> {
         let heads_before = self.all_heads();
         let was_detached = self.is_detached(path);
         let commit = self.carry_out(path, deed, content)?;
@@ -108,7 +108,7 @@ impl Repository {
     }
 
     /// `None` if it cannot be done; the commit that it made, if it made one.
-    fn carry_out(&mut self, path: &str, deed: &Deed, content: u64) -> Option<Option<Commit>> {
+    fn carry_out(&mut self, path: &str, deed: &RepoAction, content: u64) -> Option<Option<Commit>> {
         let tree = self.worktrees.get(path).filter(|tree| !tree.is_gone)?;
         let (is_merging, head) = (tree.merging.is_some(), self.head(path));
         let is_main = path == self.path;
@@ -117,22 +117,22 @@ impl Repository {
             |name: &str| !self.refs.contains_key(&full(name)) && !self.is_checked_out(&full(name));
         let can_move = !is_merging && !self.lock_files.contains(&LockFile::Head(path.to_owned()));
         match deed {
-            Deed::Write(name) => {
+            RepoAction::Write(name) => {
                 self.worktrees.get_mut(path)?.files.insert(name.clone(), content);
             }
-            Deed::Delete(name) => {
+            RepoAction::Delete(name) => {
                 self.worktrees.get_mut(path)?.files.remove(name)?;
             }
-            Deed::Stage => self.stage(path)?,
-            Deed::Commit => return self.commit(path).map(Some),
-            Deed::Branch(name) if is_new(name) && self.is_free(name) => {
+            RepoAction::Stage => self.stage(path)?,
+            RepoAction::Commit => return self.commit(path).map(Some),
+            RepoAction::Branch(name) if is_new(name) && self.is_free(name) => {
                 self.refs.insert(full(name), head?);
             }
-            Deed::SwitchToNew(name) if is_new(name) && self.is_free(name) && can_move => {
+            RepoAction::SwitchToNew(name) if is_new(name) && self.is_free(name) && can_move => {
                 self.refs.insert(full(name), head?);
                 self.worktrees.get_mut(path)?.head = Head::Branch(full(name));
             }
-            Deed::Switch(name) if can_move && !self.is_checked_out(&full(name)) => {
+            RepoAction::Switch(name) if can_move && !self.is_checked_out(&full(name)) => {
                 let to = *self.refs.get(&full(name))?;
                 if !self.changes(path, true).is_empty() {
                     return None;
@@ -140,19 +140,19 @@ impl Repository {
                 self.check_out(path, self.commits[to].tree.clone())?;
                 self.worktrees.get_mut(path)?.head = Head::Branch(full(name));
             }
-            Deed::Detach if can_move => {
+            RepoAction::Detach if can_move => {
                 self.worktrees.get_mut(path)?.head = Head::Detached(head?);
             }
-            Deed::DeleteBranch(name)
+            RepoAction::DeleteBranch(name)
                 if self.is_free(name)
                     && self.is_packable()
                     && !self.is_checked_out(&full(name)) =>
             {
                 self.refs.remove(&full(name))?;
             }
-            Deed::Reset if self.can_commit(path) => self.reset(path)?,
-            Deed::Stash if !is_merging && self.can_commit(path) => return self.stash(path),
-            Deed::Merge(name) if !is_merging => {
+            RepoAction::Reset if self.can_commit(path) => self.reset(path)?,
+            RepoAction::Stash if !is_merging && self.can_commit(path) => return self.stash(path),
+            RepoAction::Merge(name) if !is_merging => {
                 let other = *self.refs.get(&full(name))?;
                 let known = self.reachable(head);
                 // Git refuses where the two have nothing in common.
@@ -163,11 +163,11 @@ impl Repository {
                 }
                 self.worktrees.get_mut(path)?.merging = Some(other);
             }
-            Deed::Lock(lock) if !is_main => {
+            RepoAction::Lock(lock) if !is_main => {
                 self.lock_files.insert(lock.clone()).then_some(())?;
             }
-            Deed::Unlock if !self.lock_files.is_empty() => self.lock_files.clear(),
-            Deed::LoseDirectory if !is_main => self.worktrees.get_mut(path)?.is_gone = true,
+            RepoAction::Unlock if !self.lock_files.is_empty() => self.lock_files.clear(),
+            RepoAction::LoseDirectory if !is_main => self.worktrees.get_mut(path)?.is_gone = true,
             _ => return None,
         }
         Some(None)

@@ -8,12 +8,12 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
     match (mutant, at("remove"), at("rev-list"), at("switch"), at("update-ref"), at("-0")) {
         (Mutant::ForcedRemoval, Some(at), ..) => args.insert(at + 1, String::from("--force")),
         (Mutant::BlindRemoval, Some(at), ..) => drop(args.drain(at - 3..at - 1)),
-        (Mutant::Litterer, Some(at), ..) => {
+        (Mutant::SkipsRemoval, Some(at), ..) => {
             args.truncate(at);
             args.extend(["list", "--porcelain"].map(String::from));
         }
         // With its branch, so that nothing hints at it.
-        (Mutant::Litterer, .., Some(at), _) => {
+        (Mutant::SkipsRemoval, .., Some(at), _) => {
             args.truncate(at);
             args.extend(["worktree", "list", "--porcelain"].map(String::from));
         }
@@ -25,7 +25,7 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
         }
         (Mutant::AnyTip, _, _, _, Some(_), _) => drop(args.pop()),
         // No process has this number.
-        (Mutant::GraveRobber, .., Some(at)) => args[at + 1] = String::from("0"),
+        (Mutant::StealsLiveWorktree, .., Some(at)) => args[at + 1] = String::from("0"),
         _ => {}
     }
 }

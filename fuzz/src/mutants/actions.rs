@@ -7,7 +7,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message};
 use footbridge_core::contract::event::Event;
-use footbridge_core::store::Call;
+use footbridge_core::store::StoreOp;
 
 use super::Mutant;
 use super::words::{bent, holds, reworded, says, shortened};
@@ -42,7 +42,7 @@ impl World {
             {
                 Vec::new()
             }
-            (Mutant::BentEvent, Role::Relay, Action::Send { op, message })
+            (Mutant::DivergentEvent, Role::Relay, Action::Send { op, message })
                 if is_seldom && says(&message, "{\"type\":\"event\"") =>
             {
                 vec![Action::Send { op, message: bent(&message, "\"type\":\"", "\"type\":\"x") }]
@@ -136,17 +136,17 @@ impl World {
                 crate::git::misuse(mutant, &mut command.args);
                 vec![Action::Run { op, command, timeout, limit }]
             }
-            (Mutant::Keyless, Role::Relay, Action::Store { op, mut operation }) => {
-                if let Call::CreateSession { key, .. } = &mut *operation.call {
+            (Mutant::Keyless, Role::Relay, Action::Store { op, mut transaction }) => {
+                if let StoreOp::CreateSession { key, .. } = &mut *transaction.op {
                     *key = None;
                 }
-                vec![Action::Store { op, operation }]
+                vec![Action::Store { op, transaction }]
             }
-            (Mutant::Nameless, Role::Relay, Action::Store { op, mut operation }) => {
-                if let Call::Post { messages, .. } = &mut *operation.call {
+            (Mutant::Nameless, Role::Relay, Action::Store { op, mut transaction }) => {
+                if let StoreOp::Post { messages, .. } = &mut *transaction.op {
                     messages.iter_mut().for_each(|message| message.uuid = None);
                 }
-                vec![Action::Store { op, operation }]
+                vec![Action::Store { op, transaction }]
             }
             (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
                 // The relay hears at once that the message is gone.

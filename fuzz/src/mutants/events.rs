@@ -26,7 +26,7 @@ impl World {
                 }
                 Some(Event::Response { op, response })
             }
-            (Mutant::Pushy, Event::Response { op, mut response }) if is_worker => {
+            (Mutant::IgnoresRetryAfter, Event::Response { op, mut response }) if is_worker => {
                 response.headers.retain(|(name, _)| name != "retry-after");
                 Some(Event::Response { op, response })
             }
@@ -56,11 +56,11 @@ impl World {
                 let message = Message::Binary(Bytes::from_static(b"no word"));
                 Some(Event::Received { op, message })
             }
-            (Mutant::StrictRelay, Event::Asked { op, mut asked }) if id == RELAY => {
-                if matches!(&asked.body, Body::Whole(body) if holds(body, FUTURE)) {
-                    asked.body = Body::Whole(Bytes::from_static(b"["));
+            (Mutant::StrictRelay, Event::Requested { op, mut request }) if id == RELAY => {
+                if matches!(&request.body, Body::Whole(body) if holds(body, FUTURE)) {
+                    request.body = Body::Whole(Bytes::from_static(b"["));
                 }
-                Some(Event::Asked { op, asked })
+                Some(Event::Requested { op, request: request })
             }
             // It was told so before.
             (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,

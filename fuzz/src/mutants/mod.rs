@@ -60,7 +60,7 @@ mutants! {
     /// A relay leaves events out.
     SkippedEvent = "skipped-event" found by "whole log" within 10,
     /// A relay tells two viewers different things under one number.
-    BentEvent = "bent-event" found by "whole log" within 20,
+    DivergentEvent = "bent-event" found by "whole log" within 20,
     /// A relay tells everybody that their answer counts.
     EveryAnswer = "every-answer" found by "one answer" within 40,
     /// A worker turns *deny* into *allow*.
@@ -76,7 +76,7 @@ mutants! {
     /// A worker takes *try again later* for a final refusal.
     Impatient = "impatient" found by "patience" within 60,
     /// A worker does not read `Retry-After`.
-    Pushy = "pushy" found by "patience" within 60,
+    IgnoresRetryAfter = "pushy" found by "patience" within 60,
     /// A worker starts every agent twice.
     TwoAgents = "two-agents" found by "one agent" within 10,
     /// A relay takes for sent what it has only just asked to be sent.
@@ -106,9 +106,9 @@ mutants! {
     /// A worker deletes a session's branch wherever it is by then.
     AnyTip = "any-tip" found by "worktrees" within 60,
     /// A worker takes every other worker for dead.
-    GraveRobber = "grave-robber" found by "worktrees" within 80,
+    StealsLiveWorktree = "grave-robber" found by "worktrees" within 80,
     /// A worker says that it has removed worktrees, and does not.
-    Litterer = "litterer" found by "worktrees" within 20,
+    SkipsRemoval = "litterer" found by "worktrees" within 20,
     /// A runtime says that a worker's file is saved, and saves it some seconds later.
     EarlySaved = "early-saved" found by "safe restart" within 60,
     /// A runtime leaves half a file behind when the worker dies.
@@ -142,7 +142,7 @@ impl Mutant {
     pub(crate) const fn agent(self) -> Option<Kind> {
         match self {
             // It is seen only where sessions end by themselves.
-            Self::Litterer => Some(Kind::Brief),
+            Self::SkipsRemoval => Some(Kind::Brief),
             _ => None,
         }
     }

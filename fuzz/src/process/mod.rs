@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Command, Signal};
-use footbridge_core::contract::event::{Event, ExitStatus, FailureKind, Output};
+use footbridge_core::contract::action::{ProcessSpec, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind, Output};
 
 use pipes::PIPE;
 
@@ -19,7 +19,7 @@ use crate::commands;
 use crate::fact::Fact;
 use crate::host::HostId;
 use crate::party::{Address, Op, Order, PartyId};
-use crate::world::{Happening, World, failure};
+use crate::world::{SimEvent, World, failure};
 
 pub(crate) type ProcessId = usize;
 
@@ -86,12 +86,12 @@ enum Who {
 }
 
 impl World {
-    pub(crate) fn spawn(&mut self, from: Address, command: &Command) {
+    pub(crate) fn spawn(&mut self, from: Address, command: &ProcessSpec) {
         self.parties[from.party].ops.insert(from.op, Op::Process(NEVER_STARTED));
         let host = self.parties[from.party].host;
         let op = from.op;
         if self.rng.u8(..) < 3 && !self.is_calm {
-            let failure = failure(FailureKind::NotFound);
+            let failure = failure(IoErrorKind::NotFound);
             return self.tell(from, Event::Failed { op, failure });
         }
         let session = command.env.iter().find(|(name, _)| name == "FOOTBRIDGE_SESSION_ID");
@@ -143,14 +143,14 @@ impl World {
             self.fact(Fact::AgentStarted { process: id, session });
         }
         let wait = self.about(Duration::from_millis(8));
-        self.later(wait, Happening::Process(id, Moment::Begin));
+        self.later(wait, SimEvent::Process(id, Moment::Begin));
     }
 
     pub(crate) fn process_moment(&mut self, id: ProcessId, moment: Moment) {
         let Some(process) = self.processes.all.get_mut(&id) else { return };
         if self.hosts[process.host].is_suspended(self.at) {
             let host = process.host;
-            return self.hosts[host].put_off.push(Happening::Process(id, moment));
+            return self.hosts[host].put_off.push(SimEvent::Process(id, moment));
         }
         match moment {
             Moment::Begin => self.begin(id),
@@ -192,7 +192,7 @@ impl World {
         if let Some(wait) = doing.alarm {
             process.alarm += 1;
             let number = process.alarm;
-            self.later(wait, Happening::Process(id, Moment::Alarm(number)));
+            self.later(wait, SimEvent::Process(id, Moment::Alarm(number)));
         }
         if doing.stops_reading
             && let Some(process) = self.processes.all.get_mut(&id)
@@ -219,7 +219,7 @@ impl World {
             && let Some(process) = self.processes.all.get_mut(&id)
         {
             process.is_stdout_held = true;
-            self.later(wait, Happening::Process(id, Moment::Closed));
+            self.later(wait, SimEvent::Process(id, Moment::Closed));
         }
         if let Some(status) = doing.exit {
             self.exit(id, status);
@@ -239,7 +239,7 @@ impl World {
         match (&found.program, signal) {
             (Who::Script(program), Signal::Kill) if !program.dying().is_zero() => {
                 let wait = program.dying();
-                self.later(wait, Happening::Process(process, Moment::Killed));
+                self.later(wait, SimEvent::Process(process, Moment::Killed));
             }
             (_, Signal::Kill) => self.exit(process, ExitStatus::Signal(9)),
             (Who::Shell(party), _) => {
@@ -279,7 +279,7 @@ impl World {
             self.end_stdout(id);
         }
         let wait = self.about(Duration::from_millis(2));
-        self.later(wait, Happening::Process(id, Moment::Gone(status)));
+        self.later(wait, SimEvent::Process(id, Moment::Gone(status)));
         self.fact(Fact::AgentEnded { process: id });
         self.agent_is_over(id);
     }

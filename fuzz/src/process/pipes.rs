@@ -10,7 +10,7 @@ use footbridge_core::contract::event::{Event, Output};
 use super::{Moment, ProcessId, Who};
 use crate::fact::{Fact, Way};
 use crate::party::{Op, PartyId};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// Bytes that a pipe holds.
 pub(super) const PIPE: usize = 64 << 10;
@@ -31,7 +31,7 @@ impl World {
         if !process.is_drain_noted && !process.is_paused && !process.stdout.is_empty() {
             process.is_drain_noted = true;
             let wait = Duration::from_micros(self.rng.u64(30..900));
-            self.later(wait, Happening::Process(id, Moment::Drain));
+            self.later(wait, SimEvent::Process(id, Moment::Drain));
         }
     }
 
@@ -133,7 +133,7 @@ impl World {
             }
             if is_reading {
                 let wait = Duration::from_micros(self.rng.u64(50..2_000));
-                self.later(wait, Happening::Process(id, Moment::Read));
+                self.later(wait, SimEvent::Process(id, Moment::Read));
             }
         }
     }
@@ -185,7 +185,7 @@ impl World {
         if !process.is_stdin_ended {
             process.is_stdin_ended = true;
             let wait = Duration::from_micros(self.rng.u64(50..2_000));
-            self.later(wait, Happening::Process(id, Moment::Read));
+            self.later(wait, SimEvent::Process(id, Moment::Read));
         }
     }
 
@@ -193,7 +193,7 @@ impl World {
         let Some(process) = self.processes.all.get_mut(&id) else { return };
         if std::mem::replace(&mut process.is_stdout_open, false) && !process.is_drain_noted {
             process.is_drain_noted = true;
-            self.later(Duration::from_micros(200), Happening::Process(id, Moment::Drain));
+            self.later(Duration::from_micros(200), SimEvent::Process(id, Moment::Drain));
         }
     }
 
@@ -202,7 +202,7 @@ impl World {
         process.is_paused = is_paused;
         if !is_paused && (!process.stdout.is_empty() || !process.is_stdout_open) {
             process.is_drain_noted = true;
-            self.later(Duration::from_micros(50), Happening::Process(id, Moment::Drain));
+            self.later(Duration::from_micros(50), SimEvent::Process(id, Moment::Drain));
         }
     }
 }

@@ -9,14 +9,14 @@ use super::{Moment, ProcessId, Who};
 use crate::cast;
 use crate::fact::Fact;
 use crate::party::{Address, Op, PartyId};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 impl World {
     pub(crate) fn open_stdio(&mut self, from: Address) {
         if let crate::party::Role::Shell(process) = self.parties[from.party].role {
             self.parties[from.party].ops.insert(from.op, Op::Stdio(process));
             self.tell(from, Event::Opened { op: from.op });
-            self.later(Duration::from_micros(50), Happening::Process(process, Moment::Read));
+            self.later(Duration::from_micros(50), SimEvent::Process(process, Moment::Read));
         }
     }
 
@@ -47,7 +47,7 @@ impl World {
         let Some(process) = self.processes.all.get_mut(&id) else { return };
         process.is_reading = !is_paused;
         if !is_paused {
-            self.later(Duration::from_micros(50), Happening::Process(id, Moment::Read));
+            self.later(Duration::from_micros(50), SimEvent::Process(id, Moment::Read));
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use footbridge_core::contract::machine::FaultKind;
+use footbridge_core::contract::machine::MachineErrorKind;
 
 use super::Promise;
 use crate::clock::Time;
@@ -74,7 +74,7 @@ impl Promise for FreshTokens {
             }
             Fact::Killed { party, session } => return self.worker(*party).kills(at, session),
             Fact::Finished { party, role: Role::Worker, outcome: Err(fault), .. }
-                if fault.kind == FaultKind::Unauthorized =>
+                if fault.kind == MachineErrorKind::Unauthorized =>
             {
                 return self.ended(*party);
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use footbridge_core::contract::machine::FaultKind;
+use footbridge_core::contract::machine::MachineErrorKind;
 
 use super::Promise;
 use crate::clock::Time;
@@ -33,7 +33,7 @@ impl Promise for Patience {
 
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Asked { party, what, mono } => {
+            Fact::IncomingRequest { party, what, mono } => {
                 self.mono.insert(*party, *mono);
                 // After a sleep everything is tried at once.
                 if self.dozed.remove(party) {
@@ -99,7 +99,7 @@ impl Patience {
             return if was_ordered { Ok(()) } else { Err(words) };
         };
         match fault.kind {
-            FaultKind::GaveUp => {
+            MachineErrorKind::GaveUp => {
                 let now = self.mono.get(&party).copied().unwrap_or_default();
                 let of_party = self.failing.iter().filter(|((of, _), _)| *of == party);
                 let longest = of_party.map(|(_, since)| now.saturating_sub(*since)).max();
@@ -109,7 +109,7 @@ impl Patience {
                 Err(format!("a worker gave up after {longest:?}: {}", fault.message))
             }
             // Judged with the tokens.
-            FaultKind::Unauthorized => Ok(()),
+            MachineErrorKind::Unauthorized => Ok(()),
             _ => Err(format!("a worker ended although its relay is good: {}", fault.message)),
         }
     }

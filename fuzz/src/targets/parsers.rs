@@ -8,8 +8,8 @@ use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::Response;
 use footbridge_core::wire::control;
 use footbridge_core::wire::environment::{Registered, Registration};
-use footbridge_core::wire::error::Refusal;
-use footbridge_core::wire::link::Word;
+use footbridge_core::wire::error::ApiError;
+use footbridge_core::wire::link::ControlFrame;
 use footbridge_core::wire::message::{Head, Kind};
 use footbridge_core::wire::ndjson::{Line, Splitter};
 use footbridge_core::wire::url::BaseUrl;
@@ -75,9 +75,9 @@ pub fn message_heads(data: &[u8]) {
 
 /// A word that is one comes back as it was.
 pub fn link_words(data: &[u8]) {
-    let Ok(word) = Word::parse(data) else { return };
-    if !matches!(word, Word::Unknown) {
-        let again = Word::parse(&word.to_bytes());
+    let Ok(word) = ControlFrame::parse(data) else { return };
+    if !matches!(word, ControlFrame::Unknown) {
+        let again = ControlFrame::parse(&word.to_bytes());
         assert_eq!(again.map(|again| format!("{again:?}")).ok(), Some(format!("{word:?}")));
     }
 }
@@ -170,7 +170,7 @@ pub fn api_shapes(data: &[u8]) {
         reach("a shape was read");
     }
     let headers = vec![("retry-after".into(), String::from_utf8_lossy(json).into_owned())];
-    let refusal = Refusal::of(&Response { status, headers, body: Bytes::copy_from_slice(json) });
+    let refusal = ApiError::of(&Response { status, headers, body: Bytes::copy_from_slice(json) });
     assert!(!refusal.to_string().chars().any(char::is_control), "{refusal}");
     assert!(refusal.message.chars().count() <= 400 && refusal.kind.chars().count() <= 400);
     assert!(refusal.retry_after.is_none_or(|after| after.as_secs() <= 3600));

@@ -2,7 +2,7 @@
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Response;
-use footbridge_core::contract::event::{Body, Event, FailureKind};
+use footbridge_core::contract::event::{Body, Event, IoErrorKind};
 
 use crate::cast::RELAY;
 use crate::fact::Fact;
@@ -20,7 +20,7 @@ impl World {
         let party = &mut self.parties[to];
         let is_full = party.backlog.len() >= BACKLOG;
         if party.listener.is_none() || is_full {
-            return self.put(id, End::Client, Arrival::Reset(FailureKind::Refused), 0);
+            return self.put(id, End::Client, Arrival::Reset(IoErrorKind::Refused), 0);
         }
         if self.proxy_answers(id) {
             return;
@@ -46,13 +46,13 @@ impl World {
                 asked.body = Body::TooLarge;
             }
             party.ops.insert(op, Op::Exchange(conn_id));
-            self.tell(to, Event::Asked { op, asked });
+            self.tell(to, Event::Requested { op, request: asked });
         }
     }
 
     pub(crate) fn refuse_backlog(&mut self, id: PartyId) {
         for conn in std::mem::take(&mut self.parties[id].backlog) {
-            self.put(conn, End::Client, Arrival::Reset(FailureKind::Disconnected), 0);
+            self.put(conn, End::Client, Arrival::Reset(IoErrorKind::Disconnected), 0);
         }
     }
 
@@ -71,7 +71,7 @@ impl World {
         }
         let Some(found) = self.network.conns.get_mut(&conn) else { return };
         if found.loses_answer {
-            return self.put(conn, End::Client, Arrival::Reset(FailureKind::Disconnected), 0);
+            return self.put(conn, End::Client, Arrival::Reset(IoErrorKind::Disconnected), 0);
         }
         let bytes = response.body.len();
         self.put(conn, End::Client, Arrival::Answer(response), bytes);
@@ -86,7 +86,7 @@ impl World {
         let op = to.op;
         let event = match conn.kind {
             ConnKind::Http { max_response } if response.body.len() > max_response => {
-                Event::Failed { op, failure: failure(FailureKind::TooLarge) }
+                Event::Failed { op, failure: failure(IoErrorKind::TooLarge) }
             }
             ConnKind::Http { .. } => Event::Response { op, response },
             ConnKind::WebSocket { .. } => Event::Refused { op, response },
@@ -118,7 +118,7 @@ impl World {
                 self.put(conn_id, End::Client, Arrival::Upgraded(protocol), 256);
             }
             _ => {
-                let failure = failure(FailureKind::Disconnected);
+                let failure = failure(IoErrorKind::Disconnected);
                 self.tell(to, Event::Failed { op, failure });
             }
         }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Method, Request, Target};
-use footbridge_core::contract::event::{Asked, Body, Event, FailureKind};
+use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind};
 
 use crate::fact::Fact;
 use crate::network::{Arrival, Conn, ConnKind, Lane};
 use crate::party::{Address, End, Op, Role};
-use crate::world::{Happening, World, failure};
+use crate::world::{SimEvent, World, failure};
 
 impl World {
     pub(crate) fn request(&mut self, from: Address, request: &Request) {
         let target = path_of(&request.url);
         let headers = request.headers.iter().map(|(name, value)| text_header(name, value));
-        let asked = Asked {
+        let asked = IncomingRequest {
             method: request.method,
             target,
             headers: headers.chain([host_header(&request.url)]).collect(),
@@ -36,7 +36,7 @@ impl World {
         if let Some(protocol) = protocol {
             headers.push((String::from("sec-websocket-protocol"), protocol.to_owned()));
         }
-        let asked = Asked {
+        let asked = IncomingRequest {
             method: Method::Get,
             target: path_of(&url),
             headers,
@@ -50,7 +50,7 @@ impl World {
     fn connect(
         &mut self,
         from: Address,
-        asked: Asked,
+        asked: IncomingRequest,
         kind: ConnKind,
         url: &str,
         timeout: Duration,
@@ -66,7 +66,7 @@ impl World {
         {
             let mono = self.hosts[host].clock.now(self.at).mono.since_origin();
             self.parties[from.party].activities.insert(from.op, what);
-            self.fact(Fact::Asked { party: from.party, what, mono });
+            self.fact(Fact::IncomingRequest { party: from.party, what, mono });
             if let (Some(token), "register") = (crate::files::bearer(&asked.headers), what) {
                 self.fact(Fact::Presented { party: from.party, token: token.to_owned() });
             }
@@ -98,10 +98,10 @@ impl World {
         self.parties[from.party].ops.insert(from.op, op);
         if self.is_cut(host) && self.hosts[host].is_cut_visible {
             self.network.conns.remove(&conn);
-            let kind = if self.rng.bool() { FailureKind::Unreachable } else { FailureKind::Dns };
+            let kind = if self.rng.bool() { IoErrorKind::Unreachable } else { IoErrorKind::Dns };
             return self.tell(from, Event::Failed { op: from.op, failure: failure(kind) });
         }
-        self.later(timeout, Happening::TimeLimit { conn });
+        self.later(timeout, SimEvent::TimeLimit { conn });
         self.bewitch(conn, is_http);
         self.put(conn, End::Server, Arrival::Ask, 512);
     }

@@ -1,6 +1,6 @@
 //! Connections that end before their time, and what each end learns of it.
 
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::cast::RELAY;
 use crate::mutants::Mutant;
@@ -10,7 +10,7 @@ use crate::world::{World, failure};
 
 impl World {
     /// One end learns that its connection is gone.
-    pub(super) fn broken_at(&mut self, to: Address, kind: FailureKind, was_open: bool) {
+    pub(super) fn broken_at(&mut self, to: Address, kind: IoErrorKind, was_open: bool) {
         let hears = self.options.mutant != Some(Mutant::LosesTrack) || to.party != RELAY;
         if !self.is_alive(to) || !hears {
             return;
@@ -39,7 +39,7 @@ impl World {
         let Some(to) = conn.client else { return };
         let is_http = matches!(conn.kind, ConnKind::Http { .. });
         if is_http || !conn.label.starts_with("open ") {
-            let failure = failure(FailureKind::TimedOut);
+            let failure = failure(IoErrorKind::TimedOut);
             self.abandon(id, End::Client, false);
             self.tell(to, Event::Failed { op: to.op, failure });
         }
@@ -55,7 +55,7 @@ impl World {
         if is_untaken && (conn.asked.is_none() || self.rng.bool()) {
             self.network.conns.remove(&id);
         } else {
-            self.put(id, end.other(), Arrival::Reset(FailureKind::Disconnected), 0);
+            self.put(id, end.other(), Arrival::Reset(IoErrorKind::Disconnected), 0);
         }
     }
 
@@ -72,7 +72,7 @@ impl World {
             let Some(conn) = self.network.conns.get(&id) else { return };
             let was_open = end == End::Server || conn.label.starts_with("open ");
             if let Some(to) = conn.end(end) {
-                self.broken_at(to, FailureKind::Disconnected, was_open);
+                self.broken_at(to, IoErrorKind::Disconnected, was_open);
             }
         }
         self.network.conns.remove(&id);

@@ -12,7 +12,7 @@ use footbridge_core::contract::event::Event;
 use crate::clock::Time;
 use crate::network::{Arrival, ConnId, Parcel};
 use crate::party::{End, PartyId};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// After this time a system gives a connection up whose packets nobody acknowledges.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15 * 60);
@@ -30,7 +30,7 @@ impl World {
         let Some(conn) = self.network.conns.get_mut(&id) else { return };
         if conn.is_swallowed {
             if !std::mem::replace(&mut conn.is_doomed, true) {
-                self.later(UNACKNOWLEDGED, Happening::Unacknowledged { conn: id });
+                self.later(UNACKNOWLEDGED, SimEvent::Unacknowledged { conn: id });
             }
             return;
         }
@@ -51,7 +51,7 @@ impl World {
         let lane = conn.lane(end);
         let arrives: Time = arrives.max(lane.last_arrival + Duration::from_nanos(1));
         lane.last_arrival = arrives;
-        self.agenda.note(arrives, Happening::Arrive { conn: id, end, arrival });
+        self.agenda.note(arrives, SimEvent::Arrive { conn: id, end, arrival });
     }
 
     pub(crate) fn arrive(&mut self, id: ConnId, end: End, arrival: Arrival) {

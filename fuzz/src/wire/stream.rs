@@ -2,7 +2,7 @@
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Message;
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::cast::RELAY;
 use crate::fact::{Fact, Way};
@@ -86,7 +86,7 @@ impl World {
         let op = to.op;
         match parcel {
             Parcel::Message(message) if message.len() > limit => {
-                let failure = Some(failure(FailureKind::TooLarge));
+                let failure = Some(failure(IoErrorKind::TooLarge));
                 *conn.end_mut(end) = None;
                 self.tell(to, Event::Closed { op, code: Some(1009), failure });
                 self.put(id, end.other(), Arrival::CloseAck(1009), 8);

@@ -1,7 +1,7 @@
 //! `footbridge-worker agent`: the shell agent on standard input and output.
 
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::value::{Format, Level};
 use footbridge_blocking::program::{agent, args};
 use footbridge_blocking::{Driver, Host, HostOptions};
@@ -10,10 +10,12 @@ use footbridge_core::agents::shell::{Agent, Command};
 use super::signals;
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = Journal::new("footbridge-worker agent", args.level, Format::Text);
+    let journal = EventLog::new("footbridge-worker agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
-    signals::forward(Command::Shutdown, Command::Hurry, move |command| handle.command(command))?;
+    signals::forward(Command::Shutdown, Command::ShutdownNow, move |command| {
+        handle.command(command)
+    })?;
     Ok(driver.run(agent, |notice| {
         journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
     })?)

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use footbridge_blocking::program::args::{Agent, Reach, Work, text};
+use footbridge_blocking::program::args::{Agent, RelayArgs, Work, text};
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::value::{
     AgentLine, Count, Format, Level, MachineName, Span, Value, Variables,
@@ -15,7 +15,7 @@ use super::help;
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Invocation {
-    Work { relay: BaseUrl, reach: Reach, work: Box<Work> },
+    Work { relay: BaseUrl, reach: RelayArgs, work: Box<Work> },
     Agent(Agent),
     Help(&'static str),
     Version,
@@ -79,7 +79,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
 #[derive(Default)]
 struct Line {
     relay: Option<BaseUrl>,
-    reach: Reach,
+    reach: RelayArgs,
     work: Work,
     shell: Agent,
 }
@@ -122,8 +122,8 @@ fn value<T: Value>(name: &str, parser: &mut Parser) -> Result<T, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use footbridge_blocking::program::args::Reports;
-    use footbridge_blocking::program::exit::Why;
+    use footbridge_blocking::program::args::LogArgs;
+    use footbridge_blocking::program::exit::ExitKind;
     use footbridge_blocking::program::value::SpawnMode;
     use footbridge_core::agents::shell::PermissionMode;
     use footbridge_core::engine::backoff::BackoffConfig;
@@ -140,13 +140,13 @@ mod tests {
         for_ever.general.give_up = None;
         let relay = BaseUrl::parse("https://r.example").expect("a URL");
         let quiet =
-            Reports { level: Level::Error, format: Format::Json, json: true, ..Reports::default() };
+            LogArgs { level: Level::Error, format: Format::Json, json: true, ..LogArgs::default() };
         let cases = [
             (
                 "--relay https://r.example",
                 Invocation::Work {
                     relay: relay.clone(),
-                    reach: Reach::default(),
+                    reach: RelayArgs::default(),
                     work: Box::default(),
                 },
             ),
@@ -157,7 +157,7 @@ mod tests {
                  --allow-variable B",
                 Invocation::Work {
                     relay,
-                    reach: Reach { reports: quiet, ca_file: Some("ca".into()) },
+                    reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
                     work: Box::new(Work {
                         agent: Some("a".to_owned()),
                         directory: Some("/d".into()),
@@ -211,7 +211,7 @@ mod tests {
         ];
         for (line, expected) in cases {
             let error = parsed(line).expect_err(line);
-            assert_eq!(error.why, Why::Usage, "{line}");
+            assert_eq!(error.why, ExitKind::Usage, "{line}");
             assert!(error.message.contains(expected), "{line}: {error}");
         }
     }

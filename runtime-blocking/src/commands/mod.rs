@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use args::Invocation;
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::print;
 use footbridge_blocking::program::value::{Format, Level};
 
@@ -21,7 +21,7 @@ pub(crate) fn main() -> ExitCode {
     match invocation.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let journal = Journal::new("footbridge-worker", Level::Error, format);
+            let journal = EventLog::new("footbridge-worker", Level::Error, format);
             journal.tell(Level::Error, "failed", &[], format_args!("{error}"));
             ExitCode::from(&error)
         }

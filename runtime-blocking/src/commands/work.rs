@@ -1,8 +1,8 @@
 //! The worker itself.
 
-use footbridge_blocking::program::args::{Reach, Work};
+use footbridge_blocking::program::args::{RelayArgs, Work};
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::value::Level;
 use footbridge_blocking::program::worker;
@@ -12,14 +12,14 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
 
 use super::signals;
 
-pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
-    let journal = Journal::new("worker", reach.reports.level, reach.reports.format);
+pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
+    let journal = EventLog::new("worker", reach.reports.level, reach.reports.format);
     let config = worker::remote(relay, reach, work)?;
     journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone() })?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();
-    signals::forward(WorkerCommand::Shutdown, WorkerCommand::Hurry, move |command| {
+    signals::forward(WorkerCommand::Shutdown, WorkerCommand::ShutdownNow, move |command| {
         commands.command(command);
     })?;
     let mut is_to_be_said = reach.reports.json;

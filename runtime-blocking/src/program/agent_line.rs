@@ -53,7 +53,7 @@ fn own_agent() -> Result<AgentProgram, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::exit::Why;
+    use crate::program::exit::ExitKind;
 
     #[test]
     fn an_agent_is_named_as_in_a_shell() {
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(words("claude --model m"), ["claude", "--model", "m"]);
         assert_eq!(words("claude")[..3], ["claude", "--output-format", "stream-json"]);
         for wrong in ["", "  ", "''", "a 'b"] {
-            assert_eq!(agent_program(Some(wrong)).expect_err(wrong).why, Why::Usage);
+            assert_eq!(agent_program(Some(wrong)).expect_err(wrong).why, ExitKind::Usage);
         }
         let own = agent_program(None).expect("this program");
         assert!(own.program.starts_with('/'));

@@ -17,7 +17,7 @@ use super::value::{Format, Level, SpawnMode};
 /// How much is told on stderr, and how; and what else is common to the commands that run until they
 /// are ended.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reports {
+pub struct LogArgs {
     /// How much is told on stderr.
     pub level: Level,
     /// How it is told.
@@ -32,9 +32,9 @@ pub struct Reports {
 
 /// How a worker reaches its relay.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reach {
+pub struct RelayArgs {
     /// What it tells, and by which token it is let in.
-    pub reports: Reports,
+    pub reports: LogArgs,
     /// A PEM file of certificate authorities to trust beside the well-known ones.
     pub ca_file: Option<PathBuf>,
 }

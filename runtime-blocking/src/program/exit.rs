@@ -3,13 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use footbridge_core::contract::event::Failure;
-use footbridge_core::contract::machine::{Fault, FaultKind};
+use footbridge_core::contract::event::IoError;
+use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 
 /// Why the program ends other than cleanly. The codes are part of the interface and stay as they
 /// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum ExitKind {
     /// Something that should not happen.
     Unexpected = 1,
     /// The command line or the configuration.
@@ -26,7 +26,7 @@ pub enum Why {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The kind, which is the exit code.
-    pub why: Why,
+    pub why: ExitKind,
     /// For a person.
     pub message: String,
 }
@@ -34,12 +34,12 @@ pub struct Error {
 impl Error {
     /// A mistake of the command line or the configuration.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { why: Why::Usage, message: message.into() }
+        Self { why: ExitKind::Usage, message: message.into() }
     }
 
     /// Something on this machine that is not as it has to be.
     pub fn local(message: impl Into<String>) -> Self {
-        Self { why: Why::Local, message: message.into() }
+        Self { why: ExitKind::Local, message: message.into() }
     }
 }
 
@@ -55,20 +55,22 @@ impl From<&Error> for ExitCode {
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
+impl From<MachineError> for Error {
+    fn from(fault: MachineError) -> Self {
         let why = match fault.kind {
-            FaultKind::Unauthorized | FaultKind::Forbidden | FaultKind::NotFound => Why::Refused,
-            FaultKind::GaveUp => Why::GaveUp,
-            FaultKind::Protocol => Why::Unexpected,
-            FaultKind::Local => Why::Local,
+            MachineErrorKind::Unauthorized
+            | MachineErrorKind::Forbidden
+            | MachineErrorKind::NotFound => ExitKind::Refused,
+            MachineErrorKind::GaveUp => ExitKind::GaveUp,
+            MachineErrorKind::Protocol => ExitKind::Unexpected,
+            MachineErrorKind::Local => ExitKind::Local,
         };
         Self { why, message: fault.message }
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<IoError> for Error {
+    fn from(failure: IoError) -> Self {
         Self::local(failure.to_string())
     }
 }

@@ -11,14 +11,14 @@ use super::value::{Format, Level};
 
 /// Writes what happens, as far as it is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Journal {
+pub struct EventLog {
     level: Level,
     format: Format,
     /// Who speaks: `worker`, `relay`.
     component: &'static str,
 }
 
-impl Journal {
+impl EventLog {
     /// `component` stands at the beginning of each line.
     pub const fn new(component: &'static str, level: Level, format: Format) -> Self {
         Self { level, format, component }

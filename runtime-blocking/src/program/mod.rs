@@ -17,7 +17,7 @@ pub mod worker;
 use std::io::Write;
 use std::path::Path;
 
-use exit::{Error, Why};
+use exit::{Error, ExitKind};
 
 /// Writes to standard output. A reader who has left early wanted no more.
 pub fn print(text: &str) -> Result<(), Error> {
@@ -33,7 +33,7 @@ pub fn print(text: &str) -> Result<(), Error> {
 /// Fills a buffer with random bytes of the system.
 pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| Error {
-        why: Why::Unexpected,
+        why: ExitKind::Unexpected,
         message: format!("the system gives no random bytes: {error}"),
     })
 }

@@ -186,7 +186,7 @@ fn new_token() -> Result<Secret, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::exit::Why;
+    use crate::program::exit::ExitKind;
     use std::os::unix::fs::PermissionsExt;
 
     fn sources(home: &Path) -> Sources {
@@ -202,7 +202,7 @@ mod tests {
     fn a_relay_makes_a_token_once_and_keeps_it_for_its_owner_alone() {
         let home = tempfile::tempdir().expect("a directory");
         let sources = sources(home.path());
-        assert_eq!(sources.read().expect_err("none yet").why, Why::Usage);
+        assert_eq!(sources.read().expect_err("none yet").why, ExitKind::Usage);
         let token = sources.read_or_create().expect("made");
         assert_eq!(token.reveal().len(), 43);
         assert_eq!(sources.read_or_create(), Ok(token.clone()));
@@ -249,7 +249,7 @@ mod tests {
             write(&file, text, mode);
             for result in [sources.read().map(|(token, _)| token), sources.read_or_create()] {
                 let error = result.expect_err(text);
-                assert_eq!(error.why, Why::Local);
+                assert_eq!(error.why, ExitKind::Local);
                 assert!(error.message.contains(expected), "{error}");
                 assert!(error.message.contains(&*file.to_string_lossy()), "{error}");
                 assert!(text.is_empty() || !error.message.contains(text), "no secret: {error}");
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn without_any_place_for_it_the_error_says_what_to_set() {
         let error = Sources::default().read_or_create().expect_err("no place");
-        assert!(error.message.contains("FOOTBRIDGE_TOKEN") && error.why == Why::Usage);
+        assert!(error.message.contains("FOOTBRIDGE_TOKEN") && error.why == ExitKind::Usage);
         let sources = Sources { variable: Some("p w".into()), ..Sources::default() };
         let error = sources.read().expect_err("no token");
         assert!(!error.message.contains("p w"), "{error}");

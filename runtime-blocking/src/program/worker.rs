@@ -13,15 +13,15 @@ use footbridge_core::worker::{SpawnMode, WorkerConfig, WorkerNotice};
 use sha2::{Digest as _, Sha256};
 
 use super::agent_line::agent_program;
-use super::args::{Reach, Work};
+use super::args::{RelayArgs, Work};
 use super::duration::shown;
 use super::exit::Error;
-use super::journal::Journal;
+use super::journal::EventLog;
 use super::token::{Sources, TOKEN_VARIABLE};
 use super::value::{self, Level};
 
 /// The configuration of a worker at a relay that runs elsewhere.
-pub fn remote(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<WorkerConfig, Error> {
+pub fn remote(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<WorkerConfig, Error> {
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let (token, file) = sources.read()?;
     let file = file.and_then(|file| file.into_os_string().into_string().ok());
@@ -89,7 +89,7 @@ pub fn host_name() -> String {
 }
 
 /// Tells what a worker does.
-pub fn tell(journal: Journal, notice: &WorkerNotice) {
+pub fn tell(journal: EventLog, notice: &WorkerNotice) {
     use Level::{Debug, Error, Info, Warn};
     use WorkerNotice as Notice;
     match notice {

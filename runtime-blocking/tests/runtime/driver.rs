@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::stage::{Ask, Stage};
 
@@ -35,7 +35,7 @@ fn what_only_a_server_can_do_fails_at_once() {
     let mut stage = Stage::new();
     let listen = stage.start(|op| Action::Listen { op, address: "127.0.0.1:0".to_owned() });
     let Event::Failed { op, failure } = stage.next() else { panic!("it listens") };
-    assert_eq!((op, failure.kind), (listen, FailureKind::Other));
+    assert_eq!((op, failure.kind), (listen, IoErrorKind::Other));
     stage.end();
 }
 

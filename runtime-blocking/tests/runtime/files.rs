@@ -7,7 +7,7 @@ use std::{sync::Arc, thread};
 
 use bytes::Bytes;
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::stage::Stage;
 
@@ -107,7 +107,7 @@ fn loading_tells_absent_large_and_unreadable_apart() {
     let whole = load(&mut stage, text.clone(), 10);
     assert!(matches!(whole, Event::Loaded { data: Some(data), .. } if data == "0123456789"));
     let Event::Failed { failure, .. } = load(&mut stage, text, 9) else { panic!("loaded") };
-    assert_eq!(failure.kind, FailureKind::TooLarge);
+    assert_eq!(failure.kind, IoErrorKind::TooLarge);
     let directory = root.path().to_str().expect("text").to_owned();
     let Event::Failed { failure, .. } = load(&mut stage, directory.clone(), 9) else {
         panic!("loaded")

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Method, Request, Response};
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::stage::Stage;
 
@@ -65,7 +65,7 @@ fn serve(listener: TcpListener, answer: &'static str) -> std::sync::mpsc::Receiv
     told
 }
 
-fn ask(stage: &mut Stage, request: Request) -> Result<Response, FailureKind> {
+fn ask(stage: &mut Stage, request: Request) -> Result<Response, IoErrorKind> {
     let op = stage.start(|op| Action::Request { op, request });
     match stage.next() {
         Event::Response { op: of, response } if of == op => Ok(response),
@@ -151,13 +151,13 @@ fn a_request_without_body_that_should_have_one_says_so() {
 
 #[test]
 fn what_goes_wrong_is_told_apart() {
-    let cases: [(&str, FailureKind); 5] = [
+    let cases: [(&str, IoErrorKind); 5] = [
         // No answer, half an answer, no HTTP, half a body, too long a body.
-        ("", FailureKind::Disconnected),
-        ("HTTP/1.1 200 OK\r\nConte", FailureKind::Disconnected),
-        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", FailureKind::Protocol),
-        ("HTTP/1.1 200 OK\r\nContent-length: 10\r\n\r\nhalf", FailureKind::Disconnected),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", FailureKind::TooLarge),
+        ("", IoErrorKind::Disconnected),
+        ("HTTP/1.1 200 OK\r\nConte", IoErrorKind::Disconnected),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", IoErrorKind::Protocol),
+        ("HTTP/1.1 200 OK\r\nContent-length: 10\r\n\r\nhalf", IoErrorKind::Disconnected),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", IoErrorKind::TooLarge),
     ];
     for (answer, kind) in cases {
         let (listener, url) = listen();
@@ -179,7 +179,7 @@ fn a_port_where_nobody_listens_refuses() {
     let (listener, url) = listen();
     drop(listener);
     let mut stage = Stage::new();
-    assert_eq!(ask(&mut stage, get(url)), Err(FailureKind::Refused));
+    assert_eq!(ask(&mut stage, get(url)), Err(IoErrorKind::Refused));
     stage.end();
 }
 
@@ -187,7 +187,7 @@ fn a_port_where_nobody_listens_refuses() {
 fn a_name_that_is_none_is_not_found() {
     let mut stage = Stage::new();
     let failed = ask(&mut stage, get("http://no-such-host.invalid/".to_owned()));
-    assert_eq!(failed, Err(FailureKind::Dns));
+    assert_eq!(failed, Err(IoErrorKind::Dns));
     stage.end();
 }
 
@@ -208,7 +208,7 @@ fn a_silent_server_runs_into_the_time_limit() {
         let mut stage = Stage::new();
         let begun = Instant::now();
         let request = Request { timeout: Duration::from_millis(300), ..get(url) };
-        assert_eq!(ask(&mut stage, request), Err(FailureKind::TimedOut), "drip: {drip}");
+        assert_eq!(ask(&mut stage, request), Err(IoErrorKind::TimedOut), "drip: {drip}");
         assert!(begun.elapsed() >= Duration::from_millis(300));
         stage.end();
     }

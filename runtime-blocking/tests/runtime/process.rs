@@ -5,13 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::action::{Action, Command, Signal};
-use footbridge_core::contract::event::{Event, ExitStatus, FailureKind, Output};
+use footbridge_core::contract::action::{Action, ProcessSpec, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind, Output};
 
 use crate::stage::Stage;
 
-pub(crate) fn command(program: &str, args: &[&str]) -> Command {
-    Command {
+pub(crate) fn command(program: &str, args: &[&str]) -> ProcessSpec {
+    ProcessSpec {
         program: program.to_owned(),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
         env: Vec::new(),
@@ -20,11 +20,11 @@ pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     }
 }
 
-pub(crate) fn shell(script: &str) -> Command {
+pub(crate) fn shell(script: &str) -> ProcessSpec {
     command("sh", &["-c", script])
 }
 
-fn spawn(stage: &mut Stage, command: Command) -> (OpId, u32) {
+fn spawn(stage: &mut Stage, command: ProcessSpec) -> (OpId, u32) {
     let op = stage.start(|op| Action::Spawn { op, command });
     match stage.next() {
         Event::Spawned { op: of, pid } if of == op => (op, pid),
@@ -241,13 +241,13 @@ fn what_cannot_be_started_says_what_is_missing() {
     let plain = root.path().join("plain").to_str().expect("text").to_owned();
     std::fs::write(&plain, "not a program").expect("written");
     let in_directory =
-        |directory: &str| Command { directory: Some(directory.to_owned()), ..shell("") };
+        |directory: &str| ProcessSpec { directory: Some(directory.to_owned()), ..shell("") };
     for (command, kind, named) in [
-        (command("no-such-program-x", &[]), FailureKind::NotFound, "no-such-program-x"),
-        (command("/no/such/program", &[]), FailureKind::NotFound, "/no/such/program"),
-        (command(&plain, &[]), FailureKind::Denied, &plain[..]),
-        (in_directory("/no/such/directory"), FailureKind::NotFound, "/no/such/directory"),
-        (in_directory(&plain), FailureKind::NotFound, &plain[..]),
+        (command("no-such-program-x", &[]), IoErrorKind::NotFound, "no-such-program-x"),
+        (command("/no/such/program", &[]), IoErrorKind::NotFound, "/no/such/program"),
+        (command(&plain, &[]), IoErrorKind::Denied, &plain[..]),
+        (in_directory("/no/such/directory"), IoErrorKind::NotFound, "/no/such/directory"),
+        (in_directory(&plain), IoErrorKind::NotFound, &plain[..]),
     ] {
         let mut stage = Stage::new();
         stage.start(|op| Action::Spawn { op, command });

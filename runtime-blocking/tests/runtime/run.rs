@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use footbridge_core::contract::action::{Action, Command};
-use footbridge_core::contract::event::{Event, ExitStatus, FailureKind};
+use footbridge_core::contract::action::{Action, ProcessSpec};
+use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
 
 use crate::process::{command, shell};
 use crate::stage::Stage;
 
-fn run(command: Command, timeout: Duration, limit: usize) -> Event {
+fn run(command: ProcessSpec, timeout: Duration, limit: usize) -> Event {
     let mut stage = Stage::new();
     stage.start(|op| Action::Run { op, command, timeout, limit });
     let event = stage.next();
@@ -42,7 +42,7 @@ fn one_that_takes_too_long_is_killed_with_its_group() {
     let mark = format!("{}.5", 100_000 + std::process::id());
     let event = run(shell(&format!("sleep {mark} & sleep {mark}")), Duration::from_millis(200), 10);
     let Event::Failed { failure, .. } = event else { panic!("{event:?}") };
-    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert_eq!(failure.kind, IoErrorKind::TimedOut);
     assert!(begun.elapsed() >= Duration::from_millis(200));
     let is_left = || {
         !std::process::Command::new("pgrep")
@@ -68,7 +68,7 @@ fn a_daemon_that_it_leaves_behind_does_not_hold_up_the_answer() {
 fn one_that_is_not_there_is_not_found() {
     let event = run(command("no-such-program-x", &[]), LONG, 10);
     let Event::Failed { failure, .. } = event else { panic!("{event:?}") };
-    assert_eq!(failure.kind, FailureKind::NotFound);
+    assert_eq!(failure.kind, IoErrorKind::NotFound);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message, Target};
-use footbridge_core::contract::event::{Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
 use tungstenite::protocol::CloseFrame;
@@ -64,7 +64,7 @@ fn send(stage: &Stage, op: OpId, text: String) {
 }
 
 /// What is received until the end, and the end.
-fn rest(stage: &Stage) -> (Vec<Message>, Option<u16>, Option<FailureKind>) {
+fn rest(stage: &Stage) -> (Vec<Message>, Option<u16>, Option<IoErrorKind>) {
     let mut received = Vec::new();
     loop {
         match stage.next() {
@@ -177,7 +177,7 @@ fn a_declined_upgrade_comes_with_the_whole_answer() {
     let _server = serve(listener, |mut stream| {
         let body = "x".repeat(10_000);
         let head = format!(
-            "HTTP/1.1 409 Conflict\r\nX-Why: lease\r\nContent-Length: {}\r\n\r\n",
+            "HTTP/1.1 409 Conflict\r\nX-ExitKind: lease\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).expect("sent");
@@ -199,10 +199,10 @@ fn a_declined_upgrade_comes_with_the_whole_answer() {
 
 #[test]
 fn what_goes_wrong_before_it_opens_is_told_apart() {
-    let cases: [(&str, FailureKind); 3] = [
-        ("", FailureKind::Disconnected),
-        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", FailureKind::Protocol),
-        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", FailureKind::Protocol),
+    let cases: [(&str, IoErrorKind); 3] = [
+        ("", IoErrorKind::Disconnected),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", IoErrorKind::Protocol),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", IoErrorKind::Protocol),
     ];
     for (answer, kind) in cases {
         let (listener, url) = listen();
@@ -222,9 +222,9 @@ fn what_goes_wrong_before_it_opens_is_told_apart() {
     drop(listener);
     let mut stage = Stage::new();
     for (url, kind) in [
-        (&url[..], FailureKind::Refused),
-        ("ws://no-such-host.invalid/", FailureKind::Dns),
-        ("http://127.0.0.1/", FailureKind::Other),
+        (&url[..], IoErrorKind::Refused),
+        ("ws://no-such-host.invalid/", IoErrorKind::Dns),
+        ("http://127.0.0.1/", IoErrorKind::Other),
     ] {
         start(&mut stage, url, None);
         let Event::Failed { failure, .. } = stage.next() else { panic!("{url}") };
@@ -249,7 +249,7 @@ fn a_silent_server_runs_into_the_time_limit_or_the_cancel() {
     stage.start(|op| Action::Open { op, target: short });
     let (mut first, _) = listener.accept().expect("a client");
     let Event::Failed { failure, .. } = stage.next() else { panic!("opened") };
-    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert_eq!(failure.kind, IoErrorKind::TimedOut);
     assert!(begun.elapsed() >= Duration::from_millis(200));
     first.read_to_end(&mut Vec::new()).expect("it is closed");
 
@@ -333,7 +333,7 @@ fn a_peer_that_never_answers_the_close_is_given_up() {
     let op = open(&mut stage, &url);
     let begun = Instant::now();
     stage.act(Action::Close { op, code: 1000 });
-    assert_eq!(rest(&stage), (Vec::new(), None, Some(FailureKind::TimedOut)));
+    assert_eq!(rest(&stage), (Vec::new(), None, Some(IoErrorKind::TimedOut)));
     assert!((4..10).contains(&begun.elapsed().as_secs()));
     stage.end();
 }
@@ -348,7 +348,7 @@ fn a_connection_that_breaks_is_told_as_broken() {
     let mut stage = Stage::new();
     open(&mut stage, &url);
     let last = Message::Text(Text::from("last"));
-    assert_eq!(rest(&stage), (vec![last], None, Some(FailureKind::Disconnected)));
+    assert_eq!(rest(&stage), (vec![last], None, Some(IoErrorKind::Disconnected)));
     stage.end();
 }
 
@@ -363,7 +363,7 @@ fn a_message_that_is_too_large_closes_with_1009() {
     });
     let mut stage = Stage::new();
     open(&mut stage, &url);
-    assert_eq!(rest(&stage), (Vec::new(), None, Some(FailureKind::TooLarge)));
+    assert_eq!(rest(&stage), (Vec::new(), None, Some(IoErrorKind::TooLarge)));
     let frames = server.recv().expect("drained");
     assert!(matches!(&frames[..], [Frame::Close(Some(frame))] if u16::from(frame.code) == 1009));
     stage.end();
@@ -484,7 +484,7 @@ fn failures_name_the_place_and_no_secret() {
     drop(listener);
     let mut stage = Stage::new();
     let op = start(&mut stage, &url, None);
-    let Event::Failed { op: of, failure: Failure { detail, .. } } = stage.next() else {
+    let Event::Failed { op: of, failure: IoError { detail, .. } } = stage.next() else {
         panic!("opened")
     };
     assert_eq!(op, of);

@@ -1,7 +1,7 @@
 //! `footbridge agent`: the shell agent on standard input and output.
 
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::value::{Format, Level};
 use footbridge_blocking::program::{agent, args};
 use footbridge_core::agents::shell::{Agent, Command, Notice};
@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 use super::signals::{Ends, Urgency};
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = Journal::new("footbridge agent", args.level, Format::Text);
+    let journal = EventLog::new("footbridge agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
@@ -23,7 +23,7 @@ pub(super) fn run(args: args::Agent) -> Result<(), Error> {
         // An agent that has ended by itself takes no command.
         let _ = commands.try_send(match urgency {
             Urgency::Clean => Command::Shutdown,
-            Urgency::Hurry => Command::Hurry,
+            Urgency::ShutdownNow => Command::ShutdownNow,
         });
     });
     block_on(driven.or(ended)).map_err(Error::from)

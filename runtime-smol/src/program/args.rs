@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use footbridge_blocking::program::args::{Agent, Reach, Reports, Work, text};
+use footbridge_blocking::program::args::{Agent, LogArgs, RelayArgs, Work, text};
 use footbridge_blocking::program::exit::Error;
 use footbridge_blocking::program::token::TOKEN_VARIABLE;
 use footbridge_blocking::program::value::{Format, Kind, Level};
@@ -20,8 +20,8 @@ use super::settings::{Given, Place, Setting, Settings};
 pub(super) enum Invocation {
     Up { serve: Serve, work: Work },
     Relay { serve: Serve },
-    Work { relay: BaseUrl, reach: Reach, work: Work, is_check: bool },
-    Config(Box<Inquiry>),
+    Work { relay: BaseUrl, reach: RelayArgs, work: Work, is_check: bool },
+    Config(Box<ConfigQuery>),
     Agent(Agent),
     Help(Topic),
     Version,
@@ -113,7 +113,7 @@ impl Topic {
 /// How a relay is served.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Serve {
-    pub(super) reports: Reports,
+    pub(super) reports: LogArgs,
     pub(super) listen: SocketAddr,
     pub(super) public_url: Option<BaseUrl>,
     /// Certificate chain and private key.
@@ -122,10 +122,10 @@ pub(super) struct Serve {
 
 /// What is in force, for somebody who asks.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Inquiry {
+pub(super) struct ConfigQuery {
     pub(super) settings: Settings,
     pub(super) place: Option<Place>,
-    pub(super) reports: Reports,
+    pub(super) reports: LogArgs,
 }
 
 /// The variables of an environment.
@@ -251,7 +251,7 @@ impl Line {
         let place = Place::find(self.config.as_deref(), variable);
         let (settings, unknown_variables) =
             Settings::gather(place.as_ref(), ours(environment)?, &self.settings)?;
-        let reports = Reports {
+        let reports = LogArgs {
             level: settings.log_level.value,
             format: settings.log_format.value,
             json: self.json,
@@ -275,10 +275,10 @@ impl Line {
                 let relay = settings.relay.value.clone().ok_or_else(|| {
                     Error::usage("footbridge work needs --relay URL, the address of the relay; it can also stand in FOOTBRIDGE_RELAY or in the configuration file")
                 })?;
-                let reach = Reach { reports, ca_file: settings.ca_file.value.clone() };
+                let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
                 Ok(Invocation::Work { relay, reach, work: work(settings), is_check: self.is_check })
             }
-            _ => Ok(Invocation::Config(Box::new(Inquiry { settings, place, reports }))),
+            _ => Ok(Invocation::Config(Box::new(ConfigQuery { settings, place, reports }))),
         }
     }
 
@@ -317,7 +317,7 @@ fn tls(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>, Error> {
 
 fn serve(
     settings: &Settings,
-    reports: Reports,
+    reports: LogArgs,
     tls: Option<(PathBuf, PathBuf)>,
 ) -> Result<Serve, Error> {
     let (listen, origin) = (settings.listen.value, &settings.listen.origin);

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use footbridge_blocking::program::agent_line::agent_program;
-use footbridge_blocking::program::args::{Reach, Work};
-use footbridge_blocking::program::exit::{Error, Why};
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::args::{RelayArgs, Work};
+use footbridge_blocking::program::exit::{Error, ExitKind};
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
 use footbridge_blocking::program::value::SpawnMode;
 use footbridge_blocking::program::{directory, print, worker};
 use footbridge_core::auth::AccessToken;
-use footbridge_core::contract::machine::{Fault, FaultKind};
+use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
 use footbridge_smol::{block_on, drive};
@@ -20,8 +20,8 @@ use super::work;
 
 /// Tries everything that `footbridge work` with the same settings would need. The exit code is that
 /// of a run that met the first thing that is wrong.
-pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
-    Journal::new("worker", reach.reports.level, reach.reports.format)
+pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
+    EventLog::new("worker", reach.reports.level, reach.reports.format)
         .unknown_variables(&reach.reports.unknown_variables);
     let mut findings = Findings { json: reach.reports.json, ..Findings::default() };
     let Some(host) = findings.note("ca_file", work::host(relay, reach)) else {
@@ -63,7 +63,7 @@ struct Findings {
     json: bool,
     checks: Vec<Line>,
     /// How a run would end.
-    first: Option<Why>,
+    first: Option<ExitKind>,
     printed: Option<Error>,
 }
 
@@ -111,7 +111,7 @@ impl Findings {
         }
     }
 
-    fn take(&mut self, check: &'static str, status: Status, detail: &str, why: Option<Why>) {
+    fn take(&mut self, check: &'static str, status: Status, detail: &str, why: Option<ExitKind>) {
         let visible = |c: char| if c.is_control() { ' ' } else { c };
         let detail: String = detail.chars().map(visible).collect();
         self.first = self.first.or(why);
@@ -144,6 +144,6 @@ impl Findings {
     }
 }
 
-fn why(kind: FaultKind) -> Why {
-    Error::from(Fault { kind, message: String::new() }).why
+fn why(kind: MachineErrorKind) -> ExitKind {
+    Error::from(MachineError { kind, message: String::new() }).why
 }

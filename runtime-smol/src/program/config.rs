@@ -4,19 +4,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
 use footbridge_blocking::program::value::Kind;
 use footbridge_blocking::program::{print, worker};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::args::Inquiry;
+use super::args::ConfigQuery;
 use super::settings::{Origin, Row};
 
-pub(super) fn run(inquiry: &Inquiry) -> Result<(), Error> {
+pub(super) fn run(inquiry: &ConfigQuery) -> Result<(), Error> {
     let reports = &inquiry.reports;
-    Journal::new("footbridge", reports.level, reports.format)
+    EventLog::new("footbridge", reports.level, reports.format)
         .unknown_variables(&reports.unknown_variables);
     let file = inquiry
         .place

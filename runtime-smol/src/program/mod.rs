@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use args::Invocation;
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::print;
 use footbridge_blocking::program::value::{Format, Level};
 
@@ -31,7 +31,7 @@ pub(crate) fn main() -> ExitCode {
     match invocation.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let journal = Journal::new("footbridge", Level::Error, format);
+            let journal = EventLog::new("footbridge", Level::Error, format);
             journal.tell(Level::Error, "failed", &[], format_args!("{error}"));
             ExitCode::from(&error)
         }

@@ -1,7 +1,7 @@
 //! `footbridge relay`: the relay and its page.
 
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 use footbridge_blocking::program::value::Level;
@@ -10,7 +10,7 @@ use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
 };
-use footbridge_core::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::store::{Committed, MemoryStore, Transaction};
 use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
@@ -49,8 +49,8 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     printed
 }
 
-pub(super) fn journal(serve: &Serve) -> Journal {
-    Journal::new("relay", serve.reports.level, serve.reports.format)
+pub(super) fn journal(serve: &Serve) -> EventLog {
+    EventLog::new("relay", serve.reports.level, serve.reports.format)
 }
 
 /// A relay machine, and what its operations are carried out with.
@@ -82,8 +82,8 @@ pub(super) fn build(
 struct InMemory(MemoryStore);
 
 impl Store for InMemory {
-    fn apply(&mut self, operation: Operation) -> Outcome {
-        self.0.apply(operation)
+    fn apply(&mut self, transaction: Transaction) -> Committed {
+        self.0.apply(transaction)
     }
 }
 
@@ -110,7 +110,7 @@ fn announce(
 }
 
 /// Tells what a relay does.
-pub(super) fn tell(journal: Journal, notice: &RelayNotice) {
+pub(super) fn tell(journal: EventLog, notice: &RelayNotice) {
     use Level::{Debug, Error, Info};
     use RelayNotice as Notice;
     match notice {

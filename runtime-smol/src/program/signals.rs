@@ -11,7 +11,7 @@ pub(super) enum Urgency {
     /// The first signal: cleanly.
     Clean,
     /// Any later one: at once.
-    Hurry,
+    ShutdownNow,
 }
 
 /// The signals from now on.
@@ -33,7 +33,7 @@ impl Ends {
         while let Some(signal) = self.signals.next().await {
             if signal.is_ok() {
                 each(self.urgency);
-                self.urgency = Urgency::Hurry;
+                self.urgency = Urgency::ShutdownNow;
             }
         }
         std::future::pending().await

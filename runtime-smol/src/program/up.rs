@@ -21,7 +21,7 @@ use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
 use super::{relay, work};
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::token::Sources;
 
@@ -100,7 +100,7 @@ impl Up<'_> {
         });
         self.note(outcome.await);
         listening.close();
-        self.worker.put(WorkerCommand::Hurry);
+        self.worker.put(WorkerCommand::ShutdownNow);
     }
 
     async fn work(&self, mut config: WorkerConfig, host: Host, listens: Receiver<String>) {
@@ -113,7 +113,7 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
-        let journal = Journal::new("worker", self.serve.reports.level, self.serve.reports.format);
+        let journal = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {

@@ -1,8 +1,8 @@
 //! `footbridge work`: a worker at a relay.
 
-use footbridge_blocking::program::args::{Reach, Work};
+use footbridge_blocking::program::args::{RelayArgs, Work};
 use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::Journal;
+use footbridge_blocking::program::journal::EventLog;
 use footbridge_blocking::program::ready::Ready;
 use footbridge_blocking::program::value::Level;
 use footbridge_blocking::program::worker;
@@ -13,8 +13,8 @@ use smol::future::FutureExt;
 
 use super::signals::{Ends, Urgency};
 
-pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Error> {
-    let journal = Journal::new("worker", reach.reports.level, reach.reports.format);
+pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
+    let journal = EventLog::new("worker", reach.reports.level, reach.reports.format);
     journal.unknown_variables(&reach.reports.unknown_variables);
     let config = worker::remote(relay, reach, work)?;
     journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
@@ -45,7 +45,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &Reach, work: &Work) -> Result<(), Err
 }
 
 /// What a worker of this relay does its work with.
-pub(super) fn host(relay: &BaseUrl, reach: &Reach) -> Result<Host, Error> {
+pub(super) fn host(relay: &BaseUrl, reach: &RelayArgs) -> Result<Host, Error> {
     // No proxy leads to this machine itself.
     let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
     let extra_ca = reach.ca_file.clone();
@@ -56,6 +56,6 @@ pub(super) fn host(relay: &BaseUrl, reach: &Reach) -> Result<Host, Error> {
 pub(super) const fn command(urgency: Urgency) -> WorkerCommand {
     match urgency {
         Urgency::Clean => WorkerCommand::Shutdown,
-        Urgency::Hurry => WorkerCommand::Hurry,
+        Urgency::ShutdownNow => WorkerCommand::ShutdownNow,
     }
 }

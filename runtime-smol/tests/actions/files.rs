@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::support::Driven;
 
@@ -73,9 +73,9 @@ fn a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_had_is() {
     let op = driven.begin(|op| Action::Load { op, path: path("large"), limit: 11 });
     assert!(matches!(driven.next(), Event::Loaded { op: of, data: Some(_) } if of == op));
     let op = driven.begin(|op| Action::Load { op, path: path("large"), limit: 10 });
-    driven.fails_with(op, FailureKind::TooLarge);
+    driven.fails_with(op, IoErrorKind::TooLarge);
     let op = driven.begin(|op| Action::Load { op, path: path("."), limit: 10 });
-    driven.fails_with(op, FailureKind::Other);
+    driven.fails_with(op, IoErrorKind::Other);
     let data = Bytes::from_static(b"x");
     let op = driven.begin(|op| Action::Save { op, path: path("file/below"), data });
     let failure = driven.failed(op);
@@ -91,7 +91,7 @@ fn what_the_system_does_not_permit_is_denied() {
         let data = Bytes::from_static(b"x");
         let op = driven.begin(|op| Action::Save { op, path: "/proc/footbridge".into(), data });
         let failure = driven.failed(op);
-        assert!(matches!(failure.kind, FailureKind::Denied | FailureKind::NotFound), "{failure}");
+        assert!(matches!(failure.kind, IoErrorKind::Denied | IoErrorKind::NotFound), "{failure}");
         return driven.end();
     }
     let (mut driven, directory) = (Driven::start(), tempfile::tempdir().expect("a directory"));
@@ -100,7 +100,7 @@ fn what_the_system_does_not_permit_is_denied() {
     let none = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(&path, none).expect("taken away");
     let op = driven.begin(|op| Action::Load { op, path, limit: 10 });
-    driven.fails_with(op, FailureKind::Denied);
+    driven.fails_with(op, IoErrorKind::Denied);
     driven.end();
 }
 
@@ -111,7 +111,7 @@ fn a_pipe_in_the_place_of_a_file_does_not_hold_the_others_up() {
     let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
     assert!(made.success());
     let op = driven.begin(|op| Action::Load { op, path, limit: 10 });
-    driven.fails_with(op, FailureKind::Other);
+    driven.fails_with(op, IoErrorKind::Other);
     driven.end();
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Method};
-use footbridge_core::contract::event::FailureKind;
+use footbridge_core::contract::event::IoErrorKind;
 
 use crate::support::{Driven, get};
 
@@ -100,14 +100,14 @@ fn a_chunked_answer_and_one_that_ends_with_its_connection_come_whole() {
 #[test]
 fn an_answer_that_breaks_off_or_is_none_is_a_failure_of_its_kind() {
     let cases = [
-        ("", FailureKind::Disconnected),
-        ("HTTP/1.1 200 OK\r\ncontent-le", FailureKind::Disconnected),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", FailureKind::Disconnected),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", FailureKind::Disconnected),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", FailureKind::Protocol),
-        ("HTTP/1.1 banana\r\n\r\n", FailureKind::Protocol),
-        ("SSH-2.0-OpenSSH_9\r\n\r\n", FailureKind::Protocol),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 1025\r\n\r\n", FailureKind::TooLarge),
+        ("", IoErrorKind::Disconnected),
+        ("HTTP/1.1 200 OK\r\ncontent-le", IoErrorKind::Disconnected),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", IoErrorKind::Disconnected),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", IoErrorKind::Disconnected),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", IoErrorKind::Protocol),
+        ("HTTP/1.1 banana\r\n\r\n", IoErrorKind::Protocol),
+        ("SSH-2.0-OpenSSH_9\r\n\r\n", IoErrorKind::Protocol),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1025\r\n\r\n", IoErrorKind::TooLarge),
     ];
     for (answer, kind) in cases {
         let (url, peer) = peer(move |listener| {
@@ -136,7 +136,7 @@ fn an_endless_answer_is_cut_at_its_limit() {
     });
     let mut driven = Driven::start();
     let op = driven.get(&url);
-    driven.fails_with(op, FailureKind::TooLarge);
+    driven.fails_with(op, IoErrorKind::TooLarge);
     peer.join().expect("the connection was dropped");
     driven.end();
 }
@@ -157,7 +157,7 @@ fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_limit() {
             ..get(&url)
         };
         let op = driven.begin(|op| Action::Request { op, request: ask });
-        driven.fails_with(op, FailureKind::TimedOut);
+        driven.fails_with(op, IoErrorKind::TimedOut);
         assert_eq!(peer.join().expect("served"), 0);
         driven.end();
     }
@@ -183,11 +183,11 @@ fn a_cancelled_request_closes_its_connection() {
 fn nobody_there_no_such_name_and_no_url_are_told_apart() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr();
     let cases = [
-        (format!("http://{}/", free.expect("an address")), FailureKind::Refused),
-        ("http://no-such-host.invalid/".to_owned(), FailureKind::Dns),
-        ("not a url".to_owned(), FailureKind::Protocol),
-        ("/path/only".to_owned(), FailureKind::Protocol),
-        ("gopher://127.0.0.1/".to_owned(), FailureKind::Protocol),
+        (format!("http://{}/", free.expect("an address")), IoErrorKind::Refused),
+        ("http://no-such-host.invalid/".to_owned(), IoErrorKind::Dns),
+        ("not a url".to_owned(), IoErrorKind::Protocol),
+        ("/path/only".to_owned(), IoErrorKind::Protocol),
+        ("gopher://127.0.0.1/".to_owned(), IoErrorKind::Protocol),
     ];
     let mut driven = Driven::start();
     for (url, kind) in cases {
@@ -236,7 +236,7 @@ fn what_may_not_be_repeated_is_not_sent_again_once_it_has_left() {
     driven.response(op);
     let ask = footbridge_core::contract::action::Request { method: Method::Post, ..get(&url) };
     let op = driven.begin(|op| Action::Request { op, request: ask });
-    driven.fails_with(op, FailureKind::Disconnected);
+    driven.fails_with(op, IoErrorKind::Disconnected);
     peer.join().expect("served");
     driven.end();
 }

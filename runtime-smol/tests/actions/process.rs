@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::action::{Action, Command, Signal};
-use footbridge_core::contract::event::{Event, ExitStatus, FailureKind, Output};
+use footbridge_core::contract::action::{Action, ProcessSpec, Signal};
+use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind, Output};
 use rustix::process::{Pid, test_kill_process};
 
 use crate::support::{Driven, PATIENCE, alone, shell};
@@ -186,7 +186,7 @@ fn environment_and_directory_are_as_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().canonicalize().expect("it is there");
     let mut driven = Driven::start();
-    let command = Command {
+    let command = ProcessSpec {
         env: vec![("ADDED".into(), Secret::from("yes")), ("PATH_X".into(), Secret::from("kept"))],
         env_remove: vec!["HOME".into(), "PATH_X".into()],
         directory: path.to_str().map(String::from),
@@ -203,14 +203,14 @@ fn environment_and_directory_are_as_asked() {
 fn what_cannot_be_started_fails_and_says_what_is_missing() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let unusable = file.path().to_str().expect("UTF-8").to_owned();
-    let directory = |path: &str| Command { directory: Some(path.into()), ..shell("true") };
-    let program = |path: &str| Command { program: path.into(), ..shell("true") };
+    let directory = |path: &str| ProcessSpec { directory: Some(path.into()), ..shell("true") };
+    let program = |path: &str| ProcessSpec { program: path.into(), ..shell("true") };
     let cases = [
-        (program("no-such-program-here"), FailureKind::NotFound, "program no-such-program-here"),
-        (program("/no/such/program"), FailureKind::NotFound, "program /no/such/program"),
-        (program(&unusable), FailureKind::Denied, unusable.as_str()),
-        (directory("/no/such/place"), FailureKind::NotFound, "directory /no/such/place"),
-        (directory(&unusable), FailureKind::NotFound, unusable.as_str()),
+        (program("no-such-program-here"), IoErrorKind::NotFound, "program no-such-program-here"),
+        (program("/no/such/program"), IoErrorKind::NotFound, "program /no/such/program"),
+        (program(&unusable), IoErrorKind::Denied, unusable.as_str()),
+        (directory("/no/such/place"), IoErrorKind::NotFound, "directory /no/such/place"),
+        (directory(&unusable), IoErrorKind::NotFound, unusable.as_str()),
     ];
     let mut driven = Driven::start();
     for (command, kind, words) in cases {
@@ -260,7 +260,7 @@ fn a_command_that_takes_too_long_is_killed_with_its_children() {
     let command = shell(&format!("sleep 1000 & echo $! > {}; wait", path.display()));
     let timeout = Duration::from_millis(300);
     let op = driven.begin(|op| Action::Run { op, command, timeout, limit: 100 });
-    driven.fails_with(op, FailureKind::TimedOut);
+    driven.fails_with(op, IoErrorKind::TimedOut);
     wait_gone(std::fs::read_to_string(&path).expect("written").trim().parse().expect("a pid"));
     driven.end();
 }

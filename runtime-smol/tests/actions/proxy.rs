@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use footbridge_core::contract::event::FailureKind;
+use footbridge_core::contract::event::IoErrorKind;
 use footbridge_smol::{HostOptions, Proxy};
 
 use crate::support::Driven;
@@ -58,7 +58,7 @@ fn a_proxy_that_gives_no_tunnel_is_a_refusal_that_names_it() {
     let mut driven = through(url);
     let op = driven.get("https://somewhere.invalid/");
     let failure = driven.failed(op);
-    assert_eq!(failure.kind, FailureKind::Refused);
+    assert_eq!(failure.kind, IoErrorKind::Refused);
     assert!(failure.detail.contains("the proxy 127.0.0.1"), "{failure}");
     assert!(!failure.detail.contains("word"), "{failure}");
     proxy.join().expect("asked");

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Method, Request};
-use footbridge_core::contract::event::{Asked, Body, Event, FailureKind};
+use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind};
 
 use crate::support::{Driven, PATIENCE, answer, get};
 
@@ -38,7 +38,7 @@ fn a_request_waits_for_leave_and_is_answered() {
     let near = client.begin(|op| Action::Request { op, request });
     server.is_quiet();
     let far = accept(&mut server, listener, body.len());
-    let Asked { method, target, headers, body: came, is_tls } = server.asked(far);
+    let IncomingRequest { method, target, headers, body: came, is_tls } = server.asked(far);
     assert_eq!((method, target.as_str(), is_tls), (Method::Put, "/v1/x?y=1%20", false));
     assert!(came == Body::Whole(body));
     assert!(headers.contains(&("host".into(), address)), "{headers:?}");
@@ -175,9 +175,9 @@ fn an_address_that_is_taken_or_none_fails() {
     let taken = (taken.local_addr().expect("an address").to_string(), taken);
     let mut server = Driven::start();
     for (address, kind) in [
-        (taken.0.as_str(), FailureKind::InUse),
-        ("192.0.2.1:80", FailureKind::Unreachable),
-        ("nonsense", FailureKind::Other),
+        (taken.0.as_str(), IoErrorKind::InUse),
+        ("192.0.2.1:80", IoErrorKind::Unreachable),
+        ("nonsense", IoErrorKind::Other),
     ] {
         let op = server.begin(|op| Action::Listen { op, address: address.into() });
         let failure = server.failed(op);

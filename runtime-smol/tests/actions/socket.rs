@@ -7,7 +7,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message, Response, Target};
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::support::{A_WHILE, Driven, PATIENCE, answer, websocket};
 
@@ -71,7 +71,7 @@ fn sent(driven: &Driven, op: OpId, mut count: usize) {
 }
 
 #[track_caller]
-fn closed(driven: &Driven, op: OpId) -> (Option<u16>, Option<FailureKind>) {
+fn closed(driven: &Driven, op: OpId) -> (Option<u16>, Option<IoErrorKind>) {
     match driven.next() {
         Event::Closed { op: of, code, failure } if of == op => (code, failure.map(|f| f.kind)),
         other => panic!("not closed: {other:?}"),
@@ -134,7 +134,7 @@ fn a_close_comes_after_what_was_sent_and_brings_its_code() {
 fn a_cut_stream_is_a_failure_at_the_other_end() {
     let pair = Pair::connect();
     pair.client.act(Action::Cancel { op: pair.near });
-    assert_eq!(closed(&pair.server, pair.far), (None, Some(FailureKind::Disconnected)));
+    assert_eq!(closed(&pair.server, pair.far), (None, Some(IoErrorKind::Disconnected)));
     pair.client.is_quiet();
     pair.end();
 }
@@ -145,7 +145,7 @@ fn a_message_over_the_limit_closes_with_1009() {
     send(&pair.client, pair.near, zeros(1000));
     assert_eq!(pair.server.received(pair.far).len(), 1000);
     send(&pair.client, pair.near, zeros(3_000_000));
-    assert_eq!(closed(&pair.server, pair.far), (None, Some(FailureKind::TooLarge)));
+    assert_eq!(closed(&pair.server, pair.far), (None, Some(IoErrorKind::TooLarge)));
     sent(&pair.client, pair.near, 1);
     let last = [pair.client.next(), pair.client.settled().pop().unwrap_or(Event::Tick)];
     let is_1009 = |event: &Event| matches!(event, Event::Closed { code: Some(1009), .. });
@@ -246,7 +246,7 @@ fn a_request_that_is_no_handshake_cannot_be_upgraded() {
         client.write_all(head.as_bytes()).expect("sent");
         server.asked(op);
         server.act(Action::Upgrade { op, protocol: None, max_message: 1000 });
-        server.fails_with(op, FailureKind::Protocol);
+        server.fails_with(op, IoErrorKind::Protocol);
         let mut answer = [0; 12];
         client.read_exact(&mut answer).expect("an answer");
         assert_eq!(&answer, b"HTTP/1.1 426");
@@ -301,10 +301,10 @@ fn a_peer_that_does_not_read_does_not_stop_our_reading() {
 
 #[test]
 fn what_breaks_the_websocket_protocol_is_closed_with_its_code() {
-    let cases: [(&[u8], u16, FailureKind); 3] = [
-        (b"\x83\x00", 1002, FailureKind::Protocol),
-        (b"\x81\x02\xff\xff", 1007, FailureKind::Protocol),
-        (b"\x82\x7f\x00\x00\x00\x00\xff\xff\xff\xff", 1009, FailureKind::TooLarge),
+    let cases: [(&[u8], u16, IoErrorKind); 3] = [
+        (b"\x83\x00", 1002, IoErrorKind::Protocol),
+        (b"\x81\x02\xff\xff", 1007, IoErrorKind::Protocol),
+        (b"\x82\x7f\x00\x00\x00\x00\xff\xff\xff\xff", 1009, IoErrorKind::TooLarge),
     ];
     for (frame, code, kind) in cases {
         let (url, peer) = raw_server();
@@ -335,7 +335,7 @@ fn a_close_that_is_not_answered_ends_in_time() {
     let peer = peer.join().expect("a WebSocket");
     client.act(Action::Pause { op });
     client.act(Action::Close { op, code: 1000 });
-    assert_eq!(closed(&client, op), (None, Some(FailureKind::TimedOut)));
+    assert_eq!(closed(&client, op), (None, Some(IoErrorKind::TimedOut)));
     drop(peer);
     client.end();
 }
@@ -353,10 +353,10 @@ fn a_handshake_that_hangs_or_finds_nobody_fails() {
         max_message: 1,
     };
     let op = client.begin(|op| Action::Open { op, target: target.clone() });
-    client.fails_with(op, FailureKind::TimedOut);
+    client.fails_with(op, IoErrorKind::TimedOut);
     drop(listener);
     let op = client.begin(|op| Action::Open { op, target });
-    client.fails_with(op, FailureKind::Refused);
+    client.fails_with(op, IoErrorKind::Refused);
     client.end();
 }
 

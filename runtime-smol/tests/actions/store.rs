@@ -2,24 +2,24 @@
 
 use footbridge_core::base::id::EnvironmentId;
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::{Event, FailureKind};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::{
-    Answer, Call, Denied, MemoryStore, Moment, Operation, Outcome, Terms,
+    Answer, Committed, MemoryStore, RelayTime, StoreError, StoreOp, StorePolicy, Transaction,
 };
 use footbridge_smol::{HostOptions, Store};
 
 use crate::support::Driven;
 
-fn find(id: &str) -> Operation {
+fn find(id: &str) -> Transaction {
     let environment = Some(EnvironmentId::new(id).expect("an id"));
-    let call = Box::new(Call::Find { environment, session: None });
-    Operation { at: Moment::default(), terms: Terms::default().into(), call }
+    let call = Box::new(StoreOp::Find { environment, session: None });
+    Transaction { at: RelayTime::default(), policy: StorePolicy::default().into(), op: call }
 }
 
 #[track_caller]
-fn stored(driven: &Driven) -> (footbridge_core::base::id::OpId, Outcome) {
+fn stored(driven: &Driven) -> (footbridge_core::base::id::OpId, Committed) {
     match driven.next() {
-        Event::Stored { op, outcome } => (op, outcome),
+        Event::Stored { op, committed: outcome } => (op, outcome),
         other => panic!("not stored: {other:?}"),
     }
 }
@@ -29,19 +29,19 @@ fn the_reference_store_answers() {
     let with_store =
         || HostOptions { store: Some(Box::new(MemoryStore::new())), ..HostOptions::default() };
     let mut driven = Driven::start_with(with_store);
-    let op = driven.begin(|op| Action::Store { op, operation: find("env_1") });
+    let op = driven.begin(|op| Action::Store { op, transaction: find("env_1") });
     let (answered, outcome) = stored(&driven);
-    assert_eq!((answered, outcome.answer), (op, Err(Denied::EnvironmentUnknown)));
+    assert_eq!((answered, outcome.answer), (op, Err(StoreError::EnvironmentUnknown)));
     driven.end();
 }
 
 /// Notes what it was asked, and knows nothing.
-struct Clerk(std::sync::mpsc::Sender<Operation>);
+struct Clerk(std::sync::mpsc::Sender<Transaction>);
 
 impl Store for Clerk {
-    fn apply(&mut self, operation: Operation) -> Outcome {
-        self.0.send(operation).expect("a listening test");
-        Outcome { answer: Ok(Answer::Done), changes: Default::default() }
+    fn apply(&mut self, transaction: Transaction) -> Committed {
+        self.0.send(transaction).expect("a listening test");
+        Committed { answer: Ok(Answer::Done), changes: Default::default() }
     }
 }
 
@@ -54,7 +54,9 @@ fn operations_take_effect_in_the_order_in_which_they_were_asked() {
     let operations: Vec<_> = (0..1000).map(|n| find(&format!("env_{n}"))).collect();
     let asked: Vec<_> = operations
         .iter()
-        .map(|operation| driven.begin(|op| Action::Store { op, operation: operation.clone() }))
+        .map(|transaction| {
+            driven.begin(|op| Action::Store { op, transaction: transaction.clone() })
+        })
         .collect();
     for op in asked {
         assert_eq!(stored(&driven).0, op);
@@ -66,7 +68,7 @@ fn operations_take_effect_in_the_order_in_which_they_were_asked() {
 #[test]
 fn a_program_without_a_store_says_so() {
     let mut driven = Driven::start();
-    let op = driven.begin(|op| Action::Store { op, operation: find("env_1") });
-    driven.fails_with(op, FailureKind::Other);
+    let op = driven.begin(|op| Action::Store { op, transaction: find("env_1") });
+    driven.fails_with(op, IoErrorKind::Other);
     driven.end();
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message};
-use footbridge_core::contract::event::FailureKind;
+use footbridge_core::contract::event::IoErrorKind;
 use footbridge_smol::{Certificate, Host, HostOptions, Proxy};
 
 use crate::support::{Driven, answer, websocket};
@@ -70,7 +70,7 @@ fn a_certificate_that_is_not_trusted_or_not_for_this_host_is_a_tls_failure() {
     let (_, address) = server.listen();
     let mut stranger = Driven::start();
     let op = stranger.get(&format!("https://{}/", address.replace("127.0.0.1", "localhost")));
-    stranger.fails_with(op, FailureKind::Tls);
+    stranger.fails_with(op, IoErrorKind::Tls);
     stranger.end();
 
     let mut client = Driven::start_with(|| HostOptions {
@@ -79,7 +79,7 @@ fn a_certificate_that_is_not_trusted_or_not_for_this_host_is_a_tls_failure() {
         ..HostOptions::default()
     });
     let op = client.get(&format!("https://{address}/"));
-    client.fails_with(op, FailureKind::Tls);
+    client.fails_with(op, IoErrorKind::Tls);
     client.end();
     server.end();
 }
@@ -97,10 +97,10 @@ fn files_that_are_no_certificates_are_refused_at_the_start() {
         HostOptions { certificate: Some(certificate), ..HostOptions::default() }
     };
     let cases = [
-        (with_ca(&none), FailureKind::NotFound, &none),
-        (with_ca(&text), FailureKind::Tls, &text),
-        (with_key(&none), FailureKind::NotFound, &none),
-        (with_key(&text), FailureKind::Tls, &text),
+        (with_ca(&none), IoErrorKind::NotFound, &none),
+        (with_ca(&text), IoErrorKind::Tls, &text),
+        (with_key(&none), IoErrorKind::NotFound, &none),
+        (with_key(&text), IoErrorKind::Tls, &text),
     ];
     for (options, kind, path) in cases {
         let failure = Host::new(options).expect_err("unusable files");

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{
-    Action, Command, Message, Method, Request, Response, Target,
+    Action, Message, Method, ProcessSpec, Request, Response, Target,
 };
-use footbridge_core::contract::event::{Asked, Event, Failure, FailureKind};
+use footbridge_core::contract::event::{Event, IncomingRequest, IoError, IoErrorKind};
 use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
 /// How long a test waits for what must happen.
@@ -152,7 +152,7 @@ impl Driven {
     // Shorter ways to say the commonest things.
 
     #[track_caller]
-    pub(crate) fn failed(&self, op: OpId) -> Failure {
+    pub(crate) fn failed(&self, op: OpId) -> IoError {
         match self.next() {
             Event::Failed { op: failed, failure } if failed == op => failure,
             other => panic!("no failure of {op}: {other:?}"),
@@ -160,7 +160,7 @@ impl Driven {
     }
 
     #[track_caller]
-    pub(crate) fn fails_with(&self, op: OpId, kind: FailureKind) {
+    pub(crate) fn fails_with(&self, op: OpId, kind: IoErrorKind) {
         let failure = self.failed(op);
         assert_eq!(failure.kind, kind, "{failure}");
     }
@@ -197,9 +197,9 @@ impl Driven {
     }
 
     #[track_caller]
-    pub(crate) fn asked(&self, op: OpId) -> Asked {
+    pub(crate) fn asked(&self, op: OpId) -> IncomingRequest {
         match self.next() {
-            Event::Asked { op: of, asked } if of == op => asked,
+            Event::Requested { op: of, request: asked } if of == op => asked,
             other => panic!("{op} was not asked: {other:?}"),
         }
     }
@@ -248,8 +248,8 @@ pub(crate) fn websocket(url: &str, protocol: Option<&'static str>) -> Target {
     }
 }
 
-pub(crate) fn shell(script: &str) -> Command {
-    Command {
+pub(crate) fn shell(script: &str) -> ProcessSpec {
+    ProcessSpec {
         program: "sh".into(),
         args: vec!["-c".into(), script.into()],
         env: Vec::new(),

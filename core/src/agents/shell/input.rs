@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::permission::Verdict;
 use crate::base::limits::{MAX_ID_BYTES, MAX_SHELL_COMMAND_BYTES};
 use crate::base::text::Text;
-use crate::wire::message::{Head, Kind, NoMessage};
+use crate::wire::message::{Head, Kind, MessageError};
 
 /// One line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub(super) enum Input {
 pub(super) struct Prompt {
     /// `None` also for one that is longer than an id may be.
     pub(super) uuid: Option<String>,
-    pub(super) command: Result<String, NoCommand>,
+    pub(super) command: Result<String, CommandLineError>,
 }
 
 /// Why a message holds no command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoCommand {
+pub(super) enum CommandLineError {
     #[error("There is no command line in this message: write one as text.")]
     Empty,
     #[error(
@@ -63,7 +63,7 @@ pub(super) enum Request {
 }
 
 impl Input {
-    pub(super) fn parse(line: &Text) -> Result<Self, NoMessage> {
+    pub(super) fn parse(line: &Text) -> Result<Self, MessageError> {
         let head = Head::parse(line)?;
         Ok(match (head.kind(), head.request_id) {
             (Kind::User, _) => Self::Prompt(Prompt {
@@ -115,8 +115,8 @@ struct Block {
 }
 
 /// The text of a `user` message: all its text blocks, a line each.
-fn command(line: &str) -> Result<String, NoCommand> {
-    let user: User = serde_json::from_str(line).map_err(|_| NoCommand::Empty)?;
+fn command(line: &str) -> Result<String, CommandLineError> {
+    let user: User = serde_json::from_str(line).map_err(|_| CommandLineError::Empty)?;
     let text = match user.message.content {
         Content::Text(text) => text,
         Content::Blocks(blocks) => {
@@ -128,13 +128,13 @@ fn command(line: &str) -> Result<String, NoCommand> {
 }
 
 /// Takes a text as a command line, whoever wrote it: a person, or whoever was asked and changed it.
-pub(super) fn runnable(text: &str) -> Result<&str, NoCommand> {
+pub(super) fn runnable(text: &str) -> Result<&str, CommandLineError> {
     if text.trim().is_empty() {
-        Err(NoCommand::Empty)
+        Err(CommandLineError::Empty)
     } else if text.len() > MAX_SHELL_COMMAND_BYTES {
-        Err(NoCommand::TooLong)
+        Err(CommandLineError::TooLong)
     } else if text.contains('\0') {
-        Err(NoCommand::Nul)
+        Err(CommandLineError::Nul)
     } else {
         Ok(text)
     }
@@ -171,11 +171,11 @@ mod tests {
             (r#"" ls -l\n""#, Ok("ls -l")),
             (r#"[{"type":"text","text":"cd /"},{"type":"text","text":"ls"}]"#, Ok("cd /\nls")),
             (r#"[{"type":"image","source":{}},{"type":"text","text":"ls"}]"#, Ok("ls")),
-            (r#"[{"type":"tool_result","content":"x"}]"#, Err(NoCommand::Empty)),
-            (r#""  ""#, Err(NoCommand::Empty)),
-            ("3", Err(NoCommand::Empty)),
-            (r#""a\u0000b""#, Err(NoCommand::Nul)),
-            (&long, Err(NoCommand::TooLong)),
+            (r#"[{"type":"tool_result","content":"x"}]"#, Err(CommandLineError::Empty)),
+            (r#""  ""#, Err(CommandLineError::Empty)),
+            ("3", Err(CommandLineError::Empty)),
+            (r#""a\u0000b""#, Err(CommandLineError::Nul)),
+            (&long, Err(CommandLineError::TooLong)),
         ];
         for (json, expected) in cases {
             assert_eq!(content(json), expected.map(ToOwned::to_owned), "{json:.60}");

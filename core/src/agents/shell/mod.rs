@@ -46,11 +46,11 @@ use crate::base::text::Text;
 use crate::base::time::Now;
 use crate::contract::action::{Action, Message, Target};
 use crate::contract::event::{Event, Output};
-use crate::contract::machine::{Fault, FaultKind, Machine, Step};
+use crate::contract::machine::{Machine, MachineError, MachineErrorKind, Step};
 use crate::engine::effects::Effects;
 use crate::engine::timer::Timers;
 use crate::transport::dedupe::Recent;
-use crate::wire::message::NoMessage;
+use crate::wire::message::MessageError;
 use crate::wire::ndjson::{Line, Splitter};
 
 use input::{Input, Prompt};
@@ -79,14 +79,14 @@ pub enum Command {
     /// End the running command, if there is one, and then yourself.
     Shutdown,
     /// The same, and a running command is killed at once.
-    Hurry,
+    ShutdownNow,
 }
 
 /// What the agent tells its program, for people to read on stderr. It never quotes a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A line from the host was skipped.
-    Skipped(NoMessage),
+    Skipped(MessageError),
     /// A line from the host was longer than [`MAX_LINE_BYTES`] and was skipped.
     TooLong {
         /// Its length in bytes.
@@ -197,14 +197,14 @@ impl Agent {
     fn line(&mut self, line: Line) {
         let bytes = match line {
             Line::Whole(bytes) => bytes,
-            Line::TooLong { bytes, .. } => return self.fx.tell(Notice::TooLong { bytes }),
+            Line::TooLong { bytes, .. } => return self.fx.notify(Notice::TooLong { bytes }),
         };
         let input = Text::from_utf8(bytes)
-            .map_err(|_| NoMessage::NotJson)
+            .map_err(|_| MessageError::NotJson)
             .and_then(|text| Input::parse(&text));
         match input {
-            Err(reason) => self.fx.tell(Notice::Skipped(reason)),
-            Ok(Input::Unanswerable) => self.fx.tell(Notice::Unanswerable),
+            Err(reason) => self.fx.notify(Notice::Skipped(reason)),
+            Ok(Input::Unanswerable) => self.fx.notify(Notice::Unanswerable),
             Ok(Input::Ignored) => {}
             Ok(Input::Prompt(prompt)) => self.prompt(prompt),
             Ok(Input::Request { id, request }) => self.request(&id, request),
@@ -296,7 +296,7 @@ impl Agent {
             Event::Failed { op, failure } => {
                 self.fx.finish(op);
                 let message = format!("cannot use the standard input and output: {failure}");
-                self.fx.end(Err(Fault { kind: FaultKind::Local, message }));
+                self.fx.end(Err(MachineError { kind: MachineErrorKind::Local, message }));
             }
             _ => {}
         }
@@ -323,7 +323,7 @@ impl Machine for Agent {
             return;
         }
         self.shut_down();
-        if command == Command::Hurry {
+        if command == Command::ShutdownNow {
             self.kill_command();
         }
         self.tick();

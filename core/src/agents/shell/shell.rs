@@ -13,7 +13,7 @@ use crate::base::id::OpId;
 use crate::base::limits::{COMMAND_ABANDON_AFTER, COMMAND_GRACE, COMMAND_LINGER};
 use crate::base::time::Instant;
 use crate::contract::action::{self, Action, Signal};
-use crate::contract::event::{ExitStatus, Failure};
+use crate::contract::event::{ExitStatus, IoError};
 
 /// The shell that commands are for.
 const SHELL: &str = "/bin/sh";
@@ -56,7 +56,7 @@ impl Agent {
     pub(super) fn run(&mut self) {
         let started = self.fx.now().mono;
         let Some(turn) = &mut self.turn else { return };
-        let command = action::Command {
+        let command = action::ProcessSpec {
             program: SHELL.to_owned(),
             args: ["-c", WRAPPER, "sh", &turn.command].map(ToOwned::to_owned).to_vec(),
             env: Vec::new(),
@@ -76,7 +76,7 @@ impl Agent {
         });
     }
 
-    pub(super) fn not_started(&mut self, failure: &Failure) {
+    pub(super) fn not_started(&mut self, failure: &IoError) {
         if let Some(Running { op, .. }) = self.running() {
             let op = *op;
             self.fx.finish(op);
@@ -153,7 +153,7 @@ impl Agent {
             return;
         }
         if running.exit.is_none() {
-            self.fx.tell(Notice::Abandoned);
+            self.fx.notify(Notice::Abandoned);
         }
         self.command_ended();
     }

@@ -14,8 +14,8 @@ use crate::base::text::Text;
 use crate::contract::action::Action;
 use crate::relay::exchange::Pending;
 use crate::relay::{Relay, close};
-use crate::store::{Answer, Call, Denied, Line, Origin};
-use crate::wire::link::Word;
+use crate::store::{Answer, Line, Origin, StoreError, StoreOp};
+use crate::wire::link::ControlFrame;
 use crate::wire::message::Head;
 use crate::wire::to_json;
 
@@ -88,7 +88,7 @@ impl Relay {
         if pauses {
             self.fx.act(op, |op| Action::Pause { op });
         }
-        let call = Call::Append { session, link, first, lines };
+        let call = StoreOp::Append { session, link, first, lines };
         self.store(Pending::Append { op, bytes }, call);
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Relay {
         &mut self,
         op: OpId,
         bytes: usize,
-        answer: Result<Answer, Denied>,
+        answer: Result<Answer, StoreError>,
     ) {
         let received = match answer {
             Ok(Answer::Appended { received }) => received,
@@ -115,7 +115,7 @@ impl Relay {
         let acks = new > 0 && (inward.batches == 0 || new >= ACK_EVERY_LINES);
         if acks {
             inward.acked = received;
-            self.say(op, &Word::Ack { received });
+            self.say(op, &ControlFrame::Ack { received });
         }
         if resumes {
             self.fx.act(op, |op| Action::Resume { op });

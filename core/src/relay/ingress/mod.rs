@@ -22,15 +22,15 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::contract::action::Message;
-use crate::contract::event::Asked;
+use crate::contract::event::IncomingRequest;
 use crate::relay::authority::offered;
 use crate::relay::exchange::{Pending, wants_websocket};
-use crate::relay::reply::Refusal;
+use crate::relay::reply::ApiError;
 use crate::relay::stream::Outgoing;
 use crate::relay::tokens::Claims;
 use crate::relay::{CLOSE_TIMEOUT, Purpose, Relay, RelayNotice, Timer, close};
-use crate::store::{Answer, Call, Denied, Origin, Person};
-use crate::wire::link::{self, CLOSE_LEASE_LOST, CLOSE_REPLACED, Word};
+use crate::store::{AccountId, Answer, Origin, StoreError, StoreOp};
+use crate::wire::link::{self, CLOSE_LEASE_LOST, CLOSE_REPLACED, ControlFrame};
 
 /// The links that are open, one for a session.
 #[derive(Default)]
@@ -67,7 +67,7 @@ struct Link {
     environment: EnvironmentId,
     /// Of the lease that opened it.
     fence: u64,
-    owner: Person,
+    owner: AccountId,
     /// Its number in the store.
     number: u64,
     is_up: bool,
@@ -82,21 +82,21 @@ impl Relay {
     pub(in crate::relay) fn attach(
         &mut self,
         op: OpId,
-        asked: &Asked,
+        asked: &IncomingRequest,
         session: SessionId,
         claims: &Claims,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         wants_websocket(asked)?;
         if !offered(asked).any(|protocol| protocol == link::PROTOCOL) {
             let message = "the worker must offer the subprotocol footbridge.link.v1: update it";
-            return Err(Refusal::invalid(message));
+            return Err(ApiError::invalid(message));
         }
         let agent_run = asked.header(link::AGENT_RUN_HEADER).map(alloc::string::String::from);
         if agent_run.as_ref().is_some_and(|run| run.len() > crate::base::limits::MAX_ID_BYTES) {
-            return Err(Refusal::invalid("the name of the agent's run is too long"));
+            return Err(ApiError::invalid("the name of the agent's run is too long"));
         }
         let (session_id, fence) = (session.clone(), claims.fence);
-        let call = Call::AttachLink { session: session_id, fence, agent_run };
+        let call = StoreOp::AttachLink { session: session_id, fence, agent_run };
         let attaching = Attaching { session, environment: claims.environment.clone(), fence };
         self.store(Pending::Attach { op, attaching }, call);
         Ok(())
@@ -106,11 +106,11 @@ impl Relay {
         &mut self,
         op: OpId,
         attaching: Attaching,
-        answer: Result<Answer, Denied>,
+        answer: Result<Answer, StoreError>,
     ) {
         let (number, received, from, owner) = match answer {
             Ok(Answer::Attached { link, received, from, owner }) => (link, received, from, owner),
-            Ok(_) => return self.refuse(op, &Refusal::unavailable()),
+            Ok(_) => return self.refuse(op, &ApiError::unavailable()),
             Err(denied) => return self.refuse(op, &denied.into()),
         };
         let Attaching { session, environment, fence } = attaching;
@@ -144,12 +144,12 @@ impl Relay {
         let Some(link) = self.links.by_op.get_mut(&op) else { return };
         link.heard_at = self.fx.now().mono;
         let (received, from) = (link.inward.stored, link.outward.sent);
-        self.timers.set(Timer::Quiet(op), self.fx.now().mono + LINK_PING_AFTER);
-        self.say(op, &Word::Resume { received, from });
+        self.timers.set(Timer::LinkIdle(op), self.fx.now().mono + LINK_PING_AFTER);
+        self.say(op, &ControlFrame::Resume { received, from });
     }
 
     /// Says a word of the link.
-    fn say(&mut self, op: OpId, word: &Word) {
+    fn say(&mut self, op: OpId, word: &ControlFrame) {
         self.send_on_link(op, Message::Binary(word.to_bytes()));
     }
 
@@ -173,10 +173,10 @@ impl Relay {
         let now = self.fx.now().mono;
         let Some(link) = self.links.by_op.get_mut(&op) else { return };
         link.heard_at = now;
-        self.timers.set(Timer::Quiet(op), now + LINK_PING_AFTER);
+        self.timers.set(Timer::LinkIdle(op), now + LINK_PING_AFTER);
         let heard = match message {
             Message::Text(text) => self.take_lines(op, &text),
-            Message::Binary(bytes) => match Word::parse(&bytes) {
+            Message::Binary(bytes) => match ControlFrame::parse(&bytes) {
                 Ok(word) => self.take_word(op, word),
                 Err(_) => Err(close::PROTOCOL),
             },
@@ -186,19 +186,19 @@ impl Relay {
         }
     }
 
-    fn take_word(&mut self, op: OpId, word: Word) -> Result<(), u16> {
+    fn take_word(&mut self, op: OpId, word: ControlFrame) -> Result<(), u16> {
         match word {
-            Word::Resume { received, from } => self.take_resume(op, received, from),
-            Word::Ack { received } => self.take_ack(op, received),
-            Word::Report { message } => {
+            ControlFrame::Resume { received, from } => self.take_resume(op, received, from),
+            ControlFrame::Ack { received } => self.take_ack(op, received),
+            ControlFrame::Report { message } => {
                 let line = crate::relay::sessions::one_line(&message);
                 self.take_batch(op, alloc::vec![inward::checked(Origin::Worker, line)?])
             }
-            Word::Ping => {
-                self.say(op, &Word::Pong);
+            ControlFrame::Ping => {
+                self.say(op, &ControlFrame::Pong);
                 Ok(())
             }
-            Word::Pong | Word::Stop | Word::Unknown => Ok(()),
+            ControlFrame::Pong | ControlFrame::Stop | ControlFrame::Unknown => Ok(()),
         }
     }
 
@@ -215,12 +215,12 @@ impl Relay {
         // lines that it acknowledges only afterwards.
         link.outward.sent = link.outward.sent.max(received);
         let (session, link) = (link.session.clone(), link.number);
-        self.fx.tell(RelayNotice::WorkerConnected { session: session.clone() });
-        self.store(Pending::Resume { op }, Call::ResumeLink { session, link, received, from });
+        self.fx.notify(RelayNotice::WorkerConnected { session: session.clone() });
+        self.store(Pending::Resume { op }, StoreOp::ResumeLink { session, link, received, from });
         Ok(())
     }
 
-    pub(in crate::relay) fn link_resumed(&mut self, op: OpId, answer: Result<Answer, Denied>) {
+    pub(in crate::relay) fn link_resumed(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         let (received, from, until, is_stopping) = match answer {
             Ok(Answer::Resumed { received, from, until, is_stopping }) => {
                 (received, from, until, is_stopping)
@@ -247,11 +247,11 @@ impl Relay {
         self.read_anew(owner.clone(), session.clone());
     }
 
-    fn link_denied(&mut self, op: OpId, denied: &Denied) {
+    fn link_denied(&mut self, op: OpId, denied: &StoreError) {
         let code = match denied {
-            Denied::LinkReplaced => CLOSE_REPLACED,
-            Denied::LeaseLost => CLOSE_LEASE_LOST,
-            Denied::NeverSent => close::PROTOCOL,
+            StoreError::LinkReplaced => CLOSE_REPLACED,
+            StoreError::LeaseLost => CLOSE_LEASE_LOST,
+            StoreError::NeverSent => close::PROTOCOL,
             _ => close::GONE,
         };
         self.close_link(op, code);
@@ -262,14 +262,14 @@ impl Relay {
         let Some(link) = self.links.by_op.get_mut(&op) else { return };
         if link.is_up && !link.was_told_to_stop {
             link.was_told_to_stop = true;
-            self.say(op, &Word::Stop);
+            self.say(op, &ControlFrame::Stop);
         }
     }
 
     /// The session has ended: its worker closes the link, or else the relay does.
     pub(in crate::relay) fn let_link_linger(&mut self, session: &SessionId) {
         if let Some(op) = self.links.of(session) {
-            self.timers.set(Timer::Linger(op), self.fx.now().mono + CLOSE_TIMEOUT);
+            self.timers.set(Timer::LinkDrain(op), self.fx.now().mono + CLOSE_TIMEOUT);
         }
     }
 
@@ -280,8 +280,8 @@ impl Relay {
             return self.cut_stream(op);
         }
         let dead_at = link.heard_at + LINK_DEAD_AFTER;
-        self.timers.set(Timer::Quiet(op), dead_at.min(now + LINK_PING_AFTER));
-        self.say(op, &Word::Ping);
+        self.timers.set(Timer::LinkIdle(op), dead_at.min(now + LINK_PING_AFTER));
+        self.say(op, &ControlFrame::Ping);
     }
 
     pub(in crate::relay) fn close_link(&mut self, op: OpId, code: u16) {
@@ -300,7 +300,7 @@ impl Relay {
             self.links.by_session.remove(&session);
         }
         if is_up {
-            self.fx.tell(RelayNotice::WorkerDisconnected { session: session.clone() });
+            self.fx.notify(RelayNotice::WorkerDisconnected { session: session.clone() });
             self.read_anew(owner, session);
         }
     }

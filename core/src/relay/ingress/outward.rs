@@ -7,7 +7,7 @@ use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
 use crate::contract::action::Message;
 use crate::relay::exchange::Pending;
 use crate::relay::{Relay, close};
-use crate::store::{Answer, Call, Denied};
+use crate::store::{Answer, StoreError, StoreOp};
 
 /// Lines for the agent.
 #[derive(Default)]
@@ -74,10 +74,10 @@ impl Relay {
         outward.is_noting = true;
         outward.noted = outward.acked;
         let (session, link, received) = (link.session.clone(), link.number, link.outward.noted);
-        self.store(Pending::AckInbound { op }, Call::AckInbound { session, link, received });
+        self.store(Pending::AckInbound { op }, StoreOp::AckInbound { session, link, received });
     }
 
-    pub(in crate::relay) fn inbound_acked(&mut self, op: OpId, answer: Result<Answer, Denied>) {
+    pub(in crate::relay) fn inbound_acked(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         if let Err(denied) = answer {
             return self.link_denied(op, &denied);
         }
@@ -109,11 +109,11 @@ impl Relay {
         }
         outward.is_reading = true;
         let (session, after) = (link.session.clone(), outward.sent);
-        let call = Call::ReadInbound { session, after, max_lines, max_bytes };
+        let call = StoreOp::ReadInbound { session, after, max_lines, max_bytes };
         self.store(Pending::Inbound { op }, call);
     }
 
-    pub(in crate::relay) fn inbound_read(&mut self, op: OpId, answer: Result<Answer, Denied>) {
+    pub(in crate::relay) fn inbound_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         let lines = match answer {
             Ok(Answer::Inbound(lines)) => lines,
             Ok(_) => return,

@@ -165,6 +165,6 @@ fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
     let url = Some("ftp://x".to_owned());
     assert!(refused(RelayConfig { public_url: url, ..config() }).to_string().contains("http"));
     let mut never = config();
-    never.terms.lease_time = Duration::ZERO;
+    never.policy.lease_time = Duration::ZERO;
     assert!(refused(never).to_string().contains("longer than zero"));
 }

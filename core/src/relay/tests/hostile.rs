@@ -58,7 +58,7 @@ fn malformed_requests_are_refused_and_the_reason_is_named() {
     ];
     for (token, target, body, reason) in cases {
         let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {token}"))];
-        let op = world.ask_raw(Asked {
+        let op = world.ask_raw(IncomingRequest {
             method: Method::Post,
             target: target.to_owned(),
             headers,
@@ -78,7 +78,7 @@ fn too_large_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
     let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))];
     let (method, body) = (Method::Post, Body::TooLarge);
     let target = "/v1/sessions".to_owned();
-    let op = world.ask_raw(Asked { method, target, headers, body, is_tls: false });
+    let op = world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
     assert_eq!(world.answer(op).1["error"]["type"], "too_large");
     let op = world.ask(Method::Other, "/v1/sessions", TOKEN, &Value::Null);
     assert_eq!(world.answer(op).1["error"]["type"], "method_not_allowed");
@@ -230,7 +230,7 @@ fn commit(world: &mut World, deed: Deed, worker: &Worker, taken: &Taken, link: &
             let token = ["", TOKEN, BOB, &worker.secret, &taken.token][who];
             headers.push(("authorization".to_owned(), format!("Bearer {token}")));
             let body = Body::Whole(Bytes::from(body));
-            world.ask_raw(Asked { method, target, headers, body, is_tls: false });
+            world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
         }
         Deed::Say(message) => world.tell(Event::Received { op: *link, message }),
         Deed::Link => *link = world.ingress(taken),

@@ -34,8 +34,8 @@ fn shutdown_does_not_wait_for_a_store_that_hangs() {
 fn an_address_in_use_is_a_fault_that_names_it() {
     let mut relay = Relay::new(config(), &keys()).expect("a good configuration");
     let Step::Do(Action::Listen { op, .. }) = relay.step() else { panic!("no listener") };
-    let kind = crate::contract::event::FailureKind::InUse;
-    let failure = crate::contract::event::Failure { kind, detail: "EADDRINUSE".to_owned() };
+    let kind = crate::contract::event::IoErrorKind::InUse;
+    let failure = crate::contract::event::IoError { kind, detail: "EADDRINUSE".to_owned() };
     relay.handle(Now::default(), Event::Failed { op, failure });
     let Step::Finished(Err(fault)) = relay.step() else { panic!("it goes on") };
     assert!(fault.message.contains("127.0.0.1:8787"), "{fault}");
@@ -47,8 +47,8 @@ fn a_store_that_fails_is_told_as_unavailable() {
     world.holds_store = true;
     let op = world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
     let (store, _) = world.held.pop_front().expect("an operation");
-    let kind = crate::contract::event::FailureKind::Full;
-    let failure = crate::contract::event::Failure { kind, detail: "disk full".to_owned() };
+    let kind = crate::contract::event::IoErrorKind::Full;
+    let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
     world.tell(Event::Failed { op: store, failure });
     assert_eq!(world.answer(op).0, 503);
     assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
@@ -96,8 +96,8 @@ fn viewers_learn_that_a_worker_has_gone_although_the_store_fails_at_first() {
     world.holds_store = true;
     world.tell(Event::Closed { op: link, code: None, failure: None });
     let (op, _) = world.held.pop_front().expect("the session is read");
-    let kind = crate::contract::event::FailureKind::Full;
-    let failure = crate::contract::event::Failure { kind, detail: "no space left".to_owned() };
+    let kind = crate::contract::event::IoErrorKind::Full;
+    let failure = crate::contract::event::IoError { kind, detail: "no space left".to_owned() };
     world.tell(Event::Failed { op, failure });
     world.holds_store = false;
     assert!(world.came(viewer).is_empty(), "nothing is known yet");

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::limits::{
     ACCEPT_POOL, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS,
 };
-use crate::store::Call;
+use crate::store::StoreOp;
 
 impl World {
     fn register_as(&mut self, token: &str) -> (u16, Value) {
@@ -25,9 +25,9 @@ impl World {
 #[test]
 fn nobody_can_take_all_environments_and_everybodys_ended_sessions_are_their_own() {
     let mut config = config();
-    config.terms.environments_per_person = 2;
-    config.terms.max_environments = 3;
-    config.terms.ended_sessions = 1;
+    config.policy.environments_per_person = 2;
+    config.policy.max_environments = 3;
+    config.policy.ended_sessions = 1;
     let mut world = World::with(config);
     let alice = world.register();
     world.register();
@@ -73,16 +73,16 @@ fn acks_that_come_faster_than_the_store_are_noted_by_their_last_one() {
     }
     world.holds_store = true;
     for received in [1, 2, 2, 9, 3, 10, 10] {
-        world.word(link, &Word::Ack { received });
+        world.word(link, &ControlFrame::Ack { received });
     }
     let acks = |world: &World| {
-        let calls = world.held.iter().map(|(_, operation)| &*operation.call);
-        calls.filter(|call| matches!(call, Call::AckInbound { .. })).count()
+        let calls = world.held.iter().map(|(_, transaction)| &*transaction.op);
+        calls.filter(|call| matches!(call, StoreOp::AckInbound { .. })).count()
     };
     assert_eq!(acks(&world), 1);
     world.release_store();
     world.holds_store = true;
-    world.word(link, &Word::Ack { received: 10 });
+    world.word(link, &ControlFrame::Ack { received: 10 });
     assert_eq!(acks(&world), 0, "nothing new");
     world.release_store();
     let again = world.ingress(&taken);

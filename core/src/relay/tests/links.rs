@@ -31,7 +31,7 @@ fn each_side_says_first_where_it_stands() {
     let resume = json!({"word": {"type": "resume", "received": 0, "from": 0}});
     assert_eq!(world.came(op), [resume], "no line before the other side's resume");
     assert_eq!(world.session(&id)["connected"], false);
-    world.word(op, &Word::Resume { received: 0, from: 0 });
+    world.word(op, &ControlFrame::Resume { received: 0, from: 0 });
     assert_eq!(lines_of(&world.came(op)), ["early"]);
 }
 
@@ -44,7 +44,7 @@ fn after_a_break_both_sides_go_on_where_they_were() {
         world.say(&taken.session, text);
     }
     assert_eq!(lines_of(&world.came(first)), ["a", "b", "c"]);
-    world.word(first, &Word::Ack { received: 1 });
+    world.word(first, &ControlFrame::Ack { received: 1 });
     world.tell(Event::Closed { op: first, code: None, failure: None });
     assert_eq!(world.session(&taken.session)["connected"], false);
     world.say(&taken.session, "d");
@@ -54,7 +54,7 @@ fn after_a_break_both_sides_go_on_where_they_were() {
     let second = world.ingress(&taken);
     let resume = json!({"word": {"type": "resume", "received": 3, "from": 1}});
     assert_eq!(world.came(second), [resume]);
-    world.word(second, &Word::Resume { received: 2, from: 2 });
+    world.word(second, &ControlFrame::Resume { received: 2, from: 2 });
     assert_eq!(lines_of(&world.came(second)), ["c", "d"]);
     world.lines(second, &line(4));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2, 3, 4]);
@@ -70,7 +70,7 @@ fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_g
     world.say(&id, "a");
     world.say(&id, "b");
     assert_eq!(lines_of(&world.came(first)), ["a", "b"]);
-    world.word(first, &Word::Ack { received: 1 });
+    world.word(first, &ControlFrame::Ack { received: 1 });
     world.tell(Event::Closed { op: first, code: None, failure: None });
 
     // The same run has lost what was on its way, and gets it again.
@@ -106,8 +106,8 @@ fn an_ack_that_comes_on_the_heels_of_a_resume_which_said_more_is_taken() {
     world.tell(Event::Closed { op: first, code: None, failure: None });
     let second = world.ingress(&taken);
     world.holds_store = true;
-    world.word(second, &Word::Resume { received: 2, from: 0 });
-    world.word(second, &Word::Ack { received: 1 });
+    world.word(second, &ControlFrame::Resume { received: 2, from: 0 });
+    world.word(second, &ControlFrame::Ack { received: 1 });
     world.release_store();
     assert_eq!(world.streams[&second].closed, None);
 }
@@ -130,7 +130,7 @@ fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
     let response = json!({"subtype": "success", "request_id": answered});
     let line = json!({"type": "control_response", "response": response}).to_string();
     world.lines(first, &format!("{line}\n"));
-    world.word(first, &Word::Ack { received: 2 });
+    world.word(first, &ControlFrame::Ack { received: 2 });
     world.tell(Event::Closed { op: first, code: None, failure: None });
     let waits = asks(&mut world);
 
@@ -161,7 +161,7 @@ fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     // The first line was in time, the second came after the newer link was let in.
     assert_eq!(world.came(second)[0]["word"]["received"], 1);
     assert_eq!(world.streams[&first].closed, Some(4408));
-    world.word(second, &Word::Resume { received: 0, from: 0 });
+    world.word(second, &ControlFrame::Resume { received: 0, from: 0 });
     world.lines(second, &line(2));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2]);
 }
@@ -202,9 +202,9 @@ fn no_more_goes_out_than_the_window_allows() {
         assert_eq!(world.say(&taken.session, &n.to_string()).0, 200);
     }
     assert_eq!(world.came(op).len(), LINK_WINDOW_LINES);
-    world.word(op, &Word::Ack { received: 7 });
+    world.word(op, &ControlFrame::Ack { received: 7 });
     assert_eq!(world.came(op).len(), 7);
-    world.word(op, &Word::Ack { received: 200 });
+    world.word(op, &ControlFrame::Ack { received: 200 });
     assert_eq!(world.came(op).len(), 3);
 }
 
@@ -217,9 +217,9 @@ fn a_line_larger_than_the_window_goes_out_alone() {
     world.say(&taken.session, &large);
     world.say(&taken.session, "after");
     assert_eq!(lines_of(&world.came(op)), ["small"]);
-    world.word(op, &Word::Ack { received: 1 });
+    world.word(op, &ControlFrame::Ack { received: 1 });
     assert_eq!(lines_of(&world.came(op)), [&*large]);
-    world.word(op, &Word::Ack { received: 2 });
+    world.word(op, &ControlFrame::Ack { received: 2 });
     assert_eq!(lines_of(&world.came(op)), ["after"]);
 }
 
@@ -243,7 +243,7 @@ fn silence_is_asked_about_and_then_cut() {
     let (_, taken, op) = world.running();
     world.pass(Duration::from_secs(15));
     assert_eq!(world.came(op), [json!({"word": {"type": "ping"}})]);
-    world.word(op, &Word::Pong);
+    world.word(op, &ControlFrame::Pong);
     world.pass(Duration::from_secs(44));
     assert_eq!(world.session(&taken.session)["connected"], true);
     world.pass(Duration::from_secs(1));
@@ -257,7 +257,7 @@ fn a_report_of_the_worker_counts_as_a_line() {
     let (_, taken, op) = world.running();
     let raw = "{\n\"type\": \"footbridge\", \"subtype\": \"agent_started\", \"pid\": 7}".to_owned();
     let message = serde_json::value::RawValue::from_string(raw).expect("JSON");
-    world.word(op, &Word::Report { message });
+    world.word(op, &ControlFrame::Report { message });
     assert_eq!(world.came(op), [json!({"word": {"type": "ack", "received": 1}})]);
     let event = world.events(&taken.session).pop().expect("an event");
     assert_eq!((&event["from"], &event["message"]["pid"]), (&json!("worker"), &json!(7)));
@@ -286,10 +286,10 @@ fn what_breaks_the_protocol_closes_the_link() {
     let many = "{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES + 1);
     let breaches: [Breach<'_>; 8] = [
         ("a second resume", 1002, &|world, op| {
-            world.word(op, &Word::Resume { received: 0, from: 0 });
+            world.word(op, &ControlFrame::Resume { received: 0, from: 0 });
         }),
         ("an ack of what was never sent", 1002, &|world, op| {
-            world.word(op, &Word::Ack { received: 1 });
+            world.word(op, &ControlFrame::Ack { received: 1 });
         }),
         ("no word", 1002, &|world, op| {
             let message = Message::Binary(Bytes::from_static(b"\xff"));
@@ -310,11 +310,11 @@ fn what_breaks_the_protocol_closes_the_link() {
         let opening = match name {
             "lines before the resume" => Some(Message::Text(Text::from("{\"type\":\"x\"}"))),
             "a resume from the end of all numbers" => {
-                let word = Word::Resume { received: 0, from: u64::MAX };
+                let word = ControlFrame::Resume { received: 0, from: u64::MAX };
                 Some(Message::Binary(word.to_bytes()))
             }
             "a resume with what was never sent" => {
-                let word = Word::Resume { received: 9, from: 0 };
+                let word = ControlFrame::Resume { received: 9, from: 0 };
                 Some(Message::Binary(word.to_bytes()))
             }
             _ => None,
@@ -338,7 +338,7 @@ fn a_worker_that_asks_without_end_and_reads_nothing_is_cut() {
         if world.streams[&op].is_cut {
             return;
         }
-        world.word(op, &Word::Ping);
+        world.word(op, &ControlFrame::Ping);
         world.streams.get_mut(&op).expect("a stream").sent.clear();
     }
     panic!("it was never cut");
@@ -347,7 +347,7 @@ fn a_worker_that_asks_without_end_and_reads_nothing_is_cut() {
 #[test]
 fn messages_wait_for_their_agent_within_limits() {
     let mut config = config();
-    config.terms.inbound_lines = 2;
+    config.policy.inbound_lines = 2;
     let mut world = World::with(config);
     let worker = world.register();
     let id = world.create(&worker);
@@ -356,7 +356,7 @@ fn messages_wait_for_their_agent_within_limits() {
     assert_eq!(world.say(&id, "c").0, 429);
     let taken = world.take(&worker);
     let op = world.link(&taken, 0, 0);
-    world.word(op, &Word::Ack { received: 1 });
+    world.word(op, &ControlFrame::Ack { received: 1 });
     assert_eq!(world.say(&id, "c").0, 200);
     assert_eq!(lines_of(&world.came(op)), ["a", "b", "c"]);
 }
@@ -364,7 +364,7 @@ fn messages_wait_for_their_agent_within_limits() {
 #[test]
 fn an_accepted_message_outlives_the_retention_of_the_log() {
     let mut config = config();
-    config.terms.log_bytes = 1000;
+    config.policy.log_bytes = 1000;
     let mut world = World::with(config);
     let (_, taken, first) = world.running();
     world.tell(Event::Closed { op: first, code: None, failure: None });
@@ -382,11 +382,11 @@ fn a_fresh_worker_is_not_given_again_what_reached_the_agent_before() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.say(&taken.session, "run it");
-    world.word(first, &Word::Ack { received: 1 });
+    world.word(first, &ControlFrame::Ack { received: 1 });
     world.tell(Event::Closed { op: first, code: None, failure: None });
     world.say(&taken.session, "next");
     let second = world.ingress(&taken);
     assert_eq!(world.came(second)[0]["word"]["from"], 1);
-    world.word(second, &Word::Resume { received: 0, from: 0 });
+    world.word(second, &ControlFrame::Resume { received: 0, from: 0 });
     assert_eq!(lines_of(&world.came(second)), ["next"]);
 }

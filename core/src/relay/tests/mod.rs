@@ -28,10 +28,10 @@ use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::{Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Method, Response};
-use crate::contract::event::{Asked, Body, Event};
+use crate::contract::event::{Body, Event, IncomingRequest};
 use crate::contract::machine::{Machine, Outcome, Step};
 use crate::store::MemoryStore;
-use crate::wire::link::Word;
+use crate::wire::link::ControlFrame;
 
 const TOKEN: &str = "alices-token-0123456789";
 const BOB: &str = "bobs-token-0123456789";
@@ -51,7 +51,7 @@ struct World {
     arrives: bool,
     /// Store operations are kept back while this is set.
     holds_store: bool,
-    held: VecDeque<(OpId, crate::store::Operation)>,
+    held: VecDeque<(OpId, crate::store::Transaction)>,
     cancelled: Vec<OpId>,
 }
 
@@ -143,12 +143,12 @@ impl World {
                 self.streams.insert(op, Stream { protocol, ..Stream::default() });
                 self.events.push_back(Event::Opened { op });
             }
-            Action::Store { op, operation } if self.holds_store => {
-                self.held.push_back((op, operation));
+            Action::Store { op, transaction } if self.holds_store => {
+                self.held.push_back((op, transaction));
             }
-            Action::Store { op, operation } => {
-                let outcome = self.store.apply(operation);
-                self.events.push_back(Event::Stored { op, outcome });
+            Action::Store { op, transaction } => {
+                let outcome = self.store.apply(transaction);
+                self.events.push_back(Event::Stored { op, committed: outcome });
             }
             Action::Send { op, message } => {
                 let stream = self.streams.get_mut(&op).expect("a stream");
@@ -185,9 +185,9 @@ impl World {
     /// Carries out the store operations that were kept back.
     fn release_store(&mut self) {
         self.holds_store = false;
-        while let Some((op, operation)) = self.held.pop_front() {
-            let outcome = self.store.apply(operation);
-            self.events.push_back(Event::Stored { op, outcome });
+        while let Some((op, transaction)) = self.held.pop_front() {
+            let outcome = self.store.apply(transaction);
+            self.events.push_back(Event::Stored { op, committed: outcome });
         }
         self.run();
     }
@@ -208,9 +208,9 @@ impl World {
         self.now = Now { mono: at, wall };
     }
 
-    fn ask_raw(&mut self, asked: Asked) -> OpId {
+    fn ask_raw(&mut self, asked: IncomingRequest) -> OpId {
         let op = self.accepts.pop_front().expect("an open accept");
-        self.tell(Event::Asked { op, asked });
+        self.tell(Event::Requested { op, request: asked });
         op
     }
 
@@ -232,7 +232,7 @@ impl World {
             all.push(("authorization".to_owned(), format!("Bearer {token}")));
         }
         all.extend(headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-        self.ask_raw(Asked {
+        self.ask_raw(IncomingRequest {
             method,
             target: target.to_owned(),
             headers: all,
@@ -285,7 +285,7 @@ impl World {
         self.tell(Event::Received { op, message });
     }
 
-    fn word(&mut self, op: OpId, word: &Word) {
+    fn word(&mut self, op: OpId, word: &ControlFrame) {
         self.tell(Event::Received { op, message: Message::Binary(word.to_bytes()) });
     }
 }
@@ -365,14 +365,14 @@ impl World {
             ("x-footbridge-agent-run", run),
         ];
         let op = self.ask_with(Method::Get, &target, &taken.token, &Value::Null, &headers);
-        self.word(op, &Word::Resume { received, from: 0 });
+        self.word(op, &ControlFrame::Resume { received, from: 0 });
         op
     }
 
     /// Opens a link and lets the worker say where it stands.
     fn link(&mut self, taken: &Taken, received: u64, from: u64) -> OpId {
         let op = self.ingress(taken);
-        self.word(op, &Word::Resume { received, from });
+        self.word(op, &ControlFrame::Resume { received, from });
         op
     }
 
@@ -408,7 +408,7 @@ impl World {
                 is_link && stream.closed.is_none() && !stream.is_cut
             });
             for op in open.map(|(op, _)| *op).collect::<Vec<_>>() {
-                self.word(op, &Word::Pong);
+                self.word(op, &ControlFrame::Pong);
             }
         }
     }

@@ -89,7 +89,7 @@ fn what_can_no_longer_be_answered_is_withdrawn() {
         }),
         ("the agent's death", &|world, _, _, op| {
             let message = serde_json::value::RawValue::from_string(exited.to_owned());
-            world.word(op, &Word::Report { message: message.expect("JSON") });
+            world.word(op, &ControlFrame::Report { message: message.expect("JSON") });
         }),
         ("the end of the session", &|world, worker, taken, _| {
             world.stop_work(worker, taken, "completed");

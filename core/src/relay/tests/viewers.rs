@@ -38,7 +38,7 @@ fn a_message_on_several_lines_reaches_the_agent_on_one() {
     let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))];
     let body = "{\"messages\":[{\r\n \"type\":\"user\",\n \"uuid\":\"a\\nb\"\n}]}";
     let body = Body::Whole(Bytes::from_static(body.as_bytes()));
-    let asked = Asked { method: Method::Post, target, headers, body, is_tls: false };
+    let asked = IncomingRequest { method: Method::Post, target, headers, body, is_tls: false };
     let asked = world.ask_raw(asked);
     assert_eq!(world.answer(asked).0, 200);
     let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
@@ -72,7 +72,7 @@ fn a_session_without_a_title_is_named_after_the_first_user_message_with_text() {
 #[test]
 fn sessions_are_listed_in_pages_of_one_environment_or_of_all() {
     let mut config = config();
-    config.terms.listed_sessions = 5;
+    config.policy.listed_sessions = 5;
     let mut world = World::with(config);
     let workers = [world.register(), world.register()];
     let mut made: Vec<_> = (0..14).map(|n| (n % 2, world.create(&workers[n % 2]))).collect();
@@ -107,7 +107,7 @@ fn sessions_are_listed_in_pages_of_one_environment_or_of_all() {
 #[test]
 fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
     let mut config = config();
-    config.terms.log_bytes = 1000;
+    config.policy.log_bytes = 1000;
     let mut world = World::with(config);
     let (_, taken, link) = world.running();
     let target = format!("/v1/sessions/{}/messages", taken.session);
@@ -204,7 +204,7 @@ fn a_viewer_without_progress_is_cut_off_and_one_that_hears_nothing_is_told_so() 
     world.lines(op, "{\"type\":\"x\"}");
     for _ in 0..5 {
         world.pass(Duration::from_secs(11));
-        world.word(op, &Word::Pong);
+        world.word(op, &ControlFrame::Pong);
     }
     assert!(!world.streams[&viewer].is_cut);
     world.pass(Duration::from_secs(5));
@@ -224,7 +224,7 @@ fn a_viewer_that_said_that_it_is_there_and_falls_silent_is_cut_off() {
     for _ in 0..6 {
         world.pass(Duration::from_secs(15));
         world.tell(Event::Received { op: talking, message: alive() });
-        world.word(link, &Word::Ping);
+        world.word(link, &ControlFrame::Ping);
     }
     assert!(world.streams[&silent].is_cut && world.streams[&overview].is_cut);
     assert!(!world.streams[&talking].is_cut && !world.streams[&mute].is_cut);
@@ -233,7 +233,7 @@ fn a_viewer_that_said_that_it_is_there_and_falls_silent_is_cut_off() {
 #[test]
 fn what_retention_has_dropped_is_a_gap() {
     let mut config = config();
-    config.terms.log_bytes = 2000;
+    config.policy.log_bytes = 2000;
     let mut world = World::with(config);
     let (_, taken, op) = world.running();
     for n in 0..100 {
@@ -331,7 +331,7 @@ fn a_slow_overview_is_told_the_whole_anew() {
 fn browsers_learn_by_a_close_code_why_they_may_not_watch() {
     let mut config = config();
     config.max_subscribers = 1;
-    config.terms.ended_sessions = 1;
+    config.policy.ended_sessions = 1;
     let mut world = World::with(config);
     let worker = world.register();
     let id = world.create(&worker);

@@ -181,7 +181,7 @@ fn an_expired_token_is_told_apart_from_a_bad_one() {
     let mut world = World::new();
     let (worker, taken, link) = world.running();
     world.now.wall = world.now.wall + Duration::from_secs(4 * 3600);
-    world.word(link, &Word::Ping);
+    world.word(link, &ControlFrame::Ping);
     assert_eq!(world.session(&taken.session)["state"], "running", "no lease lapses by a step");
     let (status, error) = world.about(&worker, &taken, "heartbeat");
     assert_eq!((status, &error["error"]["type"]), (401, &json!("token_expired")));
@@ -337,9 +337,9 @@ fn a_person_can_stop_a_session_wherever_it_stands() {
 #[test]
 fn limits_are_told_with_a_time_to_try_again() {
     let mut config = config();
-    config.terms.max_environments = 1;
-    config.terms.max_queued = 2;
-    config.terms.max_sessions = 3;
+    config.policy.max_environments = 1;
+    config.policy.max_queued = 2;
+    config.policy.max_sessions = 3;
     let mut world = World::with(config);
     let worker = world.register();
     let body = json!({"machine_name": "m", "directory": "/", "max_sessions": 1});
@@ -359,7 +359,7 @@ fn limits_are_told_with_a_time_to_try_again() {
 #[test]
 fn a_running_session_gets_its_new_lease_however_many_wait() {
     let mut config = config();
-    config.terms.max_queued = 2;
+    config.policy.max_queued = 2;
     let mut world = World::with(config);
     let worker = world.register();
     let id = world.create(&worker);

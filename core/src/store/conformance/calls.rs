@@ -8,37 +8,39 @@ use super::model::{EnvironmentModel, Model};
 use super::session::{Expected, SessionModel};
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, SessionId};
-use crate::store::{Answer, Call, Denied, Entry, Outcome, Person, Session};
+use crate::store::{AccountId, Answer, Committed, Entry, Session, StoreError, StoreOp};
 use crate::wire::session::SessionState;
 
 impl Model {
     /// What can be judged by how things stood before.
-    pub(super) fn before(&mut self, call: &Call, outcome: &Outcome) -> Check {
-        let Outcome { answer, changes } = outcome;
+    pub(super) fn before(&mut self, call: &StoreOp, outcome: &Committed) -> Check {
+        let Committed { answer, changes } = outcome;
         match call {
-            Call::RegisterEnvironment { owner, id, registration } => {
+            StoreOp::RegisterEnvironment { owner, id, registration } => {
                 let again = registration.environment_id.as_ref();
                 self.registered(owner, id, again, answer)
             }
-            Call::LeaseWork { environment, key } => self.leased(environment, key.as_ref(), answer),
-            Call::AckWork { environment, work, fence }
-            | Call::RenewLease { environment, work, fence } => {
+            StoreOp::LeaseWork { environment, key } => {
+                self.leased(environment, key.as_ref(), answer)
+            }
+            StoreOp::AckWork { environment, work, fence }
+            | StoreOp::RenewLease { environment, work, fence } => {
                 self.renewed(environment, work, *fence, answer)
             }
-            Call::StopWork { environment, work, fence, .. } => {
+            StoreOp::StopWork { environment, work, fence, .. } => {
                 self.stopped(environment, work, *fence, answer)
             }
-            Call::ReturnWork { work, fence } => {
+            StoreOp::ReturnWork { work, fence } => {
                 self.returned(work, *fence);
                 Ok(())
             }
-            Call::AskHealthcheck { .. } => self.healthcheck_asked(call, answer),
-            Call::CreateSession { .. } => self.created(call, answer),
-            Call::Lapse => {
+            StoreOp::AskHealthcheck { .. } => self.healthcheck_asked(call, answer),
+            StoreOp::CreateSession { .. } => self.created(call, answer),
+            StoreOp::Lapse => {
                 self.lapsed();
                 ensure(*answer == Ok(Answer::Done), || format!("lapse: {answer:?}"))
             }
-            Call::Post { owner, session, messages } => {
+            StoreOp::Post { owner, session, messages } => {
                 let known = self.own(owner, session);
                 let Ok(Answer::Posted(accepted)) = answer else {
                     let is_new = |known: &SessionModel| {
@@ -52,7 +54,7 @@ impl Model {
                 let seqs: Vec<_> = accepted.iter().map(|accepted| accepted.seq).collect();
                 known.check_posted(messages, &seqs, &added(session, outcome))
             }
-            Call::Append { session, link, first, lines } => {
+            StoreOp::Append { session, link, first, lines } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
                 known.check_appended(*first, lines, &added(session, outcome))?;
                 let received = known.received;
@@ -60,19 +62,19 @@ impl Model {
                     format!("link: {answer:?} where {received} lines are stored")
                 })
             }
-            Call::ResumeLink { session, link, received, from } => {
+            StoreOp::ResumeLink { session, link, received, from } => {
                 self.resumed(session, *link, (*received, *from), outcome)
             }
-            Call::AckInbound { session, link, received } => {
+            StoreOp::AckInbound { session, link, received } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
                 let was_sent = *received <= known.inbound.len() as u64;
                 ensure(answer.is_ok() == was_sent, || format!("link: {answer:?} to an ack"))?;
                 known.acked = known.acked.max(if was_sent { *received } else { 0 });
                 Ok(())
             }
-            Call::AnswerPermission { owner, session, request_id, reply } => {
+            StoreOp::AnswerPermission { owner, session, request_id, reply } => {
                 let Some(known) = self.own(owner, session) else {
-                    return ensure(*answer == Err(Denied::SessionUnknown), || {
+                    return ensure(*answer == Err(StoreError::SessionUnknown), || {
                         format!("owners: {answer:?} to an answer of somebody else")
                     });
                 };
@@ -80,13 +82,13 @@ impl Model {
                 let seq = known.last_seq() + 1;
                 let is_kept = match (expected, answer) {
                     (Expected::First, Ok(Answer::Answered { seq: given })) => *given == seq,
-                    (Expected::First, Err(Denied::Limit { .. })) => return Ok(()),
+                    (Expected::First, Err(StoreError::Limit { .. })) => return Ok(()),
                     (Expected::Same(seq), Ok(Answer::Answered { seq: given })) => {
                         *given == seq && changes.entries.is_empty()
                     }
-                    (Expected::Conflict, Err(Denied::PermissionConflict { .. }))
-                    | (Expected::Withdrawn, Err(Denied::PermissionWithdrawn))
-                    | (Expected::Unknown, Err(Denied::PermissionUnknown)) => true,
+                    (Expected::Conflict, Err(StoreError::PermissionConflict { .. }))
+                    | (Expected::Withdrawn, Err(StoreError::PermissionWithdrawn))
+                    | (Expected::Unknown, Err(StoreError::PermissionUnknown)) => true,
                     _ => false,
                 };
                 if expected == Expected::First {
@@ -99,33 +101,35 @@ impl Model {
     }
 
     /// What can be judged by how things stand now.
-    pub(super) fn after(&mut self, call: &Call, outcome: &Outcome) -> Check {
+    pub(super) fn after(&mut self, call: &StoreOp, outcome: &Committed) -> Check {
         let answer = &outcome.answer;
         match call {
-            Call::Lapse => {
-                let lapse_after = self.terms.lapse_after;
+            StoreOp::Lapse => {
+                let lapse_after = self.policy.lapse_after;
                 let late = |known: &EnvironmentModel| known.heard + lapse_after <= self.now;
                 let late = self.environments.iter().find(|(_, known)| late(known));
                 ensure(late.is_none(), || format!("lapse: {:?} stays", late.map(|(id, _)| id)))
             }
-            Call::Append { session, .. } => {
+            StoreOp::Append { session, .. } => {
                 self.sessions.get_mut(session).map_or(Ok(()), SessionModel::check_exit)
             }
-            Call::RemoveEnvironment { id } => ensure(!self.environments.contains_key(id), || {
-                format!("lapse: {id} was removed and stays")
-            }),
-            Call::Find { environment, session } => {
+            StoreOp::RemoveEnvironment { id } => {
+                ensure(!self.environments.contains_key(id), || {
+                    format!("lapse: {id} was removed and stays")
+                })
+            }
+            StoreOp::Find { environment, session } => {
                 let is_there = environment.iter().all(|id| self.environments.contains_key(id))
                     && session.iter().all(|id| self.sessions.contains_key(id));
                 ensure(answer.is_ok() == is_there, || format!("owners: {answer:?} to a look"))
             }
-            Call::GetEnvironment { owner, id } => {
+            StoreOp::GetEnvironment { owner, id } => {
                 let own = self.environments.get(id).filter(|known| known.owner == *owner);
                 ensure(answer.is_ok() == own.is_some(), || format!("owners: {answer:?}"))
             }
-            Call::List { owner } => self.listed(owner, answer),
-            Call::ListSessions { .. } => self.sessions_listed(call, answer),
-            Call::Redispatch { environment, session, work } => {
+            StoreOp::List { owner } => self.listed(owner, answer),
+            StoreOp::ListSessions { .. } => self.sessions_listed(call, answer),
+            StoreOp::Redispatch { environment, session, work } => {
                 let known = self.sessions.get(session);
                 let known = known.filter(|known| known.environment == *environment);
                 let is_live = known.is_some_and(|known| known.state != SessionState::Ended);
@@ -136,10 +140,10 @@ impl Model {
                 }
                 Ok(())
             }
-            Call::CreateSession { owner, .. } | Call::GetSession { owner, .. } => {
+            StoreOp::CreateSession { owner, .. } | StoreOp::GetSession { owner, .. } => {
                 self.shown(owner, answer)
             }
-            Call::RequestStop { owner, id } => {
+            StoreOp::RequestStop { owner, id } => {
                 if let Some(known) = self.own(owner, id)
                     && matches!(known.state, SessionState::Starting | SessionState::Running)
                 {
@@ -150,15 +154,15 @@ impl Model {
                 }
                 self.shown(owner, answer)
             }
-            Call::ReadLog { owner, session, after, max_events, max_bytes } => {
+            StoreOp::ReadLog { owner, session, after, max_events, max_bytes } => {
                 let Some(known) = self.own(owner, session) else { return self.unknown(answer) };
                 let Ok(Answer::Page(page)) = answer else { return Err(format!("log: {answer:?}")) };
                 known.check_page(page, *after, (*max_events, *max_bytes))
             }
-            Call::AttachLink { session, fence, agent_run } => {
+            StoreOp::AttachLink { session, fence, agent_run } => {
                 self.attached(session, *fence, agent_run.as_deref(), outcome)
             }
-            Call::ReadInbound { session, after, max_lines, .. } => {
+            StoreOp::ReadInbound { session, after, max_lines, .. } => {
                 let Some(known) = self.sessions.get_mut(session) else {
                     return self.unknown(answer);
                 };
@@ -173,15 +177,15 @@ impl Model {
         }
     }
 
-    fn own(&mut self, owner: &Person, session: &SessionId) -> Option<&mut SessionModel> {
+    fn own(&mut self, owner: &AccountId, session: &SessionId) -> Option<&mut SessionModel> {
         self.sessions.get_mut(session).filter(|known| known.owner == *owner)
     }
 
-    fn unknown(&self, answer: &Result<Answer, Denied>) -> Check {
-        ensure(*answer == Err(Denied::SessionUnknown), || format!("owners: {answer:?}"))
+    fn unknown(&self, answer: &Result<Answer, StoreError>) -> Check {
+        ensure(*answer == Err(StoreError::SessionUnknown), || format!("owners: {answer:?}"))
     }
 
-    fn shown(&mut self, owner: &Person, answer: &Result<Answer, Denied>) -> Check {
+    fn shown(&mut self, owner: &AccountId, answer: &Result<Answer, StoreError>) -> Check {
         let Ok(Answer::Session(session)) = answer else { return Ok(()) };
         ensure(session.owner == *owner, || format!("owners: {} is shown", session.id))?;
         let known = self.sessions.get(&session.id);
@@ -194,10 +198,10 @@ impl Model {
 
     fn registered(
         &mut self,
-        owner: &Person,
+        owner: &AccountId,
         id: &EnvironmentId,
         again: Option<&EnvironmentId>,
-        answer: &Result<Answer, Denied>,
+        answer: &Result<Answer, StoreError>,
     ) -> Check {
         let (heard, created_at) = (self.now, self.at.wall);
         let known = again.and_then(|again| self.environments.get_mut(again));
@@ -208,9 +212,9 @@ impl Model {
             (known.created_at, false)
         });
         let Ok(Answer::Environment(environment)) = answer else {
-            let is_full = self.environments.len() >= self.terms.max_environments
+            let is_full = self.environments.len() >= self.policy.max_environments
                 || self.environments.values().filter(|known| known.owner == *owner).count()
-                    >= self.terms.environments_per_person;
+                    >= self.policy.environments_per_person;
             return ensure(is_new && is_full, || format!("limits: {answer:?} where there is room"));
         };
         let is_kept = Some(&environment.id) == expected
@@ -229,11 +233,11 @@ impl Model {
         Ok(())
     }
 
-    fn healthcheck_asked(&mut self, call: &Call, answer: &Result<Answer, Denied>) -> Check {
-        let Call::AskHealthcheck { owner, id, work, .. } = call else { return Ok(()) };
+    fn healthcheck_asked(&mut self, call: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
+        let StoreOp::AskHealthcheck { owner, id, work, .. } = call else { return Ok(()) };
         let known = self.environments.get_mut(id).filter(|known| known.owner == *owner);
         let Some(known) = known else {
-            return ensure(*answer == Err(Denied::EnvironmentUnknown), || {
+            return ensure(*answer == Err(StoreError::EnvironmentUnknown), || {
                 format!("owners: {answer:?} to a question about {id}")
             });
         };
@@ -256,8 +260,10 @@ impl Model {
         })
     }
 
-    fn created(&mut self, call: &Call, answer: &Result<Answer, Denied>) -> Check {
-        let Call::CreateSession { owner, environment, id, key, .. } = call else { return Ok(()) };
+    fn created(&mut self, call: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
+        let StoreOp::CreateSession { owner, environment, id, key, .. } = call else {
+            return Ok(());
+        };
         let key = key.as_ref().map(|key| (owner.clone(), key.clone()));
         let made = key.as_ref().and_then(|key| self.made_by.get(key));
         let made = made.filter(|made| self.sessions.contains_key(*made));
@@ -270,8 +276,8 @@ impl Model {
         }
         let known = self.environments.get(environment);
         let is_own = known.is_some_and(|known| known.owner == *owner);
-        let has_room = self.active(environment) < self.terms.max_sessions
-            && self.queued(environment) < self.terms.max_queued;
+        let has_room = self.active(environment) < self.policy.max_sessions
+            && self.queued(environment) < self.policy.max_queued;
         ensure(given == (is_own && has_room).then_some(id), || {
             format!("limits: room for a session: {has_room}, and answered {answer:?}")
         })?;
@@ -286,11 +292,11 @@ impl Model {
         &mut self,
         session: &SessionId,
         link: u64,
-        answer: &Result<Answer, Denied>,
+        answer: &Result<Answer, StoreError>,
     ) -> Result<Option<&mut SessionModel>, alloc::string::String> {
         let denied = match self.sessions.get(session) {
-            None => Denied::SessionUnknown,
-            Some(known) if known.link != link => Denied::LinkReplaced,
+            None => StoreError::SessionUnknown,
+            Some(known) if known.link != link => StoreError::LinkReplaced,
             Some(_) => return Ok(self.sessions.get_mut(session)),
         };
         ensure(*answer == Err(denied), || format!("link: {answer:?} by one that is closed"))?;
@@ -302,13 +308,13 @@ impl Model {
         session: &SessionId,
         link: u64,
         (received, from): (u64, u64),
-        outcome: &Outcome,
+        outcome: &Committed,
     ) -> Check {
         let answer = &outcome.answer;
         let Some(known) = self.linked(session, link, answer)? else { return Ok(()) };
         let until = known.inbound.len() as u64;
         if received > until {
-            return ensure(*answer == Err(Denied::NeverSent), || format!("link: {answer:?}"));
+            return ensure(*answer == Err(StoreError::NeverSent), || format!("link: {answer:?}"));
         }
         let is_lost = from > known.received;
         known.acked = known.acked.max(received);
@@ -328,16 +334,18 @@ impl Model {
         session: &SessionId,
         fence: u64,
         agent_run: Option<&str>,
-        outcome: &Outcome,
+        outcome: &Committed,
     ) -> Check {
         let answer = &outcome.answer;
         let Some(known) = self.sessions.get_mut(session) else { return self.unknown(answer) };
         let counts = self.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
         if known.state == SessionState::Ended {
-            return ensure(*answer == Err(Denied::SessionEnded), || format!("link: {answer:?}"));
+            return ensure(*answer == Err(StoreError::SessionEnded), || {
+                format!("link: {answer:?}")
+            });
         }
         if fence != counts {
-            return ensure(*answer == Err(Denied::LeaseLost), || format!("link: {answer:?}"));
+            return ensure(*answer == Err(StoreError::LeaseLost), || format!("link: {answer:?}"));
         }
         let Ok(Answer::Attached { link, received, from, owner }) = answer else {
             return Err(format!("link: {answer:?} to the holder of the lease"));
@@ -349,18 +357,20 @@ impl Model {
         ensure(is_newer && is_so, || format!("link: {answer:?} after {}", known.link))
     }
 
-    fn listed(&mut self, owner: &Person, answer: &Result<Answer, Denied>) -> Check {
+    fn listed(&mut self, owner: &AccountId, answer: &Result<Answer, StoreError>) -> Check {
         let Ok(Answer::Overview { environments, sessions }) = answer else {
             return Err(format!("owners: {answer:?} to a list"));
         };
         let own = self.environments.iter().filter(|(_, known)| known.owner == *owner);
         let is_own = environments.iter().map(|found| &found.id).eq(own.map(|(id, _)| id));
         ensure(is_own, || format!("owners: {owner:?} has other environments"))?;
-        self.check_list(owner, sessions, self.terms.listed_sessions, |_, _| true)
+        self.check_list(owner, sessions, self.policy.listed_sessions, |_, _| true)
     }
 
-    fn sessions_listed(&mut self, call: &Call, answer: &Result<Answer, Denied>) -> Check {
-        let Call::ListSessions { owner, environment, before, limit } = call else { return Ok(()) };
+    fn sessions_listed(&mut self, call: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
+        let StoreOp::ListSessions { owner, environment, before, limit } = call else {
+            return Ok(());
+        };
         let before = before.as_ref().map(|id| self.own(owner, id).map(|known| known.ordinal));
         if before == Some(None) {
             return self.unknown(answer);
@@ -369,7 +379,7 @@ impl Model {
             return Err(format!("owners: {answer:?} to a list"));
         };
         let before = before.flatten().unwrap_or(u64::MAX);
-        let limit = self.terms.listed_sessions.min(*limit);
+        let limit = self.policy.listed_sessions.min(*limit);
         self.check_list(owner, sessions, limit, |ordinal, found| {
             ordinal < before && environment.as_ref().is_none_or(|id| found == id)
         })
@@ -377,7 +387,7 @@ impl Model {
 
     fn check_list(
         &mut self,
-        owner: &Person,
+        owner: &AccountId,
         sessions: &[Session],
         limit: usize,
         is_listed: impl Fn(u64, &EnvironmentId) -> bool,
@@ -392,7 +402,7 @@ impl Model {
 }
 
 /// What an operation added to the log of a session.
-fn added<'o>(session: &SessionId, outcome: &'o Outcome) -> Vec<&'o Entry> {
+fn added<'o>(session: &SessionId, outcome: &'o Committed) -> Vec<&'o Entry> {
     let entries = outcome.changes.entries.iter().filter(|(id, _)| id == session);
     entries.map(|(_, entry)| entry).collect()
 }

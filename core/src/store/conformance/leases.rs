@@ -7,7 +7,7 @@ use super::model::Model;
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::limits::MAX_NAMED_CLAIMS;
-use crate::store::{Answer, Denied, Lease, StoreTime};
+use crate::store::{Answer, Lease, StoreError, StoreTime};
 use crate::wire::work::WorkData;
 
 /// What items are about: a session, or a healthcheck.
@@ -74,10 +74,10 @@ impl Model {
         &mut self,
         environment: &EnvironmentId,
         key: Option<&String>,
-        answer: &Result<Answer, Denied>,
+        answer: &Result<Answer, StoreError>,
     ) -> Check {
         let Some(known) = self.environments.get(environment) else {
-            return ensure(*answer == Err(Denied::EnvironmentUnknown), || {
+            return ensure(*answer == Err(StoreError::EnvironmentUnknown), || {
                 format!("lapse: work of {environment}, which is gone: {answer:?}")
             });
         };
@@ -146,7 +146,7 @@ impl Model {
             fence: lease.fence,
             key: key.cloned(),
             claim: claims.unwrap_or_default(),
-            until: self.now + self.terms.ack_time,
+            until: self.now + self.policy.ack_time,
             is_acked: false,
             is_over: false,
             is_replaced: false,
@@ -166,9 +166,9 @@ impl Model {
         environment: &EnvironmentId,
         work: &WorkId,
         fence: u64,
-        answer: &Result<Answer, Denied>,
+        answer: &Result<Answer, StoreError>,
     ) -> Check {
-        let until = self.now + self.terms.lease_time;
+        let until = self.now + self.policy.lease_time;
         let subject = self.subject_of(environment, work);
         let holder = subject.filter(|own| !own.is_ended && own.holds(work, fence).is_some());
         let holder = holder.filter(|own| own.current.as_ref().is_some_and(|c| !c.is_replaced));
@@ -195,7 +195,7 @@ impl Model {
         environment: &EnvironmentId,
         work: &WorkId,
         fence: u64,
-        answer: &Result<Answer, Denied>,
+        answer: &Result<Answer, StoreError>,
     ) -> Check {
         let holder = self.subject_of(environment, work);
         let holder = holder.filter(|subject| subject.holds(work, fence).is_some());

@@ -52,7 +52,7 @@ use core::time::Duration;
 
 use self::model::Model;
 use self::walk::Walk;
-use super::{Call, MemoryStore, Operation, Outcome, Terms};
+use super::{Committed, MemoryStore, StoreOp, StorePolicy, Transaction};
 use crate::base::id::EnvironmentId;
 
 /// A promise that a store did not keep.
@@ -81,9 +81,9 @@ fn ensure(holds: bool, promise: impl FnOnce() -> String) -> Check {
 pub fn check(
     seed: u64,
     operations: usize,
-    mut store: impl FnMut(Operation) -> Outcome,
+    mut store: impl FnMut(Transaction) -> Committed,
 ) -> Result<(), Violation> {
-    Run::new(seed, |operation| Ok(store(operation))).go(operations)
+    Run::new(seed, |transaction| Ok(store(transaction))).go(operations)
 }
 
 /// Drives a store and the reference through the same random operations: each has to come to the
@@ -91,24 +91,25 @@ pub fn check(
 pub fn compare(
     seed: u64,
     operations: usize,
-    mut store: impl FnMut(Operation) -> Outcome,
+    mut store: impl FnMut(Transaction) -> Committed,
 ) -> Result<(), Violation> {
     let mut reference = MemoryStore::new();
-    let both = |operation: Operation| {
-        let expected = reference.apply(operation.clone());
-        let outcome = store(operation);
+    let both = |transaction: Transaction| {
+        let expected = reference.apply(transaction.clone());
+        let outcome = store(transaction);
         if outcome == expected {
             return Ok(outcome);
         }
-        let shown = |outcome: &Outcome| format!("{:?} with {:?}", outcome.answer, outcome.changes);
+        let shown =
+            |outcome: &Committed| format!("{:?} with {:?}", outcome.answer, outcome.changes);
         Err(format!("{} where the reference has {}", shown(&outcome), shown(&expected)))
     };
     Run::new(seed, both).go(operations)
 }
 
 /// Limits that a short run meets all of.
-fn terms() -> Terms {
-    Terms {
+fn policy() -> StorePolicy {
+    StorePolicy {
         max_environments: 4,
         environments_per_person: 3,
         max_sessions: 4,
@@ -118,7 +119,7 @@ fn terms() -> Terms {
         inbound_lines: 6,
         inbound_bytes: 600,
         listed_sessions: 5,
-        ..Terms::default()
+        ..StorePolicy::default()
     }
 }
 
@@ -129,9 +130,9 @@ struct Run<S> {
     store: S,
 }
 
-impl<S: FnMut(Operation) -> Result<Outcome, String>> Run<S> {
+impl<S: FnMut(Transaction) -> Result<Committed, String>> Run<S> {
     fn new(seed: u64, store: S) -> Self {
-        Self { seed, step: 0, model: Model::new(terms()), store }
+        Self { seed, step: 0, model: Model::new(policy()), store }
     }
 
     fn go(mut self, operations: usize) -> Result<(), Violation> {
@@ -144,10 +145,10 @@ impl<S: FnMut(Operation) -> Result<Outcome, String>> Run<S> {
         self.find_all_that_waits(&mut walk)
     }
 
-    fn carry_out(&mut self, call: &Call) -> Result<(), Violation> {
-        let (at, terms) = (self.model.at, self.model.terms.clone());
-        let operation = Operation { at, terms, call: Box::new(call.clone()) };
-        let seen = (self.store)(operation);
+    fn carry_out(&mut self, call: &StoreOp) -> Result<(), Violation> {
+        let (at, policy) = (self.model.at, self.model.policy.clone());
+        let transaction = Transaction { at, policy, op: Box::new(call.clone()) };
+        let seen = (self.store)(transaction);
         let seen = seen.and_then(|outcome| self.model.observe(call, &outcome));
         let (seed, step) = (self.seed, self.step);
         self.step += 1;
@@ -157,13 +158,13 @@ impl<S: FnMut(Operation) -> Result<Outcome, String>> Run<S> {
     /// Nothing is stuck: once every lease has run out, each session that has not ended can be taken.
     fn find_all_that_waits(mut self, walk: &mut Walk) -> Result<(), Violation> {
         let environments: Vec<_> = self.model.environments.keys().cloned().collect();
-        let lease = |id: &EnvironmentId| Call::LeaseWork { environment: id.clone(), key: None };
+        let lease = |id: &EnvironmentId| StoreOp::LeaseWork { environment: id.clone(), key: None };
         for id in &environments {
             self.carry_out(&lease(id))?;
         }
-        let wait = self.model.terms.ack_time.max(self.model.terms.lease_time);
+        let wait = self.model.policy.ack_time.max(self.model.policy.lease_time);
         (self.model.now, self.model.at) = walk.later(self.model.now, wait + Duration::from_secs(1));
-        self.carry_out(&Call::Lapse)?;
+        self.carry_out(&StoreOp::Lapse)?;
         for id in environments {
             let mut handed_out = None;
             while handed_out != Some(self.model.handed_out) {

@@ -11,15 +11,17 @@ use super::session::SessionModel;
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::time::UnixTime;
-use crate::store::{Call, Changes, Denied, Moment, Outcome, Person, Session, StoreTime, Terms};
+use crate::store::{
+    AccountId, Changes, Committed, RelayTime, Session, StoreError, StoreOp, StorePolicy, StoreTime,
+};
 use crate::wire::session::{ResultStatus, SessionState};
 
 pub(super) struct Model {
     /// What the store's clock should show.
     pub(super) now: StoreTime,
     /// What the relay's clocks show.
-    pub(super) at: Moment,
-    pub(super) terms: Arc<Terms>,
+    pub(super) at: RelayTime,
+    pub(super) policy: Arc<StorePolicy>,
     pub(super) environments: BTreeMap<EnvironmentId, EnvironmentModel>,
     /// The last environments that are no more.
     pub(super) gone: VecDeque<EnvironmentId>,
@@ -29,14 +31,14 @@ pub(super) struct Model {
     /// The subject of each item that was ever named.
     pub(super) works: BTreeMap<WorkId, String>,
     /// What a key of a person has made.
-    pub(super) made_by: BTreeMap<(Person, String), SessionId>,
+    pub(super) made_by: BTreeMap<(AccountId, String), SessionId>,
     /// Leases that were given, repetitions not counted.
     pub(super) handed_out: u64,
     pub(super) sessions_made: u64,
 }
 
 pub(super) struct EnvironmentModel {
-    pub(super) owner: Person,
+    pub(super) owner: AccountId,
     pub(super) heard: StoreTime,
     pub(super) created_at: UnixTime,
     /// Leases that were given under a key.
@@ -50,11 +52,11 @@ pub(super) struct EnvironmentModel {
 const REMEMBERED: usize = 4;
 
 impl Model {
-    pub(super) fn new(terms: Terms) -> Self {
+    pub(super) fn new(policy: StorePolicy) -> Self {
         Self {
             now: StoreTime::BEGINNING,
-            at: Moment::default(),
-            terms: Arc::new(terms),
+            at: RelayTime::default(),
+            policy: Arc::new(policy),
             environments: BTreeMap::new(),
             gone: VecDeque::new(),
             sessions: BTreeMap::new(),
@@ -67,7 +69,7 @@ impl Model {
     }
 
     /// Takes note of an outcome, and says which promise it breaks.
-    pub(super) fn observe(&mut self, call: &Call, outcome: &Outcome) -> Check {
+    pub(super) fn observe(&mut self, call: &StoreOp, outcome: &Committed) -> Check {
         let changes = &*outcome.changes;
         if let Err(denied) = &outcome.answer {
             self.check_denied(call, denied, changes)?;
@@ -82,7 +84,7 @@ impl Model {
         self.check_due(changes)
     }
 
-    fn check_denied(&self, call: &Call, denied: &Denied, changes: &Changes) -> Check {
+    fn check_denied(&self, call: &StoreOp, denied: &StoreError, changes: &Changes) -> Check {
         let Changes { environments_gone, sessions, states, sessions_gone, entries, .. } = changes;
         let is_nothing = environments_gone.is_empty()
             && sessions.is_empty()
@@ -93,20 +95,21 @@ impl Model {
             && changes.inbound.is_empty();
         ensure(is_nothing, || format!("denied: {denied:?}, and yet {changes:?}"))?;
         // Only what cannot be denied otherwise is looked at here.
-        ensure(!matches!(call, Call::Lapse | Call::List { .. } | Call::ReturnWork { .. }), || {
-            format!("denied: {denied:?} where nothing can be denied")
-        })
+        ensure(
+            !matches!(call, StoreOp::Lapse | StoreOp::List { .. } | StoreOp::ReturnWork { .. }),
+            || format!("denied: {denied:?} where nothing can be denied"),
+        )
     }
 
     /// Signs of life, which count even where the rest is denied.
-    fn hear(&mut self, call: &Call, is_done: bool) {
+    fn hear(&mut self, call: &StoreOp, is_done: bool) {
         let environment = match call {
-            Call::LeaseWork { environment, .. }
-            | Call::AckWork { environment, .. }
-            | Call::RenewLease { environment, .. }
-            | Call::StopWork { environment, .. }
-            | Call::Redispatch { environment, .. } => Some(environment.clone()),
-            Call::AttachLink { session, .. } if is_done => {
+            StoreOp::LeaseWork { environment, .. }
+            | StoreOp::AckWork { environment, .. }
+            | StoreOp::RenewLease { environment, .. }
+            | StoreOp::StopWork { environment, .. }
+            | StoreOp::Redispatch { environment, .. } => Some(environment.clone()),
+            StoreOp::AttachLink { session, .. } if is_done => {
                 self.sessions.get(session).map(|known| known.environment.clone())
             }
             _ => None,
@@ -116,12 +119,12 @@ impl Model {
         }
     }
 
-    fn apply(&mut self, call: &Call, changes: &Changes) -> Check {
+    fn apply(&mut self, call: &StoreOp, changes: &Changes) -> Check {
         self.meet_new_session(call, changes);
         for (id, entry) in &changes.entries {
             let known = self.sessions.get_mut(id);
             let known = known.ok_or_else(|| format!("log: an event of {id}, which is unknown"))?;
-            known.take(entry, self.at.wall, self.terms.log_bytes)?;
+            known.take(entry, self.at.wall, self.policy.log_bytes)?;
         }
         for (id, state) in &changes.states {
             let known = self.sessions.get_mut(id);
@@ -147,8 +150,10 @@ impl Model {
     }
 
     /// A session is new by the call that makes it; its first event comes with it.
-    fn meet_new_session(&mut self, call: &Call, changes: &Changes) {
-        let Call::CreateSession { owner, environment, id, work, title, .. } = call else { return };
+    fn meet_new_session(&mut self, call: &StoreOp, changes: &Changes) {
+        let StoreOp::CreateSession { owner, environment, id, work, title, .. } = call else {
+            return;
+        };
         if changes.states.iter().any(|(made, _)| made == id) {
             self.sessions_made += 1;
             let (ordinal, title) = (self.sessions_made, title.clone());
@@ -171,18 +176,18 @@ impl Model {
 
     fn environment_gone(
         &mut self,
-        call: &Call,
-        owner: &Person,
+        call: &StoreOp,
+        owner: &AccountId,
         id: &EnvironmentId,
         changes: &Changes,
     ) -> Check {
         let known = self.environments.remove(id);
         let known = known.ok_or_else(|| format!("lapse: {id} goes and is unknown"))?;
         ensure(known.owner == *owner, || format!("owners: {id} is another one's"))?;
-        let is_silent = known.heard + self.terms.lapse_after <= self.now;
+        let is_silent = known.heard + self.policy.lapse_after <= self.now;
         let status = match call {
-            Call::RemoveEnvironment { id: removed } if removed == id => ResultStatus::Failed,
-            Call::Lapse if is_silent => ResultStatus::Lost,
+            StoreOp::RemoveEnvironment { id: removed } if removed == id => ResultStatus::Failed,
+            StoreOp::Lapse if is_silent => ResultStatus::Lost,
             _ => return Err(format!("lapse: {id} goes before its time")),
         };
         for (session, found) in &self.sessions {
@@ -204,11 +209,11 @@ impl Model {
         Ok(())
     }
 
-    fn session_gone(&mut self, owner: &Person, id: &SessionId) -> Check {
+    fn session_gone(&mut self, owner: &AccountId, id: &SessionId) -> Check {
         let ended = self.sessions.values();
         let ended =
             ended.filter(|known| known.owner == *owner && known.state == SessionState::Ended);
-        let is_surplus = ended.count() > self.terms.ended_sessions;
+        let is_surplus = ended.count() > self.policy.ended_sessions;
         let known = self.sessions.remove(id);
         let known = known.ok_or_else(|| format!("limits: {id} goes and is unknown"))?;
         self.subjects.remove(id.as_str());
@@ -217,24 +222,24 @@ impl Model {
     }
 
     fn check_limits(&self) -> Check {
-        let terms = &self.terms;
+        let policy = &self.policy;
         let environments = self.environments.len();
-        ensure(environments <= terms.max_environments, || {
+        ensure(environments <= policy.max_environments, || {
             format!("limits: {environments} environments")
         })?;
         for owner in self.environments.values().map(|known| &known.owner) {
             let own = self.environments.values().filter(|known| known.owner == *owner).count();
-            ensure(own <= terms.environments_per_person, || {
+            ensure(own <= policy.environments_per_person, || {
                 format!("limits: {own} environments of {owner:?}")
             })?;
         }
         for id in self.environments.keys() {
             let active = self.active(id);
-            ensure(active <= terms.max_sessions, || format!("limits: {active} sessions of {id}"))?;
+            ensure(active <= policy.max_sessions, || format!("limits: {active} sessions of {id}"))?;
         }
         for (id, known) in &self.sessions {
             let waiting = known.inbound.len() - usize::try_from(known.acked).unwrap_or_default();
-            ensure(waiting <= terms.inbound_lines, || {
+            ensure(waiting <= policy.inbound_lines, || {
                 format!("limits: {waiting} lines for the agent of {id}")
             })?;
             let ended = self
@@ -242,7 +247,7 @@ impl Model {
                 .values()
                 .filter(|other| other.owner == known.owner && other.state == SessionState::Ended);
             let ended = ended.count();
-            ensure(ended <= terms.ended_sessions, || format!("limits: {ended} ended sessions"))?;
+            ensure(ended <= policy.ended_sessions, || format!("limits: {ended} ended sessions"))?;
         }
         Ok(())
     }
@@ -257,7 +262,7 @@ impl Model {
     }
 
     fn check_due(&self, changes: &Changes) -> Check {
-        let silent = self.environments.values().map(|known| known.heard + self.terms.lapse_after);
+        let silent = self.environments.values().map(|known| known.heard + self.policy.lapse_after);
         let leases = self.subjects.values().filter_map(Subject::until);
         let Some(earliest) = silent.chain(leases).min() else { return Ok(()) };
         let earliest = earliest.saturating_since(self.now);
@@ -277,7 +282,7 @@ impl Model {
         })
     }
 
-    pub(super) fn kept_of(&self, owner: &Person) -> Vec<(&SessionId, &SessionModel)> {
+    pub(super) fn kept_of(&self, owner: &AccountId) -> Vec<(&SessionId, &SessionModel)> {
         let mut kept: Vec<_> = self.sessions.iter().filter(|(_, s)| s.owner == *owner).collect();
         kept.sort_by_key(|(_, session)| core::cmp::Reverse(session.ordinal));
         kept

@@ -11,12 +11,12 @@ use crate::base::id::EnvironmentId;
 use crate::base::limits::EVENT_OVERHEAD_BYTES;
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
-use crate::store::{Entry, Line, NewMessage, Origin, Page, PermissionReply, Person, Session};
+use crate::store::{AccountId, Entry, Line, NewMessage, Origin, Page, PermissionReply, Session};
 use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
 
 pub(super) struct SessionModel {
-    pub(super) owner: Person,
+    pub(super) owner: AccountId,
     pub(super) environment: EnvironmentId,
     pub(super) ordinal: u64,
     pub(super) title: Option<String>,
@@ -65,7 +65,7 @@ fn effective(reply: &PermissionReply) -> PermissionReply {
 
 impl SessionModel {
     pub(super) fn new(
-        owner: Person,
+        owner: AccountId,
         environment: EnvironmentId,
         title: Option<String>,
         ordinal: u64,

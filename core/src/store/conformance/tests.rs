@@ -5,19 +5,19 @@ use alloc::string::ToString;
 
 use super::*;
 use crate::base::text::Text;
-use crate::store::{Answer, Denied, Moment, RelayRun};
+use crate::store::{Answer, RelayRun, RelayTime, StoreError};
 
 #[test]
 fn the_reference_keeps_every_promise() {
     for seed in 0..64 {
         let mut store = MemoryStore::new();
-        let checked = check(seed, 1000, |operation| store.apply(operation));
+        let checked = check(seed, 1000, |transaction| store.apply(transaction));
         assert_eq!(checked.map_err(|violation| violation.to_string()), Ok(()));
     }
 }
 
 /// Makes those logged events that say this say nothing.
-fn blank(outcome: &mut Outcome, what: &str) {
+fn blank(outcome: &mut Committed, what: &str) {
     let entries = outcome.changes.entries.iter_mut().map(|(_, entry)| entry);
     for entry in entries.filter(|entry| entry.line.as_str().contains(what)) {
         entry.line = Text::from("{}");
@@ -25,7 +25,7 @@ fn blank(outcome: &mut Outcome, what: &str) {
 }
 
 /// Spoils an outcome, where it is of the kind that it spoils.
-type Spoiler = fn(&Call, &mut Outcome);
+type Spoiler = fn(&StoreOp, &mut Committed);
 
 #[test]
 fn a_store_that_breaks_a_promise_is_found() {
@@ -50,7 +50,7 @@ fn a_store_that_breaks_a_promise_is_found() {
             }
         }),
         ("leases", |_, outcome| {
-            if outcome.answer == Err(Denied::LeaseLost) {
+            if outcome.answer == Err(StoreError::LeaseLost) {
                 outcome.answer = Ok(Answer::Renewed { is_stopping: false });
             }
         }),
@@ -60,20 +60,20 @@ fn a_store_that_breaks_a_promise_is_found() {
             }
         }),
         ("link", |call, outcome| {
-            if matches!(call, Call::Append { .. }) {
+            if matches!(call, StoreOp::Append { .. }) {
                 outcome.changes.entries.truncate(1);
             }
         }),
         ("link", |_, outcome| blank(outcome, "messages_indeterminate")),
         ("link", |call, outcome| {
-            if let (Call::AttachLink { .. }, Ok(Answer::Attached { from, .. })) =
+            if let (StoreOp::AttachLink { .. }, Ok(Answer::Attached { from, .. })) =
                 (call, &mut outcome.answer)
             {
                 *from = from.saturating_sub(outcome.changes.entries.len() as u64);
             }
         }),
         ("answers", |_, outcome| {
-            if let Err(Denied::PermissionConflict { .. }) = outcome.answer {
+            if let Err(StoreError::PermissionConflict { .. }) = outcome.answer {
                 outcome.answer = Ok(Answer::Answered { seq: 1 });
             }
         }),
@@ -86,7 +86,7 @@ fn a_store_that_breaks_a_promise_is_found() {
             }
         }),
         ("lapse", |call, outcome| {
-            if matches!(call, Call::Lapse) {
+            if matches!(call, StoreOp::Lapse) {
                 outcome.changes.environments_gone.clear();
             }
         }),
@@ -98,35 +98,35 @@ fn a_store_that_breaks_a_promise_is_found() {
         ("due", |_, outcome| outcome.changes.due = None),
     ];
     for (at, (promise, spoil)) in spoilers.into_iter().enumerate() {
-        let spoiled = |store: &mut MemoryStore, operation: Operation| {
-            let call = operation.call.clone();
-            let mut outcome = store.apply(operation);
+        let spoiled = |store: &mut MemoryStore, transaction: Transaction| {
+            let call = transaction.op.clone();
+            let mut outcome = store.apply(transaction);
             spoil(&call, &mut outcome);
             outcome
         };
         let mut seeds = 0..20;
         let found = seeds.find_map(|seed| {
             let mut store = MemoryStore::new();
-            check(seed, 1000, |operation| spoiled(&mut store, operation)).err()
+            check(seed, 1000, |transaction| spoiled(&mut store, transaction)).err()
         });
         let found = found.map(|violation| violation.broken).unwrap_or_default();
         assert!(found.starts_with(promise), "{at}: {found:?}");
         let differs = (0..20).any(|seed| {
             let mut store = MemoryStore::new();
-            compare(seed, 1000, |operation| spoiled(&mut store, operation)).is_err()
+            compare(seed, 1000, |transaction| spoiled(&mut store, transaction)).is_err()
         });
         assert!(differs, "{at}: no difference from the reference");
     }
 }
 
-/// Spoils the time that an operation comes with.
-type TimeSpoiler = fn(&mut Moment);
+/// Spoils the time that an transaction comes with.
+type TimeSpoiler = fn(&mut RelayTime);
 
 #[test]
 fn a_store_with_a_false_time_is_found() {
     let spoilers: [(&str, TimeSpoiler); 4] = [
         ("it takes all runs for one", |at| at.run = RelayRun(0)),
-        ("it takes each operation for a new run", |at| at.run = RelayRun(at.wall.as_millis())),
+        ("it takes each transaction for a new run", |at| at.run = RelayRun(at.wall.as_millis())),
         ("it goes by the wall clock", |at| {
             (at.run, at.running) = (RelayRun(0), Duration::from_millis(at.wall.as_millis()));
         }),
@@ -135,9 +135,9 @@ fn a_store_with_a_false_time_is_found() {
     for (what, spoil) in spoilers {
         let found = (0..20).any(|seed| {
             let mut store = MemoryStore::new();
-            let spoiled = |mut operation: Operation| {
-                spoil(&mut operation.at);
-                store.apply(operation)
+            let spoiled = |mut transaction: Transaction| {
+                spoil(&mut transaction.at);
+                store.apply(transaction)
             };
             check(seed, 1000, spoiled).is_err()
         });
@@ -150,13 +150,13 @@ fn the_walk_meets_every_answer_and_every_refusal() {
     let mut met = BTreeSet::new();
     for seed in 0..20 {
         let mut store = MemoryStore::new();
-        let checked = check(seed, 1000, |operation| {
-            let call = format!("{operation:?}");
-            let is_link = matches!(*operation.call, Call::AttachLink { .. });
-            let outcome = store.apply(operation);
+        let checked = check(seed, 1000, |transaction| {
+            let call = format!("{transaction:?}");
+            let is_link = matches!(*transaction.op, StoreOp::AttachLink { .. });
+            let outcome = store.apply(transaction);
             met.insert(match &outcome.answer {
                 Ok(_) => call,
-                Err(Denied::Limit { what }) => (*what).to_string(),
+                Err(StoreError::Limit { what }) => (*what).to_string(),
                 Err(denied) => format!("{denied:?}").chars().take_while(|c| *c != ' ').collect(),
             });
             if !outcome.changes.sessions_gone.is_empty() {

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::model::Model;
-use crate::base::id::{BadId, EnvironmentId, SessionId, WorkId};
+use crate::base::id::{EnvironmentId, IdError, SessionId, WorkId};
 use crate::base::limits::RELAY_RUN_LAG;
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::store::{
-    Call, Line, Moment, NewMessage, Origin, PermissionReply, Person, RelayRun, StoreTime, ended,
+    AccountId, Line, NewMessage, Origin, PermissionReply, RelayRun, RelayTime, StoreOp, StoreTime,
+    ended,
 };
 use crate::wire::environment::{Metadata, Registration};
 use crate::wire::session::ResultStatus;
@@ -44,7 +45,7 @@ const WALL: u64 = 1_767_225_600_000;
 const SMALL_STEPS: [u64; 3] = [0, 0, 3000];
 
 /// Takes an id that is made here.
-fn id<T>(made: Result<T, BadId>) -> T {
+fn id<T>(made: Result<T, IdError>) -> T {
     match made {
         Ok(id) => id,
         Err(bad) => unreachable!("it is made of plain characters: {bad}"),
@@ -57,7 +58,7 @@ impl Walk {
     }
 
     /// The next time: by the store's clock, and by those of the relay that asks.
-    pub(super) fn time(&mut self, now: StoreTime) -> (StoreTime, Moment) {
+    pub(super) fn time(&mut self, now: StoreTime) -> (StoreTime, RelayTime) {
         if self.relays.is_empty() || self.one_in(40) {
             return (now, self.restart(now));
         }
@@ -73,7 +74,7 @@ impl Walk {
     }
 
     /// Some relay asks, so much later.
-    pub(super) fn later(&mut self, now: StoreTime, by: Duration) -> (StoreTime, Moment) {
+    pub(super) fn later(&mut self, now: StoreTime, by: Duration) -> (StoreTime, RelayTime) {
         if self.relays.is_empty() {
             self.restart(now);
         }
@@ -85,7 +86,7 @@ impl Walk {
     }
 
     /// A relay starts, in the place of another one or beside it. Nobody knows how long none ran.
-    fn restart(&mut self, now: StoreTime) -> Moment {
+    fn restart(&mut self, now: StoreTime) -> RelayTime {
         if self.relays.len() >= RELAYS || (!self.relays.is_empty() && self.rng.bool()) {
             self.relays.swap_remove(self.rng.usize(..self.relays.len()));
         }
@@ -95,7 +96,7 @@ impl Walk {
     }
 
     /// A relay asks whose machine slept: since it asked last, hardly any time has passed for it.
-    fn sleep(&mut self, now: StoreTime) -> Moment {
+    fn sleep(&mut self, now: StoreTime) -> RelayTime {
         let relay = self.rng.usize(..self.relays.len());
         let RelayModel { at, running, .. } = self.relays[relay];
         let passed = now.saturating_since(at);
@@ -104,21 +105,21 @@ impl Walk {
     }
 
     /// What a relay asked a while ago arrives only now.
-    fn dawdle(&mut self, now: StoreTime) -> Moment {
+    fn dawdle(&mut self, now: StoreTime) -> RelayTime {
         let relay = self.rng.usize(..self.relays.len());
         let RelayModel { at, running, .. } = self.relays[relay];
         let passed = now.saturating_since(at);
         let late = Duration::from_millis(self.rng.u64(..8_000)).min(RELAY_RUN_LAG).min(passed);
         let moment = self.asks(relay, at, running);
-        Moment { running: running + (passed - late), ..moment }
+        RelayTime { running: running + (passed - late), ..moment }
     }
 
     /// A relay asks at a time; its wall clock shows anything.
-    fn asks(&mut self, relay: usize, at: StoreTime, running: Duration) -> Moment {
+    fn asks(&mut self, relay: usize, at: StoreTime, running: Duration) -> RelayTime {
         let relay = &mut self.relays[relay];
         (relay.at, relay.running) = (at, running);
         let wall = UnixTime::from_millis(WALL + self.rng.u64(..2_000_000_000));
-        Moment { wall, run: relay.run, running }
+        RelayTime { wall, run: relay.run, running }
     }
 
     fn draw(&mut self, kind: &str) -> String {
@@ -135,8 +136,8 @@ impl Walk {
         (!from.is_empty()).then(|| from[self.rng.usize(..from.len())].clone())
     }
 
-    fn person(&mut self) -> Person {
-        Person(["alice", "bob"][self.rng.usize(..2)].to_owned())
+    fn person(&mut self) -> AccountId {
+        AccountId(["alice", "bob"][self.rng.usize(..2)].to_owned())
     }
 
     fn key(&mut self) -> Option<String> {
@@ -152,7 +153,7 @@ impl Walk {
     }
 
     /// An environment and, mostly, its owner.
-    fn owned(&mut self, model: &Model) -> (Person, EnvironmentId) {
+    fn owned(&mut self, model: &Model) -> (AccountId, EnvironmentId) {
         let id = self.environment(model);
         let owner = model.environments.get(&id).map(|known| known.owner.clone());
         let rare = self.one_in(15);
@@ -160,10 +161,10 @@ impl Walk {
     }
 
     /// A session and, mostly, its owner.
-    fn session(&mut self, model: &Model) -> (Person, SessionId) {
+    fn session(&mut self, model: &Model) -> (AccountId, SessionId) {
         let known = self.pick(model.sessions.iter().map(|(id, s)| (s.owner.clone(), id.clone())));
         let rare = self.one_in(20);
-        let unknown = || (Person("alice".to_owned()), id(SessionId::new("session_unknown")));
+        let unknown = || (AccountId("alice".to_owned()), id(SessionId::new("session_unknown")));
         let (owner, session) = known.filter(|_| !rare).unwrap_or_else(unknown);
         if self.one_in(20) { (self.person(), session) } else { (owner, session) }
     }
@@ -189,48 +190,48 @@ impl Walk {
         }
     }
 
-    pub(super) fn call(&mut self, model: &Model) -> Call {
+    pub(super) fn call(&mut self, model: &Model) -> StoreOp {
         match self.rng.u32(..100) {
             0..5 => self.register(model),
-            5 => Call::RemoveEnvironment { id: self.environment(model) },
+            5 => StoreOp::RemoveEnvironment { id: self.environment(model) },
             6..8 => self.look(model),
             8..10 => {
                 let (owner, id_) = self.owned(model);
                 let work = id(WorkId::new(&self.draw("work")));
-                Call::AskHealthcheck { owner, id: id_, work, key: self.key() }
+                StoreOp::AskHealthcheck { owner, id: id_, work, key: self.key() }
             }
-            10..24 => Call::LeaseWork { environment: self.environment(model), key: self.key() },
+            10..24 => StoreOp::LeaseWork { environment: self.environment(model), key: self.key() },
             24..26 => {
                 let (_, work, fence) = self.leased(model);
-                Call::ReturnWork { work, fence }
+                StoreOp::ReturnWork { work, fence }
             }
             26..32 => {
                 let (environment, work, fence) = self.leased(model);
-                Call::AckWork { environment, work, fence }
+                StoreOp::AckWork { environment, work, fence }
             }
             32..38 => {
                 let (environment, work, fence) = self.leased(model);
-                Call::RenewLease { environment, work, fence }
+                StoreOp::RenewLease { environment, work, fence }
             }
             38..40 => {
                 let (environment, work, fence) = self.leased(model);
                 let result = Box::new(ended(ResultStatus::Completed, "done"));
-                Call::StopWork { environment, work, fence, result }
+                StoreOp::StopWork { environment, work, fence, result }
             }
             40..43 => {
                 let (_, session) = self.session(model);
                 let environment = model.sessions.get(&session).map(|s| s.environment.clone());
                 let environment = environment.unwrap_or_else(|| self.environment(model));
                 let work = id(WorkId::new(&self.draw("work")));
-                Call::Redispatch { environment, session, work }
+                StoreOp::Redispatch { environment, session, work }
             }
-            43..48 => Call::Lapse,
+            43..48 => StoreOp::Lapse,
             48..54 => {
                 let (owner, environment) = self.owned(model);
                 let session = id(SessionId::new(&self.draw("session")));
                 let work = id(WorkId::new(&self.draw("work")));
                 let title = self.one_in(2).then(|| "a title".to_owned());
-                Call::CreateSession {
+                StoreOp::CreateSession {
                     owner,
                     environment,
                     id: session,
@@ -241,7 +242,7 @@ impl Walk {
             }
             54 => {
                 let (owner, id) = self.session(model);
-                Call::RequestStop { owner, id }
+                StoreOp::RequestStop { owner, id }
             }
             55..61 => self.read_log(model),
             61..70 => self.post(model),
@@ -250,7 +251,7 @@ impl Walk {
         }
     }
 
-    fn register(&mut self, model: &Model) -> Call {
+    fn register(&mut self, model: &Model) -> StoreOp {
         let (owner, before) = self.owned(model);
         let registration = Registration {
             machine_name: "machine".to_owned(),
@@ -262,42 +263,42 @@ impl Walk {
             environment_id: self.one_in(2).then_some(before),
         };
         let id = id(EnvironmentId::new(&self.draw("env")));
-        Call::RegisterEnvironment { owner, id, registration: Box::new(registration) }
+        StoreOp::RegisterEnvironment { owner, id, registration: Box::new(registration) }
     }
 
-    fn look(&mut self, model: &Model) -> Call {
+    fn look(&mut self, model: &Model) -> StoreOp {
         match self.rng.u32(..5) {
-            0 => Call::List { owner: self.person() },
+            0 => StoreOp::List { owner: self.person() },
             1 => {
                 let (owner, id) = self.owned(model);
-                Call::GetEnvironment { owner, id }
+                StoreOp::GetEnvironment { owner, id }
             }
             2 => {
                 let (owner, before) = self.session(model);
                 let environment = self.one_in(2).then(|| self.environment(model));
                 let before = self.one_in(2).then_some(before);
-                Call::ListSessions { owner, environment, before, limit: self.rng.usize(1..8) }
+                StoreOp::ListSessions { owner, environment, before, limit: self.rng.usize(1..8) }
             }
             3 => {
                 let (environment, session) = (self.environment(model), self.session(model).1);
-                Call::Find { environment: Some(environment), session: Some(session) }
+                StoreOp::Find { environment: Some(environment), session: Some(session) }
             }
             _ => {
                 let (owner, id) = self.session(model);
-                Call::GetSession { owner, id }
+                StoreOp::GetSession { owner, id }
             }
         }
     }
 
-    fn read_log(&mut self, model: &Model) -> Call {
+    fn read_log(&mut self, model: &Model) -> StoreOp {
         let (owner, session) = self.session(model);
         let last = model.sessions.get(&session).map_or(0, |known| known.log.len() as u64);
         let after = if self.one_in(20) { u64::MAX } else { self.rng.u64(..=last + 2) };
         let (max_events, max_bytes) = (self.rng.usize(1..30), self.rng.usize(..3000));
-        Call::ReadLog { owner, session, after, max_events, max_bytes }
+        StoreOp::ReadLog { owner, session, after, max_events, max_bytes }
     }
 
-    fn post(&mut self, model: &Model) -> Call {
+    fn post(&mut self, model: &Model) -> StoreOp {
         let (owner, session) = self.session(model);
         let message = |walk: &mut Self| {
             let uuid = walk.one_in(2).then(|| format!("uuid_{}", walk.rng.u32(..40)));
@@ -316,7 +317,7 @@ impl Walk {
             NewMessage { uuid, request_id: None, line: Text::from(line) }
         };
         let messages = (0..self.rng.usize(1..4)).map(|_| message(self)).collect();
-        Call::Post { owner, session, messages }
+        StoreOp::Post { owner, session, messages }
     }
 
     fn request(&mut self) -> String {
@@ -327,7 +328,7 @@ impl Walk {
         format!("question_{}", self.rng.u32(..6))
     }
 
-    fn answer(&mut self, model: &Model) -> Call {
+    fn answer(&mut self, model: &Model) -> StoreOp {
         let (owner, session) = self.session(model);
         let reply = match self.rng.u32(..5) {
             0..2 => PermissionReply::Allow { updated_input: None },
@@ -335,11 +336,11 @@ impl Walk {
             3 => PermissionReply::Allow { updated_input: Some(Text::from(r#"{"other":2}"#)) },
             _ => PermissionReply::Deny { message: "no".to_owned(), interrupt: self.one_in(2) },
         };
-        Call::AnswerPermission { owner, session, request_id: self.question(), reply }
+        StoreOp::AnswerPermission { owner, session, request_id: self.question(), reply }
     }
 
     /// What goes by a session's link, mostly the one that is open.
-    fn link(&mut self, model: &Model) -> Call {
+    fn link(&mut self, model: &Model) -> StoreOp {
         let (_, session) = self.session(model);
         let known = model.sessions.get(&session);
         let fence = model.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
@@ -352,24 +353,24 @@ impl Walk {
             0..2 => {
                 let fence = if self.one_in(10) { fence + 1 } else { fence };
                 let agent_run = (!self.one_in(6)).then(|| format!("run_{}", self.rng.u32(..3)));
-                Call::AttachLink { session, fence, agent_run }
+                StoreOp::AttachLink { session, fence, agent_run }
             }
             2..4 => {
                 let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };
-                Call::ResumeLink { session, link, received: ack, from: received + lost }
+                StoreOp::ResumeLink { session, link, received: ack, from: received + lost }
             }
             4..8 => {
                 let first = received + 1;
                 let back = self.rng.u64(..3).min(received);
                 let first = if self.one_in(20) { first + 2 } else { first - back };
                 let lines = (0..self.rng.u64(1..5)).map(|at| self.line(first + at)).collect();
-                Call::Append { session, link, first, lines }
+                StoreOp::Append { session, link, first, lines }
             }
-            8..10 => Call::AckInbound { session, link, received: ack },
+            8..10 => StoreOp::AckInbound { session, link, received: ack },
             _ => {
                 let after = self.rng.u64(..=until);
                 let (max_lines, max_bytes) = (self.rng.usize(1..9), self.rng.usize(..400));
-                Call::ReadInbound { session, after, max_lines, max_bytes }
+                StoreOp::ReadInbound { session, after, max_lines, max_bytes }
             }
         }
     }

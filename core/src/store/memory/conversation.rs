@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::{Answered, Context};
 use crate::base::id::WorkId;
 use crate::base::text::Text;
+use crate::store::committed::{Accepted, Answer, Page, StoreError};
 use crate::store::log::Log;
-use crate::store::operation::{NewMessage, PermissionReply};
-use crate::store::outcome::{Accepted, Answer, Denied, Page};
 use crate::store::question::{Questions, Standing};
-use crate::store::record::{Entry, Origin, Person, Session};
+use crate::store::record::{AccountId, Entry, Origin, Session};
 use crate::store::request::Requests;
 use crate::store::title::title_of;
+use crate::store::transaction::{NewMessage, PermissionReply};
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::to_json;
 
@@ -43,7 +43,7 @@ pub(super) struct Conversation {
     pub(super) link: u64,
     /// Its items, the newest last.
     pub(super) works: Vec<WorkId>,
-    pub(super) key: Option<(Person, String)>,
+    pub(super) key: Option<(AccountId, String)>,
 }
 
 /// A message of the relay itself for the log.
@@ -93,7 +93,7 @@ pub(super) fn relay_message<T: Serialize>(subtype: &str, fields: T) -> Text {
 }
 
 impl Conversation {
-    pub(super) fn new(session: Session, work: WorkId, key: Option<(Person, String)>) -> Self {
+    pub(super) fn new(session: Session, work: WorkId, key: Option<(AccountId, String)>) -> Self {
         Self {
             session,
             log: Log::default(),
@@ -125,7 +125,7 @@ impl Conversation {
         let entry = Entry { seq, at: cx.wall, origin, line };
         cx.changes.entries.push((self.session.id.clone(), entry.clone()));
         let first = self.log.first_seq();
-        self.log.push(entry, uuid, cx.terms.log_bytes);
+        self.log.push(entry, uuid, cx.policy.log_bytes);
         if self.log.first_seq() != first {
             self.questions.forget_before(self.log.first_seq());
         }
@@ -153,8 +153,8 @@ impl Conversation {
     /// Whether so many more lines for the agent may wait.
     pub(super) fn has_room(&self, cx: &Context, lines: usize, bytes: usize) -> bool {
         let is_empty = self.inbound.is_empty();
-        self.inbound.len() + lines <= cx.terms.inbound_lines
-            && (is_empty || self.inbound_bytes + bytes <= cx.terms.inbound_bytes)
+        self.inbound.len() + lines <= cx.policy.inbound_lines
+            && (is_empty || self.inbound_bytes + bytes <= cx.policy.inbound_bytes)
     }
 
     /// Says in the log where the session stands.
@@ -261,10 +261,10 @@ impl Conversation {
         let bytes = new.iter().map(|(message, _)| message.line.len()).sum();
         if !new.is_empty() {
             if self.session.result.is_some() {
-                return Err(Denied::SessionEnded);
+                return Err(StoreError::SessionEnded);
             }
             if !self.has_room(cx, new.len(), bytes) {
-                return Err(Denied::Limit { what: "messages waiting for this agent" });
+                return Err(StoreError::Limit { what: "messages waiting for this agent" });
             }
         }
         let mut accepted = Vec::with_capacity(messages.len());
@@ -301,17 +301,17 @@ impl Conversation {
     ) -> Answered {
         let line = match self.questions.standing(request_id) {
             Standing::Open => self.questions.line_for(request_id, reply),
-            Standing::Unknown => return Err(Denied::PermissionUnknown),
-            Standing::Withdrawn => return Err(Denied::PermissionWithdrawn),
+            Standing::Unknown => return Err(StoreError::PermissionUnknown),
+            Standing::Withdrawn => return Err(StoreError::PermissionWithdrawn),
             Standing::Answered(given) if given.is_same(request_id, reply) => {
                 return Ok(Answer::Answered { seq: given.seq });
             }
             Standing::Answered(given) => {
-                return Err(Denied::PermissionConflict { line: given.line.clone() });
+                return Err(StoreError::PermissionConflict { line: given.line.clone() });
             }
         };
         if !self.has_room(cx, 1, line.len()) {
-            return Err(Denied::Limit { what: "messages waiting for this agent" });
+            return Err(StoreError::Limit { what: "messages waiting for this agent" });
         }
         let seq = self.record_for_agent(cx, line.clone(), None);
         self.close_question(cx, request_id, seq, Some(line));

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use super::{Answered, Context, Due, Known, MemoryStore};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::store::clock::StoreTime;
-use crate::store::outcome::{Answer, Denied};
-use crate::store::record::{Environment, Person};
+use crate::store::committed::{Answer, StoreError};
+use crate::store::record::{AccountId, Environment};
 use crate::wire::environment::Registration;
 use crate::wire::session::{ResultStatus, SessionResult};
 
@@ -17,7 +17,7 @@ impl MemoryStore {
     pub(super) fn register(
         &mut self,
         cx: &mut Context,
-        owner: Person,
+        owner: AccountId,
         id: EnvironmentId,
         registration: Registration,
     ) -> Answered {
@@ -30,12 +30,12 @@ impl MemoryStore {
             cx.changes.environment(&known.environment);
             return Ok(Answer::Environment(Box::new(known.environment.clone())));
         }
-        if self.environments.len() >= cx.terms.max_environments {
-            return Err(Denied::Limit { what: "environments" });
+        if self.environments.len() >= cx.policy.max_environments {
+            return Err(StoreError::Limit { what: "environments" });
         }
         let known = self.environments.values().filter(|known| known.environment.owner == owner);
-        if known.count() >= cx.terms.environments_per_person {
-            return Err(Denied::Limit { what: "environments of this person" });
+        if known.count() >= cx.policy.environments_per_person {
+            return Err(StoreError::Limit { what: "environments of this person" });
         }
         let environment = Environment {
             id: id.clone(),
@@ -66,7 +66,7 @@ impl MemoryStore {
 
     pub(super) fn remove_environment(&mut self, cx: &mut Context, id: &EnvironmentId) -> Answered {
         if !self.environments.contains_key(id) {
-            return Err(Denied::EnvironmentUnknown);
+            return Err(StoreError::EnvironmentUnknown);
         }
         self.drop_environment(cx, id, ResultStatus::Failed, "its worker has shut down");
         Ok(Answer::Done)
@@ -78,25 +78,25 @@ impl MemoryStore {
         session: Option<&SessionId>,
     ) -> Answered {
         if environment.is_some_and(|id| !self.environments.contains_key(id)) {
-            return Err(Denied::EnvironmentUnknown);
+            return Err(StoreError::EnvironmentUnknown);
         }
         if session.is_some_and(|id| !self.sessions.contains_key(id)) {
-            return Err(Denied::SessionUnknown);
+            return Err(StoreError::SessionUnknown);
         }
         Ok(Answer::Done)
     }
 
-    pub(super) fn get_environment(&self, owner: &Person, id: &EnvironmentId) -> Answered {
+    pub(super) fn get_environment(&self, owner: &AccountId, id: &EnvironmentId) -> Answered {
         let known = self.environments.get(id).map(|known| &known.environment);
         let known = known.filter(|environment| environment.owner == *owner);
-        known.cloned().map(Box::new).map(Answer::Environment).ok_or(Denied::EnvironmentUnknown)
+        known.cloned().map(Box::new).map(Answer::Environment).ok_or(StoreError::EnvironmentUnknown)
     }
 
-    pub(super) fn list(&self, cx: &Context, owner: &Person) -> Answer {
+    pub(super) fn list(&self, cx: &Context, owner: &AccountId) -> Answer {
         let environments = self.environments.values().map(|known| &known.environment);
         let environments = environments.filter(|environment| environment.owner == *owner);
         let sessions =
-            self.newest_sessions(cx.terms.listed_sessions, |found| found.owner == *owner);
+            self.newest_sessions(cx.policy.listed_sessions, |found| found.owner == *owner);
         Answer::Overview { environments: environments.cloned().collect(), sessions }
     }
 
@@ -105,8 +105,8 @@ impl MemoryStore {
         &mut self,
         cx: &mut Context,
         id: &EnvironmentId,
-    ) -> Result<&mut Known, Denied> {
-        let known = self.environments.get_mut(id).ok_or(Denied::EnvironmentUnknown)?;
+    ) -> Result<&mut Known, StoreError> {
+        let known = self.environments.get_mut(id).ok_or(StoreError::EnvironmentUnknown)?;
         let was_online = known.environment.is_online;
         known.see(cx);
         if !was_online {
@@ -119,12 +119,12 @@ impl MemoryStore {
     /// Looks whether an environment has been silent for too long.
     pub(super) fn lapse_environment(&mut self, cx: &mut Context, id: EnvironmentId) {
         let Some(known) = self.environments.get_mut(&id) else { return };
-        if known.last_seen + cx.terms.lapse_after <= cx.now {
+        if known.last_seen + cx.policy.lapse_after <= cx.now {
             let message = "its worker has not been heard of for too long";
             self.drop_environment(cx, &id, ResultStatus::Lost, message);
             return;
         }
-        let is_online = known.last_seen + cx.terms.offline_after > cx.now;
+        let is_online = known.last_seen + cx.policy.offline_after > cx.now;
         if known.environment.is_online != is_online {
             known.environment.is_online = is_online;
             cx.changes.environment(&known.environment);
@@ -183,8 +183,8 @@ impl Known {
     }
 
     fn next_due(&self, cx: &Context) -> StoreTime {
-        let offline = self.last_seen + cx.terms.offline_after;
-        if offline > cx.now { offline } else { self.last_seen + cx.terms.lapse_after }
+        let offline = self.last_seen + cx.policy.offline_after;
+        if offline > cx.now { offline } else { self.last_seen + cx.policy.lapse_after }
     }
 }
 

@@ -10,22 +10,22 @@ use super::work::{State, Work};
 use super::{Answered, Context, MemoryStore};
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::limits::MAX_HEALTHCHECK_KEYS;
-use crate::store::outcome::{Answer, Denied};
-use crate::store::record::{Healthcheck, Person};
+use crate::store::committed::{Answer, StoreError};
+use crate::store::record::{AccountId, Healthcheck};
 use crate::wire::work::WorkData;
 
 impl MemoryStore {
     pub(super) fn ask_healthcheck(
         &mut self,
         cx: &mut Context,
-        owner: &Person,
+        owner: &AccountId,
         id: &EnvironmentId,
         work: WorkId,
         key: Option<String>,
     ) -> Answered {
         let known = self.environments.get_mut(id);
         let known = known.filter(|known| known.environment.owner == *owner);
-        let known = known.ok_or(Denied::EnvironmentUnknown)?;
+        let known = known.ok_or(StoreError::EnvironmentUnknown)?;
         let is_repeated = key.as_ref().is_some_and(|key| known.healthcheck_keys.contains(key));
         if let Some(key) = key.filter(|_| !is_repeated) {
             known.healthcheck_keys.push_back(key);

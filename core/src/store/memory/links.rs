@@ -8,10 +8,10 @@ use super::{Answered, Context, MemoryStore};
 use crate::base::id::SessionId;
 use crate::base::limits::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::base::text::Text;
-use crate::store::operation::Line;
-use crate::store::outcome::{Answer, Denied};
+use crate::store::committed::{Answer, StoreError};
 use crate::store::question::Asked;
 use crate::store::record::{Origin, Question, Session};
+use crate::store::transaction::Line;
 use crate::wire::control;
 use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
@@ -24,12 +24,12 @@ impl MemoryStore {
         fence: u64,
         agent_run: Option<String>,
     ) -> Answered {
-        let conversation = self.sessions.get_mut(session).ok_or(Denied::SessionUnknown)?;
+        let conversation = self.sessions.get_mut(session).ok_or(StoreError::SessionUnknown)?;
         if conversation.session.result.is_some() {
-            return Err(Denied::SessionEnded);
+            return Err(StoreError::SessionEnded);
         }
         if conversation.fence != fence {
-            return Err(Denied::LeaseLost);
+            return Err(StoreError::LeaseLost);
         }
         conversation.link += 1;
         conversation.begin_run(cx, agent_run);
@@ -45,9 +45,9 @@ impl MemoryStore {
         &mut self,
         session: &SessionId,
         link: u64,
-    ) -> Result<&mut Conversation, Denied> {
-        let conversation = self.sessions.get_mut(session).ok_or(Denied::SessionUnknown)?;
-        if conversation.link == link { Ok(conversation) } else { Err(Denied::LinkReplaced) }
+    ) -> Result<&mut Conversation, StoreError> {
+        let conversation = self.sessions.get_mut(session).ok_or(StoreError::SessionUnknown)?;
+        if conversation.link == link { Ok(conversation) } else { Err(StoreError::LinkReplaced) }
     }
 }
 
@@ -177,7 +177,7 @@ impl Conversation {
 
     pub(super) fn ack_inbound(&mut self, received: u64) -> Answered {
         if received > self.inbound_until {
-            return Err(Denied::NeverSent);
+            return Err(StoreError::NeverSent);
         }
         self.confirm_inbound(received);
         Ok(Answer::Done)

@@ -16,9 +16,9 @@ use self::conversation::Conversation;
 pub(crate) use self::environments::ended;
 use self::work::Work;
 use super::clock::{StoreClock, StoreTime};
-use super::operation::{Call, Operation, Terms};
-use super::outcome::{Answer, Changes, Denied, Outcome};
-use super::record::{Environment, Person};
+use super::committed::{Answer, Changes, Committed, StoreError};
+use super::record::{AccountId, Environment};
+use super::transaction::{StoreOp, StorePolicy, Transaction};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::time::UnixTime;
 
@@ -30,9 +30,9 @@ pub struct MemoryStore {
     sessions: BTreeMap<SessionId, Conversation>,
     work: BTreeMap<WorkId, Work>,
     /// By the key of the request that made the session.
-    made_by: BTreeMap<(Person, String), SessionId>,
+    made_by: BTreeMap<(AccountId, String), SessionId>,
     /// Everybody's sessions that have ended, the oldest end first.
-    ended: BTreeMap<Person, VecDeque<SessionId>>,
+    ended: BTreeMap<AccountId, VecDeque<SessionId>>,
     /// What may lapse, at the time that was true when it was noted; it is looked at again then.
     due: BTreeSet<(StoreTime, Due)>,
     sessions_made: u64,
@@ -66,11 +66,11 @@ struct Context {
     wall: UnixTime,
     /// For leases.
     now: StoreTime,
-    terms: Arc<Terms>,
+    policy: Arc<StorePolicy>,
     changes: Changes,
 }
 
-type Answered = Result<Answer, Denied>;
+type Answered = Result<Answer, StoreError>;
 
 impl MemoryStore {
     /// An empty store.
@@ -88,10 +88,10 @@ impl MemoryStore {
     }
 
     /// Carries out one operation.
-    pub fn apply(&mut self, operation: Operation) -> Outcome {
-        let Operation { at, terms, call } = operation;
+    pub fn apply(&mut self, transaction: Transaction) -> Committed {
+        let Transaction { at, policy, op: call } = transaction;
         let now = self.clock.advance(&at);
-        let mut context = Context { wall: at.wall, now, terms, changes: Changes::default() };
+        let mut context = Context { wall: at.wall, now, policy, changes: Changes::default() };
         let answer = self.call(&mut context, *call);
         let mut changes = Box::new(context.changes);
         for session in &mut changes.sessions {
@@ -101,90 +101,91 @@ impl MemoryStore {
             }
         }
         changes.due = self.due.first().map(|(at, _)| at.saturating_since(now));
-        Outcome { answer, changes }
+        Committed { answer, changes }
     }
 
-    fn call(&mut self, cx: &mut Context, call: Call) -> Answered {
+    fn call(&mut self, cx: &mut Context, call: StoreOp) -> Answered {
         match call {
-            Call::RegisterEnvironment { owner, id, registration } => {
+            StoreOp::RegisterEnvironment { owner, id, registration } => {
                 self.register(cx, owner, id, *registration)
             }
-            Call::RemoveEnvironment { id } => self.remove_environment(cx, &id),
-            Call::Find { environment, session } => {
+            StoreOp::RemoveEnvironment { id } => self.remove_environment(cx, &id),
+            StoreOp::Find { environment, session } => {
                 self.find(environment.as_ref(), session.as_ref())
             }
-            Call::GetEnvironment { owner, id } => self.get_environment(&owner, &id),
-            Call::AskHealthcheck { owner, id, work, key } => {
+            StoreOp::GetEnvironment { owner, id } => self.get_environment(&owner, &id),
+            StoreOp::AskHealthcheck { owner, id, work, key } => {
                 self.ask_healthcheck(cx, &owner, &id, work, key)
             }
-            Call::List { owner } => Ok(self.list(cx, &owner)),
-            Call::LeaseWork { environment, key } => self.lease(cx, &environment, key),
-            Call::ReturnWork { work, fence } => Ok(self.give_back(cx, &work, fence)),
-            Call::AckWork { environment, work, fence }
-            | Call::RenewLease { environment, work, fence } => {
+            StoreOp::List { owner } => Ok(self.list(cx, &owner)),
+            StoreOp::LeaseWork { environment, key } => self.lease(cx, &environment, key),
+            StoreOp::ReturnWork { work, fence } => Ok(self.give_back(cx, &work, fence)),
+            StoreOp::AckWork { environment, work, fence }
+            | StoreOp::RenewLease { environment, work, fence } => {
                 self.renew(cx, &environment, &work, fence)
             }
-            Call::StopWork { environment, work, fence, result } => {
+            StoreOp::StopWork { environment, work, fence, result } => {
                 self.stop_work(cx, &environment, &work, fence, *result)
             }
-            Call::Redispatch { environment, session, work } => {
+            StoreOp::Redispatch { environment, session, work } => {
                 self.redispatch(cx, &environment, &session, work)
             }
-            Call::Lapse => Ok(self.lapse(cx)),
-            Call::CreateSession { owner, environment, id, work, title, key } => {
+            StoreOp::Lapse => Ok(self.lapse(cx)),
+            StoreOp::CreateSession { owner, environment, id, work, title, key } => {
                 let new = sessions::NewSession { owner, environment, id, work, title, key };
                 self.create_session(cx, new)
             }
-            Call::ListSessions { owner, environment, before, limit } => {
-                let limit = limit.min(cx.terms.listed_sessions);
+            StoreOp::ListSessions { owner, environment, before, limit } => {
+                let limit = limit.min(cx.policy.listed_sessions);
                 self.list_sessions(&owner, environment.as_ref(), before.as_ref(), limit)
             }
-            Call::GetSession { owner, id } => {
+            StoreOp::GetSession { owner, id } => {
                 let session = &self.conversation(&owner, &id)?.session;
                 Ok(Answer::Session(Box::new(session.clone())))
             }
-            Call::RequestStop { owner, id } => self.request_stop(cx, &owner, &id),
-            Call::ReadLog { owner, session, after, max_events, max_bytes } => {
+            StoreOp::RequestStop { owner, id } => self.request_stop(cx, &owner, &id),
+            StoreOp::ReadLog { owner, session, after, max_events, max_bytes } => {
                 let conversation = self.conversation(&owner, &session)?;
                 let page = conversation.page(after, max_events, max_bytes);
                 Ok(Answer::Page(Box::new(page)))
             }
-            Call::Post { owner, session, messages } => {
+            StoreOp::Post { owner, session, messages } => {
                 self.conversation_mut(&owner, &session)?.post(cx, messages)
             }
-            Call::AnswerPermission { owner, session, request_id, reply } => {
+            StoreOp::AnswerPermission { owner, session, request_id, reply } => {
                 self.conversation_mut(&owner, &session)?.answer(cx, &request_id, &reply)
             }
-            Call::AttachLink { session, fence, agent_run } => {
+            StoreOp::AttachLink { session, fence, agent_run } => {
                 self.attach_link(cx, &session, fence, agent_run)
             }
-            Call::ResumeLink { session, link, received, from } => {
+            StoreOp::ResumeLink { session, link, received, from } => {
                 self.linked(&session, link)?.resume(cx, received, from)
             }
-            Call::Append { session, link, first, lines } => {
+            StoreOp::Append { session, link, first, lines } => {
                 Ok(self.linked(&session, link)?.append(cx, first, lines))
             }
-            Call::AckInbound { session, link, received } => {
+            StoreOp::AckInbound { session, link, received } => {
                 self.linked(&session, link)?.ack_inbound(received)
             }
-            Call::ReadInbound { session, after, max_lines, max_bytes } => {
-                let conversation = self.sessions.get_mut(&session).ok_or(Denied::SessionUnknown)?;
+            StoreOp::ReadInbound { session, after, max_lines, max_bytes } => {
+                let conversation =
+                    self.sessions.get_mut(&session).ok_or(StoreError::SessionUnknown)?;
                 Ok(conversation.read_inbound(after, max_lines, max_bytes))
             }
         }
     }
 
-    fn conversation(&self, owner: &Person, id: &SessionId) -> Result<&Conversation, Denied> {
+    fn conversation(&self, owner: &AccountId, id: &SessionId) -> Result<&Conversation, StoreError> {
         let found = self.sessions.get(id).filter(|found| found.session.owner == *owner);
-        found.ok_or(Denied::SessionUnknown)
+        found.ok_or(StoreError::SessionUnknown)
     }
 
     fn conversation_mut(
         &mut self,
-        owner: &Person,
+        owner: &AccountId,
         id: &SessionId,
-    ) -> Result<&mut Conversation, Denied> {
+    ) -> Result<&mut Conversation, StoreError> {
         let found = self.sessions.get_mut(id).filter(|found| found.session.owner == *owner);
-        found.ok_or(Denied::SessionUnknown)
+        found.ok_or(StoreError::SessionUnknown)
     }
 }

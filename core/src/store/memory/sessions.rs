@@ -9,12 +9,12 @@ use super::conversation::Conversation;
 use super::environments::ended;
 use super::{Answered, Context, MemoryStore};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::store::outcome::{Answer, Denied};
-use crate::store::record::{Person, Session};
+use crate::store::committed::{Answer, StoreError};
+use crate::store::record::{AccountId, Session};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 
 pub(super) struct NewSession {
-    pub(super) owner: Person,
+    pub(super) owner: AccountId,
     pub(super) environment: EnvironmentId,
     pub(super) id: SessionId,
     pub(super) work: WorkId,
@@ -32,12 +32,12 @@ impl MemoryStore {
         }
         let known = self.environments.get(&environment);
         let known = known.filter(|known| known.environment.owner == owner);
-        let known = known.ok_or(Denied::EnvironmentUnknown)?;
-        if known.environment.active_sessions >= cx.terms.max_sessions {
-            return Err(Denied::Limit { what: "sessions of this worker" });
+        let known = known.ok_or(StoreError::EnvironmentUnknown)?;
+        if known.environment.active_sessions >= cx.policy.max_sessions {
+            return Err(StoreError::Limit { what: "sessions of this worker" });
         }
-        if known.queue.len() >= cx.terms.max_queued {
-            return Err(Denied::Limit { what: "sessions waiting for this worker" });
+        if known.queue.len() >= cx.policy.max_queued {
+            return Err(StoreError::Limit { what: "sessions waiting for this worker" });
         }
         self.queue(cx, &environment, &id, work.clone())?;
         self.sessions_made += 1;
@@ -69,7 +69,7 @@ impl MemoryStore {
 
     pub(super) fn list_sessions(
         &self,
-        owner: &Person,
+        owner: &AccountId,
         environment: Option<&EnvironmentId>,
         before: Option<&SessionId>,
         limit: usize,
@@ -99,7 +99,7 @@ impl MemoryStore {
     pub(super) fn request_stop(
         &mut self,
         cx: &mut Context,
-        owner: &Person,
+        owner: &AccountId,
         id: &SessionId,
     ) -> Answered {
         let conversation = self.conversation_mut(owner, id)?;
@@ -132,7 +132,7 @@ impl MemoryStore {
         self.count_session(cx, &environment, false);
         let ended = self.ended.entry(owner).or_default();
         ended.push_back(id.clone());
-        let surplus = ended.len().saturating_sub(cx.terms.ended_sessions);
+        let surplus = ended.len().saturating_sub(cx.policy.ended_sessions);
         for oldest in ended.drain(..surplus).collect::<Vec<_>>() {
             self.forget_session(cx, &oldest);
         }

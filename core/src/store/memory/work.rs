@@ -20,7 +20,7 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::MAX_NAMED_CLAIMS;
 use crate::base::time::UnixTime;
 use crate::store::clock::StoreTime;
-use crate::store::outcome::{Answer, Denied, Lease};
+use crate::store::committed::{Answer, Lease, StoreError};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work::WorkData;
 
@@ -55,8 +55,8 @@ impl MemoryStore {
         environment: &EnvironmentId,
         session: &SessionId,
         work: WorkId,
-    ) -> Result<(), Denied> {
-        let known = self.environments.get_mut(environment).ok_or(Denied::EnvironmentUnknown)?;
+    ) -> Result<(), StoreError> {
+        let known = self.environments.get_mut(environment).ok_or(StoreError::EnvironmentUnknown)?;
         known.queue.push_back(work.clone());
         cx.changes.work_for.push(environment.clone());
         if let Some(conversation) = self.sessions.get_mut(session) {
@@ -89,7 +89,7 @@ impl MemoryStore {
         if let Some(lease) = key.as_deref().and_then(|key| self.leased_by(environment, key)) {
             return Ok(Answer::Leased(Some(lease)));
         }
-        let known = self.environments.get_mut(environment).ok_or(Denied::EnvironmentUnknown)?;
+        let known = self.environments.get_mut(environment).ok_or(StoreError::EnvironmentUnknown)?;
         let next = known.queue.pop_front();
         let next = next.and_then(|id| Some((self.work.get_mut(&id)?, id)));
         let Some((work, id)) = next else { return Ok(Answer::Leased(None)) };
@@ -102,7 +102,7 @@ impl MemoryStore {
             work.fence = conversation.fence;
         }
         work.state = State::Leased;
-        work.until = cx.now + cx.terms.ack_time;
+        work.until = cx.now + cx.policy.ack_time;
         watch(&mut self.due, &id, work);
         if let Some(key) = key {
             known.claims.push_back((key, id.clone(), work.fence));
@@ -162,22 +162,26 @@ impl MemoryStore {
     ) -> Answered {
         self.see(cx, environment)?;
         let work = self.work.get_mut(id).filter(|work| work.environment == *environment);
-        let work = work.ok_or(Denied::WorkUnknown)?;
+        let work = work.ok_or(StoreError::WorkUnknown)?;
         let mut conversation = match &work.data {
-            WorkData::Session(id) => Some(self.sessions.get_mut(id).ok_or(Denied::WorkUnknown)?),
+            WorkData::Session(id) => {
+                Some(self.sessions.get_mut(id).ok_or(StoreError::WorkUnknown)?)
+            }
             WorkData::Healthcheck(_) => None,
         };
         if work.state == State::Stopped {
             return Err(match conversation {
-                Some(conversation) if conversation.session.result.is_some() => Denied::SessionEnded,
+                Some(conversation) if conversation.session.result.is_some() => {
+                    StoreError::SessionEnded
+                }
                 // It ran out when a newer item was waiting already.
-                Some(_) => Denied::LeaseLost,
-                None => Denied::WorkUnknown,
+                Some(_) => StoreError::LeaseLost,
+                None => StoreError::WorkUnknown,
             });
         }
         let counts = conversation.as_ref().map_or(work.fence, |conversation| conversation.fence);
         if fence == 0 || work.fence != fence || counts != fence {
-            return Err(Denied::LeaseLost);
+            return Err(StoreError::LeaseLost);
         }
         if work.state == State::Queued
             && let Some(known) = self.environments.get_mut(environment)
@@ -185,7 +189,7 @@ impl MemoryStore {
             known.queue.retain(|queued| queued != id);
         }
         work.state = State::Acked;
-        work.until = cx.now + cx.terms.lease_time;
+        work.until = cx.now + cx.policy.lease_time;
         watch(&mut self.due, id, work);
         if let Some(conversation) = &mut conversation {
             conversation.go_on(cx);
@@ -204,10 +208,10 @@ impl MemoryStore {
     ) -> Answered {
         self.see(cx, environment)?;
         let work = self.work.get(id).filter(|work| work.environment == *environment);
-        let work = work.ok_or(Denied::WorkUnknown)?;
-        let counts = self.fence_of(work).ok_or(Denied::WorkUnknown)?;
+        let work = work.ok_or(StoreError::WorkUnknown)?;
+        let counts = self.fence_of(work).ok_or(StoreError::WorkUnknown)?;
         if fence == 0 || work.fence != fence || counts != fence {
-            return Err(Denied::LeaseLost);
+            return Err(StoreError::LeaseLost);
         }
         match work.data.clone() {
             WorkData::Session(session) => self.end_session(cx, &session, result),
@@ -239,9 +243,9 @@ impl MemoryStore {
         self.see(cx, environment)?;
         let conversation = self.sessions.get(session);
         let conversation = conversation.filter(|found| found.session.environment == *environment);
-        let conversation = conversation.ok_or(Denied::SessionUnknown)?;
+        let conversation = conversation.ok_or(StoreError::SessionUnknown)?;
         if conversation.session.result.is_some() {
-            return Err(Denied::SessionEnded);
+            return Err(StoreError::SessionEnded);
         }
         let is_queued = |id| self.work.get(id).is_some_and(|work| work.state == State::Queued);
         if !conversation.works.iter().any(is_queued) {

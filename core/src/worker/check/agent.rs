@@ -23,7 +23,7 @@ use super::{Finding, Purpose};
 use crate::base::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE, MAX_LINE_BYTES};
 use crate::base::text::Text;
 use crate::base::time::Instant;
-use crate::contract::action::Command;
+use crate::contract::action::ProcessSpec;
 use crate::contract::event::{Event, ExitStatus};
 use crate::engine::effects::Effects;
 use crate::wire::control;
@@ -56,7 +56,7 @@ impl AgentCheck {
         env_remove: Vec<String>,
     ) -> Self {
         let env = agent.env.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-        let command = Command {
+        let command = ProcessSpec {
             program: agent.program.clone(),
             args: agent.args.clone(),
             env: env.collect(),

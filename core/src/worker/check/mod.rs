@@ -20,7 +20,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::api::{self, Trouble};
+use super::api::{self, RequestError};
 use super::config::AgentProgram;
 use super::git::git;
 use super::register::GIT_TIMEOUT;
@@ -29,7 +29,7 @@ use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
 use crate::base::time::{Now, UnixTime};
 use crate::contract::action::{Action, Response};
 use crate::contract::event::Event;
-use crate::contract::machine::{FaultKind, Machine, Step};
+use crate::contract::machine::{Machine, MachineErrorKind, Step};
 use crate::engine::effects::Effects;
 use crate::wire::url::BaseUrl;
 use agent::AgentCheck;
@@ -70,7 +70,7 @@ pub enum Finding {
     /// A run would fail, or lose something.
     Failed {
         /// How a run would end.
-        kind: FaultKind,
+        kind: MachineErrorKind,
         /// What is wrong, and what to try.
         reason: String,
     },
@@ -80,7 +80,7 @@ pub enum Finding {
 
 impl Finding {
     fn local(reason: String) -> Self {
-        Self::Failed { kind: FaultKind::Local, reason }
+        Self::Failed { kind: MachineErrorKind::Local, reason }
     }
 }
 
@@ -114,7 +114,7 @@ impl Check {
     }
 
     fn tell(&mut self, what: &'static str, finding: Finding) {
-        self.fx.tell(Checked { what, finding });
+        self.fx.notify(Checked { what, finding });
     }
 
     fn health_answered(&mut self, event: Event) {
@@ -136,7 +136,7 @@ impl Check {
             }
             Ok(_) => {
                 let reason = format!("{relay} says that it is not well; try again later");
-                self.no_relay(FaultKind::GaveUp, reason);
+                self.no_relay(MachineErrorKind::GaveUp, reason);
             }
             Err(trouble) => {
                 let fault = trouble.fault("ask for its health", &relay);
@@ -145,7 +145,7 @@ impl Check {
                         let reason = format!(
                             "{relay} cannot be reached: {trouble}; check the address and the network"
                         );
-                        self.no_relay(FaultKind::GaveUp, reason);
+                        self.no_relay(MachineErrorKind::GaveUp, reason);
                     }
                     None => self.no_relay(fault.kind, fault.message),
                 }
@@ -153,7 +153,7 @@ impl Check {
         }
     }
 
-    fn no_relay(&mut self, kind: FaultKind, reason: String) {
+    fn no_relay(&mut self, kind: MachineErrorKind, reason: String) {
         self.tell("relay", Finding::Failed { kind, reason });
         let only_the_relay = || Finding::Skipped(String::from("only the relay can tell"));
         self.tell("clock", only_the_relay());
@@ -181,9 +181,9 @@ impl Check {
         self.ask_git();
     }
 
-    fn refused(&self, trouble: &Trouble) -> Finding {
+    fn refused(&self, trouble: &RequestError) -> Finding {
         let fault = trouble.fault("use the access token", &self.config.relay);
-        let kind = if trouble.track().is_some() { FaultKind::GaveUp } else { fault.kind };
+        let kind = if trouble.track().is_some() { MachineErrorKind::GaveUp } else { fault.kind };
         Finding::Failed { kind, reason: fault.message }
     }
 

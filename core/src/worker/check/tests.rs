@@ -9,7 +9,7 @@ use crate::base::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE};
 use crate::base::secret::Secret;
 use crate::base::time::{Duration, Instant};
 use crate::contract::event::ExitStatus;
-use crate::contract::event::{Failure, FailureKind};
+use crate::contract::event::{IoError, IoErrorKind};
 
 const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
 
@@ -89,8 +89,8 @@ impl Bench {
         self.handle(Event::Response { op: self.op(), response });
     }
 
-    fn fail(&mut self, kind: FailureKind) {
-        let failure = Failure { kind, detail: "words".to_owned() };
+    fn fail(&mut self, kind: IoErrorKind) {
+        let failure = IoError { kind, detail: "words".to_owned() };
         self.handle(Event::Failed { op: self.op(), failure });
     }
 
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     #[track_caller]
-    fn failed(&self, what: &str) -> (FaultKind, &str) {
+    fn failed(&self, what: &str) -> (MachineErrorKind, &str) {
         match self.found(what) {
             Finding::Failed { kind, reason } => {
                 assert!(!reason.contains("hunter2"), "{reason}");
@@ -183,19 +183,19 @@ fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
 #[test]
 fn a_relay_that_is_not_there_does_not_end_the_check() {
     let mut bench = Bench::new(|_| {});
-    bench.fail(FailureKind::Refused);
-    assert_eq!(bench.failed("relay").0, FaultKind::GaveUp);
+    bench.fail(IoErrorKind::Refused);
+    assert_eq!(bench.failed("relay").0, MachineErrorKind::GaveUp);
     assert!(matches!(bench.found("token"), Finding::Skipped(_)));
     bench.ran(0, "");
     bench.state_is_good();
-    bench.fail(FailureKind::NotFound);
-    assert_eq!(bench.failed("agent").0, FaultKind::Local);
+    bench.fail(IoErrorKind::NotFound);
+    assert_eq!(bench.failed("agent").0, MachineErrorKind::Local);
     assert!(bench.is_finished);
 }
 
 #[test]
 fn what_answers_in_the_place_of_a_relay_is_not_taken_for_one() {
-    use FaultKind::{GaveUp, NotFound};
+    use MachineErrorKind::{GaveUp, NotFound};
     let cases = [
         (404, "<html>", NotFound),
         (200, "<html>", GaveUp),
@@ -212,10 +212,10 @@ fn what_answers_in_the_place_of_a_relay_is_not_taken_for_one() {
 #[test]
 fn a_token_that_the_relay_does_not_take_is_how_a_run_would_end() {
     for (status, kind) in [
-        (401, FaultKind::Unauthorized),
-        (403, FaultKind::Forbidden),
-        (404, FaultKind::NotFound),
-        (503, FaultKind::GaveUp),
+        (401, MachineErrorKind::Unauthorized),
+        (403, MachineErrorKind::Forbidden),
+        (404, MachineErrorKind::NotFound),
+        (503, MachineErrorKind::GaveUp),
     ] {
         let mut bench = Bench::new(|_| {});
         bench.respond(200, r#"{"status":"ok"}"#);
@@ -241,13 +241,13 @@ fn a_clock_that_is_off_by_more_than_a_minute_is_told() {
 fn git_is_needed_for_worktrees_alone() {
     for is_worktree_mode in [false, true] {
         let mut bench = Bench::new(|config| config.is_worktree_mode = is_worktree_mode);
-        bench.fail(FailureKind::Refused);
-        bench.fail(FailureKind::NotFound);
+        bench.fail(IoErrorKind::Refused);
+        bench.fail(IoErrorKind::NotFound);
         let is_failed = matches!(bench.found("git"), Finding::Failed { .. });
         assert_eq!(is_failed, is_worktree_mode);
     }
     let mut bench = Bench::new(|config| config.is_worktree_mode = true);
-    bench.fail(FailureKind::Refused);
+    bench.fail(IoErrorKind::Refused);
     bench.ran(0, "");
     bench.ran(128, "fatal: not a git repository\n");
     assert!(bench.failed("git").1.contains("not a git repository"));
@@ -256,7 +256,7 @@ fn git_is_needed_for_worktrees_alone() {
 #[test]
 fn without_a_directory_what_needs_one_is_skipped() {
     let mut bench = Bench::new(|config| config.directory = None);
-    bench.fail(FailureKind::Refused);
+    bench.fail(IoErrorKind::Refused);
     bench.state_is_good();
     assert!(matches!(bench.found("git"), Finding::Skipped(_)));
     assert!(matches!(bench.found("agent"), Finding::Skipped(_)));
@@ -266,12 +266,12 @@ fn without_a_directory_what_needs_one_is_skipped() {
 #[test]
 fn a_state_directory_that_cannot_be_written_to_is_told() {
     let mut bench = Bench::new(|_| {});
-    bench.fail(FailureKind::Refused);
+    bench.fail(IoErrorKind::Refused);
     bench.ran(0, "");
-    bench.fail(FailureKind::Denied);
+    bench.fail(IoErrorKind::Denied);
     assert!(bench.failed("state").1.contains("/s cannot be written to: not permitted"));
     let mut bench = Bench::new(|config| config.state_directory = None);
-    bench.fail(FailureKind::Refused);
+    bench.fail(IoErrorKind::Refused);
     bench.ran(0, "");
     assert!(bench.failed("state").1.contains("HOME"));
 }

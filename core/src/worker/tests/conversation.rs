@@ -79,7 +79,7 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
     bench.handle(Event::Opened { op: link });
     // The report of the start and two lines went out; the pipe has not taken the line yet.
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(word(link, &Word::Resume { received: 2, from: 0 }));
+    bench.handle(word(link, &ControlFrame::Resume { received: 2, from: 0 }));
     assert_eq!(bench.sent(link), [r#"{"type":"a","n":2}"#, r#"{"type":"a","n":3}"#]);
     bench.handle(line(link, user));
     assert_eq!(bench.written(agent), [""; 0], "it has been given this line");
@@ -106,7 +106,7 @@ fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &Word::Resume { received: 0, from: u64::MAX }));
+    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: u64::MAX }));
     bench.handle(line(link, r#"{"type":"user"}"#));
     let code = bench.take("close", |action| match action {
         Action::Close { op, code } if *op == link => Some(*code),
@@ -132,7 +132,7 @@ fn an_agent_that_prints_faster_than_the_relay_takes_is_paused_and_goes_on() {
     let mut received = 0;
     while !bench.asked.iter().any(|a| matches!(a, Action::Resume { op } if *op == agent)) {
         received += 1;
-        bench.handle(word(link, &Word::Ack { received }));
+        bench.handle(word(link, &ControlFrame::Ack { received }));
     }
     assert!(received > 10 && received <= lines, "{received}");
 }

@@ -24,9 +24,9 @@ use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::contract::action::{Action, Message, Response, Signal, Target};
-use crate::contract::event::{ExitStatus, Failure, FailureKind, Output};
-use crate::contract::machine::{FaultKind, Outcome};
-use crate::wire::link::Word;
+use crate::contract::event::{ExitStatus, IoError, IoErrorKind, Output};
+use crate::contract::machine::{MachineErrorKind, Outcome};
+use crate::wire::link::ControlFrame;
 use crate::wire::url::BaseUrl;
 
 /// A worker, its clock, and what it has asked for and was not looked at yet.
@@ -160,8 +160,8 @@ impl Bench {
         self.respond(op, status, &format!(r#"{{"error":{{"type":"{kind}","message":"m"}}}}"#));
     }
 
-    fn fail(&mut self, op: OpId, kind: FailureKind) {
-        self.handle(Event::Failed { op, failure: Failure { kind, detail: "d".to_owned() } });
+    fn fail(&mut self, op: OpId, kind: IoErrorKind) {
+        self.handle(Event::Failed { op, failure: IoError { kind, detail: "d".to_owned() } });
     }
 
     /// From the poll's answer to a running agent whose link is up.
@@ -176,7 +176,7 @@ impl Bench {
         let link = self.open();
         self.handle(Event::Spawned { op: agent, pid: 7 });
         self.handle(Event::Opened { op: link });
-        self.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+        self.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
         self.asked.retain(|action| !matches!(action, Action::Send { .. }));
         Running { agent, link }
     }
@@ -261,7 +261,7 @@ fn item(n: u32, secret: &str) -> String {
     )
 }
 
-fn word(op: OpId, word: &Word) -> Event {
+fn word(op: OpId, word: &ControlFrame) -> Event {
     Event::Received { op, message: Message::Binary(word.to_bytes()) }
 }
 

@@ -9,18 +9,18 @@ fn what_each_answer_to_a_poll_leads_to() {
         AsksAgain,
         Retries,
         RegistersAnew,
-        Ends(FaultKind),
+        Ends(MachineErrorKind),
     }
     use Then::{AsksAgain, Ends, RegistersAnew, Retries};
     let cases = [
         (204, "", AsksAgain),
         (200, "", AsksAgain),
-        (400, "invalid_request", Ends(FaultKind::Protocol)),
+        (400, "invalid_request", Ends(MachineErrorKind::Protocol)),
         (401, "authentication_failed", RegistersAnew),
-        (403, "permission_denied", Ends(FaultKind::Forbidden)),
-        (404, "not_found", Ends(FaultKind::NotFound)),
+        (403, "permission_denied", Ends(MachineErrorKind::Forbidden)),
+        (404, "not_found", Ends(MachineErrorKind::NotFound)),
         (404, "environment_unknown", RegistersAnew),
-        (405, "method_not_allowed", Ends(FaultKind::Protocol)),
+        (405, "method_not_allowed", Ends(MachineErrorKind::Protocol)),
         (410, "environment_gone", RegistersAnew),
         (429, "limit_reached", Retries),
         (500, "internal", Retries),
@@ -74,9 +74,9 @@ fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_fo
     let took = bench.now.mono.saturating_since(began);
     assert!(took >= Duration::from_secs(570) && asked < 100, "{took:?}, {asked} registrations");
     let (stop, _) = bench.request("/environments/env_1/stop");
-    bench.fail(stop, FailureKind::Refused);
+    bench.fail(stop, IoErrorKind::Refused);
     let fault = bench.outcome.expect("an end").expect_err("a fault");
-    assert_eq!(fault.kind, FaultKind::Unauthorized);
+    assert_eq!(fault.kind, MachineErrorKind::Unauthorized);
     assert!(fault.message.contains("access token"), "{}", fault.message);
 }
 
@@ -87,11 +87,11 @@ fn a_lost_answer_is_asked_for_again_under_the_same_key_and_a_new_item_under_a_ne
         header.expect("a key").1.reveal().to_owned()
     };
     let (mut bench, poll) = Bench::serving(|_| {});
-    bench.fail(poll, FailureKind::Disconnected);
+    bench.fail(poll, IoErrorKind::Disconnected);
     bench.wait();
     let (poll, request) = bench.request("/work/poll");
     let first = key(&request);
-    bench.fail(poll, FailureKind::Disconnected);
+    bench.fail(poll, IoErrorKind::Disconnected);
     bench.wait();
     let (poll, request) = bench.request("/work/poll");
     assert_eq!(key(&request), first);
@@ -125,14 +125,14 @@ fn it_gives_up_after_600_s_of_continuous_failure_and_says_where_and_why() {
     let mut waited = Duration::ZERO;
     while bench.outcome.is_none() {
         let (register, _) = bench.request("/bridge");
-        bench.fail(register, FailureKind::Refused);
+        bench.fail(register, IoErrorKind::Refused);
         if bench.outcome.is_none() {
             waited += bench.wait();
         }
     }
     assert!(waited >= Duration::from_secs(600) && waited < Duration::from_secs(730), "{waited:?}");
     let fault = bench.outcome.expect("an end").expect_err("a fault");
-    assert_eq!(fault.kind, FaultKind::GaveUp);
+    assert_eq!(fault.kind, MachineErrorKind::GaveUp);
     assert!(fault.message.contains("http://127.0.0.1:1"), "{}", fault.message);
 }
 
@@ -142,16 +142,16 @@ fn after_a_sleep_everything_is_tried_at_once_and_the_pauses_begin_anew() {
     bench.answer_git();
     for _ in 0..8 {
         let (register, _) = bench.request("/bridge");
-        bench.fail(register, FailureKind::Unreachable);
+        bench.fail(register, IoErrorKind::Unreachable);
         bench.wait();
     }
     let (register, _) = bench.request("/bridge");
-    bench.fail(register, FailureKind::Unreachable);
+    bench.fail(register, IoErrorKind::Unreachable);
     // The wall clock went on for eight hours, the other one did not.
     bench.now.wall = bench.now.wall + Duration::from_secs(8 * 3600);
     bench.handle(Event::Tick);
     let (register, _) = bench.request("/bridge");
-    bench.fail(register, FailureKind::Unreachable);
+    bench.fail(register, IoErrorKind::Unreachable);
     assert!(bench.wait() <= Duration::from_secs(2));
 }
 
@@ -227,7 +227,7 @@ fn a_relay_that_comes_up_with_other_keys_twice_is_no_end() {
         bench.respond(register, 200, &answer);
         // The poll was held until the relay went away.
         let (held, _) = bench.request("/work/poll");
-        bench.fail(held, FailureKind::Disconnected);
+        bench.fail(held, IoErrorKind::Disconnected);
         bench.wait();
         poll = bench.request("/work/poll").0;
     }
@@ -244,7 +244,7 @@ fn a_new_registration_does_not_shorten_what_the_relay_asked_to_wait() {
     bench.handle(Event::Response { op: poll, response });
     // Meanwhile something else finds out that the relay has other keys.
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     let (stop, _) = bench.request("/work/work_1/stop");
     bench.refuse(stop, 401, "authentication_failed");
     let (register, _) = bench.request("/bridge");
@@ -286,6 +286,9 @@ fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_on
     let took = bench.now.mono.saturating_since(began);
     assert!(took >= Duration::from_secs(570) && looks < 100, "{took:?}, {looks} looks");
     let (stop, _) = bench.request("/environments/env_1/stop");
-    bench.fail(stop, FailureKind::Refused);
-    assert_eq!(bench.outcome.expect("an end").expect_err("a fault").kind, FaultKind::Unauthorized);
+    bench.fail(stop, IoErrorKind::Refused);
+    assert_eq!(
+        bench.outcome.expect("an end").expect_err("a fault").kind,
+        MachineErrorKind::Unauthorized
+    );
 }

@@ -7,10 +7,10 @@ fn a_result_is_reported_again_after_doubling_pauses_until_it_arrives() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     for secs in [1, 2, 4, 8] {
         let (stop, _) = bench.request("/work/work_1/stop");
-        bench.fail(stop, FailureKind::Refused);
+        bench.fail(stop, IoErrorKind::Refused);
         assert_eq!(bench.wait(), Duration::from_secs(secs));
     }
     let (stop, _) = bench.request("/work/work_1/stop");
@@ -29,7 +29,7 @@ fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
     bench.handle(Event::Listed { op: listing, names: vec![] });
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     assert!(!bench.has_request("/work/work_1/stop"));
     let (save, file) = bench.take("save", |action| match action {
         Action::Save { op, path, data } if path == "/state/results/work_1.json" => {
@@ -68,7 +68,7 @@ fn ended_with_spool() -> (Bench, OpId) {
     let (mut bench, poll) = Bench::serving(keep);
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     let save = bench.take("save", |action| match action {
         Action::Save { op, .. } => Some(*op),
         _ => None,
@@ -79,7 +79,7 @@ fn ended_with_spool() -> (Bench, OpId) {
 #[test]
 fn a_full_disk_does_not_hold_a_result_back() {
     let (mut bench, save) = ended_with_spool();
-    bench.fail(save, FailureKind::Full);
+    bench.fail(save, IoErrorKind::Full);
     assert!(bench.has_request("/work/work_1/stop"));
     assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportAtRisk { .. })));
 }
@@ -141,7 +141,7 @@ fn a_result_that_the_relay_did_not_get_in_time_is_told_again_under_the_next_leas
         let (mut bench, poll) = Bench::serving(|_| {});
         let Running { agent, link } = bench.start_session(poll, 1);
         bench.exit(agent, ExitStatus::Code(3));
-        bench.handle(word(link, &Word::Ack { received: 2 }));
+        bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
         let (late, _) = bench.request("/work/work_1/stop");
         if let Some(status) = answer {
             bench.refuse(late, status, "lease_lost");
@@ -167,7 +167,7 @@ fn a_result_that_is_refused_for_its_secret_is_told_again_with_the_next_one() {
     let (mut bench, poll) = Bench::serving(keep);
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     let saved = |bench: &mut Bench| {
         let save = bench.take("save", |action| match action {
             Action::Save { op, data, .. } => Some((*op, data.clone())),

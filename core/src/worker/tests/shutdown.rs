@@ -9,7 +9,7 @@ fn a_shutdown_ends_sessions_reports_them_deregisters_and_finishes() {
     bench.command(WorkerCommand::Shutdown);
     assert_eq!(bench.signals(), [Signal::Terminate]);
     bench.exit(agent, ExitStatus::Signal(15));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     let (stop, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""status":"interrupted""#), "{body}");
@@ -24,7 +24,7 @@ fn a_second_signal_kills_and_waits_for_nobody() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, .. } = bench.start_session(poll, 1);
     bench.command(WorkerCommand::Shutdown);
-    bench.command(WorkerCommand::Hurry);
+    bench.command(WorkerCommand::ShutdownNow);
     assert_eq!(bench.signals(), [Signal::Terminate, Signal::Kill]);
     bench.exit(agent, ExitStatus::Signal(9));
     assert!(bench.has_request("/work/work_1/stop"), "its last lines are not waited for");
@@ -53,7 +53,7 @@ fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passe
     for _ in 0..20 {
         let Some(deadline) = bench.deadline.filter(|_| bench.outcome.is_none()) else { break };
         bench.pass(deadline.saturating_since(bench.now.mono));
-        bench.command(WorkerCommand::Hurry);
+        bench.command(WorkerCommand::ShutdownNow);
     }
     assert_eq!(bench.outcome, Some(Ok(())));
 }

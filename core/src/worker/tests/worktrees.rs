@@ -93,9 +93,9 @@ fn ended_in_worktree() -> Bench {
     assert_eq!(directory.as_deref(), Some("/trees/session_1/sub"));
     bench.handle(Event::Spawned { op: agent, pid: 7 });
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &Word::Ack { received: 2 }));
+    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
     bench
 }
 
@@ -103,7 +103,7 @@ fn ended_in_worktree() -> Bench {
 fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknowledged_before() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
     let user = r#"{"type":"user","uuid":"U","message":{}}"#;
     bench.handle(line(link, user));
     for out in ["c0ffee", ""] {
@@ -121,7 +121,7 @@ fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknow
 fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reaches_it_once() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
     let user = |n| format!(r#"{{"type":"x","n":{n}}}"#);
     bench.handle(line(link, &user(1)));
     bench.handle(line(link, &user(2)));
@@ -130,7 +130,7 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
+    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
 
     // The agent takes both before the relay has said anything again.
     for out in ["c0ffee", ""] {
@@ -255,7 +255,7 @@ fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 128, "", "fatal: no");
         let fault = bench.outcome.expect("an end").expect_err("a fault");
-        assert_eq!(fault.kind, FaultKind::Local);
+        assert_eq!(fault.kind, MachineErrorKind::Local);
         assert!(fault.message.contains(reason) && fault.message.contains("/w"), "{fault}");
     }
 }
@@ -267,7 +267,7 @@ fn a_git_that_does_not_answer_at_the_start_is_not_taken_for_a_directory_without_
     });
     for _ in 0..3 {
         let (op, _, _) = git_command(&mut bench);
-        let failure = Failure { kind: FailureKind::TimedOut, detail: "10 s".to_owned() };
+        let failure = IoError { kind: IoErrorKind::TimedOut, detail: "10 s".to_owned() };
         bench.handle(Event::Failed { op, failure });
     }
     let fault = bench.outcome.expect("an end").expect_err("a fault");
@@ -283,7 +283,7 @@ fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_non
     let (op, _, _) = git_command(&mut bench);
     git_says(&mut bench, op, 0, "c0ffee", "");
     let (add, _, _) = git_command(&mut bench);
-    bench.command(WorkerCommand::Hurry);
+    bench.command(WorkerCommand::ShutdownNow);
     git_says(&mut bench, add, 0, "", "");
     assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
     let (_, args, _) = git_command(&mut bench);
@@ -364,8 +364,8 @@ fn a_worktree_that_somebody_else_works_in_is_not_taken_over() {
         let (mut bench, link) = comes_again(steps);
         assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
         bench.handle(Event::Opened { op: link });
-        bench.handle(word(link, &Word::Resume { received: 0, from: 0 }));
-        bench.handle(word(link, &Word::Ack { received: 1 }));
+        bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+        bench.handle(word(link, &ControlFrame::Ack { received: 1 }));
         let (_, stop) = bench.request("/work/work_1/stop");
         let body = String::from_utf8_lossy(&stop.body).into_owned();
         assert!(body.contains(reason), "{body}");

@@ -22,7 +22,7 @@ pub(super) fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
         match Lock::of(entry) {
             Lock::None => Some(Leftover { session, owner: None }),
             Lock::Worker(owner) => Some(Leftover { session, owner: Some(owner) }),
-            Lock::Person => None,
+            Lock::AccountId => None,
         }
     };
     entries.filter_map(one).collect()
@@ -35,7 +35,7 @@ pub(super) enum Lock {
     /// The worker with this process id.
     Worker(u32),
     /// Somebody else, for a reason of their own.
-    Person,
+    AccountId,
 }
 
 impl Lock {
@@ -45,7 +45,7 @@ impl Lock {
             return Self::None;
         };
         let owner = reason.trim().strip_prefix("footbridge ").and_then(|id| id.parse().ok());
-        owner.map_or(Self::Person, Self::Worker)
+        owner.map_or(Self::AccountId, Self::Worker)
     }
 
     /// Of the worktree at this path, if there is one.

@@ -99,7 +99,7 @@ impl Making {
                 }
                 Some(Lock::Worker(owner)) => Make::IsOwnerAlive(owner),
                 Some(Lock::None) => Make::Lock,
-                Some(Lock::Person) => {
+                Some(Lock::AccountId) => {
                     return Some(Done::NotMade(format!("somebody has locked {path}")));
                 }
                 None => Make::Attach,

@@ -39,7 +39,7 @@ use crate::base::id::SessionId;
 use crate::base::limits::{
     GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES, REQUEST_TIMEOUT,
 };
-use crate::contract::action::{Action, Command};
+use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::Event;
 
 /// How much of git's answers is read. A list of changes is only asked whether it is empty.
@@ -203,8 +203,8 @@ impl Worker {
         self.fx.start(Purpose::LifeSign(session), run);
     }
 
-    fn life_check(&self, process_id: u32) -> Command {
-        Command {
+    fn life_check(&self, process_id: u32) -> ProcessSpec {
+        ProcessSpec {
             program: String::from("kill"),
             args: vec![String::from("-0"), process_id.to_string()],
             env: vec![],
@@ -229,6 +229,6 @@ impl Worker {
             Done::NotMade(_) => return,
         };
         let path = self.worktree_path(session).unwrap_or_default();
-        self.fx.tell(WorkerNotice::LeftoverWorktree { path, kept });
+        self.fx.notify(WorkerNotice::LeftoverWorktree { path, kept });
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use footbridge_core::contract::action::Command;
-use footbridge_core::contract::event::{Event, ExitStatus, FailureKind};
+use footbridge_core::contract::action::ProcessSpec;
+use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
 
 use super::{DIRECTORY, Git, Moment};
 use crate::fact::Fact;
@@ -13,11 +13,11 @@ use crate::git::command::Answer;
 use crate::git::model::Repository;
 use crate::host::HostId;
 use crate::party::{Address, Op, PartyId};
-use crate::world::{Happening, World, failure};
+use crate::world::{SimEvent, World, failure};
 
 impl World {
     /// A command of a worker whose sessions have worktrees.
-    pub(crate) fn run_git(&mut self, from: Address, command: &Command, timeout: Duration) {
+    pub(crate) fn run_git(&mut self, from: Address, command: &ProcessSpec, timeout: Duration) {
         self.parties[from.party].ops.insert(from.op, Op::Single);
         // A worker that cannot find out at its start what its directory is ends, and says so.
         let is_question =
@@ -34,20 +34,20 @@ impl World {
             let host = self.parties[from.party].host;
             self.git.disturb(host, path.as_deref());
             match self.git.rng.u8(..4) {
-                0 => return self.tell(from, failed(FailureKind::NotFound)),
+                0 => return self.tell(from, failed(IoErrorKind::NotFound)),
                 // It takes long, but not too long.
                 1 => before = self.git.millis(100..timeout.as_millis() as u64),
                 _ => {
                     let after = timeout.saturating_sub(self.git.millis(1..5_000));
                     let what = Moment::Effect { from, args, is_cut_short: true, answer_in };
-                    self.later(after, Happening::Git(what));
-                    let late = failed(FailureKind::TimedOut);
-                    return self.later(timeout, Happening::Deliver(from, late));
+                    self.later(after, SimEvent::Git(what));
+                    let late = failed(IoErrorKind::TimedOut);
+                    return self.later(timeout, SimEvent::Deliver(from, late));
                 }
             }
         }
         let what = Moment::Effect { from, args, is_cut_short: false, answer_in };
-        self.later(before, Happening::Git(what));
+        self.later(before, SimEvent::Git(what));
     }
 
     pub(super) fn git_effect(
@@ -86,7 +86,7 @@ impl World {
             stdout: answer.out.into(),
             stderr: answer.error.into(),
         };
-        self.later(wait, Happening::Deliver(from, event));
+        self.later(wait, SimEvent::Deliver(from, event));
     }
 
     fn is_process(&self, host: HostId, pid: u32) -> bool {

@@ -17,7 +17,7 @@ use crate::faults::FaultKind;
 use crate::host::HostId;
 use crate::options::Options;
 use crate::party::{Address, PartyId, Role};
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// Sets what is drawn here apart from what the world draws.
 const STREAM: u64 = 0x6769_7400_0000_0006;
@@ -129,7 +129,7 @@ impl World {
                 repository.hides_untracked = self.git.rng.bool();
                 self.git.repositories.insert(host, repository);
                 let wait = self.git.millis(1_000..60_000);
-                self.later(wait, Happening::Git(Moment::Person(host)));
+                self.later(wait, SimEvent::Git(Moment::Person(host)));
             }
         }
     }
@@ -161,7 +161,7 @@ impl World {
                 let host = self.parties[from.party].host;
                 if self.hosts[host].is_suspended(self.at) {
                     let again = Moment::Effect { from, args, is_cut_short, answer_in };
-                    return self.hosts[host].put_off.push(Happening::Git(again));
+                    return self.hosts[host].put_off.push(SimEvent::Git(again));
                 }
                 self.git_effect(from, &args, is_cut_short, answer_in);
             }
@@ -171,7 +171,7 @@ impl World {
                     return;
                 }
                 let wait = self.git.millis(5_000..60_000);
-                self.later(wait, Happening::Git(Moment::Person(host)));
+                self.later(wait, SimEvent::Git(Moment::Person(host)));
                 let paths = self.git.repositories[&host].worktrees.keys().cloned();
                 if let Some(path) = self.git.rng.choice(paths.collect::<Vec<_>>()) {
                     self.somebody_acts(host, &path);

@@ -2,10 +2,10 @@
 
 use super::{DIRECTORY, Habits, Moment, ROOT};
 use crate::fact::Fact;
-use crate::git::deed::Deed;
+use crate::git::deed::RepoAction;
 use crate::git::model::{HEADS, LockFile};
 use crate::host::HostId;
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 impl World {
     pub(super) fn agent_works(&mut self, host: HostId, path: &str) {
@@ -22,18 +22,22 @@ impl World {
         }
         let wait = if is_running { 2_000..60_000 } else { 1..30 };
         let wait = self.git.millis(wait);
-        self.later(wait, Happening::Git(Moment::Agent { host, path: path.to_owned() }));
+        self.later(wait, SimEvent::Git(Moment::Agent { host, path: path.to_owned() }));
         let branch = format!("topic-{}", self.git.deeds);
         match habits {
             Habits::Idle => {}
             Habits::Tidy if is_running => {
-                for deed in [Deed::Write(String::from("b")), Deed::Commit, Deed::Branch(branch)] {
+                for deed in [
+                    RepoAction::Write(String::from("b")),
+                    RepoAction::Commit,
+                    RepoAction::Branch(branch),
+                ] {
                     self.act(host, path, &deed);
                 }
             }
             Habits::Tidy => {
-                self.act(host, path, &Deed::Write(String::from("c")));
-                self.act(host, path, &Deed::Commit);
+                self.act(host, path, &RepoAction::Write(String::from("c")));
+                self.act(host, path, &RepoAction::Commit);
             }
             Habits::Messy => self.somebody_acts(host, path),
         }
@@ -41,14 +45,14 @@ impl World {
 
     pub(super) fn somebody_acts(&mut self, host: HostId, path: &str) {
         let name = path.strip_prefix(ROOT).unwrap_or("/none").trim_start_matches('/').to_owned();
-        let deed = Deed::draw(&mut self.git.rng, &format!("footbridge/{name}"), path);
+        let deed = RepoAction::draw(&mut self.git.rng, &format!("footbridge/{name}"), path);
         // Lock files are a fault, and it is told when there are any.
-        if !matches!(deed, Deed::Lock(_) | Deed::Unlock) {
+        if !matches!(deed, RepoAction::Lock(_) | RepoAction::Unlock) {
             self.act(host, path, &deed);
         }
     }
 
-    fn act(&mut self, host: HostId, path: &str, deed: &Deed) {
+    fn act(&mut self, host: HostId, path: &str, deed: &RepoAction) {
         self.git.deeds += 1;
         let content = self.git.deeds;
         let Some(repository) = self.git.repositories.get_mut(&host) else { return };
@@ -89,6 +93,6 @@ impl World {
             repository.lock_files.insert(lock);
         }
         let wait = self.git.millis(10..30_000);
-        self.later(wait, Happening::Git(Moment::Unlock(host)));
+        self.later(wait, SimEvent::Git(Moment::Unlock(host)));
     }
 }

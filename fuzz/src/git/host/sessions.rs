@@ -8,7 +8,7 @@ use crate::fact::Fact;
 use crate::host::HostId;
 use crate::party::PartyId;
 use crate::process::ProcessId;
-use crate::world::{Happening, World};
+use crate::world::{SimEvent, World};
 
 /// A worktree that nobody needs is gone by then.
 const REMOVED_BY: Duration = Duration::from_secs(10 * 60);
@@ -71,7 +71,7 @@ impl World {
         if let Some(session) = self.git.sessions.get_mut(&(host, path.clone())) {
             session.agent = Some(agent);
             let wait = self.git.millis(500..30_000);
-            self.later(wait, Happening::Git(Moment::Agent { host, path }));
+            self.later(wait, SimEvent::Git(Moment::Agent { host, path }));
         }
     }
 
@@ -86,7 +86,7 @@ impl World {
         (session.since, session.is_spent) = (at, is_spent);
         if session.lingers > 0 {
             let wait = self.git.millis(1..30);
-            self.later(wait, Happening::Git(Moment::Agent { host, path }));
+            self.later(wait, SimEvent::Git(Moment::Agent { host, path }));
         }
     }
 

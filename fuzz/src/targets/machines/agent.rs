@@ -50,7 +50,7 @@ fn drive(data: &[u8]) -> Record {
             continue;
         }
         if what == 31 && input.byte().is_some_and(|byte| byte < 64) {
-            bench.command(input.choose(&[Command::Shutdown, Command::Hurry]));
+            bench.command(input.choose(&[Command::Shutdown, Command::ShutdownNow]));
             continue;
         }
         let Some((op, open)) = pick(&bench, what, &mut input) else {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message, Response};
-use footbridge_core::contract::event::{Event, ExitStatus, Failure, FailureKind, Output};
+use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
 
 use super::bench::Open;
 use crate::targets::Input;
@@ -15,16 +15,16 @@ pub(super) fn goes_well(input: &mut Input<'_>) -> bool {
     input.byte().is_none_or(|byte| byte >= 52)
 }
 
-pub(super) fn failure(input: &mut Input<'_>) -> Failure {
-    const KINDS: [FailureKind; 6] = [
-        FailureKind::Disconnected,
-        FailureKind::TimedOut,
-        FailureKind::Refused,
-        FailureKind::TooLarge,
-        FailureKind::Full,
-        FailureKind::NotFound,
+pub(super) fn failure(input: &mut Input<'_>) -> IoError {
+    const KINDS: [IoErrorKind; 6] = [
+        IoErrorKind::Disconnected,
+        IoErrorKind::TimedOut,
+        IoErrorKind::Refused,
+        IoErrorKind::TooLarge,
+        IoErrorKind::Full,
+        IoErrorKind::NotFound,
     ];
-    Failure { kind: input.choose(&KINDS), detail: String::from("fuzz") }
+    IoError { kind: input.choose(&KINDS), detail: String::from("fuzz") }
 }
 
 pub(super) fn failed(op: OpId, input: &mut Input<'_>) -> Event {

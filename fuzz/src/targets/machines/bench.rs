@@ -8,7 +8,7 @@ use std::time::Duration;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::time::{Instant, Now, UnixTime};
-use footbridge_core::contract::action::{Action, Command, Method, Request, Response, Target};
+use footbridge_core::contract::action::{Action, Method, ProcessSpec, Request, Response, Target};
 use footbridge_core::contract::event::{Event, Output};
 use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
@@ -233,7 +233,7 @@ where
             }
             Event::OutputEnded { output, .. } => open.ended_outputs.push(*output),
             Event::Exited { .. } => open.has_exited = true,
-            Event::Asked { .. } => open.kind = Kind::Exchange,
+            Event::Requested { .. } => open.kind = Kind::Exchange,
             _ => {}
         }
     }
@@ -386,7 +386,7 @@ fn legible_value(value: &str) -> Result<(), &'static str> {
     }
 }
 
-fn legible_command(command: &Command) -> Result<(), String> {
+fn legible_command(command: &ProcessSpec) -> Result<(), String> {
     let env = command.env.iter().flat_map(|(name, value)| [name.as_str(), value.reveal()]);
     let mut texts = command.args.iter().map(String::as_str).chain(env);
     if texts.any(|text| text.contains('\0')) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
-use footbridge_core::contract::action::{Action, Command, Message, Method, Request, Target};
+use footbridge_core::contract::action::{Action, Message, Method, ProcessSpec, Request, Target};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
@@ -55,7 +55,7 @@ fn close(number: u64) -> Step<()> {
 }
 
 fn spawn(number: u64, program: &str) -> Step<()> {
-    let command = Command {
+    let command = ProcessSpec {
         program: program.to_owned(),
         args: vec![],
         env: vec![],

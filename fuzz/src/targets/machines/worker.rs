@@ -11,7 +11,7 @@ use footbridge_core::base::limits::{LINK_WINDOW_BYTES, MAX_INBOUND_BYTES, MAX_LI
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Message, Method, Target};
 use footbridge_core::contract::event::Event;
-use footbridge_core::wire::link::Word;
+use footbridge_core::wire::link::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
 
@@ -93,7 +93,7 @@ fn drive(variant: Variant, data: &[u8]) -> Record {
             continue;
         }
         if what == 31 && input.byte().is_some_and(|byte| byte < 64) {
-            let command = input.choose(&[WorkerCommand::Shutdown, WorkerCommand::Hurry]);
+            let command = input.choose(&[WorkerCommand::Shutdown, WorkerCommand::ShutdownNow]);
             bench.command(command);
             continue;
         }
@@ -132,10 +132,12 @@ impl RelaysPart {
                 let Some((url, _)) = self.links.get(op) else { return };
                 let lines = match message {
                     Message::Text(text) => text.lines().count() as u64,
-                    Message::Binary(word) => match Word::parse(word).expect("a word of the core") {
-                        Word::Report { .. } => 1,
-                        _ => 0,
-                    },
+                    Message::Binary(word) => {
+                        match ControlFrame::parse(word).expect("a word of the core") {
+                            ControlFrame::Report { .. } => 1,
+                            _ => 0,
+                        }
+                    }
                 };
                 *self.taken.entry(url.clone()).or_default() += lines;
                 if lines > 0 {
@@ -261,18 +263,18 @@ impl RelaysPart {
             r#"{"type":"stop"}"#,
             r#"{"type":"report","message":{"type":"footbridge","subtype":"agent_exited"}}"#,
         ];
-        let word = |word: &Word| Message::Binary(word.to_bytes());
+        let word = |word: &ControlFrame| Message::Binary(word.to_bytes());
         if let Some((url, is_resumed)) = self.links.get_mut(&op)
             && goes_well(input)
         {
             let received = self.taken.get(url).copied().unwrap_or(0);
             if !std::mem::replace(is_resumed, true) {
                 reach("a session's link came up");
-                return word(&Word::Resume { received, from: 0 });
+                return word(&ControlFrame::Resume { received, from: 0 });
             }
             return match input.byte().unwrap_or(0) % 4 {
-                0 => word(&Word::Ack { received }),
-                1 => word(&Word::Ping),
+                0 => word(&ControlFrame::Ack { received }),
+                1 => word(&ControlFrame::Ping),
                 _ => answers::text(input),
             };
         }

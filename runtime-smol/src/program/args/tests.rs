@@ -3,7 +3,7 @@
 use super::*;
 use std::time::Duration;
 
-use footbridge_blocking::program::exit::Why;
+use footbridge_blocking::program::exit::ExitKind;
 use footbridge_blocking::program::value::SpawnMode;
 use footbridge_core::agents::shell::PermissionMode;
 
@@ -13,7 +13,7 @@ fn parsed(line: &str) -> Result<Invocation, Error> {
 
 fn serve() -> Serve {
     Serve {
-        reports: Reports::default(),
+        reports: LogArgs::default(),
         listen: "127.0.0.1:8787".parse().expect("an address"),
         public_url: None,
         tls: None,
@@ -27,7 +27,7 @@ fn listening(address: &str) -> Serve {
 #[test]
 fn each_command_line_means_one_thing() {
     let base = |url| BaseUrl::parse(url).expect("a URL");
-    let quiet = Reports { level: Level::Error, json: true, ..Reports::default() };
+    let quiet = LogArgs { level: Level::Error, json: true, ..LogArgs::default() };
     let mut for_ever = BackoffConfig::default();
     for_ever.connection.give_up = None;
     for_ever.general.give_up = None;
@@ -71,12 +71,12 @@ fn each_command_line_means_one_thing() {
             "work --relay https://r.example --never-give-up --ca-file ca --token-file t -v --log-format json --stop-work-base-delay-ms 5 --check",
             Invocation::Work {
                 relay: base("https://r.example"),
-                reach: Reach {
-                    reports: Reports {
+                reach: RelayArgs {
+                    reports: LogArgs {
                         level: Level::Debug,
                         format: Format::Json,
                         token_file: Some("t".into()),
-                        ..Reports::default()
+                        ..LogArgs::default()
                     },
                     ca_file: Some("ca".into()),
                 },
@@ -144,7 +144,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
     ];
     for (line, expected) in cases {
         let error = parsed(line).expect_err(line);
-        assert_eq!(error.why, Why::Usage, "{line}");
+        assert_eq!(error.why, ExitKind::Usage, "{line}");
         assert!(error.message.contains(expected), "{line}: {error}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use footbridge_blocking::program::exit::Why;
+use footbridge_blocking::program::exit::ExitKind;
 
 fn place(directory: &Path) -> Place {
     let home = Some("/home/me".into());
@@ -142,7 +142,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_is_allowed() {
     ];
     for (text, expected) in cases {
         let error = from_file(text).expect_err(text);
-        assert_eq!(error.why, Why::Usage, "{text}");
+        assert_eq!(error.why, ExitKind::Usage, "{text}");
         assert!(error.message.contains(expected), "{text}: {error}");
         assert!(error.message.contains("config.toml:"), "{text}: {error}");
     }
@@ -221,5 +221,8 @@ fn the_file_is_the_one_that_was_named_or_the_one_in_its_usual_place() {
     assert!(Settings::gather(Some(&missing), [], &[]).is_ok());
     let missing = Place { is_named: true, ..missing };
     let error = Settings::gather(Some(&missing), [], &[]).expect_err("it was named");
-    assert!(error.message.contains("/nowhere/config.toml") && error.why == Why::Usage, "{error}");
+    assert!(
+        error.message.contains("/nowhere/config.toml") && error.why == ExitKind::Usage,
+        "{error}"
+    );
 }

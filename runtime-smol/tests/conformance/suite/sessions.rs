@@ -2,7 +2,7 @@
 
 use footbridge_core::auth::AccessToken;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::machine::FaultKind;
+use footbridge_core::contract::machine::MachineErrorKind;
 use serde_json::json;
 
 use super::stage::process::{descendants, kill, pid_in, until_gone};
@@ -136,7 +136,7 @@ fn a_token_that_the_relay_does_not_know_ends_the_worker_and_says_so() {
     let mut config = config(&relay.address, home.path(), shell_agent(&[]));
     config.access_token = AccessToken::fixed(Secret::from("quite-another-token"));
     let fault = Worker::start(config).ends().expect_err("refused");
-    assert_eq!(fault.kind, FaultKind::Unauthorized);
+    assert_eq!(fault.kind, MachineErrorKind::Unauthorized);
     assert!(!fault.message.contains("quite-another-token"), "{fault}");
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use footbridge_core::contract::machine::FaultKind;
+use footbridge_core::contract::machine::MachineErrorKind;
 use footbridge_core::worker::{AgentProgram, SpawnMode, WorkerNotice};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -225,7 +225,7 @@ fn a_directory_of_which_no_worktree_can_be_made_is_a_clear_error() {
     git(&empty, &["init", "--quiet"]);
     for (directory, why) in [(none, "no git repository"), (empty, "without a commit")] {
         let fault = stage.worker(&directory, script("exit 0")).ends().expect_err("refused");
-        assert_eq!(fault.kind, FaultKind::Local, "{fault}");
+        assert_eq!(fault.kind, MachineErrorKind::Local, "{fault}");
         assert!(fault.message.contains(why), "{fault}");
         assert!(fault.message.contains(&*directory.to_string_lossy()), "{fault}");
         assert!(fault.message.contains("same-dir"), "it says what to try: {fault}");

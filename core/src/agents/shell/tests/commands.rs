@@ -74,7 +74,7 @@ fn a_command_that_cannot_be_started_is_a_failed_tool() {
     let mut host = Host::with_mode(PermissionMode::BypassPermissions);
     host.prompt("x");
     let (op, _) = host.process();
-    let failure = Failure { kind: FailureKind::NotFound, detail: "no such directory".to_owned() };
+    let failure = IoError { kind: IoErrorKind::NotFound, detail: "no such directory".to_owned() };
     host.handle(Event::Failed { op, failure });
     assert_eq!(
         host.heard()[2],

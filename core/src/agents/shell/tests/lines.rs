@@ -74,9 +74,9 @@ fn what_is_no_message_is_noticed_and_skipped() {
     assert_eq!(
         host.notices,
         [
-            Notice::Skipped(NoMessage::NotJson),
-            Notice::Skipped(NoMessage::NotJson),
-            Notice::Skipped(NoMessage::NotTyped),
+            Notice::Skipped(MessageError::NotJson),
+            Notice::Skipped(MessageError::NotJson),
+            Notice::Skipped(MessageError::NotTyped),
             Notice::Unanswerable,
         ]
     );

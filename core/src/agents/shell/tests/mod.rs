@@ -22,7 +22,7 @@ use super::*;
 use crate::base::limits::*;
 use crate::base::time::Instant;
 use crate::contract::action::Signal;
-use crate::contract::event::{ExitStatus, Failure, FailureKind};
+use crate::contract::event::{ExitStatus, IoError, IoErrorKind};
 use crate::contract::machine::Outcome;
 
 /// A host that keeps what the agent says and does.

@@ -34,7 +34,7 @@ fn the_running_command_is_ended_with_the_agent_however_that_ends() {
             host.drain();
         }),
         ("hurry", |host| {
-            host.agent.command(host.now, Command::Hurry);
+            host.agent.command(host.now, Command::ShutdownNow);
             host.drain();
         }),
     ];
@@ -73,7 +73,7 @@ fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passe
     let mut host = Host::with_mode(PermissionMode::BypassPermissions);
     host.prompt("sleep 9");
     for _ in 0..20 {
-        host.agent.command(host.now, Command::Hurry);
+        host.agent.command(host.now, Command::ShutdownNow);
         host.drain();
         if let (Some(deadline), None) = (host.deadline, &host.outcome) {
             host.now.mono = deadline;

@@ -11,9 +11,9 @@ use footbridge_core::base::limits::{
 };
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Response};
-use footbridge_core::contract::event::{Asked, Event};
+use footbridge_core::contract::event::{Event, IncomingRequest};
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
-use footbridge_core::store::{MemoryStore, Operation};
+use footbridge_core::store::{MemoryStore, Transaction};
 use serde_json::Value;
 
 use clients::Clients;
@@ -92,7 +92,7 @@ fn drive(data: &[u8], stores_at_once: bool) -> Record {
 pub(super) struct Stage {
     pub(super) bench: Bench<Relay>,
     store: MemoryStore,
-    waiting: VecDeque<(OpId, Operation)>,
+    waiting: VecDeque<(OpId, Transaction)>,
     accepts: Vec<OpId>,
     clients: Clients,
     replies: Vec<(OpId, Response)>,
@@ -118,7 +118,7 @@ impl Stage {
     fn look(&mut self) {
         for action in std::mem::take(&mut self.bench.fresh) {
             match action {
-                Action::Store { op, operation } => self.waiting.push_back((op, operation)),
+                Action::Store { op, transaction } => self.waiting.push_back((op, transaction)),
                 Action::Accept { op, .. } => self.accepts.push(op),
                 Action::Cancel { op } => self.accepts.retain(|accept| *accept != op),
                 Action::Reply { op, response } => {
@@ -134,9 +134,9 @@ impl Stage {
 
     fn store_all(&mut self) {
         self.look();
-        while let Some((op, operation)) = self.waiting.pop_front() {
-            let outcome = self.store.apply(operation);
-            self.bench.handle(Event::Stored { op, outcome });
+        while let Some((op, transaction)) = self.waiting.pop_front() {
+            let outcome = self.store.apply(transaction);
+            self.bench.handle(Event::Stored { op, committed: outcome });
             self.look();
         }
     }
@@ -144,10 +144,10 @@ impl Stage {
     /// The oldest store operation comes to its end; whether there was one.
     fn store_one(&mut self, input: &mut Input<'_>) -> bool {
         self.look();
-        let Some((op, operation)) = self.waiting.pop_front() else { return false };
+        let Some((op, transaction)) = self.waiting.pop_front() else { return false };
         let event = match input.byte() {
             Some(0..=12) => answers::failed(op, input),
-            _ => Event::Stored { op, outcome: self.store.apply(operation) },
+            _ => Event::Stored { op, committed: self.store.apply(transaction) },
         };
         self.bench.handle(event);
         self.look();
@@ -160,17 +160,17 @@ impl Stage {
         streams.map(|(op, open)| (*op, open.clone())).collect()
     }
 
-    fn ask(&mut self, (asked, kind): (Asked, Asking)) -> Option<OpId> {
+    fn ask(&mut self, (asked, kind): (IncomingRequest, Asking)) -> Option<OpId> {
         self.look();
         let op = self.accepts.pop()?;
         self.clients.asking.push((op, kind));
-        self.bench.handle(Event::Asked { op, asked });
+        self.bench.handle(Event::Requested { op, request: asked });
         self.look();
         Some(op)
     }
 
     /// Asks, with a store that works, and gives the answer if there is one at once.
-    pub(super) fn answer_to(&mut self, asked: Asked) -> Option<Response> {
+    pub(super) fn answer_to(&mut self, asked: IncomingRequest) -> Option<Response> {
         let op = self.ask((asked, Asking::Other))?;
         self.store_all();
         let replies = std::mem::take(&mut self.replies).into_iter();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use footbridge_core::contract::action::Method;
-use footbridge_core::contract::event::{Asked, Body};
+use footbridge_core::contract::event::{Body, IncomingRequest};
 
 use super::Lease;
 use super::clients::Clients;
@@ -43,10 +43,10 @@ pub(in crate::targets::machines) fn asked(
     target: &str,
     credential: &str,
     body: impl Into<Bytes>,
-) -> Asked {
+) -> IncomingRequest {
     let headers =
         vec![header("authorization", &format!("Bearer {credential}")), header("host", "localhost")];
-    Asked {
+    IncomingRequest {
         method,
         target: target.to_owned(),
         headers,
@@ -57,7 +57,7 @@ pub(in crate::targets::machines) fn asked(
 
 impl Clients {
     /// A request: mostly one that makes sense here.
-    pub(super) fn request(&mut self, input: &mut Input<'_>) -> (Asked, Asking) {
+    pub(super) fn request(&mut self, input: &mut Input<'_>) -> (IncomingRequest, Asking) {
         const ALL: [Asking; 20] = [
             Asking::Register,
             Asking::Create,
@@ -96,7 +96,7 @@ impl Clients {
     }
 
     /// A request as it should be.
-    pub(super) fn good(&self, kind: Asking, input: &mut Input<'_>) -> Asked {
+    pub(super) fn good(&self, kind: Asking, input: &mut Input<'_>) -> IncomingRequest {
         const MESSAGES: [&str; 6] = [
             r#"{"type":"user","uuid":"u1","message":{"role":"user","content":"ls"}}"#,
             r#"{"type":"user","message":{"role":"user","content":[{"type":"text","text":"x"}]}}"#,
@@ -132,7 +132,7 @@ impl Clients {
             asked(Method::Post, &path, credential, body)
         };
         let get = |path: String, credential: &str| asked(Method::Get, &path, credential, "");
-        let websocket = |mut asked: Asked, protocol: &str| {
+        let websocket = |mut asked: IncomingRequest, protocol: &str| {
             asked.headers.push(header("upgrade", "websocket"));
             asked.headers.push(header("connection", "upgrade"));
             asked.headers.push(header("sec-websocket-protocol", protocol));
@@ -233,7 +233,7 @@ impl Clients {
     }
 
     /// Makes one thing of a request wrong.
-    fn spoil(&self, asked: &mut Asked, input: &mut Input<'_>) {
+    fn spoil(&self, asked: &mut IncomingRequest, input: &mut Input<'_>) {
         const METHODS: [Method; 5] =
             [Method::Get, Method::Post, Method::Put, Method::Head, Method::Other];
         const TARGETS: [&str; 6] =

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay as Machine, RelayConfig, RelayKeys, RelayNotice};
-use footbridge_core::store::{MemoryStore, Operation, Outcome};
+use footbridge_core::store::{Committed, MemoryStore, Transaction};
 use footbridge_smol::{Host, HostOptions, Store, block_on, drive};
 use smol::future::FutureExt;
 
@@ -18,8 +18,8 @@ use super::api::{Api, Session, TOKEN};
 struct InMemory(MemoryStore);
 
 impl Store for InMemory {
-    fn apply(&mut self, operation: Operation) -> Outcome {
-        self.0.apply(operation)
+    fn apply(&mut self, transaction: Transaction) -> Committed {
+        self.0.apply(transaction)
     }
 }
 
@@ -85,9 +85,9 @@ fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, 
     let mut config = RelayConfig::new(listen.to_owned());
     config.access_tokens =
         vec![AccessToken { person: "owner".to_owned(), token: Secret::from(TOKEN) }];
-    config.terms.lease_time = lease;
+    config.policy.lease_time = lease;
     // Work that was handed out and not taken does not come back by itself while a test runs.
-    config.terms.ack_time = Duration::from_secs(600);
+    config.policy.ack_time = Duration::from_secs(600);
     let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
     let relay = Machine::new(config, &keys).expect("a good configuration");
     let (killed, kill) = async_channel::bounded::<()>(1);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::record::{Entry, Environment, Person, Session};
+use super::record::{AccountId, Entry, Environment, Session};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
@@ -16,14 +16,14 @@ use crate::wire::work::WorkData;
 /// What came of one operation: its answer, and what is different since. `Debug` shows neither's
 /// contents (T-5).
 #[derive(Clone, PartialEq)]
-pub struct Outcome {
+pub struct Committed {
     /// What was asked for, or why not.
-    pub answer: Result<Answer, Denied>,
+    pub answer: Result<Answer, StoreError>,
     /// What others have to hear of.
     pub changes: Box<Changes>,
 }
 
-impl fmt::Debug for Outcome {
+impl fmt::Debug for Committed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.answer {
             Ok(_) => write!(f, "done, {} events", self.changes.entries.len()),
@@ -32,7 +32,7 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// The answer to one operation; [`super::Call`] says which one gets which.
+/// The answer to one operation; [`super::StoreOp`] says which one gets which.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Answer {
@@ -68,7 +68,7 @@ pub enum Answer {
         /// Lines for the agent that are no longer held.
         from: u64,
         /// Whose session it is.
-        owner: Person,
+        owner: AccountId,
     },
     /// A link goes on.
     Resumed {
@@ -122,7 +122,7 @@ pub struct Accepted {
 /// heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Denied {
+pub enum StoreError {
     EnvironmentUnknown,
     SessionUnknown,
     WorkUnknown,
@@ -153,13 +153,13 @@ pub struct Changes {
     /// Environments as they are now.
     pub environments: Vec<Environment>,
     /// Environments that are no more.
-    pub environments_gone: Vec<(Person, EnvironmentId)>,
+    pub environments_gone: Vec<(AccountId, EnvironmentId)>,
     /// Sessions as they are now, where more has changed than the length of their log.
     pub sessions: Vec<Session>,
     /// Sessions that have come to another state.
     pub states: Vec<(SessionId, SessionState)>,
     /// Sessions that are no longer kept.
-    pub sessions_gone: Vec<(Person, SessionId)>,
+    pub sessions_gone: Vec<(AccountId, SessionId)>,
     /// What was added to the log of one session.
     pub entries: Vec<(SessionId, Entry)>,
     /// Environments that have work now.
@@ -182,7 +182,7 @@ impl Changes {
     }
 }
 
-impl Denied {
+impl StoreError {
     /// What to tell a person: what happened, and what to try.
     pub fn message(&self) -> String {
         match self {

@@ -10,7 +10,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clock::RelayRun;
-use super::record::{Origin, Person};
+use super::record::{AccountId, Origin};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits;
 use crate::base::text::Text;
@@ -21,19 +21,19 @@ use crate::wire::session::SessionResult;
 /// One atomic operation: when, by which rules, and what. `Debug` names it and shows none of its
 /// contents (T-5).
 #[derive(Clone, PartialEq)]
-pub struct Operation {
+pub struct Transaction {
     /// The time that it is carried out at.
-    pub at: Moment,
+    pub at: RelayTime,
     /// The rules that it is decided by.
-    pub terms: Arc<Terms>,
+    pub policy: Arc<StorePolicy>,
     /// What to do.
-    pub call: Box<Call>,
+    pub op: Box<StoreOp>,
 }
 
 /// A relay's time, as a store takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "(u64, RelayRun, u64)", from = "(u64, RelayRun, u64)")]
-pub struct Moment {
+pub struct RelayTime {
     /// For people: it may step in either direction.
     pub wall: UnixTime,
     /// Which run of a relay this is.
@@ -42,13 +42,13 @@ pub struct Moment {
     pub running: Duration,
 }
 
-impl From<Moment> for (u64, RelayRun, u64) {
-    fn from(Moment { wall, run, running }: Moment) -> Self {
+impl From<RelayTime> for (u64, RelayRun, u64) {
+    fn from(RelayTime { wall, run, running }: RelayTime) -> Self {
         (wall.as_millis(), run, u64::try_from(running.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
-impl From<(u64, RelayRun, u64)> for Moment {
+impl From<(u64, RelayRun, u64)> for RelayTime {
     fn from((wall, run, running): (u64, RelayRun, u64)) -> Self {
         Self { wall: UnixTime::from_millis(wall), run, running: Duration::from_millis(running) }
     }
@@ -56,7 +56,7 @@ impl From<(u64, RelayRun, u64)> for Moment {
 
 /// Time limits and bounds of a store's contents (Y-2, Y-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
+pub struct StorePolicy {
     /// An item that is not acked within this time is handed out again.
     pub ack_time: Duration,
     /// How long a lease lasts without a heartbeat.
@@ -85,7 +85,7 @@ pub struct Terms {
     pub listed_sessions: usize,
 }
 
-impl Default for Terms {
+impl Default for StorePolicy {
     fn default() -> Self {
         Self {
             ack_time: limits::ACK_TIME,
@@ -108,12 +108,12 @@ impl Default for Terms {
 /// What an operation does. Unless it says otherwise it is denied where a thing that it names is
 /// unknown; a thing of another person is unknown too.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Call {
+pub enum StoreOp {
     /// Makes an environment, or takes a known one of the same person up again (E-1).
     /// Answer: `Environment`.
     RegisterEnvironment {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// Its name, if it is new.
         id: EnvironmentId,
         /// What it says of itself.
@@ -134,7 +134,7 @@ pub enum Call {
     /// Reads one environment. Answer: `Environment`.
     GetEnvironment {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// The environment.
         id: EnvironmentId,
     },
@@ -142,7 +142,7 @@ pub enum Call {
     /// open, and for the same key again, nothing is queued. Answer: `Environment`.
     AskHealthcheck {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// The environment.
         id: EnvironmentId,
         /// The name of its item.
@@ -153,7 +153,7 @@ pub enum Call {
     /// Reads the environments and the newest sessions of a person. Answer: `Overview`.
     List {
         /// The person.
-        owner: Person,
+        owner: AccountId,
     },
 
     /// Hands out the oldest waiting item, and raises its fence, which the items of one session share
@@ -219,7 +219,7 @@ pub enum Call {
     /// Makes a session and queues it. The same key again gives the same session. Answer: `Session`.
     CreateSession {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// Where it is to run.
         environment: EnvironmentId,
         /// Its name.
@@ -235,7 +235,7 @@ pub enum Call {
     /// where `before` is unknown. Answer: `Sessions`.
     ListSessions {
         /// Whose they are.
-        owner: Person,
+        owner: AccountId,
         /// Only those of this environment.
         environment: Option<EnvironmentId>,
         /// Only those that were made before this one.
@@ -246,21 +246,21 @@ pub enum Call {
     /// Reads one session. Answer: `Session`.
     GetSession {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// The session.
         id: SessionId,
     },
     /// Asks for a session's end: at once while it waits, else by its worker. Answer: `Session`.
     RequestStop {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// The session.
         id: SessionId,
     },
     /// Reads a page of a session's log; one event always fits. Answer: `Page`.
     ReadLog {
         /// Whose it is.
-        owner: Person,
+        owner: AccountId,
         /// The session.
         session: SessionId,
         /// From the event after this one on.
@@ -274,7 +274,7 @@ pub enum Call {
     /// without a title gets one from its first user message with text. Answer: `Posted`.
     Post {
         /// Whose session.
-        owner: Person,
+        owner: AccountId,
         /// The session.
         session: SessionId,
         /// The messages.
@@ -283,7 +283,7 @@ pub enum Call {
     /// Answers a question of the agent. The first one counts (M-2). Answer: `Answered`.
     AnswerPermission {
         /// Whose session.
-        owner: Person,
+        owner: AccountId,
         /// The session.
         session: SessionId,
         /// The question.
@@ -351,7 +351,7 @@ pub enum Call {
     },
 }
 
-impl Call {
+impl StoreOp {
     const fn name(&self) -> &'static str {
         match self {
             Self::RegisterEnvironment { .. } => "RegisterEnvironment",
@@ -383,9 +383,9 @@ impl Call {
     }
 }
 
-impl fmt::Debug for Operation {
+impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.call.name())
+        f.write_str(self.op.name())
     }
 }
 
