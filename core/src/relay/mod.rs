@@ -262,7 +262,7 @@ impl Relay {
             Timer::LinkDrain(op) => self.close_link(op, close::DONE),
             Timer::ViewerKeepalive(op) => self.say_alive(op),
             Timer::ViewerStalled(op) | Timer::ViewerIdle(op) | Timer::Closing(op) => {
-                self.cut_stream(op)
+                self.cut_stream(op);
             }
             Timer::Shutdown => self.fx.end(Ok(())),
         }

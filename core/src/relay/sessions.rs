@@ -52,7 +52,7 @@ impl Relay {
     ) -> Result<(), ApiError> {
         match route {
             Route::Environments => {
-                self.store(Pending::Environments { op }, StoreOp::List { owner })
+                self.store(Pending::Environments { op }, StoreOp::List { owner });
             }
             Route::Environment(id) => {
                 let call = StoreOp::GetEnvironment { owner, id };

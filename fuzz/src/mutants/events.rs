@@ -60,7 +60,7 @@ impl World {
                 if matches!(&request.body, Body::Whole(body) if holds(body, FUTURE)) {
                     request.body = Body::Whole(Bytes::from_static(b"["));
                 }
-                Some(Event::Requested { op, request: request })
+                Some(Event::Requested { op, request })
             }
             // It was told so before.
             (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,

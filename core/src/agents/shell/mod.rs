@@ -16,16 +16,16 @@
 //! | `input` | what a line from the host asks for |
 //! | `permission` | modes, and the host's answer to a question |
 //! | `turn` | from a message to its result |
-//! | `shell` | one running command: started, listened to, ended |
+//! | `child` | one running command: started, listened to, ended |
 //! | `output` | what is kept of its output |
 //! | `say` | the messages that the agent prints |
 //! | `stdout` | how far the reader is behind |
 
+mod child;
 mod input;
 mod output;
 mod permission;
 mod say;
-mod shell;
 mod stdout;
 mod turn;
 

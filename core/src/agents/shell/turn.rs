@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
+use super::child::Running;
 use super::input::{Prompt, Request};
 use super::permission::Verdict;
 use super::say::{Account, Ending, denial, permission_request};
-use super::shell::Running;
 use super::{Agent, PermissionMode};
 use crate::base::limits::MAX_QUEUED_PROMPTS;
 use crate::base::text::Text;
