@@ -1,5 +1,7 @@
-//! What every machine is built on: its queue of steps, its timers, its patience.
+//! What every machine is built on: the loop, the queue of steps, the timers, the patience.
 
 pub mod backoff;
 pub(crate) mod effects;
+#[allow(dead_code, reason = "the machines move onto it one by one")]
+pub(crate) mod runner;
 pub(crate) mod timer;

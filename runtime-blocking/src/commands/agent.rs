@@ -14,7 +14,7 @@ pub(super) fn run(args: args::Agent) -> Result<(), Error> {
     let agent = Agent::new(agent::config(args)?);
     let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
     signals::forward(Command::Shutdown, Command::ShutdownNow, move |command| {
-        handle.command(command)
+        handle.command(command);
     })?;
     Ok(driver.run(agent, |notice| {
         journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
