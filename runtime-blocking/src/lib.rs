@@ -27,8 +27,7 @@
 //! | `files` | `Save`, `Load`, `Remove`, `List` |
 //!
 //! The program `footbridge-worker` runs the worker and the shell agent on it. What it shares with the
-//! program of the other runtime is in `program`, which needs none of the rest: with
-//! `default-features = false, features = ["program"]` it is all that is compiled.
+//! program of the other runtime is a package of its own, `footbridge-cli`.
 //!
 //! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and the waiting
 //! for them), `operations` (who has which operation), `threads`; `net`, `tls` and `handshake` (from a
@@ -52,43 +51,24 @@
 //! # }
 //! ```
 
-#[cfg(feature = "runtime")]
 pub mod driver;
-#[cfg(feature = "program")]
-pub mod program;
 
-#[cfg(feature = "runtime")]
 mod failure;
-#[cfg(feature = "runtime")]
 mod files;
-#[cfg(feature = "runtime")]
 mod group;
-#[cfg(feature = "runtime")]
 mod handshake;
-#[cfg(feature = "runtime")]
 mod http;
-#[cfg(feature = "runtime")]
 mod inbox;
-#[cfg(feature = "runtime")]
 mod mailbox;
-#[cfg(feature = "runtime")]
 mod net;
-#[cfg(feature = "runtime")]
 mod operations;
-#[cfg(feature = "runtime")]
 mod process;
-#[cfg(feature = "runtime")]
 mod run;
-#[cfg(feature = "runtime")]
 mod socket;
-#[cfg(feature = "runtime")]
 mod stdio;
-#[cfg(feature = "runtime")]
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 
-#[cfg(feature = "runtime")]
 pub use driver::{Driver, Host, HostOptions};
-#[cfg(feature = "runtime")]
 pub use mailbox::Handle;

@@ -1,7 +1,7 @@
 //! The program `footbridge-worker`.
 
-mod commands;
+mod program;
 
 fn main() -> std::process::ExitCode {
-    commands::main()
+    program::main()
 }

@@ -1,27 +1,22 @@
-//! The shell agent's configuration, from the command line and the environment.
+//! `footbridge-worker agent`: the shell agent on standard input and output.
 
-use std::path::Path;
+use footbridge_blocking::{Driver, Host, HostOptions};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::value::{Format, Level};
+use footbridge_cli::{agent, args};
+use footbridge_core::agents::shell::{Agent, Command};
 
-use footbridge_core::agents::shell::Config;
-use footbridge_core::base::limits::MAX_ID_BYTES;
+use super::signals;
 
-use super::args;
-use super::exit::Error;
-use super::token::TOKEN_VARIABLE;
-
-/// Credentials of the agent's own that no command needs.
-const HIDDEN: [&str; 2] = [TOKEN_VARIABLE, "FOOTBRIDGE_SESSION_TOKEN"];
-
-/// What the shell agent is told when it starts.
-pub fn config(args: args::Agent) -> Result<Config, Error> {
-    let directory = super::directory(args.directory.as_deref().unwrap_or(Path::new(".")))?;
-    let given = |id: &String| !id.is_empty() && id.len() <= MAX_ID_BYTES;
-    let session_id = args.session_id.or_else(|| std::env::var("FOOTBRIDGE_SESSION_ID").ok());
-    Ok(Config {
-        directory,
-        session_id: session_id.filter(given),
-        permission_mode: args.permission_mode,
-        env_remove: HIDDEN.map(String::from).to_vec(),
-        seed: super::seed()?,
-    })
+pub(super) fn run(args: args::Agent) -> Result<(), Error> {
+    let journal = EventLog::new("footbridge-worker agent", args.level, Format::Text);
+    let agent = Agent::new(agent::config(args)?);
+    let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
+    signals::forward(Command::Shutdown, Command::ShutdownNow, move |command| {
+        handle.command(command);
+    })?;
+    Ok(driver.run(agent, |notice| {
+        journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
+    })?)
 }

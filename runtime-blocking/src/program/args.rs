@@ -1,131 +1,246 @@
-//! What the commands `work` and `agent` are told, in every program of Footbridge that has them.
+//! The command line.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::ffi::OsString;
 
-use footbridge_core::agents::shell::PermissionMode;
-use footbridge_core::base::limits::{
-    DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
-    DEFAULT_STOP_WORK_BASE_DELAY,
-};
-use footbridge_core::engine::backoff::BackoffConfig;
-use lexopt::{Parser, ValueExt};
+use footbridge_cli::args::{Agent, RelayArgs, Work, text};
+use footbridge_cli::exit::Error;
+use footbridge_cli::value::{AgentLine, Count, Format, Level, MachineName, Span, Value, Variables};
+use footbridge_core::wire::url::BaseUrl;
+use lexopt::{Arg, Parser};
 
-use super::exit::Error;
-use super::value::{Format, Level, SpawnMode};
+use super::help;
 
-/// How much is told on stderr, and how; and what else is common to the commands that run until they
-/// are ended.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LogArgs {
-    /// How much is told on stderr.
-    pub level: Level,
-    /// How it is told.
-    pub format: Format,
-    /// One line of JSON on stdout once it is ready.
-    pub json: bool,
-    /// Where the access token is, unless in its usual place.
-    pub token_file: Option<PathBuf>,
-    /// Variables that look like settings and are none.
-    pub unknown_variables: Vec<String>,
-}
-
-/// How a worker reaches its relay.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RelayArgs {
-    /// What it tells, and by which token it is let in.
-    pub reports: LogArgs,
-    /// A PEM file of certificate authorities to trust beside the well-known ones.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// What a worker runs.
+/// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Work {
-    /// The words of `--agent`; without them the program's own shell agent.
-    pub agent: Option<String>,
-    /// Where sessions work; without it the current directory.
-    pub directory: Option<PathBuf>,
-    /// The machine's name; without it its host name.
-    pub name: Option<String>,
-    /// Whether each session gets a worktree.
-    pub spawn_mode: SpawnMode,
-    /// Sessions at once.
-    pub max_sessions: u32,
-    /// How long a session may last.
-    pub session_limit: Duration,
-    /// From SIGTERM to SIGKILL.
-    pub shutdown_grace: Duration,
-    /// Variables that sessions may set although they change how programs are loaded.
-    pub allowed_variables: Vec<String>,
-    /// Pauses, and when it gives up (W-2).
-    pub backoff: BackoffConfig,
-    /// The first pause before a result is reported again.
-    pub stop_work_base_delay: Duration,
+pub(super) enum Invocation {
+    Work { relay: BaseUrl, reach: RelayArgs, work: Box<Work> },
+    Agent(Agent),
+    Help(&'static str),
+    Version,
 }
 
-impl Default for Work {
-    fn default() -> Self {
-        Self {
-            agent: None,
-            directory: None,
-            name: None,
-            spawn_mode: SpawnMode::default(),
-            max_sessions: DEFAULT_MAX_SESSIONS,
-            session_limit: DEFAULT_SESSION_LIMIT,
-            shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
-            allowed_variables: Vec::new(),
-            backoff: BackoffConfig::default(),
-            stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
+impl Invocation {
+    /// How it tells what goes wrong.
+    pub(super) const fn format(&self) -> Format {
+        match self {
+            Self::Work { reach, .. } => reach.reports.format,
+            Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
         }
     }
 }
 
-/// The shell agent. It takes nothing from the configuration: what is said there about a directory is
-/// said to the worker, which starts it in the right one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Agent {
-    /// How much is told on stderr.
-    pub level: Level,
-    /// Where commands run; without it the current directory.
-    pub directory: Option<PathBuf>,
-    /// The conversation's id.
-    pub session_id: Option<String>,
-    /// Whether commands are asked about.
-    pub permission_mode: PermissionMode,
+/// Reads the command line, without the program's own name.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
+    let mut parser = Parser::from_args(args);
+    let mut line = Line::default();
+    let mut is_agent = false;
+    let mut is_first = true;
+    while let Some(arg) = parser.next()? {
+        let is_first = std::mem::replace(&mut is_first, false);
+        let name = match arg {
+            Arg::Long("help") | Arg::Short('h') => {
+                return Ok(Invocation::Help(if is_agent { help::AGENT } else { help::WORK }));
+            }
+            Arg::Long("version") | Arg::Short('V') => return Ok(Invocation::Version),
+            Arg::Long("verbose") | Arg::Short('v') => {
+                line.reach.reports.level = Level::Debug;
+                continue;
+            }
+            Arg::Long("quiet") | Arg::Short('q') => {
+                line.reach.reports.level = Level::Error;
+                continue;
+            }
+            Arg::Value(word) if is_first && word == "agent" => {
+                is_agent = true;
+                continue;
+            }
+            Arg::Long(name) => name.to_owned(),
+            Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
+        };
+        if is_agent {
+            line.shell.take(&name, &mut parser)?;
+        } else {
+            line.take(&name, &mut parser)?;
+        }
+    }
+    let Line { relay, reach, work, shell } = line;
+    if is_agent {
+        return Ok(Invocation::Agent(Agent { level: reach.reports.level, ..shell }));
+    }
+    let relay = relay.ok_or_else(|| {
+        Error::usage("footbridge-worker needs --relay URL, the address of the relay")
+    })?;
+    Ok(Invocation::Work { relay, reach, work: Box::new(work) })
 }
 
-impl Agent {
-    /// The long options that it takes.
-    pub const OPTIONS: [&str; 3] = ["directory", "session-id", "permission-mode"];
+/// What has been read so far.
+#[derive(Default)]
+struct Line {
+    relay: Option<BaseUrl>,
+    reach: RelayArgs,
+    work: Work,
+    shell: Agent,
+}
 
-    /// Takes one of its long options, with its value from `parser`.
-    pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Error> {
+impl Line {
+    fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Error> {
+        let Self { reach, work, .. } = self;
         match name {
-            "directory" => self.directory = Some(parser.value()?.into()),
-            "session-id" => self.session_id = Some(text(parser)?),
-            "permission-mode" => self.permission_mode = mode(&text(parser)?)?,
+            "json" => reach.reports.json = true,
+            "never-give-up" => {
+                work.backoff.connection.give_up = None;
+                work.backoff.general.give_up = None;
+            }
+            "relay" => self.relay = Some(value(name, parser)?),
+            "ca-file" => reach.ca_file = Some(value(name, parser)?),
+            "token-file" => reach.reports.token_file = Some(value(name, parser)?),
+            "log-level" => reach.reports.level = value(name, parser)?,
+            "log-format" => reach.reports.format = value(name, parser)?,
+            "agent" => work.agent = Some(value::<AgentLine>(name, parser)?.0),
+            "directory" => work.directory = Some(value(name, parser)?),
+            "name" => work.name = Some(value::<MachineName>(name, parser)?.0),
+            "spawn-mode" => work.spawn_mode = value(name, parser)?,
+            "max-sessions" => work.max_sessions = value::<Count>(name, parser)?.0,
+            "session-limit" => work.session_limit = value::<Span>(name, parser)?.0,
+            "shutdown-grace" => work.shutdown_grace = value::<Span>(name, parser)?.0,
+            "allow-variable" => {
+                work.allowed_variables.extend(value::<Variables>(name, parser)?.0);
+            }
             _ => return Err(Error::usage(format!("there is no option --{name}: see --help"))),
         }
         Ok(())
     }
 }
 
-impl From<lexopt::Error> for Error {
-    fn from(error: lexopt::Error) -> Self {
-        Self::usage(format!("{error}: see --help"))
+/// The value of the option `name`.
+fn value<T: Value>(name: &str, parser: &mut Parser) -> Result<T, Error> {
+    T::parse(&text(parser)?).map_err(|wrong| Error::usage(format!("--{name}: {wrong}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use footbridge_cli::args::LogArgs;
+    use footbridge_cli::exit::ExitKind;
+    use footbridge_cli::value::SpawnMode;
+    use footbridge_core::agents::shell::PermissionMode;
+    use footbridge_core::engine::backoff::BackoffConfig;
+    use std::time::Duration;
+
+    fn parsed(line: &str) -> Result<Invocation, Error> {
+        parse(line.split_whitespace().map(OsString::from))
     }
-}
 
-/// The value of an option, as text.
-pub fn text(parser: &mut Parser) -> Result<String, Error> {
-    Ok(parser.value()?.string()?)
-}
+    #[test]
+    fn each_command_line_means_one_thing() {
+        let mut for_ever = BackoffConfig::default();
+        for_ever.connection.give_up = None;
+        for_ever.general.give_up = None;
+        let relay = BaseUrl::parse("https://r.example").expect("a URL");
+        let quiet =
+            LogArgs { level: Level::Error, format: Format::Json, json: true, ..LogArgs::default() };
+        let cases = [
+            (
+                "--relay https://r.example",
+                Invocation::Work {
+                    relay: relay.clone(),
+                    reach: RelayArgs::default(),
+                    work: Box::default(),
+                },
+            ),
+            (
+                "-q --json --relay=https://r.example --never-give-up --ca-file ca --agent a \
+                 --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
+                 --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
+                 --allow-variable B",
+                Invocation::Work {
+                    relay,
+                    reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
+                    work: Box::new(Work {
+                        agent: Some("a".to_owned()),
+                        directory: Some("/d".into()),
+                        name: Some("n".to_owned()),
+                        spawn_mode: SpawnMode::Worktree,
+                        max_sessions: 2,
+                        session_limit: Duration::from_secs(3600),
+                        shutdown_grace: Duration::from_secs(5),
+                        allowed_variables: vec!["A".to_owned(), "B".to_owned()],
+                        backoff: for_ever,
+                        ..Work::default()
+                    }),
+                },
+            ),
+            (
+                "agent --permission-mode bypassPermissions --session-id s -v",
+                Invocation::Agent(Agent {
+                    level: Level::Debug,
+                    directory: None,
+                    session_id: Some("s".to_owned()),
+                    permission_mode: PermissionMode::BypassPermissions,
+                }),
+            ),
+            ("--help", Invocation::Help(help::WORK)),
+            ("agent -h", Invocation::Help(help::AGENT)),
+            ("-V", Invocation::Version),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parsed(line), Ok(expected), "{line}");
+        }
+    }
 
-fn mode(text: &str) -> Result<PermissionMode, Error> {
-    PermissionMode::parse(text).ok_or_else(|| {
-        Error::usage(format!(
-            "--permission-mode {text:?} is not one: it is default, acceptEdits or bypassPermissions"
-        ))
-    })
+    #[test]
+    fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
+        let cases = [
+            ("", "needs --relay URL"),
+            ("work", "work"),
+            ("-q agent", "agent"),
+            ("--frobnicate", "no option --frobnicate: see --help"),
+            ("--listen :0", "no option --listen"),
+            ("agent --relay https://r.example", "no option --relay"),
+            ("--relay example.org", "http://"),
+            ("--relay http://example.org", "not safe"),
+            ("--max-sessions 0", "from 1 to 1024"),
+            ("--session-limit 5", "--session-limit: \"5\" is no duration"),
+            ("--spawn-mode tree", "same-dir, worktree or single-session"),
+            ("--name=", "--name"),
+            ("--log-level loud", "error, warn, info or debug"),
+            ("agent --permission-mode plan", "acceptEdits"),
+            ("-x", "-x"),
+        ];
+        for (line, expected) in cases {
+            let error = parsed(line).expect_err(line);
+            assert_eq!(error.why, ExitKind::Usage, "{line}");
+            assert!(error.message.contains(expected), "{line}: {error}");
+        }
+    }
+
+    /// The long options of the worker: each is taken, and stands in the help.
+    const OPTIONS: [&str; 15] = [
+        "relay",
+        "never-give-up",
+        "ca-file",
+        "token-file",
+        "json",
+        "agent",
+        "directory",
+        "name",
+        "spawn-mode",
+        "max-sessions",
+        "session-limit",
+        "shutdown-grace",
+        "allow-variable",
+        "log-level",
+        "log-format",
+    ];
+
+    #[test]
+    fn every_option_stands_in_the_help() {
+        let topics = [(help::WORK, &OPTIONS[..]), (help::AGENT, &Agent::OPTIONS)];
+        for (text, options) in topics {
+            for option in options.iter().chain(&["help"]) {
+                assert!(text.contains(&format!("--{option}")), "--{option}");
+            }
+            assert!(text.lines().all(|line| line.chars().count() <= 80));
+        }
+    }
 }

@@ -1,59 +1,40 @@
-//! What the programs of both runtimes have in common and is no protocol: options, the rules of the
-//! token's file, the words on stderr, exit codes. Nothing here needs a runtime, so the program of
-//! the other one takes it from here, without the threads, the HTTP client and the rest
-//! (`default-features = false, features = ["program"]`).
+//! The program `footbridge-worker`: reads its command line, builds a machine, and has it driven.
 
-pub mod agent;
-pub mod agent_line;
-pub mod args;
-pub mod duration;
-pub mod exit;
-pub mod journal;
-pub mod ready;
-pub mod token;
-pub mod value;
-pub mod worker;
+mod agent;
+mod args;
+mod help;
+mod signals;
+mod work;
 
-use std::io::Write;
-use std::path::Path;
+use std::process::ExitCode;
 
-use exit::{Error, ExitKind};
+use args::Invocation;
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::print;
+use footbridge_cli::value::{Format, Level};
 
-/// Writes to standard output. A reader who has left early wanted no more.
-pub fn print(text: &str) -> Result<(), Error> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::local(format!("cannot write to standard output: {error}")))
+/// Runs the program to its end.
+pub(crate) fn main() -> ExitCode {
+    let invocation = args::parse(std::env::args_os().skip(1));
+    let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
+    match invocation.and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let journal = EventLog::new("footbridge-worker", Level::Error, format);
+            journal.tell(Level::Error, "failed", &[], format_args!("{error}"));
+            ExitCode::from(&error)
         }
-        _ => Ok(()),
     }
 }
 
-/// Fills a buffer with random bytes of the system.
-pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(bytes).map_err(|error| Error {
-        why: ExitKind::Unexpected,
-        message: format!("the system gives no random bytes: {error}"),
-    })
-}
-
-/// A seed for what need not be secret.
-pub fn seed() -> Result<u64, Error> {
-    let mut bytes = [0; 8];
-    random(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
-}
-
-/// The directory by its canonical path, which has to be text.
-pub fn directory(path: &Path) -> Result<String, Error> {
-    let shown = path.display();
-    let found = path.canonicalize();
-    let found = found.map_err(|error| Error::local(format!("the directory {shown}: {error}")))?;
-    if !found.is_dir() {
-        return Err(Error::local(format!("{shown} is not a directory")));
+fn run(invocation: Invocation) -> Result<(), Error> {
+    match invocation {
+        Invocation::Help(text) => print(text),
+        Invocation::Version => {
+            print(concat!("footbridge-worker ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
+        Invocation::Work { relay, reach, work } => work::run(&relay, &reach, &work),
+        Invocation::Agent(args) => agent::run(args),
     }
-    found.into_os_string().into_string().map_err(|path| {
-        Error::local(format!("the path of the directory {} is not UTF-8", path.display()))
-    })
 }

@@ -1,9 +1,9 @@
 //! `footbridge agent`: the shell agent on standard input and output.
 
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::value::{Format, Level};
-use footbridge_blocking::program::{agent, args};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::value::{Format, Level};
+use footbridge_cli::{agent, args};
 use footbridge_core::agents::shell::{Agent, Command, Notice};
 use footbridge_smol::{Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;

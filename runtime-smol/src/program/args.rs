@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use footbridge_blocking::program::args::{Agent, LogArgs, RelayArgs, Work, text};
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::token::TOKEN_VARIABLE;
-use footbridge_blocking::program::value::{Format, Kind, Level};
+use footbridge_cli::args::{Agent, LogArgs, RelayArgs, Work, text};
+use footbridge_cli::exit::Error;
+use footbridge_cli::token::TOKEN_VARIABLE;
+use footbridge_cli::value::{Format, Kind, Level};
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::engine::backoff::BackoffConfig;
 use footbridge_core::wire::url::BaseUrl;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use footbridge_blocking::program::agent_line::agent_program;
-use footbridge_blocking::program::args::{RelayArgs, Work};
-use footbridge_blocking::program::exit::{Error, ExitKind};
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
-use footbridge_blocking::program::value::SpawnMode;
-use footbridge_blocking::program::{directory, print, worker};
+use footbridge_cli::agent_line::agent_program;
+use footbridge_cli::args::{RelayArgs, Work};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::{Error, ExitKind};
+use footbridge_cli::token::{Sources, TOKEN_VARIABLE};
+use footbridge_cli::value::SpawnMode;
+use footbridge_cli::{directory, print, worker};
 use footbridge_core::auth::AccessToken;
 use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 use footbridge_core::wire::url::BaseUrl;

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::token::{Sources, TOKEN_VARIABLE};
-use footbridge_blocking::program::value::Kind;
-use footbridge_blocking::program::{print, worker};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::token::{Sources, TOKEN_VARIABLE};
+use footbridge_cli::value::Kind;
+use footbridge_cli::{print, worker};
 use serde::Serialize;
 use serde_json::Value as Json;
 

@@ -18,10 +18,10 @@ mod work;
 use std::process::ExitCode;
 
 use args::Invocation;
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::print;
-use footbridge_blocking::program::value::{Format, Level};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::print;
+use footbridge_cli::value::{Format, Level};
 
 /// Runs the program to its end.
 pub(crate) fn main() -> ExitCode {

@@ -1,11 +1,11 @@
 //! `footbridge relay`: the relay and its page.
 
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::ready::Ready;
-use footbridge_blocking::program::token::Sources;
-use footbridge_blocking::program::value::Level;
-use footbridge_blocking::program::{print, random};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::ready::Ready;
+use footbridge_cli::token::Sources;
+use footbridge_cli::value::Level;
+use footbridge_cli::{print, random};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,

@@ -3,7 +3,7 @@
 use async_signal::{Signal, Signals};
 use smol::stream::StreamExt;
 
-use footbridge_blocking::program::exit::Error;
+use footbridge_cli::exit::Error;
 
 /// How urgently the program is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,17 +13,17 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice}
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
 use smol::future::{FutureExt, zip};
 
-use footbridge_blocking::program::args::Work;
-use footbridge_blocking::program::{print, worker};
+use footbridge_cli::args::Work;
+use footbridge_cli::{print, worker};
 
 use super::args::Serve;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
 use super::{relay, work};
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::ready::Ready;
-use footbridge_blocking::program::token::Sources;
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::ready::Ready;
+use footbridge_cli::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay::journal(serve).unknown_variables(&serve.reports.unknown_variables);

@@ -1,11 +1,11 @@
 //! `footbridge work`: a worker at a relay.
 
-use footbridge_blocking::program::args::{RelayArgs, Work};
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::journal::EventLog;
-use footbridge_blocking::program::ready::Ready;
-use footbridge_blocking::program::value::Level;
-use footbridge_blocking::program::worker;
+use footbridge_cli::args::{RelayArgs, Work};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::ready::Ready;
+use footbridge_cli::value::Level;
+use footbridge_cli::worker;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
 use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};

@@ -3,8 +3,8 @@
 use super::*;
 use std::time::Duration;
 
-use footbridge_blocking::program::exit::ExitKind;
-use footbridge_blocking::program::value::SpawnMode;
+use footbridge_cli::exit::ExitKind;
+use footbridge_cli::value::SpawnMode;
 use footbridge_core::agents::shell::PermissionMode;
 
 fn parsed(line: &str) -> Result<Invocation, Error> {

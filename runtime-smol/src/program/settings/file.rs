@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::value::Kind;
+use footbridge_cli::exit::Error;
+use footbridge_cli::value::Kind;
 use toml_parser::decoder::IntegerRadix;
 use toml_parser::decoder::ScalarKind;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};

@@ -15,9 +15,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use footbridge_blocking::program::exit::Error;
-use footbridge_blocking::program::token::TOKEN_VARIABLE;
-use footbridge_blocking::program::value::{
+use footbridge_cli::exit::Error;
+use footbridge_cli::token::TOKEN_VARIABLE;
+use footbridge_cli::value::{
     AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
 };
 use footbridge_core::base::limits::{

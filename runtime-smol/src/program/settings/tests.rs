@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use footbridge_blocking::program::exit::ExitKind;
+use footbridge_cli::exit::ExitKind;
 
 fn place(directory: &Path) -> Place {
     let home = Some("/home/me".into());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use footbridge_core::wire::url::BaseUrl;
 
-use super::agent_line::agent_program;
-use super::duration;
+use crate::agent_line::agent_program;
+use crate::duration;
 
 /// Sessions that one worker may be told to run at once.
 const MAX_SESSIONS: u32 = 1024;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use footbridge_core::base::time::UnixTime;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::value::{Format, Level};
+use crate::value::{Format, Level};
 
 /// Writes what happens, as far as it is wanted.
 #[derive(Clone, Copy, Debug)]

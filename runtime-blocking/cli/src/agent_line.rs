@@ -2,7 +2,7 @@
 
 use footbridge_core::worker::AgentProgram;
 
-use super::exit::Error;
+use crate::exit::Error;
 
 /// What Claude Code has to be told to speak stream-json on its stdio, to ask for permission there,
 /// and to show its words as they come.
@@ -53,7 +53,7 @@ fn own_agent() -> Result<AgentProgram, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::exit::ExitKind;
+    use crate::exit::ExitKind;
 
     #[test]
     fn an_agent_is_named_as_in_a_shell() {

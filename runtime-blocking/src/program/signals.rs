@@ -2,7 +2,7 @@
 
 use std::thread::Builder;
 
-use footbridge_blocking::program::exit::Error;
+use footbridge_cli::exit::Error;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

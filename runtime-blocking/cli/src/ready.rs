@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::exit::Error;
+use crate::exit::Error;
 
 /// The line that `--json` prints.
 #[derive(Debug, Default, Serialize)]
@@ -28,6 +28,6 @@ impl Ready<'_> {
     pub fn print(&self) -> Result<(), Error> {
         let line = serde_json::to_string(self)
             .map_err(|error| Error::local(format!("cannot write JSON: {error}")))?;
-        super::print(&(line + "\n"))
+        crate::print(&(line + "\n"))
     }
 }

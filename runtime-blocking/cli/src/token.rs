@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footbridge_core::base::secret::Secret;
 
-use super::exit::Error;
+use crate::exit::Error;
 
 /// The variable that comes before any file. No agent and no command inherits it.
 pub const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
@@ -179,14 +179,14 @@ fn write_new(path: &Path, token: &str) -> std::io::Result<()> {
 
 fn new_token() -> Result<Secret, Error> {
     let mut bytes = zeroize::Zeroizing::new([0; TOKEN_BYTES]);
-    super::random(&mut *bytes)?;
+    crate::random(&mut *bytes)?;
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::exit::ExitKind;
+    use crate::exit::ExitKind;
     use std::os::unix::fs::PermissionsExt;
 
     fn sources(home: &Path) -> Sources {

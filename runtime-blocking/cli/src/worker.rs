@@ -12,13 +12,13 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{SpawnMode, WorkerConfig, WorkerNotice};
 use sha2::{Digest as _, Sha256};
 
-use super::agent_line::agent_program;
-use super::args::{RelayArgs, Work};
-use super::duration::shown;
-use super::exit::Error;
-use super::journal::EventLog;
-use super::token::{Sources, TOKEN_VARIABLE};
-use super::value::{self, Level};
+use crate::agent_line::agent_program;
+use crate::args::{RelayArgs, Work};
+use crate::duration::shown;
+use crate::event_log::EventLog;
+use crate::exit::Error;
+use crate::token::{Sources, TOKEN_VARIABLE};
+use crate::value::{self, Level};
 
 /// The configuration of a worker at a relay that runs elsewhere.
 pub fn remote(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<WorkerConfig, Error> {
@@ -43,9 +43,9 @@ pub fn config(
     work: &Work,
     state: Option<&Path>,
 ) -> Result<WorkerConfig, Error> {
-    let directory = super::directory(work.directory.as_deref().unwrap_or(Path::new(".")))?;
+    let directory = crate::directory(work.directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(work.agent.as_deref())?;
-    let mut config = WorkerConfig::new(relay, token, directory, agent, super::seed()?);
+    let mut config = WorkerConfig::new(relay, token, directory, agent, crate::seed()?);
     config.machine_name = work.name.clone().unwrap_or_else(host_name);
     config.agent_env_remove = vec![TOKEN_VARIABLE.to_owned()];
     config.spawn_mode = spawn_mode(work.spawn_mode, state)?;
@@ -70,7 +70,7 @@ fn spawn_mode(wanted: value::SpawnMode, state: Option<&Path>) -> Result<SpawnMod
             DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(|error| {
                 Error::local(format!("cannot make the directory {}: {error}", root.display()))
             })?;
-            Ok(SpawnMode::Worktree { root: super::directory(&root)? })
+            Ok(SpawnMode::Worktree { root: crate::directory(&root)? })
         }
     }
 }

@@ -1,0 +1,57 @@
+//! What Footbridge's programs share: command-line options, settings values, the token file, the
+//! event log on stderr, exit codes. Nothing in here needs a runtime, and nothing in here is protocol.
+
+pub mod agent;
+pub mod agent_line;
+pub mod args;
+pub mod duration;
+pub mod event_log;
+pub mod exit;
+pub mod ready;
+pub mod token;
+pub mod value;
+pub mod worker;
+
+use std::io::Write;
+use std::path::Path;
+
+use exit::{Error, ExitKind};
+
+/// Writes to standard output. A reader who has left early wanted no more.
+pub fn print(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::local(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fills a buffer with random bytes of the system.
+pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(bytes).map_err(|error| Error {
+        why: ExitKind::Unexpected,
+        message: format!("the system gives no random bytes: {error}"),
+    })
+}
+
+/// A seed for what need not be secret.
+pub fn seed() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    random(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// The directory by its canonical path, which has to be text.
+pub fn directory(path: &Path) -> Result<String, Error> {
+    let shown = path.display();
+    let found = path.canonicalize();
+    let found = found.map_err(|error| Error::local(format!("the directory {shown}: {error}")))?;
+    if !found.is_dir() {
+        return Err(Error::local(format!("{shown} is not a directory")));
+    }
+    found.into_os_string().into_string().map_err(|path| {
+        Error::local(format!("the path of the directory {} is not UTF-8", path.display()))
+    })
+}
