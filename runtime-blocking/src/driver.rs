@@ -15,6 +15,7 @@ use crate::mailbox::{Handle, Mail, Outbox, mailbox};
 use crate::operations::Operations;
 use crate::socket::Sockets;
 use crate::threads::Threads;
+use crate::tls::Tls;
 
 /// What a [`Host`] may be told; the default is right for most.
 #[derive(Clone, Debug, Default)]
@@ -35,16 +36,8 @@ impl Host {
     pub fn new(options: HostOptions) -> Result<Self, MachineError> {
         let HostOptions { extra_ca } = options;
         let local = |message: String| MachineError { kind: MachineErrorKind::Local, message };
-        #[cfg(feature = "tls")]
-        let (http, sockets) = {
-            let tls = crate::tls::Tls::new(extra_ca.as_deref()).map_err(local)?;
-            (Http::new(tls.clone()), Sockets::new(tls))
-        };
-        #[cfg(not(feature = "tls"))]
-        let (http, sockets) = match extra_ca {
-            Some(_) => return Err(local("this program is built without TLS".to_owned())),
-            None => (Http::new(), Sockets::new()),
-        };
+        let tls = Tls::new(extra_ca.as_deref()).map_err(local)?;
+        let (http, sockets) = (Http::new(tls.clone()), Sockets::new(tls));
         let threads = Threads::new().map_err(|error| local(format!("no eventfd: {error}")))?;
         Ok(Self { threads, http, sockets })
     }

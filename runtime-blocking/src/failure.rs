@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 
 use footbridge_core::contract::event::{IoError, IoErrorKind};
 
+use crate::tls::is_tls;
+
 pub(crate) fn failure(kind: IoErrorKind, detail: impl Display) -> IoError {
     IoError { kind, detail: detail.to_string() }
 }
@@ -37,16 +39,6 @@ pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
         ErrorKind::InvalidData => IoErrorKind::Protocol,
         _ => IoErrorKind::Other,
     }
-}
-
-#[cfg(feature = "tls")]
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
-}
-
-#[cfg(not(feature = "tls"))]
-fn is_tls(_: &io::Error) -> bool {
-    false
 }
 
 #[cfg(test)]

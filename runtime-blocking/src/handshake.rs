@@ -23,8 +23,7 @@ use crate::failure::{failure, io_failure};
 use crate::http::headers;
 use crate::inbox::Inbox;
 use crate::net;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
+use crate::tls::{Tls, TlsStream};
 
 /// Bytes kept of the body of an answer that is no upgrade.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
@@ -44,25 +43,22 @@ pub(crate) struct Offer {
 /// What a WebSocket runs on: it does not block.
 pub(crate) enum Stream {
     Plain(TcpStream),
-    #[cfg(feature = "tls")]
-    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Tls(TlsStream),
 }
 
 impl Stream {
     pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            #[cfg(feature = "tls")]
-            Self::Tls(tls) => &tls.sock,
+            Self::Tls(tls) => tls.socket(),
         }
     }
 
-    /// Whether TLS has words of its own to send.
+    /// Whether TLS has bytes of its own to send.
     pub(crate) fn wants_write(&self) -> bool {
         match self {
             Self::Plain(_) => false,
-            #[cfg(feature = "tls")]
-            Self::Tls(tls) => tls.conn.wants_write(),
+            Self::Tls(tls) => tls.wants_write(),
         }
     }
 }
@@ -71,7 +67,6 @@ impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(buf),
-            #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.read(buf),
         }
     }
@@ -81,7 +76,6 @@ impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.write(buf),
-            #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.write(buf),
         }
     }
@@ -89,7 +83,6 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.flush(),
-            #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.flush(),
         }
     }
@@ -125,7 +118,7 @@ pub(crate) enum Shaken<'a> {
 pub(crate) fn connect<T>(
     offer: &Offer,
     inbox: &Inbox<T>,
-    #[cfg(feature = "tls")] tls: &Tls,
+    tls: &Tls,
 ) -> Result<Option<Stream>, IoError> {
     let other = |detail: &str| failure(IoErrorKind::Other, detail);
     let uri: Uri = offer.url.parse().map_err(|_| other("the WebSocket's URL is none"))?;
@@ -139,13 +132,7 @@ pub(crate) fn connect<T>(
     let left = offer.deadline.saturating_duration_since(Instant::now());
     let addresses = net::resolve(host, port, Some(left))?;
     let Some(socket) = net::connect_to(&addresses, offer.deadline, inbox)? else { return Ok(None) };
-    if !is_tls {
-        return Ok(Some(Stream::Plain(socket)));
-    }
-    #[cfg(feature = "tls")]
-    return Ok(Some(Stream::Tls(Box::new(tls.wrap(host, socket)?))));
-    #[cfg(not(feature = "tls"))]
-    Err(failure(IoErrorKind::Tls, "this program is built without TLS"))
+    Ok(Some(if is_tls { Stream::Tls(tls.wrap(host, socket)?) } else { Stream::Plain(socket) }))
 }
 
 /// Asks the other side to speak WebSocket.

@@ -19,7 +19,6 @@ use crate::inbox::lock;
 use crate::mailbox::Outbox;
 use crate::net;
 use crate::threads::{LARGE_STACK, Threads};
-#[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsConnector};
 
 /// Agents, and so connections, that wait for the next exchange with their origin.
@@ -34,7 +33,6 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(15);
 /// An agent carries one exchange at a time, so that shutting it down frees that one and no other.
 /// When its exchange is over it waits, with its connection, for the next one to the same origin.
 pub(crate) struct Http {
-    #[cfg(feature = "tls")]
     tls: Tls,
     idle: Arc<Mutex<Vec<(Origin, Agent)>>>,
 }
@@ -56,12 +54,8 @@ impl Exchange {
 }
 
 impl Http {
-    pub(crate) fn new(#[cfg(feature = "tls")] tls: Tls) -> Self {
-        Self {
-            #[cfg(feature = "tls")]
-            tls,
-            idle: Arc::default(),
-        }
+    pub(crate) fn new(tls: Tls) -> Self {
+        Self { tls, idle: Arc::default() }
     }
 
     /// Starts an exchange.
@@ -108,9 +102,8 @@ impl Http {
         match idle.iter().rposition(|(of, _)| of == origin) {
             Some(at) => idle.remove(at).1,
             None => {
-                let connector = ().chain(TcpConnector::default());
-                #[cfg(feature = "tls")]
-                let connector = connector.chain(TlsConnector(self.tls.clone()));
+                let tls = TlsConnector(self.tls.clone());
+                let connector = ().chain(TcpConnector::default()).chain(tls);
                 Agent::with_parts(config(), connector, Names)
             }
         }

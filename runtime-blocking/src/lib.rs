@@ -67,7 +67,6 @@ mod run;
 mod socket;
 mod stdio;
 mod threads;
-#[cfg(feature = "tls")]
 mod tls;
 
 pub use driver::{Driver, Host, HostOptions};

@@ -28,7 +28,6 @@ use crate::handshake::{self, Lent, Offer, Shaken, Stream};
 use crate::inbox::Inbox;
 use crate::mailbox::{Gone, Outbox};
 use crate::threads::{LARGE_STACK, Threads};
-#[cfg(feature = "tls")]
 use crate::tls::Tls;
 
 /// From the wish to close, of either side, to the end of the connection.
@@ -55,16 +54,12 @@ pub(crate) enum Order {
 
 /// Opens WebSockets.
 pub(crate) struct Sockets {
-    #[cfg(feature = "tls")]
     tls: Tls,
 }
 
 impl Sockets {
-    pub(crate) fn new(#[cfg(feature = "tls")] tls: Tls) -> Self {
-        Self {
-            #[cfg(feature = "tls")]
-            tls,
-        }
+    pub(crate) const fn new(tls: Tls) -> Self {
+        Self { tls }
     }
 
     /// Starts to open a WebSocket.
@@ -77,15 +72,9 @@ impl Sockets {
     ) -> Result<Arc<Inbox<Order>>, IoError> {
         let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
         let orders = Arc::clone(&inbox);
-        #[cfg(feature = "tls")]
         let tls = self.tls.clone();
         let work = move || {
-            let connected = handshake::connect(
-                &offer,
-                &orders,
-                #[cfg(feature = "tls")]
-                &tls,
-            );
+            let connected = handshake::connect(&offer, &orders, &tls);
             // Nobody listens any more: then there is nothing left to do.
             let _ = match connected {
                 Ok(Some(stream)) => open(op, offer, &RefCell::new(stream), &orders, &outbox),

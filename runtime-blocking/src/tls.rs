@@ -1,133 +1,255 @@
-//! TLS by rustls, with one configuration for HTTP and WebSockets.
+//! TLS by rustls, with one configuration for HTTP and WebSockets. Without the feature `tls` there is
+//! none, and what asks for it fails and says so.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::sync::Arc;
+#[cfg(feature = "tls")]
+pub(crate) use with::{Tls, TlsConnector, TlsStream, is_tls};
+#[cfg(not(feature = "tls"))]
+pub(crate) use without::{Tls, TlsConnector, TlsStream, is_tls};
 
-use footbridge_core::contract::event::{IoError, IoErrorKind};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
-    TransportAdapter,
-};
+#[cfg(feature = "tls")]
+mod with {
+    use std::io::{self, Read, Write};
+    use std::net::TcpStream;
+    use std::path::Path;
+    use std::sync::Arc;
 
-use crate::failure::failure;
+    use footbridge_core::contract::event::{IoError, IoErrorKind};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+    use ureq::unversioned::transport::{
+        Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+        TransportAdapter,
+    };
 
-/// Whom to trust, and how to speak.
-#[derive(Clone, Debug)]
-pub(crate) struct Tls(Arc<ClientConfig>);
+    use crate::failure::failure;
 
-impl Tls {
-    /// Trusts the well-known authorities, and those of a PEM file. The error is for a person.
-    pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(path) = extra_ca {
-            let refuse = |why: &dyn std::fmt::Display| {
-                format!("cannot read the certificates in {}: {why}", path.display())
-            };
-            let before = roots.len();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| refuse(&e))? {
-                let certificate = certificate.map_err(|e| refuse(&e))?;
-                roots.add(certificate).map_err(|e| refuse(&e))?;
+    /// Whom to trust, and how to speak.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Tls(Arc<ClientConfig>);
+
+    impl Tls {
+        /// Trusts the well-known authorities, and those of a PEM file. The error is for a person.
+        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, String> {
+            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            if let Some(path) = extra_ca {
+                let refuse = |why: &dyn std::fmt::Display| {
+                    format!("cannot read the certificates in {}: {why}", path.display())
+                };
+                let before = roots.len();
+                for certificate in CertificateDer::pem_file_iter(path).map_err(|e| refuse(&e))? {
+                    let certificate = certificate.map_err(|e| refuse(&e))?;
+                    roots.add(certificate).map_err(|e| refuse(&e))?;
+                }
+                if roots.len() == before {
+                    return Err(refuse(&"it holds none; a PEM file is expected"));
+                }
             }
-            if roots.len() == before {
-                return Err(refuse(&"it holds none; a PEM file is expected"));
+            // Named, so that no feature of another crate can change it.
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            Ok(Self(Arc::new(config)))
+        }
+
+        fn connection(&self, host: &str) -> Result<ClientConnection, IoError> {
+            let tls = |detail: String| failure(IoErrorKind::Tls, detail);
+            let bare =
+                host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            let name =
+                ServerName::try_from(bare.to_owned()).map_err(|e| tls(format!("{host}: {e}")))?;
+            ClientConnection::new(Arc::clone(&self.0), name)
+                .map_err(|e| tls(format!("{host}: {e}")))
+        }
+
+        /// TLS on a socket, for both directions. The handshake happens with the first bytes.
+        pub(crate) fn wrap(&self, host: &str, socket: TcpStream) -> Result<TlsStream, IoError> {
+            Ok(TlsStream(Box::new(StreamOwned::new(self.connection(host)?, socket))))
+        }
+    }
+
+    /// A socket under TLS.
+    pub(crate) struct TlsStream(Box<StreamOwned<ClientConnection, TcpStream>>);
+
+    impl TlsStream {
+        pub(crate) fn socket(&self) -> &TcpStream {
+            &self.0.sock
+        }
+
+        /// Whether TLS has bytes of its own to send.
+        pub(crate) fn wants_write(&self) -> bool {
+            self.0.conn.wants_write()
+        }
+    }
+
+    impl Read for TlsStream {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buf)
+        }
+    }
+
+    impl Write for TlsStream {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.0.write(buf)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    /// Whether an error of the system is one of TLS underneath.
+    pub(crate) fn is_tls(error: &io::Error) -> bool {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+    }
+
+    /// The part of an HTTP client's chain that adds TLS where a URL asks for it.
+    #[derive(Debug)]
+    pub(crate) struct TlsConnector(pub(crate) Tls);
+
+    impl<In: Transport> Connector<In> for TlsConnector {
+        type Out = Either<In, TlsTransport>;
+
+        fn connect(
+            &self,
+            details: &ConnectionDetails<'_>,
+            chained: Option<In>,
+        ) -> Result<Option<Self::Out>, ureq::Error> {
+            let Some(transport) = chained else { return Ok(None) };
+            if !details.needs_tls() || transport.is_tls() {
+                return Ok(Some(Either::A(transport)));
             }
+            let host = details.uri.host().unwrap_or_default();
+            let mut connection =
+                self.0.connection(host).map_err(|e| ureq::Error::Other(e.into()))?;
+            let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+            socket.set_timeout(details.timeout);
+            connection.complete_io(&mut socket)?;
+            let config = details.config;
+            let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+            let stream = StreamOwned::new(connection, socket);
+            Ok(Some(Either::B(TlsTransport { buffers, stream })))
         }
-        // Named, so that no feature of another crate can change it.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self(Arc::new(config)))
     }
 
-    fn connection(&self, host: &str) -> Result<ClientConnection, IoError> {
-        let tls = |detail: String| failure(IoErrorKind::Tls, detail);
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let name =
-            ServerName::try_from(bare.to_owned()).map_err(|e| tls(format!("{host}: {e}")))?;
-        ClientConnection::new(Arc::clone(&self.0), name).map_err(|e| tls(format!("{host}: {e}")))
+    /// A connection of the HTTP client under TLS.
+    pub(crate) struct TlsTransport {
+        buffers: LazyBuffers,
+        stream: StreamOwned<ClientConnection, TransportAdapter>,
     }
 
-    /// TLS on a socket, for both directions. The handshake happens with the first bytes.
-    pub(crate) fn wrap(
-        &self,
-        host: &str,
-        socket: TcpStream,
-    ) -> Result<StreamOwned<ClientConnection, TcpStream>, IoError> {
-        Ok(StreamOwned::new(self.connection(host)?, socket))
-    }
-}
-
-/// The part of an HTTP client's chain that adds TLS where a URL asks for it.
-#[derive(Debug)]
-pub(crate) struct TlsConnector(pub(crate) Tls);
-
-impl<In: Transport> Connector<In> for TlsConnector {
-    type Out = Either<In, TlsTransport>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        let Some(transport) = chained else { return Ok(None) };
-        if !details.needs_tls() || transport.is_tls() {
-            return Ok(Some(Either::A(transport)));
+    impl Transport for TlsTransport {
+        fn buffers(&mut self) -> &mut dyn Buffers {
+            &mut self.buffers
         }
-        let host = details.uri.host().unwrap_or_default();
-        let mut connection = self.0.connection(host).map_err(|e| ureq::Error::Other(e.into()))?;
-        let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
-        socket.set_timeout(details.timeout);
-        connection.complete_io(&mut socket)?;
-        let config = details.config;
-        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        let stream = StreamOwned::new(connection, socket);
-        Ok(Some(Either::B(TlsTransport { buffers, stream })))
+
+        fn transmit_output(
+            &mut self,
+            amount: usize,
+            timeout: NextTimeout,
+        ) -> Result<(), ureq::Error> {
+            self.stream.get_mut().set_timeout(timeout);
+            self.stream.write_all(&self.buffers.output()[..amount])?;
+            Ok(())
+        }
+
+        fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+            self.stream.get_mut().set_timeout(timeout);
+            let amount = self.stream.read(self.buffers.input_append_buf())?;
+            self.buffers.input_appended(amount);
+            Ok(amount > 0)
+        }
+
+        fn is_open(&mut self) -> bool {
+            self.stream.get_mut().get_mut().is_open()
+        }
+
+        fn is_tls(&self) -> bool {
+            true
+        }
+    }
+
+    impl std::fmt::Debug for TlsTransport {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("TlsTransport").finish_non_exhaustive()
+        }
     }
 }
 
-/// A connection of the HTTP client under TLS.
-pub(crate) struct TlsTransport {
-    buffers: LazyBuffers,
-    stream: StreamOwned<ClientConnection, TransportAdapter>,
-}
+#[cfg(not(feature = "tls"))]
+mod without {
+    use std::io::{self, Read, Write};
+    use std::net::TcpStream;
+    use std::path::Path;
 
-impl Transport for TlsTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+    use footbridge_core::contract::event::{IoError, IoErrorKind};
+    use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
+
+    use crate::failure::failure;
+
+    const MISSING: &str = "this program is built without TLS";
+
+    #[derive(Clone, Debug)]
+    pub(crate) struct Tls;
+
+    impl Tls {
+        pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, String> {
+            extra_ca.map_or(Ok(Self), |_| Err(MISSING.to_owned()))
+        }
+
+        pub(crate) fn wrap(&self, _: &str, _: TcpStream) -> Result<TlsStream, IoError> {
+            Err(failure(IoErrorKind::Tls, MISSING))
+        }
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.stream.get_mut().set_timeout(timeout);
-        self.stream.write_all(&self.buffers.output()[..amount])?;
-        Ok(())
+    pub(crate) enum TlsStream {}
+
+    impl TlsStream {
+        pub(crate) fn socket(&self) -> &TcpStream {
+            match *self {}
+        }
+
+        pub(crate) fn wants_write(&self) -> bool {
+            match *self {}
+        }
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.stream.get_mut().set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(amount);
-        Ok(amount > 0)
+    impl Read for TlsStream {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            match *self {}
+        }
     }
 
-    fn is_open(&mut self) -> bool {
-        self.stream.get_mut().get_mut().is_open()
+    impl Write for TlsStream {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            match *self {}
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            match *self {}
+        }
     }
 
-    fn is_tls(&self) -> bool {
-        true
-    }
-}
+    /// Leaves connections as they are: the HTTP client refuses `https:` over one that is not secure.
+    #[derive(Debug)]
+    pub(crate) struct TlsConnector(pub(crate) Tls);
 
-impl std::fmt::Debug for TlsTransport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TlsTransport").finish_non_exhaustive()
+    impl<In: Transport> Connector<In> for TlsConnector {
+        type Out = In;
+
+        fn connect(
+            &self,
+            _: &ConnectionDetails<'_>,
+            chained: Option<In>,
+        ) -> Result<Option<In>, ureq::Error> {
+            Ok(chained)
+        }
+    }
+
+    pub(crate) fn is_tls(_: &io::Error) -> bool {
+        false
     }
 }
