@@ -177,7 +177,7 @@ fn a_declined_upgrade_comes_with_the_whole_answer() {
     let _server = serve(listener, |mut stream| {
         let body = "x".repeat(10_000);
         let head = format!(
-            "HTTP/1.1 409 Conflict\r\nX-ExitKind: lease\r\nContent-Length: {}\r\n\r\n",
+            "HTTP/1.1 409 Conflict\r\nX-Why: lease\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).expect("sent");
