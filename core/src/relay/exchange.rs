@@ -5,13 +5,14 @@ use alloc::string::String;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::authority::Identity;
-use super::ingress::Attaching;
-use super::reply::{self, ApiError};
-use super::routes::{self, Route, RouteError};
-use super::sessions::Posting;
-use super::work::Claim;
-use super::{Phase, Purpose, Relay, RelayNotice, assets, close};
+use super::http::assets;
+use super::http::authority::Identity;
+use super::http::response::{self, ApiError};
+use super::http::route::{self, Route, RouteError};
+use super::link_v1::Attaching;
+use super::viewer_api::sessions::Posting;
+use super::worker_api::work::Claim;
+use super::{Phase, Purpose, Relay, RelayNotice, close};
 use crate::base::id::{IdError, OpId, SessionId};
 use crate::base::limits::MAX_REQUEST_HEAD_BYTES;
 use crate::contract::action::{Action, Method, Response};
@@ -53,7 +54,7 @@ pub(super) enum Pending {
     AckInbound { op: OpId },
     Inbound { op: OpId },
     Refresh { owner: AccountId, session: SessionId },
-    Subscribe { op: OpId, subscribing: super::subscription::Subscribing },
+    Subscribe { op: OpId, subscribing: super::streams::viewers::Subscribing },
     Page { op: OpId },
     Overview { op: OpId },
 }
@@ -120,7 +121,7 @@ impl Relay {
             let message = "the request's path and headers are longer than this relay takes";
             return Err(ApiError::new(413, "too_large", message));
         }
-        let route = routes::find(asked.method, path).map_err(|no| match no {
+        let route = route::find(asked.method, path).map_err(|no| match no {
             RouteError::Path => ApiError::new(404, "not_found", "there is no such path here"),
             RouteError::Method => {
                 let message = "the path exists, but not with this method";
@@ -220,30 +221,30 @@ impl Relay {
                 self.registered(&environment)
             }
             (Pending::Deregister { .. } | Pending::StopWork { .. }, Answer::Done) => {
-                reply::state("stopped")
+                response::state("stopped")
             }
-            (Pending::Redispatch { .. }, Answer::Done) => reply::state("queued"),
-            (Pending::Ack { .. }, Answer::Renewed { .. }) => reply::state("acked"),
+            (Pending::Redispatch { .. }, Answer::Done) => response::state("queued"),
+            (Pending::Ack { .. }, Answer::Renewed { .. }) => response::state("acked"),
             (Pending::Heartbeat { .. }, Answer::Renewed { is_stopping }) => {
                 self.heartbeat(is_stopping)
             }
             (Pending::Environment { status, .. }, Answer::Environment(environment)) => {
-                reply::json(status, &super::views::EnvironmentView::of(&environment))
+                response::json(status, &super::http::views::EnvironmentView::of(&environment))
             }
             (Pending::Environments { .. }, Answer::Overview { environments, .. }) => {
-                super::views::environments(&environments)
+                super::http::views::environments(&environments)
             }
             (Pending::Sessions { .. }, Answer::Sessions(sessions)) => self.session_list(&sessions),
             (Pending::Session { status, .. }, Answer::Session(session)) => {
-                reply::json(status, &self.session_view(&session))
+                response::json(status, &self.session_view(&session))
             }
             (Pending::Posted { posting, .. }, Answer::Posted(accepted)) => {
                 posting.response(&accepted)
             }
             (Pending::Answered { .. }, Answer::Answered { seq }) => {
-                super::permission::answered(seq)
+                super::viewer_api::permission::answered(seq)
             }
-            (Pending::Events { .. }, Answer::Page(page)) => super::views::page(&page),
+            (Pending::Events { .. }, Answer::Page(page)) => super::http::views::page(&page),
             // A store that answers another question than it was asked is broken.
             _ => ApiError::unavailable().response(),
         };
@@ -292,7 +293,7 @@ fn health() -> Response {
     struct Health {
         status: &'static str,
     }
-    reply::json(200, &Health { status: "ok" })
+    response::json(200, &Health { status: "ok" })
 }
 
 /// The body of a request as JSON.

@@ -5,47 +5,38 @@
 //! connections only, and says *accepted* only after the store has said *stored*.
 //!
 //! ```text
-//!   Requested ─▶ routes ─▶ authority ─▶ environments, work, sessions, permission ─▶ Store
-//!                                                                                │
-//!   Reply, Send ◀─ reply, ingress, subscription, overview ◀─ spread ◀─ Stored ◀──┘
+//!   Requested ─▶ http ─▶ worker_api, viewer_api ─▶ Store
+//!                                                    │
+//!   Reply, Send ◀─ http, link_v1, streams ◀─ fanout ◀─ Stored
 //! ```
 //!
 //! | module | what is in it |
 //! | --- | --- |
 //! | `config`, `notice` | what a relay is built with, asked and tells |
-//! | `routes`, `authority`, `tokens` | what a request asks for, who may, and the relay's own credentials |
+//! | `tokens` | the relay's own credentials |
+//! | `http` | what a request asks for, who may, and what its answer looks like; the page |
 //! | `exchange` | a request from its arrival to its answer |
-//! | `environments`, `work` | the workers' side: register, poll, lease (E) |
-//! | `ingress` | a session's link (S-2) |
-//! | `sessions`, `permission` | the viewers' side (M) |
-//! | `subscription`, `overview` | what viewers watch (R-2) |
-//! | `spread` | who hears of what |
-//! | `reply`, `views`, `assets` | answers and refusals, what people see, the page |
-//! | `stream` | what all WebSockets have in common |
+//! | `worker_api` | the workers' side: register, poll, lease (E) |
+//! | `viewer_api` | the viewers' side: sessions, messages, questions (M) |
+//! | `streams` | what viewers watch (R-2), and what all WebSockets have in common |
+//! | `link_v1` | a session's link (S-2) |
+//! | `fanout` | who hears of what |
 //! | [`store`](crate::store) | what is kept, as operations and their outcomes (Y-2) |
 //!
 #![doc = include_str!("http.md")]
 
-mod assets;
-mod authority;
 mod config;
-mod environments;
 mod exchange;
-mod ingress;
+mod fanout;
+mod http;
+mod link_v1;
 mod notice;
-mod overview;
-mod permission;
-mod reply;
-mod routes;
-mod sessions;
-mod spread;
-mod stream;
-mod subscription;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod views;
-mod work;
+mod viewer_api;
+mod worker_api;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -53,14 +44,14 @@ use alloc::format;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use self::authority::Authority;
 pub use self::config::{AccessToken, Asset, RelayConfig, RelayConfigError, RelayKeys};
 use self::exchange::{Exchange, Pending};
-use self::ingress::Links;
+use self::http::authority::Authority;
+use self::link_v1::Links;
 pub use self::notice::{RelayCommand, RelayNotice};
-use self::overview::Overviews;
-use self::subscription::Viewers;
-use self::work::Polls;
+use self::streams::overviews::Overviews;
+use self::streams::viewers::Viewers;
+use self::worker_api::work::Polls;
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{
     ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, MAX_STORE_OPERATIONS, SHUTDOWN_GRACE,
@@ -336,7 +327,7 @@ impl Relay {
             return self.read_anew_later(owner, session);
         }
         if let Some(op) = pending.waiting() {
-            self.refuse(op, &reply::ApiError::unavailable());
+            self.refuse(op, &http::response::ApiError::unavailable());
             self.close_stream(op, close::FAILED);
         }
     }

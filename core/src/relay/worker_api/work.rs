@@ -11,16 +11,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use super::exchange::{Pending, body, idempotency_key};
-use super::reply::{self, ApiError};
-use super::routes::Route;
-use super::tokens::Claims;
-use super::{Phase, Relay, Timer};
 use crate::base::id::{EnvironmentId, OpId, WorkId};
 use crate::base::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES, STDERR_TAIL_BYTES};
 use crate::base::time::Instant;
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
+use crate::relay::exchange::{Pending, body, idempotency_key};
+use crate::relay::http::response::{self, ApiError};
+use crate::relay::http::route::Route;
+use crate::relay::tokens::Claims;
+use crate::relay::{Phase, Relay, Timer};
 use crate::store::{Answer, Lease, StoreError, StoreOp};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::to_json;
@@ -29,7 +29,7 @@ use crate::wire::work::{Fence, Heartbeat, StopWork, WorkData};
 
 /// Polls that are held, because there was no work for them.
 #[derive(Default)]
-pub(super) struct Polls {
+pub(in crate::relay) struct Polls {
     held: BTreeMap<OpId, Claim>,
     /// The oldest first.
     by_environment: BTreeMap<EnvironmentId, Vec<OpId>>,
@@ -37,7 +37,7 @@ pub(super) struct Polls {
 
 /// What a poll asks for.
 #[derive(Clone, Debug)]
-pub(super) struct Claim {
+pub(in crate::relay) struct Claim {
     environment: EnvironmentId,
     key: Option<String>,
     /// When it is to be answered even so.
@@ -47,7 +47,7 @@ pub(super) struct Claim {
 }
 
 impl Relay {
-    pub(super) fn serve_worker(
+    pub(in crate::relay) fn serve_worker(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -81,7 +81,7 @@ impl Relay {
     }
 
     /// Calls that are authorised by a session token.
-    pub(super) fn serve_lease(
+    pub(in crate::relay) fn serve_lease(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -107,7 +107,7 @@ impl Relay {
         Ok(())
     }
 
-    pub(super) fn draw_work_id(&mut self) -> Result<WorkId, ApiError> {
+    pub(in crate::relay) fn draw_work_id(&mut self) -> Result<WorkId, ApiError> {
         let id = WorkId::new(&format!("work_{}", self.authority.mint.draw()));
         id.map_err(|bad| ApiError::invalid(&format!("{bad}")))
     }
@@ -118,7 +118,7 @@ impl Relay {
         self.store(Pending::Poll { op, claim }, call);
     }
 
-    pub(super) fn poll_answered(
+    pub(in crate::relay) fn poll_answered(
         &mut self,
         op: OpId,
         claim: Claim,
@@ -137,7 +137,7 @@ impl Relay {
             }
             Ok(_) if !is_there => {}
             Ok(_) if self.phase == Phase::Stopping => self.refuse(op, &ApiError::unavailable()),
-            Ok(_) if claim.until <= self.fx.now().mono => self.reply(op, reply::empty(204)),
+            Ok(_) if claim.until <= self.fx.now().mono => self.reply(op, response::empty(204)),
             Ok(_) => self.hold_poll(op, claim),
         }
     }
@@ -154,12 +154,12 @@ impl Relay {
     }
 
     /// Answers a held poll with nothing.
-    pub(super) fn end_poll(&mut self, op: OpId) {
-        self.reply(op, reply::empty(204));
+    pub(in crate::relay) fn end_poll(&mut self, op: OpId) {
+        self.reply(op, response::empty(204));
     }
 
     /// Holds a poll no longer, whatever became of it.
-    pub(super) fn forget_poll(&mut self, op: OpId) -> Option<Claim> {
+    pub(in crate::relay) fn forget_poll(&mut self, op: OpId) -> Option<Claim> {
         let claim = self.polls.held.remove(&op)?;
         self.timers.clear(&Timer::Poll(op));
         if let Some(held) = self.polls.by_environment.get_mut(&claim.environment) {
@@ -172,7 +172,7 @@ impl Relay {
     }
 
     /// There is work: the polls that wait for it ask again, the oldest first.
-    pub(super) fn wake_polls(&mut self, environment: &EnvironmentId) {
+    pub(in crate::relay) fn wake_polls(&mut self, environment: &EnvironmentId) {
         for op in self.polls.by_environment.get(environment).cloned().unwrap_or_default() {
             if let Some(claim) = self.forget_poll(op) {
                 self.claim(op, claim);
@@ -181,13 +181,13 @@ impl Relay {
     }
 
     /// The environment is gone: its polls learn it.
-    pub(super) fn refuse_polls_of(&mut self, environment: &EnvironmentId) {
+    pub(in crate::relay) fn refuse_polls_of(&mut self, environment: &EnvironmentId) {
         for op in self.polls.by_environment.get(environment).cloned().unwrap_or_default() {
             self.refuse(op, &StoreError::EnvironmentUnknown.into());
         }
     }
 
-    pub(super) fn refuse_polls(&mut self) {
+    pub(in crate::relay) fn refuse_polls(&mut self) {
         let held: Vec<_> = self.polls.held.keys().copied().collect();
         for op in held {
             self.refuse(op, &ApiError::unavailable());
@@ -242,7 +242,7 @@ impl Relay {
             fence: lease.fence,
             lease_seconds: self.config.policy.lease_time.as_secs(),
         };
-        reply::json(200, &item)
+        response::json(200, &item)
     }
 
     /// A work secret (S-1).
@@ -273,10 +273,10 @@ impl Relay {
         }))
     }
 
-    pub(super) fn heartbeat(&self, is_stopping: bool) -> Response {
+    pub(in crate::relay) fn heartbeat(&self, is_stopping: bool) -> Response {
         let state = if is_stopping { "stopping" } else { "running" };
         let lease_seconds = Some(self.config.policy.lease_time.as_secs());
-        reply::json(200, &Heartbeat { lease_extended: true, state: state.into(), lease_seconds })
+        response::json(200, &Heartbeat { lease_extended: true, state: state.into(), lease_seconds })
     }
 }
 

@@ -9,12 +9,6 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::authority::offered;
-use super::exchange::{Pending, query_number, wants_websocket};
-use super::reply::ApiError;
-use super::stream::Outgoing;
-use super::views::{SessionView, event_frame, frame};
-use super::{Purpose, Relay, Timer, close};
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{
     MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER,
@@ -22,36 +16,42 @@ use crate::base::limits::{
 use crate::base::text::Text;
 use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
+use crate::relay::exchange::{Pending, query_number, wants_websocket};
+use crate::relay::http::authority::offered;
+use crate::relay::http::response::ApiError;
+use crate::relay::http::views::{SessionView, event_frame, frame};
+use crate::relay::streams::Outgoing;
+use crate::relay::{Purpose, Relay, Timer, close};
 use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
 
 /// The subprotocol of viewers.
 const PROTOCOL: &str = "footbridge.viewer.v1";
 /// Largest message of a viewer that is taken; none of them has a meaning yet.
-pub(super) const MAX_VIEWER_MESSAGE: usize = 4096;
+pub(in crate::relay) const MAX_VIEWER_MESSAGE: usize = 4096;
 
 #[derive(Default)]
-pub(super) struct Viewers {
+pub(in crate::relay) struct Viewers {
     by_op: BTreeMap<OpId, Viewer>,
     by_session: BTreeMap<SessionId, BTreeSet<OpId>>,
 }
 
 impl Viewers {
-    pub(super) fn ops(&self) -> Vec<OpId> {
+    pub(in crate::relay) fn ops(&self) -> Vec<OpId> {
         self.by_op.keys().copied().collect()
     }
 
-    pub(super) fn of(&self, session: &SessionId) -> Vec<OpId> {
+    pub(in crate::relay) fn of(&self, session: &SessionId) -> Vec<OpId> {
         self.by_session.get(session).into_iter().flatten().copied().collect()
     }
 
-    pub(super) fn are_there(&self, session: &SessionId) -> bool {
+    pub(in crate::relay) fn are_there(&self, session: &SessionId) -> bool {
         self.by_session.contains_key(session)
     }
 }
 
 /// A viewer that the store has to know the session of.
 #[derive(Clone, Debug)]
-pub(super) struct Subscribing {
+pub(in crate::relay) struct Subscribing {
     session: SessionId,
     owner: AccountId,
     after: u64,
@@ -76,12 +76,12 @@ struct Viewer {
 }
 
 /// The subprotocol to select for a viewer, if it offers one.
-pub(super) fn protocol_of(asked: &IncomingRequest) -> Option<&'static str> {
+pub(in crate::relay) fn protocol_of(asked: &IncomingRequest) -> Option<&'static str> {
     offered(asked).any(|offer| offer == PROTOCOL).then_some(PROTOCOL)
 }
 
 impl Relay {
-    pub(super) fn subscribe(
+    pub(in crate::relay) fn subscribe(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -98,7 +98,7 @@ impl Relay {
         Ok(())
     }
 
-    pub(super) fn subscribed(
+    pub(in crate::relay) fn subscribed(
         &mut self,
         op: OpId,
         subscribing: Subscribing,
@@ -132,7 +132,7 @@ impl Relay {
         self.viewers.by_op.insert(op, viewer);
     }
 
-    pub(super) fn viewer_opened(&mut self, op: OpId) {
+    pub(in crate::relay) fn viewer_opened(&mut self, op: OpId) {
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         viewer.is_open = true;
         self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
@@ -154,7 +154,7 @@ impl Relay {
         self.store(Pending::Page { op }, call);
     }
 
-    pub(super) fn page_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
+    pub(in crate::relay) fn page_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         let Ok(Answer::Page(page)) = answer else { return self.close_stream(op, close::GONE) };
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         viewer.is_reading = false;
@@ -223,7 +223,7 @@ impl Relay {
     }
 
     /// A new event, for everybody who has all those before it and room for it.
-    pub(super) fn event_came(&mut self, session: &SessionId, seq: u64, told: &Text) {
+    pub(in crate::relay) fn event_came(&mut self, session: &SessionId, seq: u64, told: &Text) {
         for op in self.viewers.of(session) {
             let credit = self.config.stream_credit;
             let Some(viewer) = self.viewers.by_op.get_mut(&op) else { continue };
@@ -237,7 +237,7 @@ impl Relay {
     }
 
     /// The session is different; whoever has no room for it is told later.
-    pub(super) fn tell_viewers(&mut self, session: &SessionId, told: &Text) {
+    pub(in crate::relay) fn tell_viewers(&mut self, session: &SessionId, told: &Text) {
         for op in self.viewers.of(session) {
             let credit = self.config.stream_credit;
             let Some(viewer) = self.viewers.by_op.get_mut(&op) else { continue };
@@ -259,7 +259,7 @@ impl Relay {
     }
 
     /// Something is on the way to a viewer: it has to arrive, and counts as a sign of life.
-    pub(super) fn watch_stream(&mut self, op: OpId) {
+    pub(in crate::relay) fn watch_stream(&mut self, op: OpId) {
         let now = self.fx.now().mono;
         if !self.timers.is_set(&Timer::ViewerStalled(op)) {
             self.timers.set(Timer::ViewerStalled(op), now + VIEWER_STALLED_AFTER);
@@ -267,7 +267,7 @@ impl Relay {
         self.timers.set(Timer::ViewerKeepalive(op), now + VIEWER_ALIVE_EVERY);
     }
 
-    pub(super) fn viewer_sent(&mut self, op: OpId, messages: usize) {
+    pub(in crate::relay) fn viewer_sent(&mut self, op: OpId, messages: usize) {
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         viewer.outgoing.sent(messages);
         let is_idle = viewer.outgoing.is_empty();
@@ -275,7 +275,7 @@ impl Relay {
         self.serve_viewer(op);
     }
 
-    pub(super) fn stream_moved(&mut self, op: OpId, is_idle: bool) {
+    pub(in crate::relay) fn stream_moved(&mut self, op: OpId, is_idle: bool) {
         if is_idle {
             self.timers.clear(&Timer::ViewerStalled(op));
         } else {
@@ -286,11 +286,11 @@ impl Relay {
     /// A viewer has said something: whatever it is, it is there. From now on it is expected to say
     /// so again and again, because a connection that a phone has left behind looks like one that is
     /// merely quiet, and takes up one of the few places.
-    pub(super) fn viewer_is_there(&mut self, op: OpId) {
+    pub(in crate::relay) fn viewer_is_there(&mut self, op: OpId) {
         self.timers.set(Timer::ViewerIdle(op), self.fx.now().mono + VIEWER_SILENT_AFTER);
     }
 
-    pub(super) fn say_alive(&mut self, op: OpId) {
+    pub(in crate::relay) fn say_alive(&mut self, op: OpId) {
         #[derive(Serialize)]
         struct Alive {
             #[serde(rename = "type")]
@@ -306,7 +306,7 @@ impl Relay {
         }
     }
 
-    pub(super) fn forget_viewer(&mut self, op: OpId) {
+    pub(in crate::relay) fn forget_viewer(&mut self, op: OpId) {
         let Some(Viewer { session, .. }) = self.viewers.by_op.remove(&op) else { return };
         if let Some(ops) = self.viewers.by_session.get_mut(&session) {
             ops.remove(&op);

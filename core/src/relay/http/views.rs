@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use super::reply;
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::contract::action::Response;
+use crate::relay::http::response;
 use crate::store::{Entry, Environment, Page, Question, Session};
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::to_json;
 
 #[derive(Serialize)]
-pub(super) struct EnvironmentView<'a> {
+pub(in crate::relay) struct EnvironmentView<'a> {
     id: &'a str,
     machine_name: &'a str,
     directory: &'a str,
@@ -41,7 +41,7 @@ struct HealthcheckView {
 }
 
 impl<'a> EnvironmentView<'a> {
-    pub(super) fn of(environment: &'a Environment) -> Self {
+    pub(in crate::relay) fn of(environment: &'a Environment) -> Self {
         let said = &environment.registration;
         Self {
             id: environment.id.as_str(),
@@ -64,7 +64,7 @@ impl<'a> EnvironmentView<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct SessionView<'a> {
+pub(in crate::relay) struct SessionView<'a> {
     id: &'a str,
     environment_id: &'a str,
     title: Option<&'a str>,
@@ -82,7 +82,7 @@ pub(super) struct SessionView<'a> {
 }
 
 impl<'a> SessionView<'a> {
-    pub(super) fn of(session: &'a Session, connected: bool) -> Self {
+    pub(in crate::relay) fn of(session: &'a Session, connected: bool) -> Self {
         Self {
             id: session.id.as_str(),
             environment_id: session.environment.as_str(),
@@ -114,22 +114,22 @@ fn rfc3339_or_null<S: Serializer>(
     }
 }
 
-pub(super) fn environments(environments: &[Environment]) -> Response {
+pub(in crate::relay) fn environments(environments: &[Environment]) -> Response {
     #[derive(Serialize)]
     struct Body<'a> {
         environments: Vec<EnvironmentView<'a>>,
     }
     let environments = environments.iter().map(EnvironmentView::of).collect();
-    reply::json(200, &Body { environments })
+    response::json(200, &Body { environments })
 }
 
 /// A frame of a stream: an object with its `type`.
-pub(super) fn frame<T: Serialize>(value: &T) -> Text {
+pub(in crate::relay) fn frame<T: Serialize>(value: &T) -> Text {
     Text::from_utf8(to_json(value)).unwrap_or_default()
 }
 
 /// An event as a frame of a subscription. The message goes in as the bytes that it is.
-pub(super) fn event_frame(entry: &Entry) -> Text {
+pub(in crate::relay) fn event_frame(entry: &Entry) -> Text {
     let mut json = String::with_capacity(entry.line.len() + FRAME_BYTES);
     json.push_str("{\"type\":\"event\",");
     push_event(&mut json, entry);
@@ -158,7 +158,7 @@ fn push_event(json: &mut String, entry: &Entry) {
 }
 
 /// A page of the log as an answer.
-pub(super) fn page(page: &Page) -> Response {
+pub(in crate::relay) fn page(page: &Page) -> Response {
     let bytes: usize = page.entries.iter().map(|entry| entry.line.len() + FRAME_BYTES).sum();
     let mut json = String::with_capacity(bytes + FRAME_BYTES);
     json.push_str("{\"events\":[");
@@ -171,5 +171,5 @@ pub(super) fn page(page: &Page) -> Response {
     json.push_str(",\"last_seq\":");
     json.push_str(&page.session.last_seq.to_string());
     json.push('}');
-    reply::json_bytes(200, Bytes::from(json))
+    response::json_bytes(200, Bytes::from(json))
 }

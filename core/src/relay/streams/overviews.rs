@@ -8,26 +8,26 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::exchange::{Pending, wants_websocket};
-use super::reply::ApiError;
-use super::stream::Outgoing;
-use super::subscription::{MAX_VIEWER_MESSAGE, protocol_of};
-use super::views::{EnvironmentView, SessionView, frame};
-use super::{Purpose, Relay, Timer, close};
 use crate::base::id::OpId;
 use crate::base::limits::VIEWER_ALIVE_EVERY;
 use crate::base::text::Text;
 use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
+use crate::relay::exchange::{Pending, wants_websocket};
+use crate::relay::http::response::ApiError;
+use crate::relay::http::views::{EnvironmentView, SessionView, frame};
+use crate::relay::streams::Outgoing;
+use crate::relay::streams::viewers::{MAX_VIEWER_MESSAGE, protocol_of};
+use crate::relay::{Purpose, Relay, Timer, close};
 use crate::store::{AccountId, Answer, StoreError, StoreOp};
 
 #[derive(Default)]
-pub(super) struct Overviews {
+pub(in crate::relay) struct Overviews {
     by_op: BTreeMap<OpId, Overview>,
 }
 
 impl Overviews {
-    pub(super) fn ops(&self) -> Vec<OpId> {
+    pub(in crate::relay) fn ops(&self) -> Vec<OpId> {
         self.by_op.keys().copied().collect()
     }
 }
@@ -51,7 +51,7 @@ enum State {
 }
 
 impl Relay {
-    pub(super) fn watch_overview(
+    pub(in crate::relay) fn watch_overview(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -69,7 +69,7 @@ impl Relay {
         Ok(())
     }
 
-    pub(super) fn overview_opened(&mut self, op: OpId) {
+    pub(in crate::relay) fn overview_opened(&mut self, op: OpId) {
         self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
         self.read_overview(op);
     }
@@ -81,7 +81,7 @@ impl Relay {
         self.store(Pending::Overview { op }, StoreOp::List { owner });
     }
 
-    pub(super) fn overview_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
+    pub(in crate::relay) fn overview_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
         #[derive(Serialize)]
         struct Told<'a> {
             #[serde(rename = "type")]
@@ -101,7 +101,7 @@ impl Relay {
 
     /// A change, for everybody of this person. While the store is being asked, it is in the answer
     /// or comes after it: the store answers in order.
-    pub(super) fn tell_overviews(&mut self, owner: &AccountId, told: &Text) {
+    pub(in crate::relay) fn tell_overviews(&mut self, owner: &AccountId, told: &Text) {
         for op in self.overviews.ops() {
             let credit = self.config.stream_credit;
             let Some(overview) = self.overviews.by_op.get_mut(&op) else { continue };
@@ -124,7 +124,7 @@ impl Relay {
         self.send(op, message);
     }
 
-    pub(super) fn overview_sent(&mut self, op: OpId, messages: usize) {
+    pub(in crate::relay) fn overview_sent(&mut self, op: OpId, messages: usize) {
         let Some(overview) = self.overviews.by_op.get_mut(&op) else { return };
         overview.outgoing.sent(messages);
         let is_idle = overview.outgoing.is_empty();
@@ -135,14 +135,14 @@ impl Relay {
         }
     }
 
-    pub(super) fn say_overview_alive(&mut self, op: OpId, told: Text) {
+    pub(in crate::relay) fn say_overview_alive(&mut self, op: OpId, told: Text) {
         let overview = self.overviews.by_op.get(&op);
         if overview.is_some_and(|overview| overview.outgoing.is_empty()) {
             self.send_to_overview(op, told);
         }
     }
 
-    pub(super) fn forget_overview(&mut self, op: OpId) {
+    pub(in crate::relay) fn forget_overview(&mut self, op: OpId) {
         self.overviews.by_op.remove(&op);
     }
 }

@@ -15,8 +15,8 @@ use crate::wire::to_json;
 
 /// A refusal: any answer of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ApiError {
-    pub(super) status: u16,
+pub(in crate::relay) struct ApiError {
+    pub(in crate::relay) status: u16,
     kind: &'static str,
     message: String,
     retry_after: Option<u64>,
@@ -25,34 +25,34 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
-    pub(super) fn new(status: u16, kind: &'static str, message: &str) -> Self {
+    pub(in crate::relay) fn new(status: u16, kind: &'static str, message: &str) -> Self {
         Self { status, kind, message: message.to_owned(), retry_after: None, answer: None }
     }
 
-    pub(super) fn invalid(message: &str) -> Self {
+    pub(in crate::relay) fn invalid(message: &str) -> Self {
         Self::new(400, "invalid_request", message)
     }
 
-    pub(super) fn unauthenticated() -> Self {
+    pub(in crate::relay) fn unauthenticated() -> Self {
         let message = "this needs a credential that this relay knows, as Authorization: Bearer …";
         Self::new(401, "authentication_failed", message)
     }
 
-    pub(super) fn expired() -> Self {
+    pub(in crate::relay) fn expired() -> Self {
         let message = "the session token has expired: ask for a new dispatch of the session";
         Self::new(401, "token_expired", message)
     }
 
-    pub(super) fn forbidden() -> Self {
+    pub(in crate::relay) fn forbidden() -> Self {
         Self::new(403, "permission_denied", "this credential does not open this")
     }
 
-    pub(super) fn unavailable() -> Self {
+    pub(in crate::relay) fn unavailable() -> Self {
         let message = "the relay is stopping or overloaded: try again in a moment";
         Self { retry_after: Some(1), ..Self::new(503, "unavailable", message) }
     }
 
-    pub(super) fn response(&self) -> Response {
+    pub(in crate::relay) fn response(&self) -> Response {
         #[derive(Serialize)]
         struct Body<'a> {
             error: Words<'a>,
@@ -93,7 +93,7 @@ impl From<StoreError> for ApiError {
         let mut refusal = Self::new(status, kind, &denied.message());
         refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);
         if let StoreError::PermissionConflict { line } = &denied {
-            refusal.answer = super::permission::answer_of(line);
+            refusal.answer = crate::relay::viewer_api::permission::answer_of(line);
         }
         refusal
     }
@@ -103,12 +103,12 @@ impl From<StoreError> for ApiError {
 const RETRY_AFTER_LIMIT: u64 = 10;
 
 /// A JSON answer.
-pub(super) fn json<T: Serialize>(status: u16, body: &T) -> Response {
+pub(in crate::relay) fn json<T: Serialize>(status: u16, body: &T) -> Response {
     json_bytes(status, to_json(body))
 }
 
 /// An answer whose body is JSON already.
-pub(super) fn json_bytes(status: u16, body: Bytes) -> Response {
+pub(in crate::relay) fn json_bytes(status: u16, body: Bytes) -> Response {
     let headers = [
         ("content-type", "application/json"),
         ("cache-control", "no-store"),
@@ -118,12 +118,12 @@ pub(super) fn json_bytes(status: u16, body: Bytes) -> Response {
 }
 
 /// An answer without a body.
-pub(super) fn empty(status: u16) -> Response {
+pub(in crate::relay) fn empty(status: u16) -> Response {
     Response { status, headers: owned(&[("cache-control", "no-store")]), body: Bytes::new() }
 }
 
 /// `{"state": …}`.
-pub(super) fn state(state: &'static str) -> Response {
+pub(in crate::relay) fn state(state: &'static str) -> Response {
     #[derive(Serialize)]
     struct Body {
         state: &'static str,
@@ -131,6 +131,6 @@ pub(super) fn state(state: &'static str) -> Response {
     json(200, &Body { state })
 }
 
-pub(super) fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(in crate::relay) fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -8,13 +8,6 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Relay;
-use super::exchange::{
-    Pending, body, bounded, idempotency_key, query_id, query_limit, query_number, whole,
-};
-use super::reply::{self, ApiError};
-use super::routes::Route;
-use super::views::SessionView;
 use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::limits::{
     MAX_ID_BYTES, MAX_LINE_BYTES, MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_PAGE_EVENTS,
@@ -22,27 +15,34 @@ use crate::base::limits::{
 use crate::base::text::Text;
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
+use crate::relay::Relay;
+use crate::relay::exchange::{
+    Pending, body, bounded, idempotency_key, query_id, query_limit, query_number, whole,
+};
+use crate::relay::http::response::{self, ApiError};
+use crate::relay::http::route::Route;
+use crate::relay::http::views::SessionView;
 use crate::store::{Accepted, AccountId, NewMessage, Session, StoreOp};
 use crate::wire::control::{self, VIEWER_REQUESTS};
 use crate::wire::message::{Head, Kind};
 
 /// What is to be said of messages once they are stored.
 #[derive(Clone, Debug)]
-pub(super) enum Posting {
+pub(in crate::relay) enum Posting {
     Messages(Vec<Named>),
     Interrupt { request_id: String },
 }
 
 /// A message by its names.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Named {
+pub(in crate::relay) struct Named {
     uuid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
 
 impl Relay {
-    pub(super) fn serve_person(
+    pub(in crate::relay) fn serve_person(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -214,22 +214,22 @@ impl Relay {
         self.store(Pending::Posted { op, posting }, StoreOp::Post { owner, session, messages });
     }
 
-    pub(super) fn session_view<'a>(&self, session: &'a Session) -> SessionView<'a> {
+    pub(in crate::relay) fn session_view<'a>(&self, session: &'a Session) -> SessionView<'a> {
         SessionView::of(session, self.is_connected(&session.id))
     }
 
-    pub(super) fn session_list(&self, sessions: &[Session]) -> Response {
+    pub(in crate::relay) fn session_list(&self, sessions: &[Session]) -> Response {
         #[derive(Serialize)]
         struct Body<'a> {
             sessions: Vec<SessionView<'a>>,
         }
         let sessions = sessions.iter().map(|session| self.session_view(session)).collect();
-        reply::json(200, &Body { sessions })
+        response::json(200, &Body { sessions })
     }
 }
 
 impl Posting {
-    pub(super) fn response(&self, accepted: &[Accepted]) -> Response {
+    pub(in crate::relay) fn response(&self, accepted: &[Accepted]) -> Response {
         #[derive(Serialize)]
         struct Body<'a> {
             accepted: Vec<One<'a>>,
@@ -249,25 +249,25 @@ impl Posting {
             Self::Messages(names) => {
                 let pairs = names.iter().zip(accepted);
                 let accepted = pairs.map(|(name, accepted)| One { name, seq: accepted.seq });
-                reply::json(200, &Body { accepted: accepted.collect() })
+                response::json(200, &Body { accepted: accepted.collect() })
             }
             Self::Interrupt { request_id } => {
                 let seq = accepted.first().map_or(0, |accepted| accepted.seq);
-                reply::json(200, &Interrupted { request_id, seq })
+                response::json(200, &Interrupted { request_id, seq })
             }
         }
     }
 }
 
 /// `serde_json` looks only at the strings that it reads; what is passed on raw has to be UTF-8 too.
-pub(super) fn whole_text(asked: &IncomingRequest) -> Result<(), ApiError> {
+pub(in crate::relay) fn whole_text(asked: &IncomingRequest) -> Result<(), ApiError> {
     let text = core::str::from_utf8(whole(asked));
     text.map(|_| ()).map_err(|_| ApiError::invalid("the body is not UTF-8"))
 }
 
 /// A JSON value on one line. A line end in JSON can only stand between its tokens, never within a
 /// string; so that a space does as well there.
-pub(super) fn one_line(raw: &RawValue) -> Text {
+pub(in crate::relay) fn one_line(raw: &RawValue) -> Text {
     let json: Box<str> = raw.get().into();
     Text::from(if json.contains(['\n', '\r']) {
         json.replace(['\n', '\r'], " ")

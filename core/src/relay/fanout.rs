@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::exchange::Pending;
-use super::views::{EnvironmentView, SessionView, event_frame, frame};
+use super::http::views::{EnvironmentView, SessionView, event_frame, frame};
 use super::{RETRY_AFTER_FAILURE, Relay, RelayNotice, Timer, close};
 use crate::base::id::SessionId;
 use crate::store::{AccountId, Answer, Changes, Session, StoreError, StoreOp};

@@ -6,19 +6,19 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Relay;
-use super::exchange::{Pending, body, bounded};
-use super::reply::{self, ApiError};
-use super::sessions::{one_line, whole_text};
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::MAX_LINE_BYTES;
 use crate::base::text::Text;
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
+use crate::relay::Relay;
+use crate::relay::exchange::{Pending, body, bounded};
+use crate::relay::http::response::{self, ApiError};
+use crate::relay::viewer_api::sessions::{one_line, whole_text};
 use crate::store::{AccountId, PermissionReply, StoreOp};
 
 impl Relay {
-    pub(super) fn answer_permission(
+    pub(in crate::relay) fn answer_permission(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -62,16 +62,16 @@ fn object(raw: Option<Box<RawValue>>) -> Result<Option<Text>, ApiError> {
     Ok(line)
 }
 
-pub(super) fn answered(seq: u64) -> Response {
+pub(in crate::relay) fn answered(seq: u64) -> Response {
     #[derive(Serialize)]
     struct Body {
         seq: u64,
     }
-    reply::json(200, &Body { seq })
+    response::json(200, &Body { seq })
 }
 
 /// What a `control_response` says: the answer that counts.
-pub(super) fn answer_of(line: &Text) -> Option<Text> {
+pub(in crate::relay) fn answer_of(line: &Text) -> Option<Text> {
     #[derive(Deserialize)]
     struct Line<'a> {
         #[serde(borrow)]

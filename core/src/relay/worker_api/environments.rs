@@ -5,18 +5,18 @@ use alloc::format;
 
 use serde::Serialize;
 
-use super::exchange::{Pending, body, bounded, idempotency_key};
-use super::reply::{self, ApiError};
-use super::{Relay, RelayNotice};
 use crate::base::id::{EnvironmentId, OpId};
 use crate::base::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
+use crate::relay::exchange::{Pending, body, bounded, idempotency_key};
+use crate::relay::http::response::{self, ApiError};
+use crate::relay::{Relay, RelayNotice};
 use crate::store::{AccountId, Environment, StoreOp};
 use crate::wire::environment::Registration;
 
 impl Relay {
-    pub(super) fn register(
+    pub(in crate::relay) fn register(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -33,7 +33,7 @@ impl Relay {
         Ok(())
     }
 
-    pub(super) fn ask_healthcheck(
+    pub(in crate::relay) fn ask_healthcheck(
         &mut self,
         op: OpId,
         asked: &IncomingRequest,
@@ -47,7 +47,7 @@ impl Relay {
         Ok(())
     }
 
-    pub(super) fn registered(&mut self, environment: &Environment) -> Response {
+    pub(in crate::relay) fn registered(&mut self, environment: &Environment) -> Response {
         #[derive(Serialize)]
         struct Body<'a> {
             environment_id: &'a EnvironmentId,
@@ -59,7 +59,7 @@ impl Relay {
             environment: id.clone(),
             machine_name: environment.registration.machine_name.clone(),
         });
-        reply::json(200, &Body { environment_id: id, environment_secret: secret.reveal() })
+        response::json(200, &Body { environment_id: id, environment_secret: secret.reveal() })
     }
 }
 

@@ -1,14 +1,17 @@
 //! What all WebSockets of the relay have in common.
 
+pub(in crate::relay) mod overviews;
+pub(in crate::relay) mod viewers;
+
 use alloc::collections::VecDeque;
 
-use super::{CLOSE_TIMEOUT, Purpose, Relay, Timer};
 use crate::base::id::OpId;
 use crate::contract::action::{Action, Message};
+use crate::relay::{CLOSE_TIMEOUT, Purpose, Relay, Timer};
 
 /// What is on the way to the other side of a stream.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(in crate::relay) struct Outgoing {
     messages: VecDeque<usize>,
     bytes: usize,
 }
@@ -17,29 +20,29 @@ pub(super) struct Outgoing {
 const MESSAGE_OVERHEAD: usize = 64;
 
 impl Outgoing {
-    pub(super) fn add(&mut self, message: &Message) {
+    pub(in crate::relay) fn add(&mut self, message: &Message) {
         self.messages.push_back(message.len() + MESSAGE_OVERHEAD);
         self.bytes += message.len() + MESSAGE_OVERHEAD;
     }
 
-    pub(super) fn sent(&mut self, messages: usize) {
+    pub(in crate::relay) fn sent(&mut self, messages: usize) {
         for _ in 0..messages {
             let Some(bytes) = self.messages.pop_front() else { return };
             self.bytes -= bytes;
         }
     }
 
-    pub(super) const fn bytes(&self) -> usize {
+    pub(in crate::relay) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::relay) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 }
 
 impl Relay {
-    pub(super) fn on_opened(&mut self, op: OpId) {
+    pub(in crate::relay) fn on_opened(&mut self, op: OpId) {
         self.opening.remove(&op);
         match self.fx.purpose(op) {
             Some(Purpose::Link) => self.link_opened(op),
@@ -50,7 +53,7 @@ impl Relay {
         }
     }
 
-    pub(super) fn on_sent(&mut self, op: OpId, messages: usize) {
+    pub(in crate::relay) fn on_sent(&mut self, op: OpId, messages: usize) {
         match self.fx.purpose(op) {
             Some(Purpose::Link) => self.link_sent(op, messages),
             Some(Purpose::Viewer) => self.viewer_sent(op, messages),
@@ -59,12 +62,12 @@ impl Relay {
         }
     }
 
-    pub(super) fn send(&mut self, op: OpId, message: Message) {
+    pub(in crate::relay) fn send(&mut self, op: OpId, message: Message) {
         self.fx.act(op, |op| Action::Send { op, message });
     }
 
     /// Ends a stream in order: whatever still comes by it is dropped.
-    pub(super) fn close_stream(&mut self, op: OpId, code: u16) {
+    pub(in crate::relay) fn close_stream(&mut self, op: OpId, code: u16) {
         if !matches!(
             self.fx.purpose(op),
             Some(Purpose::Link | Purpose::Viewer | Purpose::Overview | Purpose::CloseOnOpen(_))
@@ -82,14 +85,14 @@ impl Relay {
     }
 
     /// Ends a stream without waiting for the other side.
-    pub(super) fn cut_stream(&mut self, op: OpId) {
+    pub(in crate::relay) fn cut_stream(&mut self, op: OpId) {
         if self.fx.purpose(op).is_some() {
             self.fx.cancel(op);
             self.stream_is_over(op);
         }
     }
 
-    pub(super) fn stream_is_over(&mut self, op: OpId) {
+    pub(in crate::relay) fn stream_is_over(&mut self, op: OpId) {
         self.forget_stream(op);
         self.opening.remove(&op);
         self.timers.clear(&Timer::Closing(op));
@@ -107,7 +110,7 @@ impl Relay {
         self.forget_overview(op);
     }
 
-    pub(super) fn close_all_streams(&mut self, code: u16) {
+    pub(in crate::relay) fn close_all_streams(&mut self, code: u16) {
         let links = self.links.ops();
         let viewers = self.viewers.ops();
         let overviews = self.overviews.ops();

@@ -8,7 +8,7 @@ use crate::contract::action::Method::{self, Get, Head, Post};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(in crate::relay) enum Route {
     Health,
     Register,
     Poll(EnvironmentId),
@@ -37,7 +37,7 @@ pub(super) enum Route {
 
 impl Route {
     /// The item that it is about.
-    pub(super) const fn work(&self) -> Option<&WorkId> {
+    pub(in crate::relay) const fn work(&self) -> Option<&WorkId> {
         match self {
             Self::Ack(_, work) | Self::Heartbeat(_, work) | Self::StopWork(_, work) => Some(work),
             _ => None,
@@ -45,7 +45,9 @@ impl Route {
     }
 
     /// The environment and the session that a worker's call is about.
-    pub(super) const fn worker_subjects(&self) -> (Option<&EnvironmentId>, Option<&SessionId>) {
+    pub(in crate::relay) const fn worker_subjects(
+        &self,
+    ) -> (Option<&EnvironmentId>, Option<&SessionId>) {
         match self {
             Self::Poll(id)
             | Self::Ack(id, _)
@@ -61,7 +63,7 @@ impl Route {
 
 /// Why there is no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RouteError {
+pub(in crate::relay) enum RouteError {
     Path,
     Method,
     Id(IdError),
@@ -75,7 +77,7 @@ impl From<IdError> for RouteError {
 
 /// Finds the route of a path without its query. Nothing in it is decoded: an id has no character
 /// that would need it.
-pub(super) fn find(method: Method, path: &str) -> Result<Route, RouteError> {
+pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteError> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let environment = EnvironmentId::new;
     let session = SessionId::new;

@@ -6,16 +6,16 @@ use alloc::format;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::config::Asset;
-use super::reply::{ApiError, owned};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
+use crate::relay::config::Asset;
+use crate::relay::http::response::{ApiError, owned};
 
 /// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-pub(super) fn serve(
+pub(in crate::relay) fn serve(
     assets: &[Asset],
     asked: &IncomingRequest,
     path: &str,

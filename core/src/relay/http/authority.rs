@@ -3,18 +3,18 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::config::{AccessToken, RelayKeys};
-use super::reply::ApiError;
-use super::routes::Route;
-use super::tokens::{Claims, TokenIssuer};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::time::UnixTime;
 use crate::contract::event::IncomingRequest;
+use crate::relay::config::{AccessToken, RelayKeys};
+use crate::relay::http::response::ApiError;
+use crate::relay::http::route::Route;
+use crate::relay::tokens::{Claims, TokenIssuer};
 use crate::store::AccountId;
 
 /// Knows every credential of this relay, and the access tokens only by their digests.
-pub(super) struct Authority {
-    pub(super) mint: TokenIssuer,
+pub(in crate::relay) struct Authority {
+    pub(in crate::relay) mint: TokenIssuer,
     people: Vec<(AccountId, Vec<u8>)>,
 }
 
@@ -30,7 +30,7 @@ enum Credential {
 
 /// What a route is open to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RequiredAccess {
+pub(in crate::relay) enum RequiredAccess {
     Nothing,
     Account,
     Environment(EnvironmentId),
@@ -41,7 +41,7 @@ pub(super) enum RequiredAccess {
 
 /// Who may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Identity {
+pub(in crate::relay) enum Identity {
     Anybody,
     Account(AccountId),
     Worker,
@@ -52,7 +52,7 @@ pub(super) enum Identity {
 const BEARER_PROTOCOL: &str = "footbridge.bearer.";
 
 impl Authority {
-    pub(super) fn new(keys: &RelayKeys, tokens: Vec<AccessToken>) -> Self {
+    pub(in crate::relay) fn new(keys: &RelayKeys, tokens: Vec<AccessToken>) -> Self {
         let mint = TokenIssuer::new(keys);
         let person = |AccessToken { person, token }: AccessToken| {
             let digest = mint.digest(&token);
@@ -63,7 +63,7 @@ impl Authority {
     }
 
     /// Looks whether a request may have what it asks for.
-    pub(super) fn admit(
+    pub(in crate::relay) fn admit(
         &self,
         asked: &IncomingRequest,
         route: &Route,
@@ -128,7 +128,7 @@ fn bearer(header: &str) -> Option<&str> {
 }
 
 /// The WebSocket subprotocols that a client offers.
-pub(super) fn offered(asked: &IncomingRequest) -> impl Iterator<Item = &str> {
+pub(in crate::relay) fn offered(asked: &IncomingRequest) -> impl Iterator<Item = &str> {
     let headers = asked.headers.iter().filter(|(name, _)| name == "sec-websocket-protocol");
     headers.flat_map(|(_, value): &(String, String)| value.split(',').map(str::trim))
 }

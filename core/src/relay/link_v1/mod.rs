@@ -23,10 +23,10 @@ use crate::base::limits::{
 use crate::base::time::Instant;
 use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
-use crate::relay::authority::offered;
 use crate::relay::exchange::{Pending, wants_websocket};
-use crate::relay::reply::ApiError;
-use crate::relay::stream::Outgoing;
+use crate::relay::http::authority::offered;
+use crate::relay::http::response::ApiError;
+use crate::relay::streams::Outgoing;
 use crate::relay::tokens::Claims;
 use crate::relay::{CLOSE_TIMEOUT, Purpose, Relay, RelayNotice, Timer, close};
 use crate::store::{AccountId, Answer, Origin, StoreError, StoreOp};
@@ -191,7 +191,7 @@ impl Relay {
             ControlFrame::Resume { received, from } => self.take_resume(op, received, from),
             ControlFrame::Ack { received } => self.take_ack(op, received),
             ControlFrame::Report { message } => {
-                let line = crate::relay::sessions::one_line(&message);
+                let line = crate::relay::viewer_api::sessions::one_line(&message);
                 self.take_batch(op, alloc::vec![inward::checked(Origin::Worker, line)?])
             }
             ControlFrame::Ping => {

@@ -1,0 +1,7 @@
+//! The HTTP side: what a request asks for, who may, and what an answer looks like.
+
+pub(in crate::relay) mod assets;
+pub(in crate::relay) mod authority;
+pub(in crate::relay) mod response;
+pub(in crate::relay) mod route;
+pub(in crate::relay) mod views;

@@ -1,0 +1,4 @@
+//! The viewers' side: environments, sessions, answers to questions (M).
+
+pub(in crate::relay) mod permission;
+pub(in crate::relay) mod sessions;
