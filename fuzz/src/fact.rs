@@ -6,11 +6,11 @@ use bytes::Bytes;
 use footbridge_core::contract::machine::Outcome;
 
 use crate::git::{Commit, Touched};
-use crate::host::HostId;
-use crate::network::ConnId;
-use crate::party::{PartyId, Role};
-use crate::process::ProcessId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::host::HostId;
+use crate::sim::network::conn::ConnId;
+use crate::sim::party::{PartyId, Role};
+use crate::sim::process::ProcessId;
 
 /// One thing that happened, seen from outside.
 #[derive(Debug)]

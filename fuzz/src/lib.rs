@@ -24,44 +24,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod agenda;
-mod agents;
-mod cast;
-mod census;
-mod clock;
-mod commands;
-mod disk;
 mod fact;
 mod faults;
-mod files;
 mod git;
-mod host;
-mod liar;
-mod limits;
-mod mallory;
 mod mutants;
-mod network;
-mod options;
-mod party;
-mod perform;
-mod process;
+mod nodes;
 mod promises;
-mod run;
-mod shrink;
-mod skew;
-mod status;
-mod storeroom;
+mod scenario;
+mod sim;
 pub mod targets;
-mod tokens;
 mod trace;
-mod viewer;
-mod wire;
-mod world;
 
-pub use agents::{KINDS, Kind};
 pub use faults::{FAULT_KINDS, FaultKind};
 pub use mutants::{MUTANTS, Mutant};
-pub use options::Options;
-pub use run::{Report, run};
-pub use shrink::shrink;
-pub use world::Violation;
+pub use nodes::agents::{KINDS, Kind};
+pub use scenario::options::Options;
+pub use scenario::run::{Report, run};
+pub use scenario::shrink::shrink;
+pub use sim::world::Violation;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use footbridge_core::contract::action::{Action, Message};
 use footbridge_core::contract::event::Event;
 
-use crate::clock::Time;
+use crate::sim::clock::Time;
 
 /// How much of a message's text a trace shows.
 const SHOWN_CHARS: usize = 160;

@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use fastrand::Rng;
 
+use super::action::RepoAction;
 use super::command::name_of;
-use super::deed::RepoAction;
 use super::model::{Commit, HEADS, Head, LockFile, Repository};
 
 const SESSIONS: [&str; 2] = ["session_1", "session_2"];

@@ -6,10 +6,10 @@ use super::model::{Commit, HEADS, Head, LockFile, Repository, Worktree};
 
 /// What a command comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) code: i32,
-    pub(super) out: String,
-    pub(super) error: String,
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) error: String,
 }
 
 impl Answer {
@@ -17,7 +17,7 @@ impl Answer {
         Self { code: 0, out: out.into(), error: String::new() }
     }
 
-    pub(super) fn fails(code: i32, error: impl Into<String>) -> Self {
+    pub(crate) fn fails(code: i32, error: impl Into<String>) -> Self {
         Self { code, out: String::new(), error: error.into() }
     }
 
@@ -28,13 +28,13 @@ impl Answer {
 }
 
 /// A commit's name, as long as one of git's.
-pub(super) fn name_of(commit: Commit) -> String {
+pub(crate) fn name_of(commit: Commit) -> String {
     format!("{:040x}", commit + 0xc0_0000)
 }
 
 impl Repository {
     /// Carries out `git -C DIRECTORY ARGS`; `None` if the model does not know the command.
-    pub(super) fn git(&mut self, args: &[&str]) -> Option<Answer> {
+    pub(crate) fn git(&mut self, args: &[&str]) -> Option<Answer> {
         let ["-C", directory, args @ ..] = args else { return None };
         if self.worktrees.get(*directory).is_none_or(|tree| tree.is_gone) {
             let words = format!("fatal: cannot change to '{directory}': No such file or directory");

@@ -15,15 +15,13 @@
 //! git was told to ignore (they are nobody's work), content in submodules beyond their being there,
 //! reflogs (what only a reflog leads to counts as deleted already).
 
+pub(crate) mod action;
 #[cfg(test)]
 mod against_git;
-mod command;
-mod deed;
-mod host;
+pub(crate) mod command;
 mod misuse;
-mod model;
+pub(crate) mod model;
 
-pub(crate) use deed::Touched;
-pub(crate) use host::{Git, Moment, faults_of};
+pub(crate) use action::Touched;
 pub(crate) use misuse::misuse;
 pub(crate) use model::Commit;

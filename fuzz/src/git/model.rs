@@ -6,19 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) type Commit = usize;
 
 /// Files and what is in them.
-pub(super) type Tree = BTreeMap<String, u64>;
+pub(crate) type Tree = BTreeMap<String, u64>;
 
 /// What is below this name is a branch.
-pub(super) const HEADS: &str = "refs/heads/";
+pub(crate) const HEADS: &str = "refs/heads/";
 
 #[derive(Clone, Debug)]
-pub(super) struct Made {
-    pub(super) parents: Vec<Commit>,
-    pub(super) tree: Tree,
+pub(crate) struct Made {
+    pub(crate) parents: Vec<Commit>,
+    pub(crate) tree: Tree,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Head {
+pub(crate) enum Head {
     /// A reference's full name. It may not be there yet.
     Branch(String),
     Detached(Commit),
@@ -26,22 +26,22 @@ pub(super) enum Head {
 
 /// A directory that belongs to a repository.
 #[derive(Clone, Debug)]
-pub(super) struct Worktree {
-    pub(super) head: Head,
-    pub(super) index: Tree,
-    pub(super) files: Tree,
+pub(crate) struct Worktree {
+    pub(crate) head: Head,
+    pub(crate) index: Tree,
+    pub(crate) files: Tree,
     /// Why `git worktree lock` holds it.
-    pub(super) lock: Option<String>,
+    pub(crate) lock: Option<String>,
     /// The other side of a merge that was begun and not committed.
-    pub(super) merging: Option<Commit>,
-    pub(super) has_submodule: bool,
+    pub(crate) merging: Option<Commit>,
+    pub(crate) has_submodule: bool,
     /// Somebody has removed the directory without telling git.
-    pub(super) is_gone: bool,
+    pub(crate) is_gone: bool,
 }
 
 /// A lock file that another program holds, or has left behind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum LockFile {
+pub(crate) enum LockFile {
     /// Of the `HEAD` of the worktree at this path.
     Head(String),
     Reference(String),
@@ -50,21 +50,21 @@ pub(super) enum LockFile {
 
 /// A repository with all its worktrees.
 #[derive(Clone, Debug)]
-pub(super) struct Repository {
+pub(crate) struct Repository {
     /// Where its main worktree is.
-    pub(super) path: String,
-    pub(super) commits: Vec<Made>,
-    pub(super) refs: BTreeMap<String, Commit>,
+    pub(crate) path: String,
+    pub(crate) commits: Vec<Made>,
+    pub(crate) refs: BTreeMap<String, Commit>,
     /// By path, the main one too.
-    pub(super) worktrees: BTreeMap<String, Worktree>,
-    pub(super) lock_files: BTreeSet<LockFile>,
+    pub(crate) worktrees: BTreeMap<String, Worktree>,
+    pub(crate) lock_files: BTreeSet<LockFile>,
     /// Its person has set `status.showUntrackedFiles` to `no`.
-    pub(super) hides_untracked: bool,
+    pub(crate) hides_untracked: bool,
 }
 
 impl Repository {
     /// A repository with one commit, on `main`.
-    pub(super) fn new(path: &str) -> Self {
+    pub(crate) fn new(path: &str) -> Self {
         let tree = Tree::from([(String::from("a"), 0)]);
         let main = format!("{HEADS}main");
         let mut repository = Self {
@@ -80,7 +80,7 @@ impl Repository {
         repository
     }
 
-    pub(super) fn commit_of(&self, head: &Head) -> Option<Commit> {
+    pub(crate) fn commit_of(&self, head: &Head) -> Option<Commit> {
         match head {
             Head::Branch(name) => self.refs.get(name).copied(),
             Head::Detached(commit) => Some(*commit),
@@ -88,16 +88,16 @@ impl Repository {
     }
 
     /// The commit that a worktree stands on; none before the first one of a branch.
-    pub(super) fn head(&self, path: &str) -> Option<Commit> {
+    pub(crate) fn head(&self, path: &str) -> Option<Commit> {
         self.commit_of(&self.worktrees.get(path)?.head)
     }
 
-    pub(super) fn head_tree(&self, path: &str) -> Tree {
+    pub(crate) fn head_tree(&self, path: &str) -> Tree {
         self.head(path).map(|commit| self.commits[commit].tree.clone()).unwrap_or_default()
     }
 
     /// What these commits lead to, and they themselves.
-    pub(super) fn reachable(&self, from: impl IntoIterator<Item = Commit>) -> BTreeSet<Commit> {
+    pub(crate) fn reachable(&self, from: impl IntoIterator<Item = Commit>) -> BTreeSet<Commit> {
         let mut found = BTreeSet::new();
         let mut left: Vec<_> = from.into_iter().collect();
         while let Some(commit) = left.pop() {
@@ -109,18 +109,18 @@ impl Repository {
     }
 
     /// What any reference or `HEAD` leads to.
-    pub(super) fn alive(&self) -> BTreeSet<Commit> {
+    pub(crate) fn alive(&self) -> BTreeSet<Commit> {
         let heads = self.worktrees.values().filter_map(|tree| self.commit_of(&tree.head));
         self.reachable(self.refs.values().copied().chain(heads))
     }
 
     /// Whether a branch is checked out somewhere.
-    pub(super) fn is_checked_out(&self, name: &str) -> bool {
+    pub(crate) fn is_checked_out(&self, name: &str) -> bool {
         self.worktrees.values().any(|tree| matches!(&tree.head, Head::Branch(on) if on == name))
     }
 
     /// What `git status --porcelain` says: uncommitted files, and those that git does not know.
-    pub(super) fn changes(&self, path: &str, with_untracked: bool) -> Vec<String> {
+    pub(crate) fn changes(&self, path: &str, with_untracked: bool) -> Vec<String> {
         let Some(tree) = self.worktrees.get(path).filter(|tree| !tree.is_gone) else {
             return Vec::new();
         };
@@ -153,7 +153,7 @@ impl Repository {
 
     /// Whether nothing in a session's worktree, or on its own branch, is not elsewhere: what a worker
     /// may remove.
-    pub(super) fn is_spent(
+    pub(crate) fn is_spent(
         &self,
         path: &str,
         own: &str,
@@ -171,7 +171,7 @@ impl Repository {
             && self.refs.get(own).is_none_or(|commit| elsewhere.contains(commit))
     }
 
-    pub(super) fn make_commit(&mut self, parents: Vec<Commit>, tree: Tree) -> Commit {
+    pub(crate) fn make_commit(&mut self, parents: Vec<Commit>, tree: Tree) -> Commit {
         self.commits.push(Made { parents, tree });
         self.commits.len() - 1
     }
@@ -179,7 +179,7 @@ impl Repository {
 
 impl Worktree {
     /// With everything as it was committed.
-    pub(super) fn new(head: Head, tree: Tree) -> Self {
+    pub(crate) fn new(head: Head, tree: Tree) -> Self {
         Self {
             head,
             index: tree.clone(),

@@ -12,9 +12,9 @@ use footbridge_core::store::StoreOp;
 use super::Mutant;
 use super::words::{bent, holds, reworded, says, shortened};
 use crate::fact::Fact;
-use crate::party::{PartyId, Role};
-use crate::tokens::TOKEN_FILE;
-use crate::world::World;
+use crate::sim::party::{PartyId, Role};
+use crate::sim::tokens::TOKEN_FILE;
+use crate::sim::world::World;
 
 impl World {
     /// What a broken party does in place of an action.
@@ -178,7 +178,7 @@ impl World {
     /// Removes the file of a result that a request brings to the relay.
     fn remove_early(&mut self, id: PartyId, action: &Action) {
         let Action::Request { request, .. } = action else { return };
-        let Some(work) = crate::files::reported_work(&request.url) else { return };
+        let Some(work) = crate::sim::files::reported_work(&request.url) else { return };
         let path = format!("/state/results/{work}.json");
         let host = self.parties[id].host;
         self.hosts[host].disk.remove(&path);

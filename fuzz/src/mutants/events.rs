@@ -8,11 +8,11 @@ use footbridge_core::contract::event::{Body, Event};
 
 use super::Mutant;
 use super::words::holds;
-use crate::cast::RELAY;
 use crate::fact::Fact;
-use crate::party::{Op, PartyId, Role};
-use crate::skew::FUTURE;
-use crate::world::World;
+use crate::scenario::cast::RELAY;
+use crate::sim::party::{Op, PartyId, Role};
+use crate::sim::skew::FUTURE;
+use crate::sim::world::World;
 
 impl World {
     /// An event as a broken party would take it.

@@ -8,9 +8,9 @@ mod actions;
 mod events;
 mod words;
 
-use crate::agents::Kind;
-use crate::party::{PartyId, Role};
-use crate::world::World;
+use crate::nodes::agents::Kind;
+use crate::sim::party::{PartyId, Role};
+use crate::sim::world::World;
 
 macro_rules! mutants {
     ($($(#[$doc:meta])* $mutant:ident = $name:literal found by $promise:literal within $seeds:literal,)*) => {

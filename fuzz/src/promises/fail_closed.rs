@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Promise, parsed};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
 
 #[derive(Default)]
 pub(crate) struct FailClosed {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use footbridge_core::base::limits::LINK_DEAD_AFTER;
 
 use super::Promise;
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::network::ConnId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::network::conn::ConnId;
 
 /// By how much the relay's timer may be late.
 const SLACK: Duration = Duration::from_secs(1);

@@ -21,8 +21,8 @@ mod worktrees;
 
 use serde_json::Value;
 
-use crate::clock::Time;
 use crate::fact::Fact;
+use crate::sim::clock::Time;
 
 /// One promise.
 pub(crate) trait Promise {

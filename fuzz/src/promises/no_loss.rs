@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Promise, indeterminate, line_id};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::process::ProcessId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::process::ProcessId;
 
 /// In the calm, what an agent prints is with the viewers by then.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);

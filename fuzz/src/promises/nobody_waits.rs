@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Promise, parsed};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::process::ProcessId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::process::ProcessId;
 
 /// In the calm, with an agent that runs, an answer takes no longer.
 const ANSWER: Duration = Duration::from_secs(5 * 60);

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Promise, parsed};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::process::ProcessId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::process::ProcessId;
 
 #[derive(Default)]
 pub(crate) struct OneAnswer {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Promise, line_id};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::process::ProcessId;
+use crate::sim::clock::Time;
+use crate::sim::process::ProcessId;
 
 #[derive(Default)]
 pub(crate) struct OneHandOff {

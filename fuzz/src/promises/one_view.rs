@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Promise, parsed};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::party::PartyId;
-use crate::viewer::{Listed, ViewerNotice};
+use crate::nodes::viewer::{Listed, ViewerNotice};
+use crate::sim::clock::Time;
+use crate::sim::party::PartyId;
 
 /// A change takes no longer to a subscription that lives: 45 s until a dead one is noticed, and the
 /// time that a store and an answer of it may take.

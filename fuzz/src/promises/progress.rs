@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Promise, indeterminate, line_id, parsed};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::party::{PartyId, Role};
-use crate::process::ProcessId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::party::{PartyId, Role};
+use crate::sim::process::ProcessId;
 
 /// Until then everything has come to rest: an environment lapses after 10 min, a link's pause is at
 /// most 2 min, a lease lasts 1 min.

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::progress::BOUND;
 use super::{Promise, parsed};
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::party::{PartyId, Role};
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::party::{PartyId, Role};
 
 #[derive(Default)]
 pub(crate) struct SafeRestart {

@@ -3,8 +3,8 @@
 //! not understand a word. (That no worker ends and no session fails is judged by the other promises.)
 
 use super::Promise;
-use crate::clock::Time;
 use crate::fact::Fact;
+use crate::sim::clock::Time;
 
 #[derive(Default)]
 pub(crate) struct TwoVersions;

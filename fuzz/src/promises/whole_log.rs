@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::Promise;
-use crate::clock::Time;
 use crate::fact::Fact;
-use crate::party::PartyId;
-use crate::viewer::ViewerNotice;
+use crate::nodes::viewer::ViewerNotice;
+use crate::sim::clock::Time;
+use crate::sim::party::PartyId;
 
 #[derive(Default)]
 pub(crate) struct WholeLog {

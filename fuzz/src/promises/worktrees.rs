@@ -9,10 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Promise;
-use crate::clock::Time;
 use crate::fact::Fact;
 use crate::git::{Commit, Touched};
-use crate::host::HostId;
+use crate::sim::clock::Time;
+use crate::sim::host::HostId;
 
 #[derive(Default)]
 pub(crate) struct Worktrees {

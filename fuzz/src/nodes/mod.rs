@@ -1,0 +1,8 @@
+//! Who takes part beside the core's own machines: viewers, agents and the commands that they run, a
+//! client with bad manners, and a relay that says anything.
+
+pub(crate) mod agents;
+pub(crate) mod commands;
+pub(crate) mod liar;
+pub(crate) mod mallory;
+pub(crate) mod viewer;

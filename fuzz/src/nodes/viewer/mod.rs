@@ -1,0 +1,312 @@
+//! A viewer: a client of the relay's HTTP interface (`core/src/relay/http.md`) that does what people
+//! do, tries again what got no answer, resumes what broke, and tells what it has seen. It knows
+//! nothing of how the relay works, and it checks nothing itself.
+
+mod api;
+mod batch;
+mod habits;
+mod notice;
+mod overview;
+mod pages;
+mod stream;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU64;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
+
+use habits::{Habit, Habits};
+pub(crate) use notice::{Listed, ViewerNotice};
+
+use crate::sim::party::Order;
+
+/// How a viewer behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewerConfig {
+    pub(crate) name: String,
+    /// The person's token, as it is at the moment.
+    pub(crate) token: Rc<RefCell<String>>,
+    pub(crate) seed: u64,
+    /// Sessions that it makes.
+    pub(crate) sessions: u32,
+    /// Messages that it sends to each.
+    pub(crate) messages: u32,
+    /// Whether it watches sessions that others have made.
+    pub(crate) follows: bool,
+    /// Whether it ends sessions, in the end.
+    pub(crate) stops: bool,
+    /// Where everything beyond the usual comes from; none for a viewer that does nothing of it.
+    pub(crate) habits: Option<u64>,
+}
+
+/// Something to do at some time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Task {
+    Discover,
+    Create {
+        key: String,
+    },
+    Subscribe {
+        session: String,
+    },
+    /// Look whether a subscription has fallen silent.
+    Listen {
+        session: String,
+    },
+    Speak {
+        session: String,
+        left: u32,
+    },
+    Post {
+        session: String,
+        uuid: String,
+        text: String,
+    },
+    Answer {
+        session: String,
+        request_id: String,
+        body: String,
+        is_allow: bool,
+    },
+    Interrupt {
+        session: String,
+    },
+    Stop {
+        session: String,
+    },
+    /// Read slowly for a while.
+    Doze {
+        session: String,
+    },
+    GoOn {
+        session: String,
+    },
+    Habit(Habit),
+}
+
+/// A session that is watched.
+#[derive(Debug, Default)]
+struct Watched {
+    stream: Option<OpId>,
+    /// The last event that was applied.
+    after: u64,
+    heard_at: Instant,
+    /// When it last said that it is there.
+    spoke_at: Instant,
+    /// Questions that this viewer means to answer, or has answered.
+    planned: BTreeSet<String>,
+    pending: Vec<String>,
+    is_over: bool,
+    is_ended: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Purpose {
+    Environments,
+    Sessions,
+    Task(Task),
+    Stream(String),
+    Overview,
+}
+
+/// The machine.
+pub(crate) struct Viewer {
+    config: ViewerConfig,
+    rng: Rng,
+    now: Now,
+    next_op: u64,
+    queue: VecDeque<Step<ViewerNotice>>,
+    open: BTreeMap<OpId, Purpose>,
+    tasks: BTreeMap<(Instant, u64), Task>,
+    noted: u64,
+    watched: BTreeMap<String, Watched>,
+    environments: Vec<String>,
+    uuids: u64,
+    is_settling: bool,
+    habits: Habits,
+}
+
+/// Pause before what got no answer is tried again, in milliseconds.
+const RETRY_MILLIS: std::ops::Range<u64> = 300..5_000;
+/// A viewer says this often that it is there.
+const ALIVE: Duration = Duration::from_secs(15);
+/// A subscription that is silent for this long is dead.
+const SILENCE: Duration = Duration::from_secs(45);
+
+impl Viewer {
+    pub(crate) fn new(config: ViewerConfig) -> Self {
+        let mut viewer = Self {
+            rng: Rng::with_seed(config.seed),
+            now: Now::default(),
+            next_op: 1,
+            queue: VecDeque::new(),
+            open: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            noted: 0,
+            watched: BTreeMap::new(),
+            environments: Vec::new(),
+            uuids: 0,
+            is_settling: false,
+            habits: Habits::new(config.habits),
+            config,
+        };
+        viewer.note(Duration::ZERO, Task::Discover);
+        viewer.take_up_habits();
+        viewer
+    }
+
+    fn note(&mut self, wait: Duration, task: Task) {
+        self.noted += 1;
+        self.tasks.insert((self.now.mono + wait, self.noted), task);
+    }
+
+    fn note_within(&mut self, millis: std::ops::Range<u64>, task: Task) {
+        let wait = Duration::from_millis(self.rng.u64(millis));
+        self.note(wait, task);
+    }
+
+    fn start(&mut self, purpose: Purpose, action: impl FnOnce(OpId) -> Action) -> OpId {
+        let op = OpId::new(NonZeroU64::new(self.next_op).unwrap_or(NonZeroU64::MIN));
+        self.next_op += 1;
+        self.open.insert(op, purpose);
+        self.queue.push_back(Step::Do(action(op)));
+        op
+    }
+
+    fn tell(&mut self, notice: ViewerNotice) {
+        self.queue.push_back(Step::Tell(notice));
+    }
+
+    fn begin(&mut self, task: Task) {
+        match &task {
+            Task::Discover => {
+                self.list(Purpose::Environments, "/v1/environments");
+                self.list(Purpose::Sessions, "/v1/sessions");
+                self.note_within(4_000..20_000, Task::Discover);
+            }
+            Task::Subscribe { session } => self.subscribe(&session.clone()),
+            Task::Listen { session } => self.listen(&session.clone()),
+            Task::Speak { session, left } => self.speak(&session.clone(), *left),
+            Task::Habit(habit) => self.begin_habit(habit.clone()),
+            Task::Doze { session } | Task::GoOn { session } => {
+                let op = self.watched.get(session).and_then(|watched| watched.stream);
+                let Some(op) = op else { return };
+                if matches!(task, Task::Doze { .. }) {
+                    self.queue.push_back(Step::Do(Action::Pause { op }));
+                    let session = session.clone();
+                    self.note_within(500..40_000, Task::GoOn { session });
+                } else {
+                    self.queue.push_back(Step::Do(Action::Resume { op }));
+                }
+            }
+            _ => self.ask(task),
+        }
+    }
+
+    fn is_over(&self, session: &str) -> bool {
+        self.watched.get(session).is_none_or(|watched| watched.is_over || watched.is_ended)
+    }
+
+    /// Says something, or does something else that a person might do.
+    fn speak(&mut self, session: &str, left: u32) {
+        if self.is_over(session) || self.is_settling {
+            return;
+        }
+        let session = session.to_owned();
+        match self.rng.u8(..20) {
+            0 => self.begin(Task::Interrupt { session: session.clone() }),
+            1 => self.begin(Task::Doze { session: session.clone() }),
+            _ => self.post_new(&session),
+        }
+        if left > 1 {
+            self.note_within(10..40_000, Task::Speak { session, left: left - 1 });
+        } else if self.config.stops {
+            self.note_within(1_000..60_000, Task::Stop { session });
+        }
+    }
+
+    fn post_new(&mut self, session: &str) {
+        self.uuids += 1;
+        let uuid = format!("{}-{}", self.config.name, self.uuids);
+        let text = format!("echo {}", "w".repeat(self.rng.usize(1..60)));
+        self.begin(Task::Post { session: session.to_owned(), uuid, text });
+    }
+
+    /// The world is calm: no new whims, but every live session is asked whether it lives, and half
+    /// of the open questions are answered.
+    fn settle(&mut self) {
+        self.is_settling = true;
+        let live: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|(_, w)| !w.is_over && !w.is_ended)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for session in live {
+            self.post_new(&session);
+            self.note_within(1_000..2_000, Task::GoOn { session });
+        }
+        self.settle_habits();
+    }
+
+    /// Looks at a question of an agent, and means to answer it some time.
+    fn consider(&mut self, session: &str, request_id: &str) {
+        let Some(watched) = self.watched.get_mut(session) else { return };
+        if !watched.planned.insert(request_id.to_owned()) || self.rng.u8(..) < 20 {
+            return;
+        }
+        let is_allow = self.rng.bool();
+        let body = match (is_allow, self.rng.u8(..3)) {
+            (true, 0) => format!(
+                r#"{{"request_id":"{request_id}","behavior":"allow","updatedInput":{{"command":"by {}"}}}}"#,
+                self.config.name
+            ),
+            (true, _) => format!(r#"{{"request_id":"{request_id}","behavior":"allow"}}"#),
+            (false, _) => format!(
+                r#"{{"request_id":"{request_id}","behavior":"deny","message":"{} says no"}}"#,
+                self.config.name
+            ),
+        };
+        let (session, request_id) = (session.to_owned(), request_id.to_owned());
+        let task = Task::Answer { session, request_id, body, is_allow };
+        self.note_within(20..20_000, task);
+    }
+}
+
+impl Machine for Viewer {
+    type Command = Order;
+    type Notice = ViewerNotice;
+
+    fn command(&mut self, now: Now, order: Order) {
+        self.now = now;
+        if order == Order::Settle {
+            self.settle();
+        }
+    }
+
+    fn handle(&mut self, now: Now, event: Event) {
+        self.now = now;
+        self.take(event);
+        while let Some(entry) = self.tasks.first_entry() {
+            if entry.key().0 > now.mono {
+                break;
+            }
+            let task = entry.remove();
+            self.begin(task);
+        }
+    }
+
+    fn step(&mut self) -> Step<ViewerNotice> {
+        let next = self.tasks.first_key_value().map(|((at, _), _)| *at);
+        let next = next.map(|at| at.max(self.now.mono + Duration::from_nanos(1)));
+        self.queue.pop_front().unwrap_or(Step::Wait(next))
+    }
+}

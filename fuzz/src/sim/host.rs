@@ -1,0 +1,61 @@
+//! A machine that parties run on: its clocks, its disk, its cable.
+
+use std::time::Duration;
+
+use footbridge_core::contract::event::Event;
+
+use crate::sim::clock::{Clock, Time};
+use crate::sim::disk::Disk;
+use crate::sim::party::Address;
+use crate::sim::world::SimEvent;
+
+pub(crate) type HostId = usize;
+
+/// One machine.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
+    /// It does nothing before this time.
+    pub(crate) suspended_until: Time,
+    /// Whether its steady clock stands still meanwhile.
+    pub(crate) stands_still: bool,
+    /// What came while it was suspended.
+    pub(crate) held: Vec<(Address, Event)>,
+    /// What would have happened on it meanwhile.
+    pub(crate) put_off: Vec<SimEvent>,
+    /// Its cable is out until this time.
+    pub(crate) cut_until: Time,
+    /// Whether a cut shows at once as an error, or only as silence.
+    pub(crate) is_cut_visible: bool,
+    /// Its line is slow until this time, by this factor.
+    pub(crate) slow_until: Time,
+    pub(crate) slowness: u32,
+    /// Usual time of a packet from here to the relay.
+    pub(crate) latency: Duration,
+    /// Time that a KiB takes.
+    pub(crate) per_kib: Duration,
+}
+
+impl Host {
+    pub(crate) fn new(clock: Clock, disk: Disk, latency: Duration) -> Self {
+        Self {
+            clock,
+            disk,
+            suspended_until: Time::ZERO,
+            stands_still: false,
+            held: Vec::new(),
+            put_off: Vec::new(),
+            cut_until: Time::ZERO,
+            is_cut_visible: false,
+            slow_until: Time::ZERO,
+            slowness: 1,
+            latency,
+            per_kib: Duration::from_micros(10),
+        }
+    }
+
+    pub(crate) fn is_suspended(&self, at: Time) -> bool {
+        at < self.suspended_until
+    }
+}

@@ -1,0 +1,160 @@
+//! The network: connections with a latency, in order, with room for so many bytes; and everything
+//! that can happen to one.
+//!
+//! ```text
+//!  client                                                   server
+//!  Request, Open ──▶ Ask ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─▶ backlog ──▶ Asked
+//!  Response, Refused ◀─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ Answer ◀── Reply
+//!  Opened ◀─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ Upgraded ◀── Upgrade
+//!  Send ──▶ lane: waiting ──▶ on its way (credit) ─ ─ ─▶ held, while paused ──▶ Received
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+
+use footbridge_core::contract::action::{Message, Response};
+use footbridge_core::contract::event::{IncomingRequest, IoErrorKind};
+
+use crate::sim::clock::Time;
+use crate::sim::host::HostId;
+use crate::sim::party::{Address, End, PartyId};
+
+pub(crate) type ConnId = u64;
+
+/// Bytes that a connection takes in before its sender has to wait.
+pub(crate) const CREDIT: usize = 64 << 10;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) client: Option<Address>,
+    pub(crate) server: Option<Address>,
+    /// The client's host, whose cable it goes through.
+    pub(crate) host: HostId,
+    /// Whom it leads to.
+    pub(crate) to: PartyId,
+    pub(crate) kind: ConnKind,
+    /// What the client asked, until somebody takes it.
+    pub(crate) asked: Option<IncomingRequest>,
+    /// Whatever is put on it from now on disappears, and neither side is told.
+    pub(crate) is_swallowed: bool,
+    /// Something was put on it since: a system will find out that nobody acknowledges it.
+    pub(crate) is_doomed: bool,
+    /// The answer gets lost after its effect.
+    pub(crate) loses_answer: bool,
+    pub(crate) up: Lane,
+    pub(crate) down: Lane,
+    /// The largest message that the server takes, once it is a stream.
+    pub(crate) server_max: usize,
+    /// The method and the path, for the trace.
+    pub(crate) label: String,
+    /// Something of the client has reached the server at this time, last.
+    pub(crate) heard_at: Time,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnKind {
+    Http { max_response: usize },
+    WebSocket { protocol: Option<&'static str>, max_message: usize },
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// What the sender has put on it and what has no room yet.
+    pub(crate) waiting: VecDeque<Parcel>,
+    pub(crate) waiting_bytes: usize,
+    /// Bytes on their way or held.
+    pub(crate) credit_used: usize,
+    /// Nothing arrives before what was sent before it.
+    pub(crate) last_arrival: Time,
+    /// The receiver reads no more for now.
+    pub(crate) is_paused: bool,
+    /// What has arrived and was not read.
+    pub(crate) held: VecDeque<Parcel>,
+    /// The sender has ended it.
+    pub(crate) is_closed: bool,
+}
+
+/// What travels on a stream.
+#[derive(Clone, Debug)]
+pub(crate) enum Parcel {
+    Message(Message),
+    Close(u16),
+}
+
+impl Parcel {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Message(message) => message.len() + 8,
+            Self::Close(_) => 8,
+        }
+    }
+}
+
+/// What arrives at an end.
+#[derive(Clone, Debug)]
+pub(crate) enum Arrival {
+    Ask,
+    Answer(Response),
+    Upgraded(Option<String>),
+    Parcel(Parcel),
+    /// The other side has taken note of the close.
+    CloseAck(u16),
+    /// The other side let go of it, or something on the way broke it.
+    Reset(IoErrorKind),
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) conns: BTreeMap<ConnId, Conn>,
+    next: ConnId,
+}
+
+impl Network {
+    pub(crate) fn add(&mut self, conn: Conn) -> ConnId {
+        self.next += 1;
+        self.conns.insert(self.next, conn);
+        self.next
+    }
+}
+
+impl Conn {
+    pub(crate) fn lane(&mut self, towards: End) -> &mut Lane {
+        match towards {
+            End::Server => &mut self.up,
+            End::Client => &mut self.down,
+        }
+    }
+
+    pub(crate) const fn end(&self, end: End) -> Option<Address> {
+        match end {
+            End::Client => self.client,
+            End::Server => self.server,
+        }
+    }
+
+    pub(crate) const fn end_mut(&mut self, end: End) -> &mut Option<Address> {
+        match end {
+            End::Client => &mut self.client,
+            End::Server => &mut self.server,
+        }
+    }
+
+    pub(crate) const fn max_message(&self, end: End) -> usize {
+        match (end, self.kind) {
+            (End::Client, ConnKind::WebSocket { max_message, .. }) => max_message,
+            _ => self.server_max,
+        }
+    }
+}
+
+impl End {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}

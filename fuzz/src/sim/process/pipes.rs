@@ -1,0 +1,208 @@
+//! The pipes between a process and its parent: what has room goes in, and comes out cut anywhere.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use footbridge_core::base::id::OpId;
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::{Event, Output};
+
+use super::{Moment, ProcessId, Who};
+use crate::fact::{Fact, Way};
+use crate::sim::party::{Op, PartyId};
+use crate::sim::world::{SimEvent, World};
+
+/// Bytes that a pipe holds.
+pub(super) const PIPE: usize = 64 << 10;
+
+impl World {
+    pub(super) fn print(&mut self, id: ProcessId, bytes: Bytes) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        if !process.is_stdout_open || process.parent.is_none() {
+            return;
+        }
+        process.stdout_bytes += bytes.len();
+        process.stdout.push_back(bytes);
+        self.note_drain(id);
+    }
+
+    fn note_drain(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        if !process.is_drain_noted && !process.is_paused && !process.stdout.is_empty() {
+            process.is_drain_noted = true;
+            let wait = Duration::from_micros(self.rng.u64(30..900));
+            self.later(wait, SimEvent::Process(id, Moment::Drain));
+        }
+    }
+
+    /// The parent reads what there is, cut where it happens to be cut.
+    pub(super) fn drain(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        process.is_drain_noted = false;
+        if process.is_paused {
+            return;
+        }
+        let mut chunk = Vec::new();
+        while let Some(bytes) = process.stdout.pop_front() {
+            let cut =
+                if self.rng.u8(..) < 40 { self.rng.usize(..=bytes.len()) } else { bytes.len() };
+            let cut = cut.min(PIPE - chunk.len().min(PIPE));
+            chunk.extend_from_slice(&bytes.slice(..cut));
+            if cut < bytes.len() {
+                process.stdout.push_front(bytes.slice(cut..));
+                break;
+            }
+        }
+        process.stdout_bytes -= chunk.len();
+        let (parent, is_done) = (process.parent, process.stdout.is_empty());
+        let has_ended = is_done && !process.is_stdout_open;
+        if let Some(parent) = parent.filter(|_| !chunk.is_empty()) {
+            self.tell(parent, Event::Stdout { op: parent.op, data: Bytes::from(chunk) });
+        }
+        if has_ended && let Some(parent) = parent {
+            let output = Output::Stdout;
+            self.tell(parent, Event::OutputEnded { op: parent.op, output });
+        }
+        self.note_drain(id);
+        self.told_room(id);
+    }
+
+    pub(super) fn told_room(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        match process.program {
+            Who::Shell(party) => {
+                let mut messages = 0;
+                let mut room = PIPE.saturating_sub(process.stdout_bytes);
+                while let Some(bytes) = process.unsent.front().copied() {
+                    if bytes > room && process.stdout_bytes > 0 {
+                        break;
+                    }
+                    process.unsent.pop_front();
+                    room = room.saturating_sub(bytes);
+                    messages += 1;
+                }
+                if messages > 0
+                    && let Some(to) = self.stdio_of(party)
+                {
+                    self.tell(to, Event::Sent { op: to.op, messages });
+                }
+            }
+            Who::Script(_) => self.with_program(id, |program, doing| program.has_room(doing)),
+        }
+    }
+
+    pub(crate) fn write(&mut self, id: PartyId, op: OpId, data: Bytes) {
+        let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied() else { return };
+        let Some(found) = self.processes.all.get_mut(&process) else { return };
+        if found.is_over || found.is_stdin_ended {
+            return;
+        }
+        found.writes.push_back(data);
+        let bytes = found.writes.iter().map(Bytes::len).sum();
+        let role = self.parties[id].role;
+        self.fact(Fact::Outstanding { role, bytes, way: Way::Pipe });
+        self.fill_stdin(process);
+    }
+
+    /// The pipe takes what has room in it.
+    fn fill_stdin(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        let (mut writes, mut lines) = (0, Vec::new());
+        while let Some(data) = process.writes.front() {
+            if process.stdin_bytes > 0 && process.stdin_bytes + data.len() > PIPE {
+                break;
+            }
+            let Some(data) = process.writes.pop_front() else { break };
+            process.stdin_bytes += data.len();
+            process.partial.extend_from_slice(&data);
+            while let Some(at) = process.partial.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = process.partial.drain(..=at).collect();
+                lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            process.stdin.push_back(data);
+            writes += 1;
+        }
+        let (session, parent, is_reading) =
+            (process.session.clone(), process.parent, process.is_reading);
+        for line in lines.into_iter().filter(|_| !session.is_empty()) {
+            self.fact(Fact::HandedOff { process: id, session: session.clone(), line });
+        }
+        if writes > 0 {
+            if let Some(parent) = parent {
+                self.tell(parent, Event::Written { op: parent.op, writes });
+            }
+            if is_reading {
+                let wait = Duration::from_micros(self.rng.u64(50..2_000));
+                self.later(wait, SimEvent::Process(id, Moment::Read));
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        if !process.is_reading || process.is_over {
+            return;
+        }
+        // What comes before a program has begun waits for it in the pipe.
+        if let Who::Shell(party) = process.program
+            && self.stdio_of(party).is_none()
+        {
+            return;
+        }
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        let chunks = std::mem::take(&mut process.stdin);
+        process.stdin_bytes = 0;
+        let has_ended = process.is_stdin_ended && process.writes.is_empty();
+        match process.program {
+            Who::Shell(party) => {
+                if let Some(to) = self.stdio_of(party) {
+                    let end = has_ended.then(Bytes::new);
+                    for data in chunks.into_iter().chain(end) {
+                        let message = Message::Binary(data);
+                        self.tell(to, Event::Received { op: to.op, message });
+                    }
+                }
+            }
+            Who::Script(_) => {
+                for data in chunks {
+                    self.with_program(id, |program, doing| program.input(&data, doing));
+                }
+                if has_ended {
+                    self.with_program(id, |program, doing| program.input_ended(doing));
+                }
+            }
+        }
+        self.fill_stdin(id);
+    }
+
+    pub(crate) fn close_input(&mut self, id: PartyId, op: OpId) {
+        let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied() else { return };
+        self.end_stdin(process);
+    }
+
+    pub(super) fn end_stdin(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        if !process.is_stdin_ended {
+            process.is_stdin_ended = true;
+            let wait = Duration::from_micros(self.rng.u64(50..2_000));
+            self.later(wait, SimEvent::Process(id, Moment::Read));
+        }
+    }
+
+    pub(super) fn end_stdout(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        if std::mem::replace(&mut process.is_stdout_open, false) && !process.is_drain_noted {
+            process.is_drain_noted = true;
+            self.later(Duration::from_micros(200), SimEvent::Process(id, Moment::Drain));
+        }
+    }
+
+    pub(crate) fn pause_output(&mut self, id: ProcessId, is_paused: bool) {
+        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        process.is_paused = is_paused;
+        if !is_paused && (!process.stdout.is_empty() || !process.is_stdout_open) {
+            process.is_drain_noted = true;
+            self.later(Duration::from_micros(50), SimEvent::Process(id, Moment::Drain));
+        }
+    }
+}
