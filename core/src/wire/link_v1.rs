@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::to_json;
+use crate::wire::to_json;
 
 /// The WebSocket subprotocol of the link.
 pub const PROTOCOL: &str = "footbridge.link.v1";

@@ -4,9 +4,9 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use super::session::SessionResult;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::secret::Secret;
+use crate::wire::session::SessionResult;
 
 /// A work item as a poll gives it (E-3).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

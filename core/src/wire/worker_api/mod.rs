@@ -1,0 +1,4 @@
+//! The Environments API, which workers call (E-1 to E-7).
+
+pub mod environment;
+pub mod work;
