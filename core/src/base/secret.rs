@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 use zeroize::Zeroizing;
 
 /// A secret text: `Debug` hides it, it has no `Display`, and its memory is wiped when it is
@@ -28,6 +28,12 @@ impl Secret {
     pub(crate) fn is_bearer(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|b| b.is_ascii_graphic())
     }
+}
+
+/// Writes a secret for the peer whom it is meant for. `Secret` is not `Serialize`, so that each
+/// place that lets one out says so.
+pub(crate) fn reveal<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.reveal())
 }
 
 /// Reads a secret that is to be sent as a bearer credential.

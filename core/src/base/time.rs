@@ -89,6 +89,31 @@ impl UnixTime {
         Some(Self(seconds * 1000))
     }
 
+    /// Reads RFC 3339 in UTC, as [`fmt::Display`] writes it: `2026-01-31T12:00:00.000Z`. Offsets
+    /// other than `Z` are not read; digits beyond milliseconds are dropped.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let number = |text: &str, digits: usize, limit: u64| {
+            let is_number = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|number: &u64| is_number && *number <= limit)
+        };
+        let mut date = date.splitn(3, '-');
+        let year = number(date.next()?, 4, 9999).filter(|year| *year >= 1970)?;
+        let month = number(date.next()?, 2, 12).filter(|month| *month > 0)?;
+        let day = number(date.next()?, 2, 31).filter(|day| *day > 0)?;
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let mut time = time.splitn(3, ':');
+        let (hour, minute) = (number(time.next()?, 2, 23)?, number(time.next()?, 2, 59)?);
+        // 60 is a leap second.
+        let second = number(time.next()?, 2, 60)?;
+        number(fraction, fraction.len().clamp(1, 9), 999_999_999)?;
+        let millis = fraction.bytes().chain(*b"000").take(3);
+        let millis = millis.fold(0, |millis, digit| millis * 10 + u64::from(digit - b'0'));
+        let seconds =
+            days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(Self(seconds * 1000 + millis))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -170,6 +195,36 @@ mod tests {
         ];
         for (millis, text) in cases {
             assert_eq!(UnixTime::from_millis(millis).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn rfc_3339_is_read_as_it_is_written() {
+        for millis in [0, 951_782_399_999, 951_782_400_000, 1_767_225_600_001, 4_107_542_400_000] {
+            let time = UnixTime::from_millis(millis);
+            assert_eq!(UnixTime::from_rfc3339(&time.to_string()), Some(time));
+        }
+        let noon = UnixTime::from_rfc3339("2026-01-31T12:00:00Z").expect("a time");
+        assert_eq!(noon.to_string(), "2026-01-31T12:00:00.000Z");
+        let later = UnixTime::from_rfc3339("2026-01-31T12:00:00.1239999Z").expect("a time");
+        assert_eq!(later.as_millis() - noon.as_millis(), 123);
+        for no_time in [
+            "",
+            "Z",
+            "2026-01-31",
+            "2026-01-31T12:00:00",
+            "2026-01-31T12:00:00+01:00",
+            "2026-1-31T12:00:00Z",
+            "2026-13-31T12:00:00Z",
+            "2026-01-00T12:00:00Z",
+            "1969-01-31T12:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "2026-01-31T12:00:00.Z",
+            "2026-01-31T12:00:00.xZ",
+            "2026-01-31T12:00:00.1234567890Z",
+            "2026-01-31T12:00:00.é0Z",
+        ] {
+            assert_eq!(UnixTime::from_rfc3339(no_time), None, "{no_time}");
         }
     }
 

@@ -18,6 +18,9 @@ use crate::base::limits::MAX_REQUEST_HEAD_BYTES;
 use crate::contract::action::{Action, Method, Response};
 use crate::contract::event::{Body, IncomingRequest};
 use crate::store::{AccountId, Answer, StoreError, StoreOp};
+use crate::wire::error::ErrorType;
+use crate::wire::health::Health;
+use crate::wire::viewer::EnvironmentView;
 
 /// A request that was not answered yet, for the access log.
 pub(super) struct Exchange {
@@ -119,13 +122,15 @@ impl Relay {
         let headers = asked.headers.iter().map(|(name, value)| name.len() + value.len());
         if asked.target.len() + headers.sum::<usize>() > MAX_REQUEST_HEAD_BYTES {
             let message = "the request's path and headers are longer than this relay takes";
-            return Err(ApiError::new(413, "too_large", message));
+            return Err(ApiError::new(413, ErrorType::TooLarge, message));
         }
         let route = route::find(asked.method, path).map_err(|no| match no {
-            RouteError::Path => ApiError::new(404, "not_found", "there is no such path here"),
+            RouteError::Path => {
+                ApiError::new(404, ErrorType::NotFound, "there is no such path here")
+            }
             RouteError::Method => {
                 let message = "the path exists, but not with this method";
-                ApiError::new(405, "method_not_allowed", message)
+                ApiError::new(405, ErrorType::MethodNotAllowed, message)
             }
             RouteError::Id(bad) => ApiError::invalid(&alloc::format!("{bad}")),
         })?;
@@ -164,11 +169,11 @@ impl Relay {
     ) -> Result<(), ApiError> {
         if asked.body == Body::TooLarge {
             let message = "the request's body is larger than this relay takes";
-            return Err(ApiError::new(413, "too_large", message));
+            return Err(ApiError::new(413, ErrorType::TooLarge, message));
         }
         match (caller, route) {
             (Identity::Anybody, Route::Health) => {
-                self.reply(op, health());
+                self.reply(op, response::json(200, &Health::OK));
                 Ok(())
             }
             (Identity::Anybody, _) => {
@@ -229,7 +234,7 @@ impl Relay {
                 self.heartbeat(is_stopping)
             }
             (Pending::Environment { status, .. }, Answer::Environment(environment)) => {
-                response::json(status, &super::http::views::EnvironmentView::of(&environment))
+                response::json(status, &EnvironmentView::from(&*environment))
             }
             (Pending::Environments { .. }, Answer::Overview { environments, .. }) => {
                 super::http::views::environments(&environments)
@@ -286,14 +291,6 @@ impl Relay {
         self.fx.act(op, |op| Action::Upgrade { op, protocol, max_message });
         !is_stopping
     }
-}
-
-fn health() -> Response {
-    #[derive(serde::Serialize)]
-    struct Health {
-        status: &'static str,
-    }
-    response::json(200, &Health { status: "ok" })
 }
 
 /// The body of a request as JSON.
@@ -364,5 +361,5 @@ pub(super) fn wants_websocket(asked: &IncomingRequest) -> Result<(), ApiError> {
     if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {
         return Ok(());
     }
-    Err(ApiError::new(426, "upgrade_required", "this path speaks WebSocket only"))
+    Err(ApiError::new(426, ErrorType::UpgradeRequired, "this path speaks WebSocket only"))
 }

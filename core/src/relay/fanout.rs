@@ -1,36 +1,15 @@
 //! Who hears of what has changed.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::exchange::Pending;
-use super::http::views::{EnvironmentView, SessionView, event_frame, frame};
 use super::{RETRY_AFTER_FAILURE, Relay, RelayNotice, Timer, close};
 use crate::base::id::SessionId;
 use crate::store::{AccountId, Answer, Changes, Session, StoreError, StoreOp};
 use crate::wire::session::SessionState;
-use serde::Serialize;
-
-/// `{"type": "session", "session": …}`, of subscriptions and of the overview.
-#[derive(Serialize)]
-struct SessionFrame<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    session: SessionView<'a>,
-}
-
-#[derive(Serialize)]
-struct EnvironmentFrame<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    environment: EnvironmentView<'a>,
-}
-
-#[derive(Serialize)]
-struct GoneFrame<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    id: &'a str,
-}
+use crate::wire::to_text;
+use crate::wire::viewer::{OverviewFrame, SessionFrame};
 
 impl Relay {
     pub(super) fn spread(&mut self, changes: Changes) {
@@ -39,7 +18,7 @@ impl Relay {
         }
         for (session, entry) in &changes.entries {
             if self.viewers.are_there(session) {
-                self.event_came(session, entry.seq, &event_frame(entry));
+                self.event_came(session, entry.seq, &SessionFrame::event(&entry.into()));
             }
         }
         for (session, until) in &changes.inbound {
@@ -52,12 +31,11 @@ impl Relay {
             self.session_changed(session);
         }
         for environment in &changes.environments {
-            let view = EnvironmentView::of(environment);
-            let told = frame(&EnvironmentFrame { kind: "environment", environment: view });
+            let told = to_text(&OverviewFrame::Environment { environment: environment.into() });
             self.tell_overviews(&environment.owner, &told);
         }
         for (owner, session) in &changes.sessions_gone {
-            let told = frame(&GoneFrame { kind: "session_gone", id: session.as_str() });
+            let told = to_text(&OverviewFrame::SessionGone { id: Cow::Borrowed(session) });
             self.tell_overviews(owner, &told);
             let link: Vec<_> = self.links.of(session).into_iter().collect();
             for op in self.viewers.of(session).into_iter().chain(link) {
@@ -65,7 +43,7 @@ impl Relay {
             }
         }
         for (owner, environment) in changes.environments_gone {
-            let told = frame(&GoneFrame { kind: "environment_gone", id: environment.as_str() });
+            let told = to_text(&OverviewFrame::EnvironmentGone { id: Cow::Borrowed(&environment) });
             self.tell_overviews(&owner, &told);
             self.refuse_polls_of(&environment);
             for op in self.links.of_environment(&environment) {
@@ -83,7 +61,8 @@ impl Relay {
             self.let_link_linger(&session.id);
         }
         let view = self.session_view(session);
-        let told = frame(&SessionFrame { kind: "session", session: view });
+        // The overview has the same message for it.
+        let told = to_text(&SessionFrame::Session { session: view });
         self.tell_viewers(&session.id, &told);
         self.tell_overviews(&session.owner, &told);
     }

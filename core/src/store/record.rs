@@ -11,6 +11,8 @@ use crate::base::time::UnixTime;
 use crate::wire::environment::Registration;
 use crate::wire::session::{SessionResult, SessionState};
 
+pub use crate::wire::viewer::{Origin, Question};
+
 /// A person, by the name that goes with an access token. Everybody sees only their own (Y-4).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -75,31 +77,6 @@ pub struct Session {
     pub result: Option<SessionResult>,
     /// Grows from one session to the next, in the order in which they were made.
     pub ordinal: u64,
-}
-
-/// A permission question that waits for an answer (M-2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Question {
-    /// The agent's name for it.
-    pub request_id: String,
-    /// The tool that it is about.
-    pub tool_name: String,
-    /// The event that asked it.
-    pub seq: u64,
-}
-
-/// Who said what stands in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Origin {
-    /// A line that the agent printed.
-    Agent,
-    /// What goes to the agent's stdin.
-    Viewer,
-    /// A report of the worker.
-    Worker,
-    /// The relay itself.
-    Relay,
 }
 
 /// One event of a session's log.

@@ -1,76 +1,110 @@
-//! Control requests and responses as they are made here (M-2, M-3).
+//! Control requests and responses (M-2, M-3).
 
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 
-use serde::Serialize;
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::to_json;
+use super::to_text;
 use crate::base::text::Text;
 
-fn line<T: Serialize>(value: &T) -> Text {
-    Text::from_utf8(to_json(value)).unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct ControlRequest<'a> {
+/// A `control_request` of a subtype that takes no fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlRequest<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
-    request_id: &'a str,
-    request: Subtype<'a>,
+    kind: Cow<'a, str>,
+    /// Its name, which the answer repeats.
+    pub request_id: Cow<'a, str>,
+    /// What is asked for.
+    pub request: Subtype<'a>,
 }
 
-#[derive(Serialize)]
-struct Subtype<'a> {
-    subtype: &'a str,
+/// What a `control_request` asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtype<'a> {
+    /// By name: `interrupt`, `initialize`, …
+    pub subtype: Cow<'a, str>,
 }
 
 /// A `control_request` of a subtype that takes no fields: `interrupt`, `initialize`.
 pub fn request(request_id: &str, subtype: &str) -> Text {
-    line(&ControlRequest { kind: "control_request", request_id, request: Subtype { subtype } })
+    to_text(&ControlRequest {
+        kind: Cow::Borrowed("control_request"),
+        request_id: Cow::Borrowed(request_id),
+        request: Subtype { subtype: Cow::Borrowed(subtype) },
+    })
 }
 
-#[derive(Serialize)]
-struct CancelRequest<'a> {
+/// A `control_cancel_request`: the question is withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelRequest<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
-    request_id: &'a str,
+    kind: Cow<'a, str>,
+    /// Which one.
+    pub request_id: Cow<'a, str>,
 }
 
 /// A `control_cancel_request`: the question is withdrawn.
 pub fn cancel_request(request_id: &str) -> Text {
-    line(&CancelRequest { kind: "control_cancel_request", request_id })
+    to_text(&CancelRequest {
+        kind: Cow::Borrowed("control_cancel_request"),
+        request_id: Cow::Borrowed(request_id),
+    })
 }
 
-#[derive(Serialize)]
-struct ControlResponse<'a, T> {
+/// A `control_response` with a payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlResponse<'a, T> {
     #[serde(rename = "type")]
-    kind: &'static str,
-    response: ResponseBody<'a, T>,
+    kind: Cow<'a, str>,
+    /// What it says.
+    pub response: ResponseBody<'a, T>,
 }
 
-#[derive(Serialize)]
-struct ResponseBody<'a, T> {
-    subtype: &'static str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a T>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+/// What a `control_response` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseBody<'a, T> {
+    /// `success` or `error`.
+    pub subtype: Cow<'a, str>,
+    /// The request that it answers.
+    pub request_id: Cow<'a, str>,
+    /// The payload of a *success*.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub response: Option<T>,
+    /// The reason of an *error*.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Cow<'a, str>>,
+}
+
+const fn none<T>() -> Option<T> {
+    None
+}
+
+fn response<T: Serialize>(response: ResponseBody<'_, T>) -> Text {
+    to_text(&ControlResponse { kind: Cow::Borrowed("control_response"), response })
 }
 
 /// A `control_response` that says *success*, with its payload.
 pub fn success<T: Serialize>(request_id: &str, payload: &T) -> Text {
-    let response =
-        ResponseBody { subtype: "success", request_id, response: Some(payload), error: None };
-    line(&ControlResponse { kind: "control_response", response })
+    response(ResponseBody {
+        subtype: Cow::Borrowed("success"),
+        request_id: Cow::Borrowed(request_id),
+        response: Some(payload),
+        error: None,
+    })
 }
 
 /// A `control_response` that says *error*, so that whoever asked does not wait for ever.
 pub fn error(request_id: &str, error: &str) -> Text {
-    let response =
-        ResponseBody::<()> { subtype: "error", request_id, response: None, error: Some(error) };
-    line(&ControlResponse { kind: "control_response", response })
+    response::<()>(ResponseBody {
+        subtype: Cow::Borrowed("error"),
+        request_id: Cow::Borrowed(request_id),
+        response: None,
+        error: Some(Cow::Borrowed(error)),
+    })
 }
 
 /// The answer to a permission question (M-2).
@@ -81,7 +115,7 @@ pub enum PermissionAnswer {
     Allow {
         /// The input that the tool is to run with.
         #[serde(rename = "updatedInput")]
-        updated_input: alloc::boxed::Box<RawValue>,
+        updated_input: Box<RawValue>,
     },
     /// It may not.
     Deny {
@@ -91,6 +125,35 @@ pub enum PermissionAnswer {
         #[serde(skip_serializing_if = "core::ops::Not::not")]
         interrupt: bool,
     },
+}
+
+impl<'de> Deserialize<'de> for PermissionAnswer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not derived: raw JSON does not survive an internal tag (`versions::tag_of`).
+        #[derive(Deserialize)]
+        struct Fields {
+            behavior: Behavior,
+            #[serde(rename = "updatedInput")]
+            updated_input: Option<Box<RawValue>>,
+            #[serde(default)]
+            message: String,
+            #[serde(default)]
+            interrupt: bool,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Behavior {
+            Allow,
+            Deny,
+        }
+        let Fields { behavior, updated_input, message, interrupt } =
+            Fields::deserialize(deserializer)?;
+        match (behavior, updated_input) {
+            (Behavior::Allow, Some(updated_input)) => Ok(Self::Allow { updated_input }),
+            (Behavior::Allow, None) => Err(D::Error::missing_field("updatedInput")),
+            (Behavior::Deny, _) => Ok(Self::Deny { message, interrupt }),
+        }
+    }
 }
 
 /// The subtypes of `control_request` that a viewer may send (M-3).

@@ -1,12 +1,14 @@
 //! The words of a session's link, which travel beside its lines (`relay/http.md`).
 
-use alloc::string::String;
+use alloc::boxed::Box;
 
 use bytes::Bytes;
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::wire::to_json;
+use super::to_json;
+use super::versions::tag_of;
 
 /// The WebSocket subprotocol of the link.
 pub const PROTOCOL: &str = "footbridge.link.v1";
@@ -43,7 +45,7 @@ pub enum ControlFrame {
     /// A message of the worker itself, for the log. It takes a number like a line.
     Report {
         /// The message.
-        message: alloc::boxed::Box<RawValue>,
+        message: Box<RawValue>,
     },
     /// From the relay: end the session.
     Stop,
@@ -52,7 +54,6 @@ pub enum ControlFrame {
     /// Yes.
     Pong,
     /// A word of a later version, to be ignored.
-    #[serde(skip)]
     Unknown,
 }
 
@@ -64,13 +65,6 @@ impl ControlFrame {
 
     /// From the content of a binary message.
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlFrameError> {
-        // An internally tagged enum would copy `message` through a buffer, which a raw value cannot
-        // pass; so the tag is read first.
-        #[derive(Deserialize)]
-        struct Tag {
-            #[serde(rename = "type")]
-            kind: String,
-        }
         #[derive(Deserialize)]
         struct Resume {
             received: u64,
@@ -82,10 +76,9 @@ impl ControlFrame {
         }
         #[derive(Deserialize)]
         struct Report {
-            message: alloc::boxed::Box<RawValue>,
+            message: Box<RawValue>,
         }
-        let tag: Tag = serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
-        Ok(match tag.kind.as_str() {
+        Ok(match &*tag_of(bytes).map_err(|_| ControlFrameError)? {
             "resume" => {
                 let Resume { received, from } =
                     serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
@@ -106,6 +99,13 @@ impl ControlFrame {
             "pong" => Self::Pong,
             _ => Self::Unknown,
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for ControlFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::parse(raw.get().as_bytes()).map_err(D::Error::custom)
     }
 }
 

@@ -1,24 +1,36 @@
-//! The shapes that cross a wire, each with its parser, and no behaviour.
+//! The shapes that cross a wire, each once: written by one end and read by the other, and no
+//! behaviour. [`versions`] says how they may change.
 //!
 //! | module | shape |
 //! | --- | --- |
 //! | [`ndjson`] | a byte stream cut into lines |
 //! | [`message`] | what kind of message a line is (M-1) |
 //! | [`control`] | control requests and responses (M-2, M-3) |
+//! | [`log_message`] | what relay and worker themselves say in a log |
 //! | [`link_v1`] | the words of a session's link beside its lines |
 //! | [`worker_api`] | the Environments API (E) |
 //! | [`work_secret`] | a work secret (S-1) |
 //! | [`session`] | a session's state and result |
+//! | [`viewer`] | what viewers ask, and what they are told |
+//! | [`health`] | whether a relay is up |
 //! | [`url`] | the relay's base URL and what is built on it (S-2) |
 //! | [`error`] | the body of a refusal (E-9) |
 
 pub mod control;
 pub mod error;
+pub mod health;
 pub mod link_v1;
+pub mod log_message;
 pub mod message;
 pub mod ndjson;
+mod raw;
+mod rfc3339;
 pub mod session;
+#[cfg(test)]
+mod tests;
 pub mod url;
+pub mod versions;
+pub mod viewer;
 pub mod work_secret;
 pub mod worker_api;
 
@@ -28,6 +40,8 @@ pub use worker_api::{environment, work};
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::base::text::Text;
+
 /// A shape of this crate as JSON. Those have text for keys and no fallible `Serialize` of their
 /// own, so that it cannot fail.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Bytes {
@@ -35,4 +49,9 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Bytes {
         Ok(json) => Bytes::from(json),
         Err(error) => unreachable!("a shape of this crate is always JSON: {error}"),
     }
+}
+
+/// The same as text: a line, or a frame of a stream.
+pub(crate) fn to_text<T: Serialize>(value: &T) -> Text {
+    Text::from_utf8(to_json(value)).unwrap_or_default()
 }

@@ -6,19 +6,45 @@ use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Deserializer};
+use serde::de::{Deserializer, Error as _};
+use serde::ser::{Error as _, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::base::secret::Secret;
+use super::to_json;
+use super::versions::or_default;
+use crate::base::secret::{self, Secret};
 
 /// The one version that there is.
 const VERSION: u64 = 1;
 
+/// The version of a work secret: always the one that is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version;
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(VERSION)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            VERSION => Ok(Self),
+            found => Err(D::Error::custom(WorkSecretError::Version { found })),
+        }
+    }
+}
+
 /// A decoded work secret (S-1).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkSecret {
+    /// Which version it is of.
+    pub version: Version,
     /// Opens the session's ingress, and its item's lease.
+    #[serde(serialize_with = "secret::reveal")]
     pub session_ingress_token: Secret,
     /// Where to, if it is not where the work came from.
     #[serde(default)]
@@ -30,13 +56,13 @@ pub struct WorkSecret {
     #[serde(default, deserialize_with = "or_default")]
     pub auth: Vec<Credential>,
     /// Flags for the agent: name to value (W-5).
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, serialize_with = "flags", deserialize_with = "or_default")]
     pub claude_code_args: BTreeMap<String, String>,
     /// Configuration of the agent's MCP servers, as it is.
-    #[serde(default, deserialize_with = "some_raw")]
+    #[serde(default, serialize_with = "raw", deserialize_with = "some_raw")]
     pub mcp_config: Option<Secret>,
     /// Variables for the agent alone (S-3).
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, serialize_with = "variables", deserialize_with = "or_default")]
     pub environment_variables: BTreeMap<String, Secret>,
     /// Whether the session speaks version 2 (C-4).
     #[serde(default, deserialize_with = "or_default")]
@@ -44,18 +70,18 @@ pub struct WorkSecret {
 }
 
 /// Where code comes from.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Source {
     /// Its kind.
     #[serde(rename = "type")]
     pub kind: String,
     /// A git repository.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_info: Option<GitInfo>,
 }
 
 /// A git repository.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GitInfo {
     /// Its kind.
     #[serde(rename = "type")]
@@ -63,20 +89,21 @@ pub struct GitInfo {
     /// Its name or URL.
     pub repo: String,
     /// What to check out.
-    #[serde(rename = "ref", default)]
+    #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Opens it.
-    #[serde(default)]
+    #[serde(default, serialize_with = "some_secret", skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,
 }
 
 /// A credential for the agent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Credential {
     /// Its kind.
     #[serde(rename = "type")]
     pub kind: String,
     /// The credential itself.
+    #[serde(serialize_with = "secret::reveal")]
     pub token: Secret,
 }
 
@@ -107,6 +134,27 @@ pub enum WorkSecretError {
 }
 
 impl WorkSecret {
+    /// A secret that holds a session's token, and nothing further.
+    pub const fn new(session_ingress_token: Secret, api_base_url: Option<String>) -> Self {
+        Self {
+            version: Version,
+            session_ingress_token,
+            api_base_url,
+            sources: Vec::new(),
+            auth: Vec::new(),
+            claude_code_args: BTreeMap::new(),
+            mcp_config: None,
+            environment_variables: BTreeMap::new(),
+            use_code_sessions: false,
+        }
+    }
+
+    /// As base64url of its JSON.
+    pub fn encode(&self) -> Secret {
+        let json = Zeroizing::new(Vec::from(to_json(self)));
+        Secret::new(URL_SAFE_NO_PAD.encode(&*json))
+    }
+
     /// Decodes base64url, with or without padding. Unknown fields are ignored.
     pub fn decode(encoded: &str) -> Result<Self, WorkSecretError> {
         #[derive(Deserialize)]
@@ -146,11 +194,29 @@ impl WorkSecret {
     }
 }
 
-/// `null` means the same as a missing field.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+/// A map that is empty is written as `null`.
+fn flags<S: Serializer>(map: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    if map.is_empty() { serializer.serialize_none() } else { serializer.collect_map(map) }
+}
+
+fn variables<S: Serializer>(
+    map: &BTreeMap<String, Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if map.is_empty() {
+        serializer.serialize_none()
+    } else {
+        serializer.collect_map(map.iter().map(|(name, value)| (name, value.reveal())))
+    }
+}
+
+fn some_secret<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::reveal).serialize(serializer)
+}
+
+fn raw<S: Serializer>(json: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    let json = json.as_ref().map(|json| serde_json::from_str::<&RawValue>(json.reveal()));
+    json.transpose().map_err(S::Error::custom)?.serialize(serializer)
 }
 
 fn some_raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {

@@ -9,7 +9,7 @@ use super::{Purpose, Stage, Timer, Worker};
 use crate::base::id::SessionId;
 use crate::contract::action::Action;
 use crate::contract::event::Event;
-use crate::wire::work::Heartbeat;
+use crate::wire::work::{Heartbeat, LeaseState};
 
 /// Heartbeats for each length of a lease: two may be lost.
 const PER_LEASE: u32 = 3;
@@ -45,7 +45,7 @@ impl Worker {
             Ok(Heartbeat { lease_extended: false, .. }) => {
                 self.lose_session(id, String::from("its lease was given to another worker"));
             }
-            Ok(Heartbeat { state, .. }) if state == "stopping" => {
+            Ok(Heartbeat { state: LeaseState::Stopping, .. }) => {
                 if !session.is_ending() {
                     self.end_session(id, EndReason::Interrupted("a person ended it".into()));
                 }

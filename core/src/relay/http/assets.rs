@@ -10,6 +10,7 @@ use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
 use crate::relay::config::Asset;
 use crate::relay::http::response::{ApiError, owned};
+use crate::wire::error::ErrorType;
 
 /// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
@@ -21,8 +22,8 @@ pub(in crate::relay) fn serve(
     path: &str,
 ) -> Result<Response, ApiError> {
     let asset = assets.iter().find(|asset| asset.path == path);
-    let asset =
-        asset.ok_or_else(|| ApiError::new(404, "not_found", "there is no such file here"))?;
+    let asset = asset
+        .ok_or_else(|| ApiError::new(404, ErrorType::NotFound, "there is no such file here"))?;
     let digest = Sha256::digest(asset.bytes);
     let etag: alloc::string::String =
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

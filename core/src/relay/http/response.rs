@@ -6,18 +6,19 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::base::text::Text;
 use crate::contract::action::Response;
 use crate::store::StoreError;
+use crate::wire::error::{ErrorBody, ErrorDetail, ErrorType};
 use crate::wire::to_json;
+use crate::wire::work::StateAnswer;
 
 /// A refusal: any answer of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::relay) struct ApiError {
     pub(in crate::relay) status: u16,
-    kind: &'static str,
+    kind: ErrorType,
     message: String,
     retry_after: Option<u64>,
     /// The answer to a question that counts.
@@ -25,50 +26,38 @@ pub(in crate::relay) struct ApiError {
 }
 
 impl ApiError {
-    pub(in crate::relay) fn new(status: u16, kind: &'static str, message: &str) -> Self {
+    pub(in crate::relay) fn new(status: u16, kind: ErrorType, message: &str) -> Self {
         Self { status, kind, message: message.to_owned(), retry_after: None, answer: None }
     }
 
     pub(in crate::relay) fn invalid(message: &str) -> Self {
-        Self::new(400, "invalid_request", message)
+        Self::new(400, ErrorType::InvalidRequest, message)
     }
 
     pub(in crate::relay) fn unauthenticated() -> Self {
         let message = "this needs a credential that this relay knows, as Authorization: Bearer …";
-        Self::new(401, "authentication_failed", message)
+        Self::new(401, ErrorType::AuthenticationFailed, message)
     }
 
     pub(in crate::relay) fn expired() -> Self {
         let message = "the session token has expired: ask for a new dispatch of the session";
-        Self::new(401, "token_expired", message)
+        Self::new(401, ErrorType::TokenExpired, message)
     }
 
     pub(in crate::relay) fn forbidden() -> Self {
-        Self::new(403, "permission_denied", "this credential does not open this")
+        Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }
 
     pub(in crate::relay) fn unavailable() -> Self {
         let message = "the relay is stopping or overloaded: try again in a moment";
-        Self { retry_after: Some(1), ..Self::new(503, "unavailable", message) }
+        Self { retry_after: Some(1), ..Self::new(503, ErrorType::Unavailable, message) }
     }
 
     pub(in crate::relay) fn response(&self) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            error: Words<'a>,
-        }
-        #[derive(Serialize)]
-        struct Words<'a> {
-            #[serde(rename = "type")]
-            kind: &'a str,
-            message: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            answer: Option<&'a RawValue>,
-        }
-        let answer = self.answer.as_ref();
-        let answer = answer.and_then(|line| serde_json::from_str(line.as_str()).ok());
-        let error = Words { kind: self.kind, message: &self.message, answer };
-        let mut response = json(self.status, &Body { error });
+        let answer = self.answer.as_ref().map(Text::as_str);
+        let error =
+            ErrorDetail { kind: self.kind.clone(), message: (&*self.message).into(), answer };
+        let mut response = json(self.status, &ErrorBody { error });
         if let Some(seconds) = self.retry_after {
             response.headers.push(("retry-after".to_owned(), seconds.to_string()));
         }
@@ -79,16 +68,16 @@ impl ApiError {
 impl From<StoreError> for ApiError {
     fn from(denied: StoreError) -> Self {
         let (status, kind) = match &denied {
-            StoreError::EnvironmentUnknown => (404, "environment_unknown"),
-            StoreError::SessionUnknown => (404, "session_unknown"),
-            StoreError::WorkUnknown => (404, "work_unknown"),
-            StoreError::PermissionUnknown => (404, "permission_unknown"),
-            StoreError::LeaseLost | StoreError::LinkReplaced => (409, "lease_lost"),
-            StoreError::NeverSent => (400, "invalid_request"),
-            StoreError::SessionEnded => (410, "session_ended"),
-            StoreError::PermissionConflict { .. } => (409, "permission_conflict"),
-            StoreError::PermissionWithdrawn => (410, "permission_withdrawn"),
-            StoreError::Limit { .. } => (429, "limit_reached"),
+            StoreError::EnvironmentUnknown => (404, ErrorType::EnvironmentUnknown),
+            StoreError::SessionUnknown => (404, ErrorType::SessionUnknown),
+            StoreError::WorkUnknown => (404, ErrorType::WorkUnknown),
+            StoreError::PermissionUnknown => (404, ErrorType::PermissionUnknown),
+            StoreError::LeaseLost | StoreError::LinkReplaced => (409, ErrorType::LeaseLost),
+            StoreError::NeverSent => (400, ErrorType::InvalidRequest),
+            StoreError::SessionEnded => (410, ErrorType::SessionEnded),
+            StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
+            StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),
+            StoreError::Limit { .. } => (429, ErrorType::LimitReached),
         };
         let mut refusal = Self::new(status, kind, &denied.message());
         refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);
@@ -124,11 +113,7 @@ pub(in crate::relay) fn empty(status: u16) -> Response {
 
 /// `{"state": …}`.
 pub(in crate::relay) fn state(state: &'static str) -> Response {
-    #[derive(Serialize)]
-    struct Body {
-        state: &'static str,
-    }
-    json(200, &Body { state })
+    json(200, &StateAnswer { state: state.into() })
 }
 
 pub(in crate::relay) fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {

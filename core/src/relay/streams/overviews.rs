@@ -6,8 +6,6 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
 use crate::base::id::OpId;
 use crate::base::limits::VIEWER_ALIVE_EVERY;
 use crate::base::text::Text;
@@ -15,11 +13,12 @@ use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
 use crate::relay::exchange::{Pending, wants_websocket};
 use crate::relay::http::response::ApiError;
-use crate::relay::http::views::{EnvironmentView, SessionView, frame};
 use crate::relay::streams::Outgoing;
 use crate::relay::streams::viewers::{MAX_VIEWER_MESSAGE, protocol_of};
 use crate::relay::{Purpose, Relay, Timer, close};
 use crate::store::{AccountId, Answer, StoreError, StoreOp};
+use crate::wire::to_text;
+use crate::wire::viewer::{EnvironmentView, OverviewFrame};
 
 #[derive(Default)]
 pub(in crate::relay) struct Overviews {
@@ -82,17 +81,10 @@ impl Relay {
     }
 
     pub(in crate::relay) fn overview_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
-        #[derive(Serialize)]
-        struct Told<'a> {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            environments: Vec<EnvironmentView<'a>>,
-            sessions: Vec<SessionView<'a>>,
-        }
         let Ok(Answer::Overview { environments, sessions }) = answer else { return };
-        let environments = environments.iter().map(EnvironmentView::of).collect();
+        let environments = environments.iter().map(EnvironmentView::from).collect();
         let sessions = sessions.iter().map(|session| self.session_view(session)).collect();
-        let told = frame(&Told { kind: "overview", environments, sessions });
+        let told = to_text(&OverviewFrame::Overview { environments, sessions });
         if let Some(overview) = self.overviews.by_op.get_mut(&op) {
             overview.state = State::Current;
             self.send_to_overview(op, told);

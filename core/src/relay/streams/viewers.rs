@@ -7,8 +7,6 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{
     MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER,
@@ -19,13 +17,12 @@ use crate::contract::event::IncomingRequest;
 use crate::relay::exchange::{Pending, query_number, wants_websocket};
 use crate::relay::http::authority::offered;
 use crate::relay::http::response::ApiError;
-use crate::relay::http::views::{SessionView, event_frame, frame};
 use crate::relay::streams::Outgoing;
 use crate::relay::{Purpose, Relay, Timer, close};
 use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
+use crate::wire::to_text;
+use crate::wire::viewer::{PROTOCOL, SessionFrame};
 
-/// The subprotocol of viewers.
-const PROTOCOL: &str = "footbridge.viewer.v1";
 /// Largest message of a viewer that is taken; none of them has a meaning yet.
 pub(in crate::relay) const MAX_VIEWER_MESSAGE: usize = 4096;
 
@@ -174,51 +171,32 @@ impl Relay {
             if let Some(viewer) = self.viewers.by_op.get_mut(&op) {
                 viewer.cursor = entry.seq;
             }
-            self.send_to_viewer(op, event_frame(entry));
+            self.send_to_viewer(op, SessionFrame::event(&entry.into()));
         }
         self.say_live(op);
         self.serve_viewer(op);
     }
 
     fn send_session(&mut self, op: OpId, page: &Page) {
-        #[derive(Serialize)]
-        struct Told<'a> {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            session: SessionView<'a>,
-        }
         let session = self.session_view(&page.session);
-        self.send_to_viewer(op, frame(&Told { kind: "session", session }));
+        self.send_to_viewer(op, to_text(&SessionFrame::Session { session }));
     }
 
     /// Says so, if retention has dropped what a viewer would have seen next.
     fn send_gap(&mut self, op: OpId, first_seq: u64) {
-        #[derive(Serialize)]
-        struct Gap {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            after: u64,
-            resumes_after: u64,
-        }
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         let (after, resumes_after) = (viewer.cursor, first_seq.saturating_sub(1));
         if resumes_after > after {
             viewer.cursor = resumes_after;
-            self.send_to_viewer(op, frame(&Gap { kind: "gap", after, resumes_after }));
+            self.send_to_viewer(op, to_text(&SessionFrame::Gap { after, resumes_after }));
         }
     }
 
     fn say_live(&mut self, op: OpId) {
-        #[derive(Serialize)]
-        struct Live {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            seq: u64,
-        }
         let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
         let Some(seq) = viewer.begun_at.filter(|seq| viewer.cursor >= *seq) else { return };
         if !core::mem::replace(&mut viewer.was_told_live, true) {
-            self.send_to_viewer(op, frame(&Live { kind: "live", seq }));
+            self.send_to_viewer(op, to_text(&SessionFrame::Live { seq }));
         }
     }
 
@@ -291,12 +269,7 @@ impl Relay {
     }
 
     pub(in crate::relay) fn say_alive(&mut self, op: OpId) {
-        #[derive(Serialize)]
-        struct Alive {
-            #[serde(rename = "type")]
-            kind: &'static str,
-        }
-        let told = frame(&Alive { kind: "alive" });
+        let told = to_text(&SessionFrame::Alive);
         self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
         match self.viewers.by_op.get(&op) {
             // With something on the way, one word more says nothing.

@@ -1,9 +1,9 @@
 //! Answers to the agent's questions (M-2). What counts is decided in the store.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::base::id::{OpId, SessionId};
@@ -16,6 +16,7 @@ use crate::relay::exchange::{Pending, body, bounded};
 use crate::relay::http::response::{self, ApiError};
 use crate::relay::viewer_api::sessions::{one_line, whole_text};
 use crate::store::{AccountId, PermissionReply, StoreOp};
+use crate::wire::viewer::{Behavior, PermissionPost, PermissionReceipt};
 
 impl Relay {
     pub(in crate::relay) fn answer_permission(
@@ -25,27 +26,19 @@ impl Relay {
         owner: AccountId,
         session: SessionId,
     ) -> Result<(), ApiError> {
-        #[derive(Deserialize)]
-        struct Body {
-            request_id: String,
-            behavior: String,
-            #[serde(rename = "updatedInput", default)]
-            updated_input: Option<Box<RawValue>>,
-            #[serde(default)]
-            message: Option<String>,
-            #[serde(default)]
-            interrupt: bool,
-        }
         whole_text(asked)?;
-        let Body { request_id, behavior, updated_input, message, interrupt } = body(asked)?;
-        let reply = match behavior.as_str() {
-            "allow" => PermissionReply::Allow { updated_input: object(updated_input)? },
-            "deny" => {
+        let PermissionPost { request_id, behavior, updated_input, message, interrupt } =
+            body(asked)?;
+        let reply = match behavior {
+            Behavior::Allow => PermissionReply::Allow { updated_input: object(updated_input)? },
+            Behavior::Deny => {
                 let message = message.unwrap_or_else(|| "the person said no".to_string());
                 bounded("message", &message, MAX_LINE_BYTES / 8)?;
                 PermissionReply::Deny { message, interrupt }
             }
-            _ => return Err(ApiError::invalid("behavior must be \"allow\" or \"deny\"")),
+            Behavior::Unknown => {
+                return Err(ApiError::invalid("behavior must be \"allow\" or \"deny\""));
+            }
         };
         let call = StoreOp::AnswerPermission { owner, session, request_id, reply };
         self.store(Pending::Answered { op }, call);
@@ -63,11 +56,7 @@ fn object(raw: Option<Box<RawValue>>) -> Result<Option<Text>, ApiError> {
 }
 
 pub(in crate::relay) fn answered(seq: u64) -> Response {
-    #[derive(Serialize)]
-    struct Body {
-        seq: u64,
-    }
-    response::json(200, &Body { seq })
+    response::json(200, &PermissionReceipt { seq })
 }
 
 /// What a `control_response` says: the answer that counts.

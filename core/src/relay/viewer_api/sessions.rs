@@ -1,11 +1,11 @@
 //! Sessions as people use them: made, read, spoken to, stopped.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::base::id::{EnvironmentId, OpId, SessionId};
@@ -21,10 +21,14 @@ use crate::relay::exchange::{
 };
 use crate::relay::http::response::{self, ApiError};
 use crate::relay::http::route::Route;
-use crate::relay::http::views::SessionView;
+use crate::relay::http::views;
 use crate::store::{Accepted, AccountId, NewMessage, Session, StoreOp};
 use crate::wire::control::{self, VIEWER_REQUESTS};
 use crate::wire::message::{Head, Kind};
+use crate::wire::viewer::{
+    CreateSession, InterruptReceipt, MessageReceipt, PostMessages, PostReceipt, SessionList,
+    SessionView,
+};
 
 /// What is to be said of messages once they are stored.
 #[derive(Clone, Debug)]
@@ -34,10 +38,9 @@ pub(in crate::relay) enum Posting {
 }
 
 /// A message by its names.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(in crate::relay) struct Named {
     uuid: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
 
@@ -87,13 +90,7 @@ impl Relay {
         asked: &IncomingRequest,
         owner: AccountId,
     ) -> Result<(), ApiError> {
-        #[derive(Deserialize)]
-        struct Body {
-            environment_id: EnvironmentId,
-            #[serde(default)]
-            title: Option<String>,
-        }
-        let Body { environment_id: environment, title } = body(asked)?;
+        let CreateSession { environment_id: environment, title } = body(asked)?;
         bounded("title", title.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
         let key = idempotency_key(asked)?;
         let id = SessionId::new(&format!("session_{}", self.authority.mint.draw()));
@@ -135,13 +132,8 @@ impl Relay {
         owner: AccountId,
         session: SessionId,
     ) -> Result<(), ApiError> {
-        #[derive(Deserialize)]
-        struct Body<'a> {
-            #[serde(borrow)]
-            messages: Vec<&'a RawValue>,
-        }
         whole_text(asked)?;
-        let Body { messages } = body(asked)?;
+        let PostMessages { messages } = body(asked)?;
         if messages.is_empty() || messages.len() > self.config.max_posted {
             let most = self.config.max_posted;
             return Err(ApiError::invalid(&format!("messages must have 1 to {most} of them")));
@@ -215,45 +207,31 @@ impl Relay {
     }
 
     pub(in crate::relay) fn session_view<'a>(&self, session: &'a Session) -> SessionView<'a> {
-        SessionView::of(session, self.is_connected(&session.id))
+        views::session(session, self.is_connected(&session.id))
     }
 
     pub(in crate::relay) fn session_list(&self, sessions: &[Session]) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            sessions: Vec<SessionView<'a>>,
-        }
         let sessions = sessions.iter().map(|session| self.session_view(session)).collect();
-        response::json(200, &Body { sessions })
+        response::json(200, &SessionList { sessions })
     }
 }
 
 impl Posting {
     pub(in crate::relay) fn response(&self, accepted: &[Accepted]) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            accepted: Vec<One<'a>>,
-        }
-        #[derive(Serialize)]
-        struct One<'a> {
-            #[serde(flatten)]
-            name: &'a Named,
-            seq: u64,
-        }
-        #[derive(Serialize)]
-        struct Interrupted<'a> {
-            request_id: &'a str,
-            seq: u64,
-        }
         match self {
             Self::Messages(names) => {
                 let pairs = names.iter().zip(accepted);
-                let accepted = pairs.map(|(name, accepted)| One { name, seq: accepted.seq });
-                response::json(200, &Body { accepted: accepted.collect() })
+                let accepted = pairs.map(|(name, accepted)| MessageReceipt {
+                    uuid: name.uuid.as_deref().map(Cow::Borrowed),
+                    request_id: name.request_id.as_deref().map(Cow::Borrowed),
+                    seq: accepted.seq,
+                });
+                response::json(200, &PostReceipt { accepted: accepted.collect() })
             }
             Self::Interrupt { request_id } => {
                 let seq = accepted.first().map_or(0, |accepted| accepted.seq);
-                response::json(200, &Interrupted { request_id, seq })
+                let request_id = Cow::Borrowed(request_id.as_str());
+                response::json(200, &InterruptReceipt { request_id, seq })
             }
         }
     }

@@ -3,8 +3,6 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-use serde::Serialize;
-
 use crate::base::id::{EnvironmentId, OpId};
 use crate::base::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use crate::contract::action::Response;
@@ -13,7 +11,7 @@ use crate::relay::exchange::{Pending, body, bounded, idempotency_key};
 use crate::relay::http::response::{self, ApiError};
 use crate::relay::{Relay, RelayNotice};
 use crate::store::{AccountId, Environment, StoreOp};
-use crate::wire::environment::Registration;
+use crate::wire::environment::{Registered, Registration};
 
 impl Relay {
     pub(in crate::relay) fn register(
@@ -48,18 +46,13 @@ impl Relay {
     }
 
     pub(in crate::relay) fn registered(&mut self, environment: &Environment) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            environment_id: &'a EnvironmentId,
-            environment_secret: &'a str,
-        }
         let id = &environment.id;
-        let secret = self.authority.mint.environment_secret(id);
+        let environment_secret = self.authority.mint.environment_secret(id);
         self.fx.notify(RelayNotice::EnvironmentRegistered {
             environment: id.clone(),
             machine_name: environment.registration.machine_name.clone(),
         });
-        response::json(200, &Body { environment_id: id, environment_secret: secret.reveal() })
+        response::json(200, &Registered { environment_id: id.clone(), environment_secret })
     }
 }
 

@@ -7,10 +7,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
-
 use crate::base::id::{EnvironmentId, OpId, WorkId};
 use crate::base::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES, STDERR_TAIL_BYTES};
 use crate::base::time::Instant;
@@ -23,9 +19,9 @@ use crate::relay::tokens::Claims;
 use crate::relay::{Phase, Relay, Timer};
 use crate::store::{Answer, Lease, StoreError, StoreOp};
 use crate::wire::session::{ResultStatus, SessionResult};
-use crate::wire::to_json;
 use crate::wire::url::BaseUrl;
-use crate::wire::work::{Fence, Heartbeat, StopWork, WorkData};
+use crate::wire::work::{Fence, Heartbeat, LeaseState, StopWork, WorkData, WorkItem};
+use crate::wire::work_secret::WorkSecret;
 
 /// Polls that are held, because there was no work for them.
 #[derive(Default)]
@@ -206,19 +202,6 @@ impl Relay {
     }
 
     fn work_item(&mut self, claim: &Claim, lease: &Lease) -> Response {
-        #[derive(Serialize)]
-        struct Item<'a> {
-            id: &'a WorkId,
-            #[serde(rename = "type")]
-            kind: &'static str,
-            environment_id: &'a EnvironmentId,
-            state: &'static str,
-            data: WorkData,
-            secret: String,
-            created_at: String,
-            fence: u64,
-            lease_seconds: u64,
-        }
         let now = self.fx.now().wall;
         let claims = Claims {
             session: match &lease.data {
@@ -231,52 +214,25 @@ impl Relay {
             iat: now.as_secs(),
             exp: (now + self.config.session_token_life).as_secs(),
         };
-        let item = Item {
-            id: &lease.work,
-            kind: "work",
-            environment_id: &claim.environment,
-            state: "leased",
+        let token = self.authority.mint.session_token(&claims);
+        let item = WorkItem {
+            id: lease.work.clone(),
+            kind: "work".into(),
+            environment_id: claim.environment.clone(),
+            state: "leased".into(),
             data: lease.data.clone(),
-            secret: self.work_secret(&claims, claim.base_url.as_deref()),
+            secret: WorkSecret::new(token, claim.base_url.clone()).encode(),
             created_at: format!("{}", lease.created_at),
             fence: lease.fence,
-            lease_seconds: self.config.policy.lease_time.as_secs(),
+            lease_seconds: Some(self.config.policy.lease_time.as_secs()),
         };
         response::json(200, &item)
     }
 
-    /// A work secret (S-1).
-    fn work_secret(&self, claims: &Claims, base_url: Option<&str>) -> String {
-        #[derive(Serialize)]
-        struct Secret<'a> {
-            version: u64,
-            session_ingress_token: &'a str,
-            api_base_url: Option<&'a str>,
-            sources: [(); 0],
-            auth: [(); 0],
-            claude_code_args: Option<()>,
-            mcp_config: Option<()>,
-            environment_variables: Option<()>,
-            use_code_sessions: bool,
-        }
-        let token = self.authority.mint.session_token(claims);
-        URL_SAFE_NO_PAD.encode(to_json(&Secret {
-            version: 1,
-            session_ingress_token: token.reveal(),
-            api_base_url: base_url,
-            sources: [],
-            auth: [],
-            claude_code_args: None,
-            mcp_config: None,
-            environment_variables: None,
-            use_code_sessions: false,
-        }))
-    }
-
     pub(in crate::relay) fn heartbeat(&self, is_stopping: bool) -> Response {
-        let state = if is_stopping { "stopping" } else { "running" };
+        let state = if is_stopping { LeaseState::Stopping } else { LeaseState::Running };
         let lease_seconds = Some(self.config.policy.lease_time.as_secs());
-        response::json(200, &Heartbeat { lease_extended: true, state: state.into(), lease_seconds })
+        response::json(200, &Heartbeat { lease_extended: true, state, lease_seconds })
     }
 }
 

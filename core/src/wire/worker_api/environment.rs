@@ -5,7 +5,7 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::EnvironmentId;
-use crate::base::secret::Secret;
+use crate::base::secret::{self, Secret};
 
 /// The body of a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +39,12 @@ pub struct Metadata {
 }
 
 /// The answer to a registration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
     /// The environment's name from now on.
     pub environment_id: EnvironmentId,
     /// Its credential for polling, stopping and deregistering.
-    #[serde(deserialize_with = "crate::base::secret::bearer")]
+    #[serde(serialize_with = "secret::reveal", deserialize_with = "secret::bearer")]
     pub environment_secret: Secret,
 }
 

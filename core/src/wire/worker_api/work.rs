@@ -1,33 +1,41 @@
 //! Work items and what is said of them (E-3 to E-6).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::base::secret::Secret;
+use crate::base::secret::{self, Secret};
 use crate::wire::session::SessionResult;
 
 /// A work item as a poll gives it (E-3).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkItem {
     /// Its name.
     pub id: WorkId,
     /// Always `work`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Whose work it is.
     pub environment_id: EnvironmentId,
+    /// How it stands: `leased`.
+    #[serde(default)]
+    pub state: Cow<'static, str>,
     /// What it asks for.
     pub data: WorkData,
     /// The work secret, still encoded (S-1).
+    #[serde(serialize_with = "secret::reveal")]
     pub secret: Secret,
+    /// When it was queued first, for people.
+    #[serde(default)]
+    pub created_at: String,
     /// Which lease of the item this is. Every later call about it repeats this number. A relay
     /// that knows no fences says nothing, which counts as 0.
     #[serde(default)]
     pub fence: u64,
     /// How long the lease lasts without a heartbeat.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,
 }
 
@@ -54,11 +62,33 @@ pub struct Fence {
 pub struct Heartbeat {
     /// Whether the lease is still this worker's.
     pub lease_extended: bool,
-    /// `running`, or `stopping` once a person asked for the end of the session.
-    pub state: String,
+    /// Whether the session is to go on.
+    pub state: LeaseState,
     /// How long it lasts from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,
+}
+
+/// What a relay wants of a session whose lease it extends (E-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaseState {
+    /// It goes on.
+    Running,
+    /// A person asked for its end.
+    Stopping,
+    /// Anything else, which changes nothing.
+    #[serde(other)]
+    Other,
+}
+
+/// The answer to a call that changes how an item or an environment stands: `acked`, `queued` or
+/// `stopped`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateAnswer {
+    /// How it stands now.
+    #[serde(default)]
+    pub state: Cow<'static, str>,
 }
 
 /// The body of `stop` (E-6).

@@ -1,0 +1,64 @@
+//! Environments as viewers see them.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::EnvironmentId;
+use crate::base::time::UnixTime;
+use crate::wire::rfc3339;
+
+/// One environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentView<'a> {
+    /// Its name.
+    pub id: Cow<'a, EnvironmentId>,
+    /// The machine's name, for people.
+    #[serde(default)]
+    pub machine_name: Cow<'a, str>,
+    /// The directory that sessions work in.
+    #[serde(default)]
+    pub directory: Cow<'a, str>,
+    /// The branch that is checked out there.
+    pub branch: Option<Cow<'a, str>>,
+    /// Where the repository came from.
+    pub git_repo_url: Option<Cow<'a, str>>,
+    /// Which program the worker is.
+    #[serde(default)]
+    pub worker_type: Cow<'a, str>,
+    /// How many sessions it takes at once.
+    pub max_sessions: u32,
+    /// How many of its sessions have not ended.
+    pub active_sessions: usize,
+    /// Whether its worker has been heard of lately.
+    #[serde(default)]
+    pub online: bool,
+    /// When it registered first.
+    #[serde(with = "rfc3339")]
+    pub created_at: UnixTime,
+    /// When its worker was heard of last.
+    #[serde(with = "rfc3339")]
+    pub last_seen_at: UnixTime,
+    /// The last healthcheck that somebody asked for (W-11).
+    pub last_healthcheck: Option<HealthcheckView>,
+}
+
+/// A person's question whether a worker is there (W-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthcheckView {
+    /// When it was asked.
+    #[serde(with = "rfc3339")]
+    pub asked_at: UnixTime,
+    /// When the worker answered, if it has.
+    #[serde(with = "rfc3339::optional", default)]
+    pub answered_at: Option<UnixTime>,
+}
+
+/// The answer to `GET /v1/environments`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentList<'a> {
+    /// All of that person, by id.
+    #[serde(default)]
+    pub environments: Vec<EnvironmentView<'a>>,
+}

@@ -1,0 +1,96 @@
+//! What viewers ask of a session, and the receipts for it.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::base::id::EnvironmentId;
+
+/// The body of `POST /v1/sessions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateSession {
+    /// Where it is to run.
+    pub environment_id: EnvironmentId,
+    /// What to call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// The body of `POST …/messages`: messages as they are to go to the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PostMessages<'a> {
+    /// In order.
+    #[serde(borrow)]
+    pub messages: Vec<&'a RawValue>,
+}
+
+/// The answer to it: all of them are stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostReceipt<'a> {
+    /// In the same order.
+    #[serde(default)]
+    pub accepted: Vec<MessageReceipt<'a>>,
+}
+
+/// A stored message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageReceipt<'a> {
+    /// The message's own name, or the one that it was given.
+    pub uuid: Option<Cow<'a, str>>,
+    /// The name of a `control_request`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+    /// Its number in the log, new or old.
+    pub seq: u64,
+}
+
+/// The body of `POST …/permission`: a person's answer to a question of the agent (M-2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PermissionPost {
+    /// The agent's name for the question.
+    pub request_id: String,
+    /// The answer.
+    pub behavior: Behavior,
+    /// The input that the tool is to run with; none for the one that was asked about.
+    #[serde(rename = "updatedInput", default, skip_serializing_if = "Option::is_none")]
+    pub updated_input: Option<Box<RawValue>>,
+    /// Why not, for the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether the turn ends with a *deny*.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub interrupt: bool,
+}
+
+/// Whether the agent may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behavior {
+    /// It may.
+    Allow,
+    /// It may not.
+    Deny,
+    /// Something else, which a relay refuses.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The answer to `POST …/permission`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionReceipt {
+    /// The event that holds the answer that counts.
+    pub seq: u64,
+}
+
+/// The answer to `POST …/interrupt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptReceipt<'a> {
+    /// The name of the `control_request` that was made of it.
+    pub request_id: Cow<'a, str>,
+    /// Its number in the log.
+    pub seq: u64,
+}
