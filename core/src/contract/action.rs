@@ -1,8 +1,9 @@
 //! What a machine can ask of its runtime: plain data, no callbacks.
 //!
-//! Every action but [`Action::Cancel`] starts or addresses an operation by its [`OpId`]. The answers
-//! are in [`crate::contract::event`]; each action says which ones it gets. `Debug` shows sizes in place of
-//! contents, so that a trace holds no secret (T-5).
+//! Every action starts or addresses one operation, which it names by its [`OpId`]. The answers are
+//! the [events](crate::contract::event); which action gets which is in the table of the
+//! [contract](crate::contract). `Debug` shows sizes in place of contents, so that a trace holds no
+//! secret (T-5).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -63,8 +64,10 @@ pub enum Action {
     },
 
     /// Starts a process in a process group of its own, with pipes to all three standard streams.
-    /// Answer: `Spawned`, then `Stdout`, `Stderr`, `OutputEnded` and `Exited` in any order; or
-    /// `Failed` instead of `Spawned`.
+    /// Answer: `Spawned`, then `Stdout`, `Stderr`, one `OutputEnded` for each output and one
+    /// `Exited`, in any order; or `Failed` instead of `Spawned`. The last of those three ends is the
+    /// last event. The name is good for `Signal` until `Cancel`, because the process may have left
+    /// others in its group.
     Spawn {
         /// The operation that this starts; the process's name from then on.
         op: OpId,
@@ -183,8 +186,8 @@ pub enum Action {
         transaction: store::Transaction,
     },
 
-    /// Stops an operation and forgets it: a request is dropped, a stream cut, a listener closed, a
-    /// process's pipes let go (it is reaped, but not killed). No answer; one under way may still come.
+    /// Stops an operation and forgets its name. No answer; see the
+    /// [contract](crate::contract#what-cancel-promises) for what becomes of each kind.
     Cancel {
         /// The operation.
         op: OpId,
@@ -240,12 +243,19 @@ impl fmt::Debug for Action {
 }
 
 impl Action {
-    /// The operation that it starts; `None` if it addresses one that there is.
-    pub const fn starts(&self) -> Option<OpId> {
+    /// The operation that it starts or addresses.
+    pub const fn op(&self) -> OpId {
         match self {
             Self::Request { op, .. }
             | Self::Open { op, .. }
+            | Self::Send { op, .. }
+            | Self::Close { op, .. }
+            | Self::Pause { op }
+            | Self::Resume { op }
             | Self::Spawn { op, .. }
+            | Self::Write { op, .. }
+            | Self::CloseInput { op }
+            | Self::Signal { op, .. }
             | Self::Run { op, .. }
             | Self::Save { op, .. }
             | Self::Load { op, .. }
@@ -253,9 +263,29 @@ impl Action {
             | Self::List { op, .. }
             | Self::Listen { op, .. }
             | Self::Accept { op, .. }
-            | Self::Store { op, .. } => Some(*op),
-            _ => None,
+            | Self::Reply { op, .. }
+            | Self::Upgrade { op, .. }
+            | Self::Store { op, .. }
+            | Self::Cancel { op } => *op,
         }
+    }
+
+    /// Whether it starts its operation; any other addresses one that was started before.
+    pub const fn is_start(&self) -> bool {
+        matches!(
+            self,
+            Self::Request { .. }
+                | Self::Open { .. }
+                | Self::Spawn { .. }
+                | Self::Run { .. }
+                | Self::Save { .. }
+                | Self::Load { .. }
+                | Self::Remove { .. }
+                | Self::List { .. }
+                | Self::Listen { .. }
+                | Self::Accept { .. }
+                | Self::Store { .. }
+        )
     }
 }
 

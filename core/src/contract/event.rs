@@ -238,8 +238,9 @@ impl fmt::Debug for Event {
 }
 
 impl Event {
-    /// Whether nothing follows for its operation. A process has no such event but `Failed`: it goes
-    /// on until it is cancelled.
+    /// Whether it ends its operation, whatever came before it. A process that ran has no such event:
+    /// the last of its three ends is its last event, as [`Operation`](super::check::Operation) counts
+    /// them.
     pub const fn is_last(&self) -> bool {
         matches!(
             self,

@@ -100,7 +100,8 @@ impl World {
     /// Whether an action is one that its machine may ask for now.
     fn check(&mut self, id: PartyId, action: &Action) -> Result<(), &'static str> {
         let party = &mut self.parties[id];
-        if let Some(op) = action.starts() {
+        if action.is_start() {
+            let op = action.op();
             if op.get() <= party.newest_op {
                 return Err("the operation's name was used before");
             }

@@ -241,7 +241,8 @@ where
     /// Takes an action, if it is one that may be asked for now.
     fn take(&mut self, action: &Action) -> Result<(), String> {
         legible(action)?;
-        if let Some(op) = action.starts() {
+        if action.is_start() {
+            let op = action.op();
             if op.get() <= self.newest {
                 return Err(String::from("the name was used before"));
             }
@@ -254,19 +255,7 @@ where
             self.open.insert(op, Open::of(action));
             return Ok(());
         }
-        let (Action::Send { op, .. }
-        | Action::Close { op, .. }
-        | Action::Pause { op }
-        | Action::Resume { op }
-        | Action::Write { op, .. }
-        | Action::CloseInput { op }
-        | Action::Signal { op, .. }
-        | Action::Reply { op, .. }
-        | Action::Upgrade { op, .. }
-        | Action::Cancel { op }) = action
-        else {
-            return Err(String::from("the bench does not know it"));
-        };
+        let op = &action.op();
         let Some(open) = self.open.get_mut(op) else {
             if self.just_ended == Some(*op) {
                 return Ok(());

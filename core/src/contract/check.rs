@@ -1,0 +1,493 @@
+//! The table of the [contract](super) as code: which action may be asked for, which event may
+//! follow, and which one is the last.
+//!
+//! ```text
+//!   Once      ──▶ its answer ──▶ over
+//!   Stream    opening ──Opened──▶ open ──Close──▶ closing ──Closed──▶ over
+//!   Process   starting ──Spawned──▶ running ──three ends──▶ ended ──Cancel──▶ over
+//!   Listener  binding ──Listening──▶ listening ──Cancel──▶ over
+//!   Accept    ──Requested──▶ Exchange ──Reply, Closed──▶ over
+//!                                 └──Upgrade──▶ Stream
+//! ```
+//!
+//! A runtime does not need it. Those who test one do, and so does the simulator, which holds every
+//! machine to it.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use super::action::Action;
+use super::event::{Event, Output};
+use crate::base::id::OpId;
+
+/// What breaks the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ContractError(&'static str);
+
+const WRONG_KIND: ContractError = ContractError("the operation is of another kind");
+const NO_ANSWER: ContractError = ContractError("it does not answer this operation");
+const AFTER_THE_END: ContractError = ContractError("the operation is over");
+const ENDING: ContractError = ContractError("its end was asked for before");
+const TOO_EARLY: ContractError = ContractError("the operation has not begun");
+const TWICE: ContractError = ContractError("it was said before");
+const TOO_MANY: ContractError = ContractError("it confirms more than there was");
+
+/// One operation: what it is, and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// It ends with its one answer.
+    Once(Answer),
+    /// A WebSocket or a byte stream.
+    Stream(Stream),
+    /// A process.
+    Process(Process),
+    /// A listening socket, and whether it is open.
+    Listener {
+        /// Whether `Listening` was said.
+        is_open: bool,
+    },
+    /// Waits for a request.
+    Accept,
+    /// A request that was not answered yet.
+    Exchange,
+    /// Nothing follows.
+    Over,
+}
+
+/// The event that answers an operation of the kind [`Operation::Once`], if it does not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Answer {
+    Response,
+    Ran,
+    Saved,
+    Loaded,
+    Removed,
+    Listed,
+    Stored,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Whether it is open.
+    pub is_open: bool,
+    /// Whether `Close` was asked for.
+    pub is_closing: bool,
+    /// Whether it is not read for now.
+    pub is_paused: bool,
+    /// Messages that `Sent` has not confirmed.
+    pub unconfirmed: usize,
+}
+
+impl Stream {
+    const OPENING: Self =
+        Self { is_open: false, is_closing: false, is_paused: false, unconfirmed: 0 };
+}
+
+/// How far a process has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Whether it runs, or ran.
+    pub is_spawned: bool,
+    /// Whether `CloseInput` was asked for.
+    pub is_input_ending: bool,
+    /// Whether it reads no more, by `InputClosed`.
+    pub is_input_closed: bool,
+    /// Whether its stdout is not read for now.
+    pub is_paused: bool,
+    /// Whether its stdout has ended.
+    pub is_stdout_ended: bool,
+    /// Whether its stderr has ended.
+    pub is_stderr_ended: bool,
+    /// Whether it has exited.
+    pub has_exited: bool,
+    /// Writes that neither `Written` nor `InputClosed` has confirmed.
+    pub unconfirmed: usize,
+}
+
+impl Process {
+    const STARTING: Self = Self {
+        is_spawned: false,
+        is_input_ending: false,
+        is_input_closed: false,
+        is_paused: false,
+        is_stdout_ended: false,
+        is_stderr_ended: false,
+        has_exited: false,
+        unconfirmed: 0,
+    };
+
+    /// Whether its three ends were said: nothing follows.
+    pub const fn has_ended(&self) -> bool {
+        self.has_exited && self.is_stdout_ended && self.is_stderr_ended
+    }
+}
+
+impl Operation {
+    /// What an action starts, if it starts something.
+    pub const fn started_by(action: &Action) -> Option<Self> {
+        Some(match action {
+            Action::Request { .. } => Self::Once(Answer::Response),
+            Action::Run { .. } => Self::Once(Answer::Ran),
+            Action::Save { .. } => Self::Once(Answer::Saved),
+            Action::Load { .. } => Self::Once(Answer::Loaded),
+            Action::Remove { .. } => Self::Once(Answer::Removed),
+            Action::List { .. } => Self::Once(Answer::Listed),
+            Action::Store { .. } => Self::Once(Answer::Stored),
+            Action::Open { .. } => Self::Stream(Stream::OPENING),
+            Action::Spawn { .. } => Self::Process(Process::STARTING),
+            Action::Listen { .. } => Self::Listener { is_open: false },
+            Action::Accept { .. } => Self::Accept,
+            _ => return None,
+        })
+    }
+
+    /// Whether nothing follows. A process of which nothing follows may still be signalled.
+    pub const fn is_over(&self) -> bool {
+        match self {
+            Self::Over => true,
+            Self::Process(process) => process.has_ended(),
+            _ => false,
+        }
+    }
+
+    /// Takes an action that addresses it.
+    pub fn act(&mut self, action: &Action) -> Result<(), ContractError> {
+        match (&mut *self, action) {
+            (_, Action::Cancel { .. }) => *self = Self::Over,
+            (Self::Stream(stream), action) => stream.act(action)?,
+            (Self::Process(process), action) => process.act(action)?,
+            (Self::Exchange, Action::Reply { .. }) => *self = Self::Over,
+            (Self::Exchange, Action::Upgrade { .. }) => *self = Self::Stream(Stream::OPENING),
+            // The machine may not know of the end yet.
+            (Self::Over, _) => {}
+            _ => return Err(WRONG_KIND),
+        }
+        Ok(())
+    }
+
+    /// Takes an event of it.
+    pub fn observe(&mut self, event: &Event) -> Result<(), ContractError> {
+        match (&mut *self, event) {
+            (Self::Over, _) => return Err(AFTER_THE_END),
+            (Self::Stream(stream), event) => stream.observe(event)?,
+            (Self::Process(process), event) => process.observe(event)?,
+            (Self::Once(answer), event) => {
+                let is_right = match event {
+                    Event::Response { .. } => *answer == Answer::Response,
+                    Event::Ran { .. } => *answer == Answer::Ran,
+                    Event::Saved { .. } => *answer == Answer::Saved,
+                    Event::Loaded { .. } => *answer == Answer::Loaded,
+                    Event::Removed { .. } => *answer == Answer::Removed,
+                    Event::Listed { .. } => *answer == Answer::Listed,
+                    // A store says by its answer that it could not.
+                    Event::Stored { .. } => *answer == Answer::Stored,
+                    Event::Failed { .. } => true,
+                    _ => false,
+                };
+                if !is_right {
+                    return Err(NO_ANSWER);
+                }
+            }
+            (Self::Listener { is_open }, Event::Listening { .. }) if !*is_open => *is_open = true,
+            (Self::Listener { is_open: false } | Self::Accept, Event::Failed { .. }) => {}
+            (Self::Accept, Event::Requested { .. }) => *self = Self::Exchange,
+            (Self::Exchange, Event::Closed { .. }) => {}
+            _ => return Err(NO_ANSWER),
+        }
+        if event.is_last() {
+            *self = Self::Over;
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn act(&mut self, action: &Action) -> Result<(), ContractError> {
+        match action {
+            Action::Send { .. } | Action::Close { .. } if self.is_closing => return Err(ENDING),
+            Action::Send { .. } => self.unconfirmed += 1,
+            Action::Close { .. } => self.is_closing = true,
+            Action::Pause { .. } => pause(&mut self.is_paused)?,
+            Action::Resume { .. } => resume(&mut self.is_paused)?,
+            _ => return Err(WRONG_KIND),
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, event: &Event) -> Result<(), ContractError> {
+        match event {
+            Event::Opened { .. } if self.is_open => return Err(TWICE),
+            Event::Opened { .. } => self.is_open = true,
+            Event::Refused { .. } | Event::Failed { .. } if !self.is_open => {}
+            Event::Received { .. } | Event::Sent { .. } | Event::Closed { .. } if !self.is_open => {
+                return Err(TOO_EARLY);
+            }
+            Event::Sent { messages, .. } => confirm(&mut self.unconfirmed, *messages)?,
+            Event::Received { .. } | Event::Closed { .. } => {}
+            _ => return Err(NO_ANSWER),
+        }
+        Ok(())
+    }
+}
+
+impl Process {
+    fn act(&mut self, action: &Action) -> Result<(), ContractError> {
+        match action {
+            Action::Write { .. } | Action::CloseInput { .. } if self.is_input_ending => {
+                return Err(ENDING);
+            }
+            // What is written to one that reads no more is lost, and nothing is said of it.
+            Action::Write { .. } if self.is_input_closed || self.has_ended() => {}
+            Action::Write { .. } => self.unconfirmed += 1,
+            Action::CloseInput { .. } => self.is_input_ending = true,
+            Action::Signal { .. } => {}
+            Action::Pause { .. } => pause(&mut self.is_paused)?,
+            Action::Resume { .. } => resume(&mut self.is_paused)?,
+            _ => return Err(WRONG_KIND),
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, event: &Event) -> Result<(), ContractError> {
+        if self.has_ended() {
+            return Err(AFTER_THE_END);
+        }
+        match event {
+            Event::Spawned { .. } if self.is_spawned => return Err(TWICE),
+            Event::Spawned { .. } => self.is_spawned = true,
+            Event::Failed { .. } if !self.is_spawned => {}
+            Event::Failed { .. } => return Err(NO_ANSWER),
+            _ if !self.is_spawned => return Err(TOO_EARLY),
+            Event::Stdout { .. } if self.is_stdout_ended => return Err(AFTER_THE_END),
+            Event::Stderr { .. } if self.is_stderr_ended => return Err(AFTER_THE_END),
+            Event::Stdout { .. } | Event::Stderr { .. } => {}
+            Event::OutputEnded { output: Output::Stdout, .. } => say(&mut self.is_stdout_ended)?,
+            Event::OutputEnded { output: Output::Stderr, .. } => say(&mut self.is_stderr_ended)?,
+            Event::Exited { .. } => say(&mut self.has_exited)?,
+            Event::Written { writes, .. } => confirm(&mut self.unconfirmed, *writes)?,
+            Event::InputClosed { .. } => {
+                say(&mut self.is_input_closed)?;
+                self.unconfirmed = 0;
+            }
+            _ => return Err(NO_ANSWER),
+        }
+        Ok(())
+    }
+}
+
+const fn pause(is_paused: &mut bool) -> Result<(), ContractError> {
+    if core::mem::replace(is_paused, true) {
+        return Err(ContractError("it was paused before"));
+    }
+    Ok(())
+}
+
+const fn resume(is_paused: &mut bool) -> Result<(), ContractError> {
+    if !core::mem::replace(is_paused, false) {
+        return Err(ContractError("it was not paused"));
+    }
+    Ok(())
+}
+
+const fn say(was_said: &mut bool) -> Result<(), ContractError> {
+    if core::mem::replace(was_said, true) { Err(TWICE) } else { Ok(()) }
+}
+
+const fn confirm(unconfirmed: &mut usize, number: usize) -> Result<(), ContractError> {
+    match unconfirmed.checked_sub(number) {
+        Some(left) => *unconfirmed = left,
+        None => return Err(TOO_MANY),
+    }
+    Ok(())
+}
+
+/// Every operation of one machine, from its first action on.
+#[derive(Clone, Debug, Default)]
+pub struct Checker {
+    newest: Option<OpId>,
+    open: BTreeMap<OpId, Operation>,
+    /// What was cancelled: a late answer may still come.
+    cancelled: BTreeSet<OpId>,
+}
+
+impl Checker {
+    /// An operation that is open, or a process that may still be signalled.
+    pub fn get(&self, op: OpId) -> Option<&Operation> {
+        self.open.get(&op)
+    }
+
+    /// Takes an action as the machine asks for it.
+    pub fn action(&mut self, action: &Action) -> Result<(), ContractError> {
+        let op = action.op();
+        if let Some(started) = Operation::started_by(action) {
+            if self.newest.is_some_and(|newest| op <= newest) {
+                return Err(ContractError("the operation's name was used before"));
+            }
+            if let Action::Accept { listener, .. } = action
+                && !matches!(self.open.get(listener), Some(Operation::Listener { .. }))
+            {
+                return Err(ContractError("there is no such listener"));
+            }
+            self.newest = Some(op);
+            self.open.insert(op, started);
+            return Ok(());
+        }
+        if self.newest.is_none_or(|newest| op > newest) {
+            return Err(ContractError("there never was such an operation"));
+        }
+        if self.cancelled.contains(&op) {
+            return Err(ContractError("the operation was cancelled"));
+        }
+        if let Action::Cancel { .. } = action {
+            self.open.remove(&op);
+            self.cancelled.insert(op);
+            return Ok(());
+        }
+        // One that is not there has ended, and the machine may not know it yet.
+        if let Some(operation) = self.open.get_mut(&op) {
+            operation.act(action)?;
+            if *operation == Operation::Over {
+                self.open.remove(&op);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an event as the runtime hands it in.
+    pub fn event(&mut self, event: &Event) -> Result<(), ContractError> {
+        let Some(op) = event.op() else { return Ok(()) };
+        let Some(operation) = self.open.get_mut(&op) else {
+            return if self.cancelled.contains(&op) { Ok(()) } else { Err(AFTER_THE_END) };
+        };
+        operation.observe(event)?;
+        if *operation == Operation::Over {
+            self.open.remove(&op);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::action::{Message, ProcessSpec, Signal, Target};
+    use crate::contract::event::{ExitStatus, IoError, IoErrorKind};
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use bytes::Bytes;
+
+    const OP: OpId = OpId::FIRST;
+
+    fn spawn() -> Action {
+        let command = ProcessSpec {
+            program: String::from("x"),
+            args: Vec::new(),
+            env: Vec::new(),
+            env_remove: Vec::new(),
+            directory: None,
+        };
+        Action::Spawn { op: OP, command }
+    }
+
+    fn open() -> Action {
+        Action::Open { op: OP, target: Target::Stdio }
+    }
+
+    fn send() -> Action {
+        Action::Send { op: OP, message: Message::Binary(Bytes::new()) }
+    }
+
+    fn failed() -> Event {
+        let failure = IoError { kind: IoErrorKind::Other, detail: String::new() };
+        Event::Failed { op: OP, failure }
+    }
+
+    fn closed() -> Event {
+        Event::Closed { op: OP, code: None, failure: None }
+    }
+
+    fn ended(output: Output) -> Event {
+        Event::OutputEnded { op: OP, output }
+    }
+
+    fn exited() -> Event {
+        Event::Exited { op: OP, status: ExitStatus::Code(0) }
+    }
+
+    enum Entry {
+        Do(Action),
+        On(Event),
+    }
+    use Entry::{Do, On};
+
+    /// Takes all but the last entry as right; whether the last one is.
+    fn is_right(entries: &[Entry]) -> bool {
+        let mut checker = Checker::default();
+        let mut take = |entry: &Entry| match entry {
+            Do(action) => checker.action(action),
+            On(event) => checker.event(event),
+        };
+        let (last, before) = entries.split_last().expect("entries");
+        for (at, entry) in before.iter().enumerate() {
+            assert_eq!(take(entry), Ok(()), "entry {at}");
+        }
+        take(last).is_ok()
+    }
+
+    #[test]
+    fn the_last_of_its_three_ends_is_the_last_event_of_a_process() {
+        let ends = [exited, || ended(Output::Stdout), || ended(Output::Stderr)];
+        for first in 0..3 {
+            let run = || {
+                let mut entries = alloc::vec![Do(spawn()), On(Event::Spawned { op: OP, pid: 1 })];
+                entries.extend((0..3).map(|n| On(ends[(first + n) % 3]())));
+                entries
+            };
+            let with = |more| run().into_iter().chain(more).collect::<Vec<_>>();
+            assert!(!is_right(&with(alloc::vec![On(Event::InputClosed { op: OP })])));
+            assert!(!is_right(&with(alloc::vec![On(exited())])));
+            // What it has left behind in its group can be signalled until it is cancelled.
+            let kill = || Do(Action::Signal { op: OP, signal: Signal::Kill });
+            let cancel = || Do(Action::Cancel { op: OP });
+            assert!(is_right(&with(alloc::vec![kill(), cancel()])));
+            assert!(!is_right(&with(alloc::vec![cancel(), kill()])));
+        }
+    }
+
+    #[test]
+    fn what_comes_in_the_wrong_order_is_found_out() {
+        let opened = || On(Event::Opened { op: OP });
+        let sent = |messages| On(Event::Sent { op: OP, messages });
+        let close = || Do(Action::Close { op: OP, code: 1000 });
+        let cancel = || Do(Action::Cancel { op: OP });
+        let spawned = || On(Event::Spawned { op: OP, pid: 1 });
+        let good = [
+            alloc::vec![Do(open()), Do(send()), opened(), sent(1), close(), On(closed())],
+            alloc::vec![Do(open()), On(failed()), Do(send())],
+            alloc::vec![Do(open()), cancel(), On(failed()), On(closed())],
+            alloc::vec![Do(spawn()), spawned(), On(Event::InputClosed { op: OP }), On(exited())],
+        ];
+        for (at, entries) in good.into_iter().enumerate() {
+            assert!(is_right(&entries), "good {at}");
+        }
+        let bad = [
+            ("a name twice", alloc::vec![Do(open()), Do(open())]),
+            ("an event before the start", alloc::vec![Do(open()), On(closed())]),
+            ("two starts", alloc::vec![Do(open()), opened(), opened()]),
+            ("an answer of another kind", alloc::vec![Do(open()), On(Event::Saved { op: OP })]),
+            ("more sent than there was", alloc::vec![Do(open()), opened(), sent(1)]),
+            ("a message after the close", alloc::vec![Do(open()), close(), Do(send())]),
+            ("an event after the last", alloc::vec![Do(open()), On(failed()), On(failed())]),
+            ("an action after cancel", alloc::vec![Do(open()), cancel(), Do(send())]),
+            ("an action on nothing", alloc::vec![Do(send())]),
+            ("a failure of what runs", alloc::vec![Do(spawn()), spawned(), On(failed())]),
+            ("one end twice", alloc::vec![Do(spawn()), spawned(), On(exited()), On(exited())]),
+            ("a resume without a pause", alloc::vec![Do(open()), Do(Action::Resume { op: OP })]),
+        ];
+        for (rule, entries) in bad {
+            assert!(!is_right(&entries), "{rule}");
+        }
+    }
+}
