@@ -255,7 +255,18 @@ async fn write(op: OpId, mut stdin: ChildStdin, input: &Receiver<Input>, shared:
     }
 }
 
-/// Runs one command to its end.
+/// Kills a process group when it is dropped, unless its leader has ended before.
+struct KillOnDrop(Option<Pid>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = kill_process_group(group, UnixSignal::KILL);
+        }
+    }
+}
+
+/// Runs one command to its end. Dropping the future kills it.
 pub(crate) async fn run(
     op: OpId,
     command: ProcessSpec,
@@ -267,6 +278,7 @@ pub(crate) async fn run(
         Ok(started) => started,
         Err(failure) => return shared.mailbox.failed(op, failure).await,
     };
+    let mut kill = KillOnDrop(group);
     let status = Cell::new(None);
     let (kept_out, kept_err) = (RefCell::default(), RefCell::default());
     let (exited, exit) = async_channel::bounded::<Infallible>(1);
@@ -283,13 +295,12 @@ pub(crate) async fn run(
     let is_late = within(timeout, work).await.is_none();
 
     if is_late {
-        if let Some(group) = group {
-            let _ = kill_process_group(group, UnixSignal::KILL);
-        }
+        drop(kill);
         let _ = child.status().await;
         let detail = format!("{} took longer than {timeout:?} and was killed", command.program);
         return shared.mailbox.failed(op, failure(IoErrorKind::TimedOut, detail)).await;
     }
+    kill.0 = None;
     let status = status.get().map_or(ExitStatus::Code(-1), status_of);
     let (stdout, stderr) = (kept_out.take().into(), kept_err.take().into());
     shared.mailbox.last(Event::Ran { op, status, stdout, stderr }).await;
