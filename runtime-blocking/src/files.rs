@@ -16,7 +16,8 @@ use crate::inbox::lock;
 use crate::mailbox::Outbox;
 use crate::threads::{SMALL_STACK, Threads};
 
-/// How the name of a file ends that is not complete yet.
+/// How the name of a file ends that is not whole yet; the runtimes agree on it, because their programs
+/// use the same directories.
 const TEMPORARY: &str = ".new";
 
 /// One file operation.
@@ -165,10 +166,15 @@ enum Loaded {
 }
 
 fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
-    let file = match File::open(path) {
+    // A pipe that somebody put there must not hold the queue up.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Whole(None)),
         file => file?,
     };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a file"));
+    }
     let mut data = Vec::new();
     // One byte more than is allowed, to see that there is one.
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

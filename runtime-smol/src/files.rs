@@ -14,6 +14,10 @@ use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use crate::failure::{about, failure};
 use crate::mailbox::{Mailbox, Spawner};
 
+/// How the name of a file ends that is not whole yet; the runtimes agree on it, because their programs
+/// use the same directories.
+const TEMPORARY: &str = ".new";
+
 /// One thing to do with a file.
 pub(crate) enum Job {
     Save { path: String, data: Bytes },
@@ -96,7 +100,7 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let mut temporary = std::ffi::OsString::from(".");
         temporary.push(name);
-        temporary.push(format!(".{}-{count}.tmp", std::process::id()));
+        temporary.push(format!(".{}-{count}{TEMPORARY}", std::process::id()));
         let temporary = path.with_file_name(temporary);
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary) {
             Ok(file) => return Ok((file, temporary)),
@@ -104,6 +108,11 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// What a crash left behind.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
 /// Makes what is missing of a directory's path, durably and for its owner alone.
@@ -169,7 +178,8 @@ fn list(directory: &Path) -> io::Result<Vec<String>> {
     for entry in entries {
         let entry = entry?;
         if let Ok(name) = entry.file_name().into_string()
-            && !entry.file_type()?.is_dir()
+            && !is_temporary(&name)
+            && entry.file_type()?.is_file()
         {
             names.push(name);
         }
