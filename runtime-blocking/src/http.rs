@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
@@ -66,16 +66,30 @@ impl Http {
         outbox: Outbox,
         threads: &mut Threads,
     ) -> Result<Exchange, IoError> {
-        let uri: Uri = request.url.parse().map_err(|error| {
-            failure(IoErrorKind::Other, format_args!("the request's URL is none: {error}"))
-        })?;
-        let origin = origin_of(&uri);
-        let agent = self.agent(&origin);
+        let uri: Uri = request
+            .url
+            .parse()
+            .map_err(|error| failure(IoErrorKind::Protocol, format_args!("the URL: {error}")))?;
+        let origin = origin_of(&uri)?;
+        let (mut agent, is_reused) = self.agent(&origin);
         let slot = Arc::new(Mutex::new(Some(agent.clone())));
         let exchange = Exchange(Arc::clone(&slot));
-        let idle = Arc::clone(&self.idle);
+        let (idle, tls) = (Arc::clone(&self.idle), self.tls.clone());
         let work = move || {
-            let answer = exchange_with(&agent, &uri, &request);
+            let begun = Instant::now();
+            let mut answer = exchange_with(&agent, &uri, &request, request.timeout);
+            // A server may close a kept connection just as the next request leaves. What may be
+            // repeated is then sent once more, unless it was cancelled.
+            let is_safe = matches!(request.method, Method::Get | Method::Head);
+            if is_reused
+                && is_safe
+                && answer.as_ref().is_err_and(|failure| failure.kind == IoErrorKind::Disconnected)
+                && let Some(renewed) = renew(&slot, &tls)
+            {
+                agent = renewed;
+                let left = request.timeout.saturating_sub(begun.elapsed());
+                answer = exchange_with(&agent, &uri, &request, left);
+            }
             drop(agent);
             // Whoever takes the agent out of the slot decides: it is kept, or it was shut down.
             let agent = lock(&slot).take();
@@ -96,18 +110,27 @@ impl Http {
         Ok(exchange)
     }
 
-    /// The agent that was used last for an origin, or a new one.
-    fn agent(&self, origin: &Origin) -> Agent {
+    /// The agent that was used last for an origin, or a new one; and whether it was used before.
+    fn agent(&self, origin: &Origin) -> (Agent, bool) {
         let mut idle = lock(&self.idle);
         match idle.iter().rposition(|(of, _)| of == origin) {
-            Some(at) => idle.remove(at).1,
-            None => {
-                let tls = TlsConnector(self.tls.clone());
-                let connector = ().chain(TcpConnector::default()).chain(tls);
-                Agent::with_parts(config(), connector, Names)
-            }
+            Some(at) => (idle.remove(at).1, true),
+            None => (new_agent(&self.tls), false),
         }
     }
+}
+
+fn new_agent(tls: &Tls) -> Agent {
+    let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls.clone()));
+    Agent::with_parts(config(), connector, Names)
+}
+
+/// Puts a new agent in the place of one that is under way; `None` if that was cancelled.
+fn renew(slot: &Mutex<Option<Agent>>, tls: &Tls) -> Option<Agent> {
+    let mut slot = lock(slot);
+    let current = slot.as_mut()?;
+    *current = new_agent(tls);
+    Some(current.clone())
 }
 
 /// Nothing is decided here: no redirect is followed, no status is an error, no header is added.
@@ -128,12 +151,21 @@ fn config() -> Config {
         .build()
 }
 
-fn origin_of(uri: &Uri) -> Origin {
-    let authority = uri.authority().map(http::uri::Authority::as_str);
-    (uri.scheme_str().unwrap_or_default().to_owned(), authority.unwrap_or_default().to_owned())
+fn origin_of(uri: &Uri) -> Result<Origin, IoError> {
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(authority)) => {
+            Ok((scheme.to_owned(), authority.as_str().to_owned()))
+        }
+        _ => Err(failure(IoErrorKind::Protocol, "not an absolute URL of HTTP")),
+    }
 }
 
-fn exchange_with(agent: &Agent, uri: &Uri, request: &Request) -> Result<Response, IoError> {
+fn exchange_with(
+    agent: &Agent,
+    uri: &Uri,
+    request: &Request,
+    timeout: Duration,
+) -> Result<Response, IoError> {
     let place = || format!("{} {uri}", request.method.as_str());
     let mut message = http::Request::builder().method(method(request.method)?).uri(uri);
     for (name, value) in &request.headers {
@@ -145,19 +177,25 @@ fn exchange_with(agent: &Agent, uri: &Uri, request: &Request) -> Result<Response
     }
     let has_body = matches!(request.method, Method::Post | Method::Put);
     let sent = if request.body.is_empty() && !has_body {
-        send(agent, message, (), request.timeout)
+        send(agent, message, (), timeout)
     } else {
-        send(agent, message, &request.body[..], request.timeout)
+        send(agent, message, &request.body[..], timeout)
     };
     let (parts, mut body) = sent.map_err(|error| of_ureq(&place(), error))?.into_parts();
+    let too_large = || {
+        let detail = format!("{}: an answer of more than {} bytes", place(), request.max_response);
+        failure(IoErrorKind::TooLarge, detail)
+    };
+    if body.content_length().is_some_and(|length| length > request.max_response as u64) {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
     // One byte more than is allowed, to see that there is one.
     let limit = u64::try_from(request.max_response).unwrap_or(u64::MAX).saturating_add(1);
     let read = body.as_reader().take(limit).read_to_end(&mut bytes);
     read.map_err(|error| of_ureq(&place(), error.into()))?;
     if bytes.len() > request.max_response {
-        let detail = format!("{}: an answer of more than {} bytes", place(), request.max_response);
-        return Err(failure(IoErrorKind::TooLarge, detail));
+        return Err(too_large());
     }
     let headers = headers(&parts.headers);
     Ok(Response { status: parts.status.as_u16(), headers, body: Bytes::from(bytes) })

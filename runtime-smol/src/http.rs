@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Uri;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use crate::connect::{Dialer, Origin};
 use crate::failure::{about_http, failure};
@@ -146,6 +146,10 @@ fn build(
     };
     *request.uri_mut() = path_of(url);
     fill(request.headers_mut(), origin, &ask.headers)?;
+    if ask.body.is_empty() && matches!(ask.method, Method::Post | Method::Put) {
+        // The library leaves it out, and some servers then wait for a body or refuse.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     Ok(request)
 }
 
