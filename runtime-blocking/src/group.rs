@@ -230,7 +230,7 @@ fn is_executable(path: &Path) -> bool {
 /// The system says no more than "no such file", whatever is missing.
 fn check_directory(command: &ProcessSpec) -> Result<(), IoError> {
     let Some(directory) = &command.directory else { return Ok(()) };
-    let place = format_args!("cannot start {} in {directory}", command.program).to_string();
+    let place = format!("the directory {directory}");
     match std::fs::metadata(directory) {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(failure(IoErrorKind::NotFound, format_args!("{place}: not a directory"))),
@@ -239,10 +239,5 @@ fn check_directory(command: &ProcessSpec) -> Result<(), IoError> {
 }
 
 fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
-    match &command.directory {
-        Some(directory) => {
-            io_failure(format_args!("cannot start {} in {directory}", command.program), error)
-        }
-        None => io_failure(format_args!("cannot start {}", command.program), error),
-    }
+    io_failure(format_args!("the program {}", command.program), error)
 }

@@ -7,7 +7,7 @@ use std::future::{pending, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -98,7 +98,7 @@ struct Started {
 }
 
 fn start(command: &ProcessSpec, stdin: Stdio) -> Result<Started, IoError> {
-    let mut build = std::process::Command::new(&command.program);
+    let mut build = std::process::Command::new(program_of(command));
     build.args(&command.args).process_group(0);
     for name in &command.env_remove {
         build.env_remove(name);
@@ -132,6 +132,25 @@ fn start(command: &ProcessSpec, stdin: Stdio) -> Result<Started, IoError> {
     }
 }
 
+/// The standard library would look a bare name up in the `PATH` that the program is to get, where
+/// it gets another one.
+fn program_of(command: &ProcessSpec) -> PathBuf {
+    let is_bare = !command.program.contains('/');
+    let mut named = command.env.iter().map(|(name, _)| name).chain(&command.env_remove);
+    if is_bare && named.any(|name| name == "PATH") {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut places = std::env::split_paths(&path).map(|place| place.join(&command.program));
+        if let Some(found) = places.find(|place| is_executable(place)) {
+            return found;
+        }
+    }
+    PathBuf::from(&command.program)
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
 /// Says which of program and directory is at fault; the system does not.
 fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
     match &command.directory {
@@ -149,18 +168,20 @@ fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
 async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate, shared: &Shared) {
     let Started { mut child, group, stdin, stdout, stderr } = started;
     shared.mailbox.tell(Event::Spawned { op, pid: child.id() }).await;
+    let ends =
+        Ends { op, left: Cell::new(3), stdin: Cell::new(Stdin::Idle), input: &input, shared };
     let outputs = zip(
-        read(op, stdout, Output::Stdout, Some(gate), shared),
-        read(op, stderr, Output::Stderr, None, shared),
+        read(op, stdout, Output::Stdout, Some(gate), &ends),
+        read(op, stderr, Output::Stderr, None, &ends),
     );
     let exit = async {
         // It can fail only if somebody else has reaped the child.
         let status = child.status().await.map_or(ExitStatus::Code(-1), status_of);
-        shared.mailbox.tell(Event::Exited { op, status }).await;
+        ends.tell(Event::Exited { op, status }).await;
     };
     let writing = async {
         if let Some(stdin) = stdin {
-            write(op, stdin, &input, shared).await;
+            write(op, stdin, &ends).await;
         }
         pending::<()>().await;
     };
@@ -168,6 +189,45 @@ async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate,
     // A child of its own may be left, and within reach of a signal.
     if group.is_none_or(|group| test_kill_process_group(group).is_err()) {
         shared.mailbox.over(op).await;
+    }
+}
+
+/// What a process's stdin is at.
+#[derive(Clone, Copy)]
+enum Stdin {
+    /// Every write that was taken from the queue is answered.
+    Idle,
+    Writing,
+    /// What is in the queue is nobody's.
+    Closed,
+}
+
+/// The three ends of a process: its exit, and those of both outputs.
+struct Ends<'a> {
+    op: OpId,
+    left: Cell<u8>,
+    stdin: Cell<Stdin>,
+    input: &'a Receiver<Input>,
+    shared: &'a Shared,
+}
+
+impl Ends<'_> {
+    /// Tells one of them; nothing follows the last one, so what is still to be written is given up
+    /// before it.
+    async fn tell(&self, event: Event) {
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            self.input.close();
+            let is_lost = match self.stdin.replace(Stdin::Closed) {
+                Stdin::Idle => matches!(self.input.try_recv(), Ok(Input::Data(_))),
+                Stdin::Writing => true,
+                Stdin::Closed => false,
+            };
+            if is_lost {
+                self.shared.mailbox.tell(Event::InputClosed { op: self.op }).await;
+            }
+        }
+        self.shared.mailbox.tell(event).await;
     }
 }
 
@@ -179,7 +239,7 @@ fn status_of(status: std::process::ExitStatus) -> ExitStatus {
     }
 }
 
-async fn read(op: OpId, pipe: Async<File>, output: Output, gate: Option<&Gate>, shared: &Shared) {
+async fn read(op: OpId, pipe: Async<File>, output: Output, gate: Option<&Gate>, ends: &Ends<'_>) {
     loop {
         let data = chunk(&pipe, gate).await;
         if data.is_empty() {
@@ -189,10 +249,10 @@ async fn read(op: OpId, pipe: Async<File>, output: Output, gate: Option<&Gate>, 
             Output::Stdout => Event::Stdout { op, data },
             Output::Stderr => Event::Stderr { op, data },
         };
-        shared.mailbox.tell(event).await;
+        ends.shared.mailbox.tell(event).await;
     }
     drop(pipe);
-    shared.mailbox.tell(Event::OutputEnded { op, output }).await;
+    ends.tell(Event::OutputEnded { op, output }).await;
 }
 
 /// What can be read at once; empty at the end.
@@ -224,8 +284,10 @@ async fn chunk(pipe: &Async<File>, gate: Option<&Gate>) -> Bytes {
 }
 
 /// Writes until stdin is closed, by either side.
-async fn write(op: OpId, mut stdin: ChildStdin, input: &Receiver<Input>, shared: &Shared) {
+async fn write(op: OpId, mut stdin: ChildStdin, ends: &Ends<'_>) {
+    let Ends { stdin: state, input, shared, .. } = ends;
     while let Ok(first) = input.recv().await {
+        state.set(Stdin::Writing);
         let mut next = Some(first);
         let (mut writes, mut bytes) = (0, 0);
         let (mut is_broken, mut is_over) = (false, false);
@@ -245,6 +307,7 @@ async fn write(op: OpId, mut stdin: ChildStdin, input: &Receiver<Input>, shared:
         if writes > 0 {
             shared.mailbox.tell(Event::Written { op, writes }).await;
         }
+        state.set(if is_broken || is_over { Stdin::Closed } else { Stdin::Idle });
         if is_broken {
             shared.mailbox.tell(Event::InputClosed { op }).await;
         }
