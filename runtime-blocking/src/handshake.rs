@@ -120,13 +120,13 @@ pub(crate) fn connect<T>(
     inbox: &Inbox<T>,
     tls: &Tls,
 ) -> Result<Option<Stream>, IoError> {
-    let other = |detail: &str| failure(IoErrorKind::Other, detail);
-    let uri: Uri = offer.url.parse().map_err(|_| other("the WebSocket's URL is none"))?;
-    let host = uri.host().ok_or_else(|| other("the WebSocket's URL has no host"))?;
+    let wrong = |detail: &str| failure(IoErrorKind::Protocol, detail);
+    let uri: Uri = offer.url.parse().map_err(|_| wrong("the WebSocket's URL is none"))?;
+    let host = uri.host().ok_or_else(|| wrong("the WebSocket's URL has no host"))?;
     let is_tls = match uri.scheme_str() {
         Some("ws") => false,
         Some("wss") => true,
-        _ => return Err(other("a WebSocket's URL begins with ws: or wss:")),
+        _ => return Err(wrong("a WebSocket's URL begins with ws: or wss:")),
     };
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let left = offer.deadline.saturating_duration_since(Instant::now());

@@ -1,7 +1,6 @@
 //! What a driver leaves behind: nothing. Alone in its program, because it counts threads.
 
-#[path = "runtime/stage.rs"]
-mod stage;
+mod runtime;
 
 use std::net::TcpListener;
 use std::thread;
@@ -10,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use footbridge_core::contract::action::{Action, Method, ProcessSpec, Request, Target};
 use footbridge_core::contract::event::Event;
-use stage::{Ask, Stage};
+use footbridge_runtime_suite::harness::{Driven, Order};
+use runtime::Threads;
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("a list").count()
@@ -29,7 +29,7 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
         while socket.send(tungstenite::Message::text("more")).is_ok() {}
     });
     let before = threads();
-    let mut stage = Stage::new();
+    let mut driven = Driven::start::<Threads>();
     let target = Target::WebSocket {
         url: flood_url,
         headers: Vec::new(),
@@ -37,8 +37,8 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
         timeout: Duration::from_secs(10),
         max_message: 1000,
     };
-    stage.start(|op| Action::Open { op, target });
-    while !matches!(stage.next(), Event::Received { .. }) {}
+    driven.begin(|op| Action::Open { op, target });
+    while !matches!(driven.next(), Event::Received { .. }) {}
     let request = Request {
         method: Method::Get,
         url: silent_url,
@@ -47,7 +47,7 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
         timeout: Duration::from_secs(3600),
         max_response: 1000,
     };
-    stage.start(|op| Action::Request { op, request });
+    driven.begin(|op| Action::Request { op, request });
     let held = silent.accept().expect("a client");
     let command = |name: &str, arg: &str| ProcessSpec {
         program: name.to_owned(),
@@ -57,15 +57,15 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
         directory: None,
     };
     let endless = command("yes", "more");
-    let cat = stage.start(|op| Action::Spawn { op, command: command("cat", "-") });
-    stage.start(|op| Action::Spawn { op, command: endless });
-    while !matches!(stage.told().1, Event::Stdout { .. }) {}
-    stage.act(Action::Cancel { op: cat });
+    let cat = driven.begin(|op| Action::Spawn { op, command: command("cat", "-") });
+    driven.begin(|op| Action::Spawn { op, command: endless });
+    while !matches!(driven.next_at().1, Event::Stdout { .. }) {}
+    driven.act(Action::Cancel { op: cat });
     assert!(threads() > before + 3, "they are all at it");
-    stage.ask(Ask::Wake(Duration::from_secs(3600)));
+    driven.order(Order::Tick(Duration::from_secs(3600)));
 
     let begun = Instant::now();
-    stage.end();
+    driven.end();
     assert!(begun.elapsed() < Duration::from_secs(2), "it waited for something");
     server.join().expect("the server sees it");
     // The server's thread was there before, and is gone now. The system's own books may lag behind.

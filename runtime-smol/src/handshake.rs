@@ -62,6 +62,10 @@ pub(crate) async fn open(target: &Target, shared: &Shared) -> Result<Upgraded, H
 
 async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeError> {
     let url = http::parse(&target.url)?;
+    if !matches!(url.scheme_str(), Some("ws" | "wss")) {
+        let detail = "a WebSocket's URL begins with ws: or wss:";
+        return Err(failure(IoErrorKind::Protocol, detail).into());
+    }
     let origin = Origin::of(&url)?;
     let key = generate_key();
     let mut request = hyper::Request::new(Empty::<Bytes>::new());

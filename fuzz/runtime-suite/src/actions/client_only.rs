@@ -1,0 +1,15 @@
+//! What a runtime says that has no server side.
+
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, IoErrorKind};
+
+use crate::Runtime;
+use crate::harness::Driven;
+
+pub fn what_only_a_server_can_do_fails_at_once<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    let listen = driven.begin(|op| Action::Listen { op, address: "127.0.0.1:0".to_owned() });
+    let Event::Failed { op, failure } = driven.next() else { panic!("it listens") };
+    assert_eq!((op, failure.kind), (listen, IoErrorKind::Other));
+    driven.end();
+}

@@ -1,0 +1,82 @@
+//! The loop: deadlines, commands, cancelled operations.
+
+use std::time::Duration;
+
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::Event;
+
+use crate::Runtime;
+use crate::harness::{Driven, Order};
+
+pub fn a_deadline_is_kept_and_time_comes_in_with_it<R: Runtime>() {
+    let driven = Driven::start::<R>();
+    let before = std::time::Instant::now();
+    driven.order(Order::Tick(Duration::from_millis(50)));
+    let (now, event) = driven.next_at();
+    assert_eq!(event, Event::Tick);
+    assert!(before.elapsed() >= Duration::from_millis(50), "not early");
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let apart = wall.expect("after 1970").as_millis().abs_diff(u128::from(now.wall.as_millis()));
+    assert!(apart < 10_000, "wall-clock time is the system's, {apart} ms apart");
+    driven.order(Order::Tick(Duration::from_millis(1)));
+    let (later, event) = driven.next_at();
+    assert_eq!(event, Event::Tick);
+    assert!(later.mono > now.mono);
+    assert_eq!(driven.end(), [], "one deadline is one tick");
+}
+
+pub fn a_command_wakes_a_machine_that_waits_for_a_far_deadline<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    driven.order(Order::Tick(Duration::from_secs(3600)));
+    driven.is_quiet();
+    let op = driven.begin(|op| Action::List { op, path: "/no/such/directory".into() });
+    assert_eq!(driven.next(), Event::Listed { op, names: Vec::new() });
+    driven.order(Order::Tick(Duration::from_millis(1)));
+    assert_eq!(driven.next(), Event::Tick, "a nearer deadline replaces the far one");
+    driven.end();
+}
+
+pub fn a_deadline_and_commands_have_their_turn_while_events_pour_in<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    let flood = driven.spawn("exec cat /dev/zero");
+    driven.order(Order::Tick(Duration::from_millis(50)));
+    let spawned = driven.next();
+    assert!(matches!(spawned, Event::Spawned { .. }), "{spawned:?}");
+    while driven.next() != Event::Tick {}
+    driven.act(Action::Cancel { op: flood });
+    driven.end();
+}
+
+pub fn nothing_is_heard_of_an_operation_after_its_cancel<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    let flood = driven.spawn("while :; do echo x; done");
+    while !matches!(driven.next(), Event::Stdout { .. }) {}
+    driven.act(Action::Cancel { op: flood });
+    // The answer to what was asked after the cancel comes after it; what comes then is late.
+    let after = driven.begin(|op| Action::List { op, path: "/no/such/directory".into() });
+    while driven.next() != (Event::Listed { op: after, names: Vec::new() }) {}
+    driven.is_quiet();
+    driven.end();
+}
+
+pub fn an_unanswered_operation_does_not_keep_the_driver<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    driven.spawn("exec sleep 1000");
+    let spawned = driven.next();
+    let Event::Spawned { pid, .. } = spawned else { panic!("{spawned:?}") };
+    driven.end();
+    // Ending lets processes go; killing them is the machine's decision.
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).expect("still there");
+}
+
+pub fn orders_to_what_was_never_started_do_nothing<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    driven.begin(|op| Action::Resume { op });
+    driven.begin(|op| Action::CloseInput { op });
+    driven.begin(|op| Action::Close { op, code: 1000 });
+    driven.begin(|op| Action::Cancel { op });
+    let op = driven.begin(|op| Action::List { op, path: "/nonexistent".to_owned() });
+    assert_eq!(driven.next(), Event::Listed { op, names: Vec::new() });
+    driven.end();
+}

@@ -1,0 +1,187 @@
+//! Files, on a real file system.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::{Event, IoErrorKind};
+
+use crate::Runtime;
+use crate::harness::Driven;
+
+fn at(directory: &Path, name: &str) -> String {
+    directory.join(name).to_str().expect("UTF-8").to_owned()
+}
+
+fn mode_of(path: &str) -> u32 {
+    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+}
+
+pub fn what_was_saved_is_loaded_and_its_owners_alone<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "deep/deeper/state.json");
+    for content in ["first", "second, longer", "third"] {
+        let path_of = path.clone();
+        let (path, data) = (path.clone(), Bytes::from_static(content.as_bytes()));
+        let op = driven.begin(|op| Action::Save { op, path, data });
+        assert_eq!(driven.next(), Event::Saved { op });
+        // Whatever was done to it, the next one is its owner's alone again.
+        let for_all = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&path_of, for_all).expect("ours");
+    }
+    let op = driven.begin(|op| Action::Save { op, path: path.clone(), data: Bytes::new() });
+    assert_eq!(driven.next(), Event::Saved { op });
+    let op = driven.begin(|op| Action::Load { op, path: path.clone(), limit: 100 });
+    assert_eq!(driven.next(), Event::Loaded { op, data: Some(Bytes::new()) });
+    assert_eq!(mode_of(&path), 0o600);
+    assert_eq!(mode_of(&at(directory.path(), "deep/deeper")), 0o700);
+    assert_eq!(mode_of(&at(directory.path(), "deep")), 0o700);
+    let left = std::fs::read_dir(directory.path().join("deep/deeper")).expect("a directory");
+    assert_eq!(left.count(), 1, "no temporary file stays");
+    driven.end();
+}
+
+pub fn a_reader_sees_the_old_file_or_the_new_one_and_never_a_part<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "file");
+    let contents = [Bytes::from(vec![b'a'; 300_000]), Bytes::from(vec![b'b'; 200_000])];
+    std::fs::write(&path, &contents[0]).expect("written");
+    for round in 0..20 {
+        let (path, data) = (path.clone(), contents[round % 2].clone());
+        driven.begin(|op| Action::Save { op, path, data });
+    }
+    let mut saved = 0;
+    while saved < 20 {
+        let seen = std::fs::read(&path).expect("always there");
+        assert!(contents.iter().any(|content| *content == seen), "{} bytes", seen.len());
+        saved += driven.pending().len();
+    }
+    let last = std::fs::read(&path).expect("there");
+    assert_eq!(last.len(), 200_000, "the one that was asked for last counts");
+    driven.end();
+}
+
+pub fn a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_had_is<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = |name: &str| at(directory.path(), name);
+    std::fs::write(path("large"), [0; 11]).expect("written");
+    std::fs::write(path("file"), "text").expect("written");
+
+    let op = driven.begin(|op| Action::Load { op, path: path("none"), limit: 10 });
+    assert_eq!(driven.next(), Event::Loaded { op, data: None });
+    let op = driven.begin(|op| Action::Remove { op, path: path("none") });
+    assert_eq!(driven.next(), Event::Removed { op });
+    let op = driven.begin(|op| Action::Remove { op, path: path("no/directory") });
+    assert_eq!(driven.next(), Event::Removed { op });
+    let op = driven.begin(|op| Action::Load { op, path: path("large"), limit: 11 });
+    assert!(matches!(driven.next(), Event::Loaded { op: of, data: Some(_) } if of == op));
+    let op = driven.begin(|op| Action::Load { op, path: path("large"), limit: 10 });
+    driven.fails_with(op, IoErrorKind::TooLarge);
+    let op = driven.begin(|op| Action::Load { op, path: path("."), limit: 10 });
+    let failure = driven.failed(op);
+    assert_eq!(failure.kind, IoErrorKind::Other, "{failure}");
+    assert!(failure.detail.contains(&path(".")), "{failure}");
+    let data = Bytes::from_static(b"x");
+    let op = driven.begin(|op| Action::Save { op, path: path("file/below"), data });
+    let failure = driven.failed(op);
+    assert!(failure.detail.contains("file/below"), "{failure}");
+    driven.end();
+}
+
+pub fn what_the_system_does_not_permit_is_denied<R: Runtime>() {
+    if rustix::process::geteuid().is_root() {
+        // Nothing is denied to root; /proc is the exception that every system has.
+        let mut driven = Driven::start::<R>();
+        let data = Bytes::from_static(b"x");
+        let op = driven.begin(|op| Action::Save { op, path: "/proc/footbridge".into(), data });
+        let failure = driven.failed(op);
+        assert!(matches!(failure.kind, IoErrorKind::Denied | IoErrorKind::NotFound), "{failure}");
+        driven.end();
+        return;
+    }
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "unreadable");
+    std::fs::write(&path, "text").expect("written");
+    let none = std::fs::Permissions::from_mode(0o000);
+    std::fs::set_permissions(&path, none).expect("taken away");
+    let op = driven.begin(|op| Action::Load { op, path, limit: 10 });
+    driven.fails_with(op, IoErrorKind::Denied);
+    driven.end();
+}
+
+pub fn a_pipe_in_the_place_of_a_file_does_not_hold_the_others_up<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+    assert!(made.success());
+    let op = driven.begin(|op| Action::Load { op, path, limit: 10 });
+    driven.fails_with(op, IoErrorKind::Other);
+    driven.end();
+}
+
+pub fn a_directory_is_listed_sorted_and_without_directories<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    for name in ["b", "a", "c.json"] {
+        std::fs::write(directory.path().join(name), "").expect("written");
+    }
+    std::fs::create_dir(directory.path().join("sub")).expect("made");
+    let path = at(directory.path(), "");
+    let op = driven.begin(|op| Action::List { op, path });
+    let names = ["a", "b", "c.json"].map(String::from).to_vec();
+    assert_eq!(driven.next(), Event::Listed { op, names });
+    driven.end();
+}
+
+fn save(driven: &mut Driven, path: String, data: Bytes) -> Event {
+    driven.begin(|op| Action::Save { op, path, data });
+    driven.next()
+}
+
+pub fn a_save_that_fails_leaves_the_old_file<R: Runtime>() {
+    let root = tempfile::tempdir().expect("a directory");
+    let blocked = root.path().join("file");
+    std::fs::write(&blocked, "old").expect("written");
+    let mut driven = Driven::start::<R>();
+    // A directory is asked for where a file is.
+    let below = blocked.join("below").to_str().expect("text").to_owned();
+    assert!(matches!(save(&mut driven, below, "new".into()), Event::Failed { .. }));
+    // A file is asked for where a directory is.
+    let directory = root.path().to_str().expect("text").to_owned();
+    assert!(matches!(save(&mut driven, directory, "new".into()), Event::Failed { .. }));
+    assert_eq!(std::fs::read(&blocked).expect("there"), b"old");
+    driven.end();
+}
+
+pub fn a_link_in_the_way_of_a_save_is_not_followed<R: Runtime>() {
+    let mut driven = Driven::start::<R>();
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join("state");
+    let temporary = root.path().join(format!(".state.{}.new", std::process::id()));
+    let other = root.path().join("other");
+    std::os::unix::fs::symlink(&other, &temporary).expect("a link");
+    let saved = save(&mut driven, path.to_str().expect("text").to_owned(), "new".into());
+    assert!(matches!(saved, Event::Saved { .. }), "{saved:?}");
+    assert!(!path.is_symlink() && !other.exists());
+    driven.end();
+}
+
+pub fn removing_and_listing_take_what_is_not_there_for_done<R: Runtime>() {
+    let root = tempfile::tempdir().expect("a directory");
+    let directory = root.path().join("d").to_str().expect("text").to_owned();
+    let mut driven = Driven::start::<R>();
+    let op = driven.begin(|op| Action::List { op, path: directory.clone() });
+    assert_eq!(driven.next(), Event::Listed { op, names: Vec::new() });
+    for name in ["b", "a", "c"] {
+        save(&mut driven, format!("{directory}/{name}"), Bytes::new());
+    }
+    std::fs::create_dir(format!("{directory}/sub")).expect("made");
+    std::fs::write(format!("{directory}/.a.1.new"), "left by a crash").expect("written");
+    for _ in 0..2 {
+        let op = driven.begin(|op| Action::Remove { op, path: format!("{directory}/b") });
+        assert_eq!(driven.next(), Event::Removed { op });
+    }
+    let op = driven.begin(|op| Action::List { op, path: directory.clone() });
+    assert_eq!(driven.next(), Event::Listed { op, names: vec!["a".to_owned(), "c".to_owned()] });
+    driven.end();
+}

@@ -1,0 +1,94 @@
+//! WebSockets: this client with a peer that speaks raw TCP, and so can do wrong.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use footbridge_core::contract::action::Action;
+use footbridge_core::contract::event::IoErrorKind;
+
+use crate::Runtime;
+use crate::harness::stream::{closed, send, text, zeros};
+use crate::harness::{Driven, PATIENCE, websocket};
+
+/// A raw peer that makes a WebSocket out of one connection and hands it over.
+fn raw_server() -> (String, std::thread::JoinHandle<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("ws://{}/", listener.local_addr().expect("an address"));
+    let thread = std::thread::spawn(move || {
+        let mut stream = listener.accept().expect("a connection").0;
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).expect("a request");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).expect("text");
+        let lines = head.lines().filter_map(|line| line.split_once(": "));
+        let mut keys = lines.filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+        let key = keys.next().map(|(_, key)| key);
+        let key = tungstenite::handshake::derive_accept_key(key.expect("a key").as_bytes());
+        let answer = format!(
+            "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {key}\r\n\r\n"
+        );
+        // With a message right behind the answer: it must not be lost in the change.
+        stream.write_all(&[answer.as_bytes(), b"\x81\x05early"].concat()).expect("sent");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        stream
+    });
+    (url, thread)
+}
+
+pub fn a_peer_that_does_not_read_does_not_stop_our_reading<R: Runtime>() {
+    let (url, peer) = raw_server();
+    let mut client = Driven::start::<R>();
+    let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });
+    client.opened(op);
+    assert_eq!(client.received(op), text("early"));
+    let mut peer = peer.join().expect("a WebSocket");
+    for _ in 0..300 {
+        send(&client, op, zeros(100_000));
+    }
+    client.settled();
+    peer.write_all(b"\x81\x02hi").expect("sent");
+    assert_eq!(client.received(op), text("hi"));
+    client.act(Action::Cancel { op });
+    client.end();
+}
+
+pub fn what_breaks_the_websocket_protocol_is_closed_with_its_code<R: Runtime>() {
+    let cases: [(&[u8], u16, IoErrorKind); 3] = [
+        (b"\x83\x00", 1002, IoErrorKind::Protocol),
+        (b"\x81\x02\xff\xff", 1007, IoErrorKind::Protocol),
+        (b"\x82\x7f\x00\x00\x00\x00\xff\xff\xff\xff", 1009, IoErrorKind::TooLarge),
+    ];
+    for (frame, code, kind) in cases {
+        let (url, peer) = raw_server();
+        let mut client = Driven::start::<R>();
+        let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });
+        client.opened(op);
+        assert_eq!(client.received(op), text("early"));
+        let mut peer = peer.join().expect("a WebSocket");
+        peer.write_all(frame).expect("sent");
+        // A masked close frame: two bytes of head, four of mask, two of code.
+        let mut close = [0; 8];
+        peer.read_exact(&mut close).expect("a close frame");
+        assert_eq!(close[..2], [0x88, 0x82], "{code}");
+        assert_eq!(u16::from_be_bytes([close[6] ^ close[2], close[7] ^ close[3]]), code);
+        drop(peer);
+        assert_eq!(closed(&client, op), (None, Some(kind)));
+        client.end();
+    }
+}
+
+pub fn a_close_that_is_not_answered_ends_in_time<R: Runtime>() {
+    let (url, peer) = raw_server();
+    let mut client = Driven::start::<R>();
+    let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });
+    client.opened(op);
+    client.received(op);
+    let peer = peer.join().expect("a WebSocket");
+    client.act(Action::Pause { op });
+    client.act(Action::Close { op, code: 1000 });
+    assert_eq!(closed(&client, op), (None, Some(IoErrorKind::TimedOut)));
+    drop(peer);
+    client.end();
+}

@@ -1,0 +1,305 @@
+//! A machine that does what a case says and tells it what happened, driven in a thread of its own.
+//!
+//! Only [`Driven::start`] knows the runtime. Everything else, and every case, is about actions and
+//! events.
+
+pub(crate) mod process;
+pub(crate) mod stream;
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::{Instant, Now};
+use footbridge_core::contract::action::{
+    Action, Message, Method, ProcessSpec, Request, Response, Target,
+};
+use footbridge_core::contract::event::{Event, IncomingRequest, IoError, IoErrorKind};
+use footbridge_core::contract::machine::{Machine, Outcome, Step};
+
+use crate::{HostSpec, Running, Runtime};
+
+/// How long a test waits for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test watches for what must not happen.
+pub const A_WHILE: Duration = Duration::from_millis(200);
+
+/// What a case asks of its machine.
+#[derive(Debug)]
+pub enum Order {
+    /// Have this carried out.
+    Do(Box<Action>),
+    /// Wait so long for a tick.
+    Tick(Duration),
+    /// End well.
+    End,
+}
+
+/// A machine without a will of its own.
+#[derive(Debug, Default)]
+pub struct Puppet {
+    steps: VecDeque<Step<(Now, Event)>>,
+    deadline: Option<Instant>,
+}
+
+impl Machine for Puppet {
+    type Command = Order;
+    type Notice = (Now, Event);
+
+    fn command(&mut self, now: Now, order: Order) {
+        match order {
+            Order::Do(action) => self.steps.push_back(Step::Do(*action)),
+            Order::Tick(after) => self.deadline = Some(now.mono + after),
+            Order::End => self.steps.push_back(Step::Finished(Ok(()))),
+        }
+    }
+
+    fn handle(&mut self, now: Now, event: Event) {
+        if event == Event::Tick {
+            self.deadline = None;
+        }
+        self.steps.push_back(Step::Tell((now, event)));
+    }
+
+    fn step(&mut self) -> Step<(Now, Event)> {
+        self.steps.pop_front().unwrap_or(Step::Wait(self.deadline))
+    }
+}
+
+/// Where the events go, each with its time.
+pub type OnNotice = Box<dyn FnMut((Now, Event)) + Send>;
+
+/// A puppet and its strings.
+#[expect(missing_debug_implementations, reason = "closures and threads")]
+pub struct Driven {
+    orders: Box<dyn Fn(Order) + Send>,
+    events: Receiver<(Now, Event)>,
+    thread: Option<JoinHandle<Outcome>>,
+    last_op: NonZeroU64,
+}
+
+impl Driven {
+    /// Drives a puppet on a runtime.
+    pub fn start<R: Runtime>() -> Self {
+        Self::on::<R>(HostSpec::default())
+    }
+
+    /// Drives one on a host of the case's own.
+    pub fn on<R: Runtime>(host: HostSpec) -> Self {
+        Self::by(|puppet, on_notice| R::start(puppet, host, on_notice))
+    }
+
+    /// Drives one however `start` does it.
+    pub fn by(start: impl FnOnce(Puppet, OnNotice) -> Running<Puppet>) -> Self {
+        let (tell, events) = mpsc::channel();
+        // A case that has seen enough is not listening.
+        let Running { command, thread } =
+            start(Puppet::default(), Box::new(move |notice| drop(tell.send(notice))));
+        Self { orders: command, events, thread: Some(thread), last_op: NonZeroU64::MIN }
+    }
+
+    /// Asks something of the machine.
+    pub fn order(&self, order: Order) {
+        (self.orders)(order);
+    }
+
+    /// Has an action carried out.
+    pub fn act(&self, action: Action) {
+        self.order(Order::Do(Box::new(action)));
+    }
+
+    /// Starts an operation.
+    pub fn begin(&mut self, action: impl FnOnce(OpId) -> Action) -> OpId {
+        self.last_op = self.last_op.saturating_add(1);
+        let op = OpId::new(self.last_op);
+        self.act(action(op));
+        op
+    }
+
+    /// The next event with its time.
+    #[track_caller]
+    pub fn next_at(&self) -> (Now, Event) {
+        self.events.recv_timeout(PATIENCE).expect("an event in time")
+    }
+
+    /// The next event.
+    #[track_caller]
+    pub fn next(&self) -> Event {
+        self.next_at().1
+    }
+
+    /// Nothing happens for a while.
+    #[track_caller]
+    pub fn is_quiet(&self) {
+        match self.events.recv_timeout(A_WHILE) {
+            Err(RecvTimeoutError::Timeout) => {}
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
+    /// What happens until nothing more does for a while.
+    pub fn settled(&self) -> Vec<Event> {
+        let next = || self.events.recv_timeout(A_WHILE).ok();
+        std::iter::from_fn(next).map(|(_, event)| event).collect()
+    }
+
+    /// What has happened until now and was not looked at.
+    pub fn pending(&self) -> Vec<Event> {
+        self.events.try_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Ends the machine and waits for its driver; what happened and was not looked at.
+    #[track_caller]
+    pub fn end(mut self) -> Vec<Event> {
+        self.order(Order::End);
+        let outcome = self.thread.take().expect("ended once").join();
+        assert_eq!(outcome.expect("the driver does not panic"), Ok(()));
+        self.pending()
+    }
+
+    // Shorter ways to say the commonest things.
+
+    /// The next event is the failure of `op`.
+    #[track_caller]
+    pub fn failed(&self, op: OpId) -> IoError {
+        match self.next() {
+            Event::Failed { op: failed, failure } if failed == op => failure,
+            other => panic!("no failure of {op}: {other:?}"),
+        }
+    }
+
+    /// The next event is the failure of `op`, of this kind.
+    #[track_caller]
+    pub fn fails_with(&self, op: OpId, kind: IoErrorKind) {
+        let failure = self.failed(op);
+        assert_eq!(failure.kind, kind, "{failure}");
+    }
+
+    /// The next event is the answer to `op`.
+    #[track_caller]
+    pub fn response(&self, op: OpId) -> Response {
+        match self.next() {
+            Event::Response { op: answered, response } if answered == op => response,
+            other => panic!("no response to {op}: {other:?}"),
+        }
+    }
+
+    /// The next event: the stream `op` is open.
+    #[track_caller]
+    pub fn opened(&self, op: OpId) {
+        assert_eq!(self.next(), Event::Opened { op });
+    }
+
+    /// The next event is a message of the stream `op`.
+    #[track_caller]
+    pub fn received(&self, op: OpId) -> Message {
+        match self.next() {
+            Event::Received { op: from, message } if from == op => message,
+            other => panic!("no message of {op}: {other:?}"),
+        }
+    }
+
+    /// Listens on a free port of this machine.
+    #[track_caller]
+    pub fn listen(&mut self) -> (OpId, String) {
+        let op = self.begin(|op| Action::Listen { op, address: "127.0.0.1:0".into() });
+        match self.next() {
+            Event::Listening { op: opened, address } if opened == op => (op, address),
+            other => panic!("not listening: {other:?}"),
+        }
+    }
+
+    /// The next event is a request to `op`.
+    #[track_caller]
+    pub fn asked(&self, op: OpId) -> IncomingRequest {
+        match self.next() {
+            Event::Requested { op: of, request: asked } if of == op => asked,
+            other => panic!("{op} was not asked: {other:?}"),
+        }
+    }
+
+    /// Starts a GET.
+    pub fn get(&mut self, url: &str) -> OpId {
+        let request = get(url);
+        self.begin(|op| Action::Request { op, request })
+    }
+
+    /// Starts a shell with a script.
+    pub fn spawn(&mut self, script: &str) -> OpId {
+        let command = shell(script);
+        self.begin(|op| Action::Spawn { op, command })
+    }
+
+    /// Starts a process and waits until it is there.
+    #[track_caller]
+    pub fn spawned(&mut self, command: ProcessSpec) -> (OpId, u32) {
+        let op = self.begin(|op| Action::Spawn { op, command });
+        match self.next() {
+            Event::Spawned { op: of, pid } if of == op => (op, pid),
+            other => panic!("not spawned: {other:?}"),
+        }
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A test that fails leaves its driver to the end of the process.
+            if !std::thread::panicking() {
+                self.order(Order::End);
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// A GET with no headers and ten seconds of time.
+pub fn get(url: &str) -> Request {
+    Request {
+        method: Method::Get,
+        url: url.into(),
+        headers: Vec::new(),
+        body: Bytes::new(),
+        timeout: Duration::from_secs(10),
+        max_response: 1 << 20,
+    }
+}
+
+/// A WebSocket with no headers and ten seconds of time.
+pub fn websocket(url: &str, protocol: Option<&'static str>) -> Target {
+    Target::WebSocket {
+        url: url.into(),
+        headers: Vec::new(),
+        protocol,
+        timeout: Duration::from_secs(10),
+        max_message: 1 << 20,
+    }
+}
+
+/// A shell with a script.
+pub fn shell(script: &str) -> ProcessSpec {
+    ProcessSpec {
+        program: "sh".into(),
+        args: vec!["-c".into(), script.into()],
+        env: Vec::new(),
+        env_remove: Vec::new(),
+        directory: None,
+    }
+}
+
+/// An answer without headers.
+pub fn answer(status: u16, body: &'static str) -> Response {
+    Response { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
+}
+
+/// One ignored test of this program, in a process of its own.
+pub fn alone(test: &str) -> std::process::Command {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = std::process::Command::new(program);
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    command
+}

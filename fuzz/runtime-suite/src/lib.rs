@@ -1,0 +1,35 @@
+//! What every runtime has to do, shown with real sockets, processes, files and git.
+//!
+//! Two suites, each written once and run by each runtime's own tests:
+//!
+//! - [`actions`]: each action of the contract, and each way in which it can go wrong;
+//! - [`scenarios`]: the worker, as a machine and as a program, with the real relay.
+//!
+//! A case is a function over a [`Runtime`]. [`action_tests!`] and [`scenario_tests!`] make one
+//! `#[test]` of each, so that a case has a name of its own and runs in any order. Cases that not every
+//! runtime can do are asked for by ability:
+//!
+//! | ability | what it takes |
+//! | --- | --- |
+//! | `client` | what every runtime has: requests, streams, processes, files |
+//! | `client_only` | no server: what such a runtime says when it is asked for one |
+//! | `tls` | `https:` and `wss:` |
+//! | `server` | `Listen`, `Accept`, `Reply`, `Upgrade` |
+//! | `tls_server` | a listener with a certificate, and TLS as a client |
+//! | `proxy` | requests through an HTTP proxy |
+//!
+//! ```ignore
+//! struct Mine;
+//! impl footbridge_runtime_suite::Runtime for Mine { … }
+//! footbridge_runtime_suite::action_tests!(crate::Mine: client, tls);
+//! ```
+
+#[expect(missing_docs, reason = "the name of a case says it")]
+pub mod actions;
+mod cases;
+pub mod harness;
+mod runtime;
+#[expect(missing_docs, reason = "the name of a case says it")]
+pub mod scenarios;
+
+pub use runtime::{Certificate, HostSpec, Running, Runtime};

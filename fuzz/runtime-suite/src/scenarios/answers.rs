@@ -1,0 +1,111 @@
+//! Answers that are lost on their way back, and connections that are dead without knowing it.
+
+use std::time::Duration;
+
+use footbridge_core::worker::{WorkerCommand, WorkerNotice};
+
+use super::stage::process::until_gone;
+use super::stage::proxy::{Fate, Request};
+use super::stage::warp::Clock;
+use super::stage::worker::{config, script};
+use super::stage::{Proxy, Relay, Worker};
+use crate::Runtime;
+
+/// What was accepted counts once, whether or not the worker heard of it.
+pub fn a_lost_answer_neither_orphans_nor_doubles_anything<R: Runtime>() {
+    for request in [Request::Poll, Request::Ack, Request::Heartbeat, Request::Report] {
+        let relay = Relay::with_lease(Duration::from_secs(2));
+        let home = tempfile::tempdir().expect("a directory");
+        let proxy = Proxy::to(&relay.address);
+        proxy.plan(request, Fate::AnswerLost);
+        let agent = script("echo one >> started; exec cat");
+        let worker = Worker::start::<R>(config(&proxy.address, home.path(), agent));
+        let session = relay.session();
+        session.running();
+        session.say("once");
+        session.echo("once");
+        if request == Request::Heartbeat {
+            proxy.has_lost(1);
+        }
+        session.stop();
+        let result = session.result();
+        assert_eq!(result["status"], "interrupted", "{request:?}: {result}");
+        proxy.has_lost(1);
+        let started = std::fs::read_to_string(home.path().join("started")).expect("it started");
+        assert_eq!(started, "one\n", "{request:?}: one agent");
+        // Said by the viewer, and echoed.
+        let log = session.log();
+        let said = log.iter().filter(|(_, m)| m["message"]["content"] == "once").count();
+        assert_eq!(said, 2, "{request:?}");
+        worker.shut_down();
+        assert!(relay.api.environments().is_empty(), "{request:?}: it has deregistered");
+    }
+}
+
+pub fn a_lost_answer_to_the_registration_is_asked_for_again<R: Runtime>() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    proxy.plan(Request::Register, Fate::AnswerLost);
+    let worker = Worker::start::<R>(config(&proxy.address, home.path(), script("exec cat")));
+    worker.registers(1);
+    proxy.has_lost(1);
+    worker.shut_down();
+}
+
+pub fn a_lost_answer_to_the_deregistration_holds_nothing_up<R: Runtime>() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    proxy.plan(Request::Deregister, Fate::AnswerLost);
+    let worker = Worker::start::<R>(config(&proxy.address, home.path(), script("exec cat")));
+    worker.registers(1);
+    worker.shut_down();
+    assert!(relay.api.environments().is_empty());
+}
+
+/// By clocks that run twenty times as fast: its own limit is 45 s.
+pub fn a_link_that_leads_nowhere_is_noticed_and_made_anew<R: Runtime>() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let config = config(&proxy.address, home.path(), script("exec cat"));
+    let worker = Worker::on::<R>(config, Clock::fast(20));
+    let session = relay.session();
+    let pid = session.running();
+    // What is there leads nowhere from now on; what is made anew is good.
+    proxy.swallow(true);
+    proxy.swallow(false);
+    session.say("into the void");
+    worker.tells("the link is dead", |notice| {
+        matches!(notice, WorkerNotice::SessionDisconnected { reason, .. } if reason.contains("silent"))
+    });
+    session.echo("into the void");
+    assert_eq!(session.running(), pid, "the agent is the same");
+    worker.shut_down();
+}
+
+/// A poll that is held has a limit of 60 s: 3 s by clocks that run twenty times as fast.
+pub fn a_poll_that_leads_nowhere_is_noticed_and_asked_again<R: Runtime>() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let config = config(&proxy.address, home.path(), script("exec cat"));
+    let worker = Worker::on::<R>(config, Clock::fast(20));
+    worker.registers(1);
+    proxy.swallow(true);
+    proxy.swallow(false);
+    let session = relay.session();
+    session.running();
+    worker.shut_down();
+}
+
+/// A relay that cannot be reached any more does not keep a worker from ending.
+pub fn a_worker_in_a_dead_network_ends_within_its_limits<R: Runtime>() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    let proxy = Proxy::to(&relay.address);
+    let config = config(&proxy.address, home.path(), script("exec cat"));
+    let worker = Worker::on::<R>(config, Clock::fast(20));
+    let session = relay.session();
+    let pid = session.running();
+    proxy.swallow(true);
+    worker.command(WorkerCommand::Shutdown);
+    assert_eq!(worker.ends(), Ok(()));
+    until_gone(pid);
+}

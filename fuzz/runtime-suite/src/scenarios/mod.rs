@@ -1,0 +1,14 @@
+//! Whole scenarios: the worker, as a machine and as a program, with agents, relays and networks that
+//! misbehave. The relay is always the same: the real machine, on smol, in a thread of its own.
+
+pub mod agents;
+pub mod answers;
+pub mod clocks;
+pub mod command_line;
+pub mod disk;
+pub mod links;
+pub mod restarts;
+pub mod secrets;
+pub mod sessions;
+mod stage;
+pub mod worktrees;

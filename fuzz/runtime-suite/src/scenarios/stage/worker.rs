@@ -1,0 +1,127 @@
+//! A worker machine that the runtime under test runs.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use footbridge_core::auth::AccessToken;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::machine::Outcome;
+use footbridge_core::engine::backoff::Track;
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::{
+    AgentProgram, Worker as Machine, WorkerCommand, WorkerConfig, WorkerNotice,
+};
+
+use super::api::TOKEN;
+use super::until;
+use super::warp::{Clock, Warped};
+use crate::{HostSpec, Running, Runtime};
+
+/// A worker that runs.
+pub(crate) struct Worker {
+    running: Running<Warped<Machine>>,
+    notices: Arc<Mutex<Vec<WorkerNotice>>>,
+    trace: Arc<Mutex<String>>,
+}
+
+/// A worker's configuration with short pauses, and this machine's name in no variable.
+pub(crate) fn config(address: &str, directory: &Path, agent: AgentProgram) -> WorkerConfig {
+    let relay = BaseUrl::parse(&format!("http://{address}")).expect("a URL");
+    let directory = directory.to_str().expect("text").to_owned();
+    let token = AccessToken::fixed(Secret::from(TOKEN));
+    let mut config = WorkerConfig::new(relay, token, directory, agent, 1);
+    let pause = |initial, cap| Track {
+        initial: Duration::from_millis(initial),
+        cap: Duration::from_millis(cap),
+        give_up: Some(Duration::from_secs(600)),
+    };
+    config.backoff.connection = pause(20, 100);
+    config.backoff.general = pause(10, 50);
+    config.stop_work_base_delay = Duration::from_millis(20);
+    config.shutdown_grace = Duration::from_secs(5);
+    config.process_id = std::process::id();
+    config
+}
+
+/// The built-in agent.
+pub(crate) fn shell_agent<R: Runtime>(args: &[&str]) -> AgentProgram {
+    let args = [&["agent"], args].concat();
+    AgentProgram {
+        program: R::WORKER[0].to_owned(),
+        args: args.into_iter().map(str::to_owned).collect(),
+        env: Vec::new(),
+    }
+}
+
+/// An agent that is a script.
+pub(crate) fn script(script: &str) -> AgentProgram {
+    let args = ["-c", script].map(str::to_owned).to_vec();
+    AgentProgram { program: "sh".to_owned(), args, env: Vec::new() }
+}
+
+impl Worker {
+    pub(crate) fn start<R: Runtime>(config: WorkerConfig) -> Self {
+        Self::on::<R>(config, Clock::default())
+    }
+
+    /// One whose clocks are not those of the machine.
+    pub(crate) fn on<R: Runtime>(config: WorkerConfig, clock: Clock) -> Self {
+        let notices: Arc<Mutex<Vec<WorkerNotice>>> = Arc::default();
+        let told = Arc::clone(&notices);
+        let machine = Warped::new(Machine::new(config), clock);
+        let trace = machine.trace();
+        let running = R::start(machine, HostSpec::default(), move |notice| {
+            told.lock().expect("no panic").push(notice);
+        });
+        Self { running, notices, trace }
+    }
+
+    pub(crate) fn command(&self, command: WorkerCommand) {
+        (self.running.command)(command);
+    }
+
+    /// All that it has told so far.
+    pub(crate) fn notices(&self) -> Vec<WorkerNotice> {
+        self.notices.lock().expect("no panic").clone()
+    }
+
+    /// Waits until it tells something.
+    #[track_caller]
+    pub(crate) fn tells(&self, what: &str, is: impl Fn(&WorkerNotice) -> bool) -> WorkerNotice {
+        until(what, || self.notices().into_iter().find(&is))
+    }
+
+    /// Waits until it has registered so many times.
+    #[track_caller]
+    pub(crate) fn registers(&self, times: usize) {
+        let is = |notice: &WorkerNotice| matches!(notice, WorkerNotice::Registered { .. });
+        until("it registers", || {
+            (self.notices().iter().filter(|n| is(n)).count() >= times).then_some(())
+        });
+    }
+
+    /// Everything that went in and out, as `Debug` shows it.
+    pub(crate) fn trace(&self) -> String {
+        let mut trace = self.trace.lock().expect("no panic").clone();
+        for notice in self.notices() {
+            let _ = writeln!(trace, "{notice:?}");
+        }
+        trace
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn ends(self) -> Outcome {
+        until("the worker ends", || self.running.thread.is_finished().then_some(()));
+        self.running.thread.join().expect("no panic in the worker")
+    }
+
+    /// Ends it cleanly.
+    #[track_caller]
+    pub(crate) fn shut_down(self) {
+        self.command(WorkerCommand::Shutdown);
+        assert_eq!(self.ends(), Ok(()));
+    }
+}

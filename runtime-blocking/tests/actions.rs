@@ -1,0 +1,7 @@
+//! Every action of the contract that needs no server side, on threads.
+
+mod runtime;
+
+footbridge_runtime_suite::action_tests!(crate::runtime::Threads: client, client_only);
+#[cfg(feature = "tls")]
+footbridge_runtime_suite::action_tests!(crate::runtime::Threads: tls);

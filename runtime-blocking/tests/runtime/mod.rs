@@ -1,0 +1,32 @@
+//! This runtime, as the suite of all runtimes wants it.
+
+use footbridge_blocking::{Driver, Host, HostOptions};
+use footbridge_core::contract::machine::Machine;
+use footbridge_runtime_suite::{HostSpec, Running, Runtime};
+
+/// Machines on threads.
+pub(crate) struct Threads;
+
+impl Runtime for Threads {
+    const WORKER: &'static [&'static str] = &[env!("CARGO_BIN_EXE_footbridge-worker")];
+
+    fn start<M>(
+        machine: M,
+        host: HostSpec,
+        on_notice: impl FnMut(M::Notice) + Send + 'static,
+    ) -> Running<M>
+    where
+        M: Machine + Send + 'static,
+        M::Command: Send,
+    {
+        let host = Host::new(HostOptions { extra_ca: host.extra_ca }).expect("a host");
+        let (driver, handle) = Driver::new(host);
+        let thread = std::thread::spawn(move || driver.run(machine, on_notice));
+        Running { command: Box::new(move |command| handle.command(command)), thread }
+    }
+
+    fn try_host(host: HostSpec) -> Result<(), String> {
+        let host = Host::new(HostOptions { extra_ca: host.extra_ca });
+        host.map(drop).map_err(|error| error.to_string())
+    }
+}
