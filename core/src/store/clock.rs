@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::transaction::RelayTime;
 use crate::base::limits::{MAX_RELAY_RUNS, RELAY_RUN_LAG};
+use crate::base::time::UnixTime;
 
 /// A moment by a store's own clock, in milliseconds of use since the store was made. Arithmetic
 /// saturates.
@@ -50,6 +50,30 @@ pub struct RelayRun(pub u64);
 impl fmt::Debug for RelayRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RelayRun({:016x})", self.0)
+    }
+}
+
+/// A relay's time, as a store takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "(u64, RelayRun, u64)", from = "(u64, RelayRun, u64)")]
+pub struct RelayTime {
+    /// For people: it may step in either direction.
+    pub wall: UnixTime,
+    /// Which run of a relay this is.
+    pub run: RelayRun,
+    /// How long that run has lasted, in whole milliseconds. It never goes back.
+    pub running: Duration,
+}
+
+impl From<RelayTime> for (u64, RelayRun, u64) {
+    fn from(RelayTime { wall, run, running }: RelayTime) -> Self {
+        (wall.as_millis(), run, u64::try_from(running.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<(u64, RelayRun, u64)> for RelayTime {
+    fn from((wall, run, running): (u64, RelayRun, u64)) -> Self {
+        Self { wall: UnixTime::from_millis(wall), run, running: Duration::from_millis(running) }
     }
 }
 
@@ -127,7 +151,6 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::UnixTime;
 
     fn at(run: u64, secs: u64) -> RelayTime {
         // The wall clock is of no meaning.

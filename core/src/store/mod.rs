@@ -17,17 +17,17 @@ mod committed;
 pub mod conformance;
 mod log;
 mod memory;
+mod policy;
 mod question;
 mod record;
 mod request;
 mod title;
 mod transaction;
 
-pub use self::clock::{RelayRun, StoreClock, StoreTime};
+pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
 pub use self::committed::{Accepted, Answer, Changes, Committed, Lease, Page, StoreError};
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
+pub use self::policy::StorePolicy;
 pub use self::record::{AccountId, Entry, Environment, Healthcheck, Origin, Question, Session};
-pub use self::transaction::{
-    Line, NewMessage, PermissionReply, RelayTime, StoreOp, StorePolicy, Transaction,
-};
+pub use self::transaction::{Line, NewMessage, PermissionReply, StoreOp, Transaction};

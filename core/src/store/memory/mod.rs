@@ -17,8 +17,9 @@ pub(crate) use self::environments::ended;
 use self::work::Work;
 use super::clock::{StoreClock, StoreTime};
 use super::committed::{Answer, Changes, Committed, StoreError};
+use super::policy::StorePolicy;
 use super::record::{AccountId, Environment};
-use super::transaction::{StoreOp, StorePolicy, Transaction};
+use super::transaction::{StoreOp, Transaction};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::time::UnixTime;
 

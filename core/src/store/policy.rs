@@ -1,0 +1,58 @@
+//! The rules that a store's contents are decided by.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::limits;
+
+/// Time limits and bounds of a store's contents (Y-2, Y-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorePolicy {
+    /// An item that is not acked within this time is handed out again.
+    pub ack_time: Duration,
+    /// How long a lease lasts without a heartbeat.
+    pub lease_time: Duration,
+    /// An environment that was silent for this long counts as offline.
+    pub offline_after: Duration,
+    /// An environment that was silent for this long is removed, and its sessions are lost.
+    pub lapse_after: Duration,
+    /// Environments in all.
+    pub max_environments: usize,
+    /// Environments of one person.
+    pub environments_per_person: usize,
+    /// Sessions of one environment that have not ended.
+    pub max_sessions: usize,
+    /// Items of one environment that wait for their worker; beyond that, new sessions are refused.
+    pub max_queued: usize,
+    /// Bytes of one session's log; beyond them the oldest events go.
+    pub log_bytes: usize,
+    /// Ended sessions of one person that are kept; beyond them the oldest go.
+    pub ended_sessions: usize,
+    /// Lines of one session that its worker has not acknowledged.
+    pub inbound_lines: usize,
+    /// Bytes of those lines.
+    pub inbound_bytes: usize,
+    /// Sessions that one list names, the newest first.
+    pub listed_sessions: usize,
+}
+
+impl Default for StorePolicy {
+    fn default() -> Self {
+        Self {
+            ack_time: limits::ACK_TIME,
+            lease_time: limits::LEASE_TIME,
+            offline_after: limits::ENVIRONMENT_OFFLINE_AFTER,
+            lapse_after: limits::ENVIRONMENT_LAPSES_AFTER,
+            max_environments: limits::MAX_ENVIRONMENTS,
+            environments_per_person: limits::MAX_ENVIRONMENTS_PER_PERSON,
+            max_sessions: limits::MAX_SESSIONS_PER_ENVIRONMENT,
+            max_queued: limits::MAX_QUEUED_WORK,
+            log_bytes: limits::SESSION_LOG_BYTES,
+            ended_sessions: limits::MAX_ENDED_SESSIONS,
+            inbound_lines: limits::MAX_INBOUND_LINES,
+            inbound_bytes: limits::MAX_INBOUND_BYTES,
+            listed_sessions: limits::MAX_LISTED_SESSIONS,
+        }
+    }
+}
