@@ -6,10 +6,12 @@
 //! | [`id`] | identifiers that can only be built checked (E-8), and the names of operations |
 //! | [`time`] | the two clocks, and why every call brings both |
 //! | [`secret`] | text that is never shown and is wiped when dropped (T-5) |
+//! | [`io_error`] | why an operation of the outside world failed |
 //! | [`text`] | bytes known to be UTF-8 |
 //! | [`limits`] | the name of every bound |
 
 pub mod id;
+pub mod io_error;
 pub mod limits;
 pub mod secret;
 pub mod text;

@@ -2,7 +2,9 @@
 
 use core::fmt;
 use core::ops::Add;
+
 pub use core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// A moment on a clock that never goes backwards, in nanoseconds since an origin of the runtime's
 /// own choice. Deadlines are of this kind. Arithmetic saturates.
@@ -42,7 +44,10 @@ impl Add<Duration> for Instant {
 
 /// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. It may step in either direction, so
 /// it is compared anew at every call and never waited for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct UnixTime(u64);
 
 impl UnixTime {

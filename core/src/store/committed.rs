@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{AccountId, Entry, Environment, Session};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
@@ -15,7 +17,7 @@ use crate::wire::work::WorkData;
 
 /// What came of one operation: its answer, and what is different since. `Debug` shows neither's
 /// contents (T-5).
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Committed {
     /// What was asked for, or why not.
     pub answer: Result<Answer, StoreError>,
@@ -33,7 +35,7 @@ impl fmt::Debug for Committed {
 }
 
 /// The answer to one operation; [`super::StoreOp`] says which one gets which.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Answer {
     Done,
@@ -90,7 +92,7 @@ pub enum Answer {
 }
 
 /// A work item in a worker's hands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The item.
     pub work: WorkId,
@@ -103,7 +105,7 @@ pub struct Lease {
 }
 
 /// A page of a session's log.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page {
     /// The session.
     pub session: Session,
@@ -112,7 +114,7 @@ pub struct Page {
 }
 
 /// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Its number in the log, new or old.
     pub seq: u64,
@@ -120,7 +122,7 @@ pub struct Accepted {
 
 /// Why an operation was not carried out. Nothing has changed, but that a worker who asked has been
 /// heard of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum StoreError {
     EnvironmentUnknown,
@@ -141,14 +143,39 @@ pub enum StoreError {
     },
     PermissionWithdrawn,
     /// A count is at its limit.
-    Limit {
-        /// What there are too many of.
-        what: &'static str,
-    },
+    Limit(Limit),
+}
+
+/// What there can be too many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Environments in all.
+    Environments,
+    /// Environments of one person.
+    EnvironmentsOfPerson,
+    /// Sessions of one environment that have not ended.
+    LiveSessions,
+    /// Sessions of one environment that wait for their worker.
+    QueuedSessions,
+    /// Lines of one session that its worker has not acknowledged.
+    InboundLines,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environments => "environments",
+            Self::EnvironmentsOfPerson => "environments of this person",
+            Self::LiveSessions => "sessions of this worker",
+            Self::QueuedSessions => "sessions waiting for this worker",
+            Self::InboundLines => "messages waiting for this agent",
+        })
+    }
 }
 
 /// What is different since an operation, for everybody whom it concerns.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Changes {
     /// Environments as they are now.
     pub environments: Vec<Environment>,
@@ -204,7 +231,7 @@ impl StoreError {
             Self::PermissionWithdrawn => {
                 "the agent took its question back, or can no longer be answered".into()
             }
-            Self::Limit { what } => alloc::format!("there are too many {what}: try again later"),
+            Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),
         }
     }
 }

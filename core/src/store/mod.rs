@@ -25,7 +25,7 @@ mod title;
 mod transaction;
 
 pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
-pub use self::committed::{Accepted, Answer, Changes, Committed, Lease, Page, StoreError};
+pub use self::committed::{Accepted, Answer, Changes, Committed, Lease, Limit, Page, StoreError};
 pub use self::memory::MemoryStore;
 pub(super) use self::memory::ended;
 pub use self::policy::StorePolicy;

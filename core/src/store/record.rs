@@ -19,7 +19,7 @@ pub use crate::wire::viewer::{Origin, Question};
 pub struct AccountId(pub String);
 
 /// One registered worker (E-1).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Its name.
     pub id: EnvironmentId,
@@ -40,7 +40,7 @@ pub struct Environment {
 }
 
 /// A person's question whether a worker is there (W-11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthcheck {
     /// When it was asked.
     pub asked_at: UnixTime,
@@ -49,7 +49,7 @@ pub struct Healthcheck {
 }
 
 /// One conversation with one agent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Its name.
     pub id: SessionId,
@@ -80,7 +80,7 @@ pub struct Session {
 }
 
 /// One event of a session's log.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its number, from 1.
     pub seq: u64,

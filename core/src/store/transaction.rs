@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::RelayTime;
 use super::policy::StorePolicy;
 use super::record::{AccountId, Origin};
@@ -15,20 +17,44 @@ use crate::wire::environment::Registration;
 use crate::wire::session::SessionResult;
 
 /// One atomic operation: when, by which rules, and what. `Debug` names it and shows none of its
-/// contents (T-5).
-#[derive(Clone, PartialEq)]
+/// contents.
+///
+/// It can be written down and read back. No credential is part of one, so none is ever stored
+/// (T-5): the relay's own are signed, not kept, and a person goes by the name of their account.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transaction {
     /// The time that it is carried out at.
     pub at: RelayTime,
     /// The rules that it is decided by.
+    #[serde(with = "shared")]
     pub policy: Arc<StorePolicy>,
     /// What to do.
     pub op: Box<StoreOp>,
 }
 
+/// A value behind an `Arc`, written as the value itself.
+mod shared {
+    use alloc::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        T::serialize(value, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 /// What an operation does. Unless it says otherwise it is denied where a thing that it names is
 /// unknown; a thing of another person is unknown too.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoreOp {
     /// Makes an environment, or takes a known one of the same person up again (E-1).
     /// Answer: `Environment`.
@@ -311,7 +337,7 @@ impl fmt::Debug for Transaction {
 }
 
 /// A message of a viewer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewMessage {
     /// One that the session has already is not stored again.
     pub uuid: Option<String>,
@@ -322,7 +348,7 @@ pub struct NewMessage {
 }
 
 /// An answer to a permission question, before it is known what was asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PermissionReply {
     /// It may.
     Allow {
@@ -339,7 +365,7 @@ pub enum PermissionReply {
 }
 
 /// One line that came by a link.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Who said it: `Agent`, `Worker`, or `Relay` about a line that is no message.
     pub origin: Origin,

@@ -77,7 +77,7 @@ impl From<StoreError> for ApiError {
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
             StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),
-            StoreError::Limit { .. } => (429, ErrorType::LimitReached),
+            StoreError::Limit(_) => (429, ErrorType::LimitReached),
         };
         let mut refusal = Self::new(status, kind, &denied.message());
         refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);

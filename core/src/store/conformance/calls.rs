@@ -82,7 +82,7 @@ impl Model {
                 let seq = known.last_seq() + 1;
                 let is_kept = match (expected, answer) {
                     (Expected::First, Ok(Answer::Answered { seq: given })) => *given == seq,
-                    (Expected::First, Err(StoreError::Limit { .. })) => return Ok(()),
+                    (Expected::First, Err(StoreError::Limit(_))) => return Ok(()),
                     (Expected::Same(seq), Ok(Answer::Answered { seq: given })) => {
                         *given == seq && changes.entries.is_empty()
                     }

@@ -3,6 +3,9 @@
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::*;
 use crate::base::text::Text;
 use crate::store::{Answer, RelayRun, RelayTime, StoreError};
@@ -156,7 +159,7 @@ fn the_walk_meets_every_answer_and_every_refusal() {
             let outcome = store.apply(transaction);
             met.insert(match &outcome.answer {
                 Ok(_) => call,
-                Err(StoreError::Limit { what }) => (*what).to_string(),
+                Err(StoreError::Limit(what)) => what.to_string(),
                 Err(denied) => format!("{denied:?}").chars().take_while(|c| *c != ' ').collect(),
             });
             if !outcome.changes.sessions_gone.is_empty() {
@@ -171,6 +174,25 @@ fn the_walk_meets_every_answer_and_every_refusal() {
     }
     let met: Vec<_> = met.iter().map(String::as_str).collect();
     assert_eq!(met, MET);
+}
+
+#[test]
+fn operations_and_outcomes_are_read_back_as_they_were_written() {
+    fn again<T: Serialize + DeserializeOwned>(value: &T) -> T {
+        let written = serde_json::to_string(value).expect("it can be written");
+        serde_json::from_str(&written).expect("it can be read")
+    }
+    for seed in 0..20 {
+        let mut store = MemoryStore::new();
+        let checked = check(seed, 500, |transaction| {
+            assert!(again(&transaction) == transaction, "{:?}", transaction.op);
+            let outcome = store.apply(transaction);
+            assert_eq!(again(&outcome.answer), outcome.answer);
+            assert_eq!(again(&outcome), outcome);
+            outcome
+        });
+        assert_eq!(checked, Ok(()));
+    }
 }
 
 /// Every call that is carried out, every refusal by its name, and every limit by what it counts.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Answered, Context};
 use crate::base::id::WorkId;
 use crate::base::text::Text;
-use crate::store::committed::{Accepted, Answer, Page, StoreError};
+use crate::store::committed::{Accepted, Answer, Limit, Page, StoreError};
 use crate::store::log::Log;
 use crate::store::question::{Questions, Standing};
 use crate::store::record::{AccountId, Entry, Origin, Session};
@@ -264,7 +264,7 @@ impl Conversation {
                 return Err(StoreError::SessionEnded);
             }
             if !self.has_room(cx, new.len(), bytes) {
-                return Err(StoreError::Limit { what: "messages waiting for this agent" });
+                return Err(StoreError::Limit(Limit::InboundLines));
             }
         }
         let mut accepted = Vec::with_capacity(messages.len());
@@ -311,7 +311,7 @@ impl Conversation {
             }
         };
         if !self.has_room(cx, 1, line.len()) {
-            return Err(StoreError::Limit { what: "messages waiting for this agent" });
+            return Err(StoreError::Limit(Limit::InboundLines));
         }
         let seq = self.record_for_agent(cx, line.clone(), None);
         self.close_question(cx, request_id, seq, Some(line));

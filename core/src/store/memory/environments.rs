@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Answered, Context, Due, Known, MemoryStore};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::store::clock::StoreTime;
-use crate::store::committed::{Answer, StoreError};
+use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
 use crate::wire::environment::Registration;
 use crate::wire::session::{ResultStatus, SessionResult};
@@ -31,11 +31,11 @@ impl MemoryStore {
             return Ok(Answer::Environment(Box::new(known.environment.clone())));
         }
         if self.environments.len() >= cx.policy.max_environments {
-            return Err(StoreError::Limit { what: "environments" });
+            return Err(StoreError::Limit(Limit::Environments));
         }
         let known = self.environments.values().filter(|known| known.environment.owner == owner);
         if known.count() >= cx.policy.environments_per_person {
-            return Err(StoreError::Limit { what: "environments of this person" });
+            return Err(StoreError::Limit(Limit::EnvironmentsOfPerson));
         }
         let environment = Environment {
             id: id.clone(),

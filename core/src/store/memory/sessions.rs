@@ -9,7 +9,7 @@ use super::conversation::Conversation;
 use super::environments::ended;
 use super::{Answered, Context, MemoryStore};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::store::committed::{Answer, StoreError};
+use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Session};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 
@@ -34,10 +34,10 @@ impl MemoryStore {
         let known = known.filter(|known| known.environment.owner == owner);
         let known = known.ok_or(StoreError::EnvironmentUnknown)?;
         if known.environment.active_sessions >= cx.policy.max_sessions {
-            return Err(StoreError::Limit { what: "sessions of this worker" });
+            return Err(StoreError::Limit(Limit::LiveSessions));
         }
         if known.queue.len() >= cx.policy.max_queued {
-            return Err(StoreError::Limit { what: "sessions waiting for this worker" });
+            return Err(StoreError::Limit(Limit::QueuedSessions));
         }
         self.queue(cx, &environment, &id, work.clone())?;
         self.sessions_made += 1;
