@@ -129,13 +129,13 @@ impl<R: Role> Machine for Runner<R> {
     }
 }
 
-/// Makes a public type with a field `runner` the [`Machine`] that the runner is.
-#[allow(unused_macros, reason = "the machines move onto it one by one")]
+/// Makes a public type with a field `runner` the [`Machine`] that the runner is. A public type cannot
+/// name its command and its notice by way of a role that is private.
 macro_rules! delegate_machine {
-    ($machine:ty, $role:ty) => {
+    ($machine:ty, $command:ty, $notice:ty) => {
         impl $crate::contract::machine::Machine for $machine {
-            type Command = <$role as $crate::engine::runner::Role>::Command;
-            type Notice = <$role as $crate::engine::runner::Role>::Notice;
+            type Command = $command;
+            type Notice = $notice;
 
             fn command(&mut self, now: $crate::base::time::Now, command: Self::Command) {
                 self.runner.command(now, command);
@@ -155,7 +155,6 @@ macro_rules! delegate_machine {
         }
     };
 }
-#[allow(unused_imports, reason = "the machines move onto it one by one")]
 pub(crate) use delegate_machine;
 
 /// How long the computer slept between two calls, if it did: the wall clock went on without the
