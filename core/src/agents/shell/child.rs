@@ -5,14 +5,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::cx::{Cx, Notice, Purpose, Timer};
 use super::output::{Decoder, Kept};
-use super::say::Ending;
-use super::turn::{INTERRUPTED, Stage};
-use super::{Agent, Notice, Purpose, Timer, Turn};
+use super::say::Speech;
 use crate::base::id::OpId;
 use crate::base::limits::{COMMAND_ABANDON_AFTER, COMMAND_GRACE, COMMAND_LINGER};
 use crate::base::time::Instant;
-use crate::contract::action::{self, Action, Signal};
+use crate::contract::action::{Action, ProcessSpec, Signal};
 use crate::contract::event::{ExitStatus, IoError};
 
 /// The shell that commands are for.
@@ -29,174 +28,201 @@ const WRAPPER: &str = r#"exec 3<&0 </dev/null
 { trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
 exec /bin/sh -c "$1" 2>&1 3<&-"#;
 
+/// Where and how commands run.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) directory: String,
+    pub(super) env_remove: Vec<String>,
+}
+
 /// A command under way.
 #[derive(Debug)]
-pub(super) struct Running {
-    pub(super) op: OpId,
+pub(super) struct Child {
+    op: OpId,
     /// Whether its output is not read at present, because the reader is behind.
-    pub(super) paused: bool,
+    is_paused: bool,
     started: Instant,
     decoder: Decoder,
     kept: Kept,
-    /// Whether live output was told.
-    streaming: bool,
+    /// Whether any of its output was shown while it ran.
+    is_streaming: bool,
     exit: Option<ExitStatus>,
-    output_ended: bool,
+    is_output_ended: bool,
 }
 
-impl Agent {
-    fn running(&mut self) -> Option<&mut Running> {
-        match &mut self.turn {
-            Some(Turn { stage: Stage::Running(running), .. }) => Some(running),
-            _ => None,
-        }
-    }
+/// What came of a command.
+pub(super) struct Ended {
+    pub(super) output: String,
+    /// `None`: it did not end although it was killed.
+    pub(super) exit: Option<ExitStatus>,
+    pub(super) millis: u64,
+}
 
-    /// Starts the command of the turn.
-    pub(super) fn run(&mut self) {
-        let started = self.fx.now().mono;
-        let Some(turn) = &mut self.turn else { return };
-        let command = action::ProcessSpec {
+impl Child {
+    pub(super) fn start(cx: &mut Cx, place: &Place, command: &str) -> Self {
+        let started = cx.fx.now().mono;
+        let command = ProcessSpec {
             program: SHELL.to_owned(),
-            args: ["-c", WRAPPER, "sh", &turn.command].map(ToOwned::to_owned).to_vec(),
+            args: ["-c", WRAPPER, "sh", command].map(ToOwned::to_owned).to_vec(),
             env: Vec::new(),
-            env_remove: self.env_remove.clone(),
-            directory: Some(self.directory.clone()),
+            env_remove: place.env_remove.clone(),
+            directory: Some(place.directory.clone()),
         };
-        let op = self.fx.start(Purpose::Command, |op| Action::Spawn { op, command });
-        turn.stage = Stage::Running(Running {
+        let op = cx.fx.start(Purpose::Command, |op| Action::Spawn { op, command });
+        Self {
             op,
-            paused: false,
+            is_paused: false,
             started,
             decoder: Decoder::default(),
             kept: Kept::default(),
-            streaming: false,
+            is_streaming: false,
             exit: None,
-            output_ended: false,
-        });
-    }
-
-    pub(super) fn not_started(&mut self, failure: &IoError) {
-        if let Some(Running { op, .. }) = self.running() {
-            let op = *op;
-            self.fx.finish(op);
-        }
-        self.clear_command_timers();
-        let directory = &self.directory;
-        self.fail(&format!("{SHELL} could not be started in {directory}: {failure}"));
-    }
-
-    pub(super) fn output(&mut self, data: &[u8]) {
-        let Some(running) = self.running() else { return };
-        let text = running.decoder.push(data);
-        self.tell(&text);
-    }
-
-    fn tell(&mut self, text: &str) {
-        let Some(running) = self.running().filter(|_| !text.is_empty()) else { return };
-        running.kept.push(text);
-        if !core::mem::replace(&mut running.streaming, true) {
-            self.say_stream_start();
-        }
-        self.say_stream_text(text);
-    }
-
-    pub(super) fn output_ended(&mut self) {
-        if let Some(running) = self.running() {
-            running.output_ended = true;
-            if running.exit.is_some() {
-                self.command_ended();
-            }
+            is_output_ended: false,
         }
     }
 
-    /// The shell has ended; what it left behind may still hold the output open.
-    pub(super) fn exited(&mut self, status: ExitStatus) {
-        let Some(running) = self.running() else { return };
-        running.exit = Some(status);
-        if running.output_ended {
-            return self.command_ended();
-        }
-        self.clear_command_timers();
-        self.timers.set(Timer::LetGo, self.fx.now().mono + COMMAND_LINGER);
+    /// It never ran; why, for people.
+    pub(super) fn not_started(&self, cx: &mut Cx, place: &Place, failure: &IoError) -> String {
+        cx.fx.finish(self.op);
+        clear_timers(cx);
+        format!("{SHELL} could not be started in {}: {failure}", place.directory)
     }
 
-    /// Asks the running command to end, and sees to it that it does.
-    pub(super) fn stop_command(&mut self) {
-        let Some(turn) = &mut self.turn else { return };
-        let Stage::Running(running) = &turn.stage else { return };
-        let op = running.op;
-        if running.exit.is_some() || core::mem::replace(&mut turn.aborted, true) {
+    /// It has printed something.
+    pub(super) fn printed(&mut self, cx: &mut Cx, speech: &mut Speech, data: &[u8]) {
+        let text = self.decoder.push(data);
+        self.show(cx, speech, &text);
+    }
+
+    fn show(&mut self, cx: &mut Cx, speech: &mut Speech, text: &str) {
+        if text.is_empty() {
             return;
         }
-        self.fx.act(op, |op| Action::Signal { op, signal: Signal::Terminate });
-        self.timers.set(Timer::Kill, self.fx.now().mono + COMMAND_GRACE);
+        self.kept.push(text);
+        if !core::mem::replace(&mut self.is_streaming, true) {
+            speech.say_stream_start(cx);
+        }
+        speech.say_stream_text(cx, text);
     }
 
-    pub(super) fn kill_command(&mut self) {
-        let Some(Running { op, exit: None, .. }) = self.running() else { return };
-        let op = *op;
-        if self.timers.is_set(&Timer::LetGo) {
-            // It was killed before: who asks again and again waits no longer for that.
+    /// Whether it is over with that.
+    pub(super) const fn output_ended(&mut self) -> bool {
+        self.is_output_ended = true;
+        self.exit.is_some()
+    }
+
+    /// The shell has ended; what it left behind may still hold the output open. Whether the command
+    /// is over with that.
+    pub(super) fn exited(&mut self, cx: &mut Cx, status: ExitStatus) -> bool {
+        self.exit = Some(status);
+        if !self.is_output_ended {
+            clear_timers(cx);
+            cx.set_timer(Timer::LetGo, COMMAND_LINGER);
+        }
+        self.is_output_ended
+    }
+
+    pub(super) const fn has_exited(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    /// Asks it to end, and sees to it that it does.
+    pub(super) fn terminate(&self, cx: &mut Cx) {
+        cx.fx.act(self.op, |op| Action::Signal { op, signal: Signal::Terminate });
+        cx.set_timer(Timer::Kill, COMMAND_GRACE);
+    }
+
+    pub(super) fn kill(&self, cx: &mut Cx) {
+        if self.has_exited() || cx.timers.is_set(&Timer::LetGo) {
+            // It was killed before: asking again and again does not prolong the wait for that.
             return;
         }
-        self.fx.act(op, |op| Action::Signal { op, signal: Signal::Kill });
-        self.timers.clear(&Timer::Kill);
-        self.timers.set(Timer::LetGo, self.fx.now().mono + COMMAND_ABANDON_AFTER);
+        cx.fx.act(self.op, |op| Action::Signal { op, signal: Signal::Kill });
+        cx.timers.clear(&Timer::Kill);
+        cx.set_timer(Timer::LetGo, COMMAND_ABANDON_AFTER);
     }
 
-    /// What remains of the command is not waited for, unless its output waits for the reader.
-    pub(super) fn let_go(&mut self) {
-        let Some(running) = self.running() else { return };
-        if running.exit.is_some() && running.paused {
-            self.timers.set(Timer::LetGo, self.fx.now().mono + COMMAND_LINGER);
-            return;
+    /// What remains of it is no longer waited for, unless its output waits for the reader. Whether
+    /// it is over with that.
+    pub(super) fn let_go(&self, cx: &mut Cx) -> bool {
+        if self.has_exited() && self.is_paused {
+            cx.set_timer(Timer::LetGo, COMMAND_LINGER);
+            return false;
         }
-        if running.exit.is_none() {
-            self.fx.notify(Notice::Abandoned);
+        if !self.has_exited() {
+            cx.fx.notify(Notice::Abandoned);
         }
-        self.command_ended();
+        true
     }
 
-    fn clear_command_timers(&mut self) {
-        self.timers.clear(&Timer::Kill);
-        self.timers.clear(&Timer::LetGo);
+    /// Stops reading its output while the host is behind.
+    pub(super) fn balance(&mut self, cx: &mut Cx, speech: &Speech) {
+        if let Some(pause) = speech.stdio.command_should_pause(self.is_paused) {
+            self.is_paused = pause;
+            cx.fx.act(
+                self.op,
+                |op| {
+                    if pause { Action::Pause { op } } else { Action::Resume { op } }
+                },
+            );
+        }
     }
 
-    /// Lets go of the command, which ends whatever it left behind, and tells what came of it.
-    fn command_ended(&mut self) {
-        self.clear_command_timers();
-        let rest = self.running().map_or("", |running| running.decoder.finish());
-        self.tell(rest);
-        let Some(Running { op, started, kept, streaming, exit, .. }) = self.running() else {
-            return;
-        };
-        let (op, started, streaming, exit) = (*op, *started, *streaming, *exit);
-        let output = core::mem::take(kept).into_text();
-        let aborted = self.turn.as_ref().is_some_and(|turn| turn.aborted);
-        self.fx.cancel(op);
-        if streaming {
-            self.say_stream_stop();
+    /// Lets go of it, which ends whatever it left behind.
+    pub(super) fn end(&mut self, cx: &mut Cx, speech: &mut Speech) -> Ended {
+        clear_timers(cx);
+        let rest = self.decoder.finish();
+        self.show(cx, speech, rest);
+        cx.fx.cancel(self.op);
+        if self.is_streaming {
+            speech.say_stream_stop(cx);
         }
-        if aborted {
-            self.tool_result(&with_note(output, "Interrupted"), true);
-            return self.finish(Ending::Aborted(INTERRUPTED.to_owned()));
+        let output = core::mem::take(&mut self.kept).into_text();
+        Ended { output, exit: self.exit, millis: millis_since(cx, self.started) }
+    }
+}
+
+pub(super) fn millis_since(cx: &Cx, start: Instant) -> u64 {
+    let elapsed = cx.fx.now().mono.saturating_since(start);
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn clear_timers(cx: &mut Cx) {
+    cx.timers.clear(&Timer::Kill);
+    cx.timers.clear(&Timer::LetGo);
+}
+
+impl Ended {
+    /// What the tool's result says, and whether that is an error.
+    pub(super) fn tool_result(&mut self) -> (String, bool) {
+        let output = core::mem::take(&mut self.output);
+        match (self.is_error(), output.is_empty()) {
+            (true, _) => (with_note(output, &self.how()), true),
+            (false, true) => ("(no output)".to_owned(), false),
+            (false, false) => (output, false),
         }
-        let how = exit.map_or_else(|| "did not end".to_owned(), |exit| format!("{exit}"));
-        let is_error = !exit.is_some_and(ExitStatus::is_success);
-        let content = match (is_error, output.is_empty()) {
-            (true, _) => with_note(output, &how),
-            (false, true) => "(no output)".to_owned(),
-            (false, false) => output,
-        };
-        self.tool_result(&content, is_error);
-        let millis = self.millis_since(started);
-        let time = format!("{}.{} s", millis / 1000, millis % 1000 / 100);
-        let text = match is_error {
-            true => format!("Failed with {how} after {time}."),
+    }
+
+    /// The same if it was ended from outside.
+    pub(super) fn interrupted(self) -> String {
+        with_note(self.output, "Interrupted")
+    }
+
+    /// What came of it, in a few words.
+    pub(super) fn summary(&self) -> String {
+        let time = format!("{}.{} s", self.millis / 1000, self.millis % 1000 / 100);
+        match self.is_error() {
+            true => format!("Failed with {} after {time}.", self.how()),
             false => format!("Done in {time}."),
-        };
-        self.complete(text, false);
+        }
+    }
+
+    fn is_error(&self) -> bool {
+        !self.exit.is_some_and(ExitStatus::is_success)
+    }
+
+    fn how(&self) -> String {
+        self.exit.map_or_else(|| "did not end".to_owned(), |exit| format!("{exit}"))
     }
 }
 

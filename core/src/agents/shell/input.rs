@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
+use super::command_line::{CommandLineError, runnable};
 use super::permission::Verdict;
-use crate::base::limits::{MAX_ID_BYTES, MAX_SHELL_COMMAND_BYTES};
+use crate::base::limits::MAX_ID_BYTES;
 use crate::base::text::Text;
 use crate::wire::message::{Head, Kind, MessageError};
 
@@ -38,19 +39,6 @@ pub(super) struct Prompt {
     /// `None` also for one that is longer than an id may be.
     pub(super) uuid: Option<String>,
     pub(super) command: Result<String, CommandLineError>,
-}
-
-/// Why a message holds no command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CommandLineError {
-    #[error("There is no command line in this message: write one as text.")]
-    Empty,
-    #[error(
-        "The command line is longer than {MAX_SHELL_COMMAND_BYTES} bytes: put it into a file and run that."
-    )]
-    TooLong,
-    #[error("The command line holds a NUL character, which no command can.")]
-    Nul,
 }
 
 /// A `control_request` of the host.
@@ -127,19 +115,6 @@ fn command(line: &str) -> Result<String, CommandLineError> {
     runnable(text.trim()).map(ToOwned::to_owned)
 }
 
-/// Takes a text as a command line, whoever wrote it: a person, or whoever was asked and changed it.
-pub(super) fn runnable(text: &str) -> Result<&str, CommandLineError> {
-    if text.trim().is_empty() {
-        Err(CommandLineError::Empty)
-    } else if text.len() > MAX_SHELL_COMMAND_BYTES {
-        Err(CommandLineError::TooLong)
-    } else if text.contains('\0') {
-        Err(CommandLineError::Nul)
-    } else {
-        Ok(text)
-    }
-}
-
 #[derive(Deserialize)]
 struct SetMode {
     request: ModeField,
@@ -157,6 +132,7 @@ fn mode(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::MAX_SHELL_COMMAND_BYTES;
     use alloc::format;
 
     #[test]

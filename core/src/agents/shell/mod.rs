@@ -13,50 +13,56 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `input` | what a line from the host asks for |
-//! | `permission` | modes, and the host's answer to a question |
 //! | `turn` | from a message to its result |
 //! | `child` | one running command: started, listened to, ended |
 //! | `output` | what is kept of its output |
 //! | `say` | the messages that the agent prints |
-//! | `stdout` | how far the reader is behind |
+//! | `stdio` | the streams that they go by, and how far the reader is behind |
+//! | `input` | what a line from the host asks for |
+//! | `permission` | modes, and the host's answer to a question |
+//! | `command_line` | what can be run |
+//! | `cx` | what operations and timers are for |
 
 mod child;
+mod command_line;
+mod cx;
 mod input;
 mod output;
 mod permission;
 mod say;
-mod stdout;
+mod stdio;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
+use alloc::borrow::ToOwned;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
-use fastrand::Rng;
+use serde_json::{Value, json};
 
-use crate::base::id::OpId;
-use crate::base::limits::{AGENT_FLUSH_TIMEOUT, MAX_LINE_BYTES, MAX_SEEN_PROMPTS};
+use crate::base::limits::{MAX_QUEUED_PROMPTS, MAX_SEEN_PROMPTS};
 use crate::base::text::Text;
-use crate::base::time::Now;
-use crate::contract::action::{Action, Message, Target};
-use crate::contract::event::{Event, Output};
-use crate::contract::machine::{Machine, MachineError, MachineErrorKind, Step};
-use crate::engine::effects::Effects;
-use crate::engine::timer::Timers;
+use crate::contract::action::Message;
+use crate::contract::event::Event;
+use crate::contract::machine::{MachineError, MachineErrorKind};
+use crate::engine::runner::{Role, Runner, delegate_machine};
 use crate::transport::dedupe::Recent;
+use crate::wire::control;
 use crate::wire::message::MessageError;
-use crate::wire::ndjson::{Line, Splitter};
+use crate::wire::ndjson::Line;
 
-use input::{Input, Prompt};
+use child::Place;
+pub use cx::Notice;
+use cx::{Cx, Purpose, Timer};
+use input::{Input, Prompt, Request};
 pub use permission::PermissionMode;
-use stdout::Backlog;
-use turn::{Stage, Turn};
+use say::{Account, Ending, Speech};
+use stdio::Stdio;
+use turn::Turn;
 
 /// What the agent is told when it starts.
 #[derive(Clone, Debug)]
@@ -82,280 +88,253 @@ pub enum Command {
     ShutdownNow,
 }
 
-/// What the agent tells its program, for people to read on stderr. It never quotes a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A line from the host was skipped.
-    Skipped(MessageError),
-    /// A line from the host was longer than [`MAX_LINE_BYTES`] and was skipped.
-    TooLong {
-        /// Its length in bytes.
-        bytes: usize,
-    },
-    /// A `control_request` without a `request_id` cannot be answered.
-    Unanswerable,
-    /// A command did not end although it was killed.
-    Abandoned,
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Skipped(reason) => write!(f, "skipped a line of input: {reason}"),
-            Self::TooLong { bytes } => write!(
-                f,
-                "skipped a line of input: it has {bytes} bytes, more than the limit of {MAX_LINE_BYTES}"
-            ),
-            Self::Unanswerable => {
-                f.write_str("skipped a control_request: it has no request_id to answer to")
-            }
-            Self::Abandoned => f.write_str("a command did not end although it was killed"),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Stdio,
-    Command,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    /// The running command was asked to end; now it is killed.
-    Kill,
-    /// The running command is not waited for any longer.
-    LetGo,
-    /// The last words are not waited for any longer.
-    Flush,
-}
-
 /// The shell agent as a machine. See the [module](self).
 #[derive(Debug)]
 pub struct Agent {
-    directory: String,
-    env_remove: Vec<String>,
-    session_id: String,
-    mode: PermissionMode,
-    fx: Effects<Purpose, Notice>,
-    timers: Timers<Timer>,
-    rng: Rng,
-    stdio: OpId,
-    lines: Splitter,
-    backlog: Backlog,
-    input_paused: bool,
-    turn: Option<Turn>,
-    waiting: VecDeque<Prompt>,
-    seen: Recent,
-    /// Nothing more is started: the input has ended, or the program wants the end.
-    ending: bool,
+    runner: Runner<Shell>,
 }
+
+delegate_machine!(Agent, Command, Notice);
 
 impl Agent {
     /// An agent that waits for its first message.
     pub fn new(config: Config) -> Self {
-        let mut fx = Effects::new();
-        let stdio = fx.start(Purpose::Stdio, |op| Action::Open { op, target: Target::Stdio });
-        let mut rng = Rng::with_seed(config.seed);
-        let session_id = config.session_id.unwrap_or_else(|| uuid(&mut rng));
-        Self {
-            directory: config.directory,
-            env_remove: config.env_remove,
-            session_id,
-            mode: config.permission_mode,
-            fx,
-            timers: Timers::new(),
-            rng,
-            stdio,
-            lines: Splitter::new(MAX_LINE_BYTES),
-            backlog: Backlog::default(),
-            input_paused: false,
+        let mut cx = Cx::new();
+        let stdio = Stdio::open(&mut cx);
+        let Config { directory, session_id, permission_mode, env_remove, seed } = config;
+        let shell = Shell {
+            speech: Speech::new(stdio, session_id, directory.clone(), seed),
+            place: Place { directory, env_remove },
+            mode: permission_mode,
             turn: None,
             waiting: VecDeque::new(),
             seen: Recent::new(MAX_SEEN_PROMPTS),
-            ending: false,
+            is_ending: false,
+        };
+        Self { runner: Runner::new(shell, cx) }
+    }
+}
+
+/// The role: takes lines, and runs one turn after the other.
+#[derive(Debug)]
+struct Shell {
+    speech: Speech,
+    place: Place,
+    mode: PermissionMode,
+    turn: Option<Turn>,
+    waiting: VecDeque<Prompt>,
+    seen: Recent,
+    /// Nothing more is started: the input has ended, or the program wants the end.
+    is_ending: bool,
+}
+
+impl Role for Shell {
+    type Command = Command;
+    type Notice = Notice;
+    type Purpose = Purpose;
+    type Timer = Timer;
+
+    fn on_command(&mut self, cx: &mut Cx, command: Command) {
+        self.shut_down(cx);
+        if let (Command::ShutdownNow, Some(turn)) = (command, &self.turn) {
+            turn.kill(cx);
         }
     }
 
-    fn received(&mut self, message: &Message) {
-        let Message::Binary(bytes) = message else { return };
-        let mut lines = VecDeque::new();
-        if bytes.is_empty() {
-            self.lines.finish(|line| lines.push_back(line));
-        } else {
-            self.lines.push(bytes.clone(), |line| lines.push_back(line));
-        }
-        for line in lines {
-            self.line(line);
-            self.settle();
-        }
-        if bytes.is_empty() {
-            self.input_ended();
+    fn on_event(&mut self, cx: &mut Cx, event: Event) {
+        match event.op().and_then(|op| cx.fx.purpose(op)) {
+            Some(Purpose::Stdio) => self.on_stdio(cx, event),
+            Some(Purpose::Command) => {
+                if let Some(turn) = &mut self.turn {
+                    turn.on_command(cx, &mut self.speech, &self.place, event);
+                }
+            }
+            None => {}
         }
     }
 
-    fn line(&mut self, line: Line) {
+    fn on_timer(&mut self, cx: &mut Cx, timer: Timer) {
+        match (timer, &mut self.turn) {
+            (Timer::Kill, Some(turn)) => turn.kill(cx),
+            (Timer::LetGo, Some(turn)) => turn.let_go(cx, &mut self.speech),
+            (Timer::Kill | Timer::LetGo, None) => {}
+            (Timer::Flush, _) => {
+                self.speech.stdio.cancel(cx);
+                cx.fx.end(Ok(()));
+            }
+        }
+    }
+
+    fn settle(&mut self, cx: &mut Cx) {
+        self.go_on(cx);
+        // What waits for the reader stays bounded: first the command waits, then the host.
+        if let Some(turn) = &mut self.turn {
+            turn.balance(cx, &self.speech);
+        }
+        self.speech.stdio.balance(cx);
+    }
+}
+
+impl Shell {
+    fn on_stdio(&mut self, cx: &mut Cx, event: Event) {
+        match event {
+            Event::Received { message, .. } if !self.speech.stdio.is_closing(cx) => {
+                self.received(cx, &message);
+            }
+            Event::Sent { messages, .. } => self.speech.stdio.sent(messages),
+            Event::Closed { .. } => {
+                // Nobody reads any more.
+                self.speech.stdio.closed(cx);
+                self.shut_down(cx);
+            }
+            Event::Failed { op, failure } => {
+                cx.fx.finish(op);
+                let message = format!("cannot use the standard input and output: {failure}");
+                cx.fx.end(Err(MachineError { kind: MachineErrorKind::Local, message }));
+            }
+            _ => {}
+        }
+    }
+
+    fn received(&mut self, cx: &mut Cx, message: &Message) {
+        let Message::Binary(chunk) = message else { return };
+        for line in self.speech.stdio.split(chunk) {
+            self.line(cx, line);
+            self.go_on(cx);
+        }
+        if chunk.is_empty() {
+            // The host still reads, but it answers nothing any more.
+            self.is_ending = true;
+            if let Some(turn) = &mut self.turn {
+                turn.input_ended(cx, &mut self.speech);
+            }
+        }
+    }
+
+    fn line(&mut self, cx: &mut Cx, line: Line) {
         let bytes = match line {
             Line::Whole(bytes) => bytes,
-            Line::TooLong { bytes, .. } => return self.fx.notify(Notice::TooLong { bytes }),
+            Line::TooLong { bytes, .. } => return cx.fx.notify(Notice::TooLong { bytes }),
         };
         let input = Text::from_utf8(bytes)
             .map_err(|_| MessageError::NotJson)
             .and_then(|text| Input::parse(&text));
-        match input {
-            Err(reason) => self.fx.notify(Notice::Skipped(reason)),
-            Ok(Input::Unanswerable) => self.fx.notify(Notice::Unanswerable),
-            Ok(Input::Ignored) => {}
-            Ok(Input::Prompt(prompt)) => self.prompt(prompt),
-            Ok(Input::Request { id, request }) => self.request(&id, request),
-            Ok(Input::Answer { id, verdict }) => self.answered(&id, verdict),
-            Ok(Input::Withdraw { id }) => self.withdrawn(&id),
+        match (input, &mut self.turn) {
+            (Err(reason), _) => cx.fx.notify(Notice::Skipped(reason)),
+            (Ok(Input::Unanswerable), _) => cx.fx.notify(Notice::Unanswerable),
+            (Ok(Input::Prompt(prompt)), _) => self.prompt(cx, prompt),
+            (Ok(Input::Request { id, request }), _) => self.request(cx, &id, request),
+            (Ok(Input::Answer { id, verdict }), Some(turn)) => {
+                turn.answered(cx, &mut self.speech, &self.place, (&id, verdict));
+            }
+            (Ok(Input::Withdraw { id }), Some(turn)) => {
+                turn.withdrawn(cx, &mut self.speech, &id);
+            }
+            (Ok(Input::Answer { .. } | Input::Withdraw { .. }), None) | (Ok(Input::Ignored), _) => {
+            }
         }
     }
 
-    /// The host has closed its side: it still reads, but it answers nothing any more.
-    fn input_ended(&mut self) {
-        self.ending = true;
-        match self.turn.as_ref().map(|turn| &turn.stage) {
-            Some(Stage::Asking { .. }) => self.refuse(turn::NOBODY_TO_ASK),
-            Some(Stage::Running(_)) => self.stop_command(),
-            None => {}
+    /// Takes a message: puts it in the queue, or refuses it.
+    fn prompt(&mut self, cx: &mut Cx, prompt: Prompt) {
+        if prompt.uuid.as_ref().is_some_and(|uuid| self.seen.contains(uuid)) {
+            return;
+        }
+        let reason = if self.is_ending {
+            "The agent is ending and takes no more messages.".to_owned()
+        } else if self.waiting.len() >= MAX_QUEUED_PROMPTS {
+            format!("{MAX_QUEUED_PROMPTS} messages are waiting already: send it again later.")
+        } else {
+            // Only now: one that is refused may be sent again.
+            if let Some(uuid) = &prompt.uuid {
+                self.seen.insert(uuid);
+            }
+            return self.waiting.push_back(prompt);
+        };
+        let account = Account {
+            duration_ms: 0,
+            user_message_uuid: prompt.uuid,
+            permission_denials: Vec::new(),
+        };
+        self.speech.say_result(cx, Ending::Refused(reason), account);
+    }
+
+    /// Answers a `control_request`.
+    fn request(&mut self, cx: &mut Cx, id: &str, request: Request) {
+        let speech = &mut self.speech;
+        match request {
+            Request::Initialize => {
+                let pending: Vec<Value> =
+                    self.turn.as_ref().and_then(Turn::question).into_iter().collect();
+                speech.say_initialized(cx, id, &pending);
+            }
+            Request::Interrupt => {
+                // Withdrawal first, then the interrupt's answer, then what came of the tool.
+                if let Some(turn) = &self.turn {
+                    turn.withdraw_question(cx, speech);
+                }
+                speech.say_control(cx, &control::success(id, &json!({})));
+                if let Some(turn) = &mut self.turn {
+                    turn.stop(cx, speech);
+                }
+            }
+            Request::SetPermissionMode(name) => match PermissionMode::parse(&name) {
+                Some(mode) => {
+                    self.mode = mode;
+                    speech.say_control(cx, &control::success(id, &json!({"mode": name})));
+                    speech.say_mode(cx, mode);
+                }
+                None => {
+                    let error = format!(
+                        "the shell agent has no permission mode \"{name}\": try default, acceptEdits or bypassPermissions"
+                    );
+                    speech.say_control(cx, &control::error(id, &error));
+                }
+            },
+            Request::Unsupported(subtype) => {
+                let error = format!("\"{subtype}\" is not supported by the shell agent");
+                speech.say_control(cx, &control::error(id, &error));
+            }
         }
     }
 
-    /// Nobody reads any more.
-    fn stdio_closed(&mut self) {
-        self.fx.finish(self.stdio);
-        self.timers.clear(&Timer::Flush);
-        self.shut_down();
-    }
-
-    fn shut_down(&mut self) {
-        self.ending = true;
+    fn shut_down(&mut self, cx: &mut Cx) {
+        self.is_ending = true;
         self.waiting.clear();
-        self.stop_turn();
+        if let Some(turn) = &mut self.turn {
+            turn.withdraw_question(cx, &mut self.speech);
+            turn.stop(cx, &mut self.speech);
+        }
     }
 
     /// Begins the next turn if there is one to begin, and ends the agent if it is done.
-    fn settle(&mut self) {
+    fn go_on(&mut self, cx: &mut Cx) {
+        self.turn.take_if(|turn| turn.is_over());
         while self.turn.is_none() {
             let Some(prompt) = self.waiting.pop_front() else { break };
-            self.begin(prompt);
+            self.begin(cx, prompt);
+            self.turn.take_if(|turn| turn.is_over());
         }
-        if !self.ending || self.turn.is_some() || self.fx.is_ended() {
+        if !self.is_ending || self.turn.is_some() || cx.fx.is_ended() {
             return;
         }
-        if self.fx.purpose(self.stdio).is_none() {
-            self.fx.end(Ok(()));
-        } else if !self.is_closing() {
-            self.fx.act(self.stdio, |op| Action::Close { op, code: 1000 });
-            self.timers.set(Timer::Flush, self.fx.now().mono + AGENT_FLUSH_TIMEOUT);
+        let stdio = &self.speech.stdio;
+        if !stdio.is_open(cx) {
+            cx.fx.end(Ok(()));
+        } else if !stdio.is_closing(cx) {
+            stdio.close(cx);
         }
     }
 
-    /// Whether the last word has been said.
-    fn is_closing(&self) -> bool {
-        self.timers.is_set(&Timer::Flush)
+    fn begin(&mut self, cx: &mut Cx, prompt: Prompt) {
+        let Some(mut turn) = Turn::begin(cx, &mut self.speech, prompt, self.mode) else { return };
+        if self.is_ending {
+            turn.input_ended(cx, &mut self.speech);
+        } else if self.mode.asks() {
+            turn.ask(cx, &mut self.speech);
+        } else {
+            turn.run(cx, &self.place);
+        }
+        self.turn = Some(turn);
     }
-
-    fn tick(&mut self) {
-        while let Some((timer, _)) = self.timers.pop_due(self.fx.now().mono) {
-            match timer {
-                Timer::Kill => self.kill_command(),
-                Timer::LetGo => self.let_go(),
-                Timer::Flush => {
-                    self.fx.cancel(self.stdio);
-                    self.fx.end(Ok(()));
-                }
-            }
-        }
-    }
-
-    /// Keeps what waits for the reader bounded: first the command waits, then the host.
-    fn keep_pace(&mut self) {
-        if let Some(Turn { stage: Stage::Running(running), .. }) = &mut self.turn
-            && let Some(pause) = self.backlog.command_should_pause(running.paused)
-        {
-            running.paused = pause;
-            let op = running.op;
-            self.fx.act(op, |op| if pause { Action::Pause { op } } else { Action::Resume { op } });
-        }
-        if let Some(pause) = self.backlog.input_should_pause(self.input_paused) {
-            self.input_paused = pause;
-            self.fx.act(self.stdio, |op| {
-                if pause { Action::Pause { op } } else { Action::Resume { op } }
-            });
-        }
-    }
-
-    fn stdio_event(&mut self, event: Event) {
-        match event {
-            Event::Received { message, .. } if !self.is_closing() => self.received(&message),
-            Event::Sent { messages, .. } => self.backlog.sent(messages),
-            Event::Closed { .. } => self.stdio_closed(),
-            Event::Failed { op, failure } => {
-                self.fx.finish(op);
-                let message = format!("cannot use the standard input and output: {failure}");
-                self.fx.end(Err(MachineError { kind: MachineErrorKind::Local, message }));
-            }
-            _ => {}
-        }
-    }
-
-    fn command_event(&mut self, event: Event) {
-        match event {
-            Event::Stdout { data, .. } | Event::Stderr { data, .. } => self.output(&data),
-            Event::OutputEnded { output: Output::Stdout, .. } => self.output_ended(),
-            Event::Exited { status, .. } => self.exited(status),
-            Event::Failed { failure, .. } => self.not_started(&failure),
-            _ => {}
-        }
-    }
-}
-
-impl Machine for Agent {
-    type Command = Command;
-    type Notice = Notice;
-
-    fn command(&mut self, now: Now, command: Command) {
-        self.fx.advance(now);
-        if self.fx.is_ended() {
-            return;
-        }
-        self.shut_down();
-        if command == Command::ShutdownNow {
-            self.kill_command();
-        }
-        self.tick();
-        self.settle();
-        self.keep_pace();
-    }
-
-    fn handle(&mut self, now: Now, event: Event) {
-        self.fx.advance(now);
-        if self.fx.is_ended() {
-            return;
-        }
-        match event.op().and_then(|op| self.fx.purpose(op)) {
-            Some(Purpose::Stdio) => self.stdio_event(event),
-            Some(Purpose::Command) => self.command_event(event),
-            None => {}
-        }
-        self.tick();
-        self.settle();
-        self.keep_pace();
-    }
-
-    fn step(&mut self) -> Step<Notice> {
-        self.fx.step(self.timers.next())
-    }
-}
-
-/// A UUID of version 4 (RFC 9562).
-fn uuid(rng: &mut Rng) -> String {
-    let random = rng.u128(..);
-    let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    let part = |from, to| hex.get(from..to).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }

@@ -7,7 +7,7 @@ use alloc::string::String;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::input::runnable;
+use super::command_line::runnable;
 
 /// Whether commands are asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

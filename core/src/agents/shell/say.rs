@@ -1,14 +1,16 @@
 //! The messages that the agent prints, in the shapes of Claude Code's stream-json.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-use super::{Agent, uuid};
+use super::cx::Cx;
+use super::permission::PermissionMode;
+use super::stdio::Stdio;
 use crate::base::text::Text;
-use crate::contract::action::{Action, Message};
 use crate::wire::to_json;
 
 /// The name by which the agent goes where others name their model.
@@ -34,92 +36,132 @@ pub(super) struct Account {
     pub(super) permission_denials: Vec<Value>,
 }
 
-impl Agent {
+/// The agent's side of the conversation.
+#[derive(Debug)]
+pub(super) struct Speech {
+    pub(super) stdio: Stdio,
+    session_id: String,
+    directory: String,
+    rng: Rng,
+}
+
+impl Speech {
+    pub(super) fn new(
+        stdio: Stdio,
+        session_id: Option<String>,
+        directory: String,
+        seed: u64,
+    ) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let session_id = session_id.unwrap_or_else(|| uuid(&mut rng));
+        Self { stdio, session_id, directory, rng }
+    }
+
     pub(super) fn uuid(&mut self) -> String {
         uuid(&mut self.rng)
     }
 
-    pub(super) fn say_init(&mut self) {
+    pub(super) fn say_init(&mut self, cx: &mut Cx, mode: PermissionMode) {
         let init = json!({
             "type": "system", "subtype": "init", "cwd": self.directory, "tools": [TOOL],
-            "mcp_servers": [], "model": MODEL, "permissionMode": self.mode.as_str(),
+            "mcp_servers": [], "model": MODEL, "permissionMode": mode.as_str(),
             "slash_commands": [], "apiKeySource": "none", "output_style": "default",
             "skills": [], "plugins": [],
         });
-        self.say(init);
+        self.say(cx, init);
     }
 
-    pub(super) fn say_mode(&mut self) {
-        self.say(json!({
-            "type": "system", "subtype": "status", "status": null,
-            "permissionMode": self.mode.as_str(),
-        }));
+    pub(super) fn say_mode(&mut self, cx: &mut Cx, mode: PermissionMode) {
+        self.say(
+            cx,
+            json!({
+                "type": "system", "subtype": "status", "status": null,
+                "permissionMode": mode.as_str(),
+            }),
+        );
     }
 
-    pub(super) fn say_text(&mut self, text: &str) {
-        self.say_assistant(&json!({"type": "text", "text": text}));
+    pub(super) fn say_text(&mut self, cx: &mut Cx, text: &str) {
+        self.say_assistant(cx, &json!({"type": "text", "text": text}));
     }
 
-    pub(super) fn say_tool_use(&mut self, tool_use_id: &str, command: &str) {
+    pub(super) fn say_tool_use(&mut self, cx: &mut Cx, tool_use_id: &str, command: &str) {
         let input = json!({"command": command});
         self.say_assistant(
+            cx,
             &json!({"type": "tool_use", "id": tool_use_id, "name": TOOL, "input": input}),
         );
     }
 
-    fn say_assistant(&mut self, block: &Value) {
+    fn say_assistant(&mut self, cx: &mut Cx, block: &Value) {
         let id = self.message_id();
-        self.say(json!({
-            "type": "assistant", "parent_tool_use_id": null,
-            "message": {
-                "id": id, "type": "message", "role": "assistant", "model": MODEL,
-                "content": [block], "stop_reason": null, "usage": {},
-            },
-        }));
+        self.say(
+            cx,
+            json!({
+                "type": "assistant", "parent_tool_use_id": null,
+                "message": {
+                    "id": id, "type": "message", "role": "assistant", "model": MODEL,
+                    "content": [block], "stop_reason": null, "usage": {},
+                },
+            }),
+        );
     }
 
-    pub(super) fn say_tool_result(&mut self, tool_use_id: &str, content: &str, is_error: bool) {
+    pub(super) fn say_tool_result(
+        &mut self,
+        cx: &mut Cx,
+        tool_use_id: &str,
+        content: &str,
+        is_error: bool,
+    ) {
         let result = json!({
             "type": "tool_result", "tool_use_id": tool_use_id, "content": content,
             "is_error": is_error,
         });
-        self.say(json!({
-            "type": "user", "parent_tool_use_id": null,
-            "message": {"role": "user", "content": [result]},
-        }));
+        self.say(
+            cx,
+            json!({
+                "type": "user", "parent_tool_use_id": null,
+                "message": {"role": "user", "content": [result]},
+            }),
+        );
     }
 
     /// Live output comes as the text of a message that is being written.
-    pub(super) fn say_stream_start(&mut self) {
+    pub(super) fn say_stream_start(&mut self, cx: &mut Cx) {
         let id = self.message_id();
-        self.say_stream(&json!({
-            "type": "message_start",
-            "message": {
-                "id": id, "type": "message", "role": "assistant", "model": MODEL,
-                "content": [], "stop_reason": null, "usage": {},
-            },
-        }));
+        self.say_stream(
+            cx,
+            &json!({
+                "type": "message_start",
+                "message": {
+                    "id": id, "type": "message", "role": "assistant", "model": MODEL,
+                    "content": [], "stop_reason": null, "usage": {},
+                },
+            }),
+        );
         let block = json!({"type": "text", "text": ""});
         self.say_stream(
+            cx,
             &json!({"type": "content_block_start", "index": 0, "content_block": block}),
         );
     }
 
-    pub(super) fn say_stream_text(&mut self, text: &str) {
+    pub(super) fn say_stream_text(&mut self, cx: &mut Cx, text: &str) {
         let delta = json!({"type": "text_delta", "text": text});
-        self.say_stream(&json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+        self.say_stream(cx, &json!({"type": "content_block_delta", "index": 0, "delta": delta}));
     }
 
-    pub(super) fn say_stream_stop(&mut self) {
-        self.say_stream(&json!({"type": "content_block_stop", "index": 0}));
-        self.say_stream(&json!({"type": "message_stop"}));
+    pub(super) fn say_stream_stop(&mut self, cx: &mut Cx) {
+        self.say_stream(cx, &json!({"type": "content_block_stop", "index": 0}));
+        self.say_stream(cx, &json!({"type": "message_stop"}));
     }
 
-    fn say_stream(&mut self, event: &Value) {
-        self.say(json!({"type": "stream_event", "parent_tool_use_id": null, "event": event}));
+    fn say_stream(&mut self, cx: &mut Cx, event: &Value) {
+        self.say(cx, json!({"type": "stream_event", "parent_tool_use_id": null, "event": event}));
     }
 
-    pub(super) fn say_result(&mut self, ending: Ending, account: Account) {
+    pub(super) fn say_result(&mut self, cx: &mut Cx, ending: Ending, account: Account) {
         let Account { duration_ms, user_message_uuid, permission_denials } = account;
         let mut result = json!({
             "type": "result", "duration_ms": duration_ms, "duration_api_ms": 0, "num_turns": 1,
@@ -144,22 +186,22 @@ impl Agent {
         if let Some(uuid) = user_message_uuid {
             extend(&mut result, json!({"user_message_uuids": [uuid]}));
         }
-        self.say(result);
+        self.say(cx, result);
     }
 
     /// Answers `initialize`. Questions that are open stand beside the payload, for a late viewer.
-    pub(super) fn say_initialized(&mut self, request_id: &str, pending: &[Value]) {
+    pub(super) fn say_initialized(&mut self, cx: &mut Cx, request_id: &str, pending: &[Value]) {
         let payload = json!({"commands": [], "agents": [], "models": [], "account": {}});
         let response = json!({
             "subtype": "success", "request_id": request_id, "response": payload,
             "pending_permission_requests": pending,
         });
-        self.put(&to_json(&json!({"type": "control_response", "response": response})));
+        self.stdio.write(cx, &to_json(&json!({"type": "control_response", "response": response})));
     }
 
     /// Says a control line, which belongs to no session.
-    pub(super) fn say_control(&mut self, line: &Text) {
-        self.put(line.as_bytes());
+    pub(super) fn say_control(&mut self, cx: &mut Cx, line: &Text) {
+        self.stdio.write(cx, line.as_bytes());
     }
 
     fn message_id(&mut self) -> String {
@@ -167,22 +209,10 @@ impl Agent {
     }
 
     /// Says a message of the session.
-    fn say(&mut self, mut message: Value) {
+    fn say(&mut self, cx: &mut Cx, mut message: Value) {
         let uuid = self.uuid();
         extend(&mut message, json!({"session_id": self.session_id, "uuid": uuid}));
-        self.put(&to_json(&message));
-    }
-
-    fn put(&mut self, line: &Bytes) {
-        if self.fx.purpose(self.stdio).is_none() || self.is_closing() {
-            return;
-        }
-        let mut bytes = BytesMut::with_capacity(line.len() + 1);
-        bytes.put_slice(line);
-        bytes.put_u8(b'\n');
-        self.backlog.push(bytes.len());
-        let message = Message::Binary(bytes.freeze());
-        self.fx.act(self.stdio, |op| Action::Send { op, message });
+        self.stdio.write(cx, &to_json(&message));
     }
 }
 
@@ -207,4 +237,13 @@ fn extend(object: &mut Value, more: Value) {
     if let (Value::Object(fields), Value::Object(more)) = (object, more) {
         Map::extend(fields, more);
     }
+}
+
+/// A UUID of version 4 (RFC 9562).
+pub(super) fn uuid(rng: &mut Rng) -> String {
+    let random = rng.u128(..);
+    let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let part = |from, to| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }

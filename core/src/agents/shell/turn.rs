@@ -5,34 +5,32 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::child::Running;
-use super::input::{Prompt, Request};
-use super::permission::Verdict;
-use super::say::{Account, Ending, denial, permission_request};
-use super::{Agent, PermissionMode};
-use crate::base::limits::MAX_QUEUED_PROMPTS;
+use super::child::{Child, Place, millis_since};
+use super::cx::Cx;
+use super::input::Prompt;
+use super::permission::{PermissionMode, Verdict};
+use super::say::{Account, Ending, Speech, denial, permission_request};
 use crate::base::text::Text;
 use crate::base::time::Instant;
-use crate::wire::control;
-use crate::wire::to_json;
+use crate::contract::event::{Event, Output};
+use crate::wire::{control, to_json};
 
 /// Why a question is refused once the host has closed its side.
-pub(super) const NOBODY_TO_ASK: &str =
-    "The input has ended, so nobody can be asked whether this may run.";
+const NOBODY_TO_ASK: &str = "The input has ended, so nobody can be asked whether this may run.";
 
 /// Why a turn that was ended from outside has no proper end.
-pub(super) const INTERRUPTED: &str = "The turn was interrupted.";
+const INTERRUPTED: &str = "The turn was interrupted.";
 
-/// One turn under way.
+/// One turn.
 #[derive(Debug)]
 pub(super) struct Turn {
-    pub(super) tool_use_id: String,
-    pub(super) command: String,
-    pub(super) stage: Stage,
+    tool_use_id: String,
+    command: String,
+    stage: Stage,
     /// Whether it was ended from outside.
-    pub(super) aborted: bool,
+    is_aborted: bool,
     started: Instant,
     user_message_uuid: Option<String>,
     permission_denials: Vec<Value>,
@@ -40,229 +38,247 @@ pub(super) struct Turn {
 
 /// What a turn waits for.
 #[derive(Debug)]
-pub(super) enum Stage {
+enum Stage {
     /// The host's answer.
     Asking { request_id: String },
     /// The command's end.
-    Running(Running),
+    Running(Child),
+    /// Nothing: its result was said.
+    Over,
 }
 
-impl Agent {
-    /// Takes a message: begins its turn, puts it in the queue, or refuses it.
-    pub(super) fn prompt(&mut self, prompt: Prompt) {
-        if prompt.uuid.as_ref().is_some_and(|uuid| self.seen.contains(uuid)) {
-            return;
-        }
-        let reason = if self.ending {
-            "The agent is ending and takes no more messages.".to_owned()
-        } else if self.waiting.len() >= MAX_QUEUED_PROMPTS {
-            format!("{MAX_QUEUED_PROMPTS} messages are waiting already: send it again later.")
-        } else {
-            // Only now: one that is refused may be sent again.
-            if let Some(uuid) = &prompt.uuid {
-                self.seen.insert(uuid);
-            }
-            return self.waiting.push_back(prompt);
-        };
-        let account = Account {
-            duration_ms: 0,
-            user_message_uuid: prompt.uuid,
-            permission_denials: Vec::new(),
-        };
-        self.say_result(Ending::Refused(reason), account);
-    }
-
-    /// Begins the turn of a message. On return there is a turn, or it is over already.
-    pub(super) fn begin(&mut self, prompt: Prompt) {
-        self.say_init();
+impl Turn {
+    /// Begins the turn of a message; `None` if it is over already.
+    pub(super) fn begin(
+        cx: &mut Cx,
+        speech: &mut Speech,
+        prompt: Prompt,
+        mode: PermissionMode,
+    ) -> Option<Self> {
+        speech.say_init(cx, mode);
         let Prompt { uuid: user_message_uuid, command } = prompt;
-        let started = self.fx.now().mono;
         let command = match command {
             Ok(command) => command,
             Err(reason) => {
                 let text = reason.to_string();
-                self.say_text(&text);
+                speech.say_text(cx, &text);
                 let account =
                     Account { duration_ms: 0, user_message_uuid, permission_denials: Vec::new() };
-                return self.say_result(Ending::Completed { text, is_error: true }, account);
+                speech.say_result(cx, Ending::Completed { text, is_error: true }, account);
+                return None;
             }
         };
-        let tool_use_id = ["toolu_", &self.uuid()].concat();
-        self.say_tool_use(&tool_use_id, &command);
-        let stage = Stage::Asking { request_id: self.uuid() };
-        self.turn = Some(Turn {
+        let tool_use_id = ["toolu_", &speech.uuid()].concat();
+        speech.say_tool_use(cx, &tool_use_id, &command);
+        Some(Self {
             tool_use_id,
             command,
-            stage,
-            aborted: false,
-            started,
+            stage: Stage::Asking { request_id: speech.uuid() },
+            is_aborted: false,
+            started: cx.fx.now().mono,
             user_message_uuid,
             permission_denials: Vec::new(),
-        });
-        if self.ending {
-            self.refuse(NOBODY_TO_ASK);
-        } else if self.mode.asks() {
-            self.ask();
-        } else {
-            self.run();
-        }
+        })
     }
 
-    fn ask(&mut self) {
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    /// Asks the host whether the command may run.
+    pub(super) fn ask(&self, cx: &mut Cx, speech: &mut Speech) {
         if let Some(question) = self.question() {
-            self.say_control(&Text::from_utf8(to_json(&question)).unwrap_or_default());
+            let line = Text::from_utf8(to_json(&question)).unwrap_or_default();
+            speech.say_control(cx, &line);
         }
     }
 
     /// The open question, if there is one.
-    fn question(&self) -> Option<Value> {
-        let turn = self.turn.as_ref()?;
-        let Stage::Asking { request_id } = &turn.stage else { return None };
-        Some(permission_request(request_id, &turn.tool_use_id, &turn.command))
+    pub(super) fn question(&self) -> Option<Value> {
+        let Stage::Asking { request_id } = &self.stage else { return None };
+        Some(permission_request(request_id, &self.tool_use_id, &self.command))
     }
 
     fn is_open_question(&self, id: &str) -> bool {
-        let stage = self.turn.as_ref().map(|turn| &turn.stage);
-        matches!(stage, Some(Stage::Asking { request_id }) if request_id == id)
+        matches!(&self.stage, Stage::Asking { request_id } if request_id == id)
     }
 
-    /// Takes the answer to a question; one to a question that is not open is nobody's.
-    pub(super) fn answered(&mut self, id: &str, verdict: Verdict) {
+    /// Starts the command.
+    pub(super) fn run(&mut self, cx: &mut Cx, place: &Place) {
+        self.stage = Stage::Running(Child::start(cx, place, &self.command));
+    }
+
+    /// Takes the answer to a question; one to a question that is not open is ignored.
+    pub(super) fn answered(
+        &mut self,
+        cx: &mut Cx,
+        speech: &mut Speech,
+        place: &Place,
+        (id, verdict): (&str, Verdict),
+    ) {
         if !self.is_open_question(id) {
             return;
         }
         match verdict {
             Verdict::Allow(command) => {
-                if let (Some(turn), Some(command)) = (&mut self.turn, command) {
-                    turn.command = command;
+                if let Some(command) = command {
+                    self.command = command;
                 }
-                self.run();
+                self.run(cx, place);
             }
             Verdict::Deny { message, interrupt: false } => {
-                self.refuse(&format!("Permission was denied: {message}"));
+                self.refuse(cx, speech, &format!("Permission was denied: {message}"));
             }
             Verdict::Deny { message, interrupt: true } => {
                 self.note_denial();
-                self.abort(&format!("Permission was denied: {message}"));
+                self.abort(cx, speech, &format!("Permission was denied: {message}"));
             }
-            Verdict::Broken(reason) => self.refuse(&format!("Permission was not given: {reason}")),
+            Verdict::Broken(reason) => {
+                self.refuse(cx, speech, &format!("Permission was not given: {reason}"));
+            }
         }
     }
 
-    /// The host takes a request of its own back, which is answered long since; or a question of the
+    /// The host takes a request of its own back, which was answered long ago; or a question of the
     /// agent, which is as good as *deny*.
-    pub(super) fn withdrawn(&mut self, id: &str) {
+    pub(super) fn withdrawn(&mut self, cx: &mut Cx, speech: &mut Speech, id: &str) {
         if self.is_open_question(id) {
-            self.refuse("Permission was not given: the question was withdrawn.");
+            let reason = "Permission was not given: the question was withdrawn.";
+            self.refuse(cx, speech, reason);
         }
     }
 
-    /// Answers a `control_request`.
-    pub(super) fn request(&mut self, id: &str, request: Request) {
-        match request {
-            Request::Initialize => {
-                let pending: Vec<Value> = self.question().into_iter().collect();
-                self.say_initialized(id, &pending);
+    /// The host answers nothing any more.
+    pub(super) fn input_ended(&mut self, cx: &mut Cx, speech: &mut Speech) {
+        match &self.stage {
+            Stage::Asking { .. } => self.refuse(cx, speech, NOBODY_TO_ASK),
+            Stage::Running(_) => self.terminate(cx),
+            Stage::Over => {}
+        }
+    }
+
+    /// Takes the open question back, if there is one.
+    pub(super) fn withdraw_question(&self, cx: &mut Cx, speech: &mut Speech) {
+        if let Stage::Asking { request_id } = &self.stage {
+            speech.say_control(cx, &control::cancel_request(request_id));
+        }
+    }
+
+    /// Ends it from outside.
+    pub(super) fn stop(&mut self, cx: &mut Cx, speech: &mut Speech) {
+        match &self.stage {
+            Stage::Asking { .. } => self.abort(cx, speech, INTERRUPTED),
+            Stage::Running(_) => self.terminate(cx),
+            Stage::Over => {}
+        }
+    }
+
+    /// Asks the running command to end, once.
+    fn terminate(&mut self, cx: &mut Cx) {
+        if let Stage::Running(child) = &self.stage
+            && !child.has_exited()
+            && !core::mem::replace(&mut self.is_aborted, true)
+        {
+            child.terminate(cx);
+        }
+    }
+
+    pub(super) fn kill(&self, cx: &mut Cx) {
+        if let Stage::Running(child) = &self.stage {
+            child.kill(cx);
+        }
+    }
+
+    /// What remains of the command is no longer waited for.
+    pub(super) fn let_go(&mut self, cx: &mut Cx, speech: &mut Speech) {
+        if let Stage::Running(child) = &self.stage
+            && child.let_go(cx)
+        {
+            self.command_ended(cx, speech);
+        }
+    }
+
+    /// Stops reading the command's output while the host is behind.
+    pub(super) fn balance(&mut self, cx: &mut Cx, speech: &Speech) {
+        if let Stage::Running(child) = &mut self.stage {
+            child.balance(cx, speech);
+        }
+    }
+
+    /// Takes an event of the command.
+    pub(super) fn on_command(
+        &mut self,
+        cx: &mut Cx,
+        speech: &mut Speech,
+        place: &Place,
+        event: Event,
+    ) {
+        let Stage::Running(child) = &mut self.stage else { return };
+        let is_over = match event {
+            Event::Stdout { data, .. } | Event::Stderr { data, .. } => {
+                child.printed(cx, speech, &data);
+                false
             }
-            Request::Interrupt => self.interrupt(id),
-            Request::SetPermissionMode(name) => match PermissionMode::parse(&name) {
-                Some(mode) => {
-                    self.mode = mode;
-                    self.say_control(&control::success(id, &json!({"mode": name})));
-                    self.say_mode();
-                }
-                None => self.say_control(&control::error(
-                    id,
-                    &format!(
-                        "the shell agent has no permission mode \"{name}\": try default, acceptEdits or bypassPermissions"
-                    ),
-                )),
-            },
-            Request::Unsupported(subtype) => {
-                let error = format!("\"{subtype}\" is not supported by the shell agent");
-                self.say_control(&control::error(id, &error));
+            Event::OutputEnded { output: Output::Stdout, .. } => child.output_ended(),
+            Event::Exited { status, .. } => child.exited(cx, status),
+            Event::Failed { failure, .. } => {
+                let reason = child.not_started(cx, place, &failure);
+                return self.fail(cx, speech, &reason);
             }
+            _ => false,
+        };
+        if is_over {
+            self.command_ended(cx, speech);
         }
     }
 
-    /// Withdrawal first, then the interrupt's answer, then what came of the tool.
-    fn interrupt(&mut self, id: &str) {
-        self.withdraw_question();
-        self.say_control(&control::success(id, &json!({})));
-        self.stop_turn_quietly();
-    }
-
-    /// Ends the turn from outside, if there is one.
-    pub(super) fn stop_turn(&mut self) {
-        self.withdraw_question();
-        self.stop_turn_quietly();
-    }
-
-    fn withdraw_question(&mut self) {
-        if let Some(Turn { stage: Stage::Asking { request_id }, .. }) = &self.turn {
-            let line = control::cancel_request(request_id);
-            self.say_control(&line);
+    fn command_ended(&mut self, cx: &mut Cx, speech: &mut Speech) {
+        let Stage::Running(child) = &mut self.stage else { return };
+        let mut ended = child.end(cx, speech);
+        if self.is_aborted {
+            speech.say_tool_result(cx, &self.tool_use_id, &ended.interrupted(), true);
+            return self.finish(cx, speech, Ending::Aborted(INTERRUPTED.to_owned()));
         }
+        let (content, is_error) = ended.tool_result();
+        speech.say_tool_result(cx, &self.tool_use_id, &content, is_error);
+        self.complete(cx, speech, ended.summary());
     }
 
-    fn stop_turn_quietly(&mut self) {
-        match self.turn.as_ref().map(|turn| &turn.stage) {
-            Some(Stage::Asking { .. }) => self.abort(INTERRUPTED),
-            Some(Stage::Running(_)) => self.stop_command(),
-            None => {}
-        }
-    }
-
-    /// Ends a turn whose command may not run.
-    pub(super) fn refuse(&mut self, reason: &str) {
+    /// Ends it because its command may not run.
+    pub(super) fn refuse(&mut self, cx: &mut Cx, speech: &mut Speech, reason: &str) {
         self.note_denial();
-        self.fail(reason);
+        self.fail(cx, speech, reason);
     }
 
-    /// Ends a turn whose command did not run.
-    pub(super) fn fail(&mut self, reason: &str) {
-        self.tool_result(reason, true);
-        self.complete(reason.to_owned(), false);
+    /// Ends it because its command did not run.
+    fn fail(&mut self, cx: &mut Cx, speech: &mut Speech, reason: &str) {
+        speech.say_tool_result(cx, &self.tool_use_id, reason, true);
+        self.complete(cx, speech, reason.to_owned());
     }
 
-    /// Ends a turn that was stopped before its command ran.
-    fn abort(&mut self, reason: &str) {
-        self.tool_result(reason, true);
-        self.finish(Ending::Aborted(reason.to_owned()));
+    /// Ends it because it was stopped before its command ran.
+    fn abort(&mut self, cx: &mut Cx, speech: &mut Speech, reason: &str) {
+        speech.say_tool_result(cx, &self.tool_use_id, reason, true);
+        self.finish(cx, speech, Ending::Aborted(reason.to_owned()));
     }
 
     fn note_denial(&mut self) {
-        if let Some(turn) = &mut self.turn {
-            turn.permission_denials.push(denial(&turn.tool_use_id, &turn.command));
-        }
+        self.permission_denials.push(denial(&self.tool_use_id, &self.command));
     }
 
-    pub(super) fn tool_result(&mut self, content: &str, is_error: bool) {
-        if let Some(turn) = &self.turn {
-            let id = turn.tool_use_id.clone();
-            self.say_tool_result(&id, content, is_error);
-        }
+    fn complete(&mut self, cx: &mut Cx, speech: &mut Speech, text: String) {
+        speech.say_text(cx, &text);
+        self.finish(cx, speech, Ending::Completed { text, is_error: false });
     }
 
-    /// Ends a turn that went its way.
-    pub(super) fn complete(&mut self, text: String, is_error: bool) {
-        self.say_text(&text);
-        self.finish(Ending::Completed { text, is_error });
-    }
-
-    /// Says a turn's result and leaves it.
-    pub(super) fn finish(&mut self, ending: Ending) {
-        let Some(turn) = self.turn.take() else { return };
+    /// Says its result.
+    fn finish(&mut self, cx: &mut Cx, speech: &mut Speech, ending: Ending) {
+        self.stage = Stage::Over;
         let account = Account {
-            duration_ms: self.millis_since(turn.started),
-            user_message_uuid: turn.user_message_uuid,
-            permission_denials: turn.permission_denials,
+            duration_ms: millis_since(cx, self.started),
+            user_message_uuid: self.user_message_uuid.take(),
+            permission_denials: core::mem::take(&mut self.permission_denials),
         };
-        self.say_result(ending, account);
-    }
-
-    pub(super) fn millis_since(&self, start: Instant) -> u64 {
-        let elapsed = self.fx.now().mono.saturating_since(start);
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        speech.say_result(cx, ending, account);
     }
 }

@@ -45,10 +45,10 @@ proptest! {
         for (line, then) in lines {
             let line = line.replace('\n', " ");
             // Half the answers name the question that is open.
-            let open = host.agent.turn.as_ref().map(|turn| &turn.stage);
+            let open = host.agent.runner.role().turn.as_ref().and_then(Turn::question);
             let line = match open {
-                Some(Stage::Asking { request_id }) => line.replace("\"P\"", &format!("\"{request_id}\"")),
-                _ => line,
+                Some(question) => line.replace("\"P\"", &question["request_id"].to_string()),
+                None => line,
             };
             let value = serde_json::from_str::<Value>(&line).unwrap_or_default();
             asked += usize::from(value["type"] == "control_request" && value["request_id"].is_string());

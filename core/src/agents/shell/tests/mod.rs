@@ -15,15 +15,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
-use serde_json::{Value, json};
-
+use super::say::uuid;
 use super::*;
+use crate::base::id::OpId;
 use crate::base::limits::*;
-use crate::base::time::Instant;
-use crate::contract::action::Signal;
-use crate::contract::event::{ExitStatus, IoError, IoErrorKind};
-use crate::contract::machine::Outcome;
+use crate::base::time::{Instant, Now};
+use crate::contract::action::{Action, Signal};
+use crate::contract::event::{ExitStatus, IoError, IoErrorKind, Output};
+use crate::contract::machine::{Machine, Outcome, Step};
+use bytes::Bytes;
 
 /// A host that keeps what the agent says and does.
 struct Host {
@@ -67,7 +67,7 @@ impl Host {
     }
 
     fn stdio(&self) -> OpId {
-        self.agent.stdio
+        self.agent.runner.role().speech.stdio.op()
     }
 
     fn drain(&mut self) {
