@@ -26,11 +26,11 @@ use super::git::git;
 use super::register::GIT_TIMEOUT;
 use crate::auth::AccessToken;
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
-use crate::base::time::{Now, UnixTime};
+use crate::base::time::UnixTime;
 use crate::contract::action::{Action, Response};
 use crate::contract::event::Event;
-use crate::contract::machine::{Machine, MachineErrorKind, Step};
-use crate::engine::effects::Effects;
+use crate::contract::machine::MachineErrorKind;
+use crate::engine::runner::{self, Role, Runner, delegate_machine};
 use crate::wire::url::BaseUrl;
 use agent::AgentCheck;
 
@@ -96,28 +96,99 @@ enum Purpose {
     Agent,
 }
 
+/// What a check waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// The agent has had time enough.
+    Agent,
+}
+
+type Cx = runner::Cx<Purpose, Timer, Checked>;
+
 /// The machine that tries it all, and then has finished: with `Ok`, whatever it has found.
 #[derive(Debug)]
 pub struct Check {
-    config: CheckConfig,
-    fx: Effects<Purpose, Checked>,
-    agent: Option<AgentCheck>,
+    runner: Runner<Checks>,
 }
+
+delegate_machine!(Check, Infallible, Checked);
 
 impl Check {
     /// A check that begins with its first step.
     pub fn new(config: CheckConfig) -> Self {
-        let mut fx = Effects::new();
+        let mut cx = Cx::new();
         let request = api::health(&config.relay);
-        fx.start(Purpose::Health, |op| Action::Request { op, request });
-        Self { config, fx, agent: None }
+        cx.fx.start(Purpose::Health, |op| Action::Request { op, request });
+        Self { runner: Runner::new(Checks { config, agent: None }, cx) }
+    }
+}
+
+/// The role: one check after the other.
+#[derive(Debug)]
+struct Checks {
+    config: CheckConfig,
+    agent: Option<AgentCheck>,
+}
+
+impl Role for Checks {
+    type Command = Infallible;
+    type Notice = Checked;
+    type Purpose = Purpose;
+    type Timer = Timer;
+
+    fn on_command(&mut self, _: &mut Cx, command: Infallible) {
+        match command {}
     }
 
-    fn tell(&mut self, what: &'static str, finding: Finding) {
-        self.fx.notify(Checked { what, finding });
+    fn on_event(&mut self, cx: &mut Cx, event: Event) {
+        let Some((op, purpose)) =
+            event.op().and_then(|op| cx.fx.purpose(op).map(|purpose| (op, purpose)))
+        else {
+            return;
+        };
+        if purpose == Purpose::Agent {
+            let finding = self.agent.as_mut().and_then(|agent| agent.handle(&mut cx.fx, event));
+            return notify_agent(cx, finding);
+        }
+        cx.fx.finish(op);
+        match purpose {
+            Purpose::Health => self.health_answered(cx, event),
+            Purpose::Token => self.token_answered(cx, event),
+            Purpose::GitVersion => self.git_version(cx, &event),
+            Purpose::GitCommit => self.git_commit(cx, &event),
+            Purpose::Save => self.saved(cx, &event),
+            Purpose::Remove => self.state_checked(cx, &event),
+            Purpose::Agent => {}
+        }
     }
 
-    fn health_answered(&mut self, event: Event) {
+    fn on_timer(&mut self, cx: &mut Cx, _: Timer) {
+        let finding = self.agent.as_mut().and_then(|agent| agent.on_time(&mut cx.fx));
+        notify_agent(cx, finding);
+    }
+
+    fn settle(&mut self, cx: &mut Cx) {
+        match self.agent.as_ref().and_then(AgentCheck::deadline) {
+            Some(at) => cx.timers.set(Timer::Agent, at),
+            None => cx.timers.clear(&Timer::Agent),
+        }
+    }
+}
+
+fn notify(cx: &mut Cx, what: &'static str, finding: Finding) {
+    cx.fx.notify(Checked { what, finding });
+}
+
+/// The agent is the last.
+fn notify_agent(cx: &mut Cx, finding: Option<Finding>) {
+    if let Some(finding) = finding {
+        notify(cx, "agent", finding);
+        cx.fx.end(Ok(()));
+    }
+}
+
+impl Checks {
+    fn health_answered(&mut self, cx: &mut Cx, event: Event) {
         #[derive(Deserialize)]
         struct Health {
             status: String,
@@ -129,14 +200,14 @@ impl Check {
         };
         match api::answer::<Health>(event) {
             Ok(health) if health.status == "ok" => {
-                self.tell("relay", Finding::Ok(format!("{relay} answers")));
-                let finding = clock(date, self.fx.now().wall);
-                self.tell("clock", finding);
-                self.ask_token();
+                notify(cx, "relay", Finding::Ok(format!("{relay} answers")));
+                let finding = clock(date, cx.fx.now().wall);
+                notify(cx, "clock", finding);
+                self.ask_token(cx);
             }
             Ok(_) => {
                 let reason = format!("{relay} says that it is not well; try again later");
-                self.no_relay(MachineErrorKind::GaveUp, reason);
+                self.no_relay(cx, MachineErrorKind::GaveUp, reason);
             }
             Err(trouble) => {
                 let fault = trouble.fault("ask for its health", &relay);
@@ -145,40 +216,40 @@ impl Check {
                         let reason = format!(
                             "{relay} cannot be reached: {trouble}; check the address and the network"
                         );
-                        self.no_relay(MachineErrorKind::GaveUp, reason);
+                        self.no_relay(cx, MachineErrorKind::GaveUp, reason);
                     }
-                    None => self.no_relay(fault.kind, fault.message),
+                    None => self.no_relay(cx, fault.kind, fault.message),
                 }
             }
         }
     }
 
-    fn no_relay(&mut self, kind: MachineErrorKind, reason: String) {
-        self.tell("relay", Finding::Failed { kind, reason });
+    fn no_relay(&mut self, cx: &mut Cx, kind: MachineErrorKind, reason: String) {
+        notify(cx, "relay", Finding::Failed { kind, reason });
         let only_the_relay = || Finding::Skipped(String::from("only the relay can tell"));
-        self.tell("clock", only_the_relay());
+        notify(cx, "clock", only_the_relay());
         if self.config.access_token.is_some() {
-            self.tell("token", only_the_relay());
+            notify(cx, "token", only_the_relay());
         }
-        self.ask_git();
+        self.ask_git(cx);
     }
 
     /// Any request that the access token opens, and that changes nothing.
-    fn ask_token(&mut self) {
+    fn ask_token(&mut self, cx: &mut Cx) {
         let Some(token) = &self.config.access_token else {
-            return self.ask_git();
+            return self.ask_git(cx);
         };
         let request = api::environments(&self.config.relay, token.secret());
-        self.fx.start(Purpose::Token, |op| Action::Request { op, request });
+        cx.fx.start(Purpose::Token, |op| Action::Request { op, request });
     }
 
-    fn token_answered(&mut self, event: Event) {
+    fn token_answered(&mut self, cx: &mut Cx, event: Event) {
         let finding = match api::answer::<IgnoredAny>(event) {
             Ok(_) => Finding::Ok(String::from("the relay takes it")),
             Err(trouble) => self.refused(&trouble),
         };
-        self.tell("token", finding);
-        self.ask_git();
+        notify(cx, "token", finding);
+        self.ask_git(cx);
     }
 
     fn refused(&self, trouble: &RequestError) -> Finding {
@@ -187,21 +258,21 @@ impl Check {
         Finding::Failed { kind, reason: fault.message }
     }
 
-    fn ask_git(&mut self) {
-        self.run_git(Purpose::GitVersion, &["--version"]);
+    fn ask_git(&mut self, cx: &mut Cx) {
+        self.run_git(cx, Purpose::GitVersion, &["--version"]);
     }
 
-    fn run_git(&mut self, purpose: Purpose, args: &[&str]) {
+    fn run_git(&mut self, cx: &mut Cx, purpose: Purpose, args: &[&str]) {
         let Some(directory) = &self.config.directory else {
-            self.tell("git", Finding::Skipped(String::from("there is no directory to try it in")));
-            return self.save();
+            notify(cx, "git", Finding::Skipped(String::from("there is no directory to try it in")));
+            return self.save(cx);
         };
         let command = git(directory, args, &self.config.agent_env_remove);
         let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: STDERR_TAIL_BYTES };
-        self.fx.start(purpose, run);
+        cx.fx.start(purpose, run);
     }
 
-    fn git_version(&mut self, event: &Event) {
+    fn git_version(&mut self, cx: &mut Cx, event: &Event) {
         let version = match event {
             Event::Ran { status, stdout, .. } if status.is_success() => {
                 String::from_utf8_lossy(stdout).trim().to_string()
@@ -213,18 +284,22 @@ impl Check {
                 } else {
                     Finding::Skipped(format!("{reason}; only the spawn mode worktree needs it"))
                 };
-                self.tell("git", finding);
-                return self.save();
+                notify(cx, "git", finding);
+                return self.save(cx);
             }
         };
         if self.config.is_worktree_mode {
-            return self.run_git(Purpose::GitCommit, &["rev-parse", "--verify", "HEAD^{commit}"]);
+            return self.run_git(
+                cx,
+                Purpose::GitCommit,
+                &["rev-parse", "--verify", "HEAD^{commit}"],
+            );
         }
-        self.tell("git", Finding::Ok(version));
-        self.save();
+        notify(cx, "git", Finding::Ok(version));
+        self.save(cx);
     }
 
-    fn git_commit(&mut self, event: &Event) {
+    fn git_commit(&mut self, cx: &mut Cx, event: &Event) {
         let finding = match event {
             Event::Ran { status, .. } if status.is_success() => {
                 Finding::Ok(String::from("the directory is a repository with a commit"))
@@ -234,8 +309,8 @@ impl Check {
                 why(other)
             )),
         };
-        self.tell("git", finding);
-        self.save();
+        notify(cx, "git", finding);
+        self.save(cx);
     }
 
     /// The file that is written into the state directory for a moment.
@@ -243,94 +318,46 @@ impl Check {
         self.config.state_directory.as_ref().map(|state| format!("{state}/check"))
     }
 
-    fn save(&mut self) {
+    fn save(&mut self, cx: &mut Cx) {
         let Some(path) = self.probe() else {
             let reason =
                 "there is none, because HOME is not set: results would not survive a crash";
-            self.tell("state", Finding::local(String::from(reason)));
-            return self.start_agent();
+            notify(cx, "state", Finding::local(String::from(reason)));
+            return self.start_agent(cx);
         };
-        self.fx.start(Purpose::Save, |op| Action::Save { op, path, data: Bytes::new() });
+        cx.fx.start(Purpose::Save, |op| Action::Save { op, path, data: Bytes::new() });
     }
 
-    fn saved(&mut self, event: &Event) {
+    fn saved(&mut self, cx: &mut Cx, event: &Event) {
         match (event, self.probe()) {
             (Event::Saved { .. }, Some(path)) => {
-                self.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
+                cx.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
             }
-            (other, _) => self.state_checked(other),
+            (other, _) => self.state_checked(cx, other),
         }
     }
 
-    fn state_checked(&mut self, event: &Event) {
+    fn state_checked(&mut self, cx: &mut Cx, event: &Event) {
         let state = self.config.state_directory.clone().unwrap_or_default();
         let finding = match event {
             Event::Removed { .. } => Finding::Ok(format!("{state} can be written to")),
             other => Finding::local(format!("{state} cannot be written to: {}", why(other))),
         };
-        self.tell("state", finding);
-        self.start_agent();
+        notify(cx, "state", finding);
+        self.start_agent(cx);
     }
 
-    fn start_agent(&mut self) {
+    fn start_agent(&mut self, cx: &mut Cx) {
         let (Some(agent), Some(directory)) = (&self.config.agent, &self.config.directory) else {
             if self.config.agent.is_some() {
                 let reason = String::from("there is no directory to start it in");
-                self.tell("agent", Finding::Skipped(reason));
+                notify(cx, "agent", Finding::Skipped(reason));
             }
-            return self.fx.end(Ok(()));
+            return cx.fx.end(Ok(()));
         };
         let env_remove = self.config.agent_env_remove.clone();
-        let check = AgentCheck::start(&mut self.fx, agent, directory.clone(), env_remove);
+        let check = AgentCheck::start(&mut cx.fx, agent, directory.clone(), env_remove);
         self.agent = Some(check);
-    }
-
-    fn agent_told(&mut self, finding: Option<Finding>) {
-        if let Some(finding) = finding {
-            self.tell("agent", finding);
-            self.fx.end(Ok(()));
-        }
-    }
-}
-
-impl Machine for Check {
-    type Command = Infallible;
-    type Notice = Checked;
-
-    fn command(&mut self, _: Now, command: Infallible) {
-        match command {}
-    }
-
-    fn handle(&mut self, now: Now, event: Event) {
-        if self.fx.is_ended() {
-            return;
-        }
-        self.fx.advance(now);
-        match event.op().and_then(|op| self.fx.purpose(op).map(|purpose| (op, purpose))) {
-            Some((_, Purpose::Agent)) => {
-                let finding = self.agent.as_mut().and_then(|a| a.handle(&mut self.fx, event));
-                self.agent_told(finding);
-            }
-            Some((op, purpose)) => {
-                self.fx.finish(op);
-                match purpose {
-                    Purpose::Health => self.health_answered(event),
-                    Purpose::Token => self.token_answered(event),
-                    Purpose::GitVersion => self.git_version(&event),
-                    Purpose::GitCommit => self.git_commit(&event),
-                    Purpose::Save => self.saved(&event),
-                    Purpose::Remove => self.state_checked(&event),
-                    Purpose::Agent => {}
-                }
-            }
-            None => {}
-        }
-        let finding = self.agent.as_mut().and_then(|agent| agent.on_time(&mut self.fx));
-        self.agent_told(finding);
-    }
-
-    fn step(&mut self) -> Step<Checked> {
-        self.fx.step(self.agent.as_ref().and_then(AgentCheck::deadline))
     }
 }
 

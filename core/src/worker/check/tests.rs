@@ -7,9 +7,10 @@ use super::*;
 use crate::base::id::OpId;
 use crate::base::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE};
 use crate::base::secret::Secret;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::{Duration, Instant, Now};
 use crate::contract::event::ExitStatus;
 use crate::contract::event::{IoError, IoErrorKind};
+use crate::contract::machine::{Machine, Step};
 
 const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
 
