@@ -6,11 +6,8 @@ use bytes::Bytes;
 use footbridge_core::contract::machine::Outcome;
 
 use crate::git::{Commit, Touched};
-use crate::nodes::viewer::ViewerNotice;
-use crate::sim::host::HostId;
-use crate::sim::network::conn::ConnId;
-use crate::sim::party::{PartyId, Role};
-use crate::sim::process::ProcessId;
+use crate::ids::{ConnId, HostId, PartyId, ProcessId, Role};
+use crate::nodes::viewer::notice::ViewerNotice;
 
 /// One thing that happened, seen from outside.
 #[derive(Debug)]

@@ -27,7 +27,9 @@
 mod fact;
 mod faults;
 mod git;
+mod ids;
 mod mutants;
+mod names;
 mod nodes;
 mod promises;
 mod scenario;
@@ -41,4 +43,4 @@ pub use nodes::agents::{KINDS, Kind};
 pub use scenario::options::Options;
 pub use scenario::run::{Report, run};
 pub use scenario::shrink::shrink;
-pub use sim::world::Violation;
+pub use sim::cx::Violation;

@@ -134,13 +134,13 @@ fn one(seed: u64, asked: &Asked) -> ExitCode {
     // Whoever reads it may have seen enough before its end.
     let _ = std::io::stdout().write_all(told.as_bytes());
     tell(&options, &report);
-    if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn tell(options: &Options, report: &Report) {
     let secs = report.time.as_secs();
     let end = if report.is_complete { "" } else { " (cut short by --steps)" };
-    match &report.broken {
+    match &report.violation {
         Some(broken) => {
             eprintln!("BROKEN {} at {:?}: {}", broken.promise, broken.at, broken.words);
             eprintln!("replay it: cargo run -p footbridge-fuzz --release -- {options}");
@@ -180,7 +180,7 @@ fn many(asked: &Asked) -> ExitCode {
                     events.fetch_add(report.events, Ordering::Relaxed);
                     let time = u64::try_from(report.time.as_millis()).unwrap_or(u64::MAX);
                     millis.fetch_add(time, Ordering::Relaxed);
-                    if report.broken.is_some() {
+                    if report.violation.is_some() {
                         is_over.store(true, Ordering::Relaxed);
                         if let Ok(mut failed) = failed.lock() {
                             failed.get_or_insert((options, report));

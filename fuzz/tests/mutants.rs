@@ -9,7 +9,7 @@ use footbridge_fuzz::{MUTANTS, Mutant, Options, run};
 fn finding_seed(mutant: Mutant) -> Option<u64> {
     (0..mutant.seeds()).find(|seed| {
         let options = Options { mutant: Some(mutant), ..Options::new(*seed) };
-        run(&options).broken.is_some_and(|broken| broken.promise == mutant.promise())
+        run(&options).violation.is_some_and(|broken| broken.promise == mutant.promise())
     })
 }
 

@@ -18,7 +18,7 @@ fn all_keep(seeds: u64, options: &(dyn Fn(u64) -> Options + Sync)) {
                         return;
                     }
                     let options = options(seed);
-                    if let Some(broken) = run(&options).broken {
+                    if let Some(broken) = run(&options).violation {
                         let words = format!(
                             "{broken:?}; replay it: cargo run -p footbridge-fuzz --release -- {options}"
                         );
@@ -77,10 +77,10 @@ fn a_failure_shrinks_to_a_smaller_run_that_fails_in_the_same_way() {
     let mutant = footbridge_fuzz::MUTANTS[0];
     let mutants =
         (0..mutant.seeds()).map(|seed| Options { mutant: Some(mutant), ..Options::new(seed) });
-    let options = mutants.into_iter().find(|options| run(options).broken.is_some());
+    let options = mutants.into_iter().find(|options| run(options).violation.is_some());
     let options = options.expect("one that fails");
     let smaller = footbridge_fuzz::shrink(&options);
-    let broken = run(&smaller).broken.expect("it still fails");
+    let broken = run(&smaller).violation.expect("it still fails");
     assert_eq!(broken.promise, mutant.promise());
     assert!(smaller.faults.is_some(), "the faults that it needs are named: {smaller}");
 }

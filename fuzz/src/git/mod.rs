@@ -25,3 +25,6 @@ pub(crate) mod model;
 pub(crate) use action::Touched;
 pub(crate) use misuse::misuse;
 pub(crate) use model::Commit;
+
+/// Sets what is drawn for repositories apart from what the world draws.
+pub(crate) const STREAM: u64 = 0x6769_7400_0000_0006;

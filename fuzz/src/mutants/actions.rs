@@ -12,176 +12,170 @@ use footbridge_core::store::StoreOp;
 use super::Mutant;
 use super::words::{bent, holds, reworded, says, shortened};
 use crate::fact::Fact;
-use crate::sim::party::{PartyId, Role};
-use crate::sim::tokens::TOKEN_FILE;
-use crate::sim::world::World;
+use crate::ids::{PartyId, Role};
+use crate::names::TOKEN_FILE;
+use crate::sim::cx::Cx;
 
-impl World {
-    /// What a broken party does in place of an action.
-    pub(crate) fn mutated_action(&mut self, id: PartyId, action: Action) -> Vec<Action> {
-        let Some(mutant) = self.options.mutant else { return vec![action] };
-        let role = self.role(id);
-        let is_seldom = self.rng.u8(..) < 16;
-        match (mutant, role, action) {
-            (Mutant::LostWrite, Role::Worker, Action::Write { op, data })
-                if is_seldom && holds(&data, "\"user\"") =>
-            {
-                vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
-            }
-            (Mutant::LostLine, Role::Worker, Action::Send { message: Message::Text(_), op })
-                if is_seldom =>
-            {
-                let text = Text::from("{\"type\":\"other\"}");
-                vec![Action::Send { op, message: Message::Text(text) }]
-            }
-            (Mutant::TwiceWritten, Role::Worker, action @ Action::Write { .. }) => {
-                vec![action.clone(), action]
-            }
-            (Mutant::SkippedEvent, Role::Relay, Action::Send { message, .. })
-                if is_seldom && says(&message, "{\"type\":\"event\"") =>
-            {
-                Vec::new()
-            }
-            (Mutant::DivergentEvent, Role::Relay, Action::Send { op, message })
-                if is_seldom && says(&message, "{\"type\":\"event\"") =>
-            {
-                vec![Action::Send { op, message: bent(&message, "\"type\":\"", "\"type\":\"x") }]
-            }
-            (Mutant::HiddenQuestion, Role::Relay, Action::Send { op, message })
-                if says(&message, "{\"type\":\"session\"") =>
-            {
-                let message = bent(
-                    &message,
-                    "\"pending_permissions\":[",
-                    "\"pending_permissions\":[],\"x\":[",
-                );
-                vec![Action::Send { op, message }]
-            }
-            (Mutant::HiddenQuestion, Role::Relay, Action::Reply { op, mut response }) => {
-                let body = String::from_utf8_lossy(&response.body);
-                let hidden = "\"pending_permissions\":[],\"x\":[";
-                response.body = Bytes::from(body.replace("\"pending_permissions\":[", hidden));
-                vec![Action::Reply { op, response }]
-            }
-            (Mutant::LosesTrack, Role::Relay, Action::Cancel { .. }) => Vec::new(),
-            (Mutant::SilentLoss, Role::Relay, Action::Send { op, message })
-                if says(&message, "{\"type\":\"session\"") =>
-            {
-                let message = bent(&message, "\"connected\":false", "\"x\":false");
-                vec![Action::Send { op, message }]
-            }
-            (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
-                if says(&message, "{\"type\":\"session\"") =>
-            {
-                let message = bent(&message, "\"connected\":false", "\"connected\":true");
-                vec![Action::Send { op, message }]
-            }
-            (Mutant::AlwaysConnected, Role::Relay, Action::Reply { op, mut response }) => {
-                let body = String::from_utf8_lossy(&response.body);
-                response.body =
-                    Bytes::from(body.replace("\"connected\":false", "\"connected\":true"));
-                vec![Action::Reply { op, response }]
-            }
-            (Mutant::EveryAnswer, Role::Relay, Action::Reply { op, mut response })
-                if response.status == 409 && holds(&response.body, "permission_conflict") =>
-            {
-                response.status = 200;
-                response.body = Bytes::from_static(b"{\"seq\":1}");
-                vec![Action::Reply { op, response }]
-            }
-            (Mutant::LostRequest, Role::Worker, Action::Write { op, data })
-                if holds(&data, "\"control_request\"") =>
-            {
-                vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
-            }
-            (Mutant::LostCheck, Role::Worker, Action::Request { request, .. })
-                if request.url.contains("/work/")
-                    && request.url.ends_with("/stop")
-                    && !holds(&request.body, "\"result\"") =>
-            {
-                Vec::new()
-            }
-            (Mutant::ShortList, Role::Relay, Action::Reply { op, response }) => {
-                let fewer = shortened(response, "sessions");
-                vec![Action::Reply { op, response: fewer }]
-            }
-            (Mutant::ShortPage, Role::Relay, Action::Reply { op, response }) => {
-                let fewer = shortened(response, "events");
-                vec![Action::Reply { op, response: fewer }]
-            }
-            (Mutant::StaleOverview, Role::Relay, Action::Send { message, .. })
-                if is_seldom && says(&message, "{\"type\":\"session\"") =>
-            {
-                Vec::new()
-            }
-            (Mutant::BentTitle, Role::Relay, Action::Reply { op, response }) if is_seldom => {
-                let bent = "\"title\":\"x";
-                vec![Action::Reply { op, response: reworded(response, "\"title\":\"", bent) }]
-            }
-            (Mutant::AllowAll, Role::Worker, Action::Write { op, data }) => {
-                let line = String::from_utf8_lossy(&data);
-                let allow = "\"behavior\":\"allow\",\"updatedInput\":{},\"x\"";
-                let line = line.replace("\"behavior\":\"deny\",\"message\"", allow);
-                vec![Action::Write { op, data: Bytes::from(line) }]
-            }
-            (Mutant::TwoAgents, Role::Worker, Action::Spawn { op, command }) => {
-                let other = NonZeroU64::MIN.saturating_add((1 << 40) + op.get());
-                let twin = Action::Spawn { op: OpId::new(other), command: command.clone() };
-                vec![Action::Spawn { op, command }, twin]
-            }
-            (Mutant::SameName, Role::Worker, action @ Action::Request { .. }) if is_seldom => {
-                vec![action.clone(), action]
-            }
-            (mutant, Role::Worker, Action::Run { op, mut command, timeout, limit }) => {
-                crate::git::misuse(mutant, &mut command.args);
-                vec![Action::Run { op, command, timeout, limit }]
-            }
-            (Mutant::Keyless, Role::Relay, Action::Store { op, mut transaction }) => {
-                if let StoreOp::CreateSession { key, .. } = &mut *transaction.op {
-                    *key = None;
-                }
-                vec![Action::Store { op, transaction }]
-            }
-            (Mutant::Nameless, Role::Relay, Action::Store { op, mut transaction }) => {
-                if let StoreOp::Post { messages, .. } = &mut *transaction.op {
-                    messages.iter_mut().for_each(|message| message.uuid = None);
-                }
-                vec![Action::Store { op, transaction }]
-            }
-            (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
-                // The relay hears at once that the message is gone.
-                self.pretend_sent(id, op);
-                vec![Action::Send { op, message }]
-            }
-            (Mutant::TwiceRead, Role::Worker, Action::Load { op, path, limit })
-                if path == TOKEN_FILE =>
-            {
-                let other = NonZeroU64::MIN.saturating_add((1 << 40) + op.get());
-                let twin = Action::Load { op: OpId::new(other), path: path.clone(), limit };
-                vec![Action::Load { op, path, limit }, twin]
-            }
-            (Mutant::HastyRemoval, Role::Worker, action @ Action::Request { .. }) => {
-                self.remove_early(id, &action);
-                vec![action]
-            }
-            (_, _, action) => vec![action],
+/// What a broken party does in place of an action.
+pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
+    let Some(mutant) = cx.mutant else { return vec![action] };
+    let role = cx.parties[id].role;
+    let is_seldom = cx.rng.u8(..) < 16;
+    match (mutant, role, action) {
+        (Mutant::LostWrite, Role::Worker, Action::Write { op, data })
+            if is_seldom && holds(&data, "\"user\"") =>
+        {
+            vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
         }
-    }
-
-    fn pretend_sent(&mut self, id: PartyId, op: OpId) {
-        let now = self.hosts[self.parties[id].host].clock.now(self.at);
-        if let Some(machine) = &mut self.parties[id].machine {
-            machine.handle(now, Event::Sent { op, messages: 1 });
+        (Mutant::LostLine, Role::Worker, Action::Send { message: Message::Text(_), op })
+            if is_seldom =>
+        {
+            let text = Text::from("{\"type\":\"other\"}");
+            vec![Action::Send { op, message: Message::Text(text) }]
         }
+        (Mutant::TwiceWritten, Role::Worker, action @ Action::Write { .. }) => {
+            vec![action.clone(), action]
+        }
+        (Mutant::SkippedEvent, Role::Relay, Action::Send { message, .. })
+            if is_seldom && says(&message, "{\"type\":\"event\"") =>
+        {
+            Vec::new()
+        }
+        (Mutant::DivergentEvent, Role::Relay, Action::Send { op, message })
+            if is_seldom && says(&message, "{\"type\":\"event\"") =>
+        {
+            vec![Action::Send { op, message: bent(&message, "\"type\":\"", "\"type\":\"x") }]
+        }
+        (Mutant::HiddenQuestion, Role::Relay, Action::Send { op, message })
+            if says(&message, "{\"type\":\"session\"") =>
+        {
+            let message =
+                bent(&message, "\"pending_permissions\":[", "\"pending_permissions\":[],\"x\":[");
+            vec![Action::Send { op, message }]
+        }
+        (Mutant::HiddenQuestion, Role::Relay, Action::Reply { op, mut response }) => {
+            let body = String::from_utf8_lossy(&response.body);
+            let hidden = "\"pending_permissions\":[],\"x\":[";
+            response.body = Bytes::from(body.replace("\"pending_permissions\":[", hidden));
+            vec![Action::Reply { op, response }]
+        }
+        (Mutant::LosesTrack, Role::Relay, Action::Cancel { .. }) => Vec::new(),
+        (Mutant::SilentLoss, Role::Relay, Action::Send { op, message })
+            if says(&message, "{\"type\":\"session\"") =>
+        {
+            let message = bent(&message, "\"connected\":false", "\"x\":false");
+            vec![Action::Send { op, message }]
+        }
+        (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
+            if says(&message, "{\"type\":\"session\"") =>
+        {
+            let message = bent(&message, "\"connected\":false", "\"connected\":true");
+            vec![Action::Send { op, message }]
+        }
+        (Mutant::AlwaysConnected, Role::Relay, Action::Reply { op, mut response }) => {
+            let body = String::from_utf8_lossy(&response.body);
+            response.body = Bytes::from(body.replace("\"connected\":false", "\"connected\":true"));
+            vec![Action::Reply { op, response }]
+        }
+        (Mutant::EveryAnswer, Role::Relay, Action::Reply { op, mut response })
+            if response.status == 409 && holds(&response.body, "permission_conflict") =>
+        {
+            response.status = 200;
+            response.body = Bytes::from_static(b"{\"seq\":1}");
+            vec![Action::Reply { op, response }]
+        }
+        (Mutant::LostRequest, Role::Worker, Action::Write { op, data })
+            if holds(&data, "\"control_request\"") =>
+        {
+            vec![Action::Write { op, data: Bytes::from_static(b"{\"type\":\"other\"}\n") }]
+        }
+        (Mutant::LostCheck, Role::Worker, Action::Request { request, .. })
+            if request.url.contains("/work/")
+                && request.url.ends_with("/stop")
+                && !holds(&request.body, "\"result\"") =>
+        {
+            Vec::new()
+        }
+        (Mutant::ShortList, Role::Relay, Action::Reply { op, response }) => {
+            let fewer = shortened(response, "sessions");
+            vec![Action::Reply { op, response: fewer }]
+        }
+        (Mutant::ShortPage, Role::Relay, Action::Reply { op, response }) => {
+            let fewer = shortened(response, "events");
+            vec![Action::Reply { op, response: fewer }]
+        }
+        (Mutant::StaleOverview, Role::Relay, Action::Send { message, .. })
+            if is_seldom && says(&message, "{\"type\":\"session\"") =>
+        {
+            Vec::new()
+        }
+        (Mutant::BentTitle, Role::Relay, Action::Reply { op, response }) if is_seldom => {
+            let bent = "\"title\":\"x";
+            vec![Action::Reply { op, response: reworded(response, "\"title\":\"", bent) }]
+        }
+        (Mutant::AllowAll, Role::Worker, Action::Write { op, data }) => {
+            let line = String::from_utf8_lossy(&data);
+            let allow = "\"behavior\":\"allow\",\"updatedInput\":{},\"x\"";
+            let line = line.replace("\"behavior\":\"deny\",\"message\"", allow);
+            vec![Action::Write { op, data: Bytes::from(line) }]
+        }
+        (Mutant::TwoAgents, Role::Worker, Action::Spawn { op, command }) => {
+            let other = NonZeroU64::MIN.saturating_add((1 << 40) + op.get());
+            let twin = Action::Spawn { op: OpId::new(other), command: command.clone() };
+            vec![Action::Spawn { op, command }, twin]
+        }
+        (Mutant::SameName, Role::Worker, action @ Action::Request { .. }) if is_seldom => {
+            vec![action.clone(), action]
+        }
+        (mutant, Role::Worker, Action::Run { op, mut command, timeout, limit }) => {
+            crate::git::misuse(mutant, &mut command.args);
+            vec![Action::Run { op, command, timeout, limit }]
+        }
+        (Mutant::Keyless, Role::Relay, Action::Store { op, mut transaction }) => {
+            if let StoreOp::CreateSession { key, .. } = &mut *transaction.op {
+                *key = None;
+            }
+            vec![Action::Store { op, transaction }]
+        }
+        (Mutant::Nameless, Role::Relay, Action::Store { op, mut transaction }) => {
+            if let StoreOp::Post { messages, .. } = &mut *transaction.op {
+                messages.iter_mut().for_each(|message| message.uuid = None);
+            }
+            vec![Action::Store { op, transaction }]
+        }
+        (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
+            // The relay hears at once that the message is gone.
+            pretend_sent(cx, id, op);
+            vec![Action::Send { op, message }]
+        }
+        (Mutant::TwiceRead, Role::Worker, Action::Load { op, path, limit })
+            if path == TOKEN_FILE =>
+        {
+            let other = NonZeroU64::MIN.saturating_add((1 << 40) + op.get());
+            let twin = Action::Load { op: OpId::new(other), path: path.clone(), limit };
+            vec![Action::Load { op, path, limit }, twin]
+        }
+        (Mutant::HastyRemoval, Role::Worker, action @ Action::Request { .. }) => {
+            remove_early(cx, id, &action);
+            vec![action]
+        }
+        (_, _, action) => vec![action],
     }
+}
 
-    /// Removes the file of a result that a request brings to the relay.
-    fn remove_early(&mut self, id: PartyId, action: &Action) {
-        let Action::Request { request, .. } = action else { return };
-        let Some(work) = crate::sim::files::reported_work(&request.url) else { return };
-        let path = format!("/state/results/{work}.json");
-        let host = self.parties[id].host;
-        self.hosts[host].disk.remove(&path);
-        self.fact(Fact::FileGone { party: id, path });
+fn pretend_sent(cx: &mut Cx, id: PartyId, op: OpId) {
+    let now = cx.hosts[cx.parties[id].host].clock.now(cx.at);
+    if let Some(machine) = &mut cx.parties[id].machine {
+        machine.handle(now, Event::Sent { op, messages: 1 });
     }
+}
+
+/// Removes the file of a result that a request brings to the relay.
+fn remove_early(cx: &mut Cx, id: PartyId, action: &Action) {
+    let Action::Request { request, .. } = action else { return };
+    let Some(work) = crate::sim::observe::reported_work(&request.url) else { return };
+    let path = format!("/state/results/{work}.json");
+    let host = cx.parties[id].host;
+    cx.hosts[host].disk.remove(&path);
+    cx.fact(Fact::FileGone { party: id, path });
 }

@@ -4,13 +4,11 @@
 //! A mutant stands between a machine and the world. It drops, doubles or changes what goes by; the
 //! machines themselves know nothing of it.
 
-mod actions;
-mod events;
+pub(crate) mod actions;
+pub(crate) mod events;
 mod words;
 
 use crate::nodes::agents::Kind;
-use crate::sim::party::{PartyId, Role};
-use crate::sim::world::World;
 
 macro_rules! mutants {
     ($($(#[$doc:meta])* $mutant:ident = $name:literal found by $promise:literal within $seeds:literal,)*) => {
@@ -145,18 +143,5 @@ impl Mutant {
             Self::SkipsRemoval => Some(Kind::Brief),
             _ => None,
         }
-    }
-}
-
-impl World {
-    fn role(&self, id: PartyId) -> Role {
-        self.parties[id].role
-    }
-
-    /// Whether a party is broken in that it never rests.
-    pub(crate) fn is_busy(&mut self, id: PartyId) -> bool {
-        self.options.mutant == Some(Mutant::BusyLoop)
-            && self.role(id) == Role::Worker
-            && self.rng.u8(..) < 16
     }
 }

@@ -1,5 +1,6 @@
 //! Scripted programs that speak real stream-json: the agents that a worker may meet.
 
+use crate::names::MAX_LINE_BYTES;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -256,7 +257,7 @@ impl Script {
             0 => doing.rubbish("this is no JSON"),
             1 => doing.rubbish("[1,2,3]"),
             2 => doing.rubbish(r#"{"type":7}"#),
-            3 => doing.rubbish(&"y".repeat(crate::scenario::cast::MAX_LINE_BYTES + 10)),
+            3 => doing.rubbish(&"y".repeat(MAX_LINE_BYTES + 10)),
             4 => doing.rubbish(r#"{"no":"type"}"#),
             _ => doing.rubbish(r#"{"type":"assistant","#),
         }

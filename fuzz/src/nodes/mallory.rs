@@ -1,6 +1,7 @@
 //! A client with a good access token of their own and bad manners: wrong credentials, wrong ids,
 //! wrong words, floods. The relay must stay sane, and nobody else may notice.
 
+use crate::names::{MALLORY_TOKEN, RELAY_URL, RELAY_WS_URL};
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -15,8 +16,6 @@ use footbridge_core::contract::action::{Action, Message, Method, Request, Target
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 use serde_json::Value;
-
-use crate::scenario::cast::{MALLORY_TOKEN, RELAY_URL, RELAY_WS_URL};
 
 /// The machine.
 pub(crate) struct Mallory {

@@ -5,4 +5,6 @@ pub(crate) mod agents;
 pub(crate) mod commands;
 pub(crate) mod liar;
 pub(crate) mod mallory;
+pub(crate) mod node;
+pub(crate) mod shell;
 pub(crate) mod viewer;

@@ -8,8 +8,8 @@ use footbridge_core::base::limits::{
 
 use super::Promise;
 use crate::fact::{Fact, Way};
+use crate::ids::Role;
 use crate::sim::clock::Time;
-use crate::sim::party::Role;
 
 /// A worker has its sessions, each with a link, a process and a few requests.
 const MAX_OPERATIONS: usize = 1500;

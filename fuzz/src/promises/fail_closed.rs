@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Promise, parsed};
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
 #[derive(Default)]

@@ -9,8 +9,8 @@ use footbridge_core::contract::machine::MachineErrorKind;
 
 use super::Promise;
 use crate::fact::Fact;
+use crate::ids::{PartyId, Role};
 use crate::sim::clock::Time;
-use crate::sim::party::{PartyId, Role};
 
 /// A pause is at least half of the first one (W-2).
 const LEAST_PAUSE: Duration = Duration::from_millis(250);

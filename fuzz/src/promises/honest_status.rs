@@ -11,9 +11,9 @@ use footbridge_core::base::limits::LINK_DEAD_AFTER;
 
 use super::Promise;
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::ConnId;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::network::conn::ConnId;
 
 /// By how much the relay's timer may be late.
 const SLACK: Duration = Duration::from_secs(1);

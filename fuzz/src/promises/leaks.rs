@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Promise;
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::ProcessId;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::process::ProcessId;
 
 /// A worker learns the end of a session and ends its agent within this time: an environment may have
 /// to be registered anew, a link's pause is at most 2 min, an agent that does not want to end is

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::{Promise, indeterminate, line_id};
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::ProcessId;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::process::ProcessId;
 
 /// In the calm, what an agent prints is with the viewers by then.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);

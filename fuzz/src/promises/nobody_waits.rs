@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Promise, parsed};
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::ProcessId;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::process::ProcessId;
 
 /// In the calm, with an agent that runs, an answer takes no longer.
 const ANSWER: Duration = Duration::from_secs(5 * 60);

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{Promise, parsed};
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::ProcessId;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::process::ProcessId;
 
 #[derive(Default)]
 pub(crate) struct OneAnswer {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Promise, line_id};
 use crate::fact::Fact;
+use crate::ids::ProcessId;
 use crate::sim::clock::Time;
-use crate::sim::process::ProcessId;
 
 #[derive(Default)]
 pub(crate) struct OneHandOff {

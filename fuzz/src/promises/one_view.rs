@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Promise, parsed};
 use crate::fact::Fact;
-use crate::nodes::viewer::{Listed, ViewerNotice};
+use crate::ids::PartyId;
+use crate::nodes::viewer::notice::{Listed, ViewerNotice};
 use crate::sim::clock::Time;
-use crate::sim::party::PartyId;
 
 /// A change takes no longer to a subscription that lives: 45 s until a dead one is noticed, and the
 /// time that a store and an answer of it may take.

@@ -7,8 +7,8 @@ use footbridge_core::contract::machine::MachineErrorKind;
 
 use super::Promise;
 use crate::fact::Fact;
+use crate::ids::{PartyId, Role};
 use crate::sim::clock::Time;
-use crate::sim::party::{PartyId, Role};
 
 /// How long a worker goes on trying (W-2).
 const GIVE_UP: Duration = Duration::from_secs(600);

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::{Promise, indeterminate, line_id, parsed};
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::{PartyId, ProcessId, Role};
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::party::{PartyId, Role};
-use crate::sim::process::ProcessId;
 
 /// Until then everything has come to rest: an environment lapses after 10 min, a link's pause is at
 /// most 2 min, a lease lasts 1 min.

@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::progress::BOUND;
 use super::{Promise, parsed};
 use crate::fact::Fact;
-use crate::nodes::viewer::ViewerNotice;
+use crate::ids::{PartyId, Role};
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
-use crate::sim::party::{PartyId, Role};
 
 #[derive(Default)]
 pub(crate) struct SafeRestart {

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Promise;
 use crate::fact::Fact;
 use crate::git::{Commit, Touched};
+use crate::ids::HostId;
 use crate::sim::clock::Time;
-use crate::sim::host::HostId;
 
 #[derive(Default)]
 pub(crate) struct Worktrees {

@@ -7,15 +7,15 @@ use std::sync::Once;
 use std::time::Duration;
 
 use crate::faults::FaultKind;
-use crate::scenario::cast;
+use crate::scenario::life::Life;
 use crate::scenario::options::Options;
-use crate::sim::world::{Violation, World};
+use crate::sim::cx::Violation;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The first promise that was not kept.
-    pub broken: Option<Violation>,
+    pub violation: Option<Violation>,
     /// How many things happened.
     pub events: u64,
     /// How much virtual time went by.
@@ -58,39 +58,29 @@ fn note_panics() {
 pub fn run(options: &Options) -> Report {
     note_panics();
     RUNNING.set(options.to_string());
-    let mut world = World::new(options);
-    let ended = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
+    let mut life = Life::new(options);
+    let ended = catch_unwind(AssertUnwindSafe(|| life.play()));
     RUNNING.take();
     if ended.is_err() {
         let words = PANIC.take();
-        world.break_promise("no panic", words);
+        life.world.cx.break_promise("no panic", words);
     }
-    let digest = world.rng.u64(..) ^ world.happened.rotate_left(32);
-    let (trace, diagram) = world.trace.into_texts();
+    let is_complete = life.is_complete();
+    let cx = &mut life.world.cx;
+    let digest = cx.rng.u64(..) ^ life.happened.rotate_left(32);
+    let (trace, diagram) = life.world.cx.trace.into_texts();
     Report {
-        broken: world.broken,
-        events: world.happened,
-        time: world.at,
-        is_complete: world.happened < options.steps,
+        violation: life.world.cx.violation,
+        events: life.happened,
+        time: life.world.cx.at,
+        is_complete,
         digest,
         trace,
         diagram,
     }
 }
 
-fn play(world: &mut World) {
-    while world.happened < world.options.steps {
-        let end = cast::end_of(world);
-        if !world.advance(end) {
-            break;
-        }
-    }
-    if world.happened < world.options.steps {
-        world.judge_the_end();
-    }
-}
-
 /// What goes wrong in a run.
 pub(crate) fn faults_of(options: &Options) -> BTreeSet<FaultKind> {
-    World::new(options).weather.kinds()
+    Life::new(options).world.cx.plan.kinds()
 }

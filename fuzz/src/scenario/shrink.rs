@@ -10,11 +10,11 @@ const BUDGET: u32 = 120;
 /// Looks for the smallest run that breaks the same promise.
 pub fn shrink(options: &Options) -> Options {
     let mut best = Options { trace: false, ..options.clone() };
-    let Some(broken) = run(&best).broken else { return options.clone() };
+    let Some(broken) = run(&best).violation else { return options.clone() };
     let mut left = BUDGET;
     let mut still_breaks = |smaller: &Options| {
         left = left.saturating_sub(1);
-        left > 0 && run(smaller).broken.is_some_and(|found| found.promise == broken.promise)
+        left > 0 && run(smaller).violation.is_some_and(|found| found.promise == broken.promise)
     };
     let all = Options { faults: Some(faults_of(&best)), ..best.clone() };
     if still_breaks(&all) {
@@ -46,7 +46,7 @@ pub fn shrink(options: &Options) -> Options {
     }
     // It says nothing more once the promise is broken, unless that was only seen at the end.
     let cut_short = Options { steps: run(&best).events + 1, ..best.clone() };
-    if run(&cut_short).broken.is_some_and(|found| found.promise == broken.promise) {
+    if run(&cut_short).violation.is_some_and(|found| found.promise == broken.promise) {
         best = cut_short;
     }
     Options { trace: options.trace, ..best }

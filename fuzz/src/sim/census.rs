@@ -7,68 +7,56 @@ use std::time::Duration;
 use footbridge_core::base::id::OpId;
 
 use crate::fact::Fact;
-use crate::scenario::cast::CALM;
-use crate::sim::party::{Address, End, Op, PartyId, Role};
-use crate::sim::world::{SimEvent, World};
+use crate::ids::{Address, End, Op, PartyId, Role};
+use crate::sim::cx::Cx;
+use crate::sim::network::Network;
+use crate::sim::process::Processes;
 
 /// The time between the two counts, the first of which is after everything in the protocol that may
 /// take long: a dead link is noticed within 45 s, a viewer that takes nothing within 60 s, a held poll
 /// ends within 60 s, and a connection without acknowledgements is given up by the system within 15 min.
-const BETWEEN: Duration = Duration::from_secs(3 * 60);
+pub(crate) const BETWEEN: Duration = Duration::from_secs(3 * 60);
 
 /// What was without another side, and what it is.
 pub(crate) type Census = BTreeMap<(PartyId, u32, OpId), String>;
 
-impl World {
-    /// The first count, some time before the end.
-    pub(crate) fn expect_census(&mut self) {
-        self.later(CALM.saturating_sub(BETWEEN), SimEvent::Census);
-    }
-
-    pub(crate) fn take_census(&mut self) {
-        self.census = Some(self.one_sided());
-    }
-
-    /// What was without another side then, and still is.
-    pub(crate) fn judge_leaks(&mut self) {
-        let Some(before) = self.census.take() else { return };
-        let now = self.one_sided();
-        for (key, what) in before {
-            if now.contains_key(&key) {
-                let holder = self.parties[key.0].name.clone();
-                self.fact(Fact::Leaked { holder, what });
-            }
+/// What was without another side at the first count, and still is.
+pub(crate) fn judge(cx: &mut Cx, network: &Network, processes: &Processes, before: Census) {
+    let now = one_sided(cx, network, processes);
+    for (key, what) in before {
+        if now.contains_key(&key) {
+            let holder = cx.parties[key.0].name.clone();
+            cx.fact(Fact::Leaked { holder, what });
         }
     }
+}
 
-    /// The operations of relay and workers whose other side does not live.
-    fn one_sided(&self) -> Census {
-        let is_judged = |role| matches!(role, Role::Relay | Role::Worker);
-        let parties = self.parties.iter().enumerate().filter(|(_, p)| is_judged(p.role));
-        let ops = parties.flat_map(|(id, party)| {
-            party.ops.iter().map(move |(op, kind)| ((id, party.life, *op), *kind))
-        });
-        ops.filter_map(|(key, kind)| Some((key, self.lacks(kind)?))).collect()
-    }
+/// The operations of relay and workers whose other side does not live.
+pub(crate) fn one_sided(cx: &Cx, network: &Network, processes: &Processes) -> Census {
+    let is_judged = |role| matches!(role, Role::Relay | Role::Worker);
+    let parties = cx.parties.iter().enumerate().filter(|(_, p)| is_judged(p.role));
+    let ops = parties.flat_map(|(id, party)| {
+        party.ops.iter().map(move |(op, kind)| ((id, party.life, *op), *kind))
+    });
+    ops.filter_map(|(key, kind)| Some((key, lacks(cx, network, processes, kind)?))).collect()
+}
 
-    /// Of what an operation of this kind has no other side, if it has none.
-    fn lacks(&self, op: Op) -> Option<String> {
-        let (conn, other) = match op {
-            Op::Stream(conn, End::Server) | Op::Exchange(conn) => (conn, End::Client),
-            Op::Stream(conn, End::Client) | Op::Request(conn) => (conn, End::Server),
-            Op::Process(process) => {
-                let is_there = self.processes.all.get(&process).is_some_and(|one| !one.is_over());
-                return (!is_there).then(|| format!("the process {process}"));
-            }
-            Op::Single => return Some(String::from("something that is never answered")),
-            Op::Listener | Op::Accept | Op::Stdio(_) => return None,
-        };
-        let Some(found) = self.network.conns.get(&conn) else {
-            return Some(format!("the connection {conn}, which is gone"));
-        };
-        let is_held =
-            |to: Address| self.is_alive(to) && self.parties[to.party].ops.contains_key(&to.op);
-        let is_there = found.end(other).is_some_and(is_held);
-        (!is_there).then(|| format!("{} without its {other:?}", found.label))
-    }
+/// Of what an operation of this kind has no other side, if it has none.
+fn lacks(cx: &Cx, network: &Network, processes: &Processes, op: Op) -> Option<String> {
+    let (conn, other) = match op {
+        Op::Stream(conn, End::Server) | Op::Exchange(conn) => (conn, End::Client),
+        Op::Stream(conn, End::Client) | Op::Request(conn) => (conn, End::Server),
+        Op::Process(process) => {
+            let is_there = processes.is_running(process);
+            return (!is_there).then(|| format!("the process {process}"));
+        }
+        Op::Single => return Some(String::from("something that is never answered")),
+        Op::Listener | Op::Accept | Op::Stdio(_) => return None,
+    };
+    let Some(found) = network.conns.get(&conn) else {
+        return Some(format!("the connection {conn}, which is gone"));
+    };
+    let is_held = |to: Address| cx.is_alive(to) && cx.parties[to.party].ops.contains_key(&to.op);
+    let is_there = found.end(other).is_some_and(is_held);
+    (!is_there).then(|| format!("{} without its {other:?}", found.label))
 }

@@ -9,9 +9,9 @@ use fastrand::Rng;
 use footbridge_core::contract::action::Action;
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
+use crate::ids::{Address, PartyId};
+use crate::names::TOKEN_FILE;
 use crate::sim::clock::Time;
-use crate::sim::party::{Address, PartyId};
-use crate::sim::tokens::TOKEN_FILE;
 
 /// The files of one host.
 #[derive(Debug)]

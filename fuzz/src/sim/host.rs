@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use footbridge_core::contract::event::Event;
 
+use crate::ids::Address;
 use crate::sim::clock::{Clock, Time};
 use crate::sim::disk::Disk;
-use crate::sim::party::Address;
-use crate::sim::world::SimEvent;
-
-pub(crate) type HostId = usize;
+use crate::sim::event::SimEvent;
 
 /// One machine.
 #[derive(Debug)]
@@ -57,5 +55,9 @@ impl Host {
 
     pub(crate) fn is_suspended(&self, at: Time) -> bool {
         at < self.suspended_until
+    }
+
+    pub(crate) fn is_cut(&self, at: Time) -> bool {
+        at < self.cut_until
     }
 }

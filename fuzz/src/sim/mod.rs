@@ -3,17 +3,19 @@
 
 pub(crate) mod census;
 pub(crate) mod clock;
+pub(crate) mod cx;
 pub(crate) mod disk;
+pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod network;
+pub(crate) mod observe;
 pub(crate) mod party;
 pub(crate) mod perform;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod repositories;
 pub(crate) mod skew;
-pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tokens;
 pub(crate) mod world;

@@ -18,16 +18,14 @@ use footbridge_core::wire::link::AGENT_RUN_HEADER;
 use serde_json::{Map, Value, json};
 
 use crate::fact::Fact;
-use crate::scenario::cast::RELAY;
-use crate::sim::network::conn::ConnId;
-use crate::sim::party::{End, PartyId, Role};
-use crate::sim::world::World;
+use crate::ids::{End, PartyId, Role};
+use crate::names::FUTURE;
+use crate::names::RELAY;
+use crate::sim::cx::Cx;
+use crate::sim::network::conn::Conn;
 
 /// Where the versions come from.
 const VERSIONS: u64 = 0x0bad_5eed_008b;
-/// The name of a field, a header and a word that nobody knows.
-pub(crate) const FUTURE: &str = "from_the_future";
-
 /// Which version of the wire a party speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
@@ -61,31 +59,30 @@ impl Skew {
             _ => Version::Older,
         }
     }
-}
 
-impl World {
-    fn version_of(&self, party: PartyId) -> Version {
-        let found = &self.parties[party];
+    fn version_of(&self, cx: &Cx, party: PartyId) -> Version {
+        let found = &cx.parties[party];
         match found.role {
-            Role::Relay | Role::Worker | Role::Viewer => self.skew.version(party, found.life),
+            Role::Relay | Role::Worker | Role::Viewer => self.version(party, found.life),
             // Whoever is bad already needs no other version.
             Role::Shell(_) | Role::Mallory | Role::Liar | Role::Victim => Version::This,
         }
     }
 
     /// A request as its client's version makes it, and as the relay's version takes it.
-    pub(crate) fn skew_request(
+    pub(crate) fn request(
         &mut self,
+        cx: &mut Cx,
         client: PartyId,
         to: PartyId,
         asked: &mut IncomingRequest,
     ) {
-        if !self.skew.is_on || to != RELAY {
+        if !self.is_on || to != RELAY {
             return;
         }
-        let (client, relay) = (self.version_of(client), self.version_of(to));
+        let (client, relay) = (self.version_of(cx, client), self.version_of(cx, to));
         if client == Version::Older || relay == Version::Older {
-            self.leave_headers_out(asked, relay == Version::Older);
+            self.leave_headers_out(cx, asked, relay == Version::Older);
         }
         match client {
             Version::Newer => newer_request(asked),
@@ -95,7 +92,7 @@ impl World {
     }
 
     /// An older side does not send, or does not read, what need not be there.
-    fn leave_headers_out(&mut self, asked: &mut IncomingRequest, is_unread: bool) {
+    fn leave_headers_out(&mut self, cx: &mut Cx, asked: &mut IncomingRequest, is_unread: bool) {
         // Whoever makes a session must name it, to be able to say it again.
         let is_made = asked.target == "/v1/sessions";
         asked.headers.retain(|(name, _)| match name.as_str() {
@@ -106,16 +103,16 @@ impl World {
         });
         if let Some((_, session)) = asked.target.split_once("/session_ingress/ws/") {
             let session = session.split('?').next().unwrap_or_default().to_owned();
-            self.fact(Fact::NoAgentRun { session });
+            cx.fact(Fact::NoAgentRun { session });
         }
     }
 
     /// An answer as the relay's version gives it.
-    pub(crate) fn skew_answer(&self, from: PartyId, response: &mut Response) {
-        if !self.skew.is_on || from != RELAY {
+    pub(crate) fn answer(&self, cx: &Cx, from: PartyId, response: &mut Response) {
+        if !self.is_on || from != RELAY {
             return;
         }
-        match self.version_of(from) {
+        match self.version_of(cx, from) {
             Version::Newer => newer_answer(response),
             Version::Older => older_answer(response),
             Version::This => {}
@@ -123,32 +120,31 @@ impl World {
     }
 
     /// A message of a stream as its sender's version says it, with what comes beside it.
-    pub(crate) fn skew_message(
+    pub(crate) fn message(
         &mut self,
-        id: ConnId,
+        cx: &Cx,
+        conn: &Conn,
         to: End,
         message: Message,
     ) -> (Message, Option<Message>) {
-        let is_newer = self.skew.is_on
-            && self.network.conns.get(&id).is_some_and(|conn| {
-                let sender = match to {
-                    End::Server => conn.client.map(|client| client.party),
-                    End::Client => Some(conn.to),
-                };
-                conn.to == RELAY
-                    && sender.is_some_and(|sender| self.version_of(sender) == Version::Newer)
-            });
+        let sender = match to {
+            End::Server => conn.client.map(|client| client.party),
+            End::Client => Some(conn.to),
+        };
+        let is_newer = self.is_on
+            && conn.to == RELAY
+            && sender.is_some_and(|sender| self.version_of(cx, sender) == Version::Newer);
         if !is_newer {
             return (message, None);
         }
-        let says_more = self.skew.rng.u8(..) < 40;
+        let says_more = self.rng.u8(..) < 40;
         match message {
             Message::Binary(word) => {
                 let more = format!(r#"{{"type":"{FUTURE}","version":2}}"#);
                 let more = says_more.then(|| Message::Binary(Bytes::from(more)));
                 (Message::Binary(Bytes::from(with_field(&String::from_utf8_lossy(&word)))), more)
             }
-            Message::Text(text) if self.is_viewers(id) => {
+            Message::Text(text) if !conn.label.contains("/session_ingress/") => {
                 let more = format!(r#"{{"type":"{FUTURE}","session":{{"id":7}}}}"#);
                 let more = says_more.then(|| Message::Text(Text::from(more)));
                 (Message::Text(Text::from(with_field(text.as_str()))), more)
@@ -156,10 +152,6 @@ impl World {
             // A line of the conversation is nobody's but the agent's and the viewers'.
             message @ Message::Text(_) => (message, None),
         }
-    }
-
-    fn is_viewers(&self, id: ConnId) -> bool {
-        self.network.conns.get(&id).is_some_and(|conn| !conn.label.contains("/session_ingress/"))
     }
 }
 

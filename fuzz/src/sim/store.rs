@@ -8,9 +8,10 @@ use fastrand::Rng;
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::{MemoryStore, Transaction};
 
-use crate::scenario::cast::RELAY;
-use crate::sim::party::Address;
-use crate::sim::world::{SimEvent, World, failure};
+use crate::ids::Address;
+use crate::names::RELAY;
+use crate::sim::cx::{Cx, failure};
+use crate::sim::event::SimEvent;
 
 /// The store and what it has to do.
 pub(crate) struct SimStore {
@@ -38,48 +39,46 @@ impl SimStore {
     pub(crate) fn wipe(&mut self) {
         self.store = MemoryStore::new();
     }
-}
 
-impl World {
-    pub(crate) fn ask_store(&mut self, from: Address, transaction: Transaction) {
-        self.storeroom.waiting.push_back((from, transaction));
-        if !self.storeroom.is_committing {
-            self.storeroom.is_committing = true;
-            let wait = self.commit_time();
-            self.later(wait, SimEvent::Commit { life: from.life });
+    pub(crate) fn ask(&mut self, cx: &mut Cx, from: Address, transaction: Transaction) {
+        self.waiting.push_back((from, transaction));
+        if !self.is_committing {
+            self.is_committing = true;
+            let wait = self.commit_time(cx);
+            cx.later(wait, SimEvent::Commit { life: from.life });
         }
     }
 
-    fn commit_time(&mut self) -> Duration {
-        let slow = self.weather.slow_store;
-        let usual = Duration::from_micros(self.rng.u64(50..3_000));
-        if slow > 0 && self.rng.u32(..100) < slow { usual * 300 } else { usual }
+    fn commit_time(&mut self, cx: &mut Cx) -> Duration {
+        let slow = cx.plan.slow_store;
+        let usual = Duration::from_micros(cx.rng.u64(50..3_000));
+        if slow > 0 && cx.rng.u32(..100) < slow { usual * 300 } else { usual }
     }
 
     /// A group of operations becomes durable, and is answered.
-    pub(crate) fn commit(&mut self, life: u32) {
-        if self.parties[RELAY].life != life {
+    pub(crate) fn commit(&mut self, cx: &mut Cx, life: u32) {
+        if cx.parties[RELAY].life != life {
             return;
         }
-        let count = self.rng.usize(1..=8).min(self.storeroom.waiting.len());
+        let count = cx.rng.usize(1..=8).min(self.waiting.len());
         for _ in 0..count {
-            let Some((from, transaction)) = self.storeroom.waiting.pop_front() else { break };
-            let fails = self.weather.failing_store > 0
-                && !self.is_calm
-                && self.rng.u32(..1000) < self.weather.failing_store;
+            let Some((from, transaction)) = self.waiting.pop_front() else { break };
+            let fails = cx.plan.failing_store > 0
+                && !cx.is_calm
+                && cx.rng.u32(..1000) < cx.plan.failing_store;
             let event = if fails {
                 Event::Failed { op: from.op, failure: failure(IoErrorKind::Full) }
             } else {
-                let outcome = self.storeroom.store.apply(transaction);
+                let outcome = self.store.apply(transaction);
                 Event::Stored { op: from.op, committed: outcome }
             };
-            self.tell(from, event);
+            cx.tell(from, event);
         }
-        if self.storeroom.waiting.is_empty() {
-            self.storeroom.is_committing = false;
+        if self.waiting.is_empty() {
+            self.is_committing = false;
         } else {
-            let wait = self.commit_time();
-            self.later(wait, SimEvent::Commit { life });
+            let wait = self.commit_time(cx);
+            cx.later(wait, SimEvent::Commit { life });
         }
     }
 }

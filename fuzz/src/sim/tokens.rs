@@ -16,12 +16,13 @@ use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::machine::{MachineErrorKind, Outcome};
 
 use crate::fact::Fact;
-use crate::scenario::cast::RELAY;
-use crate::sim::party::{Order, PartyId, Role};
-use crate::sim::world::{SimEvent, World};
+use crate::ids::{PartyId, Role};
+use crate::names::RELAY;
+use crate::names::TOKEN_FILE;
+use crate::nodes::node::Order;
+use crate::sim::cx::Cx;
+use crate::sim::event::SimEvent;
 
-/// Where a worker finds its token.
-pub(crate) const TOKEN_FILE: &str = "/config/token";
 /// The first one.
 const FIRST: &str = "alice-has-a-long-token";
 /// Keeps the chance of tokens apart from the world's.
@@ -49,59 +50,56 @@ impl Tokens {
             is_in_files,
         }
     }
-}
 
-impl World {
     /// The relay starts: its token, and its signing key.
-    pub(crate) fn relay_keys(&mut self) -> (String, [u8; 32]) {
-        let token = self.tokens.written.clone();
-        token.clone_into(&mut self.tokens.of_person.borrow_mut());
-        self.fact(Fact::TokenGood { token: token.clone() });
-        (token, self.tokens.signing)
+    pub(crate) fn relay_keys(&mut self, cx: &mut Cx) -> (String, [u8; 32]) {
+        let token = self.written.clone();
+        token.clone_into(&mut self.of_person.borrow_mut());
+        cx.fact(Fact::TokenGood { token: token.clone() });
+        (token, self.signing)
     }
 
     /// A worker's program starts, and reads the token's file.
-    pub(crate) fn worker_token(&mut self, id: PartyId) -> AccessToken {
-        let token = Secret::from(self.tokens.written.as_str());
-        if !self.tokens.is_in_files || self.parties[id].role != Role::Worker {
+    pub(crate) fn worker_token(&mut self, cx: &mut Cx, id: PartyId) -> AccessToken {
+        let token = Secret::from(self.written.as_str());
+        if !self.is_in_files || cx.parties[id].role != Role::Worker {
             return AccessToken::fixed(Secret::from(FIRST));
         }
-        self.write_token_at(id);
+        self.write_token_at(cx, id);
         AccessToken::from_file(token, TOKEN_FILE.to_owned())
     }
 
-    fn write_token_at(&mut self, id: PartyId) {
-        let data = Bytes::copy_from_slice(self.tokens.written.as_bytes());
-        let host = self.parties[id].host;
-        self.hosts[host].disk.put(TOKEN_FILE, data);
+    fn write_token_at(&mut self, cx: &mut Cx, id: PartyId) {
+        let data = Bytes::copy_from_slice(self.written.as_bytes());
+        let host = cx.parties[id].host;
+        cx.hosts[host].disk.put(TOKEN_FILE, data);
     }
 
-    pub(crate) fn rotate_token(&mut self) {
-        let token = format!("alice-has-another-{:016x}", self.tokens.rng.u64(..));
-        self.tokens.written.clone_from(&token);
-        for id in 0..self.parties.len() {
-            if self.parties[id].role == Role::Worker {
-                self.write_token_at(id);
+    pub(crate) fn rotate_token(&mut self, cx: &mut Cx) {
+        let token = format!("alice-has-another-{:016x}", self.rng.u64(..));
+        self.written.clone_from(&token);
+        for id in 0..cx.parties.len() {
+            if cx.parties[id].role == Role::Worker {
+                self.write_token_at(cx, id);
             }
         }
-        self.fact(Fact::TokenWritten { token });
-        let wait = Duration::from_millis(self.tokens.rng.u64(..15_000));
-        self.later(wait, SimEvent::Order(RELAY, Order::Shutdown));
+        cx.fact(Fact::TokenWritten { token });
+        let wait = Duration::from_millis(self.rng.u64(..15_000));
+        cx.later(wait, SimEvent::Order(RELAY, Order::Shutdown));
     }
 
     /// From the next start of the relay on nothing that it has signed is good any more.
     pub(crate) fn rotate_keys(&mut self) {
-        self.tokens.signing = std::array::from_fn(|_| self.tokens.rng.u8(..));
-        self.order(RELAY, Order::Shutdown);
+        self.signing = std::array::from_fn(|_| self.rng.u8(..));
     }
 
     /// A worker that was ended for its token is started again by whatever looks after its program.
-    pub(crate) fn look_after(&mut self, id: PartyId, role: Role, outcome: &Outcome) {
+    pub(crate) fn look_after(&mut self, cx: &mut Cx, id: PartyId, role: Role, outcome: &Outcome) {
         let is_refused =
             matches!(outcome, Err(fault) if fault.kind == MachineErrorKind::Unauthorized);
-        if role == Role::Worker && is_refused && self.tokens.is_in_files {
-            let wait = Duration::from_millis(self.tokens.rng.u64(1_000..30_000));
-            self.later(wait, SimEvent::Restart(id));
+        if role == Role::Worker && is_refused && self.is_in_files {
+            let wait = Duration::from_millis(self.rng.u64(1_000..30_000));
+            cx.later(wait, SimEvent::Restart(id));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A viewer's requests and what their answers mean to it.
 
+use crate::names::RELAY_URL;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use super::{Habit, Listed, Purpose, RETRY_MILLIS, Task, Viewer, ViewerNotice, Watched};
-use crate::scenario::cast::RELAY_URL;
 
 /// How long a viewer waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(15);

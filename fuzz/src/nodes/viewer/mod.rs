@@ -5,11 +5,12 @@
 mod api;
 mod batch;
 mod habits;
-mod notice;
+pub(crate) mod notice;
 mod overview;
 mod pages;
 mod stream;
 
+use crate::nodes::node::Order;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
@@ -25,8 +26,6 @@ use footbridge_core::contract::machine::{Machine, Step};
 
 use habits::{Habit, Habits};
 pub(crate) use notice::{Listed, ViewerNotice};
-
-use crate::sim::party::Order;
 
 /// How a viewer behaves.
 #[derive(Clone, Debug)]

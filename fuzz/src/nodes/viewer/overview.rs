@@ -1,5 +1,6 @@
 //! Watching all environments and sessions, and asking workers whether they are there.
 
+use crate::names::{FUTURE, RELAY_WS_URL};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,8 +15,6 @@ use serde_json::Value;
 use super::habits::Habit;
 use super::notice::Listed;
 use super::{Purpose, SILENCE, Task, Viewer, ViewerNotice};
-use crate::scenario::cast::RELAY_WS_URL;
-use crate::sim::skew::FUTURE;
 
 /// What the subscription has told.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! A viewer's subscription to one session: applied event by event, resumed after a break.
 
+use crate::names::RELAY_WS_URL;
 use std::time::Duration;
 
 use footbridge_core::base::id::OpId;
@@ -15,7 +16,6 @@ use serde_json::value::RawValue;
 
 use super::notice::View;
 use super::{ALIVE, Purpose, RETRY_MILLIS, SILENCE, Task, Viewer, ViewerNotice};
-use crate::scenario::cast::RELAY_WS_URL;
 
 /// The largest message that it takes.
 const MAX_MESSAGE: usize = 16 << 20;

@@ -9,16 +9,13 @@
 //!  Send ──▶ lane: waiting ──▶ on its way (credit) ─ ─ ─▶ held, while paused ──▶ Received
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use footbridge_core::contract::action::{Message, Response};
-use footbridge_core::contract::event::{IncomingRequest, IoErrorKind};
+use footbridge_core::contract::action::Message;
+use footbridge_core::contract::event::IncomingRequest;
 
+use crate::ids::{Address, End, HostId, PartyId};
 use crate::sim::clock::Time;
-use crate::sim::host::HostId;
-use crate::sim::party::{Address, End, PartyId};
-
-pub(crate) type ConnId = u64;
 
 /// Bytes that a connection takes in before its sender has to wait.
 pub(crate) const CREDIT: usize = 64 << 10;
@@ -92,34 +89,6 @@ impl Parcel {
     }
 }
 
-/// What arrives at an end.
-#[derive(Clone, Debug)]
-pub(crate) enum Arrival {
-    Ask,
-    Answer(Response),
-    Upgraded(Option<String>),
-    Parcel(Parcel),
-    /// The other side has taken note of the close.
-    CloseAck(u16),
-    /// The other side let go of it, or something on the way broke it.
-    Reset(IoErrorKind),
-}
-
-/// All connections.
-#[derive(Debug, Default)]
-pub(crate) struct Network {
-    pub(crate) conns: BTreeMap<ConnId, Conn>,
-    next: ConnId,
-}
-
-impl Network {
-    pub(crate) fn add(&mut self, conn: Conn) -> ConnId {
-        self.next += 1;
-        self.conns.insert(self.next, conn);
-        self.next
-    }
-}
-
 impl Conn {
     pub(crate) fn lane(&mut self, towards: End) -> &mut Lane {
         match towards {
@@ -146,15 +115,6 @@ impl Conn {
         match (end, self.kind) {
             (End::Client, ConnKind::WebSocket { max_message, .. }) => max_message,
             _ => self.server_max,
-        }
-    }
-}
-
-impl End {
-    pub(crate) const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
         }
     }
 }

@@ -1,100 +1,144 @@
-//! What the network does with a connection: from the first packet to the last.
+//! What the network does with a connection, from the first packet to the last, and what each end
+//! learns when it breaks.
 
-mod breaks;
 pub(crate) mod conn;
-mod request;
-mod response;
+mod exchange;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use footbridge_core::contract::event::Event;
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
+use crate::ids::{Address, ConnId, End, Op, PartyId};
+use crate::mutants::Mutant;
+use crate::names::RELAY;
 use crate::sim::clock::Time;
-use crate::sim::network::conn::{Arrival, ConnId, Parcel};
-use crate::sim::party::{End, PartyId};
-use crate::sim::world::{SimEvent, World};
+use crate::sim::cx::{Cx, failure};
+use crate::sim::event::{Arrival, SimEvent};
+use crate::sim::network::conn::{Conn, ConnKind, Parcel};
+use crate::sim::skew::Skew;
 
 /// After this time a system gives a connection up whose packets nobody acknowledges.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15 * 60);
 /// How often a lost packet of a connection is sent again, about.
 const RETRANSMISSION: Duration = Duration::from_millis(400);
 
-impl World {
-    pub(crate) fn is_cut(&self, host: crate::sim::host::HostId) -> bool {
-        self.at < self.hosts[host].cut_until
+/// All connections, and what may happen to them.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) conns: BTreeMap<ConnId, Conn>,
+    next: ConnId,
+    skew: Skew,
+}
+
+impl Network {
+    pub(crate) const fn new(skew: Skew) -> Self {
+        Self { conns: BTreeMap::new(), next: 0, skew }
+    }
+
+    fn add(&mut self, conn: Conn) -> ConnId {
+        self.next += 1;
+        self.conns.insert(self.next, conn);
+        self.next
+    }
+
+    /// A connection swallows everything from now on.
+    pub(crate) fn swallow(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.is_swallowed = true;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnId) {
+        self.conns.remove(&id);
     }
 
     /// Puts something on its way. It arrives after everything that was put there before; not at all
     /// if the connection swallows everything.
-    pub(crate) fn put(&mut self, id: ConnId, end: End, arrival: Arrival, bytes: usize) {
-        let Some(conn) = self.network.conns.get_mut(&id) else { return };
+    pub(crate) fn put(
+        &mut self,
+        cx: &mut Cx,
+        id: ConnId,
+        end: End,
+        arrival: Arrival,
+        bytes: usize,
+    ) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         if conn.is_swallowed {
             if !std::mem::replace(&mut conn.is_doomed, true) {
-                self.later(UNACKNOWLEDGED, SimEvent::Unacknowledged { conn: id });
+                cx.later(UNACKNOWLEDGED, SimEvent::Unacknowledged { conn: id });
             }
             return;
         }
-        let host = &self.hosts[conn.host];
+        let host = &cx.hosts[conn.host];
         let (latency, per_kib) = (host.latency, host.per_kib);
         let cut_until = host.cut_until;
-        let slowness = if host.slow_until > self.at { host.slowness } else { 1 };
-        let mut arrives = self.at + self.about(latency * slowness);
+        let slowness = if host.slow_until > cx.at { host.slowness } else { 1 };
+        let mut arrives = cx.at + cx.about(latency * slowness);
         let per_kib = per_kib * slowness;
         arrives += per_kib.saturating_mul(u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
-        if cut_until > self.at {
-            arrives = arrives.max(cut_until + self.about(RETRANSMISSION));
+        if cut_until > cx.at {
+            arrives = arrives.max(cut_until + cx.about(RETRANSMISSION));
         }
-        if self.weather.loss > 0 && self.rng.u32(..100) < self.weather.loss {
-            arrives += self.about(RETRANSMISSION);
+        if cx.plan.loss > 0 && cx.rng.u32(..100) < cx.plan.loss {
+            arrives += cx.about(RETRANSMISSION);
         }
-        let Some(conn) = self.network.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         let lane = conn.lane(end);
         let arrives: Time = arrives.max(lane.last_arrival + Duration::from_nanos(1));
         lane.last_arrival = arrives;
-        self.agenda.note(arrives, SimEvent::Arrive { conn: id, end, arrival });
+        cx.queue.note(arrives, SimEvent::Arrive { conn: id, end, arrival });
     }
 
-    pub(crate) fn arrive(&mut self, id: ConnId, end: End, arrival: Arrival) {
-        self.draw(id, end, &arrival);
-        let Some(conn) = self.network.conns.get_mut(&id) else { return };
+    /// Something arrives at an end. Gives back the last event of a connection that ends with it.
+    pub(crate) fn arrive(
+        &mut self,
+        cx: &mut Cx,
+        id: ConnId,
+        end: End,
+        arrival: Arrival,
+    ) -> Option<(Address, Event)> {
+        self.draw(cx, id, end, &arrival);
+        let conn = self.conns.get_mut(&id)?;
         if end == End::Server {
-            conn.heard_at = self.at;
+            conn.heard_at = cx.at;
         }
         let to = conn.end(end);
         match arrival {
-            Arrival::Ask => self.arrive_ask(id),
-            Arrival::Answer(response) => self.arrive_answer(id, response),
-            Arrival::Upgraded(protocol) => self.arrive_upgraded(id, protocol.as_deref()),
-            Arrival::Parcel(parcel) => self.arrive_parcel(id, end, parcel),
+            Arrival::Request => self.arrive_request(cx, id),
+            Arrival::Response(response) => return self.arrive_response(id, response),
+            Arrival::Upgraded(protocol) => self.arrive_upgraded(cx, id, protocol.as_deref()),
+            Arrival::Parcel(parcel) => self.arrive_parcel(cx, id, end, parcel),
             Arrival::CloseAck(code) => {
                 if let Some(to) = to {
                     let closed = Event::Closed { op: to.op, code: Some(code), failure: None };
-                    self.tell(to, closed);
+                    cx.tell(to, closed);
                 }
-                self.network.conns.remove(&id);
+                self.conns.remove(&id);
             }
             Arrival::Reset(kind) => {
                 let was_open = end == End::Server || conn.label.starts_with("open ");
-                self.network.conns.remove(&id);
+                self.conns.remove(&id);
                 if let Some(to) = to {
-                    self.broken_at(to, kind, was_open);
+                    broken_at(cx, to, kind, was_open);
                 }
             }
         }
+        None
     }
 
-    fn draw(&mut self, id: ConnId, end: End, arrival: &Arrival) {
-        let Some(conn) = self.network.conns.get(&id) else { return };
-        let name = |party: PartyId| self.parties[party].name.as_str();
+    fn draw(&self, cx: &mut Cx, id: ConnId, end: End, arrival: &Arrival) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let name = |party: PartyId| cx.parties[party].name.as_str();
         let client = conn.client.map_or("nobody", |client| name(client.party));
         let (from, to) = match end {
             End::Server => (client, name(conn.to)),
             End::Client => (name(conn.to), client),
         };
         let label = || match arrival {
-            Arrival::Ask => crate::trace::shown(&conn.label),
-            Arrival::Answer(response) => response.status.to_string(),
+            Arrival::Request => crate::trace::shown(&conn.label),
+            Arrival::Response(response) => response.status.to_string(),
             Arrival::Upgraded(_) => String::from("101"),
             Arrival::Parcel(Parcel::Message(message)) => crate::trace::message_words(message),
             Arrival::Parcel(Parcel::Close(code)) | Arrival::CloseAck(code) => {
@@ -102,6 +146,75 @@ impl World {
             }
             Arrival::Reset(kind) => format!("broken: {kind}"),
         };
-        self.trace.draw(from, to, label);
+        cx.trace.draw(from, to, label);
+    }
+
+    pub(crate) fn time_limit(&mut self, cx: &mut Cx, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(to) = conn.client else { return };
+        let is_http = matches!(conn.kind, ConnKind::Http { .. });
+        if is_http || !conn.label.starts_with("open ") {
+            let failure = failure(IoErrorKind::TimedOut);
+            self.abandon(cx, id, End::Client, false);
+            cx.tell(to, Event::Failed { op: to.op, failure });
+        }
+    }
+
+    /// One end lets go of a connection; the other learns it, unless it happens in silence.
+    pub(crate) fn abandon(&mut self, cx: &mut Cx, id: ConnId, end: End, is_silent: bool) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        *conn.end_mut(end) = None;
+        conn.is_swallowed |= is_silent;
+        let is_untaken = conn.end(end.other()).is_none() && end == End::Client;
+        // A client that left before anybody took its request may have sent it already.
+        if is_untaken && (conn.asked.is_none() || cx.rng.bool()) {
+            self.conns.remove(&id);
+        } else {
+            self.put(cx, id, end.other(), Arrival::Reset(IoErrorKind::Disconnected), 0);
+        }
+    }
+
+    /// Nobody has acknowledged anything for too long: whoever is still there learns it.
+    pub(crate) fn unacknowledged(&mut self, cx: &mut Cx, id: ConnId) {
+        if self.conns.get(&id).is_some_and(|conn| conn.is_swallowed) {
+            self.reset(cx, id);
+        }
+    }
+
+    /// A connection breaks in the middle, and both ends are told.
+    pub(crate) fn reset(&mut self, cx: &mut Cx, id: ConnId) {
+        for end in [End::Client, End::Server] {
+            let Some(conn) = self.conns.get(&id) else { return };
+            let was_open = end == End::Server || conn.label.starts_with("open ");
+            if let Some(to) = conn.end(end) {
+                broken_at(cx, to, IoErrorKind::Disconnected, was_open);
+            }
+        }
+        self.conns.remove(&id);
+    }
+}
+
+/// One end learns that its connection is gone.
+pub(super) fn broken_at(cx: &mut Cx, to: Address, kind: IoErrorKind, was_open: bool) {
+    let hears = cx.mutant != Some(Mutant::LosesTrack) || to.party != RELAY;
+    if !cx.is_alive(to) || !hears {
+        return;
+    }
+    let op = to.op;
+    match cx.parties[to.party].ops.get(&op) {
+        Some(Op::Request(_)) => cx.tell(to, Event::Failed { op, failure: failure(kind) }),
+        Some(Op::Stream(..)) => {
+            // Before it was open it fails, after that it closes.
+            let event = if was_open {
+                Event::Closed { op, code: None, failure: Some(failure(kind)) }
+            } else {
+                Event::Failed { op, failure: failure(kind) }
+            };
+            cx.tell(to, event);
+        }
+        Some(Op::Exchange(_)) => {
+            cx.tell(to, Event::Closed { op, code: None, failure: Some(failure(kind)) });
+        }
+        _ => {}
     }
 }

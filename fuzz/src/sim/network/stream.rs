@@ -1,38 +1,33 @@
 //! Messages on an open stream: as many at once as have room, none that its reader has paused.
 
-use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Message;
 use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::fact::{Fact, Way};
-use crate::scenario::cast::RELAY;
-use crate::sim::network::conn::{Arrival, CREDIT, ConnId, Parcel};
-use crate::sim::party::{End, Op, PartyId, Role};
-use crate::sim::world::{World, failure};
+use crate::ids::{ConnId, End, Role};
+use crate::names::RELAY;
+use crate::sim::cx::{Cx, failure};
+use crate::sim::event::Arrival;
+use crate::sim::network::Network;
+use crate::sim::network::conn::{CREDIT, Parcel};
 
-impl World {
-    pub(crate) fn send(&mut self, id: PartyId, op: OpId, message: Message) {
-        match self.parties[id].ops.get(&op).copied() {
-            Some(Op::Stream(conn, end)) => {
-                self.put_parcel(conn, end, Parcel::Message(message));
-                let Some(found) = self.network.conns.get_mut(&conn) else { return };
-                let bytes = found.lane(end.other()).waiting_bytes;
-                let is_link = found.label.contains("/session_ingress/");
-                let way = if is_link { Way::Link } else { Way::Viewer };
-                let role = self.parties[id].role;
-                self.fact(Fact::Outstanding { role, bytes, way });
-            }
-            Some(Op::Stdio(process)) => self.print_bytes(process, message),
-            _ => {}
-        }
+impl Network {
+    /// One end of a stream sends a message.
+    pub(crate) fn send(&mut self, cx: &mut Cx, id: ConnId, end: End, message: Message, by: Role) {
+        self.put_parcel(cx, id, end, Parcel::Message(message));
+        let Some(found) = self.conns.get_mut(&id) else { return };
+        let bytes = found.lane(end.other()).waiting_bytes;
+        let is_link = found.label.contains("/session_ingress/");
+        let way = if is_link { Way::Link } else { Way::Viewer };
+        cx.fact(Fact::Outstanding { role: by, bytes, way });
     }
 
-    pub(crate) fn close_lane(&mut self, conn: ConnId, end: End, code: u16) {
-        self.put_parcel(conn, end, Parcel::Close(code));
+    pub(crate) fn close_lane(&mut self, cx: &mut Cx, conn: ConnId, end: End, code: u16) {
+        self.put_parcel(cx, conn, end, Parcel::Close(code));
     }
 
-    fn put_parcel(&mut self, conn: ConnId, from: End, parcel: Parcel) {
-        let Some(found) = self.network.conns.get_mut(&conn) else { return };
+    fn put_parcel(&mut self, cx: &mut Cx, conn: ConnId, from: End, parcel: Parcel) {
+        let Some(found) = self.conns.get_mut(&conn) else { return };
         let lane = found.lane(from.other());
         if lane.is_closed {
             return;
@@ -40,14 +35,14 @@ impl World {
         lane.is_closed = matches!(parcel, Parcel::Close(_));
         lane.waiting_bytes += parcel.len();
         lane.waiting.push_back(parcel);
-        self.pump(conn, from);
+        self.pump(cx, conn, from);
     }
 
     /// Puts on its way what has room.
-    fn pump(&mut self, id: ConnId, from: End) {
+    fn pump(&mut self, cx: &mut Cx, id: ConnId, from: End) {
         let mut sent = 0;
         loop {
-            let Some(conn) = self.network.conns.get_mut(&id) else { return };
+            let Some(conn) = self.conns.get_mut(&id) else { return };
             let lane = conn.lane(from.other());
             if lane.credit_used > CREDIT {
                 break;
@@ -57,92 +52,86 @@ impl World {
             lane.waiting_bytes -= bytes;
             lane.credit_used += bytes;
             sent += usize::from(matches!(parcel, Parcel::Message(_)));
-            self.put(id, from.other(), Arrival::Parcel(parcel), bytes);
+            self.put(cx, id, from.other(), Arrival::Parcel(parcel), bytes);
         }
         if sent > 0
-            && let Some(to) = self.network.conns.get(&id).and_then(|conn| conn.end(from))
+            && let Some(to) = self.conns.get(&id).and_then(|conn| conn.end(from))
         {
-            self.tell(to, Event::Sent { op: to.op, messages: sent });
+            cx.tell(to, Event::Sent { op: to.op, messages: sent });
         }
     }
 
-    pub(super) fn arrive_parcel(&mut self, id: ConnId, end: End, parcel: Parcel) {
-        let Some(conn) = self.network.conns.get_mut(&id) else { return };
+    pub(super) fn arrive_parcel(&mut self, cx: &mut Cx, id: ConnId, end: End, parcel: Parcel) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         let lane = conn.lane(end);
         if lane.is_paused {
             lane.held.push_back(parcel);
         } else {
-            self.take_parcel(id, end, parcel);
+            self.take_parcel(cx, id, end, parcel);
         }
     }
 
-    fn take_parcel(&mut self, id: ConnId, end: End, parcel: Parcel) {
-        let Some(conn) = self.network.conns.get_mut(&id) else { return };
+    fn take_parcel(&mut self, cx: &mut Cx, id: ConnId, end: End, parcel: Parcel) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         let limit = conn.max_message(end);
         let lane = conn.lane(end);
         lane.credit_used = lane.credit_used.saturating_sub(parcel.len());
         let to = conn.end(end);
-        let Some(to) = to else { return self.pump(id, end.other()) };
+        let Some(to) = to else { return self.pump(cx, id, end.other()) };
         let op = to.op;
         match parcel {
             Parcel::Message(message) if message.len() > limit => {
                 let failure = Some(failure(IoErrorKind::TooLarge));
                 *conn.end_mut(end) = None;
-                self.tell(to, Event::Closed { op, code: Some(1009), failure });
-                self.put(id, end.other(), Arrival::CloseAck(1009), 8);
+                cx.tell(to, Event::Closed { op, code: Some(1009), failure });
+                self.put(cx, id, end.other(), Arrival::CloseAck(1009), 8);
             }
             Parcel::Message(message) => {
-                self.hear(id, end);
-                let (message, more) = self.skew_message(id, end, message);
-                self.tell(to, Event::Received { op, message });
+                self.hear(cx, id, end);
+                let Some(conn) = self.conns.get(&id) else { return };
+                let (message, more) = self.skew.message(cx, conn, end, message);
+                cx.tell(to, Event::Received { op, message });
                 if let Some(message) = more {
-                    self.tell(to, Event::Received { op, message });
+                    cx.tell(to, Event::Received { op, message });
                 }
-                self.pump(id, end.other());
+                self.pump(cx, id, end.other());
             }
             Parcel::Close(code) => {
                 let what = conn.label.clone();
                 let is_judged = conn.to == RELAY
                     && conn.client.is_some_and(|client| {
-                        matches!(self.parties[client.party].role, Role::Worker | Role::Viewer)
+                        matches!(cx.parties[client.party].role, Role::Worker | Role::Viewer)
                     });
                 *conn.end_mut(end) = None;
-                self.tell(to, Event::Closed { op, code: Some(code), failure: None });
-                self.put(id, end.other(), Arrival::CloseAck(code), 8);
+                cx.tell(to, Event::Closed { op, code: Some(code), failure: None });
+                self.put(cx, id, end.other(), Arrival::CloseAck(code), 8);
                 if is_judged {
-                    self.fact(Fact::Misunderstood { what, code });
+                    cx.fact(Fact::Misunderstood { what, code });
                 }
             }
         }
     }
 
     /// A worker's message by a session's link has reached the relay.
-    fn hear(&mut self, id: ConnId, end: End) {
-        let Some(conn) = self.network.conns.get(&id) else { return };
+    fn hear(&mut self, cx: &mut Cx, id: ConnId, end: End) {
+        let Some(conn) = self.conns.get(&id) else { return };
         if end == End::Server
             && conn.to == RELAY
             && let Some((_, session)) = conn.label.split_once("/session_ingress/ws/")
         {
             let session = session.to_owned();
-            self.fact(Fact::LinkHeard { session });
+            cx.fact(Fact::LinkHeard { session });
         }
     }
 
-    pub(crate) fn set_paused(&mut self, id: PartyId, op: OpId, is_paused: bool) {
-        match self.parties[id].ops.get(&op).copied() {
-            Some(Op::Stream(conn, end)) => {
-                let Some(found) = self.network.conns.get_mut(&conn) else { return };
-                let lane = found.lane(end);
-                lane.is_paused = is_paused;
-                let held =
-                    if is_paused { Default::default() } else { std::mem::take(&mut lane.held) };
-                for parcel in held {
-                    self.take_parcel(conn, end, parcel);
-                }
-            }
-            Some(Op::Process(process)) => self.pause_output(process, is_paused),
-            Some(Op::Stdio(process)) => self.pause_input(process, is_paused),
-            _ => {}
+    /// One end of a stream reads no more for now, or reads on.
+    pub(crate) fn set_paused(&mut self, cx: &mut Cx, id: ConnId, end: End, is_paused: bool) {
+        let Some(found) = self.conns.get_mut(&id) else { return };
+        let lane = found.lane(end);
+        lane.is_paused = is_paused;
+        let held = if is_paused { Default::default() } else { std::mem::take(&mut lane.held) };
+        for parcel in held {
+            self.take_parcel(cx, id, end, parcel);
         }
     }
 }

@@ -1,50 +1,50 @@
 //! Processes: pipes of a bounded size, a program at the other end, signals, and the end.
 
 mod pipes;
-mod stdio;
+pub(crate) mod stdio;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{ProcessSpec, Signal};
 use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind, Output};
 
-use pipes::PIPE;
-
 use crate::fact::Fact;
-use crate::nodes::agents::{self, Doing, Program};
+use crate::ids::ProcessId;
+use crate::ids::{Address, HostId, Op, PartyId, Role};
+use crate::nodes::agents::{self, Doing, Kind, Program};
 use crate::nodes::commands;
-use crate::scenario::cast;
-use crate::sim::host::HostId;
-use crate::sim::party::{Address, Op, Order, PartyId};
-use crate::sim::world::{SimEvent, World, failure};
+use crate::nodes::node::Order;
+use crate::nodes::shell::shell;
+use crate::sim::cx::{Cx, failure};
+use crate::sim::event::{ProcessEvent, SimEvent};
+use crate::sim::party::Party;
 
-pub(crate) type ProcessId = usize;
-
+/// Bytes that a pipe holds.
+const PIPE: usize = 64 << 10;
 /// No process has this number: what a worker asks of one that could not be started goes nowhere.
 const NEVER_STARTED: ProcessId = 0;
 
 /// All processes that ever were.
-#[derive(Default)]
 pub(crate) struct Processes {
-    pub(crate) all: BTreeMap<ProcessId, Process>,
+    all: BTreeMap<ProcessId, Process>,
     next: ProcessId,
+    /// What all agents are, if that is not drawn.
+    kind: Option<Kind>,
 }
 
-/// What happens to a process.
-#[derive(Clone, Debug)]
-pub(crate) enum Moment {
-    Begin,
-    Read,
-    Drain,
-    Alarm(u64),
-    /// It is killed, at last.
-    Killed,
-    /// Nothing holds its stdout any more.
-    Closed,
-    Gone(ExitStatus),
+/// What a process leads to beyond itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upshot {
+    /// The party that runs in it takes its steps.
+    Step(PartyId),
+    /// The party that runs in it is told to do something.
+    Order(PartyId, Order),
+    /// It ends, and with it the party that runs in it.
+    Exit(ProcessId, ExitStatus),
+    /// It has ended.
+    Over(ProcessId),
 }
 
 /// One process.
@@ -74,50 +74,54 @@ pub(crate) struct Process {
     unsent: VecDeque<usize>,
 }
 
-impl Process {
-    pub(crate) const fn is_over(&self) -> bool {
-        self.is_over
-    }
-}
-
 enum Who {
     Script(Box<dyn Program>),
     Shell(PartyId),
 }
 
-impl World {
-    pub(crate) fn spawn(&mut self, from: Address, command: &ProcessSpec) {
-        self.parties[from.party].ops.insert(from.op, Op::Process(NEVER_STARTED));
-        let host = self.parties[from.party].host;
+impl Processes {
+    pub(crate) const fn new(kind: Option<Kind>) -> Self {
+        Self { all: BTreeMap::new(), next: 0, kind }
+    }
+
+    pub(crate) fn spawn(
+        &mut self,
+        cx: &mut Cx,
+        from: Address,
+        command: &ProcessSpec,
+    ) -> Option<ProcessId> {
+        cx.parties[from.party].ops.insert(from.op, Op::Process(NEVER_STARTED));
+        let host = cx.parties[from.party].host;
         let op = from.op;
-        if self.rng.u8(..) < 3 && !self.is_calm {
+        if cx.rng.u8(..) < 3 && !cx.is_calm {
             let failure = failure(IoErrorKind::NotFound);
-            return self.tell(from, Event::Failed { op, failure });
+            cx.tell(from, Event::Failed { op, failure });
+            return None;
         }
         let session = command.env.iter().find(|(name, _)| name == "FOOTBRIDGE_SESSION_ID");
         let session = session.map(|(_, value)| value.reveal().to_owned()).unwrap_or_default();
         // Nothing is promised of the sessions that the liar invents.
-        let is_victim = self.parties[from.party].role == crate::sim::party::Role::Victim;
+        let is_victim = cx.parties[from.party].role == Role::Victim;
         let session = if is_victim { String::new() } else { session };
-        self.processes.next += 1;
-        let id = self.processes.next;
+        self.next += 1;
+        let id = self.next;
         let program = if command.program == "/bin/sh" {
-            Who::Script(commands::command(command, self.rng.u64(..)))
+            Who::Script(commands::command(command, cx.rng.u64(..)))
         } else {
-            let kind = self.options.agent.unwrap_or_else(|| agents::Kind::draw(&mut self.rng));
-            let seed = self.rng.u64(..);
-            self.trace.say(self.at, "world", || format!("agent {id} of {session} is {kind:?}"));
+            let kind = self.kind.unwrap_or_else(|| Kind::draw(&mut cx.rng));
+            let seed = cx.rng.u64(..);
+            cx.trace.say(cx.at, "world", || format!("agent {id} of {session} is {kind:?}"));
             if kind.is_deaf() {
-                self.fact(Fact::IsDeaf { session: session.clone() });
+                cx.fact(Fact::IsDeaf { session: session.clone() });
             }
             match kind {
-                agents::Kind::Shell => Who::Shell(cast::shell(self, host, id, seed)),
+                Kind::Shell => Who::Shell(run_shell(cx, host, id, seed)),
                 kind => Who::Script(agents::script(kind, &session, id, seed)),
             }
         };
-        self.parties[from.party].ops.insert(op, Op::Process(id));
+        cx.parties[from.party].ops.insert(op, Op::Process(id));
         let process = Process {
-            session: session.clone(),
+            session,
             host,
             parent: Some(from),
             program,
@@ -137,65 +141,85 @@ impl World {
             is_over: false,
             unsent: VecDeque::new(),
         };
-        self.processes.all.insert(id, process);
-        self.agent_starts(host, command.directory.as_deref(), id);
-        if !session.is_empty() {
-            self.fact(Fact::AgentStarted { process: id, session });
-        }
-        let wait = self.about(Duration::from_millis(8));
-        self.later(wait, SimEvent::Process(id, Moment::Begin));
+        self.all.insert(id, process);
+        Some(id)
     }
 
-    pub(crate) fn process_moment(&mut self, id: ProcessId, moment: Moment) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
-        if self.hosts[process.host].is_suspended(self.at) {
-            let host = process.host;
-            return self.hosts[host].put_off.push(SimEvent::Process(id, moment));
+    /// A new process begins to run a little later.
+    pub(crate) fn begin_soon(&self, cx: &mut Cx, id: ProcessId) {
+        let Some(process) = self.all.get(&id) else { return };
+        if !process.session.is_empty() {
+            cx.fact(Fact::AgentStarted { process: id, session: process.session.clone() });
         }
-        match moment {
-            Moment::Begin => self.begin(id),
-            Moment::Read => self.read(id),
-            Moment::Drain => self.drain(id),
-            Moment::Alarm(number) if process.alarm == number && !process.is_over => {
-                self.with_program(id, |program, doing| program.alarm(doing));
+        let wait = cx.about(Duration::from_millis(8));
+        cx.later(wait, SimEvent::Process(id, ProcessEvent::Begin));
+    }
+
+    pub(crate) fn event(
+        &mut self,
+        cx: &mut Cx,
+        id: ProcessId,
+        event: ProcessEvent,
+    ) -> Option<Upshot> {
+        let process = self.all.get_mut(&id)?;
+        if cx.hosts[process.host].is_suspended(cx.at) {
+            cx.hosts[process.host].put_off.push(SimEvent::Process(id, event));
+            return None;
+        }
+        match event {
+            ProcessEvent::Begin => self.begin(cx, id),
+            ProcessEvent::Read => self.read(cx, id),
+            ProcessEvent::Drain => self.drain(cx, id),
+            ProcessEvent::Alarm(number) if process.alarm == number && !process.is_over => {
+                self.with_program(cx, id, |program, doing| program.alarm(doing))
             }
-            Moment::Alarm(_) => {}
-            Moment::Killed => self.exit(id, ExitStatus::Signal(9)),
-            Moment::Closed => self.end_stdout(id),
-            Moment::Gone(status) => self.gone(id, status),
+            ProcessEvent::Alarm(_) => None,
+            ProcessEvent::Killed => Some(Upshot::Exit(id, ExitStatus::Signal(9))),
+            ProcessEvent::Closed => {
+                self.end_stdout(cx, id);
+                None
+            }
+            ProcessEvent::Gone(status) => {
+                self.gone(cx, id, status);
+                None
+            }
         }
     }
 
-    fn begin(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    fn begin(&mut self, cx: &mut Cx, id: ProcessId) -> Option<Upshot> {
+        let process = self.all.get(&id)?;
         if let Some(parent) = process.parent {
             let pid = u32::try_from(id).unwrap_or(1);
-            self.tell(parent, Event::Spawned { op: parent.op, pid });
+            cx.tell(parent, Event::Spawned { op: parent.op, pid });
         }
-        let Some(process) = self.processes.all.get(&id) else { return };
         match process.program {
-            Who::Shell(party) => self.steps(party),
-            Who::Script(_) => self.with_program(id, |program, doing| program.started(doing)),
+            Who::Shell(party) => Some(Upshot::Step(party)),
+            Who::Script(_) => self.with_program(cx, id, |program, doing| program.started(doing)),
         }
     }
 
     /// Lets a program do something, and carries out what it wants.
-    fn with_program(&mut self, id: ProcessId, go: impl FnOnce(&mut dyn Program, &mut Doing)) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    fn with_program(
+        &mut self,
+        cx: &mut Cx,
+        id: ProcessId,
+        go: impl FnOnce(&mut dyn Program, &mut Doing),
+    ) -> Option<Upshot> {
+        let process = self.all.get_mut(&id)?;
         if process.is_over {
-            return;
+            return None;
         }
-        let Who::Script(program) = &mut process.program else { return };
+        let Who::Script(program) = &mut process.program else { return None };
         let mut doing = Doing::new(PIPE.saturating_sub(process.stdout_bytes));
         go(program.as_mut(), &mut doing);
         let session = process.session.clone();
         if let Some(wait) = doing.alarm {
             process.alarm += 1;
             let number = process.alarm;
-            self.later(wait, SimEvent::Process(id, Moment::Alarm(number)));
+            cx.later(wait, SimEvent::Process(id, ProcessEvent::Alarm(number)));
         }
         if doing.stops_reading
-            && let Some(process) = self.processes.all.get_mut(&id)
+            && let Some(process) = self.all.get_mut(&id)
         {
             process.is_reading = false;
         }
@@ -203,112 +227,117 @@ impl World {
             if !session.is_empty() && said.is_line {
                 let line = String::from_utf8_lossy(&said.bytes).trim_end().to_owned();
                 let (session, is_message) = (session.clone(), said.is_message);
-                self.fact(Fact::Printed { process: id, session, line, is_message });
+                cx.fact(Fact::Printed { process: id, session, line, is_message });
             }
-            self.print(id, said.bytes);
+            self.print(cx, id, said.bytes);
         }
         if let Some(words) = doing.stderr
             && let Some(parent) = self.parent_of(id)
         {
-            self.tell(parent, Event::Stderr { op: parent.op, data: words });
+            cx.tell(parent, Event::Stderr { op: parent.op, data: words });
         }
         if doing.closes_stdout {
-            self.end_stdout(id);
+            self.end_stdout(cx, id);
         }
         if let Some(wait) = doing.leaves_behind
-            && let Some(process) = self.processes.all.get_mut(&id)
+            && let Some(process) = self.all.get_mut(&id)
         {
             process.is_stdout_held = true;
-            self.later(wait, SimEvent::Process(id, Moment::Closed));
+            cx.later(wait, SimEvent::Process(id, ProcessEvent::Closed));
         }
-        if let Some(status) = doing.exit {
-            self.exit(id, status);
+        let status = doing.exit?;
+        if !self.end(id) {
+            return None;
         }
+        self.bury(cx, id, status);
+        Some(Upshot::Over(id))
     }
 
     fn parent_of(&self, id: ProcessId) -> Option<Address> {
-        self.processes.all.get(&id).and_then(|process| process.parent)
+        self.all.get(&id).and_then(|process| process.parent)
     }
 
-    pub(crate) fn signal(&mut self, id: PartyId, op: OpId, signal: Signal) {
-        let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied() else { return };
-        let Some(found) = self.processes.all.get(&process) else { return };
-        if found.is_over {
-            return;
-        }
-        match (&found.program, signal) {
+    pub(crate) fn signal(&mut self, cx: &mut Cx, id: ProcessId, signal: Signal) -> Option<Upshot> {
+        let process = self.all.get(&id).filter(|process| !process.is_over)?;
+        match (&process.program, signal) {
             (Who::Script(program), Signal::Kill) if !program.dying().is_zero() => {
                 let wait = program.dying();
-                self.later(wait, SimEvent::Process(process, Moment::Killed));
+                cx.later(wait, SimEvent::Process(id, ProcessEvent::Killed));
+                None
             }
-            (_, Signal::Kill) => self.exit(process, ExitStatus::Signal(9)),
-            (Who::Shell(party), _) => {
-                let party = *party;
-                self.order(party, Order::Shutdown);
-            }
+            (_, Signal::Kill) => Some(Upshot::Exit(id, ExitStatus::Signal(9))),
+            (Who::Shell(party), _) => Some(Upshot::Order(*party, Order::Shutdown)),
             (Who::Script(_), _) => {
-                self.with_program(process, |program, doing| program.signal(signal, doing));
+                self.with_program(cx, id, |program, doing| program.signal(signal, doing))
             }
         }
     }
 
-    /// What can be seen of a worker that has done with an agent, of its own accord.
-    pub(crate) fn note_kill(&mut self, id: PartyId, op: OpId) {
-        if !self.ordered_down.contains(&id)
-            && let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied()
-            && let Some(process) = self.processes.all.get(&process)
-        {
-            self.fact(Fact::Killed { party: id, session: process.session.clone() });
+    pub(crate) fn session_of(&self, id: ProcessId) -> Option<&str> {
+        self.all.get(&id).map(|process| process.session.as_str())
+    }
+
+    /// The party that runs in a process, if it is one of the world's.
+    pub(crate) fn shell_of(&self, id: ProcessId) -> Option<PartyId> {
+        match self.all.get(&id)?.program {
+            Who::Shell(party) => Some(party),
+            Who::Script(_) => None,
         }
     }
 
-    /// A process ends; its parent learns it a little later.
-    fn exit(&mut self, id: ProcessId, status: ExitStatus) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    /// A process does nothing more. Says whether it did until now.
+    pub(crate) fn end(&mut self, id: ProcessId) -> bool {
+        let Some(process) = self.all.get_mut(&id) else { return false };
         if std::mem::replace(&mut process.is_over, true) {
-            return;
+            return false;
         }
         process.writes.clear();
-        let is_stdout_held = process.is_stdout_held;
-        if let Who::Shell(party) = process.program
-            && self.parties[party].is_up()
-        {
-            self.crash(party, false);
+        true
+    }
+
+    /// The parent of a process that has ended learns it a little later.
+    pub(crate) fn bury(&mut self, cx: &mut Cx, id: ProcessId, status: ExitStatus) {
+        if self.all.get(&id).is_some_and(|process| !process.is_stdout_held) {
+            self.end_stdout(cx, id);
         }
-        if !is_stdout_held {
-            self.end_stdout(id);
-        }
-        let wait = self.about(Duration::from_millis(2));
-        self.later(wait, SimEvent::Process(id, Moment::Gone(status)));
-        self.fact(Fact::AgentEnded { process: id });
-        self.agent_is_over(id);
+        let wait = cx.about(Duration::from_millis(2));
+        cx.later(wait, SimEvent::Process(id, ProcessEvent::Gone(status)));
+        cx.fact(Fact::AgentEnded { process: id });
     }
 
     pub(crate) fn is_running(&self, id: ProcessId) -> bool {
-        self.processes.all.get(&id).is_some_and(|process| !process.is_over)
+        self.all.get(&id).is_some_and(|process| !process.is_over)
     }
 
     /// Whether its worker still has it.
-    pub(crate) fn is_led(&self, id: ProcessId) -> bool {
-        self.parent_of(id).is_some_and(|parent| self.is_alive(parent))
+    pub(crate) fn is_led(&self, cx: &Cx, id: ProcessId) -> bool {
+        self.parent_of(id).is_some_and(|parent| cx.is_alive(parent))
     }
 
-    fn gone(&mut self, id: ProcessId, status: ExitStatus) {
+    fn gone(&mut self, cx: &mut Cx, id: ProcessId, status: ExitStatus) {
         let Some(parent) = self.parent_of(id) else { return };
         let op = parent.op;
-        self.tell(parent, Event::InputClosed { op });
-        self.tell(parent, Event::OutputEnded { op, output: Output::Stderr });
-        self.tell(parent, Event::Exited { op, status });
+        cx.tell(parent, Event::InputClosed { op });
+        cx.tell(parent, Event::OutputEnded { op, output: Output::Stderr });
+        cx.tell(parent, Event::Exited { op, status });
     }
 
     /// Its parent is gone, or has let go of its pipes: it sees the end of its input, and nobody
     /// hears what it says.
-    pub(crate) fn orphan(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(crate) fn orphan(&mut self, cx: &mut Cx, id: ProcessId) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         process.parent = None;
         process.stdout.clear();
         process.stdout_bytes = 0;
-        self.end_stdin(id);
-        self.fact(Fact::AgentOrphaned { process: id });
+        self.end_stdin(cx, id);
+        cx.fact(Fact::AgentOrphaned { process: id });
     }
+}
+
+/// A party for the built-in agent, which a process runs.
+fn run_shell(cx: &mut Cx, host: HostId, process: ProcessId, seed: u64) -> PartyId {
+    let mut party = Party::new(format!("shell{process}"), Role::Shell(process), host);
+    party.machine = Some(shell(seed, cx.trace.is_on()));
+    cx.parties.push(party);
+    cx.parties.len() - 1
 }

@@ -3,49 +3,46 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Message;
 use footbridge_core::contract::event::{Event, Output};
 
-use super::{Moment, ProcessId, Who};
+use super::stdio::stdio_of;
+use super::{PIPE, Processes, Upshot, Who};
 use crate::fact::{Fact, Way};
-use crate::sim::party::{Op, PartyId};
-use crate::sim::world::{SimEvent, World};
+use crate::ids::{ProcessId, Role};
+use crate::sim::cx::Cx;
+use crate::sim::event::{ProcessEvent, SimEvent};
 
-/// Bytes that a pipe holds.
-pub(super) const PIPE: usize = 64 << 10;
-
-impl World {
-    pub(super) fn print(&mut self, id: ProcessId, bytes: Bytes) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+impl Processes {
+    pub(super) fn print(&mut self, cx: &mut Cx, id: ProcessId, bytes: Bytes) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         if !process.is_stdout_open || process.parent.is_none() {
             return;
         }
         process.stdout_bytes += bytes.len();
         process.stdout.push_back(bytes);
-        self.note_drain(id);
+        self.note_drain(cx, id);
     }
 
-    fn note_drain(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    fn note_drain(&mut self, cx: &mut Cx, id: ProcessId) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         if !process.is_drain_noted && !process.is_paused && !process.stdout.is_empty() {
             process.is_drain_noted = true;
-            let wait = Duration::from_micros(self.rng.u64(30..900));
-            self.later(wait, SimEvent::Process(id, Moment::Drain));
+            let wait = Duration::from_micros(cx.rng.u64(30..900));
+            cx.later(wait, SimEvent::Process(id, ProcessEvent::Drain));
         }
     }
 
     /// The parent reads what there is, cut where it happens to be cut.
-    pub(super) fn drain(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(super) fn drain(&mut self, cx: &mut Cx, id: ProcessId) -> Option<Upshot> {
+        let process = self.all.get_mut(&id)?;
         process.is_drain_noted = false;
         if process.is_paused {
-            return;
+            return None;
         }
         let mut chunk = Vec::new();
         while let Some(bytes) = process.stdout.pop_front() {
-            let cut =
-                if self.rng.u8(..) < 40 { self.rng.usize(..=bytes.len()) } else { bytes.len() };
+            let cut = if cx.rng.u8(..) < 40 { cx.rng.usize(..=bytes.len()) } else { bytes.len() };
             let cut = cut.min(PIPE - chunk.len().min(PIPE));
             chunk.extend_from_slice(&bytes.slice(..cut));
             if cut < bytes.len() {
@@ -57,18 +54,18 @@ impl World {
         let (parent, is_done) = (process.parent, process.stdout.is_empty());
         let has_ended = is_done && !process.is_stdout_open;
         if let Some(parent) = parent.filter(|_| !chunk.is_empty()) {
-            self.tell(parent, Event::Stdout { op: parent.op, data: Bytes::from(chunk) });
+            cx.tell(parent, Event::Stdout { op: parent.op, data: Bytes::from(chunk) });
         }
         if has_ended && let Some(parent) = parent {
             let output = Output::Stdout;
-            self.tell(parent, Event::OutputEnded { op: parent.op, output });
+            cx.tell(parent, Event::OutputEnded { op: parent.op, output });
         }
-        self.note_drain(id);
-        self.told_room(id);
+        self.note_drain(cx, id);
+        self.told_room(cx, id)
     }
 
-    pub(super) fn told_room(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(super) fn told_room(&mut self, cx: &mut Cx, id: ProcessId) -> Option<Upshot> {
+        let process = self.all.get_mut(&id)?;
         match process.program {
             Who::Shell(party) => {
                 let mut messages = 0;
@@ -82,31 +79,31 @@ impl World {
                     messages += 1;
                 }
                 if messages > 0
-                    && let Some(to) = self.stdio_of(party)
+                    && let Some(to) = stdio_of(cx, party)
                 {
-                    self.tell(to, Event::Sent { op: to.op, messages });
+                    cx.tell(to, Event::Sent { op: to.op, messages });
                 }
+                None
             }
-            Who::Script(_) => self.with_program(id, |program, doing| program.has_room(doing)),
+            Who::Script(_) => self.with_program(cx, id, |program, doing| program.has_room(doing)),
         }
     }
 
-    pub(crate) fn write(&mut self, id: PartyId, op: OpId, data: Bytes) {
-        let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied() else { return };
-        let Some(found) = self.processes.all.get_mut(&process) else { return };
-        if found.is_over || found.is_stdin_ended {
+    /// A parent writes to a process.
+    pub(crate) fn write(&mut self, cx: &mut Cx, id: ProcessId, data: Bytes, by: Role) {
+        let Some(process) = self.all.get_mut(&id) else { return };
+        if process.is_over || process.is_stdin_ended {
             return;
         }
-        found.writes.push_back(data);
-        let bytes = found.writes.iter().map(Bytes::len).sum();
-        let role = self.parties[id].role;
-        self.fact(Fact::Outstanding { role, bytes, way: Way::Pipe });
-        self.fill_stdin(process);
+        process.writes.push_back(data);
+        let bytes = process.writes.iter().map(Bytes::len).sum();
+        cx.fact(Fact::Outstanding { role: by, bytes, way: Way::Pipe });
+        self.fill_stdin(cx, id);
     }
 
     /// The pipe takes what has room in it.
-    fn fill_stdin(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    fn fill_stdin(&mut self, cx: &mut Cx, id: ProcessId) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         let (mut writes, mut lines) = (0, Vec::new());
         while let Some(data) = process.writes.front() {
             if process.stdin_bytes > 0 && process.stdin_bytes + data.len() > PIPE {
@@ -125,84 +122,85 @@ impl World {
         let (session, parent, is_reading) =
             (process.session.clone(), process.parent, process.is_reading);
         for line in lines.into_iter().filter(|_| !session.is_empty()) {
-            self.fact(Fact::HandedOff { process: id, session: session.clone(), line });
+            cx.fact(Fact::HandedOff { process: id, session: session.clone(), line });
         }
         if writes > 0 {
             if let Some(parent) = parent {
-                self.tell(parent, Event::Written { op: parent.op, writes });
+                cx.tell(parent, Event::Written { op: parent.op, writes });
             }
             if is_reading {
-                let wait = Duration::from_micros(self.rng.u64(50..2_000));
-                self.later(wait, SimEvent::Process(id, Moment::Read));
+                let wait = Duration::from_micros(cx.rng.u64(50..2_000));
+                cx.later(wait, SimEvent::Process(id, ProcessEvent::Read));
             }
         }
     }
 
-    pub(super) fn read(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(super) fn read(&mut self, cx: &mut Cx, id: ProcessId) -> Option<Upshot> {
+        let process = self.all.get_mut(&id)?;
         if !process.is_reading || process.is_over {
-            return;
+            return None;
         }
         // What comes before a program has begun waits for it in the pipe.
         if let Who::Shell(party) = process.program
-            && self.stdio_of(party).is_none()
+            && stdio_of(cx, party).is_none()
         {
-            return;
+            return None;
         }
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        let process = self.all.get_mut(&id)?;
         let chunks = std::mem::take(&mut process.stdin);
         process.stdin_bytes = 0;
         let has_ended = process.is_stdin_ended && process.writes.is_empty();
+        let mut upshot = None;
         match process.program {
             Who::Shell(party) => {
-                if let Some(to) = self.stdio_of(party) {
+                if let Some(to) = stdio_of(cx, party) {
                     let end = has_ended.then(Bytes::new);
                     for data in chunks.into_iter().chain(end) {
                         let message = Message::Binary(data);
-                        self.tell(to, Event::Received { op: to.op, message });
+                        cx.tell(to, Event::Received { op: to.op, message });
                     }
                 }
             }
             Who::Script(_) => {
                 for data in chunks {
-                    self.with_program(id, |program, doing| program.input(&data, doing));
+                    let led_to =
+                        self.with_program(cx, id, |program, doing| program.input(&data, doing));
+                    upshot = upshot.or(led_to);
                 }
                 if has_ended {
-                    self.with_program(id, |program, doing| program.input_ended(doing));
+                    let led_to =
+                        self.with_program(cx, id, |program, doing| program.input_ended(doing));
+                    upshot = upshot.or(led_to);
                 }
             }
         }
-        self.fill_stdin(id);
+        self.fill_stdin(cx, id);
+        upshot
     }
 
-    pub(crate) fn close_input(&mut self, id: PartyId, op: OpId) {
-        let Some(Op::Process(process)) = self.parties[id].ops.get(&op).copied() else { return };
-        self.end_stdin(process);
-    }
-
-    pub(super) fn end_stdin(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(crate) fn end_stdin(&mut self, cx: &mut Cx, id: ProcessId) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         if !process.is_stdin_ended {
             process.is_stdin_ended = true;
-            let wait = Duration::from_micros(self.rng.u64(50..2_000));
-            self.later(wait, SimEvent::Process(id, Moment::Read));
+            let wait = Duration::from_micros(cx.rng.u64(50..2_000));
+            cx.later(wait, SimEvent::Process(id, ProcessEvent::Read));
         }
     }
 
-    pub(super) fn end_stdout(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(crate) fn end_stdout(&mut self, cx: &mut Cx, id: ProcessId) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         if std::mem::replace(&mut process.is_stdout_open, false) && !process.is_drain_noted {
             process.is_drain_noted = true;
-            self.later(Duration::from_micros(200), SimEvent::Process(id, Moment::Drain));
+            cx.later(Duration::from_micros(200), SimEvent::Process(id, ProcessEvent::Drain));
         }
     }
 
-    pub(crate) fn pause_output(&mut self, id: ProcessId, is_paused: bool) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(crate) fn pause_output(&mut self, cx: &mut Cx, id: ProcessId, is_paused: bool) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         process.is_paused = is_paused;
         if !is_paused && (!process.stdout.is_empty() || !process.is_stdout_open) {
             process.is_drain_noted = true;
-            self.later(Duration::from_micros(50), SimEvent::Process(id, Moment::Drain));
+            cx.later(Duration::from_micros(50), SimEvent::Process(id, ProcessEvent::Drain));
         }
     }
 }

@@ -3,75 +3,70 @@
 use std::time::Duration;
 
 use footbridge_core::contract::action::Message;
-use footbridge_core::contract::event::{Event, ExitStatus};
+use footbridge_core::contract::event::Event;
 
-use super::{Moment, ProcessId, Who};
+use super::{Processes, Upshot, Who};
 use crate::fact::Fact;
-use crate::scenario::cast;
-use crate::sim::party::{Address, Op, PartyId};
-use crate::sim::world::{SimEvent, World};
+use crate::ids::{Address, Op, PartyId, ProcessId, Role};
+use crate::names::MAX_LINE_BYTES;
+use crate::sim::cx::Cx;
+use crate::sim::event::{ProcessEvent, SimEvent};
 
-impl World {
-    pub(crate) fn open_stdio(&mut self, from: Address) {
-        if let crate::sim::party::Role::Shell(process) = self.parties[from.party].role {
-            self.parties[from.party].ops.insert(from.op, Op::Stdio(process));
-            self.tell(from, Event::Opened { op: from.op });
-            self.later(Duration::from_micros(50), SimEvent::Process(process, Moment::Read));
-        }
-    }
-
-    pub(super) fn stdio_of(&self, party: PartyId) -> Option<Address> {
-        let found = &self.parties[party];
-        let (op, _) = found.ops.iter().find(|(_, op)| matches!(op, Op::Stdio(_)))?;
-        Some(Address { party, life: found.life, op: *op })
-    }
-
-    pub(crate) fn print_bytes(&mut self, id: ProcessId, message: Message) {
+impl Processes {
+    /// The agent in a process prints.
+    pub(crate) fn print_message(
+        &mut self,
+        cx: &mut Cx,
+        id: ProcessId,
+        message: Message,
+    ) -> Option<Upshot> {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
             Message::Text(text) => text.into_bytes(),
         };
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+        let process = self.all.get_mut(&id)?;
         process.unsent.push_back(bytes.len());
         let session = process.session.clone();
         for line in String::from_utf8_lossy(&bytes).lines() {
             let (session, line) = (session.clone(), line.to_owned());
-            let is_message = line.len() <= cast::MAX_LINE_BYTES;
-            self.fact(Fact::Printed { process: id, session, line, is_message });
+            let is_message = line.len() <= MAX_LINE_BYTES;
+            cx.fact(Fact::Printed { process: id, session, line, is_message });
         }
-        self.print(id, bytes);
-        self.told_room(id);
+        self.print(cx, id, bytes);
+        self.told_room(cx, id)
     }
 
-    pub(crate) fn pause_input(&mut self, id: ProcessId, is_paused: bool) {
-        let Some(process) = self.processes.all.get_mut(&id) else { return };
+    pub(crate) fn pause_input(&mut self, cx: &mut Cx, id: ProcessId, is_paused: bool) {
+        let Some(process) = self.all.get_mut(&id) else { return };
         process.is_reading = !is_paused;
         if !is_paused {
-            self.later(Duration::from_micros(50), SimEvent::Process(id, Moment::Read));
+            cx.later(Duration::from_micros(50), SimEvent::Process(id, ProcessEvent::Read));
         }
     }
 
-    pub(crate) fn close_stdout_in_order(&mut self, id: ProcessId) {
-        self.end_stdout(id);
-        self.stdio_is_over(id);
-    }
-
-    /// The agent was told that nobody reads it.
-    pub(crate) fn stdio_closed(&mut self, id: ProcessId) {
-        self.end_stdout(id);
-    }
-
-    fn stdio_is_over(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.all.get(&id) else { return };
+    pub(crate) fn close_stdout_in_order(&mut self, cx: &mut Cx, id: ProcessId) {
+        self.end_stdout(cx, id);
+        let Some(process) = self.all.get(&id) else { return };
         if let Who::Shell(party) = process.program
-            && let Some(to) = self.stdio_of(party)
+            && let Some(to) = stdio_of(cx, party)
         {
-            self.tell(to, Event::Closed { op: to.op, code: None, failure: None });
+            cx.tell(to, Event::Closed { op: to.op, code: None, failure: None });
         }
     }
+}
 
-    /// The shell agent has ended by itself.
-    pub(crate) fn shell_finished(&mut self, id: ProcessId) {
-        self.exit(id, ExitStatus::Code(0));
+/// Where the stdio of a party leads, if it has opened that.
+pub(super) fn stdio_of(cx: &Cx, party: PartyId) -> Option<Address> {
+    let found = &cx.parties[party];
+    let (op, _) = found.ops.iter().find(|(_, op)| matches!(op, Op::Stdio(_)))?;
+    Some(Address { party, life: found.life, op: *op })
+}
+
+/// The agent in a process opens its stdio.
+pub(crate) fn open_stdio(cx: &mut Cx, from: Address) {
+    if let Role::Shell(process) = cx.parties[from.party].role {
+        cx.parties[from.party].ops.insert(from.op, Op::Stdio(process));
+        cx.tell(from, Event::Opened { op: from.op });
+        cx.later(Duration::from_micros(50), SimEvent::Process(process, ProcessEvent::Read));
     }
 }

@@ -6,79 +6,91 @@ use fastrand::Rng;
 use footbridge_core::contract::action::ProcessSpec;
 use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
 
-use super::{DIRECTORY, Git, Moment};
 use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::git::command::Answer;
 use crate::git::model::Repository;
-use crate::sim::host::HostId;
-use crate::sim::party::{Address, Op, PartyId};
-use crate::sim::world::{SimEvent, World, failure};
+use crate::ids::{Address, HostId, Op, PartyId};
+use crate::sim::cx::{Cx, failure};
+use crate::sim::event::{RepositoryEvent, SimEvent};
+use crate::sim::process::Processes;
+use crate::sim::repositories::{DIRECTORY, Git};
 
-impl World {
+impl Git {
     /// A command of a worker whose sessions have worktrees.
-    pub(crate) fn run_git(&mut self, from: Address, command: &ProcessSpec, timeout: Duration) {
-        self.parties[from.party].ops.insert(from.op, Op::Single);
+    pub(crate) fn run(
+        &mut self,
+        cx: &mut Cx,
+        from: Address,
+        command: &ProcessSpec,
+        timeout: Duration,
+    ) {
+        cx.parties[from.party].ops.insert(from.op, Op::Single);
         // A worker that cannot find out at its start what its directory is ends, and says so.
         let is_question =
             command.args.iter().any(|arg| arg == "--show-prefix" || arg == "HEAD^{commit}");
-        let has_trouble = self.weather.has(FaultKind::GitTrouble) && !is_question;
-        let is_trouble = has_trouble && self.git.rng.u8(..) < 20;
-        let mut before = self.git.millis(1..6);
-        let answer_in = self.git.millis(0..3);
+        let has_trouble = cx.plan.has(FaultKind::GitTrouble) && !is_question;
+        let is_trouble = has_trouble && self.rng.u8(..) < 20;
+        let mut before = self.millis(1..6);
+        let answer_in = self.millis(0..3);
         let mut args = command.args.clone();
         args.insert(0, command.program.clone());
         let path = Git::session_of(&args);
         let failed = |kind| Event::Failed { op: from.op, failure: failure(kind) };
         if is_trouble {
-            let host = self.parties[from.party].host;
-            self.git.disturb(host, path.as_deref());
-            match self.git.rng.u8(..4) {
-                0 => return self.tell(from, failed(IoErrorKind::NotFound)),
+            let host = cx.parties[from.party].host;
+            self.disturb(host, path.as_deref());
+            match self.rng.u8(..4) {
+                0 => return cx.tell(from, failed(IoErrorKind::NotFound)),
                 // It takes long, but not too long.
-                1 => before = self.git.millis(100..timeout.as_millis() as u64),
+                1 => before = self.millis(100..timeout.as_millis() as u64),
                 _ => {
-                    let after = timeout.saturating_sub(self.git.millis(1..5_000));
-                    let what = Moment::Effect { from, args, is_cut_short: true, answer_in };
-                    self.later(after, SimEvent::Git(what));
+                    let after = timeout.saturating_sub(self.millis(1..5_000));
+                    let what =
+                        RepositoryEvent::Effect { from, args, is_cut_short: true, answer_in };
+                    cx.later(after, SimEvent::Repository(what));
                     let late = failed(IoErrorKind::TimedOut);
-                    return self.later(timeout, SimEvent::Deliver(from, late));
+                    return cx.later(timeout, SimEvent::Deliver(from, late));
                 }
             }
         }
-        let what = Moment::Effect { from, args, is_cut_short: false, answer_in };
-        self.later(before, SimEvent::Git(what));
+        let what = RepositoryEvent::Effect { from, args, is_cut_short: false, answer_in };
+        cx.later(before, SimEvent::Repository(what));
     }
 
-    pub(super) fn git_effect(
+    pub(super) fn take_effect(
         &mut self,
+        cx: &mut Cx,
+        processes: &Processes,
         from: Address,
         args: &[String],
         is_cut_short: bool,
         wait: Duration,
     ) {
         // Killed with its worker, or left to itself.
-        if !self.is_alive(from) && self.git.rng.bool() {
+        if !cx.is_alive(from) && self.rng.bool() {
             return;
         }
-        let host = self.parties[from.party].host;
+        let host = cx.parties[from.party].host;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let answer = match args.as_slice() {
-            ["kill", "-0", pid] => self.life_sign(host, pid),
-            ["git", args @ ..] => self.git_command(from.party, host, args, is_cut_short),
+            ["kill", "-0", pid] => self.life_sign(cx, host, pid),
+            ["git", args @ ..] => {
+                self.git_command(cx, processes, from.party, host, args, is_cut_short)
+            }
             _ => None,
         };
         let Some(answer) = answer else {
             let words = format!("the simulated host does not know how to run {args:?}");
-            return self.break_promise("contract", words);
+            return cx.break_promise("contract", words);
         };
         if is_cut_short {
             return;
         }
-        if !self.is_alive(from) {
+        if !cx.is_alive(from) {
             // What it does now, its worker's next start may have been too early to see.
             let args: Vec<_> = args.iter().map(ToString::to_string).collect();
-            self.git.disturb(host, Git::session_of(&args).as_deref());
+            self.disturb(host, Git::session_of(&args).as_deref());
         }
         let event = Event::Ran {
             op: from.op,
@@ -86,25 +98,25 @@ impl World {
             stdout: answer.out.into(),
             stderr: answer.error.into(),
         };
-        self.later(wait, SimEvent::Deliver(from, event));
+        cx.later(wait, SimEvent::Deliver(from, event));
     }
 
-    fn is_process(&self, host: HostId, pid: u32) -> bool {
+    fn is_process(&self, cx: &Cx, host: HostId, pid: u32) -> bool {
         let is_it = |(id, of_worker): (&PartyId, &u32)| {
-            *of_worker == pid && self.parties[*id].host == host && self.parties[*id].is_up()
+            *of_worker == pid && cx.parties[*id].host == host && cx.parties[*id].is_up()
         };
-        self.git.taken.contains(&(host, pid)) || self.git.workers.iter().any(is_it)
+        self.taken.contains(&(host, pid)) || self.workers.iter().any(is_it)
     }
 
-    fn life_sign(&mut self, host: HostId, pid: &str) -> Option<Answer> {
+    fn life_sign(&mut self, cx: &mut Cx, host: HostId, pid: &str) -> Option<Answer> {
         let reason = format!("footbridge {pid}");
-        let is_there = pid.parse().is_ok_and(|pid| self.is_process(host, pid));
+        let is_there = pid.parse().is_ok_and(|pid| self.is_process(cx, host, pid));
         if is_there {
             // Whose worktree that is waits for another start.
-            let trees = self.git.repositories.get(&host)?.worktrees.iter();
+            let trees = self.repositories.get(&host)?.worktrees.iter();
             let locked = trees.filter(|(_, tree)| tree.lock.as_ref() == Some(&reason));
             let paths: Vec<_> = locked.map(|(path, _)| path.clone()).collect();
-            paths.iter().for_each(|path| self.git.disturb(host, Some(path)));
+            paths.iter().for_each(|path| self.disturb(host, Some(path)));
         }
         Some(Answer::fails(i32::from(!is_there), ""))
     }
@@ -112,47 +124,49 @@ impl World {
     /// Carries out a command, and tells what it has deleted.
     fn git_command(
         &mut self,
+        cx: &mut Cx,
+        processes: &Processes,
         worker: PartyId,
         host: HostId,
         args: &[&str],
         is_cut_short: bool,
     ) -> Option<Answer> {
-        let at = self.at;
+        let at = cx.at;
         let owned: Vec<_> = args.iter().map(ToString::to_string).collect();
         let path = Git::session_of(&owned);
-        let repository = self.git.repositories.get_mut(&host)?;
+        let repository = self.repositories.get_mut(&host)?;
         let before = repository.clone();
-        let answer = match is_cut_short && self.git.rng.bool() {
-            true => interrupted(repository, args, &mut self.git.rng),
+        let answer = match is_cut_short && self.rng.bool() {
+            true => interrupted(repository, args, &mut self.rng),
             false => repository.git(args)?,
         };
-        self.trace.say(at, "git", || format!("{} -> {answer:?}", args.join(" ")));
+        cx.trace.say(at, "git", || format!("{} -> {answer:?}", args.join(" ")));
         let after = repository.clone();
         let is_in_the_way = answer.error.contains(".lock'");
         let Some(path) = path else { return Some(answer) };
         let session = path.rsplit('/').next().unwrap_or_default().to_owned();
         if args.contains(&"rev-list") {
-            self.fact(Fact::LookedInto { repository: host, session: session.clone() });
+            cx.fact(Fact::LookedInto { repository: host, session: session.clone() });
         }
         let is_there = |repository: &Repository| repository.worktrees.contains_key(&path);
         if is_there(&after) && !is_there(&before) {
-            self.note_made(host, &path, worker);
+            self.note_made(cx, host, &path, worker);
         }
         if is_cut_short || is_in_the_way {
-            self.git.disturb(host, Some(&path));
+            self.disturb(host, Some(&path));
         }
         let is_removed = is_there(&before) && !is_there(&after);
-        let is_in_use = is_removed && self.has_an_agent(host, &path);
+        let is_in_use = is_removed && self.has_an_agent(cx, processes, host, &path);
         let files = if is_removed { before.changes(&path, true) } else { Vec::new() };
         let commits = before.alive().difference(&after.alive()).copied().collect();
         let command = args.join(" ");
         let deleted =
             Fact::GitDeleted { repository: host, session, command, files, commits, is_in_use };
-        self.fact(deleted);
-        if self.git.rng.u8(..) < 80 && !self.is_calm {
+        cx.fact(deleted);
+        if self.rng.u8(..) < 80 && !cx.is_calm {
             let main = DIRECTORY.to_owned();
-            let at = if self.git.rng.u8(..4) == 0 { main } else { path };
-            self.somebody_acts(host, &at);
+            let at = if self.rng.u8(..4) == 0 { main } else { path };
+            self.somebody_acts(cx, processes, host, &at);
         }
         Some(answer)
     }

@@ -2,42 +2,27 @@
 //! agents that work; a person who does things in between.
 
 mod commands;
-mod people;
-mod sessions;
+mod session;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use sessions::{Habits, Session};
-
-use crate::faults::FaultKind;
+use crate::git::STREAM;
 use crate::git::model::Repository;
-use crate::scenario::options::Options;
-use crate::sim::host::HostId;
-use crate::sim::party::{Address, PartyId, Role};
-use crate::sim::world::{SimEvent, World};
+use crate::ids::{HostId, PartyId, Role};
+use crate::mutants::Mutant;
+use crate::sim::cx::Cx;
+use crate::sim::event::{RepositoryEvent, SimEvent};
+use crate::sim::process::Processes;
+use crate::sim::repositories::session::Session;
 
-/// Sets what is drawn here apart from what the world draws.
-const STREAM: u64 = 0x6769_7400_0000_0006;
 const DIRECTORY: &str = "/project";
 const ROOT: &str = "/state/worktrees";
 /// Branches of sessions stand below this.
 const SESSIONS: &str = "refs/heads/footbridge/";
-
-/// What happens to a repository.
-#[derive(Clone, Debug)]
-pub(crate) enum Moment {
-    /// A worker's command takes effect.
-    Effect { from: Address, args: Vec<String>, is_cut_short: bool, answer_in: Duration },
-    /// An agent does something where it works.
-    Agent { host: HostId, path: String },
-    /// A person does something somewhere.
-    Person(HostId),
-    /// A program lets go of its lock files.
-    Unlock(HostId),
-}
 
 /// The repositories of a world, and who uses them.
 pub(crate) struct Git {
@@ -53,28 +38,17 @@ pub(crate) struct Git {
 }
 
 /// Whether a run has worktrees at all.
-fn is_on(options: &Options) -> bool {
-    // What is broken in nothing else can be found in no other run.
-    let is_asked_for = options.mutant.is_some_and(|mutant| mutant.promise() == "worktrees");
-    is_asked_for || Rng::with_seed(options.seed ^ STREAM).u8(..) < 72
-}
-
-/// What goes wrong with git in a run, and how often.
-pub(crate) fn faults_of(options: &Options) -> Vec<(FaultKind, Duration)> {
-    let mut rng = Rng::with_seed(options.seed ^ STREAM ^ 1);
-    let kinds = [FaultKind::GitLock, FaultKind::GitTrouble];
-    let drawn = kinds.map(|kind| (kind, rng.bool(), Duration::from_secs(rng.u64(5..200))));
-    let is_wanted =
-        |kind: &FaultKind| options.faults.as_ref().is_none_or(|wanted| wanted.contains(kind));
-    let drawn = drawn.into_iter().filter(|(kind, is_drawn, _)| *is_drawn && is_wanted(kind));
-    drawn.filter(|_| is_on(options)).map(|(kind, _, every)| (kind, every)).collect()
+pub(crate) fn are_there(seed: u64, mutant: Option<Mutant>) -> bool {
+    // A mutant that breaks nothing else can be found in no other run.
+    let is_asked_for = mutant.is_some_and(|mutant| mutant.promise() == "worktrees");
+    is_asked_for || Rng::with_seed(seed ^ STREAM).u8(..) < 72
 }
 
 impl Git {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(seed: u64, is_on: bool) -> Self {
         Self {
-            rng: Rng::with_seed(options.seed ^ STREAM ^ 2),
-            is_on: is_on(options),
+            rng: Rng::with_seed(seed ^ STREAM ^ 2),
+            is_on,
             repositories: BTreeMap::new(),
             workers: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -106,86 +80,84 @@ impl Git {
             }
         }
     }
-}
 
-impl World {
     /// Gives some workers repositories: each one of its own, or all of them one host and one.
-    pub(crate) fn set_up_repositories(&mut self) {
-        if !self.git.is_on {
+    pub(crate) fn set_up(&mut self, cx: &mut Cx) {
+        if !self.is_on {
             return;
         }
-        let workers = self.parties.iter().enumerate().filter(|(_, it)| it.role == Role::Worker);
+        let workers = cx.parties.iter().enumerate().filter(|(_, it)| it.role == Role::Worker);
         let workers: Vec<_> = workers.map(|(id, party)| (id, party.host)).collect();
         let Some((_, first)) = workers.first().copied() else { return };
-        let is_shared = self.git.rng.u8(..4) > 0;
+        let is_shared = self.rng.u8(..4) > 0;
         for (id, host) in workers {
             let host = if is_shared { first } else { host };
-            self.parties[id].host = host;
-            if self.git.rng.u8(..) < 230 {
-                self.git.workers.insert(id, 0);
+            cx.parties[id].host = host;
+            if self.rng.u8(..) < 230 {
+                self.workers.insert(id, 0);
             }
-            if !self.git.repositories.contains_key(&host) {
+            if !self.repositories.contains_key(&host) {
                 let mut repository = Repository::new(DIRECTORY);
-                repository.hides_untracked = self.git.rng.bool();
-                self.git.repositories.insert(host, repository);
-                let wait = self.git.millis(1_000..60_000);
-                self.later(wait, SimEvent::Git(Moment::Person(host)));
+                repository.hides_untracked = self.rng.bool();
+                self.repositories.insert(host, repository);
+                let wait = self.millis(1_000..60_000);
+                cx.later(wait, SimEvent::Repository(RepositoryEvent::Person(host)));
             }
         }
     }
 
     /// Where a worker that comes up makes its worktrees, and its process id, which another may have
     /// had before.
-    pub(crate) fn worktree_mode(&mut self, id: PartyId) -> Option<(String, u32)> {
-        let host = self.parties[id].host;
-        let before = *self.git.workers.get(&id)?;
-        if before != 0 && self.git.rng.u8(..) < 40 && !self.is_calm {
-            self.git.taken.insert((host, before));
+    pub(crate) fn worktree_mode(&mut self, cx: &Cx, id: PartyId) -> Option<(String, u32)> {
+        let host = cx.parties[id].host;
+        let before = *self.workers.get(&id)?;
+        if before != 0 && self.rng.u8(..) < 40 && !cx.is_calm {
+            self.taken.insert((host, before));
         }
         let is_used = |pid| {
-            let others = self.git.workers.iter().filter(|(other, _)| **other != id);
-            let mut others = others.filter(|(other, _)| self.parties[**other].host == host);
-            others.any(|(_, of_other)| *of_other == pid) || self.git.taken.contains(&(host, pid))
+            let others = self.workers.iter().filter(|(other, _)| **other != id);
+            let mut others = others.filter(|(other, _)| cx.parties[**other].host == host);
+            others.any(|(_, of_other)| *of_other == pid) || self.taken.contains(&(host, pid))
         };
         let free: Vec<u32> = (100..112).filter(|pid| !is_used(*pid)).collect();
         let more = || (112..).find(|pid| !is_used(*pid)).unwrap_or(99);
-        let free = self.git.rng.choice(free);
+        let free = self.rng.choice(free);
         let pid = free.unwrap_or_else(more);
-        self.git.workers.insert(id, pid);
+        self.workers.insert(id, pid);
         Some((ROOT.to_owned(), pid))
     }
 
-    pub(crate) fn git_moment(&mut self, moment: Moment) {
-        match moment {
-            Moment::Effect { from, args, is_cut_short, answer_in } => {
-                let host = self.parties[from.party].host;
-                if self.hosts[host].is_suspended(self.at) {
-                    let again = Moment::Effect { from, args, is_cut_short, answer_in };
-                    return self.hosts[host].put_off.push(SimEvent::Git(again));
+    pub(crate) fn event(&mut self, cx: &mut Cx, processes: &Processes, event: RepositoryEvent) {
+        match event {
+            RepositoryEvent::Effect { from, args, is_cut_short, answer_in } => {
+                let host = cx.parties[from.party].host;
+                if cx.hosts[host].is_suspended(cx.at) {
+                    let again = RepositoryEvent::Effect { from, args, is_cut_short, answer_in };
+                    return cx.hosts[host].put_off.push(SimEvent::Repository(again));
                 }
-                self.git_effect(from, &args, is_cut_short, answer_in);
+                self.take_effect(cx, processes, from, &args, is_cut_short, answer_in);
             }
-            Moment::Agent { host, path } => self.agent_works(host, &path),
-            Moment::Person(host) => {
-                if self.is_calm {
+            RepositoryEvent::Agent { host, path } => self.agent_works(cx, processes, host, &path),
+            RepositoryEvent::Person(host) => {
+                if cx.is_calm {
                     return;
                 }
-                let wait = self.git.millis(5_000..60_000);
-                self.later(wait, SimEvent::Git(Moment::Person(host)));
-                let paths = self.git.repositories[&host].worktrees.keys().cloned();
-                if let Some(path) = self.git.rng.choice(paths.collect::<Vec<_>>()) {
-                    self.somebody_acts(host, &path);
+                let wait = self.millis(5_000..60_000);
+                cx.later(wait, SimEvent::Repository(RepositoryEvent::Person(host)));
+                let paths = self.repositories[&host].worktrees.keys().cloned();
+                if let Some(path) = self.rng.choice(paths.collect::<Vec<_>>()) {
+                    self.somebody_acts(cx, processes, host, &path);
                 }
             }
-            Moment::Unlock(host) => {
-                if let Some(repository) = self.git.repositories.get_mut(&host) {
+            RepositoryEvent::Unlock(host) => {
+                if let Some(repository) = self.repositories.get_mut(&host) {
                     repository.lock_files.clear();
                 }
             }
         }
     }
 
-    pub(crate) fn clear_git(&mut self) {
-        self.git.repositories.values_mut().for_each(|repository| repository.lock_files.clear());
+    pub(crate) fn clear(&mut self) {
+        self.repositories.values_mut().for_each(|repository| repository.lock_files.clear());
     }
 }

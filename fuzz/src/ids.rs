@@ -1,0 +1,64 @@
+//! How the simulator names what it is made of: hosts, parties, their operations, connections and
+//! processes.
+
+use footbridge_core::base::id::OpId;
+
+pub(crate) type HostId = usize;
+pub(crate) type PartyId = usize;
+pub(crate) type ConnId = u64;
+pub(crate) type ProcessId = usize;
+
+/// Where an event goes: to one operation in one life of a party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Address {
+    pub(crate) party: PartyId,
+    pub(crate) life: u32,
+    pub(crate) op: OpId,
+}
+
+/// What a party is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Relay,
+    Worker,
+    Viewer,
+    /// The built-in agent, which runs as a process.
+    Shell(ProcessId),
+    /// A client with a good access token and bad manners.
+    Mallory,
+    /// A relay that says anything.
+    Liar,
+    /// A worker that was lured to the liar. All that is expected of it is to stay sane.
+    Victim,
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Client,
+    Server,
+}
+
+impl End {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// What kind of operation a party has open, as far as the world needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Request(ConnId),
+    /// A stream that it opened or accepted, and which end of it is the party's.
+    Stream(ConnId, End),
+    Listener,
+    Accept,
+    Exchange(ConnId),
+    Process(ProcessId),
+    Stdio(ProcessId),
+    /// A file, a command or a store transaction, which ends with its answer.
+    Single,
+}

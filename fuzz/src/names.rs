@@ -1,0 +1,24 @@
+//! What is the same in every world: who listens where, and what a few things are called.
+
+use crate::ids::PartyId;
+
+/// The relay is always the first party.
+pub(crate) const RELAY: PartyId = 0;
+/// The liar is the second.
+pub(crate) const LIAR: PartyId = 1;
+pub(crate) const RELAY_URL: &str = "https://relay.example";
+pub(crate) const RELAY_WS_URL: &str = "wss://relay.example";
+pub(crate) const LIAR_URL: &str = "https://liar.example";
+/// The longest line that simulated workers take from an agent: short, so that a longer one is cheap.
+pub(crate) const MAX_LINE_BYTES: usize = 64 << 10;
+/// The access token of somebody who owns nothing here.
+pub(crate) const MALLORY_TOKEN: &str = "mallory-has-one-as-well";
+/// Where a worker finds its token.
+pub(crate) const TOKEN_FILE: &str = "/config/token";
+/// The name of a field, a header and a message type that nobody knows.
+pub(crate) const FUTURE: &str = "from_the_future";
+
+/// The party that a URL leads to.
+pub(crate) fn server_at(url: &str) -> PartyId {
+    if url.contains("liar.example") { LIAR } else { RELAY }
+}

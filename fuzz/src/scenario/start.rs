@@ -1,0 +1,150 @@
+//! How each party comes up: with which machine, and how that is configured.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::base::time::Now;
+use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
+use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
+use footbridge_core::store::StorePolicy;
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
+
+use crate::fact::Fact;
+use crate::faults::FaultKind;
+use crate::ids::{PartyId, Role};
+use crate::names::{LIAR_URL, MALLORY_TOKEN, MAX_LINE_BYTES, RELAY_URL};
+use crate::nodes::liar::Liar;
+use crate::nodes::mallory::Mallory;
+use crate::nodes::node::{Driven, Node, NodeNotice, Order};
+use crate::nodes::viewer::{Viewer, ViewerConfig};
+use crate::scenario::limits;
+use crate::scenario::options::Options;
+use crate::sim::world::World;
+
+/// Sets the draw of whether viewers have habits apart.
+const VIEWER_HABITS: u64 = 0x9ab1_7509;
+
+/// What a party runs when it comes up; `None` for the shell agent, which comes up as a process.
+pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<Box<dyn Node>> {
+    let seed = world.cx.rng.u64(..);
+    let is_traced = world.cx.trace.is_on();
+    Some(match world.cx.parties[id].role {
+        Role::Relay => relay(world, options, is_traced),
+        Role::Worker => worker(world, id, RELAY_URL, seed),
+        Role::Victim => worker(world, id, LIAR_URL, seed),
+        Role::Viewer => viewer(world, options, id, seed),
+        Role::Mallory => {
+            Box::new(Driven { machine: Mallory::new(seed), command: |_| None, is_traced })
+        }
+        Role::Liar => Box::new(Driven { machine: Liar::new(seed), command: |_| None, is_traced }),
+        Role::Shell(_) => return None,
+    })
+}
+
+fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node> {
+    let mut config = RelayConfig::new(String::from("0.0.0.0:8787"));
+    let person = |person: &str, token: &str| AccessToken {
+        person: person.to_owned(),
+        token: Secret::from(token),
+    };
+    let (token, signing) = world.tokens.relay_keys(&mut world.cx);
+    config.access_tokens = vec![person("alice", &token), person("mallory", MALLORY_TOKEN)];
+    if world.cx.plan.has(FaultKind::TokenExpiry) {
+        config.session_token_life = Duration::from_secs(world.cx.rng.u64(30..600));
+    }
+    if world.cx.plan.has(FaultKind::Retention) {
+        config.policy =
+            StorePolicy { log_bytes: world.cx.rng.usize(2_000..40_000), ..StorePolicy::default() };
+    }
+    if world.cx.plan.has(FaultKind::SmallLimits) {
+        limits::make_small(&mut config, options.seed);
+        world.cx.fact(Fact::KeepsLittle);
+    }
+    let mut entropy = [0; 32];
+    world.cx.rng.fill(&mut entropy);
+    let keys = RelayKeys { signing, entropy };
+    let machine = match Relay::new(config, &keys) {
+        Ok(machine) => machine,
+        Err(error) => unreachable!("the simulated relay's configuration is good: {error}"),
+    };
+    let command = |order| match order {
+        Order::Shutdown | Order::ShutdownNow => Some(RelayCommand::Shutdown),
+        Order::Settle => None,
+    };
+    Box::new(Driven { machine, command, is_traced })
+}
+
+fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node> {
+    let relay = match BaseUrl::parse(url) {
+        Ok(relay) => relay,
+        Err(error) => unreachable!("the simulated relay's URL is good: {error}"),
+    };
+    let agent = AgentProgram { program: String::from("agent"), args: Vec::new(), env: Vec::new() };
+    let directory = String::from("/project");
+    let token = world.tokens.worker_token(&mut world.cx, id);
+    let mut config = WorkerConfig::new(relay, token, directory, agent, seed);
+    config.machine_name.clone_from(&world.cx.parties[id].name);
+    config.max_line_bytes = MAX_LINE_BYTES;
+    config.state_directory = Some(String::from("/state"));
+    config.max_sessions = world.cx.rng.u32(1..=4);
+    if world.cx.rng.u8(..) < 30 {
+        config.session_limit = Duration::from_secs(world.cx.rng.u64(60..1200));
+    }
+    if let Some((root, process_id)) = world.git.worktree_mode(&world.cx, id) {
+        config.spawn_mode = SpawnMode::Worktree { root };
+        config.process_id = process_id;
+        // Two workers may be on one host.
+        config.state_directory = Some(format!("/state/{}", world.cx.parties[id].name));
+    }
+    let command = |order| match order {
+        Order::Shutdown => Some(WorkerCommand::Shutdown),
+        Order::ShutdownNow => Some(WorkerCommand::ShutdownNow),
+        Order::Settle => None,
+    };
+    let is_traced = world.cx.trace.is_on();
+    Box::new(Driven { machine: Worker::new(config), command, is_traced })
+}
+
+fn viewer(world: &mut World, options: &Options, id: PartyId, seed: u64) -> Box<dyn Node> {
+    struct Eyes(Viewer);
+    impl Node for Eyes {
+        fn handle(&mut self, now: Now, event: Event) {
+            Machine::handle(&mut self.0, now, event);
+        }
+
+        fn step(&mut self) -> Step<NodeNotice> {
+            match self.0.step() {
+                Step::Do(action) => Step::Do(action),
+                Step::Tell(notice) => Step::Tell(NodeNotice::Seen(notice)),
+                Step::Wait(at) => Step::Wait(at),
+                Step::Finished(outcome) => Step::Finished(outcome),
+            }
+        }
+
+        fn order(&mut self, now: Now, order: Order) {
+            Machine::command(&mut self.0, now, order);
+        }
+    }
+    let config = ViewerConfig {
+        name: world.cx.parties[id].name.clone(),
+        token: world.tokens.of_person.clone(),
+        seed,
+        sessions: world.cx.rng.u32(1..=3),
+        messages: world.cx.rng.u32(1..30),
+        follows: world.cx.rng.u8(..) < 200,
+        stops: world.cx.rng.bool(),
+        habits: viewer_habits(options, id),
+    };
+    Box::new(Eyes(Viewer::new(config)))
+}
+
+/// In some runs viewers do everything that the relay offers. Whether this is one comes from a
+/// stream of its own, so that the other runs are as they were.
+fn viewer_habits(options: &Options, id: PartyId) -> Option<u64> {
+    let mut rng = Rng::with_seed(options.seed ^ VIEWER_HABITS);
+    let is_on = rng.u8(..) < 80;
+    is_on.then(|| rng.u64(..) ^ u64::try_from(id).unwrap_or_default())
+}

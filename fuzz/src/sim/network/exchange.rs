@@ -1,0 +1,323 @@
+//! Requests and their answers: the connection that is made for one, a server that takes it, and a
+//! response that comes back or a stream that opens.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::{Method, Request, Response, Target};
+use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind};
+
+use crate::fact::Fact;
+use crate::ids::{Address, ConnId, End, Op, PartyId, Role};
+use crate::names::{RELAY, server_at};
+use crate::sim::cx::{Cx, failure};
+use crate::sim::event::{Arrival, SimEvent};
+use crate::sim::network::Network;
+use crate::sim::network::conn::{Conn, ConnKind, Lane};
+use crate::sim::observe;
+
+/// Connections that wait for a server that takes none.
+const BACKLOG: usize = 256;
+
+impl Network {
+    pub(crate) fn request(&mut self, cx: &mut Cx, from: Address, request: &Request) {
+        let target = path_of(&request.url);
+        let headers = request.headers.iter().map(|(name, value)| text_header(name, value));
+        let asked = IncomingRequest {
+            method: request.method,
+            target,
+            headers: headers.chain([host_header(&request.url)]).collect(),
+            body: Body::Whole(request.body.clone()),
+            is_tls: true,
+        };
+        let kind = ConnKind::Http { max_response: request.max_response };
+        self.connect(cx, from, asked, kind, &request.url, request.timeout);
+    }
+
+    pub(crate) fn open(&mut self, cx: &mut Cx, from: Address, target: Target) {
+        let Target::WebSocket { url, headers, protocol, timeout, max_message } = target else {
+            return;
+        };
+        let own = headers.iter().map(|(name, value)| text_header(name, value));
+        let mut headers: Vec<_> = own.chain([host_header(&url)]).collect();
+        headers.push((String::from("upgrade"), String::from("websocket")));
+        if let Some(protocol) = protocol {
+            headers.push((String::from("sec-websocket-protocol"), protocol.to_owned()));
+        }
+        let asked = IncomingRequest {
+            method: Method::Get,
+            target: path_of(&url),
+            headers,
+            body: Body::Whole(Bytes::new()),
+            is_tls: true,
+        };
+        let kind = ConnKind::WebSocket { protocol, max_message };
+        self.connect(cx, from, asked, kind, &url, timeout);
+    }
+
+    fn connect(
+        &mut self,
+        cx: &mut Cx,
+        from: Address,
+        asked: IncomingRequest,
+        kind: ConnKind,
+        url: &str,
+        timeout: Duration,
+    ) {
+        let label = format!("{} {}", asked.method.as_str(), asked.target);
+        let mut asked = asked;
+        let to = server_at(url);
+        self.skew.request(cx, from.party, to, &mut asked);
+        let (host, role) = (cx.parties[from.party].host, cx.parties[from.party].role);
+        let is_http = matches!(kind, ConnKind::Http { .. });
+        if let Some(what) = observe::request_kind(label.split('?').next().unwrap_or(""))
+            && role == Role::Worker
+        {
+            let mono = cx.hosts[host].clock.now(cx.at).mono.since_origin();
+            cx.parties[from.party].activities.insert(from.op, what);
+            cx.fact(Fact::IncomingRequest { party: from.party, what, mono });
+            if let (Some(token), "register") = (observe::bearer(&asked.headers), what) {
+                cx.fact(Fact::Presented { party: from.party, token: token.to_owned() });
+            }
+        }
+        if let (Some(work), Role::Worker) = (observe::reported_work(&label), role) {
+            cx.fact(Fact::Reporting { party: from.party, work: work.to_owned() });
+        }
+        let path = label.clone();
+        let conn = self.add(Conn {
+            client: Some(from),
+            server: None,
+            host,
+            to,
+            kind,
+            asked: Some(asked),
+            is_swallowed: false,
+            is_doomed: false,
+            loses_answer: false,
+            up: Lane::default(),
+            down: Lane::default(),
+            server_max: usize::MAX,
+            label,
+            heard_at: cx.at,
+        });
+        if is_http && role == Role::Worker {
+            cx.parties[from.party].asked.insert(from.op, path);
+        }
+        let op = if is_http { Op::Request(conn) } else { Op::Stream(conn, End::Client) };
+        cx.parties[from.party].ops.insert(from.op, op);
+        if cx.hosts[host].is_cut(cx.at) && cx.hosts[host].is_cut_visible {
+            self.conns.remove(&conn);
+            let kind = if cx.rng.bool() { IoErrorKind::Unreachable } else { IoErrorKind::Dns };
+            return cx.tell(from, Event::Failed { op: from.op, failure: failure(kind) });
+        }
+        cx.later(timeout, SimEvent::TimeLimit { conn });
+        self.apply_faults(cx, conn, is_http);
+        self.put(cx, conn, End::Server, Arrival::Request, 512);
+    }
+
+    /// What may happen to a connection from its beginning.
+    pub(crate) fn apply_faults(&mut self, cx: &mut Cx, id: ConnId, is_http: bool) {
+        let loses = is_http && cx.plan.lost_answer > 0 && cx.rng.u32(..100) < cx.plan.lost_answer;
+        let doubles = is_http && cx.plan.duplicate > 0 && cx.rng.u32(..100) < cx.plan.duplicate;
+        if is_http && cx.plan.hang_up > 0 && cx.rng.u32(..100) < cx.plan.hang_up {
+            let wait = Duration::from_micros(cx.rng.u64(..400_000));
+            cx.later(wait, SimEvent::HangUp { conn: id });
+        }
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        conn.loses_answer = loses;
+        if doubles && let Some(asked) = conn.asked.clone() {
+            let (host, to, kind, label) = (conn.host, conn.to, conn.kind, conn.label.clone());
+            let heard_at = conn.heard_at;
+            let ghost = self.add(Conn {
+                client: None,
+                server: None,
+                host,
+                to,
+                kind,
+                asked: Some(asked),
+                is_swallowed: false,
+                is_doomed: false,
+                loses_answer: false,
+                up: Default::default(),
+                down: Default::default(),
+                server_max: usize::MAX,
+                label,
+                heard_at,
+            });
+            self.put(cx, ghost, End::Server, Arrival::Request, 512);
+        }
+    }
+
+    /// Something between client and relay answers by itself.
+    pub(crate) fn proxy_answers(&mut self, cx: &mut Cx, id: ConnId) -> bool {
+        if cx.plan.proxy == 0 || cx.rng.u32(..100) >= cx.plan.proxy {
+            return false;
+        }
+        let (status, retry_after) = match cx.rng.u8(..5) {
+            0 => (429, Some(cx.rng.u64(1..90))),
+            1 => (503, Some(cx.rng.u64(1..90))),
+            2 => (502, None),
+            3 => (500, None),
+            _ => (504, None),
+        };
+        let retry_after = retry_after.map(|secs| ("retry-after".to_owned(), secs.to_string()));
+        let body = Bytes::from_static(b"<html>a proxy's page</html>");
+        let headers = retry_after.into_iter().collect();
+        self.put(cx, id, End::Client, Arrival::Response(Response { status, headers, body }), 64);
+        true
+    }
+
+    pub(super) fn arrive_request(&mut self, cx: &mut Cx, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let to = conn.to;
+        let party = &mut cx.parties[to];
+        let is_full = party.backlog.len() >= BACKLOG;
+        if party.listener.is_none() || is_full {
+            return self.put(cx, id, End::Client, Arrival::Reset(IoErrorKind::Refused), 0);
+        }
+        if self.proxy_answers(cx, id) {
+            return;
+        }
+        cx.parties[to].backlog.push_back(id);
+        self.take_backlog(cx, to);
+    }
+
+    /// Hands connections that wait to `Accept`s that wait.
+    pub(crate) fn take_backlog(&mut self, cx: &mut Cx, id: PartyId) {
+        loop {
+            let party = &mut cx.parties[id];
+            if party.accepts.is_empty() {
+                return;
+            }
+            let Some(conn_id) = party.backlog.pop_front() else { return };
+            let Some(conn) = self.conns.get_mut(&conn_id) else { continue };
+            let Some((op, max_body)) = party.accepts.pop_front() else { return };
+            let to = Address { party: id, life: party.life, op };
+            conn.server = Some(to);
+            let Some(mut asked) = conn.asked.take() else { continue };
+            if matches!(&asked.body, Body::Whole(body) if body.len() > max_body) {
+                asked.body = Body::TooLarge;
+            }
+            party.ops.insert(op, Op::Exchange(conn_id));
+            cx.tell(to, Event::Requested { op, request: asked });
+        }
+    }
+
+    pub(crate) fn refuse_backlog(&mut self, cx: &mut Cx, id: PartyId) {
+        for conn in std::mem::take(&mut cx.parties[id].backlog) {
+            self.put(cx, conn, End::Client, Arrival::Reset(IoErrorKind::Disconnected), 0);
+        }
+    }
+
+    pub(crate) fn reply(&mut self, cx: &mut Cx, id: PartyId, op: OpId, mut response: Response) {
+        let Some(Op::Exchange(conn)) = cx.parties[id].ops.remove(&op) else { return };
+        self.note_refusal(cx, conn, &response);
+        self.skew.answer(cx, id, &mut response);
+        let Some(found) = self.conns.get_mut(&conn) else { return };
+        found.server = None;
+        if id == RELAY
+            && response.status == 201
+            && let Ok(made) = serde_json::from_slice::<serde_json::Value>(&response.body)
+        {
+            let session = made["id"].as_str().unwrap_or_default().to_owned();
+            cx.fact(Fact::Made { session });
+        }
+        let Some(found) = self.conns.get_mut(&conn) else { return };
+        if found.loses_answer {
+            return self.put(cx, conn, End::Client, Arrival::Reset(IoErrorKind::Disconnected), 0);
+        }
+        let bytes = response.body.len();
+        self.put(cx, conn, End::Client, Arrival::Response(response), bytes);
+    }
+
+    pub(super) fn arrive_response(
+        &mut self,
+        id: ConnId,
+        response: Response,
+    ) -> Option<(Address, Event)> {
+        let conn = self.conns.get(&id)?;
+        let Some(to) = conn.client else {
+            self.conns.remove(&id);
+            return None;
+        };
+        let op = to.op;
+        let event = match conn.kind {
+            ConnKind::Http { max_response } if response.body.len() > max_response => {
+                Event::Failed { op, failure: failure(IoErrorKind::TooLarge) }
+            }
+            ConnKind::Http { .. } => Event::Response { op, response },
+            ConnKind::WebSocket { .. } => Event::Refused { op, response },
+        };
+        Some((to, event))
+    }
+
+    pub(crate) fn upgrade(
+        &mut self,
+        cx: &mut Cx,
+        id: PartyId,
+        op: OpId,
+        protocol: Option<String>,
+        max_message: usize,
+    ) {
+        let party = &mut cx.parties[id];
+        let Some(Op::Exchange(conn_id)) = party.ops.get(&op).copied() else { return };
+        let to = Address { party: id, life: party.life, op };
+        party.ops.insert(op, Op::Stream(conn_id, End::Server));
+        match self.conns.get_mut(&conn_id) {
+            Some(conn) if matches!(conn.kind, ConnKind::WebSocket { .. }) => {
+                conn.server_max = max_message;
+                cx.tell(to, Event::Opened { op });
+                self.put(cx, conn_id, End::Client, Arrival::Upgraded(protocol), 256);
+            }
+            _ => {
+                let failure = failure(IoErrorKind::Disconnected);
+                cx.tell(to, Event::Failed { op, failure });
+            }
+        }
+    }
+
+    pub(super) fn arrive_upgraded(&mut self, cx: &mut Cx, id: ConnId, selected: Option<&str>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        // The client has left meanwhile, and its system says so.
+        let Some(to) = conn.client else { return self.reset(cx, id) };
+        let ConnKind::WebSocket { protocol, .. } = conn.kind else { return };
+        if protocol.is_some() && selected.is_none() {
+            let response = Response { status: 101, headers: Vec::new(), body: Bytes::new() };
+            self.abandon(cx, id, End::Client, false);
+            return cx.tell(to, Event::Refused { op: to.op, response });
+        }
+        conn.label.insert_str(0, "open ");
+        cx.tell(to, Event::Opened { op: to.op });
+    }
+
+    /// What the relay does not take of those who keep to its interface.
+    fn note_refusal(&mut self, cx: &mut Cx, conn: ConnId, response: &Response) {
+        let Some(found) = self.conns.get(&conn).filter(|_| response.status >= 400) else {
+            return;
+        };
+        let role = found.client.map(|client| cx.parties[client.party].role);
+        if found.to == RELAY && matches!(role, Some(Role::Worker | Role::Viewer)) {
+            let (what, status) = (found.label.clone(), response.status);
+            let why = String::from_utf8_lossy(&response.body).into_owned();
+            cx.fact(Fact::Refused { what, status, why });
+        }
+    }
+}
+
+/// The path and query of a URL.
+fn path_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/").to_owned()
+}
+
+fn host_header(url: &str) -> (String, String) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    (String::from("host"), host.to_owned())
+}
+
+fn text_header(name: &str, value: &Secret) -> (String, String) {
+    (name.to_owned(), value.reveal().to_owned())
+}

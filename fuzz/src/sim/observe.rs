@@ -1,0 +1,137 @@
+//! What can be seen, at the wire, of requests, of their answers, and of what the relay says of its
+//! sessions.
+
+use footbridge_core::contract::action::{Action, Message};
+use footbridge_core::contract::event::Event;
+use serde_json::Value;
+
+use crate::fact::Fact;
+use crate::ids::{Address, ConnId, Op, PartyId};
+use crate::names::RELAY;
+use crate::sim::cx::Cx;
+
+/// What a worker's requests come to, for the promises about patience.
+pub(crate) fn answer(cx: &mut Cx, to: Address, op: Op, event: &Event) {
+    if !matches!(op, Op::Request(_)) {
+        return;
+    }
+    if let Some(asked) = cx.parties[to.party].asked.remove(&to.op) {
+        note_report(cx, to.party, &asked, event);
+    }
+    let party = &mut cx.parties[to.party];
+    let Some(what) = party.activities.remove(&to.op) else { return };
+    let mono = cx.hosts[party.host].clock.now(cx.at).mono.since_origin();
+    let fact = match event {
+        Event::Response { response, .. } => Fact::Answered {
+            party: to.party,
+            what,
+            status: response.status,
+            retry_after: response.header("retry-after").and_then(|text| text.parse().ok()),
+            mono,
+        },
+        Event::Failed { .. } => Fact::Failed { party: to.party, what, mono },
+        _ => return,
+    };
+    cx.fact(fact);
+}
+
+/// Which of a worker's activities a request belongs to.
+pub(crate) fn request_kind(label: &str) -> Option<&'static str> {
+    if label.ends_with("/environments/bridge") {
+        Some("register")
+    } else if label.ends_with("/work/poll") {
+        Some("poll")
+    } else {
+        None
+    }
+}
+/// What a worker is told about its sessions and their results.
+fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
+    let Event::Response { response, .. } = event else { return };
+    let status = response.status;
+    if let Some(work) = reported_work(label) {
+        let work = work.to_owned();
+        return cx.fact(Fact::Reported { party, work, status });
+    }
+    if let Some(session) = redispatched_session(label).filter(|_| status == 401) {
+        let session = session.to_owned();
+        return cx.fact(Fact::Denied { party, session });
+    }
+    if status != 200 {
+        return;
+    }
+    let is_poll = label.ends_with("/work/poll");
+    if !is_poll && !label.ends_with("/environments/bridge") {
+        return;
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(&response.body) else { return };
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if is_poll && let (Some(work), Some(session)) = (text(&body["id"]), text(&body["data"]["id"])) {
+        cx.fact(Fact::Leased { work, session });
+    } else if let Some(environment) = text(&body["environment_id"]) {
+        cx.fact(Fact::Registered { party, environment });
+    }
+}
+
+/// The item whose result a request brings.
+pub(crate) fn reported_work(label: &str) -> Option<&str> {
+    let (_, work) = label.strip_suffix("/stop")?.split_once("/work/")?;
+    Some(work)
+}
+
+/// The session that a request asks another lease for.
+fn redispatched_session(label: &str) -> Option<&str> {
+    let (_, session) = label.strip_suffix("/redispatch")?.split_once("/sessions/")?;
+    Some(session)
+}
+
+/// The access token that comes with a request.
+pub(crate) fn bearer(headers: &[(String, String)]) -> Option<&str> {
+    let (_, value) = headers.iter().find(|(name, _)| name == "authorization")?;
+    value.strip_prefix("Bearer ")
+}
+
+/// Takes note of what an action of the relay says of its sessions.
+pub(crate) fn relay_action(cx: &mut Cx, id: PartyId, action: &Action) {
+    if id != RELAY {
+        return;
+    }
+    match action {
+        Action::Reply { response, .. } if response.status < 300 => {
+            let body = std::str::from_utf8(&response.body).unwrap_or_default();
+            if body.contains("\"connected\":") {
+                note_said(cx, None, body);
+            }
+        }
+        Action::Send { op, message: Message::Text(text) } => {
+            let Some(Op::Stream(conn, _)) = cx.parties[id].ops.get(op).copied() else {
+                return;
+            };
+            let text = text.as_str();
+            if text.starts_with("{\"type\":\"alive\"") {
+                cx.fact(Fact::SaidAlive { stream: conn });
+            } else if ["session\"", "overview\"", "session_gone\""].iter().any(|kind| {
+                text.strip_prefix("{\"type\":\"").is_some_and(|rest| rest.starts_with(kind))
+            }) {
+                note_said(cx, Some(conn), text);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn note_said(cx: &mut Cx, stream: Option<ConnId>, json: &str) {
+    let Ok(said) = serde_json::from_str::<Value>(json) else { return };
+    // What is gone is not connected.
+    if let (Some("session_gone"), Some(id)) = (said["type"].as_str(), said["id"].as_str()) {
+        let session = id.to_owned();
+        return cx.fact(Fact::SaidConnected { stream, session, is_connected: false });
+    }
+    let listed = said["sessions"].as_array().into_iter().flatten();
+    for one in listed.chain([&said["session"], &said]) {
+        if let (Some(id), Some(is_connected)) = (one["id"].as_str(), one["connected"].as_bool()) {
+            let session = id.to_owned();
+            cx.fact(Fact::SaidConnected { stream, session, is_connected });
+        }
+    }
+}
