@@ -94,6 +94,7 @@ extern crate alloc;
 pub mod agents;
 pub mod auth;
 pub mod base;
+pub mod client;
 pub mod contract;
 pub mod engine;
 pub mod relay;

@@ -81,6 +81,10 @@ pub const DEFAULT_STOP_WORK_BASE_DELAY: Duration = Duration::from_secs(1);
 
 /// Time limit of a request that is answered at once (E-1).
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest `Retry-After` that is believed.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Longest `error.type` or `error.message` that is kept of a peer's answer, in characters.
+pub const MAX_ERROR_CHARS: usize = 400;
 /// How long a worker asks the relay to hold a poll (E-2). Below the idle limit of common proxies.
 pub const POLL_WAIT: Duration = Duration::from_secs(50);
 /// What a held poll may take beyond [`POLL_WAIT`] before it counts as lost.

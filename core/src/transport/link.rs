@@ -23,11 +23,11 @@ use crate::base::limits::{
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::Instant;
+use crate::client::ApiError;
 use crate::contract::action::{Action, Message, Target};
 use crate::contract::event::Event;
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
-use crate::wire::error::ApiError;
 use crate::wire::link::{self, ControlFrame};
 
 /// Room for the words around a line of the greatest length.
@@ -313,9 +313,9 @@ impl Link {
                     let reason = "the relay does not speak footbridge.link.v1".into();
                     each(self.fail(now, FailureTrack::General, reason, rng));
                 } else if refusal.is_retryable() {
+                    let pause = refusal.retry_after(fx.now().wall);
                     let reason = refusal.to_string();
-                    let event =
-                        self.retry(now, FailureTrack::General, refusal.retry_after, reason, rng);
+                    let event = self.retry(now, FailureTrack::General, pause, reason, rng);
                     each(event);
                 } else {
                     // Another credential may still be found for it, but nothing else helps.

@@ -96,9 +96,9 @@ impl Worker {
         };
         let now = self.fx.now().mono;
         let Some(claim) = self.claims.get_mut(work) else { return };
-        let verdict = trouble
-            .track()
-            .map(|track| claim.backoff.fail(now, track, trouble.retry_after(), &mut self.rng));
+        let pause = trouble.retry_after(self.fx.now().wall);
+        let verdict =
+            trouble.track().map(|track| claim.backoff.fail(now, track, pause, &mut self.rng));
         if let Some(Verdict::RetryAfter(retry_in)) = verdict {
             self.timers.set(Timer::Ack(work.clone()), now + retry_in);
         } else {

@@ -153,7 +153,7 @@ impl Worker {
             return self.register_again();
         }
         let now = self.fx.now().mono;
-        let pause = trouble.retry_after();
+        let pause = trouble.retry_after(self.fx.now().wall);
         match self.polling.secrets.fail(now, FailureTrack::General, pause, &mut self.rng) {
             Verdict::RetryAfter(retry_in) => {
                 self.drop_poll();
@@ -198,7 +198,8 @@ impl Worker {
         self.polling.has_failed = true;
         self.secret_answered(Some(trouble));
         let now = self.fx.now().mono;
-        match self.polling.backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
+        let pause = trouble.retry_after(self.fx.now().wall);
+        match self.polling.backoff.fail(now, track, pause, &mut self.rng) {
             Verdict::RetryAfter(retry_in) => {
                 self.timers.set(Timer::Poll, now + retry_in);
                 let reason = trouble.to_string();

@@ -275,7 +275,8 @@ impl Worker {
         self.registering.is_token_renewed &= !is_early;
         let now = self.fx.now().mono;
         let backoff = &mut self.registering.backoff;
-        match backoff.fail(now, track, trouble.retry_after(), &mut self.rng) {
+        let pause = trouble.retry_after(self.fx.now().wall);
+        match backoff.fail(now, track, pause, &mut self.rng) {
             Verdict::RetryAfter(retry_in) => {
                 self.timers.set(Timer::Register, now + retry_in);
                 let reason = trouble.to_string();

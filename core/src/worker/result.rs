@@ -91,7 +91,7 @@ impl Worker {
                     self.config.backoff.general.cap,
                 );
                 report.failures += 1;
-                let pause = pause.max(trouble.retry_after().unwrap_or_default());
+                let pause = pause.max(trouble.retry_after(self.fx.now().wall).unwrap_or_default());
                 return self.timers.set(Timer::Report(work.clone()), now + pause);
             }
             // A relay that could not be reached gets it from the next run, and so does one that would

@@ -17,7 +17,6 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::api::{self, RequestError};
@@ -31,6 +30,7 @@ use crate::contract::action::{Action, Response};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineErrorKind;
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
+use crate::wire::health::Health;
 use crate::wire::url::BaseUrl;
 use agent::AgentCheck;
 
@@ -189,17 +189,13 @@ fn notify_agent(cx: &mut Cx, finding: Option<Finding>) {
 
 impl Checks {
     fn health_answered(&mut self, cx: &mut Cx, event: Event) {
-        #[derive(Deserialize)]
-        struct Health {
-            status: String,
-        }
         let relay = self.config.relay.clone();
         let date = match &event {
             Event::Response { response, .. } => date_of(response),
             _ => None,
         };
         match api::answer::<Health>(event) {
-            Ok(health) if health.status == "ok" => {
+            Ok(health) if health == Health::OK => {
                 notify(cx, "relay", Finding::Ok(format!("{relay} answers")));
                 let finding = clock(date, cx.fx.now().wall);
                 notify(cx, "clock", finding);

@@ -1,0 +1,18 @@
+//! HTTP as a client of a relay: what every machine that asks a relay something shares.
+//!
+//! ```text
+//!   worker_api ──▶ request ──▶ Action::Request ──▶ … ──▶ Event ──▶ answer ──▶ a shape of the wire
+//!                                                                    │
+//!                                                                    └──▶ error: what to do about it
+//! ```
+
+mod answer;
+mod error;
+mod request;
+mod retry_after;
+mod token_retry;
+pub mod worker_api;
+
+pub use answer::answer;
+pub use error::{ApiError, ErrorClass, RequestError};
+pub use token_retry::TokenRetry;

@@ -1,0 +1,61 @@
+//! Requests to a relay: the one place that sets headers, time limits and bounds.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::base::limits::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
+use crate::base::secret::Secret;
+use crate::contract::action::{Method, Request};
+use crate::wire::to_json;
+use crate::wire::url::BaseUrl;
+
+const USER_AGENT: &str = concat!("footbridge/", env!("CARGO_PKG_VERSION"));
+
+/// A body that says nothing: `{}`.
+#[derive(Serialize)]
+pub(super) struct Empty {}
+
+/// A request without a body. Without a credential it is for everybody.
+pub(super) fn get(relay: &BaseUrl, path: &str, credential: Option<&Secret>) -> Request {
+    request(Method::Get, relay.join(path), headers(credential), Bytes::new())
+}
+
+/// A request with a JSON body.
+pub(super) fn post<T: Serialize>(
+    relay: &BaseUrl,
+    path: &str,
+    credential: &Secret,
+    body: &T,
+) -> Request {
+    let mut headers = headers(Some(credential));
+    headers.push(("content-type", Secret::from("application/json")));
+    request(Method::Post, relay.join(path), headers, to_json(body))
+}
+
+fn request(
+    method: Method,
+    url: String,
+    headers: Vec<(&'static str, Secret)>,
+    body: Bytes,
+) -> Request {
+    Request {
+        method,
+        url,
+        headers,
+        body,
+        timeout: REQUEST_TIMEOUT,
+        max_response: MAX_RESPONSE_BYTES,
+    }
+}
+
+fn headers(credential: Option<&Secret>) -> Vec<(&'static str, Secret)> {
+    let bearer = |token: &Secret| Secret::new(["Bearer ", token.reveal()].concat());
+    let mut headers = Vec::with_capacity(6);
+    headers.extend(credential.map(|token| ("authorization", bearer(token))));
+    headers.push(("accept", Secret::from("application/json")));
+    headers.push(("user-agent", Secret::from(USER_AGENT)));
+    headers
+}

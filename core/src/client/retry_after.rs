@@ -1,0 +1,66 @@
+//! `Retry-After` (RFC 9110, 10.2.3): when a relay, or a proxy before it, wants to be asked again.
+
+use core::time::Duration;
+
+use crate::base::limits::MAX_RETRY_AFTER;
+use crate::base::time::UnixTime;
+use crate::contract::action::Response;
+
+/// When to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryAfter {
+    /// After a while.
+    Pause(Duration),
+    /// At a time of the clock.
+    Date(UnixTime),
+}
+
+impl RetryAfter {
+    /// Of a refusal; `None` where there is none that can be understood.
+    pub(super) fn of(response: &Response) -> Option<Self> {
+        let text = response.header("retry-after")?.trim();
+        let pause = text.parse().ok().map(|seconds| Self::Pause(Duration::from_secs(seconds)));
+        pause.or_else(|| UnixTime::from_http_date(text).map(Self::Date))
+    }
+
+    /// How long that is from now on, but no longer than is believed.
+    pub(super) fn pause(self, now: UnixTime) -> Duration {
+        let pause = match self {
+            Self::Pause(pause) => pause,
+            Self::Date(date) => date.saturating_since(now),
+        };
+        pause.min(MAX_RETRY_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned;
+    use alloc::vec;
+    use bytes::Bytes;
+
+    #[test]
+    fn it_is_read_in_seconds_or_as_a_date_and_believed_up_to_an_hour() {
+        let now = UnixTime::from_http_date("Sat, 31 Jan 2026 12:00:00 GMT").expect("a date");
+        let cases = [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("0", Some(0)),
+            ("99999999999", Some(3600)),
+            ("Sat, 31 Jan 2026 12:00:20 GMT", Some(20)),
+            ("Sat, 31 Jan 2026 11:00:00 GMT", Some(0)),
+            ("Sun, 31 Jan 2027 12:00:00 GMT", Some(3600)),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+        ];
+        for (header, seconds) in cases {
+            let headers = vec![("retry-after".to_owned(), header.to_owned())];
+            let response = Response { status: 429, headers, body: Bytes::new() };
+            let pause = RetryAfter::of(&response).map(|at| at.pause(now).as_secs());
+            assert_eq!(pause, seconds, "{header}");
+        }
+    }
+}

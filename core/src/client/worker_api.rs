@@ -1,0 +1,128 @@
+//! Requests of the Environments API (E-1 to E-7).
+
+use alloc::format;
+
+use super::request::{Empty, get, post};
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::limits::{POLL_SLACK, POLL_WAIT};
+use crate::base::secret::Secret;
+use crate::contract::action::Request;
+use crate::wire::url::BaseUrl;
+use crate::wire::worker_api::environment::Registration;
+use crate::wire::worker_api::work::{Fence, StopWork};
+
+/// A registered environment: where it is and what opens it.
+#[derive(Clone, Copy, Debug)]
+pub struct EnvironmentKey<'a> {
+    /// Its name.
+    pub id: &'a EnvironmentId,
+    /// Its credential.
+    pub secret: &'a Secret,
+}
+
+/// One lease of a work item, as every call about it has to name it.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseKey<'a> {
+    /// The environment that the item was given to.
+    pub environment: &'a EnvironmentId,
+    /// The item.
+    pub work: &'a WorkId,
+    /// The session's own token.
+    pub token: &'a Secret,
+    /// Which lease of the item it is.
+    pub fence: u64,
+}
+
+/// `POST /v1/environments/bridge` (E-1).
+pub fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request {
+    post(relay, "/v1/environments/bridge", token, body)
+}
+
+/// `GET …/work/poll` (E-2). The key makes a lost answer come again instead of the next item.
+pub fn poll(relay: &BaseUrl, environment: EnvironmentKey<'_>, key: &str) -> Request {
+    let path = format!("/v1/environments/{}/work/poll", environment.id);
+    let mut request = get(relay, &path, Some(environment.secret));
+    let wait = Secret::new(format!("wait={}", POLL_WAIT.as_secs()));
+    request.headers.extend([("prefer", wait), ("idempotency-key", Secret::from(key))]);
+    request.timeout = POLL_WAIT + POLL_SLACK;
+    request
+}
+
+/// `POST …/work/{work}/ack` (E-4).
+pub fn ack(relay: &BaseUrl, lease: LeaseKey<'_>) -> Request {
+    about_lease(relay, lease, "ack")
+}
+
+/// `POST …/work/{work}/heartbeat` (E-5).
+pub fn heartbeat(relay: &BaseUrl, lease: LeaseKey<'_>) -> Request {
+    about_lease(relay, lease, "heartbeat")
+}
+
+fn about_lease(relay: &BaseUrl, lease: LeaseKey<'_>, verb: &str) -> Request {
+    let path = format!("/v1/environments/{}/work/{}/{verb}", lease.environment, lease.work);
+    post(relay, &path, lease.token, &Fence { fence: lease.fence })
+}
+
+/// `POST …/work/{work}/stop` (E-6).
+pub fn stop_work(
+    relay: &BaseUrl,
+    environment: EnvironmentKey<'_>,
+    work: &WorkId,
+    body: &StopWork,
+) -> Request {
+    let path = format!("/v1/environments/{}/work/{work}/stop", environment.id);
+    post(relay, &path, environment.secret, body)
+}
+
+/// `POST …/sessions/{session}/redispatch` (W-8).
+pub fn redispatch(
+    relay: &BaseUrl,
+    environment: EnvironmentKey<'_>,
+    session: &SessionId,
+) -> Request {
+    let path = format!("/v1/environments/{}/sessions/{session}/redispatch", environment.id);
+    post(relay, &path, environment.secret, &Empty {})
+}
+
+/// `POST /v1/environments/{id}/stop` (E-7).
+pub fn deregister(relay: &BaseUrl, environment: EnvironmentKey<'_>) -> Request {
+    let path = format!("/v1/environments/{}/stop", environment.id);
+    post(relay, &path, environment.secret, &Empty {})
+}
+
+/// `GET /health`, which needs no credential.
+pub fn health(relay: &BaseUrl) -> Request {
+    get(relay, "/health", None)
+}
+
+/// `GET /v1/environments`, with the person's access token.
+pub fn environments(relay: &BaseUrl, token: &Secret) -> Request {
+    get(relay, "/v1/environments", Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_poll_names_its_claim_and_waits_longer_than_it_asks_the_relay_to() {
+        let relay = BaseUrl::parse("https://relay.example").expect("a URL");
+        let id = EnvironmentId::new("env_1").expect("valid");
+        let environment = EnvironmentKey { id: &id, secret: &Secret::from("s") };
+        let request = poll(&relay, environment, "k");
+        assert_eq!(request.url, "https://relay.example/v1/environments/env_1/work/poll");
+        let headers: Vec<_> = request.headers.iter().map(|(n, v)| (*n, v.reveal())).collect();
+        assert_eq!(headers[0], ("authorization", "Bearer s"));
+        assert!(headers.contains(&("prefer", "wait=50")));
+        assert!(headers.contains(&("idempotency-key", "k")));
+        assert!(request.timeout > POLL_WAIT);
+    }
+
+    #[test]
+    fn health_is_asked_without_a_credential() {
+        let relay = BaseUrl::parse("https://relay.example").expect("a URL");
+        let request = health(&relay);
+        assert!(request.headers.iter().all(|(name, _)| *name != "authorization"));
+    }
+}
