@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::config::RelayKeys;
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{EnvironmentId, IdError, SessionId, WorkId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::store::RelayRun;
@@ -73,7 +73,7 @@ impl TokenIssuer {
     }
 
     /// 128 bits that nobody can guess, as 32 hexadecimal digits.
-    pub(super) fn draw(&mut self) -> String {
+    fn draw(&mut self) -> String {
         self.drawn += 1;
         let mut mac = self.entropy.clone();
         mac.update(&self.drawn.to_be_bytes());
@@ -81,8 +81,20 @@ impl TokenIssuer {
         bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A drawn text in the form of a UUID of version 4.
-    pub(super) fn draw_uuid(&mut self) -> String {
+    pub(super) fn environment_id(&mut self) -> Result<EnvironmentId, IdError> {
+        EnvironmentId::new(&format!("env_{}", self.draw()))
+    }
+
+    pub(super) fn session_id(&mut self) -> Result<SessionId, IdError> {
+        SessionId::new(&format!("session_{}", self.draw()))
+    }
+
+    pub(super) fn work_id(&mut self) -> Result<WorkId, IdError> {
+        WorkId::new(&format!("work_{}", self.draw()))
+    }
+
+    /// 128 drawn bits in the form of a UUID of version 4.
+    pub(super) fn uuid(&mut self) -> String {
         let hex = self.draw();
         let part = |from, to| hex.get(from..to).unwrap_or_default();
         format!(
@@ -154,7 +166,7 @@ mod tests {
     use super::*;
     use alloc::borrow::ToOwned;
 
-    fn mint(signing: u8) -> TokenIssuer {
+    fn issuer(signing: u8) -> TokenIssuer {
         TokenIssuer::new(&RelayKeys { signing: [signing; 32], entropy: [7; 32] })
     }
 
@@ -171,26 +183,26 @@ mod tests {
 
     #[test]
     fn a_session_token_is_known_to_the_key_that_signed_it_alone() {
-        let token = mint(1).session_token(&claims());
+        let token = issuer(1).session_token(&claims());
         assert!(token.reveal().starts_with("sk-ant-si-"));
-        assert_eq!(mint(1).claims_of(token.reveal()), Some(claims()));
-        assert_eq!(mint(2).claims_of(token.reveal()), None);
+        assert_eq!(issuer(1).claims_of(token.reveal()), Some(claims()));
+        assert_eq!(issuer(2).claims_of(token.reveal()), None);
         for at in 0..token.reveal().len() {
             let mut bent = token.reveal().as_bytes().to_owned();
             bent[at] ^= 1;
             let bent = String::from_utf8(bent).expect("ASCII");
-            assert_eq!(mint(1).claims_of(&bent), None, "byte {at}");
+            assert_eq!(issuer(1).claims_of(&bent), None, "byte {at}");
         }
     }
 
     #[test]
     fn an_environment_secret_names_its_environment_and_proves_it() {
         let id = EnvironmentId::new("env_1").expect("valid");
-        let secret = mint(1).environment_secret(&id);
-        assert_eq!(mint(1).environment_of(secret.reveal()), Some(id));
-        assert_eq!(mint(2).environment_of(secret.reveal()), None);
+        let secret = issuer(1).environment_secret(&id);
+        assert_eq!(issuer(1).environment_of(secret.reveal()), Some(id));
+        assert_eq!(issuer(2).environment_of(secret.reveal()), None);
         let other = secret.reveal().replace("env_1", "env_2");
-        assert_eq!(mint(1).environment_of(&other), None);
+        assert_eq!(issuer(1).environment_of(&other), None);
     }
 
     #[test]
@@ -204,10 +216,10 @@ mod tests {
 
     #[test]
     fn drawn_texts_are_all_different_and_come_from_the_entropy_alone() {
-        let (mut a, mut b) = (mint(1), mint(2));
+        let (mut a, mut b) = (issuer(1), issuer(2));
         let drawn: alloc::collections::BTreeSet<_> = (0..1000).map(|_| a.draw()).collect();
         assert_eq!(drawn.len(), 1000);
         assert!(drawn.contains(&b.draw()));
-        assert_eq!(b.draw_uuid().len(), 36);
+        assert_eq!(b.uuid().len(), 36);
     }
 }

@@ -6,10 +6,11 @@ use alloc::format;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::error::ApiError;
+use super::response::owned;
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
 use crate::relay::config::Asset;
-use crate::relay::http::response::{ApiError, owned};
 use crate::wire::error::ErrorType;
 
 /// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
@@ -18,7 +19,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
 
 pub(in crate::relay) fn serve(
     assets: &[Asset],
-    asked: &IncomingRequest,
+    request: &IncomingRequest,
     path: &str,
 ) -> Result<Response, ApiError> {
     let asset = assets.iter().find(|asset| asset.path == path);
@@ -28,7 +29,7 @@ pub(in crate::relay) fn serve(
     let etag: alloc::string::String =
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let etag = format!("\"{etag}\"");
-    let known = asked.header("if-none-match").unwrap_or_default();
+    let known = request.header("if-none-match").unwrap_or_default();
     let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);
     let mut headers = owned(&[
         ("cache-control", "no-cache"),

@@ -1,45 +1,45 @@
-//! Who asks, and what that opens (Y-4).
+//! Who is asking, and what that allows (Y-4).
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::error::ApiError;
+use super::request::offered_protocols;
+use super::route::Route;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::time::UnixTime;
 use crate::contract::event::IncomingRequest;
 use crate::relay::config::{AccessToken, RelayKeys};
-use crate::relay::http::response::ApiError;
-use crate::relay::http::route::Route;
 use crate::relay::tokens::{Claims, TokenIssuer};
 use crate::store::AccountId;
 
-/// Knows every credential of this relay, and the access tokens only by their digests.
+/// Knows every credential of this relay; access tokens only by their digests.
 pub(in crate::relay) struct Authority {
-    pub(in crate::relay) mint: TokenIssuer,
-    people: Vec<(AccountId, Vec<u8>)>,
+    pub(in crate::relay) issuer: TokenIssuer,
+    accounts: Vec<(AccountId, Vec<u8>)>,
 }
 
-/// A credential that came with a request.
+/// The credential of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Credential {
-    /// None, or one that was not given here.
+    /// None, or one that this relay did not issue.
     Unknown,
     Account(AccountId),
     Environment(EnvironmentId),
     Session(Claims),
 }
 
-/// What a route is open to.
+/// What a route requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::relay) enum RequiredAccess {
     Nothing,
     Account,
     Environment(EnvironmentId),
-    /// The session's token, and of one lease in one environment where that is named.
+    /// The token of a lease in this environment.
     Lease(EnvironmentId),
     Session(SessionId),
 }
 
-/// Who may go on.
+/// Whose request it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::relay) enum Identity {
     Anybody,
@@ -53,31 +53,33 @@ const BEARER_PROTOCOL: &str = "footbridge.bearer.";
 
 impl Authority {
     pub(in crate::relay) fn new(keys: &RelayKeys, tokens: Vec<AccessToken>) -> Self {
-        let mint = TokenIssuer::new(keys);
-        let person = |AccessToken { person, token }: AccessToken| {
-            let digest = mint.digest(&token);
+        let issuer = TokenIssuer::new(keys);
+        let account = |AccessToken { person, token }: AccessToken| {
+            let digest = issuer.digest(&token);
             (AccountId(person), digest)
         };
-        let people = tokens.into_iter().map(person).collect();
-        Self { mint, people }
+        let accounts = tokens.into_iter().map(account).collect();
+        Self { issuer, accounts }
     }
 
-    /// Looks whether a request may have what it asks for.
+    /// Says whose request it is, if that may have what it asks for.
     pub(in crate::relay) fn admit(
         &self,
-        asked: &IncomingRequest,
+        request: &IncomingRequest,
         route: &Route,
         now: UnixTime,
     ) -> Result<Identity, ApiError> {
-        let needs = needs(route);
-        if needs == RequiredAccess::Nothing {
+        let required = required_access(route);
+        if required == RequiredAccess::Nothing {
             return Ok(Identity::Anybody);
         }
         let may_be_protocol = matches!(route, Route::Subscribe(_) | Route::Overview);
-        let credential = self.credential(asked, may_be_protocol);
-        match (needs, credential) {
+        let credential = self.credential(request, may_be_protocol);
+        match (required, credential) {
             (_, Credential::Unknown) => Err(ApiError::unauthenticated()),
-            (RequiredAccess::Account, Credential::Account(person)) => Ok(Identity::Account(person)),
+            (RequiredAccess::Account, Credential::Account(account)) => {
+                Ok(Identity::Account(account))
+            }
             (RequiredAccess::Environment(id), Credential::Environment(given)) if id == given => {
                 Ok(Identity::Worker)
             }
@@ -95,23 +97,24 @@ impl Authority {
         }
     }
 
-    fn credential(&self, asked: &IncomingRequest, may_be_protocol: bool) -> Credential {
-        let bearer = asked.header("authorization").and_then(bearer);
-        let protocol = || offered(asked).find_map(|offer| offer.strip_prefix(BEARER_PROTOCOL));
+    fn credential(&self, request: &IncomingRequest, may_be_protocol: bool) -> Credential {
+        let bearer = request.header("authorization").and_then(bearer);
+        let protocol =
+            || offered_protocols(request).find_map(|offer| offer.strip_prefix(BEARER_PROTOCOL));
         let Some(token) = bearer.or_else(|| if may_be_protocol { protocol() } else { None }) else {
             return Credential::Unknown;
         };
-        if let Some(claims) = self.mint.claims_of(token) {
+        if let Some(claims) = self.issuer.claims_of(token) {
             return Credential::Session(claims);
         }
-        if let Some(environment) = self.mint.environment_of(token) {
+        if let Some(environment) = self.issuer.environment_of(token) {
             return Credential::Environment(environment);
         }
-        // All are compared, so that the time does not tell whose it is.
+        // All are compared, so that the time taken does not tell whose it is.
         let mut found = Credential::Unknown;
-        for (person, digest) in &self.people {
-            if self.mint.is_token(token, digest) {
-                found = Credential::Account(person.clone());
+        for (account, digest) in &self.accounts {
+            if self.issuer.is_token(token, digest) {
+                found = Credential::Account(account.clone());
             }
         }
         found
@@ -127,13 +130,7 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The WebSocket subprotocols that a client offers.
-pub(in crate::relay) fn offered(asked: &IncomingRequest) -> impl Iterator<Item = &str> {
-    let headers = asked.headers.iter().filter(|(name, _)| name == "sec-websocket-protocol");
-    headers.flat_map(|(_, value): &(String, String)| value.split(',').map(str::trim))
-}
-
-fn needs(route: &Route) -> RequiredAccess {
+fn required_access(route: &Route) -> RequiredAccess {
     match route {
         Route::Health | Route::Asset => RequiredAccess::Nothing,
         Route::Poll(id)

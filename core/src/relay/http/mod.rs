@@ -1,7 +1,10 @@
-//! The HTTP side: what a request asks for, who may, and what an answer looks like.
+//! The HTTP side: what a request asks for, who may, and what an answer looks like. Nothing here
+//! has state.
 
 pub(in crate::relay) mod assets;
 pub(in crate::relay) mod authority;
+pub(in crate::relay) mod error;
+pub(in crate::relay) mod request;
 pub(in crate::relay) mod response;
 pub(in crate::relay) mod route;
 pub(in crate::relay) mod views;

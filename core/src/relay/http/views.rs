@@ -4,8 +4,8 @@ use alloc::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::response;
 use crate::contract::action::Response;
-use crate::relay::http::response;
 use crate::store::{Entry, Environment, Healthcheck, Page, Session};
 use crate::wire::viewer::{
     EnvironmentList, EnvironmentView, EventView, HealthcheckView, SessionView, write_page,
@@ -13,15 +13,15 @@ use crate::wire::viewer::{
 
 impl<'a> From<&'a Environment> for EnvironmentView<'a> {
     fn from(environment: &'a Environment) -> Self {
-        let said = &environment.registration;
+        let registration = &environment.registration;
         Self {
             id: Cow::Borrowed(&environment.id),
-            machine_name: Cow::Borrowed(&said.machine_name),
-            directory: Cow::Borrowed(&said.directory),
-            branch: said.branch.as_deref().map(Cow::Borrowed),
-            git_repo_url: said.git_repo_url.as_deref().map(Cow::Borrowed),
-            worker_type: Cow::Borrowed(&said.metadata.worker_type),
-            max_sessions: said.max_sessions,
+            machine_name: Cow::Borrowed(&registration.machine_name),
+            directory: Cow::Borrowed(&registration.directory),
+            branch: registration.branch.as_deref().map(Cow::Borrowed),
+            git_repo_url: registration.git_repo_url.as_deref().map(Cow::Borrowed),
+            worker_type: Cow::Borrowed(&registration.metadata.worker_type),
+            max_sessions: registration.max_sessions,
             active_sessions: environment.active_sessions,
             online: environment.is_online,
             created_at: environment.created_at,

@@ -1,140 +1,146 @@
-//! Who watches all of their environments and sessions.
+//! Viewers of all their environments and sessions.
 //!
-//! Whoever is too slow for the changes is left alone until everything on the way has arrived, and is
-//! then told the whole state anew.
+//! One that is too slow for the changes is sent nothing until everything on its way has arrived, and
+//! then the whole state again.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, select_protocol};
 use crate::base::id::OpId;
-use crate::base::limits::VIEWER_ALIVE_EVERY;
 use crate::base::text::Text;
-use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
-use crate::relay::exchange::{Pending, wants_websocket};
-use crate::relay::http::response::ApiError;
-use crate::relay::streams::Outgoing;
-use crate::relay::streams::viewers::{MAX_VIEWER_MESSAGE, protocol_of};
-use crate::relay::{Purpose, Relay, Timer, close};
+use crate::relay::close;
+use crate::relay::cx::Cx;
+use crate::relay::http::error::ApiError;
+use crate::relay::http::request::require_websocket;
+use crate::relay::pending::Pending;
+use crate::relay::purpose::StreamKind;
 use crate::store::{AccountId, Answer, StoreError, StoreOp};
 use crate::wire::to_text;
 use crate::wire::viewer::{EnvironmentView, OverviewFrame};
 
+/// Those who watch everything of theirs.
 #[derive(Default)]
 pub(in crate::relay) struct Overviews {
     by_op: BTreeMap<OpId, Overview>,
 }
 
-impl Overviews {
-    pub(in crate::relay) fn ops(&self) -> Vec<OpId> {
-        self.by_op.keys().copied().collect()
-    }
-}
-
 struct Overview {
     owner: AccountId,
     state: State,
-    outgoing: Outgoing,
+    stream: ViewerStream,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The stream is not open yet.
+    /// The WebSocket is not open yet.
     Opening,
     /// The store was asked for everything.
     Reading,
-    /// It has the state and hears of each change.
+    /// It has the whole state, and is sent each change.
     Current,
     /// It has missed a change.
     Stale,
 }
 
-impl Relay {
-    pub(in crate::relay) fn watch_overview(
+impl Overviews {
+    pub(in crate::relay) fn watch(
         &mut self,
+        cx: &mut Cx,
         op: OpId,
-        asked: &IncomingRequest,
+        request: &IncomingRequest,
         owner: AccountId,
     ) -> Result<(), ApiError> {
-        wants_websocket(asked)?;
-        let watching = self.overviews.by_op.values().filter(|other| other.owner == owner).count();
-        let is_full = watching >= self.config.max_subscribers;
-        let purpose = if is_full { Purpose::CloseOnOpen(close::LIMIT) } else { Purpose::Overview };
-        if self.upgrade(op, purpose, protocol_of(asked), MAX_VIEWER_MESSAGE) && !is_full {
-            let outgoing = Outgoing::default();
-            let overview = Overview { owner, state: State::Opening, outgoing };
-            self.overviews.by_op.insert(op, overview);
+        require_websocket(request)?;
+        let protocol = select_protocol(request);
+        let watching = self.by_op.values().filter(|other| other.owner == owner).count();
+        if watching >= cx.shared.config.max_subscribers {
+            cx.upgrade_and_close(op, close::LIMIT, protocol, MAX_VIEWER_MESSAGE);
+        } else if cx.upgrade(op, StreamKind::Overview, protocol, MAX_VIEWER_MESSAGE) {
+            let stream = ViewerStream::new(op);
+            self.by_op.insert(op, Overview { owner, state: State::Opening, stream });
         }
         Ok(())
     }
 
-    pub(in crate::relay) fn overview_opened(&mut self, op: OpId) {
-        self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
-        self.read_overview(op);
+    pub(in crate::relay) fn on_opened(&mut self, cx: &mut Cx, op: OpId) {
+        let Some(overview) = self.by_op.get_mut(&op) else { return };
+        overview.stream.on_opened(cx);
+        overview.read(cx, op);
     }
 
-    fn read_overview(&mut self, op: OpId) {
-        let Some(overview) = self.overviews.by_op.get_mut(&op) else { return };
-        overview.state = State::Reading;
-        let owner = overview.owner.clone();
-        self.store(Pending::Overview { op }, StoreOp::List { owner });
-    }
-
-    pub(in crate::relay) fn overview_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
+    pub(in crate::relay) fn on_read(
+        &mut self,
+        cx: &mut Cx,
+        op: OpId,
+        answer: Result<Answer, StoreError>,
+    ) {
         let Ok(Answer::Overview { environments, sessions }) = answer else { return };
+        let Some(overview) = self.by_op.get_mut(&op) else { return };
         let environments = environments.iter().map(EnvironmentView::from).collect();
-        let sessions = sessions.iter().map(|session| self.session_view(session)).collect();
-        let told = to_text(&OverviewFrame::Overview { environments, sessions });
-        if let Some(overview) = self.overviews.by_op.get_mut(&op) {
-            overview.state = State::Current;
-            self.send_to_overview(op, told);
-        }
+        let sessions = sessions.iter().map(|session| cx.view(session)).collect();
+        let frame = to_text(&OverviewFrame::Overview { environments, sessions });
+        overview.state = State::Current;
+        overview.stream.send(cx, frame);
     }
 
-    /// A change, for everybody of this person. While the store is being asked, it is in the answer
-    /// or comes after it: the store answers in order.
-    pub(in crate::relay) fn tell_overviews(&mut self, owner: &AccountId, told: &Text) {
-        for op in self.overviews.ops() {
-            let credit = self.config.stream_credit;
-            let Some(overview) = self.overviews.by_op.get_mut(&op) else { continue };
+    /// Sends a change to everybody it belongs to. While the store is reading, the change is in its
+    /// answer or comes after it: the store answers in order.
+    pub(in crate::relay) fn on_changed(&mut self, cx: &mut Cx, owner: &AccountId, frame: &Text) {
+        for overview in self.by_op.values_mut() {
             if overview.owner != *owner || overview.state != State::Current {
                 continue;
             }
-            if overview.outgoing.bytes() < credit {
-                self.send_to_overview(op, told.clone());
+            if overview.stream.has_room(cx) {
+                overview.stream.send(cx, frame.clone());
             } else {
                 overview.state = State::Stale;
             }
         }
     }
 
-    fn send_to_overview(&mut self, op: OpId, told: Text) {
-        let Some(overview) = self.overviews.by_op.get_mut(&op) else { return };
-        let message = Message::Text(told);
-        overview.outgoing.add(&message);
-        self.watch_stream(op);
-        self.send(op, message);
-    }
-
-    pub(in crate::relay) fn overview_sent(&mut self, op: OpId, messages: usize) {
-        let Some(overview) = self.overviews.by_op.get_mut(&op) else { return };
-        overview.outgoing.sent(messages);
-        let is_idle = overview.outgoing.is_empty();
-        let is_stale = overview.state == State::Stale;
-        self.stream_moved(op, is_idle);
-        if is_idle && is_stale {
-            self.read_overview(op);
+    pub(in crate::relay) fn on_sent(&mut self, cx: &mut Cx, op: OpId, messages: usize) {
+        let Some(overview) = self.by_op.get_mut(&op) else { return };
+        overview.stream.on_sent(cx, messages);
+        if overview.stream.is_idle() && overview.state == State::Stale {
+            overview.read(cx, op);
         }
     }
 
-    pub(in crate::relay) fn say_overview_alive(&mut self, op: OpId, told: Text) {
-        let overview = self.overviews.by_op.get(&op);
-        if overview.is_some_and(|overview| overview.outgoing.is_empty()) {
-            self.send_to_overview(op, told);
+    pub(in crate::relay) fn touch_viewer(&self, cx: &mut Cx, op: OpId) {
+        if let Some(overview) = self.by_op.get(&op) {
+            overview.stream.touch(cx);
         }
     }
 
-    pub(in crate::relay) fn forget_overview(&mut self, op: OpId) {
-        self.overviews.by_op.remove(&op);
+    pub(in crate::relay) fn keep_alive(&mut self, cx: &mut Cx, op: OpId) {
+        if let Some(overview) = self.by_op.get_mut(&op) {
+            overview.stream.keep_alive(cx);
+        }
+    }
+
+    pub(in crate::relay) fn close(&mut self, cx: &mut Cx, op: OpId, code: u16) {
+        self.forget(cx, op);
+        cx.close_stream(op, code);
+    }
+
+    /// A stream of the overview is over, or about to be.
+    pub(in crate::relay) fn forget(&mut self, cx: &mut Cx, op: OpId) {
+        if let Some(Overview { stream, .. }) = self.by_op.remove(&op) {
+            stream.clear_timers(cx);
+        }
+    }
+
+    pub(in crate::relay) fn ops(&self) -> Vec<OpId> {
+        self.by_op.keys().copied().collect()
+    }
+}
+
+impl Overview {
+    fn read(&mut self, cx: &mut Cx, op: OpId) {
+        self.state = State::Reading;
+        let owner = self.owner.clone();
+        cx.store(Pending::Overview { op }, StoreOp::List { owner });
     }
 }

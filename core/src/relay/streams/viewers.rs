@@ -1,58 +1,37 @@
-//! Viewers of one session: its log from any point, then as it grows (R-2, Y-5).
+//! Viewers of one session: its log from any point on, then as it grows (R-2, Y-5).
 //!
-//! A viewer is a cursor into the log. While it keeps up, new events go to it as they come; when too
-//! much is on the way to it, it is left alone, and what it missed is read from the store once there
-//! is room again. So it never costs more than its credit, and it never sees a hole.
+//! A viewer is a cursor into the log. While it keeps up, new events are sent to it as they are
+//! stored. When too much is on its way, it is sent nothing more, and what it missed is read from the
+//! store once there is room again. So it never costs more than its credit, and never sees a hole.
+//!
+//! ```text
+//!   Opening ──▶ Starting ──▶ CatchingUp ──▶ Live
+//!          opened     first page      cursor at the end that the first page named
+//! ```
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, select_protocol};
 use crate::base::id::{OpId, SessionId};
-use crate::base::limits::{
-    MAX_PAGE_EVENTS, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER,
-};
+use crate::base::limits::MAX_PAGE_EVENTS;
 use crate::base::text::Text;
-use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
-use crate::relay::exchange::{Pending, query_number, wants_websocket};
-use crate::relay::http::authority::offered;
-use crate::relay::http::response::ApiError;
-use crate::relay::streams::Outgoing;
-use crate::relay::{Purpose, Relay, Timer, close};
+use crate::relay::close;
+use crate::relay::cx::Cx;
+use crate::relay::http::error::ApiError;
+use crate::relay::http::request::{query_number, require_websocket};
+use crate::relay::pending::{Pending, Subscribing};
+use crate::relay::purpose::StreamKind;
 use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
 use crate::wire::to_text;
-use crate::wire::viewer::{PROTOCOL, SessionFrame};
+use crate::wire::viewer::SessionFrame;
 
-/// Largest message of a viewer that is taken; none of them has a meaning yet.
-pub(in crate::relay) const MAX_VIEWER_MESSAGE: usize = 4096;
-
+/// Those who watch a session.
 #[derive(Default)]
 pub(in crate::relay) struct Viewers {
     by_op: BTreeMap<OpId, Viewer>,
     by_session: BTreeMap<SessionId, BTreeSet<OpId>>,
-}
-
-impl Viewers {
-    pub(in crate::relay) fn ops(&self) -> Vec<OpId> {
-        self.by_op.keys().copied().collect()
-    }
-
-    pub(in crate::relay) fn of(&self, session: &SessionId) -> Vec<OpId> {
-        self.by_session.get(session).into_iter().flatten().copied().collect()
-    }
-
-    pub(in crate::relay) fn are_there(&self, session: &SessionId) -> bool {
-        self.by_session.contains_key(session)
-    }
-}
-
-/// A viewer that the store has to know the session of.
-#[derive(Clone, Debug)]
-pub(in crate::relay) struct Subscribing {
-    session: SessionId,
-    owner: AccountId,
-    after: u64,
-    protocol: Option<&'static str>,
 }
 
 struct Viewer {
@@ -60,232 +39,243 @@ struct Viewer {
     owner: AccountId,
     /// The last event that was sent.
     cursor: u64,
-    /// The last event that is known to be there.
+    /// The last event that is known to exist.
     until: u64,
-    /// The last event that was there when the subscription began; `None` until that is known.
-    begun_at: Option<u64>,
-    was_told_live: bool,
-    /// Whether it has to be told what the session is like.
-    is_stale: bool,
-    is_open: bool,
-    is_reading: bool,
-    outgoing: Outgoing,
+    stage: Stage,
+    snapshot: Snapshot,
+    page: PageRead,
+    stream: ViewerStream,
 }
 
-/// The subprotocol to select for a viewer, if it offers one.
-pub(in crate::relay) fn protocol_of(asked: &IncomingRequest) -> Option<&'static str> {
-    offered(asked).any(|offer| offer == PROTOCOL).then_some(PROTOCOL)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The WebSocket is not open yet.
+    Opening,
+    /// How far the log reaches is not known yet.
+    Starting,
+    /// What was stored when the subscription began is being sent, up to this event.
+    CatchingUp { end: u64 },
+    /// All of that was sent, and the viewer was told so.
+    Live,
 }
 
-impl Relay {
-    pub(in crate::relay) fn subscribe(
-        &mut self,
-        op: OpId,
-        asked: &IncomingRequest,
-        query: &str,
-        owner: AccountId,
-        session: SessionId,
-    ) -> Result<(), ApiError> {
-        wants_websocket(asked)?;
-        let after = query_number(query, "after")?.unwrap_or(0);
-        let call = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
-        let protocol = protocol_of(asked);
-        let subscribing = Subscribing { session, owner, after, protocol };
-        self.store(Pending::Subscribe { op, subscribing }, call);
-        Ok(())
-    }
+/// Whether the viewer knows what the session is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Snapshot {
+    Due,
+    Sent,
+}
 
-    pub(in crate::relay) fn subscribed(
+/// Whether the store is reading a page for the viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PageRead {
+    Idle,
+    UnderWay,
+}
+
+pub(in crate::relay) fn subscribe(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    query: &str,
+    owner: AccountId,
+    session: SessionId,
+) -> Result<(), ApiError> {
+    require_websocket(request)?;
+    let after = query_number(query, "after")?.unwrap_or(0);
+    let read = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
+    let protocol = select_protocol(request);
+    let subscribing = Subscribing { session, owner, after, protocol };
+    cx.store(Pending::Subscribe { op, subscribing }, read);
+    Ok(())
+}
+
+impl Viewers {
+    pub(in crate::relay) fn on_subscribed(
         &mut self,
+        cx: &mut Cx,
         op: OpId,
         subscribing: Subscribing,
         answer: &Result<Answer, StoreError>,
     ) {
         let Subscribing { session, owner, after, protocol } = subscribing;
-        // A browser cannot see the status of a refused handshake, so it is told by a close code.
-        let is_full = self.viewers.of(&session).len() >= self.config.max_subscribers;
-        let purpose = match answer {
-            Err(_) => Purpose::CloseOnOpen(close::GONE),
-            Ok(_) if is_full => Purpose::CloseOnOpen(close::LIMIT),
-            Ok(_) => Purpose::Viewer,
-        };
-        let is_welcome = matches!(purpose, Purpose::Viewer);
-        if !self.upgrade(op, purpose, protocol, MAX_VIEWER_MESSAGE) || !is_welcome {
+        if answer.is_err() {
+            return cx.upgrade_and_close(op, close::GONE, protocol, MAX_VIEWER_MESSAGE);
+        }
+        if self.of(&session).len() >= cx.shared.config.max_subscribers {
+            return cx.upgrade_and_close(op, close::LIMIT, protocol, MAX_VIEWER_MESSAGE);
+        }
+        if !cx.upgrade(op, StreamKind::Viewer, protocol, MAX_VIEWER_MESSAGE) {
             return;
         }
-        self.viewers.by_session.entry(session.clone()).or_default().insert(op);
+        self.by_session.entry(session.clone()).or_default().insert(op);
         let viewer = Viewer {
             session,
             owner,
             cursor: after,
             until: after,
-            begun_at: None,
-            was_told_live: false,
-            is_stale: true,
-            is_open: false,
-            is_reading: false,
-            outgoing: Outgoing::default(),
+            stage: Stage::Opening,
+            snapshot: Snapshot::Due,
+            page: PageRead::Idle,
+            stream: ViewerStream::new(op),
         };
-        self.viewers.by_op.insert(op, viewer);
+        self.by_op.insert(op, viewer);
     }
 
-    pub(in crate::relay) fn viewer_opened(&mut self, op: OpId) {
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        viewer.is_open = true;
-        self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
-        self.serve_viewer(op);
+    pub(in crate::relay) fn on_opened(&mut self, cx: &mut Cx, op: OpId) {
+        let Some(viewer) = self.by_op.get_mut(&op) else { return };
+        viewer.stage = Stage::Starting;
+        viewer.stream.on_opened(cx);
+        viewer.read_on(cx, op);
+    }
+
+    pub(in crate::relay) fn on_page(
+        &mut self,
+        cx: &mut Cx,
+        op: OpId,
+        answer: Result<Answer, StoreError>,
+    ) {
+        let Ok(Answer::Page(page)) = answer else { return self.close(cx, op, close::GONE) };
+        let Some(viewer) = self.by_op.get_mut(&op) else { return };
+        viewer.send_page(cx, &page);
+        viewer.read_on(cx, op);
+    }
+
+    /// Sends a new event to everybody who has all those before it and room for it.
+    pub(in crate::relay) fn on_appended(
+        &mut self,
+        cx: &mut Cx,
+        session: &SessionId,
+        seq: u64,
+        frame: &Text,
+    ) {
+        for op in self.of(session) {
+            let Some(viewer) = self.by_op.get_mut(&op) else { continue };
+            viewer.until = viewer.until.max(seq);
+            if viewer.awaits(seq) && viewer.stream.has_room(cx) {
+                viewer.cursor = seq;
+                viewer.stream.send(cx, frame.clone());
+            }
+        }
+    }
+
+    /// The session has changed; whoever has no room for it hears of it later.
+    pub(in crate::relay) fn on_changed(&mut self, cx: &mut Cx, session: &SessionId, frame: &Text) {
+        for op in self.of(session) {
+            let Some(viewer) = self.by_op.get_mut(&op) else { continue };
+            let is_open = viewer.stage != Stage::Opening;
+            if is_open && viewer.snapshot == Snapshot::Sent && viewer.stream.has_room(cx) {
+                viewer.stream.send(cx, frame.clone());
+            } else {
+                viewer.snapshot = Snapshot::Due;
+            }
+        }
+    }
+
+    pub(in crate::relay) fn on_sent(&mut self, cx: &mut Cx, op: OpId, messages: usize) {
+        let Some(viewer) = self.by_op.get_mut(&op) else { return };
+        viewer.stream.on_sent(cx, messages);
+        viewer.read_on(cx, op);
+    }
+
+    pub(in crate::relay) fn touch_viewer(&self, cx: &mut Cx, op: OpId) {
+        if let Some(viewer) = self.by_op.get(&op) {
+            viewer.stream.touch(cx);
+        }
+    }
+
+    pub(in crate::relay) fn keep_alive(&mut self, cx: &mut Cx, op: OpId) {
+        if let Some(viewer) = self.by_op.get_mut(&op) {
+            viewer.stream.keep_alive(cx);
+        }
+    }
+
+    pub(in crate::relay) fn close(&mut self, cx: &mut Cx, op: OpId, code: u16) {
+        self.forget(cx, op);
+        cx.close_stream(op, code);
+    }
+
+    /// A viewer's stream is over, or about to be.
+    pub(in crate::relay) fn forget(&mut self, cx: &mut Cx, op: OpId) {
+        let Some(Viewer { session, stream, .. }) = self.by_op.remove(&op) else { return };
+        stream.clear_timers(cx);
+        if let Some(ops) = self.by_session.get_mut(&session) {
+            ops.remove(&op);
+            if ops.is_empty() {
+                self.by_session.remove(&session);
+            }
+        }
+    }
+
+    pub(in crate::relay) fn ops(&self) -> Vec<OpId> {
+        self.by_op.keys().copied().collect()
+    }
+
+    /// Those who watch this session.
+    pub(in crate::relay) fn of(&self, session: &SessionId) -> Vec<OpId> {
+        self.by_session.get(session).into_iter().flatten().copied().collect()
+    }
+
+    pub(in crate::relay) fn has_any(&self, session: &SessionId) -> bool {
+        self.by_session.contains_key(session)
+    }
+}
+
+impl Viewer {
+    /// Whether this event is the very next one for a viewer who has kept up.
+    fn awaits(&self, seq: u64) -> bool {
+        self.stage == Stage::Live && self.page == PageRead::Idle && self.cursor + 1 == seq
     }
 
     /// Reads on for a viewer that is behind, if it has room.
-    fn serve_viewer(&mut self, op: OpId) {
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        let is_behind = viewer.is_stale || viewer.cursor < viewer.until;
-        let room = self.config.stream_credit.saturating_sub(viewer.outgoing.bytes());
-        if !viewer.is_open || viewer.is_reading || !is_behind || room == 0 {
+    fn read_on(&mut self, cx: &mut Cx, op: OpId) {
+        let is_behind = self.snapshot == Snapshot::Due || self.cursor < self.until;
+        let room = self.stream.room(cx);
+        let may_read = self.stage != Stage::Opening && self.page == PageRead::Idle && room > 0;
+        if !may_read || !is_behind {
             return;
         }
-        viewer.is_reading = true;
-        let (owner, session) = (viewer.owner.clone(), viewer.session.clone());
-        let (after, max_events) = (viewer.cursor, MAX_PAGE_EVENTS);
-        let call = StoreOp::ReadLog { owner, session, after, max_events, max_bytes: room };
-        self.store(Pending::Page { op }, call);
+        self.page = PageRead::UnderWay;
+        let (owner, session) = (self.owner.clone(), self.session.clone());
+        let (after, max_events) = (self.cursor, MAX_PAGE_EVENTS);
+        let read = StoreOp::ReadLog { owner, session, after, max_events, max_bytes: room };
+        cx.store(Pending::Page { op }, read);
     }
 
-    pub(in crate::relay) fn page_read(&mut self, op: OpId, answer: Result<Answer, StoreError>) {
-        let Ok(Answer::Page(page)) = answer else { return self.close_stream(op, close::GONE) };
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        viewer.is_reading = false;
+    fn send_page(&mut self, cx: &mut Cx, page: &Page) {
+        self.page = PageRead::Idle;
         let last_seq = page.session.last_seq;
-        if viewer.begun_at.is_none() {
-            // Someone who says that it has more than there is gets what comes next.
-            viewer.begun_at = Some(last_seq);
-            viewer.cursor = viewer.cursor.min(last_seq);
-            viewer.until = last_seq;
+        if self.stage == Stage::Starting {
+            // One that claims to have more than there is gets what comes next.
+            self.stage = Stage::CatchingUp { end: last_seq };
+            self.cursor = self.cursor.min(last_seq);
+            self.until = last_seq;
         }
-        viewer.until = viewer.until.max(last_seq);
-        if core::mem::take(&mut viewer.is_stale) {
-            self.send_session(op, &page);
+        self.until = self.until.max(last_seq);
+        if self.snapshot == Snapshot::Due {
+            self.snapshot = Snapshot::Sent;
+            let session = cx.view(&page.session);
+            self.stream.send(cx, to_text(&SessionFrame::Session { session }));
         }
-        self.send_gap(op, page.session.first_seq);
+        self.skip_gap(cx, page.session.first_seq);
         for entry in &page.entries {
-            if let Some(viewer) = self.viewers.by_op.get_mut(&op) {
-                viewer.cursor = entry.seq;
-            }
-            self.send_to_viewer(op, SessionFrame::event(&entry.into()));
+            self.cursor = entry.seq;
+            self.stream.send(cx, SessionFrame::event(&entry.into()));
         }
-        self.say_live(op);
-        self.serve_viewer(op);
+        if let Stage::CatchingUp { end } = self.stage
+            && self.cursor >= end
+        {
+            self.stage = Stage::Live;
+            self.stream.send(cx, to_text(&SessionFrame::Live { seq: end }));
+        }
     }
 
-    fn send_session(&mut self, op: OpId, page: &Page) {
-        let session = self.session_view(&page.session);
-        self.send_to_viewer(op, to_text(&SessionFrame::Session { session }));
-    }
-
-    /// Says so, if retention has dropped what a viewer would have seen next.
-    fn send_gap(&mut self, op: OpId, first_seq: u64) {
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        let (after, resumes_after) = (viewer.cursor, first_seq.saturating_sub(1));
+    /// Says so if retention has dropped what the viewer would have seen next.
+    fn skip_gap(&mut self, cx: &mut Cx, first_seq: u64) {
+        let (after, resumes_after) = (self.cursor, first_seq.saturating_sub(1));
         if resumes_after > after {
-            viewer.cursor = resumes_after;
-            self.send_to_viewer(op, to_text(&SessionFrame::Gap { after, resumes_after }));
-        }
-    }
-
-    fn say_live(&mut self, op: OpId) {
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        let Some(seq) = viewer.begun_at.filter(|seq| viewer.cursor >= *seq) else { return };
-        if !core::mem::replace(&mut viewer.was_told_live, true) {
-            self.send_to_viewer(op, to_text(&SessionFrame::Live { seq }));
-        }
-    }
-
-    /// A new event, for everybody who has all those before it and room for it.
-    pub(in crate::relay) fn event_came(&mut self, session: &SessionId, seq: u64, told: &Text) {
-        for op in self.viewers.of(session) {
-            let credit = self.config.stream_credit;
-            let Some(viewer) = self.viewers.by_op.get_mut(&op) else { continue };
-            let is_next = viewer.was_told_live && !viewer.is_reading && viewer.cursor + 1 == seq;
-            viewer.until = viewer.until.max(seq);
-            if is_next && viewer.outgoing.bytes() < credit {
-                viewer.cursor = seq;
-                self.send_to_viewer(op, told.clone());
-            }
-        }
-    }
-
-    /// The session is different; whoever has no room for it is told later.
-    pub(in crate::relay) fn tell_viewers(&mut self, session: &SessionId, told: &Text) {
-        for op in self.viewers.of(session) {
-            let credit = self.config.stream_credit;
-            let Some(viewer) = self.viewers.by_op.get_mut(&op) else { continue };
-            let has_room = viewer.outgoing.bytes() < credit;
-            if viewer.is_open && !viewer.is_stale && has_room {
-                self.send_to_viewer(op, told.clone());
-            } else {
-                viewer.is_stale = true;
-            }
-        }
-    }
-
-    fn send_to_viewer(&mut self, op: OpId, told: Text) {
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        let message = Message::Text(told);
-        viewer.outgoing.add(&message);
-        self.watch_stream(op);
-        self.send(op, message);
-    }
-
-    /// Something is on the way to a viewer: it has to arrive, and counts as a sign of life.
-    pub(in crate::relay) fn watch_stream(&mut self, op: OpId) {
-        let now = self.fx.now().mono;
-        if !self.timers.is_set(&Timer::ViewerStalled(op)) {
-            self.timers.set(Timer::ViewerStalled(op), now + VIEWER_STALLED_AFTER);
-        }
-        self.timers.set(Timer::ViewerKeepalive(op), now + VIEWER_ALIVE_EVERY);
-    }
-
-    pub(in crate::relay) fn viewer_sent(&mut self, op: OpId, messages: usize) {
-        let Some(viewer) = self.viewers.by_op.get_mut(&op) else { return };
-        viewer.outgoing.sent(messages);
-        let is_idle = viewer.outgoing.is_empty();
-        self.stream_moved(op, is_idle);
-        self.serve_viewer(op);
-    }
-
-    pub(in crate::relay) fn stream_moved(&mut self, op: OpId, is_idle: bool) {
-        if is_idle {
-            self.timers.clear(&Timer::ViewerStalled(op));
-        } else {
-            self.timers.set(Timer::ViewerStalled(op), self.fx.now().mono + VIEWER_STALLED_AFTER);
-        }
-    }
-
-    /// A viewer has said something: whatever it is, it is there. From now on it is expected to say
-    /// so again and again, because a connection that a phone has left behind looks like one that is
-    /// merely quiet, and takes up one of the few places.
-    pub(in crate::relay) fn viewer_is_there(&mut self, op: OpId) {
-        self.timers.set(Timer::ViewerIdle(op), self.fx.now().mono + VIEWER_SILENT_AFTER);
-    }
-
-    pub(in crate::relay) fn say_alive(&mut self, op: OpId) {
-        let told = to_text(&SessionFrame::Alive);
-        self.timers.set(Timer::ViewerKeepalive(op), self.fx.now().mono + VIEWER_ALIVE_EVERY);
-        match self.viewers.by_op.get(&op) {
-            // With something on the way, one word more says nothing.
-            Some(viewer) if viewer.outgoing.is_empty() => self.send_to_viewer(op, told),
-            Some(_) => {}
-            None => self.say_overview_alive(op, told),
-        }
-    }
-
-    pub(in crate::relay) fn forget_viewer(&mut self, op: OpId) {
-        let Some(Viewer { session, .. }) = self.viewers.by_op.remove(&op) else { return };
-        if let Some(ops) = self.viewers.by_session.get_mut(&session) {
-            ops.remove(&op);
-            if ops.is_empty() {
-                self.viewers.by_session.remove(&session);
-            }
+            self.cursor = resumes_after;
+            self.stream.send(cx, to_text(&SessionFrame::Gap { after, resumes_after }));
         }
     }
 }

@@ -1,4 +1,101 @@
-//! The viewers' side: environments, sessions, answers to questions (M).
+//! The viewers' side: environments, sessions, messages, answers to questions (M). Each call becomes
+//! one store operation, whose answer comes back to [`response`].
 
-pub(in crate::relay) mod permission;
-pub(in crate::relay) mod sessions;
+mod messages;
+mod permission;
+mod sessions;
+
+use super::cx::Cx;
+use super::http::error::ApiError;
+use super::http::request::idempotency_key;
+use super::http::response;
+use super::http::route::Route;
+use super::http::views;
+use super::pending::{Pending, ViewerCall};
+use crate::base::id::{EnvironmentId, OpId};
+use crate::contract::action::Response;
+use crate::contract::event::IncomingRequest;
+use crate::store::{AccountId, Answer, StoreOp};
+use crate::wire::viewer::{EnvironmentView, PermissionReceipt, SessionList};
+
+/// A call that a person's access token authorises.
+pub(in crate::relay) fn serve(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    query: &str,
+    route: Route,
+    owner: AccountId,
+) -> Result<(), ApiError> {
+    match route {
+        Route::Environments => ask(cx, op, ViewerCall::Environments, StoreOp::List { owner }),
+        Route::Environment(id) => {
+            let call = ViewerCall::Environment { status: 200 };
+            ask(cx, op, call, StoreOp::GetEnvironment { owner, id });
+        }
+        Route::Healthcheck(id) => healthcheck(cx, op, request, owner, id)?,
+        Route::Sessions => sessions::list(cx, op, query, owner)?,
+        Route::CreateSession => sessions::create(cx, op, request, owner)?,
+        Route::Session(id) => {
+            let call = ViewerCall::Session { status: 200 };
+            ask(cx, op, call, StoreOp::GetSession { owner, id });
+        }
+        Route::StopSession(id) => {
+            let call = ViewerCall::Session { status: 200 };
+            ask(cx, op, call, StoreOp::RequestStop { owner, id });
+        }
+        Route::Messages(session) => messages::post(cx, op, request, owner, session)?,
+        Route::Permission(session) => permission::answer(cx, op, request, owner, session)?,
+        Route::Interrupt(session) => messages::interrupt(cx, op, owner, session),
+        Route::Events(session) => sessions::read_events(cx, op, query, owner, session)?,
+        _ => return Err(ApiError::forbidden()),
+    }
+    Ok(())
+}
+
+fn ask(cx: &mut Cx, op: OpId, call: ViewerCall, store_op: StoreOp) {
+    cx.store(Pending::ViewerCall { op, call }, store_op);
+}
+
+fn healthcheck(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    owner: AccountId,
+    id: EnvironmentId,
+) -> Result<(), ApiError> {
+    let key = idempotency_key(request)?;
+    let work = cx.shared.authority.issuer.work_id()?;
+    let call = ViewerCall::Environment { status: 202 };
+    ask(cx, op, call, StoreOp::AskHealthcheck { owner, id, work, key });
+    Ok(())
+}
+
+/// What a viewer is told once the store has carried its call out.
+pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) -> Response {
+    match (call, answer) {
+        (ViewerCall::Environments, Answer::Overview { environments, .. }) => {
+            views::environments(environments)
+        }
+        (ViewerCall::Environment { status }, Answer::Environment(environment)) => {
+            response::json(*status, &EnvironmentView::from(&**environment))
+        }
+        (ViewerCall::Sessions, Answer::Sessions(sessions)) => {
+            let sessions = sessions.iter().map(|session| cx.view(session)).collect();
+            response::json(200, &SessionList { sessions })
+        }
+        (ViewerCall::Session { status }, Answer::Session(session)) => {
+            response::json(*status, &cx.view(session))
+        }
+        (ViewerCall::Post(names), Answer::Posted(accepted)) => messages::posted(names, accepted),
+        (ViewerCall::Interrupt { request_id }, Answer::Posted(accepted)) => {
+            messages::interrupted(request_id, accepted)
+        }
+        (ViewerCall::Permission, Answer::Answered { seq }) => {
+            response::json(200, &PermissionReceipt { seq: *seq })
+        }
+        (ViewerCall::Events, Answer::Page(page)) => views::page(page),
+        // A store that answers another question than it was asked is broken.
+        _ => ApiError::unavailable().response(),
+    }
+}

@@ -1,59 +1,48 @@
-//! Environments: registered, asked whether they are there (E-1, W-11).
+//! Environments come and go (E-1, E-7).
 
 use alloc::boxed::Box;
-use alloc::format;
 
 use crate::base::id::{EnvironmentId, OpId};
 use crate::base::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
-use crate::relay::exchange::{Pending, body, bounded, idempotency_key};
-use crate::relay::http::response::{self, ApiError};
-use crate::relay::{Relay, RelayNotice};
+use crate::relay::cx::Cx;
+use crate::relay::http::error::ApiError;
+use crate::relay::http::request::{body, bounded};
+use crate::relay::http::response;
+use crate::relay::notice::RelayNotice;
+use crate::relay::pending::{Pending, WorkerCall};
 use crate::store::{AccountId, Environment, StoreOp};
 use crate::wire::environment::{Registered, Registration};
 
-impl Relay {
-    pub(in crate::relay) fn register(
-        &mut self,
-        op: OpId,
-        asked: &IncomingRequest,
-        owner: AccountId,
-    ) -> Result<(), ApiError> {
-        let registration: Box<Registration> = Box::new(body(asked)?);
-        check(&registration)?;
-        let id = EnvironmentId::new(&format!("env_{}", self.authority.mint.draw()));
-        let id = id.map_err(|bad| ApiError::invalid(&format!("{bad}")))?;
-        self.store(
-            Pending::Register { op },
-            StoreOp::RegisterEnvironment { owner, id, registration },
-        );
-        Ok(())
-    }
+pub(in crate::relay) fn register(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    owner: AccountId,
+) -> Result<(), ApiError> {
+    let registration: Box<Registration> = Box::new(body(request)?);
+    check(&registration)?;
+    let id = cx.shared.authority.issuer.environment_id()?;
+    let call = WorkerCall::Register;
+    let register = StoreOp::RegisterEnvironment { owner, id, registration };
+    cx.store(Pending::WorkerCall { op, call }, register);
+    Ok(())
+}
 
-    pub(in crate::relay) fn ask_healthcheck(
-        &mut self,
-        op: OpId,
-        asked: &IncomingRequest,
-        owner: AccountId,
-        id: EnvironmentId,
-    ) -> Result<(), ApiError> {
-        let key = idempotency_key(asked)?;
-        let work = self.draw_work_id()?;
-        let call = StoreOp::AskHealthcheck { owner, id, work, key };
-        self.store(Pending::Environment { op, status: 202 }, call);
-        Ok(())
-    }
+pub(super) fn registered(cx: &mut Cx, environment: &Environment) -> Response {
+    let id = &environment.id;
+    let environment_secret = cx.shared.authority.issuer.environment_secret(id);
+    cx.notify(RelayNotice::EnvironmentRegistered {
+        environment: id.clone(),
+        machine_name: environment.registration.machine_name.clone(),
+    });
+    response::json(200, &Registered { environment_id: id.clone(), environment_secret })
+}
 
-    pub(in crate::relay) fn registered(&mut self, environment: &Environment) -> Response {
-        let id = &environment.id;
-        let environment_secret = self.authority.mint.environment_secret(id);
-        self.fx.notify(RelayNotice::EnvironmentRegistered {
-            environment: id.clone(),
-            machine_name: environment.registration.machine_name.clone(),
-        });
-        response::json(200, &Registered { environment_id: id.clone(), environment_secret })
-    }
+pub(super) fn deregister(cx: &mut Cx, op: OpId, id: EnvironmentId) {
+    let call = WorkerCall::Deregister;
+    cx.store(Pending::WorkerCall { op, call }, StoreOp::RemoveEnvironment { id });
 }
 
 fn check(registration: &Registration) -> Result<(), ApiError> {

@@ -1,4 +1,68 @@
-//! The workers' side: register, poll, lease (E).
+//! The workers' side: register, poll, lease, end (E). Each call becomes one store operation, whose
+//! answer comes back to [`response`].
 
 pub(in crate::relay) mod environments;
+pub(in crate::relay) mod polls;
 pub(in crate::relay) mod work;
+
+use super::cx::Cx;
+use super::http::error::ApiError;
+use super::http::response;
+use super::http::route::Route;
+use super::pending::WorkerCall;
+use super::tokens::Claims;
+use crate::base::id::OpId;
+use crate::contract::action::Response;
+use crate::contract::event::IncomingRequest;
+use crate::store::Answer;
+
+/// A call that an environment's secret authorises.
+pub(in crate::relay) fn serve(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    route: Route,
+) -> Result<(), ApiError> {
+    match route {
+        Route::Poll(environment) => polls::poll(cx, op, request, environment),
+        Route::StopWork(environment, id) => work::stop(cx, op, request, environment, id),
+        Route::Redispatch(environment, session) => work::redispatch(cx, op, environment, session),
+        Route::Deregister(id) => {
+            environments::deregister(cx, op, id);
+            Ok(())
+        }
+        _ => Err(ApiError::forbidden()),
+    }
+}
+
+/// A call that a session's token authorises.
+pub(in crate::relay) fn serve_lease(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    route: Route,
+    claims: &Claims,
+) -> Result<(), ApiError> {
+    match route {
+        Route::Ack(environment, id) => work::ack(cx, op, request, claims, environment, id),
+        Route::Heartbeat(environment, id) => {
+            work::heartbeat(cx, op, request, claims, environment, id)
+        }
+        _ => Err(ApiError::forbidden()),
+    }
+}
+
+/// What a worker is told once the store has carried its call out.
+pub(in crate::relay) fn response(cx: &mut Cx, call: WorkerCall, answer: &Answer) -> Response {
+    match (call, answer) {
+        (WorkerCall::Register, Answer::Environment(environment)) => {
+            environments::registered(cx, environment)
+        }
+        (WorkerCall::Deregister | WorkerCall::StopWork, Answer::Done) => response::state("stopped"),
+        (WorkerCall::Redispatch, Answer::Done) => response::state("queued"),
+        (WorkerCall::Ack, Answer::Renewed { .. }) => response::state("acked"),
+        (WorkerCall::Heartbeat, Answer::Renewed { is_stopping }) => work::renewed(cx, *is_stopping),
+        // A store that answers another question than it was asked is broken.
+        _ => ApiError::unavailable().response(),
+    }
+}

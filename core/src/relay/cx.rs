@@ -1,0 +1,187 @@
+//! What all parts of the relay act on: its steps and timers, what it was built with, and the
+//! exchanges and store operations under way. It knows none of the parts.
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use super::close;
+use super::config::RelayConfig;
+use super::exchange::{Exchange, Exchanges};
+use super::http::authority::Authority;
+use super::http::error::ApiError;
+use super::http::views;
+use super::notice::RelayNotice;
+use super::pending::Pending;
+use super::purpose::{Engine, Purpose, StreamKind, Timer};
+use super::store_calls::StoreCalls;
+use crate::base::id::{OpId, SessionId};
+use crate::base::time::{Instant, UnixTime};
+use crate::contract::action::{Action, Message, Response};
+use crate::store::{AccountId, Session, StoreOp};
+use crate::wire::viewer::SessionView;
+
+/// What every part of the relay acts on during one call.
+pub(super) struct Cx<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) shared: &'a mut Shared,
+}
+
+/// What all parts share and none of them owns.
+pub(super) struct Shared {
+    pub(super) config: RelayConfig,
+    pub(super) authority: Authority,
+    pub(super) phase: Phase,
+    pub(super) exchanges: Exchanges,
+    pub(super) store_calls: StoreCalls,
+    /// The sessions whose link is up.
+    pub(super) connected: BTreeSet<SessionId>,
+}
+
+/// How far the relay's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Starting,
+    Serving,
+    Stopping,
+}
+
+/// How long a stream may take to close.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before trying again what the listener or the store failed at.
+pub(super) const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+impl<'a> Cx<'a> {
+    pub(super) fn new(engine: &'a mut Engine, shared: &'a mut Shared) -> Self {
+        shared.store_calls.observe(engine.fx.now());
+        Self { engine, shared }
+    }
+
+    pub(super) const fn now(&self) -> Instant {
+        self.engine.fx.now().mono
+    }
+
+    pub(super) const fn wall(&self) -> UnixTime {
+        self.engine.fx.now().wall
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.shared.phase == Phase::Stopping
+    }
+
+    pub(super) fn notify(&mut self, notice: RelayNotice) {
+        self.engine.fx.notify(notice);
+    }
+
+    /// Asks the store; `pending` says what to do with its answer.
+    pub(super) fn store(&mut self, pending: Pending, op: StoreOp) {
+        self.shared.store_calls.start(self.engine, pending, op);
+    }
+
+    /// Reads a session again, so that everybody hears whether its link is up.
+    pub(super) fn refresh_session(&mut self, owner: AccountId, session: SessionId) {
+        let op = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
+        self.store(Pending::Refresh { owner, session }, op);
+    }
+
+    /// A session as viewers see it.
+    pub(super) fn view<'s>(&self, session: &'s Session) -> SessionView<'s> {
+        views::session(session, self.shared.connected.contains(&session.id))
+    }
+
+    /// Answers an exchange; does nothing if its client has left.
+    pub(super) fn reply(&mut self, op: OpId, response: Response) {
+        let Some(Exchange { method, path }) = self.shared.exchanges.answered(op) else { return };
+        self.notify(RelayNotice::Answered { method, path, status: response.status });
+        self.engine.fx.act(op, |op| Action::Reply { op, response });
+        self.engine.fx.finish(op);
+    }
+
+    pub(super) fn refuse(&mut self, op: OpId, error: &ApiError) {
+        if self.shared.exchanges.is_waiting(op) {
+            self.reply(op, error.response());
+        }
+    }
+
+    /// Turns an exchange into a WebSocket of this kind; says whether it will be one.
+    pub(super) fn upgrade(
+        &mut self,
+        op: OpId,
+        kind: StreamKind,
+        protocol: Option<&'static str>,
+        max_message: usize,
+    ) -> bool {
+        // A relay that is stopping closes the stream as soon as it is open.
+        if self.is_stopping() {
+            self.upgrade_and_close(op, close::GOING_AWAY, protocol, max_message);
+            return false;
+        }
+        self.upgrade_for(op, Purpose::Opening(kind), protocol, max_message)
+    }
+
+    /// Turns an exchange into a WebSocket only to close it: a browser cannot see the status of a
+    /// refused handshake, but it sees a close code.
+    pub(super) fn upgrade_and_close(
+        &mut self,
+        op: OpId,
+        code: u16,
+        protocol: Option<&'static str>,
+        max_message: usize,
+    ) {
+        let code = if self.is_stopping() { close::GOING_AWAY } else { code };
+        self.upgrade_for(op, Purpose::CloseOnOpen(code), protocol, max_message);
+    }
+
+    fn upgrade_for(
+        &mut self,
+        op: OpId,
+        purpose: Purpose,
+        protocol: Option<&'static str>,
+        max_message: usize,
+    ) -> bool {
+        let Some(Exchange { method, path }) = self.shared.exchanges.upgraded(op) else {
+            return false;
+        };
+        self.notify(RelayNotice::Answered { method, path, status: 101 });
+        self.engine.fx.repurpose(op, purpose);
+        let protocol = protocol.map(Into::into);
+        self.engine.fx.act(op, |op| Action::Upgrade { op, protocol, max_message });
+        true
+    }
+
+    pub(super) fn send(&mut self, op: OpId, message: Message) {
+        self.engine.fx.act(op, |op| Action::Send { op, message });
+    }
+
+    /// Ends a stream in order. Whatever still comes by it is dropped, so the part that owns it has
+    /// to forget it.
+    pub(super) fn close_stream(&mut self, op: OpId, code: u16) {
+        match self.engine.fx.purpose(op) {
+            Some(Purpose::Opening(_) | Purpose::CloseOnOpen(_)) => {
+                self.engine.fx.repurpose(op, Purpose::CloseOnOpen(code));
+            }
+            Some(Purpose::Stream(_)) => self.close_open_stream(op, code),
+            _ => {}
+        }
+    }
+
+    /// Ends a stream that is open.
+    pub(super) fn close_open_stream(&mut self, op: OpId, code: u16) {
+        self.engine.fx.repurpose(op, Purpose::Closing);
+        self.engine.fx.act(op, |op| Action::Close { op, code });
+        self.engine.set_timer(Timer::Closing(op), CLOSE_TIMEOUT);
+    }
+
+    /// Ends a stream without waiting for the other side. The part that owns it has to forget it.
+    pub(super) fn cut_stream(&mut self, op: OpId) {
+        if self.engine.fx.purpose(op).is_some() {
+            self.engine.fx.cancel(op);
+            self.stream_over(op);
+        }
+    }
+
+    /// A stream is over.
+    pub(super) fn stream_over(&mut self, op: OpId) {
+        self.engine.timers.clear(&Timer::Closing(op));
+        self.shared.exchanges.over();
+    }
+}

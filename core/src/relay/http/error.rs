@@ -1,0 +1,114 @@
+//! Refusals.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::response::json;
+use crate::base::id::IdError;
+use crate::base::text::Text;
+use crate::contract::action::Response;
+use crate::store::StoreError;
+use crate::wire::error::{ErrorBody, ErrorDetail, ErrorType};
+
+/// A refusal: any answer of 400 or above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::relay) struct ApiError {
+    pub(in crate::relay) status: u16,
+    kind: ErrorType,
+    message: String,
+    retry_after: Option<u64>,
+    /// The answer that counts, to a question that was answered twice.
+    answer: Option<Text>,
+}
+
+impl ApiError {
+    pub(in crate::relay) fn new(status: u16, kind: ErrorType, message: &str) -> Self {
+        Self { status, kind, message: message.to_owned(), retry_after: None, answer: None }
+    }
+
+    pub(in crate::relay) fn invalid(message: &str) -> Self {
+        Self::new(400, ErrorType::InvalidRequest, message)
+    }
+
+    pub(in crate::relay) fn unauthenticated() -> Self {
+        let message = "this needs a credential that this relay knows, as Authorization: Bearer …";
+        Self::new(401, ErrorType::AuthenticationFailed, message)
+    }
+
+    pub(in crate::relay) fn expired() -> Self {
+        let message = "the session token has expired: ask for a new dispatch of the session";
+        Self::new(401, ErrorType::TokenExpired, message)
+    }
+
+    pub(in crate::relay) fn forbidden() -> Self {
+        Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
+    }
+
+    pub(in crate::relay) fn unavailable() -> Self {
+        let message = "the relay is stopping or overloaded: try again in a moment";
+        Self { retry_after: Some(1), ..Self::new(503, ErrorType::Unavailable, message) }
+    }
+
+    pub(in crate::relay) fn response(&self) -> Response {
+        let answer = self.answer.as_ref().map(Text::as_str);
+        let error =
+            ErrorDetail { kind: self.kind.clone(), message: (&*self.message).into(), answer };
+        let mut response = json(self.status, &ErrorBody { error });
+        if let Some(seconds) = self.retry_after {
+            response.headers.push(("retry-after".to_owned(), seconds.to_string()));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let (status, kind) = match &error {
+            StoreError::EnvironmentUnknown => (404, ErrorType::EnvironmentUnknown),
+            StoreError::SessionUnknown => (404, ErrorType::SessionUnknown),
+            StoreError::WorkUnknown => (404, ErrorType::WorkUnknown),
+            StoreError::PermissionUnknown => (404, ErrorType::PermissionUnknown),
+            StoreError::LeaseLost | StoreError::LinkReplaced => (409, ErrorType::LeaseLost),
+            StoreError::NeverSent => (400, ErrorType::InvalidRequest),
+            StoreError::SessionEnded => (410, ErrorType::SessionEnded),
+            StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
+            StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),
+            StoreError::Limit(_) => (429, ErrorType::LimitReached),
+        };
+        let mut refusal = Self::new(status, kind, &error.message());
+        refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);
+        if let StoreError::PermissionConflict { line } = &error {
+            refusal.answer = answer_of(line);
+        }
+        refusal
+    }
+}
+
+/// What a limit says in `Retry-After`, in seconds: none of them is over at once.
+const RETRY_AFTER_LIMIT: u64 = 10;
+
+impl From<IdError> for ApiError {
+    fn from(error: IdError) -> Self {
+        Self::invalid(&format!("{error}"))
+    }
+}
+
+/// The answer inside a `control_response` line.
+fn answer_of(line: &Text) -> Option<Text> {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        response: Inner<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Inner<'a> {
+        #[serde(borrow)]
+        response: &'a RawValue,
+    }
+    let Line { response } = serde_json::from_str(line.as_str()).ok()?;
+    Some(Text::from(response.response.get().to_string()))
+}

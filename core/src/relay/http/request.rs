@@ -1,0 +1,115 @@
+//! Reading a request: its body, its query, its headers.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::ApiError;
+use crate::base::id::IdError;
+use crate::base::limits::MAX_ID_BYTES;
+use crate::base::text::Text;
+use crate::contract::event::{Body, IncomingRequest};
+use crate::wire::error::ErrorType;
+
+/// The body of a request as JSON.
+pub(in crate::relay) fn body<'a, T: Deserialize<'a>>(
+    request: &'a IncomingRequest,
+) -> Result<T, ApiError> {
+    serde_json::from_slice(body_bytes(request)).map_err(|error| {
+        ApiError::invalid(&format!("the body is not the JSON that is expected here: {error}"))
+    })
+}
+
+/// The body of a request as JSON whose parts are passed on as they are. `serde_json` looks only at
+/// the strings that it reads, so the rest has to be checked for being UTF-8.
+pub(in crate::relay) fn utf8_body<'a, T: Deserialize<'a>>(
+    request: &'a IncomingRequest,
+) -> Result<T, ApiError> {
+    if core::str::from_utf8(body_bytes(request)).is_err() {
+        return Err(ApiError::invalid("the body is not UTF-8"));
+    }
+    body(request)
+}
+
+fn body_bytes(request: &IncomingRequest) -> &Bytes {
+    static EMPTY: Bytes = Bytes::new();
+    match &request.body {
+        Body::Whole(bytes) => bytes,
+        Body::TooLarge => &EMPTY,
+    }
+}
+
+/// A JSON value on one line. In JSON a line end can stand only between tokens, never within a
+/// string, so a space does as well.
+pub(in crate::relay) fn one_line(raw: &RawValue) -> Text {
+    let json: Box<str> = raw.get().into();
+    Text::from(if json.contains(['\n', '\r']) {
+        json.replace(['\n', '\r'], " ")
+    } else {
+        String::from(json)
+    })
+}
+
+/// A number from the query; `None` if it is not there.
+pub(in crate::relay) fn query_number(query: &str, name: &str) -> Result<Option<u64>, ApiError> {
+    let Some(value) = query_value(query, name) else { return Ok(None) };
+    let bad = || ApiError::invalid(&format!("{name} must be a whole number, from 0 on"));
+    value.parse().map(Some).map_err(|_| bad())
+}
+
+/// An id from the query; `None` if it is not there.
+pub(in crate::relay) fn query_id<T>(
+    query: &str,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, IdError>,
+) -> Result<Option<T>, ApiError> {
+    Ok(query_value(query, name).map(parse).transpose()?)
+}
+
+/// The `limit` of the query: at least one, and at most `most`.
+pub(in crate::relay) fn query_limit(query: &str, most: usize) -> Result<usize, ApiError> {
+    let limit = query_number(query, "limit")?.map(usize::try_from);
+    Ok(limit.map_or(most, |limit| limit.unwrap_or(most)).min(most).max(1))
+}
+
+/// A value from the query, not decoded.
+fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Refuses a text that is too long.
+pub(in crate::relay) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), ApiError> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    Err(ApiError::invalid(&format!("{name} must have at most {limit} bytes")))
+}
+
+/// The `Idempotency-Key`, if there is one.
+pub(in crate::relay) fn idempotency_key(
+    request: &IncomingRequest,
+) -> Result<Option<String>, ApiError> {
+    let Some(key) = request.header("idempotency-key") else { return Ok(None) };
+    bounded("the Idempotency-Key", key, MAX_ID_BYTES)?;
+    Ok(Some(key.into()))
+}
+
+/// Refuses a request that does not ask for a WebSocket.
+pub(in crate::relay) fn require_websocket(request: &IncomingRequest) -> Result<(), ApiError> {
+    let upgrade = request.header("upgrade").unwrap_or_default();
+    if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {
+        return Ok(());
+    }
+    Err(ApiError::new(426, ErrorType::UpgradeRequired, "this path speaks WebSocket only"))
+}
+
+/// The WebSocket subprotocols that a client offers.
+pub(in crate::relay) fn offered_protocols(request: &IncomingRequest) -> impl Iterator<Item = &str> {
+    let headers = request.headers.iter().filter(|(name, _)| name == "sec-websocket-protocol");
+    headers.flat_map(|(_, value): &(String, String)| value.split(',').map(str::trim))
+}

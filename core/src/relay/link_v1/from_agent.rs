@@ -1,0 +1,160 @@
+//! Lines from the agent: into the store, then acknowledged.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::base::limits::{
+    LINK_HIGH_WATER_BYTES, LINK_LOW_WATER_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES,
+};
+use crate::base::text::Text;
+use crate::relay::close;
+use crate::store::{Line, Origin};
+use crate::wire::message::Head;
+use crate::wire::to_text;
+
+/// How far the lines from the agent have come.
+#[derive(Debug)]
+pub(super) struct FromAgent {
+    /// The number of the next one.
+    next: u64,
+    stored: u64,
+    acked: u64,
+    /// Batches that the store has not confirmed, and their bytes.
+    batches: usize,
+    bytes: usize,
+    flow: Flow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Reading,
+    Paused,
+}
+
+/// What becomes of lines that came.
+pub(super) struct Taken {
+    /// The number of the first one.
+    pub(super) first: u64,
+    pub(super) bytes: usize,
+    /// Whether to read no more for now.
+    pub(super) pauses: bool,
+}
+
+/// What follows once lines are stored.
+pub(super) struct Stored {
+    /// Acknowledge the lines up to this one.
+    pub(super) ack: Option<u64>,
+    /// Whether to read on.
+    pub(super) resumes: bool,
+}
+
+/// Lines that a worker may be ahead of the acks that were sent to it.
+const WINDOW: u64 = LINK_WINDOW_LINES as u64;
+/// Lines after which an ack is sent although more are on their way to the store.
+const ACK_EVERY_LINES: u64 = 64;
+
+impl FromAgent {
+    /// On a new link, where so many lines are stored.
+    pub(super) const fn after(stored: u64) -> Self {
+        Self { next: stored + 1, stored, acked: stored, batches: 0, bytes: 0, flow: Flow::Reading }
+    }
+
+    pub(super) const fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// The worker goes on after what is stored, or after `from`, up to which it holds none.
+    pub(super) fn resume(&mut self, from: u64) {
+        self.acked = self.stored.max(from);
+        self.next = self.acked + 1;
+    }
+
+    /// The store has all lines up to this one, or counts them as lost.
+    pub(super) fn resumed(&mut self, received: u64) {
+        self.stored = self.stored.max(received);
+        self.acked = self.acked.max(received);
+    }
+
+    /// Lines came; fails with a close code.
+    pub(super) fn take(&mut self, lines: &[Line]) -> Result<Taken, u16> {
+        let bytes = lines.iter().map(|line| line.line.len()).sum();
+        let first = self.next;
+        let count = u64::try_from(lines.len()).map_err(|_| close::PROTOCOL)?;
+        self.next = first.checked_add(count).ok_or(close::PROTOCOL)?;
+        if self.unacknowledged() > WINDOW {
+            return Err(close::PROTOCOL);
+        }
+        self.batches += 1;
+        self.bytes += bytes;
+        let pauses = self.bytes > LINK_HIGH_WATER_BYTES && self.flow == Flow::Reading;
+        if pauses {
+            self.flow = Flow::Paused;
+        }
+        Ok(Taken { first, bytes, pauses })
+    }
+
+    /// Lines that came and were not acknowledged.
+    const fn unacknowledged(&self) -> u64 {
+        self.next.saturating_sub(self.acked.saturating_add(1))
+    }
+
+    /// A batch of so many bytes is stored, and with it all lines up to `received`.
+    pub(super) fn on_stored(&mut self, received: u64, bytes: usize) -> Stored {
+        self.stored = received;
+        self.batches = self.batches.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let resumes = self.flow == Flow::Paused && self.bytes <= LINK_LOW_WATER_BYTES;
+        if resumes {
+            self.flow = Flow::Reading;
+        }
+        let new = received.saturating_sub(self.acked);
+        let is_due = new > 0 && (self.batches == 0 || new >= ACK_EVERY_LINES);
+        if is_due {
+            self.acked = received;
+        }
+        Stored { ack: is_due.then_some(received), resumes }
+    }
+}
+
+/// The lines of a text message, or a close code.
+pub(super) fn lines_of(text: &Text) -> Result<Vec<Line>, u16> {
+    let line = |line: Text| {
+        // A copy of its own, so that a short line does not hold the whole message's memory.
+        let own = Text::from_utf8(Bytes::copy_from_slice(line.as_bytes())).unwrap_or_default();
+        checked(Origin::Agent, own)
+    };
+    // One more than is allowed is enough to see that there are too many.
+    text.lines().take(LINK_WINDOW_LINES + 1).map(line).collect()
+}
+
+/// A line for the log, which can hold only messages: in place of one that is none, the log says what
+/// was wrong with it. That takes the line's number, so that both ends count the same.
+pub(super) fn checked(origin: Origin, line: Text) -> Result<Line, u16> {
+    #[derive(Serialize)]
+    struct AgentOutputError<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        subtype: &'static str,
+        message: String,
+        line: &'a str,
+    }
+    if line.len() > MAX_LINE_BYTES {
+        return Err(close::TOO_BIG);
+    }
+    let Err(error) = Head::parse(&line) else { return Ok(Line { origin, line }) };
+    let end = line.as_str().char_indices().map(|(at, _)| at).nth(SHOWN_CHARS);
+    let error = to_text(&AgentOutputError {
+        kind: "footbridge",
+        subtype: "agent_output_error",
+        message: format!("{error}"),
+        line: line.as_str().get(..end.unwrap_or(line.len())).unwrap_or_default(),
+    });
+    Ok(Line { origin: Origin::Relay, line: error })
+}
+
+/// How much of a line that is not a message is shown, in characters.
+const SHOWN_CHARS: usize = 200;

@@ -1,0 +1,318 @@
+//! One link.
+
+use super::from_agent::{FromAgent, checked, lines_of};
+use super::to_agent::{ToAgent, Wanted};
+use crate::base::id::{EnvironmentId, OpId, SessionId};
+use crate::base::limits::{LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER};
+use crate::base::text::Text;
+use crate::base::time::Instant;
+use crate::contract::action::{Action, Message};
+use crate::relay::close;
+use crate::relay::cx::Cx;
+use crate::relay::http::request::one_line;
+use crate::relay::notice::RelayNotice;
+use crate::relay::pending::{Attaching, LinkStep, Pending};
+use crate::relay::purpose::Timer;
+use crate::relay::streams::outgoing::Outgoing;
+use crate::store::{AccountId, Answer, Line, Origin, StoreError, StoreOp};
+use crate::wire::link::{CLOSE_LEASE_LOST, CLOSE_REPLACED, ControlFrame};
+
+/// A session's link.
+#[derive(Debug)]
+pub(super) struct Link {
+    op: OpId,
+    pub(super) session: SessionId,
+    pub(super) environment: EnvironmentId,
+    /// Of the lease that opened it.
+    pub(super) fence: u64,
+    owner: AccountId,
+    /// Its number in the store.
+    number: u64,
+    state: State,
+    heard_at: Instant,
+    outgoing: Outgoing,
+    from_agent: FromAgent,
+    to_agent: ToAgent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The worker has not sent its `resume` yet.
+    Greeting,
+    /// Lines go both ways.
+    Up,
+    /// The same, and the worker was told to end the session.
+    Stopping,
+}
+
+/// Why a link has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkEnd {
+    /// In order, with this code.
+    Close(u16),
+    /// Without waiting for the other side.
+    Cut,
+}
+
+impl From<u16> for LinkEnd {
+    fn from(code: u16) -> Self {
+        Self::Close(code)
+    }
+}
+
+impl From<StoreError> for LinkEnd {
+    fn from(error: StoreError) -> Self {
+        Self::Close(match error {
+            StoreError::LinkReplaced => CLOSE_REPLACED,
+            StoreError::LeaseLost => CLOSE_LEASE_LOST,
+            StoreError::NeverSent => close::PROTOCOL,
+            _ => close::GONE,
+        })
+    }
+}
+
+/// What a link says of a session that the store attached it to.
+pub(super) struct Attached {
+    pub(super) number: u64,
+    /// Lines of the worker that are stored.
+    pub(super) received: u64,
+    /// Lines for the agent that the worker has.
+    pub(super) from: u64,
+    pub(super) owner: AccountId,
+}
+
+impl Link {
+    pub(super) fn new(cx: &Cx, op: OpId, attaching: Attaching, attached: Attached) -> Self {
+        let Attaching { session, environment, fence } = attaching;
+        let Attached { number, received, from, owner } = attached;
+        Self {
+            op,
+            session,
+            environment,
+            fence,
+            owner,
+            number,
+            state: State::Greeting,
+            heard_at: cx.now(),
+            outgoing: Outgoing::default(),
+            from_agent: FromAgent::after(received),
+            to_agent: ToAgent::after(from),
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.state != State::Greeting
+    }
+
+    pub(super) fn on_opened(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
+        self.touch(cx);
+        let (received, from) = (self.from_agent.stored(), self.to_agent.sent());
+        self.send_frame(cx, &ControlFrame::Resume { received, from })
+    }
+
+    /// The worker is alive.
+    fn touch(&mut self, cx: &mut Cx) {
+        self.heard_at = cx.now();
+        cx.engine.set_timer(Timer::LinkIdle(self.op), LINK_PING_AFTER);
+    }
+
+    /// Nothing came for a while.
+    pub(super) fn on_idle(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
+        let (now, dead_at) = (cx.now(), self.heard_at + LINK_DEAD_AFTER);
+        if now >= dead_at {
+            return Err(LinkEnd::Cut);
+        }
+        cx.engine.timers.set(Timer::LinkIdle(self.op), dead_at.min(now + LINK_PING_AFTER));
+        self.send_frame(cx, &ControlFrame::Ping)
+    }
+
+    fn send_frame(&mut self, cx: &mut Cx, frame: &ControlFrame) -> Result<(), LinkEnd> {
+        self.send(cx, Message::Binary(frame.to_bytes()))
+    }
+
+    fn send(&mut self, cx: &mut Cx, message: Message) -> Result<(), LinkEnd> {
+        self.outgoing.add(&message);
+        if self.outgoing.bytes() > LINK_BACKLOG_BYTES {
+            // It keeps asking and does not read the answers.
+            return Err(LinkEnd::Cut);
+        }
+        cx.send(self.op, message);
+        Ok(())
+    }
+
+    pub(super) fn on_sent(&mut self, messages: usize) {
+        self.outgoing.sent(messages);
+    }
+
+    pub(super) fn on_received(&mut self, cx: &mut Cx, message: Message) -> Result<(), LinkEnd> {
+        self.touch(cx);
+        match message {
+            Message::Text(text) => self.on_lines(cx, &text),
+            Message::Binary(bytes) => {
+                let frame = ControlFrame::parse(&bytes).map_err(|_| close::PROTOCOL)?;
+                self.on_frame(cx, frame)
+            }
+        }
+    }
+
+    fn on_frame(&mut self, cx: &mut Cx, frame: ControlFrame) -> Result<(), LinkEnd> {
+        match frame {
+            ControlFrame::Resume { received, from } => self.on_resume(cx, received, from),
+            ControlFrame::Ack { received } => self.on_ack(cx, received),
+            ControlFrame::Report { message } => {
+                let line = checked(Origin::Worker, one_line(&message))?;
+                self.append(cx, alloc::vec![line])
+            }
+            ControlFrame::Ping => self.send_frame(cx, &ControlFrame::Pong),
+            ControlFrame::Pong | ControlFrame::Stop | ControlFrame::Unknown => Ok(()),
+        }
+    }
+
+    fn on_resume(&mut self, cx: &mut Cx, received: u64, from: u64) -> Result<(), LinkEnd> {
+        if self.is_up() || from == u64::MAX {
+            return Err(close::PROTOCOL.into());
+        }
+        self.state = State::Up;
+        cx.shared.connected.insert(self.session.clone());
+        self.from_agent.resume(from);
+        self.to_agent.resume(received);
+        let (session, link) = (self.session.clone(), self.number);
+        cx.notify(RelayNotice::WorkerConnected { session: session.clone() });
+        self.store(cx, LinkStep::Resume, StoreOp::ResumeLink { session, link, received, from });
+        Ok(())
+    }
+
+    fn on_lines(&mut self, cx: &mut Cx, text: &Text) -> Result<(), LinkEnd> {
+        let lines = lines_of(text)?;
+        self.append(cx, lines)
+    }
+
+    fn append(&mut self, cx: &mut Cx, lines: alloc::vec::Vec<Line>) -> Result<(), LinkEnd> {
+        if !self.is_up() {
+            return Err(close::PROTOCOL.into());
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let taken = self.from_agent.take(&lines)?;
+        if taken.pauses {
+            cx.engine.fx.act(self.op, |op| Action::Pause { op });
+        }
+        let (session, link, first) = (self.session.clone(), self.number, taken.first);
+        let append = StoreOp::Append { session, link, first, lines };
+        self.store(cx, LinkStep::Append { bytes: taken.bytes }, append);
+        Ok(())
+    }
+
+    fn on_ack(&mut self, cx: &mut Cx, received: u64) -> Result<(), LinkEnd> {
+        if !self.is_up() {
+            return Err(close::PROTOCOL.into());
+        }
+        self.to_agent.on_ack(received)?;
+        self.note_ack(cx);
+        self.feed(cx);
+        Ok(())
+    }
+
+    /// Tells the store what the worker has acknowledged.
+    fn note_ack(&mut self, cx: &mut Cx) {
+        if let Some(received) = self.to_agent.next_note() {
+            let (session, link) = (self.session.clone(), self.number);
+            let note = StoreOp::AckInbound { session, link, received };
+            self.store(cx, LinkStep::AckInbound, note);
+        }
+    }
+
+    /// There are lines for the agent up to this one.
+    pub(super) fn on_grown(&mut self, cx: &mut Cx, until: u64) {
+        self.to_agent.grow(until);
+        self.feed(cx);
+    }
+
+    /// Reads lines for the agent, if there are some and the window has room.
+    fn feed(&mut self, cx: &mut Cx) {
+        if !self.is_up() {
+            return;
+        }
+        if let Some(Wanted { after, max_lines, max_bytes }) = self.to_agent.next_read() {
+            let session = self.session.clone();
+            let read = StoreOp::ReadInbound { session, after, max_lines, max_bytes };
+            self.store(cx, LinkStep::ReadInbound, read);
+        }
+    }
+
+    fn store(&self, cx: &mut Cx, step: LinkStep, store_op: StoreOp) {
+        cx.store(Pending::Link { op: self.op, step }, store_op);
+    }
+
+    /// The store has carried a step out.
+    pub(super) fn on_answer(
+        &mut self,
+        cx: &mut Cx,
+        step: LinkStep,
+        answer: Answer,
+    ) -> Result<(), LinkEnd> {
+        match (step, answer) {
+            (LinkStep::Resume, Answer::Resumed { received, from, until, is_stopping }) => {
+                self.from_agent.resumed(received);
+                self.to_agent.resumed(from, until);
+                if is_stopping {
+                    self.stop(cx)?;
+                }
+                cx.refresh_session(self.owner.clone(), self.session.clone());
+                self.feed(cx);
+                Ok(())
+            }
+            (LinkStep::Append { bytes }, Answer::Appended { received }) => {
+                let stored = self.from_agent.on_stored(received, bytes);
+                if let Some(received) = stored.ack {
+                    self.send_frame(cx, &ControlFrame::Ack { received })?;
+                }
+                if stored.resumes {
+                    cx.engine.fx.act(self.op, |op| Action::Resume { op });
+                }
+                Ok(())
+            }
+            (LinkStep::AckInbound, _) => {
+                self.to_agent.on_noted();
+                self.note_ack(cx);
+                Ok(())
+            }
+            (LinkStep::ReadInbound, Answer::Inbound(lines)) => {
+                self.to_agent.on_read(lines.len());
+                for (number, line) in lines {
+                    if !self.to_agent.admit(number, line.len()) {
+                        return Ok(());
+                    }
+                    self.send(cx, Message::Text(line))?;
+                }
+                self.feed(cx);
+                Ok(())
+            }
+            // A store that answers another question than it was asked is broken.
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the worker to end the session.
+    pub(super) fn stop(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
+        if self.state != State::Up {
+            return Ok(());
+        }
+        self.state = State::Stopping;
+        self.send_frame(cx, &ControlFrame::Stop)
+    }
+
+    /// The link is over, or about to be.
+    pub(super) fn on_forgotten(self, cx: &mut Cx) {
+        for timer in [Timer::LinkIdle(self.op), Timer::LinkDrain(self.op)] {
+            cx.engine.timers.clear(&timer);
+        }
+        if self.is_up() {
+            let Self { session, owner, .. } = self;
+            cx.shared.connected.remove(&session);
+            cx.notify(RelayNotice::WorkerDisconnected { session: session.clone() });
+            cx.refresh_session(owner, session);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Lines for the agent: read from the store, as far as the window allows.
+
+use alloc::collections::VecDeque;
+
+use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
+use crate::relay::close;
+
+/// How far the lines for the agent have come.
+#[derive(Debug, Default)]
+pub(super) struct ToAgent {
+    /// The last one that was sent.
+    sent: u64,
+    /// The last one that exists.
+    until: u64,
+    /// What was sent and not acknowledged: number and bytes.
+    in_flight: VecDeque<(u64, usize)>,
+    bytes: usize,
+    read: StoreStep,
+    /// The last one that the worker has acknowledged.
+    acked: u64,
+    /// The last one that the store was told of.
+    noted: u64,
+    note: StoreStep,
+}
+
+/// Whether the store is at work on something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum StoreStep {
+    #[default]
+    Idle,
+    UnderWay,
+}
+
+/// Lines to read from the store.
+pub(super) struct Wanted {
+    pub(super) after: u64,
+    pub(super) max_lines: usize,
+    pub(super) max_bytes: usize,
+}
+
+impl ToAgent {
+    /// On a new link, where the worker has so many lines.
+    pub(super) fn after(sent: u64) -> Self {
+        Self { sent, until: sent, acked: sent, noted: sent, ..Self::default() }
+    }
+
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// The worker says that it has these lines; whether they exist is for the store to say. A worker
+    /// of an earlier version says so of lines that it acknowledges only afterwards.
+    pub(super) fn resume(&mut self, received: u64) {
+        self.sent = self.sent.max(received);
+    }
+
+    /// The worker has the lines up to `from`, as the store knows; there are lines up to `until`.
+    pub(super) fn resumed(&mut self, from: u64, until: u64) {
+        self.sent = self.sent.max(from);
+        self.acked = self.acked.max(from);
+        self.noted = self.noted.max(from);
+        self.grow(until);
+    }
+
+    /// There are lines up to this one.
+    pub(super) fn grow(&mut self, until: u64) {
+        self.until = self.until.max(until);
+    }
+
+    /// The worker has the lines up to this one; fails with a close code.
+    pub(super) fn on_ack(&mut self, received: u64) -> Result<(), u16> {
+        if received > self.sent {
+            return Err(close::PROTOCOL);
+        }
+        while let Some((number, bytes)) = self.in_flight.front().copied() {
+            if number > received {
+                break;
+            }
+            self.in_flight.pop_front();
+            self.bytes -= bytes;
+        }
+        self.acked = self.acked.max(received);
+        Ok(())
+    }
+
+    /// What to tell the store of acks: one at a time, because however many come meanwhile, the last
+    /// one says it all.
+    pub(super) fn next_note(&mut self) -> Option<u64> {
+        if self.note == StoreStep::UnderWay || self.noted >= self.acked {
+            return None;
+        }
+        self.note = StoreStep::UnderWay;
+        self.noted = self.acked;
+        Some(self.noted)
+    }
+
+    pub(super) fn on_noted(&mut self) {
+        self.note = StoreStep::Idle;
+    }
+
+    /// What to read next: as many lines as the window has room for.
+    pub(super) fn next_read(&mut self) -> Option<Wanted> {
+        let max_lines = LINK_WINDOW_LINES.saturating_sub(self.in_flight.len());
+        let max_bytes = LINK_WINDOW_BYTES.saturating_sub(self.bytes);
+        let has_more = self.read == StoreStep::Idle && self.sent < self.until;
+        // One line always fits, so the next one is read when none is under way or a byte is free.
+        if !has_more || max_lines == 0 || max_bytes == 0 {
+            return None;
+        }
+        self.read = StoreStep::UnderWay;
+        Some(Wanted { after: self.sent, max_lines, max_bytes })
+    }
+
+    pub(super) fn on_read(&mut self, lines: usize) {
+        self.read = StoreStep::Idle;
+        if lines == 0 {
+            // What there was went with the end of the session.
+            self.until = self.sent;
+        }
+    }
+
+    /// Counts a line as sent; says whether the window has room for it. A line larger than the window
+    /// has to wait until it is alone.
+    pub(super) fn admit(&mut self, number: u64, bytes: usize) -> bool {
+        if self.bytes + bytes > LINK_WINDOW_BYTES && !self.in_flight.is_empty() {
+            return false;
+        }
+        self.sent = number;
+        self.bytes += bytes;
+        self.in_flight.push_back((number, bytes));
+        true
+    }
+}

@@ -1,0 +1,113 @@
+//! The parts that own the relay's connections, and which of them a WebSocket belongs to.
+
+use super::cx::Cx;
+use super::link_v1::Links;
+use super::purpose::{Purpose, StreamKind};
+use super::refreshes::Refreshes;
+use super::streams::overviews::Overviews;
+use super::streams::viewers::Viewers;
+use super::worker_api::polls::Polls;
+use crate::base::id::OpId;
+use crate::contract::action::Message;
+
+/// The parts. None of them knows another.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) polls: Polls,
+    pub(super) links: Links,
+    pub(super) viewers: Viewers,
+    pub(super) overviews: Overviews,
+    pub(super) refreshes: Refreshes,
+}
+
+impl Parts {
+    pub(super) fn on_opened(&mut self, cx: &mut Cx, op: OpId) {
+        match cx.engine.fx.purpose(op) {
+            Some(Purpose::Opening(kind)) => {
+                cx.engine.fx.repurpose(op, Purpose::Stream(kind));
+                match kind {
+                    StreamKind::Link => self.links.on_opened(cx, op),
+                    StreamKind::Viewer => self.viewers.on_opened(cx, op),
+                    StreamKind::Overview => self.overviews.on_opened(cx, op),
+                }
+            }
+            Some(Purpose::CloseOnOpen(code)) => cx.close_open_stream(op, code),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_received(&mut self, cx: &mut Cx, op: OpId, message: Message) {
+        match self.kind_of(cx, op) {
+            Some(StreamKind::Link) => self.links.on_received(cx, op, message),
+            Some(StreamKind::Viewer) => self.viewers.touch_viewer(cx, op),
+            Some(StreamKind::Overview) => self.overviews.touch_viewer(cx, op),
+            None => {}
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, cx: &mut Cx, op: OpId, messages: usize) {
+        match self.kind_of(cx, op) {
+            Some(StreamKind::Link) => self.links.on_sent(op, messages),
+            Some(StreamKind::Viewer) => self.viewers.on_sent(cx, op, messages),
+            Some(StreamKind::Overview) => self.overviews.on_sent(cx, op, messages),
+            None => {}
+        }
+    }
+
+    /// A viewer has been sent nothing for a while.
+    pub(super) fn keep_alive(&mut self, cx: &mut Cx, op: OpId) {
+        match self.kind_of(cx, op) {
+            Some(StreamKind::Viewer) => self.viewers.keep_alive(cx, op),
+            Some(StreamKind::Overview) => self.overviews.keep_alive(cx, op),
+            Some(StreamKind::Link) | None => {}
+        }
+    }
+
+    /// Ends a stream in order, or as soon as it is open.
+    pub(super) fn close(&mut self, cx: &mut Cx, op: OpId, code: u16) {
+        match self.kind_of(cx, op) {
+            Some(StreamKind::Link) => self.links.close(cx, op, code),
+            Some(StreamKind::Viewer) => self.viewers.close(cx, op, code),
+            Some(StreamKind::Overview) => self.overviews.close(cx, op, code),
+            None => cx.close_stream(op, code),
+        }
+    }
+
+    pub(super) fn close_all(&mut self, cx: &mut Cx, code: u16) {
+        for op in self.links.ops() {
+            self.links.close(cx, op, code);
+        }
+        for op in self.viewers.ops() {
+            self.viewers.close(cx, op, code);
+        }
+        for op in self.overviews.ops() {
+            self.overviews.close(cx, op, code);
+        }
+    }
+
+    /// Ends a stream without waiting for the other side.
+    pub(super) fn cut(&mut self, cx: &mut Cx, op: OpId) {
+        let kind = self.kind_of(cx, op);
+        cx.cut_stream(op);
+        if let Some(kind) = kind {
+            self.forget(cx, op, kind);
+        }
+    }
+
+    /// A stream of this kind is over.
+    pub(super) fn forget(&mut self, cx: &mut Cx, op: OpId, kind: StreamKind) {
+        match kind {
+            StreamKind::Link => self.links.forget(cx, op),
+            StreamKind::Viewer => self.viewers.forget(cx, op),
+            StreamKind::Overview => self.overviews.forget(cx, op),
+        }
+    }
+
+    /// Which part a stream belongs to; `None` if it is closing, or is none.
+    fn kind_of(&self, cx: &Cx, op: OpId) -> Option<StreamKind> {
+        match cx.engine.fx.purpose(op) {
+            Some(Purpose::Opening(kind) | Purpose::Stream(kind)) => Some(kind),
+            _ => None,
+        }
+    }
+}

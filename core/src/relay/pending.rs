@@ -1,0 +1,124 @@
+//! What the store is asked for, kept with each store operation until its answer comes.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::http::error::ApiError;
+use crate::base::id::{EnvironmentId, OpId, SessionId};
+use crate::base::time::Instant;
+use crate::store::AccountId;
+
+/// What to do with the store's answer. `op` is the exchange or the stream that waits for it.
+#[derive(Clone, Debug)]
+pub(super) enum Pending {
+    /// Look for what has lapsed.
+    Sweep,
+    /// Take back an item whose claim never reached its worker.
+    ReturnWork,
+    /// Read a session again, because its link has come up or gone down.
+    Refresh { owner: AccountId, session: SessionId },
+    /// Refuse a request, unless what it is about is unknown, which comes first.
+    Refuse { op: OpId, refusal: ApiError },
+    /// Answer a worker.
+    WorkerCall { op: OpId, call: WorkerCall },
+    /// Answer a poll, or hold it.
+    Poll { op: OpId, claim: Claim },
+    /// Answer a viewer.
+    ViewerCall { op: OpId, call: ViewerCall },
+    /// Open a link.
+    Attach { op: OpId, attaching: Attaching },
+    /// Go on with a link.
+    Link { op: OpId, step: LinkStep },
+    /// Open a subscription.
+    Subscribe { op: OpId, subscribing: Subscribing },
+    /// Send a page of the log to a viewer.
+    Page { op: OpId },
+    /// Send everything to an overview.
+    Overview { op: OpId },
+}
+
+impl Pending {
+    /// The exchange or stream that waits for the answer.
+    pub(super) const fn waiting(&self) -> Option<OpId> {
+        match self {
+            Self::Sweep | Self::ReturnWork | Self::Refresh { .. } => None,
+            Self::Refuse { op, .. }
+            | Self::WorkerCall { op, .. }
+            | Self::Poll { op, .. }
+            | Self::ViewerCall { op, .. }
+            | Self::Attach { op, .. }
+            | Self::Link { op, .. }
+            | Self::Subscribe { op, .. }
+            | Self::Page { op }
+            | Self::Overview { op } => Some(*op),
+        }
+    }
+}
+
+/// A call of a worker, but for its polls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WorkerCall {
+    Register,
+    Deregister,
+    Ack,
+    Heartbeat,
+    StopWork,
+    Redispatch,
+}
+
+/// A call of a viewer.
+#[derive(Clone, Debug)]
+pub(super) enum ViewerCall {
+    Environments,
+    Environment { status: u16 },
+    Sessions,
+    Session { status: u16 },
+    Post(Vec<MessageName>),
+    Interrupt { request_id: String },
+    Permission,
+    Events,
+}
+
+/// The names of a message that a viewer posted.
+#[derive(Clone, Debug)]
+pub(super) struct MessageName {
+    pub(super) uuid: Option<String>,
+    pub(super) request_id: Option<String>,
+}
+
+/// What a poll asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub(super) environment: EnvironmentId,
+    pub(super) key: Option<String>,
+    /// When it is answered even if there is no work.
+    pub(super) until: Instant,
+    /// Where the worker reaches this relay.
+    pub(super) base_url: Option<String>,
+}
+
+/// A link that a worker wants to open.
+#[derive(Clone, Debug)]
+pub(super) struct Attaching {
+    pub(super) session: SessionId,
+    pub(super) environment: EnvironmentId,
+    pub(super) fence: u64,
+}
+
+/// What a link waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LinkStep {
+    Resume,
+    Append { bytes: usize },
+    AckInbound,
+    ReadInbound,
+}
+
+/// A subscription that a viewer wants to open.
+#[derive(Clone, Debug)]
+pub(super) struct Subscribing {
+    pub(super) session: SessionId,
+    pub(super) owner: AccountId,
+    pub(super) after: u64,
+    pub(super) protocol: Option<&'static str>,
+}

@@ -1,0 +1,167 @@
+//! The relay as a role: each event, timer and command to the part that it concerns.
+
+use super::close;
+use super::config::{RelayConfig, RelayKeys};
+use super::cx::{Cx, Phase, RETRY_AFTER_FAILURE, Shared};
+use super::dispatch;
+use super::exchange::Exchanges;
+use super::fanout;
+use super::http::authority::Authority;
+use super::listener::Listener;
+use super::notice::{RelayCommand, RelayNotice};
+use super::parts::Parts;
+use super::pending::Pending;
+use super::purpose::{Engine, Purpose, Timer};
+use super::store_calls::StoreCalls;
+use crate::base::id::OpId;
+use crate::base::limits::SHUTDOWN_GRACE;
+use crate::contract::event::{Event, IncomingRequest, IoError};
+use crate::engine::runner::Role;
+use crate::store::{Committed, StoreOp};
+
+/// A relay, without the loop around it.
+pub(super) struct Router {
+    shared: Shared,
+    listener: Listener,
+    parts: Parts,
+}
+
+impl Router {
+    /// `config` is one that was checked.
+    pub(super) fn new(mut config: RelayConfig, keys: &RelayKeys, engine: &mut Engine) -> Self {
+        let authority = Authority::new(keys, core::mem::take(&mut config.access_tokens));
+        let listener = Listener::open(engine, config.listen.clone());
+        let shared = Shared {
+            store_calls: StoreCalls::new(config.policy, authority.issuer.run()),
+            config,
+            authority,
+            phase: Phase::Starting,
+            exchanges: Exchanges::default(),
+            connected: alloc::collections::BTreeSet::new(),
+        };
+        Self { shared, listener, parts: Parts::default() }
+    }
+
+    fn shutdown(&mut self, engine: &mut Engine) {
+        let Self { shared, listener, parts } = self;
+        let cx = &mut Cx::new(engine, shared);
+        if cx.is_stopping() {
+            return;
+        }
+        cx.shared.phase = Phase::Stopping;
+        listener.close(cx);
+        parts.polls.refuse_all(cx);
+        parts.close_all(cx, close::GOING_AWAY);
+        cx.engine.set_timer(Timer::Shutdown, SHUTDOWN_GRACE);
+    }
+
+    fn on_requested(&mut self, engine: &mut Engine, op: OpId, request: &IncomingRequest) {
+        let Self { shared, listener, parts } = self;
+        let cx = &mut Cx::new(engine, shared);
+        if listener.on_requested(cx, op) {
+            dispatch::on_request(parts, cx, op, request);
+        }
+    }
+
+    fn on_stored(&mut self, engine: &mut Engine, op: OpId, committed: Committed) {
+        let Self { shared, parts, .. } = self;
+        let cx = &mut Cx::new(engine, shared);
+        let Some(Purpose::Store(pending)) = cx.engine.fx.finish(op) else { return };
+        cx.shared.store_calls.over(&pending);
+        let Committed { answer, changes } = committed;
+        let due = changes.due;
+        dispatch::on_answer(parts, cx, *pending, answer);
+        fanout::fan_out(parts, cx, *changes);
+        cx.shared.store_calls.schedule_sweep(cx.engine, due);
+    }
+
+    /// An operation is over by itself.
+    fn on_over(&mut self, engine: &mut Engine, op: OpId, failure: Option<IoError>) {
+        let Self { shared, listener, parts } = self;
+        let cx = &mut Cx::new(engine, shared);
+        let Some(purpose) = cx.engine.fx.finish(op) else { return };
+        match purpose {
+            Purpose::Listener => Listener::on_failed(cx, failure),
+            Purpose::Accept => listener.on_accept_failed(cx),
+            Purpose::Exchange => {
+                cx.shared.exchanges.abandoned(op);
+                parts.polls.forget(cx, op);
+            }
+            Purpose::Opening(kind) | Purpose::Stream(kind) => {
+                parts.forget(cx, op, kind);
+                cx.stream_over(op);
+            }
+            Purpose::CloseOnOpen(_) | Purpose::Closing => cx.stream_over(op),
+            Purpose::Store(pending) => {
+                cx.shared.store_calls.over(&pending);
+                if let Some(failure) = failure {
+                    cx.notify(RelayNotice::StoreFailed { detail: failure.detail });
+                }
+                if matches!(*pending, Pending::Sweep) {
+                    cx.engine.set_timer(Timer::Sweep, RETRY_AFTER_FAILURE);
+                }
+                dispatch::on_store_failed(parts, cx, *pending);
+            }
+        }
+    }
+}
+
+impl Role for Router {
+    type Command = RelayCommand;
+    type Notice = RelayNotice;
+    type Purpose = Purpose;
+    type Timer = Timer;
+
+    fn on_command(&mut self, engine: &mut Engine, command: RelayCommand) {
+        match command {
+            RelayCommand::Shutdown => self.shutdown(engine),
+        }
+    }
+
+    fn on_event(&mut self, engine: &mut Engine, event: Event) {
+        match event {
+            Event::Requested { op, request } => return self.on_requested(engine, op, &request),
+            Event::Stored { op, committed } => return self.on_stored(engine, op, committed),
+            Event::Closed { op, .. } => return self.on_over(engine, op, None),
+            Event::Failed { op, failure } => return self.on_over(engine, op, Some(failure)),
+            _ => {}
+        }
+        let Self { shared, parts, .. } = self;
+        let cx = &mut Cx::new(engine, shared);
+        match event {
+            Event::Listening { op, address } => Listener::on_listening(cx, op, address),
+            Event::Opened { op } => parts.on_opened(cx, op),
+            Event::Received { op, message } => parts.on_received(cx, op, message),
+            Event::Sent { op, messages } => parts.on_sent(cx, op, messages),
+            _ => {}
+        }
+    }
+
+    fn on_timer(&mut self, engine: &mut Engine, timer: Timer) {
+        let Self { shared, parts, .. } = self;
+        let cx = &mut Cx::new(engine, shared);
+        match timer {
+            // Settling does it.
+            Timer::Refill => {}
+            Timer::Sweep => cx.store(Pending::Sweep, StoreOp::Lapse),
+            Timer::Refresh => parts.refreshes.on_timer(cx),
+            Timer::Poll(op) => parts.polls.end(cx, op),
+            Timer::LinkIdle(op) => parts.links.on_idle(cx, op),
+            Timer::LinkDrain(op) => parts.links.on_drained(cx, op),
+            Timer::ViewerKeepalive(op) => parts.keep_alive(cx, op),
+            Timer::ViewerStalled(op) | Timer::ViewerIdle(op) | Timer::Closing(op) => {
+                parts.cut(cx, op);
+            }
+            Timer::Shutdown => cx.engine.fx.end(Ok(())),
+        }
+    }
+
+    fn settle(&mut self, engine: &mut Engine) {
+        let Self { shared, listener, .. } = self;
+        let cx = &mut Cx::new(engine, shared);
+        listener.refill(cx);
+        if cx.is_stopping() && cx.shared.exchanges.serving() == 0 {
+            cx.engine.fx.end(Ok(()));
+        }
+    }
+}

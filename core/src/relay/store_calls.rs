@@ -1,0 +1,86 @@
+//! The operations that the store is carrying out, the time that they are decided by, and the sweep
+//! for what has lapsed.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use super::pending::Pending;
+use super::purpose::{Engine, Purpose, Timer};
+use crate::base::time::{Instant, Now};
+use crate::contract::action::Action;
+use crate::store::{RelayRun, RelayTime, StoreOp, StorePolicy, Transaction};
+
+/// What the store is doing for this relay.
+#[derive(Debug)]
+pub(super) struct StoreCalls {
+    policy: Arc<StorePolicy>,
+    run: RelayRun,
+    /// The time of the first call, from which the running time counts.
+    started: Option<Instant>,
+    under_way: usize,
+    sweep: Sweep,
+}
+
+#[derive(Debug)]
+enum Sweep {
+    /// To come when its timer says so.
+    Scheduled,
+    /// The store is looking for what has lapsed.
+    UnderWay,
+}
+
+impl StoreCalls {
+    pub(super) fn new(policy: StorePolicy, run: RelayRun) -> Self {
+        let policy = Arc::new(policy);
+        Self { policy, run, started: None, under_way: 0, sweep: Sweep::Scheduled }
+    }
+
+    /// A call of the relay begins: the first one starts its clock.
+    pub(super) fn observe(&mut self, now: Now) {
+        self.started.get_or_insert(now.mono);
+    }
+
+    /// The time as the store needs it.
+    fn time(&self, now: Now) -> RelayTime {
+        let running = now.mono.saturating_since(self.started.unwrap_or(now.mono));
+        let millis = u64::try_from(running.as_millis()).unwrap_or(u64::MAX);
+        RelayTime { wall: now.wall, run: self.run, running: Duration::from_millis(millis) }
+    }
+
+    pub(super) fn start(&mut self, engine: &mut Engine, pending: Pending, op: StoreOp) {
+        let at = self.time(engine.fx.now());
+        let transaction = Transaction { at, policy: self.policy.clone(), op: Box::new(op) };
+        self.under_way += 1;
+        if matches!(pending, Pending::Sweep) {
+            self.sweep = Sweep::UnderWay;
+        }
+        let purpose = Purpose::Store(Box::new(pending));
+        engine.fx.start(purpose, |op| Action::Store { op, transaction });
+    }
+
+    /// An operation was carried out, or failed.
+    pub(super) fn over(&mut self, pending: &Pending) {
+        debug_assert!(self.under_way > 0, "more ended than began");
+        self.under_way = self.under_way.saturating_sub(1);
+        if matches!(pending, Pending::Sweep) {
+            self.sweep = Sweep::Scheduled;
+        }
+    }
+
+    pub(super) const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Sweeps when the next thing may lapse, which is in `due`. After a sweep that is under way it
+    /// is known anew.
+    pub(super) fn schedule_sweep(&self, engine: &mut Engine, due: Option<Duration>) {
+        match (&self.sweep, due) {
+            (Sweep::UnderWay, _) => {}
+            (Sweep::Scheduled, Some(due)) => {
+                engine.set_timer(Timer::Sweep, due.max(Duration::from_millis(1)));
+            }
+            (Sweep::Scheduled, None) => engine.timers.clear(&Timer::Sweep),
+        }
+    }
+}

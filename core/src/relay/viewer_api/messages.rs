@@ -1,0 +1,122 @@
+//! Messages and interrupts of viewers, as lines for the agent (M-1, M-3).
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::value::RawValue;
+
+use super::ask;
+use crate::base::id::{OpId, SessionId};
+use crate::base::limits::{MAX_ID_BYTES, MAX_LINE_BYTES};
+use crate::base::text::Text;
+use crate::contract::action::Response;
+use crate::contract::event::IncomingRequest;
+use crate::relay::cx::Cx;
+use crate::relay::http::error::ApiError;
+use crate::relay::http::request::{one_line, utf8_body};
+use crate::relay::http::response;
+use crate::relay::pending::{MessageName, ViewerCall};
+use crate::relay::tokens::TokenIssuer;
+use crate::store::{Accepted, AccountId, NewMessage, StoreOp};
+use crate::wire::control::{self, VIEWER_REQUESTS};
+use crate::wire::message::{Head, Kind};
+use crate::wire::viewer::{InterruptReceipt, MessageReceipt, PostMessages, PostReceipt};
+
+pub(super) fn post(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    owner: AccountId,
+    session: SessionId,
+) -> Result<(), ApiError> {
+    let PostMessages { messages } = utf8_body(request)?;
+    let max = cx.shared.config.max_posted;
+    if messages.is_empty() || messages.len() > max {
+        return Err(ApiError::invalid(&format!("messages must have 1 to {max} of them")));
+    }
+    let (mut names, mut new) = (Vec::new(), Vec::new());
+    for (at, raw) in messages.into_iter().enumerate() {
+        let (name, message) = read_message(&mut cx.shared.authority.issuer, raw)
+            .map_err(|why| ApiError::invalid(&format!("messages[{at}] {why}")))?;
+        names.push(name);
+        new.push(message);
+    }
+    ask(cx, op, ViewerCall::Post(names), StoreOp::Post { owner, session, messages: new });
+    Ok(())
+}
+
+/// A message of a viewer as a line for the agent.
+fn read_message(
+    issuer: &mut TokenIssuer,
+    raw: &RawValue,
+) -> Result<(MessageName, NewMessage), String> {
+    let line = one_line(raw);
+    if line.len() > MAX_LINE_BYTES {
+        return Err(format!("is longer than {MAX_LINE_BYTES} bytes"));
+    }
+    let head = Head::parse(&line).map_err(|_| "is not an object with a \"type\"")?;
+    let Head { uuid, request_id, subtype, .. } = &head;
+    for name in [uuid, request_id].into_iter().flatten() {
+        if name.is_empty() || name.len() > MAX_ID_BYTES {
+            return Err(format!("must have 1 to {MAX_ID_BYTES} bytes as uuid or request_id"));
+        }
+    }
+    match (head.kind(), subtype.as_deref()) {
+        (Kind::User, _) => {
+            let (uuid, line) = with_name(issuer, line, "uuid", uuid.clone());
+            let name = MessageName { uuid: Some(uuid.clone()), request_id: None };
+            Ok((name, NewMessage { uuid: Some(uuid), request_id: None, line }))
+        }
+        (Kind::ControlRequest, Some(subtype)) if VIEWER_REQUESTS.contains(&subtype) => {
+            let (id, line) = with_name(issuer, line, "request_id", request_id.clone());
+            let name = MessageName { uuid: uuid.clone(), request_id: Some(id.clone()) };
+            Ok((name, NewMessage { uuid: uuid.clone(), request_id: Some(id), line }))
+        }
+        _ => {
+            let requests = VIEWER_REQUESTS.join(", ");
+            Err(format!("must be a user message, or a control_request of: {requests}"))
+        }
+    }
+}
+
+/// A message's name, drawn and put into its line if it is missing. It goes to the end, where it
+/// counts even if the key is there already with a value that is not text.
+fn with_name(
+    issuer: &mut TokenIssuer,
+    line: Text,
+    key: &str,
+    value: Option<String>,
+) -> (String, Text) {
+    if let Some(value) = value {
+        return (value, line);
+    }
+    let value = issuer.uuid();
+    let open = line.as_str().strip_suffix('}').unwrap_or_default();
+    let line = Text::from(format!("{open},\"{key}\":\"{value}\"}}"));
+    (value, line)
+}
+
+pub(super) fn interrupt(cx: &mut Cx, op: OpId, owner: AccountId, session: SessionId) {
+    let request_id = cx.shared.authority.issuer.uuid();
+    let line = control::request(&request_id, "interrupt");
+    let message = NewMessage { uuid: None, request_id: Some(request_id.clone()), line };
+    let messages = alloc::vec![message];
+    let call = ViewerCall::Interrupt { request_id };
+    ask(cx, op, call, StoreOp::Post { owner, session, messages });
+}
+
+pub(super) fn posted(names: &[MessageName], accepted: &[Accepted]) -> Response {
+    let receipts = names.iter().zip(accepted).map(|(name, accepted)| MessageReceipt {
+        uuid: name.uuid.as_deref().map(Cow::Borrowed),
+        request_id: name.request_id.as_deref().map(Cow::Borrowed),
+        seq: accepted.seq,
+    });
+    response::json(200, &PostReceipt { accepted: receipts.collect() })
+}
+
+pub(super) fn interrupted(request_id: &str, accepted: &[Accepted]) -> Response {
+    let seq = accepted.first().map_or(0, |accepted| accepted.seq);
+    response::json(200, &InterruptReceipt { request_id: Cow::Borrowed(request_id), seq })
+}
