@@ -47,7 +47,7 @@ impl Parts {
 
     pub(super) fn on_sent(&mut self, cx: &mut Cx, op: OpId, messages: usize) {
         match self.kind_of(cx, op) {
-            Some(StreamKind::Link) => self.links.on_sent(op, messages),
+            Some(StreamKind::Link) => self.links.on_sent(cx, op, messages),
             Some(StreamKind::Viewer) => self.viewers.on_sent(cx, op, messages),
             Some(StreamKind::Overview) => self.overviews.on_sent(cx, op, messages),
             None => {}

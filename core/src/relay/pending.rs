@@ -103,6 +103,16 @@ pub(super) struct Attaching {
     pub(super) session: SessionId,
     pub(super) environment: EnvironmentId,
     pub(super) fence: u64,
+    pub(super) framing: Framing,
+}
+
+/// What travels on a link beside its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// The control frames of `footbridge.link.v1`.
+    LinkV1,
+    /// Nothing: it is plain NDJSON (S-2).
+    Ndjson,
 }
 
 /// What a link waits for.

@@ -145,7 +145,7 @@ pub enum StoreOp {
         environment: EnvironmentId,
         /// The item.
         work: WorkId,
-        /// Which lease.
+        /// Which lease; 0: the one in force (E-4).
         fence: u64,
         /// What came of the session.
         result: Box<SessionResult>,

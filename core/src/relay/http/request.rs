@@ -24,6 +24,13 @@ pub(in crate::relay) fn body<'a, T: Deserialize<'a>>(
     })
 }
 
+/// The body of a request as JSON; `None` if it has none.
+pub(in crate::relay) fn optional_body<'a, T: Deserialize<'a>>(
+    request: &'a IncomingRequest,
+) -> Result<Option<T>, ApiError> {
+    if body_bytes(request).is_empty() { Ok(None) } else { body(request).map(Some) }
+}
+
 /// The body of a request as JSON whose parts are passed on as they are. `serde_json` looks only at
 /// the strings that it reads, so the rest has to be checked for being UTF-8.
 pub(in crate::relay) fn utf8_body<'a, T: Deserialize<'a>>(

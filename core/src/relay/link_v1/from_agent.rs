@@ -27,6 +27,16 @@ pub(super) struct FromAgent {
     batches: usize,
     bytes: usize,
     flow: Flow,
+    window: Window,
+}
+
+/// How far a worker may be ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Window {
+    /// [`WINDOW`] lines ahead of the acks.
+    Acknowledged,
+    /// As far as the relay reads: the worker hears of no acks.
+    Unacknowledged,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +69,16 @@ const ACK_EVERY_LINES: u64 = 64;
 
 impl FromAgent {
     /// On a new link, where so many lines are stored.
-    pub(super) const fn after(stored: u64) -> Self {
-        Self { next: stored + 1, stored, acked: stored, batches: 0, bytes: 0, flow: Flow::Reading }
+    pub(super) const fn after(stored: u64, window: Window) -> Self {
+        Self {
+            next: stored + 1,
+            stored,
+            acked: stored,
+            batches: 0,
+            bytes: 0,
+            flow: Flow::Reading,
+            window,
+        }
     }
 
     pub(super) const fn stored(&self) -> u64 {
@@ -85,12 +103,18 @@ impl FromAgent {
         let first = self.next;
         let count = u64::try_from(lines.len()).map_err(|_| close::PROTOCOL)?;
         self.next = first.checked_add(count).ok_or(close::PROTOCOL)?;
-        if self.unacknowledged() > WINDOW {
+        let is_ahead = match self.window {
+            Window::Acknowledged => self.unacknowledged() > WINDOW,
+            // Not even one message may be longer.
+            Window::Unacknowledged => count > WINDOW,
+        };
+        if is_ahead {
             return Err(close::PROTOCOL);
         }
         self.batches += 1;
         self.bytes += bytes;
-        let pauses = self.bytes > LINK_HIGH_WATER_BYTES && self.flow == Flow::Reading;
+        let is_full = self.bytes > LINK_HIGH_WATER_BYTES || self.has_many_unstored();
+        let pauses = is_full && self.flow == Flow::Reading;
         if pauses {
             self.flow = Flow::Paused;
         }
@@ -102,12 +126,19 @@ impl FromAgent {
         self.next.saturating_sub(self.acked.saturating_add(1))
     }
 
+    /// Whether more lines wait for the store than the window allows to workers that have one.
+    fn has_many_unstored(&self) -> bool {
+        let unstored = self.next.saturating_sub(self.stored.saturating_add(1));
+        self.window == Window::Unacknowledged && unstored > WINDOW
+    }
+
     /// A batch of so many bytes is stored, and with it all lines up to `received`.
     pub(super) fn on_stored(&mut self, received: u64, bytes: usize) -> Stored {
         self.stored = received;
         self.batches = self.batches.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
-        let resumes = self.flow == Flow::Paused && self.bytes <= LINK_LOW_WATER_BYTES;
+        let has_room = self.bytes <= LINK_LOW_WATER_BYTES && !self.has_many_unstored();
+        let resumes = self.flow == Flow::Paused && has_room;
         if resumes {
             self.flow = Flow::Reading;
         }

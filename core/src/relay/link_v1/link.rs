@@ -1,6 +1,6 @@
 //! One link.
 
-use super::from_agent::{FromAgent, checked, lines_of};
+use super::from_agent::{FromAgent, Window, checked, lines_of};
 use super::to_agent::{ToAgent, Wanted};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::limits::{LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER};
@@ -11,7 +11,7 @@ use crate::relay::close;
 use crate::relay::cx::Cx;
 use crate::relay::http::request::one_line;
 use crate::relay::notice::RelayNotice;
-use crate::relay::pending::{Attaching, LinkStep, Pending};
+use crate::relay::pending::{Attaching, Framing, LinkStep, Pending};
 use crate::relay::purpose::Timer;
 use crate::relay::streams::outgoing::Outgoing;
 use crate::store::{AccountId, Answer, Line, Origin, StoreError, StoreOp};
@@ -28,6 +28,7 @@ pub(super) struct Link {
     owner: AccountId,
     /// Its number in the store.
     number: u64,
+    framing: Framing,
     state: State,
     heard_at: Instant,
     outgoing: Outgoing,
@@ -83,7 +84,11 @@ pub(super) struct Attached {
 
 impl Link {
     pub(super) fn new(cx: &Cx, op: OpId, attaching: Attaching, attached: Attached) -> Self {
-        let Attaching { session, environment, fence } = attaching;
+        let Attaching { session, environment, fence, framing } = attaching;
+        let window = match framing {
+            Framing::LinkV1 => Window::Acknowledged,
+            Framing::Ndjson => Window::Unacknowledged,
+        };
         let Attached { number, received, from, owner } = attached;
         Self {
             op,
@@ -92,10 +97,11 @@ impl Link {
             fence,
             owner,
             number,
+            framing,
             state: State::Greeting,
             heard_at: cx.now(),
             outgoing: Outgoing::default(),
-            from_agent: FromAgent::after(received),
+            from_agent: FromAgent::after(received, window),
             to_agent: ToAgent::after(from),
         }
     }
@@ -106,14 +112,24 @@ impl Link {
 
     pub(super) fn on_opened(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
         self.touch(cx);
-        let (received, from) = (self.from_agent.stored(), self.to_agent.sent());
-        self.send_frame(cx, &ControlFrame::Resume { received, from })
+        let (stored, sent) = (self.from_agent.stored(), self.to_agent.sent());
+        match self.framing {
+            Framing::LinkV1 => {
+                self.send_frame(cx, &ControlFrame::Resume { received: stored, from: sent })
+            }
+            // It cannot say where it stands: where the store does, then.
+            Framing::Ndjson => self.on_resume(cx, sent, stored),
+        }
     }
 
     /// The worker is alive.
     fn touch(&mut self, cx: &mut Cx) {
         self.heard_at = cx.now();
-        cx.engine.set_timer(Timer::LinkIdle(self.op), LINK_PING_AFTER);
+        // Without control frames nothing can be asked of a worker that is merely quiet; then its
+        // lease alone shows that it is alive.
+        if self.framing == Framing::LinkV1 {
+            cx.engine.set_timer(Timer::LinkIdle(self.op), LINK_PING_AFTER);
+        }
     }
 
     /// Nothing came for a while.
@@ -127,6 +143,9 @@ impl Link {
     }
 
     fn send_frame(&mut self, cx: &mut Cx, frame: &ControlFrame) -> Result<(), LinkEnd> {
+        if self.framing == Framing::Ndjson {
+            return Ok(());
+        }
         self.send(cx, Message::Binary(frame.to_bytes()))
     }
 
@@ -140,14 +159,24 @@ impl Link {
         Ok(())
     }
 
-    pub(super) fn on_sent(&mut self, messages: usize) {
+    pub(super) fn on_sent(&mut self, cx: &mut Cx, messages: usize) {
         self.outgoing.sent(messages);
+        // Without acks, a line has arrived when it has left. Each message is one line.
+        if self.framing == Framing::Ndjson {
+            self.to_agent.on_left(messages);
+            self.note_ack(cx);
+            self.feed(cx);
+        }
     }
 
     pub(super) fn on_received(&mut self, cx: &mut Cx, message: Message) -> Result<(), LinkEnd> {
         self.touch(cx);
         match message {
             Message::Text(text) => self.on_lines(cx, &text),
+            Message::Binary(bytes) if self.framing == Framing::Ndjson => {
+                let text = Text::from_utf8(bytes).map_err(|_| close::PROTOCOL)?;
+                self.on_lines(cx, &text)
+            }
             Message::Binary(bytes) => {
                 let frame = ControlFrame::parse(&bytes).map_err(|_| close::PROTOCOL)?;
                 self.on_frame(cx, frame)

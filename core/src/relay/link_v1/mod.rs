@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Lines are numbered in the store. What comes in is acknowledged once it is stored there; what goes
-//! out is read from there, as far as the window allows.
+//! out is read from there, as far as the window allows. A worker that offers no subprotocol has only
+//! the lines: it is up as soon as it is open, its lines follow those that are stored, and what has
+//! left for it counts as acknowledged.
 
 mod from_agent;
 mod link;
@@ -26,7 +28,7 @@ use crate::relay::close;
 use crate::relay::cx::{CLOSE_TIMEOUT, Cx};
 use crate::relay::http::error::ApiError;
 use crate::relay::http::request::{offered_protocols, require_websocket};
-use crate::relay::pending::{Attaching, LinkStep, Pending};
+use crate::relay::pending::{Attaching, Framing, LinkStep, Pending};
 use crate::relay::purpose::{StreamKind, Timer};
 use crate::relay::tokens::Claims;
 use crate::store::{Answer, StoreError, StoreOp};
@@ -48,19 +50,29 @@ pub(in crate::relay) fn attach(
     claims: &Claims,
 ) -> Result<(), ApiError> {
     require_websocket(request)?;
-    if !offered_protocols(request).any(|protocol| protocol == PROTOCOL) {
-        let message = "the worker must offer the subprotocol footbridge.link.v1: update it";
-        return Err(ApiError::invalid(message));
-    }
+    let framing = framing_of(request)?;
     let agent_run = request.header(AGENT_RUN_HEADER).map(String::from);
     if agent_run.as_ref().is_some_and(|run| run.len() > MAX_ID_BYTES) {
         return Err(ApiError::invalid("the name of the agent's run is too long"));
     }
     let fence = claims.fence;
     let attach = StoreOp::AttachLink { session: session.clone(), fence, agent_run };
-    let attaching = Attaching { session, environment: claims.environment.clone(), fence };
+    let attaching = Attaching { session, environment: claims.environment.clone(), fence, framing };
     cx.store(Pending::Attach { op, attaching }, attach);
     Ok(())
+}
+
+/// How a worker wants to speak: plainly, if it offers no subprotocol (S-2).
+fn framing_of(request: &IncomingRequest) -> Result<Framing, ApiError> {
+    let mut offered = offered_protocols(request).peekable();
+    if offered.peek().is_none() {
+        return Ok(Framing::Ndjson);
+    }
+    if offered.any(|protocol| protocol == PROTOCOL) {
+        return Ok(Framing::LinkV1);
+    }
+    let message = "the worker must offer the subprotocol footbridge.link.v1, or none: update it";
+    Err(ApiError::invalid(message))
 }
 
 impl Links {
@@ -84,7 +96,8 @@ impl Links {
             let code = if is_leased_anew { CLOSE_LEASE_LOST } else { CLOSE_REPLACED };
             self.close(cx, older, code);
         }
-        if cx.upgrade(op, StreamKind::Link, Some(PROTOCOL), MAX_REQUEST_BYTES) {
+        let protocol = (attaching.framing == Framing::LinkV1).then_some(PROTOCOL);
+        if cx.upgrade(op, StreamKind::Link, protocol, MAX_REQUEST_BYTES) {
             self.by_session.insert(attaching.session.clone(), op);
             self.by_op.insert(op, Link::new(cx, op, attaching, attached));
         }
@@ -98,9 +111,9 @@ impl Links {
         self.drive(cx, op, |link, cx| link.on_received(cx, message));
     }
 
-    pub(in crate::relay) fn on_sent(&mut self, op: OpId, messages: usize) {
+    pub(in crate::relay) fn on_sent(&mut self, cx: &mut Cx, op: OpId, messages: usize) {
         if let Some(link) = self.by_op.get_mut(&op) {
-            link.on_sent(messages);
+            link.on_sent(cx, messages);
         }
     }
 

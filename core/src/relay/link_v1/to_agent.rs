@@ -83,6 +83,14 @@ impl ToAgent {
         Ok(())
     }
 
+    /// So many lines have left for a worker that acknowledges none.
+    pub(super) fn on_left(&mut self, lines: usize) {
+        for (number, bytes) in self.in_flight.drain(..lines.min(self.in_flight.len())) {
+            self.bytes -= bytes;
+            self.acked = self.acked.max(number);
+        }
+    }
+
     /// What to tell the store of acks: one at a time, because however many come meanwhile, the last
     /// one says it all.
     pub(super) fn next_note(&mut self) -> Option<u64> {

@@ -7,6 +7,7 @@ mod life;
 mod limits;
 mod links;
 mod permission;
+mod seeds;
 mod viewers;
 mod workers;
 

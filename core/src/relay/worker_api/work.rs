@@ -9,7 +9,7 @@ use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
-use crate::relay::http::request::body;
+use crate::relay::http::request::optional_body;
 use crate::relay::http::response;
 use crate::relay::pending::{Claim, Pending, WorkerCall};
 use crate::relay::tokens::Claims;
@@ -46,10 +46,15 @@ pub(super) fn heartbeat(
     Ok(())
 }
 
-/// The lease that a call is about, which is the one that its token was given for.
+/// The lease that a call is about: the one that its token was given for. A worker that repeats its
+/// fence has it checked; one that knows no fences says 0, or nothing at all (E-4).
 fn fence_of(request: &IncomingRequest, claims: &Claims) -> Result<u64, ApiError> {
-    let Fence { fence } = body(request)?;
-    if fence == claims.fence { Ok(fence) } else { Err(StoreError::LeaseLost.into()) }
+    let Fence { fence } = optional_body(request)?.unwrap_or(Fence { fence: 0 });
+    if fence == 0 || fence == claims.fence {
+        Ok(claims.fence)
+    } else {
+        Err(StoreError::LeaseLost.into())
+    }
 }
 
 pub(super) fn renewed(cx: &Cx, is_stopping: bool) -> Response {
@@ -65,7 +70,8 @@ pub(super) fn stop(
     environment: EnvironmentId,
     work: WorkId,
 ) -> Result<(), ApiError> {
-    let StopWork { fence, force, result } = body(request)?;
+    let nothing_said = StopWork { fence: 0, force: false, result: None };
+    let StopWork { fence, force, result } = optional_body(request)?.unwrap_or(nothing_said);
     let result = Box::new(bounded_result(result, force)?);
     let call = WorkerCall::StopWork;
     let stop = StoreOp::StopWork { environment, work, fence, result };

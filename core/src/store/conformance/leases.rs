@@ -198,7 +198,10 @@ impl Model {
         answer: &Result<Answer, StoreError>,
     ) -> Check {
         let holder = self.subject_of(environment, work);
-        let holder = holder.filter(|subject| subject.holds(work, fence).is_some());
+        let holder = holder.filter(|subject| {
+            let fence = if fence == 0 { subject.fence } else { fence };
+            subject.holds(work, fence).is_some()
+        });
         let is_holder = holder.is_some();
         ensure(answer.is_ok() == is_holder, || {
             format!("leases: ended by its holder: {is_holder}, and answered {answer:?}")

@@ -209,8 +209,9 @@ impl MemoryStore {
         self.see(cx, environment)?;
         let work = self.work.get(id).filter(|work| work.environment == *environment);
         let work = work.ok_or(StoreError::WorkUnknown)?;
-        let counts = self.fence_of(work).ok_or(StoreError::WorkUnknown)?;
-        if fence == 0 || work.fence != fence || counts != fence {
+        let in_force = self.fence_of(work).ok_or(StoreError::WorkUnknown)?;
+        let means_in_force = fence == 0 || fence == in_force;
+        if in_force == 0 || work.fence != in_force || !means_in_force {
             return Err(StoreError::LeaseLost);
         }
         match work.data.clone() {
