@@ -25,7 +25,7 @@ use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::{Event, ExitStatus};
 use crate::engine::effects::Effects;
 use crate::transport::dedupe::Recent;
-use crate::transport::link::{Link, LinkEvent};
+use crate::transport::v1::{Link, LinkEvent};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work_secret::WorkSecret;
 

@@ -15,7 +15,6 @@ use core::time::Duration;
 use fastrand::Rng;
 use serde_json::value::RawValue;
 
-use super::outbox::{Item, Outbox};
 use crate::base::id::OpId;
 use crate::base::limits::{
     CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_LINES, MAX_LINE_BYTES,
@@ -28,6 +27,7 @@ use crate::contract::action::{Action, Message, Target};
 use crate::contract::event::Event;
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
+use crate::transport::outbox::{Item, Outbox};
 use crate::wire::link::{self, ControlFrame};
 
 /// Room for the words around a line of the greatest length.
