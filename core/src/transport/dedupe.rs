@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 
-/// The most recent names of a kind: knows whether one was seen, and forgets the oldest.
+/// Remembers the most recent names of one kind and forgets the oldest.
 #[derive(Debug)]
 pub(crate) struct Recent {
     limit: usize,
@@ -20,7 +20,7 @@ impl Recent {
         self.known.contains(name)
     }
 
-    /// Notes a name; `false` if it was known already.
+    /// Remembers a name; `false` if it was known already.
     pub(crate) fn insert(&mut self, name: &str) -> bool {
         if !self.known.insert(String::from(name)) {
             return false;

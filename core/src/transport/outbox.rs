@@ -1,4 +1,4 @@
-//! What this side has said and the other is not yet known to have safe.
+//! What was sent, or is to be sent, and the relay has not acknowledged yet.
 
 use alloc::collections::VecDeque;
 
@@ -8,12 +8,12 @@ use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
 use crate::base::text::Text;
 use crate::contract::action::Message;
 
-/// One numbered thing to say.
+/// One numbered item.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     /// A line of the agent, as it was.
     Line(Text),
-    /// A `report` word of this side itself.
+    /// A `report` frame of this side itself.
     Report(Bytes),
 }
 
@@ -21,42 +21,42 @@ impl Item {
     const fn len(&self) -> usize {
         match self {
             Self::Line(line) => line.len(),
-            Self::Report(word) => word.len(),
+            Self::Report(frame) => frame.len(),
         }
     }
 
     fn message(&self) -> Message {
         match self {
             Self::Line(line) => Message::Text(line.clone()),
-            Self::Report(word) => Message::Binary(word.clone()),
+            Self::Report(frame) => Message::Binary(frame.clone()),
         }
     }
 }
 
-/// The other side counts more lines than were ever sent to it.
+/// The other side acknowledges more than was ever sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AckOutOfRange;
 
-/// Numbered items in order: the safe ones are gone, some are on their way, the rest waits.
+/// Numbered items in order: acknowledged ones are gone, some are in flight, the rest wait.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// Numbers up to this one are safe and no longer held.
-    safe: u64,
+    /// Numbers up to this one are acknowledged and no longer held.
+    acked: u64,
     items: VecDeque<Item>,
     bytes: usize,
-    /// How many of `items`, from the front, have gone out on this connection.
+    /// How many of `items`, from the front, were sent on this connection.
     in_flight: usize,
     in_flight_bytes: usize,
-    /// How many of `items` have gone out on any connection.
+    /// How many of `items` were sent on any connection.
     ever_sent: usize,
-    /// Whether the numbering is settled with the other side.
+    /// Whether both sides agree where the numbering starts.
     is_settled: bool,
 }
 
 impl Outbox {
     pub(crate) const fn new() -> Self {
         Self {
-            safe: 0,
+            acked: 0,
             items: VecDeque::new(),
             bytes: 0,
             in_flight: 0,
@@ -80,37 +80,37 @@ impl Outbox {
         self.items.is_empty()
     }
 
-    /// Own lines that are no longer held: what `resume` says as `from`.
-    pub(crate) const fn safe(&self) -> u64 {
-        self.safe
+    /// The last number that is no longer held: `from` in our `resume`.
+    pub(crate) const fn acked(&self) -> u64 {
+        self.acked
     }
 
-    /// A connection is new: nothing is on its way on it.
+    /// The connection is gone, and what was in flight on it with it.
     pub(crate) const fn disconnect(&mut self) {
         self.in_flight = 0;
         self.in_flight_bytes = 0;
     }
 
-    /// The other side says what it has, on a new connection. A session that was run elsewhere
-    /// before has lines there already: the numbering begins after those.
+    /// On a new connection the other side says what it has. A session that ran elsewhere before has
+    /// lines there already, and the numbering starts after those.
     pub(crate) fn resume(&mut self, received: u64) -> Result<(), AckOutOfRange> {
         self.disconnect();
         if !self.is_settled {
             self.is_settled = true;
-            self.safe = received;
+            self.acked = received;
             return Ok(());
         }
-        // Lines below `safe` that the other side has lost cannot be said again.
-        self.drop_safe(received)
+        // What was acknowledged and the other side has lost since cannot be sent again.
+        self.drop_acked(received)
     }
 
-    /// The other side has all numbers up to `received` safe.
+    /// The other side has all numbers up to `received`.
     pub(crate) fn ack(&mut self, received: u64) -> Result<(), AckOutOfRange> {
-        self.drop_safe(received)
+        self.drop_acked(received)
     }
 
-    fn drop_safe(&mut self, received: u64) -> Result<(), AckOutOfRange> {
-        let count = usize::try_from(received.saturating_sub(self.safe)).unwrap_or(usize::MAX);
+    fn drop_acked(&mut self, received: u64) -> Result<(), AckOutOfRange> {
+        let count = usize::try_from(received.saturating_sub(self.acked)).unwrap_or(usize::MAX);
         if count > self.ever_sent {
             return Err(AckOutOfRange);
         }
@@ -121,12 +121,12 @@ impl Outbox {
                 self.in_flight_bytes -= item.len();
             }
             self.ever_sent -= 1;
-            self.safe += 1;
+            self.acked += 1;
         }
         Ok(())
     }
 
-    /// The next message to put on this connection, if the window has room for it.
+    /// The next message to send on this connection, if the window has room for it.
     pub(crate) fn next_to_send(&mut self) -> Option<Message> {
         let item = self.items.get(self.in_flight)?;
         let has_room = self.in_flight < LINK_WINDOW_LINES
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_break_exactly_what_the_other_side_lacks_is_said_again() {
+    fn after_a_break_exactly_what_the_other_side_lacks_is_sent_again() {
         let mut outbox = with_lines(5);
         outbox.resume(0).expect("fresh");
         assert_eq!(send_all(&mut outbox), [1, 2, 3, 4, 5]);
@@ -174,11 +174,11 @@ mod tests {
         assert_eq!(send_all(&mut outbox), [4, 5]);
         outbox.ack(5).expect("counted");
         assert!(outbox.is_empty());
-        assert_eq!((outbox.bytes(), outbox.safe()), (0, 5));
+        assert_eq!((outbox.bytes(), outbox.acked()), (0, 5));
     }
 
     #[test]
-    fn the_numbering_begins_after_what_the_other_side_has_from_before() {
+    fn the_numbering_starts_after_what_the_other_side_has_from_before() {
         let mut outbox = with_lines(2);
         outbox.resume(40).expect("fresh");
         assert_eq!(send_all(&mut outbox), [1, 2]);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_counts_what_was_never_sent_is_found_out() {
+    fn a_peer_that_acknowledges_what_was_never_sent_is_caught() {
         let mut outbox = with_lines(2);
         outbox.resume(0).expect("fresh");
         assert_eq!(outbox.ack(1), Err(AckOutOfRange));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_lost_safe_lines_gets_the_next_one_that_is_held() {
+    fn a_peer_that_lost_acknowledged_lines_gets_the_next_one_that_is_held() {
         let mut outbox = with_lines(3);
         outbox.resume(0).expect("fresh");
         send_all(&mut outbox);

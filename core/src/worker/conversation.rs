@@ -59,7 +59,7 @@ impl Session {
             }
             _ => {}
         }
-        self.link.say(fx, line);
+        self.link.send_line(fx, line);
     }
 
     /// The agent waits for an answer. People answer permission questions; anything else nobody
@@ -104,7 +104,7 @@ impl Session {
     pub(super) fn report(&mut self, fx: &mut Effects<Purpose, WorkerNotice>, report: &Report<'_>) {
         let json = Text::from_utf8(to_json(report)).unwrap_or_default();
         if let Ok(message) = RawValue::from_string(json.as_str().into()) {
-            self.link.report(fx, message);
+            self.link.send_report(fx, message);
         }
     }
 
@@ -156,7 +156,7 @@ impl Session {
         while self.unsafe_lines.front() == Some(&false) {
             self.unsafe_lines.pop_front();
         }
-        self.link.confirm(fx, self.unsafe_lines.len());
+        self.link.confirm_delivered(fx, self.unsafe_lines.len());
     }
 }
 

@@ -288,7 +288,7 @@ impl Worker {
             }
         }
         if let Some(session) = self.sessions.get_mut(id) {
-            session.process.balance(&mut self.fx, session.link.waiting_bytes());
+            session.process.balance(&mut self.fx, session.link.unacked_bytes());
         }
         self.schedule_session(id);
     }
@@ -329,7 +329,7 @@ impl Worker {
 
     fn after_link(&mut self, id: &SessionId) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.process.balance(&mut self.fx, session.link.waiting_bytes());
+            session.process.balance(&mut self.fx, session.link.unacked_bytes());
         }
         self.settle_session(id);
         self.schedule_session(id);

@@ -1,0 +1,183 @@
+//! What arrives on a link: the end of a handshake, lines, control frames, the end of it all.
+
+use alloc::string::ToString;
+
+use fastrand::Rng;
+
+use super::{CLOSE_PROTOCOL, Connection, Link, LinkEvent, State, send};
+use crate::base::id::OpId;
+use crate::base::text::Text;
+use crate::client::ApiError;
+use crate::contract::action::{Action, Message, Response};
+use crate::contract::event::Event;
+use crate::engine::backoff::FailureTrack;
+use crate::engine::effects::Effects;
+use crate::wire::link::{self, ControlFrame};
+
+impl Link {
+    /// Takes an event of its own operation. What it means is handed to `each`, in order.
+    pub(crate) fn handle<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        rng: &mut Rng,
+        event: Event,
+        mut each: impl FnMut(LinkEvent),
+    ) {
+        let now = fx.now().mono;
+        match event {
+            Event::Opened { op } => {
+                let acked = self.delivered;
+                self.state = State::Greeting { op, last_heard: now, acked };
+                let from = self.outbox.acked();
+                send(fx, op, &ControlFrame::Resume { received: acked, from });
+            }
+            Event::Received { op, message } => {
+                self.note_heard(fx);
+                let outcome = match message {
+                    Message::Text(text) => self.take_lines(fx, &text, &mut each),
+                    Message::Binary(frame) => self.take_frame(fx, op, &frame, &mut each),
+                };
+                if let Err(reason) = outcome {
+                    fx.act(op, |op| Action::Close { op, code: CLOSE_PROTOCOL });
+                    fx.forget(op);
+                    each(self.fail(now, FailureTrack::General, reason.into(), rng));
+                }
+            }
+            Event::Refused { op, response } => {
+                fx.finish(op);
+                each(self.refused(fx, &response, rng));
+            }
+            Event::Failed { op, failure } => {
+                fx.finish(op);
+                each(self.fail(now, FailureTrack::Connection, failure.to_string(), rng));
+            }
+            Event::Closed { op, code, failure } => {
+                fx.finish(op);
+                if code == Some(link::CLOSE_LEASE_LOST) {
+                    self.state = State::Over;
+                    return each(LinkEvent::LeaseLost);
+                }
+                let reason = failure.map_or_else(
+                    || alloc::format!("closed with code {}", code.unwrap_or(1005)),
+                    |failure| failure.to_string(),
+                );
+                each(self.fail(now, FailureTrack::Connection, reason, rng));
+            }
+            // `Sent` says less than the relay's acknowledgement will.
+            _ => {}
+        }
+    }
+
+    const fn note_heard<P: Clone, N>(&mut self, fx: &Effects<P, N>) {
+        match &mut self.state {
+            State::Greeting { last_heard, .. } => *last_heard = fx.now().mono,
+            State::Up(up) => {
+                up.last_heard = fx.now().mono;
+                up.is_pinged = false;
+            }
+            State::Idle | State::Pausing { .. } | State::Opening(_) | State::Over => {}
+        }
+    }
+
+    /// The relay answered the handshake with an ordinary HTTP response.
+    fn refused<P: Clone, N>(
+        &mut self,
+        fx: &Effects<P, N>,
+        response: &Response,
+        rng: &mut Rng,
+    ) -> LinkEvent {
+        let now = fx.now().mono;
+        let error = ApiError::of(response);
+        if response.status < 400 {
+            let reason = "the relay does not speak footbridge.link.v1".into();
+            self.fail(now, FailureTrack::General, reason, rng)
+        } else if error.is_retryable() {
+            let pause = error.retry_after(fx.now().wall);
+            self.retry(now, FailureTrack::General, pause, error.to_string(), rng)
+        } else {
+            // A new credential may still be found for it; nothing else helps.
+            self.state = if error.is_unauthorized() { State::Idle } else { State::Over };
+            self.outbox.disconnect();
+            LinkEvent::Refused(error)
+        }
+    }
+
+    fn take_lines<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        text: &Text,
+        each: &mut impl FnMut(LinkEvent),
+    ) -> Result<(), &'static str> {
+        let State::Up(up) = &mut self.state else { return Err(NO_RESUME) };
+        for line in text.lines() {
+            // Only a relay that claims to have skipped almost 2^64 lines gets here.
+            let next = up.received_on_connection.checked_add(1);
+            let next = next.ok_or("the relay's line count overflowed")?;
+            up.received_on_connection = next;
+            if next > self.received {
+                self.received = next;
+                each(LinkEvent::Line(line));
+            }
+        }
+        self.acknowledge(fx);
+        Ok(())
+    }
+
+    fn take_frame<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        op: OpId,
+        frame: &[u8],
+        each: &mut impl FnMut(LinkEvent),
+    ) -> Result<(), &'static str> {
+        let out_of_range = |_| "the relay acknowledged lines that were never sent";
+        let frame = ControlFrame::parse(frame).map_err(|_| "the relay sent a malformed frame")?;
+        match (frame, self.state) {
+            (ControlFrame::Ping, _) => send(fx, op, &ControlFrame::Pong),
+            (ControlFrame::Pong | ControlFrame::Unknown, _) => {}
+            (
+                ControlFrame::Resume { received, from },
+                State::Greeting { last_heard, acked, .. },
+            ) => {
+                self.outbox.resume(received).map_err(out_of_range)?;
+                self.skip_to(from, each);
+                let start = acked.max(from);
+                self.state = State::Up(Connection {
+                    op,
+                    last_heard,
+                    is_pinged: false,
+                    is_paused: false,
+                    received_on_connection: start,
+                    acked: start,
+                });
+                self.is_resumed_once = true;
+                self.backoff.reset();
+                each(LinkEvent::Up);
+                self.pump(fx);
+            }
+            (_, State::Greeting { .. }) => return Err(NO_RESUME),
+            (ControlFrame::Ack { received }, _) => {
+                self.outbox.ack(received).map_err(out_of_range)?;
+                self.pump(fx);
+            }
+            (ControlFrame::Stop, _) => each(LinkEvent::Stop),
+            (ControlFrame::Resume { .. }, _) => return Err("the relay sent a second resume"),
+            (ControlFrame::Report { .. }, _) => return Err("the relay sent a report"),
+        }
+        Ok(())
+    }
+
+    /// The relay no longer holds its lines up to `from`.
+    fn skip_to(&mut self, from: u64, each: &mut impl FnMut(LinkEvent)) {
+        if from > self.received {
+            // A session that ran elsewhere before has lines that were never meant for this agent.
+            if self.is_resumed_once {
+                each(LinkEvent::Gap { lines: from - self.received });
+            }
+            self.delivered += from - self.received;
+            self.received = from;
+        }
+    }
+}
+
+const NO_RESUME: &str = "the relay sent data before its resume";
