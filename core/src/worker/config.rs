@@ -1,10 +1,12 @@
 //! What a worker is told before it starts (W-1).
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::auth::AccessToken;
+use crate::base::id::SessionId;
 use crate::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY, MAX_LINE_BYTES,
@@ -116,6 +118,14 @@ impl WorkerConfig {
         match self.spawn_mode {
             SpawnMode::SingleSession => 1,
             SpawnMode::SameDir | SpawnMode::Worktree { .. } => self.max_sessions,
+        }
+    }
+
+    /// Where a session's worktree is, if sessions have them.
+    pub(super) fn worktree_path(&self, session: &SessionId) -> Option<String> {
+        match &self.spawn_mode {
+            SpawnMode::Worktree { root } => Some(format!("{root}/{session}")),
+            SpawnMode::SingleSession | SpawnMode::SameDir => None,
         }
     }
 }

@@ -1,174 +1,140 @@
-//! Stage 3: from a work item to a running session (E-3, E-4, W-4, W-11).
+//! Stage 3: from a work item to a claim that the relay has acknowledged (E-3, E-4, W-4, W-11).
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
-
-use super::agent_command::agent_command;
-use super::api::{self, Environment};
-use super::session::{EndReason, Session};
-use super::{Purpose, Timer, Worker, WorkerNotice};
-use crate::base::id::WorkId;
-use crate::base::limits::MAX_IDLE_LEASE;
-use crate::base::secret::Secret;
-use crate::contract::action::Action;
-use crate::contract::event::Event;
-use crate::engine::backoff::{Backoff, Verdict};
-use crate::wire::session::{ResultStatus, SessionResult};
-use crate::wire::url::BaseUrl;
-use crate::wire::work::{WorkData, WorkItem};
-use crate::wire::work_secret::WorkSecret;
+use alloc::string::ToString;
 use core::time::Duration;
+
 use serde::de::IgnoredAny;
 
-/// One item's lease, as every call about it has to name it.
-#[derive(Clone, Debug)]
-pub(super) struct Lease {
-    pub(super) work: WorkId,
-    /// The environment that the item was given to; a new registration does not change it.
-    pub(super) environment: Environment,
-    pub(super) token: Secret,
-    pub(super) fence: u64,
-    pub(super) length: Duration,
-}
-
-/// An item that was taken and is not acked yet.
-#[derive(Debug)]
-pub(super) struct Claim {
-    pub(super) lease: Lease,
-    data: WorkData,
-    secret: WorkSecret,
-    backoff: Backoff,
-}
+use super::cx::{Cx, Purpose, Timer};
+use super::lease::{Environment, Lease};
+use super::notice::WorkerNotice;
+use super::result::Finished;
+use crate::base::id::WorkId;
+use crate::base::limits::MAX_IDLE_LEASE;
+use crate::client::{answer, worker_api};
+use crate::contract::event::Event;
+use crate::engine::backoff::{Backoff, Verdict};
+use crate::wire::work::{WorkData, WorkItem};
+use crate::wire::work_secret::WorkSecret;
 
 /// How long a lease lasts where the relay does not say.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 
-impl Worker {
-    pub(super) fn take_work(&mut self, item: WorkItem) {
-        let Some(environment) = self.registering.environment.clone() else { return };
-        if self.claims.contains_key(&item.id) {
-            return;
+/// An item that was taken.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) lease: Lease,
+    pub(super) data: WorkData,
+    pub(super) secret: WorkSecret,
+}
+
+/// The items that were taken and are not acknowledged yet, each with its failures so far.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    open: BTreeMap<WorkId, (Claim, Backoff)>,
+}
+
+/// What an answer to an ack leads to.
+pub(super) enum Acked {
+    /// It is tried again, or the claim is no longer open.
+    Pending,
+    Taken(Box<Claim>),
+    /// It is not ours, or no longer ours, or the relay cannot be reached: the relay will hand it
+    /// out again.
+    Lost,
+}
+
+impl Claims {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Takes an item; what to report of it if it cannot be run.
+    pub(super) fn take(
+        &mut self,
+        cx: &mut Cx<'_>,
+        environment: &Environment,
+        item: WorkItem,
+    ) -> Option<Finished> {
+        if self.open.contains_key(&item.id) {
+            return None;
         }
         let secret = match WorkSecret::decode(item.secret.reveal()) {
             Ok(secret) => secret,
-            Err(error) => return self.refuse_work(&environment, &item, &error.to_string()),
+            Err(error) => return Some(refuse(cx, environment, &item, &error.to_string())),
         };
         if secret.use_code_sessions {
             let reason = "the session asks for version 2, which this worker does not speak";
-            return self.refuse_work(&environment, &item, reason);
+            return Some(refuse(cx, environment, &item, reason));
         }
         let length = item.lease_seconds.map_or(DEFAULT_LEASE, Duration::from_secs);
         let lease = Lease {
             work: item.id.clone(),
-            environment,
+            environment: environment.clone(),
             token: secret.session_ingress_token.clone(),
             fence: item.fence,
             length: length.clamp(Duration::from_secs(1), MAX_IDLE_LEASE),
         };
-        let backoff = Backoff::new(self.config.backoff);
-        self.claims.insert(item.id.clone(), Claim { lease, data: item.data, secret, backoff });
-        self.ack(&item.id);
+        let claim = Claim { lease, data: item.data, secret };
+        self.open.insert(item.id.clone(), (claim, Backoff::new(cx.config.backoff)));
+        self.ack(cx, &item.id);
+        None
     }
 
-    /// Work that cannot be run is told to the relay, so that whoever asked for it sees why.
-    fn refuse_work(&mut self, environment: &Environment, item: &WorkItem, reason: &str) {
-        self.fx.notify(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
-        let result = matches!(item.data, WorkData::Session(_)).then(|| SessionResult {
-            status: ResultStatus::Failed,
-            exit_code: None,
-            signal: None,
-            message: format!("the worker could not run it: {reason}"),
-            stderr: String::new(),
-        });
-        self.report(environment.clone(), &item.id, item.fence, true, result);
+    pub(super) fn ack(&self, cx: &mut Cx<'_>, work: &WorkId) {
+        let Some((claim, _)) = self.open.get(work) else { return };
+        let request = worker_api::ack(&cx.config.relay, claim.lease.key());
+        cx.request(Purpose::Ack(work.clone()), request);
     }
 
-    pub(super) fn ack(&mut self, work: &WorkId) {
-        let Some(claim) = self.claims.get(work) else { return };
-        let request = api::ack(&self.config.relay, &claim.lease);
-        self.fx.start(Purpose::Ack(work.clone()), |op| Action::Request { op, request });
-    }
-
-    pub(super) fn ack_answered(&mut self, work: &WorkId, event: Event) {
-        let trouble = match api::answer::<IgnoredAny>(event) {
-            Ok(_) => return self.acked(work),
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, work: &WorkId, event: Event) -> Acked {
+        let trouble = match answer::<IgnoredAny>(event) {
+            Ok(_) => {
+                let claim = self.open.remove(work);
+                return claim.map_or(Acked::Pending, |(claim, _)| Acked::Taken(Box::new(claim)));
+            }
             Err(trouble) => trouble,
         };
-        let now = self.fx.now().mono;
-        let Some(claim) = self.claims.get_mut(work) else { return };
-        let pause = trouble.retry_after(self.fx.now().wall);
-        let verdict =
-            trouble.track().map(|track| claim.backoff.fail(now, track, pause, &mut self.rng));
+        let Some((_, backoff)) = self.open.get_mut(work) else { return Acked::Pending };
+        let (now, pause) = (cx.now(), cx.retry_after(&trouble));
+        let verdict = trouble.track().map(|track| backoff.fail(now, track, pause, cx.rng));
         if let Some(Verdict::RetryAfter(retry_in)) = verdict {
-            self.timers.set(Timer::Ack(work.clone()), now + retry_in);
-        } else {
-            // Not ours (any more), or it cannot be reached: the relay hands it out again.
-            self.claims.remove(work);
-            let reason = format!("it could not be acknowledged: {trouble}");
-            self.fx.notify(WorkerNotice::BadWork { work: work.clone(), reason });
-            self.poll_if_there_is_room();
+            cx.set_timer(Timer::Ack(work.clone()), retry_in);
+            return Acked::Pending;
+        }
+        self.open.remove(work);
+        let reason = format!("it could not be acknowledged: {trouble}");
+        cx.notify(WorkerNotice::BadWork { work: work.clone(), reason });
+        Acked::Lost
+    }
+
+    /// The environment has a new secret.
+    pub(super) fn renew_secret(&mut self, environment: &Environment) {
+        for (claim, _) in self.open.values_mut() {
+            claim.lease.environment.renew(environment);
         }
     }
 
-    fn acked(&mut self, work: &WorkId) {
-        let Some(claim) = self.claims.remove(work) else { return };
-        let Claim { lease, data, secret, .. } = claim;
-        match data {
-            // It ran to its end here already; its result is told again (W-4).
-            _ if self.completed.contains(work.as_str()) => {
-                self.report_again(lease.environment, &lease.work, lease.fence);
-            }
-            WorkData::Healthcheck(_) => {
-                self.completed.insert(work.as_str());
-                self.report(lease.environment, &lease.work, lease.fence, false, None);
-            }
-            WorkData::Session(id) => {
-                let url = match self.session_base(&secret) {
-                    Ok(base) => base.session_ingress(&id),
-                    Err(reason) => {
-                        let result = Some(SessionResult {
-                            status: ResultStatus::Failed,
-                            exit_code: None,
-                            signal: None,
-                            message: reason,
-                            stderr: String::new(),
-                        });
-                        return self.report(
-                            lease.environment,
-                            &lease.work,
-                            lease.fence,
-                            true,
-                            result,
-                        );
-                    }
-                };
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.renew(&mut self.fx, lease, url);
-                    self.schedule_session(&id);
-                } else {
-                    let directory = self.session_directory(&id);
-                    let command = agent_command(&self.config, &id, &url, &secret, directory);
-                    let run = format!("{:032x}", self.rng.u128(..));
-                    let session = Session::new(id.clone(), lease, url, command, run, &self.config);
-                    self.sessions.insert(id.clone(), session);
-                    self.start_session(&id, secret);
-                }
-            }
-        }
-        self.poll_if_there_is_room();
+    /// The worker is shutting down: the relay will hand these out again.
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
     }
+}
 
-    /// Where the session's link leads: where its secret says, or else where the work came from.
-    fn session_base(&self, secret: &WorkSecret) -> Result<BaseUrl, String> {
-        match secret.api_base_url.as_deref() {
-            None | Some("") => Ok(self.config.relay.clone()),
-            Some(url) => BaseUrl::parse(url)
-                .map_err(|error| format!("the work secret's api_base_url cannot be used: {error}")),
+/// What the relay is told of work that cannot be run, so that whoever asked for it sees why.
+fn refuse(cx: &mut Cx<'_>, environment: &Environment, item: &WorkItem, reason: &str) -> Finished {
+    cx.notify(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
+    let (work, environment) = (item.id.clone(), environment.clone());
+    match item.data {
+        WorkData::Session(_) => {
+            let message = format!("the worker could not run it: {reason}");
+            Finished::unstarted(environment, work, item.fence, message)
         }
-    }
-
-    /// The relay no longer lets this worker have a session: its copy here ends at once.
-    pub(super) fn lose_session(&mut self, id: &crate::base::id::SessionId, reason: String) {
-        self.end_session(id, EndReason::NotOurs(reason));
+        WorkData::Healthcheck(_) => {
+            Finished { environment, work, fence: item.fence, force: true, result: None }
+        }
     }
 }

@@ -4,16 +4,21 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use core::time::Duration;
+
 use crate::contract::action::ProcessSpec;
 
-/// A git command in a directory that never asks a person anything. Its hooks and helpers are other
-/// people's programs: they get none of the variables that are kept from agents either (S-3, T-5).
-pub(super) fn git<S: AsRef<str>>(directory: &str, args: &[S], kept_back: &[String]) -> ProcessSpec {
+/// How long git may take to answer a question about a directory.
+pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A git command in a directory that never prompts. Its hooks and helpers are other people's
+/// programs: they do not get the variables that are kept from agents either (S-3, T-5).
+pub(super) fn git<S: AsRef<str>>(directory: &str, args: &[S], withheld: &[String]) -> ProcessSpec {
     let args = args.iter().map(AsRef::as_ref);
     let args: Vec<String> = ["-C", directory].into_iter().chain(args).map(String::from).collect();
     // A worker that was started from a git hook has these set, for another repository.
     let mut env_remove = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(String::from).to_vec();
-    env_remove.extend_from_slice(kept_back);
+    env_remove.extend_from_slice(withheld);
     ProcessSpec {
         program: String::from("git"),
         args,

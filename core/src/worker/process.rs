@@ -106,11 +106,6 @@ impl Process {
         }
     }
 
-    /// Whether it was asked for; before that, nothing of it has to be ended.
-    pub(super) const fn is_begun(&self) -> bool {
-        self.op.is_some() || self.is_over()
-    }
-
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }

@@ -1,26 +1,62 @@
-//! Stage 6: tell the relay what came of each item (E-6, W-7).
+//! Stage 6: report to the relay how each item ended (E-6, W-7).
 
-use alloc::string::ToString;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use serde::de::IgnoredAny;
-
-use super::api::{self, Environment};
-use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::base::id::WorkId;
-use crate::base::limits::MAX_STALE_RESULTS;
+use super::config::WorkerConfig;
+use super::cx::{Cx, Purpose, Timer};
+use super::lease::{Environment, Lease};
+use super::notice::WorkerNotice;
+use super::spool::{Spool, SpoolFile};
+use crate::base::id::{EnvironmentId, WorkId};
+use crate::base::limits::{MAX_COMPLETED_WORK, MAX_STALE_RESULTS};
 use crate::base::time::Instant;
-use crate::contract::action::Action;
+use crate::client::{RequestError, worker_api};
 use crate::contract::event::Event;
-use crate::wire::session::SessionResult;
+use crate::transport::dedupe::Recent;
+use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work::StopWork;
+
+/// An item that is done with, and how it ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) environment: Environment,
+    pub(super) work: WorkId,
+    pub(super) fence: u64,
+    /// Whether it was ended from outside rather than by itself.
+    pub(super) force: bool,
+    /// `None` for an item without a session.
+    pub(super) result: Option<SessionResult>,
+}
+
+impl Finished {
+    /// A session that could not be started.
+    pub(super) const fn unstarted(
+        environment: Environment,
+        work: WorkId,
+        fence: u64,
+        message: String,
+    ) -> Self {
+        let result = SessionResult {
+            status: ResultStatus::Failed,
+            exit_code: None,
+            signal: None,
+            message,
+            stderr: String::new(),
+        };
+        Self { environment, work, fence, force: true, result: Some(result) }
+    }
+}
 
 /// A result that the relay does not have yet.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) environment: Environment,
-    pub(super) body: StopWork,
-    pub(super) is_spooled: bool,
+struct Report {
+    environment: Environment,
+    body: StopWork,
+    is_spooled: bool,
     /// The registration whose secret it was sent with.
     registration: u32,
     since: Instant,
@@ -28,78 +64,165 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) const fn new(environment: Environment, body: StopWork, since: Instant) -> Self {
+    const fn new(environment: Environment, body: StopWork, since: Instant) -> Self {
         Self { environment, body, is_spooled: false, registration: 0, since, failures: 0 }
     }
 }
 
-impl Worker {
-    pub(super) fn report(
-        &mut self,
-        environment: Environment,
-        work: &WorkId,
-        fence: u64,
-        force: bool,
-        result: Option<SessionResult>,
-    ) {
-        let body = StopWork { fence, force, result };
-        let since = self.fx.now().mono;
-        self.reports.insert(work.clone(), Report::new(environment, body, since));
-        self.spool(work);
-    }
+/// Whether a refused report may still be accepted with another secret of its environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecretHope {
+    None,
+    /// A new secret is on its way.
+    Soon,
+    /// This run looks for no new secret any more; the next one will have one.
+    NextRun,
+}
 
-    pub(super) fn send_report(&mut self, work: &WorkId) {
-        let Some(report) = self.reports.get_mut(work) else { return };
-        report.registration = self.registering.count;
-        let request = api::stop_work(&self.config.relay, &report.environment, work, &report.body);
-        let purpose = Purpose::Report(work.clone(), report.body.fence);
-        self.fx.start(purpose, |op| Action::Request { op, request });
-    }
+/// The reports that are still to be delivered, and what is remembered of those that were.
+#[derive(Debug)]
+pub(super) struct Reports {
+    open: BTreeMap<WorkId, Report>,
+    /// Results whose lease was over when they were reported. Their item may come again.
+    stale: VecDeque<(WorkId, StopWork)>,
+    /// Work that ended here.
+    completed: Recent,
+    /// The registration whose secret is in use.
+    registration: u32,
+    spool: Spool,
+}
 
-    /// An item that was done was handed out again: its lease ran out before the relay had the result,
-    /// which is told again under the new one (W-4).
-    pub(super) fn report_again(&mut self, environment: Environment, work: &WorkId, fence: u64) {
-        let at = self.stale.iter().position(|(stale, _)| stale == work);
-        let stale = at.and_then(|at| self.stale.remove(at)).map(|(_, body)| body);
-        let told = self.reports.remove(work).map(|report| report.body).or(stale);
-        let (force, result) = told.map_or((false, None), |body| (body.force, body.result));
-        self.timers.clear(&Timer::Report(work.clone()));
-        self.report(environment, work, fence, force, result);
-    }
-
-    pub(super) fn report_answered(&mut self, work: &WorkId, fence: u64, event: Event) {
-        let Some(report) = self.reports.get_mut(work) else { return };
-        if report.body.fence != fence {
-            return;
+impl Reports {
+    pub(super) fn new(config: &WorkerConfig) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            stale: VecDeque::new(),
+            completed: Recent::new(MAX_COMPLETED_WORK),
+            registration: 0,
+            spool: Spool::new(config),
         }
-        let now = self.fx.now().mono;
-        let mut is_done_with = true;
-        let (environment, registration) = (report.environment.id.clone(), report.registration);
-        let answer = api::answer::<IgnoredAny>(event);
-        let trouble = answer.as_ref().err();
-        self.secret_answered(trouble);
-        let may_be_secret =
-            trouble.is_some_and(|trouble| self.secret_refused(&environment, trouble, registration));
-        let Some(report) = self.reports.get_mut(work) else { return };
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn is_completed(&self, work: &WorkId) -> bool {
+        self.completed.contains(work.as_str())
+    }
+
+    /// The item ended here, and is not run again (W-4).
+    pub(super) fn complete(&mut self, work: &WorkId) {
+        self.completed.insert(work.as_str());
+    }
+
+    pub(super) fn add(&mut self, cx: &mut Cx<'_>, finished: Finished) {
+        let Finished { environment, work, fence, force, result } = finished;
+        let report = Report::new(environment, StopWork { fence, force, result }, cx.now());
+        self.open.insert(work.clone(), report);
+        self.save(cx, &work);
+    }
+
+    /// Writes a report down before it is sent; without a place for it, it is sent at once.
+    fn save(&mut self, cx: &mut Cx<'_>, work: &WorkId) {
+        let Some(report) = self.open.get(work) else { return };
+        if !self.spool.save(cx, work, &report.environment, &report.body) {
+            self.send(cx, work);
+        }
+    }
+
+    /// It is in its file, or could not be written.
+    pub(super) fn saved(&mut self, cx: &mut Cx<'_>, work: &WorkId, event: &Event) {
+        let is_saved = matches!(event, Event::Saved { .. });
+        if let Event::Failed { failure, .. } = event {
+            let reason = format!("it could not be written to a file in the meantime: {failure}");
+            cx.notify(WorkerNotice::ReportAtRisk { work: work.clone(), reason });
+        }
+        if let Some(report) = self.open.get_mut(work) {
+            report.is_spooled = is_saved;
+        }
+        self.send(cx, work);
+    }
+
+    pub(super) fn send(&mut self, cx: &mut Cx<'_>, work: &WorkId) {
+        let Some(report) = self.open.get_mut(work) else { return };
+        report.registration = self.registration;
+        let request =
+            worker_api::stop_work(&cx.config.relay, report.environment.key(), work, &report.body);
+        cx.request(Purpose::Report(work.clone(), report.body.fence), request);
+    }
+
+    /// An item that ended here was handed out again: its lease ran out before the relay had the
+    /// result, which is repeated under the new one (W-4).
+    pub(super) fn repeat(&mut self, cx: &mut Cx<'_>, lease: Lease) {
+        let Lease { work, environment, fence, .. } = lease;
+        let at = self.stale.iter().position(|(stale, _)| *stale == work);
+        let stale = at.and_then(|at| self.stale.remove(at)).map(|(_, body)| body);
+        let body = self.open.remove(&work).map(|report| report.body).or(stale);
+        let (force, result) = body.map_or((false, None), |body| (body.force, body.result));
+        cx.timers.clear(&Timer::Report(work.clone()));
+        self.add(cx, Finished { environment, work, fence, force, result });
+    }
+
+    /// A later registration: what is open is sent with its secret.
+    pub(super) fn renew_secret(
+        &mut self,
+        cx: &mut Cx<'_>,
+        environment: &Environment,
+        registration: u32,
+    ) {
+        self.registration = registration;
+        let reports = self.open.iter_mut();
+        let renewed = reports.filter_map(|(work, report)| {
+            report.environment.renew(environment).then(|| work.clone())
+        });
+        for work in renewed.collect::<Vec<_>>() {
+            cx.timers.clear(&Timer::Report(work.clone()));
+            self.save(cx, &work);
+        }
+    }
+
+    /// The environment of a report that was sent under `fence`, and the registration whose secret it
+    /// was sent with; `None` if it is not open under that fence any more.
+    pub(super) fn sent(&self, work: &WorkId, fence: u64) -> Option<(EnvironmentId, u32)> {
+        let report = self.open.get(work).filter(|report| report.body.fence == fence)?;
+        Some((report.environment.id.clone(), report.registration))
+    }
+
+    /// Takes the answer to a report; whether it is closed now, and if so the file to remove.
+    pub(super) fn answered<T>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        work: &WorkId,
+        answer: Result<T, RequestError>,
+        hope: SecretHope,
+    ) -> Delivery {
+        let now = cx.now();
+        let Some(report) = self.open.get_mut(work) else { return Delivery::Open };
+        let mut is_final = true;
         if let Err(trouble) = answer {
-            let limit = self.config.backoff.general.give_up;
-            let is_late = limit.is_some_and(|limit| now.saturating_since(report.since) >= limit);
-            if (trouble.track().is_some() || may_be_secret) && !is_late {
-                let pause = retry_pause(
-                    self.config.stop_work_base_delay,
-                    report.failures,
-                    self.config.backoff.general.cap,
-                );
+            let general = cx.config.backoff.general;
+            let is_late =
+                general.give_up.is_some_and(|limit| now.saturating_since(report.since) >= limit);
+            let may_help = trouble.track().is_some() || hope == SecretHope::Soon;
+            if may_help && !is_late {
+                let base = cx.config.stop_work_base_delay;
+                let pause = retry_pause(base, report.failures, general.cap);
                 report.failures += 1;
-                let pause = pause.max(trouble.retry_after(self.fx.now().wall).unwrap_or_default());
-                return self.timers.set(Timer::Report(work.clone()), now + pause);
+                let pause = pause.max(cx.retry_after(&trouble).unwrap_or_default());
+                cx.set_timer(Timer::Report(work.clone()), pause);
+                return Delivery::Open;
             }
-            // A relay that could not be reached gets it from the next run, and so does one that would
-            // have taken it with another secret.
+            // A relay that could not be reached gets it from the next run, and so does one that
+            // would accept it with another secret.
             let status = trouble.refusal().map(|refusal| refusal.status);
-            let is_renewable =
-                status == Some(401) && (may_be_secret || self.stage == Stage::ShuttingDown);
-            is_done_with = trouble.track().is_none() && !is_renewable;
+            let is_renewable = trouble.is_unauthorized() && hope != SecretHope::None;
+            is_final = trouble.track().is_none() && !is_renewable;
             // The lease is over; the item may come again.
             if status == Some(409) {
                 self.stale.push_back((work.clone(), report.body.clone()));
@@ -108,17 +231,57 @@ impl Worker {
             // A relay that does not know the item, or has its result from another, needs none.
             if !matches!(status, Some(404 | 409 | 410)) {
                 let reason = trouble.to_string();
-                self.fx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
+                cx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
             }
         }
-        let is_spooled = report.is_spooled;
-        self.reports.remove(work);
-        self.timers.clear(&Timer::Report(work.clone()));
-        if is_spooled && is_done_with {
-            self.unspool(work);
-        }
-        self.shut_down_further();
+        let file = report.is_spooled && is_final;
+        let file = if file { self.spool.path(work) } else { None };
+        self.open.remove(work);
+        cx.timers.clear(&Timer::Report(work.clone()));
+        Delivery::Closed { file }
     }
+
+    /// Looks once, after registering, for reports that an earlier run could not deliver.
+    pub(super) fn look_for_earlier(&mut self, cx: &mut Cx<'_>) {
+        self.spool.list(cx);
+    }
+
+    pub(super) fn listed(&self, cx: &mut Cx<'_>, event: &Event) {
+        self.spool.load(cx, event, |work| self.open.contains_key(work));
+    }
+
+    /// Takes up a report of an earlier run; the path of its file if that is broken and has to go.
+    pub(super) fn loaded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        work: &WorkId,
+        event: &Event,
+    ) -> Option<String> {
+        match Spool::read(cx, work, event) {
+            SpoolFile::Missing | SpoolFile::Foreign => None,
+            SpoolFile::Broken => {
+                let reason = String::from("its file was damaged and has been removed");
+                cx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
+                self.spool.path(work)
+            }
+            SpoolFile::Result(environment, stop) => {
+                self.complete(work);
+                let mut report = Report::new(environment, stop, cx.now());
+                report.is_spooled = true;
+                self.open.insert(work.clone(), report);
+                self.send(cx, work);
+                None
+            }
+        }
+    }
+}
+
+/// What became of a report.
+pub(super) enum Delivery {
+    /// It is sent again.
+    Open,
+    /// It was delivered, or never will be by this run. Its file is no longer needed if it is named.
+    Closed { file: Option<String> },
 }
 
 /// `stopWorkBaseDelayMs`, doubling (W-7).

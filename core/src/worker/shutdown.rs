@@ -1,101 +1,77 @@
-//! Stage 7: end everything, tell the relay, and be gone (W-9, E-7).
+//! Stage 7: end everything, tell the relay, and exit (W-9, E-7).
 //!
 //! ```text
 //!   sessions end (TERM, grace, KILL) ──▶ results are reported ──▶ deregister ──▶ Finished
 //! ```
 //!
-//! Each stage has a limit of its own, so that a relay that is away holds nothing up.
+//! Each step has a limit of its own, so that a relay that is away holds nothing up.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use super::api;
-use super::session::EndReason;
-use super::{Purpose, Stage, Timer, Worker, WorkerNotice};
-use crate::base::id::SessionId;
-use crate::base::limits::{SHUTDOWN_FLUSH, SHUTDOWN_REPORT};
-use crate::contract::action::Action;
-use crate::contract::machine::{MachineError, Outcome};
+use super::cx::{Cx, Purpose, Timer};
+use super::lease::Environment;
+use crate::base::limits::SHUTDOWN_REPORT;
+use crate::client::worker_api;
+use crate::contract::machine::Outcome;
 
 /// How far a shutdown has come.
 #[derive(Debug)]
-pub(super) struct Shutdown {
-    outcome: Outcome,
-    is_deregistering: bool,
+pub(super) enum Shutdown {
+    NotBegun,
+    /// Sessions end and results are reported.
+    Ending(Outcome),
+    Deregistering(Outcome),
 }
 
-impl Worker {
-    /// The first signal: everything ends in its own time.
-    pub(super) fn shut_down(&mut self, outcome: Outcome) {
-        if self.shutdown.is_some() {
+/// What a shutdown still waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remaining {
+    Sessions,
+    /// Results that are not reported, or files that are not removed.
+    Reports,
+    Nothing,
+}
+
+impl Shutdown {
+    /// Begins it; `false` if it has begun before. The first outcome stands.
+    pub(super) fn begin(&mut self, outcome: Outcome) -> bool {
+        let is_first = matches!(self, Self::NotBegun);
+        if is_first {
+            *self = Self::Ending(outcome);
+        }
+        is_first
+    }
+
+    /// Moves on to the next step once the one before is done.
+    pub(super) fn advance(
+        &mut self,
+        cx: &mut Cx<'_>,
+        remaining: Remaining,
+        environment: Option<&Environment>,
+    ) {
+        let Self::Ending(outcome) = self else { return };
+        if remaining == Remaining::Sessions {
             return;
         }
-        self.shutdown = Some(Shutdown { outcome, is_deregistering: false });
-        self.stage = Stage::ShuttingDown;
-        self.cancel_poll();
-        self.timers.clear(&Timer::Register);
-        self.claims.clear();
-        self.fx.notify(WorkerNotice::ShuttingDown { sessions: self.sessions.len() });
-        let now = self.fx.now().mono;
-        let flush_until = now + self.config.shutdown_grace + SHUTDOWN_FLUSH;
-        for id in self.session_ids() {
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.flush_until = Some(flush_until);
-            }
-            let why = String::from("the worker was shut down");
-            self.end_session(&id, EndReason::Interrupted(why));
+        if !cx.timers.is_set(&Timer::Shutdown) {
+            cx.set_timer(Timer::Shutdown, SHUTDOWN_REPORT);
         }
-        self.shut_down_further();
-    }
-
-    pub(super) fn shut_down_because(&mut self, fault: MachineError) {
-        self.shut_down(Err(fault));
-    }
-
-    /// The second signal: nobody is waited for.
-    pub(super) fn hurry(&mut self) {
-        self.shut_down(Ok(()));
-        let now = self.fx.now().mono;
-        for id in self.session_ids() {
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.flush_until = Some(now);
-                session.process.kill(&mut self.fx);
-            }
-            self.settle_session(&id);
-            self.schedule_session(&id);
-        }
-    }
-
-    fn session_ids(&self) -> Vec<SessionId> {
-        self.sessions.keys().cloned().collect()
-    }
-
-    /// Goes on to the next stage once the one before is done.
-    pub(super) fn shut_down_further(&mut self) {
-        let Some(shutdown) = &mut self.shutdown else { return };
-        if !self.sessions.is_empty() || shutdown.is_deregistering {
+        if remaining == Remaining::Reports {
             return;
         }
-        if !self.timers.is_set(&Timer::Shutdown) {
-            self.timers.set(Timer::Shutdown, self.fx.now().mono + SHUTDOWN_REPORT);
-        }
-        if !self.reports.is_empty() || self.removals > 0 {
-            return;
-        }
-        shutdown.is_deregistering = true;
-        match &self.registering.environment {
+        *self = Self::Deregistering(outcome.clone());
+        match environment {
             Some(environment) => {
-                let request = api::deregister(&self.config.relay, environment);
-                self.fx.start(Purpose::Deregister, |op| Action::Request { op, request });
+                let request = worker_api::deregister(&cx.config.relay, environment.key());
+                cx.request(Purpose::Deregister, request);
             }
-            None => self.finish(),
+            None => self.finish(cx),
         }
     }
 
     /// Deregistered, or refused, or out of time: the relay lets the environment lapse by itself.
-    pub(super) fn finish(&mut self) {
-        if let Some(shutdown) = &self.shutdown {
-            self.fx.end(shutdown.outcome.clone());
+    pub(super) fn finish(&self, cx: &mut Cx<'_>) {
+        match self {
+            Self::NotBegun => {}
+            Self::Ending(outcome) | Self::Deregistering(outcome) => cx.fx.end(outcome.clone()),
         }
     }
 }

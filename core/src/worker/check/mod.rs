@@ -19,13 +19,12 @@ use core::convert::Infallible;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
-use super::api::{self, RequestError};
 use super::config::AgentProgram;
-use super::git::git;
-use super::register::GIT_TIMEOUT;
+use super::git::{QUESTION_TIMEOUT, git};
 use crate::auth::AccessToken;
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
 use crate::base::time::UnixTime;
+use crate::client::{RequestError, answer, worker_api};
 use crate::contract::action::{Action, Response};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineErrorKind;
@@ -117,7 +116,7 @@ impl Check {
     /// A check that begins with its first step.
     pub fn new(config: CheckConfig) -> Self {
         let mut cx = Cx::new();
-        let request = api::health(&config.relay);
+        let request = worker_api::health(&config.relay);
         cx.fx.start(Purpose::Health, |op| Action::Request { op, request });
         Self { runner: Runner::new(Checks { config, agent: None }, cx) }
     }
@@ -194,7 +193,7 @@ impl Checks {
             Event::Response { response, .. } => date_of(response),
             _ => None,
         };
-        match api::answer::<Health>(event) {
+        match answer::<Health>(event) {
             Ok(health) if health == Health::OK => {
                 notify(cx, "relay", Finding::Ok(format!("{relay} answers")));
                 let finding = clock(date, cx.fx.now().wall);
@@ -235,12 +234,12 @@ impl Checks {
         let Some(token) = &self.config.access_token else {
             return self.ask_git(cx);
         };
-        let request = api::environments(&self.config.relay, token.secret());
+        let request = worker_api::environments(&self.config.relay, token.secret());
         cx.fx.start(Purpose::Token, |op| Action::Request { op, request });
     }
 
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
-        let finding = match api::answer::<IgnoredAny>(event) {
+        let finding = match answer::<IgnoredAny>(event) {
             Ok(_) => Finding::Ok(String::from("the relay takes it")),
             Err(trouble) => self.refused(&trouble),
         };
@@ -264,7 +263,8 @@ impl Checks {
             return self.save(cx);
         };
         let command = git(directory, args, &self.config.agent_env_remove);
-        let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: STDERR_TAIL_BYTES };
+        let run =
+            |op| Action::Run { op, command, timeout: QUESTION_TIMEOUT, limit: STDERR_TAIL_BYTES };
         cx.fx.start(purpose, run);
     }
 

@@ -18,14 +18,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
+use super::result::Reports;
 use super::*;
 use crate::auth::AccessToken;
+use crate::base::id::OpId;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
-use crate::base::time::UnixTime;
+use crate::base::time::{Duration, Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Response, Signal, Target};
-use crate::contract::event::{ExitStatus, IoError, IoErrorKind, Output};
-use crate::contract::machine::{MachineErrorKind, Outcome};
+use crate::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
+use crate::contract::machine::{Machine, MachineErrorKind, Outcome, Step};
 use crate::wire::link::ControlFrame;
 use crate::wire::url::BaseUrl;
 
@@ -238,6 +240,17 @@ impl Bench {
         let body = Bytes::from_static(br#"{"error":{"type":"token_expired","message":"m"}}"#);
         let response = Response { status: 401, headers: vec![], body };
         self.handle(Event::Refused { op, response });
+    }
+
+    fn reports(&self) -> &Reports {
+        &self.worker.runner.role().parts().reports
+    }
+
+    /// What the only session's link holds until the relay acknowledges it.
+    fn unacked_bytes(&self) -> usize {
+        let sessions = &self.worker.runner.role().parts().sessions;
+        let id = sessions.ids().pop().expect("a session");
+        sessions.get(&id).expect("the session").link().unacked_bytes()
     }
 
     fn exit(&mut self, agent: OpId, status: ExitStatus) {

@@ -292,3 +292,14 @@ fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_on
         MachineErrorKind::Unauthorized
     );
 }
+
+#[test]
+fn a_secret_with_a_bad_base_url_is_reported_and_the_next_work_asked_for() {
+    let (mut bench, poll) = Bench::serving(|config| config.spawn_mode = SpawnMode::SingleSession);
+    let secret = r#"{"version":1,"session_ingress_token":"t","api_base_url":"ftp://x"}"#;
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    assert!(bench.has_request("/work/work_1/stop"));
+    assert!(bench.has_request("/work/poll"), "its room is free again");
+}

@@ -15,7 +15,7 @@ fn a_result_is_reported_again_after_doubling_pauses_until_it_arrives() {
     }
     let (stop, _) = bench.request("/work/work_1/stop");
     bench.respond(stop, 200, "{}");
-    assert!(bench.worker.reports.is_empty());
+    assert!(bench.reports().is_empty());
 }
 
 #[test]
@@ -154,9 +154,9 @@ fn a_result_that_the_relay_did_not_get_in_time_is_told_again_under_the_next_leas
         assert!(body.contains(r#""status":"failed""#), "{answer:?}: {body}");
         // What comes of the first one says nothing of this one.
         bench.refuse(late, 409, "lease_lost");
-        assert_eq!(bench.worker.reports.len(), 1, "{answer:?}");
+        assert_eq!(bench.reports().len(), 1, "{answer:?}");
         bench.respond(stop, 200, "{}");
-        assert!(bench.worker.reports.is_empty(), "{answer:?}");
+        assert!(bench.reports().is_empty(), "{answer:?}");
         assert!(!bench.has_request("/stop"), "{answer:?}");
     }
 }

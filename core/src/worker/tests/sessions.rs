@@ -28,7 +28,7 @@ fn a_session_runs_from_the_poll_to_its_reported_result() {
     assert!(body.contains(r#""status":"completed""#) && body.contains(r#""fence":1"#), "{body}");
     bench.respond(stop, 200, r#"{"state":"stopped"}"#);
     assert_eq!(bench.worker.sessions(), 0);
-    assert!(bench.worker.reports.is_empty());
+    assert!(bench.reports().is_empty());
 }
 
 #[test]

@@ -29,9 +29,14 @@ fn git_says(bench: &mut Bench, op: OpId, code: i32, out: &str, error: &str) {
 }
 
 fn in_worktree_mode() -> (Bench, OpId) {
+    in_worktree_mode_with(|_| {})
+}
+
+fn in_worktree_mode_with(change: impl FnOnce(&mut WorkerConfig)) -> (Bench, OpId) {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
         config.process_id = 9;
+        change(config);
     });
     let answers = [
         ("symbolic-ref", "main"),
@@ -244,7 +249,7 @@ fn a_git_command_that_meets_a_lock_is_tried_again() {
 
 #[test]
 fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
-    for (failing, reason) in [(2, "is no git repository"), (3, "without a commit")] {
+    for (failing, reason) in [(2, "is not a git repository"), (3, "without a commit")] {
         let mut bench = Bench::new(|config| {
             config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
         });
@@ -271,7 +276,7 @@ fn a_git_that_does_not_answer_at_the_start_is_not_taken_for_a_directory_without_
         bench.handle(Event::Failed { op, failure });
     }
     let fault = bench.outcome.expect("an end").expect_err("a fault");
-    assert!(fault.message.contains("git could not be asked"), "{fault}");
+    assert!(fault.message.contains("could not run git"), "{fault}");
 }
 
 #[test]
@@ -431,4 +436,40 @@ fn what_an_earlier_run_left_is_not_cleaned_while_its_session_works_in_it() {
     let (_, args, _) = git_command(&mut bench);
     assert!(args.starts_with("rev-parse"), "{args}");
     assert!(!bench.asked.iter().any(|action| matches!(action, Action::Run { .. })));
+}
+
+#[test]
+fn a_session_that_ends_while_its_mcp_configuration_is_written_leaves_no_worktree() {
+    let (mut bench, poll) = in_worktree_mode_with(|config| {
+        config.state_directory = Some("/state".to_owned());
+    });
+    let secret = r#"{"version":1,"session_ingress_token":"t","mcp_config":{}}"#;
+    bench.respond(poll, 200, &item(1, secret));
+    let (ack, _) = bench.request("/ack");
+    bench.respond(ack, 200, "{}");
+    for out in ["c0ffee", ""] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    let save = bench.take("save", |action| match action {
+        Action::Save { op, .. } => Some(*op),
+        _ => None,
+    });
+    bench.command(WorkerCommand::Shutdown);
+    let (_, args, _) = git_command(&mut bench);
+    assert!(args.starts_with("status"), "{args}");
+    bench.handle(Event::Saved { op: save });
+    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+}
+
+#[test]
+fn a_session_that_ends_while_its_worktree_cannot_be_made_is_logged_as_ended_once() {
+    let (mut bench, link) = taken_in_worktree_mode();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(word(link, &ControlFrame::Stop));
+    let (op, _, _) = git_command(&mut bench);
+    git_says(&mut bench, op, 128, "", "fatal: no");
+    let ends = bench.sent(link).into_iter().filter(|sent| sent.contains("agent_exited"));
+    assert_eq!(ends.count(), 1);
 }

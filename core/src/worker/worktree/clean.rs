@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::answer::Answer;
-use super::{BRANCHES, Done, HEADS};
+use super::done::{BRANCHES, Done, HEADS};
 
 /// How far it is.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::Done;
 use super::answer::Answer;
+use super::done::Done;
 use super::list::Lock;
 
 /// How far it is.

@@ -20,6 +20,7 @@
 
 mod answer;
 mod clean;
+mod done;
 mod list;
 mod make;
 
@@ -30,11 +31,14 @@ use alloc::vec;
 
 use self::answer::Answer;
 use self::clean::Cleaning;
+use self::done::BRANCHES;
+pub(super) use self::done::Done;
 use self::list::leftovers;
 use self::make::Making;
-use super::config::SpawnMode;
+use super::config::{SpawnMode, WorkerConfig};
+use super::cx::{Cx, Purpose, Timer};
 use super::git::git;
-use super::{Purpose, Timer, Worker, WorkerNotice};
+use super::notice::WorkerNotice;
 use crate::base::id::SessionId;
 use crate::base::limits::{
     GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES, REQUEST_TIMEOUT,
@@ -44,14 +48,9 @@ use crate::contract::event::Event;
 
 /// How much of git's answers is read. A list of changes is only asked whether it is empty.
 const OUTPUT_BYTES: usize = 256 << 10;
-/// The full name of a branch begins with this.
-const HEADS: &str = "refs/heads/";
-/// Branches of sessions stand below this.
-const BRANCHES: &str = "footbridge/";
-
 /// What is to be done with one session's worktree.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
+struct Job {
     session: SessionId,
     /// The run of its agent that it is for; none for what is left of earlier ones. A session may come
     /// again while git still works for the run before.
@@ -66,169 +65,188 @@ enum JobKind {
     Clean(Cleaning),
 }
 
-/// What became of a worktree.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Done {
-    Made,
-    NotMade(String),
-    Removed,
-    /// Why it was kept.
-    Kept(String),
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct JobDone {
+    pub(super) session: SessionId,
+    pub(super) run: Option<String>,
+    pub(super) done: Done,
 }
 
-/// The jobs that wait, and the one that runs.
-#[derive(Debug, Default)]
+/// The jobs in order; git works on the first.
+#[derive(Debug)]
 pub(super) struct Worktrees {
     queue: VecDeque<Job>,
-    is_running: bool,
+    turn: Turn,
     /// Where in the repository the worker's directory is: empty, or `sub/directory/`.
-    pub(super) prefix: String,
+    prefix: String,
 }
 
-impl Worker {
-    /// Where a session's worktree is, if sessions have one.
-    pub(super) fn worktree_path(&self, session: &SessionId) -> Option<String> {
-        match &self.config.spawn_mode {
-            SpawnMode::Worktree { root } => Some(format!("{root}/{session}")),
-            SpawnMode::SingleSession | SpawnMode::SameDir => None,
-        }
+/// Whether the next job can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Free,
+    /// A git command runs.
+    Running,
+    /// The last one met a lock, and is tried again after a pause.
+    Pausing,
+}
+
+impl Worktrees {
+    pub(super) const fn new() -> Self {
+        Self { queue: VecDeque::new(), turn: Turn::Free, prefix: String::new() }
     }
 
     /// The directory that a session's agent works in.
-    pub(super) fn session_directory(&self, session: &SessionId) -> String {
-        match self.worktree_path(session) {
-            Some(path) => format!("{path}/{}", self.worktrees.prefix).trim_end_matches('/').into(),
-            None => self.config.directory.clone(),
+    pub(super) fn session_directory(&self, config: &WorkerConfig, session: &SessionId) -> String {
+        match config.worktree_path(session) {
+            Some(path) => format!("{path}/{}", self.prefix).trim_end_matches('/').into(),
+            None => config.directory.clone(),
         }
     }
 
     /// Makes a session's worktree at `reference`, or where the repository's `HEAD` is.
-    pub(super) fn make_worktree(&mut self, session: &SessionId, reference: Option<String>) {
-        self.add_job(session, JobKind::Make(Making::at(reference)));
+    pub(super) fn make(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: &SessionId,
+        run: Option<String>,
+        reference: Option<String>,
+    ) {
+        self.add_job(cx, session, run, JobKind::Make(Making::at(reference)));
     }
 
     /// Removes a session's worktree if nothing would be lost by that.
-    pub(super) fn clean_worktree(&mut self, session: &SessionId) {
-        self.add_job(session, JobKind::Clean(Cleaning::new()));
+    pub(super) fn clean(&mut self, cx: &mut Cx<'_>, session: &SessionId, run: Option<String>) {
+        self.add_job(cx, session, run, JobKind::Clean(Cleaning::new()));
     }
 
-    /// Removes what an earlier run left, unless the session is here again and works in it.
-    fn clean_leftover(&mut self, session: &SessionId) {
-        if !self.sessions.contains_key(session) {
-            self.clean_worktree(session);
-        }
-    }
-
-    fn add_job(&mut self, session: &SessionId, kind: JobKind) {
-        let run = self.sessions.get(session).map(|known| known.link.agent_run().to_string());
+    fn add_job(
+        &mut self,
+        cx: &mut Cx<'_>,
+        session: &SessionId,
+        run: Option<String>,
+        kind: JobKind,
+    ) {
         let session = session.clone();
-        self.worktrees.queue.push_back(Job { session, run, kind, failures: 0 });
-        self.run_job();
+        self.queue.push_back(Job { session, run, kind, failures: 0 });
+        self.run_next(cx);
     }
 
-    pub(super) fn run_job(&mut self) {
-        if self.worktrees.is_running || self.timers.is_set(&Timer::Git) {
+    /// The pause after a lock is over.
+    pub(super) fn resume(&mut self, cx: &mut Cx<'_>) {
+        self.turn = Turn::Free;
+        self.run_next(cx);
+    }
+
+    pub(super) fn run_next(&mut self, cx: &mut Cx<'_>) {
+        if self.turn != Turn::Free {
             return;
         }
-        let Some(job) = self.worktrees.queue.front() else { return };
-        let Some(path) = self.worktree_path(&job.session) else { return };
+        let Some(job) = self.queue.front() else { return };
+        let Some(path) = cx.config.worktree_path(&job.session) else { return };
         let branch = format!("{BRANCHES}{}", job.session);
-        let kept_back = &self.config.agent_env_remove;
+        let directory = &cx.config.directory;
+        let withheld = &cx.config.agent_env_remove;
         let command = match &job.kind {
             JobKind::Make(making) => match making.owner() {
-                Some(owner) => self.life_check(owner),
-                None => {
-                    let args = making.args(&path, &branch, &self.lock_reason());
-                    git(&self.config.directory, &args, kept_back)
-                }
+                Some(owner) => life_check(cx.config, owner),
+                None => git(directory, &making.args(&path, &branch, &lock_reason(cx)), withheld),
             },
             JobKind::Clean(cleaning) => {
-                let is_about_to_go = cleaning.is_about_to_go();
-                let directory = if is_about_to_go { &self.config.directory } else { &path };
-                git(directory, &cleaning.args(&path, &branch), kept_back)
+                let directory = if cleaning.is_about_to_go() { directory } else { &path };
+                git(directory, &cleaning.args(&path, &branch), withheld)
             }
         };
-        self.worktrees.is_running = true;
+        self.turn = Turn::Running;
         let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: OUTPUT_BYTES };
-        self.fx.start(Purpose::Worktree, run);
+        cx.fx.start(Purpose::Worktree, run);
     }
 
-    /// Why a worktree is locked while its session runs: a later run tells by it whether the worker
-    /// that made it is still there.
-    fn lock_reason(&self) -> String {
-        format!("footbridge {}", self.config.process_id)
-    }
-
-    pub(super) fn job_answered(&mut self, event: &Event) {
-        self.worktrees.is_running = false;
-        let Some(mut job) = self.worktrees.queue.pop_front() else { return };
+    /// Takes what a job's command answered. Once that is dealt with,
+    /// [`run_next`](Self::run_next) has to follow.
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: &Event) -> Option<JobDone> {
+        self.turn = Turn::Free;
+        let mut job = self.queue.pop_front()?;
         let answer = Answer::of(event);
         if answer.has_met_a_lock() && job.failures < GIT_LOCK_RETRIES {
             let pause = GIT_LOCK_PAUSE * (1 << job.failures);
             job.failures += 1;
-            self.worktrees.queue.push_front(job);
-            return self.timers.set(Timer::Git, self.fx.now().mono + pause);
+            self.queue.push_front(job);
+            self.turn = Turn::Pausing;
+            cx.set_timer(Timer::Git, pause);
+            return None;
         }
-        let path = self.worktree_path(&job.session).unwrap_or_default();
+        let path = cx.config.worktree_path(&job.session).unwrap_or_default();
         job.failures = 0;
         let done = match &mut job.kind {
-            JobKind::Make(making) => making.advance(&answer, &path, self.config.process_id),
+            JobKind::Make(making) => making.advance(&answer, &path, cx.config.process_id),
             JobKind::Clean(cleaning) => cleaning.advance(&answer),
         };
-        match done {
-            Some(done) => self.worktree_done(&job.session, job.run.as_deref(), done),
-            None => self.worktrees.queue.push_front(job),
-        }
-        self.run_job();
+        let Some(done) = done else {
+            self.queue.push_front(job);
+            return None;
+        };
+        Some(JobDone { session: job.session, run: job.run, done })
     }
 
-    /// Takes up the worktrees of earlier runs, from git's own list of them.
-    pub(super) fn clean_leftovers(&mut self, list: &str) {
-        let SpawnMode::Worktree { root } = &self.config.spawn_mode else { return };
+    /// Takes up the worktrees of earlier runs, from git's own list of them, and learns where in the
+    /// repository sessions work.
+    pub(super) fn take_up(&mut self, cx: &mut Cx<'_>, prefix: String, list: &str) {
+        self.prefix = prefix;
+        let SpawnMode::Worktree { root } = &cx.config.spawn_mode else { return };
         for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
             match leftover.owner {
-                // A process id of our own can only be an earlier bearer's: we have made nothing yet.
-                Some(owner) if owner != self.config.process_id => {
-                    self.ask_for_life(owner, leftover.session);
+                // Our own process id can only be that of an earlier process: we have made nothing
+                // yet.
+                Some(owner) if owner != cx.config.process_id => {
+                    check_owner(cx, owner, leftover.session);
                 }
-                _ => self.clean_leftover(&leftover.session),
+                _ => self.clean(cx, &leftover.session, None),
             }
         }
     }
+}
 
-    /// Whether the worker is still there that has a worktree locked.
-    fn ask_for_life(&mut self, process_id: u32, session: SessionId) {
-        let command = self.life_check(process_id);
-        let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
-        self.fx.start(Purpose::LifeSign(session), run);
-    }
+/// Why a worktree is locked while its session runs: a later run learns from it which worker made
+/// it, and whether that is still there.
+fn lock_reason(cx: &Cx<'_>) -> String {
+    format!("footbridge {}", cx.config.process_id)
+}
 
-    fn life_check(&self, process_id: u32) -> ProcessSpec {
-        ProcessSpec {
-            program: String::from("kill"),
-            args: vec![String::from("-0"), process_id.to_string()],
-            env: vec![],
-            env_remove: self.config.agent_env_remove.clone(),
-            directory: None,
-        }
-    }
+/// Asks whether the worker that locked a worktree is still there.
+fn check_owner(cx: &mut Cx<'_>, process_id: u32, session: SessionId) {
+    let command = life_check(cx.config, process_id);
+    let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
+    cx.fx.start(Purpose::LifeSign(session), run);
+}
 
-    pub(super) fn life_sign(&mut self, session: &SessionId, event: &Event) {
-        if matches!(event, Event::Ran { status, .. } if !status.is_success()) {
-            self.clean_leftover(session);
-        }
+fn life_check(config: &WorkerConfig, process_id: u32) -> ProcessSpec {
+    ProcessSpec {
+        program: String::from("kill"),
+        args: vec![String::from("-0"), process_id.to_string()],
+        env: vec![],
+        env_remove: config.agent_env_remove.clone(),
+        directory: None,
     }
+}
 
-    /// What became of a worktree whose session this run does not know.
-    pub(super) fn leftover_done(&mut self, session: &SessionId, done: Done) {
-        let kept = match done {
-            Done::Kept(reason) => Some(reason),
-            Done::Removed => None,
-            // Its session ended before it was there. One that has come again finds it.
-            Done::Made => return self.clean_leftover(session),
-            Done::NotMade(_) => return,
-        };
-        let path = self.worktree_path(session).unwrap_or_default();
-        self.fx.notify(WorkerNotice::LeftoverWorktree { path, kept });
-    }
+/// Whether a [`LifeSign`](Purpose::LifeSign) says that the process is gone.
+pub(super) fn is_gone(event: &Event) -> bool {
+    matches!(event, Event::Ran { status, .. } if !status.is_success())
+}
+
+/// Notes what became of a worktree that no session of this run works in; whether it has to be
+/// cleaned.
+pub(super) fn leftover_done(cx: &mut Cx<'_>, session: &SessionId, done: Done) -> bool {
+    let kept = match done {
+        Done::Kept(reason) => Some(reason),
+        Done::Removed => None,
+        // Its session ended before it was there. One that has come again finds it.
+        Done::Made => return true,
+        Done::NotMade(_) => return false,
+    };
+    let path = cx.config.worktree_path(session).unwrap_or_default();
+    cx.notify(WorkerNotice::LeftoverWorktree { path, kept });
+    false
 }

@@ -218,7 +218,7 @@ pub fn a_directory_of_which_no_worktree_can_be_made_is_a_clear_error<R: Runtime>
     std::fs::create_dir(&none).expect("made");
     std::fs::create_dir(&empty).expect("made");
     git(&empty, &["init", "--quiet"]);
-    for (directory, why) in [(none, "no git repository"), (empty, "without a commit")] {
+    for (directory, why) in [(none, "not a git repository"), (empty, "without a commit")] {
         let fault = stage.worker::<R>(&directory, script("exit 0")).ends().expect_err("refused");
         assert_eq!(fault.kind, MachineErrorKind::Local, "{fault}");
         assert!(fault.message.contains(why), "{fault}");

@@ -4,11 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::config::WorkerConfig;
 use crate::base::id::SessionId;
 use crate::base::secret::Secret;
 use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
+use crate::worker::config::WorkerConfig;
 
 /// Names that change how a program is found or loaded, whole or by their beginning (S-3).
 const REFUSED_NAMES: [&str; 14] = [
@@ -30,7 +30,7 @@ const REFUSED_NAMES: [&str; 14] = [
 const REFUSED_BEGINNINGS: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
 
 /// What the agent of `session` is started with. The error names what in the secret is refused.
-pub(super) fn agent_command(
+pub(in crate::worker) fn agent_command(
     config: &WorkerConfig,
     session: &SessionId,
     url: &str,

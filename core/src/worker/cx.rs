@@ -1,0 +1,131 @@
+//! What the parts of a worker act on, and what its operations and timers are for.
+
+use alloc::format;
+use alloc::string::ToString;
+use core::time::Duration;
+
+use fastrand::Rng;
+
+use super::config::WorkerConfig;
+use super::notice::WorkerNotice;
+use crate::base::id::{OpId, SessionId, WorkId};
+use crate::base::time::Instant;
+use crate::client::RequestError;
+use crate::contract::action::{Action, Request};
+use crate::contract::machine::{MachineError, MachineErrorKind};
+use crate::engine::effects::Effects;
+use crate::engine::timer::Timers;
+
+/// What an operation of the worker was started for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Purpose {
+    Git(GitQuestion),
+    Worktree,
+    LifeSign(SessionId),
+    Register,
+    Token,
+    Poll,
+    Ack(WorkId),
+    /// With the fence that it was sent under.
+    Heartbeat(SessionId, u64),
+    /// With the registration whose secret it was sent with.
+    Redispatch(SessionId, u32),
+    Spool(WorkId),
+    Remove,
+    McpConfig(SessionId),
+    ListSpool,
+    LoadSpool(WorkId),
+    /// With the fence that it was sent under.
+    Report(WorkId, u64),
+    Deregister,
+    Agent(SessionId),
+    Link(SessionId),
+}
+
+/// What git is asked before the worker registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GitQuestion {
+    Branch,
+    RemoteUrl,
+    /// The rest only in worktree mode: where in the repository the directory is, whether there is a
+    /// commit to start from, and what earlier runs left behind.
+    Prefix,
+    Commit,
+    Worktrees,
+}
+
+/// What the worker waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    Register,
+    Poll,
+    Ack(WorkId),
+    Heartbeat(SessionId),
+    Report(WorkId),
+    /// The next deadline of a session's link, process or flush.
+    Session(SessionId),
+    /// The session's time limit.
+    Limit(SessionId),
+    /// The pause after a git command that met a lock.
+    Git,
+    /// The end of a shutdown, whatever is still missing.
+    Shutdown,
+}
+
+/// What the parts of a worker act on.
+#[derive(Debug)]
+pub(super) struct Cx<'a> {
+    pub(super) fx: &'a mut Effects<Purpose, WorkerNotice>,
+    pub(super) timers: &'a mut Timers<Timer>,
+    pub(super) rng: &'a mut Rng,
+    pub(super) config: &'a WorkerConfig,
+}
+
+impl Cx<'_> {
+    pub(super) const fn now(&self) -> Instant {
+        self.fx.now().mono
+    }
+
+    /// How long the relay that answered with `trouble` wants to be left alone, if it says so.
+    pub(super) fn retry_after(&self, trouble: &RequestError) -> Option<Duration> {
+        trouble.retry_after(self.fx.now().wall)
+    }
+
+    pub(super) fn set_timer(&mut self, timer: Timer, delay: Duration) {
+        let at = self.now() + delay;
+        self.timers.set(timer, at);
+    }
+
+    pub(super) fn notify(&mut self, notice: WorkerNotice) {
+        self.fx.notify(notice);
+    }
+
+    pub(super) fn request(&mut self, purpose: Purpose, request: Request) -> OpId {
+        self.fx.start(purpose, |op| Action::Request { op, request })
+    }
+
+    pub(super) fn notify_retry(
+        &mut self,
+        what: &'static str,
+        trouble: &RequestError,
+        retry_in: Duration,
+    ) {
+        self.notify(WorkerNotice::Retrying { what, reason: trouble.to_string(), retry_in });
+    }
+
+    /// The end of a worker that has tried to do `what` for as long as it may (W-2).
+    pub(super) fn gave_up(
+        &self,
+        what: &str,
+        trouble: &RequestError,
+        failing_for: Duration,
+    ) -> MachineError {
+        let message = format!(
+            "could not {what} at {} for {} s, and gave up: {trouble}; check the address and the \
+             network, or start with --never-give-up",
+            self.config.relay,
+            failing_for.as_secs()
+        );
+        MachineError { kind: MachineErrorKind::GaveUp, message }
+    }
+}

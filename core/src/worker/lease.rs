@@ -1,0 +1,54 @@
+//! Whose work it is, and under which lease: what every call about a work item has to name.
+
+use core::time::Duration;
+
+use crate::base::id::{EnvironmentId, WorkId};
+use crate::base::secret::Secret;
+use crate::client::worker_api::{EnvironmentKey, LeaseKey};
+
+/// A registered environment and the secret that opens it.
+#[derive(Clone, Debug)]
+pub(super) struct Environment {
+    pub(super) id: EnvironmentId,
+    pub(super) secret: Secret,
+}
+
+impl Environment {
+    /// As a request names it.
+    pub(super) const fn key(&self) -> EnvironmentKey<'_> {
+        EnvironmentKey { id: &self.id, secret: &self.secret }
+    }
+
+    /// Takes over the secret of a later registration of the same environment; whether it is a new
+    /// one.
+    pub(super) fn renew(&mut self, later: &Self) -> bool {
+        let is_new = self.id == later.id && self.secret.reveal() != later.secret.reveal();
+        if is_new {
+            self.secret = later.secret.clone();
+        }
+        is_new
+    }
+}
+
+/// The lease of one work item.
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    pub(super) work: WorkId,
+    /// The environment that the item was given to; a new registration does not change it.
+    pub(super) environment: Environment,
+    pub(super) token: Secret,
+    pub(super) fence: u64,
+    pub(super) length: Duration,
+}
+
+impl Lease {
+    /// As a request names it.
+    pub(super) const fn key(&self) -> LeaseKey<'_> {
+        LeaseKey {
+            environment: &self.environment.id,
+            work: &self.work,
+            token: &self.token,
+            fence: self.fence,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What passes between a session's agent and the relay, line by line (M-1, M-2).
+//!
+//! The agent's lines travel as the bytes they were. The agent is given only what it can read and
+//! waits for: a line that is no message would end some agents, and a second answer or a second copy
+//! of a message would be acted on twice.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use bytes::Bytes;
+
+use crate::base::limits::{MAX_OPEN_PERMISSIONS, MAX_RECENT_UUIDS};
+use crate::base::text::Text;
+use crate::transport::dedupe::Recent;
+use crate::wire::message::{Head, Kind};
+use crate::wire::ndjson::Line;
+
+/// Whose line it is that the agent's pipe is to take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Origin {
+    /// The relay counts it, and waits for its acknowledgement.
+    Relay,
+    /// The worker's own.
+    Worker,
+}
+
+/// A line of the relay that is not acknowledged yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inbound {
+    /// The agent's pipe has not taken it. If no agent reads any more, it never will: the relay
+    /// keeps it for the next one.
+    Waiting,
+    /// In the pipe, or not meant for the agent.
+    Delivered,
+}
+
+/// What a line of the agent is.
+#[derive(Debug, PartialEq)]
+pub(super) enum AgentLine {
+    Message,
+    /// It asks a person for permission to use this tool.
+    Permission {
+        tool: String,
+    },
+    /// It asks something that nobody will answer. It has to be told so, or it would wait for ever
+    /// (M-3).
+    Unanswerable {
+        request_id: String,
+        reason: String,
+    },
+}
+
+/// A line of the agent that cannot be passed on (M-1).
+#[derive(Debug, PartialEq)]
+pub(super) struct BadLine {
+    pub(super) reason: String,
+    pub(super) line: Bytes,
+}
+
+/// The state of one agent's conversation with the relay.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    /// Questions of the agent that nobody has answered.
+    questions: BTreeSet<String>,
+    /// The messages that the agent was given.
+    seen: Recent,
+    unacked_inbound: VecDeque<Inbound>,
+    /// What was written to the agent's pipe and is not in it yet.
+    in_pipe: VecDeque<Origin>,
+}
+
+impl Conversation {
+    pub(super) const fn new() -> Self {
+        Self {
+            questions: BTreeSet::new(),
+            seen: Recent::new(MAX_RECENT_UUIDS),
+            unacked_inbound: VecDeque::new(),
+            in_pipe: VecDeque::new(),
+        }
+    }
+
+    /// A line of the agent on its way to the relay.
+    pub(super) fn read_output(&mut self, line: Line) -> Result<(Text, AgentLine), BadLine> {
+        let text = match line {
+            Line::Whole(bytes) => Text::from_utf8(bytes)
+                .map_err(|line| BadLine { reason: String::from("a line is not UTF-8"), line })?,
+            Line::TooLong { beginning, bytes } => {
+                let reason = format!("a line of {bytes} bytes is over the limit");
+                return Err(BadLine { reason, line: beginning });
+            }
+        };
+        let head = Head::parse(&text).map_err(|error| BadLine {
+            reason: error.to_string(),
+            line: text.as_bytes().clone(),
+        })?;
+        let line = match (head.kind(), head.request_id) {
+            (Kind::ControlRequest, Some(id)) => self.asked(id, head.subtype, head.tool_name),
+            (Kind::ControlCancelRequest, Some(id)) => {
+                self.questions.remove(&id);
+                AgentLine::Message
+            }
+            _ => AgentLine::Message,
+        };
+        Ok((text, line))
+    }
+
+    /// People answer permission questions; nobody here answers anything else.
+    fn asked(
+        &mut self,
+        request_id: String,
+        subtype: Option<String>,
+        tool: Option<String>,
+    ) -> AgentLine {
+        let subtype = subtype.unwrap_or_default();
+        if subtype != "can_use_tool" {
+            let reason = format!("nobody here answers {subtype:?}");
+            return AgentLine::Unanswerable { request_id, reason };
+        }
+        if self.questions.len() >= MAX_OPEN_PERMISSIONS {
+            let reason = format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open");
+            return AgentLine::Unanswerable { request_id, reason };
+        }
+        self.questions.insert(request_id);
+        AgentLine::Permission { tool: tool.unwrap_or_default() }
+    }
+
+    /// Whether the agent is to be given a line of the relay: it can read it and waits for it.
+    pub(super) fn is_for_agent(&mut self, line: &Text) -> bool {
+        let Ok(head) = Head::parse(line) else { return false };
+        match (head.kind(), head.request_id, head.uuid) {
+            // Exactly one answer reaches the agent, and only to a question that is open (M-2).
+            (Kind::ControlResponse, Some(id), _) => self.questions.remove(&id),
+            (Kind::ControlResponse, None, _) => false,
+            (Kind::User, _, Some(uuid)) => self.seen.insert(&uuid),
+            _ => true,
+        }
+    }
+
+    /// A line of the relay has arrived, and waits for the agent's pipe if it is for the agent.
+    pub(super) fn arrived(&mut self, is_for_agent: bool) {
+        let line = if is_for_agent { Inbound::Waiting } else { Inbound::Delivered };
+        self.unacked_inbound.push_back(line);
+    }
+
+    /// A line was handed to the agent's pipe.
+    pub(super) fn queued(&mut self, origin: Origin) {
+        self.in_pipe.push_back(origin);
+    }
+
+    /// The agent's pipe has taken the next `writes` lines.
+    pub(super) fn written(&mut self, writes: usize) {
+        for origin in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
+            let waiting = self.unacked_inbound.iter_mut().find(|line| **line == Inbound::Waiting);
+            if let (Origin::Relay, Some(line)) = (origin, waiting) {
+                *line = Inbound::Delivered;
+            }
+        }
+    }
+
+    /// How many lines of the relay, from the first that is not delivered, cannot be acknowledged
+    /// yet.
+    pub(super) fn pending(&mut self) -> usize {
+        while self.unacked_inbound.front() == Some(&Inbound::Delivered) {
+            self.unacked_inbound.pop_front();
+        }
+        self.unacked_inbound.len()
+    }
+
+    /// The agent is gone, and with it whoever could be answered.
+    pub(super) fn close(&mut self) {
+        self.questions.clear();
+    }
+}

@@ -1,0 +1,567 @@
+//! Stage 4: one running session: its agent, its link, and what passes between them (W-6, M-1, M-2).
+//!
+//! ```text
+//!   Preparing ──────▶ Running ──────▶ Over { is_cleaning: true } ──▶ Over ──▶ settled
+//!     worktree,          │ no worktree                                ▲
+//!     MCP configuration  └────────────────────────────────────────────┘
+//! ```
+//!
+//! A session ends in this order: its agent's process is over, its worktree is looked through, the
+//! relay has acknowledged its last lines, its result is reported. What others have to do about it
+//! (git, polls, reports) it returns as an [`Outcome`].
+
+mod agent_command;
+mod conversation;
+mod end;
+mod log;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use self::agent_command::{agent_command, mcp_config_path};
+use self::conversation::{AgentLine, BadLine, Conversation, Origin};
+pub(super) use self::end::EndReason;
+use self::log::LogMessage;
+use super::cx::{Cx, Purpose, Timer};
+use super::heartbeat::Pulse;
+use super::lease::Lease;
+use super::notice::WorkerNotice;
+use super::process::{Process, ProcessEvent};
+use super::worktree::Done;
+use crate::base::id::{SessionId, WorkId};
+use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::base::time::Instant;
+use crate::contract::action::{Action, ProcessSpec};
+use crate::contract::event::{Event, ExitStatus};
+use crate::transport::v1::{Link, LinkEvent};
+use crate::wire::control;
+use crate::wire::ndjson::Line;
+use crate::wire::session::SessionResult;
+use crate::wire::to_json;
+use crate::wire::work_secret::WorkSecret;
+
+/// What the worker has to do for a session now.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub(super) enum Outcome {
+    Nothing,
+    /// Its worktree is to be made, at this reference if there is one.
+    MakeWorktree(Option<String>),
+    /// Its agent's process is over: there is room for another session, and its worktree is to be
+    /// looked through.
+    CleanWorktree,
+    /// Its agent's process is over: there is room for another session.
+    RoomFreed,
+    /// Its token is no longer good: another lease is to be asked for.
+    Redispatch,
+}
+
+impl Outcome {
+    /// One event of a session has at most one outcome, however many things it brings.
+    fn or(self, other: Self) -> Self {
+        if other == Self::Nothing { self } else { other }
+    }
+}
+
+/// How far a session is.
+#[derive(Debug)]
+enum Life {
+    Preparing(Launch),
+    Running {
+        has_worktree: bool,
+    },
+    /// Its process is over. Its last lines may still be on their way.
+    Over {
+        result: SessionResult,
+        /// Git finds out whether its worktree can go.
+        is_cleaning: bool,
+    },
+}
+
+/// What the agent is started with, once its worktree and its files are ready.
+#[derive(Debug)]
+struct Launch {
+    /// The error says what in the work secret is refused.
+    command: Result<ProcessSpec, String>,
+    /// To be in a file before the agent starts.
+    mcp_config: Option<Secret>,
+    has_worktree: bool,
+}
+
+/// Whether a session has to get another lease than the one that it runs under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Renewal {
+    NotNeeded,
+    /// The relay has promised another one, which has to be polled for.
+    AwaitsLease,
+    /// It can be asked for only with a new secret of the environment.
+    AwaitsSecret,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    id: SessionId,
+    lease: Lease,
+    pub(super) renewal: Renewal,
+    link: Link,
+    process: Process,
+    conversation: Conversation,
+    life: Life,
+    end: Option<EndReason>,
+    /// A file that may be there and has to go with the session.
+    mcp_file: Option<String>,
+    /// Its last lines are not waited for beyond this.
+    flush_deadline: Option<Instant>,
+    limit: Duration,
+}
+
+/// A session that is done with.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) lease: Lease,
+    /// `None` if it is not this worker's to report.
+    pub(super) result: Option<SessionResult>,
+    /// Whether it was ended from outside rather than by itself.
+    pub(super) is_forced: bool,
+    pub(super) mcp_file: Option<String>,
+}
+
+impl Session {
+    pub(super) fn new(
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        lease: Lease,
+        url: String,
+        secret: WorkSecret,
+        directory: String,
+    ) -> Self {
+        let config = cx.config;
+        let command = agent_command(config, &id, &url, &secret, directory);
+        let run = format!("{:032x}", cx.rng.u128(..));
+        Self {
+            link: Link::new(url, lease.token.clone(), run, config.backoff),
+            process: Process::new(config.shutdown_grace, config.max_line_bytes),
+            conversation: Conversation::new(),
+            life: Life::Preparing(Launch {
+                command,
+                mcp_config: secret.mcp_config,
+                has_worktree: false,
+            }),
+            id,
+            lease,
+            renewal: Renewal::NotNeeded,
+            end: None,
+            mcp_file: None,
+            flush_deadline: None,
+            limit: config.session_limit,
+        }
+    }
+
+    pub(super) const fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    pub(super) const fn lease_mut(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+
+    #[cfg(test)]
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Names the run of its agent.
+    pub(super) fn agent_run(&self) -> &str {
+        self.link.agent_run()
+    }
+
+    /// Whether it counts towards `max_sessions`: until its process is over.
+    pub(super) const fn takes_room(&self) -> bool {
+        !matches!(self.life, Life::Over { .. })
+    }
+
+    /// Starts its link at once, and its agent as soon as there is a place for it: in a worktree at
+    /// `reference`, if sessions have worktrees.
+    pub(super) fn start(&mut self, cx: &mut Cx<'_>, reference: Option<String>) -> Outcome {
+        self.link.connect(cx.fx, Purpose::Link(self.id.clone()));
+        cx.set_timer(Timer::Limit(self.id.clone()), self.limit);
+        match &self.life {
+            Life::Preparing(Launch { command: Ok(_), .. })
+                if cx.config.worktree_path(&self.id).is_some() =>
+            {
+                Outcome::MakeWorktree(reference)
+            }
+            _ => self.start_agent(cx),
+        }
+    }
+
+    fn start_agent(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        let Life::Preparing(launch) = &mut self.life else { return Outcome::Nothing };
+        if let Some(mcp_config) = launch.mcp_config.take()
+            && let Ok(path) = mcp_config_path(cx.config, &self.id)
+        {
+            self.mcp_file = Some(path.clone());
+            let data = Bytes::copy_from_slice(mcp_config.reveal().as_bytes());
+            let purpose = Purpose::McpConfig(self.id.clone());
+            cx.fx.start(purpose, |op| Action::Save { op, path, data });
+            return Outcome::Nothing;
+        }
+        match launch.command.clone() {
+            Ok(command) => {
+                self.life = Life::Running { has_worktree: launch.has_worktree };
+                self.process.start(cx.fx, Purpose::Agent(self.id.clone()), command);
+                Outcome::Nothing
+            }
+            Err(reason) => self.over(cx, Err(reason)),
+        }
+    }
+
+    pub(super) fn mcp_config_saved(&mut self, cx: &mut Cx<'_>, event: &Event) -> Outcome {
+        match (&self.life, event) {
+            (Life::Preparing(_), Event::Failed { failure, .. }) => {
+                let reason = format!("its MCP configuration could not be written: {failure}");
+                self.over(cx, Err(reason))
+            }
+            _ => self.start_agent(cx),
+        }
+    }
+
+    /// Git is done with its worktree: the agent can start there, or the result is complete.
+    pub(super) fn worktree_done(&mut self, cx: &mut Cx<'_>, done: Done) -> Outcome {
+        match (&mut self.life, done) {
+            (Life::Preparing(launch), Done::Made) => {
+                launch.has_worktree = true;
+                self.start_agent(cx)
+            }
+            (Life::Preparing(_), Done::NotMade(reason)) => {
+                self.over(cx, Err(format!("its worktree could not be made: {reason}")))
+            }
+            // Its end came while it was being made.
+            (Life::Over { is_cleaning, .. }, Done::Made) => {
+                *is_cleaning = true;
+                Outcome::CleanWorktree
+            }
+            (Life::Over { is_cleaning, .. }, Done::Removed) => {
+                *is_cleaning = false;
+                Outcome::Nothing
+            }
+            (Life::Over { is_cleaning, result }, Done::Kept(reason)) => {
+                *is_cleaning = false;
+                let path = cx.config.worktree_path(&self.id).unwrap_or_default();
+                result.message.push_str(&format!("; its worktree {path} was kept: {reason}"));
+                Outcome::Nothing
+            }
+            _ => Outcome::Nothing,
+        }
+    }
+
+    pub(super) fn agent_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
+        let mut events = Vec::new();
+        self.process.handle(cx.fx, event, |event| events.push(event));
+        self.on_process(cx, events)
+    }
+
+    /// The deadline of its process may have passed.
+    pub(super) fn process_due(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        let mut events = Vec::new();
+        self.process.on_time(cx.fx, |event| events.push(event));
+        self.on_process(cx, events)
+    }
+
+    fn on_process(&mut self, cx: &mut Cx<'_>, events: Vec<ProcessEvent>) -> Outcome {
+        let mut outcome = Outcome::Nothing;
+        for event in events {
+            match event {
+                ProcessEvent::Started { pid } => {
+                    self.log(cx, &LogMessage { pid: Some(pid), ..LogMessage::of("agent_started") });
+                    let (session, work) = self.names();
+                    cx.notify(WorkerNotice::SessionStarted { session, work, pid });
+                }
+                ProcessEvent::Line(line) => self.take_output(cx, line),
+                ProcessEvent::Written { writes } => {
+                    self.conversation.written(writes);
+                    self.confirm(cx);
+                }
+                ProcessEvent::Over(over) => outcome = outcome.or(self.over(cx, over)),
+            }
+        }
+        self.balance(cx);
+        outcome
+    }
+
+    /// Its process is over, or will never run.
+    fn over(&mut self, cx: &mut Cx<'_>, over: Result<Option<ExitStatus>, String>) -> Outcome {
+        let stderr = self.process.stderr_tail();
+        let result = end::result(self.end.as_ref(), over, self.limit, stderr);
+        self.conversation.close();
+        self.log(
+            cx,
+            &LogMessage {
+                exit_code: result.exit_code,
+                signal: result.signal,
+                message: Some(&result.message),
+                ..LogMessage::of("agent_exited")
+            },
+        );
+        self.process.give_up();
+        cx.timers.clear(&Timer::Limit(self.id.clone()));
+        let is_cleaning = match &self.life {
+            Life::Preparing(Launch { has_worktree, .. }) | Life::Running { has_worktree } => {
+                *has_worktree
+            }
+            Life::Over { is_cleaning, .. } => *is_cleaning,
+        };
+        self.life = Life::Over { result, is_cleaning };
+        if is_cleaning { Outcome::CleanWorktree } else { Outcome::RoomFreed }
+    }
+
+    pub(super) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
+        let mut events = Vec::new();
+        self.link.handle(cx.fx, cx.rng, event, |event| events.push(event));
+        let mut outcome = Outcome::Nothing;
+        for event in events {
+            outcome = outcome.or(self.on_link(cx, event));
+        }
+        self.balance(cx);
+        outcome
+    }
+
+    /// The deadline of its link may have passed.
+    pub(super) fn link_due(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        let purpose = Purpose::Link(self.id.clone());
+        let event = self.link.on_time(cx.fx, cx.rng, purpose);
+        event.map_or(Outcome::Nothing, |event| self.on_link(cx, event))
+    }
+
+    fn on_link(&mut self, cx: &mut Cx<'_>, event: LinkEvent) -> Outcome {
+        match event {
+            LinkEvent::Up => {
+                let (session, work) = self.names();
+                cx.notify(WorkerNotice::SessionConnected { session, work });
+            }
+            LinkEvent::Down { reason, retry_in } => {
+                let (session, work) = self.names();
+                cx.notify(WorkerNotice::SessionDisconnected { session, work, reason, retry_in });
+            }
+            LinkEvent::Line(line) => self.take_input(cx, &line),
+            LinkEvent::Gap { lines } => {
+                let message = format!("{lines} messages to the agent were lost at the relay");
+                self.log(
+                    cx,
+                    &LogMessage { message: Some(&message), ..LogMessage::of("messages_lost") },
+                );
+            }
+            LinkEvent::Stop => return self.stop(cx),
+            LinkEvent::LeaseLost => {
+                return self.lose(cx, String::from("another worker has taken it over"));
+            }
+            LinkEvent::Refused(error) if error.is_unauthorized() => return Outcome::Redispatch,
+            LinkEvent::Refused(error) => return self.lose(cx, error.to_string()),
+            LinkEvent::GaveUp { reason, failing_for } => {
+                let secs = failing_for.as_secs();
+                let why = format!("the relay could not be reached for {secs} s: {reason}");
+                return self.end(cx, EndReason::Failed(why));
+            }
+        }
+        Outcome::Nothing
+    }
+
+    /// Its lease's heartbeat was answered; `fence` is the one that it was sent under.
+    pub(super) fn heartbeat_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        fence: u64,
+        pulse: Pulse,
+    ) -> Outcome {
+        // An answer about an older lease of the session says nothing of this one.
+        if self.lease.fence != fence {
+            return Outcome::Nothing;
+        }
+        match pulse {
+            // After a refusal of the link that no new lease followed: the relay may have had a
+            // passing reason, such as a clock that was wrong.
+            Pulse::Kept => {
+                self.link.retry_refused(cx.fx, Purpose::Link(self.id.clone()));
+                Outcome::Nothing
+            }
+            Pulse::Unknown => Outcome::Nothing,
+            Pulse::Stopping if self.end.is_some() => Outcome::Nothing,
+            Pulse::Stopping => self.stop(cx),
+            Pulse::TokenRefused => Outcome::Redispatch,
+            Pulse::Lost(reason) => self.lose(cx, reason),
+        }
+    }
+
+    /// Continues under a new lease (W-4, W-8).
+    pub(super) fn renew(&mut self, cx: &mut Cx<'_>, lease: Lease, url: String) {
+        let token = lease.token.clone();
+        self.lease = lease;
+        self.link.renew(cx.fx, Purpose::Link(self.id.clone()), url, token);
+    }
+
+    /// The computer slept.
+    pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
+        self.link.wake(cx.fx, Purpose::Link(self.id.clone()));
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        self.end(cx, EndReason::Interrupted(String::from("a person ended it")))
+    }
+
+    /// The relay no longer lets this worker have it: its copy here ends at once.
+    pub(super) fn lose(&mut self, cx: &mut Cx<'_>, reason: String) -> Outcome {
+        self.end(cx, EndReason::NotOurs(reason))
+    }
+
+    /// Begins its end. The first reason stands, unless a later one is that it is not ours any more.
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>, reason: EndReason) -> Outcome {
+        let is_lost = matches!(reason, EndReason::NotOurs(_));
+        if self.end.is_none() || is_lost {
+            self.end = Some(reason);
+        }
+        if is_lost {
+            self.link.close(cx.fx);
+        }
+        match self.life {
+            Life::Preparing(_) => {
+                self.over(cx, Err(String::from("the session ended before it could start")))
+            }
+            Life::Running { .. } => {
+                if is_lost {
+                    self.process.kill(cx.fx);
+                } else {
+                    self.process.terminate(cx.fx);
+                }
+                Outcome::Nothing
+            }
+            Life::Over { .. } => Outcome::Nothing,
+        }
+    }
+
+    /// Its last lines are waited for until `deadline` at most.
+    pub(super) const fn limit_flush(&mut self, deadline: Instant) {
+        self.flush_deadline = Some(deadline);
+    }
+
+    /// Nothing is waited for any more.
+    pub(super) fn kill(&mut self, cx: &mut Cx<'_>) {
+        self.flush_deadline = Some(cx.now());
+        self.process.kill(cx.fx);
+    }
+
+    /// Whether it is over and the relay has its last lines, or they need not be waited for.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        let Life::Over { is_cleaning, .. } = self.life else { return false };
+        let is_late = self.flush_deadline.is_some_and(|at| at <= now);
+        is_late || (!is_cleaning && (self.link.is_flushed() || self.link.is_over()))
+    }
+
+    /// Closes what is still open of it.
+    pub(super) fn settle(mut self, cx: &mut Cx<'_>) -> Ended {
+        self.link.close(cx.fx);
+        for timer in [Timer::Limit, Timer::Heartbeat, Timer::Session] {
+            cx.timers.clear(&timer(self.id.clone()));
+        }
+        let result = match self.life {
+            Life::Over { result, .. } => Some(result),
+            Life::Preparing(_) | Life::Running { .. } => None,
+        };
+        let is_ours = !matches!(self.end, Some(EndReason::NotOurs(_)));
+        Ended {
+            lease: self.lease,
+            result: result.filter(|_| is_ours),
+            is_forced: self.end.is_some(),
+            mcp_file: self.mcp_file,
+        }
+    }
+
+    /// When one of its parts has something to do next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let flush = self.flush_deadline.filter(|_| !self.takes_room());
+        [self.link.deadline(), self.process.deadline(), flush].into_iter().flatten().min()
+    }
+
+    /// A line of the agent on its way to the relay.
+    fn take_output(&mut self, cx: &mut Cx<'_>, line: Line) {
+        match self.conversation.read_output(line) {
+            Ok((text, line)) => {
+                match line {
+                    AgentLine::Message => {}
+                    AgentLine::Permission { tool } => {
+                        let (session, work) = self.names();
+                        cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
+                    }
+                    AgentLine::Unanswerable { request_id, reason } => {
+                        self.write(cx, &control::error(&request_id, &reason), Origin::Worker);
+                    }
+                }
+                self.link.send_line(cx.fx, text);
+            }
+            Err(bad) => self.skip_output(cx, &bad),
+        }
+    }
+
+    fn skip_output(&mut self, cx: &mut Cx<'_>, bad: &BadLine) {
+        const SHOWN_BYTES: usize = 200;
+        let shown = bad.line.get(..bad.line.len().min(SHOWN_BYTES)).unwrap_or_default();
+        let line = String::from_utf8_lossy(shown);
+        self.log(
+            cx,
+            &LogMessage {
+                line: Some(&line),
+                message: Some(&bad.reason),
+                ..LogMessage::of("agent_output_error")
+            },
+        );
+        let (session, work) = self.names();
+        let reason = bad.reason.clone();
+        cx.notify(WorkerNotice::AgentOutputError { session, work, reason });
+    }
+
+    /// A line of the relay on its way to the agent: only what the agent can read and waits for.
+    fn take_input(&mut self, cx: &mut Cx<'_>, line: &Text) {
+        let is_for_agent = self.conversation.is_for_agent(line);
+        if is_for_agent {
+            self.write(cx, line, Origin::Relay);
+        }
+        self.conversation.arrived(is_for_agent);
+        self.confirm(cx);
+    }
+
+    /// Writes a line into the agent's pipe, if it still reads.
+    fn write(&mut self, cx: &mut Cx<'_>, line: &Text, origin: Origin) {
+        let mut data = Vec::with_capacity(line.len() + 1);
+        data.extend_from_slice(line.as_bytes());
+        data.push(b'\n');
+        if self.process.write(cx.fx, Bytes::from(data)) {
+            self.conversation.queued(origin);
+        }
+    }
+
+    fn confirm(&mut self, cx: &mut Cx<'_>) {
+        self.link.confirm_delivered(cx.fx, self.conversation.pending());
+    }
+
+    /// Holds the agent back while the relay has not taken what it said.
+    fn balance(&mut self, cx: &mut Cx<'_>) {
+        self.process.balance(cx.fx, self.link.unacked_bytes());
+    }
+
+    /// Adds a message of the worker itself to the session's log.
+    fn log(&mut self, cx: &mut Cx<'_>, message: &LogMessage<'_>) {
+        let json = Text::from_utf8(to_json(message)).unwrap_or_default();
+        if let Ok(message) = RawValue::from_string(json.as_str().into()) {
+            self.link.send_report(cx.fx, message);
+        }
+    }
+
+    fn names(&self) -> (SessionId, WorkId) {
+        (self.id.clone(), self.lease.work.clone())
+    }
+}

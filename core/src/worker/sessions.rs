@@ -1,0 +1,106 @@
+//! The sessions of a worker.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::cx::{Cx, Timer};
+use super::heartbeat;
+use super::lease::Environment;
+use super::session::{Ended, Renewal, Session};
+use crate::base::id::SessionId;
+
+/// Those that run, and those whose last lines are still on their way.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    all: BTreeMap<SessionId, Session>,
+}
+
+impl Sessions {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn contains(&self, id: &SessionId) -> bool {
+        self.all.contains_key(id)
+    }
+
+    pub(super) fn get(&self, id: &SessionId) -> Option<&Session> {
+        self.all.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &SessionId) -> Option<&mut Session> {
+        self.all.get_mut(id)
+    }
+
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        self.all.keys().cloned().collect()
+    }
+
+    pub(super) fn insert(&mut self, id: SessionId, session: Session) {
+        self.all.insert(id, session);
+    }
+
+    /// How many of them count towards `max_sessions`.
+    pub(super) fn taking_room(&self) -> usize {
+        self.all.values().filter(|session| session.takes_room()).count()
+    }
+
+    /// Whether one of them was promised another lease, which comes by no other way than a poll.
+    pub(super) fn await_lease(&self) -> bool {
+        self.all.values().any(|session| session.renewal == Renewal::AwaitsLease)
+    }
+
+    /// A work item has come for the session.
+    pub(super) fn item_came(&mut self, id: &SessionId) {
+        if let Some(session) = self.get_mut(id)
+            && session.renewal == Renewal::AwaitsLease
+        {
+            session.renewal = Renewal::NotNeeded;
+        }
+    }
+
+    /// The environment has a new secret.
+    pub(super) fn renew_secret(&mut self, environment: &Environment) {
+        for session in self.all.values_mut() {
+            session.lease_mut().environment.renew(environment);
+        }
+    }
+
+    /// Those that could not ask for another lease without a new secret, and can now.
+    pub(super) fn take_awaiting_secret(&mut self) -> Vec<SessionId> {
+        let waiting = self.all.iter_mut();
+        let waiting = waiting.filter(|(_, session)| session.renewal == Renewal::AwaitsSecret);
+        let ids = waiting.map(|(id, session)| {
+            session.renewal = Renewal::NotNeeded;
+            id.clone()
+        });
+        ids.collect()
+    }
+
+    pub(super) fn start_heartbeat(&self, cx: &mut Cx<'_>, id: &SessionId) {
+        if let Some(session) = self.get(id) {
+            heartbeat::start(cx, id, session.lease());
+        }
+    }
+
+    pub(super) fn heartbeat(&self, cx: &mut Cx<'_>, id: &SessionId) {
+        if let Some(session) = self.get(id) {
+            heartbeat::beat(cx, id, session.lease());
+        }
+    }
+
+    /// What every event of a session ends with: removes it if it is done with, or else sets the one
+    /// timer for whatever its parts wait for next.
+    pub(super) fn settle(&mut self, cx: &mut Cx<'_>, id: &SessionId) -> Option<Ended> {
+        let timer = Timer::Session(id.clone());
+        let session = self.get(id)?;
+        if session.is_settled(cx.now()) {
+            return self.all.remove(id).map(|session| session.settle(cx));
+        }
+        match session.deadline() {
+            Some(at) => cx.timers.set(timer, at),
+            None => cx.timers.clear(&timer),
+        }
+        None
+    }
+}
