@@ -10,13 +10,13 @@ use crate::base::secret::Secret;
 use crate::store::StorePolicy;
 use crate::wire::url::{BaseUrl, UrlError};
 
-/// Everything that a relay is told at its start.
+/// Everything that a relay is started with.
 #[derive(Clone, Debug)]
 pub struct RelayConfig {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: String,
-    /// The URL that workers reach it at, where it stands behind a proxy; without it a worker is
-    /// told the one that it came by.
+    /// The URL that workers reach it at, if it is behind a proxy; without it, a worker is given the
+    /// one that its request came to.
     pub public_url: Option<String>,
     /// Who may use it.
     pub access_tokens: Vec<AccessToken>,
@@ -24,11 +24,11 @@ pub struct RelayConfig {
     pub assets: &'static [Asset],
     /// Time limits and bounds of what is kept.
     pub policy: StorePolicy,
-    /// Longest time that a poll is held (E-2).
+    /// The longest time that a poll is held (E-2).
     pub poll_cap: Duration,
-    /// How long a session token is good for.
+    /// How long a session token is valid.
     pub session_token_life: Duration,
-    /// Viewers of one session, and of one person's overview, at once.
+    /// Viewers at once of one session, and of one person's overview.
     pub max_subscribers: usize,
     /// Bytes on the way to one viewer.
     pub stream_credit: usize,
@@ -37,7 +37,7 @@ pub struct RelayConfig {
 }
 
 impl RelayConfig {
-    /// A relay on `listen` with the usual limits, no page, and nobody who may use it yet.
+    /// A relay on `listen` with the usual limits, no page, and no access tokens yet.
     pub fn new(listen: String) -> Self {
         Self {
             listen,
@@ -90,7 +90,7 @@ pub struct AccessToken {
 /// One file of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
-    /// Its path, from the slash on.
+    /// Its path, including the leading slash.
     pub path: &'static str,
     /// Its media type.
     pub content_type: &'static str,
@@ -99,12 +99,12 @@ pub struct Asset {
 }
 
 /// What nobody else may know or guess. The runtime draws both; a relay whose store outlives it
-/// keeps `signing` beside the store, and draws a new `entropy` at each start.
+/// keeps `signing` beside the store, and draws new `entropy` at each start.
 #[derive(Clone)]
 pub struct RelayKeys {
     /// Signs session tokens and environment secrets.
     pub signing: [u8; 32],
-    /// New ids are made from it.
+    /// Where new ids come from.
     pub entropy: [u8; 32],
 }
 
@@ -117,7 +117,7 @@ impl fmt::Debug for RelayKeys {
 /// Why a relay cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayConfigError {
-    /// Nobody could use it.
+    /// Nobody could use the relay.
     #[error("the relay has no access token: give it at least one")]
     NoToken,
     /// A token is too short, or a browser could not send it.
@@ -128,7 +128,7 @@ pub enum RelayConfigError {
         /// Whose it is.
         person: String,
     },
-    /// The public URL is none.
+    /// The public URL is not a URL.
     #[error("the public URL of the relay: {0}")]
     Url(#[from] UrlError),
     /// The time limits contradict each other.

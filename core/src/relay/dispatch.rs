@@ -158,7 +158,7 @@ pub(super) fn on_answer(
     }
 }
 
-/// The store could not say what became of it.
+/// The store failed at an operation.
 pub(super) fn on_store_failed(parts: &mut Parts, cx: &mut Cx, pending: Pending) {
     if let Pending::Refresh { owner, session } = pending {
         return parts.refreshes.retry_refresh(cx, owner, session);

@@ -1,7 +1,7 @@
 //! The relay: the server in the middle, as a machine (Y).
 //!
-//! A request comes in, is routed and authorised, and becomes one store operation; what comes of that
-//! is the answer, and everybody whom the change concerns hears of it. So the relay itself holds only
+//! A request is routed, authorised, and turned into one store operation. The outcome becomes the
+//! answer, and everybody whom the change concerns is notified. So the relay itself holds nothing but
 //! connections, and says *accepted* only after the store has said *stored*.
 //!
 //! ```text
@@ -29,7 +29,7 @@
 //! | `http` | what a request asks for, who may, and what its answer looks like; the page |
 //! | `purpose`, `pending`, `close` | what operations and store calls are for; close codes |
 //! | `tokens` | the relay's own credentials and ids |
-//! | `config`, `notice` | what a relay is built with, asked and tells |
+//! | `config`, `notice` | what a relay is built with, what it is asked, what it reports |
 //! | [`store`](crate::store) | what is kept, as operations and their outcomes (Y-2) |
 //!
 #![doc = include_str!("http.md")]

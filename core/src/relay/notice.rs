@@ -1,4 +1,4 @@
-//! What a relay is asked, and what it tells.
+//! What a program asks of a relay, and what the relay reports.
 
 use alloc::string::String;
 
@@ -9,15 +9,15 @@ use crate::wire::session::SessionState;
 /// What the program can ask of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayCommand {
-    /// Stop: take nothing new, tell everybody to come back, and finish.
+    /// Stop: accept nothing new, tell everybody to come back, and finish.
     Shutdown,
 }
 
-/// What a relay tells its program.
+/// What a relay reports to its program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayNotice {
-    /// It takes requests.
+    /// It accepts requests.
     Listening {
         /// At this address.
         address: String,
@@ -35,7 +35,7 @@ pub enum RelayNotice {
     EnvironmentRegistered {
         /// The environment.
         environment: EnvironmentId,
-        /// What the machine calls itself.
+        /// The name that the machine gave itself.
         machine_name: String,
     },
     /// A worker has deregistered, or was silent for too long.
@@ -43,11 +43,11 @@ pub enum RelayNotice {
         /// The environment.
         environment: EnvironmentId,
     },
-    /// A session has come to another state: queued when it was made, ended at its end.
+    /// A session has changed state: queued when it is created, ended at its end.
     SessionState {
         /// The session.
         session: SessionId,
-        /// Where it stands now.
+        /// Its state now.
         state: SessionState,
     },
     /// A session's link is up.
@@ -60,9 +60,9 @@ pub enum RelayNotice {
         /// The session.
         session: SessionId,
     },
-    /// The store could not carry something out; whoever asked was told to try again.
+    /// The store could not carry something out; whoever was waiting was told to try again.
     StoreFailed {
-        /// The words of the store.
+        /// The store's own words.
         detail: String,
     },
 }

@@ -8,7 +8,7 @@ use super::purpose::Timer;
 use crate::base::id::SessionId;
 use crate::store::AccountId;
 
-/// Nobody else would say how those sessions are, so the store is asked again.
+/// Nothing else would bring viewers up to date on them, so the store is asked again.
 #[derive(Default)]
 pub(super) struct Refreshes {
     failed: BTreeMap<SessionId, AccountId>,

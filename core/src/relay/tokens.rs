@@ -1,5 +1,5 @@
-//! The credentials that a relay makes itself, and its ids: all from keyed hashes, so that nobody
-//! can guess one and nothing has to be kept.
+//! The credentials that a relay issues, and its ids: all from keyed hashes, so that nobody can guess
+//! one and none has to be kept.
 
 use alloc::format;
 use alloc::string::String;
@@ -21,7 +21,7 @@ use crate::wire::to_json;
 /// What every session token begins with (T-2).
 const TOKEN_PREFIX: &str = "sk-ant-si-";
 
-/// What a session token says. The token of an item without a session names none.
+/// What a session token says. The token of an item without a session names no session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ struct JoseHeader<'a> {
     typ: &'a str,
 }
 
-/// Makes ids and credentials, and recognises its own.
+/// Draws ids, issues credentials, and recognises its own.
 pub(super) struct TokenIssuer {
     signing: Hmac<Sha256>,
     entropy: Hmac<Sha256>,
@@ -121,18 +121,18 @@ impl TokenIssuer {
         self.mac("access", token.reveal()).finalize().into_bytes().to_vec()
     }
 
-    /// Whether this is the token with that digest; takes the same time wherever they differ.
+    /// Whether this is the token with that digest; takes equally long wherever they differ.
     pub(super) fn is_token(&self, token: &str, digest: &[u8]) -> bool {
         self.mac("access", token).verify_slice(digest).is_ok()
     }
 
-    /// The credential of an environment: its name, and proof that it was given here.
+    /// The credential of an environment: its name, and proof that it was issued here.
     pub(super) fn environment_secret(&self, id: &EnvironmentId) -> Secret {
         let proof = self.mac("environment", id.as_str()).finalize().into_bytes();
         Secret::new(format!("{id}.{}", URL_SAFE_NO_PAD.encode(proof)))
     }
 
-    /// The environment that a credential was given to.
+    /// The environment that a credential was issued to.
     pub(super) fn environment_of(&self, secret: &str) -> Option<EnvironmentId> {
         let (id, proof) = secret.split_once('.')?;
         let id = EnvironmentId::new(id).ok()?;
@@ -150,7 +150,7 @@ impl TokenIssuer {
         Secret::new(format!("{TOKEN_PREFIX}{signed}.{signature}"))
     }
 
-    /// What a session token says, if it was given here; whether it is still good is not looked at.
+    /// What a session token says, if it was issued here; it may have expired.
     pub(super) fn claims_of(&self, token: &str) -> Option<Claims> {
         let token = token.strip_prefix(TOKEN_PREFIX)?;
         let (signed, signature) = token.rsplit_once('.')?;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_token_is_known_to_the_key_that_signed_it_alone() {
+    fn only_the_key_that_signed_a_session_token_recognises_it() {
         let token = issuer(1).session_token(&claims());
         assert!(token.reveal().starts_with("sk-ant-si-"));
         assert_eq!(issuer(1).claims_of(token.reveal()), Some(claims()));

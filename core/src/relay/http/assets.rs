@@ -13,7 +13,7 @@ use crate::contract::event::IncomingRequest;
 use crate::relay::config::Asset;
 use crate::wire::error::ErrorType;
 
-/// Nothing but the relay's own files runs in the page or is reached from it, and nobody frames it.
+/// Only the relay's own files run in the page or are reached from it, and no other page frames it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 

@@ -1,5 +1,5 @@
-//! Method and path to a typed route. A path that is here at all but not with this method is told
-//! apart from one that is not here.
+//! From method and path to a typed route. A path that exists, but not with this method, is
+//! distinguished from one that does not exist.
 
 use alloc::vec::Vec;
 
@@ -36,7 +36,7 @@ pub(in crate::relay) enum Route {
 }
 
 impl Route {
-    /// The item that it is about.
+    /// The item that the request is about.
     pub(in crate::relay) const fn work(&self) -> Option<&WorkId> {
         match self {
             Self::Ack(_, work) | Self::Heartbeat(_, work) | Self::StopWork(_, work) => Some(work),
@@ -75,8 +75,8 @@ impl From<IdError> for RouteError {
     }
 }
 
-/// Finds the route of a path without its query. Nothing in it is decoded: an id has no character
-/// that would need it.
+/// Finds the route of a path without its query. Nothing is decoded: an id has no character that
+/// would need it.
 pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteError> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let environment = EnvironmentId::new;

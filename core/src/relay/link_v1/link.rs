@@ -42,7 +42,7 @@ enum State {
     Greeting,
     /// Lines go both ways.
     Up,
-    /// The same, and the worker was told to end the session.
+    /// The same, and the worker was asked to end the session.
     Stopping,
 }
 
@@ -72,7 +72,7 @@ impl From<StoreError> for LinkEnd {
     }
 }
 
-/// What a link says of a session that the store attached it to.
+/// What the store says of a link that it has attached.
 pub(super) struct Attached {
     pub(super) number: u64,
     /// Lines of the worker that are stored.

@@ -18,7 +18,7 @@ pub(super) struct ToAgent {
     read: StoreStep,
     /// The last one that the worker has acknowledged.
     acked: u64,
-    /// The last one that the store was told of.
+    /// The last one that the store knows to be acknowledged.
     noted: u64,
     note: StoreStep,
 }
@@ -49,7 +49,7 @@ impl ToAgent {
     }
 
     /// The worker says that it has these lines; whether they exist is for the store to say. A worker
-    /// of an earlier version says so of lines that it acknowledges only afterwards.
+    /// of an earlier version says so of lines that it acknowledges only later.
     pub(super) fn resume(&mut self, received: u64) {
         self.sent = self.sent.max(received);
     }
@@ -91,8 +91,8 @@ impl ToAgent {
         }
     }
 
-    /// What to tell the store of acks: one at a time, because however many come meanwhile, the last
-    /// one says it all.
+    /// The ack to store next: one at a time, because however many arrive meanwhile, the last one
+    /// covers them all.
     pub(super) fn next_note(&mut self) -> Option<u64> {
         if self.note == StoreStep::UnderWay || self.noted >= self.acked {
             return None;

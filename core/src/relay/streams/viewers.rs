@@ -55,7 +55,7 @@ enum Stage {
     Starting,
     /// What was stored when the subscription began is being sent, up to this event.
     CatchingUp { end: u64 },
-    /// All of that was sent, and the viewer was told so.
+    /// All of that was sent, and the viewer knows it.
     Live,
 }
 

@@ -28,26 +28,29 @@ fn a_healthcheck_goes_ahead_of_sessions_and_its_answer_is_seen() {
     world.create(&worker);
     assert_eq!(world.last_healthcheck(&worker), Value::Null);
     let overview = world.websocket("/v1/overview/ws", TOKEN, "");
-    world.came(overview);
+    world.received(overview);
     let (status, environment) = world.ask_healthcheck(&worker, TOKEN, "a");
     let asked_at = environment["last_healthcheck"]["asked_at"].clone();
     assert_eq!((status, asked_at.is_string()), (202, true), "{environment}");
     assert_eq!(environment["last_healthcheck"]["answered_at"], Value::Null);
-    assert_eq!(world.came(overview)[0]["environment"]["last_healthcheck"]["asked_at"], asked_at);
+    assert_eq!(
+        world.received(overview)[0]["environment"]["last_healthcheck"]["asked_at"],
+        asked_at
+    );
 
     let (_, item) = world.poll(&worker);
     assert_eq!((&item["data"]["type"], &item["data"]["id"]), (&json!("healthcheck"), &item["id"]));
     let taken = taken(&item);
     assert_eq!(world.about(&worker, &taken, "ack"), (200, json!({"state": "acked"})));
     assert_eq!(world.about(&worker, &taken, "heartbeat").1["state"], "running");
-    world.came(overview);
+    world.received(overview);
     world.pass(Duration::from_secs(1));
     for _ in 0..2 {
         let stopped = (200, json!({"state": "stopped"}));
         assert_eq!(world.answer_healthcheck(&worker, &taken), stopped, "the same again is fine");
         world.pass(Duration::from_secs(1));
     }
-    let came = world.came(overview);
+    let came = world.received(overview);
     let told: Vec<_> = came.iter().filter(|frame| frame["type"] == "environment").collect();
     assert_eq!(told.len(), 1, "the first answer counts: {came:?}");
     let answered_at = world.last_healthcheck(&worker)["answered_at"].clone();

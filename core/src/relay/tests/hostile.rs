@@ -100,7 +100,7 @@ fn accepts_are_refilled_and_bounded_in_all() {
     }
     assert_eq!(served, crate::base::limits::MAX_EXCHANGES);
     let op = *world.streams.keys().next().expect("a stream");
-    world.tell(Event::Closed { op, code: None, failure: None });
+    world.deliver(Event::Closed { op, code: None, failure: None });
     assert_eq!(world.accepts.len(), 1);
 }
 
@@ -155,11 +155,12 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
 
 fn any_message() -> impl Strategy<Value = Message> {
     let number = prop_oneof![0..5_u64, Just(u64::MAX - 1), Just(u64::MAX)];
-    let word = prop_oneof![Just("resume"), Just("ack"), Just("ping"), Just("stop"), Just("report")];
-    let word = (word, number.clone(), number).prop_map(|(word, a, b)| {
-        let word =
-            json!({"type": word, "received": a, "from": b, "message": {"type": "footbridge"}});
-        Message::Binary(Bytes::from(word.to_string()))
+    let frame =
+        prop_oneof![Just("resume"), Just("ack"), Just("ping"), Just("stop"), Just("report")];
+    let frame = (frame, number.clone(), number).prop_map(|(frame, a, b)| {
+        let frame =
+            json!({"type": frame, "received": a, "from": b, "message": {"type": "footbridge"}});
+        Message::Binary(Bytes::from(frame.to_string()))
     });
     let line = prop_oneof![
         Just(question("P")),
@@ -168,7 +169,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         "\\PC{0,60}",
     ];
     prop_oneof![
-        3 => word,
+        3 => frame,
         3 => line.prop_map(|line| Message::Text(Text::from(line))),
         1 => prop::collection::vec(any::<u8>(), 0..60).prop_map(|b| Message::Binary(b.into())),
     ]
@@ -232,11 +233,11 @@ fn commit(world: &mut World, deed: Deed, worker: &Worker, taken: &Taken, link: &
             let body = Body::Whole(Bytes::from(body));
             world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
         }
-        Deed::Say(message) => world.tell(Event::Received { op: *link, message }),
+        Deed::Say(message) => world.deliver(Event::Received { op: *link, message }),
         Deed::Link => *link = world.ingress(taken),
         Deed::Leave(at) => {
             if let Some(op) = world.streams.keys().nth(at).copied() {
-                world.tell(Event::Closed { op, code: None, failure: None });
+                world.deliver(Event::Closed { op, code: None, failure: None });
             }
         }
         Deed::Hold(true) => world.holds_store = true,

@@ -42,14 +42,14 @@ fn an_address_in_use_is_a_fault_that_names_it() {
 }
 
 #[test]
-fn a_store_that_fails_is_told_as_unavailable() {
+fn a_failing_store_is_reported_as_unavailable() {
     let mut world = World::new();
     world.holds_store = true;
     let op = world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
     let (store, _) = world.held.pop_front().expect("an operation");
     let kind = crate::contract::event::IoErrorKind::Full;
     let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
-    world.tell(Event::Failed { op: store, failure });
+    world.deliver(Event::Failed { op: store, failure });
     assert_eq!(world.answer(op).0, 503);
     assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
 }
@@ -92,16 +92,16 @@ fn viewers_learn_that_a_worker_has_gone_although_the_store_fails_at_first() {
     let mut world = World::new();
     let (_, taken, link) = world.running();
     let viewer = world.subscribe(&taken.session, 0);
-    world.came(viewer);
+    world.received(viewer);
     world.holds_store = true;
-    world.tell(Event::Closed { op: link, code: None, failure: None });
+    world.deliver(Event::Closed { op: link, code: None, failure: None });
     let (op, _) = world.held.pop_front().expect("the session is read");
     let kind = crate::contract::event::IoErrorKind::Full;
     let failure = crate::contract::event::IoError { kind, detail: "no space left".to_owned() };
-    world.tell(Event::Failed { op, failure });
+    world.deliver(Event::Failed { op, failure });
     world.holds_store = false;
-    assert!(world.came(viewer).is_empty(), "nothing is known yet");
+    assert!(world.received(viewer).is_empty(), "nothing is known yet");
     world.pass(Duration::from_secs(1));
-    let came = world.came(viewer);
+    let came = world.received(viewer);
     assert_eq!(came.last().expect("it is told")["session"]["connected"], false);
 }

@@ -55,7 +55,7 @@ fn clients_who_do_not_wait_cannot_pile_up_store_operations() {
     let mut asked = 0;
     while !world.accepts.is_empty() {
         let op = world.poll_waiting(&worker, "wait=50", "k");
-        world.tell(Event::Closed { op, code: None, failure: None });
+        world.deliver(Event::Closed { op, code: None, failure: None });
         asked += 1;
     }
     assert_eq!((asked, world.held.len()), (MAX_STORE_OPERATIONS, MAX_STORE_OPERATIONS));
@@ -73,7 +73,7 @@ fn acks_that_come_faster_than_the_store_are_noted_by_their_last_one() {
     }
     world.holds_store = true;
     for received in [1, 2, 2, 9, 3, 10, 10] {
-        world.word(link, &ControlFrame::Ack { received });
+        world.send_frame(link, &ControlFrame::Ack { received });
     }
     let acks = |world: &World| {
         let calls = world.held.iter().map(|(_, transaction)| &*transaction.op);
@@ -82,11 +82,11 @@ fn acks_that_come_faster_than_the_store_are_noted_by_their_last_one() {
     assert_eq!(acks(&world), 1);
     world.release_store();
     world.holds_store = true;
-    world.word(link, &ControlFrame::Ack { received: 10 });
+    world.send_frame(link, &ControlFrame::Ack { received: 10 });
     assert_eq!(acks(&world), 0, "nothing new");
     world.release_store();
     let again = world.ingress(&taken);
-    assert_eq!(world.came(again)[0]["word"]["from"], 10, "the last one was noted");
+    assert_eq!(world.received(again)[0]["frame"]["from"], 10, "the last one was noted");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_an_agent_calls_its_questions_and_tools_is_bounded() {
     let pending = pending.as_array().expect("a list");
     assert_eq!(pending.len(), 1, "what cannot be answered is not asked");
     assert_eq!(pending[0]["tool_name"].as_str().map(str::len), Some(MAX_NAME_BYTES));
-    let came = world.came(link);
+    let came = world.received(link);
     let answer = came.iter().find(|line| line["type"] == "control_response").expect("an answer");
     assert_eq!(answer["response"]["subtype"], "error");
     let last = world.events(&taken.session);

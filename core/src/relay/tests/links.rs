@@ -3,9 +3,9 @@
 use super::*;
 use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES};
 
-/// What came without words: the lines for the agent.
+/// What was received besides control frames: the lines for the agent.
 fn lines_of(came: &[Value]) -> Vec<&str> {
-    let lines = came.iter().filter(|value| value.get("word").is_none());
+    let lines = came.iter().filter(|value| value.get("frame").is_none());
     lines.map(|line| line["message"]["content"].as_str().unwrap_or("?")).collect()
 }
 
@@ -20,7 +20,7 @@ fn line(n: u64) -> String {
 }
 
 #[test]
-fn each_side_says_first_where_it_stands() {
+fn each_side_begins_with_its_resume() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -28,11 +28,11 @@ fn each_side_says_first_where_it_stands() {
     let taken = world.take(&worker);
     let op = world.ingress(&taken);
     assert_eq!(world.streams[&op].protocol.as_deref(), Some("footbridge.link.v1"));
-    let resume = json!({"word": {"type": "resume", "received": 0, "from": 0}});
-    assert_eq!(world.came(op), [resume], "no line before the other side's resume");
+    let resume = json!({"frame": {"type": "resume", "received": 0, "from": 0}});
+    assert_eq!(world.received(op), [resume], "no line before the other side's resume");
     assert_eq!(world.session(&id)["connected"], false);
-    world.word(op, &ControlFrame::Resume { received: 0, from: 0 });
-    assert_eq!(lines_of(&world.came(op)), ["early"]);
+    world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0 });
+    assert_eq!(lines_of(&world.received(op)), ["early"]);
 }
 
 #[test]
@@ -43,19 +43,19 @@ fn after_a_break_both_sides_go_on_where_they_were() {
     for text in ["a", "b", "c"] {
         world.say(&taken.session, text);
     }
-    assert_eq!(lines_of(&world.came(first)), ["a", "b", "c"]);
-    world.word(first, &ControlFrame::Ack { received: 1 });
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    assert_eq!(lines_of(&world.received(first)), ["a", "b", "c"]);
+    world.send_frame(first, &ControlFrame::Ack { received: 1 });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     assert_eq!(world.session(&taken.session)["connected"], false);
     world.say(&taken.session, "d");
 
     // The worker has "b" as well, but its ack was lost; it does not know of the ack for its third
     // line, which the relay has told by its resume.
     let second = world.ingress(&taken);
-    let resume = json!({"word": {"type": "resume", "received": 3, "from": 1}});
-    assert_eq!(world.came(second), [resume]);
-    world.word(second, &ControlFrame::Resume { received: 2, from: 2 });
-    assert_eq!(lines_of(&world.came(second)), ["c", "d"]);
+    let resume = json!({"frame": {"type": "resume", "received": 3, "from": 1}});
+    assert_eq!(world.received(second), [resume]);
+    world.send_frame(second, &ControlFrame::Resume { received: 2, from: 2 });
+    assert_eq!(lines_of(&world.received(second)), ["c", "d"]);
     world.lines(second, &line(4));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2, 3, 4]);
 }
@@ -69,20 +69,20 @@ fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_g
     let first = world.link_of_run(&taken, "one", 0);
     world.say(&id, "a");
     world.say(&id, "b");
-    assert_eq!(lines_of(&world.came(first)), ["a", "b"]);
-    world.word(first, &ControlFrame::Ack { received: 1 });
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    assert_eq!(lines_of(&world.received(first)), ["a", "b"]);
+    world.send_frame(first, &ControlFrame::Ack { received: 1 });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
 
     // The same run has lost what was on its way, and gets it again.
     let second = world.link_of_run(&taken, "one", 1);
-    assert_eq!(lines_of(&world.came(second)), ["b"]);
-    world.tell(Event::Closed { op: second, code: None, failure: None });
+    assert_eq!(lines_of(&world.received(second)), ["b"]);
+    world.deliver(Event::Closed { op: second, code: None, failure: None });
     world.say(&id, "c");
 
     // Another run, after a crash of the worker, begins with what nobody was given.
     let third = world.link_of_run(&taken, "two", 0);
-    let came = world.came(third);
-    assert_eq!(came[0]["word"]["from"], 2);
+    let came = world.received(third);
+    assert_eq!(came[0]["frame"]["from"], 2);
     assert_eq!(lines_of(&came), ["c"]);
     let (_, page) = world.get(&format!("/v1/sessions/{id}/events?after=0"), TOKEN);
     let events = page["events"].as_array().expect("events");
@@ -103,11 +103,11 @@ fn an_ack_that_comes_on_the_heels_of_a_resume_which_said_more_is_taken() {
     world.say(&id, "a");
     world.say(&id, "b");
     let first = world.link(&taken, 0, 0);
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     let second = world.ingress(&taken);
     world.holds_store = true;
-    world.word(second, &ControlFrame::Resume { received: 2, from: 0 });
-    world.word(second, &ControlFrame::Ack { received: 1 });
+    world.send_frame(second, &ControlFrame::Resume { received: 2, from: 0 });
+    world.send_frame(second, &ControlFrame::Ack { received: 1 });
     world.release_store();
     assert_eq!(world.streams[&second].closed, None);
 }
@@ -130,12 +130,12 @@ fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
     let response = json!({"subtype": "success", "request_id": answered});
     let line = json!({"type": "control_response", "response": response}).to_string();
     world.lines(first, &format!("{line}\n"));
-    world.word(first, &ControlFrame::Ack { received: 2 });
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.send_frame(first, &ControlFrame::Ack { received: 2 });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     let waits = asks(&mut world);
 
     let second = world.link_of_run(&taken, "two", 0);
-    assert_eq!(lines_of(&world.came(second)).len(), 1, "{waits} is for the new agent");
+    assert_eq!(lines_of(&world.received(second)).len(), 1, "{waits} is for the new agent");
     let unanswered = |world: &mut World| -> Vec<(Value, Value)> {
         let events = world.events(&id).into_iter().map(|event| event["message"].clone());
         let events = events.filter(|message| message["subtype"] == "requests_unanswered");
@@ -159,9 +159,9 @@ fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     world.lines(first, &line(2));
     world.release_store();
     // The first line was in time, the second came after the newer link was let in.
-    assert_eq!(world.came(second)[0]["word"]["received"], 1);
+    assert_eq!(world.received(second)[0]["frame"]["received"], 1);
     assert_eq!(world.streams[&first].closed, Some(4408));
-    world.word(second, &ControlFrame::Resume { received: 0, from: 0 });
+    world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0 });
     world.lines(second, &line(2));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2]);
 }
@@ -171,14 +171,14 @@ fn lines_that_nobody_holds_any_more_are_said_to_be_lost() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.lines(first, &line(1));
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     let second = world.link(&taken, 0, 4);
     world.lines(second, &line(5));
     let events = world.events(&taken.session);
     let lost = events.iter().find(|event| event["message"]["subtype"] == "lines_lost");
     let lost = &lost.expect("a note")["message"];
     assert_eq!((&lost["after"], &lost["resumes_after"]), (&json!(1), &json!(4)));
-    assert_eq!(world.came(second).last().expect("an ack")["word"]["received"], 5);
+    assert_eq!(world.received(second).last().expect("an ack")["frame"]["received"], 5);
 }
 
 #[test]
@@ -188,10 +188,10 @@ fn an_ack_is_given_only_once_the_lines_are_stored() {
     world.holds_store = true;
     world.lines(op, &line(1));
     world.lines(op, &line(2));
-    assert!(world.came(op).is_empty());
+    assert!(world.received(op).is_empty());
     world.release_store();
-    let ack = json!({"word": {"type": "ack", "received": 2}});
-    assert_eq!(world.came(op), [ack], "one ack for what was stored together");
+    let ack = json!({"frame": {"type": "ack", "received": 2}});
+    assert_eq!(world.received(op), [ack], "one ack for what was stored together");
 }
 
 #[test]
@@ -201,11 +201,11 @@ fn no_more_goes_out_than_the_window_allows() {
     for n in 0..LINK_WINDOW_LINES + 10 {
         assert_eq!(world.say(&taken.session, &n.to_string()).0, 200);
     }
-    assert_eq!(world.came(op).len(), LINK_WINDOW_LINES);
-    world.word(op, &ControlFrame::Ack { received: 7 });
-    assert_eq!(world.came(op).len(), 7);
-    world.word(op, &ControlFrame::Ack { received: 200 });
-    assert_eq!(world.came(op).len(), 3);
+    assert_eq!(world.received(op).len(), LINK_WINDOW_LINES);
+    world.send_frame(op, &ControlFrame::Ack { received: 7 });
+    assert_eq!(world.received(op).len(), 7);
+    world.send_frame(op, &ControlFrame::Ack { received: 200 });
+    assert_eq!(world.received(op).len(), 3);
 }
 
 #[test]
@@ -216,11 +216,11 @@ fn a_line_larger_than_the_window_goes_out_alone() {
     world.say(&taken.session, "small");
     world.say(&taken.session, &large);
     world.say(&taken.session, "after");
-    assert_eq!(lines_of(&world.came(op)), ["small"]);
-    world.word(op, &ControlFrame::Ack { received: 1 });
-    assert_eq!(lines_of(&world.came(op)), [&*large]);
-    world.word(op, &ControlFrame::Ack { received: 2 });
-    assert_eq!(lines_of(&world.came(op)), ["after"]);
+    assert_eq!(lines_of(&world.received(op)), ["small"]);
+    world.send_frame(op, &ControlFrame::Ack { received: 1 });
+    assert_eq!(lines_of(&world.received(op)), [&*large]);
+    world.send_frame(op, &ControlFrame::Ack { received: 2 });
+    assert_eq!(lines_of(&world.received(op)), ["after"]);
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn silence_is_asked_about_and_then_cut() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     world.pass(Duration::from_secs(15));
-    assert_eq!(world.came(op), [json!({"word": {"type": "ping"}})]);
-    world.word(op, &ControlFrame::Pong);
+    assert_eq!(world.received(op), [json!({"frame": {"type": "ping"}})]);
+    world.send_frame(op, &ControlFrame::Pong);
     world.pass(Duration::from_secs(44));
     assert_eq!(world.session(&taken.session)["connected"], true);
     world.pass(Duration::from_secs(1));
@@ -257,18 +257,18 @@ fn a_report_of_the_worker_counts_as_a_line() {
     let (_, taken, op) = world.running();
     let raw = "{\n\"type\": \"footbridge\", \"subtype\": \"agent_started\", \"pid\": 7}".to_owned();
     let message = serde_json::value::RawValue::from_string(raw).expect("JSON");
-    world.word(op, &ControlFrame::Report { message });
-    assert_eq!(world.came(op), [json!({"word": {"type": "ack", "received": 1}})]);
+    world.send_frame(op, &ControlFrame::Report { message });
+    assert_eq!(world.received(op), [json!({"frame": {"type": "ack", "received": 1}})]);
     let event = world.events(&taken.session).pop().expect("an event");
     assert_eq!((&event["from"], &event["message"]["pid"]), (&json!("worker"), &json!(7)));
 }
 
 #[test]
-fn a_line_that_is_no_message_keeps_its_number_and_is_told_about() {
+fn a_line_that_is_not_a_message_keeps_its_number_and_is_reported() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     world.lines(op, "hello\n[1]\n{\"type\":\"x\",\"n\":3}");
-    assert_eq!(world.came(op), [json!({"word": {"type": "ack", "received": 3}})]);
+    assert_eq!(world.received(op), [json!({"frame": {"type": "ack", "received": 3}})]);
     let events = world.events(&taken.session);
     let errors: Vec<_> =
         events.iter().filter(|e| e["message"]["subtype"] == "agent_output_error").collect();
@@ -286,19 +286,19 @@ fn what_breaks_the_protocol_closes_the_link() {
     let many = "{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES + 1);
     let breaches: [Breach<'_>; 8] = [
         ("a second resume", 1002, &|world, op| {
-            world.word(op, &ControlFrame::Resume { received: 0, from: 0 });
+            world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0 });
         }),
         ("an ack of what was never sent", 1002, &|world, op| {
-            world.word(op, &ControlFrame::Ack { received: 1 });
+            world.send_frame(op, &ControlFrame::Ack { received: 1 });
         }),
-        ("no word", 1002, &|world, op| {
+        ("not a control frame", 1002, &|world, op| {
             let message = Message::Binary(Bytes::from_static(b"\xff"));
-            world.tell(Event::Received { op, message });
+            world.deliver(Event::Received { op, message });
         }),
         ("a line that is too long", 1009, &|world, op| world.lines(op, &far)),
         ("more lines than the window", 1002, &|world, op| world.lines(op, &many)),
         ("lines before the resume", 1002, &|world, op| {
-            world.tell(Event::Closed { op, code: None, failure: None });
+            world.deliver(Event::Closed { op, code: None, failure: None });
         }),
         ("a resume from the end of all numbers", 1002, &|_, _| {}),
         ("a resume with what was never sent", 1002, &|_, _| {}),
@@ -310,18 +310,18 @@ fn what_breaks_the_protocol_closes_the_link() {
         let opening = match name {
             "lines before the resume" => Some(Message::Text(Text::from("{\"type\":\"x\"}"))),
             "a resume from the end of all numbers" => {
-                let word = ControlFrame::Resume { received: 0, from: u64::MAX };
-                Some(Message::Binary(word.to_bytes()))
+                let frame = ControlFrame::Resume { received: 0, from: u64::MAX };
+                Some(Message::Binary(frame.to_bytes()))
             }
             "a resume with what was never sent" => {
-                let word = ControlFrame::Resume { received: 9, from: 0 };
-                Some(Message::Binary(word.to_bytes()))
+                let frame = ControlFrame::Resume { received: 9, from: 0 };
+                Some(Message::Binary(frame.to_bytes()))
             }
             _ => None,
         };
         if let Some(message) = opening {
             op = world.ingress(&taken);
-            world.tell(Event::Received { op, message });
+            world.deliver(Event::Received { op, message });
         }
         assert_eq!(world.streams[&op].closed, Some(code), "{name}");
         let events = world.events(&taken.session);
@@ -338,7 +338,7 @@ fn a_worker_that_asks_without_end_and_reads_nothing_is_cut() {
         if world.streams[&op].is_cut {
             return;
         }
-        world.word(op, &ControlFrame::Ping);
+        world.send_frame(op, &ControlFrame::Ping);
         world.streams.get_mut(&op).expect("a stream").sent.clear();
     }
     panic!("it was never cut");
@@ -356,9 +356,9 @@ fn messages_wait_for_their_agent_within_limits() {
     assert_eq!(world.say(&id, "c").0, 429);
     let taken = world.take(&worker);
     let op = world.link(&taken, 0, 0);
-    world.word(op, &ControlFrame::Ack { received: 1 });
+    world.send_frame(op, &ControlFrame::Ack { received: 1 });
     assert_eq!(world.say(&id, "c").0, 200);
-    assert_eq!(lines_of(&world.came(op)), ["a", "b", "c"]);
+    assert_eq!(lines_of(&world.received(op)), ["a", "b", "c"]);
 }
 
 #[test]
@@ -367,14 +367,14 @@ fn an_accepted_message_outlives_the_retention_of_the_log() {
     config.policy.log_bytes = 1000;
     let mut world = World::with(config);
     let (_, taken, first) = world.running();
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     let texts: Vec<_> = (0..100).map(|n| format!("message {n}")).collect();
     for text in &texts {
         assert_eq!(world.say(&taken.session, text).0, 200);
     }
     assert!(world.session(&taken.session)["first_seq"].as_u64() > Some(50));
     let second = world.link(&taken, 0, 0);
-    assert_eq!(lines_of(&world.came(second)), texts);
+    assert_eq!(lines_of(&world.received(second)), texts);
 }
 
 #[test]
@@ -382,11 +382,11 @@ fn a_fresh_worker_is_not_given_again_what_reached_the_agent_before() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.say(&taken.session, "run it");
-    world.word(first, &ControlFrame::Ack { received: 1 });
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.send_frame(first, &ControlFrame::Ack { received: 1 });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     world.say(&taken.session, "next");
     let second = world.ingress(&taken);
-    assert_eq!(world.came(second)[0]["word"]["from"], 1);
-    world.word(second, &ControlFrame::Resume { received: 0, from: 0 });
-    assert_eq!(lines_of(&world.came(second)), ["next"]);
+    assert_eq!(world.received(second)[0]["frame"]["from"], 1);
+    world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0 });
+    assert_eq!(lines_of(&world.received(second)), ["next"]);
 }

@@ -178,7 +178,7 @@ impl World {
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn deliver(&mut self, event: Event) {
         self.events.push_back(event);
         self.run();
     }
@@ -198,10 +198,10 @@ impl World {
         let end = self.now.mono + time;
         while let Some(at) = self.deadline.filter(|at| *at <= end && self.finished.is_none()) {
             self.set_time(at);
-            self.tell(Event::Tick);
+            self.deliver(Event::Tick);
         }
         self.set_time(end);
-        self.tell(Event::Tick);
+        self.deliver(Event::Tick);
     }
 
     fn set_time(&mut self, at: Instant) {
@@ -209,9 +209,9 @@ impl World {
         self.now = Now { mono: at, wall };
     }
 
-    fn ask_raw(&mut self, asked: IncomingRequest) -> OpId {
+    fn ask_raw(&mut self, request: IncomingRequest) -> OpId {
         let op = self.accepts.pop_front().expect("an open accept");
-        self.tell(Event::Requested { op, request: asked });
+        self.deliver(Event::Requested { op, request });
         op
     }
 
@@ -266,16 +266,16 @@ impl World {
         self.ask_with(Method::Get, target, token, &Value::Null, &headers)
     }
 
-    /// What came by a stream since the last look, as JSON; a word of the link as `{"word": …}`.
-    fn came(&mut self, op: OpId) -> Vec<Value> {
+    /// What was sent on a stream since the last look, as JSON; a control frame of the link as `{"frame": …}`.
+    fn received(&mut self, op: OpId) -> Vec<Value> {
         let stream = self.streams.get_mut(&op).expect("a stream");
         let new = &stream.sent[stream.seen..];
         stream.seen = stream.sent.len();
         let value = |message: &Message| match message {
             Message::Text(text) => serde_json::from_str(text.as_str()).expect("JSON"),
             Message::Binary(bytes) => {
-                let word: Value = serde_json::from_slice(bytes).expect("JSON");
-                json!({ "word": word })
+                let frame: Value = serde_json::from_slice(bytes).expect("JSON");
+                json!({ "frame": frame })
             }
         };
         new.iter().map(value).collect()
@@ -283,11 +283,11 @@ impl World {
 
     fn lines(&mut self, op: OpId, lines: &str) {
         let message = Message::Text(Text::from(lines.to_owned()));
-        self.tell(Event::Received { op, message });
+        self.deliver(Event::Received { op, message });
     }
 
-    fn word(&mut self, op: OpId, word: &ControlFrame) {
-        self.tell(Event::Received { op, message: Message::Binary(word.to_bytes()) });
+    fn send_frame(&mut self, op: OpId, frame: &ControlFrame) {
+        self.deliver(Event::Received { op, message: Message::Binary(frame.to_bytes()) });
     }
 }
 
@@ -366,14 +366,14 @@ impl World {
             ("x-footbridge-agent-run", run),
         ];
         let op = self.ask_with(Method::Get, &target, &taken.token, &Value::Null, &headers);
-        self.word(op, &ControlFrame::Resume { received, from: 0 });
+        self.send_frame(op, &ControlFrame::Resume { received, from: 0 });
         op
     }
 
     /// Opens a link and lets the worker say where it stands.
     fn link(&mut self, taken: &Taken, received: u64, from: u64) -> OpId {
         let op = self.ingress(taken);
-        self.word(op, &ControlFrame::Resume { received, from });
+        self.send_frame(op, &ControlFrame::Resume { received, from });
         op
     }
 
@@ -383,7 +383,7 @@ impl World {
         self.create(&worker);
         let taken = self.take(&worker);
         let op = self.link(&taken, 0, 0);
-        self.came(op);
+        self.received(op);
         (worker, taken, op)
     }
 
@@ -409,7 +409,7 @@ impl World {
                 is_link && stream.closed.is_none() && !stream.is_cut
             });
             for op in open.map(|(op, _)| *op).collect::<Vec<_>>() {
-                self.word(op, &ControlFrame::Pong);
+                self.send_frame(op, &ControlFrame::Pong);
             }
         }
     }

@@ -17,7 +17,7 @@ fn a_question_is_answered_once_and_everybody_learns_the_same() {
         (&pending[0]["request_id"], &pending[0]["tool_name"]),
         (&json!("P"), &json!("Bash"))
     );
-    world.came(op);
+    world.received(op);
 
     // Two at the same instant: both are asked before the store has answered either.
     world.holds_store = true;
@@ -35,9 +35,9 @@ fn a_question_is_answered_once_and_everybody_learns_the_same() {
 
     let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
     assert!(line.as_str().contains(r#""updatedInput":{"command": "echo  hi"}"#), "{line:?}");
-    assert_eq!(world.came(op).len(), 1);
+    assert_eq!(world.received(op).len(), 1);
     assert_eq!(permission(&mut world, &id, &allow), (200, answer));
-    assert!(world.came(op).is_empty());
+    assert!(world.received(op).is_empty());
     assert_eq!(world.session(&id)["pending_permissions"], json!([]));
 
     // The same question again is a repetition, and opens nothing.
@@ -67,12 +67,12 @@ fn an_answer_says_what_it_changes() {
         ),
     ] {
         world.lines(op, &question(id));
-        world.came(op);
+        world.received(op);
         let mut body = answer;
         body["request_id"] = json!(id);
         assert_eq!(permission(&mut world, &taken.session, &body).0, 200);
         assert_eq!(permission(&mut world, &taken.session, &body).0, 200, "the same again");
-        let came = world.came(op);
+        let came = world.received(op);
         assert_eq!(came.len(), 1);
         assert_eq!(came[0]["response"]["request_id"], id);
         assert_eq!(came[0]["response"]["response"], expected);
@@ -89,7 +89,7 @@ fn what_can_no_longer_be_answered_is_withdrawn() {
         }),
         ("the agent's death", &|world, _, _, op| {
             let message = serde_json::value::RawValue::from_string(exited.to_owned());
-            world.word(op, &ControlFrame::Report { message: message.expect("JSON") });
+            world.send_frame(op, &ControlFrame::Report { message: message.expect("JSON") });
         }),
         ("the end of the session", &|world, worker, taken, _| {
             world.stop_work(worker, taken, "completed");
@@ -101,12 +101,12 @@ fn what_can_no_longer_be_answered_is_withdrawn() {
         world.lines(op, &question("P"));
         withdraw(&mut world, &worker, &taken, op);
         assert_eq!(world.session(&taken.session)["pending_permissions"], json!([]), "{name}");
-        world.came(op);
+        world.received(op);
         let allow = json!({"request_id": "P", "behavior": "allow"});
         let (status, error) = permission(&mut world, &taken.session, &allow);
         let kind = error["error"]["type"].clone();
         assert_eq!((status, kind), (410, json!("permission_withdrawn")), "{name}");
-        assert!(world.came(op).is_empty(), "{name}: nothing reaches the agent");
+        assert!(world.received(op).is_empty(), "{name}: nothing reaches the agent");
         let unknown = json!({"request_id": "Q", "behavior": "allow"});
         assert_eq!(permission(&mut world, &taken.session, &unknown).0, 404);
     }
@@ -121,7 +121,7 @@ fn an_agent_that_asks_too_much_is_answered_with_an_error() {
     }
     let pending = world.session(&taken.session)["pending_permissions"].clone();
     assert_eq!(pending.as_array().map(Vec::len), Some(crate::base::limits::MAX_OPEN_PERMISSIONS));
-    let came = world.came(op);
+    let came = world.received(op);
     let refused = came.iter().find(|value| value["type"] == "control_response");
     assert_eq!(refused.expect("an answer")["response"]["subtype"], "error");
 }

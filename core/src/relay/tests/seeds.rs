@@ -65,8 +65,8 @@ impl SeedWorker {
 
 /// What the agent would read: each message is one line, and nothing else ever comes.
 fn stdin(world: &mut World, op: OpId) -> Vec<Value> {
-    let came = world.came(op);
-    assert!(came.iter().all(|line| line.get("word").is_none()), "a control frame: {came:?}");
+    let came = world.received(op);
+    assert!(came.iter().all(|line| line.get("frame").is_none()), "a control frame: {came:?}");
     came
 }
 
@@ -128,7 +128,7 @@ fn a_plain_link_goes_on_after_the_lines_that_left() {
     world.say(&session.id, "did not leave");
     assert_eq!(stdin(&mut world, first).len(), 2);
     world.lines(first, "{\"type\":\"x\",\"n\":1}\n{\"type\":\"x\",\"n\":2}\n");
-    world.tell(Event::Closed { op: first, code: None, failure: None });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
     assert_eq!(world.session(&session.id)["connected"], false);
 
     world.arrives = true;
@@ -188,7 +188,7 @@ fn a_subprotocol_that_the_relay_does_not_know_is_not_plain() {
 fn without_a_fence_a_call_is_about_the_lease_of_its_token() {
     let mut world = World::new();
     let (worker, session, link) = running(&mut world);
-    world.tell(Event::Closed { op: link, code: None, failure: None });
+    world.deliver(Event::Closed { op: link, code: None, failure: None });
     // The lease runs out, and the item is handed out again under a newer one.
     world.pass(Duration::from_secs(61));
     let newer = worker.next_session(&mut world).expect("the session again");

@@ -20,14 +20,14 @@ fn messages_are_numbered_named_and_stored_once() {
     assert_eq!(status, 200, "{answer}");
     let accepted = answer["accepted"].as_array().expect("a list");
     assert_eq!((&accepted[0]["uuid"], accepted.len()), (&json!("u1"), 3));
-    let came = world.came(op);
+    let came = world.received(op);
     assert_eq!((came.len(), &came[1]["uuid"]), (3, &accepted[1]["uuid"]));
     assert_eq!(came[2]["request_id"], accepted[2]["request_id"]);
 
     let body = json!({"messages": [{"type": "user", "uuid": "u1", "message": "again"}]});
     let (_, again) = world.post(&target, TOKEN, &body);
     assert_eq!(again["accepted"][0]["seq"], accepted[0]["seq"]);
-    assert!(world.came(op).is_empty());
+    assert!(world.received(op).is_empty());
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_message_on_several_lines_reaches_the_agent_on_one() {
     assert_eq!(world.answer(asked).0, 200);
     let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
     assert!(!line.as_str().contains(['\n', '\r']), "{line:?}");
-    assert_eq!(world.came(op)[0]["uuid"], "a\nb");
+    assert_eq!(world.received(op)[0]["uuid"], "a\nb");
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn a_session_without_a_title_is_named_after_the_first_user_message_with_text() {
     let worker = world.register();
     let id = world.create(&worker);
     let viewer = world.subscribe(&id, 0);
-    world.came(viewer);
+    world.received(viewer);
     world.post(&format!("/v1/sessions/{id}/interrupt"), TOKEN, &Value::Null);
     assert_eq!(world.session(&id)["title"], Value::Null);
     assert_eq!(world.say(&id, "mend\nthe bridge").0, 200);
-    let came = world.came(viewer);
+    let came = world.received(viewer);
     let told = frames(&came, "session");
     assert_eq!(told.last().expect("a session")["session"]["title"], "mend the bridge");
     world.say(&id, "and the ferry");
@@ -114,15 +114,15 @@ fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
     let message =
         |uuid: &str, pad: usize| json!({"type": "user", "uuid": uuid, "pad": "x".repeat(pad)});
     let (_, first) = world.post(&target, TOKEN, &json!({"messages": [message("a", 0)]}));
-    world.came(link);
+    world.received(link);
     let body = json!({"messages": [message("b", 900), message("a", 0)]});
     let (_, second) = world.post(&target, TOKEN, &body);
     assert_eq!(second["accepted"][1], first["accepted"][0]);
-    assert_eq!(world.came(link).len(), 1);
+    assert_eq!(world.received(link).len(), 1);
     // Nor by a later one, whose sender never got the first answer.
     let (_, third) = world.post(&target, TOKEN, &json!({"messages": [message("a", 0)]}));
     assert_eq!(third["accepted"][0], first["accepted"][0]);
-    assert!(world.came(link).is_empty());
+    assert!(world.received(link).is_empty());
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn an_interrupt_is_a_control_request() {
     let target = format!("/v1/sessions/{}/interrupt", taken.session);
     let (status, answer) = world.post(&target, TOKEN, &Value::Null);
     assert_eq!(status, 200);
-    let came = world.came(op);
+    let came = world.received(op);
     assert_eq!(came[0]["request"]["subtype"], "interrupt");
     assert_eq!(came[0]["request_id"], answer["request_id"]);
 }
@@ -148,24 +148,24 @@ fn a_subscription_replays_from_any_point_and_goes_on_live() {
     for after in 0..=last {
         let viewer = world.subscribe(&taken.session, after);
         assert_eq!(world.streams[&viewer].protocol.as_deref(), Some("footbridge.viewer.v1"));
-        let came = world.came(viewer);
+        let came = world.received(viewer);
         assert_eq!(came[0]["type"], "session");
         let events: Vec<_> = frames(&came, "event").into_iter().cloned().collect();
         assert_eq!(seqs(&events), (after + 1..=last).collect::<Vec<_>>());
         assert_eq!(came.last(), Some(&json!({"type": "live", "seq": last})));
     }
     let viewer = world.subscribe(&taken.session, last);
-    world.came(viewer);
+    world.received(viewer);
     world.lines(op, "{\"type\":\"x\", \"odd\" : 1.0}");
     let Some(Message::Text(told)) = world.streams[&viewer].sent.last() else { panic!("nothing") };
     assert!(
         told.as_str().ends_with(",\"from\":\"agent\",\"message\":{\"type\":\"x\", \"odd\" : 1.0}}")
     );
-    assert_eq!(seqs(&world.came(viewer)), [last + 1]);
+    assert_eq!(seqs(&world.received(viewer)), [last + 1]);
     let ahead = world.subscribe(&taken.session, last + 1000);
-    assert_eq!(world.came(ahead).last(), Some(&json!({"type": "live", "seq": last + 1})));
+    assert_eq!(world.received(ahead).last(), Some(&json!({"type": "live", "seq": last + 1})));
     world.lines(op, "{\"type\":\"x\"}");
-    assert_eq!(seqs(&world.came(ahead)), [last + 2]);
+    assert_eq!(seqs(&world.received(ahead)), [last + 2]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_slow_viewer_costs_its_credit_and_misses_nothing() {
     let mut world = World::with(config);
     let (_, taken, op) = world.running();
     let slow = world.subscribe(&taken.session, 0);
-    let mut seen = seqs(&world.came(slow));
+    let mut seen = seqs(&world.received(slow));
     world.arrives = false;
     for n in 0..500 {
         world.lines(op, &format!("{{\"type\":\"x\",\"n\":{n},\"pad\":\"{}\"}}", "y".repeat(100)));
@@ -185,26 +185,26 @@ fn a_slow_viewer_costs_its_credit_and_misses_nothing() {
     while world.streams[&slow].under_way > 0 {
         let stream = world.streams.get_mut(&slow).expect("a stream");
         let messages = core::mem::take(&mut stream.under_way);
-        world.tell(Event::Sent { op: slow, messages });
-        seen.extend(seqs(&world.came(slow)));
+        world.deliver(Event::Sent { op: slow, messages });
+        seen.extend(seqs(&world.received(slow)));
     }
     let last = world.session(&taken.session)["last_seq"].as_u64().expect("a number");
     assert_eq!(seen, (1..=last).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_viewer_without_progress_is_cut_off_and_one_that_hears_nothing_is_told_so() {
+fn a_stalled_viewer_is_cut_off_and_a_quiet_one_is_kept_alive() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     let viewer = world.subscribe(&taken.session, 0);
-    world.came(viewer);
+    world.received(viewer);
     world.pass(Duration::from_secs(15));
-    assert_eq!(world.came(viewer), [json!({"type": "alive"})]);
+    assert_eq!(world.received(viewer), [json!({"type": "alive"})]);
     world.arrives = false;
     world.lines(op, "{\"type\":\"x\"}");
     for _ in 0..5 {
         world.pass(Duration::from_secs(11));
-        world.word(op, &ControlFrame::Pong);
+        world.send_frame(op, &ControlFrame::Pong);
     }
     assert!(!world.streams[&viewer].is_cut);
     world.pass(Duration::from_secs(5));
@@ -219,12 +219,12 @@ fn a_viewer_that_said_that_it_is_there_and_falls_silent_is_cut_off() {
     let overview = world.websocket("/v1/overview/ws", TOKEN, "footbridge.viewer.v1");
     let alive = || Message::Text(Text::from(r#"{"type":"alive"}"#));
     for op in [silent, talking, overview] {
-        world.tell(Event::Received { op, message: alive() });
+        world.deliver(Event::Received { op, message: alive() });
     }
     for _ in 0..6 {
         world.pass(Duration::from_secs(15));
-        world.tell(Event::Received { op: talking, message: alive() });
-        world.word(link, &ControlFrame::Ping);
+        world.deliver(Event::Received { op: talking, message: alive() });
+        world.send_frame(link, &ControlFrame::Ping);
     }
     assert!(world.streams[&silent].is_cut && world.streams[&overview].is_cut);
     assert!(!world.streams[&talking].is_cut && !world.streams[&mute].is_cut);
@@ -244,7 +244,7 @@ fn what_retention_has_dropped_is_a_gap() {
     let (first, last) = (number("first_seq"), number("last_seq"));
     assert!(first > 50 && last == 103, "{first} {last}");
     let viewer = world.subscribe(&taken.session, 2);
-    let came = world.came(viewer);
+    let came = world.received(viewer);
     let gap = json!({"type": "gap", "after": 2, "resumes_after": first - 1});
     assert_eq!(frames(&came, "gap"), [&gap]);
     let events: Vec<_> = frames(&came, "event").into_iter().cloned().collect();
@@ -276,54 +276,54 @@ fn pages_are_bounded_and_continue_each_other() {
 }
 
 #[test]
-fn the_overview_tells_the_whole_and_then_each_change() {
+fn the_overview_has_everything_and_then_each_change() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
     let offer = format!("footbridge.bearer.{TOKEN}, footbridge.viewer.v1");
     let op = world.websocket("/v1/overview/ws", "", &offer);
     let bobs = world.websocket("/v1/overview/ws", BOB, "");
-    let came = world.came(op);
+    let came = world.received(op);
     assert_eq!(came[0]["environments"][0]["id"], worker.environment.as_str());
     assert_eq!(came[0]["sessions"][0]["id"], id.as_str());
     assert_eq!(came.len(), 1);
     let taken = world.take(&worker);
     let link = world.link(&taken, 0, 0);
-    let came = world.came(op);
+    let came = world.received(op);
     let last = frames(&came, "session").last().copied().expect("a session").clone();
     assert_eq!(
         (&last["session"]["state"], &last["session"]["connected"]),
         (&json!("running"), &json!(true))
     );
-    world.tell(Event::Closed { op: link, code: None, failure: None });
-    assert_eq!(world.came(op)[0]["session"]["connected"], false);
+    world.deliver(Event::Closed { op: link, code: None, failure: None });
+    assert_eq!(world.received(op)[0]["session"]["connected"], false);
     world.post(
         &format!("/v1/environments/{}/stop", worker.environment),
         &worker.secret,
         &Value::Null,
     );
-    let came = world.came(op);
+    let came = world.received(op);
     assert!(came.contains(&json!({"type": "environment_gone", "id": worker.environment})));
     let nothing = json!({"type": "overview", "environments": [], "sessions": []});
-    assert_eq!(world.came(bobs), [nothing], "everybody sees their own");
+    assert_eq!(world.received(bobs), [nothing], "everybody sees their own");
 }
 
 #[test]
-fn a_slow_overview_is_told_the_whole_anew() {
+fn a_slow_overview_gets_everything_again() {
     let mut config = config();
     config.stream_credit = 1000;
     let mut world = World::with(config);
     let worker = world.register();
     let op = world.websocket("/v1/overview/ws", TOKEN, "");
-    world.came(op);
+    world.received(op);
     world.arrives = false;
     for _ in 0..50 {
         world.create(&worker);
     }
-    let messages = world.came(op).len();
+    let messages = world.received(op).len();
     assert!(messages < 10, "{messages}");
-    world.tell(Event::Sent { op, messages });
-    let came = world.came(op);
+    world.deliver(Event::Sent { op, messages });
+    let came = world.received(op);
     assert_eq!(came[0]["sessions"].as_array().map(Vec::len), Some(50));
 }
 

@@ -23,7 +23,7 @@ fn a_session_goes_from_its_making_to_its_end() {
     let session = world.session(&id);
     assert_eq!((&session["state"], &session["connected"]), (&json!("running"), &json!(true)));
     world.lines(op, "{\"type\":\"assistant\"}\n{\"type\":\"result\"}\n");
-    assert_eq!(world.came(op).last().expect("an ack")["word"]["received"], 2);
+    assert_eq!(world.received(op).last().expect("an ack")["frame"]["received"], 2);
     let heartbeat = json!({"lease_extended": true, "state": "running", "lease_seconds": 60});
     assert_eq!(world.about(&worker, &taken, "heartbeat"), (200, heartbeat));
 
@@ -60,7 +60,7 @@ fn a_client_that_left_gets_no_lease() {
     let mut world = World::new();
     let worker = world.register();
     let gone = world.poll_waiting(&worker, "wait=50", "a");
-    world.tell(Event::Closed { op: gone, code: None, failure: None });
+    world.deliver(Event::Closed { op: gone, code: None, failure: None });
     world.create(&worker);
     assert_eq!(world.poll(&worker).1["fence"], 1, "the first lease is this one");
 
@@ -68,7 +68,7 @@ fn a_client_that_left_gets_no_lease() {
     world.create(&worker);
     world.holds_store = true;
     let gone = world.poll_waiting(&worker, "wait=50", "b");
-    world.tell(Event::Closed { op: gone, code: None, failure: None });
+    world.deliver(Event::Closed { op: gone, code: None, failure: None });
     world.release_store();
     assert_eq!(world.poll(&worker).0, 200);
 }
@@ -168,20 +168,20 @@ fn a_running_session_is_dispatched_again_with_a_fresh_token() {
     assert_eq!(world.poll(&worker).0, 204, "it was queued once");
     assert_eq!(world.about(&worker, &old, "heartbeat").0, 409);
     world.lines(link, "{\"type\":\"a\"}\n");
-    let ack = json!({"word": {"type": "ack", "received": 1}});
-    assert_eq!(world.came(link).last(), Some(&ack), "the open link goes on");
+    let ack = json!({"frame": {"type": "ack", "received": 1}});
+    assert_eq!(world.received(link).last(), Some(&ack), "the open link goes on");
     let newer = world.link(&new, 0, 0);
     assert_eq!(world.streams[&link].closed, Some(4409));
-    assert_eq!(world.came(newer)[0]["word"]["received"], 1);
+    assert_eq!(world.received(newer)[0]["frame"]["received"], 1);
     assert_eq!(world.stop_work(&worker, &new, "completed").0, 200);
 }
 
 #[test]
-fn an_expired_token_is_told_apart_from_a_bad_one() {
+fn an_expired_token_is_distinguished_from_a_bad_one() {
     let mut world = World::new();
     let (worker, taken, link) = world.running();
     world.now.wall = world.now.wall + Duration::from_secs(4 * 3600);
-    world.word(link, &ControlFrame::Ping);
+    world.send_frame(link, &ControlFrame::Ping);
     assert_eq!(world.session(&taken.session)["state"], "running", "no lease lapses by a step");
     let (status, error) = world.about(&worker, &taken, "heartbeat");
     assert_eq!((status, &error["error"]["type"]), (401, &json!("token_expired")));
@@ -262,7 +262,7 @@ fn of_two_items_of_one_session_one_is_handed_out() {
     world.holds_store = true;
     let gone = world.poll_waiting(&worker, "wait=50", "a");
     let newer = world.ask(Method::Post, &redispatch, &worker.secret, &Value::Null);
-    world.tell(Event::Closed { op: gone, code: None, failure: None });
+    world.deliver(Event::Closed { op: gone, code: None, failure: None });
     world.release_store();
     assert_eq!(world.answer(newer).0, 200);
     assert_eq!(world.poll(&worker).1["fence"], 2);
@@ -294,10 +294,10 @@ fn the_links_of_an_environment_that_is_gone_are_closed_at_once() {
         let mut world = World::new();
         let (worker, taken, link) = world.running();
         let viewer = world.subscribe(&taken.session, 0);
-        world.came(viewer);
+        world.received(viewer);
         way(&mut world, &worker);
         assert_eq!(world.streams[&link].closed, Some(4404), "{status}");
-        let came = world.came(viewer);
+        let came = world.received(viewer);
         let told = came.iter().rfind(|frame| frame["type"] == "session").expect("a session");
         let session = &told["session"];
         assert_eq!((&session["state"], &session["connected"]), (&json!("ended"), &json!(false)));
@@ -307,7 +307,7 @@ fn the_links_of_an_environment_that_is_gone_are_closed_at_once() {
 }
 
 #[test]
-fn a_person_can_stop_a_session_wherever_it_stands() {
+fn a_person_can_stop_a_session_in_any_state() {
     let mut world = World::new();
     let worker = world.register();
     let queued = world.create(&worker);
@@ -321,13 +321,13 @@ fn a_person_can_stop_a_session_wherever_it_stands() {
     let id = world.create(&worker);
     let taken = world.take(&worker);
     let link = world.link(&taken, 0, 0);
-    world.came(link);
+    world.received(link);
     let (_, session) = stop(&mut world, &id);
     assert_eq!((&session["state"], &session["stopping"]), (&json!("running"), &json!(true)));
-    assert_eq!(world.came(link), [json!({"word": {"type": "stop"}})]);
+    assert_eq!(world.received(link), [json!({"frame": {"type": "stop"}})]);
     assert_eq!(world.about(&worker, &taken, "heartbeat").1["state"], "stopping");
     let again = world.link(&taken, 0, 0);
-    assert!(world.came(again).contains(&json!({"word": {"type": "stop"}})));
+    assert!(world.received(again).contains(&json!({"frame": {"type": "stop"}})));
     assert_eq!(world.stop_work(&worker, &taken, "interrupted").0, 200);
     assert_eq!(world.session(&id)["stopping"], false);
     world.pass(Duration::from_secs(10));
@@ -335,7 +335,7 @@ fn a_person_can_stop_a_session_wherever_it_stands() {
 }
 
 #[test]
-fn limits_are_told_with_a_time_to_try_again() {
+fn limits_say_when_to_try_again() {
     let mut config = config();
     config.policy.max_environments = 1;
     config.policy.max_queued = 2;

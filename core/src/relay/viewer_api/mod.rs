@@ -71,7 +71,7 @@ fn healthcheck(
     Ok(())
 }
 
-/// What a viewer is told once the store has carried its call out.
+/// The answer to a viewer whose call the store has carried out.
 pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) -> Response {
     match (call, answer) {
         (ViewerCall::Environments, Answer::Overview { environments, .. }) => {

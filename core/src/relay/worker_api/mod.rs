@@ -52,7 +52,7 @@ pub(in crate::relay) fn serve_lease(
     }
 }
 
-/// What a worker is told once the store has carried its call out.
+/// The answer to a worker whose call the store has carried out.
 pub(in crate::relay) fn response(cx: &mut Cx, call: WorkerCall, answer: &Answer) -> Response {
     match (call, answer) {
         (WorkerCall::Register, Answer::Environment(environment)) => {
