@@ -15,7 +15,7 @@ use crate::contract::event::{Body, IncomingRequest};
 use crate::relay::streams::viewers;
 use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::error::ErrorType;
-use crate::wire::health::Health;
+use crate::wire::health::{Health, Version};
 
 pub(super) fn on_request(parts: &mut Parts, cx: &mut Cx, op: OpId, request: &IncomingRequest) {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
@@ -90,6 +90,10 @@ fn serve(
     match (identity, route) {
         (Identity::Anybody, Route::Health) => {
             cx.reply(op, response::json(200, &Health::OK));
+            Ok(())
+        }
+        (Identity::Anybody, Route::Version) => {
+            cx.reply(op, response::json(200, &Version::CURRENT));
             Ok(())
         }
         (Identity::Anybody, _) => {

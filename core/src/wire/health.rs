@@ -1,8 +1,10 @@
-//! Whether a relay is up.
+//! Whether a relay is up, and what it speaks.
 
 use alloc::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+
+use super::{link, viewer};
 
 /// The answer to `GET /health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,4 +16,25 @@ pub struct Health {
 impl Health {
     /// All is well.
     pub const OK: Self = Self { status: Cow::Borrowed("ok") };
+}
+
+/// The answer to `GET /v1/version`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The program: `footbridge`.
+    pub name: Cow<'static, str>,
+    /// Its version.
+    pub version: Cow<'static, str>,
+    /// The WebSocket subprotocols that it speaks.
+    #[serde(default)]
+    pub protocols: Cow<'static, [Cow<'static, str>]>,
+}
+
+impl Version {
+    /// This version.
+    pub const CURRENT: Self = Self {
+        name: Cow::Borrowed("footbridge"),
+        version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
+        protocols: Cow::Borrowed(&[Cow::Borrowed(link::PROTOCOL), Cow::Borrowed(viewer::PROTOCOL)]),
+    };
 }

@@ -10,6 +10,7 @@ use crate::contract::action::Method::{self, Get, Head, Post};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::relay) enum Route {
     Health,
+    Version,
     Register,
     Poll(EnvironmentId),
     Ack(EnvironmentId, WorkId),
@@ -83,6 +84,7 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
     let session = SessionId::new;
     let (expected, route) = match *segments.as_slice() {
         ["health"] => (Get, Route::Health),
+        ["v1", "version"] => (Get, Route::Version),
         ["v1", "environments", "bridge"] => (Post, Route::Register),
         ["v1", "environments", id, "work", "poll"] => (Get, Route::Poll(environment(id)?)),
         ["v1", "environments", id, "work", work, call] => {
@@ -115,7 +117,7 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
         ["v1" | "v2" | "api", ..] | [] => return Err(RouteError::Path),
         _ => (Get, Route::Asset),
     };
-    let is_plain = matches!(route, Route::Asset | Route::Health);
+    let is_plain = matches!(route, Route::Asset | Route::Health | Route::Version);
     if method == expected || (method == Head && is_plain) {
         Ok(route)
     } else {
@@ -134,6 +136,7 @@ mod tests {
         let work = || WorkId::new("work_1").expect("valid");
         let routes = [
             (Get, "/health", Route::Health),
+            (Get, "/v1/version", Route::Version),
             (Post, "/v1/environments/bridge", Route::Register),
             (Get, "/v1/environments/env_1/work/poll", Route::Poll(environment())),
             (Post, "/v1/environments/env_1/work/work_1/ack", Route::Ack(environment(), work())),

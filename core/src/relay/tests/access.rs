@@ -6,8 +6,9 @@ use super::*;
 /// session and another session get there.
 type Row = (Method, &'static str, [u16; 7]);
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 22] = [
     (Method::Get, "/health", [200; 7]),
+    (Method::Get, "/v1/version", [200; 7]),
     (Method::Get, "/", [200; 7]),
     (Method::Post, "/v1/environments/bridge", [401, 400, 400, 403, 403, 403, 403]),
     (Method::Get, "/v1/environments/{E}/work/poll", [401, 403, 403, 204, 403, 403, 403]),
@@ -167,4 +168,13 @@ fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
     let mut never = config();
     never.policy.lease_time = Duration::ZERO;
     assert!(refused(never).to_string().contains("longer than zero"));
+}
+
+#[test]
+fn anybody_may_ask_which_version_it_is() {
+    let mut world = World::new();
+    let protocols = ["footbridge.link.v1", "footbridge.viewer.v1"];
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = json!({"name": "footbridge", "version": version, "protocols": protocols});
+    assert_eq!(world.get("/v1/version", ""), (200, expected));
 }
