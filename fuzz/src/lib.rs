@@ -20,7 +20,7 @@
 //! use footbridge_fuzz::{Options, run};
 //!
 //! let report = run(&Options { minutes: Some(1), ..Options::new(7) });
-//! assert_eq!(report.broken, None);
+//! assert_eq!(report.violation, None);
 //! ```
 #![forbid(unsafe_code)]
 
