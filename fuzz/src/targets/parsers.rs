@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Input;
+use super::input::Input;
 use super::reach::reach;
 
 /// Lines come out the same however the stream is cut, and no more is held than the limit allows.

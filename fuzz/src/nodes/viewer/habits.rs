@@ -1,12 +1,13 @@
 //! What some viewers do beyond the usual: everything else that the relay's interface offers. It is
 //! drawn from a random stream of its own, so that a viewer without habits is as it was.
 
-use fastrand::Rng;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::batch::Said;
-use super::overview::Overview;
-use super::{Task, Viewer, ViewerNotice};
+use fastrand::Rng;
+use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::Instant;
+
+use super::shapes::Said;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,14 +31,14 @@ pub(crate) enum Habit {
 /// Whether and how a viewer is more than usual.
 pub(super) struct Habits {
     pub(super) rng: Rng,
-    is_on: bool,
+    pub(super) is_on: bool,
     /// Of 256 sessions so many are read by pages.
     pages: u8,
     pub(super) overview: Overview,
     pub(super) requests: u64,
     /// What was accepted lately, to be said again.
     pub(super) recent: Vec<(String, Said)>,
-    checks: u64,
+    pub(super) checks: u64,
 }
 
 impl Habits {
@@ -76,86 +77,11 @@ impl Habits {
     }
 }
 
-impl Viewer {
-    pub(super) fn note_habit(&mut self, millis: std::ops::Range<u64>, habit: Habit) {
-        let wait = std::time::Duration::from_millis(self.habits.rng.u64(millis));
-        self.note(wait, Task::Habit(habit));
-    }
-
-    /// What a viewer with habits begins with.
-    pub(super) fn take_up_habits(&mut self) {
-        if self.habits.is_on {
-            self.note_habit(100..10_000, Habit::Overview);
-            self.note_habit(1_000..20_000, Habit::Wander);
-        }
-    }
-
-    pub(super) fn begin_habit(&mut self, habit: Habit) {
-        match habit {
-            Habit::Wander => self.wander(),
-            Habit::Batch { session, said } => self.post_batch(session, said),
-            Habit::Page { session } => self.read_page(session),
-            Habit::Walk { environment, before, found } => self.walk(environment, before, found),
-            Habit::Check { environment, key } => self.check(environment, key),
-            Habit::Overview => self.watch_overview(),
-            Habit::ListenToOverview => self.listen_to_overview(),
-        }
-    }
-
-    pub(super) fn habit_answered(&mut self, habit: Habit, status: u16, body: &Value) {
-        match habit {
-            Habit::Batch { session, said } => self.batch_answered(&session, said, status, body),
-            Habit::Walk { environment, found, .. } if status == 200 => {
-                self.walked(environment, found, body);
-            }
-            _ => {}
-        }
-    }
-
-    fn wander(&mut self) {
-        if self.is_settling {
-            return;
-        }
-        match self.habits.rng.u8(..8) {
-            0 => {
-                let environment = self.an_environment().filter(|_| self.habits.rng.bool());
-                self.tell(ViewerNotice::Listing);
-                self.walk(environment, None, Vec::new());
-            }
-            1 => {
-                if let Some(environment) = self.an_environment() {
-                    self.habits.checks += 1;
-                    let of_all = format!("check-{}", self.habits.checks % 3);
-                    let own = format!("{}-check-{}", self.config.name, self.habits.checks);
-                    let key = if self.habits.rng.bool() { of_all } else { own };
-                    self.check(environment, key);
-                }
-            }
-            _ => self.say_several(),
-        }
-        self.note_habit(500..30_000, Habit::Wander);
-    }
-
-    fn an_environment(&mut self) -> Option<String> {
-        let at = self.habits.rng.usize(..self.environments.len().max(1));
-        self.environments.get(at).cloned()
-    }
-
-    /// The world is calm: everybody is asked once more, and everything is listed.
-    pub(super) fn settle_habits(&mut self) {
-        if !self.habits.is_on {
-            return;
-        }
-        let live = self.watched.iter().filter(|(_, w)| !w.is_over && !w.is_ended);
-        for session in live.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
-            let said = vec![self.a_request()];
-            self.note_habit(10..5_000, Habit::Batch { session, said });
-        }
-        for environment in self.environments.clone() {
-            let key = format!("{}-calm-{environment}", self.config.name);
-            self.note_habit(10..300_000, Habit::Check { environment, key });
-        }
-        self.tell(ViewerNotice::Listing);
-        self.walk(None, None, Vec::new());
-    }
+/// What the subscription has told.
+#[derive(Debug, Default)]
+pub(super) struct Overview {
+    pub(super) stream: Option<OpId>,
+    pub(super) heard_at: Instant,
+    /// The environments, and the sessions, by their ids; none before the first word.
+    pub(super) told: Option<[BTreeMap<String, String>; 2]>,
 }

@@ -2,15 +2,14 @@
 //! do, tries again what got no answer, resumes what broke, and tells what it has seen. It knows
 //! nothing of how the relay works, and it checks nothing itself.
 
-mod api;
-mod batch;
 mod habits;
 pub(crate) mod notice;
-mod overview;
-mod pages;
-mod stream;
+mod sessions;
+mod shapes;
+mod wander;
 
 use crate::nodes::node::Order;
+use crate::nodes::viewer::notice::ViewerNotice;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
@@ -25,7 +24,6 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
 use habits::{Habit, Habits};
-pub(crate) use notice::{Listed, ViewerNotice};
 
 /// How a viewer behaves.
 #[derive(Clone, Debug)]

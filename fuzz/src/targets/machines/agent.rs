@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::answers::{self, goes_well};
 use super::bench::{Bench, Kind, Limits, Open, Record};
-use super::{is_checked_twice, passes_time, pick};
-use crate::targets::Input;
+use super::steps::{is_checked_twice, passes_time, pick};
+use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 /// Its stdio and one command.

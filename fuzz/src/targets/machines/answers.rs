@@ -8,7 +8,7 @@ use footbridge_core::contract::action::{Action, Message, Response};
 use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
 
 use super::bench::Open;
-use crate::targets::Input;
+use crate::targets::input::Input;
 
 /// Whether things go as hoped: four times of five, and always once the bytes are used up.
 pub(super) fn goes_well(input: &mut Input<'_>) -> bool {

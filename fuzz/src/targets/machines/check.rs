@@ -12,8 +12,8 @@ use footbridge_core::worker::{AgentProgram, Check, CheckConfig};
 
 use super::answers::{self, goes_well};
 use super::bench::{Bench, Kind, Limits, Open, Record};
-use super::{TOKEN, is_checked_twice, passes_time, pick};
-use crate::targets::Input;
+use super::steps::{TOKEN, is_checked_twice, passes_time, pick};
+use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 /// It tries one thing after the other, and writes one line to an agent.

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use footbridge_core::base::limits::SESSION_TOKEN_LIFE;
 use footbridge_core::contract::action::Method;
 
-use super::TOKEN;
 use super::relay::{Stage, asked};
-use crate::targets::Input;
+use super::steps::TOKEN;
+use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 /// No credential opens anything but those that were given, and those for as long as they last.

@@ -17,8 +17,8 @@ use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, Wo
 
 use super::answers::{self, goes_well};
 use super::bench::{Bench, Kind, Limits, Open, Record};
-use super::{TOKEN, passes_time};
-use crate::targets::Input;
+use super::steps::{TOKEN, passes_time};
+use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 /// Three sessions with a link, a process and some requests each; 1024 results of an earlier run.
@@ -72,7 +72,7 @@ pub fn worker_token_file(data: &[u8]) {
 
 fn drive_alike(variant: Variant, data: &[u8]) {
     let record = drive(variant, data);
-    if super::is_checked_twice(data) {
+    if super::steps::is_checked_twice(data) {
         assert_eq!(record, drive(variant, data), "the same events, the same actions");
     }
 }
@@ -97,7 +97,7 @@ fn drive(variant: Variant, data: &[u8]) -> Record {
             bench.command(command);
             continue;
         }
-        let Some((op, open)) = super::pick(&bench, what, &mut input) else {
+        let Some((op, open)) = super::steps::pick(&bench, what, &mut input) else {
             bench.pass_to_deadline();
             continue;
         };

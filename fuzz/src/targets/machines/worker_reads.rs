@@ -10,7 +10,7 @@ use footbridge_core::worker::Worker;
 use super::answers;
 use super::bench::{Bench, Kind, Open};
 use super::worker::{RelaysPart, Variant, worker};
-use crate::targets::Input;
+use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 /// Steps within which a worker comes to anything that it does at all.

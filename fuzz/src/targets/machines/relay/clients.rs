@@ -8,9 +8,8 @@ use footbridge_core::contract::action::{Message, Response};
 use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
-use super::Lease;
-use super::requests::Asking;
-use crate::targets::Input;
+use super::asking::{Asking, Lease};
+use crate::targets::input::Input;
 use crate::targets::machines::answers::{self, goes_well};
 use crate::targets::machines::bench::{Kind, Open};
 use crate::targets::reach::reach;

@@ -1,5 +1,6 @@
 //! A relay whose clients ask anything, with good credentials or with others.
 
+mod asking;
 mod clients;
 mod requests;
 
@@ -16,14 +17,14 @@ use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, Rela
 use footbridge_core::store::{MemoryStore, Transaction};
 use serde_json::Value;
 
+use asking::{Asking, Lease};
 use clients::Clients;
-use requests::Asking;
 pub(super) use requests::asked;
 
 use super::answers;
 use super::bench::{Bench, Kind, Limits, Open, Record};
-use super::{TOKEN, is_checked_twice, passes_time};
-use crate::targets::Input;
+use super::steps::{TOKEN, is_checked_twice, passes_time};
+use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 const LIMITS: Limits = Limits {
@@ -221,15 +222,4 @@ fn is_proper(response: &Response) {
         let error = &body.expect("a refusal has a body")["error"];
         assert!(error["type"].is_string() && error["message"].is_string(), "{error}");
     }
-}
-
-/// What a worker was given with an item.
-#[derive(Clone, Debug)]
-pub(super) struct Lease {
-    pub(super) environment: String,
-    pub(super) environment_secret: String,
-    pub(super) work: String,
-    session: String,
-    pub(super) token: String,
-    fence: u64,
 }

@@ -4,34 +4,11 @@ use bytes::Bytes;
 use footbridge_core::contract::action::Method;
 use footbridge_core::contract::event::{Body, IncomingRequest};
 
-use super::Lease;
+use super::asking::{Asking, Lease};
 use super::clients::Clients;
-use crate::targets::Input;
-use crate::targets::machines::TOKEN;
+use crate::targets::input::Input;
 use crate::targets::machines::answers::goes_well;
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asking {
-    Register,
-    Poll,
-    Ack,
-    Heartbeat,
-    StopWork,
-    Redispatch,
-    Deregister,
-    Attach,
-    Create,
-    Message,
-    Permission,
-    Interrupt,
-    StopSession,
-    Read,
-    Watch,
-    Overview,
-    Healthcheck,
-    Other,
-}
+use crate::targets::machines::steps::TOKEN;
 
 fn header(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
