@@ -1,4 +1,4 @@
-//! What a worker is told before it starts (W-1).
+//! A worker's configuration (W-1).
 
 use alloc::format;
 use alloc::string::String;
@@ -21,22 +21,22 @@ pub struct WorkerConfig {
     pub relay: BaseUrl,
     /// The person's access token.
     pub access_token: AccessToken,
-    /// This machine's name, for people.
+    /// This computer's name, for people.
     pub machine_name: String,
     /// The directory that sessions work in.
     pub directory: String,
-    /// What kind of worker it says that it is.
+    /// The kind of worker that it registers as.
     pub worker_type: String,
     /// The program that each session runs, and its first arguments.
     pub agent: AgentProgram,
-    /// Variables of the worker's own environment that no child is to inherit, neither an agent
-    /// nor git (S-3, T-5).
+    /// Variables of the worker's own environment that no child process inherits, neither an agent nor
+    /// git (S-3, T-5).
     pub agent_env_remove: Vec<String>,
-    /// Variables that a work secret may set although they change how programs are loaded (S-3).
+    /// Variables that a work secret may set even though they change how programs are loaded (S-3).
     pub allowed_variables: Vec<String>,
     /// Where sessions work (W-5).
     pub spawn_mode: SpawnMode,
-    /// The worker's own process id, which tells later runs whose worktrees are in use.
+    /// The worker's own process id, by which later runs know whose worktrees are in use.
     pub process_id: u32,
     /// How many sessions run at once (W-3); at least 1.
     pub max_sessions: u32,
@@ -50,10 +50,10 @@ pub struct WorkerConfig {
     pub backoff: BackoffConfig,
     /// Longest line taken from an agent, in bytes (M-1).
     pub max_line_bytes: usize,
-    /// Where results are kept until the relay has them, and worktrees are made: this worker's part
-    /// of the person's state directory. `None`: nowhere.
+    /// This worker's part of the state directory: results are kept there until the relay has them.
+    /// `None` if there is no place for them.
     pub state_directory: Option<String>,
-    /// For jitter alone.
+    /// Seeds the jitter, and names claims and runs.
     pub seed: u64,
 }
 
@@ -66,7 +66,7 @@ pub enum SpawnMode {
     SameDir,
     /// Each session in a git worktree of its own.
     Worktree {
-        /// The directory below which worktrees are made: absolute, and without links in it.
+        /// The directory that worktrees are made in: absolute, and free of symbolic links.
         root: String,
     },
 }

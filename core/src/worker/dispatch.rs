@@ -124,7 +124,7 @@ impl Claims {
     }
 }
 
-/// What the relay is told of work that cannot be run, so that whoever asked for it sees why.
+/// What to report of work that cannot be run, so that whoever asked for it sees why.
 fn refuse(cx: &mut Cx<'_>, environment: &Environment, item: &WorkItem, reason: &str) -> Finished {
     cx.notify(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
     let (work, environment) = (item.id.clone(), environment.clone());

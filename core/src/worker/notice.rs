@@ -1,4 +1,4 @@
-//! What a worker can be asked for, and what it tells.
+//! What a worker accepts as commands, and what it reports.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -11,44 +11,44 @@ use crate::wire::session::SessionResult;
 pub enum WorkerCommand {
     /// End all sessions and deregister (W-9).
     Shutdown,
-    /// The same, without waiting for anybody: the second signal.
+    /// The same at once, without waiting for anything: the second signal.
     ShutdownNow,
 }
 
-/// What a worker tells its program, for people and logs. Never a secret.
+/// What a worker reports to its program, for people and logs. Never contains a secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerNotice {
-    /// The environment is registered, and work is asked for.
+    /// The environment is registered, and polling for work begins.
     Registered {
         /// Its name.
         environment: EnvironmentId,
         /// Whether it was registered before and the relay had forgotten it.
         is_again: bool,
     },
-    /// A request failed and is tried again.
+    /// A request failed and will be retried.
     Retrying {
-        /// What was tried: `register`, `ask for work`, …
+        /// What was attempted: `register`, `ask for work`, …
         what: &'static str,
         /// Why it failed.
         reason: String,
-        /// When it is tried again.
+        /// When it will be retried.
         retry_in: Duration,
     },
-    /// The relay answers again after failures.
+    /// The relay responds again after failures.
     Recovered,
-    /// The machine slept; everything is tried at once.
+    /// The computer slept; everything is retried at once.
     Woke {
-        /// For about how long.
+        /// Roughly for how long.
         slept: Duration,
     },
-    /// Work came that cannot be run.
+    /// A work item arrived that cannot be run.
     BadWork {
         /// The work item.
         work: WorkId,
         /// Why.
         reason: String,
     },
-    /// A session's agent runs.
+    /// A session's agent is running.
     SessionStarted {
         /// The session.
         session: SessionId,
@@ -57,7 +57,7 @@ pub enum WorkerNotice {
         /// The agent's process id.
         pid: u32,
     },
-    /// A session's link to the relay broke, and is tried again.
+    /// A session's link to the relay broke and will be reconnected.
     SessionDisconnected {
         /// The session.
         session: SessionId,
@@ -65,7 +65,7 @@ pub enum WorkerNotice {
         work: WorkId,
         /// Why.
         reason: String,
-        /// When it is tried again.
+        /// When it will be retried.
         retry_in: Duration,
     },
     /// A session's link is up.
@@ -75,7 +75,7 @@ pub enum WorkerNotice {
         /// The work item that it runs under.
         work: WorkId,
     },
-    /// The agent printed something that is no message; it was skipped (M-1).
+    /// The agent printed something that is not a message; it was skipped (M-1).
     AgentOutputError {
         /// The session.
         session: SessionId,
@@ -99,24 +99,24 @@ pub enum WorkerNotice {
         session: SessionId,
         /// The work item that it runs under.
         work: WorkId,
-        /// What came of it; `None` if it was not this worker's any more.
+        /// How it ended; `None` if it no longer belonged to this worker.
         result: Option<SessionResult>,
     },
-    /// A session's result is not safe from a crash of this worker until it is reported.
+    /// A session's result would be lost if this worker crashed before reporting it.
     ReportAtRisk {
         /// The session's work item.
         work: WorkId,
         /// Why.
         reason: String,
     },
-    /// A session's result could not be reported, and is given up in this run.
+    /// A session's result could not be reported; this run no longer tries.
     ReportLost {
         /// The session's work item.
         work: WorkId,
         /// Why.
         reason: String,
     },
-    /// A worktree of an earlier run was looked through.
+    /// A worktree left by an earlier run was checked.
     LeftoverWorktree {
         /// Where it is, or was.
         path: String,

@@ -1,4 +1,4 @@
-//! One agent's process, from its start to the last byte of it (W-6).
+//! One agent's process, from its start to its last byte (W-6).
 //!
 //! ```text
 //!  Starting ──▶ Running ──▶ Terminating ──▶ Killing ──▶ Over
@@ -8,8 +8,8 @@
 //!            (reaped; a child of its own may hold stdout)
 //! ```
 //!
-//! Whatever happens, it is over within a bounded time once its end has begun, and its process group
-//! is killed then: a grandchild does not survive.
+//! Whatever happens, once its end has begun it is over within a bounded time, and its process group is
+//! killed then.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -29,14 +29,14 @@ use crate::contract::event::{Event, ExitStatus, Output};
 use crate::engine::effects::Effects;
 use crate::wire::ndjson::{Line, Splitter};
 
-/// What a process has to tell its session.
+/// What a process reports to its session.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ProcessEvent {
     Started {
         pid: u32,
     },
     Line(Line),
-    /// The pipe has taken writes, or never will take them: either way they are dealt with.
+    /// The pipe has taken these writes, or never will.
     Written {
         writes: usize,
     },
@@ -50,9 +50,9 @@ enum Phase {
     Running,
     /// SIGTERM was sent; SIGKILL follows at this instant.
     Terminating(Instant),
-    /// SIGKILL was sent; at this instant it is given up.
+    /// SIGKILL was sent; at this instant it is given up on.
     Killing(Instant),
-    /// It was reaped; its outputs are read until this instant.
+    /// It was reaped; its output is read until this instant.
     Draining(Instant),
     Over,
 }
@@ -68,8 +68,8 @@ pub(super) struct Process {
     is_input_open: bool,
     is_paused: bool,
     unconfirmed_writes: usize,
-    /// What is to be written once it is begun. The relay sends no more than its window ahead of what
-    /// was confirmed.
+    /// What to write once it has started. The relay sends no more than its window ahead of what was
+    /// acknowledged.
     early: Vec<Bytes>,
     splitter: Splitter,
     stderr: VecDeque<u8>,
@@ -110,7 +110,7 @@ impl Process {
         matches!(self.phase, Phase::Over)
     }
 
-    /// It will never be begun: there is no place for it, or its end came first.
+    /// It will never start: something it needs is missing, or the session ended first.
     pub(super) const fn give_up(&mut self) {
         if self.op.is_none() {
             self.phase = Phase::Over;
@@ -122,12 +122,12 @@ impl Process {
         let (front, back) = self.stderr.as_slices();
         let bytes = [front, back].concat();
         let text = String::from_utf8_lossy(&bytes);
-        // A cut in the middle of a letter shows as replacement characters at the start.
+        // A cut in the middle of a character shows as replacement characters at the start.
         text.trim_start_matches('\u{fffd}').trim_end().into()
     }
 
-    /// Writes to its stdin, if that is still open; says whether a `Written` will follow. What comes
-    /// before it is begun, while its worktree is being made, waits for that.
+    /// Writes to its stdin, if that is still open; whether a `Written` will follow. What comes before
+    /// it has started, while its worktree is being made, waits.
     pub(super) fn write<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, data: Bytes) -> bool {
         if !self.is_input_open || self.is_over() {
             return false;
@@ -148,7 +148,7 @@ impl Process {
         }
     }
 
-    /// Holds it back while the relay has not taken what it said: it is paused, nothing is dropped.
+    /// Pauses reading its output while the relay is behind; nothing is dropped.
     pub(super) fn balance<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, waiting_bytes: usize) {
         let Some(op) = self.op else { return };
         if !self.is_paused && waiting_bytes > OUTBOX_HIGH_WATER_BYTES {
@@ -184,7 +184,7 @@ impl Process {
         }
     }
 
-    /// When [`on_time`](Self::on_time) is to be called next.
+    /// When [`on_time`](Self::on_time) has something to do.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting | Phase::Running | Phase::Over => None,
@@ -218,7 +218,7 @@ impl Process {
                     self.phase = Phase::Running;
                     each(ProcessEvent::Started { pid });
                 }
-                // Its end was asked for before it ran: now there is a group to signal.
+                // It was to end before it ran: now there is a group to signal.
                 Phase::Terminating(_) => {
                     fx.act(op, |op| Action::Signal { op, signal: Signal::Terminate });
                 }
@@ -272,7 +272,7 @@ impl Process {
                 self.finish(fx, each);
             }
         } else if output == Output::Stdout && self.phase == Phase::Running {
-            // It will never say anything again. It gets the end of its input, then a moment to go.
+            // It will never say anything again. It gets end of file, then a moment to exit.
             self.close_input(fx);
             self.phase = Phase::Terminating(fx.now().mono + AGENT_OUTPUT_CLOSED_GRACE);
         }

@@ -10,7 +10,7 @@ use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
 use crate::worker::config::WorkerConfig;
 
-/// Names that change how a program is found or loaded, whole or by their beginning (S-3).
+/// Variables that change how a program is found or loaded, by name or prefix (S-3).
 const REFUSED_NAMES: [&str; 14] = [
     "PATH",
     "HOME",
@@ -27,9 +27,9 @@ const REFUSED_NAMES: [&str; 14] = [
     "RUBYOPT",
     "JAVA_TOOL_OPTIONS",
 ];
-const REFUSED_BEGINNINGS: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
+const REFUSED_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
 
-/// What the agent of `session` is started with. The error names what in the secret is refused.
+/// The command that starts the agent of `session`. The error names what the secret may not ask for.
 pub(in crate::worker) fn agent_command(
     config: &WorkerConfig,
     session: &SessionId,
@@ -62,8 +62,8 @@ pub(in crate::worker) fn agent_command(
     })
 }
 
-/// The file that a session's MCP configuration is in while it runs. It may hold credentials, so it
-/// is not for a command line (T-5).
+/// The file that holds a session's MCP configuration while it runs. It may contain credentials, which
+/// do not belong on a command line (T-5).
 pub(super) fn mcp_config_path(
     config: &WorkerConfig,
     session: &SessionId,
@@ -72,7 +72,7 @@ pub(super) fn mcp_config_path(
     let path = state.map(|state| format!("{state}/mcp/{session}.json"));
     path.ok_or_else(|| {
         String::from(
-            "the work secret has an MCP configuration, and this worker has no place for it",
+            "the work secret contains an MCP configuration, but this worker has no state directory to write it to (is HOME set?)",
         )
     })
 }
@@ -84,11 +84,13 @@ fn flags(secret: &WorkSecret) -> Result<Vec<String>, String> {
         let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if name.is_empty() || name.starts_with('-') || !name.bytes().all(is_name) {
             return Err(format!(
-                "the work secret asks for the flag {name:?}, which is no flag's name"
+                "the work secret asks for the flag {name:?}, which is not a valid flag name"
             ));
         }
         if value.contains('\0') {
-            return Err(format!("the work secret's value of the flag --{name} holds a NUL"));
+            return Err(format!(
+                "the work secret's value for the flag --{name} contains a NUL byte"
+            ));
         }
         flags.push(format!("--{name}"));
         if !value.is_empty() {
@@ -101,14 +103,14 @@ fn flags(secret: &WorkSecret) -> Result<Vec<String>, String> {
 fn check_variable(config: &WorkerConfig, name: &str, value: &Secret) -> Result<(), String> {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if name.is_empty() || !name.bytes().all(is_name) || value.reveal().contains('\0') {
-        return Err(format!("the work secret's variable {name:?} has no usable name or value"));
+        return Err(format!("the work secret's variable {name:?} has an invalid name or value"));
     }
     let upper = name.to_ascii_uppercase();
     let is_refused = REFUSED_NAMES.contains(&upper.as_str())
-        || REFUSED_BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning));
+        || REFUSED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
     if is_refused && !config.allowed_variables.iter().any(|allowed| allowed == name) {
         return Err(format!(
-            "the work secret sets {name}, which changes how programs are loaded; the worker's owner has not allowed it"
+            "the work secret sets {name}, which changes how programs are loaded; allow it with --allow-variable if that is intended"
         ));
     }
     Ok(())

@@ -43,7 +43,7 @@ pub(super) enum AgentLine {
     Permission {
         tool: String,
     },
-    /// It asks something that nobody will answer. It has to be told so, or it would wait for ever
+    /// It asks something that nobody will answer. It gets an error, or it would wait for ever
     /// (M-3).
     Unanswerable {
         request_id: String,

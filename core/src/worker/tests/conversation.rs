@@ -19,7 +19,7 @@ fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
 }
 
 #[test]
-fn a_question_that_nobody_here_can_answer_is_answered_with_an_error_at_once() {
+fn a_question_that_nobody_can_answer_gets_an_error_at_once() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
@@ -56,7 +56,7 @@ fn a_link_that_another_of_the_same_lease_replaced_is_opened_again_and_one_that_l
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
     bench.handle(Event::Closed { op: link, code: Some(4408), failure: None });
-    assert!(bench.signals().is_empty(), "the agent goes on");
+    assert!(bench.signals().is_empty(), "the agent keeps running");
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
@@ -79,7 +79,7 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
     bench.handle(Event::Opened { op: link });
     // The report of the start and two lines went out; the pipe has not taken the line yet.
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(word(link, &ControlFrame::Resume { received: 2, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 2, from: 0 }));
     assert_eq!(bench.sent(link), [r#"{"type":"a","n":2}"#, r#"{"type":"a","n":3}"#]);
     bench.handle(line(link, user));
     assert_eq!(bench.written(agent), [""; 0], "it has been given this line");
@@ -95,7 +95,7 @@ fn what_comes_for_an_agent_that_has_ended_is_not_said_to_be_safe() {
     bench.exit(agent, ExitStatus::Signal(11));
     bench.sent(link);
     bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
-    assert_eq!(bench.sent(link), [""; 0], "another agent may have to be told of it");
+    assert_eq!(bench.sent(link), [""; 0], "another agent may have to be given it");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: u64::MAX }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: u64::MAX }));
     bench.handle(line(link, r#"{"type":"user"}"#));
     let code = bench.take("close", |action| match action {
         Action::Close { op, code } if *op == link => Some(*code),
@@ -116,7 +116,7 @@ fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
 }
 
 #[test]
-fn an_agent_that_prints_faster_than_the_relay_takes_is_paused_and_goes_on() {
+fn an_agent_that_prints_faster_than_the_relay_reads_is_paused_and_resumed() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     let text = format!("{{\"type\":\"a\",\"x\":\"{}\"}}\n", "x".repeat(60_000));
@@ -132,7 +132,7 @@ fn an_agent_that_prints_faster_than_the_relay_takes_is_paused_and_goes_on() {
     let mut received = 0;
     while !bench.asked.iter().any(|a| matches!(a, Action::Resume { op } if *op == agent)) {
         received += 1;
-        bench.handle(word(link, &ControlFrame::Ack { received }));
+        bench.handle(frame(link, &ControlFrame::Ack { received }));
     }
     assert!(received > 10 && received <= lines, "{received}");
 }

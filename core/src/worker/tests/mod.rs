@@ -178,7 +178,7 @@ impl Bench {
         let link = self.open();
         self.handle(Event::Spawned { op: agent, pid: 7 });
         self.handle(Event::Opened { op: link });
-        self.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+        self.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
         self.asked.retain(|action| !matches!(action, Action::Send { .. }));
         Running { agent, link }
     }
@@ -274,8 +274,8 @@ fn item(n: u32, secret: &str) -> String {
     )
 }
 
-fn word(op: OpId, word: &ControlFrame) -> Event {
-    Event::Received { op, message: Message::Binary(word.to_bytes()) }
+fn frame(op: OpId, frame: &ControlFrame) -> Event {
+    Event::Received { op, message: Message::Binary(frame.to_bytes()) }
 }
 
 fn line(op: OpId, text: &str) -> Event {

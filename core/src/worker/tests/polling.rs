@@ -137,7 +137,7 @@ fn it_gives_up_after_600_s_of_continuous_failure_and_says_where_and_why() {
 }
 
 #[test]
-fn after_a_sleep_everything_is_tried_at_once_and_the_pauses_begin_anew() {
+fn after_a_sleep_everything_is_retried_at_once_and_the_pauses_start_over() {
     let mut bench = Bench::new(|_| {});
     bench.answer_git();
     for _ in 0..8 {
@@ -244,7 +244,7 @@ fn a_new_registration_does_not_shorten_what_the_relay_asked_to_wait() {
     bench.handle(Event::Response { op: poll, response });
     // Meanwhile something else finds out that the relay has other keys.
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let (stop, _) = bench.request("/work/work_1/stop");
     bench.refuse(stop, 401, "authentication_failed");
     let (register, _) = bench.request("/bridge");

@@ -7,7 +7,7 @@ fn a_result_is_reported_again_after_doubling_pauses_until_it_arrives() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     for secs in [1, 2, 4, 8] {
         let (stop, _) = bench.request("/work/work_1/stop");
         bench.fail(stop, IoErrorKind::Refused);
@@ -29,7 +29,7 @@ fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
     bench.handle(Event::Listed { op: listing, names: vec![] });
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     assert!(!bench.has_request("/work/work_1/stop"));
     let (save, file) = bench.take("save", |action| match action {
         Action::Save { op, path, data } if path == "/state/results/work_1.json" => {
@@ -68,7 +68,7 @@ fn ended_with_spool() -> (Bench, OpId) {
     let (mut bench, poll) = Bench::serving(keep);
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let save = bench.take("save", |action| match action {
         Action::Save { op, .. } => Some(*op),
         _ => None,
@@ -85,7 +85,7 @@ fn a_full_disk_does_not_hold_a_result_back() {
 }
 
 #[test]
-fn a_result_that_could_not_be_told_in_time_stays_for_the_next_run_whatever_came_last() {
+fn a_result_that_could_not_be_reported_in_time_is_kept_for_the_next_run_whatever_came_last() {
     for last in [503, 401] {
         let (mut bench, save) = ended_with_spool();
         bench.handle(Event::Saved { op: save });
@@ -135,13 +135,13 @@ fn handed_out_again(bench: &mut Bench, poll: OpId, fence: u64) {
 }
 
 #[test]
-fn a_result_that_the_relay_did_not_get_in_time_is_told_again_under_the_next_lease() {
+fn a_result_that_the_relay_did_not_get_in_time_is_repeated_under_the_next_lease() {
     // Its first report is still under way, waits for its next try, or was too late.
     for answer in [None, Some(503), Some(409)] {
         let (mut bench, poll) = Bench::serving(|_| {});
         let Running { agent, link } = bench.start_session(poll, 1);
         bench.exit(agent, ExitStatus::Code(3));
-        bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+        bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
         let (late, _) = bench.request("/work/work_1/stop");
         if let Some(status) = answer {
             bench.refuse(late, status, "lease_lost");
@@ -162,12 +162,12 @@ fn a_result_that_the_relay_did_not_get_in_time_is_told_again_under_the_next_leas
 }
 
 #[test]
-fn a_result_that_is_refused_for_its_secret_is_told_again_with_the_next_one() {
+fn a_result_that_is_refused_for_its_secret_is_repeated_with_the_next_one() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, poll) = Bench::serving(keep);
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let saved = |bench: &mut Bench| {
         let save = bench.take("save", |action| match action {
             Action::Save { op, data, .. } => Some((*op, data.clone())),

@@ -22,7 +22,7 @@ fn a_session_runs_from_the_poll_to_its_reported_result() {
 
     bench.exit(agent, ExitStatus::Code(0));
     assert!(!bench.has_request("/work/work_1/stop"), "not before its last lines are safe");
-    bench.handle(word(link, &ControlFrame::Ack { received: 4 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 4 }));
     let (stop, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""status":"completed""#) && body.contains(r#""fence":1"#), "{body}");
@@ -37,7 +37,7 @@ fn at_its_time_limit_a_session_gets_term_then_kill_and_is_reported_as_timed_out(
     let Running { agent, link } = bench.start_session(poll, 1);
     let deaf = |bench: &mut Bench| {
         // Nobody answers anything meanwhile; the link is kept alive by what it hears.
-        bench.handle(word(link, &ControlFrame::Pong));
+        bench.handle(frame(link, &ControlFrame::Pong));
         bench.wait();
     };
     let start = bench.now.mono;
@@ -51,7 +51,7 @@ fn at_its_time_limit_a_session_gets_term_then_kill_and_is_reported_as_timed_out(
     let day = Duration::from_secs(24 * 3600);
     assert_eq!(signals, [(Signal::Terminate, day), (Signal::Kill, day + Duration::from_secs(30))]);
     bench.exit(agent, ExitStatus::Signal(9));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let (_, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""status":"timed_out""#), "{body}");
@@ -64,7 +64,7 @@ fn a_grandchild_that_holds_stdout_does_not_hold_the_session() {
     bench.handle(Event::Exited { op: agent, status: ExitStatus::Code(3) });
     assert_eq!(bench.wait(), crate::base::limits::AGENT_DRAIN);
     assert_eq!(bench.signals(), [Signal::Kill], "it does not survive");
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let (_, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""status":"failed""#) && body.contains(r#""exit_code":3"#), "{body}");
@@ -93,15 +93,15 @@ fn an_agent_that_cannot_be_started_is_a_failed_session_with_the_reason() {
     let link = bench.open();
     bench.fail(agent, IoErrorKind::NotFound);
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
-    bench.handle(word(link, &ControlFrame::Ack { received: 1 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
     let (_, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains("could not be started: not found: d"), "{body}");
 }
 
 #[test]
-fn work_that_cannot_be_run_is_told_to_the_relay_and_nothing_is_started() {
+fn work_that_cannot_be_run_is_reported_to_the_relay_and_nothing_is_started() {
     let cases = [
         (r#"{"version":2,"session_ingress_token":"t"}"#, "version 2"),
         (r#"{"version":1}"#, "no session_ingress_token"),
@@ -224,7 +224,7 @@ fn an_item_that_was_done_is_acked_and_not_run_again() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let (stop, _) = bench.request("/work/work_1/stop");
     bench.respond(stop, 200, "{}");
     let (poll, _) = bench.request("/work/poll");
@@ -271,9 +271,9 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
     let link = bench.open();
     bench.handle(Event::Spawned { op: agent, pid: 7 });
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     bench.take("remove", |action| match action {
         Action::Remove { path, .. } if path == "/state/mcp/session_1.json" => Some(()),
         _ => None,
@@ -297,7 +297,7 @@ fn refused_heartbeat(bench: &mut Bench) -> (OpId, crate::contract::action::Reque
 }
 
 #[test]
-fn a_relay_with_other_keys_revokes_every_token_and_the_session_goes_on_with_fresh_ones() {
+fn a_relay_with_other_keys_revokes_every_token_and_the_session_continues_with_fresh_ones() {
     // At capacity, where no poll would find it out.
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
     bench.start_session(poll, 1);

@@ -9,7 +9,7 @@ fn a_shutdown_ends_sessions_reports_them_deregisters_and_finishes() {
     bench.command(WorkerCommand::Shutdown);
     assert_eq!(bench.signals(), [Signal::Terminate]);
     bench.exit(agent, ExitStatus::Signal(15));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let (stop, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""status":"interrupted""#), "{body}");
@@ -74,7 +74,7 @@ fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
     assert_eq!(bench.signals(), [], "its grace is not over");
 }
 
-/// A worker that is told to shut down while it registers anew, because a new lease for its session
+/// A worker that has to shut down while it registers again, because a new lease for its session
 /// was refused; gives the registration.
 fn shut_down_while_registering() -> (Bench, OpId) {
     let (mut bench, poll) = Bench::serving(|_| {});
@@ -89,7 +89,7 @@ fn shut_down_while_registering() -> (Bench, OpId) {
 }
 
 #[test]
-fn a_worker_that_shuts_down_while_it_registers_anew_asks_for_no_work() {
+fn a_worker_that_shuts_down_while_it_registers_again_asks_for_no_work() {
     let (mut bench, register) = shut_down_while_registering();
     let answer = r#"{"environment_id":"env_1","environment_secret":"new"}"#;
     bench.respond(register, 200, answer);

@@ -98,9 +98,9 @@ fn ended_in_worktree() -> Bench {
     assert_eq!(directory.as_deref(), Some("/trees/session_1/sub"));
     bench.handle(Event::Spawned { op: agent, pid: 7 });
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
     bench.exit(agent, ExitStatus::Code(0));
-    bench.handle(word(link, &ControlFrame::Ack { received: 2 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     bench
 }
 
@@ -108,7 +108,7 @@ fn ended_in_worktree() -> Bench {
 fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknowledged_before() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
     let user = r#"{"type":"user","uuid":"U","message":{}}"#;
     bench.handle(line(link, user));
     for out in ["c0ffee", ""] {
@@ -126,7 +126,7 @@ fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknow
 fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reaches_it_once() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
     let user = |n| format!(r#"{{"type":"x","n":{n}}}"#);
     bench.handle(line(link, &user(1)));
     bench.handle(line(link, &user(2)));
@@ -135,7 +135,7 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
 
     // The agent takes both before the relay has said anything again.
     for out in ["c0ffee", ""] {
@@ -159,7 +159,7 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
 }
 
 #[test]
-fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_told() {
+fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_reported() {
     let mut bench = ended_in_worktree();
     let steps = [
         ("status --porcelain", "/trees/session_1", ""),
@@ -200,7 +200,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
         (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
         (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
         // A commit that came now would go with the worktree.
-        (&[(0, "", ""), (1, "", ""), (0, "", ""), (1, "", "")], "its HEAD is on no branch"),
+        (&[(0, "", ""), (1, "", ""), (0, "", ""), (1, "", "")], "its HEAD is not on a branch"),
         (
             &[
                 (0, "", ""),
@@ -299,7 +299,7 @@ fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_non
 type Steps<'a> = &'a [(&'a str, i32, &'a str)];
 
 /// A session comes whose worktree cannot be made afresh. Plays the commands that follow.
-fn comes_again(steps: Steps<'_>) -> (Bench, OpId) {
+fn returns(steps: Steps<'_>) -> (Bench, OpId) {
     let (mut bench, link) = taken_in_worktree_mode();
     let (op, _, _) = git_command(&mut bench);
     git_says(&mut bench, op, 0, "c0ffee", "");
@@ -329,7 +329,7 @@ fn listed(state: &str) -> String {
 }
 
 #[test]
-fn a_session_that_comes_again_goes_on_in_the_worktree_that_was_kept_for_it() {
+fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
     let (own, free) = (listed("locked footbridge 9\n"), listed(""));
     let dead = listed("locked footbridge 77\n");
     let unlock = "git -C /w worktree unlock /trees/session_1";
@@ -343,7 +343,7 @@ fn a_session_that_comes_again_goes_on_in_the_worktree_that_was_kept_for_it() {
         &[(LIST, 0, "worktree /w\nHEAD 1\nbranch refs/heads/main\n"), (attach, 0, "")],
     ];
     for steps in ways {
-        let (mut bench, _) = comes_again(steps);
+        let (mut bench, _) = returns(steps);
         let directory = bench.take("spawn", |action| match action {
             Action::Spawn { command, .. } => Some(command.directory.clone()),
             _ => None,
@@ -353,12 +353,12 @@ fn a_session_that_comes_again_goes_on_in_the_worktree_that_was_kept_for_it() {
 }
 
 #[test]
-fn a_worktree_that_somebody_else_works_in_is_not_taken_over() {
+fn a_worktree_that_someone_else_is_using_is_not_taken_over() {
     let (alive, person) = (listed("locked footbridge 77\n"), listed("locked on a stick\n"));
     let free = listed("");
     let ways: [(Steps<'_>, &str); 4] = [
-        (&[(LIST, 0, &alive), ("kill -0 77", 0, "")], "process 77 works in /trees/session_1"),
-        (&[(LIST, 0, &person)], "somebody has locked /trees/session_1"),
+        (&[(LIST, 0, &alive), ("kill -0 77", 0, "")], "process 77 is using /trees/session_1"),
+        (&[(LIST, 0, &person)], "/trees/session_1 is locked by someone else"),
         (
             &[(LIST, 0, &free), (LOCK, 1, "")],
             "a branch named 'footbridge/session_1' already exists",
@@ -366,11 +366,11 @@ fn a_worktree_that_somebody_else_works_in_is_not_taken_over() {
         (&[(LIST, 1, "")], "a branch named 'footbridge/session_1' already exists"),
     ];
     for (steps, reason) in ways {
-        let (mut bench, link) = comes_again(steps);
+        let (mut bench, link) = returns(steps);
         assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
         bench.handle(Event::Opened { op: link });
-        bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
-        bench.handle(word(link, &ControlFrame::Ack { received: 1 }));
+        bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+        bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
         let (_, stop) = bench.request("/work/work_1/stop");
         let body = String::from_utf8_lossy(&stop.body).into_owned();
         assert!(body.contains(reason), "{body}");
@@ -378,7 +378,7 @@ fn a_worktree_that_somebody_else_works_in_is_not_taken_over() {
 }
 
 #[test]
-fn a_session_that_comes_again_while_its_worktree_is_still_made_gets_one_agent() {
+fn a_session_that_returns_while_its_worktree_is_being_made_gets_one_agent() {
     let (mut bench, poll) = in_worktree_mode();
     let secret = r#"{"version":1,"session_ingress_token":"t"}"#;
     bench.respond(poll, 200, &item(1, secret));
@@ -466,8 +466,8 @@ fn a_session_that_ends_while_its_mcp_configuration_is_written_leaves_no_worktree
 fn a_session_that_ends_while_its_worktree_cannot_be_made_is_logged_as_ended_once() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(word(link, &ControlFrame::Resume { received: 0, from: 0 }));
-    bench.handle(word(link, &ControlFrame::Stop));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Stop));
     let (op, _, _) = git_command(&mut bench);
     git_says(&mut bench, op, 128, "", "fatal: no");
     let ends = bench.sent(link).into_iter().filter(|sent| sent.contains("agent_exited"));

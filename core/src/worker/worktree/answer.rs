@@ -1,10 +1,10 @@
-//! What git said.
+//! What git answered.
 
 use alloc::string::{String, ToString};
 
 use crate::contract::event::Event;
 
-/// What came of one command.
+/// The result of one command.
 pub(super) struct Answer {
     pub(super) has_run: bool,
     pub(super) is_success: bool,
@@ -31,12 +31,12 @@ impl Answer {
         Self { has_run: false, is_success: false, out: String::new(), error }
     }
 
-    /// Another program holds one of git's lock files.
+    /// Whether another program holds one of git's lock files.
     pub(super) fn has_met_a_lock(&self) -> bool {
         !self.is_success && self.error.contains(".lock'")
     }
 
-    /// The last line of what git complained about: the ones before it are advice.
+    /// The line in which git says what is wrong; the others are advice.
     pub(super) fn complaint(&self) -> String {
         let line = self
             .error

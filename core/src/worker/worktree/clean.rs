@@ -1,4 +1,4 @@
-//! Cleaning a worktree away, if nothing would be lost by that.
+//! Removing a worktree, if nothing would be lost.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -35,7 +35,7 @@ impl Cleaning {
         Self { step: Clean::Changes, head: String::new(), tip: None }
     }
 
-    /// Whether the next command has nothing to look at in the worktree itself.
+    /// Whether the next command does not run in the worktree itself.
     pub(super) const fn is_about_to_go(&self) -> bool {
         matches!(self.step, Clean::Unlock | Clean::Remove | Clean::LastLook | Clean::Branch)
     }
@@ -50,7 +50,7 @@ impl Cleaning {
             Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
             Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
             Clean::OwnCommits => return own_commits(&["HEAD", tip.unwrap_or("HEAD")]),
-            // What HEAD had was looked at before it went.
+            // What HEAD had was checked before the worktree went.
             Clean::LastLook => return own_commits(&[tip.unwrap_or_default()]),
             // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
             // nothing otherwise.
@@ -58,7 +58,7 @@ impl Cleaning {
                 &["switch", "--quiet", "--no-guess", head.strip_prefix(HEADS).unwrap_or(head)]
             }
             Clean::Unlock => &["worktree", "unlock", path],
-            // It looks for changes once more, and would overlook new files if a person's settings say so.
+            // It checks for changes once more, and would ignore new files if the user's settings say so.
             Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
             Clean::Branch => {
                 &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
@@ -67,7 +67,7 @@ impl Cleaning {
         args.iter().map(ToString::to_string).collect()
     }
 
-    /// Goes one step on by the answer.
+    /// Takes one step, according to the answer.
     pub(super) fn advance(&mut self, answer: &Answer) -> Option<Done> {
         let next = match self.step {
             Clean::Changes if !answer.is_success => {
@@ -79,7 +79,7 @@ impl Cleaning {
             }
             Clean::Changes => Clean::Tip,
             Clean::Tip => {
-                // A branch that the agent deleted has nothing that HEAD has not.
+                // A branch that the agent deleted has nothing that HEAD lacks.
                 self.tip =
                     Some(answer.out.clone()).filter(|tip| answer.is_success && !tip.is_empty());
                 Clean::OwnCommits
@@ -98,21 +98,21 @@ impl Cleaning {
                 Clean::Idle
             }
             Clean::Head => {
-                return Some(Done::Kept(String::from("its HEAD is on no branch")));
+                return Some(Done::Kept(String::from("its HEAD is not on a branch")));
             }
             Clean::Idle if !answer.is_success => {
                 return Some(Done::Kept(answer.complaint()));
             }
             Clean::Idle => Clean::Unlock,
-            // It is not locked if an earlier try came this far.
+            // It is not locked if an earlier attempt came this far.
             Clean::Unlock => Clean::Remove,
             Clean::Remove if !answer.is_success => {
                 return Some(Done::Kept(answer.complaint()));
             }
             Clean::Remove if self.tip.is_some() => Clean::LastLook,
-            // Somebody may have deleted the branch that had its commits as well: then it stays.
+            // Someone may have deleted the branch that had its commits as well: then it stays.
             Clean::LastLook if answer.is_success && answer.out.is_empty() => Clean::Branch,
-            // A branch that has moved on meanwhile stays, and its commits with it.
+            // A branch that has moved in the meantime stays, and its commits with it.
             Clean::Remove | Clean::LastLook | Clean::Branch => return Some(Done::Removed),
         };
         self.step = next;

@@ -1,18 +1,18 @@
-//! Git's own list of worktrees: which of them are sessions', and who has them locked.
+//! Git's list of worktrees: which of them belong to sessions, and who has locked them.
 
 use alloc::vec::Vec;
 
 use crate::base::id::SessionId;
 
-/// A worktree of an earlier run.
+/// A worktree left by an earlier run.
 #[derive(Debug, PartialEq)]
 pub(super) struct Leftover {
     pub(super) session: SessionId,
-    /// The process that has it locked.
+    /// The process that locked it.
     pub(super) owner: Option<u32>,
 }
 
-/// Those worktrees of `git worktree list --porcelain` that are sessions' below `root`.
+/// The session worktrees below `root` in `git worktree list --porcelain`.
 pub(super) fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
     let entries = list.split("\n\n");
     let one = |entry: &str| {
@@ -22,33 +22,33 @@ pub(super) fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
         match Lock::of(entry) {
             Lock::None => Some(Leftover { session, owner: None }),
             Lock::Worker(owner) => Some(Leftover { session, owner: Some(owner) }),
-            Lock::AccountId => None,
+            Lock::Other => None,
         }
     };
     entries.filter_map(one).collect()
 }
 
-/// Who has a worktree locked.
+/// Who has locked a worktree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Lock {
     None,
     /// The worker with this process id.
     Worker(u32),
-    /// Somebody else, for a reason of their own.
-    AccountId,
+    /// Someone else, for a reason of their own.
+    Other,
 }
 
 impl Lock {
-    /// By an entry of git's list.
+    /// From one entry of git's list.
     fn of(entry: &str) -> Self {
         let Some(reason) = entry.lines().find_map(|line| line.strip_prefix("locked")) else {
             return Self::None;
         };
         let owner = reason.trim().strip_prefix("footbridge ").and_then(|id| id.parse().ok());
-        owner.map_or(Self::AccountId, Self::Worker)
+        owner.map_or(Self::Other, Self::Worker)
     }
 
-    /// Of the worktree at this path, if there is one.
+    /// For the worktree at this path, if there is one.
     pub(super) fn at(list: &str, path: &str) -> Option<Self> {
         let is_it = |line: &str| line.strip_prefix("worktree ") == Some(path);
         list.split("\n\n").find(|entry| entry.lines().any(is_it)).map(Self::of)

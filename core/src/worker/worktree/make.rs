@@ -1,4 +1,4 @@
-//! Making a worktree for a session, or finding the one that it had before.
+//! Making a worktree for a session, or reusing the one that it had before.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,12 +13,12 @@ use super::list::Lock;
 pub(super) struct Making {
     step: Make,
     reference: String,
-    /// Why it could not be made afresh.
+    /// Why a fresh one could not be made.
     complaint: String,
 }
 
-/// A session may come again, after a crash or a lost lease: then it goes on in the worktree that
-/// was kept for it, or from its branch if only that is left.
+/// A session may return, after a crash or a lost lease: it then continues in the worktree that was
+/// kept for it, or from its branch if only that is left.
 #[derive(Clone, Copy, Debug)]
 enum Make {
     Resolve,
@@ -37,7 +37,7 @@ impl Making {
         Self { step: Make::Resolve, reference, complaint: String::new() }
     }
 
-    /// The process to be asked for, where git has nothing to do next.
+    /// The process to check for, when the next step is not a git command.
     pub(super) const fn owner(&self) -> Option<u32> {
         match self.step {
             Make::IsOwnerAlive(owner) => Some(owner),
@@ -64,7 +64,7 @@ impl Making {
                 &self.reference,
             ],
             Make::Find => &["worktree", "list", "--porcelain"],
-            // That is no command of git.
+            // Not a git command.
             Make::IsOwnerAlive(_) => &[],
             Make::Unlock => &["worktree", "unlock", path],
             Make::Lock => &["worktree", "lock", "--reason", lock_reason, path],
@@ -75,16 +75,16 @@ impl Making {
         args.iter().map(ToString::to_string).collect()
     }
 
-    /// Goes one step on by the answer.
+    /// Takes one step, according to the answer.
     pub(super) fn advance(&mut self, answer: &Answer, path: &str, process_id: u32) -> Option<Done> {
         let next = match self.step {
             Make::Resolve if answer.is_success => {
-                // From here on it is a commit's name, whatever the reference does meanwhile.
+                // From here on it names a commit, whatever happens to the reference.
                 self.reference.clone_from(&answer.out);
                 Make::Add
             }
             Make::Resolve => {
-                return Some(Done::NotMade(format!("git does not know {:?}", self.reference)));
+                return Some(Done::NotMade(format!("git cannot resolve {:?}", self.reference)));
             }
             Make::Add | Make::Lock | Make::Attach if answer.is_success => {
                 return Some(Done::Made);
@@ -99,13 +99,13 @@ impl Making {
                 }
                 Some(Lock::Worker(owner)) => Make::IsOwnerAlive(owner),
                 Some(Lock::None) => Make::Lock,
-                Some(Lock::AccountId) => {
-                    return Some(Done::NotMade(format!("somebody has locked {path}")));
+                Some(Lock::Other) => {
+                    return Some(Done::NotMade(format!("{path} is locked by someone else")));
                 }
                 None => Make::Attach,
             },
             Make::IsOwnerAlive(owner) if answer.is_success => {
-                return Some(Done::NotMade(format!("process {owner} works in {path}")));
+                return Some(Done::NotMade(format!("process {owner} is using {path}")));
             }
             Make::IsOwnerAlive(_) if answer.has_run => Make::Unlock,
             Make::Unlock if answer.is_success => Make::Lock,

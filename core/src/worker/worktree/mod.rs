@@ -1,22 +1,22 @@
-//! A fresh git worktree and branch for each session, and its removal without ever deleting work
+//! A fresh git worktree and branch for each session, removed afterwards without ever deleting work
 //! (W-5).
 //!
 //! ```text
-//!   make:   what does the reference name? ──▶ worktree add ──▶ the agent starts there
-//!             or, if the session was here before: where is it? ──▶ take it over, or its branch
-//!   clean:  uncommitted or untracked? ──▶ commits that only sessions' branches have?
-//!             ──▶ on a branch? ──▶ a merge or the like under way? ──▶ unlock
-//!             ──▶ worktree remove (git itself refuses if a file has come up since)
-//!             ──▶ do other branches still have its commits? ──▶ delete its branch, if that is still
-//!             where it was looked at
+//!   make:   resolve the reference ──▶ worktree add ──▶ the agent starts there
+//!             or, if the session was here before: find it ──▶ take over the worktree, or its branch
+//!   clean:  uncommitted or untracked files? ──▶ commits that only session branches have?
+//!             ──▶ on a branch? ──▶ a merge or similar in progress? ──▶ unlock
+//!             ──▶ worktree remove (git itself refuses if a file has appeared since)
+//!             ──▶ do other branches still have its commits? ──▶ delete its branch, if it has not
+//!             moved since
 //! ```
 //!
-//! Every step that says "there is something" or fails ends the cleaning, and the worktree is kept.
-//! `HEAD` stays on its branch to the end: what is still committed while the steps go on moves that
-//! branch, which then stays. On a detached `HEAD` such a commit would go with the worktree; one that
-//! an agent leaves is kept. The steps can be interrupted anywhere and begun again; between the last
-//! two, a branch with nothing of its own is left. One git command runs at a time: git's own locks then
-//! only meet those of other programs, and a command that met one is tried again.
+//! Any step that finds something or fails ends the cleaning, and the worktree is kept. `HEAD` stays on
+//! its branch to the end: a commit made in the meantime moves that branch, which is then kept. On a
+//! detached `HEAD` such a commit would go with the worktree, so a worktree left that way is kept. The
+//! steps can be interrupted anywhere and started over; between the last two, a branch with nothing of
+//! its own is left. One git command runs at a time, so git's locks are only contended by other
+//! programs; a command that met one is retried.
 
 mod answer;
 mod clean;
@@ -46,14 +46,14 @@ use crate::base::limits::{
 use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::Event;
 
-/// How much of git's answers is read. A list of changes is only asked whether it is empty.
+/// How much of git's output is read. A list of changes only matters for being empty or not.
 const OUTPUT_BYTES: usize = 256 << 10;
-/// What is to be done with one session's worktree.
+/// A job for one session's worktree.
 #[derive(Clone, Debug)]
 struct Job {
     session: SessionId,
-    /// The run of its agent that it is for; none for what is left of earlier ones. A session may come
-    /// again while git still works for the run before.
+    /// The run of its agent that it is for; `None` for leftovers. A session may return while git is
+    /// still busy with its previous run.
     run: Option<String>,
     kind: JobKind,
     failures: u32,
