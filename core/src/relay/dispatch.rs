@@ -17,24 +17,27 @@ use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::error::ErrorType;
 use crate::wire::health::{Health, Version};
 
+/// A request, its target in two.
+struct Call<'a> {
+    op: OpId,
+    request: &'a IncomingRequest,
+    path: &'a str,
+    query: &'a str,
+}
+
 pub(super) fn on_request(parts: &mut Parts, cx: &mut Cx, op: OpId, request: &IncomingRequest) {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let call = Call { op, request, path, query };
     cx.shared.exchanges.arrived(op, request, path);
     if cx.is_stopping() {
         cx.refuse(op, &ApiError::unavailable());
-    } else if let Err(error) = authorize_and_serve(parts, cx, op, request, path, query) {
+    } else if let Err(error) = authorize_and_serve(parts, cx, &call) {
         cx.refuse(op, &error);
     }
 }
 
-fn authorize_and_serve(
-    parts: &mut Parts,
-    cx: &mut Cx,
-    op: OpId,
-    request: &IncomingRequest,
-    path: &str,
-    query: &str,
-) -> Result<(), ApiError> {
+fn authorize_and_serve(parts: &mut Parts, cx: &mut Cx, call: &Call<'_>) -> Result<(), ApiError> {
+    let Call { op, request, path, .. } = *call;
     let headers = request.headers.iter().map(|(name, value)| name.len() + value.len());
     if request.target.len() + headers.sum::<usize>() > MAX_REQUEST_HEAD_BYTES {
         let message = "the request's path and headers are longer than this relay takes";
@@ -49,7 +52,7 @@ fn authorize_and_serve(
         RouteError::Id(error) => error.into(),
     })?;
     match cx.shared.authority.admit(request, &route, cx.wall()) {
-        Ok(identity) => serve(parts, cx, op, request, path, query, route, identity),
+        Ok(identity) => serve(parts, cx, call, route, identity),
         Err(error) => refuse_unless_unknown(cx, op, &route, error),
     }
 }
@@ -72,17 +75,14 @@ fn refuse_unless_unknown(
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "a request in its parts")]
 fn serve(
     parts: &mut Parts,
     cx: &mut Cx,
-    op: OpId,
-    request: &IncomingRequest,
-    path: &str,
-    query: &str,
+    call: &Call<'_>,
     route: Route,
     identity: Identity,
 ) -> Result<(), ApiError> {
+    let Call { op, request, path, query } = *call;
     if request.body == Body::TooLarge {
         let message = "the request's body is larger than this relay takes";
         return Err(ApiError::new(413, ErrorType::TooLarge, message));

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The relay is made of parts, each a type that owns its state: polls, links, viewers, overviews. A
-//! part acts on a [`cx::Cx`] and knows no other part; what concerns several of them goes through
+//! part acts on a `Cx` and knows no other part; what concerns several of them goes through
 //! `fanout`. From the top down, each file imports only files below it:
 //!
 //! | module | what is in it |
@@ -26,9 +26,9 @@
 //! | `refreshes` | sessions that have to be read again |
 //! | `cx` | what all parts act on: steps, timers, configuration, exchanges, store operations |
 //! | `exchange`, `store_calls` | the requests that wait for their answer; what the store is doing |
+//! | `purpose`, `pending` | what operations, timers and store calls are for |
 //! | `http` | what a request asks for, who may, and what its answer looks like; the page |
-//! | `purpose`, `pending`, `close` | what operations and store calls are for; close codes |
-//! | `tokens` | the relay's own credentials and ids |
+//! | `tokens`, `close` | the relay's own credentials and ids; close codes |
 //! | `config`, `notice` | what a relay is built with, what it is asked, what it reports |
 //! | [`store`](crate::store) | what is kept, as operations and their outcomes (Y-2) |
 //!
