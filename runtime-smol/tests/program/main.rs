@@ -7,6 +7,7 @@ mod command_line;
 mod config;
 mod log;
 mod running;
+mod seeds;
 #[cfg(feature = "tls")]
 mod tls;
 mod up;
