@@ -11,13 +11,13 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, MachineError, MachineErrorKind, Outcome, Step};
 
 use crate::http::Http;
-use crate::mailbox::{Handle, MAILBOX_LEN, Mail, Outbox, mailbox};
+use crate::mailbox::{Handle, Mail, Outbox, mailbox};
 use crate::operations::Operations;
 use crate::socket::Sockets;
 use crate::threads::Threads;
 use crate::tls::Tls;
 
-/// The options of a [`Host`]; the default suits most.
+/// What a [`Host`] may be told; the default is right for most.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
     /// A PEM file of certificates to trust beside the well-known authorities.
@@ -90,29 +90,20 @@ impl<C: Send + 'static> Driver<C> {
                     Step::Finished(outcome) => break 'life outcome,
                 }
             };
-            let first = match answers.pop_front() {
+            let mail = match answers.pop_front() {
                 Some(answer) => Some(Mail::Event(Box::new(answer))),
                 None => clock.receive(&mailbox, deadline),
             };
-            let answers = answers.drain(..).map(|answer| Mail::Event(Box::new(answer)));
-            // A whole batch before the next step lets the machine answer it as one; that it is
-            // bounded lets the deadline have its turn.
-            for mail in first.into_iter().chain(answers).chain(mailbox.try_iter().take(MAILBOX_LEN))
-            {
-                match mail {
-                    Mail::Command(command) => machine.command(clock.now(), command),
-                    Mail::Event(event) if operations.admit(&event) => {
-                        machine.handle(clock.now(), *event);
-                    }
-                    Mail::Event(_) => {}
+            match mail {
+                Some(Mail::Command(command)) => machine.command(clock.now(), command),
+                Some(Mail::Event(event)) if operations.admit(&event) => {
+                    machine.handle(clock.now(), *event);
                 }
-            }
-            let now = clock.now();
-            if deadline.is_some_and(|deadline| deadline <= now.mono) {
-                machine.handle(now, Event::Tick);
+                Some(Mail::Event(_)) => {}
+                None => machine.handle(clock.now(), Event::Tick),
             }
         };
-        // Threads that wait for room in the mailbox wake up and find that no one listens.
+        // Threads that wait for room in the mailbox go on, and find that nobody listens.
         drop(mailbox);
         operations.end();
         outcome
@@ -137,7 +128,8 @@ impl Clock {
         }
     }
 
-    /// What comes first: mail, or the deadline as `None`.
+    /// What comes first: mail, or the deadline as `None`. A deadline that has passed goes before
+    /// mail, so that no amount of it can hold a timer up.
     fn receive<C>(
         &self,
         mailbox: &Receiver<Mail<C>>,
@@ -146,6 +138,9 @@ impl Clock {
         // The mailbox cannot be disconnected: the operations hold a way to it.
         let Some(deadline) = deadline else { return mailbox.recv().ok() };
         let left = deadline.since_origin().saturating_sub(self.origin.elapsed());
+        if left.is_zero() {
+            return None;
+        }
         mailbox.recv_timeout(left).ok()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Method, Request, Response};
+use footbridge_core::contract::action::{Answer, Head, Method, Request, Response};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{self, HeaderMap, HeaderValue, Uri};
@@ -15,9 +15,10 @@ use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
 use ureq::{Agent, AsSendBody, Body, Error};
 
 use crate::failure::{failure, io_failure, kind_of};
-use crate::inbox::lock;
-use crate::mailbox::Outbox;
+use crate::inbox::{Inbox, lock};
+use crate::mailbox::{Gone, Outbox};
 use crate::net;
+use crate::stream::{CurrentFlow, Flow, FlowConnector, Order};
 use crate::threads::{LARGE_STACK, Threads};
 use crate::tls::{Tls, TlsConnector};
 
@@ -34,23 +35,52 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(15);
 /// When its exchange is over it waits, with its connection, for the next one to the same origin.
 pub(crate) struct Http {
     tls: Tls,
-    idle: Arc<Mutex<Vec<(Origin, Agent)>>>,
+    idle: Arc<Mutex<Vec<(Origin, Client)>>>,
+}
+
+/// An agent, and how it reads the answer that is under way.
+#[derive(Clone)]
+struct Client {
+    agent: Agent,
+    flow: CurrentFlow,
 }
 
 /// Scheme and authority.
 type Origin = (String, String);
 
-/// An exchange that is under way; `None` once it is over or was cancelled.
-pub(crate) struct Exchange(Arc<Mutex<Option<Agent>>>);
+/// The client of an exchange that is under way; `None` once it is over or was cancelled.
+type Slot = Arc<Mutex<Option<Client>>>;
+
+/// An exchange that is under way.
+pub(crate) struct Exchange {
+    slot: Slot,
+    /// Only an answer that is read as it comes takes orders.
+    orders: Option<Arc<Inbox<Order>>>,
+}
 
 impl Exchange {
     /// Frees the exchange at once, and closes its connection.
     pub(crate) fn cancel(&self) {
-        let agent = lock(&self.0).take();
-        if let Some(agent) = agent {
-            agent.shutdown();
+        if let Some(orders) = &self.orders {
+            orders.cancel();
+        }
+        let client = lock(&self.slot).take();
+        if let Some(client) = client {
+            client.agent.shutdown();
         }
     }
+
+    pub(crate) fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            orders.push(order);
+        }
+    }
+}
+
+/// How the answer is read.
+enum Reading {
+    Whole { max_body: usize },
+    Flow(Arc<Flow>),
 }
 
 impl Http {
@@ -71,65 +101,129 @@ impl Http {
             .parse()
             .map_err(|error| failure(IoErrorKind::Protocol, format_args!("the URL: {error}")))?;
         let origin = origin_of(&uri)?;
-        let (mut agent, is_reused) = self.agent(&origin);
-        let slot = Arc::new(Mutex::new(Some(agent.clone())));
-        let exchange = Exchange(Arc::clone(&slot));
+        let (reading, orders) = match request.answer {
+            Answer::Whole { max_body } => (Reading::Whole { max_body }, None),
+            Answer::Stream { idle_timeout } => {
+                let inbox = Inbox::new().map_err(|error| io_failure("no eventfd", &error))?;
+                let orders = Arc::new(inbox);
+                let flow = Flow::new(request.timeout, idle_timeout, Arc::clone(&orders));
+                (Reading::Flow(Arc::new(flow)), Some(orders))
+            }
+        };
+        let (client, is_reused) = self.client(&origin);
+        let slot: Slot = Arc::new(Mutex::new(Some(client.clone())));
+        let exchange = Exchange { slot: Arc::clone(&slot), orders };
         let (idle, tls) = (Arc::clone(&self.idle), self.tls.clone());
         let work = move || {
-            let begun = Instant::now();
-            let mut answer = exchange_with(&agent, &uri, &request, request.timeout);
-            // A server may close a kept connection just as the next request leaves. What may be
-            // repeated is then sent once more, unless it was cancelled.
-            let is_safe = matches!(request.method, Method::Get | Method::Head);
-            if is_reused
-                && is_safe
-                && answer.as_ref().is_err_and(|failure| failure.kind == IoErrorKind::Disconnected)
-                && let Some(renewed) = renew(&slot, &tls)
-            {
-                agent = renewed;
-                let left = request.timeout.saturating_sub(begun.elapsed());
-                answer = exchange_with(&agent, &uri, &request, left);
-            }
-            drop(agent);
-            // Whoever takes the agent out of the slot decides: it is kept, or it was shut down.
-            let agent = lock(&slot).take();
-            if let (Ok(_), Some(agent)) = (&answer, agent) {
+            let tries = Tries { request: &request, slot: &slot, tls: &tls, is_reused };
+            let last = match reading {
+                Reading::Whole { max_body } => {
+                    let read =
+                        |client: &Client, time| whole(client, &uri, &request, time, max_body);
+                    Some(match tries.run(client, read).1 {
+                        Ok(response) => Event::Response { op, response },
+                        Err(failure) => Event::Failed { op, failure },
+                    })
+                }
+                Reading::Flow(flow) => {
+                    let begin = |client: &Client, time| {
+                        client.flow.set(Some(Arc::clone(&flow)));
+                        begin(client, &uri, &request, time)
+                    };
+                    let (client, answer) = tries.run(client, begin);
+                    let last = match answer {
+                        Ok(answer) => {
+                            let place = place(&uri, &request);
+                            // Nobody listens any more: then there is nothing left to say.
+                            forward(op, answer, &flow, (&place, &outbox)).unwrap_or(None)
+                        }
+                        Err(failure) => Some(Event::Failed { op, failure }),
+                    };
+                    client.flow.set(None);
+                    last
+                }
+            };
+            let is_well =
+                matches!(last, Some(Event::Response { .. } | Event::Closed { failure: None, .. }));
+            // Whoever takes the client out of the slot decides: it is kept, or it was shut down.
+            let client = lock(&slot).take();
+            if let Some(client) = client.filter(|_| is_well) {
                 let mut idle = lock(&idle);
                 if idle.len() >= MAX_IDLE_AGENTS {
                     idle.remove(0);
                 }
-                idle.push((origin, agent));
+                idle.push((origin, client));
             }
-            let _ = outbox.post(match answer {
-                Ok(response) => Event::Response { op, response },
-                Err(failure) => Event::Failed { op, failure },
-            });
+            if let Some(last) = last {
+                let _ = outbox.post(last);
+            }
         };
         let started = threads.spawn("http", LARGE_STACK, work);
         started.map_err(|error| io_failure("no thread", &error))?;
         Ok(exchange)
     }
 
-    /// The agent that was used last for an origin, or a new one; and whether it was used before.
-    fn agent(&self, origin: &Origin) -> (Agent, bool) {
+    /// The client that was used last for an origin, or a new one; and whether it was used before.
+    fn client(&self, origin: &Origin) -> (Client, bool) {
         let mut idle = lock(&self.idle);
         match idle.iter().rposition(|(of, _)| of == origin) {
             Some(at) => (idle.remove(at).1, true),
-            None => (new_agent(&self.tls), false),
+            None => (Client::new(&self.tls), false),
         }
     }
 }
 
-fn new_agent(tls: &Tls) -> Agent {
-    let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls.clone()));
-    Agent::with_parts(config(), connector, Names)
+impl Client {
+    fn new(tls: &Tls) -> Self {
+        let flow = CurrentFlow::default();
+        let connector =
+            ().chain(TcpConnector::default())
+                .chain(FlowConnector(flow.clone()))
+                .chain(TlsConnector(tls.clone()));
+        Self { agent: Agent::with_parts(config(), connector, Names), flow }
+    }
 }
 
-/// Puts a new agent in the place of one that is under way; `None` if that was cancelled.
-fn renew(slot: &Mutex<Option<Agent>>, tls: &Tls) -> Option<Agent> {
+/// How often an exchange is tried.
+struct Tries<'a> {
+    request: &'a Request,
+    slot: &'a Slot,
+    tls: &'a Tls,
+    /// Whether its connection was used before.
+    is_reused: bool,
+}
+
+impl Tries<'_> {
+    /// A server may close a kept connection just as the next request leaves. What may be repeated is
+    /// then sent once more, unless it was cancelled. The client that was used last, and the result.
+    fn run<T>(
+        &self,
+        client: Client,
+        attempt: impl Fn(&Client, Duration) -> Result<T, IoError>,
+    ) -> (Client, Result<T, IoError>) {
+        let Self { request, slot, tls, is_reused } = *self;
+        let begun = Instant::now();
+        let answer = attempt(&client, request.timeout);
+        let is_safe = matches!(request.method, Method::Get | Method::Head);
+        if is_reused
+            && is_safe
+            && answer.as_ref().is_err_and(|failure| failure.kind == IoErrorKind::Disconnected)
+            && let Some(renewed) = renew(slot, tls)
+        {
+            drop(client);
+            let left = request.timeout.saturating_sub(begun.elapsed());
+            let answer = attempt(&renewed, left);
+            return (renewed, answer);
+        }
+        (client, answer)
+    }
+}
+
+/// Puts a new client in the place of one that is under way; `None` if that was cancelled.
+fn renew(slot: &Slot, tls: &Tls) -> Option<Client> {
     let mut slot = lock(slot);
     let current = slot.as_mut()?;
-    *current = new_agent(tls);
+    *current = Client::new(tls);
     Some(current.clone())
 }
 
@@ -160,13 +254,64 @@ fn origin_of(uri: &Uri) -> Result<Origin, IoError> {
     }
 }
 
-fn exchange_with(
-    agent: &Agent,
+/// One exchange with its whole answer.
+fn whole(
+    client: &Client,
     uri: &Uri,
     request: &Request,
     timeout: Duration,
+    max_body: usize,
 ) -> Result<Response, IoError> {
-    let place = || format!("{} {uri}", request.method.as_str());
+    let place = place(uri, request);
+    let (parts, mut body) = begin(client, uri, request, timeout)?.into_parts();
+    let too_large = || {
+        let detail = format!("{place}: an answer of more than {max_body} bytes");
+        failure(IoErrorKind::TooLarge, detail)
+    };
+    if body.content_length().is_some_and(|length| length > max_body as u64) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    // One byte more than is allowed, to see that there is one.
+    let limit = u64::try_from(max_body).unwrap_or(u64::MAX).saturating_add(1);
+    let read = body.as_reader().take(limit).read_to_end(&mut bytes);
+    read.map_err(|error| of_ureq(&place, error.into()))?;
+    if bytes.len() > max_body {
+        return Err(too_large());
+    }
+    let headers = headers(&parts.headers);
+    Ok(Response { status: parts.status.as_u16(), headers, body: Bytes::from(bytes) })
+}
+
+/// Hands an answer on as it comes; its last event, or `None` after a cancel.
+fn forward(
+    op: OpId,
+    answer: http::Response<Body>,
+    flow: &Flow,
+    (place, outbox): (&str, &Outbox),
+) -> Result<Option<Event>, Gone> {
+    let (parts, mut body) = answer.into_parts();
+    let head = Head { status: parts.status.as_u16(), headers: headers(&parts.headers) };
+    outbox.post(Event::Head { op, head })?;
+    let end = flow.forward(op, body.as_reader(), outbox)?;
+    Ok(end.map(|end| {
+        let failure = end.err().map(|error| of_ureq(place, error.into()));
+        Event::Closed { op, code: None, failure }
+    }))
+}
+
+fn place(uri: &Uri, request: &Request) -> String {
+    format!("{} {uri}", request.method.as_str())
+}
+
+/// Sends a request, and reads the head of its answer.
+fn begin(
+    client: &Client,
+    uri: &Uri,
+    request: &Request,
+    timeout: Duration,
+) -> Result<http::Response<Body>, IoError> {
+    let agent = &client.agent;
     let mut message = http::Request::builder().method(method(request.method)?).uri(uri);
     for (name, value) in &request.headers {
         let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| {
@@ -176,39 +321,38 @@ fn exchange_with(
         message = message.header(*name, value);
     }
     let has_body = matches!(request.method, Method::Post | Method::Put);
+    let limit = match request.answer {
+        Answer::Whole { .. } => Limit::Whole,
+        Answer::Stream { .. } => Limit::Head,
+    };
     let sent = if request.body.is_empty() && !has_body {
-        send(agent, message, (), timeout)
+        send(agent, message, (), (timeout, limit))
     } else {
-        send(agent, message, &request.body[..], timeout)
+        send(agent, message, &request.body[..], (timeout, limit))
     };
-    let (parts, mut body) = sent.map_err(|error| of_ureq(&place(), error))?.into_parts();
-    let too_large = || {
-        let detail = format!("{}: an answer of more than {} bytes", place(), request.max_response);
-        failure(IoErrorKind::TooLarge, detail)
-    };
-    if body.content_length().is_some_and(|length| length > request.max_response as u64) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    // One byte more than is allowed, to see that there is one.
-    let limit = u64::try_from(request.max_response).unwrap_or(u64::MAX).saturating_add(1);
-    let read = body.as_reader().take(limit).read_to_end(&mut bytes);
-    read.map_err(|error| of_ureq(&place(), error.into()))?;
-    if bytes.len() > request.max_response {
-        return Err(too_large());
-    }
-    let headers = headers(&parts.headers);
-    Ok(Response { status: parts.status.as_u16(), headers, body: Bytes::from(bytes) })
+    sent.map_err(|error| of_ureq(&place(uri, request), error))
+}
+
+/// What a time limit is for.
+#[derive(Clone, Copy)]
+enum Limit {
+    Whole,
+    Head,
 }
 
 fn send(
     agent: &Agent,
     message: http::request::Builder,
     body: impl AsSendBody,
-    timeout: Duration,
+    (timeout, limit): (Duration, Limit),
 ) -> Result<http::Response<Body>, Error> {
-    let limited = agent.configure_request(message.body(body)?).timeout_global(Some(timeout));
-    agent.run(limited.build())
+    let request = agent.configure_request(message.body(body)?);
+    let request = match limit {
+        Limit::Whole => request.timeout_global(Some(timeout)),
+        // From the connection on its flow keeps the time, so that the body may take longer.
+        Limit::Head => request.timeout_resolve(Some(timeout)).timeout_connect(Some(timeout)),
+    };
+    agent.run(request.build())
 }
 
 fn method(method: Method) -> Result<http::Method, IoError> {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use footbridge_core::contract::event::Event;
 
 /// Events and commands that wait for the loop before whoever brings the next one has to wait.
-pub(crate) const MAILBOX_LEN: usize = 64;
+const MAILBOX_LEN: usize = 64;
 
 /// What lies in the mailbox.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl<C> Clone for Handle<C> {
 #[derive(Clone)]
 pub(crate) struct Outbox(Arc<dyn Fn(Event) -> bool + Send + Sync>);
 
-/// The machine has finished: no one reads the events of this thread.
+/// The machine has finished: nobody reads what this thread has to tell.
 #[derive(Debug)]
 pub(crate) struct Gone;
 

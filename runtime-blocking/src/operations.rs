@@ -17,6 +17,7 @@ use crate::process::{self, Process};
 use crate::run::{self, NoOrder, Task};
 use crate::socket::{self, Sockets};
 use crate::stdio;
+use crate::stream;
 use crate::threads::Threads;
 
 /// The operations of one machine that are under way.
@@ -89,7 +90,7 @@ impl Operations {
                 (op, Err(failure(IoErrorKind::Other, detail)))
             }
             // Nothing can be asked here, so that there is nothing to reply to.
-            Action::Reply { .. } => return None,
+            Action::Reply { .. } | Action::ReplyStream { .. } => return None,
             action => {
                 self.order(action);
                 return None;
@@ -125,9 +126,14 @@ impl Operations {
 
     /// Passes an order to an operation that is open; on any other it does nothing.
     fn order(&mut self, action: Action) {
-        let stream = |op, order| {
+        let send = |op, order| {
             if let Some(Operation::Stream(inbox)) = self.open.get(&op) {
                 inbox.push(order);
+            }
+        };
+        let answer = |op, order| {
+            if let Some(Operation::Request(exchange)) = self.open.get(&op) {
+                exchange.order(order);
             }
         };
         let process = |op, order| {
@@ -136,14 +142,16 @@ impl Operations {
             }
         };
         match action {
-            Action::Send { op, message } => stream(op, socket::Order::Send(message)),
-            Action::Close { op, code } => stream(op, socket::Order::Close(code)),
+            Action::Send { op, message } => send(op, socket::Order::Send(message)),
+            Action::Close { op, code } => send(op, socket::Order::Close(code)),
             Action::Pause { op } => {
-                stream(op, socket::Order::Pause);
+                answer(op, stream::Order::Pause);
+                send(op, socket::Order::Pause);
                 process(op, process::Order::Pause);
             }
             Action::Resume { op } => {
-                stream(op, socket::Order::Resume);
+                answer(op, stream::Order::Resume);
+                send(op, socket::Order::Resume);
                 process(op, process::Order::Resume);
             }
             Action::Write { op, data } => process(op, process::Order::Write(data)),

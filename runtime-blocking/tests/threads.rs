@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::contract::action::{Action, Method, ProcessSpec, Request, Target};
+use footbridge_core::contract::action::{Action, Answer, Method, ProcessSpec, Request, Target};
 use footbridge_core::contract::event::Event;
 use footbridge_runtime_suite::harness::{Driven, Order};
 use runtime::Threads;
@@ -45,7 +45,7 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
         headers: Vec::new(),
         body: Bytes::new(),
         timeout: Duration::from_secs(3600),
-        max_response: 1000,
+        answer: Answer::Whole { max_body: 1000 },
     };
     driven.begin(|op| Action::Request { op, request });
     let held = silent.accept().expect("a client");

@@ -1,4 +1,4 @@
-//! Maps errors of the system and the libraries to the kinds that a machine distinguishes.
+//! From the words of the system and the libraries to the kinds that a machine tells apart.
 
 use std::error::Error;
 use std::fmt::Display;

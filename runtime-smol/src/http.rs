@@ -40,6 +40,12 @@ struct Idle {
     line: Line,
 }
 
+/// An exchange that has begun: its answer is on its way by this connection.
+pub(crate) struct Exchange {
+    pub(crate) origin: Origin,
+    line: Line,
+}
+
 /// One connection.
 struct Line {
     born: Instant,
@@ -53,18 +59,48 @@ impl Client {
     }
 
     /// One exchange within its time limit. Dropping the future drops its connection.
-    pub(crate) async fn exchange(&self, request: Request) -> Result<Response, IoError> {
+    pub(crate) async fn exchange(
+        &self,
+        request: &Request,
+        max_body: usize,
+    ) -> Result<Response, IoError> {
         let url: Uri = parse(&request.url)?;
         let origin = Origin::of(&url)?;
         let timeout = request.timeout;
-        let answer = within(timeout, self.ask(&origin, &url, &request)).await;
-        answer.unwrap_or_else(|| {
+        let whole = async {
+            let (exchange, answer) = self.ask(&origin, &url, request).await?;
+            let status = answer.status().as_u16();
+            let headers = headers_of(answer.headers());
+            let body = collect(&origin, answer.into_body(), max_body).await?;
+            self.keep(exchange);
+            Ok(Response { status, headers, body })
+        };
+        within(timeout, whole).await.unwrap_or_else(|| {
             let detail = format!("{origin}: no whole answer within {timeout:?}");
             Err(failure(IoErrorKind::TimedOut, detail))
         })
     }
 
-    async fn ask(&self, origin: &Origin, url: &Uri, ask: &Request) -> Result<Response, IoError> {
+    /// An exchange up to the head of its answer, within its time limit.
+    pub(crate) async fn begin(
+        &self,
+        request: &Request,
+    ) -> Result<(Exchange, hyper::Response<Incoming>), IoError> {
+        let url: Uri = parse(&request.url)?;
+        let origin = Origin::of(&url)?;
+        let timeout = request.timeout;
+        within(timeout, self.ask(&origin, &url, request)).await.unwrap_or_else(|| {
+            let detail = format!("{origin}: no answer within {timeout:?}");
+            Err(failure(IoErrorKind::TimedOut, detail))
+        })
+    }
+
+    async fn ask(
+        &self,
+        origin: &Origin,
+        url: &Uri,
+        ask: &Request,
+    ) -> Result<(Exchange, hyper::Response<Incoming>), IoError> {
         let mut line = match self.take(origin) {
             Some(line) => line,
             None => self.open(origin).await?,
@@ -85,11 +121,7 @@ impl Client {
             }
         }
         let answer = answer.map_err(|lost| about_http(origin, lost.error()))?;
-        let status = answer.status().as_u16();
-        let headers = headers_of(answer.headers());
-        let body = collect(origin, answer.into_body(), ask.max_response).await?;
-        self.keep(origin, line);
-        Ok(Response { status, headers, body })
+        Ok((Exchange { origin: origin.clone(), line }, answer))
     }
 
     async fn open(&self, origin: &Origin) -> Result<Line, IoError> {
@@ -100,7 +132,7 @@ impl Client {
             .handshake(connection)
             .await
             .map_err(|error| about_http(origin, &error))?;
-        // The request under way learns what breaks the connection.
+        // What breaks the connection is told to the request that is under way.
         self.spawner.detach(async { drop(connection.await) });
         Ok(Line { born: Instant::now(), is_reused: false, sender })
     }
@@ -113,7 +145,9 @@ impl Client {
         Some(Line { is_reused: true, ..idle.swap_remove(at).line })
     }
 
-    fn keep(&self, origin: &Origin, line: Line) {
+    /// Keeps the connection of an exchange that is over.
+    pub(crate) fn keep(&self, exchange: Exchange) {
+        let Exchange { origin, line } = exchange;
         if line.sender.is_closed() || line.born.elapsed() > AGE_LIMIT {
             return;
         }
@@ -121,11 +155,11 @@ impl Client {
         if idle.len() == MAX_IDLE {
             idle.remove(0);
         }
-        idle.push(Idle { origin: origin.clone(), since: Instant::now(), line });
+        idle.push(Idle { origin, since: Instant::now(), line });
     }
 }
 
-/// Checks a URL. The message does not repeat it: it may contain secrets.
+/// Checks a URL. The message does not repeat it: it may hold what is nobody's business.
 pub(crate) fn parse(url: &str) -> Result<Uri, IoError> {
     url.parse().map_err(|error| failure(IoErrorKind::Protocol, format_args!("the URL: {error}")))
 }
@@ -153,7 +187,7 @@ fn build(
     Ok(request)
 }
 
-/// Path and query only, as in a request line.
+/// Path and query alone: what stands in a request line.
 pub(crate) fn path_of(url: &Uri) -> Uri {
     url.path_and_query().cloned().map_or_else(Uri::default, Uri::from)
 }

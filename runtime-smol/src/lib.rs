@@ -42,6 +42,7 @@ mod server;
 mod socket;
 mod stdio;
 mod store;
+mod stream;
 mod tls;
 
 pub use driver::{block_on, drive};

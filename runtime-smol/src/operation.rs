@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Action, Target};
+use footbridge_core::contract::action::{Action, Answer as Body, Head, Request, Target};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::Transaction;
 use smol::{LocalExecutor, Task};
@@ -24,7 +24,7 @@ use crate::mailbox::{Gate, Mail, Mailbox, Spawner};
 use crate::process::{self, Input, Process};
 use crate::server::{self, AcceptSlot, Answer, Listener};
 use crate::socket::{self, Outgoing};
-use crate::{stdio, store, tls};
+use crate::{stdio, store, stream, tls};
 
 /// How long replies and farewells may take after the machine has finished.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -47,6 +47,11 @@ enum Operation {
     Stream {
         _task: Option<Task<()>>,
         outgoing: Sender<Outgoing>,
+        gate: Rc<Gate>,
+    },
+    /// An answer that is read as it comes.
+    Incoming {
+        _task: Option<Task<()>>,
         gate: Rc<Gate>,
     },
     Process(Process),
@@ -109,14 +114,7 @@ impl Operations {
     pub(crate) fn perform(&mut self, action: Action) {
         let shared = Rc::clone(&self.shared);
         match action {
-            Action::Request { op, request } => self.start(op, async move {
-                match shared.client.exchange(request).await {
-                    Ok(response) => {
-                        shared.mailbox.last(Event::Response { op, response }).await;
-                    }
-                    Err(failure) => shared.mailbox.failed(op, failure).await,
-                }
-            }),
+            Action::Request { op, request } => self.request(op, request),
             Action::Open { op, target } => self.open_stream(op, target),
             Action::Send { op, message } => self.put(op, Outgoing::Message(message)),
             Action::Close { op, code } => {
@@ -159,6 +157,9 @@ impl Operations {
                     let _ = answer.try_send(Answer::Reply(response));
                 }
             }
+            Action::ReplyStream { op, head, write_timeout } => {
+                self.reply_stream(op, head, write_timeout);
+            }
             Action::Upgrade { op, protocol, max_message } => {
                 self.upgrade(op, protocol, max_message);
             }
@@ -179,6 +180,36 @@ impl Operations {
     fn start(&mut self, op: OpId, work: impl Future<Output = ()> + 'static) {
         let task = self.shared.spawner.spawn(work);
         self.open.insert(op, Operation::Task { _task: task });
+    }
+
+    fn request(&mut self, op: OpId, request: Request) {
+        let shared = Rc::clone(&self.shared);
+        match request.answer {
+            Body::Whole { max_body } => self.start(op, async move {
+                match shared.client.exchange(&request, max_body).await {
+                    Ok(response) => {
+                        shared.mailbox.last(Event::Response { op, response }).await;
+                    }
+                    Err(failure) => shared.mailbox.failed(op, failure).await,
+                }
+            }),
+            Body::Stream { idle_timeout } => {
+                let gate = Rc::new(Gate::default());
+                let work = stream::read(op, request, idle_timeout, Rc::clone(&gate), shared);
+                let task = self.shared.spawner.spawn(work);
+                self.open.insert(op, Operation::Incoming { _task: task, gate });
+            }
+        }
+    }
+
+    fn reply_stream(&mut self, op: OpId, head: Head, write_timeout: Duration) {
+        let Some(Operation::Exchange(answer)) = self.open.remove(&op) else { return };
+        let (writer, body) = stream::Writer::new();
+        let _ = answer.try_send(Answer::Stream(head, body));
+        let (outgoing, queue) = async_channel::unbounded();
+        let work = writer.write(op, queue, write_timeout, Rc::clone(&self.shared));
+        let task = self.shared.spawner.spawn(work);
+        self.open.insert(op, Operation::Stream { _task: task, outgoing, gate: Rc::default() });
     }
 
     fn open_stream(&mut self, op: OpId, target: Target) {
@@ -213,7 +244,7 @@ impl Operations {
 
     fn gate(&self, op: OpId) -> Option<&Gate> {
         match self.open.get(&op)? {
-            Operation::Stream { gate, .. } => Some(gate),
+            Operation::Stream { gate, .. } | Operation::Incoming { gate, .. } => Some(gate),
             Operation::Process(process) => Some(&process.gate),
             _ => None,
         }

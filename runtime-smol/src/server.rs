@@ -12,7 +12,7 @@ use async_io::Timer;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::MAX_EXCHANGES;
-use footbridge_core::contract::action::{Method, Response};
+use footbridge_core::contract::action::{Head, Method, Response};
 use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoError, IoErrorKind};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -31,6 +31,7 @@ use crate::failure::{about, failure};
 use crate::handshake::{Switch, accept_key};
 use crate::io::{Connection, HyperIo, HyperTimer, within};
 use crate::operation::Shared;
+use crate::stream::{ReplyBody, StreamBody};
 use crate::{http, tls};
 
 /// How long a client may take to agree on TLS, and to send the head of a request; also how long a
@@ -63,6 +64,7 @@ pub(crate) struct AcceptSlot {
 /// What the machine makes of a request.
 pub(crate) enum Answer {
     Reply(Response),
+    Stream(Head, StreamBody),
     Upgrade { protocol: Option<String>, switch: Switch },
 }
 
@@ -145,7 +147,8 @@ async fn serve(stream: TcpStream, desk: &Rc<ListenerShared>) {
             Some(Err(_)) | None => return,
         },
     };
-    let service = service_fn(|request| answer(request, Rc::clone(desk)));
+    let (cut, was_cut) = async_channel::bounded(1);
+    let service = service_fn(|request| answer(request, Rc::clone(desk), cut.clone()));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(HyperTimer)
         .header_read_timeout(HEAD_LIMIT)
@@ -153,17 +156,22 @@ async fn serve(stream: TcpStream, desk: &Rc<ListenerShared>) {
         .serve_connection(HyperIo(connection), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let whole = async {
-        let _ = connection.as_mut().await;
-        true
+    let was_cut = async {
+        // Nothing is ever sent there.
+        let _ = was_cut.recv().await;
     };
     let stopped = async {
         let _ = desk.stopped.recv().await;
         false
     };
+    let mut was_cut = pin!(was_cut);
+    let whole = async {
+        smol::future::or(async { _ = connection.as_mut().await }, was_cut.as_mut()).await;
+        true
+    };
     if !smol::future::or(whole, stopped).await {
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        smol::future::or(async { _ = connection.await }, was_cut).await;
     }
 }
 
@@ -192,7 +200,8 @@ impl Drop for Exchange {
 async fn answer(
     mut request: Request<Incoming>,
     desk: Rc<ListenerShared>,
-) -> io::Result<hyper::Response<Full<Bytes>>> {
+    connection: Sender<()>,
+) -> io::Result<hyper::Response<ReplyBody>> {
     let switch_over = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let Some(ticket) = admitted(&desk).await else { return Ok(unavailable()) };
@@ -214,7 +223,21 @@ async fn answer(
     let answer = answered.recv().await;
     exchange.ticket = None;
     match answer {
-        Ok(Answer::Reply(response)) => Ok(reply(response, is_cut)),
+        Ok(Answer::Reply(Response { status, headers, body })) => {
+            Ok(reply(&Head { status, headers }, whole(body), is_cut))
+        }
+        Ok(Answer::Stream(reply_head, body)) => {
+            let has_body =
+                head.method != hyper::Method::HEAD && !matches!(reply_head.status, 204 | 304);
+            let body = if has_body {
+                body.attach(connection);
+                ReplyBody::Stream(body)
+            } else {
+                body.discard();
+                whole(Bytes::new())
+            };
+            Ok(reply(&reply_head, body, is_cut))
+        }
         Ok(Answer::Upgrade { protocol, switch }) => {
             let key = accept_key(&head.method, &head.headers);
             Ok(switch_protocols(key, protocol.as_deref(), &switch, switch_over))
@@ -276,12 +299,16 @@ fn method_of(method: &hyper::Method) -> Method {
     }
 }
 
+fn whole(body: Bytes) -> ReplyBody {
+    ReplyBody::Whole(Full::new(body))
+}
+
 /// A machine's answer for the wire. A header that HTTP cannot carry is left out.
-fn reply(response: Response, is_cut: bool) -> hyper::Response<Full<Bytes>> {
-    let mut out = hyper::Response::new(Full::new(response.body));
+fn reply(head: &Head, body: ReplyBody, is_cut: bool) -> hyper::Response<ReplyBody> {
+    let mut out = hyper::Response::new(body);
     *out.status_mut() =
-        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in &response.headers {
+        StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in &head.headers {
         let name = HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
             out.headers_mut().append(name, value);
@@ -294,8 +321,8 @@ fn reply(response: Response, is_cut: bool) -> hyper::Response<Full<Bytes>> {
 }
 
 /// To a client whose request came as the listener closed.
-fn unavailable() -> hyper::Response<Full<Bytes>> {
-    let mut out = hyper::Response::new(Full::default());
+fn unavailable() -> hyper::Response<ReplyBody> {
+    let mut out = hyper::Response::new(whole(Bytes::new()));
     *out.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     out.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     out
@@ -307,12 +334,12 @@ fn switch_protocols(
     protocol: Option<&str>,
     switch: &Switch,
     switch_over: OnUpgrade,
-) -> hyper::Response<Full<Bytes>> {
+) -> hyper::Response<ReplyBody> {
     let text = |text: &str| {
         HeaderValue::from_str(text).map_err(|error| failure(IoErrorKind::Protocol, error))
     };
     let accepted = key.and_then(|key| Ok((text(&key)?, protocol.map(text).transpose()?)));
-    let mut out = hyper::Response::new(Full::default());
+    let mut out = hyper::Response::new(whole(Bytes::new()));
     match accepted {
         Ok((key, protocol)) => {
             *out.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

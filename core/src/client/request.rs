@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::base::limits::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
 use crate::base::secret::Secret;
-use crate::contract::action::{Method, Request};
+use crate::contract::action::{Answer, Method, Request};
 use crate::wire::to_json;
 use crate::wire::url::BaseUrl;
 
@@ -47,7 +47,7 @@ fn request(
         headers,
         body,
         timeout: REQUEST_TIMEOUT,
-        max_response: MAX_RESPONSE_BYTES,
+        answer: Answer::Whole { max_body: MAX_RESPONSE_BYTES },
     }
 }
 

@@ -16,12 +16,14 @@ use crate::base::id::OpId;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::trace::{Size, shown};
+pub use crate::contract::http::{Answer, Head, Method, Request, Response};
 use crate::store;
 
 /// One thing for the runtime to carry out.
 #[derive(Clone, PartialEq)]
 pub enum Action {
-    /// One HTTP exchange. Answer: `Response`, or `Failed`.
+    /// One HTTP exchange. Answer: `Response`, or `Failed`; for [`Answer::Stream`]: `Head` or
+    /// `Failed`, then `Received` until `Closed`.
     Request {
         /// The operation that this starts.
         op: OpId,
@@ -51,7 +53,7 @@ pub enum Action {
         /// The WebSocket close code; of no meaning for a byte stream.
         code: u16,
     },
-    /// Reads no more from a stream, or from a process's stdout, until `Resume`. What is under way
+    /// Reads no more from a stream or a streamed answer, or from a process's stdout, until `Resume`. What is under way
     /// may still arrive.
     Pause {
         /// The stream or process.
@@ -166,6 +168,18 @@ pub enum Action {
         /// The answer.
         response: Response,
     },
+    /// Answers an exchange that was `Requested` with a stream, which `Send` then fills (of a text its
+    /// bytes) and `Close` ends. Answer: `Sent`, and `Closed` at the end, or when the client leaves. A
+    /// request by HEAD gets no body: the stream is `Closed` at once.
+    ReplyStream {
+        /// The exchange; the stream's name from then on.
+        op: OpId,
+        /// The beginning of the answer.
+        head: Head,
+        /// The longest that what was sent may wait for the client to read on. Beyond it the stream is
+        /// cut, and `Closed` with [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
+        write_timeout: Duration,
+    },
     /// Turns an exchange that was `Requested` into a WebSocket. Answer: `Opened` or `Failed`, and from
     /// then on as after `Open`.
     Upgrade {
@@ -229,6 +243,11 @@ impl fmt::Debug for Action {
             Self::Reply { op, response } => {
                 shown(f, "Reply", &[("op", op), ("response", response)])
             }
+            Self::ReplyStream { op, head, write_timeout } => shown(
+                f,
+                "ReplyStream",
+                &[("op", op), ("head", head), ("write_timeout", write_timeout)],
+            ),
             Self::Upgrade { op, protocol, max_message } => shown(
                 f,
                 "Upgrade",
@@ -264,6 +283,7 @@ impl Action {
             | Self::Listen { op, .. }
             | Self::Accept { op, .. }
             | Self::Reply { op, .. }
+            | Self::ReplyStream { op, .. }
             | Self::Upgrade { op, .. }
             | Self::Store { op, .. }
             | Self::Cancel { op } => *op,
@@ -286,82 +306,6 @@ impl Action {
                 | Self::Accept { .. }
                 | Self::Store { .. }
         )
-    }
-}
-
-/// An HTTP method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Method {
-    Get,
-    Head,
-    Post,
-    Put,
-    Delete,
-    /// Any other; a server answers it with 405.
-    Other,
-}
-
-impl Method {
-    /// As it stands in a request line; `OTHER` cannot be sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Other => "OTHER",
-        }
-    }
-}
-
-/// One HTTP request to send.
-#[derive(Clone, PartialEq)]
-pub struct Request {
-    /// GET, POST or PUT.
-    pub method: Method,
-    /// Absolute `http:` or `https:` URL.
-    pub url: String,
-    /// Names in lower case, and values. `host` and `content-length` are the runtime's.
-    pub headers: Vec<(&'static str, Secret)>,
-    /// The body; empty for none.
-    pub body: Bytes,
-    /// From start to the last byte of the answer; beyond it the answer is `Failed` with
-    /// [`crate::contract::event::IoErrorKind::TimedOut`].
-    pub timeout: Duration,
-    /// A longer answer is `Failed` with [`crate::contract::event::IoErrorKind::TooLarge`].
-    pub max_response: usize,
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({} bytes)", self.method.as_str(), self.url, self.body.len())
-    }
-}
-
-/// An HTTP answer: one that came, or one to give.
-#[derive(Clone, PartialEq)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// Names in lower case, and values.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Response {
-    /// The first value of a header, by its lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} bytes)", self.status, self.body.len())
     }
 }
 

@@ -3,11 +3,11 @@
 //!
 //! ```text
 //!   Once      ──▶ its answer ──▶ over
-//!   Stream    opening ──Opened──▶ open ──Close──▶ closing ──Closed──▶ over
+//!   Stream    opening ──Opened, Head──▶ open ──Close──▶ closing ──Closed──▶ over
 //!   Process   starting ──Spawned──▶ running ──three ends──▶ ended ──Cancel──▶ over
 //!   Listener  binding ──Listening──▶ listening ──Cancel──▶ over
 //!   Accept    ──Requested──▶ Exchange ──Reply, Closed──▶ over
-//!                                 └──Upgrade──▶ Stream
+//!                                 └──Upgrade, ReplyStream──▶ Stream
 //! ```
 //!
 //! A runtime does not need it. Those who test one do, and so does the simulator, which holds every
@@ -15,7 +15,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::action::Action;
+use super::action::{self, Action};
 use super::event::{Event, Output};
 use crate::base::id::OpId;
 
@@ -37,7 +37,7 @@ const TOO_MANY: ContractError = ContractError("it confirms more than there was")
 pub enum Operation {
     /// It ends with its one answer.
     Once(Answer),
-    /// A WebSocket or a byte stream.
+    /// A WebSocket, a byte stream, or an answer that is one.
     Stream(Stream),
     /// A process.
     Process(Process),
@@ -70,6 +70,8 @@ pub enum Answer {
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
+    /// Which ways it goes, and how it begins.
+    pub kind: StreamKind,
     /// Whether it is open.
     pub is_open: bool,
     /// Whether `Close` was asked for.
@@ -80,9 +82,24 @@ pub struct Stream {
     pub unconfirmed: usize,
 }
 
+/// Which ways a stream goes, and how it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// Read and written, from `Opened` on.
+    Duplex,
+    /// An exchange that becomes one: the same, but its client may have left before.
+    Upgrade,
+    /// An HTTP answer that comes: read, from `Head` on.
+    Incoming,
+    /// An HTTP answer that is given: written, from its start on.
+    Outgoing,
+}
+
 impl Stream {
-    const OPENING: Self =
-        Self { is_open: false, is_closing: false, is_paused: false, unconfirmed: 0 };
+    const fn new(kind: StreamKind) -> Self {
+        let is_open = matches!(kind, StreamKind::Outgoing);
+        Self { kind, is_open, is_closing: false, is_paused: false, unconfirmed: 0 }
+    }
 }
 
 /// How far a process has come.
@@ -128,14 +145,17 @@ impl Operation {
     /// What an action starts, if it starts something.
     pub const fn started_by(action: &Action) -> Option<Self> {
         Some(match action {
-            Action::Request { .. } => Self::Once(Answer::Response),
+            Action::Request { request, .. } => match request.answer {
+                action::Answer::Whole { .. } => Self::Once(Answer::Response),
+                action::Answer::Stream { .. } => Self::Stream(Stream::new(StreamKind::Incoming)),
+            },
             Action::Run { .. } => Self::Once(Answer::Ran),
             Action::Save { .. } => Self::Once(Answer::Saved),
             Action::Load { .. } => Self::Once(Answer::Loaded),
             Action::Remove { .. } => Self::Once(Answer::Removed),
             Action::List { .. } => Self::Once(Answer::Listed),
             Action::Store { .. } => Self::Once(Answer::Stored),
-            Action::Open { .. } => Self::Stream(Stream::OPENING),
+            Action::Open { .. } => Self::Stream(Stream::new(StreamKind::Duplex)),
             Action::Spawn { .. } => Self::Process(Process::STARTING),
             Action::Listen { .. } => Self::Listener { is_open: false },
             Action::Accept { .. } => Self::Accept,
@@ -159,7 +179,12 @@ impl Operation {
             (Self::Stream(stream), action) => stream.act(action)?,
             (Self::Process(process), action) => process.act(action)?,
             (Self::Exchange, Action::Reply { .. }) => *self = Self::Over,
-            (Self::Exchange, Action::Upgrade { .. }) => *self = Self::Stream(Stream::OPENING),
+            (Self::Exchange, Action::ReplyStream { .. }) => {
+                *self = Self::Stream(Stream::new(StreamKind::Outgoing));
+            }
+            (Self::Exchange, Action::Upgrade { .. }) => {
+                *self = Self::Stream(Stream::new(StreamKind::Upgrade));
+            }
             // The machine may not know of the end yet.
             (Self::Over, _) => {}
             _ => return Err(WRONG_KIND),
@@ -205,27 +230,42 @@ impl Operation {
 
 impl Stream {
     fn act(&mut self, action: &Action) -> Result<(), ContractError> {
+        let (is_read, is_written) =
+            (self.kind != StreamKind::Outgoing, self.kind != StreamKind::Incoming);
         match action {
             Action::Send { .. } | Action::Close { .. } if self.is_closing => return Err(ENDING),
-            Action::Send { .. } => self.unconfirmed += 1,
-            Action::Close { .. } => self.is_closing = true,
-            Action::Pause { .. } => pause(&mut self.is_paused)?,
-            Action::Resume { .. } => resume(&mut self.is_paused)?,
+            Action::Send { .. } if is_written => self.unconfirmed += 1,
+            Action::Close { .. } if is_written => self.is_closing = true,
+            Action::Pause { .. } if is_read => pause(&mut self.is_paused)?,
+            Action::Resume { .. } if is_read => resume(&mut self.is_paused)?,
             _ => return Err(WRONG_KIND),
         }
         Ok(())
     }
 
     fn observe(&mut self, event: &Event) -> Result<(), ContractError> {
-        match event {
-            Event::Opened { .. } if self.is_open => return Err(TWICE),
-            Event::Opened { .. } => self.is_open = true,
-            Event::Refused { .. } | Event::Failed { .. } if !self.is_open => {}
-            Event::Received { .. } | Event::Sent { .. } | Event::Closed { .. } if !self.is_open => {
+        match (event, self.kind) {
+            (Event::Opened { .. }, StreamKind::Duplex | StreamKind::Upgrade)
+            | (Event::Head { .. }, StreamKind::Incoming)
+                if self.is_open =>
+            {
+                return Err(TWICE);
+            }
+            (Event::Opened { .. }, StreamKind::Duplex | StreamKind::Upgrade)
+            | (Event::Head { .. }, StreamKind::Incoming) => self.is_open = true,
+            (Event::Closed { .. }, StreamKind::Upgrade) => {}
+            (Event::Refused { .. }, StreamKind::Duplex) if !self.is_open => {}
+            (Event::Failed { .. }, _) if !self.is_open => {}
+            (Event::Received { .. } | Event::Sent { .. } | Event::Closed { .. }, _)
+                if !self.is_open =>
+            {
                 return Err(TOO_EARLY);
             }
-            Event::Sent { messages, .. } => confirm(&mut self.unconfirmed, *messages)?,
-            Event::Received { .. } | Event::Closed { .. } => {}
+            (Event::Closed { .. }, _) => {}
+            (Event::Received { .. }, kind) if kind != StreamKind::Outgoing => {}
+            (Event::Sent { messages, .. }, kind) if kind != StreamKind::Incoming => {
+                confirm(&mut self.unconfirmed, *messages)?;
+            }
             _ => return Err(NO_ANSWER),
         }
         Ok(())

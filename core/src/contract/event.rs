@@ -13,7 +13,8 @@ use bytes::Bytes;
 use crate::base::id::OpId;
 pub use crate::base::io_error::{IoError, IoErrorKind};
 use crate::base::trace::{Size, shown};
-use crate::contract::action::{Message, Method, Response};
+use crate::contract::action::Message;
+pub use crate::contract::http::{Body, Head, IncomingRequest, Response};
 use crate::store;
 
 /// One thing that happened.
@@ -28,6 +29,13 @@ pub enum Event {
         op: OpId,
         /// What came.
         response: Response,
+    },
+    /// The beginning of a streamed answer, whatever its status.
+    Head {
+        /// The operation, a stream from then on.
+        op: OpId,
+        /// What came.
+        head: Head,
     },
     /// The operation did not come about, or broke. Nothing follows for it.
     Failed {
@@ -54,7 +62,7 @@ pub enum Event {
     Received {
         /// The stream.
         op: OpId,
-        /// The message, whole; of a byte stream, what could be read at once.
+        /// The message, whole; of a byte stream or a streamed answer, what could be read at once.
         message: Message,
     },
     /// Messages have left for the other side, in order.
@@ -188,6 +196,7 @@ impl fmt::Debug for Event {
             Self::Response { op, response } => {
                 shown(f, "Response", &[("op", op), ("response", response)])
             }
+            Self::Head { op, head } => shown(f, "Head", &[("op", op), ("head", head)]),
             Self::Failed { op, failure } => shown(f, "Failed", &[("op", op), ("failure", failure)]),
             Self::Opened { op } => shown(f, "Opened", &[("op", op)]),
             Self::Refused { op, response } => {
@@ -263,6 +272,7 @@ impl Event {
         match self {
             Self::Tick => None,
             Self::Response { op, .. }
+            | Self::Head { op, .. }
             | Self::Failed { op, .. }
             | Self::Opened { op }
             | Self::Refused { op, .. }
@@ -286,44 +296,6 @@ impl Event {
             | Self::Stored { op, .. } => Some(*op),
         }
     }
-}
-
-/// One HTTP request that came in.
-#[derive(Clone, PartialEq)]
-pub struct IncomingRequest {
-    /// Its method.
-    pub method: Method,
-    /// Its path and query, as they came: `/v1/sessions?x=1`.
-    pub target: String,
-    /// Names in lower case, and values; those that are not UTF-8 are left out.
-    pub headers: Vec<(String, String)>,
-    /// Its body.
-    pub body: Body,
-    /// Whether it came over TLS.
-    pub is_tls: bool,
-}
-
-impl IncomingRequest {
-    /// The first value of a header, by its lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-impl fmt::Debug for IncomingRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method.as_str(), self.target)
-    }
-}
-
-/// The body of a request that came in.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Body {
-    /// All of it.
-    Whole(Bytes),
-    /// It was longer than its `Accept` allowed, and was not read.
-    TooLarge,
 }
 
 /// One of a process's outputs.

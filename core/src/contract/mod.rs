@@ -13,7 +13,8 @@
 //!
 //! | action | answered by | the last event |
 //! | --- | --- | --- |
-//! | `Request` | `Response` | that, or `Failed` |
+//! | `Request` for a whole answer | `Response` | that, or `Failed` |
+//! | `Request` for a streamed answer | `Head`, then `Received` | `Closed`; `Failed` in place of `Head` |
 //! | `Open`: a stream | `Opened`, then `Received` | `Closed`; `Refused` or `Failed` in place of `Opened` |
 //! | · `Send` | `Sent`, one for several | |
 //! | · `Close` | | `Closed` |
@@ -26,7 +27,8 @@
 //! | `Listen`: a listener | `Listening` | `Failed` in place of it; an open one has none |
 //! | `Accept`: an exchange | `Requested` | `Closed` if the client leaves; `Failed` in place of `Requested` |
 //! | · `Reply` | nothing: the exchange is over | |
-//! | · `Upgrade`: a stream | as after `Open` | as after `Open` |
+//! | · `ReplyStream`: a stream that is only written | `Sent` | `Closed` |
+//! | · `Upgrade`: a stream | as after `Open` | as after `Open`; also `Closed` in place of `Opened` |
 //! | `Store` | `Stored` | that, or `Failed` |
 //! | `Cancel` | nothing: any operation is over | |
 //!
@@ -41,13 +43,33 @@
 //! - The actions on one operation are carried out as they were asked for. `Sent` and `Written`
 //!   confirm the oldest that are not confirmed.
 //! - `Send`, `Close`, `Write`, `CloseInput` and `Signal` may come before `Opened` or `Spawned`. What
-//!   is sent or written waits; a signal for a group that is not there yet is lost.
+//!   is sent or written waits, and so does a signal.
 //! - File operations are carried out one after the other, as they were asked for; so are store
 //!   operations. No other operations wait for one another.
 //! - An action on an operation whose last event is out does nothing: the machine may not have seen
 //!   that event yet. An action on one that was cancelled, or never was, is a fault of the machine.
 //! - `Pause` and `Resume` take turns. What was read before a `Pause` may still be handed in; the end
 //!   of an operation is said also while it is paused, if it can be seen without reading on.
+//!
+//! # Streams
+//!
+//! | | WebSocket | stdio | answer that comes | answer that is given |
+//! | --- | --- | --- | --- | --- |
+//! | begins with | `Open`, `Upgrade` | `Open` | `Request` | `ReplyStream` |
+//! | is open at | `Opened` | `Opened` | `Head` | once |
+//! | `Received`, `Pause`, `Resume` | messages | bytes | bytes | |
+//! | `Send`, `Sent`, `Close` | messages | bytes | | bytes |
+//! | until it is open | `timeout` | | `timeout` | |
+//! | while it is open | the machine's own timers | | `idle_timeout` | `write_timeout` |
+//!
+//! Back-pressure is the same for all. A stream that is paused is not read, and after what its
+//! buffers hold, the other side cannot write. `Sent` is said once what was sent has left for the
+//! system's buffers; a machine keeps the number of bytes that were sent and not confirmed within a
+//! limit of its own.
+//!
+//! A streamed answer is `Closed` without a failure only at its proper end: the last chunk, the
+//! announced length, or the end of a connection that announced neither. One that breaks off says so
+//! by its failure.
 //!
 //! # What `Cancel` promises
 //!
@@ -56,8 +78,8 @@
 //!
 //! | operation | what becomes of it |
 //! | --- | --- |
-//! | request | its connection is closed; the server may have acted on it |
-//! | stream | cut, without a closing handshake; what was sent may get lost |
+//! | request, streamed or not | its connection is closed; the server may have acted on it |
+//! | stream | cut, without a closing handshake or the proper end of an answer; what was sent may get lost |
 //! | process | its pipes are let go and it is reaped when it exits; it is not killed |
 //! | `Run` | its process group is killed |
 //! | file, store | carried out all the same |
@@ -72,4 +94,5 @@
 pub mod action;
 pub mod check;
 pub mod event;
+pub mod http;
 pub mod machine;

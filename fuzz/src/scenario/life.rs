@@ -122,6 +122,12 @@ impl Life {
             SimEvent::Wake { party, turn } => self.world.wake(party, turn),
             SimEvent::Arrive { conn, end, arrival } => self.world.arrive(conn, end, arrival),
             SimEvent::CloseLimit(address) => self.world.close_limit(address),
+            SimEvent::WriteLimit { conn, sent } => {
+                self.world.network.write_limit(&mut self.world.cx, conn, sent);
+            }
+            SimEvent::IdleLimit { conn, received } => {
+                self.world.network.idle_limit(&mut self.world.cx, conn, received);
+            }
             SimEvent::Process(process, event) => self.world.process_event(process, event),
             SimEvent::Repository(event) => self.world.repository_event(event),
             SimEvent::Order(party, order) => self.world.order(party, order),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use footbridge_core::contract::action::Response;
+use footbridge_core::contract::action::{Head, Response};
 use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
 
 use crate::faults::FaultKind;
@@ -20,6 +20,8 @@ pub(crate) enum SimEvent {
     HangUp { conn: ConnId },
     Unacknowledged { conn: ConnId },
     CloseLimit(Address),
+    WriteLimit { conn: ConnId, sent: u64 },
+    IdleLimit { conn: ConnId, received: u64 },
     Commit { life: u32 },
     File { host: HostId, number: u64 },
     CrashAtWrite { party: PartyId, life: u32 },
@@ -38,6 +40,7 @@ pub(crate) enum SimEvent {
 pub(crate) enum Arrival {
     Request,
     Response(Response),
+    Head(Head),
     Upgraded(Option<String>),
     Parcel(Parcel),
     /// The other side has acknowledged the close.

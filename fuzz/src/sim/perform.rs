@@ -70,6 +70,9 @@ impl World {
                 self.network.take_backlog(cx, id);
             }
             Action::Reply { op, response } => self.network.reply(cx, id, op, response),
+            Action::ReplyStream { op, head, write_timeout } => {
+                self.network.reply_stream(cx, id, op, head, write_timeout);
+            }
             Action::Upgrade { op, protocol, max_message } => {
                 self.network.upgrade(cx, id, op, protocol, max_message);
             }
@@ -163,7 +166,10 @@ impl World {
         match cx.parties[from.party].op(from.op) {
             Some(Op::Stream(conn, end)) => {
                 self.network.close_lane(cx, conn, end, code);
-                cx.later(CLOSE_LIMIT, SimEvent::CloseLimit(from));
+                // The body of an answer has a limit of its own.
+                if self.network.conns.get(&conn).is_none_or(|conn| conn.body.is_none()) {
+                    cx.later(CLOSE_LIMIT, SimEvent::CloseLimit(from));
+                }
             }
             Some(Op::Stdio(process)) => self.processes.close_stdout_in_order(cx, process),
             _ => {}
@@ -204,7 +210,7 @@ fn check(party: &mut Party, action: &Action) -> Result<(), &'static str> {
         Action::Write { op, .. } | Action::CloseInput { op } | Action::Signal { op, .. } => {
             (*op, |op| matches!(op, Op::Process(_)))
         }
-        Action::Reply { op, .. } | Action::Upgrade { op, .. } => {
+        Action::Reply { op, .. } | Action::ReplyStream { op, .. } | Action::Upgrade { op, .. } => {
             (*op, |op| matches!(op, Op::Exchange(_)))
         }
         _ => return Ok(()),

@@ -1,4 +1,4 @@
-//! Progress for people and their tools: on stderr, one event per line.
+//! Progress for people and for their tools: on stderr, one event a line.
 
 use std::fmt;
 use std::io::Write;
@@ -9,24 +9,24 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::value::{Format, Level};
 
-/// Writes events up to a level.
+/// Writes what happens, as far as it is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct EventLog {
     level: Level,
     format: Format,
-    /// The source: `worker`, `relay`.
+    /// Who speaks: `worker`, `relay`.
     component: &'static str,
 }
 
 impl EventLog {
-    /// Each line begins with `component`.
+    /// `component` stands at the beginning of each line.
     pub const fn new(component: &'static str, level: Level, format: Format) -> Self {
         Self { level, format, component }
     }
 
     /// One event: its name, the ids that it is about by their kinds, and the words for people.
-    /// A closed stderr is ignored.
-    pub fn write(
+    /// Nobody is told of a stderr that is gone.
+    pub fn tell(
         self,
         level: Level,
         event: &'static str,
@@ -44,14 +44,14 @@ impl EventLog {
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
-    /// Warns of variables that look like settings but are not.
+    /// Variables that look like settings, and are none.
     pub fn unknown_variables(self, names: &[String]) {
         for name in names {
-            self.write(
+            self.tell(
                 Level::Warn,
                 "unknown_variable",
                 &[],
-                format_args!("{name} is set but is not a setting; see footbridge config"),
+                format_args!("{name} is set, but there is no such setting: see footbridge config"),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The line of JSON that a program prints to standard output when it is ready.
+//! What a program says on standard output once it is ready: one line of JSON.
 
 use serde::Serialize;
 

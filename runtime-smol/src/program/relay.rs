@@ -24,8 +24,8 @@ use super::signals::Ends;
 const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
-    let log = event_log(serve);
-    log.unknown_variables(&serve.reports.unknown_variables);
+    let journal = journal(serve);
+    journal.unknown_variables(&serve.reports.unknown_variables);
     let token = Sources::from_environment(serve.reports.token_file.clone()).read_or_create()?;
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     let (relay, host) = build(serve, public_url.clone(), token.clone())?;
@@ -33,7 +33,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let ends = Ends::listen()?;
     let mut printed = Ok(());
     let driven = drive(relay, host, asked, |notice| {
-        log_notice(log, &notice);
+        tell(journal, &notice);
         if let RelayNotice::Listening { address } = notice {
             printed = announce(serve, &address, public_url.as_deref(), &token);
             if printed.is_err() {
@@ -49,7 +49,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     printed
 }
 
-pub(super) fn event_log(serve: &Serve) -> EventLog {
+pub(super) fn journal(serve: &Serve) -> EventLog {
     EventLog::new("relay", serve.reports.level, serve.reports.format)
 }
 
@@ -109,52 +109,52 @@ fn announce(
     .print()
 }
 
-/// Logs what a relay reports.
-pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
+/// Tells what a relay does.
+pub(super) fn tell(journal: EventLog, notice: &RelayNotice) {
     use Level::{Debug, Error, Info};
     use RelayNotice as Notice;
     match notice {
         Notice::Listening { address } => {
-            log.write(Info, "listening", &[], format_args!("listening on {address}"));
+            journal.tell(Info, "listening", &[], format_args!("listening on {address}"));
         }
         Notice::Answered { method, path, status } => {
             let words = format_args!("{} {path} {status}", method.as_str());
-            log.write(Debug, "answered", &[], words);
+            journal.tell(Debug, "answered", &[], words);
         }
         Notice::EnvironmentRegistered { environment, machine_name } => {
             let ids = [("environment", environment.as_str())];
             let words = format_args!("registered by {machine_name}");
-            log.write(Info, "environment_registered", &ids, words);
+            journal.tell(Info, "environment_registered", &ids, words);
         }
         Notice::EnvironmentGone { environment } => {
             let ids = [("environment", environment.as_str())];
-            log.write(Info, "environment_gone", &ids, format_args!("gone"));
+            journal.tell(Info, "environment_gone", &ids, format_args!("is gone"));
         }
         Notice::SessionState { session, state } => {
             let ids = [("session", session.as_str())];
-            log.write(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
+            journal.tell(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
         }
         Notice::WorkerConnected { session } => {
             let ids = [("session", session.as_str())];
-            log.write(Debug, "worker_connected", &ids, format_args!("connected"));
+            journal.tell(Debug, "worker_connected", &ids, format_args!("connected"));
         }
         Notice::WorkerDisconnected { session } => {
             let ids = [("session", session.as_str())];
-            log.write(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
+            journal.tell(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
         }
         Notice::StoreFailed { detail } => {
-            log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
+            journal.tell(Error, "store_failed", &[], format_args!("the store failed: {detail}"));
         }
         // Those that are younger than this program.
-        other => log.write(Debug, "other", &[], format_args!("{other:?}")),
+        other => journal.tell(Debug, "other", &[], format_args!("{other:?}")),
     }
 }
 
 const fn state_name(state: SessionState) -> &'static str {
     match state {
-        SessionState::Queued => "waiting for its worker",
-        SessionState::Starting => "starting",
-        SessionState::Running => "running",
-        SessionState::Ended => "ended",
+        SessionState::Queued => "waits for its worker",
+        SessionState::Starting => "is starting",
+        SessionState::Running => "is running",
+        SessionState::Ended => "has ended",
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::action::{Action, Method};
+use footbridge_core::contract::action::{Action, Answer, Method, Request};
 use footbridge_core::contract::event::IoErrorKind;
 
 use crate::Runtime;
 use crate::harness::{Driven, get};
 
 /// A server that treats its connections one after the other as it is told.
-fn peer<T: Send + 'static>(
+pub(super) fn peer<T: Send + 'static>(
     serve: impl FnOnce(TcpListener) -> T + Send + 'static,
 ) -> (String, JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -22,12 +22,12 @@ fn peer<T: Send + 'static>(
     (url, std::thread::spawn(move || serve(listener)))
 }
 
-fn accept(listener: &TcpListener) -> TcpStream {
+pub(super) fn accept(listener: &TcpListener) -> TcpStream {
     listener.accept().expect("a connection").0
 }
 
 /// Reads one request: its head, and as much body as it announces.
-fn request(stream: &mut TcpStream) -> String {
+pub(super) fn request(stream: &mut TcpStream) -> String {
     let (mut seen, mut byte) = (Vec::new(), [0]);
     while !seen.ends_with(b"\r\n\r\n") {
         if stream.read(&mut byte).expect("a request") == 0 {
@@ -42,7 +42,7 @@ fn request(stream: &mut TcpStream) -> String {
     head + &String::from_utf8(body).expect("text")
 }
 
-fn say(stream: &mut TcpStream, text: &str) {
+pub(super) fn say(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).expect("sent");
 }
 
@@ -114,7 +114,7 @@ pub fn an_answer_that_breaks_off_or_is_none_is_a_failure_of_its_kind<R: Runtime>
             say(&mut stream, answer);
         });
         let mut driven = Driven::start::<R>();
-        let ask = footbridge_core::contract::action::Request { max_response: 1024, ..get(&url) };
+        let ask = Request { answer: Answer::Whole { max_body: 1024 }, ..get(&url) };
         let op = driven.begin(|op| Action::Request { op, request: ask });
         let failure = driven.failed(op);
         assert_eq!(failure.kind, kind, "{answer:?}: {failure}");

@@ -11,11 +11,11 @@ use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind
 use crate::Runtime;
 use crate::harness::{Driven, PATIENCE, answer, get};
 
-fn accept(server: &mut Driven, listener: OpId, max_body: usize) -> OpId {
+pub(super) fn accept(server: &mut Driven, listener: OpId, max_body: usize) -> OpId {
     server.begin(|op| Action::Accept { op, listener, max_body })
 }
 
-fn connect(address: &str, text: &str) -> TcpStream {
+pub(super) fn connect(address: &str, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
     stream.write_all(text.as_bytes()).expect("sent");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
-use footbridge_core::contract::action::{Action, Message, Method, Request, Target};
+use footbridge_core::contract::action::{Action, Answer, Message, Method, Request, Target};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -66,7 +66,7 @@ fn get(url: String) -> impl FnOnce(OpId) -> Action {
         headers: Vec::new(),
         body: Bytes::new(),
         timeout: Duration::from_secs(10),
-        max_response: 1000,
+        answer: Answer::Whole { max_body: 1000 },
     };
     move |op| Action::Request { op, request }
 }

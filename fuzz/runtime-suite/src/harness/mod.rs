@@ -16,7 +16,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{
-    Action, Message, Method, ProcessSpec, Request, Response, Target,
+    Action, Answer, Head, Message, Method, ProcessSpec, Request, Response, Target,
 };
 use footbridge_core::contract::event::{Event, IncomingRequest, IoError, IoErrorKind};
 use footbridge_core::contract::machine::{Machine, Outcome, Step};
@@ -203,6 +203,32 @@ impl Driven {
         }
     }
 
+    /// The next event is the head of a streamed answer to `op`.
+    #[track_caller]
+    pub fn head(&self, op: OpId) -> Head {
+        match self.next() {
+            Event::Head { op: of, head } if of == op => head,
+            other => panic!("no head of {op}: {other:?}"),
+        }
+    }
+
+    /// What a stream brings until its end, which comes last: why it broke, if it did.
+    #[track_caller]
+    pub fn rest(&self, op: OpId) -> (Vec<u8>, Option<IoErrorKind>) {
+        let mut bytes = Vec::new();
+        loop {
+            match self.next() {
+                Event::Received { op: of, message: Message::Binary(piece) } if of == op => {
+                    bytes.extend_from_slice(&piece);
+                }
+                Event::Closed { op: of, code: None, failure } if of == op => {
+                    return (bytes, failure.map(|failure| failure.kind));
+                }
+                other => panic!("no piece of {op}: {other:?}"),
+            }
+        }
+    }
+
     /// Listens on a free port of this machine.
     #[track_caller]
     pub fn listen(&mut self) -> (OpId, String) {
@@ -225,6 +251,12 @@ impl Driven {
     /// Starts a GET.
     pub fn get(&mut self, url: &str) -> OpId {
         let request = get(url);
+        self.begin(|op| Action::Request { op, request })
+    }
+
+    /// Starts a GET whose answer is a stream.
+    pub fn stream(&mut self, url: &str, idle_timeout: Duration) -> OpId {
+        let request = Request { answer: Answer::Stream { idle_timeout }, ..get(url) };
         self.begin(|op| Action::Request { op, request })
     }
 
@@ -265,7 +297,7 @@ pub fn get(url: &str) -> Request {
         headers: Vec::new(),
         body: Bytes::new(),
         timeout: Duration::from_secs(10),
-        max_response: 1 << 20,
+        answer: Answer::Whole { max_body: 1 << 20 },
     }
 }
 

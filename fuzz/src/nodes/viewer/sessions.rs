@@ -8,7 +8,9 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
 use footbridge_core::base::time::Instant;
-use footbridge_core::contract::action::{Action, Message, Method, Request, Response, Target};
+use footbridge_core::contract::action::{
+    Action, Answer, Message, Method, Request, Response, Target,
+};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::Step;
 use serde::Deserialize;
@@ -64,7 +66,7 @@ impl Viewer {
             headers,
             body: Bytes::from(body),
             timeout: TIMEOUT,
-            max_response: MAX_RESPONSE,
+            answer: Answer::Whole { max_body: MAX_RESPONSE },
         };
         self.start(purpose, |op| Action::Request { op, request });
     }

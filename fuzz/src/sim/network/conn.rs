@@ -11,11 +11,12 @@
 
 use std::collections::VecDeque;
 
-use footbridge_core::contract::action::Message;
+use footbridge_core::contract::action::{Answer, Message};
 use footbridge_core::contract::event::IncomingRequest;
 
 use crate::ids::{Address, End, HostId, PartyId};
 use crate::sim::clock::Time;
+use crate::sim::network::body::Body;
 
 /// Bytes that a connection takes in before its sender has to wait.
 pub(crate) const CREDIT: usize = 64 << 10;
@@ -40,6 +41,8 @@ pub(crate) struct Conn {
     pub(crate) loses_answer: bool,
     pub(crate) up: Lane,
     pub(crate) down: Lane,
+    /// The body of a streamed answer, once it has begun.
+    pub(crate) body: Option<Body>,
     /// The largest message that the server takes, once it is a stream.
     pub(crate) server_max: usize,
     /// The method and the path, for the trace.
@@ -51,7 +54,7 @@ pub(crate) struct Conn {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnKind {
-    Http { max_response: usize },
+    Http { answer: Answer },
     WebSocket { protocol: Option<&'static str>, max_message: usize },
 }
 

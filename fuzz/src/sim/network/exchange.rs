@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::action::{Method, Request, Response, Target};
+use footbridge_core::contract::action::{Answer, Method, Request, Response, Target};
 use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind};
 
 use crate::fact::Fact;
@@ -15,6 +15,7 @@ use crate::names::{RELAY, server_at};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::Network;
+use crate::sim::network::body::stream_answer;
 use crate::sim::network::conn::{Conn, ConnKind, Lane};
 use crate::sim::observe;
 
@@ -32,7 +33,7 @@ impl Network {
             body: Body::Whole(request.body.clone()),
             is_tls: true,
         };
-        let kind = ConnKind::Http { max_response: request.max_response };
+        let kind = ConnKind::Http { answer: request.answer };
         self.connect(cx, from, asked, kind, &request.url, request.timeout);
     }
 
@@ -98,6 +99,7 @@ impl Network {
             loses_answer: false,
             up: Lane::default(),
             down: Lane::default(),
+            body: None,
             server_max: usize::MAX,
             label,
             heard_at: cx.at,
@@ -105,7 +107,8 @@ impl Network {
         if is_http && role == Role::Worker {
             cx.parties[from.party].asked.insert(from.op, path);
         }
-        let op = if is_http { Op::Request(conn) } else { Op::Stream(conn, End::Client) };
+        let is_whole = matches!(kind, ConnKind::Http { answer: Answer::Whole { .. } });
+        let op = if is_whole { Op::Request(conn) } else { Op::Stream(conn, End::Client) };
         cx.parties[from.party].ops.insert(from.op, op);
         if cx.hosts[host].is_cut(cx.at) && cx.hosts[host].is_cut_visible {
             self.conns.remove(&conn);
@@ -142,6 +145,7 @@ impl Network {
                 loses_answer: false,
                 up: Default::default(),
                 down: Default::default(),
+                body: None,
                 server_max: usize::MAX,
                 label,
                 heard_at,
@@ -234,6 +238,7 @@ impl Network {
 
     pub(super) fn arrive_response(
         &mut self,
+        cx: &mut Cx,
         id: ConnId,
         response: Response,
     ) -> Option<(Address, Event)> {
@@ -244,8 +249,15 @@ impl Network {
         };
         let op = to.op;
         let event = match conn.kind {
-            ConnKind::Http { max_response } if response.body.len() > max_response => {
+            ConnKind::Http { answer: Answer::Whole { max_body } }
+                if response.body.len() > max_body =>
+            {
                 Event::Failed { op, failure: failure(IoErrorKind::TooLarge) }
+            }
+            ConnKind::Http { answer: Answer::Stream { .. } } => {
+                stream_answer(cx, to, response);
+                self.conns.remove(&id);
+                return None;
             }
             ConnKind::Http { .. } => Event::Response { op, response },
             ConnKind::WebSocket { .. } => Event::Refused { op, response },

@@ -1,6 +1,7 @@
 //! What the network does with a connection, from the first packet to the last, and what each end
 //! learns when it breaks.
 
+pub(crate) mod body;
 pub(crate) mod conn;
 mod exchange;
 mod stream;
@@ -8,6 +9,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use footbridge_core::contract::action::Answer;
 use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::ids::{Address, ConnId, End, Op, PartyId};
@@ -107,7 +109,8 @@ impl Network {
         let to = conn.end(end);
         match arrival {
             Arrival::Request => self.arrive_request(cx, id),
-            Arrival::Response(response) => return self.arrive_response(id, response),
+            Arrival::Response(response) => return self.arrive_response(cx, id, response),
+            Arrival::Head(head) => self.arrive_head(cx, id, head),
             Arrival::Upgraded(protocol) => self.arrive_upgraded(cx, id, protocol.as_deref()),
             Arrival::Parcel(parcel) => self.arrive_parcel(cx, id, end, parcel),
             Arrival::CloseAck(code) => {
@@ -139,6 +142,7 @@ impl Network {
         let label = || match arrival {
             Arrival::Request => crate::trace::shown(&conn.label),
             Arrival::Response(response) => response.status.to_string(),
+            Arrival::Head(head) => head.status.to_string(),
             Arrival::Upgraded(_) => String::from("101"),
             Arrival::Parcel(Parcel::Message(message)) => crate::trace::message_words(message),
             Arrival::Parcel(Parcel::Close(code)) | Arrival::CloseAck(code) => {
@@ -152,8 +156,8 @@ impl Network {
     pub(crate) fn time_limit(&mut self, cx: &mut Cx, id: ConnId) {
         let Some(conn) = self.conns.get(&id) else { return };
         let Some(to) = conn.client else { return };
-        let is_http = matches!(conn.kind, ConnKind::Http { .. });
-        if is_http || !conn.label.starts_with("open ") {
+        let is_whole = matches!(conn.kind, ConnKind::Http { answer: Answer::Whole { .. } });
+        if is_whole || !conn.label.starts_with("open ") {
             let failure = failure(IoErrorKind::TimedOut);
             self.abandon(cx, id, End::Client, false);
             cx.tell(to, Event::Failed { op: to.op, failure });

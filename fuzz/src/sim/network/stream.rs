@@ -36,11 +36,12 @@ impl Network {
         lane.waiting_bytes += parcel.len();
         lane.waiting.push_back(parcel);
         self.pump(cx, conn, from);
+        self.watch_writing(cx, conn);
     }
 
     /// Puts on its way what has room.
-    fn pump(&mut self, cx: &mut Cx, id: ConnId, from: End) {
-        let mut sent = 0;
+    pub(super) fn pump(&mut self, cx: &mut Cx, id: ConnId, from: End) {
+        let (mut sent, mut is_end) = (0, false);
         loop {
             let Some(conn) = self.conns.get_mut(&id) else { return };
             let lane = conn.lane(from.other());
@@ -52,6 +53,7 @@ impl Network {
             lane.waiting_bytes -= bytes;
             lane.credit_used += bytes;
             sent += usize::from(matches!(parcel, Parcel::Message(_)));
+            is_end |= matches!(parcel, Parcel::Close(_));
             self.put(cx, id, from.other(), Arrival::Parcel(parcel), bytes);
         }
         if sent > 0
@@ -59,6 +61,7 @@ impl Network {
         {
             cx.tell(to, Event::Sent { op: to.op, messages: sent });
         }
+        self.piece_left(cx, id, sent, is_end);
     }
 
     pub(super) fn arrive_parcel(&mut self, cx: &mut Cx, id: ConnId, end: End, parcel: Parcel) {
@@ -78,6 +81,9 @@ impl Network {
         lane.credit_used = lane.credit_used.saturating_sub(parcel.len());
         let to = conn.end(end);
         let Some(to) = to else { return self.pump(cx, id, end.other()) };
+        if conn.body.is_some() {
+            return self.take_piece(cx, id, to, parcel);
+        }
         let op = to.op;
         match parcel {
             Parcel::Message(message) if message.len() > limit => {
@@ -132,6 +138,9 @@ impl Network {
         let held = if is_paused { Default::default() } else { std::mem::take(&mut lane.held) };
         for parcel in held {
             self.take_parcel(cx, id, end, parcel);
+        }
+        if !is_paused {
+            self.be_patient(cx, id);
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
-use footbridge_core::contract::action::{Action, Message, Method, ProcessSpec, Request, Target};
+use footbridge_core::contract::action::{
+    Action, Answer, Message, Method, ProcessSpec, Request, Target,
+};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
@@ -72,7 +74,7 @@ fn request(number: u64, url: &str, header: &str) -> Step<()> {
         headers: vec![("x", header.into())],
         body: Bytes::new(),
         timeout: Duration::from_secs(1),
-        max_response: 1,
+        answer: Answer::Whole { max_body: 1 },
     };
     Step::Do(Action::Request { op: op(number), request })
 }

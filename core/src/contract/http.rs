@@ -1,0 +1,167 @@
+//! HTTP in both directions: requests and answers, whole or as streams.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::secret::Secret;
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    /// Any other; a server answers it with 405.
+    Other,
+}
+
+impl Method {
+    /// As it stands in a request line; `OTHER` cannot be sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
+/// One HTTP request to send.
+#[derive(Clone, PartialEq)]
+pub struct Request {
+    /// GET, POST or PUT.
+    pub method: Method,
+    /// Absolute `http:` or `https:` URL.
+    pub url: String,
+    /// Names in lower case, and values. `host` and `content-length` are the runtime's.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// From the start to the last byte of a whole answer, or to the head of a streamed one; beyond
+    /// it the request is `Failed` with [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
+    pub timeout: Duration,
+    /// How the answer is to be handed in.
+    pub answer: Answer,
+}
+
+/// How the answer to a [`Request`] is handed in, whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// At once, as `Response`.
+    Whole {
+        /// A longer body is `Failed` with
+        /// [`IoErrorKind::TooLarge`](super::event::IoErrorKind::TooLarge).
+        max_body: usize,
+    },
+    /// As it comes: `Head`, then `Received` with what could be read at once, and `Closed` at the end.
+    Stream {
+        /// The longest silence between two pieces. It does not count while the stream is paused.
+        /// Beyond it the stream is `Closed` with
+        /// [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
+        idle_timeout: Duration,
+    },
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({} bytes)", self.method.as_str(), self.url, self.body.len())
+    }
+}
+
+/// An HTTP answer: one that came, or one to give.
+#[derive(Clone, PartialEq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The first value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.status, self.body.len())
+    }
+}
+
+/// The head of an HTTP answer whose body is a stream.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values. For one to give: `content-length` and `transfer-encoding`
+    /// are the runtime's.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// The first value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)
+    }
+}
+
+fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// One HTTP request that came in.
+#[derive(Clone, PartialEq)]
+pub struct IncomingRequest {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query, as they came: `/v1/sessions?x=1`.
+    pub target: String,
+    /// Names in lower case, and values; those that are not UTF-8 are left out.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Body,
+    /// Whether it came over TLS.
+    pub is_tls: bool,
+}
+
+impl IncomingRequest {
+    /// The first value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+}
+
+impl fmt::Debug for IncomingRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.target)
+    }
+}
+
+/// The body of a request that came in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// It was longer than its `Accept` allowed, and was not read.
+    TooLarge,
+}
