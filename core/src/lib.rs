@@ -27,17 +27,19 @@
 //!
 //! # Reading order
 //!
-//! [`contract`] (the loop, and what can be said), [`base::time`] (why every call brings it), then [`worker`] from its first file to its last, and [`wire`] for the shapes
-//! on the way. [`base::limits`] names every bound.
+//! [`contract`] (the loop, what can be said, and in which order), [`base::time`] (why every call
+//! brings it), then [`worker`] from its first file to its last, and [`wire`] for the shapes on the
+//! way. [`base::limits`] names every bound.
 //!
 //! # Writing a runtime
 //!
 //! A runtime is one loop. What it has to get right:
 //!
 //! - Take steps until [`Step::Wait`](contract::machine::Step::Wait): the deadline cannot be seen before.
-//! - Carry an action out without waiting for it. Its answers carry its [`OpId`](base::id::OpId); each
-//!   action's documentation says which ones it gets, and which of them ends the operation.
-//! - Keep the order of one operation's events, and of one stream's messages.
+//! - Carry an action out without waiting for it. Its answers carry its [`OpId`](base::id::OpId); the
+//!   table of the [contract] says which ones it gets, and which of them is the last.
+//! - Keep the order of one operation's events, and of one stream's messages; the other rules of order
+//!   are on the same page, and [`contract::check`] has them as code.
 //! - After [`Cancel`](contract::action::Action::Cancel), an answer that is still on its way may be handed in:
 //!   the machine drops it.
 //! - Read both clocks anew for every call. They may be coarse; they must not be invented.

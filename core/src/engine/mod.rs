@@ -2,6 +2,5 @@
 
 pub mod backoff;
 pub(crate) mod effects;
-#[allow(dead_code, reason = "the machines move onto it one by one")]
 pub(crate) mod runner;
 pub(crate) mod timer;
