@@ -9,7 +9,6 @@ macro_rules! action_tests {
     };
     (@ client $runtime:path) => {
         $crate::tests!($runtime, actions::driver:
-            what_waits_is_handed_in_as_one_batch_and_a_deadline_that_is_due_at_its_end,
             a_deadline_is_kept_and_time_comes_in_with_it,
             a_command_wakes_a_machine_that_waits_for_a_far_deadline,
             a_deadline_and_commands_have_their_turn_while_events_pour_in,
@@ -41,6 +40,16 @@ macro_rules! action_tests {
             any_status_is_an_answer_with_its_body,
             a_request_without_body_that_should_have_one_says_so,
             a_server_that_drips_runs_into_the_time_limit_and_not_before_it,
+        );
+        $crate::tests!($runtime, actions::http_stream:
+            pieces_are_handed_in_as_they_come_and_then_the_end,
+            an_end_is_proper_only_where_it_was_announced,
+            any_status_is_a_head_with_its_body,
+            silence_is_bounded_before_the_head_and_after_each_piece,
+            a_paused_answer_holds_its_server_up_and_loses_nothing,
+            a_silence_that_was_asked_for_is_no_silence,
+            a_cancelled_answer_closes_its_connection,
+            a_connection_is_used_again_after_the_end,
         );
         $crate::tests!($runtime, actions::process:
             a_signal_reaches_the_whole_group,
@@ -131,6 +140,15 @@ macro_rules! action_tests {
             a_cancelled_listener_lets_the_reply_under_way_out_and_nobody_in,
             a_reply_leaves_even_if_the_machine_ends_right_after_it,
             a_request_given_up_by_the_machine_ends_without_an_answer,
+        );
+        $crate::tests!($runtime, actions::server_stream:
+            what_is_sent_arrives_as_it_is_sent_and_close_ends_it,
+            whole_and_streamed_meet_in_every_way,
+            a_client_that_reads_nothing_is_cut_off_in_time,
+            a_client_that_pauses_holds_the_server_up_and_loses_nothing,
+            a_client_that_leaves_is_told,
+            a_cancelled_answer_does_not_look_complete,
+            an_answer_without_a_body_is_closed_at_once,
         );
         $crate::tests!($runtime, actions::socket_pair:
             messages_pass_both_ways_as_they_are,
