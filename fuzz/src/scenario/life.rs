@@ -1,5 +1,8 @@
 //! One world from its beginning to its end: lets happen what happens next, and routes it.
 
+#[cfg(test)]
+mod streams;
+
 use std::time::Duration;
 
 use fastrand::Rng;
