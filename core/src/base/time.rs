@@ -116,7 +116,8 @@ impl UnixTime {
         let millis = millis.fold(0, |millis, digit| millis * 10 + u64::from(digit - b'0'));
         let seconds =
             days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-        Some(Self(seconds * 1000 + millis))
+        // A leap second at the end of the last year would have five digits for its year.
+        Some(Self(seconds * 1000 + millis)).filter(|time| time.0 < END_OF_9999)
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
@@ -145,6 +146,8 @@ impl fmt::Display for UnixTime {
     }
 }
 
+/// The first moment, in milliseconds since the epoch, that RFC 3339 cannot name.
+const END_OF_9999: u64 = 253_402_300_800_000;
 /// From 0000-03-01 to 1970-01-01.
 const DAYS_TO_EPOCH: u64 = 719_468;
 /// Of 400 years.
@@ -228,6 +231,7 @@ mod tests {
             "2026-01-31T12:00:00.xZ",
             "2026-01-31T12:00:00.1234567890Z",
             "2026-01-31T12:00:00.é0Z",
+            "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(UnixTime::from_rfc3339(no_time), None, "{no_time}");
         }

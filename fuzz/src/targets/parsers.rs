@@ -9,13 +9,14 @@ use footbridge_core::base::time::UnixTime;
 use footbridge_core::client::ApiError;
 use footbridge_core::contract::action::Response;
 use footbridge_core::wire::control;
-use footbridge_core::wire::environment::{Registered, Registration};
-use footbridge_core::wire::link::ControlFrame;
+use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::message::{Head, Kind};
 use footbridge_core::wire::ndjson::{Line, Splitter};
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::wire::work::{Fence, Heartbeat, StopWork, WorkItem};
+use footbridge_core::wire::viewer::{EnvironmentView, OverviewFrame, SessionFrame, SessionView};
 use footbridge_core::wire::work_secret::WorkSecret;
+use footbridge_core::wire::worker_api::environment::{Registered, Registration};
+use footbridge_core::wire::worker_api::work::{Fence, Heartbeat, StopWork, WorkItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -162,6 +163,21 @@ pub fn api_shapes(data: &[u8]) {
     again::<Heartbeat>(json);
     again::<StopWork>(json);
     again::<Fence>(json);
+    again::<Registered>(json);
+    again::<WorkItem>(json);
+    again::<EnvironmentView<'static>>(json);
+    again::<SessionView<'static>>(json);
+    again::<OverviewFrame<'static>>(json);
+    if let Ok(text) = str::from_utf8(json)
+        && let Ok(frame) = SessionFrame::parse(text)
+    {
+        let written = serde_json::to_string(&frame).expect("a frame can be written");
+        assert_eq!(SessionFrame::parse(&written).expect("and read again"), frame);
+        if let SessionFrame::Event(event) = &frame {
+            assert_eq!(SessionFrame::event(event).as_str(), written);
+        }
+        reach("a frame was read");
+    }
     if let Ok(Registered { environment_secret, .. }) = serde_json::from_slice(json) {
         assert_eq!(format!("{environment_secret:?}"), "Secret(hidden)");
         reach("a shape was read");
