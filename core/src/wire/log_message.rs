@@ -73,6 +73,9 @@ pub enum LogMessage<'a> {
     },
     /// The agent has ended.
     AgentExited {
+        /// What happened, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
         /// With this code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exit_code: Option<i32>,

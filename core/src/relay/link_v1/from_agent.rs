@@ -1,11 +1,10 @@
 //! Lines from the agent: into the store, then acknowledged.
 
+use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use crate::base::limits::{
     LINK_HIGH_WATER_BYTES, LINK_LOW_WATER_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES,
@@ -13,8 +12,8 @@ use crate::base::limits::{
 use crate::base::text::Text;
 use crate::relay::close;
 use crate::store::{Line, Origin};
+use crate::wire::log_message::LogMessage;
 use crate::wire::message::Head;
-use crate::wire::to_text;
 
 /// How far the lines from the agent have come.
 #[derive(Debug)]
@@ -165,26 +164,17 @@ pub(super) fn lines_of(text: &Text) -> Result<Vec<Line>, u16> {
 /// A line for the log, which can hold only messages: in place of one that is none, the log says what
 /// was wrong with it. That takes the line's number, so that both ends count the same.
 pub(super) fn checked(origin: Origin, line: Text) -> Result<Line, u16> {
-    #[derive(Serialize)]
-    struct AgentOutputError<'a> {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        subtype: &'static str,
-        message: String,
-        line: &'a str,
-    }
     if line.len() > MAX_LINE_BYTES {
         return Err(close::TOO_BIG);
     }
     let Err(error) = Head::parse(&line) else { return Ok(Line { origin, line }) };
     let end = line.as_str().char_indices().map(|(at, _)| at).nth(SHOWN_CHARS);
-    let error = to_text(&AgentOutputError {
-        kind: "footbridge",
-        subtype: "agent_output_error",
-        message: format!("{error}"),
-        line: line.as_str().get(..end.unwrap_or(line.len())).unwrap_or_default(),
-    });
-    Ok(Line { origin: Origin::Relay, line: error })
+    let shown = line.as_str().get(..end.unwrap_or(line.len())).unwrap_or_default();
+    let error = LogMessage::AgentOutputError {
+        message: format!("{error}").into(),
+        line: Cow::Borrowed(shown),
+    };
+    Ok(Line { origin: Origin::Relay, line: error.to_line() })
 }
 
 /// How much of a line that is not a message is shown, in characters.

@@ -86,8 +86,9 @@ fn log_message() -> impl Strategy<Value = LogMessage<'static>> {
         (words(), words())
             .prop_map(|(message, line)| LogMessage::AgentOutputError { message, line }),
         any::<u32>().prop_map(|pid| LogMessage::AgentStarted { pid }),
-        any::<(Option<i32>, Option<i32>)>()
-            .prop_map(|(exit_code, signal)| LogMessage::AgentExited { exit_code, signal }),
+        (words(), of(any::<i32>()), of(any::<i32>())).prop_map(|(message, exit_code, signal)| {
+            LogMessage::AgentExited { message, exit_code, signal }
+        }),
         Just(LogMessage::Unknown),
     ]
 }

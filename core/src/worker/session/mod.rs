@@ -13,8 +13,8 @@
 mod agent_command;
 mod conversation;
 mod end;
-mod log;
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -26,7 +26,6 @@ use serde_json::value::RawValue;
 use self::agent_command::{agent_command, mcp_config_path};
 use self::conversation::{AgentLine, BadLine, Conversation, Origin};
 pub(super) use self::end::EndReason;
-use self::log::LogMessage;
 use super::cx::{Cx, Purpose, Timer};
 use super::heartbeat::Pulse;
 use super::lease::Lease;
@@ -41,9 +40,9 @@ use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::{Event, ExitStatus};
 use crate::transport::v1::{Link, LinkEvent};
 use crate::wire::control;
+use crate::wire::log_message::LogMessage;
 use crate::wire::ndjson::Line;
 use crate::wire::session::SessionResult;
-use crate::wire::to_json;
 use crate::wire::work_secret::WorkSecret;
 
 /// What the worker has to do for a session now.
@@ -279,7 +278,7 @@ impl Session {
         for event in events {
             match event {
                 ProcessEvent::Started { pid } => {
-                    self.log(cx, &LogMessage { pid: Some(pid), ..LogMessage::of("agent_started") });
+                    self.log(cx, &LogMessage::AgentStarted { pid });
                     let (session, work) = self.names();
                     cx.notify(WorkerNotice::SessionStarted { session, work, pid });
                 }
@@ -302,11 +301,10 @@ impl Session {
         self.conversation.close();
         self.log(
             cx,
-            &LogMessage {
+            &LogMessage::AgentExited {
+                message: Cow::Borrowed(&result.message),
                 exit_code: result.exit_code,
                 signal: result.signal,
-                message: Some(&result.message),
-                ..LogMessage::of("agent_exited")
             },
         );
         self.process.give_up();
@@ -352,10 +350,7 @@ impl Session {
             LinkEvent::Line(line) => self.take_input(cx, &line),
             LinkEvent::Gap { lines } => {
                 let message = format!("{lines} messages to the agent were lost at the relay");
-                self.log(
-                    cx,
-                    &LogMessage { message: Some(&message), ..LogMessage::of("messages_lost") },
-                );
+                self.log(cx, &LogMessage::MessagesLost { message: message.into() });
             }
             LinkEvent::Stop => return self.stop(cx),
             LinkEvent::LeaseLost => {
@@ -511,14 +506,7 @@ impl Session {
         const SHOWN_BYTES: usize = 200;
         let shown = bad.line.get(..bad.line.len().min(SHOWN_BYTES)).unwrap_or_default();
         let line = String::from_utf8_lossy(shown);
-        self.log(
-            cx,
-            &LogMessage {
-                line: Some(&line),
-                message: Some(&bad.reason),
-                ..LogMessage::of("agent_output_error")
-            },
-        );
+        self.log(cx, &LogMessage::AgentOutputError { message: Cow::Borrowed(&bad.reason), line });
         let (session, work) = self.names();
         let reason = bad.reason.clone();
         cx.notify(WorkerNotice::AgentOutputError { session, work, reason });
@@ -555,8 +543,7 @@ impl Session {
 
     /// Adds a message of the worker itself to the session's log.
     fn log(&mut self, cx: &mut Cx<'_>, message: &LogMessage<'_>) {
-        let json = Text::from_utf8(to_json(message)).unwrap_or_default();
-        if let Ok(message) = RawValue::from_string(json.as_str().into()) {
+        if let Ok(message) = RawValue::from_string(message.to_line().as_str().into()) {
             self.link.send_report(cx.fx, message);
         }
     }
