@@ -10,7 +10,7 @@ use footbridge_core::base::time::{Instant, Now, UnixTime};
 use footbridge_core::contract::action::{Action, Message, Response, Target};
 use footbridge_core::contract::event::{Event, ExitStatus, Output};
 use footbridge_core::contract::machine::{Machine, Step};
-use footbridge_core::wire::link::ControlFrame;
+use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Worker, WorkerConfig};
 

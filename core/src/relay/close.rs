@@ -1,4 +1,4 @@
-//! The WebSocket close codes that the relay uses beside those of [`crate::wire::link`].
+//! The WebSocket close codes that the relay uses beside those of [`crate::wire::link_v1`].
 
 /// Nothing more to say.
 pub(super) const DONE: u16 = 1000;

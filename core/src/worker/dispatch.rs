@@ -17,8 +17,8 @@ use crate::base::limits::MAX_IDLE_LEASE;
 use crate::client::{answer, worker_api};
 use crate::contract::event::Event;
 use crate::engine::backoff::{Backoff, Verdict};
-use crate::wire::work::{WorkData, WorkItem};
 use crate::wire::work_secret::WorkSecret;
+use crate::wire::worker_api::work::{WorkData, WorkItem};
 
 /// How long a lease lasts where the relay does not say.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use super::lease::Lease;
 use crate::base::id::SessionId;
 use crate::client::{answer, worker_api};
 use crate::contract::event::Event;
-use crate::wire::work::{Heartbeat, LeaseState};
+use crate::wire::worker_api::work::{Heartbeat, LeaseState};
 
 /// Heartbeats for each length of a lease: two may be lost.
 const PER_LEASE: u32 = 3;

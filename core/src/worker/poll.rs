@@ -14,7 +14,7 @@ use crate::client::{RequestError, answer, worker_api};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineError;
 use crate::engine::backoff::{Backoff, Verdict};
-use crate::wire::work::WorkItem;
+use crate::wire::worker_api::work::WorkItem;
 
 /// The worker's words for it.
 pub(super) const WHAT: &str = "ask for work";

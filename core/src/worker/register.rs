@@ -19,7 +19,7 @@ use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::contract::machine::MachineError;
 use crate::engine::backoff::{Backoff, FailureTrack, Verdict};
-use crate::wire::environment::{self, Metadata, Registered};
+use crate::wire::worker_api::environment::{self, Metadata, Registered};
 
 const WHAT: &str = "register";
 

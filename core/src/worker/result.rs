@@ -18,7 +18,7 @@ use crate::client::{RequestError, worker_api};
 use crate::contract::event::Event;
 use crate::transport::dedupe::Recent;
 use crate::wire::session::{ResultStatus, SessionResult};
-use crate::wire::work::StopWork;
+use crate::wire::worker_api::work::StopWork;
 
 /// An item that is done with, and how it ended.
 #[derive(Debug)]

@@ -30,8 +30,8 @@ use crate::contract::event::Event;
 use crate::contract::machine;
 use crate::engine::runner::{CxOf, Role};
 use crate::wire::url::BaseUrl;
-use crate::wire::work::{WorkData, WorkItem};
 use crate::wire::work_secret::WorkSecret;
+use crate::wire::worker_api::work::{WorkData, WorkItem};
 
 /// The worker without the loop around it.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::base::secret::Secret;
 use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::wire::to_json;
-use crate::wire::work::StopWork;
+use crate::wire::worker_api::work::StopWork;
 
 const SUFFIX: &str = ".json";
 

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Message, Response};
 use footbridge_core::contract::event::{Body, IncomingRequest};
-use footbridge_core::wire::link::AGENT_RUN_HEADER;
+use footbridge_core::wire::link_v1::AGENT_RUN_HEADER;
 use serde_json::{Map, Value, json};
 
 use crate::fact::Fact;

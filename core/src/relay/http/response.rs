@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::contract::action::Response;
 use crate::wire::to_json;
-use crate::wire::work::StateAnswer;
+use crate::wire::worker_api::work::StateAnswer;
 
 /// A JSON answer.
 pub(in crate::relay) fn json<T: Serialize>(status: u16, body: &T) -> Response {

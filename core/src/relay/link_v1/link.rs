@@ -15,7 +15,7 @@ use crate::relay::pending::{Attaching, Framing, LinkStep, Pending};
 use crate::relay::purpose::Timer;
 use crate::relay::streams::outgoing::Outgoing;
 use crate::store::{AccountId, Answer, Line, Origin, StoreError, StoreOp};
-use crate::wire::link::{CLOSE_LEASE_LOST, CLOSE_REPLACED, ControlFrame};
+use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED, ControlFrame};
 
 /// A session's link.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ use crate::relay::pending::{Attaching, Framing, LinkStep, Pending};
 use crate::relay::purpose::{StreamKind, Timer};
 use crate::relay::tokens::Claims;
 use crate::store::{Answer, StoreError, StoreOp};
-use crate::wire::link::{AGENT_RUN_HEADER, CLOSE_LEASE_LOST, CLOSE_REPLACED, PROTOCOL};
+use crate::wire::link_v1::{AGENT_RUN_HEADER, CLOSE_LEASE_LOST, CLOSE_REPLACED, PROTOCOL};
 
 /// The links that are open, at most one for a session.
 #[derive(Default)]

@@ -32,7 +32,7 @@ use crate::contract::action::{Action, Message, Method, Response};
 use crate::contract::event::{Body, Event, IncomingRequest};
 use crate::contract::machine::{Machine, Outcome, Step};
 use crate::store::MemoryStore;
-use crate::wire::link::ControlFrame;
+use crate::wire::link_v1::ControlFrame;
 
 const TOKEN: &str = "alices-token-0123456789";
 const BOB: &str = "bobs-token-0123456789";

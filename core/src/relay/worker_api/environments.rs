@@ -13,7 +13,7 @@ use crate::relay::http::response;
 use crate::relay::notice::RelayNotice;
 use crate::relay::pending::{Pending, WorkerCall};
 use crate::store::{AccountId, Environment, StoreOp};
-use crate::wire::environment::{Registered, Registration};
+use crate::wire::worker_api::environment::{Registered, Registration};
 
 pub(in crate::relay) fn register(
     cx: &mut Cx,

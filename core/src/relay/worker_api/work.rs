@@ -15,8 +15,8 @@ use crate::relay::pending::{Claim, Pending, WorkerCall};
 use crate::relay::tokens::Claims;
 use crate::store::{Lease, StoreError, StoreOp};
 use crate::wire::session::{ResultStatus, SessionResult};
-use crate::wire::work::{Fence, Heartbeat, LeaseState, StopWork, WorkData, WorkItem};
 use crate::wire::work_secret::WorkSecret;
+use crate::wire::worker_api::work::{Fence, Heartbeat, LeaseState, StopWork, WorkData, WorkItem};
 
 pub(super) fn ack(
     cx: &mut Cx,

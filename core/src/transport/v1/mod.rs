@@ -32,7 +32,7 @@ use crate::contract::action::{Action, Message, Target};
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
 use crate::transport::outbox::{Item, Outbox};
-use crate::wire::link::{self, ControlFrame};
+use crate::wire::link_v1::{self, ControlFrame};
 
 /// The longest line, with room for its framing.
 const MAX_MESSAGE_BYTES: usize = MAX_LINE_BYTES + 1024;
@@ -164,9 +164,9 @@ impl Link {
             url: self.url.clone(),
             headers: alloc::vec![
                 ("authorization", Secret::new(bearer)),
-                (link::AGENT_RUN_HEADER, Secret::from(self.agent_run.as_str())),
+                (link_v1::AGENT_RUN_HEADER, Secret::from(self.agent_run.as_str())),
             ],
-            protocol: Some(link::PROTOCOL),
+            protocol: Some(link_v1::PROTOCOL),
             timeout: CONNECT_TIMEOUT,
             max_message: MAX_MESSAGE_BYTES,
         };

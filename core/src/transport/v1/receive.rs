@@ -12,7 +12,7 @@ use crate::contract::action::{Action, Message, Response};
 use crate::contract::event::Event;
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
-use crate::wire::link::{self, ControlFrame};
+use crate::wire::link_v1::{self, ControlFrame};
 
 impl Link {
     /// Takes an event of its own operation. What it means is handed to `each`, in order.
@@ -53,7 +53,7 @@ impl Link {
             }
             Event::Closed { op, code, failure } => {
                 fx.finish(op);
-                if code == Some(link::CLOSE_LEASE_LOST) {
+                if code == Some(link_v1::CLOSE_LEASE_LOST) {
                     self.state = State::Over;
                     return each(LinkEvent::LeaseLost);
                 }

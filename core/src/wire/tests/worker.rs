@@ -10,11 +10,13 @@ use proptest::prelude::*;
 use super::{id, json, maybe_text, result, text};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::secret::Secret;
-use crate::wire::environment::{Metadata, Registered, Registration};
 use crate::wire::to_json;
 use crate::wire::versions::test::shape;
-use crate::wire::work::{Fence, Heartbeat, LeaseState, StateAnswer, StopWork, WorkData, WorkItem};
 use crate::wire::work_secret::{Credential, GitInfo, Source, Version, WorkSecret};
+use crate::wire::worker_api::environment::{Metadata, Registered, Registration};
+use crate::wire::worker_api::work::{
+    Fence, Heartbeat, LeaseState, StateAnswer, StopWork, WorkData, WorkItem,
+};
 
 fn environment_id() -> impl Strategy<Value = EnvironmentId> {
     id().prop_map(|id| EnvironmentId::new(&id).expect("valid"))

@@ -28,7 +28,7 @@ use crate::base::time::{Duration, Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Response, Signal, Target};
 use crate::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
 use crate::contract::machine::{Machine, MachineErrorKind, Outcome, Step};
-use crate::wire::link::ControlFrame;
+use crate::wire::link_v1::ControlFrame;
 use crate::wire::url::BaseUrl;
 
 /// A worker, its clock, and what it has asked for and was not looked at yet.

@@ -388,7 +388,7 @@ fn a_session_that_returns_while_its_worktree_is_being_made_gets_one_agent() {
     let (op, _, _) = git_command(&mut bench);
     git_says(&mut bench, op, 0, "c0ffee", "");
     let (slow, _, _) = git_command(&mut bench);
-    let code = Some(crate::wire::link::CLOSE_LEASE_LOST);
+    let code = Some(crate::wire::link_v1::CLOSE_LEASE_LOST);
     bench.handle(Event::Opened { op: link });
     bench.handle(Event::Closed { op: link, code, failure: None });
 

@@ -11,7 +11,7 @@ use footbridge_core::base::limits::{LINK_WINDOW_BYTES, MAX_INBOUND_BYTES, MAX_LI
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Message, Method, Target};
 use footbridge_core::contract::event::Event;
-use footbridge_core::wire::link::ControlFrame;
+use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
 
