@@ -33,6 +33,9 @@ struct Worker {
     replaced: BTreeSet<String>,
     /// Its token was good once: it may go on trying, with pauses.
     was_good: bool,
+    /// Its clocks did something that a sleep looks like, since it last registered: a pause that was
+    /// under way may be cut short, once (W-2).
+    has_slept: bool,
     /// Refusals in a row, when that was asked which was refused first, and the last of them.
     refused: u32,
     asked_at: Time,
@@ -57,6 +60,11 @@ impl Promise for FreshTokens {
             }
             Fact::Started { party, role: Role::Worker } => {
                 self.workers.insert(*party, Worker::default());
+            }
+            Fact::Slept { party } => {
+                if let Some(worker) = self.workers.get_mut(party) {
+                    worker.has_slept = true;
+                }
             }
             Fact::TokenAsked { party } => return self.worker(*party).reads(),
             Fact::TokenRead { party, token } => self.worker(*party).read(token.as_ref()),
@@ -133,16 +141,71 @@ impl Worker {
         if self.refused == 0 {
             self.asked_at = at;
         }
+        let is_awake_again = std::mem::take(&mut self.has_slept);
         self.current.get_or_insert_with(|| token.to_owned());
         if self.replaced.contains(token) {
             return Err(String::from("a worker presents a token that it has seen replaced"));
         }
         // The first refusal leads to another look into the file and to another try, the second to
-        // the end, or to a pause.
-        let is_early = self.refused.is_multiple_of(2) && at < self.refused_at + LEAST_PAUSE;
+        // the end, or to a pause, which a sleep ends.
+        let is_early =
+            self.refused.is_multiple_of(2) && at < self.refused_at + LEAST_PAUSE && !is_awake_again;
         if self.refused >= 2 && (!self.was_good || is_early) {
             return Err(String::from("a worker tries again after a second refusal"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKER: PartyId = 2;
+
+    /// A worker whose token was good once and is now refused twice in a row, at 10 s.
+    fn refused_twice() -> FreshTokens {
+        let mut promise = FreshTokens::default();
+        let started = Fact::Started { party: WORKER, role: Role::Worker };
+        let facts = [started, presented(), answered(200), presented(), answered(401)];
+        for fact in facts.into_iter().chain([presented(), answered(401)]) {
+            promise.see(Time::from_secs(10), &fact).expect("nothing is broken yet");
+        }
+        promise
+    }
+
+    fn presented() -> Fact {
+        Fact::Presented { party: WORKER, token: String::from("token") }
+    }
+
+    fn answered(status: u16) -> Fact {
+        let (retry_after, mono) = (None, Duration::ZERO);
+        Fact::Answered { party: WORKER, what: "register", status, retry_after, mono }
+    }
+
+    #[test]
+    fn after_a_second_refusal_a_worker_pauses() {
+        let soon = Time::from_secs(10) + LEAST_PAUSE / 2;
+        assert!(refused_twice().see(soon, &presented()).is_err());
+        assert!(refused_twice().see(Time::from_secs(10) + LEAST_PAUSE, &presented()).is_ok());
+    }
+
+    #[test]
+    fn a_sleep_ends_one_pause_and_no_more() {
+        let soon = Time::from_secs(10) + LEAST_PAUSE / 2;
+        let mut promise = refused_twice();
+        let facts = [Fact::Slept { party: WORKER }, presented(), answered(401), presented()];
+        for fact in facts.into_iter().chain([answered(401)]) {
+            assert!(promise.see(soon, &fact).is_ok(), "{fact:?}");
+        }
+        assert!(promise.see(soon, &presented()).is_err());
+    }
+
+    #[test]
+    fn the_sleep_of_another_machine_excuses_nobody() {
+        let soon = Time::from_secs(10) + LEAST_PAUSE / 2;
+        let mut promise = refused_twice();
+        assert!(promise.see(soon, &Fact::Slept { party: WORKER + 1 }).is_ok());
+        assert!(promise.see(soon, &presented()).is_err());
     }
 }
