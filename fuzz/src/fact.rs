@@ -70,6 +70,10 @@ pub(crate) enum Fact {
     },
     /// The relay keeps few ended sessions.
     KeepsLittle,
+    /// So many may watch one session at once.
+    Places {
+        of_session: usize,
+    },
     /// A request of a worker leaves.
     IncomingRequest {
         party: PartyId,

@@ -65,6 +65,8 @@ mutants! {
     AllowAll = "allow-all" found by "fail closed" within 40,
     /// A relay hides questions from those who could answer them.
     HiddenQuestion = "hidden-question" found by "nothing stuck" within 40,
+    /// A relay has one place for those who watch a session, and says that there are more.
+    OnePlace = "one-place" found by "nothing stuck" within 20,
     /// A relay counts every session as connected.
     AlwaysConnected = "always-connected" found by "honest status" within 80,
     /// A relay counts a silent worker as connected for a minute longer.

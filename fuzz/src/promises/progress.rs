@@ -26,10 +26,15 @@ pub(crate) struct Progress {
     handed: BTreeSet<(String, String)>,
     /// Ended sessions may be forgotten before anybody has seen their end.
     keeps_little: bool,
+    /// How many may watch a session at once.
+    places: Option<usize>,
 }
 
 /// Every viewer asks for the list more often than this.
 const ASKED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A place that has become free is known to be, and taken by the next who asks, within this time.
+const SEATED_WITHIN: Duration = Duration::from_secs(120);
 
 /// A link is changed for another one whenever a session gets a new lease.
 const RELINKED_WITHIN: Duration = Duration::from_secs(120);
@@ -45,6 +50,17 @@ struct Session {
     last_seq: BTreeMap<PartyId, u64>,
     end: u64,
     seen_at: Time,
+    watchers: Watchers,
+}
+
+/// Who watches a session, and who would like to.
+#[derive(Default)]
+struct Watchers {
+    seated: BTreeSet<PartyId>,
+    /// Who was told that there is no place, and nothing else since.
+    turned_away: BTreeSet<PartyId>,
+    /// When all places were taken last; it does not count while they are.
+    full_at: Option<Time>,
 }
 
 struct Agent {
@@ -61,6 +77,7 @@ impl Promise for Progress {
         match fact {
             Fact::Calm => self.calm_since = Some(at),
             Fact::KeepsLittle => self.keeps_little = true,
+            Fact::Places { of_session } => self.places = Some(*of_session),
             Fact::StoreLost => self.sessions.values_mut().for_each(|found| found.is_gone = true),
             Fact::Started { party, role: Role::Worker } => {
                 self.workers_up.insert(*party);
@@ -90,6 +107,11 @@ impl Promise for Progress {
             return Ok(());
         }
         for (session, found) in &self.sessions {
+            if let Some(viewer) = found.watchers.kept_out(at, self.places)
+                && !found.is_gone
+            {
+                return Err(format!("viewer {viewer} is kept out of {session}, which has places"));
+            }
             if found.is_gone || found.state == "ended" || found.state.is_empty() {
                 continue;
             }
@@ -164,6 +186,13 @@ impl Progress {
             ViewerNotice::Gap { session, resumes_after: seq, .. } => {
                 self.session(session).last_seq.insert(viewer, *seq);
             }
+            ViewerNotice::Subscribed { session } => {
+                self.session(session).watchers.seat(viewer);
+            }
+            ViewerNotice::Unsubscribed { session, is_full } => {
+                let places = self.places;
+                self.session(session).watchers.unseat(at, viewer, *is_full, places);
+            }
             ViewerNotice::View(view) => {
                 let found = self.session(&view.session);
                 found.state.clone_from(&view.state);
@@ -199,7 +228,9 @@ impl Progress {
             }
         }
         for (viewer, seq) in &found.last_seq {
-            if *seq + 50 < found.end && !found.is_deaf {
+            // Whoever is told that there is no place is shown what blocks it.
+            let is_blocked = found.watchers.turned_away.contains(viewer);
+            if *seq + 50 < found.end && !found.is_deaf && !is_blocked {
                 return Err(format!(
                     "viewer {viewer} has {seq} of {session}, which has {}",
                     found.end
@@ -215,5 +246,74 @@ impl Progress {
             }
         }
         Ok(())
+    }
+}
+
+impl Watchers {
+    fn seat(&mut self, viewer: PartyId) {
+        self.seated.insert(viewer);
+        self.turned_away.remove(&viewer);
+    }
+
+    fn unseat(&mut self, at: Time, viewer: PartyId, is_full: bool, places: Option<usize>) {
+        if self.are_full(places) {
+            self.full_at = Some(at);
+        }
+        self.seated.remove(&viewer);
+        if is_full {
+            self.turned_away.insert(viewer);
+        } else {
+            self.turned_away.remove(&viewer);
+        }
+    }
+
+    fn are_full(&self, places: Option<usize>) -> bool {
+        places.is_some_and(|places| self.seated.len() >= places)
+    }
+
+    /// A viewer that was told that there is no place, though there has been one for long.
+    fn kept_out(&self, at: Time, places: Option<usize>) -> Option<PartyId> {
+        let were_full = self.full_at.is_some_and(|full_at| at < full_at + SEATED_WITHIN);
+        let is_excused = places.is_none() || self.are_full(places) || were_full;
+        self.turned_away.first().filter(|_| !is_excused).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACES: Option<usize> = Some(2);
+
+    /// Two viewers have two places, and a third was told that there is none.
+    fn full() -> Watchers {
+        let mut watchers = Watchers::default();
+        watchers.seat(1);
+        watchers.seat(2);
+        watchers.unseat(Time::from_secs(10), 3, true, PLACES);
+        watchers
+    }
+
+    #[test]
+    fn a_viewer_may_be_turned_away_while_others_have_all_the_places() {
+        let late = Time::from_secs(10) + SEATED_WITHIN;
+        assert_eq!(full().kept_out(late, PLACES), None);
+    }
+
+    #[test]
+    fn a_viewer_may_not_be_turned_away_where_there_was_a_place_all_the_time() {
+        assert_eq!(full().kept_out(Time::from_secs(11), Some(3)), Some(3));
+    }
+
+    #[test]
+    fn a_place_that_becomes_free_is_given_away_again_within_a_bound() {
+        let mut watchers = full();
+        watchers.unseat(Time::from_secs(20), 1, false, PLACES);
+        watchers.unseat(Time::from_secs(21), 3, true, PLACES);
+        assert_eq!(watchers.kept_out(Time::from_secs(22), PLACES), None);
+        let late = Time::from_secs(20) + SEATED_WITHIN;
+        assert_eq!(watchers.kept_out(late, PLACES), Some(3));
+        watchers.seat(3);
+        assert_eq!(watchers.kept_out(late, PLACES), None);
     }
 }

@@ -32,8 +32,8 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
         inbound_bytes: rng.usize(1_000..20_000),
         ..config.policy
     };
-    // Each viewer needs one for each of its sessions, and one more while an old one is not known to
-    // be dead.
+    // Each viewer needs one, and one more while an old one is not known to be dead: most worlds have
+    // no more than three viewers. In one with eight, not all of them get a place.
     config.max_subscribers = rng.usize(6..12);
     config.stream_credit = rng.usize(500..20_000);
 }

@@ -15,6 +15,7 @@ use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, Wo
 use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::ids::{PartyId, Role};
+use crate::mutants::Mutant;
 use crate::names::{LIAR_URL, MALLORY_TOKEN, MAX_LINE_BYTES, RELAY_URL};
 use crate::nodes::liar::Liar;
 use crate::nodes::mallory::Mallory;
@@ -62,6 +63,10 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
     if world.cx.plan.has(FaultKind::SmallLimits) {
         limits::make_small(&mut config, options.seed);
         world.cx.fact(Fact::KeepsLittle);
+    }
+    world.cx.fact(Fact::Places { of_session: config.max_subscribers });
+    if options.mutant == Some(Mutant::OnePlace) {
+        config.max_subscribers = 1;
     }
     let mut entropy = [0; 32];
     world.cx.rng.fill(&mut entropy);

@@ -93,6 +93,8 @@ pub(crate) enum Task {
 #[derive(Debug, Default)]
 struct Watched {
     stream: Option<OpId>,
+    /// Something has come by it.
+    is_served: bool,
     /// The last event that was applied.
     after: u64,
     heard_at: Instant,

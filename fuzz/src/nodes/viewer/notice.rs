@@ -23,6 +23,10 @@ pub(crate) enum ViewerNotice {
     Event { session: String, after: u64, seq: u64, from: String, message: String },
     /// Events that are no longer kept.
     Gap { session: String, after: u64, from: u64, resumes_after: u64 },
+    /// A subscription to a session has brought its first message.
+    Subscribed { session: String },
+    /// It has none any more, or did not get one. `is_full`: because there is no place, as the relay says.
+    Unsubscribed { session: String, is_full: bool },
     /// A session as the relay describes it.
     View(View),
     /// The relay does not know a session (any more).

@@ -27,6 +27,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest answer that it reads.
 const MAX_RESPONSE: usize = 4 << 20;
 
+/// What the relay closes a subscription with that it has no place for.
+const NO_PLACE: u16 = 4429;
 /// The largest message that it takes.
 const MAX_MESSAGE: usize = 16 << 20;
 
@@ -260,6 +262,7 @@ impl Viewer {
         let now = self.now.mono;
         if let Some(watched) = self.watched.get_mut(session) {
             watched.stream = Some(op);
+            watched.is_served = false;
             watched.heard_at = now;
             watched.spoke_at = Instant::ORIGIN;
         }
@@ -274,17 +277,18 @@ impl Viewer {
         if silent >= SILENCE {
             self.queue.push_back(Step::Do(Action::Cancel { op }));
             self.open.remove(&op);
-            self.lost(session);
+            self.lost(session, false);
         } else {
             let wait = SILENCE - silent + Duration::from_millis(1);
             self.note(wait, Task::Listen { session: session.to_owned() });
         }
     }
 
-    fn lost(&mut self, session: &str) {
+    fn lost(&mut self, session: &str, is_full: bool) {
         if let Some(watched) = self.watched.get_mut(session) {
             watched.stream = None;
         }
+        self.tell(ViewerNotice::Unsubscribed { session: session.to_owned(), is_full });
         self.note_within(RETRY_MILLIS, Task::Subscribe { session: session.to_owned() });
     }
 
@@ -308,21 +312,32 @@ impl Viewer {
         }
         match event {
             Event::Received { message: Message::Text(text), .. } => {
+                self.served(session);
                 self.frame(session, text.as_str());
             }
             Event::Refused { response, .. } => {
                 self.open.remove(&op);
-                if response.status == 404 { self.gone(session) } else { self.lost(session) }
+                if response.status == 404 { self.gone(session) } else { self.lost(session, false) }
             }
             Event::Closed { code, .. } => {
                 self.open.remove(&op);
-                if code == Some(4404) { self.gone(session) } else { self.lost(session) }
+                match code {
+                    Some(4404) => self.gone(session),
+                    code => self.lost(session, code == Some(NO_PLACE)),
+                }
             }
             Event::Failed { .. } => {
                 self.open.remove(&op);
-                self.lost(session);
+                self.lost(session, false);
             }
             _ => {}
+        }
+    }
+
+    fn served(&mut self, session: &str) {
+        let Some(watched) = self.watched.get_mut(session) else { return };
+        if !std::mem::replace(&mut watched.is_served, true) {
+            self.tell(ViewerNotice::Subscribed { session: session.to_owned() });
         }
     }
 
