@@ -35,8 +35,8 @@ pub const MAX_EXCHANGES: usize = 4096;
 pub const STDERR_TAIL_BYTES: usize = 4 << 10;
 /// Finished work ids that a worker remembers, so that it does not run an item twice (W-4).
 pub const MAX_COMPLETED_WORK: usize = 1024;
-/// Results that a worker remembers although the relay would not take them: it may hand the item
-/// out again.
+/// Results that a worker remembers although the relay would not take them, or could not be reached:
+/// it may hand the item out again.
 pub const MAX_STALE_RESULTS: usize = 64;
 /// Control requests of viewers that one session's agent may leave unanswered at once; beyond that
 /// the oldest is given up (M-3).

@@ -83,7 +83,8 @@ pub(super) enum SecretHope {
 #[derive(Debug)]
 pub(super) struct Reports {
     open: BTreeMap<WorkId, Report>,
-    /// Results whose lease was over when they were reported. Their item may come again.
+    /// Results whose lease was over when they were reported, or that were given up before the relay
+    /// had them. Their item may come again.
     stale: VecDeque<(WorkId, StopWork)>,
     /// Work that ended here.
     completed: Recent,
@@ -223,8 +224,8 @@ impl Reports {
             let status = trouble.refusal().map(|refusal| refusal.status);
             let is_renewable = trouble.is_unauthorized() && hope != SecretHope::None;
             is_final = trouble.track().is_none() && !is_renewable;
-            // The lease is over; the item may come again.
-            if status == Some(409) {
+            // The item may come again: its lease is over, or will be before the relay hears of its end.
+            if status == Some(409) || !is_final {
                 self.stale.push_back((work.clone(), report.body.clone()));
                 self.stale.drain(..self.stale.len().saturating_sub(MAX_STALE_RESULTS));
             }

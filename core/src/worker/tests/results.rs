@@ -76,6 +76,21 @@ fn ended_with_spool() -> (Bench, OpId) {
     (bench, save)
 }
 
+/// The relay takes no result for as long as the worker tries, and then refuses it with `last`.
+fn give_up(bench: &mut Bench, last: u16) {
+    let began = bench.now.mono;
+    loop {
+        let (stop, _) = bench.request("/work/work_1/stop");
+        if bench.now.mono > began + Duration::from_secs(600) {
+            return bench.refuse(stop, last, "no");
+        }
+        bench.refuse(stop, 503, "no");
+        while !bench.has_request("/work/work_1/stop") {
+            bench.wait();
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_does_not_hold_a_result_back() {
     let (mut bench, save) = ended_with_spool();
@@ -89,18 +104,7 @@ fn a_result_that_could_not_be_reported_in_time_is_kept_for_the_next_run_whatever
     for last in [503, 401] {
         let (mut bench, save) = ended_with_spool();
         bench.handle(Event::Saved { op: save });
-        let began = bench.now.mono;
-        loop {
-            let (stop, _) = bench.request("/work/work_1/stop");
-            if bench.now.mono > began + Duration::from_secs(600) {
-                bench.refuse(stop, last, "no");
-                break;
-            }
-            bench.refuse(stop, 503, "no");
-            while !bench.has_request("/work/work_1/stop") {
-                bench.wait();
-            }
-        }
+        give_up(&mut bench, last);
         assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportLost { .. })));
         let removes = bench.asked.iter().any(|action| matches!(action, Action::Remove { .. }));
         assert!(!removes, "{last}");
@@ -158,6 +162,35 @@ fn a_result_that_the_relay_did_not_get_in_time_is_repeated_under_the_next_lease(
         bench.respond(stop, 200, "{}");
         assert!(bench.reports().is_empty(), "{answer:?}");
         assert!(!bench.has_request("/stop"), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_result_that_was_given_up_is_still_reported_when_its_item_comes_again() {
+    for last in [503, 401] {
+        let (mut bench, save) = ended_with_spool();
+        bench.handle(Event::Saved { op: save });
+        let (mut poll, _) = bench.request("/work/poll");
+        give_up(&mut bench, last);
+        if last == 401 {
+            let (register, _) = bench.request("/bridge");
+            let renewed = r#"{"environment_id":"env_1","environment_secret":"s2"}"#;
+            bench.respond(register, 200, renewed);
+            (poll, _) = bench.request("/work/poll");
+        }
+        assert!(bench.reports().is_empty(), "{last}");
+        handed_out_again(&mut bench, poll, 2);
+        // The file, which the next run would need, does not lose the result either.
+        let (save, file) = bench.take("save", |action| match action {
+            Action::Save { op, data, .. } => Some((*op, data.clone())),
+            _ => None,
+        });
+        assert!(core::str::from_utf8(&file).expect("text").contains(r#""status":"completed""#));
+        bench.handle(Event::Saved { op: save });
+        let (_, request) = bench.request("/work/work_1/stop");
+        let body = core::str::from_utf8(&request.body).expect("text");
+        assert!(body.contains(r#""fence":2"#), "{last}: {body}");
+        assert!(body.contains(r#""status":"completed""#), "{last}: {body}");
     }
 }
 
