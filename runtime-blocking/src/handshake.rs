@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
@@ -278,10 +278,4 @@ fn of_handshake(url: &str, error: &Error) -> IoError {
         }
         _ => failure(IoErrorKind::Protocol, format_args!("{url}: {error}")),
     }
-}
-
-/// The instant after a time limit; a limit beyond all time is a year.
-pub(crate) fn deadline_after(timeout: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
 }

@@ -56,6 +56,12 @@ pub(crate) fn resolve(
     }
 }
 
+/// The instant after a time limit; a limit beyond all time is a year.
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
+}
+
 /// A connected, non-blocking socket to the first address that answers. `None` after a cancel.
 pub(crate) fn connect_to<T>(
     addresses: &[SocketAddr],

@@ -9,10 +9,11 @@ use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::failure;
 use crate::files::{Files, Job};
-use crate::handshake::{Offer, deadline_after};
+use crate::handshake::Offer;
 use crate::http::{Exchange, Http};
 use crate::inbox::Inbox;
 use crate::mailbox::Outbox;
+use crate::net::deadline_after;
 use crate::process::{self, Process};
 use crate::run::{self, NoOrder, Task};
 use crate::socket::{self, Sockets};

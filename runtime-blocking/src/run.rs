@@ -12,9 +12,9 @@ use rustix::event::PollFlags;
 
 use crate::failure::{failure, io_failure};
 use crate::group::{Group, Leader, Pipes};
-use crate::handshake::deadline_after;
 use crate::inbox::Inbox;
 use crate::mailbox::Outbox;
+use crate::net::deadline_after;
 use crate::process::{Chunk, READ_BYTES, read_chunk};
 use crate::threads::{SMALL_STACK, Threads};
 

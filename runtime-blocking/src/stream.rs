@@ -16,9 +16,9 @@ use footbridge_core::contract::event::Event;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-use crate::handshake::deadline_after;
 use crate::inbox::{Inbox, lock};
 use crate::mailbox::{Gone, Outbox};
+use crate::net::deadline_after;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
