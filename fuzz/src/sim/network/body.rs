@@ -11,22 +11,7 @@ use crate::ids::{Address, ConnId, End, Op, PartyId};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::Network;
-use crate::sim::network::conn::{ConnKind, Parcel};
-
-/// A body on its way.
-#[derive(Debug)]
-pub(crate) struct Body {
-    /// How long the server waits for its client to read on.
-    write_timeout: Duration,
-    /// Pieces that have left the server.
-    sent: u64,
-    /// Grows whenever the client's patience begins again.
-    received: u64,
-    is_write_timed: bool,
-    is_idle_timed: bool,
-    /// What a client has so far that wants the answer as a whole.
-    whole: Option<Response>,
-}
+use crate::sim::network::conn::{Body, ConnKind, Parcel};
 
 impl Network {
     pub(crate) fn reply_stream(

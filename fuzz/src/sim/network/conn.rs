@@ -10,13 +10,13 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use footbridge_core::contract::action::{Answer, Message};
+use footbridge_core::contract::action::{Answer, Message, Response};
 use footbridge_core::contract::event::IncomingRequest;
 
 use crate::ids::{Address, End, HostId, PartyId};
 use crate::sim::clock::Time;
-use crate::sim::network::body::Body;
 
 /// Bytes that a connection takes in before its sender has to wait.
 pub(crate) const CREDIT: usize = 64 << 10;
@@ -74,6 +74,21 @@ pub(crate) struct Lane {
     pub(crate) held: VecDeque<Parcel>,
     /// The sender has ended it.
     pub(crate) is_closed: bool,
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(crate) struct Body {
+    /// How long the server waits for its client to read on.
+    pub(super) write_timeout: Duration,
+    /// Pieces that have left the server.
+    pub(super) sent: u64,
+    /// Grows whenever the client's patience begins again.
+    pub(super) received: u64,
+    pub(super) is_write_timed: bool,
+    pub(super) is_idle_timed: bool,
+    /// What a client has so far that wants the answer as a whole.
+    pub(super) whole: Option<Response>,
 }
 
 /// What travels on a stream.

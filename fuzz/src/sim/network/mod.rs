@@ -1,7 +1,7 @@
 //! What the network does with a connection, from the first packet to the last, and what each end
 //! learns when it breaks.
 
-pub(crate) mod body;
+mod body;
 pub(crate) mod conn;
 mod exchange;
 mod stream;
