@@ -27,6 +27,11 @@ impl StoreTime {
     /// When the store was made.
     pub const BEGINNING: Self = Self(0);
 
+    /// In milliseconds since the store was made.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -14,20 +14,27 @@
 
 mod clock;
 mod committed;
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
-mod log;
 mod memory;
 mod policy;
-mod question;
 mod record;
-mod request;
-mod title;
+mod rows;
+mod rule_store;
+mod rules;
+mod tables;
 mod transaction;
 
 pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
 pub use self::committed::{Accepted, Answer, Changes, Committed, Lease, Limit, Page, StoreError};
-pub use self::memory::MemoryStore;
-pub(super) use self::memory::ended;
+pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
 pub use self::record::{AccountId, Entry, Environment, Healthcheck, Origin, Question, Session};
+pub use self::rows::{
+    ClaimRow, Due, DueRow, EnvironmentRow, InboundCounts, InboundRow, LogRow, MessageRow, MetaRow,
+    QuestionRow, QueueEnds, RequestRow, SessionFilter, SessionRow, Standing, WorkRow, WorkState,
+};
+pub use self::rule_store::{RuleStore, Store};
+pub(crate) use self::rules::ended;
+pub use self::tables::{TableError, Tables};
 pub use self::transaction::{Line, NewMessage, PermissionReply, StoreOp, Transaction};

@@ -35,10 +35,14 @@
 //! All of it by the store's own time, which goes on while relays start, end, sleep, run beside each
 //! other, and have any wall clock.
 
+#[cfg(test)]
+mod bytes;
 mod calls;
 mod leases;
 mod model;
 mod requests;
+#[cfg(test)]
+mod seam;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,100 @@
+//! What a runtime carries store operations out with.
+
+use alloc::vec::Vec;
+use core::slice;
+
+use super::committed::Committed;
+use super::rules;
+use super::tables::{TableError, Tables};
+use super::transaction::Transaction;
+use crate::base::io_error::IoError;
+
+/// A store, as a runtime sees it.
+pub trait Store: Send {
+    /// Carries out operations, one after the other, and makes them durable: all that wait at once,
+    /// so that they share one transaction. Returns an outcome for each of them, in their order.
+    ///
+    /// A failure means that the operation has left nothing behind, and never will.
+    fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>>;
+}
+
+/// The store that [`Tables`] make: the rules that all stores share, over rows kept anywhere.
+#[derive(Debug, Default)]
+pub struct RuleStore<T> {
+    tables: T,
+}
+
+impl<T: Tables> RuleStore<T> {
+    /// A store of what these tables hold.
+    pub const fn over(tables: T) -> Self {
+        Self { tables }
+    }
+
+    /// What it keeps its rows in.
+    pub const fn tables(&mut self) -> &mut T {
+        &mut self.tables
+    }
+
+    /// Carries out a batch in one transaction, or nothing of it.
+    fn try_commit(&mut self, batch: &[Transaction]) -> Result<Vec<Committed>, Failed> {
+        self.tables.begin().map_err(Failed::Transaction)?;
+        match self.decide(batch) {
+            Ok(committed) => {
+                self.tables.commit().map_err(Failed::Transaction)?;
+                Ok(committed)
+            }
+            Err(error) => {
+                self.tables.rollback();
+                Err(Failed::Operation(error))
+            }
+        }
+    }
+
+    fn decide(&mut self, batch: &[Transaction]) -> Result<Vec<Committed>, TableError> {
+        let mut meta = self.tables.meta()?;
+        let decide = |transaction| rules::decide(&mut self.tables, &mut meta, transaction);
+        let committed = batch.iter().map(decide).collect::<Result<_, _>>()?;
+        self.tables.put_meta(meta)?;
+        Ok(committed)
+    }
+}
+
+/// Where a batch failed.
+enum Failed {
+    /// In one of its operations, which another try without the others may show.
+    Operation(TableError),
+    /// As a whole: to try again would fail again, or, who knows, do it twice.
+    Transaction(TableError),
+}
+
+impl From<Failed> for IoError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Operation(error) | Failed::Transaction(error) => error.into(),
+        }
+    }
+}
+
+impl<T: Tables + Send> Store for RuleStore<T> {
+    fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
+        match self.try_commit(batch) {
+            Ok(committed) => committed.into_iter().map(Ok).collect(),
+            // Each by itself, so that only those fail that are at fault.
+            Err(Failed::Operation(_)) if batch.len() > 1 => {
+                let alone = |one| self.try_commit(slice::from_ref(one));
+                let mut committed = Vec::with_capacity(batch.len());
+                for outcome in batch.iter().map(alone) {
+                    committed.push(match outcome {
+                        Ok(mut only) => only.pop().map_or_else(|| unreachable!("one for one"), Ok),
+                        Err(failed) => Err(failed.into()),
+                    });
+                }
+                committed
+            }
+            Err(failed) => {
+                let error = IoError::from(failed);
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One session as an operation has it in hand: its row, and what was added to its log and to the
+//! lines for its agent.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use super::cx::Cx;
+use crate::base::id::SessionId;
+use crate::base::limits::{EVENT_OVERHEAD_BYTES, MAX_RECENT_UUIDS};
+use crate::base::text::Text;
+use crate::store::record::{Entry, Origin};
+use crate::store::rows::{InboundRow, LogRow, MessageRow, SessionRow};
+use crate::store::tables::{TableError, Tables};
+use crate::wire::session::{SessionResult, SessionState};
+use crate::wire::to_json;
+
+/// Sizes of the oldest events that are read at once.
+const SIZES_PAGE: usize = 64;
+/// Messages after which those that are forgotten are deleted, too.
+const FORGET_EVERY: u64 = 256;
+
+/// A session whose row is in hand. What it is told is written by [`Self::save`], all at once.
+pub(super) struct Conversation {
+    pub(super) row: SessionRow,
+    /// Events that are not written yet.
+    log: Vec<LogRow>,
+    /// Lines for the agent that are not written yet.
+    inbound: Vec<InboundRow>,
+    /// The sizes of the oldest events, as far as they are known.
+    oldest: VecDeque<usize>,
+    /// The first event that is kept in the tables.
+    first_seq: u64,
+    /// The last line for the agent that is not kept in the tables any more.
+    acked: u64,
+}
+
+/// A message of the relay itself for the log.
+#[derive(Serialize)]
+struct RelayMessage<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subtype: &'a str,
+    #[serde(flatten)]
+    fields: T,
+}
+
+#[derive(Serialize)]
+struct StateFields<'a> {
+    state: SessionState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a SessionResult>,
+}
+
+pub(super) fn relay_message<T: Serialize>(subtype: &str, fields: T) -> Text {
+    let message = RelayMessage { kind: "footbridge", subtype, fields };
+    Text::from_utf8(to_json(&message)).unwrap_or_default()
+}
+
+impl Conversation {
+    pub(super) fn of(row: SessionRow) -> Self {
+        let (first_seq, acked) = (row.session.first_seq, row.inbound.acked);
+        let (log, inbound, oldest) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { row, log, inbound, oldest, first_seq, acked }
+    }
+
+    pub(super) fn load<T: Tables>(
+        cx: &mut Cx<'_, T>,
+        id: &SessionId,
+    ) -> Result<Option<Self>, TableError> {
+        Ok(cx.tables.session(id)?.map(Self::of))
+    }
+
+    /// Writes what has changed.
+    pub(super) fn save<T: Tables>(self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
+        let Self { row, log, inbound, first_seq, acked, .. } = self;
+        let session = &row.session;
+        let noted = cx.changes.sessions.iter_mut().find(|noted| noted.id == session.id);
+        if let Some(noted) = noted {
+            // More may have been logged since.
+            noted.clone_from(session);
+        }
+        let (id, first, counts) = (session.id.clone(), session.first_seq, row.inbound);
+        cx.tables.put_session(row)?;
+        if !log.is_empty() {
+            cx.tables.append_log(&id, log)?;
+        }
+        if first != first_seq {
+            cx.tables.trim_log(&id, first)?;
+            cx.tables.delete_closed_questions(&id, first)?;
+        }
+        if !inbound.is_empty() {
+            cx.tables.append_inbound(&id, inbound)?;
+        }
+        if counts.acked != acked {
+            cx.tables.trim_inbound(&id, counts.acked)?;
+        }
+        Ok(())
+    }
+
+    pub(super) const fn id(&self) -> &SessionId {
+        &self.row.session.id
+    }
+
+    /// Adds an event to the log.
+    pub(super) fn record<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+        origin: Origin,
+        line: Text,
+    ) -> Result<u64, TableError> {
+        let size = line.len() + EVENT_OVERHEAD_BYTES;
+        self.record_sized(cx, origin, line, size)
+    }
+
+    fn record_sized<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+        origin: Origin,
+        line: Text,
+        size: usize,
+    ) -> Result<u64, TableError> {
+        let session = &mut self.row.session;
+        let seq = session.last_seq + 1;
+        let entry = Entry { seq, at: cx.wall, origin, line };
+        cx.changes.entries.push((session.id.clone(), entry.clone()));
+        self.log.push(LogRow { entry, size });
+        self.row.log_bytes += size as u64;
+        session.last_seq = seq;
+        session.updated_at = cx.wall;
+        // The newest event always stays.
+        while self.row.log_bytes > cx.policy.log_bytes as u64 && self.row.session.first_seq < seq {
+            self.drop_oldest(cx)?;
+        }
+        Ok(seq)
+    }
+
+    fn drop_oldest<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
+        let first = self.row.session.first_seq;
+        if self.oldest.is_empty() {
+            let id = &self.row.session.id;
+            let first_new = self.log.first().map_or(first, |row| row.entry.seq);
+            self.oldest = if first < first_new {
+                cx.tables.log_sizes(id, first, SIZES_PAGE)?.into()
+            } else {
+                let new = self.log.iter().filter(|row| row.entry.seq >= first);
+                new.map(|row| row.size).collect()
+            };
+        }
+        let Some(size) = self.oldest.pop_front() else {
+            let detail = alloc::format!("event {first} of {} is missing", self.id());
+            return Err(TableError::Damaged { detail });
+        };
+        self.row.log_bytes = self.row.log_bytes.saturating_sub(size as u64);
+        self.row.session.first_seq += 1;
+        Ok(())
+    }
+
+    /// Adds an event that goes to the agent.
+    pub(super) fn record_for_agent<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+        line: Text,
+        uuid: Option<&str>,
+    ) -> Result<u64, TableError> {
+        let id = &self.row.session.id;
+        let counts = &mut self.row.inbound;
+        counts.until += 1;
+        counts.end += line.len() as u64;
+        self.inbound.push(InboundRow { number: counts.until, end: counts.end, line: line.clone() });
+        cx.changes.inbound.retain(|(known, _)| known != id);
+        cx.changes.inbound.push((id.clone(), counts.until));
+        let size = line.len() + uuid.map_or(0, str::len) + EVENT_OVERHEAD_BYTES;
+        let seq = self.record_sized(cx, Origin::Viewer, line, size)?;
+        if let Some(uuid) = uuid {
+            self.remember(cx, uuid, seq)?;
+        }
+        Ok(seq)
+    }
+
+    /// Takes note of a message's uuid: a repetition may come late.
+    fn remember<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+        uuid: &str,
+        seq: u64,
+    ) -> Result<(), TableError> {
+        self.row.messages += 1;
+        let number = self.row.messages;
+        cx.tables.put_message(self.id(), MessageRow { uuid: uuid.into(), seq, number })?;
+        if number.is_multiple_of(FORGET_EVERY) {
+            let forgotten = number.saturating_sub(MAX_RECENT_UUIDS as u64);
+            cx.tables.delete_messages(self.id(), forgotten)?;
+        }
+        Ok(())
+    }
+
+    /// The event of a message, of the [`MAX_RECENT_UUIDS`] last ones that had a uuid.
+    pub(super) fn seq_of<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        uuid: Option<&str>,
+    ) -> Result<Option<u64>, TableError> {
+        let Some(uuid) = uuid else { return Ok(None) };
+        let known = cx.tables.message(self.id(), uuid)?;
+        let is_recent =
+            |message: &MessageRow| message.number + MAX_RECENT_UUIDS as u64 > self.row.messages;
+        Ok(known.filter(is_recent).map(|message| message.seq))
+    }
+
+    /// Whether so many more lines for the agent may wait.
+    pub(super) fn has_room<T>(&self, cx: &Cx<'_, T>, lines: usize, bytes: usize) -> bool {
+        let counts = &self.row.inbound;
+        let waiting = counts.until - counts.acked;
+        let waiting_bytes = counts.end - counts.acked_end;
+        waiting + lines as u64 <= cx.policy.inbound_lines as u64
+            && (waiting == 0 || waiting_bytes + bytes as u64 <= cx.policy.inbound_bytes as u64)
+    }
+
+    /// Lines for the agent up to this one need no sending any more.
+    pub(super) fn confirm_inbound<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+        received: u64,
+    ) -> Result<(), TableError> {
+        let counts = self.row.inbound;
+        debug_assert!(received <= counts.until, "a line that there never was");
+        if received <= counts.acked {
+            return Ok(());
+        }
+        let end = if received == counts.until {
+            counts.end
+        } else {
+            let mut end = counts.acked_end;
+            cx.tables.read_inbound(self.id(), received, &mut |row| {
+                end = row.end;
+                core::ops::ControlFlow::Break(())
+            })?;
+            end
+        };
+        (self.row.inbound.acked, self.row.inbound.acked_end) = (received, end);
+        Ok(())
+    }
+
+    /// Everybody whom it concerns hears what the session is like now.
+    pub(super) fn announce<T>(&self, cx: &mut Cx<'_, T>) {
+        cx.changes.session(&self.row.session);
+    }
+
+    /// Says in the log where the session stands.
+    pub(super) fn log_state<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
+        let session = &self.row.session;
+        let state = session.state;
+        let fields = StateFields { state, result: session.result.as_ref() };
+        let line = relay_message("session_state", fields);
+        self.record(cx, Origin::Relay, line)?;
+        cx.changes.states.push((self.id().clone(), state));
+        self.announce(cx);
+        Ok(())
+    }
+
+    /// Goes from one state to another, if it stands there.
+    fn enter<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+        from: SessionState,
+        to: SessionState,
+    ) -> Result<(), TableError> {
+        if self.row.session.state == from {
+            self.row.session.state = to;
+            self.log_state(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Its lease has run out: it waits for its worker.
+    pub(super) fn wait_for_worker<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+    ) -> Result<(), TableError> {
+        self.enter(cx, SessionState::Starting, SessionState::Queued)?;
+        self.enter(cx, SessionState::Running, SessionState::Queued)
+    }
+
+    /// The worker that had it is back, with the lease that it had.
+    pub(super) fn go_on<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
+        let is_running = self.row.ran_under == self.row.fence;
+        let state = if is_running { SessionState::Running } else { SessionState::Starting };
+        self.enter(cx, SessionState::Queued, state)
+    }
+}

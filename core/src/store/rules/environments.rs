@@ -1,0 +1,145 @@
+//! Environments: made, seen, gone silent, removed.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::cx::{Answered, Cx};
+use super::presence::{next_due, owned, touch, watch};
+use super::queue::forget_work;
+use super::result::ended;
+use super::sessions::end_session;
+use crate::base::id::{EnvironmentId, SessionId};
+use crate::store::committed::{Answer, Limit, StoreError};
+use crate::store::record::{AccountId, Environment};
+use crate::store::rows::{Due, DueRow, EnvironmentRow, QueueEnds, SessionFilter};
+use crate::store::tables::{TableError, Tables};
+use crate::wire::environment::Registration;
+use crate::wire::session::ResultStatus;
+
+pub(super) fn register<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    id: &EnvironmentId,
+    registration: &Registration,
+) -> Answered {
+    if let Some(again) = &registration.environment_id
+        && let Some(mut known) = owned(cx, owner, again)?
+    {
+        known.environment.registration = registration.clone();
+        touch(cx, &mut known);
+        watch(cx, &mut known)?;
+        cx.changes.environment(&known.environment);
+        let answer = Answer::Environment(Box::new(known.environment.clone()));
+        cx.tables.put_environment(known)?;
+        return Ok(answer);
+    }
+    if cx.tables.count_environments(None)? >= cx.policy.max_environments {
+        return Err(StoreError::Limit(Limit::Environments).into());
+    }
+    if cx.tables.count_environments(Some(owner))? >= cx.policy.environments_per_person {
+        return Err(StoreError::Limit(Limit::EnvironmentsOfPerson).into());
+    }
+    let environment = Environment {
+        id: id.clone(),
+        owner: owner.clone(),
+        registration: registration.clone(),
+        active_sessions: 0,
+        is_online: true,
+        created_at: cx.wall,
+        last_seen_at: cx.wall,
+        last_healthcheck: None,
+    };
+    cx.changes.environment(&environment);
+    let answer = Answer::Environment(Box::new(environment.clone()));
+    let mut known = EnvironmentRow {
+        environment,
+        last_seen: cx.now,
+        watched_at: cx.now,
+        queue: QueueEnds::default(),
+        claims_made: 0,
+        healthcheck: None,
+        healthcheck_keys: Vec::new(),
+    };
+    known.watched_at = next_due(cx, &known);
+    cx.tables.put_due(DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
+    cx.tables.put_environment(known)?;
+    Ok(answer)
+}
+
+pub(super) fn remove<T: Tables>(cx: &mut Cx<'_, T>, id: &EnvironmentId) -> Answered {
+    let known = cx.tables.environment(id)?.ok_or(StoreError::EnvironmentUnknown)?;
+    drop_environment(cx, &known, ResultStatus::Failed, "its worker has shut down")?;
+    Ok(Answer::Done)
+}
+
+pub(super) fn find<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    environment: Option<&EnvironmentId>,
+    session: Option<&SessionId>,
+) -> Answered {
+    if let Some(id) = environment
+        && cx.tables.environment(id)?.is_none()
+    {
+        return Err(StoreError::EnvironmentUnknown.into());
+    }
+    if let Some(id) = session
+        && cx.tables.session(id)?.is_none()
+    {
+        return Err(StoreError::SessionUnknown.into());
+    }
+    Ok(Answer::Done)
+}
+
+pub(super) fn get<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    id: &EnvironmentId,
+) -> Answered {
+    let known = owned(cx, owner, id)?.ok_or(StoreError::EnvironmentUnknown)?;
+    Ok(Answer::Environment(Box::new(known.environment)))
+}
+
+pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId) -> Answered {
+    let environments = cx.tables.environments(owner)?;
+    let limit = cx.policy.listed_sessions;
+    let filter = SessionFilter { owner, environment: None, before: u64::MAX, limit };
+    let sessions = cx.tables.newest_sessions(filter)?;
+    Ok(Answer::Overview { environments, sessions })
+}
+
+/// Looks whether an environment has been silent for too long. It stands in the due index no more.
+pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>, id: EnvironmentId) -> Result<(), TableError> {
+    let Some(mut known) = cx.tables.environment(&id)? else { return Ok(()) };
+    if known.last_seen + cx.policy.lapse_after <= cx.now {
+        let message = "its worker has not been heard of for too long";
+        return drop_environment(cx, &known, ResultStatus::Lost, message);
+    }
+    let is_online = known.last_seen + cx.policy.offline_after > cx.now;
+    if known.environment.is_online != is_online {
+        known.environment.is_online = is_online;
+        cx.changes.environment(&known.environment);
+    }
+    known.watched_at = next_due(cx, &known);
+    cx.tables.put_due(DueRow { at: known.watched_at, what: Due::Environment(id) })?;
+    cx.tables.put_environment(known)
+}
+
+fn drop_environment<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    known: &EnvironmentRow,
+    status: ResultStatus,
+    message: &str,
+) -> Result<(), TableError> {
+    let Environment { id, owner, .. } = &known.environment;
+    for session in cx.tables.live_sessions(id)? {
+        end_session(cx, &session, ended(status, message))?;
+    }
+    for item in cx.tables.works_of(id)? {
+        forget_work(cx, &item)?;
+    }
+    cx.tables.delete_due(&DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
+    cx.tables.delete_environment(id)?;
+    cx.changes.environments.retain(|environment| environment.id != *id);
+    cx.changes.environments_gone.push((owner.clone(), id.clone()));
+    Ok(())
+}

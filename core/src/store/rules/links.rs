@@ -1,0 +1,253 @@
+//! What comes and goes by a session's link.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::conversation::{Conversation, relay_message};
+use super::cx::{Answered, Cx, Halt};
+use super::presence::see;
+use super::{questions, requests};
+use crate::base::id::SessionId;
+use crate::base::limits::MAX_NAME_BYTES;
+use crate::base::text::Text;
+use crate::store::committed::{Answer, StoreError};
+use crate::store::record::{Origin, Question};
+use crate::store::tables::{TableError, Tables};
+use crate::store::transaction::Line;
+use crate::wire::message::{Head, Kind};
+use crate::wire::session::SessionState;
+
+#[derive(Serialize)]
+struct LostFields {
+    after: u64,
+    resumes_after: u64,
+}
+
+#[derive(Serialize)]
+struct IndeterminateFields {
+    /// Of the `user` messages among them.
+    uuids: Vec<String>,
+}
+
+pub(super) fn attach<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    fence: u64,
+    agent_run: Option<&str>,
+) -> Answered {
+    let conversation = Conversation::load(cx, session)?;
+    let mut conversation = conversation.ok_or(StoreError::SessionUnknown)?;
+    if conversation.row.session.result.is_some() {
+        return Err(StoreError::SessionEnded.into());
+    }
+    if conversation.row.fence != fence {
+        return Err(StoreError::LeaseLost.into());
+    }
+    see(cx, &conversation.row.session.environment)?;
+    conversation.row.link += 1;
+    begin_run(cx, &mut conversation, agent_run)?;
+    let (link, received) = (conversation.row.link, conversation.row.received);
+    let from = conversation.row.inbound.acked;
+    let owner = conversation.row.session.owner.clone();
+    conversation.save(cx)?;
+    Ok(Answer::Attached { link, received, from, owner })
+}
+
+/// A link is for this run of the agent. What another run was given and had not confirmed when it
+/// ended may have been acted on: it is said to be indeterminate, and not given again.
+fn begin_run<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    agent_run: Option<&str>,
+) -> Result<(), TableError> {
+    let Some(run) = agent_run else { return Ok(()) };
+    let before = conversation.row.agent_run.replace(run.into());
+    if before.is_none_or(|before| before == run) {
+        return Ok(());
+    }
+    let counts = conversation.row.inbound;
+    if counts.handed_out > counts.acked {
+        let mut uuids = Vec::new();
+        cx.tables.read_inbound(conversation.id(), counts.acked + 1, &mut |row| {
+            if row.number > counts.handed_out {
+                return ControlFlow::Break(());
+            }
+            uuids.extend(Head::parse(&row.line).ok().and_then(|head| head.uuid));
+            ControlFlow::Continue(())
+        })?;
+        let line = relay_message("messages_indeterminate", IndeterminateFields { uuids });
+        conversation.record(cx, Origin::Relay, line)?;
+        conversation.confirm_inbound(cx, counts.handed_out)?;
+    }
+    let acked = conversation.row.inbound.acked;
+    requests::give_up(cx, conversation, acked, "the agent that had them has ended")
+}
+
+/// The session of a link, if that is the one that counts.
+fn linked<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    link: u64,
+) -> Result<Conversation, Halt> {
+    let conversation = Conversation::load(cx, session)?.ok_or(StoreError::SessionUnknown)?;
+    if conversation.row.link == link {
+        Ok(conversation)
+    } else {
+        Err(StoreError::LinkReplaced.into())
+    }
+}
+
+pub(super) fn resume<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    link: u64,
+    received: u64,
+    from: u64,
+) -> Answered {
+    let mut conversation = linked(cx, session, link)?;
+    confirm(cx, &mut conversation, received)?;
+    conversation.row.ran_under = conversation.row.fence;
+    let session = &mut conversation.row.session;
+    if session.result.is_none() && session.state != SessionState::Running {
+        session.state = SessionState::Running;
+        conversation.log_state(cx)?;
+    }
+    let after = conversation.row.received;
+    if from > after {
+        let line = relay_message("lines_lost", LostFields { after, resumes_after: from });
+        conversation.record(cx, Origin::Relay, line)?;
+        conversation.row.received = from;
+    }
+    let row = &conversation.row;
+    let answer = Answer::Resumed {
+        received: row.received,
+        from: row.inbound.acked,
+        until: row.inbound.until,
+        is_stopping: row.session.is_stopping,
+    };
+    conversation.save(cx)?;
+    Ok(answer)
+}
+
+pub(super) fn append<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    link: u64,
+    first: u64,
+    lines: &[Line],
+) -> Answered {
+    let mut conversation = linked(cx, session, link)?;
+    // A line after one that is missing cannot be taken: the log would have a hole.
+    let known = conversation.row.received.saturating_add(1).checked_sub(first);
+    let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
+    let new = lines.get(known..).unwrap_or_default();
+    for Line { origin, line } in new {
+        conversation.row.received += 1;
+        match origin {
+            Origin::Agent => take_agent_line(cx, &mut conversation, line)?,
+            Origin::Worker => take_report(cx, &mut conversation, line)?,
+            Origin::Viewer | Origin::Relay => {
+                conversation.record(cx, Origin::Relay, line.clone())?;
+            }
+        }
+    }
+    let received = conversation.row.received;
+    if !new.is_empty() {
+        conversation.save(cx)?;
+    }
+    Ok(Answer::Appended { received })
+}
+
+fn take_agent_line<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    line: &Text,
+) -> Result<(), TableError> {
+    let head = Head::parse(line).unwrap_or_default();
+    let seq = conversation.record(cx, Origin::Agent, line.clone())?;
+    let Some(request_id) = head.request_id.clone() else { return Ok(()) };
+    match head.kind() {
+        Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
+            let mut tool_name = head.tool_name.unwrap_or_default();
+            tool_name.truncate(tool_name.floor_char_boundary(MAX_NAME_BYTES));
+            questions::ask(cx, conversation, Question { request_id, tool_name, seq }, line)
+        }
+        Kind::ControlCancelRequest => questions::cancel(cx, conversation, &request_id, seq),
+        Kind::ControlResponse => requests::answered(cx, conversation, &request_id),
+        _ => Ok(()),
+    }
+}
+
+fn take_report<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    line: &Text,
+) -> Result<(), TableError> {
+    let head = Head::parse(line).unwrap_or_default();
+    conversation.record(cx, Origin::Worker, line.clone())?;
+    if head.kind == "footbridge" && head.subtype.as_deref() == Some("agent_exited") {
+        questions::withdraw_all(cx, conversation, "the agent has exited")?;
+        let counts = conversation.row.inbound;
+        let given = counts.handed_out.max(counts.acked);
+        requests::give_up(cx, conversation, given, "the agent has exited")?;
+    }
+    Ok(())
+}
+
+pub(super) fn ack_inbound<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    link: u64,
+    received: u64,
+) -> Answered {
+    let mut conversation = linked(cx, session, link)?;
+    let before = conversation.row.inbound.acked;
+    confirm(cx, &mut conversation, received)?;
+    if conversation.row.inbound.acked != before {
+        conversation.save(cx)?;
+    }
+    Ok(Answer::Done)
+}
+
+fn confirm<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    received: u64,
+) -> Result<(), Halt> {
+    if received > conversation.row.inbound.until {
+        return Err(StoreError::NeverSent.into());
+    }
+    Ok(conversation.confirm_inbound(cx, received)?)
+}
+
+pub(super) fn read_inbound<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    after: u64,
+    max_lines: usize,
+    max_bytes: usize,
+) -> Answered {
+    let mut row = cx.tables.session(session)?.ok_or(StoreError::SessionUnknown)?;
+    let from = after.max(row.inbound.acked).saturating_add(1);
+    let (mut lines, mut bytes) = (Vec::new(), 0);
+    if max_lines > 0 && from <= row.inbound.until {
+        cx.tables.read_inbound(session, from, &mut |row| {
+            bytes += row.line.len();
+            if !lines.is_empty() && bytes > max_bytes {
+                return ControlFlow::Break(());
+            }
+            lines.push((row.number, row.line.clone()));
+            if lines.len() < max_lines { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+    }
+    if let Some((last, _)) = lines.last()
+        && row.inbound.handed_out < *last
+    {
+        row.inbound.handed_out = *last;
+        cx.tables.put_session(row)?;
+    }
+    Ok(Answer::Inbound(lines))
+}

@@ -1,0 +1,76 @@
+//! Which rule decides which operation.
+
+use super::conversation::Conversation;
+use super::cx::{Answered, Cx};
+use super::sessions::{NewSession, own};
+use super::{environments, healthcheck, links, messages, questions, sessions, work};
+use crate::store::tables::Tables;
+use crate::store::transaction::StoreOp;
+
+pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered {
+    match op {
+        StoreOp::RegisterEnvironment { owner, id, registration } => {
+            environments::register(cx, owner, id, registration)
+        }
+        StoreOp::RemoveEnvironment { id } => environments::remove(cx, id),
+        StoreOp::Find { environment, session } => {
+            environments::find(cx, environment.as_ref(), session.as_ref())
+        }
+        StoreOp::GetEnvironment { owner, id } => environments::get(cx, owner, id),
+        StoreOp::AskHealthcheck { owner, id, work, key } => {
+            healthcheck::ask(cx, owner, id, work, key.as_deref())
+        }
+        StoreOp::List { owner } => environments::list(cx, owner),
+        StoreOp::LeaseWork { environment, key } => work::lease(cx, environment, key.as_deref()),
+        StoreOp::ReturnWork { work, fence } => work::give_back(cx, work, *fence),
+        StoreOp::AckWork { environment, work, fence }
+        | StoreOp::RenewLease { environment, work, fence } => {
+            work::renew(cx, environment, work, *fence)
+        }
+        StoreOp::StopWork { environment, work, fence, result } => {
+            work::stop(cx, environment, work, *fence, result)
+        }
+        StoreOp::Redispatch { environment, session, work } => {
+            work::redispatch(cx, environment, session, work)
+        }
+        StoreOp::Lapse => work::lapse(cx),
+        StoreOp::CreateSession { owner, environment, id, work, title, key } => {
+            let (title, key) = (title.as_deref(), key.as_deref());
+            sessions::create(cx, &NewSession { owner, environment, id, work, title, key })
+        }
+        StoreOp::ListSessions { owner, environment, before, limit } => {
+            sessions::list(cx, owner, environment.as_ref(), before.as_ref(), *limit)
+        }
+        StoreOp::GetSession { owner, id } => sessions::get(cx, owner, id),
+        StoreOp::RequestStop { owner, id } => sessions::request_stop(cx, owner, id),
+        StoreOp::ReadLog { owner, session, after, max_events, max_bytes } => {
+            let row = own(cx, owner, session)?;
+            Ok(messages::page(cx, row, *after, *max_events, *max_bytes)?)
+        }
+        StoreOp::Post { owner, session, messages } => {
+            let conversation = Conversation::of(own(cx, owner, session)?);
+            messages::post(cx, conversation, messages)
+        }
+        StoreOp::AnswerPermission { owner, session, request_id, reply } => {
+            let mut conversation = Conversation::of(own(cx, owner, session)?);
+            let answer = questions::answer(cx, &mut conversation, request_id, reply)?;
+            conversation.save(cx)?;
+            Ok(answer)
+        }
+        StoreOp::AttachLink { session, fence, agent_run } => {
+            links::attach(cx, session, *fence, agent_run.as_deref())
+        }
+        StoreOp::ResumeLink { session, link, received, from } => {
+            links::resume(cx, session, *link, *received, *from)
+        }
+        StoreOp::Append { session, link, first, lines } => {
+            links::append(cx, session, *link, *first, lines)
+        }
+        StoreOp::AckInbound { session, link, received } => {
+            links::ack_inbound(cx, session, *link, *received)
+        }
+        StoreOp::ReadInbound { session, after, max_lines, max_bytes } => {
+            links::read_inbound(cx, session, *after, *max_lines, *max_bytes)
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The permission questions of one session (M-2): each is answered at most once.
+//!
+//! ```text
+//!            control_request
+//!   unknown ─────────────────▶ open ──── first answer ─────▶ answered
+//!                               │
+//!                               └─ cancel, agent's death, ─▶ withdrawn
+//!                                  end of session
+//! ```
+//!
+//! A name that is open or closed is not opened again: agents draw a fresh one for each question, so
+//! the second line is a repetition, which stays in the log and changes nothing. What is closed is
+//! forgotten together with the event that closed it, when retention lets that go.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::conversation::{Conversation, relay_message};
+use super::cx::{Answered, Cx};
+use crate::base::limits::{MAX_ID_BYTES, MAX_OPEN_PERMISSION_BYTES, MAX_OPEN_PERMISSIONS};
+use crate::base::text::Text;
+use crate::store::committed::{Answer, Limit, StoreError};
+use crate::store::record::{Origin, Question};
+use crate::store::rows::{QuestionRow, Standing};
+use crate::store::tables::{TableError, Tables};
+use crate::store::transaction::PermissionReply;
+use crate::wire::control::{self, PermissionAnswer};
+
+#[derive(Serialize)]
+struct WithdrawnFields<'a> {
+    request_id: &'a str,
+    reason: &'a str,
+}
+
+/// The agent has asked: this is a line of its, which is logged already.
+pub(super) fn ask<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    question: Question,
+    line: &Text,
+) -> Result<(), TableError> {
+    let request_id = question.request_id.clone();
+    if conversation.row.session.result.is_some() {
+        return withdraw(cx, conversation, &request_id, "the session has ended");
+    }
+    if request_id.len() > MAX_ID_BYTES {
+        return refuse(cx, conversation, &request_id, "its request_id is too long");
+    }
+    if known(cx, conversation, &request_id)?.is_some() {
+        return Ok(());
+    }
+    let input = input_of(line);
+    let bytes = conversation.row.question_bytes + input.len();
+    let open = conversation.row.session.pending.len();
+    if open >= MAX_OPEN_PERMISSIONS || bytes > MAX_OPEN_PERMISSION_BYTES {
+        return refuse(cx, conversation, &request_id, "too many questions are open");
+    }
+    conversation.row.question_bytes = bytes;
+    conversation.row.session.pending.push(question.clone());
+    let row = QuestionRow { question, standing: Standing::Open { input } };
+    cx.tables.put_question(conversation.id(), row)?;
+    conversation.announce(cx);
+    Ok(())
+}
+
+/// A question, unless the event that closed it is no longer kept.
+fn known<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &Conversation,
+    request_id: &str,
+) -> Result<Option<QuestionRow>, TableError> {
+    let row = cx.tables.question(conversation.id(), request_id)?;
+    let first = conversation.row.session.first_seq;
+    Ok(row.filter(|row| row.standing.closed_at().is_none_or(|seq| seq >= first)))
+}
+
+/// Tells the agent and everybody else that a question cannot be put to anybody.
+fn refuse<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    reason: &str,
+) -> Result<(), TableError> {
+    withdraw(cx, conversation, request_id, reason)?;
+    let answer = control::error(request_id, reason);
+    if conversation.has_room(cx, 1, answer.len()) {
+        conversation.record_for_agent(cx, answer, None)?;
+    }
+    Ok(())
+}
+
+/// Withdraws every open question: nobody can answer it any more (an answer of *allow* least of
+/// all).
+pub(super) fn withdraw_all<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    reason: &str,
+) -> Result<(), TableError> {
+    for question in conversation.row.session.pending.clone() {
+        withdraw(cx, conversation, &question.request_id, reason)?;
+    }
+    Ok(())
+}
+
+fn withdraw<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    reason: &str,
+) -> Result<(), TableError> {
+    let line = relay_message("permission_withdrawn", WithdrawnFields { request_id, reason });
+    let seq = conversation.record(cx, Origin::Relay, line)?;
+    close(cx, conversation, request_id, seq, None)
+}
+
+/// The agent takes a question back, by this event.
+pub(super) fn cancel<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    seq: u64,
+) -> Result<(), TableError> {
+    close(cx, conversation, request_id, seq, None)
+}
+
+/// Closes a question that is open, and tells everybody.
+fn close<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    seq: u64,
+    line: Option<Text>,
+) -> Result<(), TableError> {
+    let pending = &conversation.row.session.pending;
+    let Some(at) = pending.iter().position(|open| open.request_id == request_id) else {
+        return Ok(());
+    };
+    let row = cx.tables.question(conversation.id(), request_id)?;
+    let Some(QuestionRow { standing: Standing::Open { input }, .. }) = row else {
+        let detail = alloc::format!("an open question of {} is missing", conversation.id());
+        return Err(TableError::Damaged { detail });
+    };
+    let question = conversation.row.session.pending.remove(at);
+    debug_assert!(conversation.row.question_bytes >= input.len(), "a question was not counted");
+    conversation.row.question_bytes = conversation.row.question_bytes.saturating_sub(input.len());
+    let standing = match line {
+        Some(line) => {
+            let as_asked = PermissionReply::Allow { updated_input: None };
+            let is_as_asked = line == line_for(request_id, Some(&input), &as_asked);
+            Standing::Answered { seq, line, is_as_asked }
+        }
+        None => Standing::Withdrawn { seq },
+    };
+    cx.tables.put_question(conversation.id(), QuestionRow { question, standing })?;
+    conversation.announce(cx);
+    Ok(())
+}
+
+/// Somebody answers. The first one counts.
+pub(super) fn answer<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    reply: &PermissionReply,
+) -> Answered {
+    let row = known(cx, conversation, request_id)?.ok_or(StoreError::PermissionUnknown)?;
+    let line = match row.standing {
+        Standing::Open { input } => line_for(request_id, Some(&input), reply),
+        Standing::Withdrawn { .. } => return Err(StoreError::PermissionWithdrawn.into()),
+        Standing::Answered { seq, line, is_as_asked } => {
+            let is_same = match reply {
+                PermissionReply::Allow { updated_input: None } => is_as_asked,
+                PermissionReply::Allow { .. } | PermissionReply::Deny { .. } => {
+                    line_for(request_id, None, reply) == line
+                }
+            };
+            return if is_same {
+                Ok(Answer::Answered { seq })
+            } else {
+                Err(StoreError::PermissionConflict { line }.into())
+            };
+        }
+    };
+    if !conversation.has_room(cx, 1, line.len()) {
+        return Err(StoreError::Limit(Limit::InboundLines).into());
+    }
+    let seq = conversation.record_for_agent(cx, line.clone(), None)?;
+    close(cx, conversation, request_id, seq, Some(line))?;
+    Ok(Answer::Answered { seq })
+}
+
+fn line_for(request_id: &str, asked: Option<&Text>, reply: &PermissionReply) -> Text {
+    let answer = match reply {
+        PermissionReply::Allow { updated_input } => {
+            let empty = Text::from("{}");
+            allow(updated_input.as_ref().or(asked).unwrap_or(&empty))
+        }
+        PermissionReply::Deny { message, interrupt } => {
+            PermissionAnswer::Deny { message: message.clone(), interrupt: *interrupt }
+        }
+    };
+    control::success(request_id, &answer)
+}
+
+fn allow(input: &Text) -> PermissionAnswer {
+    let raw = RawValue::from_string(input.as_str().to_string());
+    PermissionAnswer::Allow { updated_input: raw.unwrap_or_else(|_| empty_object()) }
+}
+
+fn empty_object() -> Box<RawValue> {
+    match RawValue::from_string("{}".to_string()) {
+        Ok(raw) => raw,
+        Err(error) => unreachable!("an empty object is JSON: {error}"),
+    }
+}
+
+/// `request.input` of a `can_use_tool` question; an empty object where there is none.
+fn input_of(line: &Text) -> Text {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        request: Request<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        input: &'a RawValue,
+    }
+    let Ok(Line { request }) = serde_json::from_str::<Line<'_>>(line.as_str()) else {
+        return Text::from("{}");
+    };
+    Text::from(request.input.get().to_string())
+}

@@ -1,0 +1,100 @@
+//! What viewers asked of the agent of one session, and it has not answered yet (M-3).
+//!
+//! Each is answered by the agent, or the log says that it never will be: because the agent that had
+//! it is gone, because its session has ended, or because too many came after it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use super::conversation::{Conversation, relay_message};
+use super::cx::Cx;
+use crate::base::limits::MAX_OPEN_REQUESTS;
+use crate::store::record::Origin;
+use crate::store::rows::RequestRow;
+use crate::store::tables::{TableError, Tables};
+
+#[derive(Serialize)]
+struct UnansweredFields<'a> {
+    request_ids: &'a [String],
+    reason: &'a str,
+}
+
+/// The last line for the agent asks for something. The oldest request is given up, if that is one
+/// too many.
+pub(super) fn ask<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+) -> Result<(), TableError> {
+    let number = conversation.row.inbound.until;
+    let row = RequestRow { number, request_id: request_id.into() };
+    cx.tables.put_request(conversation.id(), row)?;
+    conversation.row.open_requests += 1;
+    if conversation.row.open_requests <= MAX_OPEN_REQUESTS {
+        return Ok(());
+    }
+    let oldest = cx.tables.requests(conversation.id())?.into_iter().take(1);
+    let oldest = close(cx, conversation, oldest)?;
+    leave_unanswered(cx, conversation, &oldest, "too many others are open")
+}
+
+/// The agent has answered one. Of several with one name it is the oldest.
+pub(super) fn answered<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+) -> Result<(), TableError> {
+    if conversation.row.open_requests == 0 {
+        return Ok(());
+    }
+    let open = cx.tables.requests(conversation.id())?.into_iter();
+    let answered = open.filter(|row| row.request_id == request_id).take(1);
+    close(cx, conversation, answered)?;
+    Ok(())
+}
+
+/// Says of what was asked of the agent, up to this line for it, that it will not be answered.
+pub(super) fn give_up<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    until: u64,
+    reason: &str,
+) -> Result<(), TableError> {
+    if conversation.row.open_requests == 0 {
+        return Ok(());
+    }
+    let open = cx.tables.requests(conversation.id())?.into_iter();
+    let gone = close(cx, conversation, open.take_while(|row| row.number <= until))?;
+    leave_unanswered(cx, conversation, &gone, reason)
+}
+
+/// Closes open requests, and names them.
+fn close<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    rows: impl Iterator<Item = RequestRow>,
+) -> Result<Vec<String>, TableError> {
+    let mut names = Vec::new();
+    for RequestRow { number, request_id } in rows {
+        cx.tables.delete_request(conversation.id(), number)?;
+        debug_assert!(conversation.row.open_requests > 0, "an open request that was not counted");
+        conversation.row.open_requests = conversation.row.open_requests.saturating_sub(1);
+        names.push(request_id);
+    }
+    Ok(names)
+}
+
+fn leave_unanswered<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_ids: &[String],
+    reason: &str,
+) -> Result<(), TableError> {
+    if !request_ids.is_empty() {
+        let fields = UnansweredFields { request_ids, reason };
+        conversation.record(cx, Origin::Relay, relay_message("requests_unanswered", fields))?;
+    }
+    Ok(())
+}

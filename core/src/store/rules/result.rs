@@ -1,0 +1,16 @@
+//! The result of a session that did not end by itself.
+
+use alloc::string::String;
+
+use crate::wire::session::{ResultStatus, SessionResult};
+
+/// The result of a session that did not end by itself.
+pub(crate) fn ended(status: ResultStatus, message: &str) -> SessionResult {
+    SessionResult {
+        status,
+        exit_code: None,
+        signal: None,
+        message: message.into(),
+        stderr: String::new(),
+    }
+}

@@ -1,0 +1,199 @@
+//! Sessions: made, asked to stop, ended, forgotten.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+
+use super::conversation::Conversation;
+use super::cx::{Answered, Cx, Halt};
+use super::presence::owned;
+use super::queue::{End, enqueue_in, forget_work, new_item, stop_items};
+use super::result::ended;
+use super::{questions, requests};
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::store::committed::{Answer, Limit, StoreError};
+use crate::store::record::{AccountId, Session};
+use crate::store::rows::{InboundCounts, SessionFilter, SessionRow};
+use crate::store::tables::{TableError, Tables};
+use crate::wire::session::{ResultStatus, SessionResult, SessionState};
+use crate::wire::work::WorkData;
+
+/// What a session is made of.
+pub(super) struct NewSession<'a> {
+    pub(super) owner: &'a AccountId,
+    pub(super) environment: &'a EnvironmentId,
+    pub(super) id: &'a SessionId,
+    pub(super) work: &'a WorkId,
+    pub(super) title: Option<&'a str>,
+    pub(super) key: Option<&'a str>,
+}
+
+pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Answered {
+    let NewSession { owner, environment, id, work, title, key } = *new;
+    if let Some(key) = key
+        && let Some(made) = cx.tables.session_by_key(owner, key)?
+        && let Some(made) = cx.tables.session(&made)?
+    {
+        return Ok(Answer::Session(Box::new(made.session)));
+    }
+    let mut known = owned(cx, owner, environment)?.ok_or(StoreError::EnvironmentUnknown)?;
+    if known.environment.active_sessions >= cx.policy.max_sessions {
+        return Err(StoreError::Limit(Limit::LiveSessions).into());
+    }
+    if known.queue.len >= cx.policy.max_queued {
+        return Err(StoreError::Limit(Limit::QueuedSessions).into());
+    }
+    let mut item = new_item(cx, work.clone(), environment.clone(), WorkData::Session(id.clone()));
+    enqueue_in(cx, &mut known, &mut item, End::Back)?;
+    cx.tables.put_work(item)?;
+    cx.meta.sessions_made += 1;
+    let session = Session {
+        id: id.clone(),
+        owner: owner.clone(),
+        environment: environment.clone(),
+        title: title.map(ToString::to_string),
+        state: SessionState::Queued,
+        is_stopping: false,
+        pending: alloc::vec::Vec::new(),
+        created_at: cx.wall,
+        updated_at: cx.wall,
+        first_seq: 1,
+        last_seq: 0,
+        result: None,
+        ordinal: cx.meta.sessions_made,
+    };
+    let mut conversation = Conversation::of(SessionRow {
+        session,
+        key: key.map(ToString::to_string),
+        works: alloc::vec![work.clone()],
+        ended: None,
+        log_bytes: 0,
+        messages: 0,
+        question_bytes: 0,
+        open_requests: 0,
+        inbound: InboundCounts::default(),
+        received: 0,
+        agent_run: None,
+        fence: 0,
+        ran_under: 0,
+        link: 0,
+    });
+    conversation.log_state(cx)?;
+    let answer = Answer::Session(Box::new(conversation.row.session.clone()));
+    conversation.save(cx)?;
+    known.environment.active_sessions += 1;
+    cx.changes.environment(&known.environment);
+    cx.tables.put_environment(known)?;
+    Ok(answer)
+}
+
+/// A session, if it is this person's.
+pub(super) fn own<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    id: &SessionId,
+) -> Result<SessionRow, Halt> {
+    let found = cx.tables.session(id)?.filter(|found| found.session.owner == *owner);
+    Ok(found.ok_or(StoreError::SessionUnknown)?)
+}
+
+pub(super) fn get<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &SessionId) -> Answered {
+    Ok(Answer::Session(Box::new(own(cx, owner, id)?.session)))
+}
+
+pub(super) fn list<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    environment: Option<&EnvironmentId>,
+    before: Option<&SessionId>,
+    limit: usize,
+) -> Answered {
+    let before = match before {
+        Some(id) => own(cx, owner, id)?.session.ordinal,
+        None => u64::MAX,
+    };
+    let limit = limit.min(cx.policy.listed_sessions);
+    let filter = SessionFilter { owner, environment, before, limit };
+    Ok(Answer::Sessions(cx.tables.newest_sessions(filter)?))
+}
+
+pub(super) fn request_stop<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    id: &SessionId,
+) -> Answered {
+    let mut row = own(cx, owner, id)?;
+    match row.session.state {
+        SessionState::Queued => {
+            let result = if row.ran_under == 0 {
+                ended(ResultStatus::Interrupted, "it was stopped before a worker took it")
+            } else {
+                ended(ResultStatus::Lost, "it was stopped while its worker was gone")
+            };
+            end_session(cx, id, result)?;
+            return get(cx, owner, id);
+        }
+        SessionState::Starting | SessionState::Running if !row.session.is_stopping => {
+            row.session.is_stopping = true;
+            cx.changes.session(&row.session);
+            cx.tables.put_session(row.clone())?;
+        }
+        SessionState::Starting | SessionState::Running | SessionState::Ended => {}
+    }
+    Ok(Answer::Session(Box::new(row.session)))
+}
+
+/// Ends a session, once: a later result changes nothing.
+pub(super) fn end_session<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    id: &SessionId,
+    result: SessionResult,
+) -> Result<(), TableError> {
+    let Some(mut conversation) = Conversation::load(cx, id)? else { return Ok(()) };
+    if conversation.row.session.result.is_some() {
+        return Ok(());
+    }
+    cx.meta.sessions_ended += 1;
+    conversation.row.ended = Some(cx.meta.sessions_ended);
+    say_ended(cx, &mut conversation, result)?;
+    let Session { owner, environment, .. } = &conversation.row.session;
+    let (owner, environment) = (owner.clone(), environment.clone());
+    if let Some(mut known) = cx.tables.environment(&environment)? {
+        stop_items(cx, &mut known, &conversation.row.works)?;
+        let active = &mut known.environment.active_sessions;
+        debug_assert!(*active > 0, "a session ends where none is live");
+        *active = active.saturating_sub(1);
+        cx.changes.environment(&known.environment);
+        cx.tables.put_environment(known)?;
+    }
+    conversation.save(cx)?;
+    for oldest in cx.tables.surplus_ended(&owner, cx.policy.ended_sessions)? {
+        forget_session(cx, &oldest)?;
+    }
+    Ok(())
+}
+
+fn say_ended<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    result: SessionResult,
+) -> Result<(), TableError> {
+    questions::withdraw_all(cx, conversation, "the session has ended")?;
+    requests::give_up(cx, conversation, u64::MAX, "the session has ended")?;
+    conversation.confirm_inbound(cx, conversation.row.inbound.until)?;
+    let session = &mut conversation.row.session;
+    session.is_stopping = false;
+    session.state = SessionState::Ended;
+    session.result = Some(result);
+    conversation.log_state(cx)
+}
+
+fn forget_session<T: Tables>(cx: &mut Cx<'_, T>, id: &SessionId) -> Result<(), TableError> {
+    let Some(gone) = cx.tables.session(id)? else { return Ok(()) };
+    for work in &gone.works {
+        forget_work(cx, work)?;
+    }
+    cx.tables.delete_session(id)?;
+    cx.changes.sessions.retain(|session| session.id != *id);
+    cx.changes.sessions_gone.push((gone.session.owner, id.clone()));
+    Ok(())
+}

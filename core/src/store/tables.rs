@@ -1,0 +1,197 @@
+//! The seam between what is decided and where it is kept.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use super::record::{AccountId, Environment, Session};
+use super::rows::{
+    ClaimRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow,
+    RequestRow, SessionFilter, SessionRow, WorkRow,
+};
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::io_error::{IoError, IoErrorKind};
+
+/// Rows in transactions: all that a database has to offer to be a store.
+///
+/// It decides nothing. [`RuleStore`](super::RuleStore) makes a [`Store`](super::Store) of it, with
+/// the rules that all stores share.
+///
+/// # Transactions
+///
+/// One is open at a time, from [`begin`](Self::begin) to [`commit`](Self::commit) or
+/// [`rollback`](Self::rollback). Reads see what was written before in the same transaction, and
+/// nothing that others write meanwhile. After a failure of any other method the transaction is
+/// rolled back by its caller, and of what it wrote nothing stays. After a failed `commit` it is
+/// over, too: the failure says that nothing of it is there, or ever will be.
+///
+/// # Rows
+///
+/// `put_…` writes a row in place of the one with the same key. Writing or deleting what belongs to
+/// a session that has no row is never asked for. Deleting what is not there is no error.
+#[allow(clippy::missing_errors_doc, reason = "they all fail where the database does")]
+pub trait Tables {
+    /// Opens a transaction.
+    fn begin(&mut self) -> Result<(), TableError>;
+    /// Makes what was written since `begin` durable, all of it.
+    fn commit(&mut self) -> Result<(), TableError>;
+    /// Forgets what was written since `begin`. It cannot fail: what was never committed is not
+    /// there.
+    fn rollback(&mut self);
+
+    /// Reads what there is one of; its default in a store that is new.
+    fn meta(&mut self) -> Result<MetaRow, TableError>;
+    /// Writes it.
+    fn put_meta(&mut self, row: MetaRow) -> Result<(), TableError>;
+
+    /// Reads an environment.
+    fn environment(&mut self, id: &EnvironmentId) -> Result<Option<EnvironmentRow>, TableError>;
+    /// Writes an environment.
+    fn put_environment(&mut self, row: EnvironmentRow) -> Result<(), TableError>;
+    /// Deletes an environment, with its queue and its claims.
+    fn delete_environment(&mut self, id: &EnvironmentId) -> Result<(), TableError>;
+    /// How many environments there are: in all, or of one owner.
+    fn count_environments(&mut self, owner: Option<&AccountId>) -> Result<usize, TableError>;
+    /// Reads the environments of one owner, by id.
+    fn environments(&mut self, owner: &AccountId) -> Result<Vec<Environment>, TableError>;
+
+    /// Reads the first item of an environment's queue.
+    fn first_queued(&mut self, id: &EnvironmentId) -> Result<Option<(i64, WorkId)>, TableError>;
+    /// Puts an item into a queue, at a position that is free.
+    fn put_queued(
+        &mut self,
+        id: &EnvironmentId,
+        position: i64,
+        work: WorkId,
+    ) -> Result<(), TableError>;
+    /// Takes an item out of a queue.
+    fn delete_queued(&mut self, id: &EnvironmentId, position: i64) -> Result<(), TableError>;
+
+    /// Reads the last claim of an environment under a key.
+    fn claim(&mut self, id: &EnvironmentId, key: &str) -> Result<Option<ClaimRow>, TableError>;
+    /// Writes a claim.
+    fn put_claim(&mut self, row: ClaimRow) -> Result<(), TableError>;
+    /// Deletes those claims of an environment whose number is at most `until`.
+    fn delete_claims(&mut self, id: &EnvironmentId, until: u64) -> Result<(), TableError>;
+
+    /// Reads a work item.
+    fn work(&mut self, id: &WorkId) -> Result<Option<WorkRow>, TableError>;
+    /// Writes a work item.
+    fn put_work(&mut self, row: WorkRow) -> Result<(), TableError>;
+    /// Deletes a work item.
+    fn delete_work(&mut self, id: &WorkId) -> Result<(), TableError>;
+    /// Names the work items of an environment, by id.
+    fn works_of(&mut self, id: &EnvironmentId) -> Result<Vec<WorkId>, TableError>;
+
+    /// Reads a session.
+    fn session(&mut self, id: &SessionId) -> Result<Option<SessionRow>, TableError>;
+    /// Writes a session.
+    fn put_session(&mut self, row: SessionRow) -> Result<(), TableError>;
+    /// Deletes a session, with all that belongs to it: log, lines, messages, questions, requests.
+    fn delete_session(&mut self, id: &SessionId) -> Result<(), TableError>;
+    /// Names the session that a request of an owner made under a key.
+    fn session_by_key(
+        &mut self,
+        owner: &AccountId,
+        key: &str,
+    ) -> Result<Option<SessionId>, TableError>;
+    /// Names the sessions of an environment that have not ended, by id.
+    fn live_sessions(&mut self, id: &EnvironmentId) -> Result<Vec<SessionId>, TableError>;
+    /// Reads sessions, the newest first.
+    fn newest_sessions(&mut self, filter: SessionFilter<'_>) -> Result<Vec<Session>, TableError>;
+    /// Names the sessions of an owner that have ended, the oldest end first, but for the last
+    /// `keep` of them.
+    fn surplus_ended(
+        &mut self,
+        owner: &AccountId,
+        keep: usize,
+    ) -> Result<Vec<SessionId>, TableError>;
+
+    /// Adds events at the end of a session's log; they follow each other.
+    fn append_log(&mut self, id: &SessionId, rows: Vec<LogRow>) -> Result<(), TableError>;
+    /// Reads events from number `from` on, in order, until `visit` breaks off.
+    fn read_log(
+        &mut self,
+        id: &SessionId,
+        from: u64,
+        visit: &mut dyn FnMut(&LogRow) -> ControlFlow<()>,
+    ) -> Result<(), TableError>;
+    /// Reads the sizes of up to `limit` events from number `from` on.
+    fn log_sizes(
+        &mut self,
+        id: &SessionId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<usize>, TableError>;
+    /// Deletes the events before number `first`.
+    fn trim_log(&mut self, id: &SessionId, first: u64) -> Result<(), TableError>;
+
+    /// Adds lines for a session's agent; they follow each other.
+    fn append_inbound(&mut self, id: &SessionId, rows: Vec<InboundRow>) -> Result<(), TableError>;
+    /// Reads lines from number `from` on, in order, until `visit` breaks off.
+    fn read_inbound(
+        &mut self,
+        id: &SessionId,
+        from: u64,
+        visit: &mut dyn FnMut(&InboundRow) -> ControlFlow<()>,
+    ) -> Result<(), TableError>;
+    /// Deletes the lines up to number `until`.
+    fn trim_inbound(&mut self, id: &SessionId, until: u64) -> Result<(), TableError>;
+
+    /// Reads a message.
+    fn message(&mut self, id: &SessionId, uuid: &str) -> Result<Option<MessageRow>, TableError>;
+    /// Writes a message.
+    fn put_message(&mut self, id: &SessionId, row: MessageRow) -> Result<(), TableError>;
+    /// Deletes those messages whose number is at most `until`.
+    fn delete_messages(&mut self, id: &SessionId, until: u64) -> Result<(), TableError>;
+
+    /// Reads a question.
+    fn question(
+        &mut self,
+        id: &SessionId,
+        request_id: &str,
+    ) -> Result<Option<QuestionRow>, TableError>;
+    /// Writes a question.
+    fn put_question(&mut self, id: &SessionId, row: QuestionRow) -> Result<(), TableError>;
+    /// Deletes those questions that were closed by an event before number `first`.
+    fn delete_closed_questions(&mut self, id: &SessionId, first: u64) -> Result<(), TableError>;
+
+    /// Reads the open requests, by number.
+    fn requests(&mut self, id: &SessionId) -> Result<Vec<RequestRow>, TableError>;
+    /// Writes an open request.
+    fn put_request(&mut self, id: &SessionId, row: RequestRow) -> Result<(), TableError>;
+    /// Deletes a request.
+    fn delete_request(&mut self, id: &SessionId, number: u64) -> Result<(), TableError>;
+
+    /// Reads what is due first.
+    fn first_due(&mut self) -> Result<Option<DueRow>, TableError>;
+    /// Adds something that will be due.
+    fn put_due(&mut self, row: DueRow) -> Result<(), TableError>;
+    /// Removes it.
+    fn delete_due(&mut self, row: &DueRow) -> Result<(), TableError>;
+}
+
+/// Why rows could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// The disk, or the database, failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// What is kept is not what was written.
+    #[error("what the store keeps is damaged ({detail})")]
+    Damaged {
+        /// What was found, for people. Never what somebody said, and never a secret.
+        detail: String,
+    },
+}
+
+impl From<TableError> for IoError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Io(error) => error,
+            TableError::Damaged { .. } => {
+                Self { kind: IoErrorKind::Other, detail: alloc::format!("{error}") }
+            }
+        }
+    }
+}
