@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use async_channel::Receiver;
 use footbridge_core::contract::event::IoError;
+use footbridge_core::store::{Changes, Store};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::store::Store;
 use crate::tls;
 
 /// The choices of whoever runs the program.
@@ -18,8 +19,10 @@ pub struct HostOptions {
     pub certificate: Option<Certificate>,
     /// Whether requests and streams go through an HTTP proxy.
     pub proxy: Proxy,
-    /// Where store operations go; without one they fail.
+    /// Where store operations go; without one they fail. It runs on a thread of its own.
     pub store: Option<Box<dyn Store>>,
+    /// What others change in that store, if others use it.
+    pub store_changes: Option<Receiver<Changes>>,
 }
 
 /// The way out. A proxy is asked for a tunnel (`CONNECT`) to every target, with or without TLS.
@@ -49,6 +52,7 @@ pub struct Host {
     pub(crate) server_tls: Option<tls::Server>,
     pub(crate) proxies: Option<Matcher>,
     pub(crate) store: Option<Box<dyn Store>>,
+    pub(crate) store_changes: Option<Receiver<Changes>>,
 }
 
 impl Host {
@@ -63,6 +67,7 @@ impl Host {
                 Proxy::At(url) => Some(Matcher::builder().all(url).build()),
             },
             store: options.store,
+            store_changes: options.store_changes,
         })
     }
 }

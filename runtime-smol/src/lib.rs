@@ -47,4 +47,3 @@ mod tls;
 
 pub use driver::{block_on, drive};
 pub use host::{Certificate, Host, HostOptions, Proxy};
-pub use store::Store;

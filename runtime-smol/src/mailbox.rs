@@ -16,7 +16,7 @@ pub(crate) const MAILBOX_EVENTS: usize = 64;
 
 /// One letter to the machine.
 pub(crate) enum Mail {
-    /// An event of an operation that goes on.
+    /// An event of an operation that goes on, or of none.
     Event(Event),
     /// The last event of an operation.
     Last(Event),
@@ -44,6 +44,11 @@ impl Mailbox {
 
     pub(crate) async fn last(&self, event: Event) {
         let _ = self.0.send(Mail::Last(event)).await;
+    }
+
+    /// The same from a thread of its own, which waits while the mailbox is full.
+    pub(crate) fn last_blocking(&self, event: Event) {
+        let _ = self.0.send_blocking(Mail::Last(event));
     }
 
     pub(crate) async fn failed(&self, op: OpId, failure: IoError) {

@@ -24,7 +24,8 @@ use crate::mailbox::{Gate, Mail, Mailbox, Spawner};
 use crate::process::{self, Input, Process};
 use crate::server::{self, AcceptSlot, Answer, Listener};
 use crate::socket::{self, Outgoing};
-use crate::{stdio, store, stream, tls};
+use crate::store::{self, StoreThread};
+use crate::{stdio, stream, tls};
 
 /// How long replies and farewells may take after the machine has finished.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -63,7 +64,7 @@ pub(crate) struct Operations {
     open: HashMap<OpId, Operation>,
     shared: Rc<Shared>,
     files: Files,
-    store: Option<Sender<(OpId, Transaction)>>,
+    store: Option<StoreThread>,
     server_tls: Option<tls::Server>,
     /// Held by every connection of a client until its last reply is out.
     linger: Option<Sender<Infallible>>,
@@ -80,11 +81,10 @@ impl Operations {
         let (mailbox, spawner) = (Mailbox::new(mailbox), Spawner::new(executor));
         let dialer = Dialer::new(host.client_tls, host.proxies);
         let client = Client::new(dialer, spawner.clone());
-        let store = host.store.map(|store| {
-            let (sender, queue) = async_channel::unbounded();
-            spawner.detach(store::serve(store, queue, mailbox.clone()));
-            sender
-        });
+        let store = host.store.map(|store| StoreThread::start(store, &mailbox));
+        if let Some(changes) = host.store_changes {
+            store::listen(changes, &spawner, &mailbox);
+        }
         let (linger, lingering) = async_channel::bounded(1);
         Self {
             open: HashMap::new(),
@@ -101,7 +101,10 @@ impl Operations {
     /// Takes a letter; gives its event if its operation is still open.
     pub(crate) fn receive(&mut self, mail: Mail) -> Option<Event> {
         match mail {
-            Mail::Event(event) => self.open.contains_key(&event.op()?).then_some(event),
+            Mail::Event(event) => match event.op() {
+                Some(op) => self.open.contains_key(&op).then_some(event),
+                None => Some(event),
+            },
             Mail::Last(event) => self.open.remove(&event.op()?).map(|_| event),
             Mail::Over(op) => {
                 self.open.remove(&op);
@@ -175,6 +178,9 @@ impl Operations {
         self.shared.mailbox.close();
         // Nothing is ever sent there: it ends when the last connection has let go.
         let _ = within(FINISH_LIMIT, self.lingering.recv()).await;
+        if let Some(store) = &self.store {
+            store.finish().await;
+        }
     }
 
     fn start(&mut self, op: OpId, work: impl Future<Output = ()> + 'static) {
@@ -255,12 +261,14 @@ impl Operations {
         self.files.put(op, job);
     }
 
-    fn store(&mut self, op: OpId, operation: Transaction) {
-        if let Some(store) = &self.store {
-            let _ = store.try_send((op, operation));
+    fn store(&mut self, op: OpId, transaction: Transaction) {
+        let Some(store) = &self.store else {
+            return self.fail(op, IoErrorKind::Other, "this program was started without a store");
+        };
+        if store.put(op, transaction) {
             self.open.insert(op, Operation::Queued);
         } else {
-            self.fail(op, IoErrorKind::Other, "this program was started without a store");
+            self.fail(op, IoErrorKind::Other, "the store's thread has ended");
         }
     }
 

@@ -4,11 +4,12 @@ mod runtime;
 
 use footbridge_core::base::id::EnvironmentId;
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::{Event, IoErrorKind};
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use footbridge_core::store::{
-    Answer, Committed, MemoryStore, RelayTime, StoreError, StoreOp, StorePolicy, Transaction,
+    Answer, Changes, Committed, MemoryStore, RelayTime, Store, StoreError, StoreOp, StorePolicy,
+    Transaction,
 };
-use footbridge_smol::{HostOptions, Store};
+use footbridge_smol::HostOptions;
 
 use footbridge_runtime_suite::harness::Driven;
 use runtime::{Smol, start_on};
@@ -38,13 +39,35 @@ fn the_reference_store_answers() {
     driven.end();
 }
 
-/// Notes what it was asked, and knows nothing.
-struct Clerk(std::sync::mpsc::Sender<Transaction>);
+/// Notes what it was asked at once, and knows nothing. Its disk is full now and then.
+struct Clerk(std::sync::mpsc::Sender<Vec<Transaction>>);
+
+/// What the disk is full at.
+const TOO_MUCH: &str = "env_too_much";
 
 impl Store for Clerk {
-    fn apply(&mut self, transaction: Transaction) -> Committed {
-        self.0.send(transaction).expect("a listening test");
-        Committed { answer: Ok(Answer::Done), changes: Default::default() }
+    fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
+        assert_eq!(std::thread::current().name(), Some("store"), "the loop's thread is held up");
+        // Slow enough that something waits for it.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        // A test that has seen enough is not listening.
+        let _ = self.0.send(batch.to_vec());
+        let carry_out = |transaction: &Transaction| {
+            if *transaction == find(TOO_MUCH) {
+                return Err(IoError {
+                    kind: IoErrorKind::Full,
+                    detail: "no space left".to_owned(),
+                });
+            }
+            Ok(Committed { answer: Ok(Answer::Done), changes: Default::default() })
+        };
+        batch.iter().map(carry_out).collect()
+    }
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        let _ = self.0.send(Vec::new());
     }
 }
 
@@ -65,7 +88,39 @@ fn operations_take_effect_in_the_order_in_which_they_were_asked() {
         assert_eq!(stored(&driven).0, op);
     }
     driven.end();
-    assert!(noted.iter().eq(operations));
+    let batches: Vec<_> = noted.iter().collect();
+    assert!(batches.len() < operations.len(), "what waits is not committed at once");
+    assert!(batches.concat() == operations);
+    assert_eq!(batches.last(), Some(&Vec::new()), "the store was closed before the loop's end");
+}
+
+#[test]
+fn an_operation_that_fails_is_answered_by_its_failure_and_the_others_are_not_touched() {
+    let (notes, _noted) = std::sync::mpsc::channel();
+    let with_clerk =
+        || HostOptions { store: Some(Box::new(Clerk(notes))), ..HostOptions::default() };
+    let mut driven = Driven::by(|puppet, on_notice| start_on(puppet, with_clerk, on_notice));
+    for id in ["env_12", TOO_MUCH, "env_14"] {
+        let op = driven.begin(|op| Action::Store { op, transaction: find(id) });
+        if id == TOO_MUCH {
+            driven.fails_with(op, IoErrorKind::Full);
+        } else {
+            assert_eq!(stored(&driven).0, op);
+        }
+    }
+    driven.end();
+}
+
+#[test]
+fn what_others_change_in_the_store_is_told_unasked() {
+    let (others, changes) = async_channel::unbounded();
+    let with_others = || HostOptions { store_changes: Some(changes), ..HostOptions::default() };
+    let driven = Driven::by(|puppet, on_notice| start_on(puppet, with_others, on_notice));
+    let work_for = vec![EnvironmentId::new("env_1").expect("an id")];
+    let told = Changes { work_for, ..Changes::default() };
+    others.send_blocking(told.clone()).expect("a listening loop");
+    assert_eq!(driven.next(), Event::StoreChanged { changes: Box::new(told) });
+    driven.end();
 }
 
 #[test]

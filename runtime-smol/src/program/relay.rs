@@ -10,9 +10,9 @@ use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{
     AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
 };
-use footbridge_core::store::{Committed, MemoryStore, Transaction};
+use footbridge_core::store::MemoryStore;
 use footbridge_core::wire::session::SessionState;
-use footbridge_smol::{Certificate, Host, HostOptions, Store, block_on, drive};
+use footbridge_smol::{Certificate, Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;
 
 use super::args::Serve;
@@ -72,19 +72,10 @@ pub(super) fn build(
         certificate.map(|(chain, key)| Certificate { chain: chain.clone(), key: key.clone() });
     let host = Host::new(HostOptions {
         certificate,
-        store: Some(Box::new(InMemory(MemoryStore::default()))),
+        store: Some(Box::new(MemoryStore::new())),
         ..HostOptions::default()
     })?;
     Ok((relay, host))
-}
-
-/// The core's own store; it ends with the process.
-struct InMemory(MemoryStore);
-
-impl Store for InMemory {
-    fn apply(&mut self, transaction: Transaction) -> Committed {
-        self.0.apply(transaction)
-    }
 }
 
 fn announce(

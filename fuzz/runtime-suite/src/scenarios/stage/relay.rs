@@ -7,21 +7,12 @@ use std::time::Duration;
 
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay as Machine, RelayConfig, RelayKeys, RelayNotice};
-use footbridge_core::store::{Committed, MemoryStore, Transaction};
-use footbridge_smol::{Host, HostOptions, Store, block_on, drive};
+use footbridge_core::store::{MemoryStore, Store};
+use footbridge_smol::{Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;
 
 use super::PATIENCE;
 use super::api::{Api, Session, TOKEN};
-
-/// The core's own store; it ends with the relay.
-struct InMemory(MemoryStore);
-
-impl Store for InMemory {
-    fn apply(&mut self, transaction: Transaction) -> Committed {
-        self.0.apply(transaction)
-    }
-}
 
 /// A relay that listens.
 pub(crate) struct Relay {
@@ -93,7 +84,7 @@ fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, 
     let (killed, kill) = async_channel::bounded::<()>(1);
     let (tell, told) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        let store: Option<Box<dyn Store>> = Some(Box::new(InMemory(MemoryStore::default())));
+        let store: Option<Box<dyn Store>> = Some(Box::new(MemoryStore::new()));
         let host = Host::new(HostOptions { store, ..HostOptions::default() }).expect("a host");
         let (_commands, asked) = async_channel::unbounded();
         let relay = drive(relay, host, asked, |notice| {
