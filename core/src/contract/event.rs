@@ -4,6 +4,7 @@
 //! Bytes arrive as [`Bytes`]: a runtime hands over the buffer that it read into, and a line of it
 //! travels on without being copied.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -187,6 +188,12 @@ pub enum Event {
         /// What came of it.
         committed: store::Committed,
     },
+    /// What others have changed in a store that several relays share. It answers nothing: it comes
+    /// unasked, whenever the runtime hears of it, and in the order in which it was committed.
+    StoreChanged {
+        /// What is different; as in [`store::Committed`], for everybody whom it concerns.
+        changes: Box<store::Changes>,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -243,6 +250,9 @@ impl fmt::Debug for Event {
             Self::Stored { op, committed } => {
                 shown(f, "Stored", &[("op", op), ("committed", committed)])
             }
+            Self::StoreChanged { changes } => {
+                shown(f, "StoreChanged", &[("events", &changes.entries.len())])
+            }
         }
     }
 }
@@ -267,10 +277,11 @@ impl Event {
         )
     }
 
-    /// The operation that it is about; `None` for [`Event::Tick`].
+    /// The operation that it is about; `None` for what answers nothing: [`Event::Tick`] and
+    /// [`Event::StoreChanged`].
     pub const fn op(&self) -> Option<OpId> {
         match self {
-            Self::Tick => None,
+            Self::Tick | Self::StoreChanged { .. } => None,
             Self::Response { op, .. }
             | Self::Head { op, .. }
             | Self::Failed { op, .. }

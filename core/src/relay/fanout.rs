@@ -1,6 +1,7 @@
 //! Who hears of what has changed.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 
 use super::close;
 use super::cx::Cx;
@@ -10,6 +11,16 @@ use crate::store::{Changes, Session};
 use crate::wire::session::SessionState;
 use crate::wire::to_text;
 use crate::wire::viewer::{OverviewFrame, SessionFrame};
+
+/// What another relay changed in the same store. It may be heard of after what this one changed
+/// later, so that a viewer has to read what came too early for it.
+pub(super) fn fan_out_of_others(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
+    let sessions: BTreeSet<_> = changes.entries.iter().map(|(id, _)| id.clone()).collect();
+    fan_out(parts, cx, changes);
+    for session in &sessions {
+        parts.viewers.catch_up(cx, session);
+    }
+}
 
 pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     for environment in &changes.work_for {

@@ -133,6 +133,11 @@ impl Role for Router {
             Event::Opened { op } => parts.on_opened(cx, op),
             Event::Received { op, message } => parts.on_received(cx, op, message),
             Event::Sent { op, messages } => parts.on_sent(cx, op, messages),
+            Event::StoreChanged { changes } => {
+                let due = changes.due;
+                fanout::fan_out_of_others(parts, cx, *changes);
+                cx.shared.store_calls.schedule_sweep(cx.engine, due);
+            }
             _ => {}
         }
     }

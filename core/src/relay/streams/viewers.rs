@@ -159,6 +159,15 @@ impl Viewers {
         }
     }
 
+    /// Reads what viewers of a session have missed, for those that have room for it.
+    pub(in crate::relay) fn catch_up(&mut self, cx: &mut Cx, session: &SessionId) {
+        for op in self.of(session) {
+            if let Some(viewer) = self.by_op.get_mut(&op) {
+                viewer.read_on(cx, op);
+            }
+        }
+    }
+
     /// The session has changed; whoever has no room for it hears of it later.
     pub(in crate::relay) fn on_changed(&mut self, cx: &mut Cx, session: &SessionId, frame: &Text) {
         for op in self.of(session) {

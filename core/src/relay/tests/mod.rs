@@ -8,14 +8,18 @@ mod limits;
 mod links;
 mod permission;
 mod seeds;
+mod several_relays;
 mod viewers;
 mod workers;
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::time::Duration;
 
 use base64::Engine as _;
@@ -31,7 +35,7 @@ use crate::base::time::{Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Method, Response};
 use crate::contract::event::{Body, Event, IncomingRequest};
 use crate::contract::machine::{Machine, Outcome, Step};
-use crate::store::MemoryStore;
+use crate::store::{Changes, Committed, MemoryStore};
 use crate::wire::link_v1::ControlFrame;
 
 const TOKEN: &str = "alices-token-0123456789";
@@ -39,7 +43,9 @@ const BOB: &str = "bobs-token-0123456789";
 
 struct World {
     relay: Relay,
-    store: MemoryStore,
+    store: Rc<RefCell<MemoryStore>>,
+    /// What this relay changed, and another one on the same store has not heard of.
+    unheard: Vec<Changes>,
     now: Now,
     deadline: Option<Instant>,
     events: VecDeque<Event>,
@@ -90,9 +96,20 @@ impl World {
     }
 
     fn with(config: RelayConfig) -> Self {
+        Self::on_store(config, &keys(), Rc::default())
+    }
+
+    /// Another relay on the same store.
+    fn beside(&self) -> Self {
+        let keys = RelayKeys { entropy: [3; 32], ..keys() };
+        Self { now: self.now, ..Self::on_store(config(), &keys, Rc::clone(&self.store)) }
+    }
+
+    fn on_store(config: RelayConfig, keys: &RelayKeys, store: Rc<RefCell<MemoryStore>>) -> Self {
         let mut world = Self {
-            relay: Relay::new(config, &keys()).expect("a good configuration"),
-            store: MemoryStore::new(),
+            relay: Relay::new(config, keys).expect("a good configuration"),
+            store,
+            unheard: Vec::new(),
             now: Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) },
             deadline: None,
             events: VecDeque::new(),
@@ -148,7 +165,7 @@ impl World {
                 self.held.push_back((op, transaction));
             }
             Action::Store { op, transaction } => {
-                let outcome = self.store.apply(transaction);
+                let outcome = self.apply(transaction);
                 self.events.push_back(Event::Stored { op, committed: outcome });
             }
             Action::Send { op, message } => {
@@ -187,10 +204,23 @@ impl World {
     fn release_store(&mut self) {
         self.holds_store = false;
         while let Some((op, transaction)) = self.held.pop_front() {
-            let outcome = self.store.apply(transaction);
+            let outcome = self.apply(transaction);
             self.events.push_back(Event::Stored { op, committed: outcome });
         }
         self.run();
+    }
+
+    fn apply(&mut self, transaction: crate::store::Transaction) -> Committed {
+        let committed = self.store.borrow_mut().apply(transaction);
+        self.unheard.push((*committed.changes).clone());
+        committed
+    }
+
+    /// Hears of what another relay changed in the same store.
+    fn hear(&mut self, other: &mut Self) {
+        for changes in other.unheard.drain(..) {
+            self.deliver(Event::StoreChanged { changes: Box::new(changes) });
+        }
     }
 
     /// Lets time pass, with a tick at each deadline.
