@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use footbridge_core::contract::event::{Event, IoErrorKind};
-use footbridge_core::store::{MemoryStore, Transaction};
+use footbridge_core::store::{MemoryStore, Store, Transaction};
 
 use crate::ids::Address;
 use crate::names::RELAY;
@@ -61,18 +61,27 @@ impl SimStore {
             return;
         }
         let count = cx.rng.usize(1..=8).min(self.waiting.len());
-        for _ in 0..count {
-            let Some((from, transaction)) = self.waiting.pop_front() else { break };
+        let (mut asked, mut batch) = (Vec::new(), Vec::new());
+        for (from, transaction) in self.waiting.drain(..count) {
             let fails = cx.plan.failing_store > 0
                 && !cx.is_calm
                 && cx.rng.u32(..1000) < cx.plan.failing_store;
-            let event = if fails {
-                Event::Failed { op: from.op, failure: failure(IoErrorKind::Full) }
-            } else {
-                let outcome = self.store.apply(transaction);
-                Event::Stored { op: from.op, committed: outcome }
-            };
-            cx.tell(from, event);
+            asked.push((from, fails));
+            if !fails {
+                batch.push(transaction);
+            }
+        }
+        let mut committed = self.store.commit(&batch).into_iter();
+        for (from, fails) in asked {
+            let outcome = if fails { None } else { committed.next() };
+            let op = from.op;
+            cx.tell(
+                from,
+                match outcome.unwrap_or_else(|| Err(failure(IoErrorKind::Full))) {
+                    Ok(committed) => Event::Stored { op, committed },
+                    Err(failure) => Event::Failed { op, failure },
+                },
+            );
         }
         if self.waiting.is_empty() {
             self.is_committing = false;
