@@ -1,16 +1,24 @@
-//! Store operations as data.
+//! What the relay keeps, as operations and their outcomes.
 //!
-//! The relay keeps nothing itself that has to outlive a connection: it asks its runtime for an
-//! [`Transaction`] and goes on with the [`Committed`]. Each operation is atomic and self-contained: it
-//! carries the time, every new id and the [`StorePolicy`] that it is decided by, and what it *means* is
-//! decided inside it. So a database can carry it out in one transaction, and several relays can
-//! share that database.
+//! ```text
+//!   Transaction ──▶ Store::commit ──▶ rules ──▶ Tables ──▶ memory, a database …
+//!   Committed  ◀──  (RuleStore)   ◀── decide ◀── rows
+//! ```
 //!
-//! Leases and lapses hang on the store's own time, which a [`StoreClock`] counts from the times that
-//! come with the operations: it goes on over a relay's restarts, whatever becomes of wall clocks.
+//! The relay itself keeps nothing that has to outlive a connection: it asks its runtime for a
+//! [`Transaction`] and goes on with the [`Committed`]. An operation is atomic and self-contained: it
+//! carries the time, every new id and the [`StorePolicy`] that it is decided by. So it can be
+//! written down, sent elsewhere, and carried out in one transaction of a database that several
+//! relays share.
 //!
-//! [`MemoryStore`] is the reference: any other store gives the same outcomes for the same
-//! operations in the same order, and keeps the promises of [`conformance`].
+//! What an operation means is decided in one place, over rows: whoever offers [`Tables`] has a
+//! [`Store`], by way of [`RuleStore`], and no two stores can disagree. [`MemoryStore`] is the one in
+//! memory.
+//!
+//! Leases hang on the store's own time, which a [`StoreClock`] counts from the times that come with
+//! the operations: it goes on over a relay's restarts, whatever becomes of wall clocks.
+//!
+//! With the feature `conformance` there is a suite that any store can be put through.
 
 mod clock;
 mod committed;
