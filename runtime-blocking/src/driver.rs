@@ -11,7 +11,7 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, MachineError, MachineErrorKind, Outcome, Step};
 
 use crate::http::Http;
-use crate::mailbox::{Handle, Mail, Outbox, mailbox};
+use crate::mailbox::{Handle, MAILBOX_LEN, Mail, Outbox, mailbox};
 use crate::operations::Operations;
 use crate::socket::Sockets;
 use crate::threads::Threads;
@@ -90,17 +90,26 @@ impl<C: Send + 'static> Driver<C> {
                     Step::Finished(outcome) => break 'life outcome,
                 }
             };
-            let mail = match answers.pop_front() {
+            let first = match answers.pop_front() {
                 Some(answer) => Some(Mail::Event(Box::new(answer))),
                 None => clock.receive(&mailbox, deadline),
             };
-            match mail {
-                Some(Mail::Command(command)) => machine.command(clock.now(), command),
-                Some(Mail::Event(event)) if operations.admit(&event) => {
-                    machine.handle(clock.now(), *event);
+            let answers = answers.drain(..).map(|answer| Mail::Event(Box::new(answer)));
+            // A whole batch before the next step lets the machine answer it as one; that it is
+            // bounded lets the deadline have its turn.
+            for mail in first.into_iter().chain(answers).chain(mailbox.try_iter().take(MAILBOX_LEN))
+            {
+                match mail {
+                    Mail::Command(command) => machine.command(clock.now(), command),
+                    Mail::Event(event) if operations.admit(&event) => {
+                        machine.handle(clock.now(), *event);
+                    }
+                    Mail::Event(_) => {}
                 }
-                Some(Mail::Event(_)) => {}
-                None => machine.handle(clock.now(), Event::Tick),
+            }
+            let now = clock.now();
+            if deadline.is_some_and(|deadline| deadline <= now.mono) {
+                machine.handle(now, Event::Tick);
             }
         };
         // Threads that wait for room in the mailbox go on, and find that nobody listens.
@@ -128,8 +137,7 @@ impl Clock {
         }
     }
 
-    /// What comes first: mail, or the deadline as `None`. A deadline that has passed goes before
-    /// mail, so that no amount of it can hold a timer up.
+    /// What comes first: mail, or the deadline as `None`.
     fn receive<C>(
         &self,
         mailbox: &Receiver<Mail<C>>,
@@ -138,9 +146,6 @@ impl Clock {
         // The mailbox cannot be disconnected: the operations hold a way to it.
         let Some(deadline) = deadline else { return mailbox.recv().ok() };
         let left = deadline.since_origin().saturating_sub(self.origin.elapsed());
-        if left.is_zero() {
-            return None;
-        }
         mailbox.recv_timeout(left).ok()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use footbridge_core::contract::event::Event;
 
 /// Events and commands that wait for the loop before whoever brings the next one has to wait.
-const MAILBOX_LEN: usize = 64;
+pub(crate) const MAILBOX_LEN: usize = 64;
 
 /// What lies in the mailbox.
 #[derive(Debug)]

@@ -14,8 +14,13 @@ use crate::contract::event::Event;
 /// 2. wait for whichever comes first: an answer, a command of the program, or the instant that
 ///    `Wait` names;
 /// 3. hand that in by [`handle`](Machine::handle) (the instant as [`Event::Tick`]) or
-///    [`command`](Machine::command), and begin again. What is there at once may be handed in at
-///    once: a machine answers many lines with one acknowledgement.
+///    [`command`](Machine::command), and begin again.
+///
+/// What is there at once is handed in before the next step, in one bounded batch: a machine answers
+/// many lines with one acknowledgement. Within a batch the events and commands that wait go first,
+/// and `Tick` comes last, if the instant of the last `Wait` has passed by then: what arrived in time
+/// is not taken for late, and because a batch is bounded, a flood of events cannot hold up a
+/// deadline. (The simulator's batches are of one event, in the order of its virtual time.)
 ///
 /// Neither `handle` nor `command` fails. A bad configuration is refused when the machine is
 /// built; a bad peer leads to a typed outcome; a late answer is dropped.

@@ -9,6 +9,7 @@ macro_rules! action_tests {
     };
     (@ client $runtime:path) => {
         $crate::tests!($runtime, actions::driver:
+            what_waits_is_handed_in_as_one_batch_and_a_deadline_that_is_due_at_its_end,
             a_deadline_is_kept_and_time_comes_in_with_it,
             a_command_wakes_a_machine_that_waits_for_a_far_deadline,
             a_deadline_and_commands_have_their_turn_while_events_pour_in,

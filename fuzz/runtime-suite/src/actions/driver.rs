@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::Action;
 use footbridge_core::contract::event::Event;
+use footbridge_core::contract::machine::{Machine, Step};
 
-use crate::Runtime;
-use crate::harness::{Driven, Order};
+use crate::harness::{Driven, Order, PATIENCE};
+use crate::{HostSpec, Runtime};
 
 pub fn a_deadline_is_kept_and_time_comes_in_with_it<R: Runtime>() {
     let driven = Driven::start::<R>();
@@ -79,4 +81,72 @@ pub fn orders_to_what_was_never_started_do_nothing<R: Runtime>() {
     let op = driven.begin(|op| Action::List { op, path: "/nonexistent".to_owned() });
     assert_eq!(driven.next(), Event::Listed { op, names: Vec::new() });
     driven.end();
+}
+
+/// Writes down in which order it is called.
+#[derive(Default)]
+struct Recorder {
+    calls: Vec<&'static str>,
+    deadline: Option<Instant>,
+    is_to_tell: bool,
+}
+
+/// What the recorder is asked.
+enum Ask {
+    /// To wait so long, and to tell first what was called up to now.
+    Wait(Duration),
+    Note,
+    End,
+}
+
+impl Machine for Recorder {
+    type Command = Ask;
+    type Notice = Vec<&'static str>;
+
+    fn command(&mut self, now: Now, command: Ask) {
+        match command {
+            Ask::Wait(time) => (self.deadline, self.is_to_tell) = (Some(now.mono + time), true),
+            Ask::Note => self.calls.push("command"),
+            Ask::End => self.calls.push("end"),
+        }
+    }
+
+    fn handle(&mut self, _: Now, event: Event) {
+        assert_eq!(event, Event::Tick, "it asks for nothing");
+        self.calls.push("tick");
+        (self.deadline, self.is_to_tell) = (None, true);
+    }
+
+    fn step(&mut self) -> Step<Vec<&'static str>> {
+        if std::mem::take(&mut self.is_to_tell) {
+            Step::Tell(std::mem::take(&mut self.calls))
+        } else if self.calls.contains(&"end") {
+            Step::Finished(Ok(()))
+        } else {
+            if !matches!(self.calls.last(), None | Some(&"step")) {
+                self.calls.push("step");
+            }
+            Step::Wait(self.deadline)
+        }
+    }
+}
+
+pub fn what_waits_is_handed_in_as_one_batch_and_a_deadline_that_is_due_at_its_end<R: Runtime>() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let running = R::start(Recorder::default(), HostSpec::default(), move |calls| {
+        tell.send(calls).expect("a case that listens");
+        // The first time, until there are commands and the deadline has passed.
+        let _ = wait.recv();
+    });
+    let ask = running.command;
+    ask(Ask::Wait(Duration::from_millis(20)));
+    told.recv_timeout(PATIENCE).expect("it is asked to wait");
+    (0..3).for_each(|_| ask(Ask::Note));
+    std::thread::sleep(Duration::from_millis(60));
+    drop(go);
+    let calls = told.recv_timeout(PATIENCE).expect("the deadline");
+    assert_eq!(calls, ["command", "command", "command", "tick"]);
+    ask(Ask::End);
+    assert_eq!(running.thread.join().expect("no panic"), Ok(()));
 }
