@@ -17,7 +17,7 @@ use crate::socket::Sockets;
 use crate::threads::Threads;
 use crate::tls::Tls;
 
-/// What a [`Host`] may be told; the default is right for most.
+/// The options of a [`Host`]; the default suits most.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
     /// A PEM file of certificates to trust beside the well-known authorities.
@@ -112,7 +112,7 @@ impl<C: Send + 'static> Driver<C> {
                 machine.handle(now, Event::Tick);
             }
         };
-        // Threads that wait for room in the mailbox go on, and find that nobody listens.
+        // Threads that wait for room in the mailbox wake up and find that no one listens.
         drop(mailbox);
         operations.end();
         outcome

@@ -111,7 +111,7 @@ fn save(path: &Path, data: &[u8]) -> io::Result<()> {
     remove(&temporary)?;
     let written = write_new(&temporary, data).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
     written?;

@@ -189,7 +189,7 @@ enum Waited {
     TimedOut,
 }
 
-/// Waits until the handshake can go on.
+/// Waits until the handshake can continue.
 fn wait<T>(stream: &RefCell<Stream>, inbox: &Inbox<T>, deadline: Instant) -> Waited {
     let stream = stream.borrow();
     let mut flags = PollFlags::IN;

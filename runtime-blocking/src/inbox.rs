@@ -59,7 +59,7 @@ impl<T> Inbox<T> {
             return Ok([false; N]);
         }
         if !fds[0].revents().is_empty() {
-            // Taken before the orders are: one that comes in now rings anew.
+            // Read before the orders are taken: one that arrives now rings again.
             let _ = rustix::io::read(&self.bell, &mut [0; 8]);
         }
         let mut polled = fds[1..].iter();

@@ -11,8 +11,8 @@
 //!   └──────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The loop never waits for anything but its mailbox, which is bounded: threads that have something
-//! to tell wait while it is full, and so does, through their sockets and pipes, whoever feeds them.
+//! The loop never waits for anything but its mailbox, which is bounded: threads that have
+//! events wait while it is full, and so does, through their sockets and pipes, whoever feeds them.
 //! Orders go the other way, through a queue with an eventfd for each operation, and never wait. A
 //! thread spends its life in `poll`, on its descriptors and that eventfd.
 //!

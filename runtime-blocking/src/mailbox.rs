@@ -50,7 +50,7 @@ impl<C> Clone for Handle<C> {
 #[derive(Clone)]
 pub(crate) struct Outbox(Arc<dyn Fn(Event) -> bool + Send + Sync>);
 
-/// The machine has finished: nobody reads what this thread has to tell.
+/// The machine has finished: no one reads the events of this thread.
 #[derive(Debug)]
 pub(crate) struct Gone;
 

@@ -40,7 +40,7 @@ const FLUSH_BYTES: usize = 64 << 10;
 const READ_BATCH: usize = 32;
 
 /// Batches that are still read once writing has failed: more than the system's buffers hold of
-/// messages worth the name, so that somebody who reads nothing cannot talk for ever.
+/// messages of any size, so that a peer that reads nothing cannot keep sending forever.
 const LAST_BATCHES: usize = 256;
 
 /// What the loop asks of a stream.
@@ -289,7 +289,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Hands one flush's worth of messages to the library.
+    /// Hands as many messages to the library as one flush takes.
     fn fill(&mut self) -> Result<(), Error> {
         if !self.socket.can_write() {
             // The other side has closed: they will never be sent, nor said to be.
@@ -309,7 +309,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Says how it ended, and first tells the other side where that is owed.
+    /// Reports how it ended, and first tells the peer where the protocol asks for it.
     fn end(mut self, end: End) -> Result<(), Gone> {
         let closed = |code, failure| Event::Closed { op: self.op, code, failure };
         let error = match (end, self.closed_by_peer) {

@@ -104,7 +104,7 @@ impl<'a> Pipes<'a> {
         let is_reading = !self.is_paused && !self.has_input_ended;
         let input = is_reading.then_some((self.input, PollFlags::IN));
         let is_writing = !self.pending.is_empty();
-        // Also with nothing to write: the end of whoever reads is always told.
+        // Also with nothing to write: the end of the reader is always reported.
         let flags = if is_writing { PollFlags::OUT } else { PollFlags::empty() };
         let ready = self.inbox.wait([input, Some((self.output, flags))], self.close_by);
         let (is_readable, is_writable) = match ready {

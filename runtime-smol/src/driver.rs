@@ -127,7 +127,7 @@ impl<C> Inbox<C> {
 }
 
 /// Both clocks. The monotonic one is [`std::time::Instant`], counted from the start of the loop:
-/// it may stand still while the machine is suspended (on Linux it does), so a deadline can come
+/// it may stop while the machine is suspended (on Linux it does), so a deadline can come
 /// late by the length of the sleep. What must hold across a sleep compares wall-clock time.
 struct Clock {
     origin: StdInstant,
@@ -145,7 +145,7 @@ impl Clock {
         Now { mono, wall: UnixTime::from_millis(millis) }
     }
 
-    /// The same moment on the system's clock; `None` if it is too far away to be told.
+    /// The same moment on the system's clock; `None` if it is too far away to represent.
     fn std(&self, at: Instant) -> Option<StdInstant> {
         self.origin.checked_add(at.since_origin())
     }

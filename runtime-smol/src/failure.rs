@@ -1,4 +1,4 @@
-//! From the words of the system and the libraries to the kinds that a machine tells apart.
+//! Maps errors of the system and the libraries to the kinds that a machine distinguishes.
 
 use std::error::Error;
 use std::fmt::Display;

@@ -87,7 +87,7 @@ async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeErro
     let started = hyper::client::conn::http1::handshake(connection).await;
     let (mut sender, connection) = started.map_err(|error| about_http(&origin, &error))?;
     let connection = async {
-        // Its end is told to the request, and to what waits for the upgrade.
+        // The request, and whatever waits for the upgrade, learn of its end.
         let _ = connection.with_upgrades().await;
         pending().await
     };

@@ -132,7 +132,7 @@ impl Client {
             .handshake(connection)
             .await
             .map_err(|error| about_http(origin, &error))?;
-        // What breaks the connection is told to the request that is under way.
+        // The request under way learns what breaks the connection.
         self.spawner.detach(async { drop(connection.await) });
         Ok(Line { born: Instant::now(), is_reused: false, sender })
     }
@@ -159,7 +159,7 @@ impl Client {
     }
 }
 
-/// Checks a URL. The message does not repeat it: it may hold what is nobody's business.
+/// Checks a URL. The message does not repeat it: it may contain secrets.
 pub(crate) fn parse(url: &str) -> Result<Uri, IoError> {
     url.parse().map_err(|error| failure(IoErrorKind::Protocol, format_args!("the URL: {error}")))
 }
@@ -187,7 +187,7 @@ fn build(
     Ok(request)
 }
 
-/// Path and query alone: what stands in a request line.
+/// Path and query only, as in a request line.
 pub(crate) fn path_of(url: &Uri) -> Uri {
     url.path_and_query().cloned().map_or_else(Uri::default, Uri::from)
 }

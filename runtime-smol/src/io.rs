@@ -11,7 +11,7 @@ use hyper::rt::ReadBufCursor;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::net::TcpStream;
 
-/// What hyper reads at once. It stands on the stack: an idle connection holds no buffer for it.
+/// What hyper reads at once. It is on the stack, so that an idle connection holds no buffer.
 const READ_BYTES: usize = 8 << 10;
 
 /// One connection, of either side.

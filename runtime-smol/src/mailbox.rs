@@ -16,7 +16,7 @@ pub(crate) const MAILBOX_EVENTS: usize = 64;
 
 /// One letter to the machine.
 pub(crate) enum Mail {
-    /// An event of an operation that goes on, or of none.
+    /// An event of no operation, or one after which more may follow.
     Event(Event),
     /// The last event of an operation.
     Last(Event),
@@ -24,7 +24,7 @@ pub(crate) enum Mail {
     Over(OpId),
 }
 
-/// The tasks' end of the mailbox. A loop that is gone takes no mail, which is nobody's error.
+/// The tasks' end of the mailbox. Mail to a loop that has ended is dropped.
 #[derive(Clone)]
 pub(crate) struct Mailbox(Sender<Mail>);
 
@@ -33,7 +33,7 @@ impl Mailbox {
         Self(sender)
     }
 
-    /// Takes no more mail: who waits to put some in goes on.
+    /// Takes no more mail, and wakes whoever waits for room.
     pub(crate) fn close(&self) {
         self.0.close();
     }
@@ -75,7 +75,7 @@ impl Spawner {
         self.0.upgrade().map(|executor| executor.spawn(future))
     }
 
-    /// Starts a task that goes on until it ends by itself or the loop does.
+    /// Starts a task that runs until it ends or the loop does.
     pub(crate) fn detach(&self, future: impl Future<Output = ()> + 'static) {
         if let Some(task) = self.spawn(future) {
             task.detach();
@@ -102,7 +102,7 @@ impl Gate {
         self.wake();
     }
 
-    /// Opens the gate for good: the other side's farewell must be read.
+    /// Opens the gate for good: the peer's close must be read.
     pub(crate) fn close(&self) {
         self.is_closing.set(true);
         self.wake();

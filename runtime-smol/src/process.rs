@@ -198,7 +198,7 @@ enum Stdin {
     /// Every write that was taken from the queue is answered.
     Idle,
     Writing,
-    /// What is in the queue is nobody's.
+    /// What is left in the queue is dropped.
     Closed,
 }
 

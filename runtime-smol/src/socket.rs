@@ -93,7 +93,7 @@ type Socket = WebSocketStream<Connection>;
 struct End {
     code: Option<u16>,
     failure: Option<IoError>,
-    /// The close code that tells the other side what it did wrong.
+    /// The close code that says what the peer did wrong.
     farewell: Option<CloseCode>,
 }
 

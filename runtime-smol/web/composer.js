@@ -76,7 +76,7 @@ export class Composer {
     try {
       const kept = JSON.parse(recall(this.#itemsKey) ?? '[]');
       this.#items = kept.map((/** @type {any} */ item) => ({
-        uuid: String(item.uuid), text: String(item.text), state: 'unsent', error: 'It was on its way when the page closed.',
+        uuid: String(item.uuid), text: String(item.text), state: 'unsent', error: 'The page closed while it was being sent.',
       }));
     } catch {
       this.#items = [];
@@ -134,7 +134,7 @@ export class Composer {
         for (const waiting of this.#items) {
           if (waiting.state !== 'sending') continue;
           waiting.state = 'unsent';
-          waiting.error = waiting === item ? reason : 'It waits for the one before it.';
+          waiting.error = waiting === item ? reason : 'It is waiting for the message before it.';
         }
       }
       this.#changed();

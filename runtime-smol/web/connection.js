@@ -128,7 +128,7 @@ export class Connection {
     };
     socket.onclose = ({ code }) => {
       if (stale()) return;
-      if (code === 4404) this.#end(new ApiError(404, 'session_unknown', 'The relay no longer has this.'));
+      if (code === 4404) this.#end(new ApiError(404, 'session_unknown', 'The relay no longer has this session.'));
       else this.#later(code === 4429 ? 5 : 0);
     };
   }

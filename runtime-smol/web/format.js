@@ -39,7 +39,7 @@ const ENDINGS = {
   failed: ['Failed', 'bad'],
   timed_out: ['Timed out', 'bad'],
   interrupted: ['Interrupted', 'quiet'],
-  lost: ['Lost: the worker vanished', 'bad'],
+  lost: ['Lost: the worker disappeared', 'bad'],
 };
 
 /**
@@ -59,7 +59,7 @@ export function stateOf(session) {
     return { state, detail: 'waiting', label: 'Waiting for permission', tone: 'warn' };
   }
   if (state === 'running' && session.connected === false) {
-    return { state, detail: 'disconnected', label: 'Running, worker out of reach', tone: 'warn' };
+    return { state, detail: 'disconnected', label: 'Running, worker unreachable', tone: 'warn' };
   }
   if (state === 'queued') return { state, detail: state, label: 'Queued', tone: 'quiet' };
   if (state === 'starting') return { state, detail: state, label: 'Starting', tone: 'quiet' };

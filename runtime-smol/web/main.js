@@ -86,7 +86,7 @@ function showSignIn(reason) {
 
 /** @param {string} token */
 function enter(token) {
-  api = new Api(token, () => leave('The relay no longer knows the token of this browser.'));
+  api = new Api(token, () => leave('The relay no longer accepts this browser’s token.'));
   signOut.hidden = false;
   status.element.hidden = false;
   overview = new Overview({

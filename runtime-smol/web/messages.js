@@ -125,7 +125,7 @@ function image(block) {
   if (!PICTURES.has(type) || typeof data !== 'string') {
     return disclosure('image', () => codeBlock(pretty(block)), 'folded');
   }
-  return h('img', { src: `data:${type};base64,${data}`, alt: 'Picture from the conversation', loading: 'lazy' });
+  return h('img', { src: `data:${type};base64,${data}`, alt: 'Image from the conversation', loading: 'lazy' });
 }
 
 /** @param {LogEvent} event @param {any} block @param {Memory} memory */
@@ -222,16 +222,16 @@ function footbridgeEntry(event) {
       ], { 'data-part': 'stderr' });
     case 'agent_output_error':
       return entry(event, 'system', [
-        h('p', { class: 'line warn' }, `Skipped a line that is no message: ${message.message ?? ''}`),
+        h('p', { class: 'line warn' }, `Skipped a line that is not a message: ${message.message ?? ''}`),
         message.line && codeBlock(String(message.line)),
       ]);
     case 'messages_indeterminate':
       return entry(event, 'system', [
-        h('p', { class: 'line warn' }, `An agent ended before it confirmed what it had been given (${(message.uuids ?? []).length} of your messages). It may have acted on it; nothing is sent again.`),
+        h('p', { class: 'line warn' }, `An agent ended before confirming ${(message.uuids ?? []).length} of your messages. It may have acted on them; they are not sent again.`),
       ]);
     case 'requests_unanswered': {
       const many = (message.request_ids ?? []).length;
-      return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${message.reason ?? 'the agent is gone'}`);
+      return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${message.reason ?? 'the agent has ended'}`);
     }
     default: return folded(event, nameOf(message));
   }
@@ -239,7 +239,7 @@ function footbridgeEntry(event) {
 
 /** @type {Record<string, string>} */
 const REQUESTS = {
-  interrupt: 'Interrupt asked for',
+  interrupt: 'Interrupt requested',
   initialize: 'Agent asked to introduce itself',
 };
 

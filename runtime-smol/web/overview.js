@@ -107,7 +107,7 @@ export class Overview {
     const kept = new Set(wanted);
     for (const [id, group] of this.#groups) if (!kept.has(group)) this.#groups.delete(id);
     arrange(this.list, wanted.map((group) => group.element));
-    setText(this.note, environments.length ? '' : 'No machine is registered yet. Start a worker in the directory where the agent is to work; it appears here by itself.');
+    setText(this.note, environments.length ? '' : 'No machine is registered yet. Start a worker in the directory where the agent should work; it will appear here.');
     this.note.hidden = environments.length > 0;
     this.options.onChange();
   }
@@ -172,7 +172,7 @@ class Group {
     this.#sessions = sessions;
     this.#current = current;
     const online = environment?.online ?? false;
-    setText(this.name, environment?.machine_name ?? 'Sessions of machines that are gone');
+    setText(this.name, environment?.machine_name ?? 'Sessions on machines that are no longer registered');
     setText(this.online, environment ? (online ? 'Online' : `Offline, last seen ${ago(environment.last_seen_at)}`) : '');
     setText(this.place, environment ? [environment.directory, environment.branch].filter(Boolean).join(' · ') : '');
     setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null });
@@ -215,7 +215,7 @@ class Group {
     } catch (error) {
       const refusal = error instanceof ApiError ? error : new ApiError(0, '', String(error));
       if (!refusal.passing) this.#key = '';
-      setText(this.error, `No session was made. ${refusal.message}`);
+      setText(this.error, `No session was created. ${refusal.message}`);
     } finally {
       this.create.removeAttribute('aria-disabled');
     }

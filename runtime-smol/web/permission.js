@@ -24,7 +24,7 @@ export const isQuestion = (event) =>
 function resolutionIn(event) {
   const { seq, from, message } = event;
   if (message?.type === 'control_cancel_request') {
-    return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent took its question back' }];
+    return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent withdrew its question' }];
   }
   if (isReport(event, 'permission_withdrawn')) {
     return [message.request_id, { seq, outcome: 'withdrawn', detail: String(message.reason ?? '') }];
@@ -70,7 +70,7 @@ export class Permissions {
     if (known && known.seq > event.seq) {
       // An agent that was started anew may count its questions from the start again.
       const old = new Card(event, this.answer, () => {});
-      old.resolve({ seq: known.seq, outcome: 'withdrawn', detail: 'asked again later under the same name' });
+      old.resolve({ seq: known.seq, outcome: 'withdrawn', detail: 'asked again later with the same id' });
       return old.element;
     }
     const card = new Card(event, this.answer, (resolution) => this.resolve(id, resolution));
@@ -172,14 +172,14 @@ class Card {
       h('h3', { id: headId }, 'Permission asked: ', this.tool),
       ...facts.filter(Boolean).map((fact) => h('p', { class: 'muted' }, String(fact))),
       DECEPTIVE.test(source.replaceAll('\r\n', '\n'))
-        ? h('p', { class: 'line warn' }, 'Careful: this holds invisible or direction-changing characters.') : '',
+        ? h('p', { class: 'line warn' }, 'Careful: this contains invisible or direction-changing characters.') : '',
       h('label', { for: inputId }, this.#isCommand ? 'Command' : 'Input (JSON)'),
       input,
       this.error,
       h('div', { class: 'actions' },
         h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, 'Allow'),
         h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, 'Deny')),
-      h('div', { class: 'reason' }, h('label', { for: reasonId }, 'Reason, if you deny (optional)'), this.reason),
+      h('div', { class: 'reason' }, h('label', { for: reasonId }, 'Reason for denying (optional)'), this.reason),
     );
     return input;
   }
@@ -196,7 +196,7 @@ class Card {
   }
 
   #deny() {
-    const message = this.reason.value.trim() || 'Denied by the person at the other end.';
+    const message = this.reason.value.trim() || 'Denied by the user.';
     this.#post({ request_id: this.id, behavior: 'deny', message });
   }
 
@@ -207,9 +207,9 @@ class Card {
     try {
       const value = JSON.parse(text);
       if (value && typeof value === 'object' && !Array.isArray(value)) return value;
-      this.#complain('The input has to be a JSON object, in braces.');
+      this.#complain('The input must be a JSON object, in braces.');
     } catch (error) {
-      this.#complain(`This is not JSON: ${/** @type {Error} */ (error).message}`);
+      this.#complain(`This is not valid JSON: ${/** @type {Error} */ (error).message}`);
     }
     this.#input.setAttribute('aria-invalid', 'true');
     this.#input.focus();
@@ -247,7 +247,7 @@ class Card {
       } else if (refusal.status === 404 || refusal.status === 410) {
         this.#onResolved({ seq: Infinity, outcome: 'withdrawn', detail: refusal.message });
       } else {
-        this.#complain(`Not sent. ${refusal.message} Your answer is still here: try again.`);
+        this.#complain(`Not sent. ${refusal.message} Your answer is still here; try again.`);
       }
     }
   }
@@ -256,7 +256,7 @@ class Card {
   resolve({ outcome, detail, input }) {
     const hadFocus = this.body.contains(document.activeElement);
     this.open = false;
-    const words = { allowed: 'Allowed', denied: 'Denied', withdrawn: 'No longer asked', failed: 'Answered with an error' };
+    const words = { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' };
     const changed = outcome === 'allowed' && input !== undefined && !same(input, this.#request.input ?? {});
     const shown = changed ? input : this.#request.input;
     const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },

@@ -96,7 +96,7 @@ export class SessionView {
     const headId = freshId('stop');
     this.dialog = h('dialog', { 'aria-labelledby': headId },
       h('h3', { id: headId }, 'Stop this session?'),
-      h('p', {}, 'The agent’s process is ended. The transcript stays; the conversation cannot be taken up again here.'),
+      h('p', {}, 'This ends the agent’s process. The transcript stays, but the conversation cannot be resumed.'),
       h('form', { method: 'dialog', class: 'actions' },
         h('button', { value: 'keep' }, 'Keep it running'),
         h('button', {
@@ -247,7 +247,7 @@ export class SessionView {
       h('p', { 'data-tone': tone }, h('strong', {}, label), exit && ` · ${exit}`),
       result?.message ? h('p', { class: 'muted' }, String(result.message)) : '',
       stderr ? h('details', { class: 'folded', ...(tone === 'bad' ? { open: true } : {}) },
-        h('summary', {}, 'The last lines of stderr'), clipped(stderr, codeBlock)) : '',
+        h('summary', {}, 'Last lines of stderr'), clipped(stderr, codeBlock)) : '',
     );
     this.ending.hidden = false;
   }
@@ -316,7 +316,7 @@ export class SessionView {
       return await call();
     } catch (error) {
       const reason = error instanceof ApiError ? error.message : String(error);
-      if (!this.#gone) setText(this.notice, `${what}: that did not work. ${reason}`);
+      if (!this.#gone) setText(this.notice, `${what}: that failed. ${reason}`);
       return null;
     }
   }
@@ -327,9 +327,9 @@ export class SessionView {
     this.#gone = true;
     this.options.onStatus(null);
     const gone = error.status === 404;
-    const heading = h('h3', { tabindex: '-1' }, gone ? 'This session is gone' : 'This session cannot be shown');
+    const heading = h('h3', { tabindex: '-1' }, gone ? 'This session no longer exists' : 'This session cannot be shown');
     const reason = gone
-      ? 'The relay no longer has it. It may have been restarted, or the session was too old to keep.'
+      ? 'The relay no longer has it. The relay may have restarted, or the session may have been too old to keep.'
       : error.message;
     const farewell = h('section', { class: 'ending', 'data-testid': 'session-gone' },
       heading, h('p', {}, reason), h('p', {}, h('a', { class: 'button', href: '#/' }, 'Back to the overview')));

@@ -37,7 +37,7 @@ export function signIn({ reason, onToken }) {
   h('label', { for: inputId }, 'Access token'),
   input,
   h('p', { id: helpId, class: 'muted' },
-    'Whoever runs the relay has it: the relay prints an address that ends in ',
+    'Ask whoever runs the relay: it prints an address that ends in ',
     h('code', {}, '#token=…'),
     ' when it starts. Opening that address signs you in; pasting it, or only the token, works as well. It stays in this browser.'),
   error,
@@ -47,12 +47,12 @@ export function signIn({ reason, onToken }) {
 
 /** @param {string} token @returns {Promise<string>} nothing, if it opens the relay */
 async function problemWith(token) {
-  if (!isUsableToken(token)) return 'This cannot be a token: it has characters that no token has.';
+  if (!isUsableToken(token)) return 'This is not a token: it contains characters that tokens never have.';
   try {
     await new Api(token, () => {}).environments();
     return '';
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return 'The relay does not know this token.';
+    if (error instanceof ApiError && error.status === 401) return 'The relay does not accept this token.';
     return error instanceof ApiError ? error.message : String(error);
   }
 }

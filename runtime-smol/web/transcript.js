@@ -198,7 +198,7 @@ export class Transcript {
   #updateEarlier() {
     this.earlier.hidden = this.#first <= this.#loggedFrom;
     this.beginning.hidden = !this.earlier.hidden || this.#loggedFrom <= 1;
-    this.beginning.textContent = 'What came before is no longer kept.';
+    this.beginning.textContent = 'Earlier events are no longer kept.';
   }
 
   async #showEarlier() {
@@ -215,7 +215,7 @@ export class Transcript {
       this.#prepend(batch);
       this.earlier.textContent = 'Show earlier';
     } catch {
-      this.earlier.textContent = 'Show earlier (that failed; try again)';
+      this.earlier.textContent = 'Show earlier (loading failed; try again)';
     }
     this.earlier.setAttribute('aria-disabled', 'false');
     this.#updateEarlier();

@@ -12,7 +12,7 @@ use crate::token::TOKEN_VARIABLE;
 /// Credentials of the agent's own that no command needs.
 const HIDDEN: [&str; 2] = [TOKEN_VARIABLE, "FOOTBRIDGE_SESSION_TOKEN"];
 
-/// What the shell agent is told when it starts.
+/// The configuration that the shell agent starts with.
 pub fn config(args: args::Agent) -> Result<Config, Error> {
     let directory = crate::directory(args.directory.as_deref().unwrap_or(Path::new(".")))?;
     let given = |id: &String| !id.is_empty() && id.len() <= MAX_ID_BYTES;

@@ -4,8 +4,8 @@ use footbridge_core::worker::AgentProgram;
 
 use crate::exit::Error;
 
-/// What Claude Code has to be told to speak stream-json on its stdio, to ask for permission there,
-/// and to show its words as they come.
+/// The flags that make Claude Code speak stream-json on its stdio, ask for permission there,
+/// and stream partial messages.
 const CLAUDE_FLAGS: [&str; 8] = [
     "--output-format",
     "stream-json",
@@ -17,17 +17,18 @@ const CLAUDE_FLAGS: [&str; 8] = [
     "--include-partial-messages",
 ];
 
-/// Reads `--agent`: words as a POSIX shell splits them. `claude` by itself stands for Claude Code
+/// Reads `--agent`: split into words like a POSIX shell does. `claude` alone means Claude Code
 /// with its flags; without the option it is this program's own shell agent.
 pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
     let Some(line) = line else { return own_agent() };
-    let words = shell_words::split(line)
-        .map_err(|_| Error::usage(format!("{line:?} is no command line: a quote is not closed")))?;
+    let words = shell_words::split(line).map_err(|_| {
+        Error::usage(format!("{line:?} is not a valid command line: unclosed quote"))
+    })?;
     let mut words = words.into_iter();
     let program = words
         .next()
         .filter(|program| !program.is_empty())
-        .ok_or_else(|| Error::usage("it needs a program, and perhaps its arguments"))?;
+        .ok_or_else(|| Error::usage("expected a program, optionally followed by arguments"))?;
     let mut args: Vec<String> = words.collect();
     if program == "claude" && args.is_empty() {
         args = CLAUDE_FLAGS.map(String::from).to_vec();
@@ -38,12 +39,12 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
 fn own_agent() -> Result<AgentProgram, Error> {
     let path = std::env::current_exe().map_err(|error| {
         Error::local(format!(
-            "cannot find the path of this program, whose \"agent\" command is the default agent ({error}): name one by --agent"
+            "cannot find the path of this program, whose \"agent\" command is the default agent ({error}); choose an agent with --agent"
         ))
     })?;
     let program = path.into_os_string().into_string().map_err(|path| {
         Error::local(format!(
-            "the path of this program, {}, is not UTF-8: name an agent by --agent",
+            "the path of this program, {}, is not UTF-8; choose an agent with --agent",
             path.display()
         ))
     })?;

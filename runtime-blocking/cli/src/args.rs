@@ -1,4 +1,4 @@
-//! What the commands `work` and `agent` are told, in every program of Footbridge that has them.
+//! The options of the commands `work` and `agent`, in every program that has them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use lexopt::{Parser, ValueExt};
 use crate::exit::Error;
 use crate::value::{Format, Level, SpawnMode};
 
-/// How much is told on stderr, and how; and what else is common to the commands that run until they
+/// How much is logged to stderr, and how; and what else is common to the commands that run until they
 /// are ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogArgs {
-    /// How much is told on stderr.
+    /// How much is logged to stderr.
     pub level: Level,
-    /// How it is told.
+    /// How it is logged.
     pub format: Format,
     /// One line of JSON on stdout once it is ready.
     pub json: bool,
     /// Where the access token is, unless in its usual place.
     pub token_file: Option<PathBuf>,
-    /// Variables that look like settings and are none.
+    /// Variables that look like settings but are not.
     pub unknown_variables: Vec<String>,
 }
 
 /// How a worker reaches its relay.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RelayArgs {
-    /// What it tells, and by which token it is let in.
+    /// What it logs, and which token it uses.
     pub reports: LogArgs,
     /// A PEM file of certificate authorities to trust beside the well-known ones.
     pub ca_file: Option<PathBuf>,
@@ -85,7 +85,7 @@ impl Default for Work {
 /// said to the worker, which starts it in the right one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agent {
-    /// How much is told on stderr.
+    /// How much is logged to stderr.
     pub level: Level,
     /// Where commands run; without it the current directory.
     pub directory: Option<PathBuf>,
@@ -105,7 +105,7 @@ impl Agent {
             "directory" => self.directory = Some(parser.value()?.into()),
             "session-id" => self.session_id = Some(text(parser)?),
             "permission-mode" => self.permission_mode = mode(&text(parser)?)?,
-            _ => return Err(Error::usage(format!("there is no option --{name}: see --help"))),
+            _ => return Err(Error::usage(format!("unknown option --{name}; see --help"))),
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Agent {
 
 impl From<lexopt::Error> for Error {
     fn from(error: lexopt::Error) -> Self {
-        Self::usage(format!("{error}: see --help"))
+        Self::usage(format!("{error}; see --help"))
     }
 }
 
@@ -125,7 +125,7 @@ pub fn text(parser: &mut Parser) -> Result<String, Error> {
 fn mode(text: &str) -> Result<PermissionMode, Error> {
     PermissionMode::parse(text).ok_or_else(|| {
         Error::usage(format!(
-            "--permission-mode {text:?} is not one: it is default, acceptEdits or bypassPermissions"
+            "--permission-mode: {text:?} is not default, acceptEdits or bypassPermissions"
         ))
     })
 }

@@ -7,7 +7,7 @@ const UNITS: [(&str, u64); 5] =
 
 /// Reads a duration; the error says what one looks like.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: write it as 30s, 10m, 24h or 1h30m");
+    let wrong = || format!("{text:?} is not a duration; use a form like 30s, 10m, 24h or 1h30m");
     let mut rest = text;
     let mut millis = 0u64;
     while !rest.is_empty() {

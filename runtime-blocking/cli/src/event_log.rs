@@ -1,4 +1,4 @@
-//! Progress for people and for their tools: on stderr, one event a line.
+//! Progress for people and their tools: on stderr, one event per line.
 
 use std::fmt;
 use std::io::Write;
@@ -9,24 +9,24 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::value::{Format, Level};
 
-/// Writes what happens, as far as it is wanted.
+/// Writes events up to a level.
 #[derive(Clone, Copy, Debug)]
 pub struct EventLog {
     level: Level,
     format: Format,
-    /// Who speaks: `worker`, `relay`.
+    /// The source: `worker`, `relay`.
     component: &'static str,
 }
 
 impl EventLog {
-    /// `component` stands at the beginning of each line.
+    /// Each line begins with `component`.
     pub const fn new(component: &'static str, level: Level, format: Format) -> Self {
         Self { level, format, component }
     }
 
     /// One event: its name, the ids that it is about by their kinds, and the words for people.
-    /// Nobody is told of a stderr that is gone.
-    pub fn tell(
+    /// A closed stderr is ignored.
+    pub fn write(
         self,
         level: Level,
         event: &'static str,
@@ -44,14 +44,14 @@ impl EventLog {
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
-    /// Variables that look like settings, and are none.
+    /// Warns of variables that look like settings but are not.
     pub fn unknown_variables(self, names: &[String]) {
         for name in names {
-            self.tell(
+            self.write(
                 Level::Warn,
                 "unknown_variable",
                 &[],
-                format_args!("{name} is set, but there is no such setting: see footbridge config"),
+                format_args!("{name} is set but is not a setting; see footbridge config"),
             );
         }
     }

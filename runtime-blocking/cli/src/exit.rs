@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use footbridge_core::contract::event::IoError;
 use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 
+use crate::event_log::EventLog;
+use crate::value::{Format, Level};
+
 /// Why the program ends other than cleanly. The codes are part of the interface and stay as they
 /// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,18 @@ impl Error {
     /// Something on this machine that is not as it has to be.
     pub fn local(message: impl Into<String>) -> Self {
         Self { why: ExitKind::Local, message: message.into() }
+    }
+}
+
+/// Ends a program: what went wrong, if anything, is logged as its last words, in the given format.
+pub fn conclude(program: &'static str, format: Format, outcome: Result<(), Error>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let log = EventLog::new(program, Level::Error, format);
+            log.write(Level::Error, "failed", &[], format_args!("{error}"));
+            ExitCode::from(&error)
+        }
     }
 }
 

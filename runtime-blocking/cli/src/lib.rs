@@ -7,6 +7,7 @@ pub mod args;
 pub mod duration;
 pub mod event_log;
 pub mod exit;
+pub mod help;
 pub mod ready;
 pub mod token;
 pub mod value;
@@ -17,7 +18,7 @@ use std::path::Path;
 
 use exit::{Error, ExitKind};
 
-/// Writes to standard output. A reader who has left early wanted no more.
+/// Writes to standard output. A closed pipe is not an error.
 pub fn print(text: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -32,7 +33,7 @@ pub fn print(text: &str) -> Result<(), Error> {
 pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| Error {
         why: ExitKind::Unexpected,
-        message: format!("the system gives no random bytes: {error}"),
+        message: format!("cannot get random bytes from the system: {error}"),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a program says on standard output once it is ready: one line of JSON.
+//! The line of JSON that a program prints to standard output when it is ready.
 
 use serde::Serialize;
 

@@ -44,7 +44,7 @@ impl Sources {
         }
     }
 
-    /// The token, for somebody who wants to be let in: there must be one. With it the file that
+    /// The token, for a client: there must be one. With it the file that
     /// it came from, where a newer one may be found later.
     pub fn read(&self) -> Result<(Secret, Option<PathBuf>), Error> {
         if let Some(token) = self.variable()? {
@@ -53,7 +53,7 @@ impl Sources {
         let path = self.path()?;
         let token = read_file(&path)?.ok_or_else(|| {
             Error::usage(format!(
-                "there is no access token: set {TOKEN_VARIABLE}, or put the relay's token into {} (mode 0600)",
+                "no access token: set {TOKEN_VARIABLE}, or put the relay's token in {} (mode 0600)",
                 path.display()
             ))
         })?;
@@ -100,14 +100,14 @@ impl Sources {
         let state = self.state_directory();
         state.map(|state| state.join("token")).ok_or_else(|| {
             Error::usage(format!(
-                "there is no place for the access token, because HOME is not set: set {TOKEN_VARIABLE}, or name a file by --token-file"
+                "nowhere to keep the access token because HOME is not set: set {TOKEN_VARIABLE}, or name a file with --token-file"
             ))
         })
     }
 }
 
 const NO_TOKEN: &str =
-    "is no access token: it must be 16 to 512 of the characters A-Z, a-z, 0-9, - and _";
+    "is not an access token: it must be 16 to 512 characters from A-Z, a-z, 0-9, - and _";
 
 /// Takes a text as a token if it can be one: it must be safe as a WebSocket subprotocol.
 fn check(text: &str) -> Option<Secret> {
@@ -132,7 +132,7 @@ fn read_file(path: &Path) -> Result<Option<Secret>, Error> {
     }
     if metadata.mode() & 0o077 != 0 {
         return Err(Error::local(format!(
-            "the token file {shown} can be read by others (mode {:04o}): run chmod 600 {shown}, and consider a new token",
+            "the token file {shown} can be read by others (mode {:04o}): run chmod 600 {shown} and consider replacing the token",
             metadata.mode() & 0o7777
         )));
     }
@@ -140,7 +140,7 @@ fn read_file(path: &Path) -> Result<Option<Secret>, Error> {
     file.take(4096).read_to_string(&mut text).map_err(cannot)?;
     check(&text)
         .map(Some)
-        .ok_or_else(|| Error::local(format!("what the token file {shown} holds {NO_TOKEN}")))
+        .ok_or_else(|| Error::local(format!("the content of the token file {shown} {NO_TOKEN}")))
 }
 
 /// Makes a new token and its file. It appears under its name whole or not at all; where another
@@ -163,7 +163,9 @@ fn create_file(path: &Path) -> Result<Secret, Error> {
         Ok(()) => removed.map(|()| token).map_err(cannot),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             read_file(path)?.ok_or_else(|| {
-                Error::local(format!("the token file {shown} came and went: try again"))
+                Error::local(format!(
+                    "the token file {shown} appeared and disappeared again; try again"
+                ))
             })
         }
         Err(error) => Err(cannot(error)),
@@ -241,9 +243,9 @@ mod tests {
         let cases = [
             ("a-good-token-in-a-file", 0o640, "can be read by others (mode 0640): run chmod 600"),
             ("a-good-token-in-a-file", 0o604, "can be read by others (mode 0604)"),
-            ("short", 0o600, "is no access token"),
-            ("a token with spaces in it", 0o600, "is no access token"),
-            ("", 0o600, "is no access token"),
+            ("short", 0o600, "is not an access token"),
+            ("a token with spaces in it", 0o600, "is not an access token"),
+            ("", 0o600, "is not an access token"),
         ];
         for (text, mode, expected) in cases {
             write(&file, text, mode);

@@ -10,7 +10,7 @@ use footbridge_core::wire::url::BaseUrl;
 use crate::agent_line::agent_program;
 use crate::duration;
 
-/// Sessions that one worker may be told to run at once.
+/// Upper bound for the number of concurrent sessions of a worker.
 const MAX_SESSIONS: u32 = 1024;
 /// The longest time that can be given in milliseconds: a year.
 const MAX_MILLIS: u64 = 365 * 24 * 60 * 60 * 1000;
@@ -36,7 +36,7 @@ impl fmt::Display for Kind {
             Self::Text | Self::Path => "text in quotes",
             Self::Integer => "a whole number",
             Self::Switch => "true or false",
-            Self::List => "a list of text in quotes, as [\"A\", \"B\"]",
+            Self::List => "a list of text in quotes, such as [\"A\", \"B\"]",
         })
     }
 }
@@ -70,7 +70,7 @@ impl Value for bool {
     const KIND: Kind = Kind::Switch;
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+        text.parse().map_err(|_| format!("{text:?} is not true or false"))
     }
 
     fn show(&self) -> Option<String> {
@@ -89,7 +89,7 @@ impl Value for SocketAddr {
         };
         let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':'));
         port.map_or_else(|| text.parse().ok(), loopback).ok_or_else(|| {
-            format!("{text:?} is no address: write it as 127.0.0.1:8787, [::1]:8787 or :0")
+            format!("{text:?} is not an address; use a form like 127.0.0.1:8787, [::1]:8787 or :0")
         })
     }
 
@@ -150,7 +150,7 @@ impl Value for MachineName {
         if (1..=200).contains(&text.len()) && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("it must be 1 to 200 bytes of text without control characters".to_owned())
+            Err("must be 1 to 200 bytes of text without control characters".to_owned())
         }
     }
 
@@ -222,7 +222,7 @@ impl Value for Millis {
 
     fn parse(text: &str) -> Result<Self, String> {
         let number = text.parse().ok().filter(|number| (1..=MAX_MILLIS).contains(number));
-        let wrong = || format!("{text:?} is no number of milliseconds from 1 to {MAX_MILLIS}");
+        let wrong = || format!("{text:?} is not a number of milliseconds from 1 to {MAX_MILLIS}");
         number.map(|number| Self(Duration::from_millis(number))).ok_or_else(wrong)
     }
 
@@ -244,7 +244,7 @@ impl Value for Variables {
         let is_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
         match names.iter().find(|name| !name.chars().all(is_char)) {
             Some(wrong) => Err(format!(
-                "{wrong:?} is no name of a variable: it is made of A-Z, a-z, 0-9 and _, without a value"
+                "{wrong:?} is not the name of a variable; use only A-Z, a-z, 0-9 and _, and no value"
             )),
             None => Ok(Self(names.into_iter().map(String::from).collect())),
         }
@@ -285,7 +285,7 @@ macro_rules! words {
             fn parse(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(format!("{text:?} is not one: it is {}", one_of(&[$($word),*]))),
+                    _ => Err(format!("{text:?} is not {}", one_of(&[$($word),*]))),
                 }
             }
 
@@ -309,7 +309,7 @@ words! {
 }
 
 words! {
-    /// How much is told on stderr; each level includes those before it.
+    /// How much is logged to stderr; each level includes those before it.
     Level:
     /// What went wrong.
     Error = "error",
@@ -323,7 +323,7 @@ words! {
 }
 
 words! {
-    /// How it is told.
+    /// How it is logged.
     Format:
     /// A line of words.
     #[default]

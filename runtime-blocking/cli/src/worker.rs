@@ -65,17 +65,17 @@ fn spawn_mode(wanted: value::SpawnMode, state: Option<&Path>) -> Result<SpawnMod
         value::SpawnMode::SameDir => Ok(SpawnMode::SameDir),
         value::SpawnMode::Worktree => {
             let root = state.map(|state| state.join("worktrees")).ok_or_else(|| {
-                Error::usage("there is no place for worktrees, because HOME is not set: set it")
+                Error::usage("nowhere to keep worktrees because HOME is not set: set it")
             })?;
             DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(|error| {
-                Error::local(format!("cannot make the directory {}: {error}", root.display()))
+                Error::local(format!("cannot create the directory {}: {error}", root.display()))
             })?;
             Ok(SpawnMode::Worktree { root: crate::directory(&root)? })
         }
     }
 }
 
-/// The part of the state directory for one relay and one directory: another relay is not to be told
+/// The part of the state directory for one relay and one directory: another relay must not learn
 /// what came of this one's sessions. `None` where there is no place, or none that is text.
 pub fn own_state(state: Option<&Path>, relay: &BaseUrl, directory: &str) -> Option<String> {
     let digest = Sha256::digest(format!("{relay}\n{directory}"));
@@ -88,91 +88,94 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Tells what a worker does.
-pub fn tell(journal: EventLog, notice: &WorkerNotice) {
+/// Logs what a worker reports.
+pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
     use Level::{Debug, Error, Info, Warn};
     use WorkerNotice as Notice;
     match notice {
         Notice::Registered { environment, is_again } => {
             let ids = [("environment", environment.as_str())];
             let words = if *is_again {
-                "is registered anew: the relay had forgotten us"
+                "registered again: the relay no longer knew this worker"
             } else {
-                "is registered, waiting for sessions"
+                "registered, waiting for sessions"
             };
-            journal.tell(Info, "registered", &ids, format_args!("{words}"));
+            log.write(Info, "registered", &ids, format_args!("{words}"));
         }
         Notice::Retrying { what, reason, retry_in } => {
             let retry_in = shown(*retry_in);
-            let words = format_args!("cannot {what}: {reason}; next try in {retry_in}");
-            journal.tell(Warn, "retrying", &[], words);
+            let words = format_args!("cannot {what}: {reason}; retrying in {retry_in}");
+            log.write(Warn, "retrying", &[], words);
         }
         Notice::Recovered => {
-            journal.tell(Info, "recovered", &[], format_args!("the relay answers again"));
+            log.write(Info, "recovered", &[], format_args!("the relay is responding again"));
         }
         Notice::Woke { slept } => {
-            let words = format_args!("the machine slept for about {}", shown(*slept));
-            journal.tell(Info, "woke", &[], words);
+            let words = format_args!("the machine was asleep for about {}", shown(*slept));
+            log.write(Info, "woke", &[], words);
         }
         Notice::BadWork { work, reason } => {
-            let words = format_args!("cannot be run: {reason}");
-            journal.tell(Error, "bad_work", &[("work", work.as_str())], words);
+            let words = format_args!("cannot run: {reason}");
+            log.write(Error, "bad_work", &[("work", work.as_str())], words);
         }
         Notice::SessionStarted { session, work, pid } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
-            journal.tell(Info, "session_started", &ids, format_args!("started, process {pid}"));
+            log.write(Info, "session_started", &ids, format_args!("started, process {pid}"));
         }
         Notice::SessionDisconnected { session, work, reason, retry_in } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             let retry_in = shown(*retry_in);
-            let words = format_args!("lost the relay: {reason}; next try in {retry_in}");
-            journal.tell(Warn, "session_disconnected", &ids, words);
+            let words =
+                format_args!("lost the connection to the relay: {reason}; retrying in {retry_in}");
+            log.write(Warn, "session_disconnected", &ids, words);
         }
         Notice::SessionConnected { session, work } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
-            journal.tell(Debug, "session_connected", &ids, format_args!("connected"));
+            log.write(Debug, "session_connected", &ids, format_args!("connected"));
         }
         Notice::AgentOutputError { session, work, reason } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
-            let words = format_args!("skipped a line of its agent: {reason}");
-            journal.tell(Warn, "agent_output_error", &ids, words);
+            let words = format_args!("skipped a line from the agent: {reason}");
+            log.write(Warn, "agent_output_error", &ids, words);
         }
         Notice::PermissionAsked { session, work, tool } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
-            journal.tell(
+            log.write(
                 Info,
                 "permission_asked",
                 &ids,
-                format_args!("asks for permission: {tool}"),
+                format_args!("asking for permission: {tool}"),
             );
         }
         Notice::SessionEnded { session, work, result } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
-            let words = result.as_ref().map_or_else(|| "is no longer ours".to_owned(), outcome);
-            journal.tell(Info, "session_ended", &ids, format_args!("{words}"));
+            let words = result
+                .as_ref()
+                .map_or_else(|| "no longer belongs to this worker".to_owned(), outcome);
+            log.write(Info, "session_ended", &ids, format_args!("{words}"));
         }
         Notice::ReportAtRisk { work, reason } => {
-            let words = format_args!("a crash could lose the result: {reason}");
-            journal.tell(Warn, "report_at_risk", &[("work", work.as_str())], words);
+            let words = format_args!("the result would not survive a crash: {reason}");
+            log.write(Warn, "report_at_risk", &[("work", work.as_str())], words);
         }
         Notice::ReportLost { work, reason } => {
-            let words = format_args!("its result could not be reported: {reason}");
-            journal.tell(Error, "report_lost", &[("work", work.as_str())], words);
+            let words = format_args!("could not report the result: {reason}");
+            log.write(Error, "report_lost", &[("work", work.as_str())], words);
         }
         Notice::LeftoverWorktree { path, kept: None } => {
-            let words = format_args!("removed the worktree {path} of an earlier run");
-            journal.tell(Debug, "worktree_removed", &[], words);
+            let words = format_args!("removed worktree {path} left by an earlier run");
+            log.write(Debug, "worktree_removed", &[], words);
         }
         Notice::LeftoverWorktree { path, kept: Some(reason) } => {
-            let words = format_args!("kept the worktree {path} of an earlier run: {reason}");
-            journal.tell(Warn, "worktree_kept", &[], words);
+            let words = format_args!("kept worktree {path} left by an earlier run: {reason}");
+            log.write(Warn, "worktree_kept", &[], words);
         }
         Notice::ShuttingDown { sessions: 0 } => {
-            journal.tell(Info, "shutting_down", &[], format_args!("ending"));
+            log.write(Info, "shutting_down", &[], format_args!("shutting down"));
         }
         Notice::ShuttingDown { sessions } => {
-            let words = format_args!("ending; sessions that still run: {sessions}");
-            journal.tell(Info, "shutting_down", &[], words);
+            let words = format_args!("shutting down; sessions still running: {sessions}");
+            log.write(Info, "shutting_down", &[], words);
         }
     }
 }
@@ -181,8 +184,8 @@ fn outcome(result: &SessionResult) -> String {
     let status = match result.status {
         ResultStatus::Completed => "completed",
         ResultStatus::Failed => "failed",
-        ResultStatus::TimedOut => "reached its time limit",
-        ResultStatus::Interrupted => "was ended",
+        ResultStatus::TimedOut => "hit its time limit",
+        ResultStatus::Interrupted => "was stopped",
         ResultStatus::Lost => "was lost",
     };
     if result.message.is_empty() {

@@ -10,13 +10,13 @@ use footbridge_core::agents::shell::{Agent, Command};
 use super::signals;
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = EventLog::new("footbridge-worker agent", args.level, Format::Text);
+    let log = EventLog::new("footbridge-worker agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
     signals::forward(Command::Shutdown, Command::ShutdownNow, move |command| {
         handle.command(command);
     })?;
     Ok(driver.run(agent, |notice| {
-        journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
+        log.write(Level::Info, "notice", &[], format_args!("{notice}"));
     })?)
 }

@@ -8,19 +8,24 @@ use footbridge_cli::value::{AgentLine, Count, Format, Level, MachineName, Span, 
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser};
 
-use super::help;
-
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Invocation {
     Work { relay: BaseUrl, reach: RelayArgs, work: Box<Work> },
     Agent(Agent),
-    Help(&'static str),
+    Help(Topic),
     Version,
 }
 
+/// What there is help about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Worker,
+    Agent,
+}
+
 impl Invocation {
-    /// How it tells what goes wrong.
+    /// How it reports errors.
     pub(super) const fn format(&self) -> Format {
         match self {
             Self::Work { reach, .. } => reach.reports.format,
@@ -39,7 +44,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
         let is_first = std::mem::replace(&mut is_first, false);
         let name = match arg {
             Arg::Long("help") | Arg::Short('h') => {
-                return Ok(Invocation::Help(if is_agent { help::AGENT } else { help::WORK }));
+                return Ok(Invocation::Help(if is_agent { Topic::Agent } else { Topic::Worker }));
             }
             Arg::Long("version") | Arg::Short('V') => return Ok(Invocation::Version),
             Arg::Long("verbose") | Arg::Short('v') => {
@@ -106,7 +111,7 @@ impl Line {
             "allow-variable" => {
                 work.allowed_variables.extend(value::<Variables>(name, parser)?.0);
             }
-            _ => return Err(Error::usage(format!("there is no option --{name}: see --help"))),
+            _ => return Err(Error::usage(format!("unknown option --{name}; see --help"))),
         }
         Ok(())
     }
@@ -179,8 +184,8 @@ mod tests {
                     permission_mode: PermissionMode::BypassPermissions,
                 }),
             ),
-            ("--help", Invocation::Help(help::WORK)),
-            ("agent -h", Invocation::Help(help::AGENT)),
+            ("--help", Invocation::Help(Topic::Worker)),
+            ("agent -h", Invocation::Help(Topic::Agent)),
             ("-V", Invocation::Version),
         ];
         for (line, expected) in cases {
@@ -194,13 +199,13 @@ mod tests {
             ("", "needs --relay URL"),
             ("work", "work"),
             ("-q agent", "agent"),
-            ("--frobnicate", "no option --frobnicate: see --help"),
-            ("--listen :0", "no option --listen"),
-            ("agent --relay https://r.example", "no option --relay"),
+            ("--frobnicate", "unknown option --frobnicate; see --help"),
+            ("--listen :0", "unknown option --listen"),
+            ("agent --relay https://r.example", "unknown option --relay"),
             ("--relay example.org", "http://"),
             ("--relay http://example.org", "not safe"),
             ("--max-sessions 0", "from 1 to 1024"),
-            ("--session-limit 5", "--session-limit: \"5\" is no duration"),
+            ("--session-limit 5", "--session-limit: \"5\" is not a duration"),
             ("--spawn-mode tree", "same-dir, worktree or single-session"),
             ("--name=", "--name"),
             ("--log-level loud", "error, warn, info or debug"),
@@ -214,7 +219,7 @@ mod tests {
         }
     }
 
-    /// The long options of the worker: each is taken, and stands in the help.
+    /// The long options of the worker: each is accepted, and is in the help.
     const OPTIONS: [&str; 15] = [
         "relay",
         "never-give-up",
@@ -235,8 +240,9 @@ mod tests {
 
     #[test]
     fn every_option_stands_in_the_help() {
-        let topics = [(help::WORK, &OPTIONS[..]), (help::AGENT, &Agent::OPTIONS)];
-        for (text, options) in topics {
+        let topics = [(Topic::Worker, &OPTIONS[..]), (Topic::Agent, &Agent::OPTIONS)];
+        for (topic, options) in topics {
+            let text = crate::program::help::text(topic);
             for option in options.iter().chain(&["help"]) {
                 assert!(text.contains(&format!("--{option}")), "--{option}");
             }

@@ -9,28 +9,20 @@ mod work;
 use std::process::ExitCode;
 
 use args::Invocation;
-use footbridge_cli::event_log::EventLog;
-use footbridge_cli::exit::Error;
+use footbridge_cli::exit::{Error, conclude};
 use footbridge_cli::print;
-use footbridge_cli::value::{Format, Level};
+use footbridge_cli::value::Format;
 
 /// Runs the program to its end.
 pub(crate) fn main() -> ExitCode {
     let invocation = args::parse(std::env::args_os().skip(1));
     let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
-    match invocation.and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let journal = EventLog::new("footbridge-worker", Level::Error, format);
-            journal.tell(Level::Error, "failed", &[], format_args!("{error}"));
-            ExitCode::from(&error)
-        }
-    }
+    conclude("footbridge-worker", format, invocation.and_then(run))
 }
 
 fn run(invocation: Invocation) -> Result<(), Error> {
     match invocation {
-        Invocation::Help(text) => print(text),
+        Invocation::Help(topic) => print(&help::text(topic)),
         Invocation::Version => {
             print(concat!("footbridge-worker ", env!("CARGO_PKG_VERSION"), "\n"))
         }

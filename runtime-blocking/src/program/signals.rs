@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 const STACK_BYTES: usize = 64 << 10;
 
 /// From now on SIGINT, SIGTERM and SIGHUP no longer end the program by themselves: the first one
-/// asks it to, cleanly, and each later one to hurry.
+/// asks it to end cleanly, and each later one to end at once.
 pub(super) fn forward<C: Copy + Send + 'static>(
     clean: C,
     hurry: C,

@@ -13,9 +13,9 @@ use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
 use super::signals;
 
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
-    let journal = EventLog::new("worker", reach.reports.level, reach.reports.format);
+    let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
     let config = worker::remote(relay, reach, work)?;
-    journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
+    log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone() })?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();
@@ -25,7 +25,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     let mut is_to_be_said = reach.reports.json;
     let mut printed = Ok(());
     driver.run(Worker::new(config), |notice| {
-        worker::tell(journal, &notice);
+        worker::log_notice(log, &notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
             && std::mem::take(&mut is_to_be_said)
         {

@@ -11,13 +11,13 @@ use smol::future::FutureExt;
 use super::signals::{Ends, Urgency};
 
 pub(super) fn run(args: args::Agent) -> Result<(), Error> {
-    let journal = EventLog::new("footbridge agent", args.level, Format::Text);
+    let log = EventLog::new("footbridge agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let host = Host::new(HostOptions::default())?;
     let driven = drive(agent, host, asked, |notice: Notice| {
-        journal.tell(Level::Info, "notice", &[], format_args!("{notice}"));
+        log.write(Level::Info, "notice", &[], format_args!("{notice}"));
     });
     let ended = ends.forward(|urgency| {
         // An agent that has ended by itself takes no command.

@@ -28,7 +28,7 @@ pub(super) enum Invocation {
 }
 
 impl Invocation {
-    /// How it tells what goes wrong.
+    /// How it reports errors.
     pub(super) const fn format(&self) -> Format {
         match self {
             Self::Up { serve, .. } | Self::Relay { serve } => serve.reports.format,
@@ -63,7 +63,7 @@ impl Topic {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             Error::usage(format!(
-                "there is no command {name:?}: it is up, relay, work, config, agent or help"
+                "unknown command {name:?}; use up, relay, work, config, agent or help"
             ))
         })
     }
@@ -131,7 +131,7 @@ pub(super) struct ConfigQuery {
 /// The variables of an environment.
 pub(super) type Environment = [(OsString, OsString)];
 
-/// Reads the command line, without the program's own name, and what it stands on: the environment,
+/// Reads the command line, without the program's own name, and what it builds on: the environment,
 /// and the configuration file.
 pub(super) fn parse(
     args: impl IntoIterator<Item = OsString>,
@@ -165,7 +165,7 @@ pub(super) fn parse(
             Arg::Long(name) => name.to_owned(),
             Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
         };
-        // `up` is meant where no command is named; it may not be named after its options.
+        // `up` is the default command; it cannot be named after its options.
         let command = *topic.get_or_insert(Topic::Up);
         if !command.has(&name) {
             return Err(not_here(command, &name));
@@ -191,10 +191,10 @@ fn not_here(command: Topic, name: &str) -> Error {
         .collect();
     let command = command.name();
     Error::usage(if elsewhere.is_empty() {
-        format!("there is no option --{name}: see footbridge help {command}")
+        format!("unknown option --{name}; see footbridge help {command}")
     } else {
         let elsewhere = elsewhere.join(" and ");
-        format!("footbridge {command} has no option --{name}, it belongs to {elsewhere}")
+        format!("footbridge {command} has no option --{name}; it belongs to {elsewhere}")
     })
 }
 
@@ -273,7 +273,7 @@ impl Line {
             }
             Topic::Work => {
                 let relay = settings.relay.value.clone().ok_or_else(|| {
-                    Error::usage("footbridge work needs --relay URL, the address of the relay; it can also stand in FOOTBRIDGE_RELAY or in the configuration file")
+                    Error::usage("footbridge work needs --relay URL, the address of the relay; it can also be set in FOOTBRIDGE_RELAY or in the configuration file")
                 })?;
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
                 Ok(Invocation::Work { relay, reach, work: work(settings), is_check: self.is_check })
@@ -311,7 +311,7 @@ fn tls(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>, Error> {
     match (&settings.tls_cert.value, &settings.tls_key.value) {
         (Some(cert), Some(key)) => Ok(Some((cert.clone(), key.clone()))),
         (None, None) => Ok(None),
-        _ => Err(Error::usage("--tls-cert and --tls-key go together: give both")),
+        _ => Err(Error::usage("--tls-cert and --tls-key go together; give both")),
     }
 }
 
@@ -323,7 +323,7 @@ fn serve(
     let (listen, origin) = (settings.listen.value, &settings.listen.origin);
     if !listen.ip().is_loopback() && tls.is_none() && !settings.behind_proxy.value {
         return Err(Error::usage(format!(
-            "{origin}: {listen} can be reached from other machines, and without TLS the access token would travel in the clear: give --tls-cert and --tls-key to footbridge relay, or --behind-proxy if a proxy in front of it speaks TLS"
+            "{origin}: {listen} can be reached from other machines, and without TLS the access token would be sent in the clear; use footbridge relay with --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it handles TLS"
         )));
     }
     Ok(Serve { reports, listen, public_url: settings.public_url.value.clone(), tls })

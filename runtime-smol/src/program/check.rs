@@ -89,7 +89,7 @@ struct Report<'a> {
 }
 
 impl Findings {
-    /// Keeps what is there, and tells what is not.
+    /// Keeps what was found, and reports what was not.
     fn note<T>(&mut self, check: &'static str, found: Result<T, Error>) -> Option<T> {
         match found {
             Ok(found) => Some(found),

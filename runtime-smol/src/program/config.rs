@@ -116,8 +116,8 @@ impl Report {
     fn text(&self) -> String {
         let mut text = String::new();
         let file = self.file.as_ref().map_or_else(
-            || "none: HOME is not set".to_owned(),
-            |file| format!("{}{}", file.path, if file.exists { "" } else { " (not there)" }),
+            || "none, because HOME is not set".to_owned(),
+            |file| format!("{}{}", file.path, if file.exists { "" } else { " (does not exist)" }),
         );
         let shown = |value: &Json| match value {
             Json::Null => "-".to_owned(),

@@ -1,6 +1,6 @@
 //! The program `footbridge`: reads its command line, builds machines, and has them driven.
 //!
-//! Each command stands in a file of its own name. Nothing here decides about the protocol.
+//! Each command has a file of its own name. Nothing here decides about the protocol.
 
 mod agent;
 mod args;
@@ -18,24 +18,16 @@ mod work;
 use std::process::ExitCode;
 
 use args::Invocation;
-use footbridge_cli::event_log::EventLog;
-use footbridge_cli::exit::Error;
+use footbridge_cli::exit::{Error, conclude};
 use footbridge_cli::print;
-use footbridge_cli::value::{Format, Level};
+use footbridge_cli::value::Format;
 
 /// Runs the program to its end.
 pub(crate) fn main() -> ExitCode {
     let environment: Vec<_> = std::env::vars_os().collect();
     let invocation = args::parse(std::env::args_os().skip(1), &environment);
     let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
-    match invocation.and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let journal = EventLog::new("footbridge", Level::Error, format);
-            journal.tell(Level::Error, "failed", &[], format_args!("{error}"));
-            ExitCode::from(&error)
-        }
-    }
+    conclude("footbridge", format, invocation.and_then(run))
 }
 
 fn run(invocation: Invocation) -> Result<(), Error> {

@@ -24,8 +24,8 @@ use super::signals::Ends;
 const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
-    let journal = journal(serve);
-    journal.unknown_variables(&serve.reports.unknown_variables);
+    let log = event_log(serve);
+    log.unknown_variables(&serve.reports.unknown_variables);
     let token = Sources::from_environment(serve.reports.token_file.clone()).read_or_create()?;
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     let (relay, host) = build(serve, public_url.clone(), token.clone())?;
@@ -33,7 +33,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let ends = Ends::listen()?;
     let mut printed = Ok(());
     let driven = drive(relay, host, asked, |notice| {
-        tell(journal, &notice);
+        log_notice(log, &notice);
         if let RelayNotice::Listening { address } = notice {
             printed = announce(serve, &address, public_url.as_deref(), &token);
             if printed.is_err() {
@@ -49,7 +49,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     printed
 }
 
-pub(super) fn journal(serve: &Serve) -> EventLog {
+pub(super) fn event_log(serve: &Serve) -> EventLog {
     EventLog::new("relay", serve.reports.level, serve.reports.format)
 }
 
@@ -100,52 +100,52 @@ fn announce(
     .print()
 }
 
-/// Tells what a relay does.
-pub(super) fn tell(journal: EventLog, notice: &RelayNotice) {
+/// Logs what a relay reports.
+pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
     use Level::{Debug, Error, Info};
     use RelayNotice as Notice;
     match notice {
         Notice::Listening { address } => {
-            journal.tell(Info, "listening", &[], format_args!("listening on {address}"));
+            log.write(Info, "listening", &[], format_args!("listening on {address}"));
         }
         Notice::Answered { method, path, status } => {
             let words = format_args!("{} {path} {status}", method.as_str());
-            journal.tell(Debug, "answered", &[], words);
+            log.write(Debug, "answered", &[], words);
         }
         Notice::EnvironmentRegistered { environment, machine_name } => {
             let ids = [("environment", environment.as_str())];
             let words = format_args!("registered by {machine_name}");
-            journal.tell(Info, "environment_registered", &ids, words);
+            log.write(Info, "environment_registered", &ids, words);
         }
         Notice::EnvironmentGone { environment } => {
             let ids = [("environment", environment.as_str())];
-            journal.tell(Info, "environment_gone", &ids, format_args!("is gone"));
+            log.write(Info, "environment_gone", &ids, format_args!("gone"));
         }
         Notice::SessionState { session, state } => {
             let ids = [("session", session.as_str())];
-            journal.tell(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
+            log.write(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
         }
         Notice::WorkerConnected { session } => {
             let ids = [("session", session.as_str())];
-            journal.tell(Debug, "worker_connected", &ids, format_args!("connected"));
+            log.write(Debug, "worker_connected", &ids, format_args!("connected"));
         }
         Notice::WorkerDisconnected { session } => {
             let ids = [("session", session.as_str())];
-            journal.tell(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
+            log.write(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
         }
         Notice::StoreFailed { detail } => {
-            journal.tell(Error, "store_failed", &[], format_args!("the store failed: {detail}"));
+            log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
         }
         // Those that are younger than this program.
-        other => journal.tell(Debug, "other", &[], format_args!("{other:?}")),
+        other => log.write(Debug, "other", &[], format_args!("{other:?}")),
     }
 }
 
 const fn state_name(state: SessionState) -> &'static str {
     match state {
-        SessionState::Queued => "waits for its worker",
-        SessionState::Starting => "is starting",
-        SessionState::Running => "is running",
-        SessionState::Ended => "has ended",
+        SessionState::Queued => "waiting for its worker",
+        SessionState::Starting => "starting",
+        SessionState::Running => "running",
+        SessionState::Ended => "ended",
     }
 }

@@ -26,10 +26,10 @@ use footbridge_cli::ready::Ready;
 use footbridge_cli::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
-    relay::journal(serve).unknown_variables(&serve.reports.unknown_variables);
+    relay::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let token = sources.read_or_create()?;
-    // All of it before anything listens, so that a wrong option is told first. The public URL is for
+    // All of it before anything listens, so that a wrong option is reported first. The public URL is for
     // others: the worker beside the relay goes straight to it, past any proxy.
     let mut listen = serve.listen;
     if listen.port() == 0 {
@@ -56,7 +56,7 @@ fn base_url(listen: &str) -> Result<BaseUrl, Error> {
     let url = BaseUrl::parse(&local_url(listen, false));
     url.map_err(|_| {
         Error::usage(format!(
-            "--listen {listen}: the worker beside the relay has to reach it without TLS, so it must be a loopback address, 0.0.0.0 or [::]"
+            "--listen {listen}: the worker next to the relay has to reach it without TLS, so this must be a loopback address, 0.0.0.0 or [::]"
         ))
     })
 }
@@ -91,9 +91,9 @@ struct Up<'a> {
 
 impl Up<'_> {
     async fn serve(&self, relay: Relay, host: Host, listening: Sender<String>) {
-        let journal = relay::journal(self.serve);
+        let log = relay::event_log(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
-            relay::tell(journal, &notice);
+            relay::log_notice(log, &notice);
             if let RelayNotice::Listening { address } = notice {
                 let _ = listening.try_send(address);
             }
@@ -113,11 +113,11 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
-        let journal = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
+        let log = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
-            worker::tell(journal, &notice);
+            worker::log_notice(log, &notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && !std::mem::replace(&mut is_announced, true)
                 && let Err(error) = self.announce(&listen, environment)
@@ -146,7 +146,8 @@ impl Up<'_> {
         .print()
     }
 
-    /// The worker alone, even in a hurry: its results have to reach the relay, which its end ends.
+    /// Only the worker is signalled, however urgently: its results have to reach the relay, which ends
+    /// once the worker has.
     fn signal(&self, urgency: Urgency) {
         self.worker.put(work::command(urgency));
     }

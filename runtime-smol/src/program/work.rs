@@ -14,17 +14,17 @@ use smol::future::FutureExt;
 use super::signals::{Ends, Urgency};
 
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
-    let journal = EventLog::new("worker", reach.reports.level, reach.reports.format);
-    journal.unknown_variables(&reach.reports.unknown_variables);
+    let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
+    log.unknown_variables(&reach.reports.unknown_variables);
     let config = worker::remote(relay, reach, work)?;
-    journal.tell(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
+    log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     let host = host(relay, reach)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
     let driven = drive(Worker::new(config), host, asked, |notice| {
-        worker::tell(journal, &notice);
+        worker::log_notice(log, &notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
             && ready.take().is_some()
         {

@@ -80,7 +80,7 @@ fn a_second_signal_does_not_wait_for_an_agent_that_will_not_end() {
     let begun = directory.path().join("begun");
     assert!(poll(|| begun.exists().then_some(())).is_some(), "it never began");
     program.signal(Signal::INT);
-    program.hear("ending");
+    program.hear("shutting down");
     program.stop(Signal::INT);
 }
 

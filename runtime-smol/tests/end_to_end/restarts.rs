@@ -50,7 +50,7 @@ fn a_relay_that_comes_back_finds_its_page_and_its_worker_again() {
 
     let relay = Program::start(&["relay", "--listen", &listen]);
     page.see("[data-testid=connection][data-state=connected]");
-    worker.hear("registered anew");
+    worker.hear("registered again");
     // This relay keeps its sessions in memory: the page says so, instead of waiting for ever.
     page.see(&hook("session-gone"));
     page.go(&format!("{}/#/", relay.url()));

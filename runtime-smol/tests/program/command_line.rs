@@ -28,7 +28,7 @@ fn each_error_has_its_exit_code_and_says_what_to_try() {
     let taken = taken.local_addr().expect("an address").to_string();
     let work = ["work", "--relay", "http://127.0.0.1:9"];
     let cases = [
-        (vec!["down"], 2, "no command"),
+        (vec!["down"], 2, "unknown command"),
         (vec!["relay", "--listen", "0.0.0.0:0"], 2, "in the clear"),
         (work.to_vec(), 2, "FOOTBRIDGE_TOKEN"),
         ([&work[..], &["--token-file", "open-to-all"]].concat(), 5, "chmod 600"),
@@ -58,7 +58,7 @@ fn a_worker_that_cannot_reach_its_relay_says_when_it_tries_again_and_can_be_ende
     let mut worker = Running::start(command.stderr(writer));
     drop(command);
     let lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
-    let line = lines.map(|line| line.expect("text")).find(|line| line.contains("next try in"));
+    let line = lines.map(|line| line.expect("text")).find(|line| line.contains("retrying in"));
     assert!(line.expect("it says so").starts_with("worker: warning: cannot register"));
     worker.signal(Signal::TERM);
     assert_eq!(worker.wait(), Some(0));

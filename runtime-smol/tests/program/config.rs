@@ -64,7 +64,7 @@ fn a_wrong_file_ends_every_command_that_reads_it_with_code_2() {
         let output = output(home.path(), args);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(stderr.contains("config.toml:1: no secret may stand"), "{stderr}");
+        assert!(stderr.contains("config.toml:1: this file must not contain secrets"), "{stderr}");
         assert!(!stderr.contains(TOKEN), "{stderr}");
     }
 }

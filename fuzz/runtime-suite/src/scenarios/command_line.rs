@@ -49,7 +49,7 @@ pub fn a_worker_that_cannot_reach_its_relay_says_when_it_tries_again_and_can_be_
 >() {
     let home = tempfile::tempdir().expect("a directory");
     let mut program = Program::run::<R>(home.path(), "", &RELAY);
-    until("it says so", || program.printed().contains("next try in").then_some(()));
+    until("it says so", || program.printed().contains("retrying in").then_some(()));
     assert!(
         program.printed().contains("worker: warning: cannot register: "),
         "{}",

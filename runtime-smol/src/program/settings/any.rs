@@ -1,5 +1,5 @@
 //! Any text as the configuration file, and as any setting's value: from the corpus of the fuzz targets
-//! (`fuzz/corpus/settings_file`) and random changes of it. It stands here and not with the other
+//! (`fuzz/corpus/settings_file`) and random changes of it. It is here and not with the other
 //! targets because what reads settings is this program's own.
 
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ fn try_file(text: &str) {
         }
         Err(error) => assert!(error.to_string().starts_with("/c/config.toml:"), "{error}"),
     }
-    // A secret below it does not show, whatever stands above.
+    // A secret below it does not show, whatever is above.
     let with_secret = format!("{text}\naccess_token = \"{SECRET}\"\n# {SECRET}\n");
     let error = file::parse(&place(), &with_secret).expect_err("no secret may stand there");
     assert!(!error.to_string().replace(text, "").contains(SECRET), "{error}");

@@ -121,7 +121,7 @@ impl Document<'_> {
             let is_setting = event.kind() == EventKind::SimpleKey
                 && follows.is_some_and(|event| event.kind() == EventKind::KeyValSep);
             if !is_setting {
-                let wrong = "settings stand beside each other as name = value, without tables";
+                let wrong = "settings are written as name = value, without tables";
                 return Err(self.wrong(span, wrong));
             }
             let setting = self.setting(&event)?;
@@ -144,7 +144,7 @@ impl Document<'_> {
             })?;
             let line = self.line(span);
             if self.entries.iter().any(|entry| entry.key == setting.key) {
-                return Err(self.wrong(span, &format!("{} stands here a second time", setting.key)));
+                return Err(self.wrong(span, &format!("{} is set twice", setting.key)));
             }
             let origin = Origin::File { path: self.place.path.clone(), line };
             self.entries.push(Entry { key: setting.key, text, origin });
@@ -165,11 +165,11 @@ impl Document<'_> {
         let all: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
         let key: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
         let wrong = match all.iter().find(|known| is_near(known, &name)) {
-            Some(near) => format!("there is no setting {key}; do you mean {near}?"),
+            Some(near) => format!("unknown setting {key}; did you mean {near}?"),
             None if is_secret => format!(
-                "no secret may stand in this file, and {key} looks like one: remove it, and put the access token into FOOTBRIDGE_TOKEN, or alone into a file of mode 0600 that token_file names"
+                "this file must not contain secrets, and {key} looks like one: remove it, and put the access token in FOOTBRIDGE_TOKEN, or by itself in a file with mode 0600 that token_file names"
             ),
-            None => format!("there is no setting {key}; there are {}", all.join(", ")),
+            None => format!("unknown setting {key}; the settings are {}", all.join(", ")),
         };
         Err(self.wrong(event.span(), &wrong))
     }
@@ -199,7 +199,7 @@ impl Document<'_> {
         Some((kind, text.into_owned()))
     }
 
-    /// A path of the file is meant from where the file is, or from home.
+    /// A path in the file is relative to the file, or to home.
     fn resolved(&self, text: &str) -> String {
         let from_home = text.strip_prefix("~/").zip(self.place.home.as_ref());
         let path = match (from_home, self.place.path.parent()) {
@@ -213,7 +213,7 @@ impl Document<'_> {
     fn no_errors(&self, errors: &[ParseError]) -> Result<(), Error> {
         let Some(error) = errors.first() else { return Ok(()) };
         let span = error.unexpected().or(error.context()).unwrap_or_default();
-        Err(self.wrong(span, &format!("it is no TOML: {}", error.description())))
+        Err(self.wrong(span, &format!("invalid TOML: {}", error.description())))
     }
 
     fn wrong(&self, span: Span, what: &str) -> Error {

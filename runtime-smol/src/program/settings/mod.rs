@@ -31,7 +31,7 @@ pub(super) use file::Place;
 
 use super::args::Topic;
 
-/// Where a relay listens unless it is told otherwise.
+/// Where a relay listens by default.
 const DEFAULT_PORT: u16 = 8787;
 /// What the names of all variables begin with.
 const PREFIX: &str = "FOOTBRIDGE_";
@@ -136,7 +136,7 @@ macro_rules! settings {
                     $(stringify!($key) => {
                         self.$key = Slot { value: <$type as Value>::parse(text)?, origin };
                     })*
-                    _ => return Err(format!("there is no setting {key}")),
+                    _ => return Err(format!("unknown setting {key}")),
                 }
                 Ok(())
             }

@@ -113,9 +113,9 @@ fn a_path_of_the_file_is_meant_from_where_the_file_is_or_from_home() {
 #[test]
 fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_is_allowed() {
     let cases = [
-        ("\n\nmax_session = 3", ":3: there is no setting max_session; do you mean max_sessions?"),
-        ("max-sessions = 3", ":1: there is no setting max-sessions; do you mean max_sessions?"),
-        ("colour = 3", "there is no setting colour; there are listen, behind_proxy,"),
+        ("\n\nmax_session = 3", ":3: unknown setting max_session; did you mean max_sessions?"),
+        ("max-sessions = 3", ":1: unknown setting max-sessions; did you mean max_sessions?"),
+        ("colour = 3", "unknown setting colour; the settings are listen, behind_proxy,"),
         ("max_sessions = \"3\"", ":1: max_sessions must be a whole number"),
         ("max_sessions = 0x3", ":1: max_sessions must be a whole number"),
         ("max_sessions = 3.5", ":1: max_sessions must be a whole number"),
@@ -127,18 +127,18 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_is_allowed() {
         ("allow_variable = \"A\"", ":1: allow_variable must be a list"),
         ("allow_variable = [\"A\", 3]", ":1: allow_variable must be a list"),
         ("allow_variable = [[\"A\"]]", ":1: allow_variable must be a list"),
-        ("session_limit = \"5\"", ":1: session_limit: \"5\" is no duration"),
-        ("spawn_mode = \"tree\"", "it is same-dir, worktree or single-session"),
+        ("session_limit = \"5\"", ":1: session_limit: \"5\" is not a duration"),
+        ("spawn_mode = \"tree\"", "is not same-dir, worktree or single-session"),
         ("relay = \"http://example.org\"", ":1: relay: "),
-        ("agent = \"a 'b\"", "a quote is not closed"),
-        ("name = \"a\"\nname = \"b\"", ":2: name stands here a second time"),
-        ("\n[worker]\nname = \"a\"", ":2: settings stand beside each other"),
-        ("worker.name = \"a\"", ":1: settings stand beside each other"),
+        ("agent = \"a 'b\"", "unclosed quote"),
+        ("name = \"a\"\nname = \"b\"", ":2: name is set twice"),
+        ("\n[worker]\nname = \"a\"", ":2: settings are written as"),
+        ("worker.name = \"a\"", ":1: settings are written as"),
         ("name = { a = 1 }", ":1: name must be text in quotes"),
-        ("name =", ":1: it is no TOML"),
-        ("name = \"a\" b", ":1: it is no TOML"),
-        ("name = \"a", ":1: it is no TOML"),
-        ("\nname", ":2: it is no TOML"),
+        ("name =", ":1: invalid TOML"),
+        ("name = \"a\" b", ":1: invalid TOML"),
+        ("name = \"a", ":1: invalid TOML"),
+        ("\nname", ":2: invalid TOML"),
     ];
     for (text, expected) in cases {
         let error = from_file(text).expect_err(text);

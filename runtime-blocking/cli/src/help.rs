@@ -1,0 +1,116 @@
+//! The parts of `--help` that the programs share. `PROGRAM` is replaced by the program's name.
+
+/// Puts parts together.
+pub fn text(program: &str, parts: &[&str]) -> String {
+    parts.concat().replace("PROGRAM", program)
+}
+
+/// What a worker does.
+pub const WORKER: &str = "\
+Registers a directory on this machine with a relay and runs its sessions.
+Ctrl-C ends them and deregisters; a second Ctrl-C does not wait for them.
+";
+
+/// The relay that a worker connects to.
+pub const RELAY: &str =
+    "      --relay URL            The relay's address: https://…, or http:// if it is
+                             on this machine
+";
+
+/// What a worker runs.
+pub const WORK: &str =
+    "      --agent 'COMMAND …'    Program to run for each session, split into words
+                             the way a shell does. \"claude\" alone means Claude
+                             Code with the flags it needs
+                             [default: PROGRAM agent]
+      --directory DIR        Directory that sessions run in
+                             [default: the current directory]
+      --name NAME            Name of this machine [default: its host name]
+      --spawn-mode MODE      same-dir; worktree, for a git worktree per session;
+                             or single-session [default: same-dir]
+      --max-sessions N       Maximum number of concurrent sessions, 1 to 1024
+                             [default: 32]
+      --session-limit TIME   Maximum length of a session [default: 24h]
+      --shutdown-grace TIME  How long an agent has to exit before it is killed
+                             [default: 30s]
+      --allow-variable NAME  Let sessions set this variable for their agent even
+                             though it affects how programs load, such as
+                             NODE_OPTIONS; can be repeated
+";
+
+/// How a worker reaches its relay.
+pub const REACH: &str =
+    "      --never-give-up        Keep trying to reach the relay forever instead of
+                             giving up after 10 minutes
+      --ca-file FILE         Certificate authorities to trust in addition to the
+                             well-known ones (PEM)
+";
+
+/// Where the access token is.
+pub const TOKEN_FILE: &str =
+    "      --token-file FILE      File that holds the access token; must not be
+                             accessible to anyone else
+                             [default: ~/.local/state/footbridge/token]
+";
+
+/// The line that is printed once a program is ready.
+pub const READY_JSON: &str =
+    "      --json                 Print a single line of JSON to standard output when
+                             ready, and nothing else
+";
+
+/// What is logged.
+pub const LOG: &str =
+    "      --log-level LEVEL      What to log to standard error: error, warn, info
+                             or debug, which includes every event
+                             [default: info]
+      --log-format FORMAT    text, or json: one object per line [default: text]
+  -v, --verbose              Same as --log-level debug
+  -q, --quiet                Same as --log-level error
+  -h, --help                 Print this help
+";
+
+/// What the shell agent does.
+pub const AGENT: &str = "\
+The built-in agent: a shell. It reads stream-json messages from standard input,
+treats each one as a command line, asks for permission, runs it with /bin/sh,
+and writes what happens to standard output.
+";
+
+/// The options of the shell agent.
+pub const AGENT_OPTIONS: &str = "
+Options:
+      --directory DIR          Directory that commands run in
+                               [default: the current directory]
+      --session-id ID          Session id [default: a new one]
+      --permission-mode MODE   default, acceptEdits, or bypassPermissions, which
+                               runs commands without asking [default: default]
+  -q, --quiet                  Log only errors
+  -h, --help                   Print this help
+
+Environment:
+  FOOTBRIDGE_SESSION_ID   The session id, unless --session-id is given
+";
+
+/// How a program ends.
+pub const EXIT_CODES: &str = "
+Exit codes:
+  0  success
+  1  unexpected error
+  2  invalid command line or configuration
+  3  refused by the relay: bad token, no permission, or not found
+  4  the relay could not be reached for too long
+  5  a problem on this machine: address in use, agent or file not found
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_the_shell_agent_stands_in_its_help() {
+        for option in crate::args::Agent::OPTIONS {
+            assert!(AGENT_OPTIONS.contains(&format!("--{option} ")), "--{option}");
+        }
+    }
+}
