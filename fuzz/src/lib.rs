@@ -2,19 +2,19 @@
 //! on virtual time, replayed from a seed.
 //!
 //! ```text
-//!   cast ──▶ parties: the core's own machines, stepped as every runtime steps them
-//!              │ actions                                     ▲ events
-//!              ▼                                             │
-//!            perform ──▶ wire & network, process & agents, disk, storeroom ──▶ agenda
-//!              │                      ▲
-//!              │ facts                │ faults
-//!              ▼                      │
-//!           promises               weather
+//!   scenario ──▶ nodes: the core's own machines, stepped the way every runtime steps them
+//!                  │ actions                                   ▲ events
+//!                  ▼                                           │
+//!       world ──▶ network, processes, disks, repositories, store ──▶ event queue
+//!                  │                      ▲
+//!                  │ facts                │ faults
+//!                  ▼                      │
+//!               promises              fault plan
 //! ```
 //!
-//! Everything that is judged is a `Fact`: what could be seen from outside of every machine. No
-//! promise is judged by a machine's own word, and there is no second implementation of the protocol
-//! here: a viewer is a client that writes down what it sees.
+//! Promises judge by `Fact`s alone: what could be seen from outside of every machine. None takes a
+//! machine's own word for anything, and the protocol is not implemented a second time here: a viewer is
+//! a client that records what it sees.
 //!
 //! ```
 //! use footbridge_fuzz::{Options, run};

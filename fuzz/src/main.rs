@@ -10,32 +10,32 @@ use lexopt::prelude::*;
 
 const HELP: &str = "\
 Runs simulated worlds of Footbridge: relay, workers, agents, viewers, network, disks and clocks, on
-virtual time and from a seed.
+virtual time, all drawn from a seed.
 
-  footbridge-fuzz --seed N [--quiet | --render] [options]   one run, told in full
+  footbridge-fuzz --seed N [--quiet | --render] [options]   one run, with its trace
   footbridge-fuzz --runs N | --hours H [--from SEED]        many, on all cores
 
-  --seed N         the run: everything that happens comes from this number
-  --steps M        events after which it ends, come what may (400000)
-  --quiet          print only what came of it
-  --render         print a Mermaid sequence diagram of it in place of the trace
-  --shrink         look for a smaller run that fails in the same way
-  --runs N         so many runs, with seeds from --from on
-  --hours H        as many runs as fit into so many hours
-  --from SEED      the first seed (drawn from the clock with --hours, else 0)
-  --minutes M      minutes of virtual time in which things go wrong
-  --workers N      how many workers there are
-  --viewers N      how many viewers there are
-  --agent KIND     what all agents are: chatty, asking, flooding, …, shell
-  --faults LIST    what may go wrong, with commas between, or none: relay-crash,cut,…
+  --seed N         the seed from which everything is drawn
+  --steps M        stop after this many events (400000)
+  --quiet          print the result only
+  --render         print a Mermaid sequence diagram instead of the trace
+  --shrink         look for a smaller run with the same failure
+  --runs N         number of runs, with seeds from --from on
+  --hours H        keep running for this many hours
+  --from SEED      the first seed (taken from the clock with --hours, else 0)
+  --minutes M      minutes of virtual time during which things go wrong
+  --workers N      number of workers
+  --viewers N      number of viewers
+  --agent KIND     the kind of all agents: chatty, asking, flooding, …, shell
+  --faults LIST    what may go wrong, separated by commas, or none: relay-crash,cut,…
   --mutant NAME    break something on purpose
-  --list           name all kinds of agents, faults and mutants
-  --help           this text
+  --list           list all kinds of agents, faults and mutants
+  --help           show this text
 
-Ends with 1 if a promise was broken, and prints the command that shows it again.
+Exits with 1 if a promise was broken, and prints the command that reproduces it.
 ";
 
-struct Asked {
+struct Args {
     options: Options,
     seed: Option<u64>,
     runs: Option<u64>,
@@ -48,7 +48,7 @@ struct Asked {
 
 fn main() -> ExitCode {
     match parse() {
-        Ok(Some(asked)) => go(&asked),
+        Ok(Some(args)) => go(&args),
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("footbridge-fuzz: {error}; try --help");
@@ -57,8 +57,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse() -> Result<Option<Asked>, lexopt::Error> {
-    let mut asked = Asked {
+fn parse() -> Result<Option<Args>, lexopt::Error> {
+    let mut args = Args {
         options: Options::new(0),
         seed: None,
         runs: None,
@@ -71,13 +71,13 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("seed") => asked.seed = Some(parser.value()?.parse()?),
-            Long("runs") => asked.runs = Some(parser.value()?.parse()?),
-            Long("hours") => asked.hours = Some(parser.value()?.parse()?),
-            Long("from") => asked.from = Some(parser.value()?.parse()?),
-            Long("quiet") => asked.is_quiet = true,
-            Long("render") => asked.renders = true,
-            Long("shrink") => asked.shrinks = true,
+            Long("seed") => args.seed = Some(parser.value()?.parse()?),
+            Long("runs") => args.runs = Some(parser.value()?.parse()?),
+            Long("hours") => args.hours = Some(parser.value()?.parse()?),
+            Long("from") => args.from = Some(parser.value()?.parse()?),
+            Long("quiet") => args.is_quiet = true,
+            Long("render") => args.renders = true,
+            Long("shrink") => args.shrinks = true,
             Long("list") => {
                 list();
                 return Ok(None);
@@ -92,18 +92,18 @@ fn parse() -> Result<Option<Asked>, lexopt::Error> {
             ) => {
                 let name = name.to_owned();
                 let value = parser.value()?.string()?;
-                if let Some(Err(error)) = asked.options.set(&name, &value) {
+                if let Some(Err(error)) = args.options.set(&name, &value) {
                     return Err(lexopt::Error::Custom(error.into()));
                 }
             }
             _ => return Err(arg.unexpected()),
         }
     }
-    if asked.seed.is_none() && asked.runs.is_none() && asked.hours.is_none() {
+    if args.seed.is_none() && args.runs.is_none() && args.hours.is_none() {
         print!("{HELP}");
         return Ok(None);
     }
-    Ok(Some(asked))
+    Ok(Some(args))
 }
 
 fn list() {
@@ -118,31 +118,31 @@ fn list() {
     }
 }
 
-fn go(asked: &Asked) -> ExitCode {
-    match asked.seed {
-        Some(seed) => one(seed, asked),
-        None => many(asked),
+fn go(args: &Args) -> ExitCode {
+    match args.seed {
+        Some(seed) => one(seed, args),
+        None => many(args),
     }
 }
 
-/// One run, told in full.
-fn one(seed: u64, asked: &Asked) -> ExitCode {
-    let options = Options { seed, trace: !asked.is_quiet, ..asked.options.clone() };
-    let options = if asked.shrinks { shrink(&options) } else { options };
+/// One run, with its trace.
+fn one(seed: u64, args: &Args) -> ExitCode {
+    let options = Options { seed, trace: !args.is_quiet, ..args.options.clone() };
+    let options = if args.shrinks { shrink(&options) } else { options };
     let report = run(&options);
-    let told = if asked.renders { &report.diagram } else { &report.trace };
+    let text = if args.renders { &report.diagram } else { &report.trace };
     // Whoever reads it may have seen enough before its end.
-    let _ = std::io::stdout().write_all(told.as_bytes());
-    tell(&options, &report);
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    print_result(&options, &report);
     if report.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn tell(options: &Options, report: &Report) {
+fn print_result(options: &Options, report: &Report) {
     let secs = report.time.as_secs();
     let end = if report.is_complete { "" } else { " (cut short by --steps)" };
     match &report.violation {
-        Some(broken) => {
-            eprintln!("BROKEN {} at {:?}: {}", broken.promise, broken.at, broken.words);
+        Some(violation) => {
+            eprintln!("BROKEN {} at {:?}: {}", violation.promise, violation.at, violation.words);
             eprintln!("replay it: cargo run -p footbridge-fuzz --release -- {options}");
         }
         None => {
@@ -152,17 +152,17 @@ fn tell(options: &Options, report: &Report) {
 }
 
 /// Runs until the number or the time is reached, or a promise is broken.
-fn many(asked: &Asked) -> ExitCode {
+fn many(args: &Args) -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let from_clock = || {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(0, |now| now.as_secs())
     };
-    let from = asked.from.unwrap_or_else(|| if asked.hours.is_some() { from_clock() } else { 0 });
+    let from = args.from.unwrap_or_else(|| if args.hours.is_some() { from_clock() } else { 0 });
     let next = AtomicU64::new(from);
-    let last = asked.runs.map_or(u64::MAX, |runs| from.saturating_add(runs));
+    let last = args.runs.map_or(u64::MAX, |runs| from.saturating_add(runs));
     let began = Instant::now();
-    let until = asked.hours.map(|hours| began + Duration::from_secs_f64(hours * 3600.0));
+    let until = args.hours.map(|hours| began + Duration::from_secs_f64(hours * 3600.0));
     let is_over = AtomicBool::new(false);
     let (done, events, millis) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let failed = std::sync::Mutex::new(None);
@@ -174,7 +174,7 @@ fn many(asked: &Asked) -> ExitCode {
                     if seed >= last || until.is_some_and(|until| Instant::now() >= until) {
                         break;
                     }
-                    let options = Options { seed, trace: false, ..asked.options.clone() };
+                    let options = Options { seed, trace: false, ..args.options.clone() };
                     let report = run(&options);
                     let count = done.fetch_add(1, Ordering::Relaxed) + 1;
                     events.fetch_add(report.events, Ordering::Relaxed);
@@ -199,7 +199,7 @@ fn many(asked: &Asked) -> ExitCode {
     eprintln!("{done} runs, {events} events, {hours:.1} simulated hours in {wall:.1} s");
     match failed.into_inner().ok().flatten() {
         Some((options, report)) => {
-            tell(&options, &report);
+            print_result(&options, &report);
             let smaller = shrink(&options);
             eprintln!("smaller: cargo run -p footbridge-fuzz --release -- {smaller}");
             ExitCode::FAILURE
