@@ -101,6 +101,8 @@ pub mod contract;
 pub mod engine;
 pub mod relay;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod transport;
 pub mod wire;
 pub mod worker;

@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::vec;
+use core::ops::{Deref, DerefMut};
 
 use super::*;
 use crate::base::id::OpId;
@@ -10,18 +11,27 @@ use crate::base::secret::Secret;
 use crate::base::time::{Duration, Instant, Now};
 use crate::contract::event::ExitStatus;
 use crate::contract::event::{IoError, IoErrorKind};
-use crate::contract::machine::{Machine, Step};
+use crate::testing::Hand;
 
 const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
 
-/// A check, its clock, and what it asks for at the moment.
+/// A check that is driven by hand.
 struct Bench {
-    check: Check,
-    now: Now,
-    asked: Vec<Action>,
-    told: Vec<Checked>,
-    deadline: Option<Instant>,
-    is_finished: bool,
+    hand: Hand<Check>,
+}
+
+impl Deref for Bench {
+    type Target = Hand<Check>;
+
+    fn deref(&self) -> &Hand<Check> {
+        &self.hand
+    }
+}
+
+impl DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Hand<Check> {
+        &mut self.hand
+    }
 }
 
 impl Bench {
@@ -38,40 +48,18 @@ impl Bench {
         };
         change(&mut config);
         let wall = UnixTime::from_http_date(NOON).expect("a date");
-        let mut bench = Self {
-            check: Check::new(config),
-            now: Now { mono: Instant::ORIGIN, wall },
-            asked: Vec::new(),
-            told: Vec::new(),
-            deadline: None,
-            is_finished: false,
-        };
-        bench.settle();
-        bench
+        let now = Now { mono: Instant::ORIGIN, wall };
+        Self { hand: Hand::new(Check::new(config), now) }
     }
 
-    fn settle(&mut self) {
-        loop {
-            match self.check.step() {
-                Step::Do(action) => self.asked.push(action),
-                Step::Tell(checked) => self.told.push(checked),
-                Step::Wait(deadline) => return self.deadline = deadline,
-                Step::Finished(outcome) => {
-                    assert_eq!(outcome, Ok(()));
-                    return self.is_finished = true;
-                }
-            }
-        }
-    }
-
+    #[track_caller]
     fn handle(&mut self, event: Event) {
-        self.check.handle(self.now, event);
-        self.settle();
+        self.hand.handle(event);
     }
 
     /// The operation that was asked for last.
     fn op(&self) -> OpId {
-        match self.asked.last().expect("something is asked for") {
+        match self.actions.back().expect("something is asked for") {
             Action::Request { op, .. }
             | Action::Run { op, .. }
             | Action::Save { op, .. }
@@ -142,7 +130,7 @@ impl Bench {
 
     #[track_caller]
     fn found(&self, what: &str) -> &Finding {
-        &self.told.iter().find(|checked| checked.what == what).expect("it was checked").finding
+        &self.notices.iter().find(|checked| checked.what == what).expect("it was checked").finding
     }
 
     #[track_caller]
@@ -164,18 +152,18 @@ fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
         r#"{"type":"control_response","response":{"subtype":"success","request_id":"footbridge-check"}}"#,
         "\n"
     ));
-    assert!(matches!(bench.asked.last(), Some(Action::CloseInput { .. })));
+    assert!(matches!(bench.actions.back(), Some(Action::CloseInput { .. })));
     bench.exits(ExitStatus::Code(0));
-    let order: Vec<_> = bench.told.iter().map(|checked| checked.what).collect();
+    let order: Vec<_> = bench.notices.iter().map(|checked| checked.what).collect();
     assert_eq!(order, ["relay", "clock", "token", "git", "state", "agent"]);
-    assert!(bench.told.iter().all(|checked| matches!(checked.finding, Finding::Ok(_))));
-    assert!(bench.is_finished);
+    assert!(bench.notices.iter().all(|checked| matches!(checked.finding, Finding::Ok(_))));
+    assert!((bench.outcome == Some(Ok(()))));
     let is_get = |request: &crate::contract::action::Request| {
         request.method == crate::contract::action::Method::Get
     };
     assert!(
         bench
-            .asked
+            .actions
             .iter()
             .all(|a| !matches!(a, Action::Request { request, .. } if !is_get(request)))
     );
@@ -191,7 +179,7 @@ fn a_relay_that_is_not_there_does_not_end_the_check() {
     bench.state_is_good();
     bench.fail(IoErrorKind::NotFound);
     assert_eq!(bench.failed("agent").0, MachineErrorKind::Local);
-    assert!(bench.is_finished);
+    assert!((bench.outcome == Some(Ok(()))));
 }
 
 #[test]
@@ -261,7 +249,7 @@ fn without_a_directory_what_needs_one_is_skipped() {
     bench.state_is_good();
     assert!(matches!(bench.found("git"), Finding::Skipped(_)));
     assert!(matches!(bench.found("agent"), Finding::Skipped(_)));
-    assert!(bench.is_finished);
+    assert!((bench.outcome == Some(Ok(()))));
 }
 
 #[test]
@@ -285,7 +273,7 @@ fn an_agent_that_does_not_know_initialize_is_fine_and_one_that_fails_is_not() {
     assert_eq!(silent.wait(), COMMAND_GRACE, "nor by SIGTERM");
     silent.exits(ExitStatus::Signal(9));
     assert!(matches!(silent.found("agent"), Finding::Ok(_)));
-    assert!(silent.is_finished);
+    assert!((silent.outcome == Some(Ok(()))));
 
     let mut brief = Bench::at_agent();
     brief.exits(ExitStatus::Code(0));

@@ -122,7 +122,7 @@ fn an_agent_that_prints_faster_than_the_relay_reads_is_paused_and_resumed() {
     let text = format!("{{\"type\":\"a\",\"x\":\"{}\"}}\n", "x".repeat(60_000));
     let mut lines = 0;
     let is_pause = |action: &Action| matches!(action, Action::Pause { op } if *op == agent);
-    while !bench.asked.iter().any(is_pause) {
+    while !bench.actions.iter().any(is_pause) {
         bench.handle(stdout(agent, &text));
         lines += 1;
         assert!(lines < 100, "never paused");
@@ -130,7 +130,7 @@ fn an_agent_that_prints_faster_than_the_relay_reads_is_paused_and_resumed() {
     let held = bench.unacked_bytes();
     assert!(held <= crate::base::limits::OUTBOX_HIGH_WATER_BYTES + text.len(), "{held}");
     let mut received = 0;
-    while !bench.asked.iter().any(|a| matches!(a, Action::Resume { op } if *op == agent)) {
+    while !bench.actions.iter().any(|a| matches!(a, Action::Resume { op } if *op == agent)) {
         received += 1;
         bench.handle(frame(link, &ControlFrame::Ack { received }));
     }

@@ -8,11 +8,11 @@ mod shutdown;
 mod worktrees;
 
 use alloc::borrow::ToOwned;
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,18 +27,28 @@ use crate::base::text::Text;
 use crate::base::time::{Duration, Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Response, Signal, Target};
 use crate::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
-use crate::contract::machine::{Machine, MachineErrorKind, Outcome, Step};
+use crate::contract::machine::MachineErrorKind;
+use crate::testing::Hand;
 use crate::wire::link_v1::ControlFrame;
 use crate::wire::url::BaseUrl;
 
-/// A worker, its clock, and what it has asked for and was not looked at yet.
+/// A worker that is driven by hand.
 struct Bench {
-    worker: Worker,
-    now: Now,
-    asked: VecDeque<Action>,
-    notices: Vec<WorkerNotice>,
-    outcome: Option<Outcome>,
-    deadline: Option<Instant>,
+    hand: Hand<Worker>,
+}
+
+impl Deref for Bench {
+    type Target = Hand<Worker>;
+
+    fn deref(&self) -> &Hand<Worker> {
+        &self.hand
+    }
+}
+
+impl DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Hand<Worker> {
+        &mut self.hand
+    }
 }
 
 impl Bench {
@@ -53,16 +63,8 @@ impl Bench {
             42,
         );
         change(&mut config);
-        let mut bench = Self {
-            worker: Worker::new(config),
-            now: Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) },
-            asked: VecDeque::new(),
-            notices: Vec::new(),
-            outcome: None,
-            deadline: None,
-        };
-        bench.settle();
-        bench
+        let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) };
+        Self { hand: Hand::new(Worker::new(config), now) }
     }
 
     /// One that is registered and has asked for work; the poll's operation.
@@ -86,54 +88,9 @@ impl Bench {
         }
     }
 
-    fn settle(&mut self) {
-        loop {
-            match self.worker.step() {
-                Step::Do(action) => self.asked.push_back(action),
-                Step::Tell(notice) => self.notices.push(notice),
-                Step::Wait(deadline) => {
-                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
-                    self.deadline = deadline;
-                    return;
-                }
-                Step::Finished(outcome) => {
-                    self.outcome = Some(outcome);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn handle(&mut self, event: Event) {
-        self.worker.handle(self.now, event);
-        self.settle();
-    }
-
-    fn command(&mut self, command: WorkerCommand) {
-        self.worker.command(self.now, command);
-        self.settle();
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now.mono = self.now.mono + time;
-        self.now.wall = self.now.wall + time;
-    }
-
-    /// Lets time pass to the worker's own deadline.
-    fn wait(&mut self) -> Duration {
-        let deadline = self.deadline.expect("something to wait for");
-        let time = deadline.saturating_since(self.now.mono);
-        self.pass(time);
-        self.handle(Event::Tick);
-        time
-    }
-
     #[track_caller]
-    fn take<T>(&mut self, what: &str, pick: impl Fn(&Action) -> Option<T>) -> T {
-        let found = self.asked.iter().enumerate().find_map(|(at, a)| Some((at, pick(a)?)));
-        let Some((at, picked)) = found else { panic!("no {what} in {:?}", self.asked) };
-        self.asked.remove(at);
-        picked
+    fn handle(&mut self, event: Event) {
+        self.hand.handle(event);
     }
 
     #[track_caller]
@@ -147,9 +104,16 @@ impl Bench {
     }
 
     fn has_request(&self, path: &str) -> bool {
-        self.asked.iter().any(
+        self.actions.iter().any(
             |action| matches!(action, Action::Request { request, .. } if request.url.ends_with(path)),
         )
+    }
+
+    /// An answer that comes although its request has been answered.
+    fn respond_again(&mut self, op: OpId, status: u16, body: &str) {
+        let body = Bytes::from(body.to_owned());
+        let response = Response { status, headers: vec![], body };
+        self.hand.handle_stray(Event::Response { op, response });
     }
 
     fn respond(&mut self, op: OpId, status: u16, body: &str) {
@@ -179,7 +143,7 @@ impl Bench {
         self.handle(Event::Spawned { op: agent, pid: 7 });
         self.handle(Event::Opened { op: link });
         self.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
-        self.asked.retain(|action| !matches!(action, Action::Send { .. }));
+        self.actions.retain(|action| !matches!(action, Action::Send { .. }));
         Running { agent, link }
     }
 
@@ -194,7 +158,7 @@ impl Bench {
     /// What went out on a stream, as text.
     fn sent(&mut self, stream: OpId) -> Vec<String> {
         let mut sent = Vec::new();
-        self.asked.retain(|action| match action {
+        self.actions.retain(|action| match action {
             Action::Send { op, message } if *op == stream => {
                 let bytes = match message {
                     Message::Text(text) => text.as_bytes().clone(),
@@ -210,7 +174,7 @@ impl Bench {
 
     fn written(&mut self, process: OpId) -> Vec<String> {
         let mut written = Vec::new();
-        self.asked.retain(|action| match action {
+        self.actions.retain(|action| match action {
             Action::Write { op, data } if *op == process => {
                 written.push(String::from_utf8(data.to_vec()).expect("text"));
                 false
@@ -222,7 +186,7 @@ impl Bench {
 
     fn signals(&mut self) -> Vec<Signal> {
         let mut signals = Vec::new();
-        self.asked.retain(|action| match action {
+        self.actions.retain(|action| match action {
             Action::Signal { signal, .. } => {
                 signals.push(*signal);
                 false
@@ -243,12 +207,12 @@ impl Bench {
     }
 
     fn reports(&self) -> &Reports {
-        &self.worker.runner.role().parts().reports
+        &self.machine.runner.role().parts().reports
     }
 
     /// What the only session's link holds until the relay acknowledges it.
     fn unacked_bytes(&self) -> usize {
-        let sessions = &self.worker.runner.role().parts().sessions;
+        let sessions = &self.machine.runner.role().parts().sessions;
         let id = sessions.ids().pop().expect("a session");
         sessions.get(&id).expect("the session").link().unacked_bytes()
     }

@@ -75,7 +75,7 @@ fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_fo
     assert!(took >= Duration::from_secs(570) && asked < 100, "{took:?}, {asked} registrations");
     let (stop, _) = bench.request("/environments/env_1/stop");
     bench.fail(stop, IoErrorKind::Refused);
-    let fault = bench.outcome.expect("an end").expect_err("a fault");
+    let fault = bench.hand.outcome.expect("an end").expect_err("a fault");
     assert_eq!(fault.kind, MachineErrorKind::Unauthorized);
     assert!(fault.message.contains("access token"), "{}", fault.message);
 }
@@ -131,7 +131,7 @@ fn it_gives_up_after_600_s_of_continuous_failure_and_says_where_and_why() {
         }
     }
     assert!(waited >= Duration::from_secs(600) && waited < Duration::from_secs(730), "{waited:?}");
-    let fault = bench.outcome.expect("an end").expect_err("a fault");
+    let fault = bench.hand.outcome.expect("an end").expect_err("a fault");
     assert_eq!(fault.kind, MachineErrorKind::GaveUp);
     assert!(fault.message.contains("http://127.0.0.1:1"), "{}", fault.message);
 }
@@ -165,7 +165,7 @@ fn an_id_that_could_leave_its_place_in_a_url_is_an_error_that_names_the_field() 
         _ => None,
     });
     assert!(retrying.expect("a notice").contains("session id"));
-    assert!(bench.asked.is_empty(), "nothing is requested: {:?}", bench.asked);
+    assert!(bench.actions.is_empty(), "nothing is requested: {:?}", bench.actions);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_same_events_give_the_same_actions() {
         for _ in 0..20 {
             bench.wait();
         }
-        bench.asked.iter().map(|action| format!("{action:?}")).collect::<Vec<_>>()
+        bench.actions.iter().map(|action| format!("{action:?}")).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
 }
@@ -186,9 +186,9 @@ fn the_same_events_give_the_same_actions() {
 fn a_late_answer_is_dropped() {
     let (mut bench, poll) = Bench::serving(|_| {});
     bench.respond(poll, 204, "");
-    let before = bench.asked.len();
-    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
-    assert_eq!(bench.asked.len(), before);
+    let before = bench.actions.len();
+    bench.respond_again(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    assert_eq!(bench.actions.len(), before);
     assert!(bench.notices.iter().all(|n| !matches!(n, WorkerNotice::BadWork { .. })));
 }
 
@@ -288,7 +288,7 @@ fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_on
     let (stop, _) = bench.request("/environments/env_1/stop");
     bench.fail(stop, IoErrorKind::Refused);
     assert_eq!(
-        bench.outcome.expect("an end").expect_err("a fault").kind,
+        bench.hand.outcome.expect("an end").expect_err("a fault").kind,
         MachineErrorKind::Unauthorized
     );
 }

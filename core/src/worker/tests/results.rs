@@ -106,7 +106,7 @@ fn a_result_that_could_not_be_reported_in_time_is_kept_for_the_next_run_whatever
         bench.handle(Event::Saved { op: save });
         give_up(&mut bench, last);
         assert!(bench.notices.iter().any(|n| matches!(n, WorkerNotice::ReportLost { .. })));
-        let removes = bench.asked.iter().any(|action| matches!(action, Action::Remove { .. }));
+        let removes = bench.actions.iter().any(|action| matches!(action, Action::Remove { .. }));
         assert!(!removes, "{last}");
     }
 }
@@ -125,7 +125,7 @@ fn a_broken_file_of_the_spool_is_removed_and_said_so() {
         _ => None,
     });
     bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"{\"rel")) });
-    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    assert!(bench.actions.iter().any(|action| matches!(action, Action::Remove { .. })));
     assert!(!bench.has_request("/stop"));
 }
 
@@ -157,7 +157,8 @@ fn a_result_that_the_relay_did_not_get_in_time_is_repeated_under_the_next_lease(
         assert!(body.contains(r#""fence":2"#), "{answer:?}: {body}");
         assert!(body.contains(r#""status":"failed""#), "{answer:?}: {body}");
         // What comes of the first one says nothing of this one.
-        bench.refuse(late, 409, "lease_lost");
+        let lost = r#"{"error":{"type":"lease_lost","message":"m"}}"#;
+        bench.respond_again(late, 409, lost);
         assert_eq!(bench.reports().len(), 1, "{answer:?}");
         bench.respond(stop, 200, "{}");
         assert!(bench.reports().is_empty(), "{answer:?}");
@@ -219,7 +220,7 @@ fn a_result_that_is_refused_for_its_secret_is_repeated_with_the_next_one() {
     assert!(core::str::from_utf8(&file).expect("text").contains(r#""s2""#));
     let (stop, request) = bench.request("/work/work_1/stop");
     assert_eq!(request.headers[0].1.reveal(), "Bearer s2");
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Remove { .. })));
     bench.respond(stop, 200, "{}");
-    assert!(bench.asked.iter().any(|action| matches!(action, Action::Remove { .. })));
+    assert!(bench.actions.iter().any(|action| matches!(action, Action::Remove { .. })));
 }

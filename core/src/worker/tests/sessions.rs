@@ -27,7 +27,7 @@ fn a_session_runs_from_the_poll_to_its_reported_result() {
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""status":"completed""#) && body.contains(r#""fence":1"#), "{body}");
     bench.respond(stop, 200, r#"{"state":"stopped"}"#);
-    assert_eq!(bench.worker.sessions(), 0);
+    assert_eq!(bench.machine.sessions(), 0);
     assert!(bench.reports().is_empty());
 }
 
@@ -113,7 +113,7 @@ fn work_that_cannot_be_run_is_reported_to_the_relay_and_nothing_is_started() {
         let (_, request) = bench.request("/work/work_1/stop");
         let body = String::from_utf8(request.body.to_vec()).expect("JSON");
         assert!(body.contains(reason) && body.contains(r#""status":"failed""#), "{body}");
-        assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+        assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
     }
 }
 
@@ -166,7 +166,7 @@ fn a_second_item_for_a_running_session_renews_its_lease_and_starts_nothing() {
     bench.respond(poll, 200, &again.replace("session_2", "session_1"));
     let (ack, _) = bench.request("/work/work_2/ack");
     bench.respond(ack, 200, "{}");
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
     bench.take("the old link's close", |action| {
         matches!(action, Action::Close { op, .. } if *op == link).then_some(())
     });
@@ -232,7 +232,7 @@ fn an_item_that_was_done_is_acked_and_not_run_again() {
     let (ack, _) = bench.request("/work/work_1/ack");
     bench.respond(ack, 200, "{}");
     assert!(bench.has_request("/work/work_1/stop"));
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_healthcheck_is_acked_and_answered_without_a_session() {
     let (ack, _) = bench.request("/work/work_1/ack");
     bench.respond(ack, 200, "{}");
     assert!(bench.has_request("/work/work_1/stop"));
-    assert_eq!(bench.worker.sessions(), 0);
+    assert_eq!(bench.machine.sessions(), 0);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
         _ => None,
     });
     assert_eq!(data, r#"{"key":"hunter2"}"#);
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
     bench.handle(Event::Saved { op: save });
     let (agent, args) = bench.take("spawn", |action| match action {
         Action::Spawn { op, command } => Some((*op, command.args.clone())),
@@ -283,7 +283,7 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
     bench.respond(poll, 200, &item(1, secret));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
 }
 
 /// Lets the next heartbeat be refused, and gives the request for another lease that it leads to.
@@ -318,7 +318,7 @@ fn a_relay_with_other_keys_revokes_every_token_and_the_session_continues_with_fr
     let (ack, request) = bench.request("/work/work_2/ack");
     assert_eq!(request.headers[0].1.reveal(), "Bearer t2");
     bench.respond(ack, 200, "{}");
-    assert!(bench.signals().is_empty() && bench.worker.sessions() == 1);
+    assert!(bench.signals().is_empty() && bench.machine.sessions() == 1);
 }
 
 #[test]

@@ -52,7 +52,8 @@ fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passe
     // `command` says what happens then: the bench refuses to wait for what has passed.
     for _ in 0..20 {
         let Some(deadline) = bench.deadline.filter(|_| bench.outcome.is_none()) else { break };
-        bench.pass(deadline.saturating_since(bench.now.mono));
+        let left = deadline.saturating_since(bench.now.mono);
+        bench.pass(left);
         bench.command(WorkerCommand::ShutdownNow);
     }
     assert_eq!(bench.outcome, Some(Ok(())));
@@ -79,7 +80,7 @@ fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
 fn shut_down_while_registering() -> (Bench, OpId) {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
-    bench.asked.retain(|action| !matches!(action, Action::Request { .. }));
+    bench.actions.retain(|action| !matches!(action, Action::Request { .. }));
     bench.break_and_refuse(link);
     let (redispatch, _) = bench.request("/redispatch");
     bench.refuse(redispatch, 401, "authentication_failed");

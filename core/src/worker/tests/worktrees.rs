@@ -259,7 +259,7 @@ fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
         }
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 128, "", "fatal: no");
-        let fault = bench.outcome.expect("an end").expect_err("a fault");
+        let fault = bench.hand.outcome.expect("an end").expect_err("a fault");
         assert_eq!(fault.kind, MachineErrorKind::Local);
         assert!(fault.message.contains(reason) && fault.message.contains("/w"), "{fault}");
     }
@@ -275,7 +275,7 @@ fn a_git_that_does_not_answer_at_the_start_is_not_taken_for_a_directory_without_
         let failure = IoError { kind: IoErrorKind::TimedOut, detail: "10 s".to_owned() };
         bench.handle(Event::Failed { op, failure });
     }
-    let fault = bench.outcome.expect("an end").expect_err("a fault");
+    let fault = bench.hand.outcome.expect("an end").expect_err("a fault");
     assert!(fault.message.contains("could not run git"), "{fault}");
 }
 
@@ -290,7 +290,7 @@ fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_non
     let (add, _, _) = git_command(&mut bench);
     bench.command(WorkerCommand::ShutdownNow);
     git_says(&mut bench, add, 0, "", "");
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
     let (_, args, _) = git_command(&mut bench);
     assert!(args.starts_with("status"), "{args}");
 }
@@ -367,7 +367,7 @@ fn a_worktree_that_someone_else_is_using_is_not_taken_over() {
     ];
     for (steps, reason) in ways {
         let (mut bench, link) = returns(steps);
-        assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+        assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
         bench.handle(Event::Opened { op: link });
         bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
         bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
@@ -400,7 +400,7 @@ fn a_session_that_returns_while_its_worktree_is_being_made_gets_one_agent() {
     bench.open();
     git_says(&mut bench, slow, 0, "", "");
     let spawns = |bench: &Bench| {
-        bench.asked.iter().filter(|action| matches!(action, Action::Spawn { .. })).count()
+        bench.actions.iter().filter(|action| matches!(action, Action::Spawn { .. })).count()
     };
     assert_eq!(spawns(&bench), 0, "that worktree was for another agent");
 
@@ -435,7 +435,7 @@ fn what_an_earlier_run_left_is_not_cleaned_while_its_session_works_in_it() {
     git_says(&mut bench, life_sign, 1, "", "");
     let (_, args, _) = git_command(&mut bench);
     assert!(args.starts_with("rev-parse"), "{args}");
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Run { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));
 }
 
 #[test]
@@ -459,7 +459,7 @@ fn a_session_that_ends_while_its_mcp_configuration_is_written_leaves_no_worktree
     let (_, args, _) = git_command(&mut bench);
     assert!(args.starts_with("status"), "{args}");
     bench.handle(Event::Saved { op: save });
-    assert!(!bench.asked.iter().any(|action| matches!(action, Action::Spawn { .. })));
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
 }
 
 #[test]

@@ -45,7 +45,7 @@ proptest! {
         for (line, then) in lines {
             let line = line.replace('\n', " ");
             // Half the answers name the question that is open.
-            let open = host.agent.runner.role().turn.as_ref().and_then(Turn::question);
+            let open = host.machine.runner.role().turn.as_ref().and_then(Turn::question);
             let line = match open {
                 Some(question) => line.replace("\"P\"", &question["request_id"].to_string()),
                 None => line,
@@ -65,7 +65,7 @@ proptest! {
             host.said.iter().filter(|said| said["type"] == "control_response").count()
         };
         prop_assert_eq!(answers(&host), asked);
-        host.agent.command(host.now, Command::Shutdown);
+        host.command(Command::Shutdown);
         host.drain();
         host.pass(COMMAND_GRACE);
         host.pass(COMMAND_ABANDON_AFTER);

@@ -80,7 +80,7 @@ fn a_command_that_cannot_be_started_is_a_failed_tool() {
         host.heard()[2],
         "tool(true) /bin/sh could not be started in /w: not found: no such directory"
     );
-    assert!(host.agent.runner.role().turn.is_none());
+    assert!(host.machine.runner.role().turn.is_none());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn what_a_command_leaves_behind_is_not_waited_for() {
     host.prompt("sleep 100 &");
     let (op, _) = host.process();
     host.handle(Event::Exited { op, status: ExitStatus::Code(0) });
-    assert!(host.agent.runner.role().turn.is_some());
+    assert!(host.machine.runner.role().turn.is_some());
     host.pass(COMMAND_LINGER);
     assert!(host.did(|action| *action == Action::Cancel { op }));
     assert_eq!(host.heard().last().map(String::as_str), Some("result completed"));

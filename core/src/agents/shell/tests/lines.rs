@@ -54,7 +54,7 @@ fn a_message_that_came_before_is_dropped_and_a_refused_one_is_not() {
     host.heard();
     host.line(&user("refused"));
     host.line(&user("refused"));
-    assert_eq!(host.agent.runner.role().waiting.len(), MAX_QUEUED_PROMPTS);
+    assert_eq!(host.machine.runner.role().waiting.len(), MAX_QUEUED_PROMPTS);
     assert_eq!(host.heard(), Vec::<String>::new());
 }
 

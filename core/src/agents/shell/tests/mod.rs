@@ -13,28 +13,39 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use super::say::uuid;
 use super::*;
 use crate::base::id::OpId;
 use crate::base::limits::*;
-use crate::base::time::{Instant, Now};
+use crate::base::time::Now;
 use crate::contract::action::{Action, Signal};
+use crate::contract::check::Operation;
 use crate::contract::event::{ExitStatus, IoError, IoErrorKind, Output};
-use crate::contract::machine::{Machine, Outcome, Step};
+use crate::testing::Hand;
 use bytes::Bytes;
 
 /// A host that keeps what the agent says and does.
 struct Host {
-    agent: Agent,
-    now: Now,
+    hand: Hand<Agent>,
     said: Vec<Value>,
-    actions: Vec<Action>,
-    notices: Vec<Notice>,
     reads: bool,
-    deadline: Option<Instant>,
-    outcome: Option<Outcome>,
+}
+
+impl Deref for Host {
+    type Target = Hand<Agent>;
+
+    fn deref(&self) -> &Hand<Agent> {
+        &self.hand
+    }
+}
+
+impl DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut Hand<Agent> {
+        &mut self.hand
+    }
 }
 
 impl Host {
@@ -50,16 +61,8 @@ impl Host {
             env_remove: alloc::vec!["TOKEN".to_owned()],
             seed: 7,
         });
-        let mut host = Self {
-            agent,
-            now: Now::default(),
-            said: Vec::new(),
-            actions: Vec::new(),
-            notices: Vec::new(),
-            reads: true,
-            deadline: None,
-            outcome: None,
-        };
+        let hand = Hand::new(agent, Now::default());
+        let mut host = Self { hand, said: Vec::new(), reads: true };
         host.drain();
         host.handle(Event::Opened { op: host.stdio() });
         host.actions.clear();
@@ -67,36 +70,51 @@ impl Host {
     }
 
     fn stdio(&self) -> OpId {
-        self.agent.runner.role().speech.stdio.op()
+        self.machine.runner.role().speech.stdio.op()
     }
 
+    /// Reads what the agent has said, which lets it say more.
     fn drain(&mut self) {
-        loop {
-            match self.agent.step() {
-                Step::Do(Action::Send { op, message: Message::Binary(bytes) }) => {
-                    let line = bytes.strip_suffix(b"\n").expect("a whole line");
-                    self.said.push(serde_json::from_slice(line).expect("JSON"));
-                    if self.reads {
-                        self.agent.handle(self.now, Event::Sent { op, messages: 1 });
-                    }
-                }
-                Step::Do(action) => self.actions.push(action),
-                Step::Tell(notice) => self.notices.push(notice),
-                Step::Wait(deadline) => {
-                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
-                    self.deadline = deadline;
-                    return;
-                }
-                Step::Finished(outcome) => {
-                    self.outcome = Some(outcome);
-                    return;
+        let is_said = |action: &Action| matches!(action, Action::Send { .. });
+        while let Some(at) = self.actions.iter().position(is_said) {
+            if let Some(Action::Send { op, message: Message::Binary(bytes) }) =
+                self.actions.remove(at)
+            {
+                let line = bytes.strip_suffix(b"\n").expect("a whole line");
+                self.said.push(serde_json::from_slice(line).expect("JSON"));
+                if self.reads {
+                    self.hand.handle(Event::Sent { op, messages: 1 });
                 }
             }
         }
     }
 
     fn handle(&mut self, event: Event) {
-        self.agent.handle(self.now, event);
+        self.say_spawned(&event);
+        self.hand.handle(event);
+        self.drain();
+    }
+
+    /// Says of a process that it has begun, before anything else is said of it.
+    fn say_spawned(&mut self, event: &Event) {
+        let is_of_one_that_runs = matches!(
+            event,
+            Event::Stdout { .. }
+                | Event::Stderr { .. }
+                | Event::OutputEnded { .. }
+                | Event::Exited { .. }
+        );
+        if let Some(op) = event.op().filter(|_| is_of_one_that_runs)
+            && let Some(Operation::Process(process)) = self.operation(op)
+            && !process.is_spawned
+        {
+            self.hand.handle(Event::Spawned { op, pid: 1 });
+            self.drain();
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.hand.command(command);
         self.drain();
     }
 

@@ -1,0 +1,156 @@
+//! A machine driven by hand: one loop under the tests of all machines, and under the fuzz targets.
+//!
+//! It takes every step at once, keeps what was asked for and told until a test looks at it, and holds
+//! both sides to the [contract](crate::contract): what the machine asks for has to be something that
+//! a runtime can do, what it is told something that a runtime could say, and the next deadline is
+//! later than now.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::base::id::OpId;
+use crate::base::time::{Instant, Now};
+use crate::contract::action::Action;
+use crate::contract::check::{Checker, Operation};
+use crate::contract::event::Event;
+use crate::contract::machine::{Machine, Outcome, Step};
+
+/// Steps after which a machine counts as one that never waits.
+const MAX_STEPS: usize = 50_000;
+
+/// A machine, its clock, and what came of it so far.
+#[derive(Debug)]
+pub struct Hand<M: Machine> {
+    /// The machine itself.
+    pub machine: M,
+    /// The time of the next call.
+    pub now: Now,
+    /// What it has asked for and nobody has looked at yet.
+    pub actions: VecDeque<Action>,
+    /// What it has told its program, likewise.
+    pub notices: Vec<M::Notice>,
+    /// What it waits for, apart from events.
+    pub deadline: Option<Instant>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    checker: Checker,
+}
+
+impl<M: Machine> Hand<M> {
+    /// Takes the first steps of a machine.
+    pub fn new(machine: M, now: Now) -> Self {
+        let mut hand = Self {
+            machine,
+            now,
+            actions: VecDeque::new(),
+            notices: Vec::new(),
+            deadline: None,
+            outcome: None,
+            checker: Checker::default(),
+        };
+        hand.settle();
+        hand
+    }
+
+    /// Hands an event in.
+    ///
+    /// # Panics
+    ///
+    /// If no runtime could say that, or if the machine breaks the contract.
+    #[track_caller]
+    pub fn handle(&mut self, event: Event) {
+        if let Err(why) = self.checker.event(&event) {
+            panic!("no runtime says {event:?}: {why}");
+        }
+        self.handle_stray(event);
+    }
+
+    /// Hands in what no runtime says, such as a second answer: a machine has to drop it.
+    ///
+    /// # Panics
+    ///
+    /// If the machine breaks the contract.
+    #[track_caller]
+    pub fn handle_stray(&mut self, event: Event) {
+        self.machine.handle(self.now, event);
+        self.settle();
+    }
+
+    /// Gives the machine a command.
+    ///
+    /// # Panics
+    ///
+    /// If the machine breaks the contract.
+    #[track_caller]
+    pub fn command(&mut self, command: M::Command) {
+        self.machine.command(self.now, command);
+        self.settle();
+    }
+
+    /// Lets time pass, of which the machine is not told before the next call.
+    pub fn pass(&mut self, time: Duration) {
+        self.now.mono = self.now.mono + time;
+        self.now.wall = self.now.wall + time;
+    }
+
+    /// Lets time pass until the machine's own deadline, and says how much that was.
+    ///
+    /// # Panics
+    ///
+    /// If it waits for no instant.
+    #[track_caller]
+    pub fn wait(&mut self) -> Duration {
+        let deadline = self.deadline.expect("a deadline");
+        let time = deadline.saturating_since(self.now.mono);
+        self.pass(time);
+        self.handle(Event::Tick);
+        time
+    }
+
+    /// Takes the first action that `pick` wants.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[track_caller]
+    pub fn take<T>(&mut self, what: &str, pick: impl Fn(&Action) -> Option<T>) -> T {
+        let found = self.actions.iter().enumerate().find_map(|(at, a)| Some((at, pick(a)?)));
+        let Some((at, picked)) = found else { panic!("no {what} in {:?}", self.actions) };
+        self.actions.remove(at);
+        picked
+    }
+
+    /// What an operation is, and how far it has come, if it is open.
+    pub fn operation(&self, op: OpId) -> Option<&Operation> {
+        self.checker.get(op)
+    }
+
+    #[track_caller]
+    fn settle(&mut self) {
+        for _ in 0..MAX_STEPS {
+            match self.machine.step() {
+                Step::Do(action) => {
+                    assert!(self.outcome.is_none(), "{action:?} after the end");
+                    if let Err(why) = self.checker.action(&action) {
+                        panic!("no runtime can do {action:?}: {why}");
+                    }
+                    self.actions.push_back(action);
+                }
+                Step::Tell(notice) => self.notices.push(notice),
+                Step::Wait(deadline) => {
+                    assert!(self.outcome.is_none(), "it waits after its end");
+                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
+                    self.deadline = deadline;
+                    return;
+                }
+                Step::Finished(outcome) => {
+                    self.deadline = None;
+                    self.outcome = Some(outcome);
+                    return;
+                }
+            }
+        }
+        panic!("it did not wait after {MAX_STEPS} steps");
+    }
+}
