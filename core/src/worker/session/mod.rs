@@ -13,6 +13,7 @@
 mod agent_command;
 mod conversation;
 mod end;
+mod lines;
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use self::agent_command::{agent_command, mcp_config_path};
-use self::conversation::{AgentLine, BadLine, Conversation, Origin};
+use self::conversation::Conversation;
 pub(super) use self::end::EndReason;
 use super::cx::{Cx, Purpose, Timer};
 use super::heartbeat::Pulse;
@@ -34,14 +35,11 @@ use super::process::{Process, ProcessEvent};
 use super::worktree::Done;
 use crate::base::id::{SessionId, WorkId};
 use crate::base::secret::Secret;
-use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::{Event, ExitStatus};
 use crate::transport::v1::{Link, LinkEvent};
-use crate::wire::control;
 use crate::wire::log_message::LogMessage;
-use crate::wire::ndjson::Line;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::WorkSecret;
 
@@ -480,60 +478,6 @@ impl Session {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let flush = self.flush_deadline.filter(|_| !self.takes_room());
         [self.link.deadline(), self.process.deadline(), flush].into_iter().flatten().min()
-    }
-
-    /// A line of the agent on its way to the relay.
-    fn take_output(&mut self, cx: &mut Cx<'_>, line: Line) {
-        match self.conversation.read_output(line) {
-            Ok((text, line)) => {
-                match line {
-                    AgentLine::Message => {}
-                    AgentLine::Permission { tool } => {
-                        let (session, work) = self.names();
-                        cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
-                    }
-                    AgentLine::Unanswerable { request_id, reason } => {
-                        self.write(cx, &control::error(&request_id, &reason), Origin::Worker);
-                    }
-                }
-                self.link.send_line(cx.fx, text);
-            }
-            Err(bad) => self.skip_output(cx, &bad),
-        }
-    }
-
-    fn skip_output(&mut self, cx: &mut Cx<'_>, bad: &BadLine) {
-        const SHOWN_BYTES: usize = 200;
-        let shown = bad.line.get(..bad.line.len().min(SHOWN_BYTES)).unwrap_or_default();
-        let line = String::from_utf8_lossy(shown);
-        self.log(cx, &LogMessage::AgentOutputError { message: Cow::Borrowed(&bad.reason), line });
-        let (session, work) = self.names();
-        let reason = bad.reason.clone();
-        cx.notify(WorkerNotice::AgentOutputError { session, work, reason });
-    }
-
-    /// A line of the relay on its way to the agent: only what the agent can read and waits for.
-    fn take_input(&mut self, cx: &mut Cx<'_>, line: &Text) {
-        let is_for_agent = self.conversation.is_for_agent(line);
-        if is_for_agent {
-            self.write(cx, line, Origin::Relay);
-        }
-        self.conversation.arrived(is_for_agent);
-        self.confirm(cx);
-    }
-
-    /// Writes a line into the agent's pipe, if it still reads.
-    fn write(&mut self, cx: &mut Cx<'_>, line: &Text, origin: Origin) {
-        let mut data = Vec::with_capacity(line.len() + 1);
-        data.extend_from_slice(line.as_bytes());
-        data.push(b'\n');
-        if self.process.write(cx.fx, Bytes::from(data)) {
-            self.conversation.queued(origin);
-        }
-    }
-
-    fn confirm(&mut self, cx: &mut Cx<'_>) {
-        self.link.confirm_delivered(cx.fx, self.conversation.pending());
     }
 
     /// Holds the agent back while the relay has not taken what it said.

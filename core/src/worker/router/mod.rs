@@ -1,37 +1,35 @@
 //! Who gets what: each event goes to the part that its operation belongs to, each timer to the part
 //! that set it, and what a part returns to those whom it concerns.
 
-use alloc::format;
+mod stages;
+
 use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use fastrand::Rng;
 use serde::de::IgnoredAny;
 
-use super::config::WorkerConfig;
-use super::cx::{Cx, GitQuestion, Purpose, Timer};
-use super::dispatch::{Acked, Claim, Claims};
-use super::heartbeat;
-use super::lease::Lease;
-use super::notice::{WorkerCommand, WorkerNotice};
-use super::poll::{self, Polled, Polling};
-use super::register::{Answered, Refusal, Registration, SecretSearch};
-use super::removal::Removals;
-use super::result::{Delivery, Finished, Reports, SecretHope};
-use super::session::{EndReason, Ended, Outcome, Renewal, Session};
-use super::sessions::Sessions;
-use super::shutdown::{Remaining, Shutdown};
-use super::survey::{Progress, Survey};
-use super::worktree::{self, Done, JobDone, Worktrees};
-use crate::base::id::{EnvironmentId, OpId, SessionId, WorkId};
+use crate::base::id::{OpId, SessionId};
 use crate::base::limits::SHUTDOWN_FLUSH;
-use crate::client::{RequestError, answer, worker_api};
+use crate::client::{answer, worker_api};
 use crate::contract::event::Event;
 use crate::contract::machine;
 use crate::engine::runner::{CxOf, Role};
-use crate::wire::url::BaseUrl;
-use crate::wire::work_secret::WorkSecret;
-use crate::wire::worker_api::work::{WorkData, WorkItem};
+use crate::worker::config::WorkerConfig;
+use crate::worker::cx::{Cx, Purpose, Timer};
+use crate::worker::dispatch::Claims;
+use crate::worker::heartbeat;
+use crate::worker::lease::Lease;
+use crate::worker::notice::{WorkerCommand, WorkerNotice};
+use crate::worker::poll::Polling;
+use crate::worker::register::Registration;
+use crate::worker::removal::Removals;
+use crate::worker::result::{Finished, Reports};
+use crate::worker::session::{EndReason, Ended, Outcome, Renewal, Session};
+use crate::worker::sessions::Sessions;
+use crate::worker::shutdown::{Remaining, Shutdown};
+use crate::worker::survey::Survey;
+use crate::worker::worktree::{self, Done, JobDone, Worktrees};
 
 /// The worker without the loop around it.
 #[derive(Debug)]
@@ -189,198 +187,6 @@ impl Parts {
         }
     }
 
-    fn git_answered(&mut self, cx: &mut Cx<'_>, question: GitQuestion, event: &Event) {
-        match self.survey.answered(cx, question, event) {
-            Progress::Asking => {}
-            Progress::Done(mut directory) => {
-                let prefix = core::mem::take(&mut directory.prefix);
-                self.worktrees.take_up(cx, prefix, &directory.worktrees);
-                self.registration.start(cx, directory);
-            }
-            Progress::Failed(error) => self.shut_down(cx, Err(error)),
-        }
-    }
-
-    fn register_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
-        let is_again = self.registration.environment().is_some();
-        let environment = match self.registration.answered(cx, event) {
-            Answered::Pending => return,
-            Answered::Registered(environment) => environment,
-            Answered::Failed(error) => return self.shut_down(cx, Err(error)),
-        };
-        // What is under way under the environment's name continues with its new secret.
-        self.sessions.renew_secret(&environment);
-        self.claims.renew_secret(&environment);
-        self.reports.renew_secret(cx, &environment, self.registration.count());
-        if !self.registration.serve() {
-            return;
-        }
-        cx.notify(WorkerNotice::Registered { environment: environment.id, is_again });
-        for id in self.sessions.take_awaiting_secret() {
-            self.redispatch(cx, &id);
-        }
-        self.reports.look_for_earlier(cx);
-        self.poll_if_there_is_room(cx);
-    }
-
-    /// The environment's secret was refused: registers again, to get a new one.
-    fn look_for_new_secret(&mut self, cx: &mut Cx<'_>, what: &'static str, trouble: &RequestError) {
-        match self.registration.doubt_secret(cx, what, trouble) {
-            SecretSearch::Now => {
-                cx.notify_retry(what, trouble, Duration::ZERO);
-                self.register_again(cx);
-            }
-            SecretSearch::After(retry_in) => {
-                self.polling.drop_request(cx);
-                self.registration.register_in(cx, retry_in);
-                cx.notify_retry(what, trouble, retry_in);
-            }
-            SecretSearch::GiveUp(error) => self.shut_down(cx, Err(error)),
-        }
-    }
-
-    /// Registers again, under the same name if the relay will have it.
-    fn register_again(&mut self, cx: &mut Cx<'_>) {
-        self.polling.drop_request(cx);
-        self.registration.register(cx);
-    }
-
-    /// Whether a new secret, which is then looked for, may mend a refusal (W-8).
-    fn may_be_secret(
-        &mut self,
-        cx: &mut Cx<'_>,
-        environment: &EnvironmentId,
-        trouble: &RequestError,
-        registration: u32,
-    ) -> bool {
-        match self.registration.judge(environment, trouble, registration) {
-            Refusal::Final => false,
-            Refusal::Outdated => true,
-            Refusal::Current => {
-                self.look_for_new_secret(cx, "use its secret", trouble);
-                !self.registration.is_closed()
-            }
-        }
-    }
-
-    /// Asks for work if there is a reason and no poll is under way: after registering, after each
-    /// answer, and in the same call in which a session ends at capacity. At capacity too, while a
-    /// running session waits for another lease, which comes by no other way (W-8).
-    fn poll_if_there_is_room(&mut self, cx: &mut Cx<'_>) {
-        let Some(environment) = self.registration.serving() else { return };
-        if self.polling.is_waiting(cx) {
-            return;
-        }
-        if self.has_room(cx.config) || self.sessions.await_lease() {
-            self.polling.poll(cx, environment);
-        }
-    }
-
-    /// Whether another session may be taken (W-3).
-    fn has_room(&self, config: &WorkerConfig) -> bool {
-        let taken = self.claims.len() + self.sessions.taking_room();
-        taken < usize::try_from(config.capacity()).unwrap_or(usize::MAX)
-    }
-
-    fn may_take(&self, config: &WorkerConfig, item: &WorkItem) -> bool {
-        match &item.data {
-            WorkData::Session(id) => self.sessions.contains(id) || self.has_room(config),
-            WorkData::Healthcheck(_) => true,
-        }
-    }
-
-    fn poll_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
-        let polled = self.polling.answered(cx, event);
-        if !matches!(polled, Polled::SecretRefused(_)) {
-            self.registration.trust_secret();
-        }
-        match polled {
-            Polled::Work(item) if self.may_take(cx.config, &item) => {
-                self.take_work(cx, item);
-                self.poll_if_there_is_room(cx);
-            }
-            // What there is no room for is not acknowledged, so that the relay hands it out again.
-            Polled::Work(_) | Polled::Nothing => {
-                self.polling.pace(cx);
-                self.poll_if_there_is_room(cx);
-            }
-            Polled::Retrying => {}
-            Polled::SecretRefused(trouble) => self.look_for_new_secret(cx, poll::WHAT, &trouble),
-            Polled::EnvironmentGone(trouble) => {
-                let what = "ask for work; registering again";
-                cx.notify_retry(what, &trouble, Duration::ZERO);
-                self.register_again(cx);
-            }
-            Polled::Failed(error) => self.shut_down(cx, Err(error)),
-        }
-    }
-
-    fn take_work(&mut self, cx: &mut Cx<'_>, item: WorkItem) {
-        if let WorkData::Session(id) = &item.data {
-            self.sessions.item_came(id);
-        }
-        let Some(environment) = self.registration.environment() else { return };
-        if let Some(finished) = self.claims.take(cx, environment, item) {
-            self.reports.add(cx, finished);
-        }
-    }
-
-    fn ack_answered(&mut self, cx: &mut Cx<'_>, work: &WorkId, event: Event) {
-        match self.claims.answered(cx, work, event) {
-            Acked::Pending => return,
-            Acked::Lost => {}
-            Acked::Taken(claim) => self.run(cx, *claim),
-        }
-        self.poll_if_there_is_room(cx);
-    }
-
-    fn run(&mut self, cx: &mut Cx<'_>, claim: Claim) {
-        let Claim { lease, data, secret } = claim;
-        match data {
-            // It ended here before; its result is repeated (W-4).
-            _ if self.reports.is_completed(&lease.work) => self.reports.repeat(cx, lease),
-            WorkData::Healthcheck(_) => {
-                self.reports.complete(&lease.work);
-                let Lease { work, environment, fence, .. } = lease;
-                let finished = Finished { environment, work, fence, force: false, result: None };
-                self.reports.add(cx, finished);
-            }
-            WorkData::Session(id) => match session_base(cx.config, &secret) {
-                Ok(base) => {
-                    let url = base.session_ingress(&id);
-                    self.run_session(cx, &id, lease, url, secret);
-                }
-                Err(reason) => {
-                    let Lease { work, environment, fence, .. } = lease;
-                    let finished = Finished::unstarted(environment, work, fence, reason);
-                    self.reports.add(cx, finished);
-                }
-            },
-        }
-    }
-
-    fn run_session(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: &SessionId,
-        lease: Lease,
-        url: String,
-        secret: WorkSecret,
-    ) {
-        if self.sessions.contains(id) {
-            return self.session(cx, id, |session, cx| {
-                session.renew(cx, lease, url);
-                Outcome::Nothing
-            });
-        }
-        let reference = secret.git_reference();
-        let directory = self.worktrees.session_directory(cx.config, id);
-        let session = Session::new(cx, id.clone(), lease, url, secret, directory);
-        self.sessions.insert(id.clone(), session);
-        self.session(cx, id, |session, cx| session.start(cx, reference));
-        self.sessions.start_heartbeat(cx, id);
-    }
-
     /// Hands something to a session, if there is one, and does what that leads to.
     fn session(
         &mut self,
@@ -501,26 +307,6 @@ impl Parts {
         }
     }
 
-    fn report_answered(&mut self, cx: &mut Cx<'_>, work: &WorkId, fence: u64, event: Event) {
-        let Some((environment, registration)) = self.reports.sent(work, fence) else { return };
-        let answer = answer::<IgnoredAny>(event);
-        let trouble = answer.as_ref().err();
-        self.registration.note_answer(trouble);
-        let may_be_secret = trouble
-            .is_some_and(|trouble| self.may_be_secret(cx, &environment, trouble, registration));
-        let hope = match () {
-            () if may_be_secret => SecretHope::Soon,
-            () if self.registration.is_closed() => SecretHope::NextRun,
-            () => SecretHope::None,
-        };
-        if let Delivery::Closed { file } = self.reports.answered(cx, work, answer, hope) {
-            if let Some(path) = file {
-                self.removals.remove(cx, path);
-            }
-            self.advance_shutdown(cx);
-        }
-    }
-
     /// The first signal: everything ends in its own time (W-9).
     fn shut_down(&mut self, cx: &mut Cx<'_>, outcome: machine::Outcome) {
         if !self.shutdown.begin(outcome) {
@@ -561,14 +347,5 @@ impl Parts {
             Remaining::Reports
         };
         self.shutdown.advance(cx, remaining, self.registration.environment());
-    }
-}
-
-/// Where a session's link leads: where its secret says, or else where the work came from.
-fn session_base(config: &WorkerConfig, secret: &WorkSecret) -> Result<BaseUrl, String> {
-    match secret.api_base_url.as_deref() {
-        None | Some("") => Ok(config.relay.clone()),
-        Some(url) => BaseUrl::parse(url)
-            .map_err(|error| format!("the work secret's api_base_url cannot be used: {error}")),
     }
 }
