@@ -175,7 +175,7 @@ fn only_the_right_token_signs_in() {
     stranger.see(&hook("sign-in"));
     stranger.fill("[data-testid=sign-in] input", "a-token-of-somebody-else");
     stranger.press("Enter");
-    stranger.see_text("[data-testid=sign-in]", "does not know this token");
+    stranger.see_text("[data-testid=sign-in]", "does not accept this token");
     assert_eq!(stranger.count(&hook("new-session")), 0);
     stranger.fill("[data-testid=sign-in] input", program.page());
     stranger.press("Enter");
