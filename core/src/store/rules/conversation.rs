@@ -1,10 +1,9 @@
 //! One session as an operation has it in hand: its row, and what was added to its log and to the
 //! lines for its agent.
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-
-use serde::Serialize;
 
 use super::cx::Cx;
 use crate::base::id::SessionId;
@@ -13,8 +12,8 @@ use crate::base::text::Text;
 use crate::store::record::{Entry, Origin};
 use crate::store::rows::{InboundRow, LogRow, MessageRow, SessionRow};
 use crate::store::tables::{TableError, Tables};
-use crate::wire::session::{SessionResult, SessionState};
-use crate::wire::to_json;
+use crate::wire::log_message::LogMessage;
+use crate::wire::session::SessionState;
 
 /// Sizes of the oldest events that are read at once.
 const SIZES_PAGE: usize = 64;
@@ -34,28 +33,6 @@ pub(super) struct Conversation {
     first_seq: u64,
     /// The last line for the agent that is not kept in the tables any more.
     acked: u64,
-}
-
-/// A message of the relay itself for the log.
-#[derive(Serialize)]
-struct RelayMessage<'a, T> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    subtype: &'a str,
-    #[serde(flatten)]
-    fields: T,
-}
-
-#[derive(Serialize)]
-struct StateFields<'a> {
-    state: SessionState,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a SessionResult>,
-}
-
-pub(super) fn relay_message<T: Serialize>(subtype: &str, fields: T) -> Text {
-    let message = RelayMessage { kind: "footbridge", subtype, fields };
-    Text::from_utf8(to_json(&message)).unwrap_or_default()
 }
 
 impl Conversation {
@@ -252,8 +229,8 @@ impl Conversation {
     pub(super) fn log_state<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
         let session = &self.row.session;
         let state = session.state;
-        let fields = StateFields { state, result: session.result.as_ref() };
-        let line = relay_message("session_state", fields);
+        let result = session.result.as_ref().map(Cow::Borrowed);
+        let line = LogMessage::SessionState { state, result }.to_line();
         self.record(cx, Origin::Relay, line)?;
         cx.changes.states.push((self.id().clone(), state));
         self.announce(cx);

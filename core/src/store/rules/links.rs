@@ -1,12 +1,9 @@
 //! What comes and goes by a session's link.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use serde::Serialize;
-
-use super::conversation::{Conversation, relay_message};
+use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::see;
 use super::{questions, requests};
@@ -17,20 +14,9 @@ use crate::store::committed::{Answer, StoreError};
 use crate::store::record::{Origin, Question};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::Line;
+use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
-
-#[derive(Serialize)]
-struct LostFields {
-    after: u64,
-    resumes_after: u64,
-}
-
-#[derive(Serialize)]
-struct IndeterminateFields {
-    /// Of the `user` messages among them.
-    uuids: Vec<String>,
-}
 
 pub(super) fn attach<T: Tables>(
     cx: &mut Cx<'_, T>,
@@ -78,7 +64,7 @@ fn begin_run<T: Tables>(
             uuids.extend(Head::parse(&row.line).ok().and_then(|head| head.uuid));
             ControlFlow::Continue(())
         })?;
-        let line = relay_message("messages_indeterminate", IndeterminateFields { uuids });
+        let line = LogMessage::MessagesIndeterminate { uuids: uuids.into() }.to_line();
         conversation.record(cx, Origin::Relay, line)?;
         conversation.confirm_inbound(cx, counts.handed_out)?;
     }
@@ -117,7 +103,7 @@ pub(super) fn resume<T: Tables>(
     }
     let after = conversation.row.received;
     if from > after {
-        let line = relay_message("lines_lost", LostFields { after, resumes_after: from });
+        let line = LogMessage::LinesLost { after, resumes_after: from }.to_line();
         conversation.record(cx, Origin::Relay, line)?;
         conversation.row.received = from;
     }

@@ -12,13 +12,14 @@
 //! the second line is a repetition, which stays in the log and changes nothing. What is closed is
 //! forgotten together with the event that closed it, when retention lets that go.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::conversation::{Conversation, relay_message};
+use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use crate::base::limits::{MAX_ID_BYTES, MAX_OPEN_PERMISSION_BYTES, MAX_OPEN_PERMISSIONS};
 use crate::base::text::Text;
@@ -28,12 +29,7 @@ use crate::store::rows::{QuestionRow, Standing};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::PermissionReply;
 use crate::wire::control::{self, PermissionAnswer};
-
-#[derive(Serialize)]
-struct WithdrawnFields<'a> {
-    request_id: &'a str,
-    reason: &'a str,
-}
+use crate::wire::log_message::LogMessage;
 
 /// The agent has asked: this is a line of its, which is logged already.
 pub(super) fn ask<T: Tables>(
@@ -111,8 +107,11 @@ fn withdraw<T: Tables>(
     request_id: &str,
     reason: &str,
 ) -> Result<(), TableError> {
-    let line = relay_message("permission_withdrawn", WithdrawnFields { request_id, reason });
-    let seq = conversation.record(cx, Origin::Relay, line)?;
+    let message = LogMessage::PermissionWithdrawn {
+        request_id: Cow::Borrowed(request_id),
+        reason: Cow::Borrowed(reason),
+    };
+    let seq = conversation.record(cx, Origin::Relay, message.to_line())?;
     close(cx, conversation, request_id, seq, None)
 }
 

@@ -3,23 +3,17 @@
 //! Each is answered by the agent, or the log says that it never will be: because the agent that had
 //! it is gone, because its session has ended, or because too many came after it.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
-
-use super::conversation::{Conversation, relay_message};
+use super::conversation::Conversation;
 use super::cx::Cx;
 use crate::base::limits::MAX_OPEN_REQUESTS;
 use crate::store::record::Origin;
 use crate::store::rows::RequestRow;
 use crate::store::tables::{TableError, Tables};
-
-#[derive(Serialize)]
-struct UnansweredFields<'a> {
-    request_ids: &'a [String],
-    reason: &'a str,
-}
+use crate::wire::log_message::LogMessage;
 
 /// The last line for the agent asks for something. The oldest request is given up, if that is one
 /// too many.
@@ -93,8 +87,9 @@ fn leave_unanswered<T: Tables>(
     reason: &str,
 ) -> Result<(), TableError> {
     if !request_ids.is_empty() {
-        let fields = UnansweredFields { request_ids, reason };
-        conversation.record(cx, Origin::Relay, relay_message("requests_unanswered", fields))?;
+        let (request_ids, reason) = (Cow::Borrowed(request_ids), Cow::Borrowed(reason));
+        let line = LogMessage::RequestsUnanswered { request_ids, reason }.to_line();
+        conversation.record(cx, Origin::Relay, line)?;
     }
     Ok(())
 }

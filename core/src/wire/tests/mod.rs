@@ -6,6 +6,7 @@ mod worker;
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
+use alloc::{format, vec};
 
 use proptest::option::of;
 use proptest::prelude::*;
@@ -177,6 +178,51 @@ proptest! {
 #[test]
 fn health_is_read_as_it_was_written() {
     shape!(Health::OK, Health);
+}
+
+#[test]
+fn the_fields_of_log_messages_keep_their_names_and_order() {
+    let result = SessionResult {
+        status: ResultStatus::Lost,
+        exit_code: Some(1),
+        signal: None,
+        message: "gone".into(),
+        stderr: "".into(),
+    };
+    let ids = || Cow::Owned(vec!["a".into(), "b".into()]);
+    let pinned = [
+        (
+            LogMessage::SessionState { state: SessionState::Queued, result: None },
+            r#""session_state","state":"queued"}"#,
+        ),
+        (
+            LogMessage::SessionState {
+                state: SessionState::Ended,
+                result: Some(Cow::Owned(result)),
+            },
+            r#""session_state","state":"ended","result":{"status":"lost","exit_code":1,"signal":null,"message":"gone","stderr":""}}"#,
+        ),
+        (
+            LogMessage::PermissionWithdrawn { request_id: "r".into(), reason: "\"why\"".into() },
+            r#""permission_withdrawn","request_id":"r","reason":"\"why\""}"#,
+        ),
+        (
+            LogMessage::MessagesIndeterminate { uuids: Cow::Borrowed(&[]) },
+            r#""messages_indeterminate","uuids":[]}"#,
+        ),
+        (
+            LogMessage::RequestsUnanswered { request_ids: ids(), reason: "ended".into() },
+            r#""requests_unanswered","request_ids":["a","b"],"reason":"ended"}"#,
+        ),
+        (
+            LogMessage::LinesLost { after: 3, resumes_after: 5 },
+            r#""lines_lost","after":3,"resumes_after":5}"#,
+        ),
+    ];
+    for (message, rest) in pinned {
+        let expected = format!(r#"{{"type":"footbridge","subtype":{rest}"#);
+        assert_eq!(message.to_line().as_str(), expected);
+    }
 }
 
 #[test]
