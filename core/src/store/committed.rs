@@ -13,7 +13,7 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::session::SessionState;
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 /// What came of one operation: its answer, and what is different since. `Debug` shows neither's
 /// contents (T-5).

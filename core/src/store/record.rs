@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
-use crate::wire::environment::Registration;
 use crate::wire::session::{SessionResult, SessionState};
+use crate::wire::worker_api::environment::Registration;
 
 pub use crate::wire::viewer::{Origin, Question};
 

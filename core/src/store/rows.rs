@@ -14,7 +14,7 @@ use super::record::{AccountId, Entry, Environment, Question, Session};
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 /// What there is one of in a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use super::policy::StorePolicy;
 use super::record::{AccountId, Origin};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
-use crate::wire::environment::Registration;
 use crate::wire::session::SessionResult;
+use crate::wire::worker_api::environment::Registration;
 
 /// One atomic operation: when, by which rules, and what. `Debug` names it and shows none of its
 /// contents.

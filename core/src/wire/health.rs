@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{link, viewer};
+use super::{link_v1, viewer};
 
 /// The answer to `GET /health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ impl Version {
     pub const CURRENT: Self = Self {
         name: Cow::Borrowed("footbridge"),
         version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
-        protocols: Cow::Borrowed(&[Cow::Borrowed(link::PROTOCOL), Cow::Borrowed(viewer::PROTOCOL)]),
+        protocols: Cow::Borrowed(&[
+            Cow::Borrowed(link_v1::PROTOCOL),
+            Cow::Borrowed(viewer::PROTOCOL),
+        ]),
     };
 }

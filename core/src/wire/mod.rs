@@ -34,9 +34,6 @@ pub mod viewer;
 pub mod work_secret;
 pub mod worker_api;
 
-pub use link_v1 as link;
-pub use worker_api::{environment, work};
-
 use bytes::Bytes;
 use serde::Serialize;
 

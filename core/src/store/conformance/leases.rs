@@ -8,7 +8,7 @@ use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::limits::MAX_NAMED_CLAIMS;
 use crate::store::{Answer, Lease, StoreError, StoreTime};
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 /// What items are about: a session, or a healthcheck.
 pub(super) struct Subject {

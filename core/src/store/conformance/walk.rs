@@ -16,8 +16,8 @@ use crate::store::{
     AccountId, Line, NewMessage, Origin, PermissionReply, RelayRun, RelayTime, StoreOp, StoreTime,
     ended,
 };
-use crate::wire::environment::{Metadata, Registration};
 use crate::wire::session::ResultStatus;
+use crate::wire::worker_api::environment::{Metadata, Registration};
 
 pub(super) struct Walk {
     rng: fastrand::Rng,

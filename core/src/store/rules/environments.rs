@@ -13,8 +13,8 @@ use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
 use crate::store::rows::{Due, DueRow, EnvironmentRow, QueueEnds, SessionFilter};
 use crate::store::tables::{TableError, Tables};
-use crate::wire::environment::Registration;
 use crate::wire::session::ResultStatus;
+use crate::wire::worker_api::environment::Registration;
 
 pub(super) fn register<T: Tables>(
     cx: &mut Cx<'_, T>,

@@ -15,7 +15,7 @@ use crate::store::committed::{Answer, StoreError};
 use crate::store::record::{AccountId, Healthcheck};
 use crate::store::rows::{WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 pub(super) fn ask<T: Tables>(
     cx: &mut Cx<'_, T>,

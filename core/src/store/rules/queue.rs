@@ -7,7 +7,7 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::clock::StoreTime;
 use crate::store::rows::{Due, DueRow, EnvironmentRow, WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 /// Which end of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

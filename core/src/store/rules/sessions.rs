@@ -15,7 +15,7 @@ use crate::store::record::{AccountId, Session};
 use crate::store::rows::{InboundCounts, SessionFilter, SessionRow};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 /// What a session is made of.
 pub(super) struct NewSession<'a> {

@@ -29,7 +29,7 @@ use crate::store::committed::{Answer, Lease, StoreError};
 use crate::store::rows::{ClaimRow, Due, WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult};
-use crate::wire::work::WorkData;
+use crate::wire::worker_api::work::WorkData;
 
 pub(super) fn lease<T: Tables>(
     cx: &mut Cx<'_, T>,
