@@ -2,8 +2,8 @@
 //!
 //! It takes every step at once, keeps what was asked for and told until a test looks at it, and holds
 //! both sides to the [contract](crate::contract): what the machine asks for has to be something that
-//! a runtime can do, what it is told something that a runtime could say, and the next deadline is
-//! later than now.
+//! a runtime can do, what it is told something that a runtime could say, the next deadline is later
+//! than now, and nothing is left open at the end.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -63,18 +63,19 @@ impl<M: Machine> Hand<M> {
         if let Err(why) = self.checker.event(&event) {
             panic!("no runtime says {event:?}: {why}");
         }
-        self.handle_stray(event);
+        self.hand_in(event);
     }
 
-    /// Hands in what no runtime says, such as a second answer: a machine has to drop it.
+    /// Hands in what no runtime may say, such as a second answer: a machine has to drop it.
     ///
     /// # Panics
     ///
     /// If the machine breaks the contract.
     #[track_caller]
     pub fn handle_stray(&mut self, event: Event) {
-        self.machine.handle(self.now, event);
-        self.settle();
+        // One that is right all the same counts.
+        let _ = self.checker.event(&event);
+        self.hand_in(event);
     }
 
     /// Gives the machine a command.
@@ -127,6 +128,12 @@ impl<M: Machine> Hand<M> {
     }
 
     #[track_caller]
+    fn hand_in(&mut self, event: Event) {
+        self.machine.handle(self.now, event);
+        self.settle();
+    }
+
+    #[track_caller]
     fn settle(&mut self) {
         for _ in 0..MAX_STEPS {
             match self.machine.step() {
@@ -145,6 +152,8 @@ impl<M: Machine> Hand<M> {
                     return;
                 }
                 Step::Finished(outcome) => {
+                    let left = self.checker.operations().find(|(_, left)| !left.is_ending());
+                    assert!(left.is_none(), "it ends with {left:?} open");
                     self.deadline = None;
                     self.outcome = Some(outcome);
                     return;

@@ -172,6 +172,14 @@ impl Operation {
         }
     }
 
+    /// Whether its machine has nothing more to ask of it: it is over, or on the way to its end.
+    pub const fn is_ending(&self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.is_closing,
+            _ => self.is_over(),
+        }
+    }
+
     /// Takes an action that addresses it.
     pub fn act(&mut self, action: &Action) -> Result<(), ContractError> {
         match (&mut *self, action) {
@@ -356,6 +364,11 @@ impl Checker {
     /// An operation that is open, or a process that may still be signalled.
     pub fn get(&self, op: OpId) -> Option<&Operation> {
         self.open.get(&op)
+    }
+
+    /// All that [`get`](Self::get) finds, in the order of the names.
+    pub fn operations(&self) -> impl Iterator<Item = (OpId, &Operation)> {
+        self.open.iter().map(|(op, operation)| (*op, operation))
     }
 
     /// Takes an action as the machine asks for it.

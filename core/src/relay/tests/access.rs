@@ -91,10 +91,7 @@ fn after_a_restart_a_worker_learns_that_it_is_unknown_before_all_else() {
     let (worker, taken, _) = old.running();
     let other_keys = RelayKeys { signing: [8; 32], entropy: [9; 32] };
     for keys in [keys(), other_keys] {
-        let mut world = World::new();
-        world.relay = Relay::new(config(), &keys).expect("a good configuration");
-        world.accepts.clear();
-        world.run();
+        let mut world = World::on_store(config(), &keys, Rc::default(), START);
         let (status, error) = world.poll(&worker);
         assert_eq!((status, &error["error"]["type"]), (404, &json!("environment_unknown")));
         let (status, error) = world.about(&worker, &taken, "heartbeat");
@@ -147,7 +144,7 @@ fn secrets_show_in_no_notice_and_no_debug_output() {
     let mut world = World::new();
     let (worker, taken, _) = world.running();
     world.get(&format!("/v1/sessions?token={TOKEN}"), TOKEN);
-    let shown = format!("{:?} {:?} {:?}", world.notices, config(), keys());
+    let shown = format!("{:?} {:?} {:?}", world.hand.notices, config(), keys());
     for secret in [TOKEN, BOB, &worker.secret, &taken.token] {
         assert!(!shown.contains(secret));
     }

@@ -233,11 +233,11 @@ fn commit(world: &mut World, deed: Deed, worker: &Worker, taken: &Taken, link: &
             let body = Body::Whole(Bytes::from(body));
             world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
         }
-        Deed::Say(message) => world.deliver(Event::Received { op: *link, message }),
+        Deed::Say(message) => world.deliver_stray(Event::Received { op: *link, message }),
         Deed::Link => *link = world.ingress(taken),
         Deed::Leave(at) => {
             if let Some(op) = world.streams.keys().nth(at).copied() {
-                world.deliver(Event::Closed { op, code: None, failure: None });
+                world.deliver_stray(Event::Closed { op, code: None, failure: None });
             }
         }
         Deed::Hold(true) => world.holds_store = true,
@@ -266,7 +266,7 @@ proptest! {
             let events = page["events"].as_array().expect("events").clone();
             let numbers = seqs(&events);
             assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
-            (events, world.notices)
+            (events, world.hand.notices)
         });
         prop_assert_eq!(&logs[0], &logs[1]);
     }

@@ -8,13 +8,12 @@ fn shutdown_tells_everybody_to_come_back_and_finishes() {
     let (worker, taken, link) = world.running();
     let viewer = world.subscribe(&taken.session, 0);
     let poll = world.poll_waiting(&worker, "wait=50", "a");
-    world.relay.command(world.now, crate::relay::RelayCommand::Shutdown);
-    world.run();
+    world.command(RelayCommand::Shutdown);
     let response = world.replies.remove(&poll).expect("an answer");
     assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
     assert_eq!(world.streams[&link].closed, Some(1001));
     assert_eq!(world.streams[&viewer].closed, Some(1001));
-    assert_eq!(world.finished, Some(Ok(())));
+    assert_eq!(world.hand.outcome, Some(Ok(())));
     assert!(world.accepts.is_empty());
 }
 
@@ -23,21 +22,24 @@ fn shutdown_does_not_wait_for_a_store_that_hangs() {
     let mut world = World::new();
     world.holds_store = true;
     world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
-    world.relay.command(world.now, crate::relay::RelayCommand::Shutdown);
-    world.run();
-    assert_eq!(world.finished, None);
+    world.command(RelayCommand::Shutdown);
+    assert_eq!(world.hand.outcome, None);
     world.pass(Duration::from_secs(2));
-    assert_eq!(world.finished, Some(Ok(())));
+    assert_eq!(world.hand.outcome, Some(Ok(())));
 }
 
 #[test]
 fn an_address_in_use_is_a_fault_that_names_it() {
-    let mut relay = Relay::new(config(), &keys()).expect("a good configuration");
-    let Step::Do(Action::Listen { op, .. }) = relay.step() else { panic!("no listener") };
+    let relay = Relay::new(config(), &keys()).expect("a good configuration");
+    let mut hand = Hand::new(relay, START);
+    let op = hand.take("listener", |action| match action {
+        Action::Listen { op, .. } => Some(*op),
+        _ => None,
+    });
     let kind = crate::contract::event::IoErrorKind::InUse;
     let failure = crate::contract::event::IoError { kind, detail: "EADDRINUSE".to_owned() };
-    relay.handle(Now::default(), Event::Failed { op, failure });
-    let Step::Finished(Err(fault)) = relay.step() else { panic!("it goes on") };
+    hand.handle(Event::Failed { op, failure });
+    let Some(Err(fault)) = hand.outcome else { panic!("it goes on") };
     assert!(fault.message.contains("127.0.0.1:8787"), "{fault}");
 }
 
@@ -51,18 +53,14 @@ fn a_failing_store_is_reported_as_unavailable() {
     let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
     world.deliver(Event::Failed { op: store, failure });
     assert_eq!(world.answer(op).0, 503);
-    assert!(matches!(world.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
+    assert!(matches!(world.hand.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
 }
 
 /// A relay starts in the place of the one that was, over the same store; its clocks begin anew.
 fn restarted(before: World, entropy: u8, wall: u64) -> World {
-    let mut world = World::new();
     let keys = RelayKeys { entropy: [entropy; 32], ..keys() };
-    world.relay = Relay::new(config(), &keys).expect("a good configuration");
-    (world.accepts, world.store) = (VecDeque::new(), before.store);
-    world.now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(wall) };
-    world.run();
-    world
+    let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(wall) };
+    World::on_store(config(), &keys, before.store, now)
 }
 
 #[test]

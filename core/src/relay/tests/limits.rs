@@ -139,5 +139,5 @@ fn environments_that_come_and_go_leave_no_trace() {
         let target = format!("/v1/environments/{}/stop", worker.environment);
         assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
     }
-    assert_eq!(world.deadline, None, "nothing can lapse any more");
+    assert_eq!(world.hand.deadline, None, "nothing can lapse any more");
 }

@@ -27,33 +27,32 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{AccessToken, Relay, RelayConfig, RelayKeys, RelayNotice};
+use super::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice};
 use crate::base::id::OpId;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::{Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Method, Response};
 use crate::contract::event::{Body, Event, IncomingRequest};
-use crate::contract::machine::{Machine, Outcome, Step};
 use crate::store::{Changes, Committed, MemoryStore};
+use crate::testing::Hand;
 use crate::wire::link_v1::ControlFrame;
 
 const TOKEN: &str = "alices-token-0123456789";
 const BOB: &str = "bobs-token-0123456789";
 
+/// When a relay starts, unless a test says otherwise.
+const START: Now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) };
+
 struct World {
-    relay: Relay,
+    hand: Hand<Relay>,
     store: Rc<RefCell<MemoryStore>>,
     /// What this relay changed, and another one on the same store has not heard of.
     unheard: Vec<Changes>,
-    now: Now,
-    deadline: Option<Instant>,
     events: VecDeque<Event>,
     accepts: VecDeque<OpId>,
     replies: BTreeMap<OpId, Response>,
     streams: BTreeMap<OpId, Stream>,
-    notices: Vec<RelayNotice>,
-    finished: Option<Outcome>,
     /// Whether what is sent arrives at once.
     arrives: bool,
     /// Store operations are kept back while this is set.
@@ -96,28 +95,30 @@ impl World {
     }
 
     fn with(config: RelayConfig) -> Self {
-        Self::on_store(config, &keys(), Rc::default())
+        Self::on_store(config, &keys(), Rc::default(), START)
     }
 
     /// Another relay on the same store.
     fn beside(&self) -> Self {
         let keys = RelayKeys { entropy: [3; 32], ..keys() };
-        Self { now: self.now, ..Self::on_store(config(), &keys, Rc::clone(&self.store)) }
+        Self::on_store(config(), &keys, Rc::clone(&self.store), self.hand.now)
     }
 
-    fn on_store(config: RelayConfig, keys: &RelayKeys, store: Rc<RefCell<MemoryStore>>) -> Self {
+    fn on_store(
+        config: RelayConfig,
+        keys: &RelayKeys,
+        store: Rc<RefCell<MemoryStore>>,
+        now: Now,
+    ) -> Self {
+        let relay = Relay::new(config, keys).expect("a good configuration");
         let mut world = Self {
-            relay: Relay::new(config, keys).expect("a good configuration"),
+            hand: Hand::new(relay, now),
             store,
             unheard: Vec::new(),
-            now: Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) },
-            deadline: None,
             events: VecDeque::new(),
             accepts: VecDeque::new(),
             replies: BTreeMap::new(),
             streams: BTreeMap::new(),
-            notices: Vec::new(),
-            finished: None,
             arrives: true,
             holds_store: false,
             held: VecDeque::new(),
@@ -127,25 +128,23 @@ impl World {
         world
     }
 
+    /// Does what the relay asks for, and tells it what comes of that, until it waits or has ended.
     fn run(&mut self) {
         loop {
-            match self.relay.step() {
-                Step::Do(action) => self.perform(action),
-                Step::Tell(notice) => self.notices.push(notice),
-                Step::Finished(outcome) => {
-                    self.finished = Some(outcome);
-                    return;
-                }
-                Step::Wait(deadline) => {
-                    self.deadline = deadline;
-                    let Some(event) = self.events.pop_front() else {
-                        assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
-                        return;
-                    };
-                    self.relay.handle(self.now, event);
-                }
+            while let Some(action) = self.hand.actions.pop_front() {
+                self.perform(action);
             }
+            if self.hand.outcome.is_some() {
+                return;
+            }
+            let Some(event) = self.events.pop_front() else { return };
+            self.hand.handle(event);
         }
+    }
+
+    fn command(&mut self, command: RelayCommand) {
+        self.hand.command(command);
+        self.run();
     }
 
     fn perform(&mut self, action: Action) {
@@ -200,6 +199,12 @@ impl World {
         self.run();
     }
 
+    /// Hands in what a runtime may not be able to say, such as a message before `Opened`.
+    fn deliver_stray(&mut self, event: Event) {
+        self.hand.handle_stray(event);
+        self.run();
+    }
+
     /// Carries out the store operations that were kept back.
     fn release_store(&mut self) {
         self.holds_store = false;
@@ -225,18 +230,13 @@ impl World {
 
     /// Lets time pass, with a tick at each deadline.
     fn pass(&mut self, time: Duration) {
-        let end = self.now.mono + time;
-        while let Some(at) = self.deadline.filter(|at| *at <= end && self.finished.is_none()) {
-            self.set_time(at);
-            self.deliver(Event::Tick);
+        let end = self.hand.now.mono + time;
+        while self.hand.deadline.is_some_and(|at| at <= end) {
+            self.hand.wait();
+            self.run();
         }
-        self.set_time(end);
+        self.hand.pass(end.saturating_since(self.hand.now.mono));
         self.deliver(Event::Tick);
-    }
-
-    fn set_time(&mut self, at: Instant) {
-        let wall = self.now.wall + at.saturating_since(self.now.mono);
-        self.now = Now { mono: at, wall };
     }
 
     fn ask_raw(&mut self, request: IncomingRequest) -> OpId {
@@ -431,9 +431,9 @@ impl World {
 
     /// Lets time pass in which every link shows that it is there.
     fn links_alive(&mut self, time: Duration) {
-        let end = self.now.mono + time;
-        while self.now.mono < end {
-            self.pass(Duration::from_secs(30).min(end.saturating_since(self.now.mono)));
+        let end = self.hand.now.mono + time;
+        while self.hand.now.mono < end {
+            self.pass(Duration::from_secs(30).min(end.saturating_since(self.hand.now.mono)));
             let open = self.streams.iter().filter(|(_, stream)| {
                 let is_link = stream.protocol.as_deref() == Some("footbridge.link.v1");
                 is_link && stream.closed.is_none() && !stream.is_cut

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_session_goes_from_its_making_to_its_end() {
     let mut world = World::new();
-    assert!(matches!(world.notices.first(), Some(RelayNotice::Listening { .. })));
+    assert!(matches!(world.hand.notices.first(), Some(RelayNotice::Listening { .. })));
     let worker = world.register();
     let id = world.create(&worker);
     assert_eq!(world.session(&id)["state"], "queued");
@@ -180,7 +180,7 @@ fn a_running_session_is_dispatched_again_with_a_fresh_token() {
 fn an_expired_token_is_distinguished_from_a_bad_one() {
     let mut world = World::new();
     let (worker, taken, link) = world.running();
-    world.now.wall = world.now.wall + Duration::from_secs(4 * 3600);
+    world.hand.now.wall = world.hand.now.wall + Duration::from_secs(4 * 3600);
     world.send_frame(link, &ControlFrame::Ping);
     assert_eq!(world.session(&taken.session)["state"], "running", "no lease lapses by a step");
     let (status, error) = world.about(&worker, &taken, "heartbeat");
