@@ -1,7 +1,7 @@
 // @ts-check
-// The relay's HTTP calls. Every call that is retried here is harmless when done twice.
+// The relay's HTTP calls. Every call that is retried here is safe to repeat.
 
-/** What the relay refused, with its own words; `status` 0 means that it could not be reached. */
+/** A request that failed, with the relay's own message; `status` 0 means it was unreachable. */
 export class ApiError extends Error {
   /** @param {number} status @param {string} type @param {string} message @param {any} [detail] */
   constructor(status, type, message, detail) {
@@ -20,7 +20,7 @@ export class ApiError extends Error {
 const LIMIT_MS = 20_000;
 const RETRY_DELAYS_MS = [400, 1200, 3000];
 
-/** @returns {string} a version 4 UUID, also on plain http, where `randomUUID` does not exist */
+/** @returns {string} a version 4 UUID; works on plain http too, where `randomUUID` does not exist */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -36,7 +36,7 @@ export class Api {
   #token;
   #onDenied;
 
-  /** @param {string} token @param {() => void} onDenied called when the relay does not know the token */
+  /** @param {string} token @param {() => void} onDenied called when the relay rejects the token */
   constructor(token, onDenied) {
     this.#token = token;
     this.#onDenied = onDenied;
@@ -66,12 +66,12 @@ export class Api {
     return this.#retry('GET', `v1/sessions/${encodeURIComponent(id)}/events?after=${after}&limit=${limit}`);
   }
 
-  /** @param {string} environmentId @param {string} key one per click, so that a retry makes no second session */
+  /** @param {string} environmentId @param {string} key one per click, so a retry does not create a second session */
   newSession(environmentId, key) {
     return this.#retry('POST', 'v1/sessions', { environment_id: environmentId }, { 'idempotency-key': key });
   }
 
-  /** @param {string} id @param {any} message with a `uuid`, by which the relay knows a repetition */
+  /** @param {string} id @param {any} message with a `uuid`, by which the relay recognises duplicates */
   send(id, message) {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/messages`, { messages: [message] });
   }

@@ -1,6 +1,6 @@
 // @ts-check
-// The box to write in, and what was written but is not in the log yet. Both outlive
-// a reload; a uuid made before the first attempt makes every further one harmless.
+// The message box, and the messages sent but not in the log yet. Both survive a
+// reload; a uuid made before the first attempt makes every retry harmless.
 import { h, freshId } from './dom.js';
 import { ApiError, uuid } from './api.js';
 
@@ -21,11 +21,11 @@ function remember(key, value) {
     if (value) sessionStorage.setItem(key, value);
     else sessionStorage.removeItem(key);
   } catch {
-    // Without storage the words live as long as the page.
+    // Without storage, the text lasts as long as the page.
   }
 }
 
-/** @returns {boolean} whether Enter should write a new line, since the keyboard is glass */
+/** @returns {boolean} whether Enter should start a new line, since the keyboard is on screen */
 const isTouch = () => matchMedia('(hover: none) and (pointer: coarse)').matches;
 
 export class Composer {
@@ -55,7 +55,7 @@ export class Composer {
         h('p', { id: hintId, class: 'hint' }, isTouch() ? '' : 'Enter sends · Shift+Enter for a new line'),
         extra,
         h('button', { type: 'submit', class: 'primary', 'data-testid': 'send' }, 'Send')));
-    /** Stands below the log. */
+    /** Shown below the log. */
     this.outbox = h('div', { class: 'outbox' });
     this.#restore();
   }
@@ -96,7 +96,7 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    // 229: an input method is still choosing characters, and Enter belongs to it.
+    // 229: an input method is still composing, and Enter belongs to it.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229 || isTouch()) return;
     this.#submit(event);
   }
@@ -113,7 +113,7 @@ export class Composer {
     this.#pump();
   }
 
-  /** One after the other: the order in which a person wrote is part of what they said. */
+  /** One at a time: the order of messages is part of what they say. */
   async #pump() {
     if (this.#pumping) return;
     this.#pumping = true;
@@ -181,7 +181,7 @@ export class Composer {
     this.#pump();
   }
 
-  /** @param {Unlogged} item back into the box; sent again, it is another message */
+  /** @param {Unlogged} item back into the box; when sent again, it is a new message */
   #takeBack(item) {
     this.box.value = [item.text, this.box.value].filter(Boolean).join('\n');
     this.#edited();

@@ -1,16 +1,16 @@
 // @ts-check
-// A WebSocket that comes back by itself and never claims to be connected when it
-// is not: only something heard within the last 45 s counts.
+// A WebSocket that reconnects by itself and never claims to be connected when it
+// is not: it must have heard something within the last 45 s.
 import { ApiError } from './api.js';
 
 const SILENCE_MS = 45_000;
 const ALIVE_MS = 15_000;
-/** The relay speaks every 15 s; after a closed lid, more silence than this is reason to doubt. */
+/** The relay sends something every 15 s; after a laptop wakes up, longer silence is suspect. */
 const DOUBT_MS = 20_000;
 const HANDSHAKE_MS = 10_000;
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 15_000;
-/** A connection that dies sooner does not reset the backoff: a relay in a crash loop is left in peace. */
+/** A connection that dies sooner does not reset the backoff, to go easy on a relay in a crash loop. */
 const STEADY_MS = 5_000;
 
 /** @typedef {{state: 'connected' | 'reconnecting' | 'offline', nextTryAt: number | null, trying: boolean, first: boolean}} Status */
@@ -39,7 +39,7 @@ export class Connection {
    *   onStatus: (status: Status) => void,
    *   onEnd: (error: ApiError) => void,
    * }} options `prepare` gives the path for the next attempt. A browser does not say
-   *   why a handshake was refused; `refused` asks it to find out by an ordinary request.
+   *   why a handshake was refused; with `refused`, it finds out with an ordinary request.
    */
   constructor(options) {
     this.options = options;
@@ -72,7 +72,7 @@ export class Connection {
     this.#connect();
   }
 
-  /** Starts again from what `prepare` says now. */
+  /** Reconnects, to the path that `prepare` gives now. */
   restart() {
     if (this.#running) this.#connect();
   }
@@ -145,7 +145,7 @@ export class Connection {
       this.#connectedAt = this.#heardAt;
       this.#publish();
     }
-    // The relay tells by this who is still there. Not by a timer: those sleep in a hidden tab.
+    // Tells the relay that this viewer is alive. Not on a timer: those stop in a hidden tab.
     if (this.#heardAt - this.#spokeAt >= ALIVE_MS) {
       this.#spokeAt = this.#heardAt;
       this.#socket?.send('{"type":"alive"}');
@@ -165,12 +165,12 @@ export class Connection {
     this.options.onEnd(error);
   }
 
-  /** @param {number} [atLeastSeconds] what the relay asked for */
+  /** @param {number} [atLeastSeconds] the delay the relay asked for */
   #later(atLeastSeconds = 0) {
     if (this.#connected && Date.now() - this.#connectedAt > STEADY_MS) this.#attempt = 0;
     this.#drop();
     const ceiling = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt);
-    // Half fixed, half random: many viewers of one relay must not return in step.
+    // Half fixed, half random: a relay's many viewers must not all return at once.
     const delay = Math.max(ceiling * (0.5 + Math.random() / 2), Math.min(atLeastSeconds, 60) * 1000);
     this.#attempt += 1;
     this.#nextTryAt = Date.now() + delay;

@@ -1,6 +1,6 @@
 // @ts-check
 // Building elements by hand is the whole defence against hostile agent output:
-// nothing in this page ever parses a string as markup.
+// nothing on this page ever parses a string as markup.
 
 /** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
 
@@ -39,12 +39,12 @@ function append(parent, children) {
 
 let count = 0;
 
-/** @param {string} prefix @returns {string} an id that is free in this document */
+/** @param {string} prefix @returns {string} an id not yet used in this document */
 export const freshId = (prefix) => `${prefix}-${++count}`;
 
 /**
  * A disclosure whose body is only built when it is first opened: a transcript
- * has thousands of them, and most stay shut.
+* has thousands of them, and most stay closed.
  * @param {Child} summary @param {() => Child} build @param {string} [className]
  * @returns {HTMLDetailsElement}
  */
@@ -55,7 +55,7 @@ export function disclosure(summary, build, className = '') {
 }
 
 /**
- * Sets text only where it differs, so that live regions do not speak again.
+ * Sets text only if it differs, so live regions are not read out again.
  * @param {Element} element @param {string} text
  */
 export function setText(element, text) {

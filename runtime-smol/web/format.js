@@ -2,7 +2,7 @@
 // Words for times, ids and states, the same everywhere on the page.
 import { h } from './dom.js';
 
-/** @param {string} id @returns {string} enough of an id to tell neighbours apart */
+/** @param {string} id @returns {string} enough of an id to tell sessions apart */
 export const shortId = (id) => id.slice(id.lastIndexOf('_') + 1).slice(-6);
 
 /** @param {any} session @returns {string} */
@@ -18,7 +18,7 @@ export function ago(at, now = Date.now()) {
   return new Date(at).toLocaleDateString(undefined, { day: 'numeric', month: 'short' });
 }
 
-/** @param {string} at @returns {HTMLTimeElement} the time of day; the whole date as a tooltip */
+/** @param {string} at @returns {HTMLTimeElement} the time of day; the full date is a tooltip */
 export function clock(at) {
   const date = new Date(at);
   const valid = !Number.isNaN(date.getTime());
@@ -45,7 +45,7 @@ const ENDINGS = {
 /**
  * @param {any} session
  * @returns {{state: string, detail: string, label: string, tone: string}} `state` is the
- *   relay's own word; `detail` is what a person has to know beyond it
+ *   relay's own word; `detail` is what else people need to know
  */
 export function stateOf(session) {
   const { state } = session;

@@ -1,5 +1,5 @@
 // @ts-check
-// Puts the parts together and decides, by the address, which of them is shown.
+// Puts the parts together and picks, from the address, which of them to show.
 import { h } from './dom.js';
 import { Api } from './api.js';
 import { Overview } from './overview.js';
@@ -41,7 +41,7 @@ function skipLink(text, target) {
     href: '#main',
     on: {
       click: (/** @type {Event} */ event) => {
-        // The fragment is the route here, so the jump is made by hand.
+        // The fragment is the route here, so move the focus by hand.
         event.preventDefault();
         target()?.focus();
       },
@@ -55,7 +55,7 @@ function routedSession() {
   return match ? match[1] : null;
 }
 
-/** @param {string} reason why the token is asked for again */
+/** @param {string} reason why the token has to be entered again */
 function leave(reason) {
   session?.destroy();
   overview?.destroy();
@@ -118,7 +118,7 @@ function route() {
       id,
       api,
       placeOf: (environmentId) => overview?.placeOf(environmentId) ?? '',
-      // A new element each time, since the same words twice are two questions.
+      // A new element each time, so that the same words twice are read out twice.
       announce: (text) => announcer.replaceChildren(h('p', {}, text)),
       onStatus: (known) => status.set('session', known),
       onTitle: (title) => {
@@ -135,7 +135,7 @@ function route() {
   }
 }
 
-/** Takes up what the address says, at the start and whenever a person changes it. */
+/** Follows the address, at the start and whenever it changes. */
 function begin() {
   if (takeTokenFromAddress() || !api) {
     session?.destroy();

@@ -1,6 +1,6 @@
 // @ts-check
-// From one event of the log to what stands in the transcript: every event has its
-// place, and what is not understood is kept, folded, as it came.
+// Turns one event of the log into its entry in the transcript: every event gets one,
+// and what is not understood is kept verbatim, folded.
 import { h, disclosure } from './dom.js';
 import { clock, duration, exitOf, pretty, withoutColour } from './format.js';
 import { clipped, codeBlock, prose } from './prose.js';
@@ -8,12 +8,12 @@ import { clipped, codeBlock, prose } from './prose.js';
 /**
  * @typedef {{seq: number, at: string, from: string, message: any}} LogEvent
  * @typedef {{toolNames: Map<string, string>, viewerUuids: Set<string>}} Memory what
- *   earlier events said that later ones refer to
+ *   later events refer to in earlier ones
  */
 
 /**
  * @param {LogEvent} event @param {string} [subtype]
- * @returns {boolean} whether relay or worker say this: an agent that prints the same is not believed
+ * @returns {boolean} whether the relay or worker said this: an agent printing the same is not believed
  */
 export const isReport = ({ from, message }, subtype) =>
   (from === 'relay' || from === 'worker') && message?.type === 'footbridge'
@@ -45,7 +45,7 @@ const byline = (event, who) => h('p', { class: 'byline' }, who, ' ', clock(event
 
 /**
  * @param {LogEvent} event @param {Memory} memory
- * @returns {HTMLElement[]} nothing, where the event only repeats what is already shown
+ * @returns {HTMLElement[]} empty if the event only repeats what is already shown
  */
 export function entriesOf(event, memory) {
   const { message } = event;
@@ -119,7 +119,7 @@ function content(block) {
 
 const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
 
-/** @param {any} block only pictures that travel inside the message: a URL would call out */
+/** @param {any} block only images inside the message: a URL would make the browser call out */
 function image(block) {
   const { media_type: type, data } = block.source ?? {};
   if (!PICTURES.has(type) || typeof data !== 'string') {
@@ -240,7 +240,7 @@ function footbridgeEntry(event) {
 /** @type {Record<string, string>} */
 const REQUESTS = {
   interrupt: 'Interrupt requested',
-  initialize: 'Agent asked to introduce itself',
+  initialize: 'Agent asked to initialize',
 };
 
 /** @param {LogEvent} event */

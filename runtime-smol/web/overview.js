@@ -53,7 +53,7 @@ export class Overview {
     clearInterval(this.clock);
   }
 
-  /** @param {string | null} sessionId the one that is open beside the list */
+  /** @param {string | null} sessionId the one open beside the list */
   set current(sessionId) {
     this.#current = sessionId;
     this.#schedule();
@@ -129,8 +129,8 @@ const placeText = ({ machine_name: machine, directory, branch }) =>
   [machine, directory, branch].filter(Boolean).join(' · ');
 
 /**
- * Moves only what is out of place: an element that is taken out and put back loses
- * the keyboard's focus.
+ * Moves only what is out of place: an element that is removed and reinserted loses
+ * the keyboard focus.
  * @param {Element} parent @param {Element[]} children
  */
 function arrange(parent, children) {
@@ -204,7 +204,7 @@ class Group {
 
   async #newSession() {
     if (this.create.getAttribute('aria-disabled') === 'true') return;
-    // After a failure the same key goes out again: the first attempt may have arrived.
+    // After a failure, send the same key again: the first attempt may have arrived.
     this.#key ||= uuid();
     this.create.setAttribute('aria-disabled', 'true');
     setText(this.error, '');

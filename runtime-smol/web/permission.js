@@ -1,6 +1,6 @@
 // @ts-check
-// Questions of the agent: a card while one is open, a line once it is answered, by
-// whomever. The log decides; this page's own answer is only a guess until then.
+// The agent's permission requests: a card while one is open, a line once anyone has
+// answered it. The log decides; until then, this page's own answer is only a guess.
 import { h, freshId } from './dom.js';
 import { ApiError } from './api.js';
 import { entry, isReport, toolInput } from './messages.js';
@@ -12,7 +12,7 @@ import { codeBlock } from './prose.js';
  * @typedef {(answer: any) => Promise<any>} Answer
  */
 
-/** Characters that make a command look like another one: controls, direction marks, zero widths. */
+/** Characters that disguise a command: control characters, direction marks, zero-width ones. */
 const DECEPTIVE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/;
 
 /** @param {any} event @returns {boolean} */
@@ -20,11 +20,11 @@ export const isQuestion = (event) =>
   event.from === 'agent' && event.message?.type === 'control_request'
   && event.message.request?.subtype === 'can_use_tool' && typeof event.message.request_id === 'string';
 
-/** @param {any} event @returns {[string, Resolution] | null} what an event says about a question */
+/** @param {any} event @returns {[string, Resolution] | null} what an event says about a request */
 function resolutionIn(event) {
   const { seq, from, message } = event;
   if (message?.type === 'control_cancel_request') {
-    return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent withdrew its question' }];
+    return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent withdrew its request' }];
   }
   if (isReport(event, 'permission_withdrawn')) {
     return [message.request_id, { seq, outcome: 'withdrawn', detail: String(message.reason ?? '') }];
@@ -51,24 +51,24 @@ export class Permissions {
   /** @type {Map<string, Resolution>} */ #resolutions = new Map();
   /** @type {Map<string, Card>} */ #cards = new Map();
 
-  /** @param {Answer} answer @param {() => void} onChange called when a question opens or closes */
+  /** @param {Answer} answer @param {() => void} onChange called when a request opens or closes */
   constructor(answer, onChange) {
     this.answer = answer;
     this.onChange = onChange;
   }
 
-  /** @returns {Card[]} open questions, oldest first */
+  /** @returns {Card[]} open requests, oldest first */
   get pending() {
     return [...this.#cards.values()].filter((card) => card.open).sort((a, b) => a.seq - b.seq);
   }
 
-  /** @param {any} event @returns {HTMLElement} the one card of this question, wherever it is shown */
+  /** @param {any} event @returns {HTMLElement} the one card for this request, wherever it is shown */
   card(event) {
     const id = event.message.request_id;
     const known = this.#cards.get(id);
     if (known && known.seq === event.seq) return known.element;
     if (known && known.seq > event.seq) {
-      // An agent that was started anew may count its questions from the start again.
+      // A restarted agent may number its requests from the start again.
       const old = new Card(event, this.answer, () => {});
       old.resolve({ seq: known.seq, outcome: 'withdrawn', detail: 'asked again later with the same id' });
       return old.element;
@@ -81,7 +81,7 @@ export class Permissions {
     return card.element;
   }
 
-  /** @param {any} event @returns {boolean} whether the event belongs to a question and is shown there */
+  /** @param {any} event @returns {boolean} whether the event belongs to a request and is shown on its card */
   take(event) {
     const found = resolutionIn(event);
     if (!found || typeof found[0] !== 'string') return false;
@@ -98,7 +98,7 @@ export class Permissions {
     this.onChange();
   }
 
-  /** Nobody is left to hear an answer. */
+  /** No one is left to receive an answer. */
   sessionEnded() {
     for (const card of this.pending) {
       this.resolve(card.id, { seq: Infinity, outcome: 'withdrawn', detail: 'the session ended' });
@@ -135,9 +135,9 @@ class Card {
     this.#input = this.#build();
   }
 
-  /** @returns {string} what a screen reader is told at once */
+  /** @returns {string} what a screen reader announces at once */
   get announcement() {
-    return `Permission asked: ${this.tool}. ${this.#shownInput.slice(0, 200)}`;
+    return `Permission requested: ${this.tool}. ${this.#shownInput.slice(0, 200)}`;
   }
 
   focus() {
@@ -161,7 +161,7 @@ class Card {
       'aria-describedby': errorId,
       value: source,
     });
-    // A textarea changes line ends; only what a person changed counts as an edit.
+    // A textarea changes line endings; only the user's own changes count as an edit.
     this.#shownInput = input.value;
     this.error = h('p', { id: errorId, class: 'error', role: 'alert' });
     this.reason = h('input', { id: reasonId, type: 'text', autocomplete: 'off', 'data-testid': 'deny-reason' });
@@ -169,7 +169,7 @@ class Card {
     const facts = [note, request.blocked_path && `Path: ${request.blocked_path}`, request.agent_id && 'Asked by a subagent'];
     this.body.setAttribute('aria-labelledby', headId);
     this.body.append(
-      h('h3', { id: headId }, 'Permission asked: ', this.tool),
+      h('h3', { id: headId }, 'Permission requested: ', this.tool),
       ...facts.filter(Boolean).map((fact) => h('p', { class: 'muted' }, String(fact))),
       DECEPTIVE.test(source.replaceAll('\r\n', '\n'))
         ? h('p', { class: 'line warn' }, 'Careful: this contains invisible or direction-changing characters.') : '',
@@ -200,7 +200,7 @@ class Card {
     this.#post({ request_id: this.id, behavior: 'deny', message });
   }
 
-  /** @returns {any} undefined where it cannot be sent like this */
+  /** @returns {any} undefined if it cannot be sent as it is */
   #edited() {
     const text = this.#input.value;
     if (this.#isCommand) return { ...this.#request.input, command: text };
@@ -224,7 +224,7 @@ class Card {
   /** @param {boolean} busy */
   #setBusy(busy) {
     this.body.toggleAttribute('aria-busy', busy);
-    // Not `disabled`: that would throw the keyboard's focus away while waiting.
+    // Not `disabled`: that would lose the keyboard focus while waiting.
     for (const button of this.body.querySelectorAll('button')) button.setAttribute('aria-disabled', String(busy));
   }
 
@@ -272,7 +272,7 @@ class Card {
   }
 }
 
-/** @param {any} a @param {any} b @returns {boolean} key order aside, since a relay may store it anew */
+/** @param {any} a @param {any} b @returns {boolean} ignoring key order, since a relay may reserialise it */
 function same(a, b) {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return false;

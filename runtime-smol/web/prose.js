@@ -1,6 +1,6 @@
 // @ts-check
-// The little Markdown that agents write, built as elements. Everything that is not
-// recognised stays as it was written.
+// The bit of Markdown that agents write, built as elements. Anything not recognised
+// stays as it was written.
 import { h } from './dom.js';
 
 const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(https?:\/\/[^\s<>"'`)\]]{1,2000})/g;
@@ -65,8 +65,8 @@ export const codeBlock = (text) => h('pre', { dir: 'ltr' }, h('code', {}, text))
 const SHOWN = 4000;
 
 /**
- * Output can be megabytes; a browser lays all of it out even where it is cut off
- * visually, so the rest waits for a click.
+* Output can be megabytes, and a browser lays out all of it even if most is clipped,
+ * so the rest waits for a click.
  * @param {string} text @param {(text: string) => Node} build @returns {Node[]}
  */
 export function clipped(text, build) {

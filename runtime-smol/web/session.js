@@ -10,19 +10,19 @@ import { Permissions } from './permission.js';
 import { clipped, codeBlock } from './prose.js';
 import { Transcript } from './transcript.js';
 
-/** How far back a long session is shown at first; the rest comes on request. */
+/** How much of a long session is shown at first; the rest loads on request. */
 const FIRST_LOOK = 2000;
 
 export class SessionView {
   /** @type {any} */ #session = null;
-  /** @type {number | null} the last event that was taken; null before the first look */
+  /** @type {number | null} the last event received; null before the first load */
   #lastSeq = null;
   #freshSocket = false;
   #working = false;
   #caughtUp = false;
   #announced = new Set();
   #gone = false;
-  /** @type {Set<Element>} cards that the person can see without being led there */
+  /** @type {Set<Element>} cards already in view, with no need of a link to them */
   #inSight = new Set();
 
   /**
@@ -122,7 +122,7 @@ export class SessionView {
     this.options.onStatus(null);
   }
 
-  /** The environments have changed; one of them is where this session runs. */
+  /** Called when the environments change, one of which is this session's. */
   placeChanged() {
     if (this.#session) setText(this.place, this.options.placeOf(this.#session.environment_id));
   }
@@ -151,7 +151,7 @@ export class SessionView {
     this.#lastSeq = after;
   }
 
-  /** @param {any} session @returns {boolean} whether the relay's log is a shorter one than we know: another log */
+  /** @param {any} session @returns {boolean} whether the relay's log is shorter than ours, hence another log */
   #startsAfresh(session) {
     if (this.#lastSeq === null || session.last_seq >= this.#lastSeq) return false;
     this.#lastSeq = null;
@@ -267,7 +267,7 @@ export class SessionView {
       ? `Go to the first of ${pending.length} questions`
       : `Go to the question: ${pending[0]?.tool ?? ''}`);
     this.#showWork();
-    // While the log is replayed, questions open and close again within one breath.
+    // While the log is replayed, requests open and close in quick succession.
     if (!this.#caughtUp) return;
     for (const card of pending) {
       if (this.#announced.has(card.id)) continue;
@@ -278,7 +278,7 @@ export class SessionView {
 
   #showTitle() {
     const name = this.#session ? titleOf(this.#session) : 'Session';
-    this.options.onTitle(this.permissions.pending.length ? `● Permission asked · ${name}` : name);
+    this.options.onTitle(this.permissions.pending.length ? `● Permission requested · ${name}` : name);
   }
 
   /** @param {IntersectionObserverEntry[]} seen */
@@ -305,7 +305,7 @@ export class SessionView {
 
   async #stop() {
     const session = await this.#attempt(() => this.options.api.stop(this.id), 'Stop session');
-    // What the subscription has told meanwhile is newer than the answer, and stays.
+    // Whatever the subscription has delivered meanwhile is newer than the response, and wins.
     if (session?.id && session.updated_at > (this.#session?.updated_at ?? '')) this.#show(session);
   }
 
@@ -321,7 +321,7 @@ export class SessionView {
     }
   }
 
-  /** @param {ApiError} error the relay will not give this session back */
+  /** @param {ApiError} error this session cannot be loaded */
   #end(error) {
     if (error.status === 401) return;
     this.#gone = true;
@@ -339,7 +339,7 @@ export class SessionView {
     this.stopButton.hidden = true;
     this.working.hidden = true;
     this.dialog.close();
-    // What was already read stays to be read.
+    // What is already on the page stays readable.
     this.foot.replaceChildren(farewell);
     heading.focus({ preventScroll: true });
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Asks for the access token, where there is none or the relay does not know it.
+// Asks for the access token if there is none or the relay rejects it.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
 import { isUsableToken, tokenIn } from './token.js';
@@ -45,7 +45,7 @@ export function signIn({ reason, onToken }) {
   return form;
 }
 
-/** @param {string} token @returns {Promise<string>} nothing, if it opens the relay */
+/** @param {string} token @returns {Promise<string>} why the token does not work, or empty if it does */
 async function problemWith(token) {
   if (!isUsableToken(token)) return 'This is not a token: it contains characters that tokens never have.';
   try {

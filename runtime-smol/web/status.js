@@ -1,6 +1,6 @@
 // @ts-check
-// What the page knows about its way to the relay. Where it has two connections, the
-// worse one is the truth.
+// The state of the page's connection to the relay. Where it has two connections, the
+// worse one counts.
 import { h, setAttributes, setText } from './dom.js';
 
 const WORDS = { connected: 'Connected', reconnecting: 'Reconnecting', offline: 'Offline' };
@@ -12,7 +12,7 @@ export class StatusLine {
 
   /** @param {() => void} retry */
   constructor(retry) {
-    // Only the word is a live region: a countdown read aloud is torture.
+    // Only the word is a live region: nobody wants a countdown read out.
     this.word = h('span', { role: 'status' });
     this.detail = h('span', { class: 'next-try' });
     this.retry = h('button', { type: 'button', class: 'link', hidden: true, on: { click: retry } }, 'Try now');

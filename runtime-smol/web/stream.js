@@ -1,6 +1,6 @@
 // @ts-check
-// Text that is still being written. It stands below the log, outside the live
-// region, so that a screen reader hears each message once, when it is whole.
+// Text that is still being written. It is shown below the log, outside the live
+// region, so a screen reader reads each message once, when it is complete.
 import { h } from './dom.js';
 import { assistantEntry } from './messages.js';
 
@@ -8,12 +8,12 @@ import { assistantEntry } from './messages.js';
 
 export class Streams {
   element = h('div', { class: 'streams', 'aria-live': 'off' });
-  /** @type {Map<string, Map<number, Block>>} by the tool call that the writer belongs to */
+  /** @type {Map<string, Map<number, Block>>} keyed by the tool call that the writer belongs to */
   #writers = new Map();
 
   /**
    * @param {import('./messages.js').LogEvent} event of type `stream_event`
-   * @returns {HTMLElement[]} text of an earlier message that was never followed by its whole
+   * @returns {HTMLElement[]} text of an earlier message that was never completed
    */
   take(event) {
     const { message } = event;
@@ -30,7 +30,7 @@ export class Streams {
     return [];
   }
 
-  /** Puts what came since the last frame on the screen. */
+  /** Shows what has arrived since the last frame. */
   flush() {
     for (const blocks of this.#writers.values()) {
       for (const block of blocks.values()) {
@@ -42,13 +42,13 @@ export class Streams {
     }
   }
 
-  /** @param {string} writer the whole message is here: its pieces go */
+  /** @param {string} writer whose message has arrived complete: removes its pieces */
   discard(writer) {
     for (const block of this.#writers.get(writer)?.values() ?? []) block.element.remove();
     this.#writers.delete(writer);
   }
 
-  /** @param {string} [writer] @returns {HTMLElement[]} what stays of messages that will never be whole */
+  /** @param {string} [writer] @returns {HTMLElement[]} what is left of messages that will never be completed */
   settle(writer) {
     this.flush();
     const settled = [];

@@ -1,9 +1,9 @@
 // @ts-check
-// Where the access token lives. It comes in the URL's fragment, which a browser
-// never sends to a server, and leaves the address bar before anything else runs.
+// Stores the access token. It arrives in the URL's fragment, which a browser never
+// sends to a server, and is removed from the address bar before anything else runs.
 
 const KEY = 'footbridge.token';
-/** @type {string | null} only used where the browser refuses us storage */
+/** @type {string | null} only used if the browser denies us storage */
 let inMemory = null;
 
 /** @returns {string | null} */
@@ -22,12 +22,12 @@ export function keepToken(token) {
     if (token === null) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, token);
   } catch {
-    // Storage is blocked: the token lasts as long as this page does.
+    // Storage is blocked: the token lasts as long as the page.
   }
 }
 
 /**
- * People paste the whole address as often as the token alone.
+* People paste the whole address as often as just the token.
  * @param {string} text @returns {string}
  */
 export function tokenIn(text) {
@@ -40,7 +40,7 @@ export function tokenIn(text) {
   }
 }
 
-/** @returns {boolean} whether the address bar held a token, which is now kept and gone from there */
+/** @returns {boolean} whether the address bar held a token; it is now stored and removed from there */
 export function takeTokenFromAddress() {
   if (!/[#&]token=/.test(location.hash)) return false;
   const token = tokenIn(location.hash);
@@ -51,8 +51,8 @@ export function takeTokenFromAddress() {
 }
 
 /**
- * A WebSocket subprotocol, which has to carry the token, is an HTTP token: a
- * narrower alphabet than a header's.
+* The token is sent as a WebSocket subprotocol, which is an HTTP token: a narrower
+ * alphabet than a header's.
  * @param {string} token @returns {boolean}
  */
 export const isUsableToken = (token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,4096}$/.test(token);

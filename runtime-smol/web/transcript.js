@@ -1,6 +1,6 @@
 // @ts-check
-// The log on the screen: appended once a frame, bounded, and only scrolled for a
-// person who is at its end.
+// The log on the screen: appended once per frame, bounded, and only scrolled
+// automatically while the reader is at its end.
 import { h } from './dom.js';
 import { entriesOf, entry, isReport } from './messages.js';
 import { isQuestion } from './permission.js';
@@ -34,7 +34,7 @@ export class Transcript {
    *   loadEarlier: (after: number, limit: number) => Promise<{events: any[], first_seq: number}>,
    *   onCaughtUp: () => void,
    *   tail: HTMLElement,
-   * }} options `tail` stands below the log: what is not in it yet
+   * }} options `tail` is shown below the log: what is not in it yet
    */
   constructor({ permissions, loadEarlier, onCaughtUp, tail }) {
     this.#permissions = permissions;
@@ -64,7 +64,7 @@ export class Transcript {
     this.#queue = [];
   }
 
-  /** @param {number} after the log is shown from the event behind this one on */
+  /** @param {number} after the log is shown from the event after this one */
   beginAfter(after) {
     this.#first = after + 1;
     this.#updateEarlier();
@@ -82,13 +82,13 @@ export class Transcript {
     this.#schedule();
   }
 
-  /** From here on what comes is new to the person, and worth saying aloud. */
+  /** From here on, events are new to the reader and worth reading out. */
   setLive() {
     this.#live = true;
     this.#schedule();
   }
 
-  /** What comes next is a replay: a screen reader must not read all of it. */
+  /** What follows is a replay, which a screen reader must not read out. */
   setReplaying() {
     this.#live = false;
     this.log.setAttribute('aria-live', 'off');
@@ -116,7 +116,7 @@ export class Transcript {
     this.scroller.focus({ preventScroll: true });
   }
 
-  /** @param {any} event an open question from before the part that is shown */
+  /** @param {any} event an open request from before the part that is shown */
   pin(event) {
     this.log.prepend(this.#permissions.card(event));
   }
@@ -179,7 +179,7 @@ export class Transcript {
   #trim() {
     let surplus = this.log.childElementCount - this.#kept;
     if (surplus <= 0) return;
-    // Somebody who reads further up keeps the place, within reason.
+    // Someone reading further up keeps their place, within reason.
     if (!this.#follow && surplus < 2 * KEPT) return;
     surplus += 200;
     let cut = 0;
@@ -207,7 +207,7 @@ export class Transcript {
     this.earlier.textContent = 'Loading…';
     try {
       const batch = document.createDocumentFragment();
-      // A page can be nothing but pieces of a message: go on until there is something to see.
+      // A batch may hold only pieces of a message: load more until there is something to see.
       for (let pages = 0; pages < 8 && batch.childElementCount < 20 && this.#first > this.#loggedFrom; pages += 1) {
         batch.prepend(...await this.#earlierPage());
       }
@@ -239,7 +239,7 @@ export class Transcript {
     return events.flatMap((event) => this.#render(event, streams));
   }
 
-  /** @param {DocumentFragment} batch keeps what the person looks at where it is, in every browser */
+  /** @param {DocumentFragment} batch added without moving what the reader is looking at, in any browser */
   #prepend(batch) {
     const anchor = this.log.firstElementChild;
     const before = anchor?.getBoundingClientRect().top ?? 0;
@@ -253,7 +253,7 @@ export class Transcript {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const atEnd = scrollHeight - clientHeight - scrollTop < AT_END_PX;
-    // Content that grows also leaves the end behind; only going up means wanting to stay.
+    // Growing content also moves the end away; only scrolling up means the reader wants to stay.
     if (atEnd) this.#follow = true;
     else if (scrollTop < this.#lastTop - 2) this.#follow = false;
     this.#lastTop = scrollTop;
