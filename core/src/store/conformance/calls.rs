@@ -3,9 +3,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::leases::Subject;
 use super::model::{EnvironmentModel, Model};
 use super::session::{Expected, SessionModel};
+use super::subject::Subject;
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::store::{AccountId, Answer, Committed, Entry, Session, StoreError, StoreOp};

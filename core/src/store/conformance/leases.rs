@@ -4,70 +4,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use super::model::Model;
+use super::subject::{Claimed, Subject};
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::limits::MAX_NAMED_CLAIMS;
-use crate::store::{Answer, Lease, StoreError, StoreTime};
+use crate::store::{Answer, Lease, StoreError};
 use crate::wire::worker_api::work::WorkData;
-
-/// What items are about: a session, or a healthcheck.
-pub(super) struct Subject {
-    pub(super) environment: EnvironmentId,
-    /// The highest fence that was given.
-    pub(super) fence: u64,
-    /// The lease that counts, until it is over or another one is given.
-    pub(super) current: Option<Claimed>,
-    /// The item that can be taken.
-    pub(super) waiting: Option<WorkId>,
-    /// The item that was queued last.
-    newest: WorkId,
-    is_ended: bool,
-    pub(super) is_stopping: bool,
-}
-
-pub(super) struct Claimed {
-    pub(super) work: WorkId,
-    pub(super) fence: u64,
-    key: Option<String>,
-    /// How many were claimed by a key in its environment before it.
-    claim: usize,
-    until: StoreTime,
-    is_acked: bool,
-    /// Whether it was given back, or ran out.
-    is_over: bool,
-    /// Whether it ran out when a newer item was there: nobody can have it any more.
-    is_replaced: bool,
-}
-
-impl Subject {
-    pub(super) fn waiting(environment: EnvironmentId, work: WorkId) -> Self {
-        Self {
-            environment,
-            fence: 0,
-            current: None,
-            waiting: Some(work.clone()),
-            newest: work,
-            is_ended: false,
-            is_stopping: false,
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        self.is_ended = true;
-        self.waiting = None;
-    }
-
-    /// When the lease that counts runs out, if it goes on.
-    pub(super) fn until(&self) -> Option<StoreTime> {
-        let current = self.current.as_ref().filter(|current| !current.is_over);
-        current.filter(|_| !self.is_ended).map(|current| current.until)
-    }
-
-    fn holds(&self, work: &WorkId, fence: u64) -> Option<&Claimed> {
-        let current = self.current.as_ref();
-        current.filter(|current| current.work == *work && current.fence == fence)
-    }
-}
 
 impl Model {
     pub(super) fn leased(

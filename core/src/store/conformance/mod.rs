@@ -44,6 +44,7 @@ mod requests;
 #[cfg(test)]
 mod seam;
 mod session;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod walk;

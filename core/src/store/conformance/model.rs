@@ -6,8 +6,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::leases::Subject;
 use super::session::SessionModel;
+use super::subject::Subject;
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::time::UnixTime;
