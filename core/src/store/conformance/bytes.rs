@@ -1,5 +1,5 @@
-//! Tables that are as unlike memory's as can be: one map from bytes to bytes, whose order is the
-//! only index, and rows that are written down. They fail when they are told to.
+//! Tables as unlike the memory store's as possible: one map from bytes to bytes, whose order is the
+//! only index, with serialized rows. They fail on demand.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -20,7 +20,7 @@ use crate::store::{
 
 type Done = Result<(), TableError>;
 
-/// A table's name and what a row of it is found by, in an order that bytes keep.
+/// A table's name and a row's key within it, encoded so that bytes sort in the right order.
 struct Key(Vec<u8>);
 
 impl Key {
@@ -28,7 +28,7 @@ impl Key {
         Self(table.as_bytes().to_vec()).text("")
     }
 
-    /// A zero ends a text: no text that is a key has one.
+    /// Adds a text, terminated by a zero: zeros inside it are dropped.
     fn text(mut self, text: &str) -> Self {
         self.0.extend(text.bytes().filter(|byte| *byte != 0));
         self.0.push(0);
@@ -45,30 +45,30 @@ impl Key {
     }
 }
 
-/// What fails, counted from now on.
+/// Which call fails, counted from now.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fault {
     /// Calls until one fails.
     pub(super) after: Option<u32>,
 }
 
-/// One map of bytes.
+/// One map from bytes to bytes.
 #[derive(Debug, Default)]
 pub(super) struct BytesTables {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// What the open transaction has replaced, the oldest first.
+    /// What the open transaction has replaced, oldest first.
     undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     is_open: bool,
     pub(super) fault: Fault,
 }
 
 impl BytesTables {
-    /// All that is kept, for a comparison.
+    /// Everything stored, for comparison.
     pub(super) const fn contents(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         &self.rows
     }
 
-    /// Closes it and opens it again: only what was committed is there.
+    /// Closes and reopens it: only what was committed remains.
     pub(super) fn reopened(mut self) -> Self {
         self.rollback();
         Self { rows: self.rows, ..Self::default() }
@@ -85,13 +85,13 @@ impl BytesTables {
     }
 
     fn read<R: DeserializeOwned>(&mut self, key: &Key) -> Result<Option<R>, TableError> {
-        assert!(self.is_open, "read outside of a transaction");
+        assert!(self.is_open, "read outside a transaction");
         self.may_fail()?;
         self.rows.get(&key.0).map(|bytes| parse(bytes)).transpose()
     }
 
     fn write<R: Serialize>(&mut self, key: Key, row: &R) -> Done {
-        assert!(self.is_open, "write outside of a transaction");
+        assert!(self.is_open, "write outside a transaction");
         self.may_fail()?;
         let bytes = serde_json::to_vec(row);
         let bytes = bytes.map_err(|error| TableError::Damaged { detail: format!("{error}") })?;
@@ -101,7 +101,7 @@ impl BytesTables {
     }
 
     fn delete(&mut self, key: &Key) -> Done {
-        assert!(self.is_open, "write outside of a transaction");
+        assert!(self.is_open, "write outside a transaction");
         self.may_fail()?;
         if let Some(before) = self.rows.remove(&key.0) {
             self.undo.push((key.0.clone(), Some(before)));
@@ -109,7 +109,7 @@ impl BytesTables {
         Ok(())
     }
 
-    /// All rows whose key begins so, in order, from `from` on.
+    /// All rows whose key starts with `prefix`, in order, from `from` on.
     fn scan<R: DeserializeOwned>(
         &mut self,
         prefix: &Key,
@@ -125,7 +125,7 @@ impl BytesTables {
         self.scan(prefix, &Key(prefix.0.clone()))
     }
 
-    fn delete_those<R: DeserializeOwned>(
+    fn delete_where<R: DeserializeOwned>(
         &mut self,
         prefix: &Key,
         is_gone: impl Fn(&R) -> bool,
@@ -172,9 +172,9 @@ fn due(row: &DueRow) -> Key {
     Key::of("due").number(row.at.as_millis()).text(&what)
 }
 
-/// The tables whose rows go with an environment.
+/// The tables whose rows are deleted with an environment.
 const OF_ENVIRONMENT: [&str; 2] = ["queue", "claim"];
-/// The tables whose rows go with a session.
+/// The tables whose rows are deleted with a session.
 const OF_SESSION: [&str; 5] = ["log", "inbound", "message", "question", "request"];
 
 impl Tables for BytesTables {
@@ -223,7 +223,7 @@ impl Tables for BytesTables {
 
     fn delete_environment(&mut self, id: &EnvironmentId) -> Done {
         for table in OF_ENVIRONMENT {
-            self.delete_those::<IgnoredAny>(&of_environment(table, id), |_| true)?;
+            self.delete_where::<IgnoredAny>(&of_environment(table, id), |_| true)?;
         }
         self.delete(&of_environment("environment", id))
     }
@@ -263,7 +263,7 @@ impl Tables for BytesTables {
     }
 
     fn delete_claims(&mut self, id: &EnvironmentId, until: u64) -> Done {
-        self.delete_those::<ClaimRow>(&of_environment("claim", id), |row| row.number <= until)
+        self.delete_where::<ClaimRow>(&of_environment("claim", id), |row| row.number <= until)
     }
 
     fn work(&mut self, id: &WorkId) -> Result<Option<WorkRow>, TableError> {
@@ -293,7 +293,7 @@ impl Tables for BytesTables {
 
     fn delete_session(&mut self, id: &SessionId) -> Done {
         for table in OF_SESSION {
-            self.delete_those::<IgnoredAny>(&of_session(table, id), |_| true)?;
+            self.delete_where::<IgnoredAny>(&of_session(table, id), |_| true)?;
         }
         self.delete(&of_session("session", id))
     }
@@ -367,7 +367,7 @@ impl Tables for BytesTables {
     }
 
     fn trim_log(&mut self, id: &SessionId, first: u64) -> Done {
-        self.delete_those::<LogRow>(&of_session("log", id), |row| row.entry.seq < first)
+        self.delete_where::<LogRow>(&of_session("log", id), |row| row.entry.seq < first)
     }
 
     fn append_inbound(&mut self, id: &SessionId, rows: Vec<InboundRow>) -> Done {
@@ -385,7 +385,7 @@ impl Tables for BytesTables {
     }
 
     fn trim_inbound(&mut self, id: &SessionId, until: u64) -> Done {
-        self.delete_those::<InboundRow>(&of_session("inbound", id), |row| row.number <= until)
+        self.delete_where::<InboundRow>(&of_session("inbound", id), |row| row.number <= until)
     }
 
     fn message(&mut self, id: &SessionId, uuid: &str) -> Result<Option<MessageRow>, TableError> {
@@ -397,7 +397,7 @@ impl Tables for BytesTables {
     }
 
     fn delete_messages(&mut self, id: &SessionId, until: u64) -> Done {
-        self.delete_those::<MessageRow>(&of_session("message", id), |row| row.number <= until)
+        self.delete_where::<MessageRow>(&of_session("message", id), |row| row.number <= until)
     }
 
     fn question(
@@ -414,7 +414,7 @@ impl Tables for BytesTables {
 
     fn delete_closed_questions(&mut self, id: &SessionId, first: u64) -> Done {
         let is_gone = |row: &QuestionRow| row.standing.closed_at().is_some_and(|seq| seq < first);
-        self.delete_those(&of_session("question", id), is_gone)
+        self.delete_where(&of_session("question", id), is_gone)
     }
 
     fn requests(&mut self, id: &SessionId) -> Result<Vec<RequestRow>, TableError> {
@@ -443,7 +443,7 @@ impl Tables for BytesTables {
     }
 }
 
-/// Names the rows that two stores differ in.
+/// Names the first row in which two stores differ.
 pub(super) fn difference(
     one: &BTreeMap<Vec<u8>, Vec<u8>>,
     other: &BTreeMap<Vec<u8>, Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What each call promises.
+//! What each operation promises.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -12,10 +12,10 @@ use crate::store::{AccountId, Answer, Committed, Entry, Session, StoreError, Sto
 use crate::wire::session::SessionState;
 
 impl Model {
-    /// What can be judged by how things stood before.
-    pub(super) fn before(&mut self, call: &StoreOp, outcome: &Committed) -> Check {
+    /// Checks what depends on the state before the operation.
+    pub(super) fn check_before(&mut self, op: &StoreOp, outcome: &Committed) -> Check {
         let Committed { answer, changes } = outcome;
-        match call {
+        match op {
             StoreOp::RegisterEnvironment { owner, id, registration } => {
                 let again = registration.environment_id.as_ref();
                 self.registered(owner, id, again, answer)
@@ -34,8 +34,8 @@ impl Model {
                 self.returned(work, *fence);
                 Ok(())
             }
-            StoreOp::AskHealthcheck { .. } => self.healthcheck_asked(call, answer),
-            StoreOp::CreateSession { .. } => self.created(call, answer),
+            StoreOp::AskHealthcheck { .. } => self.healthcheck_asked(op, answer),
+            StoreOp::CreateSession { .. } => self.created(op, answer),
             StoreOp::Lapse => {
                 self.lapsed();
                 ensure(*answer == Ok(Answer::Done), || format!("lapse: {answer:?}"))
@@ -47,10 +47,11 @@ impl Model {
                         messages.iter().any(|message| !known.has_uuid(message.uuid.as_ref()))
                     };
                     return ensure(known.is_none_or(|known| is_new(known)), || {
-                        format!("once: what was accepted before is {answer:?}")
+                        format!("once: a message accepted before now returns {answer:?}")
                     });
                 };
-                let known = known.ok_or("owners: somebody else's session was posted to")?;
+                let known =
+                    known.ok_or("owners: a message was posted to another account's session")?;
                 let seqs: Vec<_> = accepted.iter().map(|accepted| accepted.seq).collect();
                 known.check_posted(messages, &seqs, &added(session, outcome))
             }
@@ -59,7 +60,7 @@ impl Model {
                 known.check_appended(*first, lines, &added(session, outcome))?;
                 let received = known.received;
                 ensure(*answer == Ok(Answer::Appended { received }), || {
-                    format!("link: {answer:?} where {received} lines are stored")
+                    format!("link: got {answer:?}, but {received} lines are stored")
                 })
             }
             StoreOp::ResumeLink { session, link, received, from } => {
@@ -68,14 +69,14 @@ impl Model {
             StoreOp::AckInbound { session, link, received } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
                 let was_sent = *received <= known.inbound.len() as u64;
-                ensure(answer.is_ok() == was_sent, || format!("link: {answer:?} to an ack"))?;
+                ensure(answer.is_ok() == was_sent, || format!("link: an ack returned {answer:?}"))?;
                 known.acked = known.acked.max(if was_sent { *received } else { 0 });
                 Ok(())
             }
             StoreOp::AnswerPermission { owner, session, request_id, reply } => {
                 let Some(known) = self.own(owner, session) else {
                     return ensure(*answer == Err(StoreError::SessionUnknown), || {
-                        format!("owners: {answer:?} to an answer of somebody else")
+                        format!("owners: an answer from another account returned {answer:?}")
                     });
                 };
                 let expected = known.expected(request_id, reply);
@@ -94,41 +95,45 @@ impl Model {
                 if expected == Expected::First {
                     known.answered(request_id, seq, reply);
                 }
-                ensure(is_kept, || format!("answers: {answer:?} where it is {expected:?}"))
+                ensure(is_kept, || format!("answers: got {answer:?}, expected {expected:?}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// What can be judged by how things stand now.
-    pub(super) fn after(&mut self, call: &StoreOp, outcome: &Committed) -> Check {
+    /// Checks what depends on the state after the operation.
+    pub(super) fn check_after(&mut self, op: &StoreOp, outcome: &Committed) -> Check {
         let answer = &outcome.answer;
-        match call {
+        match op {
             StoreOp::Lapse => {
                 let lapse_after = self.policy.lapse_after;
                 let late = |known: &EnvironmentModel| known.heard + lapse_after <= self.now;
                 let late = self.environments.iter().find(|(_, known)| late(known));
-                ensure(late.is_none(), || format!("lapse: {:?} stays", late.map(|(id, _)| id)))
+                ensure(late.is_none(), || {
+                    format!("lapse: {:?} was not removed", late.map(|(id, _)| id))
+                })
             }
             StoreOp::Append { session, .. } => {
                 self.sessions.get_mut(session).map_or(Ok(()), SessionModel::check_exit)
             }
             StoreOp::RemoveEnvironment { id } => {
                 ensure(!self.environments.contains_key(id), || {
-                    format!("lapse: {id} was removed and stays")
+                    format!("lapse: {id} still exists after its removal")
                 })
             }
             StoreOp::Find { environment, session } => {
                 let is_there = environment.iter().all(|id| self.environments.contains_key(id))
                     && session.iter().all(|id| self.sessions.contains_key(id));
-                ensure(answer.is_ok() == is_there, || format!("owners: {answer:?} to a look"))
+                ensure(answer.is_ok() == is_there, || {
+                    format!("owners: a lookup returned {answer:?}")
+                })
             }
             StoreOp::GetEnvironment { owner, id } => {
                 let own = self.environments.get(id).filter(|known| known.owner == *owner);
                 ensure(answer.is_ok() == own.is_some(), || format!("owners: {answer:?}"))
             }
             StoreOp::List { owner } => self.listed(owner, answer),
-            StoreOp::ListSessions { .. } => self.sessions_listed(call, answer),
+            StoreOp::ListSessions { .. } => self.sessions_listed(op, answer),
             StoreOp::Redispatch { environment, session, work } => {
                 let known = self.sessions.get(session);
                 let known = known.filter(|known| known.environment == *environment);
@@ -155,7 +160,9 @@ impl Model {
                 self.shown(owner, answer)
             }
             StoreOp::ReadLog { owner, session, after, max_events, max_bytes } => {
-                let Some(known) = self.own(owner, session) else { return self.unknown(answer) };
+                let Some(known) = self.own(owner, session) else {
+                    return self.check_unknown(answer);
+                };
                 let Ok(Answer::Page(page)) = answer else { return Err(format!("log: {answer:?}")) };
                 known.check_page(page, *after, (*max_events, *max_bytes))
             }
@@ -164,7 +171,7 @@ impl Model {
             }
             StoreOp::ReadInbound { session, after, max_lines, .. } => {
                 let Some(known) = self.sessions.get_mut(session) else {
-                    return self.unknown(answer);
+                    return self.check_unknown(answer);
                 };
                 let Ok(Answer::Inbound(lines)) = answer else {
                     return Err(format!("link: {answer:?}"));
@@ -181,17 +188,19 @@ impl Model {
         self.sessions.get_mut(session).filter(|known| known.owner == *owner)
     }
 
-    fn unknown(&self, answer: &Result<Answer, StoreError>) -> Check {
+    fn check_unknown(&self, answer: &Result<Answer, StoreError>) -> Check {
         ensure(*answer == Err(StoreError::SessionUnknown), || format!("owners: {answer:?}"))
     }
 
     fn shown(&mut self, owner: &AccountId, answer: &Result<Answer, StoreError>) -> Check {
         let Ok(Answer::Session(session)) = answer else { return Ok(()) };
-        ensure(session.owner == *owner, || format!("owners: {} is shown", session.id))?;
+        ensure(session.owner == *owner, || {
+            format!("owners: {} was shown to another account", session.id)
+        })?;
         let known = self.sessions.get(&session.id);
         let is_stopping = known.is_some_and(|known| known.is_stopping);
         ensure(session.is_stopping == is_stopping, || {
-            format!("leases: {} is to stop: {is_stopping}", session.id)
+            format!("leases: {} should be stopping: {is_stopping}", session.id)
         })?;
         self.check_session(session)
     }
@@ -215,12 +224,16 @@ impl Model {
             let is_full = self.environments.len() >= self.policy.max_environments
                 || self.environments.values().filter(|known| known.owner == *owner).count()
                     >= self.policy.environments_per_person;
-            return ensure(is_new && is_full, || format!("limits: {answer:?} where there is room"));
+            return ensure(is_new && is_full, || {
+                format!("limits: got {answer:?}, but there is room")
+            });
         };
         let is_kept = Some(&environment.id) == expected
             && environment.owner == *owner
             && environment.created_at == created_at;
-        ensure(is_kept, || format!("once: {} where {expected:?} registers", environment.id))?;
+        ensure(is_kept, || {
+            format!("once: {} was registered instead of {expected:?}", environment.id)
+        })?;
         let model = EnvironmentModel {
             owner: owner.clone(),
             heard,
@@ -233,16 +246,16 @@ impl Model {
         Ok(())
     }
 
-    fn healthcheck_asked(&mut self, call: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
-        let StoreOp::AskHealthcheck { owner, id, work, .. } = call else { return Ok(()) };
+    fn healthcheck_asked(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
+        let StoreOp::AskHealthcheck { owner, id, work, .. } = op else { return Ok(()) };
         let known = self.environments.get_mut(id).filter(|known| known.owner == *owner);
         let Some(known) = known else {
             return ensure(*answer == Err(StoreError::EnvironmentUnknown), || {
-                format!("owners: {answer:?} to a question about {id}")
+                format!("owners: a healthcheck of {id} returned {answer:?}")
             });
         };
         let Ok(Answer::Environment(environment)) = answer else {
-            return Err(format!("leases: {answer:?} to a healthcheck"));
+            return Err(format!("leases: a healthcheck returned {answer:?}"));
         };
         let last = environment.last_healthcheck;
         let is_open = last.is_some_and(|last| last.answered_at.is_none());
@@ -251,7 +264,7 @@ impl Model {
                 self.subjects.remove(before.as_str());
             }
             known.is_healthcheck_open = true;
-            self.subjects.insert(work.as_str().into(), Subject::waiting(id.clone(), work.clone()));
+            self.subjects.insert(work.as_str().into(), Subject::queued(id.clone(), work.clone()));
             self.works.insert(work.clone(), work.as_str().into());
             return Ok(());
         }
@@ -260,8 +273,8 @@ impl Model {
         })
     }
 
-    fn created(&mut self, call: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
-        let StoreOp::CreateSession { owner, environment, id, key, .. } = call else {
+    fn created(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
+        let StoreOp::CreateSession { owner, environment, id, key, .. } = op else {
             return Ok(());
         };
         let key = key.as_ref().map(|key| (owner.clone(), key.clone()));
@@ -272,14 +285,16 @@ impl Model {
             _ => None,
         };
         if made.is_some() {
-            return ensure(given == made, || format!("once: {key:?} made {made:?}, not {given:?}"));
+            return ensure(given == made, || {
+                format!("once: {key:?} created {made:?}, but got {given:?}")
+            });
         }
         let known = self.environments.get(environment);
         let is_own = known.is_some_and(|known| known.owner == *owner);
         let has_room = self.active(environment) < self.policy.max_sessions
-            && self.queued(environment) < self.policy.max_queued;
+            && self.queued_in(environment) < self.policy.max_queued;
         ensure(given == (is_own && has_room).then_some(id), || {
-            format!("limits: room for a session: {has_room}, and answered {answer:?}")
+            format!("limits: room for a session: {has_room}, but got {answer:?}")
         })?;
         if let (Some(key), Some(_)) = (key, given) {
             self.made_by.insert(key, id.clone());
@@ -287,19 +302,19 @@ impl Model {
         Ok(())
     }
 
-    /// The session of a link, if it is the one that counts.
+    /// The session of a link, if that is its current link.
     fn linked(
         &mut self,
         session: &SessionId,
         link: u64,
         answer: &Result<Answer, StoreError>,
     ) -> Result<Option<&mut SessionModel>, alloc::string::String> {
-        let denied = match self.sessions.get(session) {
+        let error = match self.sessions.get(session) {
             None => StoreError::SessionUnknown,
             Some(known) if known.link != link => StoreError::LinkReplaced,
             Some(_) => return Ok(self.sessions.get_mut(session)),
         };
-        ensure(*answer == Err(denied), || format!("link: {answer:?} by one that is closed"))?;
+        ensure(*answer == Err(error), || format!("link: a closed link returned {answer:?}"))?;
         Ok(None)
     }
 
@@ -322,11 +337,13 @@ impl Model {
         let (received, from, is_stopping) = (known.received, known.acked, known.is_stopping);
         let expected = Answer::Resumed { received, from, until, is_stopping };
         ensure(answer.as_ref() == Ok(&expected), || {
-            format!("link: {answer:?} where {expected:?} is so")
+            format!("link: got {answer:?}, expected {expected:?}")
         })?;
         let added = added(session, outcome);
         let says_so = added.iter().any(|entry| entry.line.as_str().contains("lines_lost"));
-        ensure(says_so == is_lost, || format!("link: lines are lost: {is_lost}"))
+        ensure(says_so == is_lost, || {
+            format!("link: lines were lost: {is_lost}, but the log says otherwise")
+        })
     }
 
     fn attached(
@@ -337,7 +354,7 @@ impl Model {
         outcome: &Committed,
     ) -> Check {
         let answer = &outcome.answer;
-        let Some(known) = self.sessions.get_mut(session) else { return self.unknown(answer) };
+        let Some(known) = self.sessions.get_mut(session) else { return self.check_unknown(answer) };
         let counts = self.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
         if known.state == SessionState::Ended {
             return ensure(*answer == Err(StoreError::SessionEnded), || {
@@ -348,35 +365,35 @@ impl Model {
             return ensure(*answer == Err(StoreError::LeaseLost), || format!("link: {answer:?}"));
         }
         let Ok(Answer::Attached { link, received, from, owner }) = answer else {
-            return Err(format!("link: {answer:?} to the holder of the lease"));
+            return Err(format!("link: the lease holder got {answer:?}"));
         };
         known.check_run(agent_run, &added(session, outcome))?;
         let is_newer = *link > known.link;
         known.link = *link;
         let is_so = (*received, *from, owner) == (known.received, known.acked, &known.owner);
-        ensure(is_newer && is_so, || format!("link: {answer:?} after {}", known.link))
+        ensure(is_newer && is_so, || format!("link: got {answer:?} after link {}", known.link))
     }
 
     fn listed(&mut self, owner: &AccountId, answer: &Result<Answer, StoreError>) -> Check {
         let Ok(Answer::Overview { environments, sessions }) = answer else {
-            return Err(format!("owners: {answer:?} to a list"));
+            return Err(format!("owners: a list returned {answer:?}"));
         };
         let own = self.environments.iter().filter(|(_, known)| known.owner == *owner);
         let is_own = environments.iter().map(|found| &found.id).eq(own.map(|(id, _)| id));
-        ensure(is_own, || format!("owners: {owner:?} has other environments"))?;
+        ensure(is_own, || format!("owners: the list is not the environments of {owner:?}"))?;
         self.check_list(owner, sessions, self.policy.listed_sessions, |_, _| true)
     }
 
-    fn sessions_listed(&mut self, call: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
-        let StoreOp::ListSessions { owner, environment, before, limit } = call else {
+    fn sessions_listed(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
+        let StoreOp::ListSessions { owner, environment, before, limit } = op else {
             return Ok(());
         };
         let before = before.as_ref().map(|id| self.own(owner, id).map(|known| known.ordinal));
         if before == Some(None) {
-            return self.unknown(answer);
+            return self.check_unknown(answer);
         }
         let Ok(Answer::Sessions(sessions)) = answer else {
-            return Err(format!("owners: {answer:?} to a list"));
+            return Err(format!("owners: a list returned {answer:?}"));
         };
         let before = before.flatten().unwrap_or(u64::MAX);
         let limit = self.policy.listed_sessions.min(*limit);
@@ -396,7 +413,7 @@ impl Model {
         let kept = kept.filter(|(_, known)| is_listed(known.ordinal, &known.environment));
         let expected: Vec<_> = kept.map(|(id, _)| id).take(limit).collect();
         let listed: Vec<_> = sessions.iter().map(|session| &session.id).collect();
-        ensure(listed == expected, || format!("owners: {listed:?} where {expected:?} are kept"))?;
+        ensure(listed == expected, || format!("owners: got {listed:?}, expected {expected:?}"))?;
         sessions.iter().try_for_each(|session| self.check_session(session))
     }
 }

@@ -1,4 +1,4 @@
-//! Who holds what (E-2 to E-6, W-8, W-11).
+//! Who holds which work item (E-2 to E-6, W-8, W-11).
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -20,11 +20,11 @@ impl Model {
     ) -> Check {
         let Some(known) = self.environments.get(environment) else {
             return ensure(*answer == Err(StoreError::EnvironmentUnknown), || {
-                format!("lapse: work of {environment}, which is gone: {answer:?}")
+                format!("lapse: {environment} is gone, but leasing from it returned {answer:?}")
             });
         };
         let Ok(Answer::Leased(lease)) = answer else {
-            return Err(format!("leases: {answer:?} where a worker polls"));
+            return Err(format!("leases: polling returned {answer:?}"));
         };
         let named_claims = known.named_claims;
         let own = self.subjects.values().filter(|subject| subject.environment == *environment);
@@ -36,14 +36,16 @@ impl Model {
         let repeated = repeated.map(|held| (held.work.clone(), held.fence));
         let given = lease.as_ref().map(|lease| (lease.work.clone(), lease.fence));
         ensure(repeated.is_none() || repeated == given, || {
-            format!("leases: {key:?} has {repeated:?} and is given {given:?}")
+            format!("leases: {key:?} holds {repeated:?} but got {given:?}")
         })?;
         if let Some(lease) = lease {
             return self.handed_out(environment, key, lease);
         }
         let mut own = self.subjects.iter().filter(|(_, own)| own.environment == *environment);
-        let waits = own.find(|(_, subject)| subject.waiting.is_some()).map(|(id, _)| id);
-        ensure(waits.is_none(), || format!("leases: nothing to do, but {waits:?} waits"))
+        let queued = own.find(|(_, subject)| subject.queued.is_some()).map(|(id, _)| id);
+        ensure(queued.is_none(), || {
+            format!("leases: no work was returned, but {queued:?} is queued")
+        })
     }
 
     fn handed_out(
@@ -57,20 +59,21 @@ impl Model {
             WorkData::Healthcheck(id) => id.clone(),
         };
         let subject = self.subjects.get(&id).filter(|own| own.environment == *environment);
-        let subject = subject.ok_or_else(|| format!("leases: {id} is handed out elsewhere"))?;
-        ensure(!subject.is_ended, || format!("leases: {id} has ended and is handed out"))?;
+        let subject =
+            subject.ok_or_else(|| format!("leases: {id} was handed out in another environment"))?;
+        ensure(!subject.is_ended, || format!("leases: {id} was handed out after its end"))?;
         if let Some(current) = subject.holds(&lease.work, lease.fence) {
             return ensure(key.is_some() && current.key.as_ref() == key, || {
-                format!("leases: fence {} of {id} is given to two claims", lease.fence)
+                format!("leases: fence {} of {id} went to two claims", lease.fence)
             });
         }
-        ensure(subject.waiting.as_ref() == Some(&lease.work), || {
-            format!("leases: {} of {id} is handed out and does not wait", lease.work)
+        ensure(subject.queued.as_ref() == Some(&lease.work), || {
+            format!("leases: {} of {id} was handed out but is not queued", lease.work)
         })?;
         ensure(lease.fence > subject.fence, || {
-            format!("leases: fence {} of {id} after {}", lease.fence, subject.fence)
+            format!("leases: fence {} of {id} follows {}", lease.fence, subject.fence)
         })?;
-        // A key names its last claim; an older one that was renewed since has it no longer.
+        // A key names its latest claim; an older one, even if renewed since, no longer has it.
         let own = self.subjects.values_mut().filter(|own| own.environment == *environment);
         for current in own.filter_map(|own| own.current.as_mut()) {
             current.key.take_if(|named| key == Some(named));
@@ -82,7 +85,7 @@ impl Model {
         });
         let Some(subject) = self.subjects.get_mut(&id) else { return Ok(()) };
         subject.fence = lease.fence;
-        subject.waiting = None;
+        subject.queued = None;
         subject.current = Some(Claimed {
             work: lease.work.clone(),
             fence: lease.fence,
@@ -102,7 +105,7 @@ impl Model {
         self.subjects.get_mut(id).filter(|subject| subject.environment == *environment)
     }
 
-    /// An ack or a heartbeat: for the lease that counts, and for no other one.
+    /// An ack or a heartbeat: it works for the current lease and for no other.
     pub(super) fn renewed(
         &mut self,
         environment: &EnvironmentId,
@@ -115,14 +118,16 @@ impl Model {
         let holder = subject.filter(|own| !own.is_ended && own.holds(work, fence).is_some());
         let holder = holder.filter(|own| own.current.as_ref().is_some_and(|c| !c.is_replaced));
         let Some(subject) = holder else {
-            return ensure(answer.is_err(), || "leases: renewed by who does not hold it".into());
+            return ensure(answer.is_err(), || {
+                "leases: renewed by somebody who does not hold it".into()
+            });
         };
         let is_stopping = subject.is_stopping;
         ensure(*answer == Ok(Answer::Renewed { is_stopping }), || {
-            format!("leases: not renewed for its holder: {answer:?}")
+            format!("leases: its holder could not renew it: {answer:?}")
         })?;
-        if subject.waiting.as_ref() == Some(work) {
-            subject.waiting = None;
+        if subject.queued.as_ref() == Some(work) {
+            subject.queued = None;
         }
         if let Some(current) = &mut subject.current {
             current.until = until;
@@ -131,7 +136,7 @@ impl Model {
         Ok(())
     }
 
-    /// An end: by the holder of the lease that counts alone; the same again is fine.
+    /// A stop: only the holder of the current lease can send it; repeating it is fine.
     pub(super) fn stopped(
         &mut self,
         environment: &EnvironmentId,
@@ -146,7 +151,7 @@ impl Model {
         });
         let is_holder = holder.is_some();
         ensure(answer.is_ok() == is_holder, || {
-            format!("leases: ended by its holder: {is_holder}, and answered {answer:?}")
+            format!("leases: stopped by its holder: {is_holder}, but the answer was {answer:?}")
         })?;
         let known = self.environments.get_mut(environment);
         if let Some(known) = known.filter(|known| known.healthcheck.as_ref() == Some(work))
@@ -172,21 +177,21 @@ impl Model {
             current.is_over = true;
             current.is_replaced = !newest;
             if newest {
-                subject.waiting = Some(work.clone());
+                subject.queued = Some(work.clone());
             }
         }
     }
 
     pub(super) fn redispatched(&mut self, session: &str, work: &WorkId) {
         let Some(subject) = self.subjects.get_mut(session) else { return };
-        if subject.waiting.is_none() {
-            subject.waiting = Some(work.clone());
+        if subject.queued.is_none() {
+            subject.queued = Some(work.clone());
             subject.newest = work.clone();
             self.works.insert(work.clone(), session.into());
         }
     }
 
-    /// Leases that have run out: their items wait again, or newer ones do already.
+    /// Ends expired leases: their items are queued again, unless a newer one exists.
     pub(super) fn lapsed(&mut self) {
         for subject in self.subjects.values_mut() {
             let now = self.now;
@@ -196,16 +201,16 @@ impl Model {
             let Some(current) = &mut subject.current else { continue };
             current.is_over = true;
             if subject.newest == current.work {
-                subject.waiting = Some(current.work.clone());
+                subject.queued = Some(current.work.clone());
             } else {
                 current.is_replaced = true;
             }
         }
     }
 
-    /// Items that wait in an environment.
-    pub(super) fn queued(&self, environment: &EnvironmentId) -> usize {
+    /// How many items are queued in an environment.
+    pub(super) fn queued_in(&self, environment: &EnvironmentId) -> usize {
         let own = self.subjects.values().filter(|subject| subject.environment == *environment);
-        own.filter(|subject| subject.waiting.is_some()).count()
+        own.filter(|subject| subject.queued.is_some()).count()
     }
 }

@@ -1,9 +1,9 @@
-//! What every store has to keep, as a suite that any of them can be put through.
+//! A conformance suite that every store has to pass.
 //!
-//! [`check`] drives a store by a random sequence of operations and looks at its outcomes from
-//! outside: a deliberately simple model remembers what was promised, and knows nothing of how it is
-//! kept. [`compare`] drives a store beside [`MemoryStore`] and takes any difference for a fault. A
-//! store has to pass both; one that lasts is closed and opened again between operations as well:
+//! [`check`] runs a random sequence of operations against a store and checks the outcomes from the
+//! outside: a deliberately simple model tracks what was promised and knows nothing about how it is
+//! stored. [`compare`] runs a store beside [`MemoryStore`] and reports any difference. A store has
+//! to pass both; a durable one should also be closed and reopened between operations:
 //!
 //! ```
 //! use footbridge_core::store::{MemoryStore, conformance};
@@ -16,24 +16,24 @@
 //! # Ok::<(), conformance::Violation>(())
 //! ```
 //!
-//! The promises, each in the words that a [`Violation`] uses:
+//! The promises, by the names that a [`Violation`] uses:
 //!
-//! | promise | what is looked at |
+//! | promise | what is checked |
 //! | --- | --- |
-//! | leases | an item is handed out only while it waits; a fence only grows; the same key gives the same item within its lease; only the newest lease can be acked, renewed or ended; what waits is found |
-//! | log | numbers without a hole, pages that are what was logged, retention that drops neither too little nor too much |
-//! | link | lines of the worker are stored once and in order; lines for the agent are read until they are acknowledged, and for one run of the agent only |
-//! | answers | the first answer to a question counts; the same again is fine, another one conflicts |
-//! | requests | what the agent was asked is answered by it or given up in the log: when it, or the session, has ended, and not before |
-//! | once | a uuid or a key that is known stores and makes nothing |
-//! | limits | no count goes beyond its term |
-//! | lapse | a silent environment goes in time and not before, and its sessions are lost |
-//! | owners | a thing of another person is unknown |
-//! | denied | what is denied changes nothing |
-//! | due | nothing lapses before the time that was told |
+//! | leases | an item is handed out only while it is queued; fences only grow; within a lease, the same key returns the same item; only the newest lease can be acked, renewed or ended; a queued item is always found |
+//! | log | sequence numbers have no gaps, pages hold exactly what was logged, retention drops neither too little nor too much |
+//! | link | lines from the worker are stored once and in order; lines for the agent are delivered until acknowledged, and to one run of the agent only |
+//! | answers | the first answer to a question counts; repeating it is fine, a different one conflicts |
+//! | requests | the agent answers a request, or the log gives it up once the agent or the session has ended, and not before |
+//! | once | a known uuid stores nothing, and a known key creates nothing |
+//! | limits | no count exceeds its limit |
+//! | lapse | a silent environment is removed on time and not early, and its sessions are lost |
+//! | owners | what belongs to another account is unknown |
+//! | denied | a denied operation changes nothing |
+//! | due | nothing lapses before the announced time |
 //!
-//! All of it by the store's own time, which goes on while relays start, end, sleep, run beside each
-//! other, and have any wall clock.
+//! All of this is measured in the store's own time, which keeps going while relays start, stop, sleep
+//! and overlap, whatever their wall clocks show.
 
 #[cfg(test)]
 mod bytes;
@@ -60,39 +60,39 @@ use self::walk::Walk;
 use super::{Committed, MemoryStore, StoreOp, StorePolicy, Transaction};
 use crate::base::id::EnvironmentId;
 
-/// A promise that a store did not keep.
+/// A promise that a store broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("seed {seed}, operation {step} ({operation}): {broken}")]
 pub struct Violation {
-    /// The seed of the run, which brings it about again.
+    /// The seed that reproduces the run.
     pub seed: u64,
-    /// Which operation of the run it was, from 0.
+    /// The operation's position in the run, from 0.
     pub step: usize,
     /// The operation.
     pub operation: String,
-    /// The promise, and what was seen instead.
+    /// The promise, and what happened instead.
     pub broken: String,
 }
 
-/// What a check comes to: nothing, or the promise that was broken.
+/// The result of a check: nothing, or the promise that was broken.
 type Check = Result<(), String>;
 
-/// Whether a promise holds.
+/// Fails with a message unless a promise holds.
 fn ensure(holds: bool, promise: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(promise()) }
 }
 
-/// Drives a store through so many random operations and checks what it promises.
+/// Runs a number of random operations against a store and checks its promises.
 pub fn check(
     seed: u64,
     operations: usize,
     mut store: impl FnMut(Transaction) -> Committed,
 ) -> Result<(), Violation> {
-    Run::new(seed, |transaction| Ok(store(transaction))).go(operations)
+    Run::new(seed, |transaction| Ok(store(transaction))).run(operations)
 }
 
-/// Drives a store and the reference through the same random operations: each has to come to the
-/// same outcome in both.
+/// Runs the same random operations against a store and the reference: each has to have the same
+/// outcome in both.
 pub fn compare(
     seed: u64,
     operations: usize,
@@ -107,12 +107,12 @@ pub fn compare(
         }
         let shown =
             |outcome: &Committed| format!("{:?} with {:?}", outcome.answer, outcome.changes);
-        Err(format!("{} where the reference has {}", shown(&outcome), shown(&expected)))
+        Err(format!("got {}, but the reference has {}", shown(&outcome), shown(&expected)))
     };
-    Run::new(seed, both).go(operations)
+    Run::new(seed, both).run(operations)
 }
 
-/// Limits that a short run meets all of.
+/// Limits low enough for a short run to reach all of them.
 fn policy() -> StorePolicy {
     StorePolicy {
         max_environments: 4,
@@ -140,49 +140,49 @@ impl<S: FnMut(Transaction) -> Result<Committed, String>> Run<S> {
         Self { seed, step: 0, model: Model::new(policy()), store }
     }
 
-    fn go(mut self, operations: usize) -> Result<(), Violation> {
+    fn run(mut self, operations: usize) -> Result<(), Violation> {
         let mut walk = Walk::new(self.seed);
         for _ in 0..operations {
             (self.model.now, self.model.at) = walk.time(self.model.now);
-            let call = walk.call(&self.model);
-            self.carry_out(&call)?;
+            let op = walk.op(&self.model);
+            self.run_one(&op)?;
         }
-        self.find_all_that_waits(&mut walk)
+        self.drain_queues(&mut walk)
     }
 
-    fn carry_out(&mut self, call: &StoreOp) -> Result<(), Violation> {
+    fn run_one(&mut self, op: &StoreOp) -> Result<(), Violation> {
         let (at, policy) = (self.model.at, self.model.policy.clone());
-        let transaction = Transaction { at, policy, op: Box::new(call.clone()) };
+        let transaction = Transaction { at, policy, op: Box::new(op.clone()) };
         let seen = (self.store)(transaction);
-        let seen = seen.and_then(|outcome| self.model.observe(call, &outcome));
+        let seen = seen.and_then(|outcome| self.model.observe(op, &outcome));
         let (seed, step) = (self.seed, self.step);
         self.step += 1;
-        seen.map_err(|broken| Violation { seed, step, operation: format!("{call:?}"), broken })
+        seen.map_err(|broken| Violation { seed, step, operation: format!("{op:?}"), broken })
     }
 
-    /// Nothing is stuck: once every lease has run out, each session that has not ended can be taken.
-    fn find_all_that_waits(mut self, walk: &mut Walk) -> Result<(), Violation> {
+    /// Checks that nothing is stuck: once every lease has expired, each live session can be leased.
+    fn drain_queues(mut self, walk: &mut Walk) -> Result<(), Violation> {
         let environments: Vec<_> = self.model.environments.keys().cloned().collect();
         let lease = |id: &EnvironmentId| StoreOp::LeaseWork { environment: id.clone(), key: None };
         for id in &environments {
-            self.carry_out(&lease(id))?;
+            self.run_one(&lease(id))?;
         }
         let wait = self.model.policy.ack_time.max(self.model.policy.lease_time);
         (self.model.now, self.model.at) = walk.later(self.model.now, wait + Duration::from_secs(1));
-        self.carry_out(&StoreOp::Lapse)?;
+        self.run_one(&StoreOp::Lapse)?;
         for id in environments {
             let mut handed_out = None;
             while handed_out != Some(self.model.handed_out) {
                 handed_out = Some(self.model.handed_out);
-                self.carry_out(&lease(&id))?;
+                self.run_one(&lease(&id))?;
             }
         }
         let Some(stuck) = self.model.stuck() else { return Ok(()) };
         Err(Violation {
             seed: self.seed,
             step: self.step,
-            operation: "everything that waits is taken".into(),
-            broken: format!("leases: {stuck} can never be taken"),
+            operation: "every queued item is leased".into(),
+            broken: format!("leases: {stuck} can never be leased"),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of a store from outside.
+//! What can be known about a store from the outside.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -23,16 +23,16 @@ pub(super) struct Model {
     pub(super) at: RelayTime,
     pub(super) policy: Arc<StorePolicy>,
     pub(super) environments: BTreeMap<EnvironmentId, EnvironmentModel>,
-    /// The last environments that are no more.
+    /// The environments that were removed last.
     pub(super) gone: VecDeque<EnvironmentId>,
     pub(super) sessions: BTreeMap<SessionId, SessionModel>,
-    /// What items are about, by the id in their data.
+    /// What work items are for, by the id in their data.
     pub(super) subjects: BTreeMap<String, Subject>,
-    /// The subject of each item that was ever named.
+    /// The subject of every item that ever existed.
     pub(super) works: BTreeMap<WorkId, String>,
-    /// What a key of a person has made.
+    /// The session that an account's key created.
     pub(super) made_by: BTreeMap<(AccountId, String), SessionId>,
-    /// Leases that were given, repetitions not counted.
+    /// Leases handed out, repeats not counted.
     pub(super) handed_out: u64,
     pub(super) sessions_made: u64,
 }
@@ -41,15 +41,15 @@ pub(super) struct EnvironmentModel {
     pub(super) owner: AccountId,
     pub(super) heard: StoreTime,
     pub(super) created_at: UnixTime,
-    /// Leases that were given under a key.
+    /// Leases handed out under a key.
     pub(super) named_claims: usize,
     /// The item of the last healthcheck.
     pub(super) healthcheck: Option<WorkId>,
     pub(super) is_healthcheck_open: bool,
 }
 
-/// Environments that are remembered to be gone, so that they are asked for still.
-const REMEMBERED: usize = 4;
+/// How many removed environments are remembered, so that operations keep naming them.
+const MAX_GONE: usize = 4;
 
 impl Model {
     pub(super) fn new(policy: StorePolicy) -> Self {
@@ -68,23 +68,23 @@ impl Model {
         }
     }
 
-    /// Takes note of an outcome, and says which promise it breaks.
-    pub(super) fn observe(&mut self, call: &StoreOp, outcome: &Committed) -> Check {
+    /// Records an outcome, and says which promise it breaks.
+    pub(super) fn observe(&mut self, op: &StoreOp, outcome: &Committed) -> Check {
         let changes = &*outcome.changes;
-        if let Err(denied) = &outcome.answer {
-            self.check_denied(call, denied, changes)?;
+        if let Err(error) = &outcome.answer {
+            self.check_denied(op, error, changes)?;
         }
-        self.hear(call, outcome.answer.is_ok());
-        // What the call itself does is judged by what was so before it; what it leads to by what
-        // is so after it.
-        self.before(call, outcome)?;
-        self.apply(call, changes)?;
-        self.after(call, outcome)?;
+        self.mark_seen(op, outcome.answer.is_ok());
+        // The answer is judged by the state before the operation, its consequences by the state
+        // after it.
+        self.check_before(op, outcome)?;
+        self.apply(op, changes)?;
+        self.check_after(op, outcome)?;
         self.check_limits()?;
         self.check_due(changes)
     }
 
-    fn check_denied(&self, call: &StoreOp, denied: &StoreError, changes: &Changes) -> Check {
+    fn check_denied(&self, op: &StoreOp, error: &StoreError, changes: &Changes) -> Check {
         let Changes { environments_gone, sessions, states, sessions_gone, entries, .. } = changes;
         let is_nothing = environments_gone.is_empty()
             && sessions.is_empty()
@@ -93,17 +93,17 @@ impl Model {
             && entries.is_empty()
             && changes.work_for.is_empty()
             && changes.inbound.is_empty();
-        ensure(is_nothing, || format!("denied: {denied:?}, and yet {changes:?}"))?;
-        // Only what cannot be denied otherwise is looked at here.
+        ensure(is_nothing, || format!("denied: {error:?} was returned, but it made {changes:?}"))?;
+        // Everything else that must not be denied is checked elsewhere.
         ensure(
-            !matches!(call, StoreOp::Lapse | StoreOp::List { .. } | StoreOp::ReturnWork { .. }),
-            || format!("denied: {denied:?} where nothing can be denied"),
+            !matches!(op, StoreOp::Lapse | StoreOp::List { .. } | StoreOp::ReturnWork { .. }),
+            || format!("denied: {error:?} from an operation that cannot be denied"),
         )
     }
 
-    /// Signs of life, which count even where the rest is denied.
-    fn hear(&mut self, call: &StoreOp, is_done: bool) {
-        let environment = match call {
+    /// Records a sign of life, which counts even if the rest is denied.
+    fn mark_seen(&mut self, op: &StoreOp, is_done: bool) {
+        let environment = match op {
             StoreOp::LeaseWork { environment, .. }
             | StoreOp::AckWork { environment, .. }
             | StoreOp::RenewLease { environment, .. }
@@ -119,16 +119,18 @@ impl Model {
         }
     }
 
-    fn apply(&mut self, call: &StoreOp, changes: &Changes) -> Check {
-        self.meet_new_session(call, changes);
+    fn apply(&mut self, op: &StoreOp, changes: &Changes) -> Check {
+        self.add_new_session(op, changes);
         for (id, entry) in &changes.entries {
             let known = self.sessions.get_mut(id);
-            let known = known.ok_or_else(|| format!("log: an event of {id}, which is unknown"))?;
-            known.take(entry, self.at.wall, self.policy.log_bytes)?;
+            let known = known
+                .ok_or_else(|| format!("log: an event was added to {id}, which is unknown"))?;
+            known.add_event(entry, self.at.wall, self.policy.log_bytes)?;
         }
         for (id, state) in &changes.states {
             let known = self.sessions.get_mut(id);
-            let known = known.ok_or_else(|| format!("log: {id} is unknown"))?;
+            let known = known
+                .ok_or_else(|| format!("log: the state of {id} changed, but it is unknown"))?;
             ensure(known.state != SessionState::Ended, || format!("log: {id} ended twice"))?;
             known.enter(*state)?;
             if *state == SessionState::Ended
@@ -141,7 +143,7 @@ impl Model {
             self.check_session(session)?;
         }
         for (owner, id) in &changes.environments_gone {
-            self.environment_gone(call, owner, id, changes)?;
+            self.environment_gone(op, owner, id, changes)?;
         }
         for (owner, id) in &changes.sessions_gone {
             self.session_gone(owner, id)?;
@@ -149,9 +151,9 @@ impl Model {
         Ok(())
     }
 
-    /// A session is new by the call that makes it; its first event comes with it.
-    fn meet_new_session(&mut self, call: &StoreOp, changes: &Changes) {
-        let StoreOp::CreateSession { owner, environment, id, work, title, .. } = call else {
+    /// Adds the session that an operation created; its first event comes with it.
+    fn add_new_session(&mut self, op: &StoreOp, changes: &Changes) {
+        let StoreOp::CreateSession { owner, environment, id, work, title, .. } = op else {
             return;
         };
         if changes.states.iter().any(|(made, _)| made == id) {
@@ -159,53 +161,55 @@ impl Model {
             let (ordinal, title) = (self.sessions_made, title.clone());
             let session = SessionModel::new(owner.clone(), environment.clone(), title, ordinal);
             self.sessions.insert(id.clone(), session);
-            let subject = Subject::waiting(environment.clone(), work.clone());
+            let subject = Subject::queued(environment.clone(), work.clone());
             self.subjects.insert(id.as_str().into(), subject);
             self.works.insert(work.clone(), id.as_str().into());
         }
     }
 
-    /// Whether a record of a session says what is known of it.
+    /// Checks a session's record against what is known about it.
     pub(super) fn check_session(&mut self, session: &Session) -> Check {
         let id = &session.id;
         let known = self.sessions.get_mut(id);
-        let known = known.ok_or_else(|| format!("owners: {id} is shown and unknown"))?;
-        ensure(known.owner == session.owner, || format!("owners: {id} is another one's"))?;
+        let known = known.ok_or_else(|| format!("owners: {id} was returned, but is unknown"))?;
+        ensure(known.owner == session.owner, || {
+            format!("owners: {id} belongs to another account")
+        })?;
         known.check_record(session)
     }
 
     fn environment_gone(
         &mut self,
-        call: &StoreOp,
+        op: &StoreOp,
         owner: &AccountId,
         id: &EnvironmentId,
         changes: &Changes,
     ) -> Check {
         let known = self.environments.remove(id);
-        let known = known.ok_or_else(|| format!("lapse: {id} goes and is unknown"))?;
-        ensure(known.owner == *owner, || format!("owners: {id} is another one's"))?;
+        let known = known.ok_or_else(|| format!("lapse: {id} was removed, but is unknown"))?;
+        ensure(known.owner == *owner, || format!("owners: {id} belongs to another account"))?;
         let is_silent = known.heard + self.policy.lapse_after <= self.now;
-        let status = match call {
+        let status = match op {
             StoreOp::RemoveEnvironment { id: removed } if removed == id => ResultStatus::Failed,
             StoreOp::Lapse if is_silent => ResultStatus::Lost,
-            _ => return Err(format!("lapse: {id} goes before its time")),
+            _ => return Err(format!("lapse: {id} was removed too early")),
         };
         for (session, found) in &self.sessions {
             let is_there = found.environment == *id;
             ensure(!is_there || found.state == SessionState::Ended, || {
-                format!("lapse: {session} goes on without its environment")
+                format!("lapse: {session} is live, but its environment is gone")
             })?;
         }
         for session in changes.sessions.iter().filter(|session| session.environment == *id) {
-            // The lease of a session that was to stop may have run out in the same sweep.
+            // A stopping session's lease may have expired in the same sweep.
             let result = session.result.as_ref().map(|result| result.status);
             ensure(result == Some(status), || {
-                format!("lapse: {} ended as {result:?}", session.id)
+                format!("lapse: {} ended with {result:?}", session.id)
             })?;
         }
         self.subjects.retain(|_, subject| subject.environment != *id);
         self.gone.push_back(id.clone());
-        self.gone.drain(..self.gone.len().saturating_sub(REMEMBERED));
+        self.gone.drain(..self.gone.len().saturating_sub(MAX_GONE));
         Ok(())
     }
 
@@ -215,10 +219,10 @@ impl Model {
             ended.filter(|known| known.owner == *owner && known.state == SessionState::Ended);
         let is_surplus = ended.count() > self.policy.ended_sessions;
         let known = self.sessions.remove(id);
-        let known = known.ok_or_else(|| format!("limits: {id} goes and is unknown"))?;
+        let known = known.ok_or_else(|| format!("limits: {id} was removed, but is unknown"))?;
         self.subjects.remove(id.as_str());
         let may_go = known.state == SessionState::Ended && known.owner == *owner && is_surplus;
-        ensure(may_go, || format!("limits: {id} goes before its time"))
+        ensure(may_go, || format!("limits: {id} was removed too early"))
     }
 
     fn check_limits(&self) -> Check {
@@ -252,7 +256,7 @@ impl Model {
         Ok(())
     }
 
-    /// Sessions of an environment that have not ended.
+    /// How many live sessions an environment has.
     pub(super) fn active(&self, environment: &EnvironmentId) -> usize {
         let sessions = self.sessions.values();
         let active = sessions.filter(|known| {
@@ -267,11 +271,11 @@ impl Model {
         let Some(earliest) = silent.chain(leases).min() else { return Ok(()) };
         let earliest = earliest.saturating_since(self.now);
         ensure(changes.due.is_some_and(|due| due <= earliest), || {
-            format!("due: {:?}, but something lapses in {earliest:?}", changes.due)
+            format!("due: {:?} was announced, but something lapses in {earliest:?}", changes.due)
         })
     }
 
-    /// A session that has not ended, and that nobody holds, once everything was handed out.
+    /// A live session that nobody holds, once everything has been handed out.
     pub(super) fn stuck(&self) -> Option<&SessionId> {
         let live = self.sessions.iter().filter(|(_, known)| known.state != SessionState::Ended);
         let mut live = live.map(|(id, _)| id);

@@ -1,5 +1,5 @@
-//! What viewers asked of the agent of one session: open until it answers, or until the log says that
-//! nobody will.
+//! One session's requests to its agent: each is open until the agent answers it, or until the log
+//! says that nobody will.
 
 use alloc::format;
 use alloc::string::String;
@@ -14,9 +14,9 @@ use crate::wire::message::{Head, Kind};
 
 #[derive(Default)]
 pub(super) struct RequestsModel {
-    /// By the numbers of the lines for the agent.
+    /// By their line numbers.
     open: Vec<(u64, String)>,
-    /// One that was given up although the agent may still answer it.
+    /// One that was given up although the agent could still answer it.
     early: Option<String>,
 }
 
@@ -26,8 +26,8 @@ struct Unanswered {
 }
 
 impl RequestsModel {
-    /// A new event, when so many lines for the agent exist and so many were given to it.
-    pub(super) fn hear(&mut self, entry: &Entry, (lines, given): (u64, u64)) -> Check {
+    /// Records an event, logged when the agent had so many lines and had been given so many of them.
+    pub(super) fn record(&mut self, entry: &Entry, (lines, given): (u64, u64)) -> Check {
         let head = Head::parse(&entry.line).unwrap_or_default();
         let (kind, subtype) = (head.kind(), head.subtype.as_deref());
         match (entry.origin, kind, head.request_id) {
@@ -50,21 +50,23 @@ impl RequestsModel {
         let are_too_many = self.open.len() > MAX_OPEN_REQUESTS;
         let oldest: Vec<_> = self.open.drain(..said.len().min(self.open.len())).collect();
         ensure(oldest.iter().map(|(_, id)| id).eq(said), || {
-            format!("requests: {said:?} are given up where {oldest:?} are open")
+            format!("requests: {said:?} were given up, but the oldest are {oldest:?}")
         })?;
         let early = oldest.into_iter().find(|(number, _)| *number > given);
         self.early = early.filter(|_| !are_too_many).map(|(_, id)| id);
         Ok(())
     }
 
-    /// After an agent's end: what was given to it is answered or given up, and nothing else is.
+    /// After the agent's exit: exactly the requests it was given are answered or given up.
     pub(super) fn check_exit(&self, given: u64) -> Check {
         let open = self.open.first().filter(|(number, _)| *number <= given);
-        ensure(open.is_none(), || format!("requests: {open:?} is open and nobody has it"))?;
-        ensure(self.early.is_none(), || format!("requests: {:?} is given up", self.early))
+        ensure(open.is_none(), || format!("requests: {open:?} is open, but no agent has it"))?;
+        ensure(self.early.is_none(), || {
+            format!("requests: {:?} was given up too early", self.early)
+        })
     }
 
-    /// After the session's end: nothing is open.
+    /// After the session's end: none is open.
     pub(super) fn check_end(&mut self) -> Check {
         self.early = None;
         self.check_exit(u64::MAX)

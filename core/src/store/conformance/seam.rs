@@ -1,5 +1,5 @@
-//! The seam holds for tables that are nothing like memory's, that fail, and that are opened again;
-//! and in batches as well as one by one.
+//! The rules hold over tables that are nothing like the memory store's, that fail, and that are
+//! reopened; in batches as well as one operation at a time.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ fn only(store: &mut impl Store, transaction: Transaction) -> Committed {
     committed.expect("no failure")
 }
 
-/// The operations of a run, each with what it comes to.
+/// The operations of a run, each with its outcome.
 fn recorded(seed: u64, operations: usize) -> Vec<(Transaction, Committed)> {
     let (mut store, mut run) = (MemoryStore::new(), Vec::new());
     let checked = check(seed, operations, |transaction| {
@@ -26,7 +26,7 @@ fn recorded(seed: u64, operations: usize) -> Vec<(Transaction, Committed)> {
 }
 
 #[test]
-fn a_store_of_bytes_keeps_every_promise_and_differs_in_nothing() {
+fn a_byte_store_keeps_every_promise_and_matches_the_reference() {
     for seed in 100..116 {
         let mut store = RuleStore::over(BytesTables::default());
         let compared = compare(seed, 500, |transaction| only(&mut store, transaction));
@@ -35,7 +35,7 @@ fn a_store_of_bytes_keeps_every_promise_and_differs_in_nothing() {
 }
 
 #[test]
-fn a_store_that_is_closed_and_opened_again_has_lost_nothing() {
+fn a_reopened_store_has_lost_nothing() {
     for seed in 200..208 {
         let mut store = RuleStore::over(BytesTables::default());
         let mut operations = 0;
@@ -51,7 +51,7 @@ fn a_store_that_is_closed_and_opened_again_has_lost_nothing() {
     }
 }
 
-/// Runs of a run's operations, of 1 to 9 at once.
+/// Cuts a run into batches of 1 to 9 operations.
 fn batches(run: &[(Transaction, Committed)], seed: u64) -> Vec<&[(Transaction, Committed)]> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut rest, mut batches) = (run, Vec::new());
@@ -74,7 +74,7 @@ fn in_batches(store: &mut impl Store, seed: u64) {
 }
 
 #[test]
-fn a_batch_comes_to_the_same_as_its_operations_one_by_one() {
+fn a_batch_has_the_same_outcomes_as_its_operations_one_by_one() {
     for seed in 300..306 {
         in_batches(&mut MemoryStore::new(), seed);
         in_batches(&mut RuleStore::over(BytesTables::default()), seed);
@@ -82,7 +82,7 @@ fn a_batch_comes_to_the_same_as_its_operations_one_by_one() {
 }
 
 #[test]
-fn what_fails_anywhere_leaves_nothing_behind_and_can_be_tried_again() {
+fn a_failed_operation_leaves_nothing_behind_and_can_be_retried() {
     let mut failures = 0;
     for seed in 400..404 {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -97,7 +97,7 @@ fn what_fails_anywhere_leaves_nothing_behind_and_can_be_tried_again() {
             }
             failures += 1;
             let left = difference(&before, store.tables().contents());
-            assert_eq!(left, None, "{:?} failed and left it", transaction.op);
+            assert_eq!(left, None, "{:?} failed and left something behind", transaction.op);
             only(&mut store, transaction)
         });
         assert_eq!(compared, Ok(()));
@@ -106,21 +106,21 @@ fn what_fails_anywhere_leaves_nothing_behind_and_can_be_tried_again() {
 }
 
 #[test]
-fn in_a_batch_only_what_is_at_fault_fails_unless_the_batch_does() {
+fn a_batch_survives_one_failed_operation_but_not_a_failed_commit() {
     let run = recorded(500, 200);
     let asked: Vec<_> = run.iter().map(|(transaction, _)| transaction.clone()).collect();
     let mut store = RuleStore::over(BytesTables::default());
     let kept = store.commit(&asked[..150]);
     assert!(kept.iter().all(Result::is_ok));
 
-    // A fault in one of the operations is met once: each of them by itself is carried out.
+    // A fault inside one operation happens once: retried one by one, all of them succeed.
     store.tables().fault = Fault { after: Some(40) };
     let expected: Vec<_> = run[150..].iter().map(|(_, committed)| Ok(committed.clone())).collect();
     let mut alone = RuleStore::over(core::mem::take(store.tables()).reopened());
     alone.tables().fault = Fault { after: Some(40) };
     assert!(alone.commit(&asked[150..]) == expected);
 
-    // A commit that fails takes all with it, and nothing is tried twice.
+    // A failed commit fails the whole batch, and nothing is retried.
     let mut counted = RuleStore::over(BytesTables::default());
     counted.tables().fault = Fault { after: Some(3) };
     let first = vec![asked[0].clone(); 1];

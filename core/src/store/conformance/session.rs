@@ -1,4 +1,4 @@
-//! One session: its log, the lines that wait for its agent, its questions.
+//! One session: its log, the lines for its agent, its questions.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -26,22 +26,23 @@ pub(super) struct SessionModel {
     pub(super) log: Vec<Entry>,
     pub(super) first_seq: u64,
     kept_bytes: usize,
-    /// The event of each uuid, kept or not.
+    /// The event of each uuid, retained or not.
     pub(super) uuids: BTreeMap<String, u64>,
     updated_at: UnixTime,
-    /// Every line that there ever was for the agent.
+    /// Every line for the agent, from the first.
     pub(super) inbound: Vec<Text>,
-    /// How many of them need no sending any more.
+    /// How many of them no longer need to be sent.
     pub(super) acked: u64,
-    /// Lines of the worker that are stored, or lost.
+    /// Lines from the worker that are stored or lost.
     pub(super) received: u64,
     pub(super) link: u64,
-    /// The run of the agent that the link is for, and the last line that was read for it.
+    /// The agent run that the link is for.
     agent_run: Option<String>,
+    /// The last line that was read for it.
     pub(super) handed_out: u64,
     questions: BTreeMap<String, Question>,
     requests: RequestsModel,
-    /// Whether the agent's exit is among the lines that are just stored.
+    /// Whether the lines just stored include the agent's exit.
     has_exited: bool,
 }
 
@@ -50,10 +51,10 @@ enum Question {
     Closed { seq: u64, reply: Option<PermissionReply> },
 }
 
-/// The input that every question of a run asks about.
+/// The input of every question in a run.
 const INPUT: &str = r#"{"asked":1}"#;
 
-/// What a reply comes to: without an input, the one that was asked about.
+/// A reply with its input filled in: without one, it is the input of the question.
 fn effective(reply: &PermissionReply) -> PermissionReply {
     match reply {
         PermissionReply::Allow { updated_input: None } => {
@@ -103,10 +104,10 @@ impl SessionModel {
         entry.line.len() + uuid.map_or(0, |(uuid, _)| uuid.len()) + EVENT_OVERHEAD_BYTES
     }
 
-    /// A new event: the next one, and what it means for the questions.
-    pub(super) fn take(&mut self, entry: &Entry, wall: UnixTime, limit: usize) -> Check {
+    /// Adds an event, which has to be the next one.
+    pub(super) fn add_event(&mut self, entry: &Entry, wall: UnixTime, limit: usize) -> Check {
         let (seq, expected) = (entry.seq, self.last_seq() + 1);
-        ensure(seq == expected, || format!("log: event {seq} where {expected} is due"))?;
+        ensure(seq == expected, || format!("log: got event {seq}, expected {expected}"))?;
         ensure(entry.at == wall, || format!("log: event {seq} is dated {}", entry.at))?;
         self.kept_bytes += self.cost(entry);
         self.updated_at = wall;
@@ -124,11 +125,11 @@ impl SessionModel {
         if entry.origin == Origin::Viewer {
             self.inbound.push(entry.line.clone());
         }
-        self.hear_of_questions(entry);
-        self.requests.hear(entry, (self.inbound.len() as u64, self.given()))
+        self.update_questions(entry);
+        self.requests.record(entry, (self.inbound.len() as u64, self.given()))
     }
 
-    fn hear_of_questions(&mut self, entry: &Entry) {
+    fn update_questions(&mut self, entry: &Entry) {
         let head = Head::parse(&entry.line).unwrap_or_default();
         let kind = head.kind();
         let subtype = head.subtype.unwrap_or_default();
@@ -142,7 +143,7 @@ impl SessionModel {
         if is_withdrawn && is_open {
             self.questions.insert(id, Question::Closed { seq: entry.seq, reply: None });
         } else if entry.origin == Origin::Agent && subtype == "can_use_tool" {
-            // What is asked of a session that has ended is never open.
+            // A question asked after the session's end is never open.
             let has_ended = self.state == SessionState::Ended;
             if !has_ended {
                 self.questions.entry(id).or_insert(Question::Open { seq: entry.seq });
@@ -150,12 +151,12 @@ impl SessionModel {
         }
     }
 
-    /// What has been given to the agent.
+    /// The last line that the agent was given.
     fn given(&self) -> u64 {
         self.handed_out.max(self.acked)
     }
 
-    /// Once lines are stored: what an agent that has exited was asked is answered or given up.
+    /// If the lines just stored include the agent's exit, checks its requests.
     pub(super) fn check_exit(&mut self) -> Check {
         let has_exited = core::mem::take(&mut self.has_exited);
         if has_exited { self.requests.check_exit(self.given()) } else { Ok(()) }
@@ -171,7 +172,7 @@ impl SessionModel {
         Ok(())
     }
 
-    /// Questions that are open, in the order in which they were asked.
+    /// The open questions, in the order they were asked.
     fn open(&self) -> Vec<(u64, &str)> {
         let open = self.questions.iter().filter_map(|(id, question)| match question {
             Question::Open { seq } => Some((*seq, id.as_str())),
@@ -182,20 +183,20 @@ impl SessionModel {
         open
     }
 
-    /// Whether a record, as it is now, says what is known.
+    /// Checks a current record against what is known.
     pub(super) fn check_record(&self, session: &Session) -> Check {
         let pending = session.pending.iter().map(|asked| (asked.seq, asked.request_id.as_str()));
         let pending: Vec<_> = pending.collect();
         ensure(pending == self.open(), || {
-            format!("answers: {pending:?} wait where {:?} are open", self.open())
+            format!("answers: {pending:?} are pending, expected {:?}", self.open())
         })?;
         let has_result = session.result.is_some();
         let told = (session.state, has_result, session.last_seq, session.first_seq);
         let has_ended = self.state == SessionState::Ended;
         let known = (self.state, has_ended, self.last_seq(), self.first_seq);
-        ensure(told == known, || format!("log: {told:?} is told where {known:?} is so"))?;
+        ensure(told == known, || format!("log: got {told:?}, expected {known:?}"))?;
         ensure(self.title.is_none() || self.title == session.title, || {
-            format!("log: the title {:?} has become {:?}", self.title, session.title)
+            format!("log: the title {:?} became {:?}", self.title, session.title)
         })?;
         ensure(session.updated_at == self.updated_at, || "log: updated_at is wrong".to_string())
     }
@@ -208,7 +209,7 @@ impl SessionModel {
         let rest = self.log.get(skip..).unwrap_or_default();
         let entries = &page.entries;
         ensure(rest.starts_with(entries), || {
-            format!("log: after {after} it is not what was logged: {entries:?}")
+            format!("log: the page after {after} is not what was logged: {entries:?}")
         })?;
         ensure(rest.is_empty() || !entries.is_empty(), || "log: one event always fits".into())?;
         let bytes: usize = entries.iter().map(|entry| entry.line.len()).sum();
@@ -230,8 +231,8 @@ impl SessionModel {
         ensure(rest.is_empty() || !lines.is_empty(), || "link: one line always fits".into())
     }
 
-    /// What a new link adds: a word about what another run of the agent was given and did not
-    /// confirm, once, and nothing else.
+    /// What a new link logs: once, and only for another run of the agent, what the last run was
+    /// given and did not confirm.
     pub(super) fn check_run(&mut self, agent_run: Option<&str>, added: &[&Entry]) -> Check {
         let before = self.agent_run.as_deref();
         let is_other = before.is_some() && agent_run.is_some() && agent_run != before;
@@ -242,11 +243,15 @@ impl SessionModel {
         let of_messages = |(_, line): &(Origin, &str)| !line.contains("requests_unanswered");
         let said: Vec<_> = said.filter(of_messages).collect();
         if !is_other {
-            return ensure(added.is_empty(), || format!("link: {said:?} where nothing is open"));
+            return ensure(added.is_empty(), || {
+                format!("link: {said:?} was logged, but nothing is unconfirmed")
+            });
         }
         self.requests.check_exit(self.given())?;
         if open.is_empty() {
-            return ensure(said.is_empty(), || format!("link: {said:?} where nothing is open"));
+            return ensure(said.is_empty(), || {
+                format!("link: {said:?} was logged, but nothing is unconfirmed")
+            });
         }
         let uuids = open.iter().filter_map(|line| Head::parse(line).ok()?.uuid);
         let uuids: Vec<_> = uuids.map(|uuid| format!("\"{uuid}\"")).collect();
@@ -256,11 +261,11 @@ impl SessionModel {
         );
         self.acked = self.handed_out;
         ensure(said == [(Origin::Relay, expected.as_str())], || {
-            format!("link: {said:?} where {expected} is so")
+            format!("link: {said:?} was logged, expected {expected}")
         })
     }
 
-    /// What a batch adds: every line that is not stored yet, once and in order.
+    /// What a batch adds: every line that was not stored yet, once and in order.
     pub(super) fn check_appended(&mut self, first: u64, lines: &[Line], added: &[&Entry]) -> Check {
         let known = (self.received + 1).checked_sub(first);
         let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
@@ -271,28 +276,32 @@ impl SessionModel {
         if new.iter().any(|(_, line)| line.as_str().contains("agent_exited")) {
             self.has_exited = true;
         }
-        ensure(said == new, || format!("link: {said:?} was logged where {new:?} is new"))
+        ensure(said == new, || format!("link: {said:?} was logged, expected {new:?}"))
     }
 
-    /// What was posted: what is new under the next numbers, what is known under its own.
+    /// What a post adds: new messages get the next numbers, known ones keep theirs.
     pub(super) fn check_posted(
         &mut self,
         messages: &[NewMessage],
         seqs: &[u64],
         added: &[&Entry],
     ) -> Check {
-        ensure(messages.len() == seqs.len(), || format!("once: {seqs:?} for all of them"))?;
+        ensure(messages.len() == seqs.len(), || {
+            format!("once: got {seqs:?} for {} messages", messages.len())
+        })?;
         let mut new = added.iter().filter(|entry| entry.origin == Origin::Viewer);
         for (NewMessage { uuid, line, .. }, seq) in messages.iter().zip(seqs) {
             if let Some(known) = uuid.as_ref().and_then(|uuid| self.uuids.get(uuid)) {
-                ensure(known == seq, || format!("once: {uuid:?} is {known} and not {seq}"))?;
+                ensure(known == seq, || format!("once: {uuid:?} is event {known}, but got {seq}"))?;
                 continue;
             }
             let entry = new.next();
             let is_next = entry.is_some_and(|entry| {
                 (entry.seq, entry.origin, &entry.line) == (*seq, Origin::Viewer, line)
             });
-            ensure(is_next, || format!("log: {entry:?} where message {seq} was accepted"))?;
+            ensure(is_next, || {
+                format!("log: {entry:?} was logged, but message {seq} was accepted")
+            })?;
             if let Some(uuid) = uuid {
                 self.uuids.insert(uuid.clone(), *seq);
             }
@@ -304,7 +313,7 @@ impl SessionModel {
         uuid.is_some_and(|uuid| self.uuids.contains_key(uuid))
     }
 
-    /// Where an answer was given: what it has to come to.
+    /// What an answer to a question has to lead to.
     pub(super) fn expected(&self, id: &str, reply: &PermissionReply) -> Expected {
         match self.questions.get(id) {
             Some(Question::Open { .. }) => Expected::First,
@@ -323,7 +332,7 @@ impl SessionModel {
     }
 }
 
-/// What an answer to a question has to come to.
+/// What an answer to a question has to lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     First,

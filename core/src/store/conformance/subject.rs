@@ -1,20 +1,20 @@
-//! What work items are about, and the lease that counts for it.
+//! What work items are for, and who holds it.
 
 use alloc::string::String;
 
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::store::StoreTime;
 
-/// What items are about: a session, or a healthcheck.
+/// What work items are for: a session or a healthcheck.
 pub(super) struct Subject {
     pub(super) environment: EnvironmentId,
-    /// The highest fence that was given.
+    /// The highest fence handed out.
     pub(super) fence: u64,
-    /// The lease that counts, until it is over or another one is given.
+    /// The newest lease, whether or not it is over.
     pub(super) current: Option<Claimed>,
-    /// The item that can be taken.
-    pub(super) waiting: Option<WorkId>,
-    /// The item that was queued last.
+    /// The item that is queued.
+    pub(super) queued: Option<WorkId>,
+    /// The item that was created last.
     pub(super) newest: WorkId,
     pub(super) is_ended: bool,
     pub(super) is_stopping: bool,
@@ -24,23 +24,23 @@ pub(super) struct Claimed {
     pub(super) work: WorkId,
     pub(super) fence: u64,
     pub(super) key: Option<String>,
-    /// How many were claimed by a key in its environment before it.
+    /// How many keyed claims its environment had made, this one included.
     pub(super) claim: usize,
     pub(super) until: StoreTime,
     pub(super) is_acked: bool,
-    /// Whether it was given back, or ran out.
+    /// Whether it was returned or has expired.
     pub(super) is_over: bool,
-    /// Whether it ran out when a newer item was there: nobody can have it any more.
+    /// Whether a newer item existed when it ended: then nobody can hold it again.
     pub(super) is_replaced: bool,
 }
 
 impl Subject {
-    pub(super) fn waiting(environment: EnvironmentId, work: WorkId) -> Self {
+    pub(super) fn queued(environment: EnvironmentId, work: WorkId) -> Self {
         Self {
             environment,
             fence: 0,
             current: None,
-            waiting: Some(work.clone()),
+            queued: Some(work.clone()),
             newest: work,
             is_ended: false,
             is_stopping: false,
@@ -49,10 +49,10 @@ impl Subject {
 
     pub(super) fn end(&mut self) {
         self.is_ended = true;
-        self.waiting = None;
+        self.queued = None;
     }
 
-    /// When the lease that counts runs out, if it goes on.
+    /// When the current lease expires, if there is one in force.
     pub(super) fn until(&self) -> Option<StoreTime> {
         let current = self.current.as_ref().filter(|current| !current.is_over);
         current.filter(|_| !self.is_ended).map(|current| current.until)

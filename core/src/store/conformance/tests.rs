@@ -1,4 +1,5 @@
-//! The suite itself: the reference passes, what is wrong is found, and the walk goes everywhere.
+//! Tests of the suite itself: the reference passes, broken stores are caught, and the walk covers
+//! every answer.
 
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
@@ -19,7 +20,7 @@ fn the_reference_keeps_every_promise() {
     }
 }
 
-/// Makes those logged events that say this say nothing.
+/// Empties the logged events that contain a text.
 fn blank(outcome: &mut Committed, what: &str) {
     let entries = outcome.changes.entries.iter_mut().map(|(_, entry)| entry);
     for entry in entries.filter(|entry| entry.line.as_str().contains(what)) {
@@ -27,12 +28,12 @@ fn blank(outcome: &mut Committed, what: &str) {
     }
 }
 
-/// Spoils an outcome, where it is of the kind that it spoils.
-type Spoiler = fn(&StoreOp, &mut Committed);
+/// Corrupts an outcome, if it is of the kind it applies to.
+type Mutation = fn(&StoreOp, &mut Committed);
 
 #[test]
-fn a_store_that_breaks_a_promise_is_found() {
-    let spoilers: [(&str, Spoiler); 15] = [
+fn a_store_that_breaks_a_promise_is_caught() {
+    let mutations: [(&str, Mutation); 15] = [
         ("log", |_, outcome| {
             if let Ok(Answer::Page(page)) = &mut outcome.answer {
                 page.entries.truncate(5);
@@ -62,15 +63,15 @@ fn a_store_that_breaks_a_promise_is_found() {
                 lines.drain(..lines.len().min(1));
             }
         }),
-        ("link", |call, outcome| {
-            if matches!(call, StoreOp::Append { .. }) {
+        ("link", |op, outcome| {
+            if matches!(op, StoreOp::Append { .. }) {
                 outcome.changes.entries.truncate(1);
             }
         }),
         ("link", |_, outcome| blank(outcome, "messages_indeterminate")),
-        ("link", |call, outcome| {
+        ("link", |op, outcome| {
             if let (StoreOp::AttachLink { .. }, Ok(Answer::Attached { from, .. })) =
-                (call, &mut outcome.answer)
+                (op, &mut outcome.answer)
             {
                 *from = from.saturating_sub(outcome.changes.entries.len() as u64);
             }
@@ -88,8 +89,8 @@ fn a_store_that_breaks_a_promise_is_found() {
                 accepted.iter_mut().for_each(|accepted| accepted.seq += 1);
             }
         }),
-        ("lapse", |call, outcome| {
-            if matches!(call, StoreOp::Lapse) {
+        ("lapse", |op, outcome| {
+            if matches!(op, StoreOp::Lapse) {
                 outcome.changes.environments_gone.clear();
             }
         }),
@@ -100,87 +101,87 @@ fn a_store_that_breaks_a_promise_is_found() {
         }),
         ("due", |_, outcome| outcome.changes.due = None),
     ];
-    for (at, (promise, spoil)) in spoilers.into_iter().enumerate() {
-        let spoiled = |store: &mut MemoryStore, transaction: Transaction| {
-            let call = transaction.op.clone();
+    for (at, (promise, mutate)) in mutations.into_iter().enumerate() {
+        let mutated = |store: &mut MemoryStore, transaction: Transaction| {
+            let op = transaction.op.clone();
             let mut outcome = store.apply(transaction);
-            spoil(&call, &mut outcome);
+            mutate(&op, &mut outcome);
             outcome
         };
         let mut seeds = 0..20;
         let found = seeds.find_map(|seed| {
             let mut store = MemoryStore::new();
-            check(seed, 1000, |transaction| spoiled(&mut store, transaction)).err()
+            check(seed, 1000, |transaction| mutated(&mut store, transaction)).err()
         });
         let found = found.map(|violation| violation.broken).unwrap_or_default();
         assert!(found.starts_with(promise), "{at}: {found:?}");
         let differs = (0..20).any(|seed| {
             let mut store = MemoryStore::new();
-            compare(seed, 1000, |transaction| spoiled(&mut store, transaction)).is_err()
+            compare(seed, 1000, |transaction| mutated(&mut store, transaction)).is_err()
         });
         assert!(differs, "{at}: no difference from the reference");
     }
 }
 
-/// Spoils the time that an transaction comes with.
-type TimeSpoiler = fn(&mut RelayTime);
+/// Corrupts the time of a transaction.
+type ClockMutation = fn(&mut RelayTime);
 
 #[test]
-fn a_store_with_a_false_time_is_found() {
-    let spoilers: [(&str, TimeSpoiler); 4] = [
-        ("it takes all runs for one", |at| at.run = RelayRun(0)),
-        ("it takes each transaction for a new run", |at| at.run = RelayRun(at.wall.as_millis())),
-        ("it goes by the wall clock", |at| {
+fn a_store_with_a_wrong_clock_is_caught() {
+    let mutations: [(&str, ClockMutation); 4] = [
+        ("it treats all runs as one", |at| at.run = RelayRun(0)),
+        ("it treats each transaction as a new run", |at| at.run = RelayRun(at.wall.as_millis())),
+        ("it uses the wall clock", |at| {
             (at.run, at.running) = (RelayRun(0), Duration::from_millis(at.wall.as_millis()));
         }),
-        ("it goes at double speed", |at| at.running *= 2),
+        ("it runs at double speed", |at| at.running *= 2),
     ];
-    for (what, spoil) in spoilers {
+    for (what, mutate) in mutations {
         let found = (0..20).any(|seed| {
             let mut store = MemoryStore::new();
-            let spoiled = |mut transaction: Transaction| {
-                spoil(&mut transaction.at);
+            let mutated = |mut transaction: Transaction| {
+                mutate(&mut transaction.at);
                 store.apply(transaction)
             };
-            check(seed, 1000, spoiled).is_err()
+            check(seed, 1000, mutated).is_err()
         });
         assert!(found, "{what}");
     }
 }
 
 #[test]
-fn the_walk_meets_every_answer_and_every_refusal() {
-    let mut met = BTreeSet::new();
+fn the_walk_covers_every_answer_and_every_error() {
+    let mut covered = BTreeSet::new();
     for seed in 0..20 {
         let mut store = MemoryStore::new();
         let checked = check(seed, 1000, |transaction| {
-            let call = format!("{transaction:?}");
+            let op = format!("{transaction:?}");
             let is_link = matches!(*transaction.op, StoreOp::AttachLink { .. });
             let outcome = store.apply(transaction);
-            met.insert(match &outcome.answer {
-                Ok(_) => call,
+            covered.insert(match &outcome.answer {
+                Ok(_) => op,
                 Err(StoreError::Limit(what)) => what.to_string(),
-                Err(denied) => format!("{denied:?}").chars().take_while(|c| *c != ' ').collect(),
+                Err(error) => format!("{error:?}").chars().take_while(|c| *c != ' ').collect(),
             });
             if !outcome.changes.sessions_gone.is_empty() {
-                met.insert("a session is forgotten".into());
+                covered.insert("a session is forgotten".into());
             }
             if is_link && !outcome.changes.entries.is_empty() {
-                met.insert("another run of the agent begins".into());
+                covered.insert("another run of the agent begins".into());
             }
             outcome
         });
         assert_eq!(checked, Ok(()));
     }
-    let met: Vec<_> = met.iter().map(String::as_str).collect();
-    assert_eq!(met, MET);
+    let covered: Vec<_> = covered.iter().map(String::as_str).collect();
+    assert_eq!(covered, COVERED);
 }
 
 #[test]
-fn operations_and_outcomes_are_read_back_as_they_were_written() {
+fn operations_and_outcomes_round_trip_through_json() {
     fn again<T: Serialize + DeserializeOwned>(value: &T) -> T {
-        let written = serde_json::to_string(value).expect("it can be written");
-        serde_json::from_str(&written).expect("it can be read")
+        let written = serde_json::to_string(value).expect("it serializes");
+        serde_json::from_str(&written).expect("it deserializes")
     }
     for seed in 0..20 {
         let mut store = MemoryStore::new();
@@ -195,8 +196,8 @@ fn operations_and_outcomes_are_read_back_as_they_were_written() {
     }
 }
 
-/// Every call that is carried out, every refusal by its name, and every limit by what it counts.
-const MET: [&str; 42] = [
+/// Every operation that succeeds, every error by its name, and every limit by what it counts.
+const COVERED: [&str; 42] = [
     "AckInbound",
     "AckWork",
     "AnswerPermission",

@@ -1,4 +1,4 @@
-//! Random operations that are likely to mean something: they name what the model knows of.
+//! Random operations that are likely to succeed, because they name things that the model knows.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -21,8 +21,8 @@ use crate::wire::worker_api::environment::{Metadata, Registration};
 
 pub(super) struct Walk {
     rng: fastrand::Rng,
-    drawn: u32,
-    /// Relays that run, each with its running time at some moment of the store.
+    ids_made: u32,
+    /// The running relays, each with its uptime at some moment of store time.
     relays: Vec<RelayModel>,
 }
 
@@ -33,18 +33,18 @@ struct RelayModel {
     running: Duration,
 }
 
-/// Relays that use the store at once.
-const RELAYS: usize = 3;
+/// How many relays use the store at once.
+const MAX_RELAYS: usize = 3;
 
-/// How far time goes from one operation to the next, in milliseconds: now and then so far that
-/// something lapses.
+/// How far time advances between operations, in milliseconds: now and then far enough for something
+/// to lapse.
 const STEPS: [u64; 12] = [0, 0, 0, 1, 1, 10, 1000, 5000, 15_000, 31_000, 61_000, 601_000];
-/// The earliest time that a wall clock shows.
+/// The earliest time that a wall clock shows, in milliseconds.
 const WALL: u64 = 1_767_225_600_000;
-/// How far it goes mostly.
+/// How far it usually advances.
 const SMALL_STEPS: [u64; 3] = [0, 0, 3000];
 
-/// Takes an id that is made here.
+/// Unwraps an id that is made here.
 fn id<T>(made: Result<T, IdError>) -> T {
     match made {
         Ok(id) => id,
@@ -54,17 +54,17 @@ fn id<T>(made: Result<T, IdError>) -> T {
 
 impl Walk {
     pub(super) fn new(seed: u64) -> Self {
-        Self { rng: fastrand::Rng::with_seed(seed), drawn: 0, relays: Vec::new() }
+        Self { rng: fastrand::Rng::with_seed(seed), ids_made: 0, relays: Vec::new() }
     }
 
-    /// The next time: by the store's clock, and by those of the relay that asks.
+    /// The time of the next operation: by the store's clock, and by those of the relay that sends it.
     pub(super) fn time(&mut self, now: StoreTime) -> (StoreTime, RelayTime) {
         if self.relays.is_empty() || self.one_in(40) {
             return (now, self.restart(now));
         }
         match self.rng.u32(..20) {
             0 => (now, self.sleep(now)),
-            1 => (now, self.dawdle(now)),
+            1 => (now, self.delay(now)),
             _ => {
                 let steps: &[u64] = if self.one_in(4) { &STEPS } else { &SMALL_STEPS };
                 let step = steps[self.rng.usize(..steps.len())];
@@ -73,7 +73,7 @@ impl Walk {
         }
     }
 
-    /// Some relay asks, so much later.
+    /// Some relay sends an operation, this much later.
     pub(super) fn later(&mut self, now: StoreTime, by: Duration) -> (StoreTime, RelayTime) {
         if self.relays.is_empty() {
             self.restart(now);
@@ -82,49 +82,49 @@ impl Walk {
         let relay = self.rng.usize(..self.relays.len());
         let RelayModel { at, running, .. } = self.relays[relay];
         let running = running + now.saturating_since(at);
-        (now, self.asks(relay, now, running))
+        (now, self.clocks(relay, now, running))
     }
 
-    /// A relay starts, in the place of another one or beside it. Nobody knows how long none ran.
+    /// A relay starts, instead of another one or beside it. Nobody knows how long none was running.
     fn restart(&mut self, now: StoreTime) -> RelayTime {
-        if self.relays.len() >= RELAYS || (!self.relays.is_empty() && self.rng.bool()) {
+        if self.relays.len() >= MAX_RELAYS || (!self.relays.is_empty() && self.rng.bool()) {
             self.relays.swap_remove(self.rng.usize(..self.relays.len()));
         }
         let running = Duration::from_millis(self.rng.u64(..20_000));
         self.relays.push(RelayModel { run: RelayRun(self.rng.u64(..)), at: now, running });
-        self.asks(self.relays.len() - 1, now, running)
+        self.clocks(self.relays.len() - 1, now, running)
     }
 
-    /// A relay asks whose machine slept: since it asked last, hardly any time has passed for it.
+    /// A relay whose machine was asleep sends an operation: hardly any time has passed for it.
     fn sleep(&mut self, now: StoreTime) -> RelayTime {
         let relay = self.rng.usize(..self.relays.len());
         let RelayModel { at, running, .. } = self.relays[relay];
         let passed = now.saturating_since(at);
         let awake = if passed > RELAY_RUN_LAG { Duration::ZERO } else { passed };
-        self.asks(relay, now, running + awake)
+        self.clocks(relay, now, running + awake)
     }
 
-    /// What a relay asked a while ago arrives only now.
-    fn dawdle(&mut self, now: StoreTime) -> RelayTime {
+    /// An operation arrives that a relay sent a while ago.
+    fn delay(&mut self, now: StoreTime) -> RelayTime {
         let relay = self.rng.usize(..self.relays.len());
         let RelayModel { at, running, .. } = self.relays[relay];
         let passed = now.saturating_since(at);
         let late = Duration::from_millis(self.rng.u64(..8_000)).min(RELAY_RUN_LAG).min(passed);
-        let moment = self.asks(relay, at, running);
+        let moment = self.clocks(relay, at, running);
         RelayTime { running: running + (passed - late), ..moment }
     }
 
-    /// A relay asks at a time; its wall clock shows anything.
-    fn asks(&mut self, relay: usize, at: StoreTime, running: Duration) -> RelayTime {
+    /// The clocks of a relay at a time; its wall clock shows anything.
+    fn clocks(&mut self, relay: usize, at: StoreTime, running: Duration) -> RelayTime {
         let relay = &mut self.relays[relay];
         (relay.at, relay.running) = (at, running);
         let wall = UnixTime::from_millis(WALL + self.rng.u64(..2_000_000_000));
         RelayTime { wall, run: relay.run, running }
     }
 
-    fn draw(&mut self, kind: &str) -> String {
-        self.drawn += 1;
-        format!("{kind}_{}", self.drawn)
+    fn fresh(&mut self, kind: &str) -> String {
+        self.ids_made += 1;
+        format!("{kind}_{}", self.ids_made)
     }
 
     fn one_in(&mut self, n: u32) -> bool {
@@ -136,7 +136,7 @@ impl Walk {
         (!from.is_empty()).then(|| from[self.rng.usize(..from.len())].clone())
     }
 
-    fn person(&mut self) -> AccountId {
+    fn account(&mut self) -> AccountId {
         AccountId(["alice", "bob"][self.rng.usize(..2)].to_owned())
     }
 
@@ -152,24 +152,24 @@ impl Walk {
         known.filter(|_| !rare).or(gone).unwrap_or_else(unknown)
     }
 
-    /// An environment and, mostly, its owner.
+    /// An environment and, usually, its owner.
     fn owned(&mut self, model: &Model) -> (AccountId, EnvironmentId) {
         let id = self.environment(model);
         let owner = model.environments.get(&id).map(|known| known.owner.clone());
         let rare = self.one_in(15);
-        (owner.filter(|_| !rare).unwrap_or_else(|| self.person()), id)
+        (owner.filter(|_| !rare).unwrap_or_else(|| self.account()), id)
     }
 
-    /// A session and, mostly, its owner.
+    /// A session and, usually, its owner.
     fn session(&mut self, model: &Model) -> (AccountId, SessionId) {
         let known = self.pick(model.sessions.iter().map(|(id, s)| (s.owner.clone(), id.clone())));
         let rare = self.one_in(20);
         let unknown = || (AccountId("alice".to_owned()), id(SessionId::new("session_unknown")));
         let (owner, session) = known.filter(|_| !rare).unwrap_or_else(unknown);
-        if self.one_in(20) { (self.person(), session) } else { (owner, session) }
+        if self.one_in(20) { (self.account(), session) } else { (owner, session) }
     }
 
-    /// An item that was handed out, with its environment and, mostly, its fence.
+    /// A leased item, with its environment and, usually, its fence.
     fn leased(&mut self, model: &Model) -> (EnvironmentId, WorkId, u64) {
         let leased = model.subjects.values().filter_map(|subject| {
             let lease = subject.current.as_ref()?;
@@ -190,14 +190,14 @@ impl Walk {
         }
     }
 
-    pub(super) fn call(&mut self, model: &Model) -> StoreOp {
+    pub(super) fn op(&mut self, model: &Model) -> StoreOp {
         match self.rng.u32(..100) {
             0..5 => self.register(model),
             5 => StoreOp::RemoveEnvironment { id: self.environment(model) },
-            6..8 => self.look(model),
+            6..8 => self.lookup(model),
             8..10 => {
                 let (owner, id_) = self.owned(model);
-                let work = id(WorkId::new(&self.draw("work")));
+                let work = id(WorkId::new(&self.fresh("work")));
                 StoreOp::AskHealthcheck { owner, id: id_, work, key: self.key() }
             }
             10..24 => StoreOp::LeaseWork { environment: self.environment(model), key: self.key() },
@@ -222,14 +222,14 @@ impl Walk {
                 let (_, session) = self.session(model);
                 let environment = model.sessions.get(&session).map(|s| s.environment.clone());
                 let environment = environment.unwrap_or_else(|| self.environment(model));
-                let work = id(WorkId::new(&self.draw("work")));
+                let work = id(WorkId::new(&self.fresh("work")));
                 StoreOp::Redispatch { environment, session, work }
             }
             43..48 => StoreOp::Lapse,
             48..54 => {
                 let (owner, environment) = self.owned(model);
-                let session = id(SessionId::new(&self.draw("session")));
-                let work = id(WorkId::new(&self.draw("work")));
+                let session = id(SessionId::new(&self.fresh("session")));
+                let work = id(WorkId::new(&self.fresh("work")));
                 let title = self.one_in(2).then(|| "a title".to_owned());
                 StoreOp::CreateSession {
                     owner,
@@ -262,13 +262,13 @@ impl Walk {
             metadata: Metadata::default(),
             environment_id: self.one_in(2).then_some(before),
         };
-        let id = id(EnvironmentId::new(&self.draw("env")));
+        let id = id(EnvironmentId::new(&self.fresh("env")));
         StoreOp::RegisterEnvironment { owner, id, registration: Box::new(registration) }
     }
 
-    fn look(&mut self, model: &Model) -> StoreOp {
+    fn lookup(&mut self, model: &Model) -> StoreOp {
         match self.rng.u32(..5) {
-            0 => StoreOp::List { owner: self.person() },
+            0 => StoreOp::List { owner: self.account() },
             1 => {
                 let (owner, id) = self.owned(model);
                 StoreOp::GetEnvironment { owner, id }
@@ -312,7 +312,7 @@ impl Walk {
                 );
                 return NewMessage { uuid, request_id: Some(id), line: Text::from(line) };
             }
-            let text = walk.draw("text");
+            let text = walk.fresh("text");
             let line = format!(r#"{{"type":"user"{named},"message":{{"content":"{text}"}}}}"#);
             NewMessage { uuid, request_id: None, line: Text::from(line) }
         };
@@ -339,7 +339,7 @@ impl Walk {
         StoreOp::AnswerPermission { owner, session, request_id: self.question(), reply }
     }
 
-    /// What goes by a session's link, mostly the one that is open.
+    /// An operation on a session's link, usually the current one.
     fn link(&mut self, model: &Model) -> StoreOp {
         let (_, session) = self.session(model);
         let known = model.sessions.get(&session);
