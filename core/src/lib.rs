@@ -1,9 +1,9 @@
 //! The protocol of Footbridge as pure state machines: events in, actions out.
 //!
-//! This crate holds every decision and does nothing itself: it has no clock, no socket, no file,
-//! no thread and no random source. A *runtime* feeds it events and carries out its actions; the
-//! same events in the same order give the same actions, byte for byte, so that a seed replays
-//! everything.
+//! This crate makes every decision and performs no I/O: it has no clock, no socket, no file,
+//! no thread and no source of randomness. A *runtime* feeds it events and carries out its actions.
+//! The same events in the same order give the same actions, byte for byte, so a seed replays a
+//! whole run.
 //!
 //! ```text
 //!            events: what happened                actions: what to do
@@ -19,30 +19,33 @@
 //! | machine | role |
 //! | --- | --- |
 //! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
-//! | [`worker::Check`] | tries what a worker would need, and registers nothing |
+//! | [`worker::Check`] | tries everything a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
 //! | [`agents::shell::Agent`] | the built-in shell agent on stdin and stdout |
 //!
-//! All of them are a [`contract::machine::Machine`]; [`contract::action`] and [`contract::event`] are their whole vocabulary.
+//! Each of them is a [`contract::machine::Machine`]; [`contract::action`] and [`contract::event`]
+//! are their whole vocabulary.
 //!
 //! # Reading order
 //!
-//! [`contract`] (the loop, what can be said, and in which order), [`base::time`] (why every call
-//! brings it), then [`worker`] from its first file to its last, and [`wire`] for the shapes on the
-//! way. [`base::limits`] names every bound.
+//! [`contract`] (the loop, the vocabulary, and the rules of order), [`base::time`] (why every call
+//! passes the time in), then [`worker`] from its first file to its last, with [`wire`] for the
+//! shapes you meet on the way. [`base::limits`] names every bound.
 //!
 //! # Writing a runtime
 //!
 //! A runtime is one loop. What it has to get right:
 //!
-//! - Take steps until [`Step::Wait`](contract::machine::Step::Wait): the deadline cannot be seen before.
-//! - Carry an action out without waiting for it. Its answers carry its [`OpId`](base::id::OpId); the
-//!   table of the [contract] says which ones it gets, and which of them is the last.
-//! - Keep the order of one operation's events, and of one stream's messages; the other rules of order
-//!   are on the same page, and [`contract::check`] has them as code.
-//! - After [`Cancel`](contract::action::Action::Cancel), an answer that is still on its way may be handed in:
-//!   the machine drops it.
-//! - Read both clocks anew for every call. They may be coarse; they must not be invented.
+//! - Take steps until [`Step::Wait`](contract::machine::Step::Wait): the deadline is not visible
+//!   any earlier.
+//! - Start each action without waiting for it to finish. Its answers carry its
+//!   [`OpId`](base::id::OpId); the table in [contract] says which answers it gets, and which of
+//!   them is the last.
+//! - Keep one operation's events, and one stream's messages, in order. The other rules of order are
+//!   on the same page, and [`contract::check`] has them as code.
+//! - After [`Cancel`](contract::action::Action::Cancel), an answer that is still on its way may be
+//!   delivered: the machine drops it.
+//! - Read both clocks for every call. They may be coarse; they must not be made up.
 //!
 //! This drives a worker by hand, as a runtime would, up to its first request:
 //!
@@ -67,7 +70,7 @@
 //! let mut now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) };
 //! let request = loop {
 //!     match worker.step() {
-//!         // First it asks git what the directory is. Ours is no repository.
+//!         // First it asks git about the directory. Ours is not a repository.
 //!         Step::Do(Action::Run { op, command, .. }) => {
 //!             assert_eq!(command.program, "git");
 //!             now.mono = now.mono + Duration::from_millis(3);
@@ -76,7 +79,7 @@
 //!         }
 //!         // Then it registers.
 //!         Step::Do(Action::Request { request, .. }) => break request,
-//!         Step::Do(other) => panic!("not expected here: {other:?}"),
+//!         Step::Do(other) => panic!("unexpected: {other:?}"),
 //!         Step::Tell(notice) => println!("{notice:?}"),
 //!         Step::Wait(_) => unreachable!("it has work to do"),
 //!         Step::Finished(outcome) => panic!("{outcome:?}"),
@@ -84,7 +87,7 @@
 //! };
 //! assert_eq!(request.url, "https://relay.example/v1/environments/bridge");
 //!
-//! // Nothing more is queued, and there is nothing to wait for but the answer.
+//! // Nothing else is queued, and the only thing left to wait for is the answer.
 //! assert_eq!(worker.step(), Step::Wait(None));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

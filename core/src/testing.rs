@@ -1,9 +1,9 @@
-//! A machine driven by hand: one loop under the tests of all machines, and under the fuzz targets.
+//! A machine driven by hand: one loop shared by the tests of all machines and by the fuzz targets.
 //!
-//! It takes every step at once, keeps what was asked for and told until a test looks at it, and holds
-//! both sides to the [contract](crate::contract): what the machine asks for has to be something that
-//! a runtime can do, what it is told something that a runtime could say, the next deadline is later
-//! than now, and nothing is left open at the end.
+//! It takes every step immediately, keeps actions and notices until a test looks at them, and holds
+//! both sides to the [contract](crate::contract): every action must be one that a runtime can carry
+//! out, every event one that a runtime could report, the next deadline must be later than now, and
+//! nothing may be left open at the end.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -16,21 +16,21 @@ use crate::contract::check::{Checker, Operation};
 use crate::contract::event::Event;
 use crate::contract::machine::{Machine, Outcome, Step};
 
-/// Steps after which a machine counts as one that never waits.
+/// After this many steps a machine is taken to be stuck in a loop.
 const MAX_STEPS: usize = 50_000;
 
-/// A machine, its clock, and what came of it so far.
+/// A machine, its clock, and its output so far.
 #[derive(Debug)]
 pub struct Hand<M: Machine> {
     /// The machine itself.
     pub machine: M,
     /// The time of the next call.
     pub now: Now,
-    /// What it has asked for and nobody has looked at yet.
+    /// The actions it has requested and no test has looked at yet.
     pub actions: VecDeque<Action>,
-    /// What it has told its program, likewise.
+    /// The notices to its program, likewise.
     pub notices: Vec<M::Notice>,
-    /// What it waits for, apart from events.
+    /// The deadline it is waiting for, besides events.
     pub deadline: Option<Instant>,
     /// How it ended.
     pub outcome: Option<Outcome>,
@@ -53,20 +53,20 @@ impl<M: Machine> Hand<M> {
         hand
     }
 
-    /// Hands an event in.
+    /// Delivers an event.
     ///
     /// # Panics
     ///
-    /// If no runtime could say that, or if the machine breaks the contract.
+    /// If no runtime could report that event, or if the machine breaks the contract.
     #[track_caller]
     pub fn handle(&mut self, event: Event) {
         if let Err(why) = self.checker.event(&event) {
-            panic!("no runtime says {event:?}: {why}");
+            panic!("no runtime reports {event:?}: {why}");
         }
         self.hand_in(event);
     }
 
-    /// Hands in what no runtime may say, such as a second answer: a machine has to drop it.
+    /// Delivers an event no runtime would report, such as a second answer: a machine must drop it.
     ///
     /// # Panics
     ///
@@ -89,17 +89,17 @@ impl<M: Machine> Hand<M> {
         self.settle();
     }
 
-    /// Lets time pass, of which the machine is not told before the next call.
+    /// Lets time pass. The machine learns of it on the next call.
     pub fn pass(&mut self, time: Duration) {
         self.now.mono = self.now.mono + time;
         self.now.wall = self.now.wall + time;
     }
 
-    /// Lets time pass until the machine's own deadline, and says how much that was.
+    /// Lets time pass until the machine's own deadline, and returns how long that was.
     ///
     /// # Panics
     ///
-    /// If it waits for no instant.
+    /// If it has no deadline.
     #[track_caller]
     pub fn wait(&mut self) -> Duration {
         let deadline = self.deadline.expect("a deadline");
@@ -109,7 +109,7 @@ impl<M: Machine> Hand<M> {
         time
     }
 
-    /// Takes the first action that `pick` wants.
+    /// Removes and returns the first action that `pick` accepts.
     ///
     /// # Panics
     ///
@@ -122,7 +122,7 @@ impl<M: Machine> Hand<M> {
         picked
     }
 
-    /// What an operation is, and how far it has come, if it is open.
+    /// What an open operation is, and how far it has come.
     pub fn operation(&self, op: OpId) -> Option<&Operation> {
         self.checker.get(op)
     }
@@ -138,7 +138,7 @@ impl<M: Machine> Hand<M> {
         for _ in 0..MAX_STEPS {
             match self.machine.step() {
                 Step::Do(action) => {
-                    assert!(self.outcome.is_none(), "{action:?} after the end");
+                    assert!(self.outcome.is_none(), "{action:?} after it ended");
                     if let Err(why) = self.checker.action(&action) {
                         panic!("no runtime can do {action:?}: {why}");
                     }
@@ -146,8 +146,11 @@ impl<M: Machine> Hand<M> {
                 }
                 Step::Tell(notice) => self.notices.push(notice),
                 Step::Wait(deadline) => {
-                    assert!(self.outcome.is_none(), "it waits after its end");
-                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a busy loop");
+                    assert!(self.outcome.is_none(), "it waits after it ended");
+                    assert!(
+                        deadline.is_none_or(|at| at > self.now.mono),
+                        "busy loop: the deadline is not later than now"
+                    );
                     self.deadline = deadline;
                     return;
                 }
@@ -160,6 +163,6 @@ impl<M: Machine> Hand<M> {
                 }
             }
         }
-        panic!("it did not wait after {MAX_STEPS} steps");
+        panic!("still not waiting after {MAX_STEPS} steps");
     }
 }

@@ -1,9 +1,8 @@
 //! What a machine can ask of its runtime: plain data, no callbacks.
 //!
-//! Every action starts or addresses one operation, which it names by its [`OpId`]. The answers are
-//! the [events](crate::contract::event); which action gets which is in the table of the
-//! [contract](crate::contract). `Debug` shows sizes in place of contents, so that a trace holds no
-//! secret (T-5).
+//! Every action starts or addresses one operation, named by its [`OpId`]. The answers are the
+//! [events](crate::contract::event); the table in [contract](crate::contract) says which action
+//! gets which. `Debug` shows sizes instead of contents, so that a trace holds no secrets (T-5).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -34,9 +33,9 @@ pub enum Action {
     /// Opens a stream. Answer: `Opened`, then any number of `Received` and `Sent`, and `Closed` at
     /// the end; or `Refused` or `Failed` instead of `Opened`.
     Open {
-        /// The operation that this starts; the stream's name from then on.
+        /// The operation that this starts; from then on, the stream's id.
         op: OpId,
-        /// Where to.
+        /// What to connect to.
         target: Target,
     },
     /// Puts a message on a stream, in order. Answer: `Sent` once it has left for the other side.
@@ -46,20 +45,20 @@ pub enum Action {
         /// The message.
         message: Message,
     },
-    /// Ends a stream after what was sent has left. Answer: `Closed`.
+    /// Ends a stream once everything sent has left. Answer: `Closed`.
     Close {
         /// The stream.
         op: OpId,
-        /// The WebSocket close code; of no meaning for a byte stream.
+        /// The WebSocket close code; meaningless for a byte stream.
         code: u16,
     },
-    /// Reads no more from a stream or a streamed answer, or from a process's stdout, until `Resume`. What is under way
-    /// may still arrive.
+    /// Stops reading from a stream, a streamed answer or a process's stdout until `Resume`. Data
+    /// already on its way may still arrive.
     Pause {
         /// The stream or process.
         op: OpId,
     },
-    /// Reads on after `Pause`.
+    /// Resumes reading after `Pause`.
     Resume {
         /// The stream or process.
         op: OpId,
@@ -68,10 +67,10 @@ pub enum Action {
     /// Starts a process in a process group of its own, with pipes to all three standard streams.
     /// Answer: `Spawned`, then `Stdout`, `Stderr`, one `OutputEnded` for each output and one
     /// `Exited`, in any order; or `Failed` instead of `Spawned`. The last of those three ends is the
-    /// last event. The name is good for `Signal` until `Cancel`, because the process may have left
-    /// others in its group.
+    /// last event. The id stays valid for `Signal` until `Cancel`, because the process may have
+    /// left others in its group.
     Spawn {
-        /// The operation that this starts; the process's name from then on.
+        /// The operation that this starts; from then on, the process's id.
         op: OpId,
         /// What to run.
         command: ProcessSpec,
@@ -84,38 +83,38 @@ pub enum Action {
         /// The bytes.
         data: Bytes,
     },
-    /// Closes a process's stdin after what was written.
+    /// Closes a process's stdin after everything written so far.
     CloseInput {
         /// The process.
         op: OpId,
     },
-    /// Sends a signal to the whole process group. No answer; a group that is gone is no error.
+    /// Signals the whole process group. No answer; a group that is gone is not an error.
     Signal {
         /// The process.
         op: OpId,
         /// The signal.
         signal: Signal,
     },
-    /// Runs one command to its end and collects its output. Answer: `Ran`, or `Failed`.
+    /// Runs one command to completion and collects its output. Answer: `Ran`, or `Failed`.
     Run {
         /// The operation that this starts.
         op: OpId,
         /// What to run; its stdin is empty.
         command: ProcessSpec,
-        /// The process group is killed after this long, which answers `Failed`.
+        /// After this long the process group is killed, and the answer is `Failed`.
         timeout: Duration,
-        /// At most so many bytes are kept of each of stdout and stderr: the first ones.
+        /// How many bytes to keep of each of stdout and stderr, counted from the start.
         limit: usize,
     },
 
-    /// Replaces a file atomically and durably, readable by its owner alone; makes the directories
-    /// above it. Answer: `Saved`, or `Failed`.
+    /// Replaces a file atomically and durably, readable only by its owner; creates missing parent
+    /// directories. Answer: `Saved`, or `Failed`.
     Save {
         /// The operation that this starts.
         op: OpId,
         /// The file's path.
         path: String,
-        /// All that it is to hold.
+        /// Its whole new content.
         data: Bytes,
     },
     /// Reads a file. Answer: `Loaded`, or `Failed`.
@@ -124,17 +123,17 @@ pub enum Action {
         op: OpId,
         /// The file's path.
         path: String,
-        /// A file larger than this is refused with `Failed`.
+        /// For a file larger than this the answer is `Failed`.
         limit: usize,
     },
-    /// Removes a file; one that is not there is no error. Answer: `Removed`, or `Failed`.
+    /// Removes a file; a missing file is not an error. Answer: `Removed`, or `Failed`.
     Remove {
         /// The operation that this starts.
         op: OpId,
         /// The file's path.
         path: String,
     },
-    /// Names the files of a directory. Answer: `Listed` (empty if there is no such directory), or
+    /// Lists the files in a directory. Answer: `Listed` (empty if there is no such directory), or
     /// `Failed`.
     List {
         /// The operation that this starts.
@@ -145,20 +144,21 @@ pub enum Action {
 
     /// Opens a listening socket. Answer: `Listening`, or `Failed`.
     Listen {
-        /// The operation that this starts; the listener's name from then on.
+        /// The operation that this starts; from then on, the listener's id.
         op: OpId,
         /// Address and port; port 0 takes a free one.
         address: String,
     },
     /// Takes one request from a listener's clients: at most as many are under way as there are
-    /// open `Accept`s and unanswered requests. Answer: `Requested`, then `Closed` if the client leaves
-    /// before its answer.
+    /// open `Accept`s and unanswered requests. Answer: `Requested`, then `Closed` if the client
+    /// leaves before it is answered.
     Accept {
-        /// The operation that this starts; the exchange's name from then on.
+        /// The operation that this starts; from then on, the exchange's id.
         op: OpId,
         /// The listener.
         listener: OpId,
-        /// A request body above this is not read: it arrives as [`crate::contract::event::Body::TooLarge`].
+        /// A larger request body is not read: it arrives as
+        /// [`Body::TooLarge`](crate::contract::event::Body::TooLarge).
         max_body: usize,
     },
     /// Answers an exchange that was `Requested`. Nothing follows.
@@ -168,31 +168,31 @@ pub enum Action {
         /// The answer.
         response: Response,
     },
-    /// Answers an exchange that was `Requested` with a stream, which `Send` then fills (of a text its
-    /// bytes) and `Close` ends. Answer: `Sent`, and `Closed` at the end, or when the client leaves. A
-    /// request by HEAD gets no body: the stream is `Closed` at once.
+    /// Answers an exchange that was `Requested` with a stream, which `Send` then fills (a text counts
+    /// as its bytes) and `Close` ends. Answer: `Sent`, and `Closed` at the end, or when the client
+    /// leaves. A HEAD request gets no body: the stream is `Closed` at once.
     ReplyStream {
-        /// The exchange; the stream's name from then on.
+        /// The exchange; from then on, the stream's id.
         op: OpId,
-        /// The beginning of the answer.
+        /// The head of the answer.
         head: Head,
-        /// The longest that what was sent may wait for the client to read on. Beyond it the stream is
-        /// cut, and `Closed` with [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
+        /// How long sent data may wait for the client to read. After that the stream is cut, and
+        /// `Closed` with [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
         write_timeout: Duration,
     },
     /// Turns an exchange that was `Requested` into a WebSocket. Answer: `Opened` or `Failed`, and from
     /// then on as after `Open`.
     Upgrade {
-        /// The exchange; the stream's name from then on.
+        /// The exchange; from then on, the stream's id.
         op: OpId,
         /// The subprotocol to select.
         protocol: Option<String>,
-        /// The largest message to take; a larger one closes the stream with code 1009.
+        /// The largest message to accept; a larger one closes the stream with code 1009.
         max_message: usize,
     },
 
     /// Carries out one atomic store operation. Operations take effect in the order in which they
-    /// were asked. Answer: `Stored` once it is durable.
+    /// were requested. Answer: `Stored` once it is durable.
     Store {
         /// The operation that this starts.
         op: OpId,
@@ -200,7 +200,7 @@ pub enum Action {
         transaction: store::Transaction,
     },
 
-    /// Stops an operation and forgets its name. No answer; see the
+    /// Stops an operation and forgets its id. No answer; see the
     /// [contract](crate::contract#what-cancel-promises) for what becomes of each kind.
     Cancel {
         /// The operation.
@@ -290,7 +290,7 @@ impl Action {
         }
     }
 
-    /// Whether it starts its operation; any other addresses one that was started before.
+    /// Whether it starts its operation, rather than addressing one that was started earlier.
     pub const fn is_start(&self) -> bool {
         matches!(
             self,
@@ -316,18 +316,18 @@ pub enum Target {
     WebSocket {
         /// Absolute `ws:` or `wss:` URL.
         url: String,
-        /// Further headers of the handshake, names in lower case.
+        /// Extra headers for the handshake, names in lower case.
         headers: Vec<(&'static str, Secret)>,
-        /// The subprotocol to offer; a server that does not select it has refused.
+        /// The subprotocol to offer; not selecting it counts as a refusal.
         protocol: Option<&'static str>,
-        /// From start to the end of the handshake.
+        /// From the start to the end of the handshake.
         timeout: Duration,
-        /// The largest message to take; a larger one closes the stream with code 1009.
+        /// The largest message to accept; a larger one closes the stream with code 1009.
         max_message: usize,
     },
     /// The program's own stdin (as `Received`) and stdout (by `Send`), as a byte stream: every
-    /// message is [`Message::Binary`]. The end of stdin comes as one empty message and leaves stdout
-    /// open. `Closed` means a stdout that is gone, or the answer to `Close`.
+    /// message is [`Message::Binary`]. The end of stdin arrives as one empty message and leaves
+    /// stdout open. `Closed` means that stdout is gone, or answers `Close`.
     Stdio,
 }
 
@@ -336,7 +336,7 @@ pub enum Target {
 pub enum Message {
     /// A WebSocket text message.
     Text(Text),
-    /// A WebSocket binary message, or bytes of a byte stream.
+    /// A WebSocket binary message, or bytes from a byte stream.
     Binary(Bytes),
 }
 
@@ -349,7 +349,7 @@ impl Message {
         }
     }
 
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -367,11 +367,11 @@ impl fmt::Debug for Message {
 pub struct ProcessSpec {
     /// Its name or path; a name without a slash is looked up in the runtime's `PATH`.
     pub program: String,
-    /// Its arguments, without its own name.
+    /// Its arguments, not including its own name.
     pub args: Vec<String>,
-    /// Variables to set beside those that it inherits.
+    /// Variables to set in addition to those it inherits.
     pub env: Vec<(String, Secret)>,
-    /// Variables that it is not to inherit. Those of `env` are set after this.
+    /// Variables it must not inherit. Those in `env` are set after this.
     pub env_remove: Vec<String>,
     /// Its working directory; `None` for the runtime's own.
     pub directory: Option<String>,
@@ -394,8 +394,8 @@ impl fmt::Debug for ProcessSpec {
 pub enum Signal {
     /// SIGINT: stop what you are doing.
     Interrupt,
-    /// SIGTERM: end.
+    /// SIGTERM: exit.
     Terminate,
-    /// SIGKILL: be ended.
+    /// SIGKILL: the process is killed.
     Kill,
 }

@@ -10,7 +10,7 @@
 //!                                 └──Upgrade, ReplyStream──▶ Stream
 //! ```
 //!
-//! A runtime does not need it. Those who test one do, and so does the simulator, which holds every
+//! A runtime does not need it. Tests of a runtime do, and so does the simulator, which holds every
 //! machine to it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use super::action::{self, Action};
 use super::event::{Event, Output};
 use crate::base::id::OpId;
 
-/// What breaks the contract.
+/// How the contract was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ContractError(&'static str);
@@ -27,15 +27,15 @@ pub struct ContractError(&'static str);
 const WRONG_KIND: ContractError = ContractError("the operation is of another kind");
 const NO_ANSWER: ContractError = ContractError("it does not answer this operation");
 const AFTER_THE_END: ContractError = ContractError("the operation is over");
-const ENDING: ContractError = ContractError("its end was asked for before");
+const ENDING: ContractError = ContractError("its end was already requested");
 const TOO_EARLY: ContractError = ContractError("the operation has not begun");
-const TWICE: ContractError = ContractError("it was said before");
-const TOO_MANY: ContractError = ContractError("it confirms more than there was");
+const TWICE: ContractError = ContractError("it was already reported");
+const TOO_MANY: ContractError = ContractError("it confirms more than was outstanding");
 
 /// One operation: what it is, and how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// It ends with its one answer.
+    /// Has one answer, which ends it.
     Once(Answer),
     /// A WebSocket, a byte stream, or an answer that is one.
     Stream(Stream),
@@ -43,18 +43,18 @@ pub enum Operation {
     Process(Process),
     /// A listening socket, and whether it is open.
     Listener {
-        /// Whether `Listening` was said.
+        /// Whether `Listening` was reported.
         is_open: bool,
     },
     /// Waits for a request.
     Accept,
-    /// A request that was not answered yet.
+    /// A request not answered yet.
     Exchange,
     /// Nothing follows.
     Over,
 }
 
-/// The event that answers an operation of the kind [`Operation::Once`], if it does not fail.
+/// The event that answers an [`Operation::Once`], unless it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Answer {
@@ -70,28 +70,28 @@ pub enum Answer {
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Which ways it goes, and how it begins.
+    /// Its directions, and how it begins.
     pub kind: StreamKind,
     /// Whether it is open.
     pub is_open: bool,
-    /// Whether `Close` was asked for.
+    /// Whether `Close` was requested.
     pub is_closing: bool,
-    /// Whether it is not read for now.
+    /// Whether reading is paused.
     pub is_paused: bool,
-    /// Messages that `Sent` has not confirmed.
+    /// Messages not yet confirmed by `Sent`.
     pub unconfirmed: usize,
 }
 
-/// Which ways a stream goes, and how it begins.
+/// A stream's directions, and how it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
     /// Read and written, from `Opened` on.
     Duplex,
-    /// An exchange that becomes one: the same, but its client may have left before.
+    /// An exchange turned into one: the same, but its client may have left before it opened.
     Upgrade,
-    /// An HTTP answer that comes: read, from `Head` on.
+    /// An incoming HTTP answer: read, from `Head` on.
     Incoming,
-    /// An HTTP answer that is given: written, from its start on.
+    /// An outgoing HTTP answer: written, from its start on.
     Outgoing,
 }
 
@@ -105,13 +105,13 @@ impl Stream {
 /// How far a process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Whether it runs, or ran.
+    /// Whether it is running, or ran.
     pub is_spawned: bool,
-    /// Whether `CloseInput` was asked for.
+    /// Whether `CloseInput` was requested.
     pub is_input_ending: bool,
-    /// Whether it reads no more, by `InputClosed`.
+    /// Whether it has stopped reading, according to `InputClosed`.
     pub is_input_closed: bool,
-    /// Whether its stdout is not read for now.
+    /// Whether reading its stdout is paused.
     pub is_paused: bool,
     /// Whether its stdout has ended.
     pub is_stdout_ended: bool,
@@ -119,7 +119,7 @@ pub struct Process {
     pub is_stderr_ended: bool,
     /// Whether it has exited.
     pub has_exited: bool,
-    /// Writes that neither `Written` nor `InputClosed` has confirmed.
+    /// Writes not yet settled by `Written` or `InputClosed`.
     pub unconfirmed: usize,
 }
 
@@ -135,14 +135,14 @@ impl Process {
         unconfirmed: 0,
     };
 
-    /// Whether its three ends were said: nothing follows.
+    /// Whether all three ends were reported, so that nothing follows.
     pub const fn has_ended(&self) -> bool {
         self.has_exited && self.is_stdout_ended && self.is_stderr_ended
     }
 }
 
 impl Operation {
-    /// What an action starts, if it starts something.
+    /// The operation an action starts, if it starts one.
     pub const fn started_by(action: &Action) -> Option<Self> {
         Some(match action {
             Action::Request { request, .. } => match request.answer {
@@ -163,7 +163,7 @@ impl Operation {
         })
     }
 
-    /// Whether nothing follows. A process of which nothing follows may still be signalled.
+    /// Whether nothing follows. Such a process may still be signalled.
     pub const fn is_over(&self) -> bool {
         match self {
             Self::Over => true,
@@ -172,7 +172,7 @@ impl Operation {
         }
     }
 
-    /// Whether its machine has nothing more to ask of it: it is over, or on the way to its end.
+    /// Whether its machine is done with it: it is over, or ending.
     pub const fn is_ending(&self) -> bool {
         match self {
             Self::Stream(stream) => stream.is_closing,
@@ -180,7 +180,7 @@ impl Operation {
         }
     }
 
-    /// Takes an action that addresses it.
+    /// Applies an action that addresses it.
     pub fn act(&mut self, action: &Action) -> Result<(), ContractError> {
         match (&mut *self, action) {
             (_, Action::Cancel { .. }) => *self = Self::Over,
@@ -193,14 +193,14 @@ impl Operation {
             (Self::Exchange, Action::Upgrade { .. }) => {
                 *self = Self::Stream(Stream::new(StreamKind::Upgrade));
             }
-            // The machine may not know of the end yet.
+            // The machine may not know that it ended.
             (Self::Over, _) => {}
             _ => return Err(WRONG_KIND),
         }
         Ok(())
     }
 
-    /// Takes an event of it.
+    /// Applies one of its events.
     pub fn observe(&mut self, event: &Event) -> Result<(), ContractError> {
         match (&mut *self, event) {
             (Self::Over, _) => return Err(AFTER_THE_END),
@@ -214,7 +214,7 @@ impl Operation {
                     Event::Loaded { .. } => *answer == Answer::Loaded,
                     Event::Removed { .. } => *answer == Answer::Removed,
                     Event::Listed { .. } => *answer == Answer::Listed,
-                    // A store says by its answer that it could not.
+                    // A store reports its own failures inside the answer.
                     Event::Stored { .. } => *answer == Answer::Stored,
                     Event::Failed { .. } => true,
                     _ => false,
@@ -286,7 +286,7 @@ impl Process {
             Action::Write { .. } | Action::CloseInput { .. } if self.is_input_ending => {
                 return Err(ENDING);
             }
-            // What is written to one that reads no more is lost, and nothing is said of it.
+            // Writes to a process that has stopped reading are lost without a report.
             Action::Write { .. } if self.is_input_closed || self.has_ended() => {}
             Action::Write { .. } => self.unconfirmed += 1,
             Action::CloseInput { .. } => self.is_input_ending = true,
@@ -311,12 +311,12 @@ impl Process {
             Event::Stdout { .. } if self.is_stdout_ended => return Err(AFTER_THE_END),
             Event::Stderr { .. } if self.is_stderr_ended => return Err(AFTER_THE_END),
             Event::Stdout { .. } | Event::Stderr { .. } => {}
-            Event::OutputEnded { output: Output::Stdout, .. } => say(&mut self.is_stdout_ended)?,
-            Event::OutputEnded { output: Output::Stderr, .. } => say(&mut self.is_stderr_ended)?,
-            Event::Exited { .. } => say(&mut self.has_exited)?,
+            Event::OutputEnded { output: Output::Stdout, .. } => report(&mut self.is_stdout_ended)?,
+            Event::OutputEnded { output: Output::Stderr, .. } => report(&mut self.is_stderr_ended)?,
+            Event::Exited { .. } => report(&mut self.has_exited)?,
             Event::Written { writes, .. } => confirm(&mut self.unconfirmed, *writes)?,
             Event::InputClosed { .. } => {
-                say(&mut self.is_input_closed)?;
+                report(&mut self.is_input_closed)?;
                 self.unconfirmed = 0;
             }
             _ => return Err(NO_ANSWER),
@@ -327,7 +327,7 @@ impl Process {
 
 const fn pause(is_paused: &mut bool) -> Result<(), ContractError> {
     if core::mem::replace(is_paused, true) {
-        return Err(ContractError("it was paused before"));
+        return Err(ContractError("it was already paused"));
     }
     Ok(())
 }
@@ -339,8 +339,8 @@ const fn resume(is_paused: &mut bool) -> Result<(), ContractError> {
     Ok(())
 }
 
-const fn say(was_said: &mut bool) -> Result<(), ContractError> {
-    if core::mem::replace(was_said, true) { Err(TWICE) } else { Ok(()) }
+const fn report(was_reported: &mut bool) -> Result<(), ContractError> {
+    if core::mem::replace(was_reported, true) { Err(TWICE) } else { Ok(()) }
 }
 
 const fn confirm(unconfirmed: &mut usize, number: usize) -> Result<(), ContractError> {
@@ -351,32 +351,32 @@ const fn confirm(unconfirmed: &mut usize, number: usize) -> Result<(), ContractE
     Ok(())
 }
 
-/// Every operation of one machine, from its first action on.
+/// Every operation of one machine, from its first action onwards.
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     newest: Option<OpId>,
     open: BTreeMap<OpId, Operation>,
-    /// What was cancelled: a late answer may still come.
+    /// Cancelled operations: a late answer may still come.
     cancelled: BTreeSet<OpId>,
 }
 
 impl Checker {
-    /// An operation that is open, or a process that may still be signalled.
+    /// An open operation, or a process that may still be signalled.
     pub fn get(&self, op: OpId) -> Option<&Operation> {
         self.open.get(&op)
     }
 
-    /// All that [`get`](Self::get) finds, in the order of the names.
+    /// Everything [`get`](Self::get) can find, in order of id.
     pub fn operations(&self) -> impl Iterator<Item = (OpId, &Operation)> {
         self.open.iter().map(|(op, operation)| (*op, operation))
     }
 
-    /// Takes an action as the machine asks for it.
+    /// Checks an action that the machine requests.
     pub fn action(&mut self, action: &Action) -> Result<(), ContractError> {
         let op = action.op();
         if let Some(started) = Operation::started_by(action) {
             if self.newest.is_some_and(|newest| op <= newest) {
-                return Err(ContractError("the operation's name was used before"));
+                return Err(ContractError("the operation's id was used before"));
             }
             if let Action::Accept { listener, .. } = action
                 && !matches!(self.open.get(listener), Some(Operation::Listener { .. }))
@@ -388,7 +388,7 @@ impl Checker {
             return Ok(());
         }
         if self.newest.is_none_or(|newest| op > newest) {
-            return Err(ContractError("there never was such an operation"));
+            return Err(ContractError("no such operation ever existed"));
         }
         if self.cancelled.contains(&op) {
             return Err(ContractError("the operation was cancelled"));
@@ -398,7 +398,7 @@ impl Checker {
             self.cancelled.insert(op);
             return Ok(());
         }
-        // One that is not there has ended, and the machine may not know it yet.
+        // A missing one has ended, and the machine may not know that yet.
         if let Some(operation) = self.open.get_mut(&op) {
             operation.act(action)?;
             if *operation == Operation::Over {
@@ -408,7 +408,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Takes an event as the runtime hands it in.
+    /// Checks an event that the runtime delivers.
     pub fn event(&mut self, event: &Event) -> Result<(), ContractError> {
         let Some(op) = event.op() else { return Ok(()) };
         let Some(operation) = self.open.get_mut(&op) else {
@@ -475,7 +475,7 @@ mod tests {
     }
     use Entry::{Do, On};
 
-    /// Takes all but the last entry as right; whether the last one is.
+    /// Whether the last entry is allowed; all the others have to be.
     fn is_right(entries: &[Entry]) -> bool {
         let mut checker = Checker::default();
         let mut take = |entry: &Entry| match entry {
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_its_three_ends_is_the_last_event_of_a_process() {
+    fn the_last_of_a_processes_three_ends_is_its_last_event() {
         let ends = [exited, || ended(Output::Stdout), || ended(Output::Stderr)];
         for first in 0..3 {
             let run = || {
@@ -501,7 +501,7 @@ mod tests {
             let with = |more| run().into_iter().chain(more).collect::<Vec<_>>();
             assert!(!is_right(&with(alloc::vec![On(Event::InputClosed { op: OP })])));
             assert!(!is_right(&with(alloc::vec![On(exited())])));
-            // What it has left behind in its group can be signalled until it is cancelled.
+            // Processes it left behind in its group can be signalled until it is cancelled.
             let kill = || Do(Action::Signal { op: OP, signal: Signal::Kill });
             let cancel = || Do(Action::Cancel { op: OP });
             assert!(is_right(&with(alloc::vec![kill(), cancel()])));
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_the_wrong_order_is_found_out() {
+    fn anything_out_of_order_is_caught() {
         let opened = || On(Event::Opened { op: OP });
         let sent = |messages| On(Event::Sent { op: OP, messages });
         let close = || Do(Action::Close { op: OP, code: 1000 });
@@ -526,17 +526,17 @@ mod tests {
             assert!(is_right(&entries), "good {at}");
         }
         let bad = [
-            ("a name twice", alloc::vec![Do(open()), Do(open())]),
+            ("an id used twice", alloc::vec![Do(open()), Do(open())]),
             ("an event before the start", alloc::vec![Do(open()), On(closed())]),
             ("two starts", alloc::vec![Do(open()), opened(), opened()]),
             ("an answer of another kind", alloc::vec![Do(open()), On(Event::Saved { op: OP })]),
-            ("more sent than there was", alloc::vec![Do(open()), opened(), sent(1)]),
+            ("more confirmed than sent", alloc::vec![Do(open()), opened(), sent(1)]),
             ("a message after the close", alloc::vec![Do(open()), close(), Do(send())]),
             ("an event after the last", alloc::vec![Do(open()), On(failed()), On(failed())]),
             ("an action after cancel", alloc::vec![Do(open()), cancel(), Do(send())]),
-            ("an action on nothing", alloc::vec![Do(send())]),
-            ("a failure of what runs", alloc::vec![Do(spawn()), spawned(), On(failed())]),
-            ("one end twice", alloc::vec![Do(spawn()), spawned(), On(exited()), On(exited())]),
+            ("an action on an unknown operation", alloc::vec![Do(send())]),
+            ("a failure of a running process", alloc::vec![Do(spawn()), spawned(), On(failed())]),
+            ("the same end twice", alloc::vec![Do(spawn()), spawned(), On(exited()), On(exited())]),
             ("a resume without a pause", alloc::vec![Do(open()), Do(Action::Resume { op: OP })]),
         ];
         for (rule, entries) in bad {

@@ -1,8 +1,8 @@
-//! What a runtime tells a machine: the answers to [`Action`](crate::contract::action::Action)s, and that time
-//! has passed.
+//! What a runtime reports to a machine: the answers to
+//! [`Action`](crate::contract::action::Action)s, and the passing of time.
 //!
-//! Bytes arrive as [`Bytes`]: a runtime hands over the buffer that it read into, and a line of it
-//! travels on without being copied.
+//! Bytes arrive as [`Bytes`]: a runtime hands over the buffer it read into, and each line in it is
+//! passed along without being copied.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -28,17 +28,17 @@ pub enum Event {
     Response {
         /// The operation, which is over.
         op: OpId,
-        /// What came.
+        /// What arrived.
         response: Response,
     },
-    /// The beginning of a streamed answer, whatever its status.
+    /// The head of a streamed answer, whatever its status.
     Head {
-        /// The operation, a stream from then on.
+        /// The operation, which is a stream from here on.
         op: OpId,
-        /// What came.
+        /// What arrived.
         head: Head,
     },
-    /// The operation did not come about, or broke. Nothing follows for it.
+    /// The operation could not be started, or broke off. Nothing follows for it.
     Failed {
         /// The operation, which is over.
         op: OpId,
@@ -51,86 +51,86 @@ pub enum Event {
         /// The stream.
         op: OpId,
     },
-    /// The other side answered the WebSocket handshake with an ordinary HTTP answer, or selected
-    /// no subprotocol where one was offered (status 101).
+    /// The other side answered the WebSocket handshake with an ordinary HTTP answer, or did not
+    /// select the subprotocol it was offered (status 101).
     Refused {
         /// The operation, which is over.
         op: OpId,
-        /// What it answered.
+        /// Its answer.
         response: Response,
     },
-    /// A message came in.
+    /// A message arrived.
     Received {
         /// The stream.
         op: OpId,
-        /// The message, whole; of a byte stream or a streamed answer, what could be read at once.
+        /// A whole message; for a byte stream or a streamed answer, whatever one read returned.
         message: Message,
     },
     /// Messages have left for the other side, in order.
     Sent {
         /// The stream.
         op: OpId,
-        /// How many messages, since the last such event.
+        /// How many messages since the last such event.
         messages: usize,
     },
     /// A stream has ended, or a client left before its exchange was answered.
     Closed {
         /// The operation, which is over.
         op: OpId,
-        /// The WebSocket close code that came, if one did.
+        /// The WebSocket close code received, if any.
         code: Option<u16>,
         /// What broke it; `None` after an orderly end.
         failure: Option<IoError>,
     },
 
-    /// A process runs.
+    /// A process is running.
     Spawned {
         /// The process.
         op: OpId,
-        /// Its process id, which is also its process group's.
+        /// Its process id, which is also its process group id.
         pid: u32,
     },
     /// A process wrote to stdout.
     Stdout {
         /// The process.
         op: OpId,
-        /// What could be read at once.
+        /// What one read returned.
         data: Bytes,
     },
     /// A process wrote to stderr.
     Stderr {
         /// The process.
         op: OpId,
-        /// What could be read at once.
+        /// What one read returned.
         data: Bytes,
     },
-    /// Nothing more will come from one of a process's outputs.
+    /// One of a process's outputs has ended.
     OutputEnded {
         /// The process.
         op: OpId,
         /// Which one.
         output: Output,
     },
-    /// The pipe has taken writes, in order.
+    /// The pipe has accepted writes, in order.
     Written {
         /// The process.
         op: OpId,
-        /// How many writes, since the last such event.
+        /// How many writes since the last such event.
         writes: usize,
     },
-    /// A process reads no more: writes that were not confirmed are lost, later ones are ignored.
+    /// A process has stopped reading: unconfirmed writes are lost, later ones are ignored.
     InputClosed {
         /// The process.
         op: OpId,
     },
-    /// A process has ended and was reaped. Its outputs may go on, if a child of its own holds them.
+    /// A process has exited and was reaped. Its outputs may continue, if a child still holds them.
     Exited {
         /// The process.
         op: OpId,
         /// How it ended.
         status: ExitStatus,
     },
-    /// A command has run to its end.
+    /// A command has finished.
     Ran {
         /// The operation, which is over.
         op: OpId,
@@ -142,7 +142,7 @@ pub enum Event {
         stderr: Bytes,
     },
 
-    /// A file is replaced, durably.
+    /// A file has been replaced, durably.
     Saved {
         /// The operation, which is over.
         op: OpId,
@@ -151,10 +151,10 @@ pub enum Event {
     Loaded {
         /// The operation, which is over.
         op: OpId,
-        /// All that it holds; `None` if there is no such file.
+        /// Its whole content; `None` if there is no such file.
         data: Option<Bytes>,
     },
-    /// A file is gone.
+    /// A file has been removed.
     Removed {
         /// The operation, which is over.
         op: OpId,
@@ -163,7 +163,7 @@ pub enum Event {
     Listed {
         /// The operation, which is over.
         op: OpId,
-        /// Bare names, without those that are not UTF-8.
+        /// Bare names; those that are not UTF-8 are left out.
         names: Vec<String>,
     },
 
@@ -171,27 +171,27 @@ pub enum Event {
     Listening {
         /// The listener.
         op: OpId,
-        /// The address that it has in fact.
+        /// The address it was actually given.
         address: String,
     },
-    /// A client asks.
+    /// A client sent a request.
     Requested {
-        /// The exchange, as its `Accept` named it.
+        /// The exchange, under the id of its `Accept`.
         op: OpId,
-        /// What it asks.
+        /// The request.
         request: IncomingRequest,
     },
-    /// A store operation was carried out and is durable, or was refused.
+    /// A store operation was carried out and is durable, or was rejected.
     Stored {
         /// The operation, which is over.
         op: OpId,
-        /// What came of it.
+        /// The result.
         committed: store::Committed,
     },
-    /// What others have changed in a store that several relays share. It answers nothing: it comes
-    /// unasked, whenever the runtime hears of it, and in the order in which it was committed.
+    /// Changes made by others in a store that several relays share. It answers no action: it comes
+    /// whenever the runtime learns of the changes, in the order in which they were committed.
     StoreChanged {
-        /// What is different; as in [`store::Committed`], for everybody whom it concerns.
+        /// What changed; as in [`store::Committed`], for everyone it concerns.
         changes: Box<store::Changes>,
     },
 }
@@ -258,9 +258,9 @@ impl fmt::Debug for Event {
 }
 
 impl Event {
-    /// Whether it ends its operation, whatever came before it. A process that ran has no such event:
-    /// the last of its three ends is its last event, as [`Operation`](super::check::Operation) counts
-    /// them.
+    /// Whether it ends its operation, whatever came before it. A process that ran has no such
+    /// event: the last of its three ends is its last event, which
+    /// [`Operation`](super::check::Operation) keeps track of.
     pub const fn is_last(&self) -> bool {
         matches!(
             self,
@@ -277,7 +277,7 @@ impl Event {
         )
     }
 
-    /// The operation that it is about; `None` for what answers nothing: [`Event::Tick`] and
+    /// The operation it is about; `None` for events that answer nothing: [`Event::Tick`] and
     /// [`Event::StoreChanged`].
     pub const fn op(&self) -> Option<OpId> {
         match self {
@@ -320,14 +320,14 @@ pub enum Output {
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// By itself, with this code.
+    /// On its own, with this code.
     Code(i32),
     /// By this signal.
     Signal(i32),
 }
 
 impl ExitStatus {
-    /// Whether it ended by itself with code 0.
+    /// Whether it exited with code 0.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Code(0))
     }

@@ -18,12 +18,12 @@ pub enum Method {
     Post,
     Put,
     Delete,
-    /// Any other; a server answers it with 405.
+    /// Any other; a server answers 405.
     Other,
 }
 
 impl Method {
-    /// As it stands in a request line; `OTHER` cannot be sent.
+    /// As written in a request line; `OTHER` cannot be sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -43,30 +43,31 @@ pub struct Request {
     pub method: Method,
     /// Absolute `http:` or `https:` URL.
     pub url: String,
-    /// Names in lower case, and values. `host` and `content-length` are the runtime's.
+    /// Names in lower case, and values. The runtime sets `host` and `content-length`.
     pub headers: Vec<(&'static str, Secret)>,
     /// The body; empty for none.
     pub body: Bytes,
-    /// From the start to the last byte of a whole answer, or to the head of a streamed one; beyond
-    /// it the request is `Failed` with [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
+    /// From the start to the last byte of a whole answer, or to the head of a streamed one; after
+    /// that the request has `Failed` with
+    /// [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
     pub timeout: Duration,
-    /// How the answer is to be handed in.
+    /// How the answer is to be delivered.
     pub answer: Answer,
 }
 
-/// How the answer to a [`Request`] is handed in, whatever its status.
+/// How the answer to a [`Request`] is delivered, whatever its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// At once, as `Response`.
+    /// In one piece, as `Response`.
     Whole {
-        /// A longer body is `Failed` with
+        /// With a longer body the request has `Failed` with
         /// [`IoErrorKind::TooLarge`](super::event::IoErrorKind::TooLarge).
         max_body: usize,
     },
-    /// As it comes: `Head`, then `Received` with what could be read at once, and `Closed` at the end.
+    /// As it arrives: `Head`, then a `Received` for each read, and `Closed` at the end.
     Stream {
-        /// The longest silence between two pieces. It does not count while the stream is paused.
-        /// Beyond it the stream is `Closed` with
+        /// The longest silence between two pieces. Time spent paused does not count.
+        /// After that the stream is `Closed` with
         /// [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
         idle_timeout: Duration,
     },
@@ -78,7 +79,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// An HTTP answer: one that came, or one to give.
+/// An HTTP answer, received or to be sent.
 #[derive(Clone, PartialEq)]
 pub struct Response {
     /// The status code.
@@ -107,8 +108,8 @@ impl fmt::Debug for Response {
 pub struct Head {
     /// The status code.
     pub status: u16,
-    /// Names in lower case, and values. For one to give: `content-length` and `transfer-encoding`
-    /// are the runtime's.
+    /// Names in lower case, and values. When sending, the runtime sets `content-length` and
+    /// `transfer-encoding`.
     pub headers: Vec<(String, String)>,
 }
 
@@ -129,12 +130,12 @@ fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// One HTTP request that came in.
+/// One incoming HTTP request.
 #[derive(Clone, PartialEq)]
 pub struct IncomingRequest {
     /// Its method.
     pub method: Method,
-    /// Its path and query, as they came: `/v1/sessions?x=1`.
+    /// Its path and query, as received: `/v1/sessions?x=1`.
     pub target: String,
     /// Names in lower case, and values; those that are not UTF-8 are left out.
     pub headers: Vec<(String, String)>,
@@ -157,7 +158,7 @@ impl fmt::Debug for IncomingRequest {
     }
 }
 
-/// The body of a request that came in.
+/// The body of an incoming request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Body {
     /// All of it.
