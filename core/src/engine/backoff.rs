@@ -9,11 +9,11 @@ use crate::base::time::Instant;
 /// One track: the first pause, the longest, and when to give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Track {
-    /// The first pause; each later one is twice the one before.
+    /// The first pause; each later one is twice as long as the one before.
     pub initial: Duration,
-    /// No pause is longer.
+    /// The longest pause.
     pub cap: Duration,
-    /// Continuous failure of this length ends it; `None` goes on at the cap for ever.
+    /// Give up after failing continuously for this long; `None` retries at the cap forever.
     pub give_up: Option<Duration>,
 }
 
@@ -58,7 +58,7 @@ pub enum FailureTrack {
 pub enum Verdict {
     /// Try again after this pause.
     RetryAfter(Duration),
-    /// It has failed for as long as it may.
+    /// It has failed for as long as is allowed.
     GiveUp {
         /// How long it has failed without a break.
         failing_for: Duration,
@@ -72,8 +72,8 @@ struct Run {
     failures: u32,
 }
 
-/// The state of both tracks for one activity. A success ends the run of failures; so does a
-/// failure of the other kind, which starts its own.
+/// The state of both tracks for one activity. A success ends a run of failures; so does a failure
+/// of the other kind, which starts its own run.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     config: BackoffConfig,
@@ -91,9 +91,9 @@ impl Backoff {
         self.run = None;
     }
 
-    /// Takes note of a failure. A pause is drawn between half and the whole of what the track has
-    /// come to, so that many workers do not come back in the same instant; a longer `retry_after`
-    /// of the relay is honoured, and spread upwards likewise.
+    /// Records a failure. The pause is drawn between half and all of the track's current pause, so
+    /// that many workers do not come back at the same instant; a longer `retry_after` from the relay
+    /// is honoured, with some upward jitter as well.
     pub fn fail(
         &mut self,
         now: Instant,
@@ -124,7 +124,7 @@ impl Backoff {
     }
 }
 
-/// Something between half of `full` and `full`.
+/// A random duration between half of `full` and `full`.
 fn jittered(full: Duration, rng: &mut Rng) -> Duration {
     let half = full / 2;
     let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
@@ -170,7 +170,7 @@ mod tests {
         }
         let first = pause(backoff.fail(at(599), Connection, None, &mut rng));
         assert!(first <= Duration::from_secs(2));
-        // Nor does its give-up time count what the other track has used.
+        // Nor does time spent failing on the other track count towards giving up.
         assert_eq!(
             backoff.fail(at(599 + 600), Connection, None, &mut rng),
             Verdict::GiveUp { failing_for: Duration::from_secs(600) }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_give_up_time_it_goes_on_at_the_cap() {
+    fn without_a_give_up_time_it_keeps_retrying_at_the_cap() {
         let mut rng = Rng::with_seed(7);
         let mut config = BackoffConfig::default();
         config.connection.give_up = None;

@@ -1,4 +1,4 @@
-//! What every machine is built on: its clock, its queue of steps, its table of open operations.
+//! What every machine is built on: its clock, its step queue, its table of open operations.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -7,12 +7,12 @@ use crate::base::time::{Instant, Now};
 use crate::contract::action::Action;
 use crate::contract::machine::{Outcome, Step};
 
-/// The outgoing side of a machine. `P` says what an operation was started for, `N` is what the
-/// machine tells its program.
+/// The outgoing side of a machine. `P` is the purpose an operation was started for, `N` is what the
+/// machine reports to its program.
 ///
-/// The rule about late answers lives here alone: an operation is known from [`start`](Self::start)
-/// to [`finish`](Self::finish) or [`cancel`](Self::cancel), its id is never used again, and an answer
-/// to one that is not known is nobody's.
+/// The rule about late answers lives here and nowhere else: an operation is known from
+/// [`start`](Self::start) to [`finish`](Self::finish) or [`cancel`](Self::cancel), its id is never
+/// reused, and an answer to an unknown operation is ignored.
 #[derive(Debug)]
 pub(crate) struct Effects<P, N> {
     now: Now,
@@ -39,8 +39,8 @@ impl<P: Clone, N> Effects<P, N> {
         }
     }
 
-    /// Takes the time of a call over. Monotonic time never goes backwards inside a machine,
-    /// whatever a runtime says.
+    /// Adopts the time of a call. Monotonic time never goes backwards inside a machine, whatever a
+    /// runtime says.
     pub(crate) fn advance(&mut self, now: Now) {
         self.now = Now { mono: self.now.mono.max(now.mono), wall: now.wall };
     }
@@ -49,7 +49,7 @@ impl<P: Clone, N> Effects<P, N> {
         self.now
     }
 
-    /// Allots an id for `purpose` and queues the action that starts it.
+    /// Assigns an id to `purpose` and queues the action that starts it.
     pub(crate) fn start(&mut self, purpose: P, action: impl FnOnce(OpId) -> Action) -> OpId {
         let op = self.next_op;
         self.next_op = op.next();
@@ -58,7 +58,7 @@ impl<P: Clone, N> Effects<P, N> {
         op
     }
 
-    /// Queues an action on an operation that is open; on any other it does nothing.
+    /// Queues an action on an open operation; does nothing for any other.
     pub(crate) fn act(&mut self, op: OpId, action: impl FnOnce(OpId) -> Action) {
         if self.open.contains_key(&op) {
             self.queue.push_back(Queued::Do(action(op)));
@@ -70,24 +70,24 @@ impl<P: Clone, N> Effects<P, N> {
         self.open.get(&op).cloned()
     }
 
-    /// Gives an open operation another purpose.
+    /// Gives an open operation a new purpose.
     pub(crate) fn repurpose(&mut self, op: OpId, purpose: P) {
         if let Some(slot) = self.open.get_mut(&op) {
             *slot = purpose;
         }
     }
 
-    /// Notes that an operation is over by itself; what it was for, or `None` for a late answer.
+    /// Notes that an operation ended by itself. Returns its purpose, or `None` for a late answer.
     pub(crate) fn finish(&mut self, op: OpId) -> Option<P> {
         self.open.remove(&op)
     }
 
-    /// Lets an operation end by itself; what still comes from it is dropped.
+    /// Lets an operation end by itself; anything that still comes from it is dropped.
     pub(crate) fn forget(&mut self, op: OpId) {
         self.open.remove(&op);
     }
 
-    /// Stops an operation; whatever still comes from it is dropped.
+    /// Stops an operation; anything that still comes from it is dropped.
     pub(crate) fn cancel(&mut self, op: OpId) {
         if self.open.remove(&op).is_some() {
             self.queue.push_back(Queued::Do(Action::Cancel { op }));
@@ -98,8 +98,8 @@ impl<P: Clone, N> Effects<P, N> {
         self.queue.push_back(Queued::Tell(notice));
     }
 
-    /// Ends the machine once the queue is empty. Whatever is open is cancelled; the first
-    /// outcome stands.
+    /// Ends the machine once the queue is empty. Everything still open is cancelled; the first
+    /// outcome wins.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         while let Some((op, _)) = self.open.pop_first() {
             self.queue.push_back(Queued::Do(Action::Cancel { op }));
@@ -111,7 +111,7 @@ impl<P: Clone, N> Effects<P, N> {
         self.outcome.is_some()
     }
 
-    /// The next step, with `deadline` as what there is to wait for when nothing is queued.
+    /// The next step; `deadline` is what to wait for when nothing is queued.
     pub(crate) fn step(&mut self, deadline: Option<Instant>) -> Step<N> {
         match self.queue.pop_front() {
             Some(Queued::Do(action)) => Step::Do(action),
@@ -130,11 +130,11 @@ mod tests {
     use core::time::Duration;
 
     #[test]
-    fn an_answer_after_cancel_or_finish_is_nobodys() {
+    fn an_answer_after_cancel_or_finish_is_ignored() {
         let mut fx: Effects<&str, ()> = Effects::new();
         let first = fx.start("first", |op| Action::Pause { op });
         let second = fx.start("second", |op| Action::Pause { op });
-        assert!(first < second, "ids are never used again");
+        assert!(first < second, "ids are never reused");
         fx.cancel(first);
         assert_eq!(fx.finish(first), None);
         assert_eq!(fx.finish(second), Some("second"));

@@ -1,4 +1,4 @@
-//! What every machine is built on: the loop, the queue of steps, the timers, the patience.
+//! What every machine is built on: the loop, the step queue, the timers, the backoff.
 
 pub mod backoff;
 pub(crate) mod effects;

@@ -1,4 +1,4 @@
-//! The loop that every machine shares, so that a role is left with its own decisions only.
+//! The loop that every machine shares, so that a role contains only its own decisions.
 //!
 //! ```text
 //!   command, handle ──▶ ended? ──▶ time ──▶ slept? ──▶ role ──▶ due timers ──▶ settle
@@ -7,9 +7,9 @@
 //!                     nothing
 //! ```
 //!
-//! Four rules live here and nowhere else: a machine that has ended does nothing more, monotonic
-//! time never goes backwards, every due timer is handled in the call that finds it due, and the
-//! next deadline is then later than now, so that no driver can spin.
+//! Four rules live here and nowhere else: a machine that has ended does nothing more; monotonic
+//! time never goes backwards; every due timer is handled in the call that finds it due; and the
+//! next deadline is always later than now, so no driver can spin.
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -33,7 +33,7 @@ impl<P: Clone, T: Ord + Clone, N> Cx<P, T, N> {
         Self { fx: Effects::new(), timers: Timers::new() }
     }
 
-    /// Sets a timer to go off after `delay`, in place of the one that `timer` may have had.
+    /// Sets `timer` to go off after `delay`, replacing any earlier setting.
     pub(crate) fn set_timer(&mut self, timer: T, delay: Duration) {
         let at = self.fx.now().mono + delay;
         self.timers.set(timer, at);
@@ -51,22 +51,22 @@ pub(crate) trait Role {
     type Notice: Debug;
     /// What an operation was started for.
     type Purpose: Clone + Debug;
-    /// What it waits for.
+    /// The timers it uses.
     type Timer: Ord + Clone + Debug;
 
-    /// A command of the program.
+    /// A command from the program.
     fn on_command(&mut self, cx: &mut CxOf<Self>, command: Self::Command);
 
-    /// Something happened. Whether its operation is still open is for the role to ask.
+    /// Something happened. The role checks whether the operation is still open.
     fn on_event(&mut self, cx: &mut CxOf<Self>, event: Event);
 
     /// A timer went off; it is no longer set.
     fn on_timer(&mut self, cx: &mut CxOf<Self>, timer: Self::Timer);
 
-    /// The computer slept since the last call, before anything else of this call.
+    /// The computer slept since the last call. Called before anything else.
     fn on_wake(&mut self, _cx: &mut CxOf<Self>, _slept: Duration) {}
 
-    /// What every call ends with.
+    /// Called at the end of every call.
     fn settle(&mut self, _cx: &mut CxOf<Self>) {}
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Runner<R: Role> {
 }
 
 impl<R: Role> Runner<R> {
-    /// `cx` holds what the role has started already.
+    /// `cx` holds anything the role has already started.
     pub(crate) const fn new(role: R, cx: CxOf<R>) -> Self {
         Self { role, cx, last_call: None }
     }
@@ -107,7 +107,7 @@ impl<R: Role> Runner<R> {
         role.settle(cx);
         debug_assert!(
             cx.fx.is_ended() || cx.timers.next().is_none_or(|next| next > now.mono),
-            "a deadline that is not later than now"
+            "the next deadline must be later than now"
         );
     }
 }
@@ -129,8 +129,8 @@ impl<R: Role> Machine for Runner<R> {
     }
 }
 
-/// Makes a public type with a field `runner` the [`Machine`] that the runner is. A public type cannot
-/// name its command and its notice by way of a role that is private.
+/// Implements [`Machine`] for a public type by delegating to its field `runner`. The command and
+/// notice types are spelled out because a public type cannot name them through a private role.
 macro_rules! delegate_machine {
     ($machine:ty, $command:ty, $notice:ty) => {
         impl $crate::contract::machine::Machine for $machine {
@@ -157,8 +157,8 @@ macro_rules! delegate_machine {
 }
 pub(crate) use delegate_machine;
 
-/// How long the computer slept between two calls, if it did: the wall clock went on without the
-/// monotonic one, or a deadline was missed by far.
+/// How long the computer slept between two calls, if it did: the wall clock moved on without the
+/// monotonic one, or a deadline was missed by a wide margin.
 fn sleep_between(before: Now, now: Now, deadline: Option<Instant>) -> Option<Duration> {
     let by_wall = now
         .wall
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_shows_in_either_clock_before_anything_else_of_the_call() {
+    fn a_sleep_seen_on_either_clock_is_handled_before_anything_else() {
         let mut runner = recorder();
         runner.handle(at(0), Event::Tick);
         let wall_only = Now { mono: at(1).mono, wall: at(3601).wall };

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::base::time::Instant;
 
-/// At most one deadline for each key, taken in the order of time.
+/// At most one deadline per key, taken in time order.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
     at: BTreeMap<K, Instant>,
@@ -16,7 +16,7 @@ impl<K: Ord + Clone> Timers<K> {
         Self { at: BTreeMap::new(), queue: BTreeSet::new() }
     }
 
-    /// Sets the deadline of `key`, in place of the one that it had.
+    /// Sets the deadline of `key`, replacing any earlier one.
     pub(crate) fn set(&mut self, key: K, at: Instant) {
         self.clear(&key);
         self.queue.insert((at, key.clone()));
@@ -37,7 +37,7 @@ impl<K: Ord + Clone> Timers<K> {
         self.queue.first().map(|(at, _)| *at)
     }
 
-    /// Takes the earliest timer that is due, if there is one.
+    /// Takes the earliest timer that is due, if any.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(K, Instant)> {
         if self.next()? > now {
             return None;
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn timers_come_due_in_the_order_of_time_and_once() {
+    fn timers_come_due_once_and_in_time_order() {
         let mut timers = Timers::new();
         timers.set("late", at(3));
         timers.set("early", at(1));
