@@ -1,16 +1,16 @@
-//! The person's access token, and where a newer one may be found (T-1, E-10).
+//! The person's access token, and where to find a newer one (T-1, E-10).
 
 use alloc::string::String;
 
 use crate::base::secret::Secret;
 
-/// Largest token file that is read.
+/// The largest token file that is read, in bytes.
 pub(crate) const MAX_TOKEN_FILE_BYTES: usize = 16 << 10;
 
-/// The access token in use, and the file that it came from.
+/// The access token in use, and the file it came from.
 ///
-/// A request that it does not open is tried once more after the file has been read again: whoever
-/// runs the relay may have written a new token there since. A second refusal is final.
+/// When the relay rejects it, the file is read again and the request retried once: whoever runs the
+/// relay may have written a new token there since. A second rejection is final.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
     current: Secret,
@@ -18,7 +18,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// A token that stays as it is: one from the environment.
+    /// A token that never changes: one from the environment.
     pub const fn fixed(token: Secret) -> Self {
         Self { current: token, file: None }
     }
@@ -37,8 +37,8 @@ impl AccessToken {
         self.file.clone()
     }
 
-    /// Takes what the file holds now; whether that is another token than before. What cannot be one
-    /// is not taken.
+    /// Adopts the token in the file's current content, and returns whether it differs from the one
+    /// before. Content that cannot be a token is ignored.
     pub(crate) fn refresh(&mut self, file: &[u8]) -> bool {
         let Some(token) = core::str::from_utf8(file).ok().map(str::trim) else { return false };
         let token = Secret::from(token);
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_another_token_is_worth_another_try() {
+    fn only_a_different_token_is_worth_a_retry() {
         let mut token = AccessToken::from_file(Secret::from("old"), String::from("/t"));
         for same in [&b"old\n"[..], b"", b"  \n", b"\xff", b"two\nlines", b"new\0"] {
             assert!(!token.refresh(same));

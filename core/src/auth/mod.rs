@@ -1,4 +1,4 @@
-//! Credentials of a person, as a machine keeps them (T, E-10).
+//! A person's credentials, as a machine holds them (T, E-10).
 
 mod access;
 

@@ -1,4 +1,4 @@
-//! What came of a request: the shape that was asked for, or the error.
+//! The result of a request: the expected shape, or an error.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -34,11 +34,11 @@ fn body(event: Event) -> Result<Bytes, RequestError> {
     }
 }
 
-/// What is wrong with an answer, without any of its content: it may hold secrets.
+/// What is wrong with an answer, without any of its content, which may hold secrets.
 fn category(error: &serde_json::Error) -> String {
     let words = error.to_string();
     match error.classify() {
-        // Our own words about an identifier name the field and show nothing of it (E-8).
+        // Our own error about an identifier names the field and shows none of its value (E-8).
         _ if words.contains("usable identifier") => words,
         serde_json::error::Category::Data => {
             format!("JSON of another shape, at column {}", error.column())
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_and_transport_error_has_its_consequence() {
+    fn every_status_and_transport_error_is_classified() {
         use FailureTrack::{Connection, General};
         let track = |event| answer::<Option<Fence>>(event).map(|_| ()).map_err(|e| e.track());
         for status in [200, 201, 204] {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_answer_does_not_show_what_it_held() {
+    fn an_error_about_a_bad_answer_does_not_show_its_content() {
         let error = answer::<Fence>(response(200, r#"{"fence":"hunter2"}"#)).expect_err("bad");
         assert!(error.to_string().contains("not what a relay gives"), "{error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");

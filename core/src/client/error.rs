@@ -1,4 +1,4 @@
-//! Why a request came to nothing, and what that means (E-9).
+//! Why a request failed, and what that means (E-9).
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -16,14 +16,14 @@ use crate::engine::backoff::FailureTrack;
 use crate::wire::error::{ErrorBody, ErrorDetail, ErrorType};
 use crate::wire::url::BaseUrl;
 
-/// What came of a request, if not what was asked for.
+/// How a request failed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RequestError {
     /// The relay said no.
     Refused(ApiError),
     /// There was no answer.
     Broken(IoError),
-    /// The answer is not the relay's: another server's page, a cut body.
+    /// The answer is not one a relay gives: another server's page, a truncated body.
     BadAnswer(String),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for RequestError {
 }
 
 impl RequestError {
-    /// The track to try again on; `None` for a fatal one, where trying again cannot help.
+    /// The backoff track to retry on; `None` for a fatal error, where retrying cannot help.
     pub fn track(&self) -> Option<FailureTrack> {
         match self {
             Self::Broken(_) => Some(FailureTrack::Connection),
@@ -47,12 +47,12 @@ impl RequestError {
         }
     }
 
-    /// How long the relay wants to be left alone, if it says so.
+    /// How long the relay asks us to wait, if it says so.
     pub fn retry_after(&self, now: UnixTime) -> Option<Duration> {
         self.refusal().and_then(|refusal| refusal.retry_after(now))
     }
 
-    /// What the relay said, if it said no.
+    /// The relay's refusal, if it refused.
     pub const fn refusal(&self) -> Option<&ApiError> {
         match self {
             Self::Refused(refusal) => Some(refusal),
@@ -60,12 +60,12 @@ impl RequestError {
         }
     }
 
-    /// Whether another credential may be what it takes: a 401.
+    /// Whether another credential might work: a 401.
     pub fn is_unauthorized(&self) -> bool {
         self.refusal().is_some_and(ApiError::is_unauthorized)
     }
 
-    /// The end of the machine that this error is, while it tried to do `what`.
+    /// Turns it into the error that ends a machine, which was trying to do `what`.
     pub fn fault(&self, what: &str, relay: &BaseUrl) -> MachineError {
         let (kind, advice) = match self.refusal().map(ApiError::class) {
             Some(ErrorClass::Unauthorized | ErrorClass::Expired) => (
@@ -86,33 +86,33 @@ impl RequestError {
     }
 }
 
-/// A refusal of the relay, as typed as it came: any status of 400 or above.
+/// A refusal from the relay: any status of 400 or above, with its type as received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("HTTP {status} {kind}: {message}")]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// `error.type`, or `unknown` where there is none.
+    /// `error.type`, or `unknown` if there is none.
     pub kind: ErrorType,
-    /// `error.message`, shortened to what a person reads.
+    /// `error.message`, shortened for a person to read.
     pub message: String,
     retry_after: Option<RetryAfter>,
 }
 
-/// What kind of refusal it is, for whoever has to act on it.
+/// The kind of refusal, for deciding what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The same request may succeed later. All others are fatal.
+    /// The same request may succeed later. All other kinds are fatal.
     Retryable,
-    /// A credential is missing, or not known.
+    /// The credential is missing or unknown.
     Unauthorized,
-    /// A credential was good once and has run out.
+    /// The credential was valid once and has expired.
     Expired,
-    /// The credential is good, but not for this.
+    /// The credential is valid, but not for this.
     Forbidden,
     /// There is no such thing, or it is gone.
     NotFound,
-    /// Both sides disagree about what can be asked.
+    /// The two sides disagree about which requests exist.
     Protocol,
 }
 
@@ -138,8 +138,8 @@ impl ApiError {
         Self { status, kind, message, retry_after }
     }
 
-    /// What kind of refusal it is. `error.type` decides where it says more than the status: a 403
-    /// may be about a permission, or about a session that has run out.
+    /// The kind of refusal. `error.type` decides where it says more than the status: a 403 may be
+    /// about a permission, or about an expired session.
     pub const fn class(&self) -> ErrorClass {
         match (self.status, &self.kind) {
             (429 | 500..=599, _) => ErrorClass::Retryable,
@@ -156,29 +156,29 @@ impl ApiError {
         self.class() == ErrorClass::Retryable
     }
 
-    /// Whether another credential may be what it takes.
+    /// Whether another credential might work.
     pub const fn is_unauthorized(&self) -> bool {
         self.status == 401
     }
 
-    /// Whether a credential or a session was good once and has run out.
+    /// Whether a credential or a session was valid once and has expired.
     pub fn is_expired(&self) -> bool {
         self.class() == ErrorClass::Expired || self.status == 410
     }
 
-    /// Whether it is not worth showing to a person: what was asked is simply over.
+    /// Whether it is not worth showing to a person: the thing in question is simply over.
     pub const fn is_suppressible(&self) -> bool {
         use ErrorType::{LeaseLost, SessionEnded, SessionExpired};
         matches!(self.kind, LeaseLost | SessionEnded | SessionExpired)
     }
 
-    /// Whether the relay does not know the environment (any more): it was restarted, or let the
-    /// environment lapse. Registering again mends it.
+    /// Whether the relay does not know the environment (any more): it was restarted, or the
+    /// environment expired. Registering again fixes it.
     pub fn is_environment_unknown(&self) -> bool {
         self.status == 404 && self.kind == ErrorType::EnvironmentUnknown
     }
 
-    /// How long the relay wants to be left alone, if it says so.
+    /// How long the relay asks us to wait, if it says so.
     pub fn retry_after(&self, now: UnixTime) -> Option<Duration> {
         self.retry_after.map(|retry_after| retry_after.pause(now))
     }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_error_is_still_a_refusal() {
+    fn a_refusal_without_an_error_body_is_still_a_refusal() {
         for body in ["", "<html>", "[]", r#"{"error":3}"#] {
             assert_eq!(refusal(502, body).kind.as_str(), "unknown");
         }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_simply_over_is_not_worth_showing() {
+    fn refusals_about_something_already_over_are_not_worth_showing() {
         for kind in ["lease_lost", "session_ended", "session_expired"] {
             assert!(of_type(409, kind).is_suppressible(), "{kind}");
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_asked_for_by_429_and_503_alone() {
+    fn only_429_and_503_can_ask_for_a_pause() {
         let pause = |status| {
             let headers = vec![("retry-after".to_owned(), "7".to_owned())];
             let refusal = ApiError::of(&Response { status, headers, body: Bytes::new() });

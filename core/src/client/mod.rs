@@ -1,4 +1,4 @@
-//! HTTP as a client of a relay: what every machine that asks a relay something shares.
+//! The HTTP client side, shared by every machine that sends requests to a relay.
 //!
 //! ```text
 //!   worker_api ──▶ request ──▶ Action::Request ──▶ … ──▶ Event ──▶ answer ──▶ a shape of the wire

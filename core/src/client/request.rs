@@ -1,4 +1,4 @@
-//! Requests to a relay: the one place that sets headers, time limits and bounds.
+//! Requests to a relay: the only place that sets headers, timeouts and size limits.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,11 +14,11 @@ use crate::wire::url::BaseUrl;
 
 const USER_AGENT: &str = concat!("footbridge/", env!("CARGO_PKG_VERSION"));
 
-/// A body that says nothing: `{}`.
+/// An empty JSON body: `{}`.
 #[derive(Serialize)]
 pub(super) struct Empty {}
 
-/// A request without a body. Without a credential it is for everybody.
+/// A request without a body. Only public endpoints need no credential.
 pub(super) fn get(relay: &BaseUrl, path: &str, credential: Option<&Secret>) -> Request {
     request(Method::Get, relay.join(path), headers(credential), Bytes::new())
 }

@@ -1,4 +1,4 @@
-//! `Retry-After` (RFC 9110, 10.2.3): when a relay, or a proxy before it, wants to be asked again.
+//! `Retry-After` (RFC 9110, 10.2.3): when a relay, or a proxy in front of it, may be asked again.
 
 use core::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::contract::action::Response;
 pub(super) enum RetryAfter {
     /// After a while.
     Pause(Duration),
-    /// At a time of the clock.
+    /// At a given time of day.
     Date(UnixTime),
 }
 
 impl RetryAfter {
-    /// Of a refusal; `None` where there is none that can be understood.
+    /// Reads it from a refusal; `None` if it is missing or malformed.
     pub(super) fn of(response: &Response) -> Option<Self> {
         let text = response.header("retry-after")?.trim();
         let pause = text.parse().ok().map(|seconds| Self::Pause(Duration::from_secs(seconds)));
         pause.or_else(|| UnixTime::from_http_date(text).map(Self::Date))
     }
 
-    /// How long that is from now on, but no longer than is believed.
+    /// How long that is from now, capped at the longest wait that is believed.
     pub(super) fn pause(self, now: UnixTime) -> Duration {
         let pause = match self {
             Self::Pause(pause) => pause,
@@ -41,7 +41,7 @@ mod tests {
     use bytes::Bytes;
 
     #[test]
-    fn it_is_read_in_seconds_or_as_a_date_and_believed_up_to_an_hour() {
+    fn it_is_read_as_seconds_or_a_date_and_capped_at_an_hour() {
         let now = UnixTime::from_http_date("Sat, 31 Jan 2026 12:00:00 GMT").expect("a date");
         let cases = [
             ("7", Some(7)),

@@ -1,11 +1,11 @@
-//! Once more after a 401, with a refreshed token (E-10).
+//! One retry after a 401, with a refreshed token (E-10).
 
 use alloc::string::String;
 
 use super::error::RequestError;
 use crate::auth::AccessToken;
 
-/// Whether a request that the person's access token opens may be tried once more.
+/// Whether a request made with the person's access token may be retried once.
 ///
 /// ```text
 ///             401: read the token's file
@@ -15,22 +15,22 @@ use crate::auth::AccessToken;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenRetry {
-    /// The next 401 is worth another try.
+    /// The next 401 is worth a retry.
     #[default]
     Unused,
-    /// The token was looked for already.
+    /// The token file has already been checked.
     Used,
 }
 
 impl TokenRetry {
-    /// Where to look for a newer token before the request is tried once more; `None` where the error
-    /// is about something else, the token cannot change, or this was the second refusal.
+    /// Where to look for a newer token before the retry; `None` if the error is about something
+    /// else, the token cannot change, or this was the second refusal.
     pub fn take(&mut self, error: &RequestError, token: &AccessToken) -> Option<String> {
         let file = token.file().filter(|_| error.is_unauthorized())?;
         (core::mem::replace(self, Self::Used) == Self::Unused).then_some(file)
     }
 
-    /// The token was good, or is worth another look for a reason of the caller's own.
+    /// The token worked, or the caller has its own reason to allow another retry.
     pub const fn reset(&mut self) {
         *self = Self::Unused;
     }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_cannot_change_is_not_tried_again() {
+    fn a_token_that_cannot_change_is_not_retried() {
         let token = AccessToken::fixed(Secret::from("t"));
         assert_eq!(TokenRetry::default().take(&refusal(401), &token), None);
     }

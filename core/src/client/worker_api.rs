@@ -11,16 +11,16 @@ use crate::wire::url::BaseUrl;
 use crate::wire::worker_api::environment::Registration;
 use crate::wire::worker_api::work::{Fence, StopWork};
 
-/// A registered environment: where it is and what opens it.
+/// A registered environment: its relay and its credential.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvironmentKey<'a> {
-    /// Its name.
+    /// Its id.
     pub id: &'a EnvironmentId,
     /// Its credential.
     pub secret: &'a Secret,
 }
 
-/// One lease of a work item, as every call about it has to name it.
+/// One lease of a work item: everything that a call about it has to name.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseKey<'a> {
     /// The environment that the item was given to.
@@ -38,7 +38,7 @@ pub fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request
     post(relay, "/v1/environments/bridge", token, body)
 }
 
-/// `GET …/work/poll` (E-2). The key makes a lost answer come again instead of the next item.
+/// `GET …/work/poll` (E-2). With the key, the relay repeats a lost answer instead of moving on.
 pub fn poll(relay: &BaseUrl, environment: EnvironmentKey<'_>, key: &str) -> Request {
     let path = format!("/v1/environments/{}/work/poll", environment.id);
     let mut request = get(relay, &path, Some(environment.secret));
@@ -106,7 +106,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn a_poll_names_its_claim_and_waits_longer_than_it_asks_the_relay_to() {
+    fn a_poll_carries_its_claim_key_and_outlasts_the_wait_it_requests() {
         let relay = BaseUrl::parse("https://relay.example").expect("a URL");
         let id = EnvironmentId::new("env_1").expect("valid");
         let environment = EnvironmentKey { id: &id, secret: &Secret::from("s") };
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn health_is_asked_without_a_credential() {
+    fn health_needs_no_credential() {
         let relay = BaseUrl::parse("https://relay.example").expect("a URL");
         let request = health(&relay);
         assert!(request.headers.iter().all(|(name, _)| *name != "authorization"));

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 
-/// Remembers the most recent names of one kind and forgets the oldest.
+/// Remembers the most recent ids of one kind and forgets the oldest.
 #[derive(Debug)]
 pub(crate) struct Recent {
     limit: usize,
@@ -20,7 +20,7 @@ impl Recent {
         self.known.contains(name)
     }
 
-    /// Remembers a name; `false` if it was known already.
+    /// Remembers an id; `false` if it was already known.
     pub(crate) fn insert(&mut self, name: &str) -> bool {
         if !self.known.insert(String::from(name)) {
             return false;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_new_once_and_the_oldest_is_forgotten_first() {
+    fn an_id_is_new_once_and_the_oldest_is_forgotten_first() {
         let mut recent = Recent::new(2);
         assert!(recent.insert("a"));
         assert!(!recent.insert("a"));

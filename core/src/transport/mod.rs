@@ -2,7 +2,7 @@
 //!
 //! | module | part |
 //! | --- | --- |
-//! | [`v1`] | version 1: a WebSocket that is kept up, with lines counted in both directions |
+//! | [`v1`] | version 1: a WebSocket that is kept up, with lines numbered in both directions |
 //! | [`outbox`] | what the relay has not acknowledged yet |
 //! | [`dedupe`] | each uuid once (M-4) |
 

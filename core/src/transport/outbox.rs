@@ -1,4 +1,4 @@
-//! What was sent, or is to be sent, and the relay has not acknowledged yet.
+//! Everything sent or waiting to be sent that the relay has not acknowledged yet.
 
 use alloc::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::contract::action::Message;
 /// One numbered item.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    /// A line of the agent, as it was.
+    /// A line from the agent, unchanged.
     Line(Text),
     /// A `report` frame of this side itself.
     Report(Bytes),
@@ -33,7 +33,7 @@ impl Item {
     }
 }
 
-/// The other side acknowledges more than was ever sent to it.
+/// The other side acknowledged more than was ever sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AckOutOfRange;
 
@@ -80,12 +80,12 @@ impl Outbox {
         self.items.is_empty()
     }
 
-    /// The last number that is no longer held: `from` in our `resume`.
+    /// The last number no longer held: `from` in our `resume`.
     pub(crate) const fn acked(&self) -> u64 {
         self.acked
     }
 
-    /// The connection is gone, and what was in flight on it with it.
+    /// The connection is gone, along with everything in flight on it.
     pub(crate) const fn disconnect(&mut self) {
         self.in_flight = 0;
         self.in_flight_bytes = 0;
@@ -100,7 +100,7 @@ impl Outbox {
             self.acked = received;
             return Ok(());
         }
-        // What was acknowledged and the other side has lost since cannot be sent again.
+        // Items the other side acknowledged and has lost since cannot be sent again.
         self.drop_acked(received)
     }
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_acknowledges_what_was_never_sent_is_caught() {
+    fn a_peer_that_acknowledges_items_never_sent_is_caught() {
         let mut outbox = with_lines(2);
         outbox.resume(0).expect("fresh");
         assert_eq!(outbox.ack(1), Err(AckOutOfRange));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_lost_acknowledged_lines_gets_the_next_one_that_is_held() {
+    fn a_peer_that_lost_acknowledged_lines_gets_the_next_one_still_held() {
         let mut outbox = with_lines(3);
         outbox.resume(0).expect("fresh");
         send_all(&mut outbox);

@@ -109,7 +109,7 @@ pub(crate) struct Link {
     outbox: Outbox,
     /// Lines of the relay that have arrived here, on any connection.
     received: u64,
-    /// Lines of the relay that are dealt with: in the agent's stdin, or not meant for it.
+    /// Lines of the relay that are done with: in the agent's stdin, or not meant for it.
     delivered: u64,
     /// Whether it was ever up.
     is_resumed_once: bool,
@@ -135,7 +135,7 @@ impl Link {
         }
     }
 
-    /// Names the run of the agent that this link speaks for.
+    /// Sets the agent run that this link speaks for.
     pub(crate) fn agent_run(&self) -> &str {
         &self.agent_run
     }
@@ -196,7 +196,7 @@ impl Link {
         }
     }
 
-    /// Closes it for good: what was handed to the connection still leaves, nothing more is read.
+    /// Closes it for good: what was already passed to the connection still leaves; reading stops.
     pub(crate) fn close<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         match self.state {
             State::Opening(op) => fx.cancel(op),
@@ -225,7 +225,7 @@ impl Link {
         self.pump(fx);
     }
 
-    /// Of the lines that have arrived, all but the last `pending` are dealt with.
+    /// All lines that have arrived except the last `pending` are done with.
     pub(crate) fn confirm_delivered<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
@@ -268,13 +268,13 @@ impl Link {
         }
     }
 
-    /// The computer slept: failures from before mean nothing now (W-2).
+    /// The computer slept: earlier failures no longer count (W-2).
     pub(crate) fn wake<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
         self.backoff.reset();
         self.connect(fx, purpose);
     }
 
-    /// Does what its deadline was for, if that has passed.
+    /// Acts on its deadline, if that has passed.
     pub(crate) fn on_time<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,

@@ -1,4 +1,4 @@
-//! What arrives on a link: the end of a handshake, lines, control frames, the end of it all.
+//! What arrives on a link: the end of the handshake, lines, control frames, the close.
 
 use alloc::string::ToString;
 
@@ -15,7 +15,7 @@ use crate::engine::effects::Effects;
 use crate::wire::link_v1::{self, ControlFrame};
 
 impl Link {
-    /// Takes an event of its own operation. What it means is handed to `each`, in order.
+    /// Handles an event of its own operation. What it means is passed to `each`, in order.
     pub(crate) fn handle<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
