@@ -63,7 +63,7 @@ impl<M: Machine> Hand<M> {
         if let Err(why) = self.checker.event(&event) {
             panic!("no runtime reports {event:?}: {why}");
         }
-        self.hand_in(event);
+        self.deliver(event);
     }
 
     /// Delivers an event no runtime would report, such as a second answer: a machine must drop it.
@@ -73,9 +73,9 @@ impl<M: Machine> Hand<M> {
     /// If the machine breaks the contract.
     #[track_caller]
     pub fn handle_stray(&mut self, event: Event) {
-        // One that is right all the same counts.
+        // If it happens to be valid, it still counts.
         let _ = self.checker.event(&event);
-        self.hand_in(event);
+        self.deliver(event);
     }
 
     /// Gives the machine a command.
@@ -128,7 +128,7 @@ impl<M: Machine> Hand<M> {
     }
 
     #[track_caller]
-    fn hand_in(&mut self, event: Event) {
+    fn deliver(&mut self, event: Event) {
         self.machine.handle(self.now, event);
         self.settle();
     }
@@ -156,7 +156,7 @@ impl<M: Machine> Hand<M> {
                 }
                 Step::Finished(outcome) => {
                     let left = self.checker.operations().find(|(_, left)| !left.is_ending());
-                    assert!(left.is_none(), "it ends with {left:?} open");
+                    assert!(left.is_none(), "it ended with {left:?} open");
                     self.deadline = None;
                     self.outcome = Some(outcome);
                     return;
