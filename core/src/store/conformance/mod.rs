@@ -32,8 +32,8 @@
 //! | denied | a denied operation changes nothing |
 //! | due | nothing lapses before the announced time |
 //!
-//! All of this is measured in the store's own time, which keeps going while relays start, stop, sleep
-//! and overlap, whatever their wall clocks show.
+//! All of this is measured in the store's own time, which keeps going while relays start, stop,
+//! sleep and overlap, whatever their wall clocks show.
 
 #[cfg(test)]
 mod bytes;

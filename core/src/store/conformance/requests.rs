@@ -26,7 +26,7 @@ struct Unanswered {
 }
 
 impl RequestsModel {
-    /// Records an event, logged when the agent had so many lines and had been given so many of them.
+    /// Records an event. `lines` for the agent exist by then, and `given` of them have reached it.
     pub(super) fn record(&mut self, entry: &Entry, (lines, given): (u64, u64)) -> Check {
         let head = Head::parse(&entry.line).unwrap_or_default();
         let (kind, subtype) = (head.kind(), head.subtype.as_deref());

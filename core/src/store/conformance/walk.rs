@@ -57,7 +57,7 @@ impl Walk {
         Self { rng: fastrand::Rng::with_seed(seed), ids_made: 0, relays: Vec::new() }
     }
 
-    /// The time of the next operation: by the store's clock, and by those of the relay that sends it.
+    /// The time of the next operation: by the store's clock, and by those of its relay.
     pub(super) fn time(&mut self, now: StoreTime) -> (StoreTime, RelayTime) {
         if self.relays.is_empty() || self.one_in(40) {
             return (now, self.restart(now));

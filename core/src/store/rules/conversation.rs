@@ -1,5 +1,5 @@
-//! One session as an operation has it in hand: its row, and what was added to its log and to the
-//! lines for its agent.
+//! One session while an operation works on it: its row, and what the operation adds to its log and
+//! to the lines for its agent.
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
@@ -15,23 +15,23 @@ use crate::store::tables::{TableError, Tables};
 use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionState;
 
-/// Sizes of the oldest events that are read at once.
+/// How many sizes of the oldest events are read at once.
 const SIZES_PAGE: usize = 64;
-/// Messages after which those that are forgotten are deleted, too.
+/// After how many messages the forgotten ones are deleted.
 const FORGET_EVERY: u64 = 256;
 
-/// A session whose row is in hand. What it is told is written by [`Self::save`], all at once.
+/// A session whose row is loaded. [`Self::save`] writes all changes at once.
 pub(super) struct Conversation {
     pub(super) row: SessionRow,
-    /// Events that are not written yet.
+    /// Events not written yet.
     log: Vec<LogRow>,
-    /// Lines for the agent that are not written yet.
+    /// Lines for the agent not written yet.
     inbound: Vec<InboundRow>,
-    /// The sizes of the oldest events, as far as they are known.
+    /// The sizes of the oldest events, as far as they have been read.
     oldest: VecDeque<usize>,
-    /// The first event that is kept in the tables.
+    /// The first event still in the tables.
     first_seq: u64,
-    /// The last line for the agent that is not kept in the tables any more.
+    /// The last line for the agent that the tables no longer hold.
     acked: u64,
 }
 
@@ -134,7 +134,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Adds an event that goes to the agent.
+    /// Adds an event that is also a line for the agent.
     pub(super) fn record_for_agent<T: Tables>(
         &mut self,
         cx: &mut Cx<'_, T>,
@@ -156,7 +156,7 @@ impl Conversation {
         Ok(seq)
     }
 
-    /// Takes note of a message's uuid: a repetition may come late.
+    /// Remembers a message's uuid, because a repeat may come late.
     fn remember<T: Tables>(
         &mut self,
         cx: &mut Cx<'_, T>,
@@ -173,7 +173,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// The event of a message, of the [`MAX_RECENT_UUIDS`] last ones that had a uuid.
+    /// The event of a message, if its uuid is among the last [`MAX_RECENT_UUIDS`].
     pub(super) fn seq_of<T: Tables>(
         &self,
         cx: &mut Cx<'_, T>,
@@ -186,7 +186,7 @@ impl Conversation {
         Ok(known.filter(is_recent).map(|message| message.seq))
     }
 
-    /// Whether so many more lines for the agent may wait.
+    /// Whether this many more lines for the agent may wait.
     pub(super) fn has_room<T>(&self, cx: &Cx<'_, T>, lines: usize, bytes: usize) -> bool {
         let counts = &self.row.inbound;
         let waiting = counts.until - counts.acked;
@@ -195,14 +195,14 @@ impl Conversation {
             && (waiting == 0 || waiting_bytes + bytes as u64 <= cx.policy.inbound_bytes as u64)
     }
 
-    /// Lines for the agent up to this one need no sending any more.
+    /// Lines for the agent up to this one no longer need to be sent.
     pub(super) fn confirm_inbound<T: Tables>(
         &mut self,
         cx: &mut Cx<'_, T>,
         received: u64,
     ) -> Result<(), TableError> {
         let counts = self.row.inbound;
-        debug_assert!(received <= counts.until, "a line that there never was");
+        debug_assert!(received <= counts.until, "a line that was never sent");
         if received <= counts.acked {
             return Ok(());
         }
@@ -220,12 +220,12 @@ impl Conversation {
         Ok(())
     }
 
-    /// Everybody whom it concerns hears what the session is like now.
+    /// Announces the session, as it is now, to everybody who watches it.
     pub(super) fn announce<T>(&self, cx: &mut Cx<'_, T>) {
         cx.changes.session(&self.row.session);
     }
 
-    /// Says in the log where the session stands.
+    /// Logs the session's state.
     pub(super) fn log_state<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
         let session = &self.row.session;
         let state = session.state;
@@ -237,7 +237,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Goes from one state to another, if it stands there.
+    /// Moves to another state, if the session is in the first one.
     fn enter<T: Tables>(
         &mut self,
         cx: &mut Cx<'_, T>,
@@ -251,7 +251,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Its lease has run out: it waits for its worker.
+    /// Its lease has expired: it waits for its worker.
     pub(super) fn wait_for_worker<T: Tables>(
         &mut self,
         cx: &mut Cx<'_, T>,
@@ -260,8 +260,11 @@ impl Conversation {
         self.enter(cx, SessionState::Running, SessionState::Queued)
     }
 
-    /// The worker that had it is back, with the lease that it had.
-    pub(super) fn go_on<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
+    /// The worker that had it is back, with the same lease.
+    pub(super) fn resume_after_lapse<T: Tables>(
+        &mut self,
+        cx: &mut Cx<'_, T>,
+    ) -> Result<(), TableError> {
         let is_running = self.row.ran_under == self.row.fence;
         let state = if is_running { SessionState::Running } else { SessionState::Starting };
         self.enter(cx, SessionState::Queued, state)

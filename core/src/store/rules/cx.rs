@@ -1,4 +1,4 @@
-//! What one operation is decided with.
+//! The context in which one operation is decided.
 
 use crate::base::time::UnixTime;
 use crate::store::clock::StoreTime;
@@ -7,23 +7,23 @@ use crate::store::policy::StorePolicy;
 use crate::store::rows::MetaRow;
 use crate::store::tables::TableError;
 
-/// What one operation is decided with.
+/// The context in which one operation is decided.
 pub(super) struct Cx<'a, T> {
     pub(super) tables: &'a mut T,
     pub(super) meta: &'a mut MetaRow,
     pub(super) policy: &'a StorePolicy,
-    /// For people.
+    /// The time that people are shown.
     pub(super) wall: UnixTime,
-    /// For leases.
+    /// The time that leases are measured in.
     pub(super) now: StoreTime,
     pub(super) changes: Changes,
 }
 
-/// Why an operation goes no further.
+/// Why an operation stops.
 pub(super) enum Halt {
-    /// The rules deny it.
+    /// A rule denies it.
     Denied(StoreError),
-    /// The rows cannot be read or written.
+    /// A row cannot be read or written.
     Failed(TableError),
 }
 

@@ -1,10 +1,10 @@
-//! Environments: made, seen, gone silent, removed.
+//! Environments: registered, seen, lapsed, removed.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::cx::{Answered, Cx};
-use super::presence::{next_due, owned, touch, watch};
+use super::presence::{next_due, owned, schedule_check, touch};
 use super::queue::forget_work;
 use super::result::ended;
 use super::sessions::end_session;
@@ -27,7 +27,7 @@ pub(super) fn register<T: Tables>(
     {
         known.environment.registration = registration.clone();
         touch(cx, &mut known);
-        watch(cx, &mut known)?;
+        schedule_check(cx, &mut known)?;
         cx.changes.environment(&known.environment);
         let answer = Answer::Environment(Box::new(known.environment.clone()));
         cx.tables.put_environment(known)?;
@@ -107,7 +107,8 @@ pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId) -> Answered
     Ok(Answer::Overview { environments, sessions })
 }
 
-/// Looks whether an environment has been silent for too long. It stands in the due index no more.
+/// Checks whether an environment has been silent for too long. The caller has removed it from the
+/// due index.
 pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>, id: EnvironmentId) -> Result<(), TableError> {
     let Some(mut known) = cx.tables.environment(&id)? else { return Ok(()) };
     if known.last_seen + cx.policy.lapse_after <= cx.now {

@@ -1,7 +1,7 @@
 //! Healthchecks: a person asks whether a worker is there (W-11).
 //!
-//! At most one is open for each environment, so that asking often costs nothing. It goes ahead of
-//! everything that waits: behind a long queue its answer would say nothing.
+//! At most one is open per environment, so asking often costs nothing. It goes to the front of the
+//! queue: behind a long queue its answer would say nothing.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -51,7 +51,7 @@ pub(super) fn ask<T: Tables>(
     Ok(answer)
 }
 
-/// The worker is there; a second answer changes nothing.
+/// The worker has answered; a second answer changes nothing.
 pub(super) fn answered<T: Tables>(
     cx: &mut Cx<'_, T>,
     environment: &EnvironmentId,
@@ -71,7 +71,7 @@ pub(super) fn answered<T: Tables>(
     cx.tables.put_environment(known)
 }
 
-/// Its worker took it and did not answer in time: it is asked again.
+/// The worker took it and did not answer in time, so it is asked again.
 pub(super) fn requeue<T: Tables>(cx: &mut Cx<'_, T>, mut work: WorkRow) -> Result<(), TableError> {
     enqueue(cx, &mut work, End::Front)?;
     cx.tables.put_work(work)

@@ -1,11 +1,11 @@
-//! What comes and goes by a session's link.
+//! What is sent and received over a session's link.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
-use super::presence::see;
+use super::presence::mark_seen;
 use super::{questions, requests};
 use crate::base::id::SessionId;
 use crate::base::limits::MAX_NAME_BYTES;
@@ -32,7 +32,7 @@ pub(super) fn attach<T: Tables>(
     if conversation.row.fence != fence {
         return Err(StoreError::LeaseLost.into());
     }
-    see(cx, &conversation.row.session.environment)?;
+    mark_seen(cx, &conversation.row.session.environment)?;
     conversation.row.link += 1;
     begin_run(cx, &mut conversation, agent_run)?;
     let (link, received) = (conversation.row.link, conversation.row.received);
@@ -42,8 +42,8 @@ pub(super) fn attach<T: Tables>(
     Ok(Answer::Attached { link, received, from, owner })
 }
 
-/// A link is for this run of the agent. What another run was given and had not confirmed when it
-/// ended may have been acted on: it is said to be indeterminate, and not given again.
+/// The link is for this run of the agent. What an earlier run was given and had not confirmed when
+/// it ended may have been acted on: it is logged as indeterminate and not sent again.
 fn begin_run<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -72,7 +72,7 @@ fn begin_run<T: Tables>(
     requests::give_up(cx, conversation, acked, "the agent that had them has ended")
 }
 
-/// The session of a link, if that is the one that counts.
+/// The session of a link, if that is its current link.
 fn linked<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
@@ -126,15 +126,15 @@ pub(super) fn append<T: Tables>(
     lines: &[Line],
 ) -> Answered {
     let mut conversation = linked(cx, session, link)?;
-    // A line after one that is missing cannot be taken: the log would have a hole.
+    // Lines after a missing one are not accepted: the log would have a gap.
     let known = conversation.row.received.saturating_add(1).checked_sub(first);
     let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
     let new = lines.get(known..).unwrap_or_default();
     for Line { origin, line } in new {
         conversation.row.received += 1;
         match origin {
-            Origin::Agent => take_agent_line(cx, &mut conversation, line)?,
-            Origin::Worker => take_report(cx, &mut conversation, line)?,
+            Origin::Agent => record_agent_line(cx, &mut conversation, line)?,
+            Origin::Worker => record_report(cx, &mut conversation, line)?,
             Origin::Viewer | Origin::Relay => {
                 conversation.record(cx, Origin::Relay, line.clone())?;
             }
@@ -147,7 +147,7 @@ pub(super) fn append<T: Tables>(
     Ok(Answer::Appended { received })
 }
 
-fn take_agent_line<T: Tables>(
+fn record_agent_line<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     line: &Text,
@@ -167,7 +167,7 @@ fn take_agent_line<T: Tables>(
     }
 }
 
-fn take_report<T: Tables>(
+fn record_report<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     line: &Text,

@@ -1,4 +1,4 @@
-//! What a person says to an agent, and what anybody reads of a session's log.
+//! Posting messages to an agent, and reading a session's log.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -14,13 +14,13 @@ use crate::store::rows::SessionRow;
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::NewMessage;
 
-/// Stores all messages that are not known yet, or none.
+/// Stores all messages that are new, or none of them.
 pub(super) fn post<T: Tables>(
     cx: &mut Cx<'_, T>,
     mut conversation: Conversation,
     messages: &[NewMessage],
 ) -> Answered {
-    // Looked up before anything is logged, because that may push out what is known.
+    // Looked up before anything is logged, because logging may push out known uuids.
     let mut known = Vec::with_capacity(messages.len());
     let (mut new, mut bytes) = (0, 0);
     for message in messages {
@@ -42,7 +42,7 @@ pub(super) fn post<T: Tables>(
     let mut accepted = Vec::with_capacity(messages.len());
     for (message, known) in messages.iter().zip(known) {
         let NewMessage { uuid, request_id, line } = message;
-        // It may also stand twice in this request.
+        // It may also occur twice in this request.
         let known = match known {
             None => conversation.seq_of(cx, uuid.as_deref())?,
             known => known,
@@ -51,7 +51,7 @@ pub(super) fn post<T: Tables>(
             accepted.push(Accepted { seq });
             continue;
         }
-        name_after(cx, &mut conversation, line);
+        set_title_from(cx, &mut conversation, line);
         let seq = conversation.record_for_agent(cx, line.clone(), uuid.as_deref())?;
         if let Some(request_id) = request_id {
             requests::ask(cx, &mut conversation, request_id)?;
@@ -64,8 +64,8 @@ pub(super) fn post<T: Tables>(
     Ok(Answer::Posted(accepted))
 }
 
-/// Gives a session that has no title the one that its first user message makes.
-fn name_after<T>(cx: &mut Cx<'_, T>, conversation: &mut Conversation, line: &Text) {
+/// Gives an untitled session a title taken from a user message.
+fn set_title_from<T>(cx: &mut Cx<'_, T>, conversation: &mut Conversation, line: &Text) {
     if conversation.row.session.title.is_none()
         && let Some(title) = title_of(line)
     {
@@ -74,7 +74,7 @@ fn name_after<T>(cx: &mut Cx<'_, T>, conversation: &mut Conversation, line: &Tex
     }
 }
 
-/// A page of the log after an event; one event always fits.
+/// A page of the log after an event. One event always fits.
 pub(super) fn page<T: Tables>(
     cx: &mut Cx<'_, T>,
     row: SessionRow,

@@ -1,21 +1,21 @@
-//! Every decision about what is stored, written once over [`Tables`].
+//! Every decision about what is stored, made in one place over [`Tables`].
 //!
-//! An operation reads the rows that it needs, decides, and writes. What it denies, it denies before
-//! it has written anything but the sign of life of the worker that asked; what fails, fails as a
-//! whole, because its transaction is rolled back. A row that a rule holds is written back before
-//! another rule may read it.
+//! An operation reads the rows that it needs, decides, and writes. It is denied before it has
+//! written anything but a sign of life from the worker that sent it. If it fails, it fails as a
+//! whole, because its transaction is rolled back. A rule writes a row back before another rule may
+//! read it.
 //!
 //! | file | what it decides |
 //! | --- | --- |
-//! | `environments`, `presence` | who is there, and for how long |
-//! | `healthcheck` | whether a worker is asked if it is there |
-//! | `queue`, `work` | which item waits, who holds it, and for how long |
-//! | `sessions` | which sessions there are |
-//! | `conversation` | what is logged and for how long, and what waits for the agent |
-//! | `questions`, `requests` | what waits for an answer: of a person, of the agent |
-//! | `messages` | what a person says, and what is read of a log |
-//! | `links` | what comes and goes by a session's link |
-//! | `title` | what a session is called that nobody gave a name |
+//! | `environments`, `presence` | which environments exist, and whether they are online |
+//! | `healthcheck` | whether to ask a worker if it is there |
+//! | `queue`, `work` | which items are queued, who holds the others, and for how long |
+//! | `sessions` | which sessions exist |
+//! | `conversation` | what is logged and for how long, and which lines wait for the agent |
+//! | `questions`, `requests` | what waits for an answer from a person, or from the agent |
+//! | `messages` | what a person posts, and what is read from a log |
+//! | `links` | what is sent and received over a session's link |
+//! | `title` | the title of a session that was created without one |
 
 mod conversation;
 mod cx;
@@ -42,7 +42,7 @@ use super::rows::MetaRow;
 use super::tables::{TableError, Tables};
 use super::transaction::Transaction;
 
-/// Decides one operation, in the transaction that is open.
+/// Decides one operation, in the open transaction.
 pub(super) fn decide<T: Tables>(
     tables: &mut T,
     meta: &mut MetaRow,

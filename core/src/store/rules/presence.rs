@@ -1,4 +1,4 @@
-//! Which environments there are, and when they were heard of last.
+//! When environments were last heard from.
 
 use super::cx::{Cx, Halt};
 use crate::base::id::EnvironmentId;
@@ -8,7 +8,7 @@ use crate::store::record::AccountId;
 use crate::store::rows::{Due, DueRow, EnvironmentRow};
 use crate::store::tables::{TableError, Tables};
 
-/// An environment, if it is this person's.
+/// An environment, if it belongs to this account.
 pub(super) fn owned<T: Tables>(
     cx: &mut Cx<'_, T>,
     owner: &AccountId,
@@ -17,8 +17,8 @@ pub(super) fn owned<T: Tables>(
     Ok(cx.tables.environment(id)?.filter(|known| known.environment.owner == *owner))
 }
 
-/// Takes note of a sign of life, which counts even if the rest is denied.
-pub(super) fn see<T: Tables>(
+/// Records a sign of life, which counts even if the rest is denied.
+pub(super) fn mark_seen<T: Tables>(
     cx: &mut Cx<'_, T>,
     id: &EnvironmentId,
 ) -> Result<EnvironmentRow, Halt> {
@@ -26,22 +26,23 @@ pub(super) fn see<T: Tables>(
     let was_online = known.environment.is_online;
     touch(cx, &mut known);
     if !was_online {
-        watch(cx, &mut known)?;
+        schedule_check(cx, &mut known)?;
         cx.changes.environment(&known.environment);
     }
     cx.tables.put_environment(known.clone())?;
     Ok(known)
 }
 
-/// It was heard of just now. The caller writes its row.
+/// It was heard from just now. The caller writes its row.
 pub(super) fn touch<T>(cx: &Cx<'_, T>, known: &mut EnvironmentRow) {
     known.last_seen = cx.now;
     known.environment.last_seen_at = cx.wall;
     known.environment.is_online = true;
 }
 
-/// Has it looked at in time. One that is back is looked at again when it would be offline, not only when it would lapse.
-pub(super) fn watch<T: Tables>(
+/// Schedules its next check. One that is back online is checked when it would go offline, not only
+/// when it would lapse.
+pub(super) fn schedule_check<T: Tables>(
     cx: &mut Cx<'_, T>,
     known: &mut EnvironmentRow,
 ) -> Result<(), TableError> {
@@ -52,7 +53,7 @@ pub(super) fn watch<T: Tables>(
     cx.tables.put_due(DueRow { at: known.watched_at, ..before })
 }
 
-/// When it has to be looked at: once it would be offline, then once it would lapse.
+/// When to check it next: when it would go offline, then when it would lapse.
 pub(super) fn next_due<T>(cx: &Cx<'_, T>, known: &EnvironmentRow) -> StoreTime {
     let offline = known.last_seen + cx.policy.offline_after;
     if offline > cx.now { offline } else { known.last_seen + cx.policy.lapse_after }

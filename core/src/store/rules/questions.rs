@@ -8,9 +8,9 @@
 //!                                  end of session
 //! ```
 //!
-//! A name that is open or closed is not opened again: agents draw a fresh one for each question, so
-//! the second line is a repetition, which stays in the log and changes nothing. What is closed is
-//! forgotten together with the event that closed it, when retention lets that go.
+//! A question whose id is known is not opened again: agents use a fresh id for each question, so
+//! the second line is a repeat, which is logged and changes nothing. A closed question is forgotten
+//! when retention drops the event that closed it.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -31,7 +31,7 @@ use crate::store::transaction::PermissionReply;
 use crate::wire::control::{self, PermissionAnswer};
 use crate::wire::log_message::LogMessage;
 
-/// The agent has asked: this is a line of its, which is logged already.
+/// The agent has asked a question, on a line that is already logged.
 pub(super) fn ask<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -62,7 +62,7 @@ pub(super) fn ask<T: Tables>(
     Ok(())
 }
 
-/// A question, unless the event that closed it is no longer kept.
+/// A question, unless the event that closed it has been dropped.
 fn known<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &Conversation,
@@ -73,7 +73,7 @@ fn known<T: Tables>(
     Ok(row.filter(|row| row.standing.closed_at().is_none_or(|seq| seq >= first)))
 }
 
-/// Tells the agent and everybody else that a question cannot be put to anybody.
+/// Tells the agent and the log that nobody can be asked this question.
 fn refuse<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -88,8 +88,7 @@ fn refuse<T: Tables>(
     Ok(())
 }
 
-/// Withdraws every open question: nobody can answer it any more (an answer of *allow* least of
-/// all).
+/// Withdraws every open question: nobody may answer it any more, least of all with *allow*.
 pub(super) fn withdraw_all<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -115,7 +114,7 @@ fn withdraw<T: Tables>(
     close(cx, conversation, request_id, seq, None)
 }
 
-/// The agent takes a question back, by this event.
+/// The agent cancels a question, by this event.
 pub(super) fn cancel<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -125,7 +124,7 @@ pub(super) fn cancel<T: Tables>(
     close(cx, conversation, request_id, seq, None)
 }
 
-/// Closes a question that is open, and tells everybody.
+/// Closes a question, if it is open, and announces that.
 fn close<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -158,7 +157,7 @@ fn close<T: Tables>(
     Ok(())
 }
 
-/// Somebody answers. The first one counts.
+/// Somebody answers. The first answer counts.
 pub(super) fn answer<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,

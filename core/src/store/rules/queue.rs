@@ -1,4 +1,4 @@
-//! An environment's queue of work items, the oldest first, and the index of what may lapse.
+//! An environment's queue of work items, oldest first, and the index of what may lapse.
 
 use alloc::vec::Vec;
 
@@ -16,8 +16,8 @@ pub(super) enum End {
     Back,
 }
 
-/// Puts an item into its environment's queue, and says so to whoever waits for work. Without an
-/// environment there is nobody to work on it.
+/// Puts an item into its environment's queue and announces it to whoever waits for work. Without an
+/// environment, nobody could work on it.
 pub(super) fn enqueue<T: Tables>(
     cx: &mut Cx<'_, T>,
     work: &mut WorkRow,
@@ -28,7 +28,7 @@ pub(super) fn enqueue<T: Tables>(
     cx.tables.put_environment(known)
 }
 
-/// The same, where the environment's row is at hand; the caller writes both rows.
+/// The same with the environment's row already loaded. The caller writes both rows.
 pub(super) fn enqueue_in<T: Tables>(
     cx: &mut Cx<'_, T>,
     known: &mut EnvironmentRow,
@@ -53,8 +53,8 @@ pub(super) fn enqueue_in<T: Tables>(
     Ok(())
 }
 
-/// Takes an item out of its environment's queue, if it waits there. The caller gives it another
-/// state, and writes both rows.
+/// Takes an item out of its environment's queue, if it is queued. The caller sets its new state and
+/// writes both rows.
 pub(super) fn dequeue_from<T: Tables>(
     cx: &mut Cx<'_, T>,
     known: &mut EnvironmentRow,
@@ -62,13 +62,13 @@ pub(super) fn dequeue_from<T: Tables>(
 ) -> Result<(), TableError> {
     if let WorkState::Queued { position } = work.state {
         cx.tables.delete_queued(&work.environment, position)?;
-        debug_assert!(known.queue.len > 0, "an item waits in a queue that is empty");
+        debug_assert!(known.queue.len > 0, "an item is queued in an empty queue");
         known.queue.len = known.queue.len.saturating_sub(1);
     }
     Ok(())
 }
 
-/// Lets the items of a session rest, once it has ended. The caller writes the environment's row.
+/// Stops the items of a session that has ended. The caller writes the environment's row.
 pub(super) fn stop_items<T: Tables>(
     cx: &mut Cx<'_, T>,
     known: &mut EnvironmentRow,
@@ -83,7 +83,7 @@ pub(super) fn stop_items<T: Tables>(
     Ok(())
 }
 
-/// A new item that is not queued yet.
+/// A new item, not queued yet.
 pub(super) fn new_item<T>(
     cx: &Cx<'_, T>,
     id: WorkId,
@@ -101,24 +101,25 @@ pub(super) fn new_item<T>(
     }
 }
 
-/// Items of one session that are remembered: the one that counts and the one before.
-const REMEMBERED_ITEMS: usize = 2;
+/// How many items of a session are kept: the current one and the one before.
+const MAX_ITEMS_PER_SESSION: usize = 2;
 
-/// Adds an item to those of a session, and forgets what is one too many. The caller writes `works`.
-pub(super) fn remember_item<T: Tables>(
+/// Adds an item to a session's, and forgets the oldest if there are too many. The caller writes
+/// `works`.
+pub(super) fn add_item<T: Tables>(
     cx: &mut Cx<'_, T>,
     works: &mut Vec<WorkId>,
     work: WorkId,
 ) -> Result<(), TableError> {
     works.push(work);
-    if works.len() > REMEMBERED_ITEMS {
+    if works.len() > MAX_ITEMS_PER_SESSION {
         let oldest = works.remove(0);
         forget_work(cx, &oldest)?;
     }
     Ok(())
 }
 
-/// Keeps an item no longer.
+/// Deletes an item.
 pub(super) fn forget_work<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId) -> Result<(), TableError> {
     let Some(work) = cx.tables.work(id)? else { return Ok(()) };
     if let Some(at) = work.watched_at {
@@ -127,9 +128,9 @@ pub(super) fn forget_work<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId) -> Result<
     cx.tables.delete_work(id)
 }
 
-/// Has an item looked at when its lease runs out, unless it stands in the index already: then it is
-/// looked at earlier, and again. The caller writes its row.
-pub(super) fn watch<T: Tables>(
+/// Schedules a check of an item for when its lease expires, unless the index has one already: that
+/// check comes earlier, and schedules the next. The caller writes its row.
+pub(super) fn schedule_check<T: Tables>(
     cx: &mut Cx<'_, T>,
     work: &mut WorkRow,
     until: StoreTime,
@@ -141,7 +142,7 @@ pub(super) fn watch<T: Tables>(
     cx.tables.put_due(DueRow { at: until, what: Due::Work(work.id.clone()) })
 }
 
-/// The fence that counts for an item: that of its session, if it has one.
+/// The current fence for an item: its session's, if it has one.
 pub(super) fn fence_of<T: Tables>(
     cx: &mut Cx<'_, T>,
     work: &WorkRow,
@@ -152,7 +153,7 @@ pub(super) fn fence_of<T: Tables>(
     })
 }
 
-/// The session that an item is about, unless it is a healthcheck.
+/// The session that an item is for, unless it is a healthcheck.
 pub(super) const fn session_of(work: &WorkRow) -> Option<&SessionId> {
     match &work.data {
         WorkData::Session(id) => Some(id),

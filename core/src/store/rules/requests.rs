@@ -1,7 +1,7 @@
-//! What viewers asked of the agent of one session, and it has not answered yet (M-3).
+//! Viewers' requests to the agent of one session that it has not answered yet (M-3).
 //!
-//! Each is answered by the agent, or the log says that it never will be: because the agent that had
-//! it is gone, because its session has ended, or because too many came after it.
+//! Either the agent answers a request, or the log says that it never will: because the agent that
+//! had it is gone, its session has ended, or too many newer requests are open.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -15,8 +15,8 @@ use crate::store::rows::RequestRow;
 use crate::store::tables::{TableError, Tables};
 use crate::wire::log_message::LogMessage;
 
-/// The last line for the agent asks for something. The oldest request is given up, if that is one
-/// too many.
+/// Opens a request: it is the last line for the agent. If that is one too many, the oldest is given
+/// up.
 pub(super) fn ask<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -31,10 +31,10 @@ pub(super) fn ask<T: Tables>(
     }
     let oldest = cx.tables.requests(conversation.id())?.into_iter().take(1);
     let oldest = close(cx, conversation, oldest)?;
-    leave_unanswered(cx, conversation, &oldest, "too many others are open")
+    log_unanswered(cx, conversation, &oldest, "too many others are open")
 }
 
-/// The agent has answered one. Of several with one name it is the oldest.
+/// The agent has answered a request. If several share its id, it is the oldest.
 pub(super) fn answered<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -49,7 +49,7 @@ pub(super) fn answered<T: Tables>(
     Ok(())
 }
 
-/// Says of what was asked of the agent, up to this line for it, that it will not be answered.
+/// Gives up the requests up to this line for the agent.
 pub(super) fn give_up<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -61,26 +61,27 @@ pub(super) fn give_up<T: Tables>(
     }
     let open = cx.tables.requests(conversation.id())?.into_iter();
     let gone = close(cx, conversation, open.take_while(|row| row.number <= until))?;
-    leave_unanswered(cx, conversation, &gone, reason)
+    log_unanswered(cx, conversation, &gone, reason)
 }
 
-/// Closes open requests, and names them.
+/// Closes requests and returns their ids.
 fn close<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     rows: impl Iterator<Item = RequestRow>,
 ) -> Result<Vec<String>, TableError> {
-    let mut names = Vec::new();
+    let mut ids = Vec::new();
     for RequestRow { number, request_id } in rows {
         cx.tables.delete_request(conversation.id(), number)?;
         debug_assert!(conversation.row.open_requests > 0, "an open request that was not counted");
         conversation.row.open_requests = conversation.row.open_requests.saturating_sub(1);
-        names.push(request_id);
+        ids.push(request_id);
     }
-    Ok(names)
+    Ok(ids)
 }
 
-fn leave_unanswered<T: Tables>(
+/// Logs that requests will not be answered.
+fn log_unanswered<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_ids: &[String],

@@ -1,10 +1,10 @@
-//! The result of a session that did not end by itself.
+//! The result of a session that did not end on its own.
 
 use alloc::string::String;
 
 use crate::wire::session::{ResultStatus, SessionResult};
 
-/// The result of a session that did not end by itself.
+/// The result of a session that did not end on its own.
 pub(crate) fn ended(status: ResultStatus, message: &str) -> SessionResult {
     SessionResult {
         status,

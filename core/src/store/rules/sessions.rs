@@ -1,4 +1,4 @@
-//! Sessions: made, asked to stop, ended, forgotten.
+//! Sessions: created, asked to stop, ended, forgotten.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -17,7 +17,7 @@ use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 use crate::wire::worker_api::work::WorkData;
 
-/// What a session is made of.
+/// What a session is created from.
 pub(super) struct NewSession<'a> {
     pub(super) owner: &'a AccountId,
     pub(super) environment: &'a EnvironmentId,
@@ -86,7 +86,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
     Ok(answer)
 }
 
-/// A session, if it is this person's.
+/// A session, if it belongs to this account.
 pub(super) fn own<T: Tables>(
     cx: &mut Cx<'_, T>,
     owner: &AccountId,
@@ -154,13 +154,13 @@ pub(super) fn end_session<T: Tables>(
     }
     cx.meta.sessions_ended += 1;
     conversation.row.ended = Some(cx.meta.sessions_ended);
-    say_ended(cx, &mut conversation, result)?;
+    end_conversation(cx, &mut conversation, result)?;
     let Session { owner, environment, .. } = &conversation.row.session;
     let (owner, environment) = (owner.clone(), environment.clone());
     if let Some(mut known) = cx.tables.environment(&environment)? {
         stop_items(cx, &mut known, &conversation.row.works)?;
         let active = &mut known.environment.active_sessions;
-        debug_assert!(*active > 0, "a session ends where none is live");
+        debug_assert!(*active > 0, "a session ended where none was live");
         *active = active.saturating_sub(1);
         cx.changes.environment(&known.environment);
         cx.tables.put_environment(known)?;
@@ -172,7 +172,7 @@ pub(super) fn end_session<T: Tables>(
     Ok(())
 }
 
-fn say_ended<T: Tables>(
+fn end_conversation<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     result: SessionResult,

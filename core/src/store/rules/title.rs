@@ -1,4 +1,4 @@
-//! A title for a session that nobody gave one: the beginning of its first user message.
+//! The title of a session that was created without one: the beginning of its first user message.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -15,16 +15,16 @@ struct Line<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
-    message: Said<'a>,
+    message: Message<'a>,
 }
 
 #[derive(Deserialize)]
-struct Said<'a> {
+struct Message<'a> {
     #[serde(borrow)]
     content: &'a RawValue,
 }
 
-/// A block of content; those of other types have no text.
+/// A block of content with text; blocks of other types have none.
 #[derive(Deserialize)]
 struct Block {
     #[serde(rename = "type")]
@@ -32,7 +32,7 @@ struct Block {
     text: String,
 }
 
-/// The title that a line makes; none if it is no user message, or has no text.
+/// The title taken from a line; none if it is not a user message or has no text.
 pub(super) fn title_of(line: &Text) -> Option<String> {
     let Line { kind, message } = serde_json::from_str(line.as_str()).ok()?;
     if kind != "user" {
@@ -53,7 +53,7 @@ pub(super) fn title_of(line: &Text) -> Option<String> {
     (!title.is_empty()).then_some(title)
 }
 
-/// Adds the words of a text, as far as they fit: on one line, and without control characters.
+/// Adds as many words of a text as fit, on one line and without control characters.
 fn add_words(title: &mut String, text: &str) {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     for word in words.filter(|word| !word.is_empty()) {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_made_of_what_a_person_wrote_wherever_it_stands() {
+    fn a_title_is_taken_from_the_text_wherever_it_is() {
         let image = json!({"type": "image", "source": {"data": "AAAA"}});
         let text = |text: &str| json!({"type": "text", "text": text});
         let cases = [

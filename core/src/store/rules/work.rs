@@ -7,9 +7,9 @@
 //!     └── not acked, not renewed ─┴─────────────┘
 //! ```
 //!
-//! The fence belongs to the session, so that of two items of one session only the one that was
-//! handed out last counts; an item without a session has its own. A worker that comes back with its
-//! own fence before anybody else took the item has it still.
+//! The fence belongs to the session, so that of a session's two items only the one handed out last
+//! counts; an item without a session has its own fence. A worker that comes back before anybody
+//! else has taken the item still holds it.
 
 use alloc::string::ToString;
 
@@ -17,9 +17,10 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::environments;
 use super::healthcheck;
-use super::presence::see;
+use super::presence::mark_seen;
 use super::queue::{
-    End, dequeue_from, enqueue, enqueue_in, fence_of, new_item, remember_item, session_of, watch,
+    End, add_item, dequeue_from, enqueue, enqueue_in, fence_of, new_item, schedule_check,
+    session_of,
 };
 use super::result::ended;
 use super::sessions::end_session;
@@ -36,7 +37,7 @@ pub(super) fn lease<T: Tables>(
     environment: &EnvironmentId,
     key: Option<&str>,
 ) -> Answered {
-    let mut known = see(cx, environment)?;
+    let mut known = mark_seen(cx, environment)?;
     if let Some(key) = key
         && let Some(lease) = leased_by(cx, environment, known.claims_made, key)?
     {
@@ -56,7 +57,7 @@ pub(super) fn lease<T: Tables>(
     }
     let until = cx.now + cx.policy.ack_time;
     work.state = WorkState::Leased { until };
-    watch(cx, &mut work, until)?;
+    schedule_check(cx, &mut work, until)?;
     if let Some(key) = key {
         known.claims_made += 1;
         let number = known.claims_made;
@@ -72,7 +73,7 @@ pub(super) fn lease<T: Tables>(
     Ok(Answer::Leased(Some(lease)))
 }
 
-/// The item that was handed out under this key, while that lease lasts.
+/// The item handed out under this key, while that lease is in force.
 fn leased_by<T: Tables>(
     cx: &mut Cx<'_, T>,
     environment: &EnvironmentId,
@@ -82,7 +83,7 @@ fn leased_by<T: Tables>(
     let Some(claim) = cx.tables.claim(environment, key)? else { return Ok(None) };
     debug_assert!(
         claim.number + MAX_NAMED_CLAIMS as u64 > claims_made,
-        "a claim that is forgotten"
+        "a claim that should have been forgotten"
     );
     let Some(work) = cx.tables.work(&claim.work)? else { return Ok(None) };
     let is_leased = matches!(work.state, WorkState::Leased { .. } | WorkState::Acked { .. });
@@ -105,7 +106,7 @@ pub(super) fn give_back<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId, fence: u64) 
         None => None,
     };
     if session.is_some_and(|session| session.works.last() != Some(id)) {
-        // A newer item waits already; of both, one is to be handed out.
+        // A newer item is queued already, and only one of the two may be handed out.
         work.state = WorkState::Stopped;
     } else {
         enqueue(cx, &mut work, End::Front)?;
@@ -114,7 +115,7 @@ pub(super) fn give_back<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId, fence: u64) 
     Ok(Answer::Done)
 }
 
-/// An item, if it is one of this environment.
+/// An item, if it belongs to this environment.
 fn own<T: Tables>(
     cx: &mut Cx<'_, T>,
     environment: &EnvironmentId,
@@ -130,7 +131,7 @@ pub(super) fn renew<T: Tables>(
     id: &WorkId,
     fence: u64,
 ) -> Answered {
-    let mut known = see(cx, environment)?;
+    let mut known = mark_seen(cx, environment)?;
     let mut work = own(cx, environment, id)?;
     let mut conversation = match session_of(&work) {
         Some(id) => Some(Conversation::load(cx, id)?.ok_or(StoreError::WorkUnknown)?),
@@ -141,7 +142,7 @@ pub(super) fn renew<T: Tables>(
             Some(conversation) if conversation.row.session.result.is_some() => {
                 StoreError::SessionEnded
             }
-            // It ran out when a newer item was waiting already.
+            // It expired when a newer item was queued already.
             Some(_) => StoreError::LeaseLost,
             None => StoreError::WorkUnknown,
         };
@@ -157,12 +158,12 @@ pub(super) fn renew<T: Tables>(
     }
     let until = cx.now + cx.policy.lease_time;
     work.state = WorkState::Acked { until };
-    watch(cx, &mut work, until)?;
+    schedule_check(cx, &mut work, until)?;
     cx.tables.put_work(work)?;
     let is_stopping =
         conversation.as_ref().is_some_and(|conversation| conversation.row.session.is_stopping);
     if let Some(conversation) = &mut conversation {
-        conversation.go_on(cx)?;
+        conversation.resume_after_lapse(cx)?;
     }
     if let Some(conversation) = conversation {
         conversation.save(cx)?;
@@ -177,7 +178,7 @@ pub(super) fn stop<T: Tables>(
     fence: u64,
     result: &SessionResult,
 ) -> Answered {
-    see(cx, environment)?;
+    mark_seen(cx, environment)?;
     let work = own(cx, environment, id)?;
     let in_force = fence_of(cx, &work)?.ok_or(StoreError::WorkUnknown)?;
     let means_in_force = fence == 0 || fence == in_force;
@@ -197,7 +198,7 @@ pub(super) fn redispatch<T: Tables>(
     session: &SessionId,
     work: &WorkId,
 ) -> Answered {
-    let mut known = see(cx, environment)?;
+    let mut known = mark_seen(cx, environment)?;
     let row = cx.tables.session(session)?;
     let row = row.filter(|row| row.session.environment == *environment);
     let mut row = row.ok_or(StoreError::SessionUnknown)?;
@@ -212,11 +213,11 @@ pub(super) fn redispatch<T: Tables>(
     }
     let data = WorkData::Session(session.clone());
     let mut item = new_item(cx, work.clone(), environment.clone(), data);
-    // It comes first: its worker may have no room for anything else.
+    // It goes first: its worker may have no room for anything else.
     enqueue_in(cx, &mut known, &mut item, End::Front)?;
     cx.tables.put_environment(known)?;
     cx.tables.put_work(item)?;
-    remember_item(cx, &mut row.works, work.clone())?;
+    add_item(cx, &mut row.works, work.clone())?;
     cx.tables.put_session(row)?;
     Ok(Answer::Done)
 }
@@ -235,7 +236,7 @@ pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>) -> Answered {
     Ok(Answer::Done)
 }
 
-/// Looks whether the lease of an item has run out. It stands in the due index no more.
+/// Checks whether an item's lease has expired. The caller has removed it from the due index.
 fn lapse_item<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId) -> Result<(), TableError> {
     let Some(mut work) = cx.tables.work(id)? else { return Ok(()) };
     work.watched_at = None;
@@ -243,7 +244,7 @@ fn lapse_item<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId) -> Result<(), TableErr
         return cx.tables.put_work(work);
     };
     if until > cx.now {
-        watch(cx, &mut work, until)?;
+        schedule_check(cx, &mut work, until)?;
         return cx.tables.put_work(work);
     }
     let Some(session) = session_of(&work) else { return healthcheck::requeue(cx, work) };
@@ -251,7 +252,7 @@ fn lapse_item<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId) -> Result<(), TableErr
         return cx.tables.put_work(work);
     };
     if conversation.row.fence != work.fence {
-        // A newer item of the session has been handed out; this one is done with.
+        // A newer item of the session has been handed out, so this one is finished.
         work.state = WorkState::Stopped;
         return cx.tables.put_work(work);
     }
