@@ -1,4 +1,4 @@
-//! Identifiers: of operations, which the core allots, and of things that the relay names (E-8).
+//! Identifiers: of operations, assigned by the core, and of things the relay names (E-8).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,25 +9,25 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::limits::MAX_ID_BYTES;
 
-/// Names one operation that a machine asked its runtime for. Allotted by the machine, never used
-/// twice in its life; every answer carries it.
+/// Identifies one operation that a machine requested from its runtime. The machine assigns it and
+/// never reuses it; every answer carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(NonZeroU64);
 
 impl OpId {
-    /// The first one that a machine allots.
+    /// The first id a machine assigns.
     pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
 
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// An id by its number, for machines outside this crate; those of this crate allot their own.
+    /// An id with this number, for machines outside this crate; those inside assign their own.
     pub const fn new(number: NonZeroU64) -> Self {
         Self(number)
     }
 
-    /// The number itself, for logs and for keys of a runtime's own tables.
+    /// The number itself, for logs and as a key in a runtime's own tables.
     pub const fn get(self) -> u64 {
         self.0.get()
     }
@@ -39,13 +39,13 @@ impl fmt::Display for OpId {
     }
 }
 
-/// An identifier that may not go into a URL or a path (E-8).
+/// An identifier that is not safe in a URL or a path (E-8).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the {field} is not a usable identifier: it must be 1 to {MAX_ID_BYTES} of the characters A-Z, a-z, 0-9, _ and -"
 )]
 pub struct IdError {
-    /// What the identifier was to name.
+    /// Which identifier it was.
     pub field: &'static str,
 }
 
@@ -62,13 +62,13 @@ macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $field:literal) => {
         $(#[$doc])*
         ///
-        /// It can only be built checked, so that it is safe in a URL and in a path (E-8).
+        /// Always checked when built, so it is safe in a URL and in a path (E-8).
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
-            /// Checks and takes an identifier; the error names the field.
+            /// Checks and wraps an identifier; the error names the field.
             pub fn new(id: &str) -> Result<Self, IdError> {
                 check($field, id)?;
                 Ok(Self(id.to_owned()))
@@ -109,11 +109,11 @@ identifier! {
     WorkId, "work id"
 }
 
-/// The tags that name the same session in two layers (I-1).
+/// The tags under which two layers know the same session (I-1).
 const SESSION_TAGS: [&str; 2] = ["session_", "cse_"];
 
 impl SessionId {
-    /// Whether both name the same session: equal, or equal but for two known tags (I-1).
+    /// Whether both identify the same session: equal, or equal except for two known tags (I-1).
     pub fn is_same_session(&self, other: &Self) -> bool {
         let body = |id: &Self| {
             let body = SESSION_TAGS.iter().find_map(|tag| id.0.strip_prefix(tag));

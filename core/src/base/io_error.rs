@@ -1,14 +1,14 @@
-//! Why the outside world failed at what it was asked to do.
+//! Why an operation in the outside world failed.
 
 use alloc::string::String;
 
-/// Why an operation failed, as the system or a library told it.
+/// Why an operation failed, as reported by the system or a library.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {detail}")]
 pub struct IoError {
-    /// The kind, which decisions are made by.
+    /// The kind, which decisions are based on.
     pub kind: IoErrorKind,
-    /// The words of the system, for people. Never a secret.
+    /// The system's own message, for people. Never a secret.
     pub detail: String,
 }
 
@@ -18,25 +18,25 @@ pub enum IoErrorKind {
     /// A name could not be resolved.
     #[error("name not found")]
     Dns,
-    /// Nobody listens there.
+    /// Nothing is listening there.
     #[error("connection refused")]
     Refused,
-    /// There is no way there.
+    /// There is no route to it.
     #[error("unreachable")]
     Unreachable,
-    /// It took longer than it may.
+    /// It took too long.
     #[error("timed out")]
     TimedOut,
-    /// TLS could not be agreed on, or a certificate is not trusted.
+    /// TLS negotiation failed, or a certificate is not trusted.
     #[error("TLS failed")]
     Tls,
-    /// The connection was there and broke.
+    /// The connection was established and broke.
     #[error("disconnected")]
     Disconnected,
     /// The other side does not speak the protocol.
     #[error("protocol violation")]
     Protocol,
-    /// It was larger than it may be.
+    /// It was too large.
     #[error("too large")]
     TooLarge,
     /// There is no such program, file or directory.

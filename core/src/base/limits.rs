@@ -1,32 +1,32 @@
-//! Every bound of the protocol by name. A machine refuses or pauses at them; it never grows past.
+//! Every bound of the protocol by name. At a bound a machine refuses or pauses; it never exceeds it.
 
 use core::time::Duration;
 
 /// Longest identifier that a peer may give, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// Longest NDJSON line that is carried, in bytes without its newline (M-1). Agents print images in
-/// one line; the largest line of plain work seen is 26 kB.
+/// Longest NDJSON line that is carried, in bytes without its newline (M-1). Agents print images on
+/// one line; the largest line seen in ordinary work is 26 kB.
 pub const MAX_LINE_BYTES: usize = 8 << 20;
 
-/// Lines that one side of a link may have sent without an acknowledgement.
+/// Lines that one side of a link may have sent and not had acknowledged.
 pub const LINK_WINDOW_LINES: usize = 256;
-/// Bytes that one side of a link may have sent without an acknowledgement; one line always fits.
+/// Bytes that one side of a link may have sent and not had acknowledged; one line always fits.
 pub const LINK_WINDOW_BYTES: usize = 1 << 20;
 
-/// Bytes of an agent's output that wait for the relay before the agent is paused.
+/// Bytes of an agent's output waiting for the relay at which the agent is paused.
 pub const OUTBOX_HIGH_WATER_BYTES: usize = 1 << 20;
-/// Bytes of waiting output below which a paused agent goes on.
+/// Bytes of waiting output below which a paused agent resumes.
 pub const OUTBOX_LOW_WATER_BYTES: usize = 256 << 10;
 
 /// Largest HTTP answer that a client reads, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
-/// Largest HTTP request body that the relay reads, in bytes: one longest line and its wrapping.
+/// Largest HTTP request body that the relay reads, in bytes: one line of full length, wrapped.
 pub const MAX_REQUEST_BYTES: usize = MAX_LINE_BYTES + (64 << 10);
-/// Largest request line and headers that the relay takes, in bytes.
+/// Largest request line and headers that the relay accepts, in bytes.
 pub const MAX_REQUEST_HEAD_BYTES: usize = 32 << 10;
-/// Store operations under way beyond which a relay takes no new request. What is asked for by
-/// clients who do not wait for the answer counts here alone.
+/// Store operations in progress beyond which a relay accepts no new request. This is the only limit
+/// on operations whose clients do not wait for the answer.
 pub const MAX_STORE_OPERATIONS: usize = 4096;
 /// HTTP exchanges and streams that a relay serves at once.
 pub const MAX_EXCHANGES: usize = 4096;
@@ -35,117 +35,117 @@ pub const MAX_EXCHANGES: usize = 4096;
 pub const STDERR_TAIL_BYTES: usize = 4 << 10;
 /// Finished work ids that a worker remembers, so that it does not run an item twice (W-4).
 pub const MAX_COMPLETED_WORK: usize = 1024;
-/// Results that a worker remembers although the relay would not take them, or could not be reached:
-/// it may hand the item out again.
+/// Results that a worker remembers although the relay rejected them or could not be reached: it may
+/// hand the item out again.
 pub const MAX_STALE_RESULTS: usize = 64;
-/// Control requests of viewers that one session's agent may leave unanswered at once; beyond that
+/// Viewers' control requests that one session's agent may leave unanswered at once; beyond that
 /// the oldest is given up (M-3).
 pub const MAX_OPEN_REQUESTS: usize = 256;
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
-/// Longest command line that the shell agent takes, in bytes. Linux takes 128 KiB as one argument.
+/// Longest command line the shell agent accepts, in bytes. Linux allows 128 KiB in one argument.
 pub const MAX_SHELL_COMMAND_BYTES: usize = 100 << 10;
 /// Messages that wait while the shell agent is busy.
 pub const MAX_QUEUED_PROMPTS: usize = 64;
 /// Message uuids that the shell agent remembers, so that it does not run a message twice.
 pub const MAX_SEEN_PROMPTS: usize = 1024;
-/// Bytes of a command's output that its tool result keeps: of the beginning, and of the end.
+/// Bytes from the beginning of a command's output that its tool result keeps.
 pub const TOOL_RESULT_HEAD_BYTES: usize = 100_000;
-/// See [`TOOL_RESULT_HEAD_BYTES`].
+/// Bytes from the end of a command's output that its tool result keeps.
 pub const TOOL_RESULT_TAIL_BYTES: usize = 20_000;
-/// Bytes that wait for the shell agent's reader before the running command is paused.
+/// Bytes waiting for the shell agent's reader at which the running command is paused.
 pub const AGENT_COMMAND_HIGH_WATER_BYTES: usize = 256 << 10;
-/// Bytes that wait for the shell agent's reader before its own input is paused too. Higher, so that
-/// an interrupt gets through while a command floods.
+/// Bytes waiting for the shell agent's reader at which its own input is paused too. Higher, so that
+/// an interrupt gets through while a command floods its output.
 pub const AGENT_INPUT_HIGH_WATER_BYTES: usize = 1 << 20;
-/// Waiting bytes below which both go on.
+/// Waiting bytes below which both resume.
 pub const AGENT_LOW_WATER_BYTES: usize = 64 << 10;
 /// From SIGTERM to SIGKILL for a command of the shell agent.
 pub const COMMAND_GRACE: Duration = Duration::from_secs(2);
-/// From SIGKILL until a command that will not end is given up.
+/// From SIGKILL until a command that will not end is given up on.
 pub const COMMAND_ABANDON_AFTER: Duration = Duration::from_secs(5);
-/// How long what a command left behind may hold its output open after it has ended.
+/// How long processes that a command left behind may hold its output open after it has ended.
 pub const COMMAND_LINGER: Duration = Duration::from_millis(500);
-/// How long the shell agent waits at its end for its last words to be read.
+/// How long the shell agent waits at its end for its last messages to be read.
 pub const AGENT_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many sessions a worker runs at once unless it is told otherwise (W-3).
+/// How many sessions a worker runs at once by default (W-3).
 pub const DEFAULT_MAX_SESSIONS: u32 = 32;
-/// How long a session may last unless the worker is told otherwise (W-6).
+/// How long a session may last by default (W-6).
 pub const DEFAULT_SESSION_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// From SIGTERM to SIGKILL (W-6).
 pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
-/// The first pause before a stop-work report is tried again; it doubles (W-7).
+/// The first pause before a stop-work report is retried; it doubles (W-7).
 pub const DEFAULT_STOP_WORK_BASE_DELAY: Duration = Duration::from_secs(1);
 
-/// Time limit of a request that is answered at once (E-1).
+/// Timeout of a request that is answered immediately (E-1).
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest `Retry-After` that is believed.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
-/// Longest `error.type` or `error.message` that is kept of a peer's answer, in characters.
+/// Longest `error.type` or `error.message` kept from a peer's answer, in characters.
 pub const MAX_ERROR_CHARS: usize = 400;
 /// How long a worker asks the relay to hold a poll (E-2). Below the idle limit of common proxies.
 pub const POLL_WAIT: Duration = Duration::from_secs(50);
 /// What a held poll may take beyond [`POLL_WAIT`] before it counts as lost.
 pub const POLL_SLACK: Duration = Duration::from_secs(10);
-/// A link that has been silent this long asks whether the other side is there.
+/// A link that has been silent this long pings the other side.
 pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
-/// A link that has been silent this long is dead.
+/// A link that has been silent this long counts as dead.
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
-/// Longest time from the start of a connection to its first word.
+/// Longest time from the start of a connection to its first frame.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest lease that a worker believes without a heartbeat.
+/// Longest time a worker trusts a lease without a heartbeat.
 pub const MAX_IDLE_LEASE: Duration = Duration::from_secs(10 * 60);
 
-/// How long the outputs of an agent are read after it has ended, if a child of its own holds them.
+/// How long an agent's outputs are read after it has ended, if a child still holds them open.
 pub const AGENT_DRAIN: Duration = Duration::from_secs(2);
-/// How long an agent may live on after it has closed its stdout.
+/// How long an agent may keep running after it has closed its stdout.
 pub const AGENT_OUTPUT_CLOSED_GRACE: Duration = Duration::from_secs(5);
-/// How long a killed agent is waited for before it is given up.
+/// How long a killed agent is waited for before it is given up on.
 pub const AGENT_REAP_LIMIT: Duration = Duration::from_secs(10);
-/// How long a session's last lines may take to the relay in a shutdown.
+/// How long a session's last lines may take to reach the relay during a shutdown.
 pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
-/// How long results and the deregistration may take in a shutdown.
+/// How long results and deregistration may take during a shutdown.
 pub const SHUTDOWN_REPORT: Duration = Duration::from_secs(10);
 /// Messages of one session whose uuids are remembered, so that each is delivered once (M-4).
 pub const MAX_RECENT_UUIDS: usize = 4096;
-/// A wait that took this much longer than it was to means that the machine slept (W-2).
+/// A wait that overran by this much means that the machine slept (W-2).
 pub const SLEEP_GAP: Duration = Duration::from_secs(30);
 
-/// Results of an earlier run that a worker takes up when it starts.
+/// Results of an earlier run that a worker picks up when it starts.
 pub const MAX_SPOOLED_RESULTS: usize = 1024;
-/// Largest file of such a result: its words and a tail of stderr.
+/// Largest file of such a result: its message and a tail of stderr.
 pub const MAX_SPOOL_FILE_BYTES: usize = 64 << 10;
-/// How long one git command may take: a large worktree is checked out by one.
+/// How long one git command may take: a single one may check out a large worktree.
 pub const GIT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// How often a git command is tried that meets another one's lock.
+/// How often a git command that ran into another program's lock is retried.
 pub const GIT_LOCK_RETRIES: u32 = 5;
-/// Pause before a git command is tried again that met a lock; it doubles.
+/// Pause before a git command that ran into a lock is retried; it doubles.
 pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// Worktrees of earlier runs that a worker looks through when it starts.
+/// Worktrees of earlier runs that a worker checks when it starts.
 pub const MAX_LEFTOVER_WORKTREES: usize = 256;
 
-/// How far this machine's clock may be from the relay's before a check says so.
+/// How far this machine's clock may be off the relay's before a check complains.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// How long a check waits for an agent's answer to `initialize`.
 pub const CHECK_AGENT_ANSWER: Duration = Duration::from_secs(10);
-/// How long a checked agent may take to end after the end of its input.
+/// How long a checked agent may take to exit after its input ends.
 pub const CHECK_AGENT_END: Duration = Duration::from_secs(5);
 
-/// From the hand-out of a work item to its ack; beyond it the item is handed out again (E-4).
+/// From handing out a work item to its ack; after that the item is handed out again (E-4).
 pub const ACK_TIME: Duration = Duration::from_secs(30);
 /// How long a lease lasts without a heartbeat (E-5).
 pub const LEASE_TIME: Duration = Duration::from_secs(60);
-/// An environment that was silent for this long counts as offline.
+/// An environment that has been silent this long counts as offline.
 pub const ENVIRONMENT_OFFLINE_AFTER: Duration = Duration::from_secs(90);
-/// An environment that was silent for this long is removed (E-7).
+/// An environment that has been silent this long is removed (E-7).
 pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
-/// Runs of relays that a store remembers for its clock; several may use it at once.
+/// Relay runs that a store remembers for its clock; several may use it at once.
 pub const MAX_RELAY_RUNS: usize = 64;
-/// How far behind the others a relay's time may be before its machine counts as one that slept.
+/// How far a relay's time may lag behind the others' before its machine counts as having slept.
 pub const RELAY_RUN_LAG: Duration = Duration::from_secs(10);
-/// How long a session token is good for.
+/// How long a session token is valid.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// Environments of one relay.
 pub const MAX_ENVIRONMENTS: usize = 1000;
@@ -153,56 +153,56 @@ pub const MAX_ENVIRONMENTS: usize = 1000;
 pub const MAX_ENVIRONMENTS_PER_PERSON: usize = 250;
 /// Sessions of one environment that have not ended.
 pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
-/// Work items of one environment that wait for their worker. New sessions are refused beyond that;
-/// those that there are may always be queued again.
+/// Work items of one environment that wait for their worker. Beyond that new sessions are refused;
+/// existing ones may always be queued again.
 pub const MAX_QUEUED_WORK: usize = 256;
-/// Polls of one environment that are held at once; a further one ends the oldest.
+/// Polls of one environment that are held at once; one more ends the oldest.
 pub const MAX_HELD_POLLS: usize = 4;
-/// Claims of one environment that are remembered by their key.
+/// Claims of one environment that are remembered by key.
 pub const MAX_NAMED_CLAIMS: usize = 64;
-/// Requests for a healthcheck of one environment that are remembered by their key.
+/// Healthcheck requests of one environment that are remembered by key.
 pub const MAX_HEALTHCHECK_KEYS: usize = 16;
-/// Bytes of one session's log; beyond them the oldest events go (Y-2).
+/// Bytes of one session's log; beyond that the oldest events are dropped (Y-2).
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
-/// What an event counts for beside its line.
+/// What an event counts for in addition to its line.
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
 /// Ended sessions of one person that a relay keeps.
 pub const MAX_ENDED_SESSIONS: usize = 200;
-/// Sessions that one list names, the newest first.
+/// Sessions in one list, newest first.
 pub const MAX_LISTED_SESSIONS: usize = 1000;
-/// Lines for one agent that its worker has not acknowledged.
+/// Lines for one agent not yet acknowledged by its worker.
 pub const MAX_INBOUND_LINES: usize = 1024;
 /// Bytes of those lines.
 pub const MAX_INBOUND_BYTES: usize = 16 << 20;
-/// Bytes of the inputs that one session's open questions ask about.
+/// Bytes of tool input in one session's open permission questions.
 pub const MAX_OPEN_PERMISSION_BYTES: usize = 16 << 20;
 /// Viewers of one session at once.
 pub const MAX_SUBSCRIBERS: usize = 64;
 /// Bytes on the way to one viewer (Y-5).
 pub const STREAM_CREDIT_BYTES: usize = 256 << 10;
-/// Bytes on the way to one worker, beside its lines, before its link counts as dead.
+/// Bytes on the way to one worker, not counting its lines, at which its link counts as dead.
 pub const LINK_BACKLOG_BYTES: usize = 2 * MAX_REQUEST_BYTES;
-/// Bytes of one link that wait for the store before the link is paused.
+/// Bytes of one link waiting for the store at which the link is paused.
 pub const LINK_HIGH_WATER_BYTES: usize = 2 << 20;
-/// Bytes of a paused link that still wait when it goes on.
+/// Waiting bytes below which a paused link resumes.
 pub const LINK_LOW_WATER_BYTES: usize = 512 << 10;
 /// Messages in one request.
 pub const MAX_POSTED_MESSAGES: usize = 256;
-/// Events of one page.
+/// Events on one page.
 pub const MAX_PAGE_EVENTS: usize = 1000;
-/// Bytes of one page; one event always fits.
+/// Bytes on one page; one event always fits.
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
-/// Requests that a relay is ready to take at once.
+/// Requests that a relay is ready to accept at once.
 pub const ACCEPT_POOL: usize = 64;
-/// Longest text that a person or a machine may give a thing as its name or title, in bytes.
+/// Longest name or title that a person or a machine may give to something, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
 /// Longest title that a session gets from its first user message, in bytes.
 pub const MAX_DERIVED_TITLE_BYTES: usize = 120;
-/// Longest path or URL that a machine may give, in bytes.
+/// Longest path or URL that a machine may report, in bytes.
 pub const MAX_PATH_BYTES: usize = 4096;
-/// A viewer's stream says this often that it is there.
+/// How often a viewer's stream sends a keepalive.
 pub const VIEWER_ALIVE_EVERY: Duration = Duration::from_secs(15);
-/// A viewer that has once said that it is there is cut off when it has said nothing for this long.
+/// A viewer that has ever sent a keepalive is cut off after being silent for this long.
 pub const VIEWER_SILENT_AFTER: Duration = Duration::from_secs(60);
 /// A viewer whose stream makes no progress for this long is cut off.
 pub const VIEWER_STALLED_AFTER: Duration = Duration::from_secs(60);

@@ -3,10 +3,10 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`id`] | identifiers that can only be built checked (E-8), and the names of operations |
-//! | [`time`] | the two clocks, and why every call brings both |
-//! | [`secret`] | text that is never shown and is wiped when dropped (T-5) |
-//! | [`io_error`] | why an operation of the outside world failed |
+//! | [`id`] | identifiers that are always checked when built (E-8), and the ids of operations |
+//! | [`time`] | the two clocks, and why every call passes both in |
+//! | [`secret`] | text that is never shown, and wiped when dropped (T-5) |
+//! | [`io_error`] | why an operation in the outside world failed |
 //! | [`text`] | bytes known to be UTF-8 |
 //! | [`limits`] | the name of every bound |
 

@@ -1,4 +1,4 @@
-//! Text that must not show (T-5).
+//! Text that must never be shown (T-5).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -13,25 +13,25 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a text as secret.
+    /// Wraps a text as a secret.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself, for the one place that has to send or store it.
+    /// The text itself, for the place that has to send or store it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether it can travel as a bearer credential: not empty, and visible ASCII alone. Anything
-    /// else does not fit into a header, or would begin another one (RFC 9110, 5.5).
+    /// Whether it can be sent as a bearer credential: not empty, and only visible ASCII. Anything
+    /// else does not fit in a header, or would start another one (RFC 9110, 5.5).
     pub(crate) fn is_bearer(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|b| b.is_ascii_graphic())
     }
 }
 
-/// Writes a secret for the peer whom it is meant for. `Secret` is not `Serialize`, so that each
-/// place that lets one out says so.
+/// Writes a secret for the peer it is meant for. `Secret` is not `Serialize`, so that every place
+/// that lets one out has to say so.
 pub(crate) fn reveal<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.reveal())
 }

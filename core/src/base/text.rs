@@ -6,13 +6,13 @@ use core::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text that shares its memory when it is cloned or sliced: an agent's line travels as the bytes
-/// that it was.
+/// Text that shares its memory when cloned or sliced: an agent's line is passed along as the
+/// original bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Text(Bytes);
 
 impl Text {
-    /// Takes bytes that are UTF-8; gives them back if they are not.
+    /// Wraps bytes that are UTF-8; returns them if they are not.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
         match core::str::from_utf8(&bytes) {
             Ok(_) => Ok(Self(bytes)),
@@ -22,7 +22,7 @@ impl Text {
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        // `from_utf8` has looked at these bytes already; looking again costs less than `unsafe`.
+        // `from_utf8` has already checked these bytes; checking again is a smaller price than `unsafe`.
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
@@ -31,7 +31,7 @@ impl Text {
         &self.0
     }
 
-    /// As the bytes that it is made of.
+    /// As its underlying bytes.
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
@@ -46,7 +46,7 @@ impl Text {
         self.0.is_empty()
     }
 
-    /// The lines of it, without their ends; empty ones are left out.
+    /// Its lines, without line endings; empty ones are left out.
     pub fn lines(&self) -> impl Iterator<Item = Self> + '_ {
         let mut rest = self.0.clone();
         core::iter::from_fn(move || {

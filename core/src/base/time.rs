@@ -1,4 +1,4 @@
-//! Time as the machines see it: it comes in with every call, and never from a clock (P-2).
+//! Time as the machines see it: passed in with every call, never read from a clock (P-2).
 
 use core::fmt;
 use core::ops::Add;
@@ -14,10 +14,10 @@ pub struct Instant(u64);
 impl Instant {
     /// The origin itself.
     pub const ORIGIN: Self = Self(0);
-    /// The last moment that can be told.
+    /// The last moment that can be represented.
     pub const FAR_FUTURE: Self = Self(u64::MAX);
 
-    /// The moment that lies `elapsed` after the origin.
+    /// The moment `elapsed` after the origin.
     pub fn from_origin(elapsed: Duration) -> Self {
         Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
@@ -43,7 +43,7 @@ impl Add<Duration> for Instant {
 }
 
 /// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. It may step in either direction, so
-/// it is compared anew at every call and never waited for.
+/// it is compared afresh on every call and never waited for.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -116,7 +116,7 @@ impl UnixTime {
         let millis = millis.fold(0, |millis, digit| millis * 10 + u64::from(digit - b'0'));
         let seconds =
             days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-        // A leap second at the end of the last year would have five digits for its year.
+        // A leap second at the end of the last year would need a five-digit year.
         Some(Self(seconds * 1000 + millis)).filter(|time| time.0 < END_OF_9999)
     }
 
@@ -183,7 +183,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 pub struct Now {
     /// For deadlines and durations.
     pub mono: Instant,
-    /// For the expiry of tokens and the dates that people read.
+    /// For token expiry and for dates that people read.
     pub wall: UnixTime,
 }
 

@@ -1,10 +1,10 @@
-//! Actions and events as a trace may show them: sizes in place of contents (T-5).
+//! Actions and events as a trace may show them: sizes instead of contents (T-5).
 
 use core::fmt::{Debug, Formatter, Result};
 
 use bytes::Bytes;
 
-/// Bytes that show as their number alone.
+/// Bytes of which only the count is shown.
 pub(crate) struct Size<'a>(pub(crate) &'a Bytes);
 
 impl Debug for Size<'_> {

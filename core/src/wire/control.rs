@@ -11,25 +11,25 @@ use serde_json::value::RawValue;
 use super::to_text;
 use crate::base::text::Text;
 
-/// A `control_request` of a subtype that takes no fields.
+/// A `control_request` whose subtype has no fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlRequest<'a> {
     #[serde(rename = "type")]
     kind: Cow<'a, str>,
-    /// Its name, which the answer repeats.
+    /// Its id, which the answer repeats.
     pub request_id: Cow<'a, str>,
-    /// What is asked for.
+    /// What is requested.
     pub request: Subtype<'a>,
 }
 
-/// What a `control_request` asks for.
+/// What a `control_request` requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subtype<'a> {
     /// By name: `interrupt`, `initialize`, …
     pub subtype: Cow<'a, str>,
 }
 
-/// A `control_request` of a subtype that takes no fields: `interrupt`, `initialize`.
+/// A `control_request` whose subtype has no fields: `interrupt`, `initialize`.
 pub fn request(request_id: &str, subtype: &str) -> Text {
     to_text(&ControlRequest {
         kind: Cow::Borrowed("control_request"),
@@ -74,7 +74,7 @@ pub struct ResponseBody<'a, T> {
     /// The payload of a *success*.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub response: Option<T>,
-    /// The reason of an *error*.
+    /// The reason for an *error*.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cow<'a, str>>,
 }
@@ -97,7 +97,7 @@ pub fn success<T: Serialize>(request_id: &str, payload: &T) -> Text {
     })
 }
 
-/// A `control_response` that says *error*, so that whoever asked does not wait for ever.
+/// A `control_response` that says *error*, so that the requester does not wait forever.
 pub fn error(request_id: &str, error: &str) -> Text {
     response::<()>(ResponseBody {
         subtype: Cow::Borrowed("error"),
@@ -111,17 +111,17 @@ pub fn error(request_id: &str, error: &str) -> Text {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "behavior", rename_all = "snake_case")]
 pub enum PermissionAnswer {
-    /// It may, with this input.
+    /// Allowed, with this input.
     Allow {
-        /// The input that the tool is to run with.
+        /// The input to run the tool with.
         #[serde(rename = "updatedInput")]
         updated_input: Box<RawValue>,
     },
-    /// It may not.
+    /// Denied.
     Deny {
-        /// Why, for the agent.
+        /// The reason, for the agent.
         message: String,
-        /// Whether the turn ends with it.
+        /// Whether this also ends the turn.
         #[serde(skip_serializing_if = "core::ops::Not::not")]
         interrupt: bool,
     },

@@ -1,4 +1,4 @@
-//! The body of a refusal (E-9). What it means to whoever reads it stands in `client/error.rs`.
+//! The body of a refusal (E-9). What it means to its reader is in `client/error.rs`.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
@@ -25,18 +25,18 @@ pub struct ErrorDetail<'a> {
     /// What happened, and what to try.
     #[serde(default)]
     pub message: Cow<'a, str>,
-    /// The answer that counts, of a `permission_conflict`: JSON as it was sent.
+    /// For a `permission_conflict`, the answer that counts: JSON exactly as it was sent.
     #[serde(borrow, with = "raw::optional", default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<&'a str>,
 }
 
 macro_rules! error_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
-        /// What kind of error an answer tells: it decides what the error means, more than the status.
+        /// The kind of error. It says more about what the error means than the status does.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum ErrorType {
             $($(#[$doc])* $variant,)+
-            /// One of a later version, or none; its status says enough.
+            /// One from a later version, or none; the status is enough to go by.
             Other(String),
         }
 
@@ -44,7 +44,7 @@ macro_rules! error_types {
             #[cfg(test)]
             pub(super) const KNOWN: &[Self] = &[$(Self::$variant),+];
 
-            /// As it stands on the wire.
+            /// As written on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $name,)+
@@ -67,37 +67,37 @@ macro_rules! error_types {
 error_types! {
     /// The body, a header, an id or a query is malformed.
     InvalidRequest = "invalid_request",
-    /// No credential, or one that the relay does not know.
+    /// No credential, or one the relay does not know.
     AuthenticationFailed = "authentication_failed",
-    /// The credential was good once.
+    /// The credential was valid once and has expired.
     TokenExpired = "token_expired",
-    /// The session's time is over.
+    /// The session has expired.
     SessionExpired = "session_expired",
-    /// A good credential, but not for this.
+    /// A valid credential, but not for this.
     PermissionDenied = "permission_denied",
-    /// There is no such path.
+    /// No such path.
     NotFound = "not_found",
-    /// There is no such environment (any more).
+    /// No such environment (any more).
     EnvironmentUnknown = "environment_unknown",
-    /// There is no such session (any more).
+    /// No such session (any more).
     SessionUnknown = "session_unknown",
-    /// There is no such work item (any more).
+    /// No such work item (any more).
     WorkUnknown = "work_unknown",
-    /// There is no such question (any more).
+    /// No such question (any more).
     PermissionUnknown = "permission_unknown",
-    /// The path exists, not with this method.
+    /// The path exists, but not with this method.
     MethodNotAllowed = "method_not_allowed",
-    /// The item was handed to somebody else since.
+    /// The item has since been handed to another worker.
     LeaseLost = "lease_lost",
-    /// Somebody answered the question differently before.
+    /// Someone has already answered the question differently.
     PermissionConflict = "permission_conflict",
-    /// The session takes no more messages.
+    /// The session accepts no more messages.
     SessionEnded = "session_ended",
-    /// The agent took its question back.
+    /// The agent withdrew its question.
     PermissionWithdrawn = "permission_withdrawn",
     /// The request exceeds the relay's limit.
     TooLarge = "too_large",
-    /// The path speaks WebSocket only.
+    /// The path is for WebSockets only.
     UpgradeRequired = "upgrade_required",
     /// A count is at its limit.
     LimitReached = "limit_reached",

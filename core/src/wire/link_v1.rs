@@ -1,4 +1,4 @@
-//! The words of a session's link, which travel beside its lines (`relay/http.md`).
+//! The control frames of a session's link, which travel alongside its lines (`relay/http.md`).
 
 use alloc::boxed::Box;
 
@@ -13,36 +13,36 @@ use super::versions::tag_of;
 /// The WebSocket subprotocol of the link.
 pub const PROTOCOL: &str = "footbridge.link.v1";
 
-/// The close code of a link in whose place a newer connection of the same lease has come. Whoever
-/// still wants it opens another: the newer one may be a handshake of its own that was long on its way.
+/// The close code of a link replaced by a newer connection under the same lease. A worker that
+/// still wants a link opens another: the newer one may be a handshake of its own that was delayed.
 pub const CLOSE_REPLACED: u16 = 4408;
 
-/// The close code of a link whose session was leased anew: it is another's, or its own under a newer
-/// fence.
+/// The close code of a link whose session was leased again: to another worker, or to the same one
+/// under a newer fence.
 pub const CLOSE_LEASE_LOST: u16 = 4409;
 
-/// The header of the handshake in which a worker names the run of the agent that it speaks for. Lines
-/// that were handed to another run are not given to this one.
+/// The handshake header in which a worker names the agent run it speaks for. Lines already handed to
+/// another run are not given to this one.
 pub const AGENT_RUN_HEADER: &str = "x-footbridge-agent-run";
 
-/// One word: what a binary message of the link holds.
+/// One control frame: the content of a binary message on the link.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ControlFrame {
-    /// First of all, from both sides: all lines of the other side up to `received` are safe here,
-    /// and the own ones from `from` + 1 on are still held.
+    /// The first frame from each side: all lines of the other side up to `received` are safe here,
+    /// and this side still holds its own from `from` + 1 on.
     Resume {
-        /// Lines of the other side that this side has.
+        /// The last line of the other side that this side has.
         received: u64,
-        /// Own lines that this side no longer holds.
+        /// The last of its own lines that this side no longer holds.
         from: u64,
     },
     /// All lines of the other side up to `received` are safe.
     Ack {
-        /// Lines of the other side that this side has.
+        /// The last line of the other side that this side has.
         received: u64,
     },
-    /// A message of the worker itself, for the log. It takes a number like a line.
+    /// A message from the worker itself, for the log. It is numbered like a line.
     Report {
         /// The message.
         message: Box<RawValue>,
@@ -53,7 +53,7 @@ pub enum ControlFrame {
     Ping,
     /// Yes.
     Pong,
-    /// A word of a later version, to be ignored.
+    /// A frame from a later version, to be ignored.
     Unknown,
 }
 
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for ControlFrame {
     }
 }
 
-/// A binary message that is no word.
+/// A binary message that is not a control frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a binary message of the link is not one of its words")]
 pub struct ControlFrameError;

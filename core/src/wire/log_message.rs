@@ -1,4 +1,4 @@
-//! What relay and worker themselves say in a session's log: messages of the type `footbridge`.
+//! The relay's and the worker's own messages in a session's log, of type `footbridge`.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,55 +9,55 @@ use super::session::{SessionResult, SessionState};
 use super::to_text;
 use crate::base::text::Text;
 
-/// A message of the relay or the worker, by its `subtype`.
+/// A message from the relay or the worker, by its `subtype`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "subtype", rename_all = "snake_case")]
 pub enum LogMessage<'a> {
-    /// The session has come to another state.
+    /// The session has changed state.
     SessionState {
-        /// Which.
+        /// The new state.
         state: SessionState,
-        /// What came of it, once it has ended.
+        /// Its result, once it has ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<Cow<'a, SessionResult>>,
     },
     /// A question can no longer be answered.
     PermissionWithdrawn {
-        /// The agent's name for it.
+        /// The agent's id for it.
         request_id: Cow<'a, str>,
         /// Why.
         #[serde(default)]
         reason: Cow<'a, str>,
     },
-    /// Messages were given to a run of the agent that ended before it confirmed them.
+    /// Messages were given to an agent run that ended before it confirmed them.
     MessagesIndeterminate {
         /// Of the `user` messages among them.
         #[serde(default)]
         uuids: Cow<'a, [String]>,
     },
-    /// Requests of viewers that will never be answered.
+    /// Viewers' requests that will never be answered.
     RequestsUnanswered {
-        /// Their names.
+        /// Their ids.
         #[serde(default)]
         request_ids: Cow<'a, [String]>,
         /// Why.
         #[serde(default)]
         reason: Cow<'a, str>,
     },
-    /// The worker no longer holds lines that never arrived.
+    /// The worker no longer holds some lines that never arrived.
     LinesLost {
         /// The last line before them.
         after: u64,
-        /// The last one of them.
+        /// The last of them.
         resumes_after: u64,
     },
-    /// Lines for the agent are lost: the relay no longer holds them.
+    /// Lines for the agent were lost: the relay no longer holds them.
     MessagesLost {
         /// How many, for a person.
         #[serde(default)]
         message: Cow<'a, str>,
     },
-    /// The agent printed what is no message.
+    /// The agent printed something that is not a message.
     AgentOutputError {
         /// What is wrong with it.
         #[serde(default)]
@@ -66,7 +66,7 @@ pub enum LogMessage<'a> {
         #[serde(default)]
         line: Cow<'a, str>,
     },
-    /// The agent runs.
+    /// The agent is running.
     AgentStarted {
         /// Its process.
         pid: u32,
@@ -83,12 +83,12 @@ pub enum LogMessage<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
     },
-    /// A subtype of a later version.
+    /// A subtype from a later version.
     #[serde(other)]
     Unknown,
 }
 
-/// What all of them have for a type.
+/// The `type` of all of them.
 const TYPE: &str = "footbridge";
 
 #[derive(Serialize, Deserialize)]
@@ -107,7 +107,7 @@ impl<'a> LogMessage<'a> {
 
     /// From a line; `None` if it is of another type.
     pub fn parse(line: &'a str) -> Result<Option<Self>, serde_json::Error> {
-        // Anything else may have another kind of `subtype`, so the type is read first.
+        // Other messages may have a different kind of `subtype`, so the type is read first.
         if &*super::versions::tag_of(line.as_bytes())? != TYPE {
             return Ok(None);
         }

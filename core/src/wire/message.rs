@@ -8,12 +8,12 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::base::text::Text;
 
-/// The kinds that somebody on the way has to tell apart. Everything else passes through.
+/// The kinds that have to be told apart on the way. Everything else passes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A `user` message.
     User,
-    /// A `control_request`: whoever it goes to has to answer it.
+    /// A `control_request`: its recipient has to answer it.
     ControlRequest,
     /// A `control_response`: the answer to one.
     ControlResponse,
@@ -45,7 +45,7 @@ pub struct Head {
     pub uuid: Option<String>,
 }
 
-/// A line that is no message.
+/// A line that is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// It is not JSON.
@@ -57,9 +57,9 @@ pub enum MessageError {
 }
 
 impl Head {
-    /// Reads the routing fields of a line. Of a key that stands twice the last one counts, as it
-    /// does for the agents and browsers that read the same line; a field of another type than text
-    /// counts as absent.
+    /// Reads the routing fields of a line. If a key appears twice the last one counts, as it does
+    /// for the agents and browsers that read the same line; a field that is not text counts as
+    /// absent.
     pub fn parse(line: &Text) -> Result<Self, MessageError> {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_str(line.as_str());
@@ -118,7 +118,7 @@ enum Level {
     Response,
 }
 
-/// Visits any JSON value and takes the fields of an object; says whether it was one.
+/// Visits any JSON value and collects the fields of an object; returns whether it was one.
 struct Object<'f> {
     at: Level,
     fields: &'f mut Fields,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn routing_fields_are_found_wherever_they_stand() {
+    fn routing_fields_are_found_wherever_they_are() {
         let head = parse(
             r#"{"request":{"input":{"subtype":"no"},"tool_name":"Bash","subtype":"can_use_tool"},
                 "request_id":"P","type":"control_request","x":[1,{"type":"no"}]}"#,
@@ -295,14 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_stands_twice_the_last_one_counts() {
+    fn the_last_value_of_a_repeated_key_counts() {
         let head = parse(r#"{"type":"user","type":"assistant","uuid":"a","uuid":null}"#);
         let head = head.expect("a message");
         assert_eq!((head.kind.as_str(), head.uuid), ("assistant", None));
     }
 
     #[test]
-    fn a_line_that_is_no_message_is_told_apart_from_one_that_is_not_json() {
+    fn json_that_is_not_a_message_is_distinguished_from_text_that_is_not_json() {
         for line in ["hello", "{", r#"{"type":"user"}}"#, r#"{"type":"user"} {}"#, "", "{\"a\":}"] {
             assert_eq!(parse(line), Err(MessageError::NotJson), "{line:?}");
         }
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_an_error_and_no_crash() {
+    fn deep_nesting_is_an_error_not_a_crash() {
         let deep = Text::from(["{\"type\":\"a\",\"x\":", &"[".repeat(100_000)].concat());
         assert_eq!(Head::parse(&deep), Err(MessageError::NotJson));
     }

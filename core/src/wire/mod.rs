@@ -1,17 +1,17 @@
-//! The shapes that cross a wire, each once: written by one end and read by the other, and no
-//! behaviour. [`versions`] says how they may change.
+//! The shapes that cross the wire, each defined once: written by one end, read by the other, with no
+//! behaviour of their own. [`versions`] says how they may change.
 //!
 //! | module | shape |
 //! | --- | --- |
 //! | [`ndjson`] | a byte stream cut into lines |
 //! | [`message`] | what kind of message a line is (M-1) |
 //! | [`control`] | control requests and responses (M-2, M-3) |
-//! | [`log_message`] | what relay and worker themselves say in a log |
-//! | [`link_v1`] | the words of a session's link beside its lines |
+//! | [`log_message`] | the relay's and the worker's own messages in a log |
+//! | [`link_v1`] | the control frames of a session's link |
 //! | [`worker_api`] | the Environments API (E) |
 //! | [`work_secret`] | a work secret (S-1) |
 //! | [`session`] | a session's state and result |
-//! | [`viewer`] | what viewers ask, and what they are told |
+//! | [`viewer`] | what viewers request, and what they receive |
 //! | [`health`] | whether a relay is up |
 //! | [`url`] | the relay's base URL and what is built on it (S-2) |
 //! | [`error`] | the body of a refusal (E-9) |
@@ -39,8 +39,8 @@ use serde::Serialize;
 
 use crate::base::text::Text;
 
-/// A shape of this crate as JSON. Those have text for keys and no fallible `Serialize` of their
-/// own, so that it cannot fail.
+/// A shape of this crate as JSON. Their keys are text and none has a fallible `Serialize` of its
+/// own, so this cannot fail.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Bytes {
     match serde_json::to_vec(value) {
         Ok(json) => Bytes::from(json),
@@ -48,7 +48,7 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Bytes {
     }
 }
 
-/// The same as text: a line, or a frame of a stream.
+/// The same as text: a line, or a frame on a stream.
 pub(crate) fn to_text<T: Serialize>(value: &T) -> Text {
     Text::from_utf8(to_json(value)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A byte stream cut into lines (M-1).
+//! A byte stream split into lines (M-1).
 
 use alloc::vec::Vec;
 
@@ -7,21 +7,21 @@ use bytes::Bytes;
 /// One line of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// A whole line without its end; never empty.
+    /// A whole line without its line ending; never empty.
     Whole(Bytes),
     /// A line that was longer than the limit. It was not kept.
     TooLong {
         /// Its first bytes, for a report.
         beginning: Bytes,
-        /// Its length in bytes, or what had come of it when the stream ended.
+        /// Its length in bytes, or the part that had arrived when the stream ended.
         bytes: usize,
     },
 }
 
-/// How much of a refused line is kept for a report.
+/// How much of an overlong line is kept for a report.
 const BEGINNING_BYTES: usize = 200;
 
-/// Cuts chunks into lines. It holds at most one unfinished line, and no more of it than the limit.
+/// Splits chunks into lines. It holds at most one unfinished line, and never more than the limit.
 #[derive(Debug)]
 pub struct Splitter {
     limit: usize,
@@ -31,13 +31,13 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Lines of up to `limit` bytes are taken.
+    /// Accepts lines of up to `limit` bytes.
     pub const fn new(limit: usize) -> Self {
         Self { limit, partial: Vec::new(), skipped: None }
     }
 
-    /// Takes a chunk and gives each line that it completes to `each`. A line that lies within the
-    /// chunk shares its memory.
+    /// Adds a chunk and passes each line that it completes to `each`. A line that lies entirely
+    /// within the chunk shares its memory.
     pub fn push(&mut self, mut chunk: Bytes, mut each: impl FnMut(Line)) {
         while let Some(at) = memchr::memchr(b'\n', &chunk) {
             let mut head = chunk.split_to(at + 1);
@@ -47,12 +47,12 @@ impl Splitter {
         self.keep(&chunk);
     }
 
-    /// Takes the end of the stream: what is left is a line too.
+    /// Ends the stream: whatever is left is a line too.
     pub fn finish(&mut self, mut each: impl FnMut(Line)) {
         self.complete(Bytes::new(), &mut each);
     }
 
-    /// Bytes held of an unfinished line.
+    /// Bytes of an unfinished line that are held.
     pub fn held(&self) -> usize {
         self.partial.len()
     }

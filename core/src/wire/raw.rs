@@ -1,13 +1,13 @@
-//! JSON that passes through as it is: an agent's line inside a view, a person's answer inside an
-//! error. Held as its text, so that whoever has it as text already need not parse it again. For use
-//! as `#[serde(with = "…")]`.
+//! JSON that passes through unchanged: an agent's line inside a view, a person's answer inside an
+//! error. It is held as text, so that text already at hand is not parsed again. For use as
+//! `#[serde(with = "…")]`.
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Through serde the text is looked through once, because only what is JSON may go in raw; the hot
-/// path writes it as it is (`EventView::write`).
+/// Going through serde, the text is scanned once, because only valid JSON may go in raw; the hot
+/// path writes it directly (`EventView::write`).
 pub(super) fn serialize<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let raw: &RawValue = serde_json::from_str(json).map_err(S::Error::custom)?;
     raw.serialize(serializer)
@@ -17,7 +17,7 @@ pub(super) fn deserialize<'de: 'a, 'a, D: Deserializer<'de>>(de: D) -> Result<&'
     <&RawValue>::deserialize(de).map(RawValue::get)
 }
 
-/// The same for what may be missing.
+/// The same for a value that may be missing.
 pub(super) mod optional {
     use super::{Deserialize, Deserializer, RawValue, Serializer};
 

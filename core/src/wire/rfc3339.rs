@@ -24,7 +24,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<UnixTime, 
     Words::deserialize(de)?.read()
 }
 
-/// The same for a time that may be null.
+/// The same, for a time that may be null.
 pub(super) mod optional {
     use super::{Deserialize, Deserializer, Serializer, UnixTime, Words};
 

@@ -1,20 +1,20 @@
-//! A session's state and result, as workers, viewers and the relay tell them to each other.
+//! A session's state and result, as exchanged between workers, viewers and the relay.
 
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
-    /// It waits for its worker.
+    /// Waiting for its worker.
     Queued,
-    /// A worker has taken it.
+    /// Taken by a worker.
     Starting,
-    /// The worker's link has been up.
+    /// Its worker's link has been up.
     Running,
-    /// It is over; its result says how.
+    /// Over; its result says how.
     Ended,
 }
 
@@ -22,19 +22,19 @@ pub enum SessionState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultStatus {
-    /// The agent ended by itself and well.
+    /// The agent exited on its own, successfully.
     Completed,
     /// The agent could not be started, failed, or was killed.
     Failed,
-    /// It reached its time limit.
+    /// The session reached its time limit.
     TimedOut,
-    /// A person or the worker's shutdown ended it.
+    /// A person, or the worker's shutdown, ended it.
     Interrupted,
-    /// The worker vanished. Only the relay says so.
+    /// The worker vanished. Only the relay reports this.
     Lost,
 }
 
-/// What came of a session (W-7).
+/// The result of a session (W-7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionResult {
     /// How it ended.
@@ -42,7 +42,7 @@ pub struct SessionResult {
     /// The agent's exit code, if it had one.
     #[serde(default)]
     pub exit_code: Option<i32>,
-    /// The signal that ended the agent, if one did.
+    /// The signal that ended the agent, if any.
     #[serde(default)]
     pub signal: Option<i32>,
     /// What happened, for a person.

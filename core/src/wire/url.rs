@@ -1,4 +1,4 @@
-//! The relay's base URL, and what is built on it (S-2).
+//! The relay's base URL, and the URLs built from it (S-2).
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -8,7 +8,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::base::id::SessionId;
 
-/// The URL that a relay is reached at: `http` or `https`, a host, perhaps a port and a path prefix.
+/// A relay's URL: `http` or `https`, a host, optionally a port and a path prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     is_tls: bool,
@@ -17,16 +17,16 @@ pub struct BaseUrl {
     is_localhost: bool,
 }
 
-/// Why a text is no base URL.
+/// Why a text is not a base URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// There is no scheme, or another one.
+    /// The scheme is missing, or a different one.
     #[error("{url:?} is no relay URL: it must begin with http:// or https://")]
     Scheme {
         /// The text.
         url: String,
     },
-    /// The host is missing or not one.
+    /// The host is missing or invalid.
     #[error("{url:?} is no relay URL: after the scheme there must be a host, then perhaps :port")]
     Host {
         /// The text.
@@ -35,12 +35,12 @@ pub enum UrlError {
     /// It has a part that a base URL cannot have.
     #[error("{url:?} is no relay URL: it must not have {part}")]
     Part {
-        /// The text, without what may be secret in it.
+        /// The text, without the parts that may be secret.
         url: String,
         /// The part.
         part: &'static str,
     },
-    /// Credentials would travel in the clear.
+    /// Credentials would be sent in the clear.
     #[error(
         "{url:?} is not safe: a relay on another host must be reached by https://, or by a tunnel to this one"
     )]
@@ -51,8 +51,7 @@ pub enum UrlError {
 }
 
 impl BaseUrl {
-    /// Reads a base URL. Slashes at the end do not matter. Plain `http` is for the host itself
-    /// alone.
+    /// Reads a base URL. Trailing slashes do not matter. Plain `http` is only for this very host.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let text = url.trim();
         let scheme = |prefix: &str| {
@@ -69,7 +68,7 @@ impl BaseUrl {
             [('@', "a user name or password"), ('?', "a query"), ('#', "a fragment")]
         {
             if rest.contains(mark) {
-                // What stands before an @ or behind the other two may be a credential.
+                // Anything before an @ or after the other two may be a credential.
                 let scheme = if is_tls { "https://…" } else { "http://…" };
                 return Err(UrlError::Part { url: scheme.to_owned(), part });
             }
@@ -80,7 +79,7 @@ impl BaseUrl {
         if !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(UrlError::Part {
                 url: shown(text),
-                part: "spaces or letters beyond ASCII",
+                part: "spaces or non-ASCII characters",
             });
         }
         let is_localhost = is_localhost(host);
@@ -102,7 +101,7 @@ impl BaseUrl {
 
     /// A session's ingress in version 1 (S-2).
     pub fn session_ingress(&self, session: &SessionId) -> String {
-        // The host itself speaks plainly and in path version 2, unless its own URL says TLS.
+        // This host uses plain `ws` unless its own URL says TLS, and always path version 2.
         let (scheme, version) = match (self.is_localhost, self.is_tls) {
             (true, false) => ("ws", "v2"),
             (true, true) => ("wss", "v2"),
@@ -153,7 +152,7 @@ fn host_of(authority: &str) -> Option<&str> {
     }
 }
 
-/// The host itself, not a name that merely contains it (S-2).
+/// This very host, not a name that merely contains it (S-2).
 fn is_localhost(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_the_host_itself() {
+    fn plain_http_is_only_for_this_host() {
         for url in [
             "http://relay.example",
             "http://localhost.evil.example",
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_with_its_reason() {
+    fn anything_but_a_url_is_rejected_with_a_reason() {
         for url in ["", "relay.example", "ftp://x", "ws://x", "https:/x", "http:"] {
             assert!(matches!(BaseUrl::parse(url), Err(UrlError::Scheme { .. })), "{url}");
         }

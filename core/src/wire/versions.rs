@@ -1,16 +1,16 @@
-//! What relays, workers and viewers of different versions owe each other (`relay/http.md`,
-//! *Versions*), as conventions that every shape of this folder keeps.
+//! What relays, workers and viewers of different versions can expect of each other (`relay/http.md`,
+//! *Versions*), as conventions that every shape in this folder follows.
 //!
-//! | rule | how a shape keeps it |
+//! | rule | how a shape follows it |
 //! | --- | --- |
 //! | Unknown fields are ignored. | No shape denies unknown fields. |
 //! | Unknown types of frames, unknown subtypes and unknown `error.type`s are ignored. | Such an enum has a variant for all others ([`tag_of`] where serde cannot derive it). |
-//! | `data.type`, `status`, `behavior` and a session's `state` never get a new value without a new name. | Such an enum is closed: another value is an error. |
-//! | What is null, false or empty may be missing. | `#[serde(default)]`, and [`or_default`] where null has to count as missing too. |
+//! | `data.type`, `status`, `behavior` and a session's `state` never get a new value without a new field name. | Such an enum is closed: another value is an error. |
+//! | What is null, false or empty may be missing. | `#[serde(default)]`, and [`or_default`] where null must count as missing too. |
 //! | A required field stays required. | It has no default: its absence is an error. |
-//! | A new field is optional for ever. | It gets a default, and the older side's silence a meaning. |
+//! | A new field is optional forever. | It gets a default, and its absence has a defined meaning. |
 //!
-//! [`test::shape!`] holds a value against the first and the fourth rule.
+//! [`test::shape!`] checks a value against the first and the fourth rule.
 
 use alloc::borrow::Cow;
 
@@ -42,8 +42,8 @@ pub(super) mod test {
 
     use serde_json::{Map, Value, json};
 
-    /// Fields whose content is an agent's or a person's, or whose names are data: a later version
-    /// adds nothing there.
+    /// Fields whose content belongs to an agent or a person, or whose names are data: a later
+    /// version adds nothing there.
     const FOREIGN: [&str; 8] = [
         "message",
         "messages",
@@ -55,7 +55,7 @@ pub(super) mod test {
         "mcp_config",
     ];
 
-    /// The same object as a later version would write it: with more in it, at every level.
+    /// The same object as a later version might write it: with more fields, at every level.
     pub(in crate::wire) fn newer(json: &[u8]) -> String {
         fn add(value: &mut Value) {
             match value {
@@ -74,7 +74,7 @@ pub(super) mod test {
         value.to_string()
     }
 
-    /// The same object without what may be missing, but for the fields that `required` names.
+    /// The same object without the fields that may be missing, keeping those that `required` names.
     pub(in crate::wire) fn terser(json: &[u8], required: &[&str]) -> String {
         fn remove(fields: &mut Map<String, Value>, required: &[&str]) {
             fields.retain(|name, value| {
@@ -105,8 +105,8 @@ pub(super) mod test {
         value.to_string()
     }
 
-    /// Writes a value as JSON and reads it again as a type: as it is, with fields that nobody knows,
-    /// and without the fields that may be missing.
+    /// Writes a value as JSON and reads it back as a type: as it is, with unknown fields added, and
+    /// without the fields that may be missing.
     macro_rules! shape {
         ($value:expr, $shape:ty) => {
             $crate::wire::versions::test::shape!($value, $shape, required: [])

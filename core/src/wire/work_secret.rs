@@ -16,10 +16,10 @@ use super::to_json;
 use super::versions::or_default;
 use crate::base::secret::{self, Secret};
 
-/// The one version that there is.
+/// The only version so far.
 const VERSION: u64 = 1;
 
-/// The version of a work secret: always the one that is known here.
+/// The version of a work secret: always the one known here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version;
 
@@ -41,27 +41,27 @@ impl<'de> Deserialize<'de> for Version {
 /// A decoded work secret (S-1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkSecret {
-    /// Which version it is of.
+    /// Its version.
     pub version: Version,
-    /// Opens the session's ingress, and its item's lease.
+    /// Authorises the session's ingress, and calls about its item's lease.
     #[serde(serialize_with = "secret::reveal")]
     pub session_ingress_token: Secret,
-    /// Where to, if it is not where the work came from.
+    /// The relay to connect to, if it is not where the work came from.
     #[serde(default)]
     pub api_base_url: Option<String>,
     /// Where the code comes from.
     #[serde(default, deserialize_with = "or_default")]
     pub sources: Vec<Source>,
-    /// Further credentials for the agent.
+    /// Extra credentials for the agent.
     #[serde(default, deserialize_with = "or_default")]
     pub auth: Vec<Credential>,
     /// Flags for the agent: name to value (W-5).
     #[serde(default, serialize_with = "flags", deserialize_with = "or_default")]
     pub claude_code_args: BTreeMap<String, String>,
-    /// Configuration of the agent's MCP servers, as it is.
+    /// Configuration of the agent's MCP servers, passed through unchanged.
     #[serde(default, serialize_with = "raw", deserialize_with = "some_raw")]
     pub mcp_config: Option<Secret>,
-    /// Variables for the agent alone (S-3).
+    /// Variables for the agent only (S-3).
     #[serde(default, serialize_with = "variables", deserialize_with = "or_default")]
     pub environment_variables: BTreeMap<String, Secret>,
     /// Whether the session speaks version 2 (C-4).
@@ -91,7 +91,7 @@ pub struct GitInfo {
     /// What to check out.
     #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Opens it.
+    /// The credential for it.
     #[serde(default, serialize_with = "some_secret", skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,
 }
@@ -107,13 +107,13 @@ pub struct Credential {
     pub token: Secret,
 }
 
-/// Why a work secret cannot be used. None of them shows any of it.
+/// Why a work secret cannot be used. No variant reveals any of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkSecretError {
     /// It is not base64url.
     #[error("the work secret is not base64url")]
     Encoding,
-    /// It is not the JSON that it should be.
+    /// It is not JSON of the expected shape.
     #[error("the work secret is not a JSON object of the known shape")]
     Shape,
     /// It has another version.
@@ -128,13 +128,13 @@ pub enum WorkSecretError {
     /// Its token is missing or empty.
     #[error("the work secret has no session_ingress_token")]
     NoToken,
-    /// Its token does not fit into a header.
+    /// Its token cannot be sent in a header.
     #[error("the work secret's session_ingress_token holds what no header can carry")]
     Token,
 }
 
 impl WorkSecret {
-    /// A secret that holds a session's token, and nothing further.
+    /// A secret that holds a session's token and nothing else.
     pub const fn new(session_ingress_token: Secret, api_base_url: Option<String>) -> Self {
         Self {
             version: Version,
@@ -188,7 +188,7 @@ impl WorkSecret {
 }
 
 impl WorkSecret {
-    /// What the session's worktree is to begin from, if the secret says (W-5).
+    /// The reference that the session's worktree starts from, if the secret names one (W-5).
     pub fn git_reference(&self) -> Option<String> {
         self.sources.iter().find_map(|source| source.git_info.as_ref()?.reference.clone())
     }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_is_typed_and_shows_nothing_of_the_secret() {
+    fn each_error_is_typed_and_reveals_nothing_of_the_secret() {
         let cases = [
             (r#"{"version":2,"session_ingress_token":"t"}"#, WorkSecretError::Version { found: 2 }),
             (r#"{"session_ingress_token":"t"}"#, WorkSecretError::NoVersion),

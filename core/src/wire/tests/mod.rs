@@ -1,5 +1,5 @@
-//! Every shape is read as it was written; and so is what a later version would write, and an earlier
-//! one ([`versions`](super::versions)).
+//! Every shape can be read back as written, also when written by a later or an earlier version
+//! ([`versions`](super::versions)).
 
 mod viewer;
 mod worker;
@@ -20,12 +20,12 @@ use super::session::{ResultStatus, SessionResult, SessionState};
 use super::versions::test::shape;
 use crate::base::time::UnixTime;
 
-/// Any text, with quotes, line ends and letters beyond ASCII in it.
+/// Any text, including quotes, line endings and non-ASCII characters.
 fn text() -> impl Strategy<Value = String> {
     "[a-z\"\\\\\n\u{0}é…😀]{0,12}"
 }
 
-/// A text that may be missing. An empty one says no more than none.
+/// A text that may be missing. An empty one means the same as none.
 fn maybe_text() -> impl Strategy<Value = Option<String>> {
     of("[a-z\"\\\\\n\u{0}é…😀]{1,12}")
 }
@@ -38,12 +38,12 @@ fn id() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_-]{1,12}"
 }
 
-/// Until the year 9999, which is as far as RFC 3339 goes.
+/// Up to the year 9999, which is as far as RFC 3339 goes.
 fn time() -> impl Strategy<Value = UnixTime> {
     (0..253_402_300_800_000u64).prop_map(UnixTime::from_millis)
 }
 
-/// JSON that passes through: an object as an agent or a person may write it.
+/// JSON that passes through: an object as an agent or a person might write it.
 fn json() -> impl Strategy<Value = String> {
     text().prop_map(|text| serde_json::json!({"text": text, "type": [null, 1]}).to_string())
 }
@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn log_messages_are_read_as_they_were_written(message in log_message()) {
-        // A pid and a text are data of the message itself, not another's.
+        // A pid and a text are the message's own data.
         let line = message.to_line();
         prop_assert_eq!(LogMessage::parse(line.as_str()).expect("JSON"), Some(message.clone()));
         let begins = line.as_str().starts_with(r#"{"type":"footbridge","subtype":"#);

@@ -1,4 +1,4 @@
-//! What viewers ask and are told.
+//! The shapes that viewers send and receive.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! What relay and worker say to each other.
+//! The shapes that relay and worker exchange.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

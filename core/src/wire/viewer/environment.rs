@@ -12,7 +12,7 @@ use crate::wire::rfc3339;
 /// One environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentView<'a> {
-    /// Its name.
+    /// Its id.
     pub id: Cow<'a, EnvironmentId>,
     /// The machine's name, for people.
     #[serde(default)]
@@ -22,7 +22,7 @@ pub struct EnvironmentView<'a> {
     pub directory: Cow<'a, str>,
     /// The branch that is checked out there.
     pub branch: Option<Cow<'a, str>>,
-    /// Where the repository came from.
+    /// The URL of the repository's remote.
     pub git_repo_url: Option<Cow<'a, str>>,
     /// Which program the worker is.
     #[serde(default)]
@@ -31,23 +31,23 @@ pub struct EnvironmentView<'a> {
     pub max_sessions: u32,
     /// How many of its sessions have not ended.
     pub active_sessions: usize,
-    /// Whether its worker has been heard of lately.
+    /// Whether its worker has been heard from recently.
     #[serde(default)]
     pub online: bool,
-    /// When it registered first.
+    /// When it first registered.
     #[serde(with = "rfc3339")]
     pub created_at: UnixTime,
-    /// When its worker was heard of last.
+    /// When its worker was last heard from.
     #[serde(with = "rfc3339")]
     pub last_seen_at: UnixTime,
-    /// The last healthcheck that somebody asked for (W-11).
+    /// The last healthcheck that was requested (W-11).
     pub last_healthcheck: Option<HealthcheckView>,
 }
 
-/// A person's question whether a worker is there (W-11).
+/// A person's check on whether a worker responds (W-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthcheckView {
-    /// When it was asked.
+    /// When it was requested.
     #[serde(with = "rfc3339")]
     pub asked_at: UnixTime,
     /// When the worker answered, if it has.
@@ -58,7 +58,7 @@ pub struct HealthcheckView {
 /// The answer to `GET /v1/environments`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentList<'a> {
-    /// All of that person, by id.
+    /// All environments of that person, by id.
     #[serde(default)]
     pub environments: Vec<EnvironmentView<'a>>,
 }

@@ -1,4 +1,4 @@
-//! Events of a session's log as viewers see them. The message goes through as the bytes that it is.
+//! Events of a session's log as viewers see them. The message passes through byte for byte.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::base::time::UnixTime;
 use crate::wire::{raw, rfc3339};
 
-/// Who said what stands in the log.
+/// Who wrote an entry in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// A line that the agent printed.
     Agent,
-    /// What goes to the agent's stdin.
+    /// A line for the agent's stdin.
     Viewer,
-    /// A report of the worker.
+    /// A report from the worker.
     Worker,
     /// The relay itself.
     Relay,
@@ -42,23 +42,23 @@ pub struct EventView<'a> {
     /// When it was stored.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
-    /// Who said it.
+    /// Who wrote it.
     pub from: Origin,
-    /// The message, JSON as it came.
+    /// The message, JSON exactly as received.
     #[serde(borrow, with = "raw")]
     pub message: &'a str,
 }
 
-/// What an event takes beside its message, about.
+/// Roughly what an event takes in addition to its message.
 const EVENT_BYTES: usize = 96;
 
 impl EventView<'_> {
-    /// About how many bytes it takes as JSON.
+    /// Roughly how many bytes it takes as JSON.
     pub(super) const fn size(&self) -> usize {
         self.message.len() + EVENT_BYTES
     }
 
-    /// Writes its fields and the end of its object, the same as serde would, without looking at the
+    /// Writes its fields and the end of its object exactly as serde would, without scanning the
     /// message again.
     pub(super) fn write(&self, json: &mut String) {
         let Self { seq, at, from, message } = self;
@@ -73,16 +73,16 @@ impl EventView<'_> {
 /// A page of a session's log: the answer to `GET /v1/sessions/{id}/events`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPage<'a> {
-    /// In order and without a gap.
+    /// In order and without gaps.
     #[serde(borrow, default)]
     pub events: Vec<EventView<'a>>,
-    /// The first event that is kept.
+    /// The first event still kept.
     pub first_seq: u64,
-    /// The last event that there is.
+    /// The last event so far.
     pub last_seq: u64,
 }
 
-/// An [`EventPage`] as JSON, from its events one by one.
+/// An [`EventPage`] as JSON, written event by event.
 pub fn write_page<'a>(
     events: impl Iterator<Item = EventView<'a>> + Clone,
     first_seq: u64,

@@ -1,5 +1,5 @@
-//! Messages of the viewers' streams: each one JSON object with its `type`. Those of a type that is
-//! not known are ignored.
+//! Messages on the viewers' streams: each is one JSON object with a `type`. Unknown types are
+//! ignored.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -16,7 +16,7 @@ use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::text::Text;
 use crate::wire::versions::tag_of;
 
-/// A message of a subscription to one session.
+/// A message on a subscription to one session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SessionFrame<'a> {
@@ -27,21 +27,21 @@ pub enum SessionFrame<'a> {
     },
     /// The next event.
     Event(EventView<'a>),
-    /// Events are no longer kept.
+    /// Some events are no longer kept.
     Gap {
         /// The last event before them.
         after: u64,
-        /// The last one of them.
+        /// The last of them.
         resumes_after: u64,
     },
     /// Everything stored when the subscription began has been sent.
     Live {
-        /// The last event then.
+        /// The last event at that time.
         seq: u64,
     },
-    /// The connection is alive. Viewers say this too.
+    /// The connection is alive. Viewers send this too.
     Alive,
-    /// A message of a later version.
+    /// A message from a later version.
     Unknown,
 }
 
@@ -80,7 +80,7 @@ impl<'a> SessionFrame<'a> {
         })
     }
 
-    /// An event as a message, without looking at what the agent printed again.
+    /// An event as a message, without scanning the agent's output again.
     pub fn event(event: &EventView<'_>) -> Text {
         let mut json = String::with_capacity(event.size());
         json.push_str("{\"type\":\"event\",");
@@ -96,42 +96,42 @@ impl<'de: 'a, 'a> Deserialize<'de> for SessionFrame<'a> {
     }
 }
 
-/// A message of the overview: environments and sessions as they change.
+/// A message on the overview: environments and sessions as they change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum OverviewFrame<'a> {
-    /// Everything that there is: first of all, and for whoever has missed a change.
+    /// The whole state: sent first, and again to a viewer that missed a change.
     Overview {
         /// By id.
         #[serde(default)]
         environments: Vec<EnvironmentView<'a>>,
-        /// The newest first.
+        /// Newest first.
         #[serde(default)]
         sessions: Vec<SessionView<'a>>,
     },
-    /// An environment is new, or different.
+    /// An environment is new or has changed.
     Environment {
         /// As it is now.
         environment: EnvironmentView<'a>,
     },
-    /// An environment is no more.
+    /// An environment is gone.
     EnvironmentGone {
-        /// Its name.
+        /// Its id.
         id: Cow<'a, EnvironmentId>,
     },
-    /// A session is new, or different.
+    /// A session is new or has changed.
     Session {
         /// As it is now.
         session: SessionView<'a>,
     },
     /// A session is no longer kept.
     SessionGone {
-        /// Its name.
+        /// Its id.
         id: Cow<'a, SessionId>,
     },
-    /// The connection is alive. Viewers say this too.
+    /// The connection is alive. Viewers send this too.
     Alive,
-    /// A message of a later version.
+    /// A message from a later version.
     #[serde(other)]
     Unknown,
 }

@@ -1,7 +1,7 @@
-//! What viewers ask, and what they are told.
+//! What viewers request, and what they receive.
 //!
-//! Each shape borrows from whatever the relay holds, so that telling a viewer copies nothing; read
-//! from JSON, it owns what it holds, but for the message of an event, which stays in its place.
+//! When written, each shape borrows from what the relay holds, so that sending copies nothing. When
+//! read from JSON it owns its content, except for the message of an event, which stays in place.
 
 mod environment;
 mod event;

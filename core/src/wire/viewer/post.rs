@@ -1,4 +1,4 @@
-//! What viewers ask of a session, and the receipts for it.
+//! What viewers post to a session, and the receipts they get.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -13,14 +13,14 @@ use crate::base::id::EnvironmentId;
 /// The body of `POST /v1/sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateSession {
-    /// Where it is to run.
+    /// Where to run it.
     pub environment_id: EnvironmentId,
     /// What to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
 
-/// The body of `POST …/messages`: messages as they are to go to the agent.
+/// The body of `POST …/messages`: messages exactly as they should reach the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PostMessages<'a> {
     /// In order.
@@ -39,42 +39,42 @@ pub struct PostReceipt<'a> {
 /// A stored message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageReceipt<'a> {
-    /// The message's own name, or the one that it was given.
+    /// The message's own id, or the one it was given.
     pub uuid: Option<Cow<'a, str>>,
-    /// The name of a `control_request`.
+    /// The id of a `control_request`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
     /// Its number in the log, new or old.
     pub seq: u64,
 }
 
-/// The body of `POST …/permission`: a person's answer to a question of the agent (M-2).
+/// The body of `POST …/permission`: a person's answer to an agent's question (M-2).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PermissionPost {
-    /// The agent's name for the question.
+    /// The agent's id for the question.
     pub request_id: String,
     /// The answer.
     pub behavior: Behavior,
-    /// The input that the tool is to run with; none for the one that was asked about.
+    /// The input to run the tool with; none for the input in the question.
     #[serde(rename = "updatedInput", default, skip_serializing_if = "Option::is_none")]
     pub updated_input: Option<Box<RawValue>>,
-    /// Why not, for the agent.
+    /// The reason for a *deny*, for the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Whether the turn ends with a *deny*.
+    /// Whether a *deny* also ends the turn.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub interrupt: bool,
 }
 
-/// Whether the agent may.
+/// Whether the agent may do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behavior {
-    /// It may.
+    /// Allowed.
     Allow,
-    /// It may not.
+    /// Denied.
     Deny,
-    /// Something else, which a relay refuses.
+    /// Anything else, which a relay rejects.
     #[serde(other)]
     Unknown,
 }
@@ -82,14 +82,14 @@ pub enum Behavior {
 /// The answer to `POST …/permission`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PermissionReceipt {
-    /// The event that holds the answer that counts.
+    /// The event holding the answer that counts.
     pub seq: u64,
 }
 
 /// The answer to `POST …/interrupt`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterruptReceipt<'a> {
-    /// The name of the `control_request` that was made of it.
+    /// The id of the `control_request` it became.
     pub request_id: Cow<'a, str>,
     /// Its number in the log.
     pub seq: u64,

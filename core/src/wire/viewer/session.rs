@@ -14,54 +14,54 @@ use crate::wire::session::{SessionResult, SessionState};
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView<'a> {
-    /// Its name.
+    /// Its id.
     pub id: Cow<'a, SessionId>,
     /// Where it runs.
     pub environment_id: Cow<'a, EnvironmentId>,
-    /// What a person called it, or the beginning of its first message.
+    /// The title a person gave it, or the beginning of its first message.
     pub title: Option<Cow<'a, str>>,
-    /// Where it stands.
+    /// Its state.
     pub state: SessionState,
     /// Whether the worker's link is up.
     #[serde(default)]
     pub connected: bool,
-    /// Whether a person asked for its end.
+    /// Whether a person asked for it to end.
     #[serde(default)]
     pub stopping: bool,
-    /// The agent's questions that wait for an answer, the oldest first (M-2).
+    /// The agent's open questions, oldest first (M-2).
     #[serde(default)]
     pub pending_permissions: Cow<'a, [Question]>,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "rfc3339")]
     pub created_at: UnixTime,
-    /// When its log grew last.
+    /// When its log last grew.
     #[serde(with = "rfc3339")]
     pub updated_at: UnixTime,
-    /// The first event that is kept; `last_seq` + 1 if none is.
+    /// The first event still kept; `last_seq` + 1 if none is.
     pub first_seq: u64,
     /// The last event.
     pub last_seq: u64,
-    /// What came of it, once it has ended.
+    /// Its result, once it has ended.
     pub result: Option<Cow<'a, SessionResult>>,
 }
 
-/// A permission question that waits for an answer (M-2).
+/// An open permission question (M-2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// The agent's name for it.
+    /// The agent's id for it.
     #[serde(default)]
     pub request_id: String,
-    /// The tool that it is about.
+    /// The tool it is about.
     #[serde(default)]
     pub tool_name: String,
-    /// The event that asked it.
+    /// The event that asked the question.
     pub seq: u64,
 }
 
 /// The answer to `GET /v1/sessions`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionList<'a> {
-    /// The newest first.
+    /// Newest first.
     #[serde(default)]
     pub sessions: Vec<SessionView<'a>>,
 }

@@ -17,20 +17,20 @@ pub struct Registration {
     /// The branch that is checked out there.
     #[serde(default)]
     pub branch: Option<String>,
-    /// Where the repository came from.
+    /// The URL of the repository's remote.
     #[serde(default)]
     pub git_repo_url: Option<String>,
     /// How many sessions it takes at once (W-3).
     pub max_sessions: u32,
-    /// What is known beside that.
+    /// What else is known.
     #[serde(default)]
     pub metadata: Metadata,
-    /// An environment to take up again after a crash.
+    /// An environment to resume after a crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment_id: Option<EnvironmentId>,
 }
 
-/// What a worker says of itself.
+/// What a worker says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Which program it is.
@@ -41,7 +41,7 @@ pub struct Metadata {
 /// The answer to a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
-    /// The environment's name from now on.
+    /// The environment's id from now on.
     pub environment_id: EnvironmentId,
     /// Its credential for polling, stopping and deregistering.
     #[serde(serialize_with = "secret::reveal", deserialize_with = "secret::bearer")]

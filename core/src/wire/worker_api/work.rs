@@ -1,4 +1,4 @@
-//! Work items and what is said of them (E-3 to E-6).
+//! Work items, and the calls about them (E-3 to E-6).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,29 +9,29 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::secret::{self, Secret};
 use crate::wire::session::SessionResult;
 
-/// A work item as a poll gives it (E-3).
+/// A work item as a poll returns it (E-3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkItem {
-    /// Its name.
+    /// Its id.
     pub id: WorkId,
     /// Always `work`.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
-    /// Whose work it is.
+    /// The environment whose work it is.
     pub environment_id: EnvironmentId,
-    /// How it stands: `leased`.
+    /// Its state: `leased`.
     #[serde(default)]
     pub state: Cow<'static, str>,
-    /// What it asks for.
+    /// What it asks the worker to do.
     pub data: WorkData,
     /// The work secret, still encoded (S-1).
     #[serde(serialize_with = "secret::reveal")]
     pub secret: Secret,
-    /// When it was queued first, for people.
+    /// When it was first queued, for people.
     #[serde(default)]
     pub created_at: String,
-    /// Which lease of the item this is. Every later call about it repeats this number. A relay
-    /// that knows no fences says nothing, which counts as 0.
+    /// Which lease of the item this is. Every later call about it repeats the number. A relay
+    /// that knows no fences omits it, which counts as 0.
     #[serde(default)]
     pub fence: u64,
     /// How long the lease lasts without a heartbeat.
@@ -45,7 +45,7 @@ pub struct WorkItem {
 pub enum WorkData {
     /// Run this session.
     Session(SessionId),
-    /// Say that you are there (W-11).
+    /// Confirm that the worker is alive (W-11).
     Healthcheck(String),
 }
 
@@ -62,9 +62,9 @@ pub struct Fence {
 pub struct Heartbeat {
     /// Whether the lease is still this worker's.
     pub lease_extended: bool,
-    /// Whether the session is to go on.
+    /// Whether the session should continue.
     pub state: LeaseState,
-    /// How long it lasts from now on.
+    /// How long it lasts from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,
 }
@@ -73,20 +73,20 @@ pub struct Heartbeat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseState {
-    /// It goes on.
+    /// The session continues.
     Running,
-    /// A person asked for its end.
+    /// A person asked for it to end.
     Stopping,
     /// Anything else, which changes nothing.
     #[serde(other)]
     Other,
 }
 
-/// The answer to a call that changes how an item or an environment stands: `acked`, `queued` or
+/// The answer to a call that changes the state of an item or an environment: `acked`, `queued` or
 /// `stopped`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateAnswer {
-    /// How it stands now.
+    /// Its state now.
     #[serde(default)]
     pub state: Cow<'static, str>,
 }
@@ -97,10 +97,10 @@ pub struct StopWork {
     /// Which lease it is about.
     #[serde(default)]
     pub fence: u64,
-    /// Whether the session was ended from outside rather than by itself.
+    /// Whether the session was ended from outside rather than on its own.
     #[serde(default)]
     pub force: bool,
-    /// What came of the session; none for an item without one.
+    /// The session's result; none for an item without a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<SessionResult>,
 }
