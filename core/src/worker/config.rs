@@ -29,14 +29,14 @@ pub struct WorkerConfig {
     pub worker_type: String,
     /// The program that each session runs, and its first arguments.
     pub agent: AgentProgram,
-    /// Variables of the worker's own environment that no child process inherits, neither an agent nor
-    /// git (S-3, T-5).
+    /// Variables of the worker's own environment that no child process inherits, neither an agent
+    /// nor git (S-3, T-5).
     pub agent_env_remove: Vec<String>,
-    /// Variables that a work secret may set even though they change how programs are loaded (S-3).
+    /// Variables a work secret may set although they change how programs are loaded (S-3).
     pub allowed_variables: Vec<String>,
     /// Where sessions work (W-5).
     pub spawn_mode: SpawnMode,
-    /// The worker's own process id, by which later runs know whose worktrees are in use.
+    /// The worker's own process id, from which later runs learn whose worktrees are in use.
     pub process_id: u32,
     /// How many sessions run at once (W-3); at least 1.
     pub max_sessions: u32,
@@ -48,10 +48,10 @@ pub struct WorkerConfig {
     pub stop_work_base_delay: Duration,
     /// Pauses after failures, and when to give up (W-2).
     pub backoff: BackoffConfig,
-    /// Longest line taken from an agent, in bytes (M-1).
+    /// Longest line accepted from an agent, in bytes (M-1).
     pub max_line_bytes: usize,
     /// This worker's part of the state directory: results are kept there until the relay has them.
-    /// `None` if there is no place for them.
+    /// `None` if there is nowhere to keep them.
     pub state_directory: Option<String>,
     /// Seeds the jitter, and names claims and runs.
     pub seed: u64,
@@ -66,7 +66,7 @@ pub enum SpawnMode {
     SameDir,
     /// Each session in a git worktree of its own.
     Worktree {
-        /// The directory that worktrees are made in: absolute, and free of symbolic links.
+        /// The directory that worktrees are created in: absolute, and free of symbolic links.
         root: String,
     },
 }
@@ -78,7 +78,7 @@ pub struct AgentProgram {
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Variables that it is to have.
+    /// Variables to set for it.
     pub env: Vec<(String, String)>,
 }
 
@@ -121,7 +121,7 @@ impl WorkerConfig {
         }
     }
 
-    /// Where a session's worktree is, if sessions have them.
+    /// Where a session's worktree is, if sessions use them.
     pub(super) fn worktree_path(&self, session: &SessionId) -> Option<String> {
         match &self.spawn_mode {
             SpawnMode::Worktree { root } => Some(format!("{root}/{session}")),

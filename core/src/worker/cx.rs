@@ -1,4 +1,4 @@
-//! What the parts of a worker act on, and what its operations and timers are for.
+//! What the parts of a worker act on, and the purposes of its operations and timers.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -42,19 +42,19 @@ pub(super) enum Purpose {
     Link(SessionId),
 }
 
-/// What git is asked before the worker registers.
+/// What to ask git before the worker registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GitQuestion {
     Branch,
     RemoteUrl,
-    /// The rest only in worktree mode: where in the repository the directory is, whether there is a
+    /// Only in worktree mode: where in the repository the directory is, whether there is a
     /// commit to start from, and what earlier runs left behind.
     Prefix,
     Commit,
     Worktrees,
 }
 
-/// What the worker waits for.
+/// The worker's timers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Register,
@@ -66,9 +66,9 @@ pub(super) enum Timer {
     Session(SessionId),
     /// The session's time limit.
     Limit(SessionId),
-    /// The pause after a git command that met a lock.
+    /// The pause after a git command that ran into a lock.
     Git,
-    /// The end of a shutdown, whatever is still missing.
+    /// The end of a shutdown, whatever is still outstanding.
     Shutdown,
 }
 
@@ -86,7 +86,7 @@ impl Cx<'_> {
         self.fx.now().mono
     }
 
-    /// How long the relay that answered with `trouble` wants to be left alone, if it says so.
+    /// How long the relay that answered with `trouble` asks us to wait, if it says so.
     pub(super) fn retry_after(&self, trouble: &RequestError) -> Option<Duration> {
         trouble.retry_after(self.fx.now().wall)
     }
@@ -113,7 +113,7 @@ impl Cx<'_> {
         self.notify(WorkerNotice::Retrying { what, reason: trouble.to_string(), retry_in });
     }
 
-    /// The end of a worker that has tried to do `what` for as long as it may (W-2).
+    /// Ends a worker that has tried to do `what` for as long as is allowed (W-2).
     pub(super) fn gave_up(
         &self,
         what: &str,

@@ -1,4 +1,4 @@
-//! Stage 3: from a work item to a claim that the relay has acknowledged (E-3, E-4, W-4, W-11).
+//! Stage 3: from a work item to a claim acknowledged by the relay (E-3, E-4, W-4, W-11).
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -20,10 +20,10 @@ use crate::engine::backoff::{Backoff, Verdict};
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{WorkData, WorkItem};
 
-/// How long a lease lasts where the relay does not say.
+/// How long a lease lasts if the relay does not say.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 
-/// An item that was taken.
+/// A taken item.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) lease: Lease,
@@ -31,7 +31,7 @@ pub(super) struct Claim {
     pub(super) secret: WorkSecret,
 }
 
-/// The items that were taken and are not acknowledged yet, each with its failures so far.
+/// Taken items that are not acknowledged yet, each with its failures so far.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     open: BTreeMap<WorkId, (Claim, Backoff)>,
@@ -39,10 +39,10 @@ pub(super) struct Claims {
 
 /// What an answer to an ack leads to.
 pub(super) enum Acked {
-    /// It is tried again, or the claim is no longer open.
+    /// It is retried, or the claim is no longer open.
     Pending,
     Taken(Box<Claim>),
-    /// It is not ours, or no longer ours, or the relay cannot be reached: the relay will hand it
+    /// It is not, or no longer, ours, or the relay cannot be reached: the relay will hand it
     /// out again.
     Lost,
 }
@@ -52,7 +52,7 @@ impl Claims {
         self.open.len()
     }
 
-    /// Takes an item; what to report of it if it cannot be run.
+    /// Takes an item. Returns what to report if it cannot be run.
     pub(super) fn take(
         &mut self,
         cx: &mut Cx<'_>,
@@ -124,7 +124,7 @@ impl Claims {
     }
 }
 
-/// What to report of work that cannot be run, so that whoever asked for it sees why.
+/// What to report about work that cannot be run, so that whoever requested it sees why.
 fn refuse(cx: &mut Cx<'_>, environment: &Environment, item: &WorkItem, reason: &str) -> Finished {
     cx.notify(WorkerNotice::BadWork { work: item.id.clone(), reason: reason.to_string() });
     let (work, environment) = (item.id.clone(), environment.clone());

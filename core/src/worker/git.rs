@@ -11,12 +11,12 @@ use crate::contract::action::ProcessSpec;
 /// How long git may take to answer a question about a directory.
 pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A git command in a directory that never prompts. Its hooks and helpers are other people's
-/// programs: they do not get the variables that are kept from agents either (S-3, T-5).
+/// A git command in a directory. It never prompts. Its hooks and helpers are other people's
+/// programs, so the variables kept from agents are kept from them as well (S-3, T-5).
 pub(super) fn git<S: AsRef<str>>(directory: &str, args: &[S], withheld: &[String]) -> ProcessSpec {
     let args = args.iter().map(AsRef::as_ref);
     let args: Vec<String> = ["-C", directory].into_iter().chain(args).map(String::from).collect();
-    // A worker that was started from a git hook has these set, for another repository.
+    // A worker started from a git hook has these set, for another repository.
     let mut env_remove = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(String::from).to_vec();
     env_remove.extend_from_slice(withheld);
     ProcessSpec {

@@ -1,4 +1,4 @@
-//! Stage 5: keep the leases of running sessions (E-5, W-8).
+//! Stage 5: keeping the leases of running sessions (E-5, W-8).
 
 use alloc::string::{String, ToString};
 use core::time::Duration;
@@ -10,24 +10,24 @@ use crate::client::{answer, worker_api};
 use crate::contract::event::Event;
 use crate::wire::worker_api::work::{Heartbeat, LeaseState};
 
-/// Heartbeats for each length of a lease: two may be lost.
+/// Heartbeats per lease length: two may be lost.
 const PER_LEASE: u32 = 3;
 
-/// What a heartbeat's answer says of its lease.
+/// What a heartbeat's answer says about its lease.
 pub(super) enum Pulse {
     Kept,
-    /// There was no answer that says anything. The next one is due in time to keep the lease.
+    /// No meaningful answer. The next heartbeat is due in time to keep the lease.
     Unknown,
     /// A person asked for the session to end.
     Stopping,
     /// The token is no longer good.
     TokenRefused,
-    /// Why it is no longer ours.
+    /// The lease is no longer ours; why.
     Lost(String),
 }
 
-/// The first one comes at a random point of the interval, so that sessions that started together
-/// do not beat together.
+/// The first one comes at a random point in the interval, so that sessions that started together
+/// do not send their heartbeats together.
 pub(super) fn start(cx: &mut Cx<'_>, session: &SessionId, lease: &Lease) {
     let interval = lease.length / PER_LEASE;
     let micros = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);

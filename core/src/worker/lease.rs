@@ -1,4 +1,4 @@
-//! Whose work it is, and under which lease: what every call about a work item has to name.
+//! Whose work an item is, and under which lease: what every call about it has to name.
 
 use core::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::secret::Secret;
 use crate::client::worker_api::{EnvironmentKey, LeaseKey};
 
-/// A registered environment and the secret that opens it.
+/// A registered environment and its secret.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     pub(super) id: EnvironmentId,
@@ -14,13 +14,13 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// As a request names it.
+    /// The form that requests take it in.
     pub(super) const fn key(&self) -> EnvironmentKey<'_> {
         EnvironmentKey { id: &self.id, secret: &self.secret }
     }
 
-    /// Takes over the secret of a later registration of the same environment; whether it is a new
-    /// one.
+    /// Adopts the secret of a later registration of the same environment. Returns whether it is a
+    /// new one.
     pub(super) fn renew(&mut self, later: &Self) -> bool {
         let is_new = self.id == later.id && self.secret.reveal() != later.secret.reveal();
         if is_new {
@@ -34,7 +34,7 @@ impl Environment {
 #[derive(Clone, Debug)]
 pub(super) struct Lease {
     pub(super) work: WorkId,
-    /// The environment that the item was given to; a new registration does not change it.
+    /// The environment the item was given to; a new registration does not change it.
     pub(super) environment: Environment,
     pub(super) token: Secret,
     pub(super) fence: u64,
@@ -42,7 +42,7 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// As a request names it.
+    /// The form that requests take it in.
     pub(super) const fn key(&self) -> LeaseKey<'_> {
         LeaseKey {
             environment: &self.environment.id,

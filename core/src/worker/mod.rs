@@ -16,13 +16,13 @@
 //! | `sessions`, `session`, `process`, `heartbeat` | running sessions: agent, link, lease |
 //! | `worktree` | git's jobs, one at a time |
 //! | `result`, `spool` | results that the relay does not have yet, and their files |
-//! | `shutdown`, `removal` | the end, and what it waits for |
-//! | `router` | who gets what |
+//! | `shutdown`, `removal` | shutting down, and what that waits for |
+//! | `router` | which part gets what |
 //!
-//! A part owns its state, acts on a `Cx`, and returns what others have to do about it. Only the
+//! A part owns its state, acts on a `Cx`, and returns what other parts have to do. Only the
 //! router knows them all.
 //!
-//! [`Check`] is a machine of its own: it tries what a worker needs, and registers nothing.
+//! [`Check`] is a separate machine: it tries what a worker needs, and registers nothing.
 
 mod check;
 mod config;
@@ -61,14 +61,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that begins to register with its first step.
+    /// A worker that starts registering with its first step.
     pub fn new(config: WorkerConfig) -> Self {
         let mut cx = Cx::new();
         let router = Router::new(config, &mut cx);
         Self { runner: Runner::new(router, cx) }
     }
 
-    /// How many sessions it runs.
+    /// How many sessions it is running.
     pub fn sessions(&self) -> usize {
         self.runner.role().parts().sessions.len()
     }

@@ -6,21 +6,21 @@ use core::time::Duration;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::wire::session::SessionResult;
 
-/// What the program asks of its worker.
+/// What the program can tell its worker to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerCommand {
     /// End all sessions and deregister (W-9).
     Shutdown,
-    /// The same at once, without waiting for anything: the second signal.
+    /// Do so immediately, without waiting for anything: the second signal.
     ShutdownNow,
 }
 
-/// What a worker reports to its program, for people and logs. Never contains a secret.
+/// What a worker reports to its program, for people and logs. Never a secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerNotice {
     /// The environment is registered, and polling for work begins.
     Registered {
-        /// Its name.
+        /// Its id.
         environment: EnvironmentId,
         /// Whether it was registered before and the relay had forgotten it.
         is_again: bool,
@@ -36,9 +36,9 @@ pub enum WorkerNotice {
     },
     /// The relay responds again after failures.
     Recovered,
-    /// The computer slept; everything is retried at once.
+    /// The computer slept; everything is retried immediately.
     Woke {
-        /// Roughly for how long.
+        /// For roughly how long.
         slept: Duration,
     },
     /// A work item arrived that cannot be run.
@@ -52,7 +52,7 @@ pub enum WorkerNotice {
     SessionStarted {
         /// The session.
         session: SessionId,
-        /// The work item that it runs under.
+        /// The work item it runs under.
         work: WorkId,
         /// The agent's process id.
         pid: u32,
@@ -61,7 +61,7 @@ pub enum WorkerNotice {
     SessionDisconnected {
         /// The session.
         session: SessionId,
-        /// The work item that it runs under.
+        /// The work item it runs under.
         work: WorkId,
         /// Why.
         reason: String,
@@ -72,14 +72,14 @@ pub enum WorkerNotice {
     SessionConnected {
         /// The session.
         session: SessionId,
-        /// The work item that it runs under.
+        /// The work item it runs under.
         work: WorkId,
     },
     /// The agent printed something that is not a message; it was skipped (M-1).
     AgentOutputError {
         /// The session.
         session: SessionId,
-        /// The work item that it runs under.
+        /// The work item it runs under.
         work: WorkId,
         /// What was wrong with it.
         reason: String,
@@ -88,7 +88,7 @@ pub enum WorkerNotice {
     PermissionAsked {
         /// The session.
         session: SessionId,
-        /// The work item that it runs under.
+        /// The work item it runs under.
         work: WorkId,
         /// For which tool.
         tool: String,
@@ -97,7 +97,7 @@ pub enum WorkerNotice {
     SessionEnded {
         /// The session.
         session: SessionId,
-        /// The work item that it runs under.
+        /// The work item it runs under.
         work: WorkId,
         /// How it ended; `None` if it no longer belonged to this worker.
         result: Option<SessionResult>,

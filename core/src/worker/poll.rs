@@ -1,4 +1,4 @@
-//! Stage 2: ask for work, as long as there is room for it (E-2, W-3).
+//! Stage 2: asking for work, as long as there is room for it (E-2, W-3).
 
 use alloc::format;
 use alloc::string::String;
@@ -16,32 +16,32 @@ use crate::contract::machine::MachineError;
 use crate::engine::backoff::{Backoff, Verdict};
 use crate::wire::worker_api::work::WorkItem;
 
-/// The worker's words for it.
+/// What the worker calls it in messages.
 pub(super) const WHAT: &str = "ask for work";
 
-/// A relay that does not hold polls is not asked more often than this.
+/// A relay that does not hold polls is polled no more often than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The one poll that is under way, or the pause before the next one.
+/// The one poll in progress, or the pause before the next one.
 #[derive(Debug)]
 pub(super) struct Polling {
     in_flight: Option<OpId>,
     asked_at: Instant,
-    /// Names the claim, so that an answer that was lost comes again.
+    /// Identifies the claim, so that a lost answer is sent again.
     key: Option<String>,
     backoff: Backoff,
     has_failed: bool,
 }
 
-/// What a poll brought.
+/// The result of a poll.
 pub(super) enum Polled {
     Work(WorkItem),
     Nothing,
-    /// It failed, and is tried again after a pause.
+    /// It failed, and is retried after a pause.
     Retrying,
     /// The environment's secret was refused.
     SecretRefused(RequestError),
-    /// The relay does not know the environment any more.
+    /// The relay no longer knows the environment.
     EnvironmentGone(RequestError),
     Failed(MachineError),
 }
@@ -57,7 +57,7 @@ impl Polling {
         }
     }
 
-    /// Whether a poll is under way, or its pause is not over.
+    /// Whether a poll is in progress, or its pause is not over.
     pub(super) fn is_waiting(&self, cx: &Cx<'_>) -> bool {
         self.in_flight.is_some() || cx.timers.is_set(&Timer::Poll)
     }
@@ -70,13 +70,13 @@ impl Polling {
         self.in_flight = Some(cx.request(Purpose::Poll, request));
     }
 
-    /// Gives up the poll that is under way and the pause before the next one.
+    /// Drops the poll in progress and the pause before the next one.
     pub(super) fn cancel(&mut self, cx: &mut Cx<'_>) {
         cx.timers.clear(&Timer::Poll);
         self.drop_request(cx);
     }
 
-    /// Gives up the poll that is under way; a pause before the next one stays.
+    /// Drops the poll in progress; a pause before the next one stays.
     pub(super) fn drop_request(&mut self, cx: &mut Cx<'_>) {
         if let Some(op) = self.in_flight.take() {
             cx.fx.cancel(op);
@@ -84,7 +84,7 @@ impl Polling {
     }
 
     /// The computer slept: the connection of a held poll is most likely dead (W-2). The key stays,
-    /// so that what it may have claimed comes again.
+    /// so that anything the poll may have claimed is sent again.
     pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
         self.backoff.reset();
         self.cancel(cx);
@@ -104,7 +104,7 @@ impl Polling {
         item.map_or(Polled::Nothing, Polled::Work)
     }
 
-    /// Nothing was taken: a relay that does not hold polls is asked again a little later.
+    /// Nothing was taken: a relay that does not hold polls is polled again a little later.
     pub(super) fn pace(&self, cx: &mut Cx<'_>) {
         let earliest = self.asked_at + MIN_INTERVAL;
         if cx.now() < earliest {

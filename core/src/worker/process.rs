@@ -8,8 +8,8 @@
 //!            (reaped; a child of its own may hold stdout)
 //! ```
 //!
-//! Whatever happens, once its end has begun it is over within a bounded time, and its process group is
-//! killed then.
+//! Whatever happens, once it has begun to end it is over within a bounded time, and then its
+//! process group is killed.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -36,7 +36,7 @@ pub(super) enum ProcessEvent {
         pid: u32,
     },
     Line(Line),
-    /// The pipe has taken these writes, or never will.
+    /// The pipe has accepted these writes, or never will.
     Written {
         writes: usize,
     },
@@ -52,7 +52,7 @@ enum Phase {
     Terminating(Instant),
     /// SIGKILL was sent; at this instant it is given up on.
     Killing(Instant),
-    /// It was reaped; its output is read until this instant.
+    /// It was reaped; its output is still read until this instant.
     Draining(Instant),
     Over,
 }
@@ -117,17 +117,17 @@ impl Process {
         }
     }
 
-    /// The end of what it wrote to stderr.
+    /// The tail of its stderr.
     pub(super) fn stderr_tail(&self) -> String {
         let (front, back) = self.stderr.as_slices();
         let bytes = [front, back].concat();
         let text = String::from_utf8_lossy(&bytes);
-        // A cut in the middle of a character shows as replacement characters at the start.
+        // A character cut in half shows as replacement characters at the start.
         text.trim_start_matches('\u{fffd}').trim_end().into()
     }
 
-    /// Writes to its stdin, if that is still open; whether a `Written` will follow. What comes before
-    /// it has started, while its worktree is being made, waits.
+    /// Writes to its stdin, if that is still open. Returns whether a `Written` will follow. Data
+    /// that comes before it has started, while its worktree is being made, waits.
     pub(super) fn write<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, data: Bytes) -> bool {
         if !self.is_input_open || self.is_over() {
             return false;
@@ -140,7 +140,7 @@ impl Process {
         true
     }
 
-    /// The end of its stdin: nothing more will be written.
+    /// Ends its stdin: nothing more will be written.
     pub(super) fn close_input<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if let Some(op) = self.op.filter(|_| self.is_input_open) {
             self.is_input_open = false;
@@ -160,7 +160,7 @@ impl Process {
         }
     }
 
-    /// Begins its end: SIGTERM to the group, the grace, SIGKILL (W-6).
+    /// Starts ending it: SIGTERM to the group, the grace period, SIGKILL (W-6).
     pub(super) fn terminate<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if matches!(self.phase, Phase::Starting | Phase::Running) {
             let now = fx.now().mono;
@@ -169,7 +169,7 @@ impl Process {
         }
     }
 
-    /// SIGKILL to the group, at once.
+    /// SIGKILL to the group, immediately.
     pub(super) fn kill<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if matches!(self.phase, Phase::Starting | Phase::Running | Phase::Terminating(_)) {
             let now = fx.now().mono;
@@ -218,7 +218,7 @@ impl Process {
                     self.phase = Phase::Running;
                     each(ProcessEvent::Started { pid });
                 }
-                // It was to end before it ran: now there is a group to signal.
+                // It was told to end before it ran: now there is a group to signal.
                 Phase::Terminating(_) => {
                     fx.act(op, |op| Action::Signal { op, signal: Signal::Terminate });
                 }
@@ -272,7 +272,7 @@ impl Process {
                 self.finish(fx, each);
             }
         } else if output == Output::Stdout && self.phase == Phase::Running {
-            // It will never say anything again. It gets end of file, then a moment to exit.
+            // It cannot print anything more. It gets end-of-file, then a moment to exit.
             self.close_input(fx);
             self.phase = Phase::Terminating(fx.now().mono + AGENT_OUTPUT_CLOSED_GRACE);
         }

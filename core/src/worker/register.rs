@@ -1,4 +1,4 @@
-//! Stage 1: register the environment, and keep its secret good (W-1, E-1).
+//! Stage 1: registering the environment, and keeping its secret valid (W-1, E-1).
 //!
 //! ```text
 //!                 answered                  forgotten, or its secret refused
@@ -27,7 +27,7 @@ const WHAT: &str = "register";
 enum Stage {
     Registering,
     Serving,
-    /// Nothing registers any more.
+    /// No more registrations.
     Closed,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Registration {
     token: AccessToken,
     token_retry: TokenRetry,
     backoff: Backoff,
-    /// How many registrations there were. Names the secret that a request was sent with.
+    /// How many registrations there were. Identifies the secret a request was sent with.
     count: u32,
-    /// The environment as the last one returned it.
+    /// The environment as the last registration returned it.
     environment: Option<Environment>,
     secret: SecretTrust,
 }
@@ -50,23 +50,23 @@ pub(super) struct Registration {
 #[derive(Debug)]
 enum SecretTrust {
     Good,
-    /// It was refused, and nothing has been accepted since. Paces the search for another one.
+    /// It was refused, and nothing has been accepted since. Paces the attempts to get another one.
     InDoubt(Backoff),
 }
 
 /// What an answer to a registration leads to.
 pub(super) enum Answered {
-    /// It is tried again, or nobody needs it any more.
+    /// It is retried, or no longer needed.
     Pending,
     Registered(Environment),
     Failed(MachineError),
 }
 
-/// What a refused secret may still come to.
+/// What can still be done about a refused secret.
 pub(super) enum Refusal {
-    /// It is not about the secret, or nobody looks for another one.
+    /// Nothing: it is not about the secret, or no other secret is being fetched.
     Final,
-    /// The request was sent with a secret that is being replaced, or is replaced already.
+    /// The request was sent with a secret that is being replaced, or already has been.
     Outdated,
     /// The secret in use was refused.
     Current,
@@ -106,7 +106,7 @@ impl Registration {
         self.environment.as_ref()
     }
 
-    /// The environment, while work may be asked for under its name.
+    /// The environment, while work may be requested for it.
     pub(super) fn serving(&self) -> Option<&Environment> {
         self.environment().filter(|_| self.stage == Stage::Serving)
     }
@@ -117,7 +117,7 @@ impl Registration {
         self.register(cx);
     }
 
-    /// Registers, under the name that the environment had before if it had one.
+    /// Registers, under the environment's previous id if it had one.
     pub(super) fn register(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Registering;
         let config = cx.config;
@@ -158,10 +158,10 @@ impl Registration {
         Answered::Registered(environment)
     }
 
-    /// From now on work may be asked for, unless the worker is shutting down; says which.
+    /// From now on work may be requested, unless the worker is shutting down. Returns which.
     pub(super) fn serve(&mut self) -> bool {
         if self.is_closed() {
-            // The secret is good for the last reports; work is for others.
+            // The secret is only for the last reports; other workers take the work.
             return false;
         }
         self.stage = Stage::Serving;
@@ -174,7 +174,7 @@ impl Registration {
         cx.timers.clear(&Timer::Register);
     }
 
-    /// The computer slept: failures from before mean nothing now (W-2).
+    /// The computer slept: earlier failures no longer count (W-2).
     pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
         self.backoff.reset();
         if let SecretTrust::InDoubt(backoff) = &mut self.secret {
@@ -186,7 +186,7 @@ impl Registration {
         }
     }
 
-    /// Reads the access token's file again, once for each run of refusals (E-10).
+    /// Reads the access token's file again, once per run of refusals (E-10).
     fn reread_token(&mut self, cx: &mut Cx<'_>, trouble: &RequestError) -> bool {
         let Some(path) = self.token_retry.take(trouble, &self.token) else { return false };
         let limit = MAX_TOKEN_FILE_BYTES;
@@ -195,8 +195,7 @@ impl Registration {
     }
 
     pub(super) fn token_loaded(&mut self, cx: &mut Cx<'_>, event: &Event) {
-        // Without a different token it is tried once more all the same: the refusal of that one
-        // says what to do.
+        // Even without a different token it is retried once: that refusal decides what to do.
         if let Event::Loaded { data: Some(data), .. } = event {
             self.token.refresh(data);
         }
@@ -206,8 +205,9 @@ impl Registration {
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, trouble: &RequestError) -> Answered {
-        // A token that was good before may be early: its file has the new one, the relay does not
-        // yet. Running sessions deserve some patience, and the file another look each time.
+        // The token worked before, so it may just be early: its file already has the new one, the
+        // relay does not yet. Running sessions deserve some patience, and the file a fresh look
+        // each time.
         let was_good = self.count > 0;
         let is_refused = trouble.is_unauthorized();
         let is_early = was_good && is_refused && self.token.file().is_some();
@@ -234,8 +234,8 @@ impl Registration {
         }
     }
 
-    /// A request with the environment's secret was answered with anything but a 401: the relay that
-    /// refused it before may be gone.
+    /// A request with the environment's secret was answered with something other than a 401: the
+    /// relay that refused it before may be gone.
     pub(super) fn trust_secret(&mut self) {
         self.secret = SecretTrust::Good;
     }
@@ -247,7 +247,7 @@ impl Registration {
         }
     }
 
-    /// Whether a new secret may mend what was sent with the one of `registration` (W-8).
+    /// Whether a new secret may fix a request sent with the one of `registration` (W-8).
     pub(super) fn judge(
         &self,
         environment: &EnvironmentId,
@@ -266,9 +266,9 @@ impl Registration {
         }
     }
 
-    /// The secret was refused. A relay that restarted with other keys refuses all that it gave
-    /// before, so the first time a new one is fetched at once; refused again and again, with pauses,
-    /// and not for ever (W-2).
+    /// The secret was refused. A relay that restarted with other keys refuses every secret it
+    /// issued before, so the first time a new one is fetched immediately; after repeated refusals,
+    /// with pauses, and not forever (W-2).
     pub(super) fn doubt_secret(
         &mut self,
         cx: &mut Cx<'_>,

@@ -21,8 +21,8 @@ impl Removals {
         cx.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
     }
 
-    /// One is gone, or stays: a result whose file stays is reported once more by the next run,
-    /// which is harmless.
+    /// One was removed, or could not be: a result whose file stays is reported again by the next
+    /// run, which is harmless.
     pub(super) const fn removed(&mut self) {
         self.open -= 1;
     }

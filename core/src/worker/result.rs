@@ -1,4 +1,4 @@
-//! Stage 6: report to the relay how each item ended (E-6, W-7).
+//! Stage 6: reporting to the relay how each item ended (E-6, W-7).
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -20,13 +20,13 @@ use crate::transport::dedupe::Recent;
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::worker_api::work::StopWork;
 
-/// An item that is done with, and how it ended.
+/// A finished item, and how it ended.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) environment: Environment,
     pub(super) work: WorkId,
     pub(super) fence: u64,
-    /// Whether it was ended from outside rather than by itself.
+    /// Whether it was ended from outside rather than on its own.
     pub(super) force: bool,
     /// `None` for an item without a session.
     pub(super) result: Option<SessionResult>,
@@ -75,16 +75,16 @@ pub(super) enum SecretHope {
     None,
     /// A new secret is on its way.
     Soon,
-    /// This run looks for no new secret any more; the next one will have one.
+    /// This run no longer tries to get a new secret; the next run will have one.
     NextRun,
 }
 
-/// The reports that are still to be delivered, and what is remembered of those that were.
+/// The reports still to be delivered, and what is remembered about those that were.
 #[derive(Debug)]
 pub(super) struct Reports {
     open: BTreeMap<WorkId, Report>,
-    /// Results whose lease was over when they were reported, or that were given up before the relay
-    /// had them. Their item may come again.
+    /// Results whose lease was over when they were reported, or that were given up on before the
+    /// relay had them. Their item may come again.
     stale: VecDeque<(WorkId, StopWork)>,
     /// Work that ended here.
     completed: Recent,
@@ -117,7 +117,7 @@ impl Reports {
         self.completed.contains(work.as_str())
     }
 
-    /// The item ended here, and is not run again (W-4).
+    /// The item ended here, and will not be run again (W-4).
     pub(super) fn complete(&mut self, work: &WorkId) {
         self.completed.insert(work.as_str());
     }
@@ -129,7 +129,7 @@ impl Reports {
         self.save(cx, &work);
     }
 
-    /// Writes a report down before it is sent; without a place for it, it is sent at once.
+    /// Saves a report before sending it; with nowhere to save it, it is sent immediately.
     fn save(&mut self, cx: &mut Cx<'_>, work: &WorkId) {
         let Some(report) = self.open.get(work) else { return };
         if !self.spool.save(cx, work, &report.environment, &report.body) {
@@ -137,7 +137,7 @@ impl Reports {
         }
     }
 
-    /// It is in its file, or could not be written.
+    /// It was written to its file, or could not be.
     pub(super) fn saved(&mut self, cx: &mut Cx<'_>, work: &WorkId, event: &Event) {
         let is_saved = matches!(event, Event::Saved { .. });
         if let Event::Failed { failure, .. } = event {
@@ -158,8 +158,8 @@ impl Reports {
         cx.request(Purpose::Report(work.clone(), report.body.fence), request);
     }
 
-    /// An item that ended here was handed out again: its lease ran out before the relay had the
-    /// result, which is repeated under the new one (W-4).
+    /// An item that ended here was handed out again: its lease expired before the relay had the
+    /// result, which is repeated under the new lease (W-4).
     pub(super) fn repeat(&mut self, cx: &mut Cx<'_>, lease: Lease) {
         let Lease { work, environment, fence, .. } = lease;
         let at = self.stale.iter().position(|(stale, _)| *stale == work);
@@ -170,7 +170,7 @@ impl Reports {
         self.add(cx, Finished { environment, work, fence, force, result });
     }
 
-    /// A later registration: what is open is sent with its secret.
+    /// A later registration: open reports are sent with its secret.
     pub(super) fn renew_secret(
         &mut self,
         cx: &mut Cx<'_>,
@@ -188,14 +188,15 @@ impl Reports {
         }
     }
 
-    /// The environment of a report that was sent under `fence`, and the registration whose secret it
-    /// was sent with; `None` if it is not open under that fence any more.
+    /// The environment of a report that was sent under `fence`, and the registration whose secret
+    /// it was sent with; `None` if it is no longer open under that fence.
     pub(super) fn sent(&self, work: &WorkId, fence: u64) -> Option<(EnvironmentId, u32)> {
         let report = self.open.get(work).filter(|report| report.body.fence == fence)?;
         Some((report.environment.id.clone(), report.registration))
     }
 
-    /// Takes the answer to a report; whether it is closed now, and if so the file to remove.
+    /// Handles the answer to a report. Returns whether it is now closed, and if so the file to
+    /// remove.
     pub(super) fn answered<T>(
         &mut self,
         cx: &mut Cx<'_>,
@@ -224,12 +225,13 @@ impl Reports {
             let status = trouble.refusal().map(|refusal| refusal.status);
             let is_renewable = trouble.is_unauthorized() && hope != SecretHope::None;
             is_final = trouble.track().is_none() && !is_renewable;
-            // The item may come again: its lease is over, or will be before the relay hears of its end.
+            // The item may come again: its lease is over, or will be before the relay learns that
+            // it ended.
             if status == Some(409) || !is_final {
                 self.stale.push_back((work.clone(), report.body.clone()));
                 self.stale.drain(..self.stale.len().saturating_sub(MAX_STALE_RESULTS));
             }
-            // A relay that does not know the item, or has its result from another, needs none.
+            // A relay that does not know the item, or has a result from another worker, needs none.
             if !matches!(status, Some(404 | 409 | 410)) {
                 let reason = trouble.to_string();
                 cx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
@@ -242,7 +244,7 @@ impl Reports {
         Delivery::Closed { file }
     }
 
-    /// Looks once, after registering, for reports that an earlier run could not deliver.
+    /// Checks once, after registering, for reports that an earlier run could not deliver.
     pub(super) fn look_for_earlier(&mut self, cx: &mut Cx<'_>) {
         self.spool.list(cx);
     }
@@ -251,7 +253,8 @@ impl Reports {
         self.spool.load(cx, event, |work| self.open.contains_key(work));
     }
 
-    /// Takes up a report of an earlier run; the path of its file if that is broken and has to go.
+    /// Picks up a report of an earlier run. Returns the path of its file if that is damaged and
+    /// must go.
     pub(super) fn loaded(
         &mut self,
         cx: &mut Cx<'_>,
@@ -279,9 +282,9 @@ impl Reports {
 
 /// What became of a report.
 pub(super) enum Delivery {
-    /// It is sent again.
+    /// It is being sent again.
     Open,
-    /// It was delivered, or never will be by this run. Its file is no longer needed if it is named.
+    /// It was delivered, or never will be by this run. A file named here is no longer needed.
     Closed { file: Option<String> },
 }
 
@@ -295,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pause_before_a_report_is_tried_again_doubles_up_to_the_cap() {
+    fn the_pause_before_retrying_a_report_doubles_up_to_the_cap() {
         let secs = Duration::from_secs;
         let pauses = [0, 1, 2, 5, 40].map(|n| retry_pause(secs(1), n, secs(30)));
         assert_eq!(pauses, [secs(1), secs(2), secs(4), secs(30), secs(30)]);

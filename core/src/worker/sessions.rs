@@ -9,7 +9,7 @@ use super::lease::Environment;
 use super::session::{Ended, Renewal, Session};
 use crate::base::id::SessionId;
 
-/// Those that run, and those whose last lines are still on their way.
+/// Running sessions, and those whose last lines are still on their way.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     all: BTreeMap<SessionId, Session>,
@@ -45,12 +45,12 @@ impl Sessions {
         self.all.values().filter(|session| session.takes_room()).count()
     }
 
-    /// Whether one of them was promised another lease, which comes by no other way than a poll.
+    /// Whether one of them was promised another lease, which can only come through a poll.
     pub(super) fn await_lease(&self) -> bool {
         self.all.values().any(|session| session.renewal == Renewal::AwaitsLease)
     }
 
-    /// A work item has come for the session.
+    /// A work item has arrived for the session.
     pub(super) fn item_came(&mut self, id: &SessionId) {
         if let Some(session) = self.get_mut(id)
             && session.renewal == Renewal::AwaitsLease
@@ -66,7 +66,7 @@ impl Sessions {
         }
     }
 
-    /// Those that could not ask for another lease without a new secret, and can now.
+    /// Sessions that needed a new secret to ask for another lease, and can now.
     pub(super) fn take_awaiting_secret(&mut self) -> Vec<SessionId> {
         let waiting = self.all.iter_mut();
         let waiting = waiting.filter(|(_, session)| session.renewal == Renewal::AwaitsSecret);
@@ -89,8 +89,8 @@ impl Sessions {
         }
     }
 
-    /// What every event of a session ends with: removes it if it is done with, or else sets the one
-    /// timer for whatever its parts wait for next.
+    /// Called after every event of a session: removes it if it is finished, or else sets its one
+    /// timer to whatever its parts wait for next.
     pub(super) fn settle(&mut self, cx: &mut Cx<'_>, id: &SessionId) -> Option<Ended> {
         let timer = Timer::Session(id.clone());
         let session = self.get(id)?;

@@ -1,10 +1,10 @@
-//! Stage 7: end everything, tell the relay, and exit (W-9, E-7).
+//! Stage 7: ending everything, deregistering, and exiting (W-9, E-7).
 //!
 //! ```text
 //!   sessions end (TERM, grace, KILL) ──▶ results are reported ──▶ deregister ──▶ Finished
 //! ```
 //!
-//! Each step has a limit of its own, so that a relay that is away holds nothing up.
+//! Each step has its own time limit, so an unreachable relay holds nothing up.
 
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Environment;
@@ -16,7 +16,7 @@ use crate::contract::machine::Outcome;
 #[derive(Debug)]
 pub(super) enum Shutdown {
     NotBegun,
-    /// Sessions end and results are reported.
+    /// Sessions are ending and results are being reported.
     Ending(Outcome),
     Deregistering(Outcome),
 }
@@ -25,13 +25,13 @@ pub(super) enum Shutdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remaining {
     Sessions,
-    /// Results that are not reported, or files that are not removed.
+    /// Unreported results, or files not removed yet.
     Reports,
     Nothing,
 }
 
 impl Shutdown {
-    /// Begins it; `false` if it has begun before. The first outcome stands.
+    /// Starts it; `false` if it had already started. The first outcome counts.
     pub(super) fn begin(&mut self, outcome: Outcome) -> bool {
         let is_first = matches!(self, Self::NotBegun);
         if is_first {
@@ -67,7 +67,7 @@ impl Shutdown {
         }
     }
 
-    /// Deregistered, or refused, or out of time: the relay lets the environment lapse by itself.
+    /// Deregistered, refused, or out of time: the relay will expire the environment on its own.
     pub(super) fn finish(&self, cx: &mut Cx<'_>) {
         match self {
             Self::NotBegun => {}

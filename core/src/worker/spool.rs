@@ -1,4 +1,4 @@
-//! The files of results that outlive the worker: each stays until the relay has it (W-7).
+//! Files of results that may outlive the worker: each stays until the relay has the result (W-7).
 //!
 //! ```text
 //!   session ends ──▶ Save ──▶ Saved ──▶ report ──▶ answered ──▶ Remove
@@ -27,7 +27,7 @@ use crate::wire::worker_api::work::StopWork;
 
 const SUFFIX: &str = ".json";
 
-/// What a file holds. There is a credential in it, so only its owner may read it.
+/// What a file holds. It includes a credential, so only its owner may read it.
 #[derive(Serialize, Deserialize)]
 struct Spooled<'a> {
     relay: String,
@@ -49,16 +49,16 @@ impl Spooled<'_> {
 pub(super) enum SpoolFile {
     Missing,
     Broken,
-    /// Another relay's: it stays for the worker that talks to that relay.
+    /// For another relay: it stays for the worker that talks to that relay.
     Foreign,
     Result(Environment, StopWork),
 }
 
-/// The directory of those files, if there is a place for one.
+/// The directory of those files, if there is one.
 #[derive(Debug)]
 pub(super) struct Spool {
     directory: Option<String>,
-    /// Whether it was looked through for what an earlier run left.
+    /// Whether it was checked for files left by an earlier run.
     is_read: bool,
 }
 
@@ -72,7 +72,7 @@ impl Spool {
         self.directory.as_ref().map(|directory| format!("{directory}/{work}{SUFFIX}"))
     }
 
-    /// Writes a result down; `false` without a place for it.
+    /// Saves a result; `false` if there is nowhere to save it.
     pub(super) fn save(
         &self,
         cx: &mut Cx<'_>,
@@ -92,7 +92,7 @@ impl Spool {
         true
     }
 
-    /// Asks, the first time, which files there are.
+    /// Lists the files, the first time it is called.
     pub(super) fn list(&mut self, cx: &mut Cx<'_>) {
         if core::mem::replace(&mut self.is_read, true) {
             return;
@@ -115,7 +115,7 @@ impl Spool {
         }
     }
 
-    /// Reads what was loaded as the file of `work`.
+    /// Parses what was loaded as the file of `work`.
     pub(super) fn read(cx: &Cx<'_>, work: &WorkId, event: &Event) -> SpoolFile {
         let Event::Loaded { data: Some(data), .. } = event else { return SpoolFile::Missing };
         let spooled = serde_json::from_slice::<Spooled<'_>>(data).ok().filter(Spooled::is_sound);

@@ -12,7 +12,7 @@ use crate::contract::machine::{MachineError, MachineErrorKind};
 /// How much of git's answer is read.
 const OUTPUT_BYTES: usize = 256 << 10;
 
-/// What the questions have brought out so far.
+/// The answers so far.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     branch: Option<String>,
@@ -20,13 +20,13 @@ pub(super) struct Survey {
     prefix: String,
 }
 
-/// What a worker knows of its directory when it registers. One that is no repository has none of
-/// it.
+/// What a worker knows about its directory when it registers. For a directory that is not a
+/// repository, all of it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     pub(super) branch: Option<String>,
     pub(super) remote_url: Option<String>,
-    /// Where in the repository it is: empty, or `sub/directory/`.
+    /// Its path within the repository: empty, or `sub/directory/`.
     pub(super) prefix: String,
     /// Git's list of worktrees, in worktree mode.
     pub(super) worktrees: String,
@@ -37,7 +37,7 @@ pub(super) enum Progress {
     /// Another question has gone out.
     Asking,
     Done(Directory),
-    /// Sessions cannot have the worktrees that they are to have.
+    /// Sessions are meant to have worktrees, but cannot.
     Failed(MachineError),
 }
 
@@ -122,7 +122,7 @@ fn no_worktrees(cx: &Cx<'_>, why: &str, event: &Event) -> Progress {
     Progress::Failed(MachineError { kind: MachineErrorKind::Local, message })
 }
 
-/// A remote URL that may be shown: a password in it stays here (T-5).
+/// A remote URL that is safe to show: any password in it is removed (T-5).
 fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_a_remote_url_stays_here() {
+    fn a_password_in_a_remote_url_is_removed() {
         let cases = [
             ("https://me:hunter2@host/a/b.git", "https://host/a/b.git"),
             ("https://token@host", "https://host"),

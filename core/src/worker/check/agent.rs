@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!             initialize          any answer to it              its end
-//!   started ─────────────▶ asking ────────────────▶ finding ─────────────▶ told
+//!   started ─────────────▶ asking ────────────────▶ finding ─────────────▶ done
 //!                            │  silence for 10 s       │ stdin closed; then TERM, KILL
 //!                            │  its end                ▼
 //!                            └───────────────────▶ finding
 //! ```
 //!
-//! Claude Code and the built-in agent answer `initialize` at once. An agent that does not know it may
-//! stay silent, or end well: that is fine. One that fails, or prints what is no message, is not.
+//! Claude Code and the built-in agent answer `initialize` immediately. An agent that does not know
+//! it may stay silent, or exit successfully: that is fine. One that fails, or prints something that
+//! is not a message, is not.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -30,21 +31,21 @@ use crate::wire::control;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
 
-/// The id of the one request.
+/// The id of the only request.
 const REQUEST_ID: &str = "footbridge-check";
-/// How much of an agent's stderr is shown, in characters from its end.
+/// How much of an agent's stderr is shown: this many characters from its end.
 const SHOWN_STDERR: usize = 400;
 
-/// One agent that was started to see whether it can be.
+/// An agent that was started to see whether it starts.
 #[derive(Debug)]
 pub(super) struct AgentCheck {
     program: String,
     process: Process,
-    /// What there is to say once it has ended.
+    /// The finding to report once it has ended.
     finding: Option<Finding>,
-    /// It printed what is no message.
+    /// It printed something that is not a message.
     is_garbled: bool,
-    /// When it has had time enough: to answer, then to end.
+    /// When its time is up: first to answer, then to exit.
     until: Option<Instant>,
 }
 
@@ -80,7 +81,7 @@ impl AgentCheck {
         self.until.into_iter().chain(self.process.deadline()).min()
     }
 
-    /// Takes an event of the process; what there is to say, once it has ended.
+    /// Handles an event of the process. Returns the finding once it has ended.
     pub(super) fn handle<N>(
         &mut self,
         fx: &mut Effects<Purpose, N>,
@@ -91,7 +92,7 @@ impl AgentCheck {
         told.into_iter().find_map(|event| self.told(fx, event))
     }
 
-    /// Does what is due; what there is to say, once it has ended.
+    /// Does whatever is due. Returns the finding once it has ended.
     pub(super) fn on_time<N>(&mut self, fx: &mut Effects<Purpose, N>) -> Option<Finding> {
         if self.until.is_some_and(|at| at <= fx.now().mono) {
             if self.finding.is_none() {
@@ -140,7 +141,7 @@ impl AgentCheck {
         }
     }
 
-    /// All is known but its end, which the end of its input brings about.
+    /// Everything is known except how it ends; ending its input makes it end.
     fn conclude<N>(&mut self, fx: &mut Effects<Purpose, N>, finding: Finding) {
         self.finding = Some(if self.is_garbled { self.garbled() } else { finding });
         self.process.close_input(fx);

@@ -1,11 +1,11 @@
-//! What a worker would need for a run, tried out. Nothing is registered.
+//! Tries everything a worker would need for a run. Nothing is registered.
 //!
 //! ```text
 //!   relay ──▶ clock ──▶ token ──▶ git ──▶ state directory ──▶ agent
 //! ```
 //!
-//! One after the other, and each ends with one [`Checked`]. What cannot be tried because something
-//! before it is not there, and what a run can do without, is [`Finding::Skipped`].
+//! The checks run one after the other, and each ends with one [`Checked`]. A check that cannot be
+//! tried because an earlier one failed, or that a run can do without, is [`Finding::Skipped`].
 
 mod agent;
 #[cfg(test)]
@@ -33,47 +33,47 @@ use crate::wire::health::Health;
 use crate::wire::url::BaseUrl;
 use agent::AgentCheck;
 
-/// What is to be tried. What is `None` could not even be found, and whoever looked for it says so.
+/// What to try. Anything that is `None` could not even be found, and the caller reports that.
 #[derive(Clone, Debug)]
 pub struct CheckConfig {
-    /// Where the relay is.
+    /// The relay's URL.
     pub relay: BaseUrl,
     /// The person's access token.
     pub access_token: Option<AccessToken>,
-    /// The directory that sessions are to work in.
+    /// The directory that sessions would work in.
     pub directory: Option<String>,
-    /// Whether each session is to have a git worktree.
+    /// Whether each session would get a git worktree.
     pub is_worktree_mode: bool,
     /// The worker's part of the state directory.
     pub state_directory: Option<String>,
     /// The program that each session runs.
     pub agent: Option<AgentProgram>,
-    /// Variables of the worker's own environment that it is not to inherit.
+    /// Variables in the worker's own environment that it must not inherit.
     pub agent_env_remove: Vec<String>,
 }
 
-/// One thing that was tried.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// What: `relay`, `clock`, `token`, `git`, `state` or `agent`.
+    /// What was checked: `relay`, `clock`, `token`, `git`, `state` or `agent`.
     pub what: &'static str,
-    /// What came of it.
+    /// What was found.
     pub finding: Finding,
 }
 
-/// What came of a check, in words for people. Never a secret.
+/// What a check found, in words for people. Never a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// It is as a run needs it.
     Ok(String),
     /// A run would fail, or lose something.
     Failed {
-        /// How a run would end.
+        /// How a run would fail.
         kind: MachineErrorKind,
         /// What is wrong, and what to try.
         reason: String,
     },
-    /// It could not be tried, or a run can do without it.
+    /// It could not be checked, or a run can do without it.
     Skipped(String),
 }
 
@@ -95,16 +95,16 @@ enum Purpose {
     Agent,
 }
 
-/// What a check waits for.
+/// The timers of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    /// The agent has had time enough.
+    /// The agent's time is up.
     Agent,
 }
 
 type Cx = runner::Cx<Purpose, Timer, Checked>;
 
-/// The machine that tries it all, and then has finished: with `Ok`, whatever it has found.
+/// The machine that runs all checks and then finishes: with `Ok`, whatever it found.
 #[derive(Debug)]
 pub struct Check {
     runner: Runner<Checks>,
@@ -113,7 +113,7 @@ pub struct Check {
 delegate_machine!(Check, Infallible, Checked);
 
 impl Check {
-    /// A check that begins with its first step.
+    /// A check that starts with its first step.
     pub fn new(config: CheckConfig) -> Self {
         let mut cx = Cx::new();
         let request = worker_api::health(&config.relay);
@@ -122,7 +122,7 @@ impl Check {
     }
 }
 
-/// The role: one check after the other.
+/// The role: runs one check after the other.
 #[derive(Debug)]
 struct Checks {
     config: CheckConfig,
@@ -229,7 +229,7 @@ impl Checks {
         self.ask_git(cx);
     }
 
-    /// Any request that the access token opens, and that changes nothing.
+    /// Some request that needs the access token and changes nothing.
     fn ask_token(&mut self, cx: &mut Cx) {
         let Some(token) = &self.config.access_token else {
             return self.ask_git(cx);
@@ -309,7 +309,7 @@ impl Checks {
         self.save(cx);
     }
 
-    /// The file that is written into the state directory for a moment.
+    /// The file that is briefly written to the state directory.
     fn probe(&self) -> Option<String> {
         self.config.state_directory.as_ref().map(|state| format!("{state}/check"))
     }
@@ -373,7 +373,7 @@ fn date_of(response: &Response) -> Option<UnixTime> {
     response.header("date").and_then(UnixTime::from_http_date)
 }
 
-/// Tokens and leases run out at a time of the clock: both ends have to agree on it roughly.
+/// Tokens and leases expire by wall-clock time, so both ends have to roughly agree on it.
 fn clock(relay: Option<UnixTime>, here: UnixTime) -> Finding {
     let Some(relay) = relay else {
         return Finding::Skipped(String::from("the relay does not say what time it is there"));

@@ -1,5 +1,5 @@
-//! Who gets what: each event goes to the part that its operation belongs to, each timer to the part
-//! that set it, and what a part returns to those whom it concerns.
+//! The routing: each event goes to the part that its operation belongs to, each timer to the part
+//! that set it, and whatever a part returns to the parts it concerns.
 
 mod stages;
 
@@ -39,7 +39,7 @@ pub(super) struct Router {
     parts: Parts,
 }
 
-/// The parts of a worker. Each owns its state; none knows of another.
+/// The parts of a worker. Each owns its state; none knows about another.
 #[derive(Debug)]
 pub(super) struct Parts {
     survey: Survey,
@@ -123,8 +123,8 @@ impl Role for Router {
         });
     }
 
-    /// What failed before the computer slept says nothing about now; and connections that were open
-    /// are most likely dead without knowing it (W-2).
+    /// Failures from before the computer slept say nothing about now, and connections that were
+    /// open are most likely dead without our having noticed (W-2).
     fn on_wake(&mut self, engine: &mut CxOf<Self>, slept: Duration) {
         self.with(engine, |parts, cx| {
             cx.notify(WorkerNotice::Woke { slept });
@@ -145,7 +145,7 @@ impl Parts {
     fn answered(&mut self, cx: &mut Cx<'_>, op: OpId, event: Event) {
         let is_lasting = matches!(cx.fx.purpose(op), Some(Purpose::Agent(_) | Purpose::Link(_)));
         let purpose = if is_lasting { cx.fx.purpose(op) } else { cx.fx.finish(op) };
-        // A late answer is nobody's.
+        // A late answer: ignore it.
         let Some(purpose) = purpose else { return };
         match purpose {
             Purpose::Agent(id) => self.session(cx, &id, |it, cx| it.agent_event(cx, event)),
@@ -187,7 +187,7 @@ impl Parts {
         }
     }
 
-    /// Hands something to a session, if there is one, and does what that leads to.
+    /// Runs something on a session, if it exists, and acts on the outcome.
     fn session(
         &mut self,
         cx: &mut Cx<'_>,
@@ -237,8 +237,8 @@ impl Parts {
         self.advance_shutdown(cx);
     }
 
-    /// A session's token is no longer good: asks the relay to dispatch it again with a fresh one.
-    /// The session continues meanwhile; the new item comes by poll (W-8).
+    /// A session's token is no longer valid: asks the relay to dispatch it again with a fresh one.
+    /// Meanwhile the session continues; the new item arrives through a poll (W-8).
     fn redispatch(&self, cx: &mut Cx<'_>, id: &SessionId) {
         let Some(session) = self.sessions.get(id) else { return };
         let request =
@@ -263,12 +263,12 @@ impl Parts {
             }
             Err(trouble) => trouble,
         };
-        // The next heartbeat meets the same refusal and asks again, or else tries the link again.
+        // The next heartbeat runs into the same refusal and asks again, or else retries the link.
         if trouble.track().is_some() {
             return;
         }
-        // A relay that restarted with other keys refuses the environment's secret as well. In a
-        // shutdown nobody looks for another one, and the agent has its time to end all the same.
+        // A relay that restarted with other keys refuses the environment's secret as well. During a
+        // shutdown no new one is fetched, and the agent still gets its time to end.
         let environment = session.lease().environment.id.clone();
         let is_ending = trouble.is_unauthorized() && self.registration.is_closed();
         if !is_ending && !self.may_be_secret(cx, &environment, &trouble, registration) {
@@ -284,7 +284,7 @@ impl Parts {
     fn worktree_answered(&mut self, cx: &mut Cx<'_>, event: &Event) {
         if let Some(JobDone { session: id, run, done }) = self.worktrees.answered(cx, event) {
             let session = self.sessions.get(&id);
-            // A session may have come again while git worked for its run before.
+            // A session may have returned while git was still busy with its previous run.
             if session.is_some_and(|session| run.as_deref() == Some(session.agent_run())) {
                 self.session(cx, &id, |session, cx| session.worktree_done(cx, done));
             } else {
@@ -300,7 +300,7 @@ impl Parts {
         }
     }
 
-    /// Cleans what an earlier run left, unless the session is here again and works in it.
+    /// Cleans up what an earlier run left, unless the session has returned and works in it.
     fn clean_leftover(&mut self, cx: &mut Cx<'_>, session: &SessionId) {
         if !self.sessions.contains(session) {
             self.worktrees.clean(cx, session, None);
@@ -327,7 +327,7 @@ impl Parts {
         self.advance_shutdown(cx);
     }
 
-    /// The second signal: nobody is waited for.
+    /// The second signal: nothing is waited for.
     fn shut_down_now(&mut self, cx: &mut Cx<'_>) {
         self.shut_down(cx, Ok(()));
         for id in self.sessions.ids() {

@@ -1,5 +1,5 @@
-//! From the directory to a running session, and from its end to the report: what the stages return
-//! to one another.
+//! From the directory to a running session, and from its end to the report: what each stage passes
+//! to the next.
 
 use alloc::format;
 use alloc::string::String;
@@ -45,7 +45,7 @@ impl Parts {
             Answered::Registered(environment) => environment,
             Answered::Failed(error) => return self.shut_down(cx, Err(error)),
         };
-        // What is under way under the environment's name continues with its new secret.
+        // Everything in progress for the environment continues with its new secret.
         self.sessions.renew_secret(&environment);
         self.claims.renew_secret(&environment);
         self.reports.renew_secret(cx, &environment, self.registration.count());
@@ -76,13 +76,13 @@ impl Parts {
         }
     }
 
-    /// Registers again, under the same name if the relay will have it.
+    /// Registers again, under the same id if the relay accepts it.
     fn register_again(&mut self, cx: &mut Cx<'_>) {
         self.polling.drop_request(cx);
         self.registration.register(cx);
     }
 
-    /// Whether a new secret, which is then looked for, may mend a refusal (W-8).
+    /// Whether a new secret may fix a refusal; if so, starts fetching one (W-8).
     pub(super) fn may_be_secret(
         &mut self,
         cx: &mut Cx<'_>,
@@ -100,9 +100,9 @@ impl Parts {
         }
     }
 
-    /// Asks for work if there is a reason and no poll is under way: after registering, after each
-    /// answer, and in the same call in which a session ends at capacity. At capacity too, while a
-    /// running session waits for another lease, which comes by no other way (W-8).
+    /// Asks for work if there is a reason and no poll is in progress: after registering, after each
+    /// answer, and in the same call in which a session ends at capacity. Even at capacity, while a
+    /// running session waits for another lease, which can only come through a poll (W-8).
     pub(super) fn poll_if_there_is_room(&mut self, cx: &mut Cx<'_>) {
         let Some(environment) = self.registration.serving() else { return };
         if self.polling.is_waiting(cx) {
@@ -136,7 +136,7 @@ impl Parts {
                 self.take_work(cx, item);
                 self.poll_if_there_is_room(cx);
             }
-            // What there is no room for is not acknowledged, so that the relay hands it out again.
+            // Without room for it, it is not acknowledged, so that the relay hands it out again.
             Polled::Work(_) | Polled::Nothing => {
                 self.polling.pace(cx);
                 self.poll_if_there_is_room(cx);
@@ -174,7 +174,7 @@ impl Parts {
     fn run(&mut self, cx: &mut Cx<'_>, claim: Claim) {
         let Claim { lease, data, secret } = claim;
         match data {
-            // It ended here before; its result is repeated (W-4).
+            // It already ended here; its result is repeated (W-4).
             _ if self.reports.is_completed(&lease.work) => self.reports.repeat(cx, lease),
             WorkData::Healthcheck(_) => {
                 self.reports.complete(&lease.work);
@@ -245,7 +245,7 @@ impl Parts {
     }
 }
 
-/// Where a session's link leads: where its secret says, or else where the work came from.
+/// The relay a session's link connects to: the one its secret names, or where the work came from.
 fn session_base(config: &WorkerConfig, secret: &WorkSecret) -> Result<BaseUrl, String> {
     match secret.api_base_url.as_deref() {
         None | Some("") => Ok(config.relay.clone()),

@@ -29,7 +29,8 @@ const REFUSED_NAMES: [&str; 14] = [
 ];
 const REFUSED_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
 
-/// The command that starts the agent of `session`. The error names what the secret may not ask for.
+/// The command that starts the agent of `session`. The error names what the secret must not
+/// request.
 pub(in crate::worker) fn agent_command(
     config: &WorkerConfig,
     session: &SessionId,
@@ -62,8 +63,8 @@ pub(in crate::worker) fn agent_command(
     })
 }
 
-/// The file that holds a session's MCP configuration while it runs. It may contain credentials, which
-/// do not belong on a command line (T-5).
+/// The file that holds a session's MCP configuration while it runs. It may contain credentials,
+/// which do not belong on a command line (T-5).
 pub(super) fn mcp_config_path(
     config: &WorkerConfig,
     session: &SessionId,
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_how_programs_are_loaded_is_refused_by_name() {
+    fn variables_that_change_how_programs_load_are_refused_by_name() {
         for name in [
             "PATH",
             "path",
@@ -178,7 +179,7 @@ mod tests {
         }
     }
     #[test]
-    fn what_the_workers_owner_allows_is_passed_on() {
+    fn variables_that_the_workers_owner_allows_are_passed_on() {
         let extra = r#""environment_variables":{"NODE_OPTIONS":"v"}"#;
         let allow =
             |config: &mut WorkerConfig| config.allowed_variables.push("NODE_OPTIONS".into());

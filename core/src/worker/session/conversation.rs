@@ -1,4 +1,4 @@
-//! What passes between a session's agent and the relay, line by line (M-1, M-2).
+//! The conversation between a session's agent and the relay, line by line (M-1, M-2).
 //!
 //! The agent's lines travel as the bytes they were. The agent is given only what it can read and
 //! waits for: a line that is no message would end some agents, and a second answer or a second copy
@@ -16,26 +16,26 @@ use crate::transport::dedupe::Recent;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
 
-/// Whose line it is that the agent's pipe is to take.
+/// Whose line is waiting for the agent's pipe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Origin {
-    /// The relay counts it, and waits for its acknowledgement.
+    /// The relay's: it is numbered, and the relay waits for its acknowledgement.
     Relay,
     /// The worker's own.
     Worker,
 }
 
-/// A line of the relay that is not acknowledged yet.
+/// A line from the relay that is not acknowledged yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inbound {
-    /// The agent's pipe has not taken it. If no agent reads any more, it never will: the relay
+    /// Not in the agent's pipe yet. If the agent has stopped reading, it never will be: the relay
     /// keeps it for the next one.
     Waiting,
     /// In the pipe, or not meant for the agent.
     Delivered,
 }
 
-/// What a line of the agent is.
+/// What a line from the agent is.
 #[derive(Debug, PartialEq)]
 pub(super) enum AgentLine {
     Message,
@@ -43,7 +43,7 @@ pub(super) enum AgentLine {
     Permission {
         tool: String,
     },
-    /// It asks something that nobody will answer. It gets an error, or it would wait for ever
+    /// It asks something that nobody will answer. It gets an error, or it would wait forever
     /// (M-3).
     Unanswerable {
         request_id: String,
@@ -51,7 +51,7 @@ pub(super) enum AgentLine {
     },
 }
 
-/// A line of the agent that cannot be passed on (M-1).
+/// A line from the agent that cannot be passed on (M-1).
 #[derive(Debug, PartialEq)]
 pub(super) struct BadLine {
     pub(super) reason: String,
@@ -61,12 +61,12 @@ pub(super) struct BadLine {
 /// The state of one agent's conversation with the relay.
 #[derive(Debug)]
 pub(super) struct Conversation {
-    /// Questions of the agent that nobody has answered.
+    /// The agent's questions that nobody has answered.
     questions: BTreeSet<String>,
     /// The messages that the agent was given.
     seen: Recent,
     unacked_inbound: VecDeque<Inbound>,
-    /// What was written to the agent's pipe and is not in it yet.
+    /// Lines written to the agent's pipe that it has not accepted yet.
     in_pipe: VecDeque<Origin>,
 }
 
@@ -80,7 +80,7 @@ impl Conversation {
         }
     }
 
-    /// A line of the agent on its way to the relay.
+    /// A line from the agent on its way to the relay.
     pub(super) fn read_output(&mut self, line: Line) -> Result<(Text, AgentLine), BadLine> {
         let text = match line {
             Line::Whole(bytes) => Text::from_utf8(bytes)
@@ -125,7 +125,7 @@ impl Conversation {
         AgentLine::Permission { tool: tool.unwrap_or_default() }
     }
 
-    /// Whether the agent is to be given a line of the relay: it can read it and waits for it.
+    /// Whether to give the agent a line from the relay: it can read it and is waiting for it.
     pub(super) fn is_for_agent(&mut self, line: &Text) -> bool {
         let Ok(head) = Head::parse(line) else { return false };
         match (head.kind(), head.request_id, head.uuid) {
@@ -137,18 +137,18 @@ impl Conversation {
         }
     }
 
-    /// A line of the relay has arrived, and waits for the agent's pipe if it is for the agent.
+    /// A line from the relay has arrived, and waits for the agent's pipe if it is for the agent.
     pub(super) fn arrived(&mut self, is_for_agent: bool) {
         let line = if is_for_agent { Inbound::Waiting } else { Inbound::Delivered };
         self.unacked_inbound.push_back(line);
     }
 
-    /// A line was handed to the agent's pipe.
+    /// A line was written to the agent's pipe.
     pub(super) fn queued(&mut self, origin: Origin) {
         self.in_pipe.push_back(origin);
     }
 
-    /// The agent's pipe has taken the next `writes` lines.
+    /// The agent's pipe has accepted the next `writes` lines.
     pub(super) fn written(&mut self, writes: usize) {
         for origin in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
             let waiting = self.unacked_inbound.iter_mut().find(|line| **line == Inbound::Waiting);
@@ -158,8 +158,8 @@ impl Conversation {
         }
     }
 
-    /// How many lines of the relay, from the first that is not delivered, cannot be acknowledged
-    /// yet.
+    /// How many lines from the relay, counting from the first undelivered one, cannot be
+    /// acknowledged yet.
     pub(super) fn pending(&mut self) -> usize {
         while self.unacked_inbound.front() == Some(&Inbound::Delivered) {
             self.unacked_inbound.pop_front();
@@ -167,7 +167,7 @@ impl Conversation {
         self.unacked_inbound.len()
     }
 
-    /// The agent is gone, and with it whoever could be answered.
+    /// The agent is gone, so nobody is left to answer.
     pub(super) fn close(&mut self) {
         self.questions.clear();
     }

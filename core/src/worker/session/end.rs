@@ -1,4 +1,4 @@
-//! Why a session ended, and what is reported of that (W-6, W-7).
+//! Why a session ended, and what is reported about it (W-6, W-7).
 
 use alloc::format;
 use alloc::string::String;
@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::contract::event::ExitStatus;
 use crate::wire::session::{ResultStatus, SessionResult};
 
-/// Why a session's end was begun from outside its agent.
+/// Why a session was ended from outside its agent.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::worker) enum EndReason {
     TimedOut,
@@ -15,12 +15,11 @@ pub(in crate::worker) enum EndReason {
     Interrupted(String),
     /// The relay could not be reached for as long as is allowed.
     Failed(String),
-    /// The relay has given it to another worker, or does not know it any more: nothing is to be
-    /// reported.
+    /// The relay has given it to another worker, or no longer knows it: there is nothing to report.
     NotOurs(String),
 }
 
-/// What a session comes to whose agent's process is `over`.
+/// The result of a session whose agent's process is `over`.
 pub(super) fn result(
     end: Option<&EndReason>,
     over: Result<Option<ExitStatus>, String>,
@@ -54,7 +53,7 @@ pub(super) fn result(
     SessionResult { status, exit_code, signal, message, stderr }
 }
 
-/// A length of time in the largest unit that divides it.
+/// A duration in the largest unit that divides it evenly.
 fn shown(length: Duration) -> String {
     let secs = length.as_secs();
     match secs {

@@ -1,4 +1,4 @@
-//! How a session passes lines on between its agent and its link.
+//! How a session passes lines between its agent and its link.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -16,7 +16,7 @@ use crate::worker::cx::Cx;
 use crate::worker::notice::WorkerNotice;
 
 impl Session {
-    /// A line of the agent on its way to the relay.
+    /// A line from the agent on its way to the relay.
     pub(super) fn take_output(&mut self, cx: &mut Cx<'_>, line: Line) {
         match self.conversation.read_output(line) {
             Ok((text, line)) => {
@@ -46,7 +46,8 @@ impl Session {
         cx.notify(WorkerNotice::AgentOutputError { session, work, reason });
     }
 
-    /// A line of the relay on its way to the agent: only what the agent can read and waits for.
+    /// A line from the relay on its way to the agent, passed on only if the agent can read and
+    /// expects it.
     pub(super) fn take_input(&mut self, cx: &mut Cx<'_>, line: &Text) {
         let is_for_agent = self.conversation.is_for_agent(line);
         if is_for_agent {

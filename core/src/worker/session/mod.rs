@@ -6,9 +6,9 @@
 //!     MCP configuration  └────────────────────────────────────────────┘
 //! ```
 //!
-//! A session ends in this order: its agent's process is over, its worktree is looked through, the
-//! relay has acknowledged its last lines, its result is reported. What others have to do about it
-//! (git, polls, reports) it returns as an [`Outcome`].
+//! A session ends in this order: its agent's process is over, its worktree is checked, the relay
+//! has acknowledged its last lines, its result is reported. What other parts have to do about it
+//! (git, polls, reports) is returned as an [`Outcome`].
 
 mod agent_command;
 mod conversation;
@@ -48,25 +48,25 @@ use crate::wire::work_secret::WorkSecret;
 #[must_use]
 pub(super) enum Outcome {
     Nothing,
-    /// Its worktree is to be made, at this reference if there is one.
+    /// Create its worktree, at this reference if there is one.
     MakeWorktree(Option<String>),
-    /// Its agent's process is over: there is room for another session, and its worktree is to be
-    /// looked through.
+    /// Its agent's process is over: there is room for another session, and its worktree has to be
+    /// checked.
     CleanWorktree,
     /// Its agent's process is over: there is room for another session.
     RoomFreed,
-    /// Its token is no longer good: another lease is to be asked for.
+    /// Its token is no longer valid: ask for another lease.
     Redispatch,
 }
 
 impl Outcome {
-    /// One event of a session has at most one outcome, however many things it brings.
+    /// An event of a session has at most one outcome, however many messages it carries.
     fn or(self, other: Self) -> Self {
         if other == Self::Nothing { self } else { other }
     }
 }
 
-/// How far a session is.
+/// How far a session has come.
 #[derive(Debug)]
 enum Life {
     Preparing(Launch),
@@ -76,7 +76,7 @@ enum Life {
     /// Its process is over. Its last lines may still be on their way.
     Over {
         result: SessionResult,
-        /// Git finds out whether its worktree can go.
+        /// Git is checking whether its worktree can be removed.
         is_cleaning: bool,
     },
 }
@@ -84,20 +84,20 @@ enum Life {
 /// What the agent is started with, once its worktree and its files are ready.
 #[derive(Debug)]
 struct Launch {
-    /// The error says what in the work secret is refused.
+    /// The error says which part of the work secret is refused.
     command: Result<ProcessSpec, String>,
-    /// To be in a file before the agent starts.
+    /// To be written to a file before the agent starts.
     mcp_config: Option<Secret>,
     has_worktree: bool,
 }
 
-/// Whether a session has to get another lease than the one that it runs under.
+/// Whether a session needs a new lease to replace the one it runs under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Renewal {
     NotNeeded,
-    /// The relay has promised another one, which has to be polled for.
+    /// The relay has promised one, which has to be polled for.
     AwaitsLease,
-    /// It can be asked for only with a new secret of the environment.
+    /// It can be requested only with a new environment secret.
     AwaitsSecret,
 }
 
@@ -111,20 +111,20 @@ pub(super) struct Session {
     conversation: Conversation,
     life: Life,
     end: Option<EndReason>,
-    /// A file that may be there and has to go with the session.
+    /// A file that may exist and has to be removed with the session.
     mcp_file: Option<String>,
-    /// Its last lines are not waited for beyond this.
+    /// Its last lines are not waited for beyond this instant.
     flush_deadline: Option<Instant>,
     limit: Duration,
 }
 
-/// A session that is done with.
+/// A finished session.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) lease: Lease,
     /// `None` if it is not this worker's to report.
     pub(super) result: Option<SessionResult>,
-    /// Whether it was ended from outside rather than by itself.
+    /// Whether it was ended from outside rather than on its own.
     pub(super) is_forced: bool,
     pub(super) mcp_file: Option<String>,
 }
@@ -173,7 +173,7 @@ impl Session {
         &self.link
     }
 
-    /// Names the run of its agent.
+    /// Sets the run of its agent.
     pub(super) fn agent_run(&self) -> &str {
         self.link.agent_run()
     }
@@ -183,8 +183,8 @@ impl Session {
         !matches!(self.life, Life::Over { .. })
     }
 
-    /// Starts its link at once, and its agent as soon as there is a place for it: in a worktree at
-    /// `reference`, if sessions have worktrees.
+    /// Starts its link immediately, and its agent as soon as it has a place to work: in a worktree
+    /// at `reference`, if sessions use worktrees.
     pub(super) fn start(&mut self, cx: &mut Cx<'_>, reference: Option<String>) -> Outcome {
         self.link.connect(cx.fx, Purpose::Link(self.id.clone()));
         cx.set_timer(Timer::Limit(self.id.clone()), self.limit);
@@ -239,7 +239,7 @@ impl Session {
             (Life::Preparing(_), Done::NotMade(reason)) => {
                 self.over(cx, Err(format!("its worktree could not be made: {reason}")))
             }
-            // Its end came while it was being made.
+            // It was ended while the worktree was being created.
             (Life::Over { is_cleaning, .. }, Done::Made) => {
                 *is_cleaning = true;
                 Outcome::CleanWorktree
@@ -365,20 +365,20 @@ impl Session {
         Outcome::Nothing
     }
 
-    /// Its lease's heartbeat was answered; `fence` is the one that it was sent under.
+    /// Its lease's heartbeat was answered; `fence` is the one it was sent under.
     pub(super) fn heartbeat_answered(
         &mut self,
         cx: &mut Cx<'_>,
         fence: u64,
         pulse: Pulse,
     ) -> Outcome {
-        // An answer about an older lease of the session says nothing of this one.
+        // An answer about an older lease of the session says nothing about this one.
         if self.lease.fence != fence {
             return Outcome::Nothing;
         }
         match pulse {
-            // After a refusal of the link that no new lease followed: the relay may have had a
-            // passing reason, such as a clock that was wrong.
+            // The link was refused and no new lease followed: the relay may have had a temporary
+            // reason, such as a wrong clock.
             Pulse::Kept => {
                 self.link.retry_refused(cx.fx, Purpose::Link(self.id.clone()));
                 Outcome::Nothing
@@ -407,12 +407,12 @@ impl Session {
         self.end(cx, EndReason::Interrupted(String::from("a person ended it")))
     }
 
-    /// The relay no longer lets this worker have it: its copy here ends at once.
+    /// It no longer belongs to this worker: the copy running here ends immediately.
     pub(super) fn lose(&mut self, cx: &mut Cx<'_>, reason: String) -> Outcome {
         self.end(cx, EndReason::NotOurs(reason))
     }
 
-    /// Begins its end. The first reason stands, unless a later one is that it is not ours any more.
+    /// Starts ending it. The first reason counts, unless a later one is that it is no longer ours.
     pub(super) fn end(&mut self, cx: &mut Cx<'_>, reason: EndReason) -> Outcome {
         let is_lost = matches!(reason, EndReason::NotOurs(_));
         if self.end.is_none() || is_lost {
@@ -442,20 +442,20 @@ impl Session {
         self.flush_deadline = Some(deadline);
     }
 
-    /// Nothing is waited for any more.
+    /// Nothing more is waited for.
     pub(super) fn kill(&mut self, cx: &mut Cx<'_>) {
         self.flush_deadline = Some(cx.now());
         self.process.kill(cx.fx);
     }
 
-    /// Whether it is over and the relay has its last lines, or they need not be waited for.
+    /// Whether it is over, and the relay either has its last lines or they need not be waited for.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         let Life::Over { is_cleaning, .. } = self.life else { return false };
         let is_late = self.flush_deadline.is_some_and(|at| at <= now);
         is_late || (!is_cleaning && (self.link.is_flushed() || self.link.is_over()))
     }
 
-    /// Closes what is still open of it.
+    /// Closes whatever it still has open.
     pub(super) fn settle(mut self, cx: &mut Cx<'_>) -> Ended {
         self.link.close(cx.fx);
         for timer in [Timer::Limit, Timer::Heartbeat, Timer::Session] {
@@ -474,18 +474,18 @@ impl Session {
         }
     }
 
-    /// When one of its parts has something to do next.
+    /// When one of its parts next has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let flush = self.flush_deadline.filter(|_| !self.takes_room());
         [self.link.deadline(), self.process.deadline(), flush].into_iter().flatten().min()
     }
 
-    /// Holds the agent back while the relay has not taken what it said.
+    /// Holds the agent back while the relay is behind on its output.
     fn balance(&mut self, cx: &mut Cx<'_>) {
         self.process.balance(cx.fx, self.link.unacked_bytes());
     }
 
-    /// Adds a message of the worker itself to the session's log.
+    /// Adds a message from the worker itself to the session's log.
     fn log(&mut self, cx: &mut Cx<'_>, message: &LogMessage<'_>) {
         if let Ok(message) = RawValue::from_string(message.to_line().as_str().into()) {
             self.link.send_report(cx.fx, message);

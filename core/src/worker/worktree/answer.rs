@@ -1,4 +1,4 @@
-//! What git answered.
+//! Git's answers.
 
 use alloc::string::{String, ToString};
 
@@ -36,7 +36,7 @@ impl Answer {
         !self.is_success && self.error.contains(".lock'")
     }
 
-    /// The line in which git says what is wrong; the others are advice.
+    /// The line in which git says what is wrong; the rest is advice.
     pub(super) fn complaint(&self) -> String {
         let line = self
             .error

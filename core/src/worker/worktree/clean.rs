@@ -1,4 +1,4 @@
-//! Removing a worktree, if nothing would be lost.
+//! Removing a worktree if nothing would be lost.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use super::answer::Answer;
 use super::done::{BRANCHES, Done, HEADS};
 
-/// How far it is.
+/// How far it has come.
 #[derive(Clone, Debug)]
 pub(super) struct Cleaning {
     step: Clean,
-    /// The branch that its `HEAD` is on, by its full name.
+    /// The full name of the branch its `HEAD` is on.
     head: String,
-    /// Where the session's own branch is.
+    /// The commit that the session's own branch points to.
     tip: Option<String>,
 }
 
@@ -35,12 +35,12 @@ impl Cleaning {
         Self { step: Clean::Changes, head: String::new(), tip: None }
     }
 
-    /// Whether the next command does not run in the worktree itself.
+    /// Whether the next command runs outside the worktree itself.
     pub(super) const fn is_about_to_go(&self) -> bool {
         matches!(self.step, Clean::Unlock | Clean::Remove | Clean::LastLook | Clean::Branch)
     }
 
-    /// The next command of git.
+    /// The next git command.
     pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
         let (head, tip) = (self.head.as_str(), self.tip.as_deref());
         let args: &[&str] = match self.step {
@@ -50,15 +50,16 @@ impl Cleaning {
             Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
             Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
             Clean::OwnCommits => return own_commits(&["HEAD", tip.unwrap_or("HEAD")]),
-            // What HEAD had was checked before the worktree went.
+            // What HEAD had was checked before the worktree was removed.
             Clean::LastLook => return own_commits(&[tip.unwrap_or_default()]),
-            // To where it is: git refuses while a merge, a rebase or the like is under way, and changes
-            // nothing otherwise.
+            // To where it already is: git refuses during a merge, a rebase or the like, and
+            // otherwise changes nothing.
             Clean::Idle => {
                 &["switch", "--quiet", "--no-guess", head.strip_prefix(HEADS).unwrap_or(head)]
             }
             Clean::Unlock => &["worktree", "unlock", path],
-            // It checks for changes once more, and would ignore new files if the user's settings say so.
+            // Git checks for changes once more, but could ignore new files if the user's settings
+            // say so.
             Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
             Clean::Branch => {
                 &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
@@ -91,8 +92,8 @@ impl Cleaning {
                 return Some(Done::Kept(String::from("commits that no other branch has")));
             }
             Clean::OwnCommits => Clean::Head,
-            // As late as can be: on a `HEAD` that was detached before the commits were looked
-            // at, one may have been made since.
+            // As late as possible: on a `HEAD` that was detached before the commits were checked,
+            // one may have been made since.
             Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
                 self.head.clone_from(&answer.out);
                 Clean::Idle
@@ -110,9 +111,9 @@ impl Cleaning {
                 return Some(Done::Kept(answer.complaint()));
             }
             Clean::Remove if self.tip.is_some() => Clean::LastLook,
-            // Someone may have deleted the branch that had its commits as well: then it stays.
+            // Someone may have deleted the other branch that had its commits: then this one stays.
             Clean::LastLook if answer.is_success && answer.out.is_empty() => Clean::Branch,
-            // A branch that has moved in the meantime stays, and its commits with it.
+            // A branch that has moved in the meantime stays, along with its commits.
             Clean::Remove | Clean::LastLook | Clean::Branch => return Some(Done::Removed),
         };
         self.step = next;
@@ -120,9 +121,9 @@ impl Cleaning {
     }
 }
 
-/// Asks for one of the commits that these lead to and no other reference does. Another session's
+/// Asks for one commit that is reachable from these and from no other reference. Another session's
 /// branch does not count: its worker may be about to delete it by the same reasoning. `--glob` does
-/// not count HEAD, which `--all` would; the references of this worktree alone go with it.
+/// not count HEAD, as `--all` would; references private to this worktree are removed with it.
 fn own_commits(tips: &[&str]) -> Vec<String> {
     let branches = format!("--exclude={HEADS}{BRANCHES}*");
     let others = [

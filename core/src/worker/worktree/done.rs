@@ -1,10 +1,10 @@
-//! What making or cleaning a worktree ends with, and the names of branches.
+//! How creating or cleaning up a worktree ends, and the names of branches.
 
 use alloc::string::String;
 
-/// The full name of a branch begins with this.
+/// The prefix of a branch's full name.
 pub(super) const HEADS: &str = "refs/heads/";
-/// Session branches are below this.
+/// The prefix of session branches.
 pub(super) const BRANCHES: &str = "footbridge/";
 
 /// What became of a worktree.

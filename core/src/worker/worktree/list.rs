@@ -1,4 +1,4 @@
-//! Git's list of worktrees: which of them belong to sessions, and who has locked them.
+//! Git's list of worktrees: which of them belong to sessions, and who locked them.
 
 use alloc::vec::Vec;
 
@@ -28,7 +28,7 @@ pub(super) fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
     entries.filter_map(one).collect()
 }
 
-/// Who has locked a worktree.
+/// Who locked a worktree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Lock {
     None,
@@ -48,7 +48,7 @@ impl Lock {
         owner.map_or(Self::Other, Self::Worker)
     }
 
-    /// For the worktree at this path, if there is one.
+    /// The entry for the worktree at this path, if there is one.
     pub(super) fn at(list: &str, path: &str) -> Option<Self> {
         let is_it = |line: &str| line.strip_prefix("worktree ") == Some(path);
         list.split("\n\n").find(|entry| entry.lines().any(is_it)).map(Self::of)

@@ -1,4 +1,4 @@
-//! Making a worktree for a session, or reusing the one that it had before.
+//! Creating a worktree for a session, or reusing the one it had before.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -8,12 +8,12 @@ use super::answer::Answer;
 use super::done::Done;
 use super::list::Lock;
 
-/// How far it is.
+/// How far it has come.
 #[derive(Clone, Debug)]
 pub(super) struct Making {
     step: Make,
     reference: String,
-    /// Why a fresh one could not be made.
+    /// Why a fresh one could not be created.
     complaint: String,
 }
 
@@ -31,7 +31,7 @@ enum Make {
 }
 
 impl Making {
-    /// At `reference`, or where the repository's `HEAD` is.
+    /// At `reference`, or at the repository's `HEAD`.
     pub(super) fn at(reference: Option<String>) -> Self {
         let reference = reference.unwrap_or_else(|| String::from("HEAD"));
         Self { step: Make::Resolve, reference, complaint: String::new() }
@@ -45,7 +45,7 @@ impl Making {
         }
     }
 
-    /// The next command of git.
+    /// The next git command.
     pub(super) fn args(&self, path: &str, branch: &str, lock_reason: &str) -> Vec<String> {
         let commit = format!("{}^{{commit}}", self.reference);
         let args: &[&str] = match self.step {
@@ -75,11 +75,11 @@ impl Making {
         args.iter().map(ToString::to_string).collect()
     }
 
-    /// Takes one step, according to the answer.
+    /// Moves one step on, depending on the answer.
     pub(super) fn advance(&mut self, answer: &Answer, path: &str, process_id: u32) -> Option<Done> {
         let next = match self.step {
             Make::Resolve if answer.is_success => {
-                // From here on it names a commit, whatever happens to the reference.
+                // From here on it is a commit, whatever happens to the reference.
                 self.reference.clone_from(&answer.out);
                 Make::Add
             }

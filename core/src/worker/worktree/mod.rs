@@ -11,12 +11,12 @@
 //!             moved since
 //! ```
 //!
-//! Any step that finds something or fails ends the cleaning, and the worktree is kept. `HEAD` stays on
-//! its branch to the end: a commit made in the meantime moves that branch, which is then kept. On a
-//! detached `HEAD` such a commit would go with the worktree, so a worktree left that way is kept. The
-//! steps can be interrupted anywhere and started over; between the last two, a branch with nothing of
-//! its own is left. One git command runs at a time, so git's locks are only contended by other
-//! programs; a command that met one is retried.
+//! Any step that finds something or fails ends the cleaning, and the worktree is kept. `HEAD` stays
+//! on its branch to the end: a commit made in the meantime moves that branch, which is then kept.
+//! On a detached `HEAD` such a commit would go with the worktree, so a worktree left that way is
+//! kept. The steps can be interrupted anywhere and started over; between the last two, a branch
+//! with nothing of its own is left. One git command runs at a time, so git's locks are only
+//! contended by other programs; a command that met one is retried.
 
 mod answer;
 mod clean;
@@ -78,17 +78,17 @@ pub(super) struct JobDone {
 pub(super) struct Worktrees {
     queue: VecDeque<Job>,
     turn: Turn,
-    /// Where in the repository the worker's directory is: empty, or `sub/directory/`.
+    /// The worker's directory within the repository: empty, or `sub/directory/`.
     prefix: String,
 }
 
-/// Whether the next job can begin.
+/// Whether the next job can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     Free,
-    /// A git command runs.
+    /// A git command is running.
     Running,
-    /// The last one met a lock, and is tried again after a pause.
+    /// The last one ran into a lock, and is retried after a pause.
     Pausing,
 }
 
@@ -105,7 +105,7 @@ impl Worktrees {
         }
     }
 
-    /// Makes a session's worktree at `reference`, or where the repository's `HEAD` is.
+    /// Creates a session's worktree at `reference`, or at the repository's `HEAD`.
     pub(super) fn make(
         &mut self,
         cx: &mut Cx<'_>,
@@ -116,7 +116,7 @@ impl Worktrees {
         self.add_job(cx, session, run, JobKind::Make(Making::at(reference)));
     }
 
-    /// Removes a session's worktree if nothing would be lost by that.
+    /// Removes a session's worktree if that would lose nothing.
     pub(super) fn clean(&mut self, cx: &mut Cx<'_>, session: &SessionId, run: Option<String>) {
         self.add_job(cx, session, run, JobKind::Clean(Cleaning::new()));
     }
@@ -163,8 +163,8 @@ impl Worktrees {
         cx.fx.start(Purpose::Worktree, run);
     }
 
-    /// Takes what a job's command answered. Once that is dealt with,
-    /// [`run_next`](Self::run_next) has to follow.
+    /// Handles the answer of a job's command. The caller then has to call
+    /// [`run_next`](Self::run_next).
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: &Event) -> Option<JobDone> {
         self.turn = Turn::Free;
         let mut job = self.queue.pop_front()?;
@@ -190,15 +190,15 @@ impl Worktrees {
         Some(JobDone { session: job.session, run: job.run, done })
     }
 
-    /// Takes up the worktrees of earlier runs, from git's own list of them, and learns where in the
+    /// Picks up the worktrees of earlier runs from git's own list of them, and learns where in the
     /// repository sessions work.
     pub(super) fn take_up(&mut self, cx: &mut Cx<'_>, prefix: String, list: &str) {
         self.prefix = prefix;
         let SpawnMode::Worktree { root } = &cx.config.spawn_mode else { return };
         for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
             match leftover.owner {
-                // Our own process id can only be that of an earlier process: we have made nothing
-                // yet.
+                // Our own process id can only be that of an earlier process: we have created
+                // nothing yet.
                 Some(owner) if owner != cx.config.process_id => {
                     check_owner(cx, owner, leftover.session);
                 }
@@ -208,13 +208,13 @@ impl Worktrees {
     }
 }
 
-/// Why a worktree is locked while its session runs: a later run learns from it which worker made
-/// it, and whether that is still there.
+/// The reason a worktree is locked with while its session runs: from it a later run learns which
+/// worker created it, and whether that one is still running.
 fn lock_reason(cx: &Cx<'_>) -> String {
     format!("footbridge {}", cx.config.process_id)
 }
 
-/// Asks whether the worker that locked a worktree is still there.
+/// Asks whether the worker that locked a worktree is still running.
 fn check_owner(cx: &mut Cx<'_>, process_id: u32, session: SessionId) {
     let command = life_check(cx.config, process_id);
     let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
@@ -236,13 +236,13 @@ pub(super) fn is_gone(event: &Event) -> bool {
     matches!(event, Event::Ran { status, .. } if !status.is_success())
 }
 
-/// Notes what became of a worktree that no session of this run works in; whether it has to be
-/// cleaned.
+/// Notes what became of a worktree that no session of this run works in. Returns whether it has to
+/// be cleaned up.
 pub(super) fn leftover_done(cx: &mut Cx<'_>, session: &SessionId, done: Done) -> bool {
     let kept = match done {
         Done::Kept(reason) => Some(reason),
         Done::Removed => None,
-        // Its session ended before it was there. One that has come again finds it.
+        // Its session ended before it was created. If the session returns, it finds the worktree.
         Done::Made => return true,
         Done::NotMade(_) => return false,
     };
