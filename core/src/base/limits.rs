@@ -1,4 +1,5 @@
-//! Every bound of the protocol by name. At a bound a machine refuses or pauses; it never exceeds it.
+//! Every bound of the protocol by name. At a bound a machine refuses or pauses; it never exceeds
+//! it.
 
 use core::time::Duration;
 

@@ -22,7 +22,8 @@ impl Text {
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        // `from_utf8` has already checked these bytes; checking again is a smaller price than `unsafe`.
+        // `from_utf8` has already checked these bytes; checking again is a smaller price than
+        // `unsafe`.
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 

@@ -66,8 +66,8 @@ pub enum Action {
 
     /// Starts a process in a process group of its own, with pipes to all three standard streams.
     /// Answer: `Spawned`, then `Stdout`, `Stderr`, one `OutputEnded` for each output and one
-    /// `Exited`, in any order; or `Failed` instead of `Spawned`. The last of those three ends is the
-    /// last event. The id stays valid for `Signal` until `Cancel`, because the process may have
+    /// `Exited`, in any order; or `Failed` instead of `Spawned`. The last of those three ends is
+    /// the last event. The id stays valid for `Signal` until `Cancel`, because the process may have
     /// left others in its group.
     Spawn {
         /// The operation that this starts; from then on, the process's id.
@@ -168,9 +168,9 @@ pub enum Action {
         /// The answer.
         response: Response,
     },
-    /// Answers an exchange that was `Requested` with a stream, which `Send` then fills (a text counts
-    /// as its bytes) and `Close` ends. Answer: `Sent`, and `Closed` at the end, or when the client
-    /// leaves. A HEAD request gets no body: the stream is `Closed` at once.
+    /// Answers an exchange that was `Requested` with a stream, which `Send` then fills (a text
+    /// counts as its bytes) and `Close` ends. Answer: `Sent`, and `Closed` at the end, or when the
+    /// client leaves. A HEAD request gets no body: the stream is `Closed` at once.
     ReplyStream {
         /// The exchange; from then on, the stream's id.
         op: OpId,
@@ -180,8 +180,8 @@ pub enum Action {
         /// `Closed` with [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut).
         write_timeout: Duration,
     },
-    /// Turns an exchange that was `Requested` into a WebSocket. Answer: `Opened` or `Failed`, and from
-    /// then on as after `Open`.
+    /// Turns an exchange that was `Requested` into a WebSocket. Answer: `Opened` or `Failed`, and
+    /// from then on as after `Open`.
     Upgrade {
         /// The exchange; from then on, the stream's id.
         op: OpId,

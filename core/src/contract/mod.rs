@@ -1,8 +1,9 @@
 //! The contract between a machine and its runtime: the loop, what a machine can ask for, and what
 //! can happen to it. It depends on no role except the store, whose transactions it carries.
 //!
-//! Start with [`machine`] (the loop), then [`action`] and [`event`], which are the whole vocabulary.
-//! This page has the rules; [`check`] has them as code, so that a runtime can be tested against them.
+//! Start with [`machine`] (the loop), then [`action`] and [`event`], which are the whole
+//! vocabulary. This page has the rules; [`check`] has them as code, so that a runtime can be tested
+//! against them.
 //!
 //! # Operations
 //!
@@ -43,7 +44,8 @@
 //!   and a process's bytes in the order they arrived. Events of different operations have no order.
 //! - The actions on one operation are carried out in the order they were requested. `Sent` and
 //!   `Written` confirm the oldest unconfirmed ones.
-//! - `Send`, `Close`, `Write`, `CloseInput` and `Signal` may come before `Opened` or `Spawned`. Sent
+//! - `Send`, `Close`, `Write`, `CloseInput` and `Signal` may come before `Opened` or `Spawned`.
+//!   Sent
 //!   and written data waits, and so does a signal.
 //! - File operations are carried out one at a time, in the order they were requested; so are store
 //!   operations. No other operations wait for one another.

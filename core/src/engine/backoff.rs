@@ -92,8 +92,8 @@ impl Backoff {
     }
 
     /// Records a failure. The pause is drawn between half and all of the track's current pause, so
-    /// that many workers do not come back at the same instant; a longer `retry_after` from the relay
-    /// is honoured, with some upward jitter as well.
+    /// that many workers do not come back at the same instant; a longer `retry_after` from the
+    /// relay is honoured, with some upward jitter as well.
     pub fn fail(
         &mut self,
         now: Instant,

@@ -1,8 +1,8 @@
 //! The relay: the server in the middle, as a machine (Y).
 //!
 //! A request is routed, authorised, and turned into one store operation. The outcome becomes the
-//! answer, and everybody whom the change concerns is notified. So the relay itself holds nothing but
-//! connections, and says *accepted* only after the store has said *stored*.
+//! answer, and everybody whom the change concerns is notified. So the relay itself holds nothing
+//! but connections, and says *accepted* only after the store has said *stored*.
 //!
 //! ```text
 //!   Requested ─▶ http ─▶ worker_api, viewer_api, link_v1, streams ─▶ Store

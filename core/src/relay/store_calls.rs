@@ -72,8 +72,8 @@ impl StoreCalls {
         self.under_way
     }
 
-    /// Schedules a sweep for when the next thing may lapse, which is in `due`. One that is under way
-    /// will say so itself.
+    /// Schedules a sweep for when the next thing may lapse, which is in `due`. One that is under
+    /// way will say so itself.
     pub(super) fn schedule_sweep(&self, engine: &mut Engine, due: Option<Duration>) {
         match (&self.sweep, due) {
             (Sweep::UnderWay, _) => {}

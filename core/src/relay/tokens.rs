@@ -1,5 +1,5 @@
-//! The credentials that a relay issues, and its ids: all from keyed hashes, so that nobody can guess
-//! one and none has to be kept.
+//! The credentials that a relay issues, and its ids: all from keyed hashes, so that nobody can
+//! guess one and none has to be kept.
 
 use alloc::format;
 use alloc::string::String;

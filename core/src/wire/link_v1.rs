@@ -21,8 +21,8 @@ pub const CLOSE_REPLACED: u16 = 4408;
 /// under a newer fence.
 pub const CLOSE_LEASE_LOST: u16 = 4409;
 
-/// The handshake header in which a worker names the agent run it speaks for. Lines already handed to
-/// another run are not given to this one.
+/// The handshake header in which a worker names the agent run it speaks for. Lines already handed
+/// to another run are not given to this one.
 pub const AGENT_RUN_HEADER: &str = "x-footbridge-agent-run";
 
 /// One control frame: the content of a binary message on the link.

@@ -1,5 +1,5 @@
-//! The shapes that cross the wire, each defined once: written by one end, read by the other, with no
-//! behaviour of their own. [`versions`] says how they may change.
+//! The shapes that cross the wire, each defined once: written by one end, read by the other, with
+//! no behaviour of their own. [`versions`] says how they may change.
 //!
 //! | module | shape |
 //! | --- | --- |

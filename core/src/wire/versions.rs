@@ -1,5 +1,5 @@
-//! What relays, workers and viewers of different versions can expect of each other (`relay/http.md`,
-//! *Versions*), as conventions that every shape in this folder follows.
+//! What relays, workers and viewers of different versions can expect of each other
+//! (`relay/http.md`, *Versions*), as conventions that every shape in this folder follows.
 //!
 //! | rule | how a shape follows it |
 //! | --- | --- |
@@ -23,9 +23,9 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// The `type` of a JSON object. An enum whose variants hold raw JSON cannot be derived as internally
-/// tagged, because serde copies the fields through a buffer that raw JSON does not survive; such an
-/// enum reads its tag first and then the fields of that variant.
+/// The `type` of a JSON object. An enum whose variants hold raw JSON cannot be derived as
+/// internally tagged, because serde copies the fields through a buffer that raw JSON does not
+/// survive; such an enum reads its tag first and then the fields of that variant.
 pub(super) fn tag_of(json: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Tag<'a> {

@@ -20,10 +20,10 @@ const SHELL: &str = "/bin/sh";
 /// Runs the command line `$1` with an empty stdin and its stderr among its stdout, in the order in
 /// which it writes them.
 ///
-/// Beside it a watcher waits for the end of the pipe that the agent holds. That comes when the agent
-/// lets go of the command, and also when the agent itself is killed: then the whole process group
-/// goes, with whatever the command left behind. Being one of the group, the watcher cannot hit
-/// another group that was given the same number later.
+/// Beside it a watcher waits for the end of the pipe that the agent holds. That comes when the
+/// agent lets go of the command, and also when the agent itself is killed: then the whole process
+/// group goes, with whatever the command left behind. Being one of the group, the watcher cannot
+/// hit another group that was given the same number later.
 const WRAPPER: &str = r#"exec 3<&0 </dev/null
 { trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
 exec /bin/sh -c "$1" 2>&1 3<&-"#;

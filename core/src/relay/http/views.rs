@@ -1,4 +1,5 @@
-//! Environments, sessions and events as viewers see them: what the store holds, as shapes of the wire.
+//! Environments, sessions and events as viewers see them: what the store holds, as shapes of the
+//! wire.
 
 use alloc::borrow::Cow;
 

@@ -6,10 +6,10 @@
 //!   (store)    Upgrade     resume out   resume in
 //! ```
 //!
-//! Lines are numbered in the store. What comes in is acknowledged once it is stored there; what goes
-//! out is read from there, as far as the window allows. A worker that offers no subprotocol has only
-//! the lines: it is up as soon as it is open, its lines follow those that are stored, and what has
-//! left for it counts as acknowledged.
+//! Lines are numbered in the store. What comes in is acknowledged once it is stored there; what
+//! goes out is read from there, as far as the window allows. A worker that offers no subprotocol
+//! has only the lines: it is up as soon as it is open, its lines follow those that are stored, and
+//! what has left for it counts as acknowledged.
 
 mod from_agent;
 mod link;

@@ -48,8 +48,8 @@ impl ToAgent {
         self.sent
     }
 
-    /// The worker says that it has these lines; whether they exist is for the store to say. A worker
-    /// of an earlier version says so of lines that it acknowledges only later.
+    /// The worker says that it has these lines; whether they exist is for the store to say. A
+    /// worker of an earlier version says so of lines that it acknowledges only later.
     pub(super) fn resume(&mut self, received: u64) {
         self.sent = self.sent.max(received);
     }
@@ -127,8 +127,8 @@ impl ToAgent {
         }
     }
 
-    /// Counts a line as sent; says whether the window has room for it. A line larger than the window
-    /// has to wait until it is alone.
+    /// Counts a line as sent; says whether the window has room for it. A line larger than the
+    /// window has to wait until it is alone.
     pub(super) fn admit(&mut self, number: u64, bytes: usize) -> bool {
         if self.bytes + bytes > LINK_WINDOW_BYTES && !self.in_flight.is_empty() {
             return false;

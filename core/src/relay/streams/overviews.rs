@@ -1,7 +1,7 @@
 //! Viewers of all their environments and sessions.
 //!
-//! One that is too slow for the changes is sent nothing until everything on its way has arrived, and
-//! then the whole state again.
+//! One that is too slow for the changes is sent nothing until everything on its way has arrived,
+//! and then the whole state again.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

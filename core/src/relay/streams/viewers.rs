@@ -1,8 +1,9 @@
 //! Viewers of one session: its log from any point on, then as it grows (R-2, Y-5).
 //!
 //! A viewer is a cursor into the log. While it keeps up, new events are sent to it as they are
-//! stored. When too much is on its way, it is sent nothing more, and what it missed is read from the
-//! store once there is room again. So it never costs more than its credit, and never sees a hole.
+//! stored. When too much is on its way, it is sent nothing more, and what it missed is read from
+//! the store once there is room again. So it never costs more than its credit, and never sees a
+//! hole.
 //!
 //! ```text
 //!   Opening ──▶ Starting ──▶ CatchingUp ──▶ Live

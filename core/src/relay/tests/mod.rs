@@ -296,7 +296,8 @@ impl World {
         self.ask_with(Method::Get, target, token, &Value::Null, &headers)
     }
 
-    /// What was sent on a stream since the last look, as JSON; a control frame of the link as `{"frame": …}`.
+    /// What was sent on a stream since the last look, as JSON; a control frame of the link as
+    /// `{"frame": …}`.
     fn received(&mut self, op: OpId) -> Vec<Value> {
         let stream = self.streams.get_mut(&op).expect("a stream");
         let new = &stream.sent[stream.seen..];
