@@ -1,4 +1,4 @@
-//! One running command: started, listened to, ended.
+//! One running command: starting it, reading its output, ending it.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -14,11 +14,11 @@ use crate::base::time::Instant;
 use crate::contract::action::{Action, ProcessSpec, Signal};
 use crate::contract::event::{ExitStatus, IoError};
 
-/// The shell that commands are for.
+/// The shell that runs commands.
 const SHELL: &str = "/bin/sh";
 
-/// Runs the command line `$1` with an empty stdin and its stderr among its stdout, in the order in
-/// which it writes them.
+/// Runs the command line `$1` with an empty stdin, and with stderr merged into stdout in the order
+/// in which it writes them.
 ///
 /// Beside it a watcher waits for the end of the pipe that the agent holds. That comes when the
 /// agent lets go of the command, and also when the agent itself is killed: then the whole process
@@ -35,25 +35,25 @@ pub(super) struct Place {
     pub(super) env_remove: Vec<String>,
 }
 
-/// A command under way.
+/// A running command.
 #[derive(Debug)]
 pub(super) struct Child {
     op: OpId,
-    /// Whether its output is not read at present, because the reader is behind.
+    /// Whether reading its output is paused because the reader is behind.
     is_paused: bool,
     started: Instant,
     decoder: Decoder,
     kept: Kept,
-    /// Whether any of its output was shown while it ran.
+    /// Whether any of its output was shown while it was running.
     is_streaming: bool,
     exit: Option<ExitStatus>,
     is_output_ended: bool,
 }
 
-/// What came of a command.
+/// How a command ended.
 pub(super) struct Ended {
     pub(super) output: String,
-    /// `None`: it did not end although it was killed.
+    /// `None`: it did not end even though it was killed.
     pub(super) exit: Option<ExitStatus>,
     pub(super) millis: u64,
 }
@@ -81,7 +81,7 @@ impl Child {
         }
     }
 
-    /// It never ran; why, for people.
+    /// It never ran. Returns why, for people.
     pub(super) fn not_started(&self, cx: &mut Cx, place: &Place, failure: &IoError) -> String {
         cx.fx.finish(self.op);
         clear_timers(cx);
@@ -105,14 +105,14 @@ impl Child {
         speech.say_stream_text(cx, text);
     }
 
-    /// Whether it is over with that.
+    /// Returns whether that ends it.
     pub(super) const fn output_ended(&mut self) -> bool {
         self.is_output_ended = true;
         self.exit.is_some()
     }
 
-    /// The shell has ended; what it left behind may still hold the output open. Whether the command
-    /// is over with that.
+    /// The shell has ended; processes it left behind may still hold the output open. Returns
+    /// whether that ends the command.
     pub(super) fn exited(&mut self, cx: &mut Cx, status: ExitStatus) -> bool {
         self.exit = Some(status);
         if !self.is_output_ended {
@@ -126,7 +126,7 @@ impl Child {
         self.exit.is_some()
     }
 
-    /// Asks it to end, and sees to it that it does.
+    /// Asks it to end, and makes sure that it does.
     pub(super) fn terminate(&self, cx: &mut Cx) {
         cx.fx.act(self.op, |op| Action::Signal { op, signal: Signal::Terminate });
         cx.set_timer(Timer::Kill, COMMAND_GRACE);
@@ -134,7 +134,7 @@ impl Child {
 
     pub(super) fn kill(&self, cx: &mut Cx) {
         if self.has_exited() || cx.timers.is_set(&Timer::LetGo) {
-            // It was killed before: asking again and again does not prolong the wait for that.
+            // It was already killed: asking again does not prolong the wait.
             return;
         }
         cx.fx.act(self.op, |op| Action::Signal { op, signal: Signal::Kill });
@@ -142,8 +142,8 @@ impl Child {
         cx.set_timer(Timer::LetGo, COMMAND_ABANDON_AFTER);
     }
 
-    /// What remains of it is no longer waited for, unless its output waits for the reader. Whether
-    /// it is over with that.
+    /// Whatever remains of it is no longer waited for, unless its output is waiting for the reader.
+    /// Returns whether that ends it.
     pub(super) fn let_go(&self, cx: &mut Cx) -> bool {
         if self.has_exited() && self.is_paused {
             cx.set_timer(Timer::LetGo, COMMAND_LINGER);
@@ -168,7 +168,7 @@ impl Child {
         }
     }
 
-    /// Lets go of it, which ends whatever it left behind.
+    /// Releases it, which ends whatever it left behind.
     pub(super) fn end(&mut self, cx: &mut Cx, speech: &mut Speech) -> Ended {
         clear_timers(cx);
         let rest = self.decoder.finish();
@@ -193,7 +193,7 @@ fn clear_timers(cx: &mut Cx) {
 }
 
 impl Ended {
-    /// What the tool's result says, and whether that is an error.
+    /// The content of the tool's result, and whether it is an error.
     pub(super) fn tool_result(&mut self) -> (String, bool) {
         let output = core::mem::take(&mut self.output);
         match (self.is_error(), output.is_empty()) {
@@ -203,12 +203,12 @@ impl Ended {
         }
     }
 
-    /// The same if it was ended from outside.
+    /// The same, if it was ended from outside.
     pub(super) fn interrupted(self) -> String {
         with_note(self.output, "Interrupted")
     }
 
-    /// What came of it, in a few words.
+    /// How it ended, in a few words.
     pub(super) fn summary(&self) -> String {
         let time = format!("{}.{} s", self.millis / 1000, self.millis % 1000 / 100);
         match self.is_error() {
@@ -226,7 +226,7 @@ impl Ended {
     }
 }
 
-/// The output, and below it in a line of its own what is to be said of it.
+/// The output, followed by a remark about it on a line of its own.
 fn with_note(mut output: String, note: &str) -> String {
     if !output.is_empty() && !output.ends_with('\n') {
         output.push('\n');

@@ -1,8 +1,8 @@
-//! What can be run as a command line.
+//! Which texts can be run as a command line.
 
 use crate::base::limits::MAX_SHELL_COMMAND_BYTES;
 
-/// Why a message holds no command line.
+/// Why a message is not a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandLineError {
     #[error("There is no command line in this message: write one as text.")]
@@ -15,7 +15,7 @@ pub(super) enum CommandLineError {
     Nul,
 }
 
-/// Takes a text as a command line, whoever wrote it: a person, or whoever was asked and changed it.
+/// Checks a text as a command line, whether a person wrote it or changed it when asked.
 pub(super) fn runnable(text: &str) -> Result<&str, CommandLineError> {
     if text.trim().is_empty() {
         Err(CommandLineError::Empty)

@@ -1,4 +1,4 @@
-//! What the agent's operations and timers are for, and what it tells its program.
+//! The purposes of the agent's operations and timers, and what it reports to its program.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use crate::base::limits::MAX_LINE_BYTES;
 use crate::engine::runner;
 use crate::wire::message::MessageError;
 
-/// What every part acts on.
+/// The context every part acts on.
 pub(super) type Cx = runner::Cx<Purpose, Timer, Notice>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum Timer {
     Flush,
 }
 
-/// What the agent tells its program, for people to read on stderr. It never quotes a line.
+/// What the agent reports to its program, for people to read on stderr. It never quotes a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A line from the host was skipped.
@@ -37,7 +37,7 @@ pub enum Notice {
     },
     /// A `control_request` without a `request_id` cannot be answered.
     Unanswerable,
-    /// A command did not end although it was killed.
+    /// A command did not end even though it was killed.
     Abandoned,
 }
 

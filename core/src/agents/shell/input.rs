@@ -1,4 +1,4 @@
-//! What a line from the host asks for.
+//! Parsing a line from the host.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -12,7 +12,7 @@ use crate::base::limits::MAX_ID_BYTES;
 use crate::base::text::Text;
 use crate::wire::message::{Head, Kind, MessageError};
 
-/// One line, understood.
+/// One parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     Prompt(Prompt),
@@ -27,7 +27,7 @@ pub(super) enum Input {
     Withdraw {
         id: String,
     },
-    /// A `control_request` that names no id to answer to.
+    /// A `control_request` without an id to answer to.
     Unanswerable,
     /// Nothing for this agent.
     Ignored,
@@ -36,12 +36,12 @@ pub(super) enum Input {
 /// A `user` message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Prompt {
-    /// `None` also for one that is longer than an id may be.
+    /// `None` also if it is longer than an id may be.
     pub(super) uuid: Option<String>,
     pub(super) command: Result<String, CommandLineError>,
 }
 
-/// A `control_request` of the host.
+/// A `control_request` from the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Initialize,
@@ -102,7 +102,7 @@ struct Block {
     text: String,
 }
 
-/// The text of a `user` message: all its text blocks, a line each.
+/// The text of a `user` message: all its text blocks, one per line.
 fn command(line: &str) -> Result<String, CommandLineError> {
     let user: User = serde_json::from_str(line).map_err(|_| CommandLineError::Empty)?;
     let text = match user.message.content {

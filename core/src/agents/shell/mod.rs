@@ -1,8 +1,8 @@
 //! The built-in agent: a shell that speaks stream-json on its stdio, for machines without any other
 //! agent, and for trying Footbridge out. It needs no account.
 //!
-//! Each `user` message is a command line. The agent asks whether it may run it, runs it by
-//! `/bin/sh`, and tells what it printed, in the words that Claude Code uses:
+//! Each `user` message is a command line. The agent asks for permission, runs it with `/bin/sh`,
+//! and reports its output in the same message format as Claude Code:
 //!
 //! ```text
 //!          user                  allow                  it ended
@@ -11,17 +11,17 @@
 //!                   └────────────────────────────────────────────────┘
 //! ```
 //!
-//! | file | idea |
+//! | file | part |
 //! | --- | --- |
 //! | `turn` | from a message to its result |
-//! | `child` | one running command: started, listened to, ended |
+//! | `child` | one running command: starting it, reading its output, ending it |
 //! | `output` | what is kept of its output |
 //! | `say` | the messages that the agent prints |
-//! | `stdio` | the streams that they go by, and how far the reader is behind |
-//! | `input` | what a line from the host asks for |
+//! | `stdio` | the streams they travel on, and how far behind the reader is |
+//! | `input` | parsing a line from the host |
 //! | `permission` | modes, and the host's answer to a question |
-//! | `command_line` | what can be run |
-//! | `cx` | what operations and timers are for |
+//! | `command_line` | which texts can be run |
+//! | `cx` | the purposes of operations and timers |
 
 mod child;
 mod command_line;
@@ -64,27 +64,27 @@ use say::{Account, Ending, Speech};
 use stdio::Stdio;
 use turn::Turn;
 
-/// What the agent is told when it starts.
+/// The agent's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The directory in which commands run, as an absolute path.
     pub directory: String,
-    /// The conversation's id; `None` draws one.
+    /// The conversation's id; `None` draws a new one.
     pub session_id: Option<String>,
-    /// Whether commands are asked about.
+    /// Whether to ask before running commands.
     pub permission_mode: PermissionMode,
-    /// Variables of the agent's own environment that no command is to inherit (T-5).
+    /// Variables in the agent's own environment that no command may inherit (T-5).
     pub env_remove: Vec<String>,
-    /// Where all ids are drawn from.
+    /// The seed that all ids are drawn from.
     pub seed: u64,
 }
 
-/// What the program can ask of the agent.
+/// What the program can tell the agent to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// End the running command, if there is one, and then yourself.
+    /// End the running command, if any, then exit.
     Shutdown,
-    /// The same, and a running command is killed at once.
+    /// The same, but kill a running command immediately.
     ShutdownNow,
 }
 
@@ -115,7 +115,7 @@ impl Agent {
     }
 }
 
-/// The role: takes lines, and runs one turn after the other.
+/// The role: reads lines, and runs one turn after the other.
 #[derive(Debug)]
 struct Shell {
     speech: Speech,
@@ -124,7 +124,7 @@ struct Shell {
     turn: Option<Turn>,
     waiting: VecDeque<Prompt>,
     seen: Recent,
-    /// Nothing more is started: the input has ended, or the program wants the end.
+    /// Nothing more is started: the input has ended, or the program wants it to exit.
     is_ending: bool,
 }
 
@@ -167,7 +167,7 @@ impl Role for Shell {
 
     fn settle(&mut self, cx: &mut Cx) {
         self.go_on(cx);
-        // What waits for the reader stays bounded: first the command waits, then the host.
+        // Output waiting for the reader stays bounded: first the command is paused, then the host.
         if let Some(turn) = &mut self.turn {
             turn.balance(cx, &self.speech);
         }
@@ -183,7 +183,7 @@ impl Shell {
             }
             Event::Sent { messages, .. } => self.speech.stdio.sent(messages),
             Event::Closed { .. } => {
-                // Nobody reads any more.
+                // Nobody is reading any more.
                 self.speech.stdio.closed(cx);
                 self.shut_down(cx);
             }
@@ -203,7 +203,7 @@ impl Shell {
             self.go_on(cx);
         }
         if chunk.is_empty() {
-            // The host still reads, but it answers nothing any more.
+            // The host still reads, but will not answer any more.
             self.is_ending = true;
             if let Some(turn) = &mut self.turn {
                 turn.input_ended(cx, &mut self.speech);
@@ -235,7 +235,7 @@ impl Shell {
         }
     }
 
-    /// Takes a message: puts it in the queue, or refuses it.
+    /// Handles a message: queues it, or refuses it.
     fn prompt(&mut self, cx: &mut Cx, prompt: Prompt) {
         if prompt.uuid.as_ref().is_some_and(|uuid| self.seen.contains(uuid)) {
             return;
@@ -245,7 +245,7 @@ impl Shell {
         } else if self.waiting.len() >= MAX_QUEUED_PROMPTS {
             format!("{MAX_QUEUED_PROMPTS} messages are waiting already: send it again later.")
         } else {
-            // Only now: one that is refused may be sent again.
+            // Only now, because a refused message may be sent again.
             if let Some(uuid) = &prompt.uuid {
                 self.seen.insert(uuid);
             }
@@ -269,7 +269,7 @@ impl Shell {
                 speech.say_initialized(cx, id, &pending);
             }
             Request::Interrupt => {
-                // Withdrawal first, then the interrupt's answer, then what came of the tool.
+                // First the withdrawal, then the interrupt's answer, then the tool's result.
                 if let Some(turn) = &self.turn {
                     turn.withdraw_question(cx, speech);
                 }
@@ -307,7 +307,7 @@ impl Shell {
         }
     }
 
-    /// Begins the next turn if there is one to begin, and ends the agent if it is done.
+    /// Starts the next turn if there is one, and ends the agent if it is done.
     fn go_on(&mut self, cx: &mut Cx) {
         self.turn.take_if(|turn| turn.is_over());
         while self.turn.is_none() {

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::base::limits::{TOOL_RESULT_HEAD_BYTES, TOOL_RESULT_TAIL_BYTES};
 
-/// Turns chunks into text. What is not UTF-8 becomes U+FFFD; a character that is cut by the end of
-/// a chunk waits for the next one.
+/// Turns chunks into text. Anything that is not UTF-8 becomes U+FFFD; a character cut off by the
+/// end of a chunk waits for the next chunk.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     /// The beginning of a character: at most three bytes.
@@ -32,18 +32,18 @@ impl Decoder {
         text
     }
 
-    /// The end: a character that was never completed is none.
+    /// Ends the text: a character that was never completed becomes U+FFFD.
     pub(super) fn finish(&mut self) -> &'static str {
         if core::mem::take(&mut self.cut).is_empty() { "" } else { "\u{fffd}" }
     }
 }
 
-/// Whether bytes that stand at the end may be the beginning of a character.
+/// Whether bytes at the end may be the beginning of a character.
 fn is_cut(bytes: &[u8]) -> bool {
     core::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// The beginning and the end of a text; what lies between is only counted.
+/// The beginning and the end of a text; whatever lies between is only counted.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     head: String,
@@ -60,7 +60,8 @@ impl Kept {
         self.head.push_str(head);
         self.head_is_full |= !rest.is_empty();
         self.tail.push_str(rest);
-        // Twice the limit before it is trimmed, so that each byte is moved once at most.
+        // It grows to twice the limit before it is trimmed, so that each byte is moved at most
+        // once.
         if self.tail.len() > 2 * TOOL_RESULT_TAIL_BYTES {
             self.trim();
         }
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_the_same_however_its_bytes_are_cut() {
+    fn text_is_the_same_however_its_bytes_are_split() {
         let whole: &[u8] = b"a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z\xff\xf0\x9f-\xe2\x82";
         let expected = String::from_utf8_lossy(whole);
         for at in 0..=whole.len() {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_kept_as_it_is() {
+    fn output_that_fits_is_kept_unchanged() {
         let mut kept = Kept::default();
         let fits = "é".repeat((TOOL_RESULT_HEAD_BYTES + TOOL_RESULT_TAIL_BYTES) / 2);
         kept.push(&fits);

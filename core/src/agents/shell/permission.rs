@@ -9,22 +9,22 @@ use serde_json::Value;
 
 use super::command_line::runnable;
 
-/// Whether commands are asked about.
+/// Whether to ask before running commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PermissionMode {
-    /// Each command is asked about.
+    /// Ask before every command.
     #[default]
     Default,
-    /// As `Default`: the agent edits nothing but by commands.
+    /// Same as `Default`: the agent edits files only through commands.
     AcceptEdits,
-    /// Commands run without being asked about.
+    /// Run commands without asking.
     BypassPermissions,
 }
 
 impl PermissionMode {
     const ALL: [Self; 3] = [Self::Default, Self::AcceptEdits, Self::BypassPermissions];
 
-    /// By its name on the wire; `None` for one that this agent does not have.
+    /// By its name on the wire; `None` for a mode this agent does not have.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == name)
     }
@@ -43,18 +43,18 @@ impl PermissionMode {
     }
 }
 
-/// What the host answered to a question.
+/// The host's answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Run this; `None`: what was asked about.
+    /// Run this; `None`: run the command in the question.
     Allow(Option<String>),
     /// Do not run it.
     Deny {
         message: String,
-        /// Whether the turn ends with it.
+        /// Whether this also ends the turn.
         interrupt: bool,
     },
-    /// No answer that can be acted on: the tool fails and nothing runs.
+    /// Not an answer that can be acted on: the tool fails and nothing runs.
     Broken(String),
 }
 
@@ -73,7 +73,7 @@ struct Answer {
 }
 
 impl Verdict {
-    /// Reads a `control_response` line. Whatever is not plainly an *allow* lets nothing run.
+    /// Reads a `control_response` line. Nothing runs unless it is plainly an *allow*.
     pub(super) fn parse(line: &str) -> Self {
         let Ok(Response { response: answer }) = serde_json::from_str(line) else {
             return Self::Broken("the answer to the permission request is malformed".to_owned());
@@ -99,7 +99,7 @@ impl Verdict {
         }
     }
 
-    /// Hosts that do not know the input any more send an empty one for "as it was asked".
+    /// Hosts that no longer know the input send an empty one to mean "as asked".
     fn allow(input: Option<&Value>) -> Self {
         let Some(input) = input.filter(|input| !input.is_null()) else { return Self::Allow(None) };
         match input.as_object() {

@@ -13,7 +13,7 @@ use super::stdio::Stdio;
 use crate::base::text::Text;
 use crate::wire::to_json;
 
-/// The name by which the agent goes where others name their model.
+/// The agent's name where other agents give their model.
 const MODEL: &str = "footbridge-shell";
 
 /// The one tool.
@@ -21,15 +21,15 @@ pub(super) const TOOL: &str = "Bash";
 
 /// How a turn ended.
 pub(super) enum Ending {
-    /// By itself, with these last words.
+    /// On its own, with this final text.
     Completed { text: String, is_error: bool },
     /// It was ended, for this reason.
     Aborted(String),
-    /// It never began, for this reason.
+    /// It never started, for this reason.
     Refused(String),
 }
 
-/// What a `result` tells beside its ending.
+/// What a `result` reports besides how the turn ended.
 pub(super) struct Account {
     pub(super) duration_ms: u64,
     pub(super) user_message_uuid: Option<String>,
@@ -127,7 +127,7 @@ impl Speech {
         );
     }
 
-    /// Live output comes as the text of a message that is being written.
+    /// Live output is sent as the text of a message that is still being written.
     pub(super) fn say_stream_start(&mut self, cx: &mut Cx) {
         let id = self.message_id();
         self.say_stream(
@@ -189,7 +189,7 @@ impl Speech {
         self.say(cx, result);
     }
 
-    /// Answers `initialize`. Questions that are open stand beside the payload, for a late viewer.
+    /// Answers `initialize`. Open questions go alongside the payload, for a late viewer.
     pub(super) fn say_initialized(&mut self, cx: &mut Cx, request_id: &str, pending: &[Value]) {
         let payload = json!({"commands": [], "agents": [], "models": [], "account": {}});
         let response = json!({
@@ -199,7 +199,7 @@ impl Speech {
         self.stdio.write(cx, &to_json(&json!({"type": "control_response", "response": response})));
     }
 
-    /// Says a control line, which belongs to no session.
+    /// Prints a control line, which belongs to no session.
     pub(super) fn say_control(&mut self, cx: &mut Cx, line: &Text) {
         self.stdio.write(cx, line.as_bytes());
     }
@@ -208,7 +208,7 @@ impl Speech {
         ["msg_", &self.uuid()].concat()
     }
 
-    /// Says a message of the session.
+    /// Prints a message of the session.
     fn say(&mut self, cx: &mut Cx, mut message: Value) {
         let uuid = self.uuid();
         extend(&mut message, json!({"session_id": self.session_id, "uuid": uuid}));
@@ -216,7 +216,7 @@ impl Speech {
     }
 }
 
-/// The question whether a command may run, as it is asked and as a late viewer is told of it.
+/// The question whether a command may run, as first asked and as repeated to a late viewer.
 pub(super) fn permission_request(request_id: &str, tool_use_id: &str, command: &str) -> Value {
     json!({
         "type": "control_request", "request_id": request_id,

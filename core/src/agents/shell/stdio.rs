@@ -1,4 +1,4 @@
-//! The agent's stdin and stdout: lines in, lines out, and how far the reader is behind.
+//! The agent's stdin and stdout: lines in, lines out, and how far behind the reader is.
 
 use alloc::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::base::limits::{
 use crate::contract::action::{Action, Message, Target};
 use crate::wire::ndjson::{Line, Splitter};
 
-/// Both standard streams, which are one stream to the contract.
+/// Both standard streams, which the contract treats as one stream.
 #[derive(Debug)]
 pub(super) struct Stdio {
     op: OpId,
@@ -34,7 +34,7 @@ impl Stdio {
         self.op
     }
 
-    /// The lines that a chunk of input completes. An empty chunk is the end of the input.
+    /// The lines that a chunk of input completes. An empty chunk means end of input.
     pub(super) fn split(&mut self, chunk: &Bytes) -> VecDeque<Line> {
         let mut lines = VecDeque::new();
         if chunk.is_empty() {
@@ -77,7 +77,7 @@ impl Stdio {
         cx.set_timer(Timer::Flush, AGENT_FLUSH_TIMEOUT);
     }
 
-    /// Nobody reads any more.
+    /// Nobody is reading any more.
     pub(super) fn closed(&self, cx: &mut Cx) {
         cx.fx.finish(self.op);
         cx.timers.clear(&Timer::Flush);
@@ -87,7 +87,7 @@ impl Stdio {
         cx.fx.cancel(self.op);
     }
 
-    /// Stops reading the host while its own reading is far behind.
+    /// Stops reading from the host while the host is far behind in reading.
     pub(super) fn balance(&mut self, cx: &mut Cx) {
         if let Some(pause) = self.backlog.input_should_pause(self.is_input_paused) {
             self.is_input_paused = pause;
@@ -100,7 +100,7 @@ impl Stdio {
         }
     }
 
-    /// Whether a command that is paused, or not, is to be paused or resumed; `None`: neither.
+    /// Whether to pause or resume a command, given whether it is paused now; `None`: neither.
     pub(super) const fn command_should_pause(&self, is_paused: bool) -> Option<bool> {
         self.backlog.command_should_pause(is_paused)
     }
@@ -125,7 +125,7 @@ impl Backlog {
         }
     }
 
-    /// Whether a command that is paused, or not, is to be paused or resumed; `None`: neither.
+    /// Whether to pause or resume a command, given whether it is paused now; `None`: neither.
     const fn command_should_pause(&self, is_paused: bool) -> Option<bool> {
         self.should_pause(is_paused, AGENT_COMMAND_HIGH_WATER_BYTES)
     }

@@ -20,7 +20,7 @@ use crate::wire::{control, to_json};
 /// Why a question is refused once the host has closed its side.
 const NOBODY_TO_ASK: &str = "The input has ended, so nobody can be asked whether this may run.";
 
-/// Why a turn that was ended from outside has no proper end.
+/// The reason given when a turn was ended from outside.
 const INTERRUPTED: &str = "The turn was interrupted.";
 
 /// One turn.
@@ -36,19 +36,19 @@ pub(super) struct Turn {
     permission_denials: Vec<Value>,
 }
 
-/// What a turn waits for.
+/// What a turn is waiting for.
 #[derive(Debug)]
 enum Stage {
     /// The host's answer.
     Asking { request_id: String },
     /// The command's end.
     Running(Child),
-    /// Nothing: its result was said.
+    /// Nothing: its result has been printed.
     Over,
 }
 
 impl Turn {
-    /// Begins the turn of a message; `None` if it is over already.
+    /// Starts the turn of a message; `None` if it is already over.
     pub(super) fn begin(
         cx: &mut Cx,
         speech: &mut Speech,
@@ -108,7 +108,7 @@ impl Turn {
         self.stage = Stage::Running(Child::start(cx, place, &self.command));
     }
 
-    /// Takes the answer to a question; one to a question that is not open is ignored.
+    /// Handles the answer to a question; ignored if the question is not open.
     pub(super) fn answered(
         &mut self,
         cx: &mut Cx,
@@ -139,8 +139,8 @@ impl Turn {
         }
     }
 
-    /// The host takes a request of its own back, which was answered long ago; or a question of the
-    /// agent, which is as good as *deny*.
+    /// The host withdraws one of its own requests, which was answered long ago; or one of the
+    /// agent's questions, which amounts to a *deny*.
     pub(super) fn withdrawn(&mut self, cx: &mut Cx, speech: &mut Speech, id: &str) {
         if self.is_open_question(id) {
             let reason = "Permission was not given: the question was withdrawn.";
@@ -148,7 +148,7 @@ impl Turn {
         }
     }
 
-    /// The host answers nothing any more.
+    /// The host will not answer any more.
     pub(super) fn input_ended(&mut self, cx: &mut Cx, speech: &mut Speech) {
         match &self.stage {
             Stage::Asking { .. } => self.refuse(cx, speech, NOBODY_TO_ASK),
@@ -157,7 +157,7 @@ impl Turn {
         }
     }
 
-    /// Takes the open question back, if there is one.
+    /// Withdraws the open question, if there is one.
     pub(super) fn withdraw_question(&self, cx: &mut Cx, speech: &mut Speech) {
         if let Stage::Asking { request_id } = &self.stage {
             speech.say_control(cx, &control::cancel_request(request_id));
@@ -205,7 +205,7 @@ impl Turn {
         }
     }
 
-    /// Takes an event of the command.
+    /// Handles an event of the command.
     pub(super) fn on_command(
         &mut self,
         cx: &mut Cx,
@@ -271,7 +271,7 @@ impl Turn {
         self.finish(cx, speech, Ending::Completed { text, is_error: false });
     }
 
-    /// Says its result.
+    /// Prints its result.
     fn finish(&mut self, cx: &mut Cx, speech: &mut Speech, ending: Ending) {
         self.stage = Stage::Over;
         let account = Account {
