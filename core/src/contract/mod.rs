@@ -45,8 +45,7 @@
 //! - The actions on one operation are carried out in the order they were requested. `Sent` and
 //!   `Written` confirm the oldest unconfirmed ones.
 //! - `Send`, `Close`, `Write`, `CloseInput` and `Signal` may come before `Opened` or `Spawned`.
-//!   Sent
-//!   and written data waits, and so does a signal.
+//!   Sent and written data waits, and so does a signal.
 //! - File operations are carried out one at a time, in the order they were requested; so are store
 //!   operations. No other operations wait for one another.
 //! - An action on an operation whose last event is out does nothing: the machine may not have seen

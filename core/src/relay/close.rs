@@ -1,6 +1,6 @@
-//! The WebSocket close codes that the relay uses beside those of [`crate::wire::link_v1`].
+//! The WebSocket close codes that the relay uses besides those of [`crate::wire::link_v1`].
 
-/// Nothing more to say.
+/// Nothing more to send.
 pub(super) const DONE: u16 = 1000;
 /// The relay is stopping: come back.
 pub(super) const GOING_AWAY: u16 = 1001;

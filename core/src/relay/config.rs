@@ -1,4 +1,4 @@
-//! What a relay is built with.
+//! A relay's configuration.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,25 +10,25 @@ use crate::base::secret::Secret;
 use crate::store::StorePolicy;
 use crate::wire::url::{BaseUrl, UrlError};
 
-/// Everything that a relay is started with.
+/// Everything a relay is started with.
 #[derive(Clone, Debug)]
 pub struct RelayConfig {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: String,
     /// The URL that workers reach it at, if it is behind a proxy; without it, a worker is given the
-    /// one that its request came to.
+    /// one it sent its request to.
     pub public_url: Option<String>,
     /// Who may use it.
     pub access_tokens: Vec<AccessToken>,
-    /// The page and what belongs to it; the path of the page itself is `/`.
+    /// The page and its files; the path of the page itself is `/`.
     pub assets: &'static [Asset],
-    /// Time limits and bounds of what is kept.
+    /// Time limits and bounds of stored data.
     pub policy: StorePolicy,
     /// The longest time that a poll is held (E-2).
     pub poll_cap: Duration,
     /// How long a session token is valid.
     pub session_token_life: Duration,
-    /// Viewers at once of one session, and of one person's overview.
+    /// Concurrent viewers of one session, and of one person's overview.
     pub max_subscribers: usize,
     /// Bytes on the way to one viewer.
     pub stream_credit: usize,
@@ -78,7 +78,7 @@ impl RelayConfig {
 /// Shortest access token, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
 
-/// A credential of a person.
+/// A person's credential.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
     /// The person's name.
@@ -94,12 +94,12 @@ pub struct Asset {
     pub path: &'static str,
     /// Its media type.
     pub content_type: &'static str,
-    /// What it holds.
+    /// Its content.
     pub bytes: &'static [u8],
 }
 
-/// What nobody else may know or guess. The runtime draws both; a relay whose store outlives it
-/// keeps `signing` beside the store, and draws new `entropy` at each start.
+/// Secrets that nobody else may know or guess. The runtime draws both; a relay whose store outlives
+/// it keeps `signing` beside the store, and draws new `entropy` at each start.
 #[derive(Clone)]
 pub struct RelayKeys {
     /// Signs session tokens and environment secrets.
@@ -125,7 +125,7 @@ pub enum RelayConfigError {
         "the access token of {person:?} cannot be used: it must have at least {MIN_TOKEN_BYTES} characters, of A-Z, a-z, 0-9, - and _"
     )]
     Token {
-        /// Whose it is.
+        /// Whose token it is.
         person: String,
     },
     /// The public URL is not a URL.

@@ -1,5 +1,5 @@
-//! What all parts of the relay act on: its steps and timers, what it was built with, and the
-//! exchanges and store operations under way. It knows none of the parts.
+//! What all parts of the relay act on: its steps and timers, its configuration, and the exchanges
+//! and store operations in progress. It knows none of the parts.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
@@ -26,18 +26,18 @@ pub(super) struct Cx<'a> {
     pub(super) shared: &'a mut Shared,
 }
 
-/// What all parts share and none of them owns.
+/// State that all parts share and none of them owns.
 pub(super) struct Shared {
     pub(super) config: RelayConfig,
     pub(super) authority: Authority,
     pub(super) phase: Phase,
     pub(super) exchanges: Exchanges,
     pub(super) store_calls: StoreCalls,
-    /// The sessions whose link is up.
+    /// Sessions whose link is up.
     pub(super) connected: BTreeSet<SessionId>,
 }
 
-/// How far the relay's life has come.
+/// The stage of the relay's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Starting,
@@ -47,7 +47,7 @@ pub(super) enum Phase {
 
 /// How long a stream may take to close.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before trying again what the listener or the store failed at.
+/// How long to wait before retrying after the listener or the store failed.
 pub(super) const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 impl<'a> Cx<'a> {
@@ -77,7 +77,7 @@ impl<'a> Cx<'a> {
         self.shared.store_calls.start(self.engine, pending, op);
     }
 
-    /// Reads a session again, so that everybody hears whether its link is up.
+    /// Reads a session again, so that everyone learns whether its link is up.
     pub(super) fn refresh_session(&mut self, owner: AccountId, session: SessionId) {
         let op = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
         self.store(Pending::Refresh { owner, session }, op);
@@ -102,7 +102,7 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// Turns an exchange into a WebSocket of this kind; says whether it will be one.
+    /// Turns an exchange into a WebSocket of this kind. Returns whether it will become one.
     pub(super) fn upgrade(
         &mut self,
         op: OpId,
@@ -118,8 +118,8 @@ impl<'a> Cx<'a> {
         self.upgrade_for(op, Purpose::Opening(kind), protocol, max_message)
     }
 
-    /// Turns an exchange into a WebSocket only to close it: a browser cannot see the status of a
-    /// refused handshake, but it sees a close code.
+    /// Turns an exchange into a WebSocket just to close it: a browser cannot see the status of a
+    /// refused handshake, but it can see a close code.
     pub(super) fn upgrade_and_close(
         &mut self,
         op: OpId,
@@ -152,8 +152,8 @@ impl<'a> Cx<'a> {
         self.engine.fx.act(op, |op| Action::Send { op, message });
     }
 
-    /// Ends a stream in order. Whatever still comes by it is dropped, so the part that owns it has
-    /// to forget it.
+    /// Ends a stream in order. Anything that still arrives on it is dropped, so the part that owns
+    /// it has to forget it.
     pub(super) fn close_stream(&mut self, op: OpId, code: u16) {
         match self.engine.fx.purpose(op) {
             Some(Purpose::Opening(_) | Purpose::CloseOnOpen(_)) => {

@@ -1,4 +1,4 @@
-//! Each request to the part that serves it, and each answer of the store to the part that asked.
+//! Routes each request to the part that serves it, and each store answer to the part that asked.
 
 use super::cx::Cx;
 use super::fanout;
@@ -17,7 +17,7 @@ use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::error::ErrorType;
 use crate::wire::health::{Health, Version};
 
-/// A request, its target in two.
+/// A request, its target split in two.
 struct Call<'a> {
     op: OpId,
     request: &'a IncomingRequest,
@@ -57,8 +57,8 @@ fn authorize_and_serve(parts: &mut Parts, cx: &mut Cx, call: &Call<'_>) -> Resul
     }
 }
 
-/// A worker has to hear that the relay no longer knows its environment before it hears that its
-/// credential is no good: only then does it register again. Ids cannot be guessed, so this gives
+/// A worker has to learn that the relay no longer knows its environment before it learns that its
+/// credential is invalid: only then does it register again. Ids cannot be guessed, so this gives
 /// nothing away.
 fn refuse_unless_unknown(
     cx: &mut Cx,
@@ -123,7 +123,7 @@ fn serve(
     }
 }
 
-/// The store has carried out what was asked of it, or refused it.
+/// The store has carried out an operation, or refused it.
 pub(super) fn on_answer(
     parts: &mut Parts,
     cx: &mut Cx,
@@ -162,7 +162,7 @@ pub(super) fn on_answer(
     }
 }
 
-/// The store failed at an operation.
+/// A store operation failed.
 pub(super) fn on_store_failed(parts: &mut Parts, cx: &mut Cx, pending: Pending) {
     if let Pending::Refresh { owner, session } = pending {
         return parts.refreshes.retry_refresh(cx, owner, session);

@@ -1,4 +1,4 @@
-//! The requests that are not answered yet, and how many connections they and their streams take.
+//! Unanswered requests, and how many connections they and their streams take up.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -7,15 +7,15 @@ use crate::base::id::OpId;
 use crate::contract::action::Method;
 use crate::contract::event::IncomingRequest;
 
-/// Requests from their arrival to their answer.
+/// Requests, from arrival to answer.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
     waiting: BTreeMap<OpId, Exchange>,
-    /// Those that wait, and the streams that came of others.
+    /// Waiting requests, plus the streams that others became.
     serving: usize,
 }
 
-/// What an access log says of a request.
+/// What an access log records about a request.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) method: Method,
@@ -33,7 +33,7 @@ impl Exchanges {
         self.serving += 1;
     }
 
-    /// Whether a client still waits for its answer.
+    /// Whether a client is still waiting for its answer.
     pub(super) fn is_waiting(&self, op: OpId) -> bool {
         self.waiting.contains_key(&op)
     }
@@ -45,19 +45,19 @@ impl Exchanges {
         Some(exchange)
     }
 
-    /// Takes an exchange that becomes a stream, which goes on being served.
+    /// Takes an exchange that becomes a stream, which still counts as being served.
     pub(super) fn upgraded(&mut self, op: OpId) -> Option<Exchange> {
         self.waiting.remove(&op)
     }
 
-    /// A client left before it was answered.
+    /// A client left before being answered.
     pub(super) fn abandoned(&mut self, op: OpId) {
         if self.waiting.remove(&op).is_some() {
             self.over();
         }
     }
 
-    /// One that was served is over: an exchange, or the stream that came of it.
+    /// One being served is over: an exchange, or the stream it became.
     pub(super) fn over(&mut self) {
         debug_assert!(self.serving > 0, "more ended than began");
         self.serving = self.serving.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Who hears of what has changed.
+//! Who is notified of which change.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
@@ -12,8 +12,8 @@ use crate::wire::session::SessionState;
 use crate::wire::to_text;
 use crate::wire::viewer::{OverviewFrame, SessionFrame};
 
-/// What another relay changed in the same store. It may be heard of after what this one changed
-/// later, so that a viewer has to read what came too early for it.
+/// Changes another relay made in the same store. They may arrive after this relay's own later
+/// changes, so viewers then have to catch up on anything that came too early for them.
 pub(super) fn fan_out_of_others(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     let sessions: BTreeSet<_> = changes.entries.iter().map(|(id, _)| id.clone()).collect();
     fan_out(parts, cx, changes);
@@ -61,7 +61,7 @@ pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     }
 }
 
-/// A session is not as it was: in the store, or because its link has come up or gone down.
+/// A session has changed: in the store, or because its link has come up or gone down.
 pub(super) fn session_changed(parts: &mut Parts, cx: &mut Cx, session: &Session) {
     if session.is_stopping {
         parts.links.stop(cx, &session.id);
@@ -69,7 +69,7 @@ pub(super) fn session_changed(parts: &mut Parts, cx: &mut Cx, session: &Session)
     if session.state == SessionState::Ended {
         parts.links.drain(cx, &session.id);
     }
-    // Subscriptions and the overview have the same frame for it.
+    // Subscriptions and the overview use the same frame for it.
     let frame = to_text(&SessionFrame::Session { session: cx.view(session) });
     parts.viewers.on_changed(cx, &session.id, &frame);
     parts.overviews.on_changed(cx, &session.owner, &frame);

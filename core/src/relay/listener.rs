@@ -1,4 +1,4 @@
-//! Accepting requests, as many at once as there is room for.
+//! Accepting as many requests at once as there is room for.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,7 +12,7 @@ use crate::contract::action::Action;
 use crate::contract::event::IoError;
 use crate::contract::machine::{MachineError, MachineErrorKind};
 
-/// The listener and the `Accept`s that are open on it.
+/// The listener and its open `Accept`s.
 #[derive(Debug)]
 pub(super) struct Listener {
     op: OpId,
@@ -41,7 +41,7 @@ impl Listener {
         cx.engine.fx.end(Err(MachineError { kind: MachineErrorKind::Local, message }));
     }
 
-    /// A request came; says whether it came by an `Accept` that is open.
+    /// A request arrived. Returns whether it came through an open `Accept`.
     pub(super) fn on_requested(&mut self, cx: &mut Cx, op: OpId) -> bool {
         if !matches!(cx.engine.fx.purpose(op), Some(Purpose::Accept)) {
             return false;

@@ -1,7 +1,7 @@
 //! The relay: the server in the middle, as a machine (Y).
 //!
-//! A request is routed, authorised, and turned into one store operation. The outcome becomes the
-//! answer, and everybody whom the change concerns is notified. So the relay itself holds nothing
+//! A request is routed, authorised, and turned into one store operation. Its outcome becomes the
+//! answer, and everyone the change concerns is notified. So the relay itself holds nothing
 //! but connections, and says *accepted* only after the store has said *stored*.
 //!
 //! ```text
@@ -17,7 +17,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | `router` | each event, timer and command to its part |
-//! | `dispatch`, `fanout` | each request and each answer of the store to its part; who hears of a change |
+//! | `dispatch`, `fanout` | each request and each store answer to its part; who is notified of a change |
 //! | `parts`, `listener` | the parts together, and which of them a WebSocket belongs to; accepting |
 //! | `worker_api` | the workers' side: register, poll, lease (E) |
 //! | `viewer_api` | the viewers' side: sessions, messages, questions (M) |
@@ -25,12 +25,12 @@
 //! | `streams` | what viewers watch (R-2) |
 //! | `refreshes` | sessions that have to be read again |
 //! | `cx` | what all parts act on: steps, timers, configuration, exchanges, store operations |
-//! | `exchange`, `store_calls` | the requests that wait for their answer; what the store is doing |
+//! | `exchange`, `store_calls` | requests waiting for their answer; what the store is doing |
 //! | `purpose`, `pending` | what operations, timers and store calls are for |
-//! | `http` | what a request asks for, who may, and what its answer looks like; the page |
+//! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
 //! | `tokens`, `close` | the relay's own credentials and ids; close codes |
-//! | `config`, `notice` | what a relay is built with, what it is asked, what it reports |
-//! | [`store`](crate::store) | what is kept, as operations and their outcomes (Y-2) |
+//! | `config`, `notice` | configuration; commands and notices |
+//! | [`store`](crate::store) | stored state, as operations and their outcomes (Y-2) |
 //!
 #![doc = include_str!("http.md")]
 
@@ -70,7 +70,7 @@ pub struct Relay {
 delegate_machine!(Relay, RelayCommand, RelayNotice);
 
 impl Relay {
-    /// A relay that listens as soon as it is driven.
+    /// A relay that starts listening with its first step.
     pub fn new(config: RelayConfig, keys: &RelayKeys) -> Result<Self, RelayConfigError> {
         config.check()?;
         let mut engine = Engine::new();

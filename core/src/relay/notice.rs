@@ -1,4 +1,4 @@
-//! What a program asks of a relay, and what the relay reports.
+//! What a program can tell a relay to do, and what the relay reports.
 
 use alloc::string::String;
 
@@ -6,10 +6,10 @@ use crate::base::id::{EnvironmentId, SessionId};
 use crate::contract::action::Method;
 use crate::wire::session::SessionState;
 
-/// What the program can ask of a relay.
+/// What the program can tell a relay to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayCommand {
-    /// Stop: accept nothing new, tell everybody to come back, and finish.
+    /// Stop: accept nothing new, tell everyone to come back, and finish.
     Shutdown,
 }
 
@@ -17,7 +17,7 @@ pub enum RelayCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayNotice {
-    /// It accepts requests.
+    /// It is accepting requests.
     Listening {
         /// At this address.
         address: String,
@@ -35,7 +35,7 @@ pub enum RelayNotice {
     EnvironmentRegistered {
         /// The environment.
         environment: EnvironmentId,
-        /// The name that the machine gave itself.
+        /// The name the machine gave itself.
         machine_name: String,
     },
     /// A worker has deregistered, or was silent for too long.
@@ -60,9 +60,9 @@ pub enum RelayNotice {
         /// The session.
         session: SessionId,
     },
-    /// The store could not carry something out; whoever was waiting was told to try again.
+    /// The store failed to carry something out; whoever was waiting was told to try again.
     StoreFailed {
-        /// The store's own words.
+        /// The store's own message.
         detail: String,
     },
 }

@@ -54,7 +54,7 @@ impl Parts {
         }
     }
 
-    /// A viewer has been sent nothing for a while.
+    /// Nothing has been sent to a viewer for a while.
     pub(super) fn keep_alive(&mut self, cx: &mut Cx, op: OpId) {
         match self.kind_of(cx, op) {
             Some(StreamKind::Viewer) => self.viewers.keep_alive(cx, op),
@@ -103,7 +103,7 @@ impl Parts {
         }
     }
 
-    /// Which part a stream belongs to; `None` if it is closing, or is none.
+    /// Which part a stream belongs to; `None` if it is closing, or not a stream.
     fn kind_of(&self, cx: &Cx, op: OpId) -> Option<StreamKind> {
         match cx.engine.fx.purpose(op) {
             Some(Purpose::Opening(kind) | Purpose::Stream(kind)) => Some(kind),

@@ -1,4 +1,4 @@
-//! What the store is asked for, kept with each store operation until its answer comes.
+//! Why the store was called, kept with each store operation until its answer comes.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,16 +8,16 @@ use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
 
-/// What to do with the store's answer. `op` is the exchange or the stream that waits for it.
+/// What to do with the store's answer. `op` is the exchange or stream waiting for it.
 #[derive(Clone, Debug)]
 pub(super) enum Pending {
-    /// Look for what has lapsed.
+    /// Sweep for anything that has expired.
     Sweep,
     /// Take back an item whose claim never reached its worker.
     ReturnWork,
     /// Read a session again, because its link has come up or gone down.
     Refresh { owner: AccountId, session: SessionId },
-    /// Refuse a request, unless what it is about is unknown, which comes first.
+    /// Refuse a request, unless its subject is unknown, which takes precedence.
     Refuse { op: OpId, refusal: ApiError },
     /// Answer a worker.
     WorkerCall { op: OpId, call: WorkerCall },
@@ -27,7 +27,7 @@ pub(super) enum Pending {
     ViewerCall { op: OpId, call: ViewerCall },
     /// Open a link.
     Attach { op: OpId, attaching: Attaching },
-    /// Go on with a link.
+    /// Continue with a link.
     Link { op: OpId, step: LinkStep },
     /// Open a subscription.
     Subscribe { op: OpId, subscribing: Subscribing },
@@ -38,7 +38,7 @@ pub(super) enum Pending {
 }
 
 impl Pending {
-    /// The exchange or stream that waits for the answer.
+    /// The exchange or stream waiting for the answer.
     pub(super) const fn waiting(&self) -> Option<OpId> {
         match self {
             Self::Sweep | Self::ReturnWork | Self::Refresh { .. } => None,
@@ -55,7 +55,7 @@ impl Pending {
     }
 }
 
-/// A call of a worker, but for its polls.
+/// A worker's call, other than a poll.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WorkerCall {
     Register,
@@ -66,7 +66,7 @@ pub(super) enum WorkerCall {
     Redispatch,
 }
 
-/// A call of a viewer.
+/// A viewer's call.
 #[derive(Clone, Debug)]
 pub(super) enum ViewerCall {
     Environments,
@@ -79,7 +79,7 @@ pub(super) enum ViewerCall {
     Events,
 }
 
-/// The names of a message that a viewer posted.
+/// The ids of a message that a viewer posted.
 #[derive(Clone, Debug)]
 pub(super) struct MessageName {
     pub(super) uuid: Option<String>,
@@ -91,7 +91,7 @@ pub(super) struct MessageName {
 pub(super) struct Claim {
     pub(super) environment: EnvironmentId,
     pub(super) key: Option<String>,
-    /// When it is answered even if there is no work.
+    /// When to answer it even if there is no work.
     pub(super) until: Instant,
     /// Where the worker reaches this relay.
     pub(super) base_url: Option<String>,
@@ -106,7 +106,7 @@ pub(super) struct Attaching {
     pub(super) framing: Framing,
 }
 
-/// What travels on a link beside its lines.
+/// What a link carries besides its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// The control frames of `footbridge.link.v1`.

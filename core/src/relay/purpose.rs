@@ -1,4 +1,4 @@
-//! What a relay's operations are started for, and what it waits for.
+//! The purposes of a relay's operations, and its timers.
 
 use alloc::boxed::Box;
 
@@ -22,11 +22,11 @@ pub(super) enum Purpose {
     Listener,
     /// Room for one more request.
     Accept,
-    /// A request that is not answered yet.
+    /// A request not answered yet.
     Exchange,
     /// An exchange on its way to becoming a WebSocket.
     Opening(StreamKind),
-    /// A WebSocket that is open.
+    /// An open WebSocket.
     Stream(StreamKind),
     /// A WebSocket to be closed with this code as soon as it is open.
     CloseOnOpen(u16),
@@ -44,26 +44,26 @@ pub(super) enum StreamKind {
     Overview,
 }
 
-/// What a relay waits for.
+/// A relay's timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// Accepting failed: try again.
+    /// Accepting failed: retry.
     Refill,
-    /// Something in the store may have lapsed.
+    /// Something in the store may have expired.
     Sweep,
-    /// The store failed to read a session: try again.
+    /// The store failed to read a session: retry.
     Refresh,
-    /// A poll has been held for as long as it may.
+    /// A poll has been held for as long as allowed.
     Poll(OpId),
     /// A link has been silent.
     LinkIdle(OpId),
     /// A session has ended, and its link is still open.
     LinkDrain(OpId),
-    /// A viewer has been sent nothing for a while.
+    /// Nothing has been sent to a viewer for a while.
     ViewerKeepalive(OpId),
-    /// What was sent to a viewer does not arrive.
+    /// Data sent to a viewer is not arriving.
     ViewerStalled(OpId),
-    /// A viewer that used to say it is alive has stopped.
+    /// A viewer that used to send keepalives has stopped.
     ViewerIdle(OpId),
     /// A stream does not close.
     Closing(OpId),

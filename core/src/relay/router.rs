@@ -1,4 +1,4 @@
-//! The relay as a role: each event, timer and command to the part that it concerns.
+//! The relay as a role: routes each event, timer and command to the part it concerns.
 
 use super::close;
 use super::config::{RelayConfig, RelayKeys};
@@ -27,7 +27,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// `config` is one that was checked.
+    /// `config` has already been checked.
     pub(super) fn new(mut config: RelayConfig, keys: &RelayKeys, engine: &mut Engine) -> Self {
         let authority = Authority::new(keys, core::mem::take(&mut config.access_tokens));
         let listener = Listener::open(engine, config.listen.clone());
@@ -75,7 +75,7 @@ impl Router {
         cx.shared.store_calls.schedule_sweep(cx.engine, due);
     }
 
-    /// An operation is over by itself.
+    /// An operation ended by itself.
     fn on_over(&mut self, engine: &mut Engine, op: OpId, failure: Option<IoError>) {
         let Self { shared, listener, parts } = self;
         let cx = &mut Cx::new(engine, shared);
@@ -146,7 +146,7 @@ impl Role for Router {
         let Self { shared, parts, .. } = self;
         let cx = &mut Cx::new(engine, shared);
         match timer {
-            // Settling does it.
+            // Settling takes care of it.
             Timer::Refill => {}
             Timer::Sweep => cx.store(Pending::Sweep, StoreOp::Lapse),
             Timer::Refresh => parts.refreshes.on_timer(cx),

@@ -1,5 +1,5 @@
-//! The operations that the store is carrying out, the time that they are decided by, and the sweep
-//! for what has lapsed.
+//! The operations that the store is carrying out, the time they are decided by, and the sweep for
+//! anything that has expired.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -24,9 +24,9 @@ pub(super) struct StoreCalls {
 
 #[derive(Debug)]
 enum Sweep {
-    /// To come when its timer says so.
+    /// Due when its timer goes off.
     Scheduled,
-    /// The store is looking for what has lapsed.
+    /// The store is sweeping.
     UnderWay,
 }
 
@@ -36,7 +36,7 @@ impl StoreCalls {
         Self { policy, run, started: None, under_way: 0, sweep: Sweep::Scheduled }
     }
 
-    /// A call of the relay begins: the first one starts its clock.
+    /// A call of the relay begins; the first one starts its clock.
     pub(super) fn observe(&mut self, now: Now) {
         self.started.get_or_insert(now.mono);
     }

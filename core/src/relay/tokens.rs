@@ -18,10 +18,10 @@ use crate::base::time::UnixTime;
 use crate::store::RelayRun;
 use crate::wire::to_json;
 
-/// What every session token begins with (T-2).
+/// The prefix of every session token (T-2).
 const TOKEN_PREFIX: &str = "sk-ant-si-";
 
-/// What a session token says. The token of an item without a session names no session.
+/// The claims of a session token. The token of an item without a session names no session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ impl TokenIssuer {
         Self { signing: keyed(&keys.signing), entropy: keyed(&keys.entropy), drawn: 0 }
     }
 
-    /// The name of the run of the relay that these keys were drawn for.
+    /// The name of the relay run these keys were drawn for.
     pub(super) fn run(&self) -> RelayRun {
         let mut mac = self.entropy.clone();
         mac.update(b"run");
@@ -93,7 +93,7 @@ impl TokenIssuer {
         WorkId::new(&format!("work_{}", self.draw()))
     }
 
-    /// 128 drawn bits in the form of a UUID of version 4.
+    /// 128 random bits in the form of a version 4 UUID.
     pub(super) fn uuid(&mut self) -> String {
         let hex = self.draw();
         let part = |from, to| hex.get(from..to).unwrap_or_default();
@@ -108,7 +108,7 @@ impl TokenIssuer {
     }
 
     fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
-        // The purpose has no zero byte, so that no two pairs hash the same bytes.
+        // The purpose contains no zero byte, so no two pairs hash the same bytes.
         let mut mac = self.signing.clone();
         mac.update(purpose.as_bytes());
         mac.update(&[0]);
@@ -116,7 +116,7 @@ impl TokenIssuer {
         mac
     }
 
-    /// What is kept of an access token.
+    /// The digest kept of an access token.
     pub(super) fn digest(&self, token: &Secret) -> Vec<u8> {
         self.mac("access", token.reveal()).finalize().into_bytes().to_vec()
     }
@@ -132,7 +132,7 @@ impl TokenIssuer {
         Secret::new(format!("{id}.{}", URL_SAFE_NO_PAD.encode(proof)))
     }
 
-    /// The environment that a credential was issued to.
+    /// The environment a credential was issued to.
     pub(super) fn environment_of(&self, secret: &str) -> Option<EnvironmentId> {
         let (id, proof) = secret.split_once('.')?;
         let id = EnvironmentId::new(id).ok()?;
@@ -150,7 +150,7 @@ impl TokenIssuer {
         Secret::new(format!("{TOKEN_PREFIX}{signed}.{signature}"))
     }
 
-    /// What a session token says, if it was issued here; it may have expired.
+    /// The claims of a session token, if it was issued here; it may have expired.
     pub(super) fn claims_of(&self, token: &str) -> Option<Claims> {
         let token = token.strip_prefix(TOKEN_PREFIX)?;
         let (signed, signature) = token.rsplit_once('.')?;

@@ -1,4 +1,4 @@
-//! The page and what belongs to it (Y-3): files that were built into the program.
+//! The page and its files (Y-3), which are built into the program.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -13,7 +13,7 @@ use crate::contract::event::IncomingRequest;
 use crate::relay::config::Asset;
 use crate::wire::error::ErrorType;
 
-/// Only the relay's own files run in the page or are reached from it, and no other page frames it.
+/// The page may run and reach only the relay's own files, and no other page may frame it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 

@@ -1,4 +1,4 @@
-//! Who is asking, and what that allows (Y-4).
+//! Who sent a request, and what that allows (Y-4).
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::relay::config::{AccessToken, RelayKeys};
 use crate::relay::tokens::{Claims, TokenIssuer};
 use crate::store::AccountId;
 
-/// Knows every credential of this relay; access tokens only by their digests.
+/// Knows every credential of this relay, access tokens only by their digests.
 pub(in crate::relay) struct Authority {
     pub(in crate::relay) issuer: TokenIssuer,
     accounts: Vec<(AccountId, Vec<u8>)>,
@@ -21,7 +21,7 @@ pub(in crate::relay) struct Authority {
 /// The credential of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Credential {
-    /// None, or one that this relay did not issue.
+    /// None, or one this relay did not issue.
     Unknown,
     Account(AccountId),
     Environment(EnvironmentId),
@@ -62,7 +62,7 @@ impl Authority {
         Self { issuer, accounts }
     }
 
-    /// Says whose request it is, if that may have what it asks for.
+    /// Returns whose request it is, if they are allowed to make it.
     pub(in crate::relay) fn admit(
         &self,
         request: &IncomingRequest,
@@ -110,7 +110,7 @@ impl Authority {
         if let Some(environment) = self.issuer.environment_of(token) {
             return Credential::Environment(environment);
         }
-        // All are compared, so that the time taken does not tell whose it is.
+        // All are compared, so that the time taken does not reveal whose it is.
         let mut found = Credential::Unknown;
         for (account, digest) in &self.accounts {
             if self.issuer.is_token(token, digest) {

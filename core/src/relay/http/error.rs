@@ -21,7 +21,7 @@ pub(in crate::relay) struct ApiError {
     kind: ErrorType,
     message: String,
     retry_after: Option<u64>,
-    /// The answer that counts, to a question that was answered twice.
+    /// The answer that counts, for a question that was answered twice.
     answer: Option<Text>,
 }
 
@@ -88,7 +88,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// What a limit says in `Retry-After`, in seconds: none of them is over at once.
+/// The `Retry-After` of a limit, in seconds: no limit clears immediately.
 const RETRY_AFTER_LIMIT: u64 = 10;
 
 impl From<IdError> for ApiError {

@@ -1,4 +1,4 @@
-//! The HTTP side: what a request asks for, who may, and what an answer looks like. Nothing here
+//! The HTTP side: what a request asks for, who may ask, and what an answer looks like. Nothing here
 //! has state.
 
 pub(in crate::relay) mod assets;

@@ -31,8 +31,8 @@ pub(in crate::relay) fn optional_body<'a, T: Deserialize<'a>>(
     if body_bytes(request).is_empty() { Ok(None) } else { body(request).map(Some) }
 }
 
-/// The body of a request as JSON whose parts are passed on as they are. `serde_json` looks only at
-/// the strings that it reads, so the rest has to be checked for being UTF-8.
+/// The body of a request as JSON whose parts are passed on unchanged. `serde_json` checks only the
+/// strings that it reads, so the rest has to be checked for valid UTF-8.
 pub(in crate::relay) fn utf8_body<'a, T: Deserialize<'a>>(
     request: &'a IncomingRequest,
 ) -> Result<T, ApiError> {
@@ -50,8 +50,8 @@ fn body_bytes(request: &IncomingRequest) -> &Bytes {
     }
 }
 
-/// A JSON value on one line. In JSON a line end can stand only between tokens, never within a
-/// string, so a space does as well.
+/// A JSON value on one line. In JSON a line break can occur only between tokens, never inside a
+/// string, so a space can replace it.
 pub(in crate::relay) fn one_line(raw: &RawValue) -> Text {
     let json: Box<str> = raw.get().into();
     Text::from(if json.contains(['\n', '\r']) {
@@ -61,14 +61,14 @@ pub(in crate::relay) fn one_line(raw: &RawValue) -> Text {
     })
 }
 
-/// A number from the query; `None` if it is not there.
+/// A number from the query; `None` if it is missing.
 pub(in crate::relay) fn query_number(query: &str, name: &str) -> Result<Option<u64>, ApiError> {
     let Some(value) = query_value(query, name) else { return Ok(None) };
     let bad = || ApiError::invalid(&format!("{name} must be a whole number, from 0 on"));
     value.parse().map(Some).map_err(|_| bad())
 }
 
-/// An id from the query; `None` if it is not there.
+/// An id from the query; `None` if it is missing.
 pub(in crate::relay) fn query_id<T>(
     query: &str,
     name: &str,
@@ -77,19 +77,19 @@ pub(in crate::relay) fn query_id<T>(
     Ok(query_value(query, name).map(parse).transpose()?)
 }
 
-/// The `limit` of the query: at least one, and at most `most`.
+/// The `limit` from the query: at least one, and at most `most`.
 pub(in crate::relay) fn query_limit(query: &str, most: usize) -> Result<usize, ApiError> {
     let limit = query_number(query, "limit")?.map(usize::try_from);
     Ok(limit.map_or(most, |limit| limit.unwrap_or(most)).min(most).max(1))
 }
 
-/// A value from the query, not decoded.
+/// A raw value from the query.
 fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-/// Refuses a text that is too long.
+/// Rejects a text that is too long.
 pub(in crate::relay) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), ApiError> {
     if text.len() <= limit {
         return Ok(());
@@ -106,7 +106,7 @@ pub(in crate::relay) fn idempotency_key(
     Ok(Some(key.into()))
 }
 
-/// Refuses a request that does not ask for a WebSocket.
+/// Rejects a request that does not ask for a WebSocket.
 pub(in crate::relay) fn require_websocket(request: &IncomingRequest) -> Result<(), ApiError> {
     let upgrade = request.header("upgrade").unwrap_or_default();
     if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {

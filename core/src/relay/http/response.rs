@@ -16,7 +16,7 @@ pub(in crate::relay) fn json<T: Serialize>(status: u16, body: &T) -> Response {
     json_bytes(status, to_json(body))
 }
 
-/// An answer whose body is JSON already.
+/// An answer whose body is already JSON.
 pub(in crate::relay) fn json_bytes(status: u16, body: Bytes) -> Response {
     let headers = [
         ("content-type", "application/json"),

@@ -1,4 +1,4 @@
-//! From method and path to a typed route. A path that exists, but not with this method, is
+//! From method and path to a typed route. A path that exists, but not for this method, is
 //! distinguished from one that does not exist.
 
 use alloc::vec::Vec;
@@ -32,12 +32,12 @@ pub(in crate::relay) enum Route {
     Events(SessionId),
     Subscribe(SessionId),
     Overview,
-    /// The page, or something beside it.
+    /// The page, or one of its files.
     Asset,
 }
 
 impl Route {
-    /// The item that the request is about.
+    /// The item the request is about.
     pub(in crate::relay) const fn work(&self) -> Option<&WorkId> {
         match self {
             Self::Ack(_, work) | Self::Heartbeat(_, work) | Self::StopWork(_, work) => Some(work),
@@ -76,8 +76,8 @@ impl From<IdError> for RouteError {
     }
 }
 
-/// Finds the route of a path without its query. Nothing is decoded: an id has no character that
-/// would need it.
+/// Finds the route of a path without its query. Nothing is decoded: an id has no characters that
+/// need it.
 pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteError> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let environment = EnvironmentId::new;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_not_found_and_a_bad_id_is_named() {
+    fn unknown_paths_are_not_found_and_a_bad_id_is_named() {
         for path in ["/v1", "/v1/", "/v1/nothing", "", "/v1/sessions/session_1/events/ws/x"] {
             assert_eq!(find(Get, path), Err(RouteError::Path), "{path:?}");
         }

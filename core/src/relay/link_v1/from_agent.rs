@@ -22,7 +22,7 @@ pub(super) struct FromAgent {
     next: u64,
     stored: u64,
     acked: u64,
-    /// Batches that the store has not confirmed, and their bytes.
+    /// Batches the store has not confirmed yet, and their bytes.
     batches: usize,
     bytes: usize,
     flow: Flow,
@@ -34,7 +34,7 @@ pub(super) struct FromAgent {
 pub(super) enum Window {
     /// [`WINDOW`] lines ahead of the acks.
     Acknowledged,
-    /// As far as the relay reads: the worker hears of no acks.
+    /// As far as the relay reads: the worker gets no acks.
     Unacknowledged,
 }
 
@@ -44,30 +44,30 @@ enum Flow {
     Paused,
 }
 
-/// What becomes of lines that came.
+/// What to do with lines that arrived.
 pub(super) struct Taken {
-    /// The number of the first one.
+    /// The number of the first line.
     pub(super) first: u64,
     pub(super) bytes: usize,
-    /// Whether to read no more for now.
+    /// Whether to stop reading for now.
     pub(super) pauses: bool,
 }
 
-/// What follows once lines are stored.
+/// What to do once lines are stored.
 pub(super) struct Stored {
-    /// Acknowledge the lines up to this one.
+    /// Acknowledge lines up to this one.
     pub(super) ack: Option<u64>,
-    /// Whether to read on.
+    /// Whether to resume reading.
     pub(super) resumes: bool,
 }
 
-/// Lines that a worker may be ahead of the acks that were sent to it.
+/// How many lines a worker may be ahead of the acks it was sent.
 const WINDOW: u64 = LINK_WINDOW_LINES as u64;
-/// Lines after which an ack is sent although more are on their way to the store.
+/// After this many lines an ack is sent even though more are on their way to the store.
 const ACK_EVERY_LINES: u64 = 64;
 
 impl FromAgent {
-    /// On a new link, where so many lines are stored.
+    /// For a new link, with this many lines stored.
     pub(super) const fn after(stored: u64, window: Window) -> Self {
         Self {
             next: stored + 1,
@@ -84,19 +84,19 @@ impl FromAgent {
         self.stored
     }
 
-    /// The worker goes on after what is stored, or after `from`, up to which it holds none.
+    /// The worker continues after what is stored, or after `from`, up to which it holds nothing.
     pub(super) fn resume(&mut self, from: u64) {
         self.acked = self.stored.max(from);
         self.next = self.acked + 1;
     }
 
-    /// The store has all lines up to this one, or counts them as lost.
+    /// The store has every line up to this one, or counts it as lost.
     pub(super) fn resumed(&mut self, received: u64) {
         self.stored = self.stored.max(received);
         self.acked = self.acked.max(received);
     }
 
-    /// Lines came; fails with a close code.
+    /// Lines arrived; fails with a close code.
     pub(super) fn take(&mut self, lines: &[Line]) -> Result<Taken, u16> {
         let bytes = lines.iter().map(|line| line.line.len()).sum();
         let first = self.next;
@@ -104,7 +104,7 @@ impl FromAgent {
         self.next = first.checked_add(count).ok_or(close::PROTOCOL)?;
         let is_ahead = match self.window {
             Window::Acknowledged => self.unacknowledged() > WINDOW,
-            // Not even one message may be longer.
+            // Even a single message must not be longer.
             Window::Unacknowledged => count > WINDOW,
         };
         if is_ahead {
@@ -120,18 +120,18 @@ impl FromAgent {
         Ok(Taken { first, bytes, pauses })
     }
 
-    /// Lines that came and were not acknowledged.
+    /// Lines that arrived and were not acknowledged.
     const fn unacknowledged(&self) -> u64 {
         self.next.saturating_sub(self.acked.saturating_add(1))
     }
 
-    /// Whether more lines wait for the store than the window allows to workers that have one.
+    /// Whether more lines are waiting for the store than the window allows a worker that has one.
     fn has_many_unstored(&self) -> bool {
         let unstored = self.next.saturating_sub(self.stored.saturating_add(1));
         self.window == Window::Unacknowledged && unstored > WINDOW
     }
 
-    /// A batch of so many bytes is stored, and with it all lines up to `received`.
+    /// A batch of this many bytes is stored, and with it all lines up to `received`.
     pub(super) fn on_stored(&mut self, received: u64, bytes: usize) -> Stored {
         self.stored = received;
         self.batches = self.batches.saturating_sub(1);
@@ -153,11 +153,11 @@ impl FromAgent {
 /// The lines of a text message, or a close code.
 pub(super) fn lines_of(text: &Text) -> Result<Vec<Line>, u16> {
     let line = |line: Text| {
-        // A copy of its own, so that a short line does not hold the whole message's memory.
+        // A separate copy, so that a short line does not keep the whole message in memory.
         let own = Text::from_utf8(Bytes::copy_from_slice(line.as_bytes())).unwrap_or_default();
         checked(Origin::Agent, own)
     };
-    // One more than is allowed is enough to see that there are too many.
+    // One more than allowed is enough to see that there are too many.
     text.lines().take(LINK_WINDOW_LINES + 1).map(line).collect()
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Link {
     op: OpId,
     pub(super) session: SessionId,
     pub(super) environment: EnvironmentId,
-    /// Of the lease that opened it.
+    /// The fence of the lease that opened it.
     pub(super) fence: u64,
     owner: AccountId,
     /// Its number in the store.
@@ -40,7 +40,7 @@ pub(super) struct Link {
 enum State {
     /// The worker has not sent its `resume` yet.
     Greeting,
-    /// Lines go both ways.
+    /// Lines flow both ways.
     Up,
     /// The same, and the worker was asked to end the session.
     Stopping,
@@ -72,10 +72,10 @@ impl From<StoreError> for LinkEnd {
     }
 }
 
-/// What the store says of a link that it has attached.
+/// What the store reports about a link it has attached.
 pub(super) struct Attached {
     pub(super) number: u64,
-    /// Lines of the worker that are stored.
+    /// Lines from the worker that are stored.
     pub(super) received: u64,
     /// Lines for the agent that the worker has.
     pub(super) from: u64,
@@ -117,7 +117,7 @@ impl Link {
             Framing::LinkV1 => {
                 self.send_frame(cx, &ControlFrame::Resume { received: stored, from: sent })
             }
-            // It cannot say where it stands: where the store does, then.
+            // It cannot say where it stands, so it stands where the store does.
             Framing::Ndjson => self.on_resume(cx, sent, stored),
         }
     }
@@ -125,14 +125,14 @@ impl Link {
     /// The worker is alive.
     fn touch(&mut self, cx: &mut Cx) {
         self.heard_at = cx.now();
-        // Without control frames nothing can be asked of a worker that is merely quiet; then its
-        // lease alone shows that it is alive.
+        // Without control frames a worker that is merely quiet cannot be pinged; only its lease
+        // shows that it is alive.
         if self.framing == Framing::LinkV1 {
             cx.engine.set_timer(Timer::LinkIdle(self.op), LINK_PING_AFTER);
         }
     }
 
-    /// Nothing came for a while.
+    /// Nothing has arrived for a while.
     pub(super) fn on_idle(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
         let (now, dead_at) = (cx.now(), self.heard_at + LINK_DEAD_AFTER);
         if now >= dead_at {
@@ -152,7 +152,7 @@ impl Link {
     fn send(&mut self, cx: &mut Cx, message: Message) -> Result<(), LinkEnd> {
         self.outgoing.add(&message);
         if self.outgoing.bytes() > LINK_BACKLOG_BYTES {
-            // It keeps asking and does not read the answers.
+            // It keeps sending requests without reading the answers.
             return Err(LinkEnd::Cut);
         }
         cx.send(self.op, message);
@@ -161,7 +161,7 @@ impl Link {
 
     pub(super) fn on_sent(&mut self, cx: &mut Cx, messages: usize) {
         self.outgoing.sent(messages);
-        // Without acks, a line has arrived when it has left. Each message is one line.
+        // Without acks, a line counts as arrived once it has left. Each message is one line.
         if self.framing == Framing::Ndjson {
             self.to_agent.on_left(messages);
             self.note_ack(cx);
@@ -252,13 +252,13 @@ impl Link {
         }
     }
 
-    /// There are lines for the agent up to this one.
+    /// Lines for the agent exist up to this one.
     pub(super) fn on_grown(&mut self, cx: &mut Cx, until: u64) {
         self.to_agent.grow(until);
         self.feed(cx);
     }
 
-    /// Reads lines for the agent, if there are some and the window has room.
+    /// Reads lines for the agent, if there are any and the window has room.
     fn feed(&mut self, cx: &mut Cx) {
         if !self.is_up() {
             return;
@@ -274,7 +274,7 @@ impl Link {
         cx.store(Pending::Link { op: self.op, step }, store_op);
     }
 
-    /// The store has carried a step out.
+    /// The store has carried out a step.
     pub(super) fn on_answer(
         &mut self,
         cx: &mut Cx,
@@ -318,7 +318,7 @@ impl Link {
                 self.feed(cx);
                 Ok(())
             }
-            // A store that answers another question than it was asked is broken.
+            // A store that answers a different question from the one it was asked is broken.
             _ => Ok(()),
         }
     }

@@ -34,7 +34,7 @@ use crate::relay::tokens::Claims;
 use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::link_v1::{AGENT_RUN_HEADER, CLOSE_LEASE_LOST, CLOSE_REPLACED, PROTOCOL};
 
-/// The links that are open, at most one for a session.
+/// The open links, at most one per session.
 #[derive(Default)]
 pub(in crate::relay) struct Links {
     by_op: BTreeMap<OpId, Link>,
@@ -117,7 +117,7 @@ impl Links {
         }
     }
 
-    /// The store has carried out a step of a link, or refused it.
+    /// The store has carried out a link's step, or refused it.
     pub(in crate::relay) fn on_answer(
         &mut self,
         cx: &mut Cx,
@@ -128,7 +128,7 @@ impl Links {
         self.drive(cx, op, |link, cx| link.on_answer(cx, step, answer?));
     }
 
-    /// There are lines for a session's agent up to this one.
+    /// Lines for a session's agent exist up to this one.
     pub(in crate::relay) fn on_inbound(&mut self, cx: &mut Cx, session: &SessionId, until: u64) {
         let Some(op) = self.of(session) else { return };
         if let Some(link) = self.by_op.get_mut(&op) {
@@ -158,7 +158,7 @@ impl Links {
         self.drive(cx, op, Link::on_idle);
     }
 
-    /// Lets a link act, and ends it if it says so.
+    /// Runs something on a link, and ends the link if that asks for it.
     fn drive(
         &mut self,
         cx: &mut Cx,

@@ -8,22 +8,22 @@ use crate::relay::close;
 /// How far the lines for the agent have come.
 #[derive(Debug, Default)]
 pub(super) struct ToAgent {
-    /// The last one that was sent.
+    /// The last line sent.
     sent: u64,
-    /// The last one that exists.
+    /// The last line that exists.
     until: u64,
-    /// What was sent and not acknowledged: number and bytes.
+    /// Lines sent and not acknowledged: number and bytes.
     in_flight: VecDeque<(u64, usize)>,
     bytes: usize,
     read: StoreStep,
-    /// The last one that the worker has acknowledged.
+    /// The last line the worker has acknowledged.
     acked: u64,
-    /// The last one that the store knows to be acknowledged.
+    /// The last line the store knows to be acknowledged.
     noted: u64,
     note: StoreStep,
 }
 
-/// Whether the store is at work on something.
+/// Whether the store is working on something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum StoreStep {
     #[default]
@@ -39,7 +39,7 @@ pub(super) struct Wanted {
 }
 
 impl ToAgent {
-    /// On a new link, where the worker has so many lines.
+    /// For a new link, whose worker has this many lines.
     pub(super) fn after(sent: u64) -> Self {
         Self { sent, until: sent, acked: sent, noted: sent, ..Self::default() }
     }
@@ -62,7 +62,7 @@ impl ToAgent {
         self.grow(until);
     }
 
-    /// There are lines up to this one.
+    /// Lines exist up to this one.
     pub(super) fn grow(&mut self, until: u64) {
         self.until = self.until.max(until);
     }
@@ -83,7 +83,7 @@ impl ToAgent {
         Ok(())
     }
 
-    /// So many lines have left for a worker that acknowledges none.
+    /// This many lines have left for a worker that sends no acks.
     pub(super) fn on_left(&mut self, lines: usize) {
         for (number, bytes) in self.in_flight.drain(..lines.min(self.in_flight.len())) {
             self.bytes -= bytes;
@@ -111,7 +111,8 @@ impl ToAgent {
         let max_lines = LINK_WINDOW_LINES.saturating_sub(self.in_flight.len());
         let max_bytes = LINK_WINDOW_BYTES.saturating_sub(self.bytes);
         let has_more = self.read == StoreStep::Idle && self.sent < self.until;
-        // One line always fits, so the next one is read when none is under way or a byte is free.
+        // One line always fits, so the next one is read when nothing is in flight or a byte is
+        // free.
         if !has_more || max_lines == 0 || max_bytes == 0 {
             return None;
         }
@@ -122,7 +123,7 @@ impl ToAgent {
     pub(super) fn on_read(&mut self, lines: usize) {
         self.read = StoreStep::Idle;
         if lines == 0 {
-            // What there was went with the end of the session.
+            // The lines were dropped when the session ended.
             self.until = self.sent;
         }
     }

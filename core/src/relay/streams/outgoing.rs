@@ -4,14 +4,14 @@ use alloc::collections::VecDeque;
 
 use crate::contract::action::Message;
 
-/// Messages that were sent and have not left yet.
+/// Messages that have been sent and have not left yet.
 #[derive(Debug, Default)]
 pub(in crate::relay) struct Outgoing {
     messages: VecDeque<usize>,
     bytes: usize,
 }
 
-/// What a message counts for beside its content.
+/// What a message counts for in addition to its content.
 const MESSAGE_OVERHEAD: usize = 64;
 
 impl Outgoing {

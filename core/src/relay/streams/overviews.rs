@@ -1,4 +1,4 @@
-//! Viewers of all their environments and sessions.
+//! Viewers watching all of their environments and sessions.
 //!
 //! One that is too slow for the changes is sent nothing until everything on its way has arrived,
 //! and then the whole state again.
@@ -20,7 +20,7 @@ use crate::store::{AccountId, Answer, StoreError, StoreOp};
 use crate::wire::to_text;
 use crate::wire::viewer::{EnvironmentView, OverviewFrame};
 
-/// Those who watch everything of theirs.
+/// The viewers of overviews.
 #[derive(Default)]
 pub(in crate::relay) struct Overviews {
     by_op: BTreeMap<OpId, Overview>,
@@ -36,11 +36,11 @@ struct Overview {
 enum State {
     /// The WebSocket is not open yet.
     Opening,
-    /// The store was asked for everything.
+    /// The store was asked for the whole state.
     Reading,
     /// It has the whole state, and is sent each change.
     Current,
-    /// It has missed a change.
+    /// It missed a change.
     Stale,
 }
 

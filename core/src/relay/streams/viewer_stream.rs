@@ -1,4 +1,4 @@
-//! The WebSocket of a viewer: frames out, signs of life both ways.
+//! The WebSocket of a viewer: frames out, keepalives both ways.
 
 use super::outgoing::Outgoing;
 use crate::base::id::OpId;
@@ -12,7 +12,7 @@ use crate::relay::purpose::Timer;
 use crate::wire::to_text;
 use crate::wire::viewer::{PROTOCOL, SessionFrame};
 
-/// Largest message that is taken from a viewer; none has a meaning beside being a sign of life.
+/// Largest message accepted from a viewer; messages mean nothing except that it is alive.
 pub(super) const MAX_VIEWER_MESSAGE: usize = 4096;
 
 /// The subprotocol to select for a viewer, if it offers one.
@@ -50,7 +50,8 @@ impl ViewerStream {
         self.outgoing.is_empty()
     }
 
-    /// Sends a frame, which has to arrive in time, and shows the viewer that the relay is alive.
+    /// Sends a frame, which has to arrive in time. It also shows the viewer that the relay is
+    /// alive.
     pub(super) fn send(&mut self, cx: &mut Cx, frame: Text) {
         let message = Message::Text(frame);
         self.outgoing.add(&message);
@@ -70,7 +71,7 @@ impl ViewerStream {
         }
     }
 
-    /// Says that the relay is alive, unless something is on the way, which says it too.
+    /// Sends a keepalive, unless something is already on its way, which serves as one.
     pub(super) fn keep_alive(&mut self, cx: &mut Cx) {
         cx.engine.set_timer(Timer::ViewerKeepalive(self.op), VIEWER_ALIVE_EVERY);
         if self.is_idle() {
@@ -78,9 +79,9 @@ impl ViewerStream {
         }
     }
 
-    /// The viewer has said something: whatever it is, the viewer is alive. From now on it is
-    /// expected to keep saying so, because a connection that a phone has left behind looks like one
-    /// that is merely quiet, and takes up one of the few places.
+    /// The viewer sent something: whatever it is, the viewer is alive. From now on it is expected
+    /// to keep sending, because a connection abandoned by a phone looks the same as a quiet one,
+    /// and takes up one of the few slots.
     pub(super) fn touch(&self, cx: &mut Cx) {
         cx.engine.set_timer(Timer::ViewerIdle(self.op), VIEWER_SILENT_AFTER);
     }

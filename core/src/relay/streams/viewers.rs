@@ -28,7 +28,7 @@ use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
 use crate::wire::to_text;
 use crate::wire::viewer::SessionFrame;
 
-/// Those who watch a session.
+/// The viewers of sessions.
 #[derive(Default)]
 pub(in crate::relay) struct Viewers {
     by_op: BTreeMap<OpId, Viewer>,
@@ -38,9 +38,9 @@ pub(in crate::relay) struct Viewers {
 struct Viewer {
     session: SessionId,
     owner: AccountId,
-    /// The last event that was sent.
+    /// The last event sent.
     cursor: u64,
-    /// The last event that is known to exist.
+    /// The last event known to exist.
     until: u64,
     stage: Stage,
     snapshot: Snapshot,
@@ -54,13 +54,13 @@ enum Stage {
     Opening,
     /// How far the log reaches is not known yet.
     Starting,
-    /// What was stored when the subscription began is being sent, up to this event.
+    /// Everything stored when the subscription began is being sent, up to this event.
     CatchingUp { end: u64 },
-    /// All of that was sent, and the viewer knows it.
+    /// All of that has been sent, and the viewer was told so.
     Live,
 }
 
-/// Whether the viewer knows what the session is like.
+/// Whether the viewer has the session's current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Snapshot {
     Due,
@@ -142,7 +142,7 @@ impl Viewers {
         viewer.read_on(cx, op);
     }
 
-    /// Sends a new event to everybody who has all those before it and room for it.
+    /// Sends a new event to every viewer that has all earlier ones and room for it.
     pub(in crate::relay) fn on_appended(
         &mut self,
         cx: &mut Cx,
@@ -160,7 +160,7 @@ impl Viewers {
         }
     }
 
-    /// Reads what viewers of a session have missed, for those that have room for it.
+    /// Reads what viewers of a session have missed, for those with room for it.
     pub(in crate::relay) fn catch_up(&mut self, cx: &mut Cx, session: &SessionId) {
         for op in self.of(session) {
             if let Some(viewer) = self.by_op.get_mut(&op) {
@@ -169,7 +169,7 @@ impl Viewers {
         }
     }
 
-    /// The session has changed; whoever has no room for it hears of it later.
+    /// The session has changed; viewers without room for the update get it later.
     pub(in crate::relay) fn on_changed(&mut self, cx: &mut Cx, session: &SessionId, frame: &Text) {
         for op in self.of(session) {
             let Some(viewer) = self.by_op.get_mut(&op) else { continue };
@@ -221,7 +221,7 @@ impl Viewers {
         self.by_op.keys().copied().collect()
     }
 
-    /// Those who watch this session.
+    /// The viewers of this session.
     pub(in crate::relay) fn of(&self, session: &SessionId) -> Vec<OpId> {
         self.by_session.get(session).into_iter().flatten().copied().collect()
     }
@@ -232,12 +232,12 @@ impl Viewers {
 }
 
 impl Viewer {
-    /// Whether this event is the very next one for a viewer who has kept up.
+    /// Whether this is the very next event for a viewer that has kept up.
     fn awaits(&self, seq: u64) -> bool {
         self.stage == Stage::Live && self.page == PageRead::Idle && self.cursor + 1 == seq
     }
 
-    /// Reads on for a viewer that is behind, if it has room.
+    /// Reads the next page for a viewer that is behind, if it has room.
     fn read_on(&mut self, cx: &mut Cx, op: OpId) {
         let is_behind = self.snapshot == Snapshot::Due || self.cursor < self.until;
         let room = self.stream.room(cx);
@@ -256,7 +256,7 @@ impl Viewer {
         self.page = PageRead::Idle;
         let last_seq = page.session.last_seq;
         if self.stage == Stage::Starting {
-            // One that claims to have more than there is gets what comes next.
+            // A viewer that claims to have more than exists gets whatever comes next.
             self.stage = Stage::CatchingUp { end: last_seq };
             self.cursor = self.cursor.min(last_seq);
             self.until = last_seq;
@@ -280,7 +280,7 @@ impl Viewer {
         }
     }
 
-    /// Says so if retention has dropped what the viewer would have seen next.
+    /// Tells the viewer if retention has dropped the events it would have seen next.
     fn skip_gap(&mut self, cx: &mut Cx, first_seq: u64) {
         let (after, resumes_after) = (self.cursor, first_seq.saturating_sub(1));
         if resumes_after > after {

@@ -1,4 +1,4 @@
-//! Messages and interrupts of viewers, as lines for the agent (M-1, M-3).
+//! Viewers' messages and interrupts, as lines for the agent (M-1, M-3).
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -47,7 +47,7 @@ pub(super) fn post(
     Ok(())
 }
 
-/// A message of a viewer as a line for the agent.
+/// A viewer's message as a line for the agent.
 fn read_message(
     issuer: &mut TokenIssuer,
     raw: &RawValue,
@@ -81,8 +81,8 @@ fn read_message(
     }
 }
 
-/// A message's name, drawn and put into its line if it is missing. It goes to the end, where it
-/// counts even if the key is there already with a value that is not text.
+/// A message's id, drawn and added to its line if it is missing. It is added at the end, where it
+/// counts even if the key already appears with a value that is not text.
 fn with_name(
     issuer: &mut TokenIssuer,
     line: Text,

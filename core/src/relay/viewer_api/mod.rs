@@ -95,7 +95,7 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
             response::json(200, &PermissionReceipt { seq: *seq })
         }
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
-        // A store that answers another question than it was asked is broken.
+        // A store that answers a different question from the one it was asked is broken.
         _ => ApiError::unavailable().response(),
     }
 }

@@ -1,4 +1,4 @@
-//! Answers to the agent's questions (M-2). What counts is decided in the store.
+//! Answers to the agent's questions (M-2). The store decides which one counts.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;

@@ -1,4 +1,4 @@
-//! Sessions as people use them: made, listed, read.
+//! Sessions as people use them: created, listed, read.
 
 use super::ask;
 use crate::base::id::{EnvironmentId, OpId, SessionId};

@@ -62,7 +62,7 @@ pub(in crate::relay) fn response(cx: &mut Cx, call: WorkerCall, answer: &Answer)
         (WorkerCall::Redispatch, Answer::Done) => response::state("queued"),
         (WorkerCall::Ack, Answer::Renewed { .. }) => response::state("acked"),
         (WorkerCall::Heartbeat, Answer::Renewed { is_stopping }) => work::renewed(cx, *is_stopping),
-        // A store that answers another question than it was asked is broken.
+        // A store that answers a different question from the one it was asked is broken.
         _ => ApiError::unavailable().response(),
     }
 }

@@ -1,4 +1,4 @@
-//! Polls for work: asked of the store, held while there is none, answered (E-2).
+//! Polls for work: passed to the store, held while there is none, answered (E-2).
 //!
 //! ```text
 //!   poll ─▶ asking ─▶ answered with an item, or refused
@@ -25,11 +25,11 @@ use crate::relay::purpose::Timer;
 use crate::store::{Answer, Lease, StoreError, StoreOp};
 use crate::wire::url::BaseUrl;
 
-/// Polls that are held, because there is no work for them.
+/// Polls held because there is no work for them.
 #[derive(Default)]
 pub(in crate::relay) struct Polls {
     held: BTreeMap<OpId, Claim>,
-    /// The oldest first.
+    /// Oldest first.
     by_environment: BTreeMap<EnvironmentId, Vec<OpId>>,
 }
 
@@ -55,7 +55,7 @@ fn ask(cx: &mut Cx, op: OpId, claim: Claim) {
 }
 
 impl Polls {
-    /// What the store says to a poll.
+    /// The store's answer to a poll.
     pub(in crate::relay) fn on_answer(
         &mut self,
         cx: &mut Cx,
@@ -71,7 +71,8 @@ impl Polls {
                 cx.reply(op, response);
             }
             Ok(Answer::Leased(Some(Lease { work, fence, .. }))) => {
-                // The client left while the store was working: its next poll is to get it at once.
+                // The client left while the store was working: its next poll should get it
+                // immediately.
                 cx.store(Pending::ReturnWork, StoreOp::ReturnWork { work, fence });
             }
             Ok(_) if !is_waiting => {}
@@ -98,7 +99,7 @@ impl Polls {
         cx.reply(op, response::empty(204));
     }
 
-    /// No longer holds a poll.
+    /// Stops holding a poll.
     pub(in crate::relay) fn forget(&mut self, cx: &mut Cx, op: OpId) -> Option<Claim> {
         let claim = self.held.remove(&op)?;
         cx.engine.timers.clear(&Timer::Poll(op));
@@ -111,7 +112,7 @@ impl Polls {
         Some(claim)
     }
 
-    /// There is work: the polls that wait for it ask again, the oldest first.
+    /// There is work: the polls waiting for it ask again, oldest first.
     pub(in crate::relay) fn wake(&mut self, cx: &mut Cx, environment: &EnvironmentId) {
         for op in self.of(environment) {
             if let Some(claim) = self.forget(cx, op) {
@@ -146,8 +147,8 @@ impl Polls {
     }
 }
 
-/// How long a poll may be held: `Prefer: wait=N` (RFC 7240). A preference that is not understood
-/// does not count.
+/// How long a poll may be held: `Prefer: wait=N` (RFC 7240). A preference that is not understood is
+/// ignored.
 fn preferred_wait(request: &IncomingRequest) -> Duration {
     let preferences = request.headers.iter().filter(|(name, _)| name == "prefer");
     let mut preferences = preferences.flat_map(|(_, value)| value.split([',', ';']));
@@ -164,6 +165,6 @@ fn base_url(cx: &Cx, request: &IncomingRequest) -> Option<String> {
     let scheme = if request.is_tls { "https" } else { "http" };
     let host = request.header("host").filter(|host| host.len() <= MAX_NAME_BYTES)?;
     let url = BaseUrl::parse(&format!("{scheme}://{host}"));
-    // If the host makes no URL that a worker would take, the worker stays with its own.
+    // If the host does not make a URL that a worker would accept, the worker keeps its own.
     url.ok().map(|url| format!("{url}"))
 }

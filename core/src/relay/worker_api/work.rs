@@ -46,7 +46,7 @@ pub(super) fn heartbeat(
     Ok(())
 }
 
-/// The lease that a call is about: the one that its token was given for. A worker that repeats its
+/// The lease that a call is about: the one its token was issued for. A worker that repeats its
 /// fence has it checked; one that knows no fences says 0, or nothing at all (E-4).
 fn fence_of(request: &IncomingRequest, claims: &Claims) -> Result<u64, ApiError> {
     let Fence { fence } = optional_body(request)?.unwrap_or(Fence { fence: 0 });
@@ -92,7 +92,7 @@ pub(super) fn redispatch(
     Ok(())
 }
 
-/// A leased item as its worker gets it (E-3).
+/// A leased item as its worker receives it (E-3).
 pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
     let now = cx.wall();
     let config = &cx.shared.config;
