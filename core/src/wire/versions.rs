@@ -4,13 +4,13 @@
 //! | rule | how a shape follows it |
 //! | --- | --- |
 //! | Unknown fields are ignored. | No shape denies unknown fields. |
-//! | Unknown types of frames, unknown subtypes and unknown `error.type`s are ignored. | Such an enum has a variant for all others ([`tag_of`] where serde cannot derive it). |
+//! | Unknown types of frames, unknown subtypes and unknown `error.type`s are ignored. | Such an enum has a variant for all others (`tag_of` where serde cannot derive it). |
 //! | `data.type`, `status`, `behavior` and a session's `state` never get a new value without a new field name. | Such an enum is closed: another value is an error. |
-//! | What is null, false or empty may be missing. | `#[serde(default)]`, and [`or_default`] where null must count as missing too. |
+//! | What is null, false or empty may be missing. | `#[serde(default)]`, and `or_default` where null must count as missing too. |
 //! | A required field stays required. | It has no default: its absence is an error. |
 //! | A new field is optional forever. | It gets a default, and its absence has a defined meaning. |
 //!
-//! [`test::shape!`] checks a value against the first and the fourth rule.
+//! The test macro `shape!` checks a value against the first and the fourth rule.
 
 use alloc::borrow::Cow;
 

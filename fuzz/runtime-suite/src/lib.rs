@@ -18,7 +18,7 @@
 //! | `tls_server` | a listener with a certificate, and TLS as a client |
 //! | `proxy` | requests through an HTTP proxy |
 //!
-//! ```ignore
+//! ```text
 //! struct Mine;
 //! impl footbridge_runtime_suite::Runtime for Mine { … }
 //! footbridge_runtime_suite::action_tests!(crate::Mine: client, tls);
