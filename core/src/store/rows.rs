@@ -140,6 +140,9 @@ pub struct SessionRow {
     pub received: u64,
     /// Which run of the agent the lines are for.
     pub agent_run: Option<String>,
+    /// The last line that had been taken when a run was named for the first time. Another run may
+    /// have had it: an earlier relay did not name runs.
+    pub taken_unnamed: u64,
     /// The lease that counts.
     pub fence: u64,
     /// The lease under which a link was up last; 0 before there ever was one.

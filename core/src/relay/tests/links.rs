@@ -149,6 +149,31 @@ fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
     assert_eq!(unanswered(&mut world)[told.len()..], [of_session]);
 }
 
+/// A relay of an earlier version did not record which run of the agent its lines were for.
+#[test]
+fn what_a_run_without_a_name_was_asked_is_unanswered_once_another_agent_starts() {
+    let mut world = World::new();
+    let worker = world.register();
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    let unnamed = world.link(&taken, 0, 0);
+    let (status, said) = world.post(&format!("/v1/sessions/{id}/interrupt"), TOKEN, &Value::Null);
+    assert_eq!(status, 200);
+    world.send_frame(unnamed, &ControlFrame::Ack { received: 1 });
+    world.deliver(Event::Closed { op: unnamed, code: None, failure: None });
+
+    let named = world.link_of_run(&taken, "two", 0);
+    let unanswered = |world: &mut World| -> Vec<Value> {
+        let events = world.events(&id).into_iter().map(|event| event["message"].clone());
+        events.filter(|message| message["subtype"] == "requests_unanswered").collect()
+    };
+    assert!(unanswered(&mut world).is_empty(), "it may still be the same agent");
+    let started = json!({"type": "footbridge", "subtype": "agent_started", "pid": 7});
+    let message = serde_json::value::RawValue::from_string(started.to_string()).expect("JSON");
+    world.send_frame(named, &ControlFrame::Report { message });
+    assert_eq!(unanswered(&mut world)[0]["request_ids"], json!([said["request_id"]]));
+}
+
 #[test]
 fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     let mut world = World::new();

@@ -18,6 +18,9 @@ use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
 
+/// Why requests stay unanswered that an earlier run of the agent had.
+const ANOTHER_RUN: &str = "the agent that had them has ended";
+
 pub(super) fn attach<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
@@ -50,8 +53,12 @@ fn begin_run<T: Tables>(
     agent_run: Option<&str>,
 ) -> Result<(), TableError> {
     let Some(run) = agent_run else { return Ok(()) };
-    let before = conversation.row.agent_run.replace(run.into());
-    if before.is_none_or(|before| before == run) {
+    let Some(before) = conversation.row.agent_run.replace(run.into()) else {
+        // Whether it is the agent that had the lines so far shows only once one starts.
+        conversation.row.taken_unnamed = conversation.row.inbound.acked;
+        return Ok(());
+    };
+    if before == run {
         return Ok(());
     }
     let counts = conversation.row.inbound;
@@ -69,7 +76,7 @@ fn begin_run<T: Tables>(
         conversation.confirm_inbound(cx, counts.handed_out)?;
     }
     let acked = conversation.row.inbound.acked;
-    requests::give_up(cx, conversation, acked, "the agent that had them has ended")
+    requests::give_up(cx, conversation, acked, ANOTHER_RUN)
 }
 
 /// The session of a link, if that is its current link.
@@ -174,13 +181,22 @@ fn record_report<T: Tables>(
 ) -> Result<(), TableError> {
     let head = Head::parse(line).unwrap_or_default();
     conversation.record(cx, Origin::Worker, line.clone())?;
-    if head.kind == "footbridge" && head.subtype.as_deref() == Some("agent_exited") {
-        questions::withdraw_all(cx, conversation, "the agent has exited")?;
-        let counts = conversation.row.inbound;
-        let given = counts.handed_out.max(counts.acked);
-        requests::give_up(cx, conversation, given, "the agent has exited")?;
+    if head.kind != "footbridge" {
+        return Ok(());
     }
-    Ok(())
+    match head.subtype.as_deref() {
+        Some("agent_started") => {
+            let taken = conversation.row.taken_unnamed;
+            requests::give_up(cx, conversation, taken, ANOTHER_RUN)
+        }
+        Some("agent_exited") => {
+            questions::withdraw_all(cx, conversation, "the agent has exited")?;
+            let counts = conversation.row.inbound;
+            let given = counts.handed_out.max(counts.acked);
+            requests::give_up(cx, conversation, given, "the agent has exited")
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn ack_inbound<T: Tables>(

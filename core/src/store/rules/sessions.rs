@@ -73,6 +73,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         inbound: InboundCounts::default(),
         received: 0,
         agent_run: None,
+        taken_unnamed: 0,
         fence: 0,
         ran_under: 0,
         link: 0,
