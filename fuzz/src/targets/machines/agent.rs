@@ -5,11 +5,12 @@ use footbridge_core::agents::shell::{Agent, Command, Config, PermissionMode};
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::{AGENT_INPUT_HIGH_WATER_BYTES, MAX_LINE_BYTES};
 use footbridge_core::contract::action::{Action, Message};
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use super::answers::{self, goes_well};
-use super::bench::{Bench, Kind, Limits, Open, Record};
+use super::bench::{Bench, Limits, Open, Record};
 use super::steps::{is_checked_twice, passes_time, pick};
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
@@ -102,13 +103,17 @@ impl Host {
     }
 
     fn event(&mut self, op: OpId, open: &Open, input: &mut Input<'_>) -> Event {
-        match open.kind {
-            Kind::Stream if !open.is_up && goes_well(input) => Event::Opened { op },
-            Kind::Stream if !open.is_up => answers::failed(op, input),
-            Kind::Stream if self.has_ended && open.unconfirmed.is_empty() => Event::Tick,
-            Kind::Stream if self.has_ended => Event::Sent { op, messages: 1 },
-            Kind::Stream => answers::stream(op, open, input, |input| self.message(input)),
-            Kind::Process => answers::process(op, open, input, output),
+        match &open.state {
+            Operation::Stream(stream) if !stream.is_open && goes_well(input) => {
+                Event::Opened { op }
+            }
+            Operation::Stream(stream) if !stream.is_open => answers::failed(op, input),
+            Operation::Stream(stream) if self.has_ended && stream.unconfirmed == 0 => Event::Tick,
+            Operation::Stream(_) if self.has_ended => Event::Sent { op, messages: 1 },
+            Operation::Stream(stream) => {
+                answers::stream(op, stream, input, |input| self.message(input))
+            }
+            Operation::Process(process) => answers::process(op, process, input, output),
             _ => Event::Tick,
         }
     }

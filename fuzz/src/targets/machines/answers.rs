@@ -5,9 +5,9 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message, Response};
+use footbridge_core::contract::check::{Process, Stream};
 use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
 
-use super::bench::Open;
 use crate::targets::input::Input;
 
 /// Whether things go as hoped: four times of five, and always once the bytes are used up.
@@ -71,11 +71,11 @@ fn some_of(waiting: usize, input: &mut Input<'_>) -> usize {
 /// A stream that is open: what was sent leaves, messages come, or it ends.
 pub(super) fn stream(
     op: OpId,
-    open: &Open,
+    stream: &Stream,
     input: &mut Input<'_>,
     message: impl FnOnce(&mut Input<'_>) -> Message,
 ) -> Event {
-    if open.is_ending && goes_well(input) {
+    if stream.is_closing && goes_well(input) {
         return Event::Closed { op, code: Some(1000), failure: None };
     }
     match input.byte().unwrap_or(0) {
@@ -84,8 +84,8 @@ pub(super) fn stream(
             Event::Closed { op, code, failure: None }
         }
         9..=12 => Event::Closed { op, code: None, failure: Some(failure(input)) },
-        13..=70 if !open.unconfirmed.is_empty() => {
-            Event::Sent { op, messages: some_of(open.unconfirmed.len(), input) }
+        13..=70 if stream.unconfirmed > 0 => {
+            Event::Sent { op, messages: some_of(stream.unconfirmed, input) }
         }
         // What was read before it was paused may still come.
         _ => Event::Received { op, message: message(input) },
@@ -95,18 +95,24 @@ pub(super) fn stream(
 /// A process: it is started, takes and prints, and ends.
 pub(super) fn process(
     op: OpId,
-    open: &Open,
+    process: &Process,
     input: &mut Input<'_>,
     output: impl FnOnce(&mut Input<'_>) -> Bytes,
 ) -> Event {
-    if !open.is_up {
+    if process.has_ended() {
+        return Event::Tick;
+    }
+    if !process.is_spawned {
         return if goes_well(input) { Event::Spawned { op, pid: 7 } } else { failed(op, input) };
     }
-    let is_open = |output| !open.ended_outputs.contains(&output);
+    let is_open = |output| match output {
+        Output::Stdout => !process.is_stdout_ended,
+        Output::Stderr => !process.is_stderr_ended,
+    };
     let ending = |input: &mut Input<'_>| match input.byte().unwrap_or(0) % 3 {
         0 if is_open(Output::Stdout) => Event::OutputEnded { op, output: Output::Stdout },
         1 if is_open(Output::Stderr) => Event::OutputEnded { op, output: Output::Stderr },
-        _ if !open.has_exited => {
+        _ if !process.has_exited => {
             let status = input.choose(&[
                 ExitStatus::Code(0),
                 ExitStatus::Code(3),
@@ -119,9 +125,9 @@ pub(super) fn process(
     };
     match input.byte().unwrap_or(0) {
         0..=20 => ending(input),
-        21..=24 if !open.is_input_closed => Event::InputClosed { op },
-        25..=100 if !open.unconfirmed.is_empty() => {
-            Event::Written { op, writes: some_of(open.unconfirmed.len(), input) }
+        21..=24 if !process.is_input_closed => Event::InputClosed { op },
+        25..=100 if process.unconfirmed > 0 => {
+            Event::Written { op, writes: some_of(process.unconfirmed, input) }
         }
         101..=115 if is_open(Output::Stderr) => {
             Event::Stderr { op, data: Bytes::copy_from_slice(input.some()) }

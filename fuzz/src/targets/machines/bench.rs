@@ -9,7 +9,8 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::time::{Instant, Now, UnixTime};
 use footbridge_core::contract::action::{Action, Method, ProcessSpec, Request, Response, Target};
-use footbridge_core::contract::event::{Event, Output};
+use footbridge_core::contract::check::{Checker, ContractError, Operation};
+use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
 /// Steps after which a machine counts as one that never waits.
@@ -25,60 +26,38 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
 }
 
-/// What an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// It ends with its answer.
-    Once,
-    Listener,
-    Accept,
-    Exchange,
-    Stream,
-    Process,
-}
-
 /// An operation that is open.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     /// What started it.
     pub(super) action: Action,
-    pub(super) kind: Kind,
-    /// A stream that is open, a process that runs.
-    pub(super) is_up: bool,
-    pub(super) is_paused: bool,
-    /// Nothing more may be sent or written.
-    pub(super) is_ending: bool,
-    pub(super) has_exited: bool,
-    pub(super) is_input_closed: bool,
-    pub(super) ended_outputs: Vec<Output>,
+    /// How far it has come, by the contract.
+    pub(super) state: Operation,
     /// Sizes of what was sent or written and has not left.
-    pub(super) unconfirmed: VecDeque<usize>,
+    sizes: VecDeque<usize>,
 }
 
 impl Open {
-    fn of(action: &Action) -> Self {
-        let kind = match action {
-            Action::Open { .. } => Kind::Stream,
-            Action::Spawn { .. } => Kind::Process,
-            Action::Listen { .. } => Kind::Listener,
-            Action::Accept { .. } => Kind::Accept,
-            _ => Kind::Once,
-        };
-        Self {
-            action: action.clone(),
-            kind,
-            is_up: false,
-            is_paused: false,
-            is_ending: false,
-            has_exited: false,
-            is_input_closed: false,
-            ended_outputs: Vec::new(),
-            unconfirmed: VecDeque::new(),
+    /// A stream that is open, a process that runs.
+    pub(super) const fn is_up(&self) -> bool {
+        match self.state {
+            Operation::Stream(stream) => stream.is_open,
+            Operation::Process(process) => process.is_spawned,
+            Operation::Listener { is_open } => is_open,
+            _ => false,
         }
     }
 
-    fn confirm(&mut self, number: usize) {
-        self.unconfirmed.drain(..number.min(self.unconfirmed.len()));
+    /// Takes over how far it has come; the oldest of what was sent leaves first.
+    fn follow(&mut self, state: Operation, added: Option<usize>) {
+        self.state = state;
+        self.sizes.extend(added);
+        let unconfirmed = match state {
+            Operation::Stream(stream) => stream.unconfirmed,
+            Operation::Process(process) => process.unconfirmed,
+            _ => 0,
+        };
+        self.sizes.drain(..self.sizes.len().saturating_sub(unconfirmed));
     }
 }
 
@@ -94,7 +73,7 @@ pub(super) struct Bench<M: Machine> {
     pub(super) fresh: Vec<Action>,
     /// All that it did and said.
     pub(super) record: Record,
-    newest: u64,
+    checker: Checker,
     deadline: Option<Instant>,
     /// What ended by the event that is being handed in: the machine may not know it yet.
     just_ended: Option<OpId>,
@@ -125,7 +104,7 @@ where
             late: VecDeque::new(),
             fresh: Vec::new(),
             record: Record::default(),
-            newest: 0,
+            checker: Checker::default(),
             deadline: None,
             just_ended: None,
             is_traced: std::env::var_os("FUZZ_TRACE").is_some(),
@@ -141,7 +120,9 @@ where
     /// Tells the machine something, and takes what it does about it.
     pub(super) fn handle(&mut self, event: Event) {
         self.trace("<-", &event);
-        self.note(&event);
+        if let Err(why) = self.note(&event) {
+            panic!("no runtime says {event:?}: {why}");
+        }
         self.machine.handle(self.now, event);
         self.take_steps();
     }
@@ -187,7 +168,7 @@ where
                 }
                 Step::Finished(outcome) => {
                     // A stream that was closed may still be on its way to its end.
-                    let open = self.open.iter().find(|(_, open)| !open.is_ending);
+                    let open = self.open.iter().find(|(_, open)| !open.state.is_ending());
                     assert!(open.is_none(), "it ends with {open:?}");
                     self.record.outcome = Some(outcome);
                     return;
@@ -207,101 +188,56 @@ where
         let Limits { operations, bytes } = self.limits;
         assert!(self.open.len() <= operations, "{} operations are open", self.open.len());
         for (op, open) in &self.open {
-            let waiting: usize = open.unconfirmed.iter().sum();
+            let waiting: usize = open.sizes.iter().sum();
             assert!(waiting <= bytes, "{waiting} bytes wait at {op}");
         }
     }
 
-    /// Keeps in mind what an event means for its operation.
-    fn note(&mut self, event: &Event) {
+    /// Takes an event, if it is one that a runtime could hand in now.
+    fn note(&mut self, event: &Event) -> Result<(), ContractError> {
+        self.checker.event(event)?;
         self.just_ended = event.op().filter(|_| event.is_last());
-        let Some(op) = event.op() else { return };
-        if event.is_last() {
-            self.open.remove(&op);
-            return;
+        if let Some(op) = event.op() {
+            self.follow(op, None);
         }
-        let Some(open) = self.open.get_mut(&op) else { return };
-        match event {
-            Event::Opened { .. } | Event::Spawned { .. } | Event::Listening { .. } => {
-                open.is_up = true;
-            }
-            Event::Sent { messages, .. } => open.confirm(*messages),
-            Event::Written { writes, .. } => open.confirm(*writes),
-            Event::InputClosed { .. } => {
-                open.is_input_closed = true;
-                open.unconfirmed.clear();
-            }
-            Event::OutputEnded { output, .. } => open.ended_outputs.push(*output),
-            Event::Exited { .. } => open.has_exited = true,
-            Event::Requested { .. } => open.kind = Kind::Exchange,
-            _ => {}
-        }
+        Ok(())
     }
 
     /// Takes an action, if it is one that may be asked for now.
     fn take(&mut self, action: &Action) -> Result<(), String> {
         legible(action)?;
-        if action.is_start() {
-            let op = action.op();
-            if op.get() <= self.newest {
-                return Err(String::from("the name was used before"));
-            }
-            self.newest = op.get();
-            if let Action::Accept { listener, .. } = action
-                && self.open.get(listener).is_none_or(|open| open.kind != Kind::Listener)
-            {
-                return Err(String::from("there is no such listener"));
-            }
-            self.open.insert(op, Open::of(action));
-            return Ok(());
-        }
-        let op = &action.op();
-        let Some(open) = self.open.get_mut(op) else {
-            if self.just_ended == Some(*op) {
-                return Ok(());
-            }
+        let op = action.op();
+        if !action.is_start() && !self.open.contains_key(&op) && self.just_ended != Some(op) {
             return Err(String::from("there is no such operation"));
-        };
-        let allowed = match action {
-            Action::Send { .. } => open.kind == Kind::Stream && !open.is_ending,
-            Action::Close { .. } => open.kind == Kind::Stream && !open.is_ending,
-            Action::Pause { .. } => {
-                matches!(open.kind, Kind::Stream | Kind::Process) && !open.is_paused
-            }
-            Action::Resume { .. } => {
-                matches!(open.kind, Kind::Stream | Kind::Process) && open.is_paused
-            }
-            Action::Write { .. } | Action::CloseInput { .. } => {
-                open.kind == Kind::Process && !open.is_ending
-            }
-            Action::Signal { .. } => open.kind == Kind::Process,
-            Action::Reply { .. } | Action::Upgrade { .. } => open.kind == Kind::Exchange,
-            _ => true,
-        };
-        if !allowed {
-            return Err(format!("not of {open:?}"));
         }
+        self.checker.action(action).map_err(|why| why.to_string())?;
         match action {
-            Action::Send { message, .. } => open.unconfirmed.push_back(message.len()),
-            Action::Write { data, .. } if !open.is_input_closed => {
-                open.unconfirmed.push_back(data.len());
-            }
-            Action::Close { .. } | Action::CloseInput { .. } => open.is_ending = true,
-            Action::Pause { .. } => open.is_paused = true,
-            Action::Resume { .. } => open.is_paused = false,
-            Action::Upgrade { .. } => open.kind = Kind::Stream,
-            Action::Reply { .. } => {
-                self.open.remove(op);
-            }
             Action::Cancel { .. } => {
-                self.late.extend(self.open.remove(op).map(|open| (*op, open)));
+                self.late.extend(self.open.remove(&op).map(|open| (op, open)));
                 if self.late.len() > MAX_LATE {
                     self.late.pop_front();
                 }
             }
-            _ => {}
+            Action::Send { message, .. } => self.follow(op, Some(message.len())),
+            Action::Write { data, .. } => self.follow(op, Some(data.len())),
+            _ => {
+                if let Some(state) = Operation::started_by(action) {
+                    let (action, sizes) = (action.clone(), VecDeque::new());
+                    self.open.insert(op, Open { action, state, sizes });
+                }
+                self.follow(op, None);
+            }
         }
         Ok(())
+    }
+
+    /// Takes over from the contract how far an operation has come, and whether it is over.
+    fn follow(&mut self, op: OpId, added: Option<usize>) {
+        match (self.open.get_mut(&op), self.checker.get(op)) {
+            (Some(open), Some(state)) => open.follow(*state, added),
+            (_, None) => drop(self.open.remove(&op)),
+            (None, Some(_)) => {}
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::MAX_LINE_BYTES;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::Action;
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::event::Event;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Check, CheckConfig};
 
 use super::answers::{self, goes_well};
-use super::bench::{Bench, Kind, Limits, Open, Record};
+use super::bench::{Bench, Limits, Open, Record};
 use super::steps::{TOKEN, is_checked_twice, passes_time, pick};
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
@@ -69,7 +70,7 @@ fn drive(data: &[u8]) -> Record {
 fn event(op: OpId, open: &Open, input: &mut Input<'_>) -> Event {
     const DATES: [&str; 4] =
         ["Thu, 01 Jan 2026 00:00:00 GMT", "Sat, 01 Jan 2000 00:00:00 GMT", "soon", ""];
-    match (&open.action, open.kind) {
+    match (&open.action, &open.state) {
         (Action::Request { .. }, _) if goes_well(input) => {
             let bodies = [r#"{"status":"ok"}"#, r#"{"status":"ok"}"#, r#"{"status":"ill"}"#, "[]"];
             let mut response = answers::json(200, input.choose(&bodies));
@@ -85,7 +86,7 @@ fn event(op: OpId, open: &Open, input: &mut Input<'_>) -> Event {
             response.headers.push(("date".into(), date));
             Event::Response { op, response }
         }
-        (_, Kind::Process) => answers::process(op, open, input, output),
+        (_, Operation::Process(process)) => answers::process(op, process, input, output),
         (action, _) => answers::local(op, action, input, |input| match goes_well(input) {
             true => Bytes::from_static(b"git version 2.47.0\n"),
             false => Bytes::copy_from_slice(input.some()),

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use footbridge_core::base::id::OpId;
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::machine::Machine;
 
-use super::bench::{Bench, Kind, Open};
+use super::bench::{Bench, Open};
 use crate::targets::input::Input;
 
 pub(super) const TOKEN: &str = "somebody-with-a-long-token";
@@ -51,7 +52,7 @@ where
         let at = usize::from(input.byte().unwrap_or(0)) % bench.late.len();
         return bench.late.get(at).cloned();
     }
-    let is_answered = |open: &Open| !matches!(open.kind, Kind::Accept | Kind::Exchange);
+    let is_answered = |open: &Open| !matches!(open.state, Operation::Accept | Operation::Exchange);
     let open: Vec<_> = bench.open.iter().filter(|(_, open)| is_answered(open)).collect();
     let at = usize::from(what) % open.len().max(1);
     open.get(at).map(|(op, open)| (**op, (*open).clone()))

@@ -10,13 +10,14 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::{LINK_WINDOW_BYTES, MAX_INBOUND_BYTES, MAX_LINE_BYTES};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Message, Method, Target};
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::event::Event;
 use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
 
 use super::answers::{self, goes_well};
-use super::bench::{Bench, Kind, Limits, Open, Record};
+use super::bench::{Bench, Limits, Open, Record};
 use super::steps::{TOKEN, passes_time};
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
@@ -169,7 +170,7 @@ impl RelaysPart {
         open: &Open,
         input: &mut Input<'_>,
     ) -> Event {
-        match (&open.action, open.kind) {
+        match (&open.action, &open.state) {
             (Action::Request { request, .. }, _) => {
                 if !goes_well(input) {
                     return match input.byte().unwrap_or(0) % 3 {
@@ -181,15 +182,19 @@ impl RelaysPart {
                 let status = if body.is_empty() { 204 } else { 200 };
                 Event::Response { op, response: answers::json(status, &body) }
             }
-            (_, Kind::Stream) if !open.is_up => match goes_well(input) {
+            (_, Operation::Stream(stream)) if !stream.is_open => match goes_well(input) {
                 true => Event::Opened { op },
                 false if input.byte().is_some_and(|byte| byte < 128) => {
                     Event::Refused { op, response: answers::bad_response(input) }
                 }
                 false => answers::failed(op, input),
             },
-            (_, Kind::Stream) => answers::stream(op, open, input, |input| self.message(op, input)),
-            (_, Kind::Process) => answers::process(op, open, input, answers::lines),
+            (_, Operation::Stream(stream)) => {
+                answers::stream(op, stream, input, |input| self.message(op, input))
+            }
+            (_, Operation::Process(process)) => {
+                answers::process(op, process, input, answers::lines)
+            }
             (action, _) => answers::local(op, action, input, |input| words(variant, action, input)),
         }
     }

@@ -4,11 +4,12 @@
 use bytes::Bytes;
 use footbridge_core::base::id::{OpId, SessionId};
 use footbridge_core::contract::action::{Action, Response};
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::event::{Event, ExitStatus};
 use footbridge_core::worker::Worker;
 
 use super::answers;
-use super::bench::{Bench, Kind, Open};
+use super::bench::{Bench, Open};
 use super::worker::{RelaysPart, Variant, worker};
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
@@ -48,9 +49,9 @@ impl Run {
             self.relay.has_given()
                 && matches!(action, Action::Request { request, .. } if request.url.ends_with("/poll"))
         };
-        let is_due = |open: &Open| match open.kind {
-            Kind::Once => !is_held(&open.action),
-            _ => !open.is_up,
+        let is_due = |open: &Open| match open.state {
+            Operation::Once(_) => !is_held(&open.action),
+            _ => !open.is_up(),
         };
         let next = self.bench.open.iter().find(|(_, open)| is_due(open));
         match next.map(|(op, open)| (*op, open.clone())) {

@@ -5,13 +5,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Message, Response};
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
 use super::asking::{Asking, Lease};
 use crate::targets::input::Input;
 use crate::targets::machines::answers::{self, goes_well};
-use crate::targets::machines::bench::{Kind, Open};
+use crate::targets::machines::bench::Open;
 use crate::targets::reach::reach;
 
 /// What the clients of the relay know.
@@ -86,13 +87,17 @@ impl Clients {
     }
 
     pub(super) fn stream(&mut self, op: OpId, open: &Open, input: &mut Input<'_>) -> Event {
-        match open.kind {
+        match &open.state {
+            Operation::Stream(stream) if !stream.is_open && goes_well(input) => {
+                Event::Opened { op }
+            }
+            Operation::Stream(stream) if !stream.is_open => answers::failed(op, input),
+            Operation::Stream(stream) => {
+                answers::stream(op, stream, input, |input| self.workers_message(op, input))
+            }
             // Held polls, and what waits for the store: their clients may leave.
-            Kind::Exchange if !goes_well(input) => Event::Closed { op, code: None, failure: None },
-            Kind::Exchange => Event::Tick,
-            _ if !open.is_up && goes_well(input) => Event::Opened { op },
-            _ if !open.is_up => answers::failed(op, input),
-            _ => answers::stream(op, open, input, |input| self.workers_message(op, input)),
+            _ if !goes_well(input) => Event::Closed { op, code: None, failure: None },
+            _ => Event::Tick,
         }
     }
 

@@ -12,6 +12,7 @@ use footbridge_core::base::limits::{
 };
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Response};
+use footbridge_core::contract::check::Operation;
 use footbridge_core::contract::event::{Event, IncomingRequest};
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
 use footbridge_core::store::{MemoryStore, Transaction};
@@ -22,7 +23,7 @@ use clients::Clients;
 pub(super) use requests::asked;
 
 use super::answers;
-use super::bench::{Bench, Kind, Limits, Open, Record};
+use super::bench::{Bench, Limits, Open, Record};
 use super::steps::{TOKEN, is_checked_twice, passes_time};
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
@@ -157,7 +158,8 @@ impl Stage {
 
     fn streams(&self) -> Vec<(OpId, Open)> {
         let open = self.bench.open.iter();
-        let streams = open.filter(|(_, open)| matches!(open.kind, Kind::Stream | Kind::Exchange));
+        let streams = open
+            .filter(|(_, open)| matches!(open.state, Operation::Stream(_) | Operation::Exchange));
         streams.map(|(op, open)| (*op, open.clone())).collect()
     }
 
