@@ -1,7 +1,7 @@
 //! A relay that says anything: wrong types, huge numbers, bad ids, words out of order. A worker that
 //! meets it must stay sane; nothing else is promised.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(crate) struct Liar {
     listener: Option<OpId>,
     queue: VecDeque<Action>,
     streams: Vec<OpId>,
+    /// Streams whose end it has asked for.
+    closing: BTreeSet<OpId>,
     nags_at: Option<Instant>,
 }
 
@@ -36,6 +38,7 @@ impl Liar {
             listener: None,
             queue: VecDeque::new(),
             streams: Vec::new(),
+            closing: BTreeSet::new(),
             nags_at: None,
         };
         let op = liar.op();
@@ -148,10 +151,14 @@ impl Liar {
                 r#"{"type":"control_response","response":{"subtype":"success","request_id":"ask-1-1","response":{"behavior":"allow","updatedInput":{}}}}"#,
             )),
         };
-        self.queue.push_back(Action::Send { op, message });
+        if !self.closing.contains(&op) {
+            self.queue.push_back(Action::Send { op, message });
+        }
         if self.rng.u8(..) < 6 {
             let code = [1000, 1001, 4408, 4409, 4404][self.rng.usize(..5)];
-            self.queue.push_back(Action::Close { op, code });
+            if self.closing.insert(op) {
+                self.queue.push_back(Action::Close { op, code });
+            }
         }
         self.note_nag();
     }
@@ -182,6 +189,7 @@ impl Machine for Liar {
             }
             Event::Closed { op, .. } | Event::Failed { op, .. } => {
                 self.streams.retain(|stream| *stream != op);
+                self.closing.remove(&op);
             }
             _ => {}
         }

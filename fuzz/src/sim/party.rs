@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
+use footbridge_core::contract::check::Checker;
 
 use crate::ids::{ConnId, HostId, Op, Role};
 use crate::nodes::node::Node;
@@ -24,7 +25,8 @@ pub(crate) struct Party {
     pub(crate) asked: BTreeMap<OpId, String>,
     /// What it asks of its disk, and has not heard of: the path, and what it is to hold.
     pub(crate) writes: BTreeMap<OpId, (String, Option<Bytes>)>,
-    pub(crate) newest_op: u64,
+    /// Holds what it asks for to the contract.
+    pub(crate) checker: Checker,
     /// Names the deadline that counts; an older one is no longer waited for.
     pub(crate) turn: u64,
     pub(crate) listener: Option<OpId>,
@@ -50,7 +52,7 @@ impl Party {
             activities: BTreeMap::new(),
             asked: BTreeMap::new(),
             writes: BTreeMap::new(),
-            newest_op: 0,
+            checker: Checker::default(),
             turn: 0,
             listener: None,
             accepts: VecDeque::new(),
@@ -71,7 +73,7 @@ impl Party {
         self.activities.clear();
         self.asked.clear();
         self.writes.clear();
-        self.newest_op = 0;
+        self.checker = Checker::default();
         self.turn += 1;
         self.listener = None;
         self.accepts.clear();

@@ -1,5 +1,5 @@
-//! Carrying out what a machine asks for, as a runtime would; and seeing to it that it asks for
-//! nothing that a runtime could not do.
+//! Carrying out what a machine asks for, as a runtime would, if it is something that the contract
+//! allows.
 
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use crate::fact::Fact;
 use crate::ids::{Address, End, Op, PartyId};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::SimEvent;
-use crate::sim::party::Party;
 use crate::sim::process::stdio::open_stdio;
 use crate::sim::world::World;
 use crate::sim::{files, observe};
@@ -24,7 +23,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 impl World {
     pub(crate) fn perform(&mut self, id: PartyId, action: Action) {
         self.cx.say(id, || format!("-> {}", trace::action_words(&action)));
-        if let Err(why) = check(&mut self.cx.parties[id], &action) {
+        if let Err(why) = self.cx.parties[id].checker.action(&action) {
             let words = format!("{} asks for {action:?}: {why}", self.cx.parties[id].name);
             return self.cx.break_promise("contract", words);
         }
@@ -187,41 +186,6 @@ impl World {
             let failure = Some(failure(IoErrorKind::TimedOut));
             self.cx.tell(from, Event::Closed { op: from.op, code: None, failure });
         }
-    }
-}
-
-/// Whether an action is one that its machine may ask for now.
-fn check(party: &mut Party, action: &Action) -> Result<(), &'static str> {
-    if action.is_start() {
-        let op = action.op();
-        if op.get() <= party.newest_op {
-            return Err("the operation's name was used before");
-        }
-        party.newest_op = op.get();
-        return Ok(());
-    }
-    let (op, is_right): (OpId, fn(Op) -> bool) = match action {
-        Action::Send { op, .. } | Action::Close { op, .. } => {
-            (*op, |op| matches!(op, Op::Stream(..) | Op::Stdio(_)))
-        }
-        Action::Pause { op } | Action::Resume { op } => {
-            (*op, |op| matches!(op, Op::Stream(..) | Op::Stdio(_) | Op::Process(_)))
-        }
-        Action::Write { op, .. } | Action::CloseInput { op } | Action::Signal { op, .. } => {
-            (*op, |op| matches!(op, Op::Process(_)))
-        }
-        Action::Reply { op, .. } | Action::ReplyStream { op, .. } | Action::Upgrade { op, .. } => {
-            (*op, |op| matches!(op, Op::Exchange(_)))
-        }
-        _ => return Ok(()),
-    };
-    if op.get() > party.newest_op {
-        return Err("there never was such an operation");
-    }
-    // What is over may have ended while the machine did not know it yet.
-    match party.ops.get(&op) {
-        Some(found) if !is_right(*found) => Err("the operation is of another kind"),
-        _ => Ok(()),
     }
 }
 

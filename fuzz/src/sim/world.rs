@@ -129,6 +129,9 @@ impl World {
             }
             return;
         };
+        // Not judged: networks and processes here say a few things before `Opened` or `Spawned` that
+        // a runtime would keep until then.
+        let _ = self.cx.parties[to.party].checker.event(&event);
         if event.is_last() {
             self.cx.parties[to.party].ops.remove(&to.op);
         }

@@ -127,6 +127,8 @@ pub(crate) struct Viewer {
     tasks: BTreeMap<(Instant, u64), Task>,
     noted: u64,
     watched: BTreeMap<String, Watched>,
+    /// Streams that it does not read for now.
+    dozing: BTreeSet<OpId>,
     environments: Vec<String>,
     uuids: u64,
     is_settling: bool,
@@ -151,6 +153,7 @@ impl Viewer {
             tasks: BTreeMap::new(),
             noted: 0,
             watched: BTreeMap::new(),
+            dozing: BTreeSet::new(),
             environments: Vec::new(),
             uuids: 0,
             is_settling: false,
@@ -199,10 +202,12 @@ impl Viewer {
                 let op = self.watched.get(session).and_then(|watched| watched.stream);
                 let Some(op) = op else { return };
                 if matches!(task, Task::Doze { .. }) {
-                    self.queue.push_back(Step::Do(Action::Pause { op }));
+                    if self.dozing.insert(op) {
+                        self.queue.push_back(Step::Do(Action::Pause { op }));
+                    }
                     let session = session.clone();
                     self.note_within(500..40_000, Task::GoOn { session });
-                } else {
+                } else if self.dozing.remove(&op) {
                     self.queue.push_back(Step::Do(Action::Resume { op }));
                 }
             }
