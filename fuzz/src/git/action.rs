@@ -30,7 +30,7 @@ pub(crate) enum RepoAction {
     LoseDirectory,
 }
 
-/// What a deed has changed for others.
+/// What an action has changed for others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched {
     /// Commits from which a reference or `HEAD` was taken away.
@@ -77,11 +77,11 @@ impl RepoAction {
 }
 
 impl Repository {
-    /// Does it, if git would let somebody do it now. `content` is new with every deed.
-    pub(crate) fn deed(&mut self, path: &str, deed: &RepoAction, content: u64) -> Option<Touched> {
+    /// Does it, if git would let somebody do it now. `content` is new with every action.
+    pub(crate) fn act(&mut self, path: &str, action: &RepoAction, content: u64) -> Option<Touched> {
         let heads_before = self.all_heads();
         let was_detached = self.is_detached(path);
-        let commit = self.carry_out(path, deed, content)?;
+        let commit = self.carry_out(path, action, content)?;
         let mut touched = Touched::default();
         let now = self.all_heads();
         for (name, before) in heads_before {
@@ -108,7 +108,12 @@ impl Repository {
     }
 
     /// `None` if it cannot be done; the commit that it made, if it made one.
-    fn carry_out(&mut self, path: &str, deed: &RepoAction, content: u64) -> Option<Option<Commit>> {
+    fn carry_out(
+        &mut self,
+        path: &str,
+        action: &RepoAction,
+        content: u64,
+    ) -> Option<Option<Commit>> {
         let tree = self.worktrees.get(path).filter(|tree| !tree.is_gone)?;
         let (is_merging, head) = (tree.merging.is_some(), self.head(path));
         let is_main = path == self.path;
@@ -116,7 +121,7 @@ impl Repository {
         let is_new =
             |name: &str| !self.refs.contains_key(&full(name)) && !self.is_checked_out(&full(name));
         let can_move = !is_merging && !self.lock_files.contains(&LockFile::Head(path.to_owned()));
-        match deed {
+        match action {
             RepoAction::Write(name) => {
                 self.worktrees.get_mut(path)?.files.insert(name.clone(), content);
             }

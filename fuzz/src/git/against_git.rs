@@ -1,5 +1,5 @@
 //! The model answers as git does: the same sequences of a worker's commands and of other people's
-//! deeds, in the model and in real repositories.
+//! actions, in the model and in real repositories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -108,17 +108,17 @@ impl Twins {
         assert_eq!(complains(&error), complains(&expected.error), "{}", context());
     }
 
-    /// Somebody's deed, in both, if the model finds that it can be done.
-    fn deed(&mut self, at: &str, deed: &RepoAction) -> bool {
+    /// Somebody's action, in both, if the model finds that it can be done.
+    fn act(&mut self, at: &str, action: &RepoAction) -> bool {
         self.content += 1;
         let before = self.model.commits.len();
-        if self.model.deed(at, deed, self.content).is_none() {
+        if self.model.act(at, action, self.content).is_none() {
             return false;
         }
         let path = Path::new(at).to_owned();
         let message = self.content.to_string();
         let git = |args: &[&str]| drop(self.must(&path, args));
-        match deed {
+        match action {
             RepoAction::Write(name) => fs::write(path.join(name), &message).expect("a file"),
             RepoAction::Delete(name) => fs::remove_file(path.join(name)).expect("a file"),
             RepoAction::Stage => git(&["add", "-A"]),
@@ -147,7 +147,7 @@ impl Twins {
             RepoAction::Unlock => self.remove_lock_files(&self.main().join(".git")),
             RepoAction::LoseDirectory => fs::remove_dir_all(&path).expect("it is removed"),
         }
-        match (deed, self.model.commits.len()) {
+        match (action, self.model.commits.len()) {
             (RepoAction::Stash, made) => {
                 self.learn(made - 2, "refs/stash^2");
                 self.learn(made - 1, "refs/stash");
@@ -262,9 +262,9 @@ fn the_model_answers_what_git_answers_whatever_was_done_before() {
                 let session = SESSIONS[rng.usize(..SESSIONS.len())];
                 let path = twins.tree(session);
                 let at = if rng.u8(..4) == 0 { twins.model.path.clone() } else { path.clone() };
-                let deed = RepoAction::draw(&mut rng, &format!("footbridge/{session}"), &path);
-                if twins.deed(&at, &deed) {
-                    history.push(format!("{at}: {deed:?}"));
+                let action = RepoAction::draw(&mut rng, &format!("footbridge/{session}"), &path);
+                if twins.act(&at, &action) {
+                    history.push(format!("{at}: {action:?}"));
                 }
             }
         }

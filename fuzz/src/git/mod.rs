@@ -5,7 +5,7 @@
 //!   worker ── Action::Run ──▶ host: it takes time, fails, meets locks, is cut short
 //!                               │
 //!                               ▼
-//!   agents, people ─ deeds ─▶ Repository: commits, references, worktrees, lock files
+//!   agents, people ─ actions ─▶ Repository: commits, references, worktrees, lock files
 //!                               │
 //!                               ▼ facts: what a worker's command has deleted
 //!                             promises/worktrees.rs

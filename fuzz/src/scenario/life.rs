@@ -24,7 +24,7 @@ use crate::sim::files;
 use crate::sim::network::Network;
 use crate::sim::process::Processes;
 use crate::sim::queue::EventQueue;
-use crate::sim::repositories::{self, Git};
+use crate::sim::repositories::{self, Repositories};
 use crate::sim::skew::Skew;
 use crate::sim::store::SimStore;
 use crate::sim::tokens::Tokens;
@@ -64,7 +64,7 @@ impl Life {
             network: Network::new(Skew::new(options.seed, cx.plan.has(FaultKind::Versions))),
             processes: Processes::new(options.agent.or(options.mutant.and_then(Mutant::agent))),
             store: SimStore::new(),
-            git: Git::new(options.seed, has_repositories),
+            git: Repositories::new(options.seed, has_repositories),
             tokens: Tokens::new(options.seed, cx.plan.has(FaultKind::TokenRotation)),
             promises: Promises::new(),
             census: None,

@@ -20,7 +20,7 @@ use crate::sim::cx::Cx;
 use crate::sim::event::{Arrival, ProcessEvent, RepositoryEvent, SimEvent};
 use crate::sim::network::Network;
 use crate::sim::process::{Processes, Upshot};
-use crate::sim::repositories::Git;
+use crate::sim::repositories::Repositories;
 use crate::sim::store::SimStore;
 use crate::sim::tokens::Tokens;
 use crate::sim::{files, observe};
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) processes: Processes,
     pub(crate) store: SimStore,
-    pub(crate) git: Git,
+    pub(crate) git: Repositories,
     pub(crate) tokens: Tokens,
     pub(crate) promises: Promises,
     pub(crate) census: Option<Census>,

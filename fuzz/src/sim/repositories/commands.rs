@@ -14,9 +14,9 @@ use crate::ids::{Address, HostId, Op, PartyId};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{RepositoryEvent, SimEvent};
 use crate::sim::process::Processes;
-use crate::sim::repositories::{DIRECTORY, Git};
+use crate::sim::repositories::{DIRECTORY, Repositories};
 
-impl Git {
+impl Repositories {
     /// A command of a worker whose sessions have worktrees.
     pub(crate) fn run(
         &mut self,
@@ -35,7 +35,7 @@ impl Git {
         let answer_in = self.millis(0..3);
         let mut args = command.args.clone();
         args.insert(0, command.program.clone());
-        let path = Git::session_of(&args);
+        let path = Repositories::session_of(&args);
         let failed = |kind| Event::Failed { op: from.op, failure: failure(kind) };
         if is_trouble {
             let host = cx.parties[from.party].host;
@@ -90,7 +90,7 @@ impl Git {
         if !cx.is_alive(from) {
             // What it does now, its worker's next start may have been too early to see.
             let args: Vec<_> = args.iter().map(ToString::to_string).collect();
-            self.disturb(host, Git::session_of(&args).as_deref());
+            self.disturb(host, Repositories::session_of(&args).as_deref());
         }
         let event = Event::Ran {
             op: from.op,
@@ -133,7 +133,7 @@ impl Git {
     ) -> Option<Answer> {
         let at = cx.at;
         let owned: Vec<_> = args.iter().map(ToString::to_string).collect();
-        let path = Git::session_of(&owned);
+        let path = Repositories::session_of(&owned);
         let repository = self.repositories.get_mut(&host)?;
         let before = repository.clone();
         let answer = match is_cut_short && self.rng.bool() {

@@ -25,7 +25,7 @@ const ROOT: &str = "/state/worktrees";
 const SESSIONS: &str = "refs/heads/footbridge/";
 
 /// The repositories of a world, and who uses them.
-pub(crate) struct Git {
+pub(crate) struct Repositories {
     rng: Rng,
     is_on: bool,
     repositories: BTreeMap<HostId, Repository>,
@@ -34,7 +34,7 @@ pub(crate) struct Git {
     /// Process ids of dead workers that other programs have now.
     taken: BTreeSet<(HostId, u32)>,
     sessions: BTreeMap<(HostId, String), Session>,
-    deeds: u64,
+    actions: u64,
 }
 
 /// Whether a run has worktrees at all.
@@ -44,7 +44,7 @@ pub(crate) fn are_there(seed: u64, mutant: Option<Mutant>) -> bool {
     is_asked_for || Rng::with_seed(seed ^ STREAM).u8(..) < 72
 }
 
-impl Git {
+impl Repositories {
     pub(crate) fn new(seed: u64, is_on: bool) -> Self {
         Self {
             rng: Rng::with_seed(seed ^ STREAM ^ 2),
@@ -53,7 +53,7 @@ impl Git {
             workers: BTreeMap::new(),
             taken: BTreeSet::new(),
             sessions: BTreeMap::new(),
-            deeds: 0,
+            actions: 0,
         }
     }
 

@@ -11,12 +11,12 @@ use crate::sim::cx::Cx;
 use crate::sim::event::{RepositoryEvent, SimEvent};
 use crate::sim::process::Processes;
 use crate::sim::repositories::session::{Habits, Session};
-use crate::sim::repositories::{DIRECTORY, Git, ROOT, SESSIONS};
+use crate::sim::repositories::{DIRECTORY, ROOT, Repositories, SESSIONS};
 
 /// A worktree that nobody needs is gone by then.
 const REMOVED_BY: Duration = Duration::from_secs(10 * 60);
 
-impl Git {
+impl Repositories {
     pub(super) fn note_made(&mut self, cx: &mut Cx, host: HostId, path: &str, worker: PartyId) {
         let habits = match self.rng.u8(..10) {
             0..4 => Habits::Idle,
@@ -128,16 +128,16 @@ impl Git {
             wait,
             SimEvent::Repository(RepositoryEvent::Agent { host, path: path.to_owned() }),
         );
-        let branch = format!("topic-{}", self.deeds);
+        let branch = format!("topic-{}", self.actions);
         match habits {
             Habits::Idle => {}
             Habits::Tidy if is_running => {
-                for deed in [
+                for action in [
                     RepoAction::Write(String::from("b")),
                     RepoAction::Commit,
                     RepoAction::Branch(branch),
                 ] {
-                    self.act(cx, processes, host, path, &deed);
+                    self.act(cx, processes, host, path, &action);
                 }
             }
             Habits::Tidy => {
@@ -156,10 +156,10 @@ impl Git {
         path: &str,
     ) {
         let name = path.strip_prefix(ROOT).unwrap_or("/none").trim_start_matches('/').to_owned();
-        let deed = RepoAction::draw(&mut self.rng, &format!("footbridge/{name}"), path);
+        let action = RepoAction::draw(&mut self.rng, &format!("footbridge/{name}"), path);
         // Lock files are a fault, and it is told when there are any.
-        if !matches!(deed, RepoAction::Lock(_) | RepoAction::Unlock) {
-            self.act(cx, processes, host, path, &deed);
+        if !matches!(action, RepoAction::Lock(_) | RepoAction::Unlock) {
+            self.act(cx, processes, host, path, &action);
         }
     }
 
@@ -169,14 +169,14 @@ impl Git {
         processes: &Processes,
         host: HostId,
         path: &str,
-        deed: &RepoAction,
+        action: &RepoAction,
     ) {
-        self.deeds += 1;
-        let content = self.deeds;
+        self.actions += 1;
+        let content = self.actions;
         let Some(repository) = self.repositories.get_mut(&host) else { return };
-        let Some(touched) = repository.deed(path, deed, content) else { return };
+        let Some(touched) = repository.act(path, action, content) else { return };
         let at = cx.at;
-        cx.trace.say(at, "git", || format!("somebody does {deed:?} in {path}"));
+        cx.trace.say(at, "git", || format!("somebody does {action:?} in {path}"));
         let session = path.rsplit('/').next().unwrap_or_default().to_owned();
         cx.fact(Fact::RepositoryTouched { repository: host, session, touched });
         let sessions: Vec<_> = self.sessions.keys().cloned().collect();
