@@ -285,29 +285,30 @@ mod tests {
 
     const PLACES: Option<usize> = Some(2);
 
-    /// Two viewers have two places, and a third was told that there is none.
-    fn full() -> Watchers {
+    /// Two viewers have a place, and a third was told that there is none.
+    fn turned_away(places: Option<usize>) -> Watchers {
         let mut watchers = Watchers::default();
         watchers.seat(1);
         watchers.seat(2);
-        watchers.unseat(Time::from_secs(10), 3, true, PLACES);
+        watchers.unseat(Time::from_secs(10), 3, true, places);
         watchers
     }
 
     #[test]
     fn a_viewer_may_be_turned_away_while_others_have_all_the_places() {
         let late = Time::from_secs(10) + SEATED_WITHIN;
-        assert_eq!(full().kept_out(late, PLACES), None);
+        assert_eq!(turned_away(PLACES).kept_out(late, PLACES), None);
     }
 
     #[test]
     fn a_viewer_may_not_be_turned_away_where_there_was_a_place_all_the_time() {
-        assert_eq!(full().kept_out(Time::from_secs(11), Some(3)), Some(3));
+        let places = Some(3);
+        assert_eq!(turned_away(places).kept_out(Time::from_secs(11), places), Some(3));
     }
 
     #[test]
     fn a_place_that_becomes_free_is_given_away_again_within_a_bound() {
-        let mut watchers = full();
+        let mut watchers = turned_away(PLACES);
         watchers.unseat(Time::from_secs(20), 1, false, PLACES);
         watchers.unseat(Time::from_secs(21), 3, true, PLACES);
         assert_eq!(watchers.kept_out(Time::from_secs(22), PLACES), None);
