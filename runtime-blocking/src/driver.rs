@@ -1,4 +1,4 @@
-//! The loop: carries out what a machine says, and hands in what comes of it.
+//! The loop: carries out a machine's actions and feeds the results back to it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,11 +20,11 @@ use crate::tls::Tls;
 /// The options of a [`Host`]; the default suits most.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
-    /// A PEM file of certificates to trust beside the well-known authorities.
+    /// A PEM file of certificates to trust in addition to the well-known authorities.
     pub extra_ca: Option<PathBuf>,
 }
 
-/// The machine that a program runs on, as far as it lends itself to a driver.
+/// What a driver needs from the computer that the program runs on.
 pub struct Host {
     threads: Threads,
     http: Http,
@@ -32,7 +32,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads what the options name. Fails with [`MachineErrorKind::Local`].
+    /// Reads the files named by the options. Fails with [`MachineErrorKind::Local`].
     pub fn new(options: HostOptions) -> Result<Self, MachineError> {
         let HostOptions { extra_ca } = options;
         let local = |message: String| MachineError { kind: MachineErrorKind::Local, message };
@@ -63,22 +63,22 @@ impl<C> fmt::Debug for Driver<C> {
 }
 
 impl<C: Send + 'static> Driver<C> {
-    /// A driver, and the way to give commands to the machine that it will run.
+    /// A driver, and a handle for sending commands to the machine it will run.
     pub fn new(host: Host) -> (Self, Handle<C>) {
         let (handle, outbox, mailbox) = mailbox();
         (Self { host, mailbox, outbox }, handle)
     }
 
-    /// Runs a machine to its end on this thread, and hands its notices to `on_notice`, which
-    /// should not take long. When this returns, every thread that it started is gone; one that is
-    /// caught in a name look-up or a slow disk is given two seconds and then left to itself.
+    /// Runs a machine on this thread until it finishes, and passes its notices to `on_notice`,
+    /// which should not take long. When this returns, every thread it started is gone; one stuck in
+    /// a name lookup or on a slow disk is given two seconds and then abandoned.
     pub fn run<M>(self, mut machine: M, mut on_notice: impl FnMut(M::Notice)) -> Outcome
     where
         M: Machine<Command = C>,
     {
         let Self { host: Host { threads, http, sockets }, mailbox, outbox } = self;
         let mut operations = Operations::new(outbox, threads, http, sockets);
-        // Answers to what could not even begin: they must not wait in the loop's own mailbox.
+        // Failures of operations that could not even begin: not sent to the loop's own mailbox.
         let mut answers = VecDeque::new();
         let clock = Clock::start();
         let outcome = 'life: loop {
@@ -95,8 +95,8 @@ impl<C: Send + 'static> Driver<C> {
                 None => clock.receive(&mailbox, deadline),
             };
             let answers = answers.drain(..).map(|answer| Mail::Event(Box::new(answer)));
-            // A whole batch before the next step lets the machine answer it as one; that it is
-            // bounded lets the deadline have its turn.
+            // A whole batch before the next step lets the machine answer it at once; bounding it
+            // gives the deadline its turn.
             for mail in first.into_iter().chain(answers).chain(mailbox.try_iter().take(MAILBOX_LEN))
             {
                 match mail {
@@ -112,14 +112,14 @@ impl<C: Send + 'static> Driver<C> {
                 machine.handle(now, Event::Tick);
             }
         };
-        // Threads that wait for room in the mailbox wake up and find that no one listens.
+        // Threads waiting for room in the mailbox wake up and find nobody listening.
         drop(mailbox);
         operations.end();
         outcome
     }
 }
 
-/// Both clocks, and the waiting by one of them.
+/// Both clocks, and waiting by one of them.
 struct Clock {
     origin: Instant,
 }
@@ -137,13 +137,13 @@ impl Clock {
         }
     }
 
-    /// What comes first: mail, or the deadline as `None`.
+    /// Whichever comes first: mail, or the deadline as `None`.
     fn receive<C>(
         &self,
         mailbox: &Receiver<Mail<C>>,
         deadline: Option<time::Instant>,
     ) -> Option<Mail<C>> {
-        // The mailbox cannot be disconnected: the operations hold a way to it.
+        // The mailbox cannot be disconnected: the operations hold a sender.
         let Some(deadline) = deadline else { return mailbox.recv().ok() };
         let left = deadline.since_origin().saturating_sub(self.origin.elapsed());
         mailbox.recv_timeout(left).ok()

@@ -1,4 +1,4 @@
-//! The errors of the system and of the libraries as [`IoError`]s.
+//! Turns errors from the system and the libraries into [`IoError`]s.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
@@ -11,12 +11,12 @@ pub(crate) fn failure(kind: IoErrorKind, detail: impl Display) -> IoError {
     IoError { kind, detail: detail.to_string() }
 }
 
-/// An error of the system, met at `place`: an address, a path, a program.
+/// A system error at `place`: an address, a path, a program.
 pub(crate) fn io_failure(place: impl Display, error: &io::Error) -> IoError {
     failure(kind_of(error), format_args!("{place}: {error}"))
 }
 
-/// What an error of the system comes to.
+/// The kind of a system error.
 pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
     match error.kind() {
         ErrorKind::ConnectionRefused => IoErrorKind::Refused,
@@ -47,7 +47,7 @@ mod tests {
     use rustix::io::Errno;
 
     #[test]
-    fn errors_of_the_system_keep_what_decisions_are_made_by() {
+    fn system_errors_keep_the_distinctions_that_decisions_need() {
         let cases = [
             (Errno::CONNREFUSED, IoErrorKind::Refused),
             (Errno::HOSTUNREACH, IoErrorKind::Unreachable),

@@ -1,4 +1,4 @@
-//! Files, one operation after the other, in a thread that is there while there is work.
+//! Files, one operation at a time, on a thread that exists while there is work.
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,8 +16,8 @@ use crate::inbox::lock;
 use crate::mailbox::Outbox;
 use crate::threads::{SMALL_STACK, Threads};
 
-/// How the name of a file ends that is not whole yet; the runtimes agree on it, because their programs
-/// use the same directories.
+/// The suffix of an incomplete file; the runtimes agree on it because their programs use the same
+/// directories.
 const TEMPORARY: &str = ".new";
 
 /// One file operation.
@@ -28,7 +28,7 @@ pub(crate) enum Job {
     List { path: String },
 }
 
-/// The jobs that wait, and whether a thread is at them.
+/// The waiting jobs, and whether a thread is working on them.
 #[derive(Default)]
 pub(crate) struct Files(Arc<Mutex<Queue>>);
 
@@ -39,7 +39,7 @@ struct Queue {
 }
 
 impl Files {
-    /// Takes a job; jobs are done in the order in which they come.
+    /// Takes a job; jobs are done in the order they arrive.
     pub(crate) fn start(
         &self,
         op: OpId,
@@ -69,7 +69,7 @@ fn work(queue: &Mutex<Queue>, outbox: &Outbox) {
             next
         };
         let Some((op, job)) = next else { return };
-        // What was asked for is done also when nobody waits for the answer any more.
+        // Jobs are done even if nobody is waiting for the result any more.
         let _ = outbox.post(do_job(op, job));
     }
 }
@@ -101,13 +101,13 @@ fn do_job(op: OpId, job: Job) -> Event {
     done.unwrap_or_else(|error| Event::Failed { op, failure: io_failure(path, &error) })
 }
 
-/// The old file or the new one, whatever happens: the new one is complete and on the disk before
-/// it takes the old one's place, and the directory is on the disk before it is said.
+/// Leaves the old file or the new one, whatever happens: the new one is complete and on disk before
+/// it replaces the old one, and the directory is on disk before success is reported.
 fn save(path: &Path, data: &[u8]) -> io::Result<()> {
     let directory = directory_of(path);
     make(directory)?;
     let temporary = temporary_for(path)?;
-    // One that a crash left behind may have another's permissions, or be a link.
+    // One left by a crash may have the wrong permissions, or be a link.
     remove(&temporary)?;
     let written = write_new(&temporary, data).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -125,7 +125,7 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes a directory with those above it, each on the disk before the next.
+/// Creates a directory and its parents, each on disk before the next.
 fn make(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -133,7 +133,7 @@ fn make(directory: &Path) -> io::Result<()> {
     let above = directory_of(directory);
     make(above)?;
     match DirBuilder::new().mode(0o700).create(directory) {
-        // Somebody else was faster; if it is no directory, what follows fails.
+        // Someone else was faster; if it is not a directory, what follows fails.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made.and_then(|()| sync(above)),
     }
@@ -143,8 +143,8 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Beside the file, so that a rename is enough; with a leading dot and the process's id, so that
-/// two programs do not write to the same one.
+/// In the same directory, so a rename is enough; with a leading dot and the process id, so two
+/// programs do not write to the same one.
 fn temporary_for(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy();
     Ok(path.with_file_name(format!(".{name}.{}{TEMPORARY}", std::process::id())))
@@ -166,7 +166,7 @@ enum Loaded {
 }
 
 fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
-    // A pipe that somebody put there must not hold the queue up.
+    // A pipe put there by someone must not hold up the queue.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Whole(None)),
@@ -176,7 +176,7 @@ fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
         return Err(io::Error::new(ErrorKind::InvalidInput, "not a file"));
     }
     let mut data = Vec::new();
-    // One byte more than is allowed, to see that there is one.
+    // One byte over the limit, to detect that there is more.
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(most).read_to_end(&mut data)?;
     Ok(if data.len() > limit { Loaded::TooLarge } else { Loaded::Whole(Some(data.into())) })
@@ -185,7 +185,7 @@ fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        // Gone after a crash, too.
+        // Gone even after a crash.
         removed => removed.and_then(|()| sync(directory_of(path))),
     }
 }

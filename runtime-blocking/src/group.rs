@@ -1,4 +1,4 @@
-//! Process groups: how a program is started in one, signalled with it, and reaped.
+//! Process groups: starting a program in one, signalling the group, and reaping.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,17 +17,17 @@ use rustix::process::{
 use crate::failure::{failure, io_failure};
 use crate::inbox::lock;
 
-/// A process group as the loop knows it, which may send signals before and after the life of the
-/// process that leads it.
+/// A process group as the loop sees it. It may be signalled before its leader has started and after
+/// it has exited.
 #[derive(Debug)]
 pub(crate) struct Group(Mutex<Stage>);
 
 #[derive(Debug)]
 enum Stage {
-    /// Not there yet; these signals wait for it.
+    /// Not started yet; these signals wait for it.
     Starting(Vec<Signal>),
-    /// There, or it was when it was last looked at. The system does not give the number to
-    /// anybody else while a member lives or the leader was not reaped.
+    /// Alive, or it was at the last check. The system does not reuse the number while a member
+    /// is alive or the leader has not been reaped.
     Started(Pid),
     Gone,
 }
@@ -37,7 +37,7 @@ impl Group {
         Self(Mutex::new(Stage::Starting(Vec::new())))
     }
 
-    /// Signals all members. A group that is gone is no error.
+    /// Signals all members. A group that is gone is not an error.
     pub(crate) fn signal(&self, signal: Signal) {
         match &mut *lock(&self.0) {
             Stage::Starting(waiting) => waiting.push(signal),
@@ -46,7 +46,7 @@ impl Group {
         }
     }
 
-    /// Whether a signal can still reach anybody.
+    /// Whether a signal can still reach anyone.
     pub(crate) fn is_alive(&self) -> bool {
         let mut stage = lock(&self.0);
         if let Stage::Started(group) = *stage
@@ -64,10 +64,11 @@ impl Group {
         }
     }
 
-    /// Reaps the leader, with no signal in between; then only members that are left keep it.
+    /// Reaps the leader, with no signal in between; after that, only remaining members keep the
+    /// group.
     fn reap(&self, leader: &OwnedFd) {
         let mut stage = lock(&self.0);
-        // It has exited, or it is let go of: in either case there is nothing to wait for.
+        // It has exited or been released: either way, there is nothing to wait for.
         let _ =
             waitid(WaitId::PidFd(leader.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         if let Stage::Started(group) = *stage
@@ -88,10 +89,10 @@ fn kill(group: Pid, signal: Signal) {
     let _ = kill_process_group(group, signal);
 }
 
-/// A process that was started as the leader of a group of its own.
+/// A process started as the leader of its own group.
 ///
-/// After its exit it stays a zombie until it is reaped, which keeps its number from being given to
-/// a stranger that a signal would then reach.
+/// After exiting, it stays a zombie until it is reaped, so its number cannot be reused by a
+/// stranger that a signal would then reach.
 pub(crate) struct Leader<'a> {
     pub(crate) pid: u32,
     fd: OwnedFd,
@@ -139,7 +140,7 @@ impl<'a> Leader<'a> {
                 Ok((Self { pid, fd, group }, pipes))
             }
             Err(error) => {
-                // Without a pidfd its end would never be seen.
+                // Without a pidfd, its exit would go unnoticed.
                 let _ = child.kill();
                 let _ = child.wait();
                 Err(not_started(command, &error))
@@ -152,7 +153,7 @@ impl<'a> Leader<'a> {
         self.fd.as_fd()
     }
 
-    /// How the process ended; `None` while it has not. It is not reaped.
+    /// How the process ended; `None` if it has not. Does not reap it.
     pub(crate) fn status(&self) -> Option<ExitStatus> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = waitid(WaitId::PidFd(self.fd.as_fd()), options).ok()??;
@@ -190,7 +191,7 @@ fn status_of(status: &WaitIdStatus) -> ExitStatus {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => ExitStatus::Code(code),
         (None, Some(signal)) => ExitStatus::Signal(signal),
-        // `EXITED` asks for these two alone.
+        // `EXITED` asks only for these two.
         (None, None) => ExitStatus::Signal(0),
     }
 }
@@ -208,8 +209,8 @@ fn prepare(command: &ProcessSpec) -> std::process::Command {
     prepared
 }
 
-/// The standard library would look a bare name up in the `PATH` that the program is to get, where
-/// it gets another one.
+/// The standard library would look up a bare name in the `PATH` that the program is given, if it is
+/// given one of its own.
 fn program_of(command: &ProcessSpec) -> PathBuf {
     let is_bare = !command.program.contains('/');
     let mut named = command.env.iter().map(|(name, _)| name).chain(&command.env_remove);
@@ -227,7 +228,7 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-/// The system says no more than "no such file", whatever is missing.
+/// The system only says "no such file", whatever is missing.
 fn check_directory(command: &ProcessSpec) -> Result<(), IoError> {
     let Some(directory) = &command.directory else { return Ok(()) };
     let place = format!("the directory {directory}");

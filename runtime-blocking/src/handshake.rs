@@ -25,9 +25,9 @@ use crate::inbox::Inbox;
 use crate::net;
 use crate::tls::{Tls, TlsStream};
 
-/// Bytes kept of the body of an answer that is no upgrade.
+/// Bytes kept of the body of a response that is not an upgrade.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
-/// A socket's buffers grow with what they hold; this is where they begin.
+/// Initial size of a socket's buffers, which grow as needed.
 const BUFFER_BYTES: usize = 4 << 10;
 
 /// What [`Target::WebSocket`](footbridge_core::contract::action::Target::WebSocket) says.
@@ -88,7 +88,7 @@ impl Write for Stream {
     }
 }
 
-/// The stream as the library holds it, so that it outlives a handshake that fails.
+/// The stream as the library holds it, so that it outlives a failed handshake.
 pub(crate) struct Lent<'a>(&'a RefCell<Stream>);
 
 impl Read for Lent<'_> {
@@ -107,7 +107,7 @@ impl Write for Lent<'_> {
     }
 }
 
-/// What came of a handshake.
+/// The outcome of a handshake.
 pub(crate) enum Shaken<'a> {
     Open(Box<WebSocket<Lent<'a>>>),
     Refused(Response),
@@ -121,12 +121,12 @@ pub(crate) fn connect<T>(
     tls: &Tls,
 ) -> Result<Option<Stream>, IoError> {
     let wrong = |detail: &str| failure(IoErrorKind::Protocol, detail);
-    let uri: Uri = offer.url.parse().map_err(|_| wrong("the WebSocket's URL is none"))?;
-    let host = uri.host().ok_or_else(|| wrong("the WebSocket's URL has no host"))?;
+    let uri: Uri = offer.url.parse().map_err(|_| wrong("the WebSocket URL is invalid"))?;
+    let host = uri.host().ok_or_else(|| wrong("the WebSocket URL has no host"))?;
     let is_tls = match uri.scheme_str() {
         Some("ws") => false,
         Some("wss") => true,
-        _ => return Err(wrong("a WebSocket's URL begins with ws: or wss:")),
+        _ => return Err(wrong("a WebSocket URL must begin with ws: or wss:")),
     };
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let left = offer.deadline.saturating_duration_since(Instant::now());
@@ -135,7 +135,7 @@ pub(crate) fn connect<T>(
     Ok(Some(if is_tls { Stream::Tls(tls.wrap(host, socket)?) } else { Stream::Plain(socket) }))
 }
 
-/// Asks the other side to speak WebSocket.
+/// Asks the peer for a WebSocket.
 pub(crate) fn shake<'a, T>(
     offer: Offer,
     stream: &'a RefCell<Stream>,
@@ -162,7 +162,7 @@ pub(crate) fn shake<'a, T>(
             Waited::Ready => {}
             Waited::Cancelled => return Ok(Shaken::Cancelled),
             Waited::TimedOut => {
-                let detail = format!("{url}: no answer to the WebSocket handshake");
+                let detail = format!("{url}: no response to the WebSocket handshake");
                 return Err(failure(IoErrorKind::TimedOut, detail));
             }
         }
@@ -197,7 +197,7 @@ fn wait<T>(stream: &RefCell<Stream>, inbox: &Inbox<T>, deadline: Instant) -> Wai
     if inbox.is_cancelled() {
         return Waited::Cancelled;
     }
-    // An error here shows again at the next read.
+    // An error here will show again at the next read.
     let _ = inbox.wait([Some((stream.socket().as_fd(), flags))], Some(deadline));
     match (inbox.is_cancelled(), Instant::now() >= deadline) {
         (true, _) => Waited::Cancelled,
@@ -206,7 +206,7 @@ fn wait<T>(stream: &RefCell<Stream>, inbox: &Inbox<T>, deadline: Instant) -> Wai
     }
 }
 
-/// An answer that is no upgrade, or the failure that it was.
+/// A response that is not an upgrade, or the failure behind it.
 fn refused<'a, T>(
     url: &str,
     error: Error,
@@ -233,8 +233,8 @@ fn refused<'a, T>(
     }
 }
 
-/// The body of a refusal, of which the library has read the beginning: as much as comes in time. A
-/// chunked one is left out; who refuses says why in one piece.
+/// The body of a refusal, whose beginning the library has read: as much as arrives in time. A
+/// chunked one is skipped; refusals are sent in one piece.
 fn body_of<T>(
     response: &Response,
     mut body: Vec<u8>,
@@ -249,7 +249,7 @@ fn body_of<T>(
     let limit = length.unwrap_or(MAX_REFUSAL_BYTES).min(MAX_REFUSAL_BYTES);
     let mut scratch = [0; 4096];
     while body.len() < limit {
-        // Bound first: the borrow must not last into the wait.
+        // Bound first: the borrow must not extend into the wait.
         let read = stream.borrow_mut().read(&mut scratch);
         match read {
             Ok(0) => break,
@@ -270,7 +270,7 @@ fn of_handshake(url: &str, error: &Error) -> IoError {
     match error {
         Error::Io(error) => io_failure(url, error),
         Error::Protocol(ProtocolError::HandshakeIncomplete) => {
-            let detail = format!("{url}: the connection ended before the answer");
+            let detail = format!("{url}: the connection ended before the response");
             failure(IoErrorKind::Disconnected, detail)
         }
         Error::Url(_) | Error::HttpFormat(_) => {

@@ -1,4 +1,4 @@
-//! HTTP exchanges by ureq, each in a thread of its own.
+//! HTTP exchanges using ureq, each on its own thread.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -22,23 +22,23 @@ use crate::stream::{CurrentFlow, Flow, FlowConnector, Order};
 use crate::threads::{LARGE_STACK, Threads};
 use crate::tls::{Tls, TlsConnector};
 
-/// Agents, and so connections, that wait for the next exchange with their origin.
+/// Idle agents, and so connections, kept for the next exchange with their origin.
 const MAX_IDLE_AGENTS: usize = 4;
-/// Bytes of a connection's buffer, in each direction.
+/// Size of a connection's buffer in each direction, in bytes.
 const BUFFER_BYTES: usize = 16 << 10;
-/// A connection that was idle for longer is not used again: the other side may be closing it.
+/// A connection idle for longer is not reused: the server may be closing it.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(15);
 
 /// The HTTP client.
 ///
-/// An agent carries one exchange at a time, so that shutting it down frees that one and no other.
-/// When its exchange is over it waits, with its connection, for the next one to the same origin.
+/// An agent carries one exchange at a time, so shutting it down frees that one and no other. When
+/// its exchange is over, it waits with its connection for the next one to the same origin.
 pub(crate) struct Http {
     tls: Tls,
     idle: Arc<Mutex<Vec<(Origin, Client)>>>,
 }
 
-/// An agent, and how it reads the answer that is under way.
+/// An agent, and how it reads the response in progress.
 #[derive(Clone)]
 struct Client {
     agent: Agent,
@@ -48,13 +48,13 @@ struct Client {
 /// Scheme and authority.
 type Origin = (String, String);
 
-/// The client of an exchange that is under way; `None` once it is over or was cancelled.
+/// The client of an exchange in progress; `None` once it is over or cancelled.
 type Slot = Arc<Mutex<Option<Client>>>;
 
-/// An exchange that is under way.
+/// An exchange in progress.
 pub(crate) struct Exchange {
     slot: Slot,
-    /// Only an answer that is read as it comes takes orders.
+    /// Only a streamed response takes orders.
     orders: Option<Arc<Inbox<Order>>>,
 }
 
@@ -77,7 +77,7 @@ impl Exchange {
     }
 }
 
-/// How the answer is read.
+/// How the response is read.
 enum Reading {
     Whole { max_body: usize },
     Flow(Arc<Flow>),
@@ -134,7 +134,7 @@ impl Http {
                     let last = match answer {
                         Ok(answer) => {
                             let place = place(&uri, &request);
-                            // Nobody listens any more: then there is nothing left to say.
+                            // Nobody is listening any more, so there is nothing left to report.
                             forward(op, answer, &flow, (&place, &outbox)).unwrap_or(None)
                         }
                         Err(failure) => Some(Event::Failed { op, failure }),
@@ -145,7 +145,7 @@ impl Http {
             };
             let is_well =
                 matches!(last, Some(Event::Response { .. } | Event::Closed { failure: None, .. }));
-            // Whoever takes the client out of the slot decides: it is kept, or it was shut down.
+            // Whoever takes the client out of the slot decides whether it is kept or shut down.
             let client = lock(&slot).take();
             if let Some(client) = client.filter(|_| is_well) {
                 let mut idle = lock(&idle);
@@ -163,7 +163,7 @@ impl Http {
         Ok(exchange)
     }
 
-    /// The client that was used last for an origin, or a new one; and whether it was used before.
+    /// The client last used for an origin, or a new one, and whether it was used before.
     fn client(&self, origin: &Origin) -> (Client, bool) {
         let mut idle = lock(&self.idle);
         match idle.iter().rposition(|(of, _)| of == origin) {
@@ -184,7 +184,7 @@ impl Client {
     }
 }
 
-/// How often an exchange is tried.
+/// How often an exchange may be tried.
 struct Tries<'a> {
     request: &'a Request,
     slot: &'a Slot,
@@ -194,8 +194,8 @@ struct Tries<'a> {
 }
 
 impl Tries<'_> {
-    /// A server may close a kept connection just as the next request leaves. What may be repeated is
-    /// then sent once more, unless it was cancelled. The client that was used last, and the result.
+    /// A server may close a kept connection just as the next request is sent. An idempotent one is
+    /// then sent once more, unless cancelled. Returns the client used last, and the result.
     fn run<T>(
         &self,
         client: Client,
@@ -219,7 +219,7 @@ impl Tries<'_> {
     }
 }
 
-/// Puts a new client in the place of one that is under way; `None` if that was cancelled.
+/// Replaces the client of an exchange in progress with a new one; `None` if it was cancelled.
 fn renew(slot: &Slot, tls: &Tls) -> Option<Client> {
     let mut slot = lock(slot);
     let current = slot.as_mut()?;
@@ -227,7 +227,7 @@ fn renew(slot: &Slot, tls: &Tls) -> Option<Client> {
     Some(current.clone())
 }
 
-/// Nothing is decided here: no redirect is followed, no status is an error, no header is added.
+/// Makes no decisions: follows no redirect, treats no status as an error, adds no header.
 fn config() -> Config {
     Config::builder()
         .http_status_as_error(false)
@@ -250,11 +250,11 @@ fn origin_of(uri: &Uri) -> Result<Origin, IoError> {
         (Some(scheme @ ("http" | "https")), Some(authority)) => {
             Ok((scheme.to_owned(), authority.as_str().to_owned()))
         }
-        _ => Err(failure(IoErrorKind::Protocol, "not an absolute URL of HTTP")),
+        _ => Err(failure(IoErrorKind::Protocol, "not an absolute HTTP URL")),
     }
 }
 
-/// One exchange with its whole answer.
+/// One exchange with its complete response.
 fn whole(
     client: &Client,
     uri: &Uri,
@@ -265,14 +265,14 @@ fn whole(
     let place = place(uri, request);
     let (parts, mut body) = begin(client, uri, request, timeout)?.into_parts();
     let too_large = || {
-        let detail = format!("{place}: an answer of more than {max_body} bytes");
+        let detail = format!("{place}: the response is larger than {max_body} bytes");
         failure(IoErrorKind::TooLarge, detail)
     };
     if body.content_length().is_some_and(|length| length > max_body as u64) {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    // One byte more than is allowed, to see that there is one.
+    // One byte over the limit, to detect that there is more.
     let limit = u64::try_from(max_body).unwrap_or(u64::MAX).saturating_add(1);
     let read = body.as_reader().take(limit).read_to_end(&mut bytes);
     read.map_err(|error| of_ureq(&place, error.into()))?;
@@ -283,7 +283,7 @@ fn whole(
     Ok(Response { status: parts.status.as_u16(), headers, body: Bytes::from(bytes) })
 }
 
-/// Hands an answer on as it comes; its last event, or `None` after a cancel.
+/// Passes on a response as it arrives; returns its last event, or `None` after a cancel.
 fn forward(
     op: OpId,
     answer: http::Response<Body>,
@@ -304,7 +304,7 @@ fn place(uri: &Uri, request: &Request) -> String {
     format!("{} {uri}", request.method.as_str())
 }
 
-/// Sends a request, and reads the head of its answer.
+/// Sends a request, and reads the head of its response.
 fn begin(
     client: &Client,
     uri: &Uri,
@@ -349,7 +349,7 @@ fn send(
     let request = agent.configure_request(message.body(body)?);
     let request = match limit {
         Limit::Whole => request.timeout_global(Some(timeout)),
-        // From the connection on its flow keeps the time, so that the body may take longer.
+        // Once connected, its flow keeps the time, so the body may take longer.
         Limit::Head => request.timeout_resolve(Some(timeout)).timeout_connect(Some(timeout)),
     };
     agent.run(request.build())
@@ -362,7 +362,7 @@ fn method(method: Method) -> Result<http::Method, IoError> {
         Method::Post => http::Method::POST,
         Method::Put => http::Method::PUT,
         Method::Delete => http::Method::DELETE,
-        Method::Other => return Err(failure(IoErrorKind::Other, "no method to send")),
+        Method::Other => return Err(failure(IoErrorKind::Other, "unknown method")),
     })
 }
 
@@ -392,7 +392,7 @@ fn of_ureq(place: &str, error: Error) -> IoError {
     failure(kind, format_args!("{place}: {error}"))
 }
 
-/// Names looked up as everywhere else in this crate.
+/// Looks up names as everywhere else in this crate.
 #[derive(Debug)]
 struct Names;
 

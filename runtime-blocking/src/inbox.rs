@@ -1,4 +1,4 @@
-//! How the loop gives orders to the thread of an operation, which sits in `poll`.
+//! How the loop sends orders to an operation's thread, which sits in `poll`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,9 +10,9 @@ use std::time::Instant;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
-/// A queue of orders, and a descriptor that becomes readable when one comes in.
+/// A queue of orders, and a descriptor that becomes readable when one arrives.
 ///
-/// Its length is the machine's to bound: it knows by `Sent` and `Written` what is under way.
+/// The machine bounds its length: `Sent` and `Written` tell it what is outstanding.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
     orders: Mutex<VecDeque<T>>,
@@ -30,7 +30,7 @@ impl<T> Inbox<T> {
         ring(&self.bell);
     }
 
-    /// Tells the thread to let go of everything and end.
+    /// Tells the thread to drop everything and end.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         ring(&self.bell);
@@ -40,13 +40,13 @@ impl<T> Inbox<T> {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// All that has come in.
+    /// All orders that have arrived.
     pub(crate) fn take(&self) -> VecDeque<T> {
         std::mem::take(&mut *lock(&self.orders))
     }
 
-    /// Waits until a descriptor is ready, an order comes in, or the deadline is there, and says
-    /// which descriptors are ready. The orders stay where they are.
+    /// Waits until a descriptor is ready, an order arrives, or the deadline passes, and returns
+    /// which descriptors are ready. The orders stay queued.
     pub(crate) fn wait<const N: usize>(
         &self,
         interests: [Option<(BorrowedFd<'_>, PollFlags)>; N],
@@ -69,22 +69,22 @@ impl<T> Inbox<T> {
     }
 }
 
-/// A descriptor that becomes readable once it was rung.
+/// A descriptor that becomes readable once it is rung.
 pub(crate) fn bell() -> io::Result<OwnedFd> {
     Ok(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)
 }
 
-/// Rings; a bell that was rung 2^64 times and never heard is rung enough.
+/// Rings; after 2^64 rings that nobody heard, one more makes no difference.
 pub(crate) fn ring(bell: &impl AsFd) {
     let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these guard is whole after each statement.
+    // What these guard is consistent after each statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether something came before the deadline did.
+/// Whether something happened before the deadline.
 fn poll_until(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let left = deadline.map(|at| {

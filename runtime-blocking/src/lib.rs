@@ -1,4 +1,4 @@
-//! Footbridge's machines on plain threads: no async, no event loop but the one of the machine.
+//! Footbridge's machines on plain threads: no async, no event loop but the machine's own.
 //!
 //! ```text
 //!                    ┌───────────────────────── Driver::run ─────────────────────────┐
@@ -11,14 +11,14 @@
 //!   └──────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The loop never waits for anything but its mailbox, which is bounded: threads that have
-//! events wait while it is full, and so does, through their sockets and pipes, whoever feeds them.
-//! Orders go the other way, through a queue with an eventfd for each operation, and never wait. A
-//! thread spends its life in `poll`, on its descriptors and that eventfd.
+//! The loop waits for nothing but its mailbox, which is bounded: threads with events wait while it
+//! is full, and so, through their sockets and pipes, does whoever feeds them. Orders go the other
+//! way, through a queue with an eventfd per operation, and never wait. A thread spends its life in
+//! `poll`, on its descriptors and that eventfd.
 //!
 //! | module | carries out |
 //! | --- | --- |
-//! | [`driver`] | the loop, and who has which operation |
+//! | [`driver`] | the loop |
 //! | `http` | `Request` |
 //! | `socket` | `Open` of a WebSocket, `Send`, `Close`, `Pause`, `Resume` |
 //! | `stdio` | the same for the program's own stdin and stdout |
@@ -26,14 +26,14 @@
 //! | `run` | `Run` |
 //! | `files` | `Save`, `Load`, `Remove`, `List` |
 //!
-//! The program `footbridge-worker` runs the worker and the shell agent on it. What it shares with the
-//! program of the other runtime is a package of its own, `footbridge-cli`.
+//! The program `footbridge-worker` runs the worker and the shell agent on it. What it shares with
+//! the other runtime's program is in the package `footbridge-cli`.
 //!
-//! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and the waiting
-//! for them), `operations` (who has which operation), `threads`; `net`, `tls` and `handshake` (from a
+//! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and waiting
+//! for them), `operations` (the open operations), `threads`; `net`, `tls` and `handshake` (from a
 //! URL to a connection), `group` (process groups), `failure` (errors as the core has them).
 //!
-//! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not here: such an
+//! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not supported: such an
 //! operation fails at once.
 //!
 //! It needs Linux 5.4 or later (eventfd, and pidfds to wait on). A program that shows the `log`

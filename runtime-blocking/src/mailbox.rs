@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use footbridge_core::contract::event::Event;
 
-/// Events and commands that wait for the loop before whoever brings the next one has to wait.
+/// Events and commands that can wait for the loop before senders have to wait.
 pub(crate) const MAILBOX_LEN: usize = 64;
 
-/// What lies in the mailbox.
+/// An item in the mailbox.
 #[derive(Debug)]
 pub(crate) enum Mail<C> {
     Command(C),
@@ -22,18 +22,18 @@ pub(crate) fn mailbox<C: Send + 'static>() -> (Handle<C>, Outbox, Receiver<Mail<
     (handle, outbox, receiver)
 }
 
-/// Brings commands of the program to a running machine, from any thread.
+/// Sends the program's commands to a running machine, from any thread.
 #[derive(Debug)]
 pub struct Handle<C> {
     sender: SyncSender<Mail<C>>,
 }
 
 impl<C> Handle<C> {
-    /// Hands a command to the machine, and waits while its mailbox is full. A machine that has
+    /// Sends a command to the machine, waiting while its mailbox is full. A machine that has
     /// finished takes no more commands: they are dropped.
     ///
-    /// Not to be called by the function that takes the notices: it runs in the machine's own loop,
-    /// which would wait for itself.
+    /// Must not be called by the function that receives notices: that runs in the machine's own
+    /// loop, which would wait for itself.
     pub fn command(&self, command: C) {
         // It fails only after the end.
         let _ = self.sender.send(Mail::Command(command));
@@ -46,16 +46,16 @@ impl<C> Clone for Handle<C> {
     }
 }
 
-/// The threads' way to the mailbox.
+/// The threads' end of the mailbox.
 #[derive(Clone)]
 pub(crate) struct Outbox(Arc<dyn Fn(Event) -> bool + Send + Sync>);
 
-/// The machine has finished: no one reads the events of this thread.
+/// The machine has finished: nobody reads this thread's events.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
 impl Outbox {
-    /// Tells an event, and waits while the mailbox is full.
+    /// Sends an event, waiting while the mailbox is full.
     pub(crate) fn post(&self, event: Event) -> Result<(), Gone> {
         if (self.0)(event) { Ok(()) } else { Err(Gone) }
     }

@@ -1,4 +1,4 @@
-//! Names to addresses, and addresses to sockets, each within its time.
+//! Names to addresses, and addresses to sockets, each within a time limit.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -16,11 +16,11 @@ use crate::failure::{failure, io_failure};
 use crate::inbox::Inbox;
 use crate::threads::LARGE_STACK;
 
-/// Addresses of one name that are tried.
+/// Maximum number of a name's addresses tried.
 const MAX_ADDRESSES: usize = 8;
 
-/// The addresses of a host; a literal one is its own. The system's resolver cannot be interrupted,
-/// so that it works in a thread of its own, which is left behind when the time is over.
+/// The addresses of a host; a literal address is its own. The system's resolver cannot be
+/// interrupted, so it runs on its own thread, which is abandoned when time is up.
 pub(crate) fn resolve(
     host: &str,
     port: u16,
@@ -34,7 +34,7 @@ pub(crate) fn resolve(
     let name = bare.to_owned();
     let look_up = move || {
         let addresses = (name.as_str(), port).to_socket_addrs();
-        // Nobody waits any more after a time-out.
+        // After a timeout, nobody is waiting any more.
         let _ = answer.send(addresses.map(|all| all.take(MAX_ADDRESSES).collect::<Vec<_>>()));
     };
     Builder::new()
@@ -50,13 +50,14 @@ pub(crate) fn resolve(
         Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
         Some(Ok(_)) => Err(failure(IoErrorKind::Dns, format_args!("{bare} has no address"))),
         Some(Err(error)) => Err(failure(IoErrorKind::Dns, format_args!("{bare}: {error}"))),
-        None => {
-            Err(failure(IoErrorKind::TimedOut, format_args!("{bare}: the name server is silent")))
-        }
+        None => Err(failure(
+            IoErrorKind::TimedOut,
+            format_args!("{bare}: the name server did not respond"),
+        )),
     }
 }
 
-/// The instant after a time limit; a limit beyond all time is a year.
+/// The instant after a time limit; one too long to represent becomes a year.
 pub(crate) fn deadline_after(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
@@ -70,7 +71,7 @@ pub(crate) fn connect_to<T>(
 ) -> Result<Option<TcpStream>, IoError> {
     let mut last = failure(IoErrorKind::Unreachable, "no address");
     for (index, address) in addresses.iter().enumerate() {
-        // Each gets an even part of the time that is left.
+        // Each gets an equal share of the remaining time.
         let left = deadline.saturating_duration_since(Instant::now());
         let shares = u32::try_from(addresses.len() - index).unwrap_or(1);
         match connect_one(*address, Instant::now() + left / shares, inbox) {

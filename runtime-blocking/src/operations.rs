@@ -1,4 +1,4 @@
-//! Who has which operation: actions to their threads, and events only to those who still want them.
+//! The open operations: routes actions to their threads, and passes on events still wanted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::stdio;
 use crate::stream;
 use crate::threads::Threads;
 
-/// The operations of one machine that are under way.
+/// The operations of one machine in progress.
 pub(crate) struct Operations {
     open: HashMap<OpId, Operation>,
     outbox: Outbox,
@@ -37,7 +37,7 @@ enum Operation {
     Process(Process),
     Run(Arc<Inbox<NoOrder>>),
     File,
-    /// It failed before it began; the answer is on its way.
+    /// It failed before it began; its event is on the way.
     Failed,
 }
 
@@ -58,7 +58,7 @@ impl Operations {
         Self { open: HashMap::new(), outbox, threads, http, sockets, files: Files::default() }
     }
 
-    /// Carries an action out without waiting for it. Returns the answer to one that cannot begin.
+    /// Starts an action without waiting for it. Returns the failure of one that cannot begin.
     pub(crate) fn perform(&mut self, action: Action) -> Option<Event> {
         let (op, started) = match action {
             Action::Request { op, request } => {
@@ -68,7 +68,7 @@ impl Operations {
             }
             Action::Open { op, target } => (op, self.open(op, target).map(Operation::Stream)),
             Action::Spawn { op, command } => {
-                // Groups that died out meanwhile are forgotten before there is one more.
+                // Forget groups that have died out before adding one more.
                 self.open.retain(|_, operation| !is_over(operation));
                 let outbox = self.outbox.clone();
                 let started = Process::start(op, command, outbox, &mut self.threads);
@@ -87,10 +87,10 @@ impl Operations {
             | Action::Accept { op, .. }
             | Action::Upgrade { op, .. }
             | Action::Store { op, .. } => {
-                let detail = "this runtime serves no clients; run a relay on the other one";
+                let detail = "this runtime cannot serve clients; run the relay on footbridge-smol";
                 (op, Err(failure(IoErrorKind::Other, detail)))
             }
-            // Nothing can be asked here, so that there is nothing to reply to.
+            // No requests arrive here, so there is nothing to reply to.
             Action::Reply { .. } | Action::ReplyStream { .. } => return None,
             action => {
                 self.order(action);
@@ -125,7 +125,7 @@ impl Operations {
         self.files.start(op, job, &self.outbox, &mut self.threads).map(|()| Operation::File)
     }
 
-    /// Passes an order to an operation that is open; on any other it does nothing.
+    /// Passes an order to an open operation; otherwise does nothing.
     fn order(&mut self, action: Action) {
         let send = |op, order| {
             if let Some(Operation::Stream(inbox)) = self.open.get(&op) {
@@ -167,7 +167,7 @@ impl Operations {
                     operation.cancel();
                 }
             }
-            action => unreachable!("{action:?} is no order to an operation"),
+            action => unreachable!("{action:?} is not an order to an operation"),
         }
     }
 
@@ -184,7 +184,7 @@ impl Operations {
         true
     }
 
-    /// Cancels what is open, and waits for all threads.
+    /// Cancels whatever is open, and waits for all threads.
     pub(crate) fn end(self) {
         self.open.values().for_each(Operation::cancel);
         self.threads.join();

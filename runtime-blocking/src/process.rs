@@ -19,10 +19,10 @@ use crate::inbox::Inbox;
 use crate::mailbox::{Gone, Outbox};
 use crate::threads::{SMALL_STACK, Threads};
 
-/// Bytes that are read at once.
+/// Maximum size of one read.
 pub(crate) const READ_BYTES: usize = 16 << 10;
 
-/// What the loop asks of a process's pipes.
+/// Orders from the loop for a process's pipes.
 #[derive(Debug)]
 pub(crate) enum Order {
     Write(Bytes),
@@ -31,11 +31,11 @@ pub(crate) enum Order {
     Resume,
 }
 
-/// A process as the loop has it.
+/// A process as the loop sees it.
 pub(crate) struct Process {
     inbox: Arc<Inbox<Order>>,
     group: Arc<Group>,
-    /// Of `Exited` and the two `OutputEnded`s, how many are still to come.
+    /// How many of `Exited` and the two `OutputEnded`s are still to come.
     ends_to_come: u8,
 }
 
@@ -56,7 +56,7 @@ impl Process {
             if inbox.is_cancelled() {
                 return;
             }
-            // Nobody listens any more: then there is nothing left to do.
+            // Nobody is listening any more, so there is nothing left to do.
             let _ = match Leader::spawn(&command, true, &group) {
                 Ok((leader, pipes)) => Life::new(op, leader, pipes, &inbox, &outbox).run(&end),
                 Err(failure) => outbox.post(Event::Failed { op, failure }),
@@ -71,30 +71,30 @@ impl Process {
         self.inbox.push(order);
     }
 
-    /// Signals the whole group, also after the exit of its leader.
+    /// Signals the whole group, even after its leader has exited.
     pub(crate) fn signal(&self, signal: Signal) {
         self.group.signal(signal);
     }
 
-    /// Lets the pipes go; the process is reaped when it exits.
+    /// Closes the pipes; the process is reaped when it exits.
     pub(crate) fn cancel(&self) {
         self.inbox.cancel();
     }
 
-    /// Takes note of an event on its way to the machine.
+    /// Notes an event on its way to the machine.
     pub(crate) fn note(&mut self, event: &Event) {
         if matches!(event, Event::Exited { .. } | Event::OutputEnded { .. }) {
             self.ends_to_come = self.ends_to_come.saturating_sub(1);
         }
     }
 
-    /// Whether nothing more will come, and nobody is left to be signalled.
+    /// Whether nothing more will come and nobody is left to signal.
     pub(crate) fn is_over(&self) -> bool {
         self.ends_to_come == 0 && !self.group.is_alive()
     }
 }
 
-/// A process as its thread has it.
+/// A process as its thread sees it.
 struct Life<'a> {
     op: OpId,
     leader: Option<Leader<'a>>,
@@ -103,7 +103,7 @@ struct Life<'a> {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     writes: VecDeque<Bytes>,
-    /// Whether stdin is to be closed after the writes.
+    /// Whether to close stdin after the writes.
     is_input_complete: bool,
     is_paused: bool,
     inbox: &'a Inbox<Order>,
@@ -185,7 +185,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Writes what the pipe takes.
+    /// Writes as much as the pipe accepts.
     fn write(&mut self) -> Result<(), Gone> {
         let mut writes = 0;
         let mut is_broken = false;
@@ -218,14 +218,14 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// Nobody reads what was written.
+    /// Nobody will read what was written.
     fn abandon_input(&mut self) -> Result<(), Gone> {
         self.stdin = None;
         self.writes.clear();
         self.outbox.post(Event::InputClosed { op: self.op })
     }
 
-    /// Waits for something to do: which of stdin, stdout, stderr and the exit it is.
+    /// Waits for something to do: which of stdin, stdout, stderr and the exit are ready.
     fn wait(&self) -> [bool; 4] {
         let writable = self.stdin.as_ref().filter(|_| !self.writes.is_empty());
         let readable = self.stdout.as_ref().filter(|_| !self.is_paused);
@@ -236,7 +236,7 @@ impl<'a> Life<'a> {
             self.stderr.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN)),
             exit.map(|leader| (leader.exited(), PollFlags::IN)),
         ];
-        // Where the system cannot wait for lack of memory, everything is tried.
+        // If the system cannot wait for lack of memory, try everything.
         self.inbox.wait(interests, None).unwrap_or([true; 4])
     }
 
@@ -244,8 +244,8 @@ impl<'a> Life<'a> {
         self.tell_end(Event::OutputEnded { op: self.op, output })
     }
 
-    /// Tells one of the three ends. Before the last one everything is put away, so that whoever
-    /// hears it finds the process reaped.
+    /// Reports one of the three ends. Before the last one, everything is cleaned up, so that
+    /// whoever receives it finds the process reaped.
     fn tell_end(&mut self, event: Event) -> Result<(), Gone> {
         if self.is_over() {
             self.leader = None;
@@ -256,7 +256,7 @@ impl<'a> Life<'a> {
         self.outbox.post(event)
     }
 
-    /// Lets the pipes go, and reaps the process when it exits; the end of the driver ends this, too.
+    /// Closes the pipes, and reaps the process when it exits; the end of the driver ends this too.
     fn let_go(self, end: &OwnedFd) -> Result<(), Gone> {
         let Self { leader, stdin, stdout, stderr, .. } = self;
         drop((stdin, stdout, stderr));
@@ -268,7 +268,7 @@ impl<'a> Life<'a> {
     }
 }
 
-/// What one read of a pipe came to.
+/// The result of one read from a pipe.
 pub(crate) enum Chunk {
     Data(Bytes),
     Nothing,

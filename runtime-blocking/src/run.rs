@@ -1,4 +1,4 @@
-//! One command, run to its end, with its output collected.
+//! One command, run until it exits, with its output collected.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::net::deadline_after;
 use crate::process::{Chunk, READ_BYTES, read_chunk};
 use crate::threads::{SMALL_STACK, Threads};
 
-/// How long after its exit a command's outputs are waited for: a child that it left behind, and
-/// that holds them, is not what was asked for.
+/// How long after a command exits to wait for its outputs: a child left behind holding them open is
+/// not part of what was asked for.
 const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// A command takes no orders: it can only be cancelled.
@@ -33,7 +33,7 @@ pub(crate) struct Task {
     pub(crate) limit: usize,
 }
 
-/// Starts a command. A cancel kills it: what it was to find out is of no use any more.
+/// Starts a command. A cancel kills it: its result is of no use any more.
 pub(crate) fn start(
     op: OpId,
     task: Task,
@@ -48,7 +48,7 @@ pub(crate) fn start(
             Ok(None) => return,
             Err(failure) => Event::Failed { op, failure },
         };
-        // Nobody listens any more: then there is nothing left to do.
+        // Nobody is listening any more, so there is nothing left to do.
         let _ = outbox.post(event);
     };
     threads.spawn("run", SMALL_STACK, work).map_err(|error| io_failure("no thread", &error))?;
@@ -79,7 +79,7 @@ fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes
             stderr.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN)),
             status.is_none().then(|| (leader.exited(), PollFlags::IN)),
         ];
-        // Where the system cannot wait for lack of memory, everything is tried.
+        // If the system cannot wait for lack of memory, try everything.
         let [out, err, exited] = inbox.wait(interests, Some(deadline)).unwrap_or([true; 3]);
         let chunks = [
             if out { read_chunk(&mut stdout, &mut scratch) } else { Chunk::Nothing },
@@ -87,7 +87,7 @@ fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes
         ];
         for (kept, chunk) in kept.iter_mut().zip(chunks) {
             if let Chunk::Data(data) = chunk {
-                // What is beyond the limit is read all the same, or the command would wait for ever.
+                // Read past the limit as well, or the command would block forever.
                 let room = task.limit - kept.len();
                 kept.extend_from_slice(&data[..data.len().min(room)]);
             }
@@ -100,7 +100,7 @@ fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes
     Ok(status.map(|status| (status, kept.map(Bytes::from))))
 }
 
-/// How long the death of a killed process is waited for, so that it can be reaped.
+/// How long to wait for a killed process to die, so that it can be reaped.
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(1)
 }

@@ -1,8 +1,8 @@
-//! WebSockets by tungstenite, each in a thread of its own.
+//! WebSockets using tungstenite, each on its own thread.
 //!
-//! A blocking WebSocket cannot be split into a reading and a writing half. So its socket does not
-//! block: the thread reads and writes all that it can, and then sits in `poll` on the socket and
-//! on its inbox. TLS may hold plaintext that `poll` knows nothing of; that is why each round reads
+//! A blocking WebSocket cannot be split into a reading and a writing half. So its socket is
+//! non-blocking: the thread reads and writes all it can, then sits in `poll` on the socket and its
+//! inbox. TLS may hold plaintext that `poll` knows nothing about, which is why each round reads
 //! before it waits.
 
 use std::cell::RefCell;
@@ -30,20 +30,20 @@ use crate::mailbox::{Gone, Outbox};
 use crate::threads::{LARGE_STACK, Threads};
 use crate::tls::Tls;
 
-/// From the wish to close, of either side, to the end of the connection.
+/// From either side's request to close until the end of the connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the other side has to take the reason why it is cut off.
+/// How long the peer has to read why it is being disconnected.
 const LINGER: Duration = Duration::from_secs(1);
-/// Bytes that are put together for one flush.
+/// Bytes combined into one flush.
 const FLUSH_BYTES: usize = 64 << 10;
-/// Messages that are read before orders are looked at again.
+/// Messages read before orders are checked again.
 const READ_BATCH: usize = 32;
 
-/// Batches that are still read once writing has failed: more than the system's buffers hold of
-/// messages of any size, so that a peer that reads nothing cannot keep sending forever.
+/// Batches still read once writing has failed: more than the system's buffers hold of messages of
+/// any size, yet bounded, so a peer that reads nothing cannot keep sending forever.
 const LAST_BATCHES: usize = 256;
 
-/// What the loop asks of a stream.
+/// Orders from the loop for a stream.
 #[derive(Debug)]
 pub(crate) enum Order {
     Send(Message),
@@ -62,7 +62,7 @@ impl Sockets {
         Self { tls }
     }
 
-    /// Starts to open a WebSocket.
+    /// Starts opening a WebSocket.
     pub(crate) fn start(
         &self,
         op: OpId,
@@ -75,7 +75,7 @@ impl Sockets {
         let tls = self.tls.clone();
         let work = move || {
             let connected = handshake::connect(&offer, &orders, &tls);
-            // Nobody listens any more: then there is nothing left to do.
+            // Nobody is listening any more, so there is nothing left to do.
             let _ = match connected {
                 Ok(Some(stream)) => open(op, offer, &RefCell::new(stream), &orders, &outbox),
                 Ok(None) => Ok(()),
@@ -113,22 +113,22 @@ struct Conversation<'a> {
     stream: &'a RefCell<Stream>,
     inbox: &'a Inbox<Order>,
     outbox: &'a Outbox,
-    /// Messages that were not yet handed to the library.
+    /// Messages not yet passed to the library.
     pending: VecDeque<Message>,
-    /// Messages that the library has and the system has not.
+    /// Messages that the library has but the system does not.
     unflushed: usize,
     is_paused: bool,
-    /// The code to close with once everything before it has left.
+    /// The code to close with once everything before it has been sent.
     close_with: Option<u16>,
     /// When closing has taken too long.
     close_by: Option<Instant>,
-    /// Whether the other side has closed, and the code that it gave.
+    /// Whether the peer has closed, and the code it gave.
     closed_by_peer: Option<Option<u16>>,
 }
 
 /// How a conversation ends.
 enum End {
-    /// The library or the system says so.
+    /// The library or the system reported it.
     Error(Error),
     /// Closing took too long.
     TimedOut,
@@ -206,16 +206,16 @@ impl<'a> Conversation<'a> {
         self.close_by.get_or_insert_with(|| Instant::now() + CLOSE_TIMEOUT);
     }
 
-    /// The closing handshake is read also when paused: without it there is no end.
+    /// The closing handshake is read even when paused: without it there is no end.
     fn is_reading(&self) -> bool {
         !self.is_paused || self.close_by.is_some()
     }
 
-    /// Reads and writes what can be, then waits for more.
+    /// Reads and writes whatever it can, then waits for more.
     fn round(&mut self) -> Result<(), End> {
         let is_more_to_read = self.is_reading() && self.read_all()?;
         let is_blocked = match self.write_all() {
-            // What it said before it went away still counts, its close code above all.
+            // What it sent before it went away still counts, above all its close code.
             Err(End::Error(error)) => {
                 for _ in 0..LAST_BATCHES {
                     if !self.read_all()? {
@@ -236,13 +236,13 @@ impl<'a> Conversation<'a> {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.is_reading());
         flags.set(PollFlags::OUT, is_blocked || stream.wants_write());
-        // A broken connection is always ready: who does not look at it must not wait on it.
+        // A broken connection is always ready: do not wait on it without reading it.
         let interest = (!flags.is_empty()).then(|| (stream.socket().as_fd(), flags));
         self.inbox.wait([interest], self.close_by)?;
         Ok(())
     }
 
-    /// Hands on what came in, one batch at most; whether there may be more.
+    /// Passes on input, one batch at most; returns whether there may be more.
     fn read_all(&mut self) -> Result<bool, End> {
         for _ in 0..READ_BATCH {
             let message = match self.socket.read() {
@@ -265,7 +265,7 @@ impl<'a> Conversation<'a> {
         Ok(true)
     }
 
-    /// Sends what waits; whether the socket takes no more for now.
+    /// Sends pending messages; returns whether the socket is full for now.
     fn write_all(&mut self) -> Result<bool, End> {
         loop {
             self.fill()?;
@@ -289,10 +289,10 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Hands as many messages to the library as one flush takes.
+    /// Passes the library as many messages as one flush takes.
     fn fill(&mut self) -> Result<(), Error> {
         if !self.socket.can_write() {
-            // The other side has closed: they will never be sent, nor said to be.
+            // The peer has closed: they will never be sent, or reported as sent.
             self.pending.clear();
         }
         let mut bytes = 0;
@@ -309,15 +309,15 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Reports how it ended, and first tells the peer where the protocol asks for it.
+    /// Reports how it ended, first telling the peer if the protocol requires it.
     fn end(mut self, end: End) -> Result<(), Gone> {
         let closed = |code, failure| Event::Closed { op: self.op, code, failure };
         let error = match (end, self.closed_by_peer) {
             (End::Gone, _) => return Err(Gone),
-            // It has said goodbye; how the connection then came down does not matter.
+            // It closed properly; how the connection then ended does not matter.
             (_, Some(code)) => return self.outbox.post(closed(code, None)),
             (End::TimedOut, None) => {
-                let detail = "the other side did not answer the wish to close";
+                let detail = "the peer did not answer the close";
                 let failure = failure(IoErrorKind::TimedOut, detail);
                 return self.outbox.post(closed(None, Some(failure)));
             }
@@ -340,8 +340,8 @@ impl<'a> Conversation<'a> {
         self.outbox.post(event)
     }
 
-    /// Sends the reason of the end, and reads into the void for a moment: a socket that is closed
-    /// with bytes unread takes back what was sent last.
+    /// Sends the reason for the end, then reads and discards input for a moment: a socket closed
+    /// with unread bytes loses what was sent last.
     fn cut_off(&mut self, code: u16) {
         let deadline = Instant::now() + LINGER;
         let frame = CloseFrame { code: code.into(), reason: "".into() };
@@ -353,10 +353,10 @@ impl<'a> Conversation<'a> {
                 Err(_) => return,
             };
             if !is_blocked {
-                // Fails only where the connection is gone, as the read below will find.
+                // Fails only if the connection is gone, as the read below will find.
                 let _ = self.stream.borrow().socket().shutdown(Shutdown::Write);
             }
-            // Bound first: the borrow must not last into the wait.
+            // Bound first: the borrow must not extend into the wait.
             let read = self.stream.borrow_mut().read(&mut scratch);
             match read {
                 Ok(0) => return,

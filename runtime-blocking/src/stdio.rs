@@ -1,8 +1,8 @@
 //! The program's own stdin and stdout as a stream.
 //!
-//! Both may be shared with other programs, which would be surprised if they ceased to block. So
-//! they stay as they are: what `poll` calls readable is read once, and what it calls writable
-//! takes at least `PIPE_BUF` bytes.
+//! Both may be shared with other programs, which would be surprised if they stopped blocking. So
+//! they stay as they are: when `poll` says readable, one read is done, and when it says writable,
+//! at least `PIPE_BUF` bytes fit.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,11 +23,11 @@ use crate::mailbox::{Gone, Outbox};
 use crate::socket::Order;
 use crate::threads::{SMALL_STACK, Threads};
 
-/// What a writable pipe takes without blocking.
+/// What a writable pipe accepts without blocking.
 const PIPE_BUF: usize = 4096;
-/// Bytes that are read at once.
+/// Maximum size of one read.
 const READ_BYTES: usize = 16 << 10;
-/// How long what was sent may take to leave once the end is wished for.
+/// How long pending output may take once closing was requested.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the program's own stdin and stdout.
@@ -39,7 +39,7 @@ pub(crate) fn start(
     let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
     let orders = Arc::clone(&inbox);
     let work = move || {
-        // Nobody listens any more: then there is nothing left to do.
+        // Nobody is listening any more, so there is nothing left to do.
         let _ =
             Pipes::new(op, rustix::stdio::stdin(), rustix::stdio::stdout(), &orders, &outbox).run();
     };
@@ -99,12 +99,12 @@ impl<'a> Pipes<'a> {
         }
     }
 
-    /// Waits, then reads and writes what can be.
+    /// Waits, then reads and writes whatever it can.
     fn round(&mut self, scratch: &mut [u8]) -> Result<io::Result<()>, Gone> {
         let is_reading = !self.is_paused && !self.has_input_ended;
         let input = is_reading.then_some((self.input, PollFlags::IN));
         let is_writing = !self.pending.is_empty();
-        // Also with nothing to write: the end of the reader is always reported.
+        // Even with nothing to write: the reader's end is always reported.
         let flags = if is_writing { PollFlags::OUT } else { PollFlags::empty() };
         let ready = self.inbox.wait([input, Some((self.output, flags))], self.close_by);
         let (is_readable, is_writable) = match ready {
@@ -132,7 +132,7 @@ impl<'a> Pipes<'a> {
         }
     }
 
-    /// Hands on what came in. The end comes as an empty message, and leaves the output open.
+    /// Passes on input. The end comes as an empty message, and leaves the output open.
     fn read(&mut self, scratch: &mut [u8]) -> Result<io::Result<()>, Gone> {
         match rustix::io::read(self.input, &mut *scratch) {
             Ok(n) => {
@@ -198,7 +198,7 @@ mod tests {
             let orders = Arc::clone(&inbox);
             let running = thread::spawn(move || {
                 let pipes = Pipes::new(OP, stdin.as_fd(), stdout.as_fd(), &orders, &outbox);
-                pipes.run().expect("somebody listens");
+                pipes.run().expect("the loop is listening");
             });
             let stage = Self { input, output, inbox, mailbox, running };
             assert_eq!(stage.next(), Event::Opened { op: OP });
@@ -208,7 +208,7 @@ mod tests {
         fn next(&self) -> Event {
             match self.mailbox.recv_timeout(Duration::from_secs(20)) {
                 Ok(Mail::Event(event)) => *event,
-                other => panic!("no event: {other:?}"),
+                other => panic!("not an event: {other:?}"),
             }
         }
 
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_go_both_ways_and_out_also_after_the_end_of_the_input() {
+    fn bytes_flow_both_ways_and_output_continues_after_the_input_ends() {
         let mut stage = Stage::new();
         stage.input.write_all(b"in").expect("written");
         assert_eq!(stage.next(), received(b"in"));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_lets_what_was_sent_leave_first() {
+    fn closing_sends_pending_output_first() {
         static LARGE: [u8; 300_000] = [b'x'; 300_000];
         let mut stage = Stage::new();
         stage.send(&LARGE);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_is_gone_breaks_the_stream() {
+    fn a_closed_output_breaks_the_stream() {
         let Stage { output, inbox: _inbox, mailbox, running, input: _input } = Stage::new();
         drop(output);
         let mail = mailbox.recv().expect("an event");

@@ -1,8 +1,8 @@
-//! HTTP answers that are read as they come.
+//! Streaming HTTP responses, read as they arrive.
 //!
-//! The exchange's thread reads while it is let, and otherwise waits for orders. How long it may wait
-//! for bytes is known underneath, where the socket is: a time-out there leaves everything above as it
-//! was, so that a silence that was asked for can be waited out.
+//! The exchange's thread reads while it may, and otherwise waits for orders. The time limit for
+//! bytes is kept underneath, at the socket: a timeout there leaves everything above intact, so a
+//! requested pause can be waited out.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,20 +20,20 @@ use crate::inbox::{Inbox, lock};
 use crate::mailbox::{Gone, Outbox};
 use crate::net::deadline_after;
 
-/// Bytes that are read at once.
+/// Maximum size of one read.
 const READ_BYTES: usize = 16 << 10;
 
-/// What the loop asks of an answer that is read as it comes.
+/// Orders from the loop for a streamed response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Pause,
     Resume,
 }
 
-/// How an answer is read: as the loop orders.
+/// How a response is read: as the loop orders.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// When the head must have come.
+    /// When the head must have arrived.
     head_by: Instant,
     has_begun: AtomicBool,
     idle_timeout: Duration,
@@ -63,7 +63,7 @@ impl Flow {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// In place of the library's own limits, which cannot tell the head from the body.
+    /// Replaces the library's own limits, which cannot tell the head from the body.
     fn limit(&self) -> NextTimeout {
         let after = match self.has_begun() {
             true => self.idle_timeout,
@@ -73,7 +73,7 @@ impl Flow {
         NextTimeout { after, reason: Timeout::PerRead, per_read: None, per_write: None }
     }
 
-    /// Takes the orders that have come; whether reading was held up by any, or still is.
+    /// Takes the orders that have arrived; returns whether reading was, or is, held up.
     fn was_held_up(&self) -> bool {
         let mut was_held_up = self.is_paused();
         for order in self.orders.take() {
@@ -97,12 +97,12 @@ impl Flow {
             if !self.is_paused() {
                 return Ok(());
             }
-            // Where the system cannot wait for lack of memory, it is tried again.
+            // If the system cannot wait for lack of memory, try again.
             let _ = self.orders.wait([], None);
         }
     }
 
-    /// Hands on what comes, until the end. `None` after a cancel.
+    /// Passes on what arrives, until the end. `None` after a cancel.
     pub(crate) fn forward(
         &self,
         op: OpId,
@@ -128,7 +128,7 @@ impl Flow {
     }
 }
 
-/// The flow of the answer that one agent reads at present, if it reads one as it comes.
+/// The flow of the response that an agent is currently streaming, if any.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CurrentFlow(Arc<Mutex<Option<Arc<Flow>>>>);
 
@@ -142,7 +142,7 @@ impl CurrentFlow {
     }
 }
 
-/// The part of an HTTP client's chain, under TLS, that keeps the time of a flow.
+/// The part of the HTTP client's chain, below TLS, that keeps a flow's time limits.
 #[derive(Debug)]
 pub(crate) struct FlowConnector(pub(crate) CurrentFlow);
 

@@ -1,4 +1,4 @@
-//! The threads of one driver: named, with small stacks, and gone when it has ended.
+//! A driver's threads: named, with small stacks, and gone when it has ended.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::inbox::{bell, lock, ring};
 
-/// How long the end of a driver waits for threads that something still holds: a name server, a disk.
+/// How long an ending driver waits for threads that are stuck on a name server or a disk.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Enough for `poll` loops.
@@ -16,7 +16,7 @@ pub(crate) const SMALL_STACK: usize = 128 << 10;
 /// Enough for HTTP, WebSockets, TLS and name resolution.
 pub(crate) const LARGE_STACK: usize = 512 << 10;
 
-/// All threads that a driver started.
+/// All threads started by a driver.
 pub(crate) struct Threads {
     running: Arc<Running>,
     handles: Vec<JoinHandle<()>>,
@@ -74,7 +74,7 @@ impl Threads {
         Arc::clone(&self.end)
     }
 
-    /// Waits for all of them; those that do not end in time are let go.
+    /// Waits for all of them; those that do not end in time are abandoned.
     pub(crate) fn join(self) {
         ring(&self.end);
         let deadline = Instant::now() + JOIN_TIMEOUT;
@@ -93,7 +93,7 @@ impl Threads {
         drop(count);
         for handle in self.handles {
             if is_all || handle.is_finished() {
-                // A panic was printed where it happened.
+                // A panic was already printed where it happened.
                 let _ = handle.join();
             }
         }

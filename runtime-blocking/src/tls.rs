@@ -1,5 +1,5 @@
-//! TLS by rustls, with one configuration for HTTP and WebSockets. Without the feature `tls` there is
-//! none, and what asks for it fails and says so.
+//! TLS using rustls, with one configuration for HTTP and WebSockets. Without the feature `tls`,
+//! whatever asks for it fails and says so.
 
 #[cfg(feature = "tls")]
 pub(crate) use with::{Tls, TlsConnector, TlsStream, is_tls};
@@ -24,12 +24,12 @@ mod with {
 
     use crate::failure::failure;
 
-    /// Whom to trust, and how to speak.
+    /// Whom to trust, and the protocol settings.
     #[derive(Clone, Debug)]
     pub(crate) struct Tls(Arc<ClientConfig>);
 
     impl Tls {
-        /// Trusts the well-known authorities, and those of a PEM file. The error is for a person.
+        /// Trusts the well-known authorities and those in a PEM file. The error is for people.
         pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, String> {
             let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
             if let Some(path) = extra_ca {
@@ -65,7 +65,7 @@ mod with {
                 .map_err(|e| tls(format!("{host}: {e}")))
         }
 
-        /// TLS on a socket, for both directions. The handshake happens with the first bytes.
+        /// TLS on a socket, in both directions. The handshake happens with the first bytes.
         pub(crate) fn wrap(&self, host: &str, socket: TcpStream) -> Result<TlsStream, IoError> {
             Ok(TlsStream(Box::new(StreamOwned::new(self.connection(host)?, socket))))
         }
@@ -101,12 +101,12 @@ mod with {
         }
     }
 
-    /// Whether an error of the system is one of TLS underneath.
+    /// Whether a system error is really a TLS error.
     pub(crate) fn is_tls(error: &io::Error) -> bool {
         error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
     }
 
-    /// The part of an HTTP client's chain that adds TLS where a URL asks for it.
+    /// The part of the HTTP client's chain that adds TLS if the URL calls for it.
     #[derive(Debug)]
     pub(crate) struct TlsConnector(pub(crate) Tls);
 
@@ -135,7 +135,7 @@ mod with {
         }
     }
 
-    /// A connection of the HTTP client under TLS.
+    /// A TLS connection of the HTTP client.
     pub(crate) struct TlsTransport {
         buffers: LazyBuffers,
         stream: StreamOwned<ClientConnection, TransportAdapter>,
@@ -233,7 +233,7 @@ mod without {
         }
     }
 
-    /// Leaves connections as they are: the HTTP client refuses `https:` over one that is not secure.
+    /// Leaves connections as they are: the HTTP client refuses `https:` over an insecure one.
     #[derive(Debug)]
     pub(crate) struct TlsConnector(pub(crate) Tls);
 

@@ -1,4 +1,4 @@
-//! The way to a server: its address, a proxy if there is one, TLS.
+//! Connecting to a server: its address, a proxy if there is one, TLS.
 
 use std::fmt;
 use std::future::pending;
@@ -17,10 +17,10 @@ use crate::failure::{about, about_http, failure};
 use crate::io::{Connection, HyperIo, within};
 use crate::tls;
 
-/// How long one of several addresses of a host is tried before the next one.
+/// How long one of a host's several addresses is tried before the next one.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(3);
 
-/// Which server, and whether by TLS.
+/// Which server, and whether over TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) is_tls: bool,
@@ -34,7 +34,7 @@ impl Origin {
         let is_tls = match url.scheme_str() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
-            _ => return Err(failure(IoErrorKind::Protocol, "not an absolute URL of HTTP")),
+            _ => return Err(failure(IoErrorKind::Protocol, "not an absolute HTTP URL")),
         };
         let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
@@ -44,7 +44,7 @@ impl Origin {
         Ok(Self { is_tls, host: host.to_owned(), port })
     }
 
-    /// What the header `host` says: the port only where it is not the usual one.
+    /// The value of the `host` header: the port only if it is not the default.
     pub(crate) fn host_header(&self) -> String {
         let is_usual = self.port == if self.is_tls { 443 } else { 80 };
         let full = self.to_string();
@@ -95,7 +95,7 @@ impl Dialer {
     }
 }
 
-/// Connects to a host. An address needs no look-up, and so no thread.
+/// Connects to a host. An address needs no lookup, and so no thread.
 async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
     let addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
@@ -103,7 +103,7 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
             .await
             .map_err(|error| failure(IoErrorKind::Dns, format_args!("{host}: {error}")))?,
     };
-    let mut last = failure(IoErrorKind::Dns, format_args!("{host}: it has no address"));
+    let mut last = failure(IoErrorKind::Dns, format_args!("{host} has no address"));
     for (at, address) in addresses.iter().enumerate() {
         let attempt = TcpStream::connect(address);
         let is_last = at + 1 == addresses.len();
@@ -111,7 +111,7 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
             if is_last { Some(attempt.await) } else { within(ADDRESS_LIMIT, attempt).await };
         match attempt {
             Some(Ok(stream)) => {
-                // Small messages leave at once; without it they are only slower.
+                // Send small messages at once; without this they are merely slower.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -168,7 +168,10 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, IoErro
             #[cfg(feature = "tls")]
             Connection::Tls(_) => Err(failure(IoErrorKind::Protocol, name)),
         },
-        _ => Err(failure(IoErrorKind::Protocol, format_args!("{name} speaks out of turn"))),
+        _ => Err(failure(
+            IoErrorKind::Protocol,
+            format_args!("{name} sent data before the tunnel was open"),
+        )),
     }
 }
 
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_what_a_url_says_with_the_usual_port_left_out() {
+    fn an_origin_comes_from_the_url_and_omits_the_default_port() {
         let cases = [
             ("http://example.org/a?b", "example.org:80", "example.org", false),
             ("wss://example.org", "example.org:443", "example.org", true),

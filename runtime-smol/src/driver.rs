@@ -16,20 +16,20 @@ use crate::host::Host;
 use crate::mailbox::{MAILBOX_EVENTS, Mail};
 use crate::operation::Operations;
 
-/// Commands that are handed in before the machine is asked for its next step.
+/// Commands passed in before the machine is asked for its next step.
 const COMMAND_BATCH: usize = 16;
 
-/// Runs a future on this thread. Sockets and timers are waited for on a second one.
+/// Runs a future on this thread. A second one waits for sockets and timers.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     async_io::block_on(future)
 }
 
-/// Drives a machine to its end.
+/// Drives a machine until it finishes.
 ///
-/// Commands come in by `commands`, whose sender may be dropped; notices go out by `on_notice`,
-/// which is called between two steps and must not block. What is still open when the machine has
-/// finished is dropped, but replies on their way out get a few seconds. Dropping the future drops
-/// everything.
+/// Commands arrive through `commands`, whose sender may be dropped; notices go out through
+/// `on_notice`, which is called between steps and must not block. Whatever is still open when the
+/// machine finishes is dropped, but replies being sent get a few more seconds. Dropping the future
+/// drops everything.
 pub async fn drive<M: Machine>(
     mut machine: M,
     host: Host,
@@ -59,8 +59,8 @@ pub async fn drive<M: Machine>(
                 }
             };
             let (mail, command) = inbox.wait(deadline.and_then(|at| clock.std(at))).await;
-            // A whole batch before the next step lets the machine answer it as one; that it is
-            // bounded lets commands and the deadline have their turn.
+            // A whole batch before the next step lets the machine answer it at once; bounding it
+            // gives commands and the deadline their turn.
             let more = std::iter::from_fn(|| inbox.mailbox.try_recv().ok());
             for mail in mail.into_iter().chain(more.take(MAILBOX_EVENTS)) {
                 if let Some(event) = operations.receive(mail) {
@@ -84,12 +84,13 @@ pub async fn drive<M: Machine>(
 struct Inbox<C> {
     mailbox: Receiver<Mail>,
     commands: Receiver<C>,
-    /// The timer of the last wait: most waits end before it, and the next has the same deadline.
+    /// The timer of the last wait: most waits end before it fires, and the next has the same
+    /// deadline.
     timer: Option<(StdInstant, Timer)>,
 }
 
 impl<C> Inbox<C> {
-    /// Waits for mail, a command, or the deadline, which brings neither.
+    /// Waits for mail, a command, or the deadline, which yields neither.
     async fn wait(&mut self, deadline: Option<StdInstant>) -> (Option<Mail>, Option<C>) {
         match (&mut self.timer, deadline) {
             (Some((set, _)), Some(at)) if *set == at => {}
@@ -113,7 +114,7 @@ impl<C> Inbox<C> {
         };
         let due = async {
             match &mut self.timer {
-                // A timer that has fired once would never do so again.
+                // A timer that has fired would never fire again.
                 Some((at, _)) if *at <= StdInstant::now() => (None, None),
                 Some((_, timer)) => {
                     timer.await;
@@ -127,8 +128,8 @@ impl<C> Inbox<C> {
 }
 
 /// Both clocks. The monotonic one is [`std::time::Instant`], counted from the start of the loop:
-/// it may stop while the machine is suspended (on Linux it does), so a deadline can come
-/// late by the length of the sleep. What must hold across a sleep compares wall-clock time.
+/// it may stop while the computer is suspended (on Linux it does), so a deadline can be late by
+/// the length of the sleep. Whatever must hold across a sleep compares wall-clock time.
 struct Clock {
     origin: StdInstant,
 }

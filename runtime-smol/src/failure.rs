@@ -1,4 +1,4 @@
-//! Maps errors of the system and the libraries to the kinds that a machine distinguishes.
+//! Maps errors from the system and the libraries to the kinds that a machine distinguishes.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -6,7 +6,7 @@ use std::io;
 
 use footbridge_core::contract::event::{IoError, IoErrorKind};
 
-/// A failure of a kind, with the words for people.
+/// A failure of a given kind, with a message for people.
 pub(crate) fn failure(kind: IoErrorKind, detail: impl Display) -> IoError {
     IoError { kind, detail: detail.to_string() }
 }
@@ -16,7 +16,7 @@ pub(crate) fn about(subject: impl Display, error: &io::Error) -> IoError {
     failure(kind_of(error), format_args!("{subject}: {error}"))
 }
 
-/// The kind of an error of the system.
+/// The kind of a system error.
 pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
     use io::ErrorKind as Io;
     match error.kind() {
@@ -34,7 +34,7 @@ pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
         Io::AddrInUse => IoErrorKind::InUse,
         Io::StorageFull | Io::QuotaExceeded => IoErrorKind::Full,
         Io::FileTooLarge => IoErrorKind::TooLarge,
-        // rustls hands its errors on as invalid data.
+        // rustls passes its errors on as invalid data.
         Io::InvalidData if is_tls(error) => IoErrorKind::Tls,
         _ => IoErrorKind::Other,
     }
@@ -50,12 +50,12 @@ const fn is_tls(_error: &io::Error) -> bool {
     false
 }
 
-/// What went wrong with an exchange with `host`.
+/// What went wrong in an exchange with `host`.
 pub(crate) fn about_http(host: impl Display, error: &hyper::Error) -> IoError {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
-            // A chunk that is no chunk, and an end in the middle of one, come as I/O errors.
+            // A malformed chunk, and an end in the middle of one, are reported as I/O errors.
             return match error.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput if !is_tls(error) => {
                     failure(IoErrorKind::Protocol, format_args!("{host}: {error}"))

@@ -1,4 +1,4 @@
-//! Files: replaced atomically and durably, read within a limit, one operation after the other.
+//! Files: replaced atomically and durably, read up to a limit, one operation at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,11 +14,11 @@ use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use crate::failure::{about, failure};
 use crate::mailbox::{Mailbox, Spawner};
 
-/// How the name of a file ends that is not whole yet; the runtimes agree on it, because their programs
-/// use the same directories.
+/// The suffix of an incomplete file; the runtimes agree on it because their programs use the same
+/// directories.
 const TEMPORARY: &str = ".new";
 
-/// One thing to do with a file.
+/// One file operation.
 pub(crate) enum Job {
     Save { path: String, data: Bytes },
     Load { path: String, limit: usize },
@@ -26,9 +26,8 @@ pub(crate) enum Job {
     List { path: String },
 }
 
-/// The queue of one machine's file operations. They are carried out in the order in which they were
-/// asked for, on a thread of the blocking pool: of two that save the same file the later one
-/// counts.
+/// The queue of one machine's file operations. They are carried out in the order requested, on a
+/// thread of the blocking pool: of two that save the same file, the later one wins.
 pub(crate) struct Files(Sender<(OpId, Job)>);
 
 impl Files {
@@ -77,7 +76,7 @@ fn perform(op: OpId, job: Job) -> Result<Event, IoError> {
     }
 }
 
-/// Writes a new file beside the old one and puts it in its place: a crash leaves either whole.
+/// Writes a new file beside the old one and replaces it: a crash leaves one of them, complete.
 fn save(path: &Path, data: &[u8]) -> io::Result<()> {
     let directory = directory_of(path);
     make_directories(directory)?;
@@ -85,14 +84,14 @@ fn save(path: &Path, data: &[u8]) -> io::Result<()> {
     let written = file.write_all(data).and_then(|()| file.sync_all());
     let replaced = written.and_then(|()| fs::rename(&temporary, path));
     if replaced.is_err() {
-        // The first error is what counts; a temporary file that stays is never read.
+        // The first error is what counts; a leftover temporary file is never read.
         let _ = fs::remove_file(&temporary);
     }
     replaced?;
     sync_directory(directory)
 }
 
-/// An empty file of its owner's alone, with a name that nobody has taken.
+/// An empty file that only its owner can access, under an unused name.
 fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -110,12 +109,12 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// What a crash left behind.
+/// Left behind by a crash.
 fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
-/// Makes what is missing of a directory's path, durably and for its owner alone.
+/// Creates the missing part of a directory's path, durably and accessible only to its owner.
 fn make_directories(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -143,9 +142,9 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Reads a file, but hardly more than `limit`; `None` if there is none.
+/// Reads a file, up to just over `limit`; `None` if there is none.
 fn load(path: &Path, limit: usize) -> io::Result<Option<Bytes>> {
-    // A pipe that somebody put there must not hold the queue up.
+    // A pipe put there by someone must not hold up the queue.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,

@@ -1,4 +1,4 @@
-//! How a WebSocket begins: a client's request for one, and what a server looks for in it.
+//! The WebSocket handshake: a client's request, and what a server checks in it.
 
 use std::future::pending;
 use std::time::Duration;
@@ -27,7 +27,8 @@ use crate::operation::Shared;
 /// How much of a refusal's body is kept.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
-/// Where a client's WebSocket leads; see [`footbridge_core::contract::action::Target::WebSocket`].
+/// Where a client's WebSocket connects to; see
+/// [`footbridge_core::contract::action::Target::WebSocket`].
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, Secret)>,
@@ -36,10 +37,10 @@ pub(crate) struct Target {
     pub(crate) max_message: usize,
 }
 
-/// What a server's task sends when it lets a connection become a WebSocket.
+/// What a server's task sends when it accepts a WebSocket.
 pub(crate) type Switch = Sender<Result<OnUpgrade, IoError>>;
 
-/// A handshake that did not lead to a WebSocket.
+/// A failed handshake.
 pub(crate) enum HandshakeError {
     Refused(Response),
     Failed(IoError),
@@ -63,7 +64,7 @@ pub(crate) async fn open(target: &Target, shared: &Shared) -> Result<Upgraded, H
 async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeError> {
     let url = http::parse(&target.url)?;
     if !matches!(url.scheme_str(), Some("ws" | "wss")) {
-        let detail = "a WebSocket's URL begins with ws: or wss:";
+        let detail = "a WebSocket URL must begin with ws: or wss:";
         return Err(failure(IoErrorKind::Protocol, detail).into());
     }
     let origin = Origin::of(&url)?;
@@ -87,7 +88,7 @@ async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeErro
     let started = hyper::client::conn::http1::handshake(connection).await;
     let (mut sender, connection) = started.map_err(|error| about_http(&origin, &error))?;
     let connection = async {
-        // The request, and whatever waits for the upgrade, learn of its end.
+        // The request, and whoever waits for the upgrade, will see its error.
         let _ = connection.with_upgrades().await;
         pending().await
     };
@@ -117,12 +118,12 @@ async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeErro
     smol::future::or(exchange, connection).await
 }
 
-/// An ordinary answer to a handshake, with the beginning of its body.
+/// An ordinary response to a handshake, with the beginning of its body.
 async fn refusal(answer: hyper::Response<Incoming>) -> Response {
     let status = answer.status().as_u16();
     let headers = http::headers_of(answer.headers());
     let (mut kept, mut body) = (Vec::new(), answer.into_body());
-    // An answer that breaks off is still the answer: its status decides.
+    // A truncated response still counts: its status decides.
     while let Some(Ok(frame)) = body.frame().await {
         let data = frame.into_data().unwrap_or_default();
         let room = MAX_REFUSAL_BYTES - kept.len();
@@ -134,7 +135,7 @@ async fn refusal(answer: hyper::Response<Incoming>) -> Response {
     Response { status, headers, body: Bytes::from(kept) }
 }
 
-/// What a client's request must say to become a WebSocket: the accept key, or what is wrong.
+/// Checks a client's request for a WebSocket: the accept key, or what is wrong.
 pub(crate) fn accept_key(method: &hyper::Method, headers: &HeaderMap) -> Result<String, IoError> {
     let bad = |why: &str| {
         Err(failure(IoErrorKind::Protocol, format_args!("not a WebSocket handshake: {why}")))

@@ -1,4 +1,4 @@
-//! What a program brings along for the operations of its machine.
+//! What a program provides for its machine's operations.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,28 +10,28 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::tls;
 
-/// The choices of whoever runs the program.
+/// The options of whoever runs the program.
 #[derive(Default)]
 pub struct HostOptions {
-    /// A PEM file of certificate authorities to trust beside the well-known ones.
+    /// A PEM file of certificate authorities to trust in addition to the well-known ones.
     pub extra_ca: Option<PathBuf>,
-    /// What listeners identify themselves with; without it they speak plain HTTP.
+    /// The certificate that listeners present; without one, they speak plain HTTP.
     pub certificate: Option<Certificate>,
     /// Whether requests and streams go through an HTTP proxy.
     pub proxy: Proxy,
-    /// Where store operations go; without one they fail. It runs on a thread of its own.
+    /// The store for store operations; without one they fail. It runs on its own thread.
     pub store: Option<Box<dyn Store>>,
-    /// What others change in that store, if others use it.
+    /// Changes that others make to that store, if others use it.
     pub store_changes: Option<Receiver<Changes>>,
 }
 
-/// The way out. A proxy is asked for a tunnel (`CONNECT`) to every target, with or without TLS.
+/// How connections go out. A proxy is asked for a tunnel (`CONNECT`) to every target, TLS or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Proxy {
     /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     #[default]
     Environment,
-    /// Straight, whatever the environment says.
+    /// Directly, whatever the environment says.
     None,
     /// Through the proxy at this `http:` URL.
     At(String),
@@ -46,7 +46,7 @@ pub struct Certificate {
     pub key: PathBuf,
 }
 
-/// What operations are carried out with: trust, identity, store.
+/// What operations need: trust, identity, store.
 pub struct Host {
     pub(crate) client_tls: tls::Client,
     pub(crate) server_tls: Option<tls::Server>,
@@ -56,7 +56,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads the files that the options name. The failure says which one is at fault.
+    /// Reads the files named by the options. The failure says which one is at fault.
     pub fn new(options: HostOptions) -> Result<Self, IoError> {
         Ok(Self {
             client_tls: tls::Client::new(options.extra_ca.as_deref())?,

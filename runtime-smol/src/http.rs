@@ -1,4 +1,4 @@
-//! The HTTP client: one exchange at a time, over connections that are kept for the next one.
+//! The HTTP client: one exchange at a time, over connections that are kept for reuse.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use crate::failure::{about_http, failure};
 use crate::io::{HyperIo, within};
 use crate::mailbox::Spawner;
 
-/// Connections that wait for their next request, to all servers together.
+/// Idle connections kept, to all servers together.
 const MAX_IDLE: usize = 8;
-/// How long one waits.
+/// How long one may stay idle.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// How long one is used, so that a change of address is noticed.
+/// How long one is used, so that address changes are noticed.
 const AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// The longest head of an answer, in bytes.
+/// The largest response head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// The client of one driver.
@@ -40,7 +40,7 @@ struct Idle {
     line: Line,
 }
 
-/// An exchange that has begun: its answer is on its way by this connection.
+/// An exchange that has begun: its response will arrive on this connection.
 pub(crate) struct Exchange {
     pub(crate) origin: Origin,
     line: Line,
@@ -76,12 +76,12 @@ impl Client {
             Ok(Response { status, headers, body })
         };
         within(timeout, whole).await.unwrap_or_else(|| {
-            let detail = format!("{origin}: no whole answer within {timeout:?}");
+            let detail = format!("{origin}: no complete response within {timeout:?}");
             Err(failure(IoErrorKind::TimedOut, detail))
         })
     }
 
-    /// An exchange up to the head of its answer, within its time limit.
+    /// An exchange up to the head of its response, within its time limit.
     pub(crate) async fn begin(
         &self,
         request: &Request,
@@ -90,7 +90,7 @@ impl Client {
         let origin = Origin::of(&url)?;
         let timeout = request.timeout;
         within(timeout, self.ask(&origin, &url, request)).await.unwrap_or_else(|| {
-            let detail = format!("{origin}: no answer within {timeout:?}");
+            let detail = format!("{origin}: no response within {timeout:?}");
             Err(failure(IoErrorKind::TimedOut, detail))
         })
     }
@@ -110,8 +110,8 @@ impl Client {
         if let Err(lost) = &mut answer
             && line.is_reused
         {
-            // A server may close a kept connection just as the next request leaves. What was not
-            // sent is sent again; so is what may be repeated in any case, if nothing came back.
+            // A server may close a kept connection just as the next request is sent. What was not
+            // sent is sent again; so is any idempotent request, if nothing came back.
             let unsent = lost.take_message();
             let is_safe = matches!(ask.method, Method::Get | Method::Head);
             let is_broken = !lost.error().is_parse();
@@ -125,14 +125,14 @@ impl Client {
     }
 
     async fn open(&self, origin: &Origin) -> Result<Line, IoError> {
-        // In a box of its own, whose memory is free again while the answer is waited for.
+        // Boxed, so its memory is freed while waiting for the response.
         let connection = HyperIo(Box::pin(self.dialer.dial(origin)).await?);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
             .handshake(connection)
             .await
             .map_err(|error| about_http(origin, &error))?;
-        // The request under way learns what breaks the connection.
+        // The request in progress sees whatever breaks the connection.
         self.spawner.detach(async { drop(connection.await) });
         Ok(Line { born: Instant::now(), is_reused: false, sender })
     }
@@ -145,7 +145,7 @@ impl Client {
         Some(Line { is_reused: true, ..idle.swap_remove(at).line })
     }
 
-    /// Keeps the connection of an exchange that is over.
+    /// Keeps the connection of a finished exchange.
     pub(crate) fn keep(&self, exchange: Exchange) {
         let Exchange { origin, line } = exchange;
         if line.sender.is_closed() || line.born.elapsed() > AGE_LIMIT {
@@ -176,12 +176,12 @@ fn build(
         Method::Post => hyper::Method::POST,
         Method::Put => hyper::Method::PUT,
         Method::Delete => hyper::Method::DELETE,
-        Method::Other => return Err(failure(IoErrorKind::Protocol, "a method without a name")),
+        Method::Other => return Err(failure(IoErrorKind::Protocol, "unknown method")),
     };
     *request.uri_mut() = path_of(url);
     fill(request.headers_mut(), origin, &ask.headers)?;
     if ask.body.is_empty() && matches!(ask.method, Method::Post | Method::Put) {
-        // The library leaves it out, and some servers then wait for a body or refuse.
+        // The library omits it, and some servers then wait for a body or refuse.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     Ok(request)
@@ -209,7 +209,7 @@ pub(crate) fn fill(
     Ok(())
 }
 
-/// Names and values of those headers that are text.
+/// Names and values of the headers that are text.
 pub(crate) fn headers_of(map: &HeaderMap) -> Vec<(String, String)> {
     let text = |(name, value): (&HeaderName, &HeaderValue)| {
         let value = std::str::from_utf8(value.as_bytes()).ok()?;
@@ -220,7 +220,7 @@ pub(crate) fn headers_of(map: &HeaderMap) -> Vec<(String, String)> {
 
 async fn collect(origin: &Origin, body: Incoming, limit: usize) -> Result<Bytes, IoError> {
     let too_large = || {
-        let detail = format!("{origin}: an answer of more than {limit} bytes");
+        let detail = format!("{origin}: the response is larger than {limit} bytes");
         failure(IoErrorKind::TooLarge, detail)
     };
     if body.size_hint().lower() > limit as u64 {

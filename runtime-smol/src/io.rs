@@ -1,4 +1,4 @@
-//! A connection, plain or with TLS, as the libraries want to see it.
+//! A connection, plain or TLS, in the form the libraries expect.
 
 use std::future::Future;
 use std::io;
@@ -11,10 +11,10 @@ use hyper::rt::ReadBufCursor;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::net::TcpStream;
 
-/// What hyper reads at once. It is on the stack, so that an idle connection holds no buffer.
+/// Maximum size of hyper's reads. It is on the stack, so an idle connection holds no buffer.
 const READ_BYTES: usize = 8 << 10;
 
-/// One connection, of either side.
+/// One connection, of a client or a server.
 pub(crate) enum Connection {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
@@ -30,8 +30,8 @@ impl Connection {
         }
     }
 
-    /// Ends the sending side and reads on until the other side ends too: a connection that is
-    /// dropped with unread bytes is reset, and its last words may be lost.
+    /// Shuts down the sending side and keeps reading until the other side ends too: a connection
+    /// dropped with unread bytes is reset, and the last data sent may be lost.
     pub(crate) async fn linger(mut self, limit: Duration) {
         let farewell = async {
             let _ = self.close().await;
@@ -81,7 +81,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// A connection as hyper wants to see it.
+/// A connection in the form hyper expects.
 pub(crate) struct HyperIo(pub(crate) Connection);
 
 impl hyper::rt::Read for HyperIo {
@@ -128,7 +128,7 @@ impl hyper::rt::Write for HyperIo {
     }
 }
 
-/// The timer that hyper keeps its own time limits with.
+/// The timer for hyper's own time limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HyperTimer;
 

@@ -1,5 +1,5 @@
 //! Footbridge on [smol](https://docs.rs/smol): carries out what the machines of
-//! [`footbridge_core`] ask for, and tells them what came of it.
+//! [`footbridge_core`] ask for and reports the results to them.
 //!
 //! ```text
 //!             commands ─────────┐        ┌──────────── notices
@@ -11,9 +11,9 @@
 //!                                                             └────────────────────┘
 //! ```
 //!
-//! No decision about the protocol is made here. Everything runs on one thread, beside the one
-//! that waits for sockets and timers; files, names and standard input use a small pool of threads
-//! while they are needed.
+//! No protocol decisions are made here. Everything runs on one thread, next to the one that waits
+//! for sockets and timers; files, name lookups and standard input use a small thread pool while
+//! they are in use.
 //!
 //! ```
 //! use footbridge_core::contract::machine::Machine;

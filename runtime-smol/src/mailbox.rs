@@ -1,4 +1,4 @@
-//! Between the loop and its tasks: where events go, what holds a reader back, who starts a task.
+//! Between the loop and its tasks: the mailbox for events, the gate for readers, the task spawner.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -10,21 +10,21 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::contract::event::{Event, IoError};
 use smol::{LocalExecutor, Task};
 
-/// Events that wait for the machine. A task that finds the mailbox full waits, and so stops
+/// Events waiting for the machine. A task that finds the mailbox full waits, and so stops
 /// reading; the loop itself never puts anything in.
 pub(crate) const MAILBOX_EVENTS: usize = 64;
 
 /// One letter to the machine.
 pub(crate) enum Mail {
-    /// An event of no operation, or one after which more may follow.
+    /// An event that belongs to no operation, or one that more may follow.
     Event(Event),
     /// The last event of an operation.
     Last(Event),
-    /// An operation is over without a further event.
+    /// An operation has ended without another event.
     Over(OpId),
 }
 
-/// The tasks' end of the mailbox. Mail to a loop that has ended is dropped.
+/// The tasks' end of the mailbox. Mail to a finished loop is dropped.
 #[derive(Clone)]
 pub(crate) struct Mailbox(Sender<Mail>);
 
@@ -33,7 +33,7 @@ impl Mailbox {
         Self(sender)
     }
 
-    /// Takes no more mail, and wakes whoever waits for room.
+    /// Takes no more mail, and wakes whoever is waiting for room.
     pub(crate) fn close(&self) {
         self.0.close();
     }
@@ -46,7 +46,7 @@ impl Mailbox {
         let _ = self.0.send(Mail::Last(event)).await;
     }
 
-    /// The same from a thread of its own, which waits while the mailbox is full.
+    /// The same from another thread, which blocks while the mailbox is full.
     pub(crate) fn last_blocking(&self, event: Event) {
         let _ = self.0.send_blocking(Mail::Last(event));
     }
@@ -60,8 +60,8 @@ impl Mailbox {
     }
 }
 
-/// Starts tasks on the loop's executor. It does not keep the executor alive, so that the end of
-/// the loop drops every task.
+/// Starts tasks on the loop's executor. It does not keep the executor alive, so the end of the
+/// loop drops every task.
 #[derive(Clone)]
 pub(crate) struct Spawner(Weak<LocalExecutor<'static>>);
 
@@ -70,7 +70,7 @@ impl Spawner {
         Self(Rc::downgrade(executor))
     }
 
-    /// Starts a task that ends when it is dropped; `None` if the loop is over.
+    /// Starts a task that ends when dropped; `None` if the loop has ended.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Option<Task<()>> {
         self.0.upgrade().map(|executor| executor.spawn(future))
     }
@@ -83,8 +83,8 @@ impl Spawner {
     }
 }
 
-/// Holds the reading side of one operation back. It wakes one task: all that look at a gate
-/// belong to the same.
+/// Holds back the reading side of one operation. It wakes one task: every future that checks a gate
+/// belongs to the same task.
 #[derive(Default)]
 pub(crate) struct Gate {
     is_paused: Cell<bool>,
@@ -113,7 +113,7 @@ impl Gate {
         self.poll_until(cx, !self.is_paused.get() || self.is_closing.get())
     }
 
-    /// Ready once the end was asked for.
+    /// Ready once the end was requested.
     pub(crate) fn poll_closing(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll_until(cx, self.is_closing.get())
     }

@@ -27,10 +27,10 @@ use crate::socket::{self, Outgoing};
 use crate::store::{self, StoreThread};
 use crate::{stdio, stream, tls};
 
-/// How long replies and farewells may take after the machine has finished.
+/// How long replies and closing handshakes may take after the machine has finished.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
 
-/// What every task works with.
+/// What every task has access to.
 pub(crate) struct Shared {
     pub(crate) mailbox: Mailbox,
     pub(crate) spawner: Spawner,
@@ -50,7 +50,7 @@ enum Operation {
         outgoing: Sender<Outgoing>,
         gate: Rc<Gate>,
     },
-    /// An answer that is read as it comes.
+    /// A response that is read as it arrives.
     Incoming {
         _task: Option<Task<()>>,
         gate: Rc<Gate>,
@@ -98,7 +98,7 @@ impl Operations {
         }
     }
 
-    /// Takes a letter; gives its event if its operation is still open.
+    /// Takes a piece of mail; returns its event if the operation is still open.
     pub(crate) fn receive(&mut self, mail: Mail) -> Option<Event> {
         match mail {
             Mail::Event(event) => match event.op() {
@@ -113,7 +113,7 @@ impl Operations {
         }
     }
 
-    /// Starts what an action says. It never waits: what takes time is a task's.
+    /// Starts what an action asks for. It never waits: anything that takes time is a task's job.
     pub(crate) fn perform(&mut self, action: Action) {
         let shared = Rc::clone(&self.shared);
         match action {
@@ -155,7 +155,7 @@ impl Operations {
             }
             Action::Accept { op, listener, max_body } => self.accept(op, listener, max_body),
             Action::Reply { op, response } => {
-                // It is answered, or its client is gone: nothing follows either way.
+                // It was answered, or its client is gone: nothing follows either way.
                 if let Some(Operation::Exchange(answer)) = self.open.remove(&op) {
                     let _ = answer.try_send(Answer::Reply(response));
                 }
@@ -171,12 +171,12 @@ impl Operations {
         }
     }
 
-    /// Lets replies and farewells that are under way reach their clients.
+    /// Lets replies and closing handshakes in progress reach their clients.
     pub(crate) async fn finish(&mut self) {
         self.open.clear();
         self.linger = None;
         self.shared.mailbox.close();
-        // Nothing is ever sent there: it ends when the last connection has let go.
+        // Nothing is ever sent there: it ends when the last connection drops its end.
         let _ = within(FINISH_LIMIT, self.lingering.recv()).await;
         if let Some(store) = &self.store {
             store.finish().await;
@@ -298,11 +298,11 @@ impl Operations {
         self.start(op, async move { shared.mailbox.failed(op, failure(kind, detail)).await });
     }
 
-    /// Has ended children taken note of on this executor, in place of a thread of their own.
+    /// Reaps exited children on this executor instead of on a thread of its own.
     fn reap(&mut self) {
         if self.reaper.is_none() {
             let mut driver = Box::pin(async_process::driver());
-            // It has to be at work before the first child, or a thread is started in its place.
+            // It must be running before the first child, or a thread is started instead.
             let _ = driver.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             self.reaper = self.shared.spawner.spawn(async {
                 driver.await;

@@ -1,4 +1,4 @@
-//! Processes: a group of its own for each, pipes, and its end.
+//! Processes: each in a group of its own, with its pipes and its exit.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -29,13 +29,13 @@ use crate::io::within;
 use crate::mailbox::Gate;
 use crate::operation::Shared;
 
-/// What is read from a pipe at once: all that a pipe holds on Linux.
+/// Maximum size of one read from a pipe: all that a pipe holds on Linux.
 const READ_BYTES: usize = 64 << 10;
-/// A chunk below this is copied into memory of its own size instead of holding a whole buffer.
+/// A smaller chunk is copied into memory of its own size instead of holding a whole buffer.
 const SMALL_BYTES: usize = 4 << 10;
-/// Writes are put together to about this much before they are confirmed.
+/// Writes are combined up to about this much before they are confirmed.
 const BATCH_BYTES: usize = 64 << 10;
-/// How long the outputs of a command that has ended may be held open by a child of its own.
+/// How long a child may hold open the outputs of a command that has exited.
 const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// A process as the loop sees it.
@@ -46,7 +46,7 @@ pub(crate) struct Process {
     pub(crate) gate: Rc<Gate>,
 }
 
-/// One thing to do with stdin.
+/// One operation on stdin.
 pub(crate) enum Input {
     Data(Bytes),
     End,
@@ -57,7 +57,7 @@ impl Process {
         let _ = self.input.try_send(input);
     }
 
-    /// Reaches whoever is left of the group, also after its leader has ended.
+    /// Signals whoever is left of the group, even after its leader has exited.
     pub(crate) fn signal(&self, signal: Signal) {
         let signal = match signal {
             Signal::Interrupt => UnixSignal::INT,
@@ -65,7 +65,7 @@ impl Process {
             Signal::Kill => UnixSignal::KILL,
         };
         if let Some(group) = self.group {
-            // A group that is gone is no error.
+            // A group that is gone is not an error.
             let _ = kill_process_group(group, signal);
         }
     }
@@ -132,8 +132,8 @@ fn start(command: &ProcessSpec, stdin: Stdio) -> Result<Started, IoError> {
     }
 }
 
-/// The standard library would look a bare name up in the `PATH` that the program is to get, where
-/// it gets another one.
+/// The standard library would look up a bare name in the `PATH` that the program is given, if it is
+/// given one of its own.
 fn program_of(command: &ProcessSpec) -> PathBuf {
     let is_bare = !command.program.contains('/');
     let mut named = command.env.iter().map(|(name, _)| name).chain(&command.env_remove);
@@ -151,7 +151,7 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-/// Says which of program and directory is at fault; the system does not.
+/// Says whether the program or the directory is at fault; the system does not.
 fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
     match &command.directory {
         Some(directory) if !Path::new(directory).is_dir() => {
@@ -175,7 +175,7 @@ async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate,
         read(op, stderr, Output::Stderr, None, &ends),
     );
     let exit = async {
-        // It can fail only if somebody else has reaped the child.
+        // It can fail only if someone else has reaped the child.
         let status = child.status().await.map_or(ExitStatus::Code(-1), status_of);
         ends.tell(Event::Exited { op, status }).await;
     };
@@ -186,23 +186,23 @@ async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate,
         pending::<()>().await;
     };
     or(async { _ = zip(outputs, exit).await }, writing).await;
-    // A child of its own may be left, and within reach of a signal.
+    // A child of the process may be left, and a signal can still reach it.
     if group.is_none_or(|group| test_kill_process_group(group).is_err()) {
         shared.mailbox.over(op).await;
     }
 }
 
-/// What a process's stdin is at.
+/// The state of a process's stdin.
 #[derive(Clone, Copy)]
 enum Stdin {
-    /// Every write that was taken from the queue is answered.
+    /// Every write taken from the queue has been confirmed.
     Idle,
     Writing,
-    /// What is left in the queue is dropped.
+    /// Whatever is left in the queue is dropped.
     Closed,
 }
 
-/// The three ends of a process: its exit, and those of both outputs.
+/// The three ends of a process: its exit, and the end of each output.
 struct Ends<'a> {
     op: OpId,
     left: Cell<u8>,
@@ -212,7 +212,7 @@ struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// Tells one of them; nothing follows the last one, so what is still to be written is given up
+    /// Reports one of them; nothing follows the last one, so pending writes are abandoned
     /// before it.
     async fn tell(&self, event: Event) {
         self.left.set(self.left.get().saturating_sub(1));
@@ -255,14 +255,14 @@ async fn read(op: OpId, pipe: Async<File>, output: Output, gate: Option<&Gate>, 
     ends.tell(Event::OutputEnded { op, output }).await;
 }
 
-/// What can be read at once; empty at the end.
+/// The next chunk; empty at the end.
 async fn chunk(pipe: &Async<File>, gate: Option<&Gate>) -> Bytes {
     poll_fn(|cx| {
         if let Some(gate) = gate {
             ready!(gate.poll_open(cx));
         }
         loop {
-            // The buffer exists only while something is there to fill it.
+            // The buffer exists only while there is something to read.
             let mut buffer = Vec::with_capacity(READ_BYTES);
             match rustix::io::read(pipe.get_ref(), rustix::buffer::spare_capacity(&mut buffer)) {
                 Ok(_) if buffer.len() < SMALL_BYTES => {
@@ -283,7 +283,7 @@ async fn chunk(pipe: &Async<File>, gate: Option<&Gate>) -> Bytes {
     .await
 }
 
-/// Writes until stdin is closed, by either side.
+/// Writes until either side closes stdin.
 async fn write(op: OpId, mut stdin: ChildStdin, ends: &Ends<'_>) {
     let Ends { stdin: state, input, shared, .. } = ends;
     while let Ok(first) = input.recv().await {
@@ -318,7 +318,7 @@ async fn write(op: OpId, mut stdin: ChildStdin, ends: &Ends<'_>) {
     }
 }
 
-/// Kills a process group when it is dropped, unless its leader has ended before.
+/// Kills a process group when dropped, unless its leader has already exited.
 struct KillOnDrop(Option<Pid>);
 
 impl Drop for KillOnDrop {
@@ -329,7 +329,7 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Runs one command to its end. Dropping the future kills it.
+/// Runs one command until it exits. Dropping the future kills it.
 pub(crate) async fn run(
     op: OpId,
     command: ProcessSpec,
@@ -369,7 +369,7 @@ pub(crate) async fn run(
     shared.mailbox.last(Event::Ran { op, status, stdout, stderr }).await;
 }
 
-/// Reads to the end, keeps the beginning.
+/// Reads to the end but keeps only the beginning.
 async fn collect(pipe: &Async<File>, limit: usize, kept: &RefCell<Vec<u8>>) {
     loop {
         let data = chunk(pipe, None).await;

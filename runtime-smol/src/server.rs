@@ -1,4 +1,4 @@
-//! The HTTP server: requests wait for an `Accept`, and then for their answer.
+//! The HTTP server: each request waits for an `Accept`, then for its response.
 
 use std::convert::Infallible;
 use std::io;
@@ -34,34 +34,34 @@ use crate::operation::Shared;
 use crate::stream::{ReplyBody, StreamBody};
 use crate::{http, tls};
 
-/// How long a client may take to agree on TLS, and to send the head of a request; also how long a
-/// connection is kept for its next one.
+/// How long a client may take for the TLS handshake and to send the head of a request; also how
+/// long a connection is kept open for the next one.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// How long a client may take to send a body.
 const BODY_LIMIT: Duration = Duration::from_secs(30);
-/// How long the rest of a body that is too large is read away, so that its sender sees the answer.
+/// How long the rest of an oversized body is drained, so that its sender sees the response.
 const SCRAP_LIMIT: Duration = Duration::from_secs(5);
-/// The longest head of a request, in bytes.
+/// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// Pause after the system could not give a connection: for want of descriptors, mostly.
+/// Pause after a failed accept, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener as the loop sees it. Dropped, it accepts nothing more, and its connections end with
-/// the reply that is under way.
+/// A listener as the loop sees it. Once dropped, it accepts nothing more, and its connections end
+/// after the reply in progress.
 pub(crate) struct Listener {
     _task: Option<Task<()>>,
     tickets: Sender<AcceptSlot>,
     _stop: Sender<Infallible>,
 }
 
-/// Leave to hand one request to the machine.
+/// Permission to pass one request to the machine.
 pub(crate) struct AcceptSlot {
     pub(crate) op: OpId,
     pub(crate) max_body: usize,
     pub(crate) answered: Receiver<Answer>,
 }
 
-/// What the machine makes of a request.
+/// The machine's answer to a request.
 pub(crate) enum Answer {
     Reply(Response),
     Stream(Head, StreamBody),
@@ -74,7 +74,7 @@ impl Listener {
     }
 }
 
-/// What all connections of a listener share.
+/// Shared by all connections of a listener.
 struct ListenerShared {
     tickets: Sender<AcceptSlot>,
     queue: Receiver<AcceptSlot>,
@@ -124,7 +124,7 @@ async fn accept(
         let place = room.acquire_arc().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Small messages leave at once; without it they are only slower.
+                // Send small messages at once; without this they are merely slower.
                 let _ = stream.set_nodelay(true);
                 let (desk, linger) = (Rc::clone(desk), linger.cloned());
                 let spawner = desk.shared.spawner.clone();
@@ -138,7 +138,7 @@ async fn accept(
     }
 }
 
-/// One connection, to its end. What breaks it is known to its client; nobody else asked for it.
+/// One connection until its end. Errors are not reported: only its client cares, and it knows.
 async fn serve(stream: TcpStream, desk: &Rc<ListenerShared>) {
     let connection = match &desk.tls {
         None => Connection::Plain(stream),
@@ -175,8 +175,8 @@ async fn serve(stream: TcpStream, desk: &Rc<ListenerShared>) {
     }
 }
 
-/// One request with its ticket. However the client leaves, the machine learns what it must: nothing
-/// if it was not asked yet, and that the client is gone if it was.
+/// One request with its slot. However the client leaves, the machine learns what it must: nothing
+/// if it never saw the request, and that the client is gone if it did.
 struct Exchange {
     ticket: Option<AcceptSlot>,
     is_asked: bool,
@@ -242,11 +242,11 @@ async fn answer(
             let key = accept_key(&head.method, &head.headers);
             Ok(switch_protocols(key, protocol.as_deref(), &switch, switch_over))
         }
-        Err(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "given up by the machine")),
+        Err(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "abandoned by the machine")),
     }
 }
 
-/// Waits for a ticket whose operation is still wanted; `None` once the listener is closed.
+/// Waits for a slot whose operation is still open; `None` once the listener is closed.
 async fn admitted(desk: &ListenerShared) -> Option<AcceptSlot> {
     let stopped = async {
         let _ = desk.stopped.recv().await;
@@ -263,7 +263,7 @@ async fn admitted(desk: &ListenerShared) -> Option<AcceptSlot> {
     smol::future::or(stopped, next).await
 }
 
-/// Reads a body; one that is too large is read away beside its answer.
+/// Reads a body; an oversized one is drained while the response is sent.
 async fn read(
     mut body: Incoming,
     limit: usize,
@@ -278,7 +278,7 @@ async fn read(
             None => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
-    // A client that waits for leave to send (`expect: 100-continue`) sends nothing to read away.
+    // A client that waits for permission to send (`expect: 100-continue`) sends nothing to drain.
     if !waits {
         desk.shared.spawner.detach(async move {
             let rest = async { while let Some(Ok(_)) = body.frame().await {} };
@@ -303,7 +303,7 @@ fn whole(body: Bytes) -> ReplyBody {
     ReplyBody::Whole(Full::new(body))
 }
 
-/// A machine's answer for the wire. A header that HTTP cannot carry is left out.
+/// A machine's response for the wire. A header that HTTP cannot carry is left out.
 fn reply(head: &Head, body: ReplyBody, is_cut: bool) -> hyper::Response<ReplyBody> {
     let mut out = hyper::Response::new(body);
     *out.status_mut() =
@@ -320,7 +320,7 @@ fn reply(head: &Head, body: ReplyBody, is_cut: bool) -> hyper::Response<ReplyBod
     out
 }
 
-/// To a client whose request came as the listener closed.
+/// For a client whose request arrived as the listener closed.
 fn unavailable() -> hyper::Response<ReplyBody> {
     let mut out = hyper::Response::new(whole(Bytes::new()));
     *out.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -328,7 +328,7 @@ fn unavailable() -> hyper::Response<ReplyBody> {
     out
 }
 
-/// The 101 of a WebSocket, or the refusal of what is no handshake. The stream's task learns which.
+/// The 101 for a WebSocket, or a refusal of a bad handshake. The stream's task learns which.
 fn switch_protocols(
     key: Result<String, IoError>,
     protocol: Option<&str>,

@@ -1,4 +1,4 @@
-//! WebSockets of either side, once the handshake is done: one conversation.
+//! WebSockets of clients and servers, after the handshake: one conversation.
 //!
 //! Reading and writing are two futures of one task: neither waits for the other.
 
@@ -29,22 +29,22 @@ use crate::io::{Connection, HyperIo, within};
 use crate::mailbox::Gate;
 use crate::operation::Shared;
 
-/// What is read from the socket at once, and gathered before it is written.
+/// Maximum size of one read, and of what is gathered for one write.
 const BUFFER_BYTES: usize = 8 << 10;
-/// Messages are put together to about this much before they are flushed.
+/// Messages are combined up to about this much before they are flushed.
 const BATCH_BYTES: usize = 64 << 10;
-/// How long messages under way may take to leave once a close was asked for.
+/// How long pending messages may take to be sent once a close was requested.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
-/// How long the other side may take to answer a close.
+/// How long the peer may take to answer a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
-/// One thing to put on a stream.
+/// One thing to send on a stream.
 pub(crate) enum Outgoing {
     Message(Message),
     Close(u16),
 }
 
-/// A client's stream, from the handshake to its end.
+/// A client's stream, from handshake to end.
 pub(crate) async fn open(
     op: OpId,
     target: Target,
@@ -52,7 +52,7 @@ pub(crate) async fn open(
     gate: Rc<Gate>,
     shared: Rc<Shared>,
 ) {
-    // In a box of its own, whose memory is free again once the conversation begins.
+    // Boxed, so its memory is freed once the conversation begins.
     match Box::pin(handshake::open(&target, &shared)).await {
         Ok(upgraded) => {
             converse(op, upgraded, Role::Client, target.max_message, outgoing, gate, shared).await;
@@ -64,7 +64,7 @@ pub(crate) async fn open(
     }
 }
 
-/// A server's stream, from the client's request to its end.
+/// A server's stream, from the client's request to the end.
 pub(crate) async fn adopt(
     op: OpId,
     switched: Receiver<Result<OnUpgrade, IoError>>,
@@ -77,7 +77,7 @@ pub(crate) async fn adopt(
     let upgraded = match switched.recv().await {
         Ok(Ok(switch)) => switch.await.map_err(|error| gone(&error.to_string())),
         Ok(Err(failure)) => Err(failure),
-        Err(_) => Err(gone("it left before its answer")),
+        Err(_) => Err(gone("it left before the response")),
     };
     match upgraded {
         Ok(upgraded) => {
@@ -93,7 +93,7 @@ type Socket = WebSocketStream<Connection>;
 struct End {
     code: Option<u16>,
     failure: Option<IoError>,
-    /// The close code that says what the peer did wrong.
+    /// The close code for what the peer did wrong.
     farewell: Option<CloseCode>,
 }
 
@@ -158,7 +158,7 @@ async fn converse(
     shared.mailbox.last(Event::Closed { op, code: end.code, failure: end.failure }).await;
 }
 
-/// Tells the other side why, and lets it read that before the connection is gone.
+/// Tells the peer why, and lets it read that before the connection is gone.
 async fn part(mut socket: Socket, code: CloseCode) {
     let frame = CloseFrame { code, reason: "".into() };
     if socket.send(Frame::Close(Some(frame))).await.is_ok() {
@@ -174,7 +174,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Hands on what comes in, until the end.
+    /// Passes on incoming messages until the end.
     async fn read(&self) -> End {
         let op = self.op;
         loop {
@@ -200,14 +200,14 @@ impl Conversation {
         }
     }
 
-    /// After a close frame: the library answers it, and says when the connection may go. Dropped
-    /// earlier, the other side would see a reset.
+    /// After a close frame: the library answers it and says when the connection may be dropped.
+    /// If it were dropped earlier, the peer would see a reset.
     async fn drain(&self) {
         let next = || poll_fn(|cx| Pin::new(&mut *self.socket.borrow_mut()).poll_next(cx));
         while let Some(Ok(_)) = next().await {}
     }
 
-    /// Puts on the wire what was asked for, until a close.
+    /// Sends what was requested, until a close.
     async fn write(&self, outgoing: &Receiver<Outgoing>) -> End {
         let op = self.op;
         while let Ok(first) = outgoing.recv().await {
@@ -241,7 +241,7 @@ impl Conversation {
         pending().await
     }
 
-    /// Closes, and gives the other side its time to answer.
+    /// Closes, and gives the peer time to answer.
     async fn close(&self, code: u16) -> End {
         let frame = CloseFrame { code: code.into(), reason: "".into() };
         let closed = async {
@@ -255,7 +255,7 @@ impl Conversation {
         unanswered()
     }
 
-    /// The longest that a close may take in all.
+    /// The longest that a close may take in total.
     async fn limit(&self) -> End {
         poll_fn(|cx| self.gate.poll_closing(cx)).await;
         Timer::after(FLUSH_LIMIT).await;
@@ -277,8 +277,8 @@ fn unanswered() -> End {
     End { code: None, failure: Some(failure), farewell: None }
 }
 
-/// Writing has failed. What the other side said last is still there to be read, and tells more; only
-/// if it cannot be read in time, this is the end.
+/// Writing has failed. The peer's last words may still be readable and say more; only if they
+/// cannot be read in time is this the end.
 async fn lost(error: &WsError) -> End {
     match error {
         WsError::ConnectionClosed

@@ -1,7 +1,7 @@
 //! The program's own stdin and stdout as a byte stream.
 //!
-//! Both go by way of a thread: making them non-blocking would do the same to every program that
-//! shares the terminal or the pipe.
+//! Both go through a thread: making them non-blocking would affect every program that shares the
+//! terminal or the pipe.
 
 use std::fs::File;
 use std::future::{pending, poll_fn};
@@ -23,10 +23,10 @@ use crate::mailbox::Gate;
 use crate::operation::Shared;
 use crate::socket::Outgoing;
 
-/// What is read at once.
+/// Maximum size of one read.
 const READ_BYTES: usize = 64 << 10;
 
-/// The stream, from its opening to its end.
+/// The stream, from opening to end.
 pub(crate) async fn open(
     op: OpId,
     outgoing: Receiver<Outgoing>,
@@ -61,7 +61,7 @@ async fn read(op: OpId, mut input: Unblock<File>, gate: &Gate, shared: &Shared) 
         });
         match next.await {
             Ok(read) => {
-                // At the end this is the empty message that says so. Stdout stays open.
+                // At the end, this is the empty message that marks it. Stdout stays open.
                 let message = Message::Binary(Bytes::copy_from_slice(&buffer[..read]));
                 shared.mailbox.tell(Event::Received { op, message }).await;
                 if read == 0 {

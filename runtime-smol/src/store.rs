@@ -1,5 +1,4 @@
-//! Where a machine's store operations go: to a thread of their own, so that no disk ever holds up
-//! the loop.
+//! Runs a machine's store operations on their own thread, so that no disk ever holds up the loop.
 
 use std::convert::Infallible;
 use std::thread::{self, JoinHandle};
@@ -14,9 +13,9 @@ use crate::mailbox::{Mailbox, Spawner};
 
 /// The thread that a store runs on.
 ///
-/// What waits for it is bounded by the core: it takes no new request beyond
-/// [`MAX_STORE_OPERATIONS`], and each link has a window. Dropping this carries out what was asked
-/// for, tells nobody, and ends the thread.
+/// The core bounds what waits for it: it takes no new request beyond [`MAX_STORE_OPERATIONS`], and
+/// each link has a window. Dropping this carries out what was queued, reports nothing, and ends the
+/// thread.
 pub(crate) struct StoreThread {
     operations: Sender<(OpId, Transaction)>,
     mailbox: Mailbox,
@@ -34,17 +33,17 @@ impl StoreThread {
             let _running: Sender<Infallible> = running;
             serve(store, &queue, &answers);
         };
-        // Without a thread the queue is closed, and each operation fails.
+        // Without a thread, the queue is closed and each operation fails.
         let thread = thread::Builder::new().name("store".to_owned()).spawn(work).ok();
         Self { operations, mailbox: mailbox.clone(), done, thread }
     }
 
-    /// Queues an operation; whether there is a store that will carry it out.
+    /// Queues an operation; returns whether there is a store to carry it out.
     pub(crate) fn put(&self, op: OpId, transaction: Transaction) -> bool {
         self.operations.try_send((op, transaction)).is_ok()
     }
 
-    /// Waits until everything that was asked for is carried out. The mailbox has to be closed.
+    /// Waits until every queued operation is carried out. The mailbox must be closed.
     pub(crate) async fn finish(&self) {
         self.operations.close();
         // Nothing is ever sent there.
@@ -57,13 +56,13 @@ impl Drop for StoreThread {
         self.operations.close();
         self.mailbox.close();
         if let Some(thread) = self.thread.take() {
-            // It has said what it had to say if it panicked.
+            // If it panicked, it has already reported that.
             let _ = thread.join();
         }
     }
 }
 
-/// Commits what waits, all at once, and then what has come meanwhile.
+/// Commits everything waiting, all at once, then whatever has arrived meanwhile.
 fn serve(mut store: Box<dyn Store>, queue: &Receiver<(OpId, Transaction)>, mailbox: &Mailbox) {
     let (mut ops, mut batch) = (Vec::new(), Vec::new());
     while let Ok(first) = queue.recv_blocking() {
@@ -73,7 +72,7 @@ fn serve(mut store: Box<dyn Store>, queue: &Receiver<(OpId, Transaction)>, mailb
             batch.push(transaction);
         }
         let outcomes = store.commit(&batch);
-        assert_eq!(outcomes.len(), batch.len(), "an outcome for each operation");
+        assert_eq!(outcomes.len(), batch.len(), "one outcome per operation");
         batch.clear();
         for (op, outcome) in ops.drain(..).zip(outcomes) {
             mailbox.last_blocking(match outcome {
@@ -84,7 +83,7 @@ fn serve(mut store: Box<dyn Store>, queue: &Receiver<(OpId, Transaction)>, mailb
     }
 }
 
-/// Hands on what others have changed in the store, as it becomes known.
+/// Passes on changes that others make to the store, as they become known.
 pub(crate) fn listen(changes: Receiver<Changes>, spawner: &Spawner, mailbox: &Mailbox) {
     let mailbox = mailbox.clone();
     spawner.detach(async move {

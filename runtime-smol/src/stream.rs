@@ -1,4 +1,4 @@
-//! HTTP answers as streams: read as they come, and written as they grow.
+//! Streaming HTTP responses: read as they arrive, and written as they grow.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -24,10 +24,10 @@ use crate::mailbox::Gate;
 use crate::operation::Shared;
 use crate::socket::Outgoing;
 
-/// Messages are put together to about this much before they are confirmed.
+/// Chunks are combined up to about this much before they are confirmed.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// One exchange whose answer is handed on as it comes.
+/// One exchange whose response is passed on as it arrives.
 pub(crate) async fn read(
     op: OpId,
     request: Request,
@@ -55,7 +55,7 @@ pub(crate) async fn read(
             Some(Some(Err(error))) => break Some(about_http(&exchange.origin, &error)),
             Some(None) => break None,
             None => {
-                let detail = format!("{}: nothing came for {idle_timeout:?}", exchange.origin);
+                let detail = format!("{}: nothing arrived for {idle_timeout:?}", exchange.origin);
                 break Some(failure(IoErrorKind::TimedOut, detail));
             }
         }
@@ -66,8 +66,8 @@ pub(crate) async fn read(
     shared.mailbox.last(Event::Closed { op, code: None, failure }).await;
 }
 
-/// The next piece of a body; `None` if it does not come in time. Only the time counts in which the
-/// gate is open.
+/// The next piece of a body; `None` if it does not arrive in time. Time counts only while the gate
+/// is open.
 async fn next(
     body: &mut Incoming,
     limit: Duration,
@@ -129,21 +129,21 @@ impl Body for ReplyBody {
     }
 }
 
-/// What is between the machine and the connection of one streamed reply.
+/// Connects the machine to the connection of one streamed reply.
 #[derive(Default)]
 struct Pipe(RefCell<State>);
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Bytes>,
-    /// Chunks that the connection has taken and not written.
+    /// Chunks that the connection has taken but not written.
     under_way: usize,
-    /// Grows with everything that is written.
+    /// Advances with every write.
     progress: usize,
-    /// Nothing more is put in.
+    /// Nothing more will be added.
     is_complete: bool,
     end: Option<End>,
-    /// Ends the connection when it is closed.
+    /// Ends the connection when closed.
     connection: Option<Sender<()>>,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -156,7 +156,7 @@ enum End {
     Proper,
     /// The client is gone.
     Gone,
-    /// The machine has given it up.
+    /// The machine has abandoned it.
     Cut,
 }
 
@@ -189,7 +189,7 @@ impl Pipe {
 
     fn put(&self, bytes: Bytes) {
         let mut state = self.0.borrow_mut();
-        // An empty chunk would be the end.
+        // An empty chunk would mark the end.
         if !bytes.is_empty() {
             state.waiting.push_back(bytes);
         }
@@ -202,8 +202,8 @@ impl Pipe {
         wake(&mut state.reader);
     }
 
-    /// Waits until all is written, and with `to_the_end` until the connection knows the end, too.
-    /// Fails once the client has left, or has not read anything for too long.
+    /// Waits until everything is written and, with `to_the_end`, until the connection has seen the
+    /// end. Fails once the client has left, or has read nothing for too long.
     async fn written(&self, limit: Duration, to_the_end: bool) -> Result<(), IoError> {
         let mut timer = Timer::after(limit);
         let mut seen = None;
@@ -213,7 +213,7 @@ impl Pipe {
                 return Poll::Ready(Err(left()));
             }
             let is_written = state.waiting.is_empty() && state.under_way == 0;
-            // One who wants no body takes none.
+            // A client that wants no body takes none.
             let has_ended = state.end == Some(End::Proper);
             if (is_written && !to_the_end) || (has_ended && state.under_way == 0) {
                 return Poll::Ready(Ok(()));
@@ -230,7 +230,7 @@ impl Pipe {
         .await
     }
 
-    /// Waits until the connection's side has ended, and what it took is written.
+    /// Waits until the connection's side has ended and what it took is written.
     async fn ended(&self) -> End {
         poll_fn(|cx| {
             let mut state = self.0.borrow_mut();
@@ -256,11 +256,11 @@ fn left() -> IoError {
     failure(IoErrorKind::Disconnected, "the client has left")
 }
 
-/// The connection's end of a pipe. Dropped before all was taken, the client is gone.
+/// The connection's end of a pipe. If dropped before everything was taken, the client is gone.
 pub(crate) struct StreamBody(Rc<Pipe>);
 
 impl StreamBody {
-    /// Takes note of the connection that it goes by, which ends when its channel is closed.
+    /// Records the connection it goes over, which ends when its channel is closed.
     pub(crate) fn attach(&self, connection: Sender<()>) {
         self.0.0.borrow_mut().connection = Some(connection);
     }
@@ -277,7 +277,7 @@ impl Drop for StreamBody {
     }
 }
 
-/// Bytes on their way out, which say when they have left.
+/// Outgoing bytes that report when they have been sent.
 pub(crate) struct Chunk {
     bytes: Bytes,
     pipe: Option<Rc<Pipe>>,
@@ -308,14 +308,14 @@ impl Drop for Chunk {
         let mut state = pipe.0.borrow_mut();
         state.under_way -= 1;
         if self.bytes.has_remaining() {
-            // Also after the end: the last of it did not get through.
+            // Even after the end: the last of it did not get through.
             state.end = Some(End::Gone);
         }
         wake(&mut state.writer);
     }
 }
 
-/// The machine's end of a pipe. Dropped before its end, it takes the connection along.
+/// The machine's end of a pipe. If dropped before the end, it takes the connection down with it.
 pub(crate) struct Writer(Rc<Pipe>);
 
 impl Writer {
@@ -325,7 +325,7 @@ impl Writer {
         (Self(Rc::clone(&pipe)), StreamBody(pipe))
     }
 
-    /// Writes what the machine asks for, until the end of the stream.
+    /// Writes what the machine sends, until the end of the stream.
     pub(crate) async fn write(
         self,
         op: OpId,
@@ -383,7 +383,7 @@ impl Drop for Writer {
         };
         if !is_over {
             self.0.end(End::Cut);
-            // It may be waiting for the client to read on, and look at nothing else.
+            // It may be waiting for the client to read, and check nothing else.
             if let Some(connection) = self.0.0.borrow_mut().connection.take() {
                 connection.close();
             }

@@ -1,4 +1,4 @@
-//! TLS of both sides, by rustls with ring. Without the feature `tls` there is none, and what asks
+//! TLS for clients and servers, using rustls with ring. Without the feature `tls`, whatever asks
 //! for it fails and says so.
 
 #[cfg(feature = "tls")]
@@ -43,7 +43,7 @@ mod with {
             Ok(Self(TlsConnector::from(Arc::new(config))))
         }
 
-        /// Agrees on TLS with a server that must show a certificate for `host`.
+        /// Performs the TLS handshake with a server, which must present a certificate for `host`.
         pub(crate) async fn connect(
             &self,
             host: &str,
@@ -57,7 +57,7 @@ mod with {
         }
     }
 
-    /// What a server identifies itself with.
+    /// A server's certificate and key.
     #[derive(Clone)]
     pub(crate) struct Server(TlsAcceptor);
 
@@ -85,7 +85,7 @@ mod with {
         let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
         let found: Vec<_> = found.map_err(|error| unreadable(path, &error))?;
         if found.is_empty() {
-            return Err(unusable(path, "no certificate in it"));
+            return Err(unusable(path, "it contains no certificate"));
         }
         Ok(found)
     }

@@ -9,7 +9,7 @@ use crate::args;
 use crate::exit::Error;
 use crate::token::TOKEN_VARIABLE;
 
-/// Credentials of the agent's own that no command needs.
+/// The agent's own credentials, which no command needs.
 const HIDDEN: [&str; 2] = [TOKEN_VARIABLE, "FOOTBRIDGE_SESSION_TOKEN"];
 
 /// The configuration that the shell agent starts with.

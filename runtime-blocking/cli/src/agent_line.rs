@@ -1,4 +1,4 @@
-//! Which program the sessions run.
+//! The program that sessions run.
 
 use footbridge_core::worker::AgentProgram;
 
@@ -17,8 +17,8 @@ const CLAUDE_FLAGS: [&str; 8] = [
     "--include-partial-messages",
 ];
 
-/// Reads `--agent`: split into words like a POSIX shell does. `claude` alone means Claude Code
-/// with its flags; without the option it is this program's own shell agent.
+/// Parses `--agent`: split into words like a POSIX shell does. `claude` alone means Claude Code
+/// with its flags; without the option, it is this program's own shell agent.
 pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
     let Some(line) = line else { return own_agent() };
     let words = shell_words::split(line).map_err(|_| {

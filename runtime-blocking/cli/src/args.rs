@@ -1,4 +1,4 @@
-//! The options of the commands `work` and `agent`, in every program that has them.
+//! The options of `work` and `agent`, shared by every program that has these commands.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,17 +14,16 @@ use lexopt::{Parser, ValueExt};
 use crate::exit::Error;
 use crate::value::{Format, Level, SpawnMode};
 
-/// How much is logged to stderr, and how; and what else is common to the commands that run until they
-/// are ended.
+/// How much is logged to stderr, and how, plus the other options common to long-running commands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogArgs {
     /// How much is logged to stderr.
     pub level: Level,
     /// How it is logged.
     pub format: Format,
-    /// One line of JSON on stdout once it is ready.
+    /// Whether to print one line of JSON to stdout when ready.
     pub json: bool,
-    /// Where the access token is, unless in its usual place.
+    /// The access token's file, if not the default one.
     pub token_file: Option<PathBuf>,
     /// Variables that look like settings but are not.
     pub unknown_variables: Vec<String>,
@@ -35,32 +34,32 @@ pub struct LogArgs {
 pub struct RelayArgs {
     /// What it logs, and which token it uses.
     pub reports: LogArgs,
-    /// A PEM file of certificate authorities to trust beside the well-known ones.
+    /// A PEM file of certificate authorities to trust in addition to the well-known ones.
     pub ca_file: Option<PathBuf>,
 }
 
 /// What a worker runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// The words of `--agent`; without them the program's own shell agent.
+    /// The words of `--agent`; by default, the program's own shell agent.
     pub agent: Option<String>,
-    /// Where sessions work; without it the current directory.
+    /// Where sessions run; by default, the current directory.
     pub directory: Option<PathBuf>,
-    /// The machine's name; without it its host name.
+    /// The machine's name; by default, its host name.
     pub name: Option<String>,
     /// Whether each session gets a worktree.
     pub spawn_mode: SpawnMode,
-    /// Sessions at once.
+    /// Maximum number of concurrent sessions.
     pub max_sessions: u32,
-    /// How long a session may last.
+    /// Maximum length of a session.
     pub session_limit: Duration,
-    /// From SIGTERM to SIGKILL.
+    /// Time between SIGTERM and SIGKILL.
     pub shutdown_grace: Duration,
-    /// Variables that sessions may set although they change how programs are loaded.
+    /// Variables that sessions may set even though they affect how programs load.
     pub allowed_variables: Vec<String>,
-    /// Pauses, and when it gives up (W-2).
+    /// Retry delays, and when it gives up (W-2).
     pub backoff: BackoffConfig,
-    /// The first pause before a result is reported again.
+    /// The initial delay before a result is reported again.
     pub stop_work_base_delay: Duration,
 }
 
@@ -81,25 +80,25 @@ impl Default for Work {
     }
 }
 
-/// The shell agent. It takes nothing from the configuration: what is said there about a directory is
-/// said to the worker, which starts it in the right one.
+/// The shell agent. It ignores the configuration: a directory set there is for the worker, which
+/// starts the agent in the right one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agent {
     /// How much is logged to stderr.
     pub level: Level,
-    /// Where commands run; without it the current directory.
+    /// Where commands run; by default, the current directory.
     pub directory: Option<PathBuf>,
-    /// The conversation's id.
+    /// The session id.
     pub session_id: Option<String>,
-    /// Whether commands are asked about.
+    /// Whether to ask before running commands.
     pub permission_mode: PermissionMode,
 }
 
 impl Agent {
-    /// The long options that it takes.
+    /// Its long options.
     pub const OPTIONS: [&str; 3] = ["directory", "session-id", "permission-mode"];
 
-    /// Takes one of its long options, with its value from `parser`.
+    /// Sets one of its long options, with its value from `parser`.
     pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Error> {
         match name {
             "directory" => self.directory = Some(parser.value()?.into()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// Reads a duration; the error says what one looks like.
+/// Parses a duration; the error says what one looks like.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration; use a form like 30s, 10m, 24h or 1h30m");
     let mut rest = text;
@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if millis == 0 { Err(wrong()) } else { Ok(Duration::from_millis(millis)) }
 }
 
-/// Writes a duration shortly, for people: `24h`, `1h 30m`, `2.5s`, `80ms`.
+/// Formats a duration briefly, for people: `24h`, `1h 30m`, `2.5s`, `80ms`.
 pub fn shown(duration: Duration) -> String {
     let millis = duration.as_millis();
     let (seconds, minutes, hours) = (millis / 1000, millis / 60_000, millis / 3_600_000);
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn durations_parse_as_people_write_them() {
         for (text, millis) in [
             ("30s", 30_000),
             ("1h30m", 5_400_000),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_shown_shortly() {
+    fn durations_are_shown_briefly() {
         for (millis, text) in [
             (80, "80ms"),
             (2_560, "2.5s"),

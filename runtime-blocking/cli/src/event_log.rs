@@ -24,7 +24,7 @@ impl EventLog {
         Self { level, format, component }
     }
 
-    /// One event: its name, the ids that it is about by their kinds, and the words for people.
+    /// One event: its name, the ids it is about by kind, and a message for people.
     /// A closed stderr is ignored.
     pub fn write(
         self,
@@ -44,7 +44,7 @@ impl EventLog {
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
-    /// Warns of variables that look like settings but are not.
+    /// Warns about variables that look like settings but are not.
     pub fn unknown_variables(self, names: &[String]) {
         for name in names {
             self.write(
@@ -71,8 +71,8 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// `worker: session_1 work_2 started, process 12`. Control characters, which may come from afar,
-    /// do not reach the terminal.
+    /// `worker: session_1 work_2 started, process 12`. Control characters, which may come from a
+    /// remote peer, do not reach the terminal.
     fn text(&self) -> String {
         let mut line = format!("{}:", self.component);
         if self.level <= Level::Warn {

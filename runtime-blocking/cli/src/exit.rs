@@ -1,4 +1,4 @@
-//! How the program ends: its exit codes, and errors for people.
+//! How the program exits: exit codes, and errors for people.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,8 +9,7 @@ use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 use crate::event_log::EventLog;
 use crate::value::{Format, Level};
 
-/// Why the program ends other than cleanly. The codes are part of the interface and stay as they
-/// are.
+/// Why the program failed. The codes are part of the interface and must not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitKind {
     /// Something that should not happen.
@@ -21,11 +20,11 @@ pub enum ExitKind {
     Refused = 3,
     /// The relay could not be reached for too long.
     GaveUp = 4,
-    /// Something on this machine: an address in use, an agent or a file that is not there.
+    /// A problem on this machine: an address in use, an agent or file not found.
     Local = 5,
 }
 
-/// An end with an error: what happened, where, and what to try. Never a secret.
+/// A fatal error: what happened, where, and what to try. Never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The kind, which is the exit code.
@@ -35,18 +34,18 @@ pub struct Error {
 }
 
 impl Error {
-    /// A mistake of the command line or the configuration.
+    /// A mistake in the command line or the configuration.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { why: ExitKind::Usage, message: message.into() }
     }
 
-    /// Something on this machine that is not as it has to be.
+    /// A problem on this machine.
     pub fn local(message: impl Into<String>) -> Self {
         Self { why: ExitKind::Local, message: message.into() }
     }
 }
 
-/// Ends a program: what went wrong, if anything, is logged as its last words, in the given format.
+/// Ends a program, logging what went wrong, if anything, as its last line in the given format.
 pub fn conclude(program: &'static str, format: Format, outcome: Result<(), Error>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

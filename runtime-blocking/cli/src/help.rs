@@ -1,6 +1,6 @@
 //! The parts of `--help` that the programs share. `PROGRAM` is replaced by the program's name.
 
-/// Puts parts together.
+/// Joins the parts.
 pub fn text(program: &str, parts: &[&str]) -> String {
     parts.concat().replace("PROGRAM", program)
 }
@@ -92,7 +92,7 @@ Environment:
   FOOTBRIDGE_SESSION_ID   The session id, unless --session-id is given
 ";
 
-/// How a program ends.
+/// How a program exits.
 pub const EXIT_CODES: &str = "
 Exit codes:
   0  success
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_option_of_the_shell_agent_stands_in_its_help() {
+    fn every_option_of_the_shell_agent_is_in_its_help() {
         for option in crate::args::Agent::OPTIONS {
             assert!(AGENT_OPTIONS.contains(&format!("--{option} ")), "--{option}");
         }

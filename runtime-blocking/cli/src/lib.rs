@@ -1,5 +1,5 @@
 //! What Footbridge's programs share: command-line options, settings values, the token file, the
-//! event log on stderr, exit codes. Nothing in here needs a runtime, and nothing in here is protocol.
+//! event log on stderr, exit codes. Nothing here needs a runtime or knows the protocol.
 
 pub mod agent;
 pub mod agent_line;
@@ -29,7 +29,7 @@ pub fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Fills a buffer with random bytes of the system.
+/// Fills a buffer with random bytes from the system.
 pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| Error {
         why: ExitKind::Unexpected,
@@ -37,14 +37,14 @@ pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     })
 }
 
-/// A seed for what need not be secret.
+/// A seed for anything that need not be secret.
 pub fn seed() -> Result<u64, Error> {
     let mut bytes = [0; 8];
     random(&mut bytes)?;
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// The directory by its canonical path, which has to be text.
+/// The directory's canonical path, which must be text.
 pub fn directory(path: &Path) -> Result<String, Error> {
     let shown = path.display();
     let found = path.canonicalize();

@@ -9,7 +9,7 @@ use crate::exit::Error;
 pub struct Ready<'a> {
     /// The relay's address, for `--relay`.
     pub url: &'a str,
-    /// The page's address, which holds the token in its fragment.
+    /// The page's address, with the token in its fragment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<&'a str>,
     /// The access token.

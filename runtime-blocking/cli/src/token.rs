@@ -1,4 +1,4 @@
-//! The access token: where it comes from, and the file that keeps it (T-1, T-5).
+//! The access token: where it comes from, and the file that stores it (T-1, T-5).
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -12,12 +12,12 @@ use footbridge_core::base::secret::Secret;
 
 use crate::exit::Error;
 
-/// The variable that comes before any file. No agent and no command inherits it.
+/// The variable that takes precedence over any file. No agent or command inherits it.
 pub const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
 
 /// Random bytes of a new token.
 const TOKEN_BYTES: usize = 32;
-/// A token travels in a header line, and as a WebSocket subprotocol; these are its bounds.
+/// Length limits: a token is sent in a header and as a WebSocket subprotocol.
 const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// Where a token may come from.
@@ -34,7 +34,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// As this process's environment has them.
+    /// From this process's environment.
     pub fn from_environment(file: Option<PathBuf>) -> Self {
         Self {
             variable: std::env::var_os(TOKEN_VARIABLE),
@@ -44,8 +44,8 @@ impl Sources {
         }
     }
 
-    /// The token, for a client: there must be one. With it the file that
-    /// it came from, where a newer one may be found later.
+    /// The token, for a client: there must be one. Also the file it came from, where a newer one
+    /// may be found later.
     pub fn read(&self) -> Result<(Secret, Option<PathBuf>), Error> {
         if let Some(token) = self.variable()? {
             return Ok((token, None));
@@ -60,7 +60,7 @@ impl Sources {
         Ok((token, Some(path)))
     }
 
-    /// The token, for a relay: the first time it makes one and keeps it.
+    /// The token, for a relay, which creates and keeps one the first time.
     pub fn read_or_create(&self) -> Result<Secret, Error> {
         if let Some(token) = self.variable()? {
             return Ok(token);
@@ -72,9 +72,9 @@ impl Sources {
         }
     }
 
-    /// What the program keeps is kept below this; `None` if there is no place for it.
+    /// The directory for everything the program keeps; `None` if there is no place for it.
     pub fn state_directory(&self) -> Option<PathBuf> {
-        // A relative one is to be ignored, says the XDG base directory specification.
+        // The XDG base directory specification says to ignore a relative one.
         let absolute = |dir: &Option<OsString>| {
             dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_absolute())
         };
@@ -92,7 +92,7 @@ impl Sources {
         token.map(Some).ok_or_else(wrong)
     }
 
-    /// The file that keeps it, or would.
+    /// The file that stores it, or would.
     pub fn path(&self) -> Result<PathBuf, Error> {
         if let Some(file) = &self.file {
             return Ok(file.clone());
@@ -109,7 +109,7 @@ impl Sources {
 const NO_TOKEN: &str =
     "is not an access token: it must be 16 to 512 characters from A-Z, a-z, 0-9, - and _";
 
-/// Takes a text as a token if it can be one: it must be safe as a WebSocket subprotocol.
+/// Accepts text as a token if it can be one: it must be safe as a WebSocket subprotocol.
 fn check(text: &str) -> Option<Secret> {
     let text = text.trim();
     let is_char = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -125,7 +125,7 @@ fn read_file(path: &Path) -> Result<Option<Secret>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot(error)),
     };
-    // Of the open file, so that it cannot be exchanged in between.
+    // From the open file, so that it cannot be swapped in between.
     let metadata = file.metadata().map_err(cannot)?;
     if !metadata.is_file() {
         return Err(Error::local(format!("the token file {shown} is not a regular file")));
@@ -143,8 +143,8 @@ fn read_file(path: &Path) -> Result<Option<Secret>, Error> {
         .ok_or_else(|| Error::local(format!("the content of the token file {shown} {NO_TOKEN}")))
 }
 
-/// Makes a new token and its file. It appears under its name whole or not at all; where another
-/// process was first, its token counts.
+/// Creates a new token and its file, which appears complete or not at all; if another process was
+/// first, its token is used.
 fn create_file(path: &Path) -> Result<Secret, Error> {
     let shown = path.display();
     let cannot = |error| Error::local(format!("cannot write the token file {shown}: {error}"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_makes_a_token_once_and_keeps_it_for_its_owner_alone() {
+    fn a_relay_creates_a_token_once_and_only_its_owner_can_read_it() {
         let home = tempfile::tempdir().expect("a directory");
         let sources = sources(home.path());
         assert_eq!(sources.read().expect_err("none yet").why, ExitKind::Usage);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_comes_before_the_option_and_that_before_the_state_directory() {
+    fn the_variable_overrides_the_option_which_overrides_the_state_directory() {
         let home = tempfile::tempdir().expect("a directory");
         let path = |name: &str| home.path().join(name);
         std::fs::create_dir_all(path("state/footbridge")).expect("made");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_safe_or_holds_no_token_is_a_clear_error() {
+    fn an_unsafe_file_or_one_without_a_token_is_a_clear_error() {
         let home = tempfile::tempdir().expect("a directory");
         let file = home.path().join("token");
         let sources = Sources { file: Some(file.clone()), ..Sources::default() };
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_place_for_it_the_error_says_what_to_set() {
+    fn with_no_place_to_keep_it_the_error_says_what_to_set() {
         let error = Sources::default().read_or_create().expect_err("no place");
         assert!(error.message.contains("FOOTBRIDGE_TOKEN") && error.why == ExitKind::Usage);
         let sources = Sources { variable: Some("p w".into()), ..Sources::default() };

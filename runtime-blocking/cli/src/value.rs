@@ -1,4 +1,4 @@
-//! How the value of a setting is written, and what it may be.
+//! The types of setting values: how they are written, and what is allowed.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,12 +10,12 @@ use footbridge_core::wire::url::BaseUrl;
 use crate::agent_line::agent_program;
 use crate::duration;
 
-/// Upper bound for the number of concurrent sessions of a worker.
+/// Upper bound on a worker's number of concurrent sessions.
 const MAX_SESSIONS: u32 = 1024;
-/// The longest time that can be given in milliseconds: a year.
+/// The longest time accepted in milliseconds: a year.
 const MAX_MILLIS: u64 = 365 * 24 * 60 * 60 * 1000;
 
-/// What a value is in the configuration file.
+/// The type of a value in the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Text.
@@ -26,7 +26,7 @@ pub enum Kind {
     Integer,
     /// True or false.
     Switch,
-    /// An array of text; elsewhere, its elements with commas between them.
+    /// An array of text; elsewhere, its elements separated by commas.
     List,
 }
 
@@ -41,19 +41,19 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A type of values: read from text, and written as that text again.
+/// A type of value: parsed from text, and written as the same text again.
 pub trait Value: Sized {
-    /// What it is in the file.
+    /// Its type in the file.
     const KIND: Kind;
 
-    /// Reads it; the error says what it may be.
+    /// Parses it; the error says what is allowed.
     fn parse(text: &str) -> Result<Self, String>;
 
     /// `None` if there is nothing to show.
     fn show(&self) -> Option<String>;
 }
 
-/// No value is a value too, but cannot be given.
+/// An absent value is a value too, but cannot be given.
 impl<T: Value> Value for Option<T> {
     const KIND: Kind = T::KIND;
 
@@ -78,7 +78,7 @@ impl Value for bool {
     }
 }
 
-/// An address with a port; without an address the loopback one.
+/// An address with a port; the address defaults to loopback.
 impl Value for SocketAddr {
     const KIND: Kind = Kind::Text;
 
@@ -122,7 +122,7 @@ impl Value for PathBuf {
     }
 }
 
-/// A command line, in words as a POSIX shell splits them.
+/// A command line, split into words like a POSIX shell does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentLine(pub String);
 
@@ -139,7 +139,7 @@ impl Value for AgentLine {
     }
 }
 
-/// What a machine is called.
+/// The name of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineName(pub String);
 
@@ -178,7 +178,7 @@ impl Value for Count {
     }
 }
 
-/// A time as people write it: `30s`, `24h`.
+/// A duration as people write it: `30s`, `24h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -194,7 +194,7 @@ impl Value for Span {
     }
 }
 
-/// A time in full, as it can be read again: `1h30m`.
+/// A duration in full, so that it can be parsed again: `1h30m`.
 fn written(time: Duration) -> String {
     let mut rest = time.as_millis();
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -206,12 +206,12 @@ fn written(time: Duration) -> String {
     parts.concat()
 }
 
-/// A time in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Millis(pub Duration);
 
 impl Millis {
-    /// A time that may be missing, for ever being the longest.
+    /// An optional duration; `None`, meaning forever, becomes the longest.
     pub fn of(time: Option<Duration>) -> Self {
         Self(time.unwrap_or(Duration::from_millis(MAX_MILLIS)))
     }
@@ -297,14 +297,14 @@ macro_rules! words {
 }
 
 words! {
-    /// Where sessions work (W-5).
+    /// Where sessions run (W-5).
     SpawnMode:
     /// All in the one directory.
     #[default]
     SameDir = "same-dir",
-    /// Each in a git worktree of its own.
+    /// Each in its own git worktree.
     Worktree = "worktree",
-    /// One, which ends the worker.
+    /// Just one; the worker ends with it.
     SingleSession = "single-session",
 }
 
@@ -313,7 +313,7 @@ words! {
     Level:
     /// What went wrong.
     Error = "error",
-    /// What is in the way, and may pass.
+    /// Problems that may pass.
     Warn = "warn",
     /// What changes.
     #[default]
@@ -325,9 +325,9 @@ words! {
 words! {
     /// How it is logged.
     Format:
-    /// A line of words.
+    /// A line of text.
     #[default]
     Text = "text",
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json = "json",
 }

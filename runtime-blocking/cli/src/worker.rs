@@ -1,4 +1,4 @@
-//! A worker's configuration from the command line, and what it does in words.
+//! A worker's configuration from the command line, and its notices in words.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -20,7 +20,7 @@ use crate::exit::Error;
 use crate::token::{Sources, TOKEN_VARIABLE};
 use crate::value::{self, Level};
 
-/// The configuration of a worker at a relay that runs elsewhere.
+/// The configuration of a worker for a relay that runs elsewhere.
 pub fn remote(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<WorkerConfig, Error> {
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let (token, file) = sources.read()?;
@@ -35,8 +35,8 @@ pub fn remote(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<WorkerC
     Ok(config)
 }
 
-/// A worker's configuration from the command line and this machine. What it keeps beyond its own
-/// life is kept below `state`.
+/// A worker's configuration from the command line and this machine. What must outlive the worker is
+/// kept below `state`.
 pub fn config(
     relay: BaseUrl,
     token: AccessToken,
@@ -76,14 +76,14 @@ fn spawn_mode(wanted: value::SpawnMode, state: Option<&Path>) -> Result<SpawnMod
 }
 
 /// The part of the state directory for one relay and one directory: another relay must not learn
-/// what came of this one's sessions. `None` where there is no place, or none that is text.
+/// the results of this one's sessions. `None` if there is no place for it, or its path is not text.
 pub fn own_state(state: Option<&Path>, relay: &BaseUrl, directory: &str) -> Option<String> {
     let digest = Sha256::digest(format!("{relay}\n{directory}"));
     let name = URL_SAFE_NO_PAD.encode(digest);
     state?.join("workers").join(name).into_os_string().into_string().ok()
 }
 
-/// What this machine is called.
+/// The name of this machine.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

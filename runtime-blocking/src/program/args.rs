@@ -8,7 +8,7 @@ use footbridge_cli::value::{AgentLine, Count, Format, Level, MachineName, Span, 
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser};
 
-/// What the program is to do.
+/// What the program should do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Invocation {
     Work { relay: BaseUrl, reach: RelayArgs, work: Box<Work> },
@@ -17,7 +17,7 @@ pub(super) enum Invocation {
     Version,
 }
 
-/// What there is help about.
+/// A help topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Worker,
@@ -34,7 +34,7 @@ impl Invocation {
     }
 }
 
-/// Reads the command line, without the program's own name.
+/// Parses the command line, without the program's own name.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
     let mut parser = Parser::from_args(args);
     let mut line = Line::default();
@@ -78,7 +78,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
     Ok(Invocation::Work { relay, reach, work: Box::new(work) })
 }
 
-/// What has been read so far.
+/// What has been parsed so far.
 #[derive(Default)]
 struct Line {
     relay: Option<BaseUrl>,
@@ -239,7 +239,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_option_stands_in_the_help() {
+    fn every_option_is_in_the_help() {
         let topics = [(Topic::Worker, &OPTIONS[..]), (Topic::Agent, &Agent::OPTIONS)];
         for (topic, options) in topics {
             let text = crate::program::help::text(topic);

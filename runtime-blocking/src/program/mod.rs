@@ -1,4 +1,4 @@
-//! The program `footbridge-worker`: reads its command line, builds a machine, and has it driven.
+//! The program `footbridge-worker`: parses its command line, builds a machine, and runs it.
 
 mod agent;
 mod args;
@@ -13,7 +13,7 @@ use footbridge_cli::exit::{Error, conclude};
 use footbridge_cli::print;
 use footbridge_cli::value::Format;
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub(crate) fn main() -> ExitCode {
     let invocation = args::parse(std::env::args_os().skip(1));
     let format = invocation.as_ref().map_or(Format::Text, Invocation::format);

@@ -6,7 +6,7 @@ use footbridge_cli::exit::Error;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Room for a loop that hands commands on.
+/// Enough for a loop that passes on commands.
 const STACK_BYTES: usize = 64 << 10;
 
 /// From now on SIGINT, SIGTERM and SIGHUP no longer end the program by themselves: the first one

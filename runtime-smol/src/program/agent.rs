@@ -20,7 +20,7 @@ pub(super) fn run(args: args::Agent) -> Result<(), Error> {
         log.write(Level::Info, "notice", &[], format_args!("{notice}"));
     });
     let ended = ends.forward(|urgency| {
-        // An agent that has ended by itself takes no command.
+        // An agent that has already ended takes no commands.
         let _ = commands.try_send(match urgency {
             Urgency::Clean => Command::Shutdown,
             Urgency::ShutdownNow => Command::ShutdownNow,

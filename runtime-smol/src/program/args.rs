@@ -1,4 +1,4 @@
-//! The command line, and with it the other sources of settings.
+//! The command line, combined with the other sources of settings.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::settings::{Given, Place, Setting, Settings};
 
-/// What the program is to do.
+/// What the program should do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Invocation {
     Up { serve: Serve, work: Work },
@@ -79,12 +79,12 @@ impl Topic {
         }
     }
 
-    /// Whether a setting can be given to it.
+    /// Whether it accepts settings.
     fn takes(self, setting: &Setting) -> bool {
         self == Self::Config || setting.commands.contains(&self)
     }
 
-    /// The long options that it takes beside settings and those of every command.
+    /// Its long options, other than settings and those common to all commands.
     const fn own_options(self) -> &'static [&'static str] {
         match self {
             Self::Program => &[],
@@ -99,7 +99,7 @@ impl Topic {
             || Setting::of_flag(option).is_some_and(|setting| self.takes(setting))
     }
 
-    /// All long options beside `--help`, `--version`, `--verbose` and `--quiet`.
+    /// All long options except `--help`, `--version`, `--verbose` and `--quiet`.
     #[cfg(test)]
     pub(super) fn options(self) -> Vec<String> {
         let settings = super::settings::SETTINGS
@@ -120,7 +120,7 @@ pub(super) struct Serve {
     pub(super) tls: Option<(PathBuf, PathBuf)>,
 }
 
-/// What is in force, for somebody who asks.
+/// A request to show the settings in effect.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ConfigQuery {
     pub(super) settings: Settings,
@@ -131,8 +131,8 @@ pub(super) struct ConfigQuery {
 /// The variables of an environment.
 pub(super) type Environment = [(OsString, OsString)];
 
-/// Reads the command line, without the program's own name, and what it builds on: the environment,
-/// and the configuration file.
+/// Parses the command line, without the program's own name, along with the environment and the
+/// configuration file.
 pub(super) fn parse(
     args: impl IntoIterator<Item = OsString>,
     environment: &Environment,

@@ -1,4 +1,4 @@
-//! The page's files, which travel inside the program.
+//! The page's files, which are built into the program.
 
 use footbridge_core::relay::Asset;
 
@@ -18,7 +18,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const MANIFEST: &str = "application/manifest+json";
 
-/// All of them, by their paths.
+/// All of them, by path.
 pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
     "/api.js": "api.js", JS;

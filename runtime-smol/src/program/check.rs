@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::work;
 
 /// Tries everything that `footbridge work` with the same settings would need. The exit code is that
-/// of a run that met the first thing that is wrong.
+/// of a run that hit the first problem.
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
     EventLog::new("worker", reach.reports.level, reach.reports.format)
         .unknown_variables(&reach.reports.unknown_variables);
@@ -57,7 +57,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     findings.conclude()
 }
 
-/// What was found until now.
+/// The findings so far.
 #[derive(Default)]
 struct Findings {
     json: bool,
@@ -89,7 +89,7 @@ struct Report<'a> {
 }
 
 impl Findings {
-    /// Keeps what was found, and reports what was not.
+    /// Returns what was found, and reports what was not.
     fn note<T>(&mut self, check: &'static str, found: Result<T, Error>) -> Option<T> {
         match found {
             Ok(found) => Some(found),

@@ -1,4 +1,4 @@
-//! `footbridge config`: what is in force, and where each value comes from.
+//! `footbridge config`: the settings in effect, and where each value comes from.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) fn run(inquiry: &ConfigQuery) -> Result<(), Error> {
 
 #[derive(Serialize)]
 struct Report {
-    /// The configuration file; `None` where there is no place for one.
+    /// The configuration file; `None` if there is no place for one.
     file: Option<File>,
     settings: Vec<InForce>,
     access_token: Token,
@@ -60,7 +60,7 @@ struct InForce {
     from: Option<String>,
 }
 
-/// The one secret: whether there is one, and where.
+/// The one secret: whether it is set, and where.
 #[derive(Serialize)]
 struct Token {
     is_set: bool,
@@ -91,7 +91,7 @@ fn in_force(row: &Row<'_>, sources: &Sources) -> InForce {
     InForce { name: row.setting.key, value, source, from }
 }
 
-/// What counts where nothing is set, if that is not nothing.
+/// The value that applies if nothing is set, if any.
 fn usual(key: &str, sources: &Sources) -> Option<String> {
     match key {
         "agent" => Some("footbridge agent".to_owned()),

@@ -1,6 +1,6 @@
-//! The program `footbridge`: reads its command line, builds machines, and has them driven.
+//! The program `footbridge`: parses its command line, builds machines, and runs them.
 //!
-//! Each command has a file of its own name. Nothing here decides about the protocol.
+//! Each command has a file of the same name. No protocol decisions are made here.
 
 mod agent;
 mod args;
@@ -22,7 +22,7 @@ use footbridge_cli::exit::{Error, conclude};
 use footbridge_cli::print;
 use footbridge_cli::value::Format;
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub(crate) fn main() -> ExitCode {
     let environment: Vec<_> = std::env::vars_os().collect();
     let invocation = args::parse(std::env::args_os().skip(1), &environment);

@@ -1,9 +1,9 @@
-//! Where the relay is, once it is ready.
+//! The relay's address, once it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use footbridge_core::base::secret::Secret;
-/// The URL at which a listening socket is reached from this machine.
+/// The URL for reaching a listening socket from this machine.
 pub(super) fn local_url(listen: &str, is_tls: bool) -> String {
     let scheme = if is_tls { "https" } else { "http" };
     let address = listen.parse::<SocketAddr>().map_or_else(
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_for_every_address_is_reached_by_the_loopback_one() {
+    fn a_socket_on_every_address_is_reached_through_loopback() {
         for (listen, is_tls, url) in [
             ("127.0.0.1:80", false, "http://127.0.0.1:80"),
             ("0.0.0.0:8787", false, "http://127.0.0.1:8787"),

@@ -20,7 +20,7 @@ use super::assets::ASSETS;
 use super::ready::{local_url, page_url};
 use super::signals::Ends;
 
-/// Whose the access token is. A relay of this program has one person.
+/// The access token's owner. A relay run by this program has one account.
 const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
@@ -42,7 +42,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
         }
     });
     let ended = ends.forward(|_| {
-        // A relay that has ended by itself takes no command.
+        // A relay that has already ended takes no commands.
         let _ = commands.try_send(RelayCommand::Shutdown);
     });
     block_on(driven.or(ended))?;
@@ -53,7 +53,7 @@ pub(super) fn event_log(serve: &Serve) -> EventLog {
     EventLog::new("relay", serve.reports.level, serve.reports.format)
 }
 
-/// A relay machine, and what its operations are carried out with.
+/// A relay machine, and the host for its operations.
 pub(super) fn build(
     serve: &Serve,
     public_url: Option<String>,
@@ -136,7 +136,7 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
         Notice::StoreFailed { detail } => {
             log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
         }
-        // Those that are younger than this program.
+        // Those newer than this program.
         other => log.write(Debug, "other", &[], format_args!("{other:?}")),
     }
 }

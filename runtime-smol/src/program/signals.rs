@@ -5,7 +5,7 @@ use smol::stream::StreamExt;
 
 use footbridge_cli::exit::Error;
 
-/// How urgently the program is to end.
+/// How urgently the program should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
     /// The first signal: cleanly.
@@ -14,7 +14,7 @@ pub(super) enum Urgency {
     ShutdownNow,
 }
 
-/// The signals from now on.
+/// The signals received from now on.
 pub(super) struct Ends {
     signals: Signals,
     urgency: Urgency,
@@ -28,7 +28,7 @@ impl Ends {
         Ok(Self { signals, urgency: Urgency::Clean })
     }
 
-    /// Hands each signal on, and never ends.
+    /// Passes on each signal, and never ends.
     pub(super) async fn forward<T>(mut self, mut each: impl FnMut(Urgency)) -> T {
         while let Some(signal) = self.signals.next().await {
             if signal.is_ok() {

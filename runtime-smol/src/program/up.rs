@@ -29,11 +29,11 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let token = sources.read_or_create()?;
-    // All of it before anything listens, so that a wrong option is reported first. The public URL is for
-    // others: the worker beside the relay goes straight to it, past any proxy.
+    // All of this comes before listening, so that a wrong option is reported first. The public URL
+    // is for others: the worker next to the relay connects to it directly, past any proxy.
     let mut listen = serve.listen;
     if listen.port() == 0 {
-        // Which one it will be is not known yet, and no URL has this one.
+        // The port is not known yet, and no URL has this one.
         listen.set_port(1);
     }
     let base = base_url(&listen.to_string())?;
@@ -61,7 +61,7 @@ fn base_url(listen: &str) -> Result<BaseUrl, Error> {
     })
 }
 
-/// The way of commands to one machine.
+/// Sends commands to one machine.
 struct Line<C> {
     commands: Sender<C>,
     asked: Receiver<C>,
@@ -73,7 +73,7 @@ impl<C> Line<C> {
         Self { commands, asked }
     }
 
-    /// A machine that has ended takes no command, and that is fine.
+    /// A machine that has ended takes no commands, and that is fine.
     fn put(&self, command: C) {
         let _ = self.commands.try_send(command);
     }
@@ -104,7 +104,7 @@ impl Up<'_> {
     }
 
     async fn work(&self, mut config: WorkerConfig, host: Host, listens: Receiver<String>) {
-        // A relay that does not come to listen has ended, and says why.
+        // A relay that never starts listening has ended, and says why.
         let Ok(listen) = listens.recv().await else { return };
         match base_url(&listen) {
             Ok(base) => config.relay = base,
@@ -146,7 +146,7 @@ impl Up<'_> {
         .print()
     }
 
-    /// Only the worker is signalled, however urgently: its results have to reach the relay, which ends
+    /// Only the worker is signalled, however urgent: its results must reach the relay, which ends
     /// once the worker has.
     fn signal(&self, urgency: Urgency) {
         self.worker.put(work::command(urgency));

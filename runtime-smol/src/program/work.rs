@@ -1,4 +1,4 @@
-//! `footbridge work`: a worker at a relay.
+//! `footbridge work`: a worker for a relay.
 
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
@@ -37,16 +37,16 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
         }
     });
     let ended = ends.forward(|urgency| {
-        // A worker that has ended by itself takes no command.
+        // A worker that has already ended takes no commands.
         let _ = commands.try_send(command(urgency));
     });
     block_on(driven.or(ended))?;
     printed
 }
 
-/// What a worker of this relay does its work with.
+/// What a worker for this relay runs on.
 pub(super) fn host(relay: &BaseUrl, reach: &RelayArgs) -> Result<Host, Error> {
-    // No proxy leads to this machine itself.
+    // No proxy leads back to this machine.
     let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
     let extra_ca = reach.ca_file.clone();
     Ok(Host::new(HostOptions { extra_ca, proxy, ..HostOptions::default() })?)

@@ -150,7 +150,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
-fn every_option_of_every_command_stands_in_its_help() {
+fn every_option_of_every_command_is_in_its_help() {
     for (_, topic) in Topic::COMMANDS {
         let help = crate::program::help::text(topic);
         for option in topic.options().iter().map(String::as_str).chain(["help"]) {

@@ -1,6 +1,6 @@
-//! Any text as the configuration file, and as any setting's value: from the corpus of the fuzz targets
-//! (`fuzz/corpus/settings_file`) and random changes of it. It is here and not with the other
-//! targets because what reads settings is this program's own.
+//! Arbitrary text as the configuration file and as any setting's value: from the corpus of the fuzz
+//! targets (`fuzz/corpus/settings_file`) and random changes to it. It is here, not with the other
+//! targets, because the settings parser belongs to this program.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use footbridge_fuzz::targets::corpus::{Changes, inputs};
 
 use super::*;
 
-/// How long random changes are tried.
+/// How long to try random changes.
 const TIME: Duration = Duration::from_secs(2);
 const SECRET: &str = "hunter2";
 
@@ -16,7 +16,7 @@ fn place() -> Place {
     Place { path: "/c/config.toml".into(), is_named: true, home: Some("/home/me".into()) }
 }
 
-/// Whatever is set can be shown, and what is shown can be set.
+/// Whatever can be set can be shown, and what is shown can be set again.
 fn is_shown_as_it_is_set(key: &'static str, text: &str) -> Result<(), String> {
     let mut settings = Settings::default();
     settings.set(key, text, Origin::Default)?;
@@ -42,14 +42,14 @@ fn try_file(text: &str) {
         }
         Err(error) => assert!(error.to_string().starts_with("/c/config.toml:"), "{error}"),
     }
-    // A secret below it does not show, whatever is above.
+    // A secret below it is never shown, whatever is above.
     let with_secret = format!("{text}\naccess_token = \"{SECRET}\"\n# {SECRET}\n");
-    let error = file::parse(&place(), &with_secret).expect_err("no secret may stand there");
+    let error = file::parse(&place(), &with_secret).expect_err("secrets are not allowed there");
     assert!(!error.to_string().replace(text, "").contains(SECRET), "{error}");
 }
 
 #[test]
-fn any_file_is_read_or_refused_by_line_and_never_shows_a_secret() {
+fn any_file_is_read_or_rejected_by_line_and_never_reveals_a_secret() {
     let corpus: Vec<_> = inputs("settings_file").into_iter().map(|(_, data)| data).collect();
     let try_bytes = |data: &[u8]| {
         let text = String::from_utf8_lossy(data);

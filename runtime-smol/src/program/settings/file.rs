@@ -1,7 +1,7 @@
-//! The configuration file: flat TOML, one line a setting.
+//! The configuration file: flat TOML, one setting per line.
 //!
-//! Nothing of the file but the names of settings, and values of settings that exist, is ever shown:
-//! somebody may have put a secret into it.
+//! Error messages show nothing of the file but setting names and the values of known settings:
+//! someone may have put a secret in it.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use toml_parser::{ParseError, Source, Span};
 
 use super::{Origin, SETTINGS, Setting};
 
-/// Largest file that is read.
+/// Largest file accepted.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 /// How deep arrays may be nested before the parser gives up; ours are flat.
 const MAX_DEPTH: u32 = 8;
@@ -26,15 +26,15 @@ const MAX_DEPTH: u32 = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::program) struct Place {
     pub(in crate::program) path: PathBuf,
-    /// It was named, and so has to be there.
+    /// It was named explicitly, so it must exist.
     pub(in crate::program) is_named: bool,
     /// What `~/` stands for.
     pub(in crate::program) home: Option<PathBuf>,
 }
 
 impl Place {
-    /// `--config` comes before `FOOTBRIDGE_CONFIG`, and that before the usual place, for which there
-    /// has to be a home.
+    /// `--config` takes precedence over `FOOTBRIDGE_CONFIG`, and that over the default path, which
+    /// needs a home directory.
     pub(in crate::program) fn find(
         flag: Option<&Path>,
         variable: impl Fn(&str) -> Option<OsString>,
@@ -43,7 +43,7 @@ impl Place {
         let home = set("HOME").filter(|dir| dir.is_absolute());
         let named = flag.map(PathBuf::from).or_else(|| set("FOOTBRIDGE_CONFIG"));
         let is_named = named.is_some();
-        // A relative one is to be ignored, says the XDG base directory specification.
+        // The XDG base directory specification says to ignore a relative one.
         let usual = || {
             let xdg = set("XDG_CONFIG_HOME").filter(|dir| dir.is_absolute());
             let config = xdg.or_else(|| home.as_ref().map(|home| home.join(".config")))?;
@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// One setting of the file.
+/// One setting in the file.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: &'static str,
@@ -63,7 +63,7 @@ pub(super) struct Entry {
     pub(super) origin: Origin,
 }
 
-/// Reads the file; one that is not there and was not named holds nothing.
+/// Reads the file; one that does not exist and was not named counts as empty.
 pub(super) fn read(place: &Place) -> Result<Vec<Entry>, Error> {
     let shown = place.path.display();
     let cannot =
@@ -85,7 +85,7 @@ pub(super) fn read(place: &Place) -> Result<Vec<Entry>, Error> {
     parse(place, &text)
 }
 
-/// Reads what the file at a place holds.
+/// Parses the content of the file at a place.
 pub(super) fn parse(place: &Place, text: &str) -> Result<Vec<Entry>, Error> {
     let mut document = Document { place, text, source: Source::new(text), entries: Vec::new() };
     let tokens = document.source.lex().into_vec();
@@ -227,8 +227,8 @@ impl Document<'_> {
     }
 }
 
-/// Whether somebody who wrote `name` may have meant `known`: the same but for one letter, or without
-/// its dashes.
+/// Whether `name` may be a misspelling of `known`: one letter differs, or dashes and underscores
+/// do.
 fn is_near(known: &str, name: &str) -> bool {
     let (long, short) = if known.len() >= name.len() { (known, name) } else { (name, known) };
     let start = long.bytes().zip(short.bytes()).take_while(|(a, b)| a == b).count();

@@ -1,9 +1,9 @@
-//! Everything that can be set: by the configuration file, by the environment, by flags, in that
-//! rising order.
+//! Everything that can be set: in the configuration file, the environment, or flags, each
+//! overriding the one before.
 //!
 //! A setting has one name in three spellings: `max_sessions = 8` in the file,
 //! `FOOTBRIDGE_MAX_SESSIONS=8` in the environment, `--max-sessions 8` on the command line. Each
-//! keeps in mind where its value came from.
+//! remembers where its value came from.
 
 #[cfg(test)]
 mod any;
@@ -33,9 +33,9 @@ use super::args::Topic;
 
 /// Where a relay listens by default.
 const DEFAULT_PORT: u16 = 8787;
-/// What the names of all variables begin with.
+/// The prefix of all variables.
 const PREFIX: &str = "FOOTBRIDGE_";
-/// Variables of that prefix that are no settings: credentials, and what agents are given.
+/// Variables with that prefix that are not settings: credentials, and those set for agents.
 const OTHER_VARIABLES: [&str; 5] = [
     "FOOTBRIDGE_CONFIG",
     TOKEN_VARIABLE,
@@ -51,9 +51,9 @@ pub(super) enum Origin {
     Default,
     /// The configuration file.
     File { path: PathBuf, line: usize },
-    /// The environment, by the variable's name.
+    /// The environment, with the variable's name.
     Variable(String),
-    /// The command line, by the flag as it was given.
+    /// The command line, with the flag as it was given.
     Flag(String),
 }
 
@@ -68,19 +68,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One setting's value, if it has one, and where that came from.
+/// One setting's value, if it has one, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slot<T> {
     pub(super) value: T,
     pub(super) origin: Origin,
 }
 
-/// What can be set, by its name in the file.
+/// A setting, by its name in the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) key: &'static str,
     pub(super) kind: Kind,
-    /// The commands that it is for.
+    /// The commands it applies to.
     pub(super) commands: &'static [Topic],
 }
 
@@ -93,13 +93,13 @@ impl Setting {
         format!("{PREFIX}{}", self.key.to_ascii_uppercase())
     }
 
-    /// The one of this flag, without its dashes.
+    /// The setting for this flag, given without dashes.
     pub(super) fn of_flag(flag: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.flag() == flag)
     }
 }
 
-/// One line of what is in force.
+/// One row of the settings in effect.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     pub(super) setting: &'static Setting,
@@ -110,14 +110,14 @@ pub(super) struct Row<'a> {
 
 macro_rules! settings {
     ($($key:ident: $type:ty, [$($command:ident),*], $default:expr;)*) => {
-        /// All settings by their names.
+        /// All settings, by name.
         pub(super) const SETTINGS: &[Setting] = &[$(Setting {
             key: stringify!($key),
             kind: <$type as Value>::KIND,
             commands: &[$(Topic::$command),*],
         }),*];
 
-        /// What is in force.
+        /// The settings in effect.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub(super) struct Settings {
             $(pub(super) $key: Slot<$type>,)*
@@ -141,7 +141,7 @@ macro_rules! settings {
                 Ok(())
             }
 
-            /// All of it, in the order of the help.
+            /// All rows, in the order of the help.
             pub(super) fn rows(&self) -> Vec<Row<'_>> {
                 let values = [$((self.$key.value.show(), &self.$key.origin)),*];
                 let rows = SETTINGS.iter().zip(values);
@@ -180,7 +180,7 @@ settings! {
     log_format: Format, [Up, Relay, Work], Format::Text;
 }
 
-/// One setting as the command line gives it.
+/// One setting as given on the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
     pub(super) setting: &'static Setting,
@@ -190,8 +190,8 @@ pub(super) struct Given {
 }
 
 impl Settings {
-    /// Puts the sources on top of each other: defaults, file, environment, flags. All of what they
-    /// say is read, whichever command it is for.
+    /// Layers the sources: defaults, file, environment, flags. All of them are parsed in full,
+    /// whichever command it is for.
     pub(super) fn gather(
         place: Option<&Place>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -216,7 +216,7 @@ impl Settings {
         }
         unknown.sort();
         for Given { setting, flag, text } in flags {
-            // A flag that may be repeated adds to those before it, and replaces what is below.
+            // A repeatable flag adds to those before it, and replaces what lower layers set.
             let text = match (setting.kind, settings.rows_of(setting)) {
                 (Kind::List, Some((before, Origin::Flag(_)))) => format!("{before},{text}"),
                 _ => text.clone(),
@@ -239,7 +239,7 @@ impl Settings {
         self.set(key, text, origin).map_err(|wrong| Error::usage(format!("{at}: {wrong}")))
     }
 
-    /// The pauses of a worker, and when it gives up (W-2).
+    /// A worker's retry delays, and when it gives up (W-2).
     pub(super) fn backoff(&self) -> BackoffConfig {
         let track = |initial: &Slot<Millis>, cap: &Slot<Millis>, give_up: &Slot<Millis>| Track {
             initial: initial.value.0,

@@ -1,4 +1,4 @@
-//! Where a setting's value comes from, and what is said about one that cannot be.
+//! Where a setting's value comes from, and the errors for invalid ones.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn from_file(text: &str) -> Result<Settings, Error> {
 }
 
 #[test]
-fn a_flag_comes_before_a_variable_and_that_before_the_file_and_that_before_the_default() {
+fn a_flag_overrides_a_variable_which_overrides_the_file_which_overrides_the_default() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = place(directory.path());
     let file = |line| Origin::File { path: place.path.clone(), line };
@@ -52,7 +52,7 @@ fn a_flag_comes_before_a_variable_and_that_before_the_file_and_that_before_the_d
 
 #[test]
 fn every_setting_can_be_given_in_every_way() {
-    // What it says about itself is what can be said to it.
+    // What it shows is also what it accepts.
     let examples = [
         ("listen", "\"[::1]:1\"", "[::1]:1"),
         ("behind_proxy", "true", "true"),
@@ -99,7 +99,7 @@ fn every_setting_can_be_given_in_every_way() {
 }
 
 #[test]
-fn a_path_of_the_file_is_meant_from_where_the_file_is_or_from_home() {
+fn a_path_in_the_file_is_relative_to_the_file_or_to_home() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = place(directory.path());
     let text = "directory = \"work\"\ntoken_file = \"~/token\"\nca_file = \"/etc/ca\"";
@@ -111,7 +111,7 @@ fn a_path_of_the_file_is_meant_from_where_the_file_is_or_from_home() {
 }
 
 #[test]
-fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_is_allowed() {
+fn an_error_in_the_file_names_its_line_and_what_is_allowed() {
     let cases = [
         ("\n\nmax_session = 3", ":3: unknown setting max_session; did you mean max_sessions?"),
         ("max-sessions = 3", ":1: unknown setting max-sessions; did you mean max_sessions?"),
@@ -149,7 +149,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_is_allowed() {
 }
 
 #[test]
-fn a_secret_in_the_file_is_an_error_that_says_where_it_belongs_and_does_not_show_it() {
+fn a_secret_in_the_file_is_an_error_that_says_where_it_belongs_without_showing_it() {
     for text in [
         "token = \"hunter2-hunter2\"",
         "access_token = 'hunter2-hunter2'",
@@ -173,7 +173,7 @@ fn a_secret_in_the_file_is_an_error_that_says_where_it_belongs_and_does_not_show
 }
 
 #[test]
-fn a_wrong_variable_is_told_by_its_name_and_an_unknown_one_is_only_noted() {
+fn an_invalid_variable_is_an_error_that_names_it_and_an_unknown_one_is_only_a_warning() {
     let set =
         |name: &str, text: &str| Settings::gather(None, [(name.to_owned(), text.to_owned())], &[]);
     let error = set("FOOTBRIDGE_MAX_SESSIONS", "many").expect_err("no number");
@@ -186,7 +186,7 @@ fn a_wrong_variable_is_told_by_its_name_and_an_unknown_one_is_only_noted() {
 }
 
 #[test]
-fn a_higher_source_replaces_a_list_and_repeated_flags_make_one() {
+fn a_higher_source_replaces_a_list_and_repeated_flags_build_one() {
     let variables = [("FOOTBRIDGE_ALLOW_VARIABLE".to_owned(), "A, B".to_owned())];
     let (settings, _) = Settings::gather(None, variables.clone(), &[]).expect("good settings");
     assert_eq!(settings.allow_variable.value.0, ["A", "B"]);
@@ -196,7 +196,7 @@ fn a_higher_source_replaces_a_list_and_repeated_flags_make_one() {
 }
 
 #[test]
-fn the_file_is_the_one_that_was_named_or_the_one_in_its_usual_place() {
+fn the_file_is_the_one_named_or_the_one_in_the_default_place() {
     let found = |flag: Option<&str>, variables: &[(&str, &str)]| {
         let variable = |name: &str| {
             let found = variables.iter().find(|(key, _)| *key == name);
