@@ -1,5 +1,6 @@
 //! The contract between a machine and its runtime: the loop, what a machine can ask for, and what
-//! can happen to it. It depends on no role except the store, whose transactions it carries.
+//! can happen to it. It imports no role: the store's
+//! transactions that it carries are plain data.
 //!
 //! Start with [`machine`] (the loop), then [`action`] and [`event`], which are the whole
 //! vocabulary. This page has the rules; [`check`] has them as code, so that a runtime can be tested

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The relay itself keeps nothing that has to outlive a connection: it asks its runtime for a
-//! [`Transaction`] and goes on with the [`Committed`]. An operation is atomic and self-contained: it
+//! [`Transaction`] and continues with the [`Committed`]. An operation is atomic and self-contained: it
 //! carries the time, every new id and the [`StorePolicy`] that it is decided by. So it can be
 //! written down, sent elsewhere, and carried out in one transaction of a database that several
 //! relays share.
@@ -16,7 +16,7 @@
 //! memory.
 //!
 //! Leases hang on the store's own time, which a [`StoreClock`] counts from the times that come with
-//! the operations: it goes on over a relay's restarts, whatever becomes of wall clocks.
+//! the operations: it keeps counting across a relay's restarts, however wall clocks are set.
 //!
 //! With the feature `conformance` there is a suite that any store can be put through.
 
