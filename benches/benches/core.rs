@@ -16,7 +16,7 @@ fn main() {
     divan::main();
 }
 
-/// An agent's line of about so many bytes.
+/// An agent's line of about this many bytes.
 fn line(bytes: usize) -> String {
     let text = "All work and no play. ".repeat(bytes / 22);
     format!(
@@ -24,7 +24,7 @@ fn line(bytes: usize) -> String {
     )
 }
 
-/// Whole lines of 1 kB, 64 KiB of them: about what one read of a pipe gives.
+/// 64 KiB of complete 1 kB lines: about what one read from a pipe returns.
 fn chunk() -> Bytes {
     Bytes::from((line(830) + "\n").repeat(64))
 }
@@ -45,7 +45,7 @@ fn backoff_failure(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A chunk that comes in pieces of at most so many bytes: whole, by pages, in crumbs.
+/// A chunk split into pieces of at most this many bytes: whole, by the page, in crumbs.
 #[divan::bench(args = [1 << 20, 4096, 100])]
 fn ndjson_split(bencher: Bencher<'_, '_>, piece: usize) {
     let chunk = chunk();
@@ -69,7 +69,7 @@ fn head_parse(bencher: Bencher<'_, '_>, bytes: usize) {
     bencher.counter(counter).bench_local(|| Head::parse(black_box(&line)));
 }
 
-/// From the poll's answer by the acknowledgement to the actions that start agent and link.
+/// From the poll's response through the acknowledgement to the actions that start agent and link.
 #[divan::bench]
 fn worker_dispatch(bencher: Bencher<'_, '_>) {
     let item = item(1);
@@ -90,7 +90,7 @@ fn worker_session(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// What an agent prints on its way through outbox and link, acknowledged chunk by chunk.
+/// An agent's output passing through outbox and link, acknowledged chunk by chunk.
 #[divan::bench]
 fn worker_pump(bencher: Bencher<'_, '_>) {
     let chunk = chunk();

@@ -1,4 +1,4 @@
-//! The real program, running: started, spoken to and stopped as a person's scripts would.
+//! The real program, running: started, used and stopped as someone's scripts would.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -13,14 +13,14 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 use tungstenite::{WebSocket, client};
 
-/// What a benchmark says that could not be carried out.
+/// The error of a benchmark that could not be run.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const TOKEN: &str = "the-token-of-this-benchmark";
-/// A viewer that has heard nothing for this long has lost something.
+/// A viewer that has received nothing for this long has lost something.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Builds the program as it is now, beside this one; where it is.
+/// Builds the current program next to this one; returns its path.
 pub fn build() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.ancestors().nth(2).ok_or("this program is not where cargo puts it")?;
@@ -28,12 +28,12 @@ pub fn build() -> Result<PathBuf> {
     let args = ["build", "--release", "--quiet", "-p", "footbridge-smol", "--bin", "footbridge"];
     let status = Command::new(cargo).args(args).arg("--target-dir").arg(target).status()?;
     if !status.success() {
-        return Err("footbridge could not be built".into());
+        return Err("could not build footbridge".into());
     }
     Ok(own.with_file_name("footbridge"))
 }
 
-/// Posts to the relay at `base`, as its person.
+/// Posts to the relay at `base`, as its user.
 pub fn api(base: &str, path: &str, body: &Value) -> Result<Value> {
     let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
     let request = agent.post(format!("{base}{path}"));
@@ -63,7 +63,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it in `directory`, and waits until it says that it is ready.
+    /// Starts it in `directory`, and waits until it reports that it is ready.
     pub fn start(program: &Path, directory: &Path, args: &[&str]) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(args).args(["--json", "--quiet"]).current_dir(directory);
@@ -74,7 +74,7 @@ impl Running {
         let stdout = running.child.stdout.as_mut().ok_or("no pipe")?;
         BufReader::new(stdout).read_line(&mut line)?;
         running.ready = serde_json::from_str(&line)
-            .map_err(|_| format!("{args:?} did not become ready, but printed {line:?}"))?;
+            .map_err(|_| format!("{args:?} never became ready, but printed {line:?}"))?;
         Ok(running)
     }
 
@@ -84,18 +84,18 @@ impl Running {
         value.ok_or_else(|| format!("the ready line has no {field}: {}", self.ready).into())
     }
 
-    /// The most memory that it has had resident, in kB of 1,024 bytes.
+    /// Its peak resident memory, in kB of 1,024 bytes.
     pub fn peak_memory_kib(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         Ok(peak.and_then(|peak| peak.trim().strip_suffix(" kB")).ok_or("no VmHWM")?.parse()?)
     }
 
-    /// Ends it in order.
+    /// Shuts it down cleanly.
     pub fn stop(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("it ended with {status}").into()) }
+        if status.success() { Ok(()) } else { Err(format!("it exited with {status}").into()) }
     }
 }
 

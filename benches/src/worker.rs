@@ -14,7 +14,7 @@ use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Worker, WorkerConfig};
 
-/// A worker that is registered and asks for work.
+/// A worker that is registered and polling for work.
 #[derive(Debug)]
 pub struct ByHand {
     worker: Worker,
@@ -22,13 +22,13 @@ pub struct ByHand {
     poll: Option<OpId>,
 }
 
-/// A session that runs.
+/// A running session.
 #[derive(Clone, Copy, Debug)]
 pub struct Running {
     work: u32,
     agent: OpId,
     link: OpId,
-    /// Lines that the agent's side has said and the relay has acknowledged.
+    /// Lines that the agent's side has sent and the relay has acknowledged.
     acknowledged: u64,
 }
 
@@ -39,7 +39,7 @@ impl Default for ByHand {
 }
 
 impl ByHand {
-    /// From its construction to its first poll.
+    /// From construction to the first poll.
     pub fn new() -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".into(), args: vec![], env: vec![] };
@@ -60,7 +60,7 @@ impl ByHand {
         by_hand
     }
 
-    /// Dispatch: from the poll's answer, by the acknowledgement, to the agent and its link.
+    /// Dispatch: from the poll's response, through the acknowledgement, to the agent and its link.
     pub fn dispatch(&mut self, item: &str, work: u32) -> Running {
         let poll = self.poll.expect("it asks for work");
         let actions = self.respond(poll, item);
@@ -84,7 +84,8 @@ impl ByHand {
         self.word(session.link, &ControlFrame::Ack { received: session.acknowledged });
     }
 
-    /// The agent prints a chunk of whole lines, and the relay acknowledges them. Gives the lines.
+    /// The agent prints a chunk of complete lines, and the relay acknowledges them. Returns the
+    /// lines.
     pub fn pump(&mut self, session: &mut Running, chunk: Bytes) -> u64 {
         let sent = self.handle(Event::Stdout { op: session.agent, data: chunk });
         let lines = lines_of(&sent);
@@ -137,7 +138,7 @@ impl ByHand {
     }
 }
 
-/// A work item as a relay gives it out.
+/// A work item as a relay hands it out.
 pub fn item(work: u32) -> String {
     let secret = URL_SAFE_NO_PAD.encode(r#"{"version":1,"session_ingress_token":"t"}"#);
     format!(
@@ -146,7 +147,7 @@ pub fn item(work: u32) -> String {
 }
 
 fn lines_of(actions: &[Action]) -> u64 {
-    // Reports of the worker itself are counted like lines; the other words are not.
+    // Reports from the worker itself count as lines; other frames do not.
     let is_line = |message: &Message| match message {
         Message::Text(_) => true,
         Message::Binary(word) => {

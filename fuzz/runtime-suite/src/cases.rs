@@ -1,7 +1,7 @@
-//! Which cases there are. The tests below see to it that none is forgotten.
+//! The list of cases. The tests below make sure that none is forgotten.
 
-/// Makes a `#[test]` of each action case of the abilities that a runtime has. To be called at the
-/// root of a test program, because some cases start that program a second time, for one of its tests.
+/// Makes a `#[test]` of each action case for the abilities that a runtime has. Must be called at
+/// the root of a test program: some cases start that program again to run one of its tests.
 #[macro_export]
 macro_rules! action_tests {
     ($runtime:path: $($ability:ident),+) => {
@@ -109,7 +109,7 @@ macro_rules! action_tests {
             a_close_that_is_not_answered_ends_in_time,
         );
         $crate::tests!($runtime, actions::stdio:
-            #[ignore = "the other half of those below"]
+            #[ignore = "the other half of the cases below"]
             echo,
             stdin_comes_in_and_stdout_stays_open_after_its_end,
             a_stdout_that_is_gone_ends_the_stream,
@@ -286,7 +286,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    /// Each `module::case` that stands in the files of a suite.
+    /// Each `module::case` defined in a suite's files.
     fn written(suite: &str) -> BTreeSet<String> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(suite);
         let files =
@@ -302,7 +302,7 @@ mod tests {
         cases
     }
 
-    /// Each that one of the macros above names.
+    /// Each one listed in the macros above.
     fn listed() -> BTreeSet<String> {
         let mut module = "";
         let mut cases = BTreeSet::new();
@@ -319,12 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn every_case_is_a_test_of_somebody() {
+    fn every_case_is_listed_and_every_listed_case_exists() {
         let mut written = written("actions");
         written.append(&mut super::tests::written("scenarios"));
         let listed = listed();
         assert!(written.len() > 100, "{}", written.len());
         let apart: Vec<_> = written.symmetric_difference(&listed).collect();
-        assert!(apart.is_empty(), "only written, or only listed: {apart:#?}");
+        assert!(apart.is_empty(), "only defined, or only listed: {apart:#?}");
     }
 }

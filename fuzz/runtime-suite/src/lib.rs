@@ -1,18 +1,18 @@
-//! What every runtime has to do, shown with real sockets, processes, files and git.
+//! What every runtime must do, tested with real sockets, processes, files and git.
 //!
 //! Two suites, each written once and run by each runtime's own tests:
 //!
-//! - [`actions`]: each action of the contract, and each way in which it can go wrong;
+//! - [`actions`]: each action of the contract, and each way it can go wrong;
 //! - [`scenarios`]: the worker, as a machine and as a program, with the real relay.
 //!
 //! A case is a function over a [`Runtime`]. [`action_tests!`] and [`scenario_tests!`] make one
-//! `#[test]` of each, so that a case has a name of its own and runs in any order. Cases that not every
-//! runtime can do are asked for by ability:
+//! `#[test]` of each, so every case has its own name and runs in any order. Cases that not every
+//! runtime supports are selected by ability:
 //!
-//! | ability | what it takes |
+//! | ability | what it needs |
 //! | --- | --- |
 //! | `client` | what every runtime has: requests, streams, processes, files |
-//! | `client_only` | no server: what such a runtime says when it is asked for one |
+//! | `client_only` | no server: how such a runtime responds when asked for one |
 //! | `tls` | `https:` and `wss:` |
 //! | `server` | `Listen`, `Accept`, `Reply`, `Upgrade` |
 //! | `tls_server` | a listener with a certificate, and TLS as a client |

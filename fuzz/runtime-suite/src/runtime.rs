@@ -1,4 +1,4 @@
-//! What a runtime says of itself to be tried.
+//! What a runtime provides in order to be tested.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ pub trait Runtime {
     /// the same program's command `agent`.
     const WORKER: &'static [&'static str];
 
-    /// Runs a machine in a thread of its own.
+    /// Runs a machine on its own thread.
     fn start<M>(
         machine: M,
         host: HostSpec,
@@ -21,19 +21,19 @@ pub trait Runtime {
         M: Machine + Send + 'static,
         M::Command: Send;
 
-    /// Reads what `host` names and runs nothing; the error as a person sees it.
+    /// Reads what `host` names but runs nothing; returns the error as people see it.
     fn try_host(host: HostSpec) -> Result<(), String>;
 }
 
-/// What a case wants of the host that its machine runs on. A runtime ignores what it has no ability
-/// for: it is asked for no case that needs it.
+/// What a case needs from its machine's host. A runtime ignores what it has no ability for: it runs
+/// no case that needs it.
 #[derive(Clone, Debug, Default)]
 pub struct HostSpec {
-    /// A PEM file of authorities to trust beside the well-known ones.
+    /// A PEM file of authorities to trust in addition to the well-known ones.
     pub extra_ca: Option<PathBuf>,
-    /// The way out; without it there is no proxy, whatever the environment says.
+    /// The proxy; without it there is none, whatever the environment says.
     pub proxy: Option<String>,
-    /// What listeners identify themselves with.
+    /// The certificate that listeners present.
     pub certificate: Option<Certificate>,
 }
 
@@ -49,8 +49,8 @@ pub struct Certificate {
 /// A machine that a runtime runs.
 #[expect(missing_debug_implementations, reason = "a closure and a thread")]
 pub struct Running<M: Machine> {
-    /// Gives it a command. One that has ended takes none, and that is fine.
+    /// Sends it a command. One that has ended takes none, and that is fine.
     pub command: Box<dyn Fn(M::Command) + Send>,
-    /// The thread that it runs in.
+    /// The thread that it runs on.
     pub thread: JoinHandle<Outcome>,
 }

@@ -1,4 +1,4 @@
-//! What a runtime says that has no server side.
+//! How a runtime without a server side responds.
 
 use footbridge_core::contract::action::Action;
 use footbridge_core::contract::event::{Event, IoErrorKind};

@@ -54,7 +54,7 @@ pub fn nothing_is_heard_of_an_operation_after_its_cancel<R: Runtime>() {
     let flood = driven.spawn("while :; do echo x; done");
     while !matches!(driven.next(), Event::Stdout { .. }) {}
     driven.act(Action::Cancel { op: flood });
-    // The answer to what was asked after the cancel comes after it; what comes then is late.
+    // The answer to a later request arrives after the cancel; anything after that would be late.
     let after = driven.begin(|op| Action::List { op, path: "/no/such/directory".into() });
     while driven.next() != (Event::Listed { op: after, names: Vec::new() }) {}
     driven.is_quiet();
@@ -67,7 +67,7 @@ pub fn an_unanswered_operation_does_not_keep_the_driver<R: Runtime>() {
     let spawned = driven.next();
     let Event::Spawned { pid, .. } = spawned else { panic!("{spawned:?}") };
     driven.end();
-    // Ending lets processes go; killing them is the machine's decision.
+    // Ending releases processes; killing them is the machine's decision.
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
     rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).expect("still there");
 }
@@ -83,7 +83,7 @@ pub fn orders_to_what_was_never_started_do_nothing<R: Runtime>() {
     driven.end();
 }
 
-/// Writes down in which order it is called.
+/// Records the order of its calls.
 #[derive(Default)]
 struct Recorder {
     calls: Vec<&'static str>,
@@ -91,7 +91,7 @@ struct Recorder {
     is_to_tell: bool,
 }
 
-/// What the recorder is asked.
+/// Requests to the recorder.
 enum Ask {
     /// To wait so long, and to tell first what was called up to now.
     Wait(Duration),
@@ -135,7 +135,7 @@ pub fn what_waits_is_handed_in_as_one_batch_and_a_deadline_that_is_due_at_its_en
     let (tell, told) = std::sync::mpsc::channel();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let running = R::start(Recorder::default(), HostSpec::default(), move |calls| {
-        tell.send(calls).expect("a case that listens");
+        tell.send(calls).expect("the case is listening");
         // The first time, until there are commands and the deadline has passed.
         let _ = wait.recv();
     });

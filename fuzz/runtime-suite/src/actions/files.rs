@@ -15,7 +15,7 @@ fn at(directory: &Path, name: &str) -> String {
 }
 
 fn mode_of(path: &str) -> u32 {
-    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777
 }
 
 pub fn what_was_saved_is_loaded_and_its_owners_alone<R: Runtime>() {
@@ -26,7 +26,7 @@ pub fn what_was_saved_is_loaded_and_its_owners_alone<R: Runtime>() {
         let (path, data) = (path.clone(), Bytes::from_static(content.as_bytes()));
         let op = driven.begin(|op| Action::Save { op, path, data });
         assert_eq!(driven.next(), Event::Saved { op });
-        // Whatever was done to it, the next one is its owner's alone again.
+        // Whatever was done to it, the next one is again private to its owner.
         let for_all = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(&path_of, for_all).expect("ours");
     }
@@ -38,7 +38,7 @@ pub fn what_was_saved_is_loaded_and_its_owners_alone<R: Runtime>() {
     assert_eq!(mode_of(&at(directory.path(), "deep/deeper")), 0o700);
     assert_eq!(mode_of(&at(directory.path(), "deep")), 0o700);
     let left = std::fs::read_dir(directory.path().join("deep/deeper")).expect("a directory");
-    assert_eq!(left.count(), 1, "no temporary file stays");
+    assert_eq!(left.count(), 1, "no temporary file is left");
     driven.end();
 }
 
@@ -58,7 +58,7 @@ pub fn a_reader_sees_the_old_file_or_the_new_one_and_never_a_part<R: Runtime>() 
         saved += driven.pending().len();
     }
     let last = std::fs::read(&path).expect("there");
-    assert_eq!(last.len(), 200_000, "the one that was asked for last counts");
+    assert_eq!(last.len(), 200_000, "the last one requested wins");
     driven.end();
 }
 
@@ -91,7 +91,7 @@ pub fn a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_had_is<R: Run
 
 pub fn what_the_system_does_not_permit_is_denied<R: Runtime>() {
     if rustix::process::geteuid().is_root() {
-        // Nothing is denied to root; /proc is the exception that every system has.
+        // Nothing is denied to root, except in /proc, which every system has.
         let mut driven = Driven::start::<R>();
         let data = Bytes::from_static(b"x");
         let op = driven.begin(|op| Action::Save { op, path: "/proc/footbridge".into(), data });
@@ -143,10 +143,10 @@ pub fn a_save_that_fails_leaves_the_old_file<R: Runtime>() {
     let blocked = root.path().join("file");
     std::fs::write(&blocked, "old").expect("written");
     let mut driven = Driven::start::<R>();
-    // A directory is asked for where a file is.
+    // A directory is needed where a file is.
     let below = blocked.join("below").to_str().expect("text").to_owned();
     assert!(matches!(save(&mut driven, below, "new".into()), Event::Failed { .. }));
-    // A file is asked for where a directory is.
+    // A file is needed where a directory is.
     let directory = root.path().to_str().expect("text").to_owned();
     assert!(matches!(save(&mut driven, directory, "new".into()), Event::Failed { .. }));
     assert_eq!(std::fs::read(&blocked).expect("there"), b"old");

@@ -13,7 +13,7 @@ use footbridge_core::contract::event::IoErrorKind;
 use crate::Runtime;
 use crate::harness::{Driven, get};
 
-/// A server that treats its connections one after the other as it is told.
+/// A server that handles its connections one at a time, as scripted.
 pub(super) fn peer<T: Send + 'static>(
     serve: impl FnOnce(TcpListener) -> T + Send + 'static,
 ) -> (String, JoinHandle<T>) {
@@ -144,7 +144,7 @@ pub fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_limit<R: Runt
             let mut stream = accept(&listener);
             request(&mut stream);
             say(&mut stream, first);
-            // The end of the connection: the client has let it go.
+            // The end of the connection: the client has dropped it.
             stream.read(&mut [0]).expect("an orderly end")
         });
         let mut driven = Driven::start::<R>();
@@ -200,7 +200,7 @@ pub fn a_connection_is_used_again_and_replaced_if_the_server_has_closed_it<R: Ru
             request(&mut first);
             say(&mut first, ok);
         }
-        // The next request finds this one closed as it leaves: it is read, and not answered.
+        // Closed just as the next request is sent: that is read, but not answered.
         request(&mut first);
         drop(first);
         let mut second = accept(&listener);
@@ -275,7 +275,7 @@ pub fn a_server_that_drips_runs_into_the_time_limit_and_not_before_it<R: Runtime
         let mut stream = accept(&listener);
         request(&mut stream);
         say(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-        // A byte now and then, so that no single read is late.
+        // A byte now and then, so that no single read times out.
         while stream.write_all(b".").is_ok() {
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -1,4 +1,4 @@
-//! Answers that are read as they come, from peers that speak raw TCP.
+//! Streaming responses read from peers that speak raw TCP.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub fn an_end_is_proper_only_where_it_was_announced<R: Runtime>() {
         let (bytes, failure) = driven.rest(op);
         assert!(expected.as_bytes().starts_with(&bytes), "{answer}");
         assert_eq!(failure, kind, "{answer}");
-        // What came together with something that breaks the protocol may be lost with it.
+        // Data that arrived together with a protocol violation may be lost with it.
         assert!(bytes.len() == expected.len() || kind.is_some(), "{answer}");
         peer.join().expect("served");
         driven.end();
@@ -126,7 +126,7 @@ pub fn any_status_is_a_head_with_its_body<R: Runtime>() {
 
 pub fn silence_is_bounded_before_the_head_and_after_each_piece<R: Runtime>() {
     let idle = Duration::from_millis(800);
-    // A head that never comes is the time limit's.
+    // A head that never arrives is up to the time limit.
     let (url, silent) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
@@ -138,7 +138,7 @@ pub fn silence_is_bounded_before_the_head_and_after_each_piece<R: Runtime>() {
     let op = driven.begin(|op| Action::Request { op, request: ask });
     driven.fails_with(op, IoErrorKind::TimedOut);
     silent.join().expect("served");
-    // Drops that come often enough go on for longer than either limit; then they stop.
+    // Drips that are frequent enough continue past either limit; then they stop.
     let (url, dripping) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
@@ -193,7 +193,7 @@ pub fn a_paused_answer_holds_its_server_up_and_loses_nothing<R: Runtime>() {
     assert!(before < TOTAL, "all of it found room");
     sleep(Duration::from_secs(3));
     count(driven.settled());
-    assert_eq!(written.load(Ordering::Relaxed), before, "it goes on while paused");
+    assert_eq!(written.load(Ordering::Relaxed), before, "it keeps sending while paused");
     driven.act(Action::Resume { op });
     let (rest, failure) = driven.rest(op);
     assert_eq!((bytes + rest.len(), failure), (TOTAL, None));
@@ -207,7 +207,7 @@ pub fn a_silence_that_was_asked_for_is_no_silence<R: Runtime>() {
         let mut stream = accept(&listener);
         request(&mut stream);
         say(&mut stream, CHUNKED);
-        // The reader waits here already when it is paused.
+        // The reader is already waiting here when it is paused.
         drop(stream.read(&mut [0]));
     });
     let mut driven = Driven::start::<R>();

@@ -13,12 +13,12 @@ use crate::harness::{Driven, shell};
 pub fn a_signal_reaches_the_whole_group<R: Runtime>() {
     for (signal, number) in [(Signal::Terminate, 15), (Signal::Kill, 9), (Signal::Interrupt, 2)] {
         let mut driven = Driven::start::<R>();
-        // The child of its own holds stdout: the output ends only when it is gone too.
+        // Its child holds stdout: the output ends only when that is gone too.
         let op = driven.spawn("sleep 1000 & echo $!; wait; exec sleep 1000");
         let life = Life::default().until(&driven, op, |life| life.stdout.ends_with(b"\n"));
         driven.act(Action::Signal { op, signal });
         if signal == Signal::Interrupt {
-            // A shell starts its background children deaf to SIGINT.
+            // A shell starts its background children with SIGINT ignored.
             driven.act(Action::Signal { op, signal: Signal::Terminate });
         }
         let life = life.whole(&driven, op);
@@ -51,7 +51,7 @@ pub fn a_child_that_holds_nothing_is_still_reached<R: Runtime>() {
 
 pub fn environment_and_directory_are_as_asked<R: Runtime>() {
     let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().canonicalize().expect("it is there");
+    let path = directory.path().canonicalize().expect("it exists");
     let mut driven = Driven::start::<R>();
     let command = ProcessSpec {
         env: vec![("ADDED".into(), Secret::from("yes")), ("PATH_X".into(), Secret::from("kept"))],
@@ -113,7 +113,7 @@ pub fn the_end_of_a_process_is_told_as_it_was<R: Runtime>() {
 
 pub fn the_environment_and_directory_are_those_that_were_asked_for<R: Runtime>() {
     let mut driven = Driven::start::<R>();
-    // The shell is found by the runtime's own PATH, whichever it is to get.
+    // The shell is found through the runtime's own PATH, whichever one the shell gets.
     let mut command = shell("echo \"$A-${HOME-none}-$PATH\"; pwd");
     command.env = vec![
         ("A".to_owned(), Secret::from("hunter2")),

@@ -1,4 +1,4 @@
-//! Processes: what goes in and out.
+//! Processes: input and output.
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
@@ -60,7 +60,7 @@ pub fn a_paused_process_is_held_back_by_its_pipe<R: Runtime>() {
     let op = driven.spawn(script);
     let mut life = Life::default().until(&driven, op, |life| !life.stdout.is_empty());
     driven.act(Action::Pause { op });
-    // Only now, so that the pause is there before the flood however busy the machine is.
+    // Only now, so that the pause comes before the flood however busy the computer is.
     driven.act(Action::Write { op, data: Bytes::from_static(b"go\n") });
     driven.settled().into_iter().for_each(|event| life.see(op, event));
     let before = life.stdout.len();
@@ -129,7 +129,7 @@ pub fn a_paused_process_waits_and_loses_nothing<R: Runtime>() {
     driven.act(Action::Pause { op });
     driven.act(Action::Write { op, data: Bytes::from_static(b"go\n") });
     assert_eq!(driven.next(), Event::Written { op, writes: 1 });
-    // It fills the pipe, and then sleeps in the write.
+    // It fills the pipe, then blocks in the write.
     wait_until("the writer is blocked", || {
         let children = format!("/proc/{pid}/task/{pid}/children");
         let children = std::fs::read_to_string(children).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The way through an HTTP proxy.
+//! Connecting through an HTTP proxy.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(seen).expect("text")
 }
 
-/// Answers a `CONNECT`, and plays the target itself; gives what it was asked.
+/// Answers a `CONNECT` and plays the target itself; returns what it received.
 fn proxy(status: &'static str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://me:word@{}", listener.local_addr().expect("an address"));

@@ -1,4 +1,4 @@
-//! Commands that run to their end.
+//! Commands that run until they exit.
 
 use std::time::{Duration, Instant};
 

@@ -22,7 +22,7 @@ pub(super) fn connect(address: &str, text: &str) -> TcpStream {
     stream
 }
 
-/// What comes until the server closes.
+/// Everything received until the server closes.
 fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     stream.read_to_end(&mut text).expect("an orderly end");
@@ -150,7 +150,7 @@ pub fn a_head_that_never_ends_or_is_none_does_not_stay<R: Runtime>() {
     let mut slow = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\nx-a: ");
     let mut foreign = connect(&address, "SSH-2.0-OpenSSH_9\r\n\r\n");
     let mut large = connect(&address, "GET / HTTP/1.1\r\n");
-    // The server may have closed before all of it is out.
+    // The server may have closed before all of it was sent.
     let _ = large.write_all(format!("x-a: {}\r\n\r\n", "x".repeat(100_000)).as_bytes());
     assert!(rest(&mut foreign).starts_with("HTTP/1.1 400"));
     let mut status = [0; 12];
@@ -188,7 +188,7 @@ pub fn a_cancelled_listener_lets_the_reply_under_way_out_and_nobody_in<R: Runtim
     server.asked(op);
     server.act(Action::Cancel { op: listener });
     server.is_quiet();
-    assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(&address).is_err(), "nobody is listening any more");
     server.act(Action::Reply { op, response: answer(200, "last") });
     let seen = rest(&mut held);
     assert!(seen.starts_with("HTTP/1.1 200") && seen.ends_with("last"), "{seen}");

@@ -1,4 +1,4 @@
-//! Answers that are written as they grow, to this runtime's client and to raw ones.
+//! Streaming responses, to this runtime's client and to raw ones.
 
 use std::io::Read;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::Runtime;
 use crate::harness::{Driven, answer, get};
 
 const LONG: Duration = Duration::from_secs(20);
-/// More of these than any buffer on the way has room for.
+/// More of these than fit in all the buffers along the way.
 const MANY: usize = 1024;
 const LARGE: usize = 64 << 10;
 
@@ -27,7 +27,7 @@ fn send(server: &Driven, op: OpId, bytes: impl Into<Bytes>) {
     server.act(Action::Send { op, message: Message::Binary(bytes.into()) });
 }
 
-/// A server that has begun to answer a client of the same runtime.
+/// A server that has begun to respond to a client of the same runtime.
 struct Pair {
     server: Driven,
     client: Driven,
@@ -57,7 +57,7 @@ impl Pair {
     }
 }
 
-/// How many messages have left, until nothing more does for a while.
+/// How many messages are sent before nothing more is for a while.
 fn sent(events: Vec<Event>) -> usize {
     let each = events.into_iter().map(|event| match event {
         Event::Sent { messages, .. } => messages,
@@ -90,14 +90,14 @@ pub fn whole_and_streamed_meet_in_every_way<R: Runtime>() {
     let (mut server, mut client) = (Driven::start::<R>(), Driven::start::<R>());
     let (listener, address) = server.listen();
     let url = format!("http://{address}/");
-    // A whole answer to one who wants a stream.
+    // A complete response to a client that wants a stream.
     let op = accept(&mut server, listener, 0);
     let near = client.stream(&url, LONG);
     server.asked(op);
     server.act(Action::Reply { op, response: answer(404, "nothing there") });
     assert_eq!(client.head(near).status, 404);
     assert_eq!(client.rest(near), (b"nothing there".to_vec(), None));
-    // A stream to one who wants a whole answer.
+    // A stream to a client that wants a complete response.
     let op = accept(&mut server, listener, 0);
     let near = client.get(&url);
     server.asked(op);
@@ -138,7 +138,7 @@ pub fn a_client_that_reads_nothing_is_cut_off_in_time<R: Runtime>() {
         };
         assert_eq!(failure.map(|failure| failure.kind), Some(IoErrorKind::TimedOut));
         assert!(left < MANY, "all of it found room");
-        // It sees the connection end, and not the proper end of the answer.
+        // It sees the connection break, not the proper end of the response.
         let mut seen = Vec::new();
         let _ = stream.read_to_end(&mut seen);
         assert!(!seen.ends_with(b"0\r\n\r\n"));

@@ -1,4 +1,4 @@
-//! WebSockets, once they are open, with a server of the same library.
+//! Open WebSockets, with a server from the same library.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -70,7 +70,7 @@ pub fn the_code_of_the_other_side_is_heard_by_one_that_is_sending<R: Runtime>() 
         socket.read().expect("it is sending");
         let frame = CloseFrame { code: 4409.into(), reason: "".into() };
         socket.close(Some(frame)).expect("sent");
-        // With all that it has not read, so that the system breaks the connection.
+        // Dropped with unread data, so that the system resets the connection.
         drop(socket);
     });
     let mut driven = Driven::start::<R>();
@@ -135,7 +135,7 @@ pub fn a_message_that_is_too_large_closes_with_1009<R: Runtime>() {
     let (listener, url) = listen();
     let server = serve(listener, |stream| {
         let mut socket = accept(stream).expect("a handshake");
-        // The other side stops reading in the middle of it.
+        // The peer stops reading in the middle of it.
         let _ = socket.send(Frame::binary(vec![0; (1 << 20) + 1]));
         drain(socket)
     });
@@ -169,7 +169,7 @@ pub fn a_paused_stream_holds_the_sender_up_and_loses_nothing<R: Runtime>() {
     let (tell, told) = channel();
     let _server = serve(listener, move |stream| {
         let mut socket = accept(stream).expect("a handshake");
-        let go = socket.read().expect("the word to begin");
+        let go = socket.read().expect("the signal to begin");
         assert_eq!(go, Frame::text("go"));
         for n in 0..2000_u32 {
             socket.send(Frame::text(format!("{n}{}", "x".repeat(20_000)))).expect("sent");
@@ -182,12 +182,12 @@ pub fn a_paused_stream_holds_the_sender_up_and_loses_nothing<R: Runtime>() {
     driven.act(Action::Pause { op });
     say(&driven, op, "go".to_owned());
     assert_eq!(driven.next(), Event::Sent { op, messages: 1 }, "sending goes on");
-    // It sends as much as the system buffers, and then it is held up.
+    // It sends as much as the system buffers, then blocks.
     let mut last = 0;
     while let Ok(n) = told.recv_timeout(Duration::from_millis(500)) {
         last = n;
     }
-    assert!(last < 1999, "nothing held it up");
+    assert!(last < 1999, "it was never held up");
     driven.act(Action::Resume { op });
     for n in 0..2000_u32 {
         let Event::Received { message: Message::Text(text), .. } = driven.next() else {
@@ -216,7 +216,7 @@ pub fn a_peer_that_reads_nothing_holds_sending_up_until_the_cancel<R: Runtime>()
     }
     let mut wake = driven.begin(|op| Action::List { op, path: "/nonexistent".to_owned() });
     let mut sent = 0;
-    // The loop itself is not held up: it goes on to do other things.
+    // The loop itself is not held up: it still does other things.
     for _ in 0..20 {
         loop {
             match driven.next() {
@@ -227,7 +227,7 @@ pub fn a_peer_that_reads_nothing_holds_sending_up_until_the_cancel<R: Runtime>()
         }
         wake = driven.begin(|op| Action::List { op, path: "/nonexistent".to_owned() });
     }
-    assert!(sent < 400, "{sent} messages have left for nowhere");
+    assert!(sent < 400, "{sent} messages were sent although nobody reads");
     driven.act(Action::Cancel { op });
     let begun = Instant::now();
     driven.end();
@@ -246,7 +246,7 @@ pub fn what_was_cancelled_says_nothing_more<R: Runtime>() {
     assert!(matches!(driven.next(), Event::Received { .. }));
     driven.act(Action::Cancel { op });
     let listed = driven.begin(|op| Action::List { op, path: "/nonexistent".to_owned() });
-    // What came in before the cancel was handed on before it.
+    // What arrived before the cancel was passed on before it.
     while !matches!(driven.next(), Event::Listed { op, .. } if op == listed) {}
     thread::sleep(Duration::from_millis(50));
     assert_eq!(driven.end(), []);

@@ -1,4 +1,4 @@
-//! WebSockets: how they come to be open, or not.
+//! WebSockets: opening, or failing to.
 #![expect(clippy::result_large_err, reason = "the library's callbacks are of this type")]
 
 use std::io::{Read, Write};
@@ -74,7 +74,7 @@ pub fn a_declined_upgrade_comes_with_the_whole_answer<R: Runtime>() {
             stream.write_all(part).expect("sent");
             thread::sleep(Duration::from_millis(1));
         }
-        // Held open: the length alone says where the body ends.
+        // Held open: only the length says where the body ends.
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).is_ok()
     });

@@ -26,7 +26,7 @@ impl Pair {
         Self::with::<R>(|_| {}, 1 << 20)
     }
 
-    /// `change` is made to the client's target; the server takes messages up to `max_message`.
+    /// `change` is applied to the client's target; the server accepts messages up to `max_message`.
     #[track_caller]
     fn with<R: Runtime>(change: impl FnOnce(&mut Target), max_message: usize) -> Self {
         let (mut client, mut server) = (Driven::start::<R>(), Driven::start::<R>());
@@ -122,16 +122,19 @@ pub fn a_message_over_the_limit_closes_with_1009<R: Runtime>() {
 pub fn a_paused_stream_holds_its_sender_and_nothing_else<R: Runtime>() {
     let pair = Pair::connect::<R>();
     pair.server.act(Action::Pause { op: pair.far });
-    // One message first: it shows that the pause has come about, or passes before it.
+    // One message first: it shows that the pause has taken effect, or passes before it.
     let count = 200;
     for _ in 0..count {
         send(&pair.client, pair.near, zeros(100_000));
     }
     let before: usize = pair.client.settled().iter().map(messages_sent).sum();
-    assert!(before < count, "{before} of {count} messages left for a reader that does not read");
+    assert!(
+        before < count,
+        "{before} of {count} messages were sent to a reader that does not read"
+    );
     let early = pair.server.settled().len();
-    assert!(early < 2, "{early} messages came to a paused stream");
-    // The other direction goes on.
+    assert!(early < 2, "{early} messages arrived on a paused stream");
+    // The other direction keeps working.
     send(&pair.server, pair.far, text("still here"));
     sent(&pair.server, pair.far, 1);
     assert_eq!(pair.client.received(pair.near), text("still here"));

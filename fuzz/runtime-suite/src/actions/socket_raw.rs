@@ -1,4 +1,4 @@
-//! WebSockets: this client with a peer that speaks raw TCP, and so can do wrong.
+//! WebSockets: this client with a peer that speaks raw TCP, and so can misbehave.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use crate::Runtime;
 use crate::harness::stream::{closed, send, text, zeros};
 use crate::harness::{Driven, PATIENCE, websocket};
 
-/// A raw peer that makes a WebSocket out of one connection and hands it over.
+/// A raw peer that accepts one connection as a WebSocket and passes it on.
 fn raw_server() -> (String, std::thread::JoinHandle<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("ws://{}/", listener.local_addr().expect("an address"));
@@ -29,7 +29,7 @@ fn raw_server() -> (String, std::thread::JoinHandle<TcpStream>) {
         let answer = format!(
             "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {key}\r\n\r\n"
         );
-        // With a message right behind the answer: it must not be lost in the change.
+        // With a message right behind the response: it must not be lost in the upgrade.
         stream.write_all(&[answer.as_bytes(), b"\x81\x05early"].concat()).expect("sent");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream

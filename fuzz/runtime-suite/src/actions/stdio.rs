@@ -1,4 +1,4 @@
-//! The program's own stdin and stdout. The program is this test's, started a second time.
+//! The program's own stdin and stdout. The program is this test, started a second time.
 
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
@@ -9,7 +9,7 @@ use footbridge_core::contract::event::Event;
 use crate::Runtime;
 use crate::harness::{Driven, alone};
 
-/// Sends back what comes in, and closes at the end of stdin.
+/// Echoes its input, and closes at the end of stdin.
 pub fn echo<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = driven.begin(|op| Action::Open { op, target: Target::Stdio });

@@ -1,4 +1,4 @@
-//! `https:` and `wss:` against a server with a certificate of its own authority.
+//! `https:` and `wss:` against a server with a certificate from its own authority.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -22,7 +22,8 @@ use crate::{HostSpec, Runtime};
 
 type Tls = StreamOwned<ServerConnection, TcpStream>;
 
-/// An authority, its certificate in a file, and a server's configuration with a certificate of it.
+/// An authority, its certificate in a file, and a server configuration with a certificate it
+/// issued.
 fn authority() -> (TempDir, PathBuf, Arc<ServerConfig>) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -46,7 +47,7 @@ fn authority() -> (TempDir, PathBuf, Arc<ServerConfig>) {
     (directory, path, Arc::new(config))
 }
 
-/// Serves one client after the other, and returns the port.
+/// Serves one client at a time, and returns the port.
 fn serve(config: Arc<ServerConfig>, server: impl Fn(Tls) + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();

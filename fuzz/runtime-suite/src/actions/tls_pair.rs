@@ -1,4 +1,4 @@
-//! TLS of both sides, with certificates made for the test.
+//! TLS on both sides, with certificates made for the test.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A machine that does what a case says and tells it what happened, driven in a thread of its own.
+//! A machine that does what a case says and reports what happened, driven on its own thread.
 //!
 //! Only [`Driven::start`] knows the runtime. Everything else, and every case, is about actions and
 //! events.
@@ -28,14 +28,14 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a test watches for what must not happen.
 pub const A_WHILE: Duration = Duration::from_millis(200);
 
-/// What a case asks of its machine.
+/// A case's requests to its machine.
 #[derive(Debug)]
 pub enum Order {
-    /// Have this carried out.
+    /// Carry this out.
     Do(Box<Action>),
-    /// Wait so long for a tick.
+    /// Wait this long for a tick.
     Tick(Duration),
-    /// End well.
+    /// Finish successfully.
     End,
 }
 
@@ -88,7 +88,7 @@ impl Driven {
         Self::on::<R>(HostSpec::default())
     }
 
-    /// Drives one on a host of the case's own.
+    /// Drives one on the case's own host.
     pub fn on<R: Runtime>(host: HostSpec) -> Self {
         Self::by(|puppet, on_notice| R::start(puppet, host, on_notice))
     }
@@ -96,13 +96,13 @@ impl Driven {
     /// Drives one however `start` does it.
     pub fn by(start: impl FnOnce(Puppet, OnNotice) -> Running<Puppet>) -> Self {
         let (tell, events) = mpsc::channel();
-        // A case that has seen enough is not listening.
+        // A case that has seen enough has stopped listening.
         let Running { command, thread } =
             start(Puppet::default(), Box::new(move |notice| drop(tell.send(notice))));
         Self { orders: command, events, thread: Some(thread), last_op: NonZeroU64::MIN }
     }
 
-    /// Asks something of the machine.
+    /// Sends the machine a request.
     pub fn order(&self, order: Order) {
         (self.orders)(order);
     }
@@ -141,18 +141,18 @@ impl Driven {
         }
     }
 
-    /// What happens until nothing more does for a while.
+    /// Everything that happens until nothing has for a while.
     pub fn settled(&self) -> Vec<Event> {
         let next = || self.events.recv_timeout(A_WHILE).ok();
         std::iter::from_fn(next).map(|(_, event)| event).collect()
     }
 
-    /// What has happened until now and was not looked at.
+    /// What has happened so far and was not yet looked at.
     pub fn pending(&self) -> Vec<Event> {
         self.events.try_iter().map(|(_, event)| event).collect()
     }
 
-    /// Ends the machine and waits for its driver; what happened and was not looked at.
+    /// Ends the machine and waits for its driver; returns the events not yet looked at.
     #[track_caller]
     pub fn end(mut self) -> Vec<Event> {
         self.order(Order::End);
@@ -161,14 +161,14 @@ impl Driven {
         self.pending()
     }
 
-    // Shorter ways to say the commonest things.
+    // Shorthands for the most common steps.
 
     /// The next event is the failure of `op`.
     #[track_caller]
     pub fn failed(&self, op: OpId) -> IoError {
         match self.next() {
             Event::Failed { op: failed, failure } if failed == op => failure,
-            other => panic!("no failure of {op}: {other:?}"),
+            other => panic!("not a failure of {op}: {other:?}"),
         }
     }
 
@@ -179,12 +179,12 @@ impl Driven {
         assert_eq!(failure.kind, kind, "{failure}");
     }
 
-    /// The next event is the answer to `op`.
+    /// The next event is the response to `op`.
     #[track_caller]
     pub fn response(&self, op: OpId) -> Response {
         match self.next() {
             Event::Response { op: answered, response } if answered == op => response,
-            other => panic!("no response to {op}: {other:?}"),
+            other => panic!("not a response to {op}: {other:?}"),
         }
     }
 
@@ -199,20 +199,20 @@ impl Driven {
     pub fn received(&self, op: OpId) -> Message {
         match self.next() {
             Event::Received { op: from, message } if from == op => message,
-            other => panic!("no message of {op}: {other:?}"),
+            other => panic!("not a message of {op}: {other:?}"),
         }
     }
 
-    /// The next event is the head of a streamed answer to `op`.
+    /// The next event is the head of a streamed response to `op`.
     #[track_caller]
     pub fn head(&self, op: OpId) -> Head {
         match self.next() {
             Event::Head { op: of, head } if of == op => head,
-            other => panic!("no head of {op}: {other:?}"),
+            other => panic!("not a head of {op}: {other:?}"),
         }
     }
 
-    /// What a stream brings until its end, which comes last: why it broke, if it did.
+    /// A stream's content until its end, and then why it broke, if it did.
     #[track_caller]
     pub fn rest(&self, op: OpId) -> (Vec<u8>, Option<IoErrorKind>) {
         let mut bytes = Vec::new();
@@ -224,7 +224,7 @@ impl Driven {
                 Event::Closed { op: of, code: None, failure } if of == op => {
                     return (bytes, failure.map(|failure| failure.kind));
                 }
-                other => panic!("no piece of {op}: {other:?}"),
+                other => panic!("not a piece of {op}: {other:?}"),
             }
         }
     }
@@ -244,7 +244,7 @@ impl Driven {
     pub fn asked(&self, op: OpId) -> IncomingRequest {
         match self.next() {
             Event::Requested { op: of, request: asked } if of == op => asked,
-            other => panic!("{op} was not asked: {other:?}"),
+            other => panic!("not a request to {op}: {other:?}"),
         }
     }
 
@@ -254,7 +254,7 @@ impl Driven {
         self.begin(|op| Action::Request { op, request })
     }
 
-    /// Starts a GET whose answer is a stream.
+    /// Starts a GET whose response is streamed.
     pub fn stream(&mut self, url: &str, idle_timeout: Duration) -> OpId {
         let request = Request { answer: Answer::Stream { idle_timeout }, ..get(url) };
         self.begin(|op| Action::Request { op, request })
@@ -266,7 +266,7 @@ impl Driven {
         self.begin(|op| Action::Spawn { op, command })
     }
 
-    /// Starts a process and waits until it is there.
+    /// Starts a process and waits until it is running.
     #[track_caller]
     pub fn spawned(&mut self, command: ProcessSpec) -> (OpId, u32) {
         let op = self.begin(|op| Action::Spawn { op, command });
@@ -289,7 +289,7 @@ impl Drop for Driven {
     }
 }
 
-/// A GET with no headers and ten seconds of time.
+/// A GET without headers, with a time limit of ten seconds.
 pub fn get(url: &str) -> Request {
     Request {
         method: Method::Get,
@@ -301,7 +301,7 @@ pub fn get(url: &str) -> Request {
     }
 }
 
-/// A WebSocket with no headers and ten seconds of time.
+/// A WebSocket without headers, with a time limit of ten seconds.
 pub fn websocket(url: &str, protocol: Option<&'static str>) -> Target {
     Target::WebSocket {
         url: url.into(),
@@ -323,12 +323,12 @@ pub fn shell(script: &str) -> ProcessSpec {
     }
 }
 
-/// An answer without headers.
+/// A response without headers.
 pub fn answer(status: u16, body: &'static str) -> Response {
     Response { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
 }
 
-/// One ignored test of this program, in a process of its own.
+/// One ignored test of this program, in its own process.
 pub fn alone(test: &str) -> std::process::Command {
     let program = std::env::current_exe().expect("this program");
     let mut command = std::process::Command::new(program);

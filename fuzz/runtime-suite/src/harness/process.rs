@@ -1,4 +1,4 @@
-//! Processes, as a case sees them: by their events, and from outside.
+//! Processes as a case sees them: through their events, and from outside.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::{Driven, PATIENCE};
 
-/// What a process did, until it had ended and both its outputs too.
+/// What a process did until it and both its outputs had ended.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
     pub(crate) pid: u32,
@@ -64,17 +64,17 @@ pub(crate) fn program(program: &str, args: &[&str]) -> ProcessSpec {
     }
 }
 
-/// Waits until a process is gone and reaped by whoever has it.
+/// Waits until a process is gone and its parent has reaped it.
 #[track_caller]
 pub(crate) fn wait_gone(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
     wait_until("it is gone", || test_kill_process(pid).is_err());
 }
 
-/// Whether a process runs; one that is dead and not reaped does not.
+/// Whether a process is running; a zombie is not.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state stands behind the name, which is in parentheses.
+    // The state follows the name, which is in parentheses.
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "it never came that {what}");
+        assert!(began.elapsed() < PATIENCE, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

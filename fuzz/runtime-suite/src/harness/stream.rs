@@ -1,4 +1,4 @@
-//! WebSockets: the server of a case, and what a case says and hears.
+//! WebSockets: a case's server, and what the case sends and receives.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -15,7 +15,7 @@ use tungstenite::{Message as Frame, WebSocket};
 
 use super::Driven;
 
-/// A server that waits, and its URL.
+/// A listening server, and its URL.
 pub(crate) fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("ws://{}/v2/session_ingress/ws/s", listener.local_addr().expect("bound"));
@@ -30,13 +30,13 @@ pub(crate) fn serve<T: Send + 'static>(
     let (tell, told) = channel();
     thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a client");
-        // A script that has seen enough is not listening.
+        // A script that has seen enough has stopped listening.
         let _ = tell.send(server(stream));
     });
     told
 }
 
-/// Starts to open a stream.
+/// Starts opening a stream.
 pub(crate) fn start(driven: &mut Driven, url: &str, protocol: Option<&'static str>) -> OpId {
     let target = Target::WebSocket {
         url: url.to_owned(),
@@ -70,12 +70,12 @@ pub(crate) fn rest(driven: &Driven) -> (Vec<Message>, Option<u16>, Option<IoErro
             Event::Closed { code, failure, .. } => {
                 return (received, code, failure.map(|failure| failure.kind));
             }
-            other => panic!("{other:?} is not of a stream"),
+            other => panic!("{other:?} is not a stream event"),
         }
     }
 }
 
-/// Sends back what comes.
+/// Echoes what it receives.
 pub(crate) fn echo(mut socket: WebSocket<TcpStream>) {
     while let Ok(frame) = socket.read() {
         if frame.is_text() || frame.is_binary() {
@@ -84,7 +84,7 @@ pub(crate) fn echo(mut socket: WebSocket<TcpStream>) {
     }
 }
 
-/// Reads until the connection is down, as the closing handshake wants it.
+/// Reads until the connection is closed, as the closing handshake requires.
 pub(crate) fn drain(mut socket: WebSocket<TcpStream>) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Ok(frame) = socket.read() {
@@ -105,7 +105,7 @@ pub(crate) fn send(driven: &Driven, op: OpId, message: Message) {
     driven.act(Action::Send { op, message });
 }
 
-/// Waits until so many messages have left.
+/// Waits until this many messages have been sent.
 #[track_caller]
 pub(crate) fn sent(driven: &Driven, op: OpId, mut count: usize) {
     while count > 0 {

@@ -133,7 +133,7 @@ pub fn one_whose_child_holds_its_stdout<R: Runtime>() {
     stage.end();
 }
 
-/// By clocks that run ten times as fast: it has 5 s to go, and then the grace.
+/// With clocks that run ten times as fast: it has 5 s to exit, and then the grace period.
 pub fn one_that_closes_its_stdout_and_lives_on<R: Runtime>() {
     let mute = script("echo $$ > pid; echo '{\"type\":\"last\"}'; exec >&-; exec sleep 1000");
     let stage = Stage::with::<R>(mute, Clock::fast(10), |_| {});
@@ -146,7 +146,7 @@ pub fn one_that_closes_its_stdout_and_lives_on<R: Runtime>() {
 }
 
 pub fn one_that_never_reads_holds_nobody_else_up<R: Runtime>() {
-    // The first one never reads; those after it do.
+    // The first one never reads; later ones do.
     let agent = script("mkdir first 2>/dev/null && exec sleep 1000; exec cat");
     let stage = Stage::new::<R>(agent);
     let deaf = stage.relay.session();

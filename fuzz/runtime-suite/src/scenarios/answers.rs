@@ -1,4 +1,4 @@
-//! Answers that are lost on their way back, and connections that are dead without knowing it.
+//! Responses lost on their way back, and connections that are dead without anyone noticing.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::stage::worker::{config, script};
 use super::stage::{Proxy, Relay, Worker};
 use crate::Runtime;
 
-/// What was accepted counts once, whether or not the worker heard of it.
+/// Whatever was accepted counts once, whether or not the worker learned of it.
 pub fn a_lost_answer_neither_orphans_nor_doubles_anything<R: Runtime>() {
     for request in [Request::Poll, Request::Ack, Request::Heartbeat, Request::Report] {
         let relay = Relay::with_lease(Duration::from_secs(2));
@@ -33,7 +33,7 @@ pub fn a_lost_answer_neither_orphans_nor_doubles_anything<R: Runtime>() {
         proxy.has_lost(1);
         let started = std::fs::read_to_string(home.path().join("started")).expect("it started");
         assert_eq!(started, "one\n", "{request:?}: one agent");
-        // Said by the viewer, and echoed.
+        // Sent by the viewer, and echoed.
         let log = session.log();
         let said = log.iter().filter(|(_, m)| m["message"]["content"] == "once").count();
         assert_eq!(said, 2, "{request:?}");
@@ -62,7 +62,7 @@ pub fn a_lost_answer_to_the_deregistration_holds_nothing_up<R: Runtime>() {
     assert!(relay.api.environments().is_empty());
 }
 
-/// By clocks that run twenty times as fast: its own limit is 45 s.
+/// With clocks that run twenty times as fast: its own limit is 45 s.
 pub fn a_link_that_leads_nowhere_is_noticed_and_made_anew<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
@@ -70,7 +70,7 @@ pub fn a_link_that_leads_nowhere_is_noticed_and_made_anew<R: Runtime>() {
     let worker = Worker::on::<R>(config, Clock::fast(20));
     let session = relay.session();
     let pid = session.running();
-    // What is there leads nowhere from now on; what is made anew is good.
+    // Existing connections are dead from now on; new ones work.
     proxy.swallow(true);
     proxy.swallow(false);
     session.say("into the void");
@@ -82,7 +82,7 @@ pub fn a_link_that_leads_nowhere_is_noticed_and_made_anew<R: Runtime>() {
     worker.shut_down();
 }
 
-/// A poll that is held has a limit of 60 s: 3 s by clocks that run twenty times as fast.
+/// A held poll has a limit of 60 s: 3 s with clocks that run twenty times as fast.
 pub fn a_poll_that_leads_nowhere_is_noticed_and_asked_again<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
@@ -96,7 +96,7 @@ pub fn a_poll_that_leads_nowhere_is_noticed_and_asked_again<R: Runtime>() {
     worker.shut_down();
 }
 
-/// A relay that cannot be reached any more does not keep a worker from ending.
+/// A relay that can no longer be reached does not keep a worker from ending.
 pub fn a_worker_in_a_dead_network_ends_within_its_limits<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);

@@ -1,4 +1,4 @@
-//! Somebody sets the clock.
+//! Someone sets the clock.
 
 use std::sync::atomic::Ordering;
 
@@ -32,7 +32,7 @@ pub fn a_clock_that_is_set_ends_no_session_and_stops_no_work<R: Runtime>() {
     assert_eq!(session.running(), pid);
     let echoes = session.from("agent").len();
     assert_eq!(echoes, 5);
-    // A step forwards looks like a sleep, and is taken for one; a step back is nothing.
+    // A step forward looks like a sleep, and is treated as one; a step back has no effect.
     let woke = worker.notices().into_iter().filter(|n| matches!(n, WorkerNotice::Woke { .. }));
     assert_eq!(woke.count(), 3);
     worker.shut_down();

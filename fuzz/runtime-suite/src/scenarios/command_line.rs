@@ -1,4 +1,4 @@
-//! The worker's program as people start it: its options, its words, its exit codes.
+//! The worker program as people start it: options, messages, exit codes.
 
 use std::os::unix::fs::PermissionsExt;
 

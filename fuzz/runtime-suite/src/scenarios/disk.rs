@@ -1,11 +1,11 @@
-//! A disk that takes no more, and the death of the worker itself.
+//! A full disk, and the death of the worker itself.
 
 use super::stage::program::Program;
 use super::stage::proxy::{Fate, Request};
 use super::stage::{Proxy, Relay, until};
 use crate::Runtime;
 
-/// By the limit of what a process may write to a file.
+/// Uses the limit on how much a process may write to a file.
 pub fn a_result_that_no_file_can_keep_is_reported_all_the_same<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     // The outputs are files too: they are written by a `cat` that began before the limit.
@@ -19,7 +19,7 @@ pub fn a_result_that_no_file_can_keep_is_reported_all_the_same<R: Runtime>() {
     assert_eq!(program.end(), Some(0), "{}", program.printed());
 }
 
-/// It is killed when its session has ended and the report of that is on its way.
+/// It is killed when its session has ended and the report of that is in flight.
 pub fn a_result_survives_the_death_of_its_worker_and_is_told_by_the_next_run<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
@@ -30,7 +30,7 @@ pub fn a_result_survives_the_death_of_its_worker_and_is_told_by_the_next_run<R: 
     proxy.holds();
     drop(first);
     proxy.release();
-    assert_ne!(session.now()["state"], "ended", "nobody has told the relay");
+    assert_ne!(session.now()["state"], "ended", "nobody has notified the relay");
     let mut second = Program::start::<R>(&proxy.address, home.path(), "", &options);
     let result = session.result();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The way of a session's lines: in order, each once, whatever happens to the connection.
+//! A session's lines arrive in order, each once, whatever happens to the connection.
 
 use serde_json::Value;
 
@@ -8,10 +8,10 @@ use super::stage::{Proxy, Relay, Session, Worker, until};
 use crate::Runtime;
 
 const MESSAGES: usize = 2000;
-/// Messages in one request: fewer than a relay takes at most.
+/// Messages per request: fewer than the relay's maximum.
 const BATCH: usize = 200;
 
-/// Says numbered messages, a batch at a time; `between` is called after each batch.
+/// Sends numbered messages, a batch at a time; `between` is called after each batch.
 fn say_all(session: &Session<'_>, mut between: impl FnMut(usize)) {
     let texts: Vec<_> = (0..MESSAGES).map(|n| n.to_string()).collect();
     for (n, batch) in texts.chunks(BATCH).enumerate() {
@@ -20,7 +20,7 @@ fn say_all(session: &Session<'_>, mut between: impl FnMut(usize)) {
     }
 }
 
-/// Waits until `cat` has said everything again; what it said.
+/// Waits until `cat` has echoed everything; returns what it printed.
 fn echoes(session: &Session<'_>) -> Vec<String> {
     let last = (MESSAGES - 1).to_string();
     until("the last echo", || {

@@ -1,5 +1,5 @@
-//! Whole scenarios: the worker, as a machine and as a program, with agents, relays and networks that
-//! misbehave. The relay is always the same: the real machine, on smol, in a thread of its own.
+//! Whole scenarios: the worker, as a machine and as a program, with agents, relays and networks
+//! that misbehave. The relay is always the same: the real machine, on smol, on its own thread.
 
 pub mod agents;
 pub mod answers;

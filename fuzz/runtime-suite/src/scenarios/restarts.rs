@@ -1,5 +1,4 @@
-//! The relay is killed at every stage of a worker's life, and starts anew with nothing of what it
-//! knew.
+//! The relay is killed at every stage of a worker's life, and restarts having forgotten everything.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::stage::worker::{config, script};
 use super::stage::{Proxy, Relay, Worker};
 use crate::Runtime;
 
-/// A relay, a way to it, and a worker whose sessions run `cat`.
+/// A relay, a proxy to it, and a worker whose sessions run `cat`.
 struct Stage {
     relay: Relay,
     proxy: Proxy,
@@ -21,7 +20,7 @@ struct Stage {
 
 impl Stage {
     fn new<R: Runtime>(held: Option<Request>) -> Self {
-        // A lease of two seconds is kept by a heartbeat every third of it.
+        // A lease of two seconds is renewed by a heartbeat every third of that.
         let relay = Relay::with_lease(Duration::from_secs(2));
         let home = tempfile::tempdir().expect("a directory");
         let proxy = Proxy::to(&relay.address);
@@ -32,14 +31,14 @@ impl Stage {
         Self { relay, proxy, worker, _home: home }
     }
 
-    /// The relay dies while a request is on its way to it, and comes back.
+    /// The relay dies while a request to it is in flight, and comes back.
     fn restart(&mut self) {
         self.proxy.holds();
         self.relay.restart();
         self.proxy.release();
     }
 
-    /// A session that the relay does not know any more ends, and that is said.
+    /// A session that the relay no longer knows ends, and that is reported.
     fn loses(&self, session: &str, pid: u32) {
         self.worker.tells("the session is lost", |notice| {
             matches!(notice, WorkerNotice::SessionEnded { session: of, result: None, .. }
@@ -48,7 +47,7 @@ impl Stage {
         until_gone(pid);
     }
 
-    /// The worker has found its way back by itself, and is of use again.
+    /// The worker has recovered by itself and is useful again.
     fn serves_again(self, registrations: usize) {
         self.worker.registers(registrations);
         let session = self.relay.session();

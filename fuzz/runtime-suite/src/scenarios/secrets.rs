@@ -1,5 +1,5 @@
-//! Secrets stay where they belong: in no output, in no command line, in nobody's environment but
-//! the agent's own (S-3, T-5).
+//! Secrets stay where they belong: in no output, no command line, and no environment but the
+//! agent's own (S-3, T-5).
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::Runtime;
 
 const VARIABLE: &str = "marked-variable-77c2";
 
-/// Adds a field to the work secret in the relay's answer to a poll.
+/// Adds a field to the work secret in the relay's response to a poll.
 fn add(answer: &str, name: &str, value: &Value) -> String {
     let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
     let mut item: Value = serde_json::from_str(body).expect("JSON");
@@ -40,13 +40,13 @@ fn field(text: &str, name: &str) -> String {
     rest.split_once('"').expect("its end").0.to_owned()
 }
 
-/// The secrets that a text holds, by their names.
+/// The secrets found in a text, by name.
 fn found<'a>(text: &str, secrets: &[(&'a str, String)]) -> Vec<&'a str> {
     let held = secrets.iter().filter(|(_, secret)| text.contains(secret));
     held.map(|(name, _)| *name).collect()
 }
 
-/// A `git` that writes down how it was called, and then is git.
+/// A `git` that records how it was called, then runs git.
 fn watched_git(home: &Path) -> String {
     let real = Command::new("sh").args(["-c", "command -v git"]).output().expect("a shell");
     let real = String::from_utf8(real.stdout).expect("text");
@@ -83,7 +83,7 @@ pub fn the_program_shows_no_secret_and_hands_none_on_but_to_its_agent<R: Runtime
     let session = relay.session();
     let agent = session.running();
     session.say("env > \"$HOME/seen-by-command\"; echo done");
-    // Failures are told in words, and words could tell too much.
+    // Failures are reported in words, and words could reveal too much.
     proxy.cut();
     session.answer(json!({"behavior": "allow"}));
     session.turn(1);
@@ -109,7 +109,7 @@ pub fn the_program_shows_no_secret_and_hands_none_on_but_to_its_agent<R: Runtime
     assert_eq!(found(&program.printed(), &secrets), [""; 0]);
     let read = |name: &str| std::fs::read_to_string(home.join(name)).expect("it was seen");
     assert_eq!(found(&read("seen-by-git"), &secrets), [""; 0]);
-    // What an agent does with its variables is its own affair; its session's token is not.
+    // What an agent does with its variables is its own business; its session's token is not.
     assert_eq!(found(&read("seen-by-command"), &secrets), ["variable"]);
 }
 

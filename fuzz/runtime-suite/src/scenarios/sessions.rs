@@ -1,4 +1,4 @@
-//! Sessions as people know them: with the built-in agent, from the first word to the last.
+//! Sessions as people use them: with the built-in agent, from start to finish.
 
 use footbridge_core::auth::AccessToken;
 use footbridge_core::base::secret::Secret;
@@ -107,7 +107,7 @@ pub fn the_death_of_its_agent_is_a_sessions_result<R: Runtime>() {
 
 pub fn a_shutdown_leaves_no_process_and_tells_what_became_of_the_sessions<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
-    // A child that takes no SIGTERM, and one that holds the outputs.
+    // A child that ignores SIGTERM, and one that holds the outputs.
     let stubborn = "(trap '' TERM; while :; do sleep 1000; done) & echo $! > stubborn; \
                     sleep 1000 & echo $! > child; cat";
     let mut config = config(&relay.address, home.path(), script(stubborn));

@@ -1,4 +1,4 @@
-//! A git worktree for each session, with real git: nothing that somebody made is ever deleted.
+//! A git worktree per session, with real git: nobody's work is ever deleted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::stage::worker::{config, script};
 use super::stage::{Relay, Worker, until};
 use crate::Runtime;
 
-/// Commits that an agent makes need an author.
+/// An agent's commits need an author.
 const COMMIT: &str = "git -c user.name=a -c user.email=a@b commit --quiet --allow-empty -m work";
 
 /// A repository with one commit, and a place for worktrees; both with spaces in their paths.
@@ -57,7 +57,7 @@ impl Stage {
         Worker::start::<R>(config)
     }
 
-    /// One session of a script, from its start to its end: its id, and its result.
+    /// Runs one session of a script; returns its id and its result.
     fn run<R: Runtime>(&self, agent: &str) -> (String, Value) {
         let worker = self.worker::<R>(&self.repository, script(agent));
         let session = self.relay.session();
@@ -66,7 +66,7 @@ impl Stage {
         (session.id.clone(), result)
     }
 
-    /// The worktrees that are there, as git and as the directory tell it.
+    /// The existing worktrees, according to git and to the directory.
     fn worktrees(&self) -> Vec<PathBuf> {
         let list = git(&self.repository, &["worktree", "list", "--porcelain"]);
         let paths = list.lines().filter_map(|line| line.strip_prefix("worktree "));
@@ -143,7 +143,7 @@ pub fn several_at_once_do_not_meet<R: Runtime>() {
     }
     assert_eq!(stage.worktrees().len(), 6);
     for session in &sessions[..5] {
-        // SIGTERM reaches `cat`, and the shell with it: the change stays, and so does the tree.
+        // SIGTERM reaches both `cat` and the shell: the change stays, and so does the tree.
         session.stop();
         let result = session.result();
         assert!(result["message"].as_str().is_some_and(|m| m.contains("was kept")), "{result}");
@@ -175,7 +175,8 @@ pub fn a_tree_that_an_earlier_run_left_is_taken_up_and_never_deleted_with_work_i
 pub fn a_tree_with_a_submodule_is_removed_only_if_nothing_was_put_into_the_submodule<R: Runtime>() {
     let init = "git -c protocol.file.allow=always submodule --quiet update --init";
     let own_commit = &format!("{init}; cd part; {COMMIT}");
-    // Git itself removes no tree whose submodules were filled: such a one stays, and that is said.
+    // Git itself does not remove a tree with initialised submodules: it stays, and that is
+    // reported.
     let cases = [("test -d part", ""), (init, "submodule"), (own_commit, "uncommitted")];
     for (agent, why) in cases {
         let stage = Stage::new();

@@ -7,7 +7,7 @@ use ureq::Agent;
 
 use super::{PATIENCE, until};
 
-/// Who may use the relays of the tests.
+/// The access token of the tests' relays.
 pub(crate) const TOKEN: &str = "marked-access-token-5b1f";
 
 /// The interface of one relay.
@@ -21,7 +21,7 @@ impl Api {
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
-            // A relay that is killed and started again must not be met by an old connection.
+            // A restarted relay must not be sent requests over an old connection.
             .max_idle_connections(0)
             .timeout_global(Some(PATIENCE));
         Self { agent: config.build().into(), base }
@@ -51,7 +51,7 @@ impl Api {
         all.into_iter().filter(|environment| environment["online"] == true).collect()
     }
 
-    /// Waits for the only environment, and makes a session there.
+    /// Waits for the only environment, and creates a session there.
     #[track_caller]
     pub(crate) fn session(&self) -> Session<'_> {
         let id = until("one environment", || match &self.environments()[..] {
@@ -76,7 +76,7 @@ fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>, path: &st
 pub(crate) struct Session<'a> {
     api: &'a Api,
     pub(crate) id: String,
-    /// Its log as far as it was read.
+    /// Its log as far as it has been read.
     read: RefCell<Vec<(String, Value)>>,
 }
 
@@ -91,7 +91,7 @@ impl Session<'_> {
         self.api.get(&self.path("")).1
     }
 
-    /// Waits until the session is as wanted.
+    /// Waits until the session is in the wanted state.
     #[track_caller]
     pub(crate) fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         until(what, || Some(self.now()).filter(&is))
@@ -105,7 +105,7 @@ impl Session<'_> {
         started["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a process id")
     }
 
-    /// Waits for its end; its result.
+    /// Waits until it ends; its result.
     #[track_caller]
     pub(crate) fn result(&self) -> Value {
         self.until("its end", |now| now["state"] == "ended")["result"].clone()
@@ -116,7 +116,7 @@ impl Session<'_> {
         self.api.post(&self.path(what), body)
     }
 
-    /// Puts messages of a person into it. Where it holds as many as it may, it is asked again.
+    /// Posts messages from a person to it, retrying while it is full.
     #[track_caller]
     pub(crate) fn say_all(&self, texts: &[String]) {
         let user = |text| json!({"type": "user", "message": {"role": "user", "content": text}});
@@ -133,14 +133,14 @@ impl Session<'_> {
         self.say_all(&[text.to_owned()]);
     }
 
-    /// Waits for the agent's question; its `request_id`.
+    /// Waits for the agent's permission request; its `request_id`.
     #[track_caller]
     pub(crate) fn question(&self) -> String {
         let now = self.until("a question", |now| now["pending_permissions"][0].is_object());
         now["pending_permissions"][0]["request_id"].as_str().expect("an id").to_owned()
     }
 
-    /// Answers the agent's question.
+    /// Answers the agent's permission request.
     #[track_caller]
     pub(crate) fn answer(&self, mut answer: Value) {
         answer["request_id"] = self.question().into();
@@ -185,7 +185,7 @@ impl Session<'_> {
         until(what, || self.log().into_iter().map(|(_, message)| message).find(&is))
     }
 
-    /// Waits until the agent says what was said to it.
+    /// Waits until the agent echoes a message.
     #[track_caller]
     pub(crate) fn echo(&self, text: &str) {
         until(&format!("an echo of {text:?}"), || {
@@ -202,7 +202,7 @@ impl Session<'_> {
         })
     }
 
-    /// The results of tools, as the agent told them.
+    /// The tool results reported by the agent.
     #[track_caller]
     pub(crate) fn tool_results(&self) -> Vec<String> {
         let said = self.from("agent").into_iter().filter(|m| m["type"] == "user");

@@ -1,4 +1,4 @@
-//! What the scenarios are made of.
+//! The building blocks of the scenarios.
 
 pub(crate) mod api;
 pub(crate) mod process;
@@ -18,7 +18,7 @@ pub(crate) use worker::Worker;
 /// Far longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Looks again and again until there is something to be found.
+/// Polls until there is something to find.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,4 @@
-//! Processes, looked at from outside.
+//! Processes, seen from outside.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,23 +6,23 @@ use std::path::Path;
 
 use super::until;
 
-/// Whether a process runs; one that is dead and not reaped does not.
+/// Whether a process is running; a zombie is not.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
 
-/// Waits until a process is no more.
+/// Waits until a process is gone.
 #[track_caller]
 pub(crate) fn until_gone(pid: u32) {
     until(&format!("the process {pid} is gone"), || (!is_alive(pid)).then_some(()));
 }
 
-/// Kills a process the hard way.
+/// Kills a process with SIGKILL.
 pub(crate) fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is running");
 }
 
 /// The number that a script has written to a file.
@@ -33,7 +33,7 @@ pub(crate) fn pid_in(file: &Path) -> u32 {
     })
 }
 
-/// All processes that a process has started, and those that they have started.
+/// All processes that a process has started, and their descendants.
 pub(crate) fn descendants(ancestor: u32) -> Vec<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").expect("a proc file system").flatten() {

@@ -10,7 +10,7 @@ use super::api::TOKEN;
 use super::until;
 use crate::Runtime;
 
-/// A worker's program that runs. What it prints goes to files.
+/// A running worker program. Its output goes to files.
 pub(crate) struct Program {
     child: Child,
     stdout: PathBuf,
@@ -18,7 +18,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it at the relay at `address`, with a home directory of its own. `shell` is run in
+    /// Starts it for the relay at `address`, with its own home directory. `shell` is run in
     /// the process before it: limits, variables.
     pub(crate) fn start<R: Runtime>(
         address: &str,
@@ -30,7 +30,7 @@ impl Program {
         Self::run::<R>(home, shell, &[&["--relay", &relay], options].concat())
     }
 
-    /// Starts it with these options alone.
+    /// Starts it with only these options.
     pub(crate) fn run<R: Runtime>(home: &Path, shell: &str, options: &[&str]) -> Self {
         let (stdout, stderr) = (home.join("stdout"), home.join("stderr"));
         let file = |path: &Path| File::create(path).expect("a file");
@@ -60,11 +60,11 @@ impl Program {
     /// Ends it with a signal; its exit code.
     #[track_caller]
     pub(crate) fn end(&mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it is there");
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it is running");
         self.wait()
     }
 
-    /// Waits for its end; its exit code.
+    /// Waits until it exits; its exit code.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Option<i32> {
         until("it ends", || self.child.try_wait().expect("a child")).code()

@@ -37,13 +37,13 @@ impl Request {
 /// What can happen to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It does not reach the relay until [`Proxy::release`]: then its connection breaks.
+    /// It does not reach the relay; at [`Proxy::release`] its connection breaks.
     Held,
-    /// The relay answers it, and the connection breaks before the answer is through.
+    /// The relay responds, and the connection breaks before the response gets through.
     AnswerLost,
 }
 
-/// Changes what the relay answers: head and body.
+/// Changes the relay's response: head and body.
 pub(crate) type Rewrite = Box<dyn Fn(String) -> String + Send>;
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ struct State {
     held: usize,
     lost: usize,
     released: usize,
-    /// Connections up to this one, counted from 1, lead nowhere.
+    /// Connections up to this one, counted from 1, are dead.
     dead: usize,
     accepted: usize,
     rewrite: Option<(String, Rewrite)>,
@@ -74,7 +74,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// One that leads to `target`.
+    /// One in front of `target`.
     pub(crate) fn to(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -90,7 +90,7 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Decides about the next request of a kind.
+    /// Decides the fate of the next request of a kind.
     pub(crate) fn plan(&self, request: Request, fate: Fate) {
         self.shared.lock().plans.push((request, fate));
     }
@@ -101,13 +101,13 @@ impl Proxy {
         self.shared.wait("a request is held", |state| state.held > state.released);
     }
 
-    /// Waits until so many answers were lost.
+    /// Waits until this many responses have been lost.
     #[track_caller]
     pub(crate) fn has_lost(&self, answers: usize) {
         self.shared.wait("an answer is lost", |state| state.lost >= answers);
     }
 
-    /// Breaks the connections of the requests that are held.
+    /// Breaks the connections of held requests.
     pub(crate) fn release(&self) {
         let mut state = self.shared.lock();
         state.released = state.held;
@@ -117,25 +117,25 @@ impl Proxy {
     /// Breaks every connection that is open.
     pub(crate) fn cut(&self) {
         for [client, relay] in self.shared.lock().connections.drain(..) {
-            // One that has ended by itself is no matter.
+            // One that has already ended does not matter.
             let _ = client.shutdown(Shutdown::Both);
             let _ = relay.shutdown(Shutdown::Both);
         }
     }
 
-    /// Lets connections be and bytes vanish, as when a machine loses its network; the connections
-    /// that are made after `false` are good again.
+    /// Keeps connections open but discards bytes, as when a computer loses its network; connections
+    /// made after `false` work again.
     pub(crate) fn swallow(&self, is_swallowing: bool) {
         let mut state = self.shared.lock();
         state.dead = if is_swallowing { usize::MAX } else { state.accepted };
     }
 
-    /// How many connections were made so far.
+    /// How many connections have been made so far.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.lock().accepted
     }
 
-    /// Changes each answer whose text holds `sign`. It has to come in one piece.
+    /// Changes each response whose text contains `sign`. It must arrive in one piece.
     pub(crate) fn rewrite(&self, sign: &str, rewrite: Rewrite) {
         self.shared.lock().rewrite = Some((sign.to_owned(), rewrite));
     }
@@ -154,7 +154,10 @@ impl Shared {
     #[track_caller]
     fn wait(&self, what: &str, is: impl Fn(&State) -> bool) {
         let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, |state| !is(state));
-        assert!(!waited.expect("no panic in the proxy").1.timed_out(), "waited in vain: {what}");
+        assert!(
+            !waited.expect("no panic in the proxy").1.timed_out(),
+            "timed out waiting for: {what}"
+        );
     }
 }
 
@@ -166,7 +169,7 @@ fn serve(shared: &Arc<Shared>, client: TcpStream, relay: TcpStream) {
         state.connections.push(both());
         state.accepted
     };
-    // Whether the answer that comes next is to be lost.
+    // Whether to lose the next response.
     let is_doomed = Arc::new(Mutex::new(false));
     let ([from_client, to_relay], up, doomed) =
         (both(), Arc::clone(shared), Arc::clone(&is_doomed));
@@ -200,7 +203,7 @@ fn upwards(
                 state.held += 1;
                 let mine = state.held;
                 shared.changed.notify_all();
-                // The test that forgets it ends with an error elsewhere.
+                // If a test forgets it, the error shows elsewhere.
                 let _ = shared.changed.wait_timeout_while(state, PATIENCE, |s| s.released < mine);
                 break;
             }

@@ -1,4 +1,4 @@
-//! The real relay, in a thread, which can be killed and started again.
+//! The real relay, on a thread, which can be killed and restarted.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use smol::future::FutureExt;
 use super::PATIENCE;
 use super::api::{Api, Session, TOKEN};
 
-/// A relay that listens.
+/// A listening relay.
 pub(crate) struct Relay {
     pub(crate) address: String,
     pub(crate) api: Api,
@@ -38,7 +38,7 @@ impl Relay {
         self.api.session()
     }
 
-    /// Ends it as a power cut would: nobody is told, nothing is kept.
+    /// Ends it as a power cut would: nobody is notified, nothing is kept.
     pub(crate) fn kill(&mut self) {
         if let Some((killed, thread)) = self.killed.take() {
             drop(killed);
@@ -46,7 +46,7 @@ impl Relay {
         }
     }
 
-    /// A new one in its place, which knows nothing of what was.
+    /// A new one in its place, which knows nothing of the past.
     pub(crate) fn restart(&mut self) {
         self.kill();
         let (_, killed) = serve(&self.address, self.lease);
@@ -62,8 +62,8 @@ impl Drop for Relay {
     }
 }
 
-/// A loopback address that no other relay has. On 127.0.0.1 a port that is free for a moment, between
-/// a relay and its next life, may go to anybody's connection.
+/// A loopback address that no other relay has. On 127.0.0.1, a port that is free for a moment while
+/// a relay restarts may be taken by any connection.
 fn own_address() -> String {
     static TAKEN: AtomicU8 = AtomicU8::new(1);
     let (id, nth) = (std::process::id(), TAKEN.fetch_add(1, Ordering::Relaxed));
@@ -77,7 +77,7 @@ fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, 
     config.access_tokens =
         vec![AccessToken { person: "owner".to_owned(), token: Secret::from(TOKEN) }];
     config.policy.lease_time = lease;
-    // Work that was handed out and not taken does not come back by itself while a test runs.
+    // Work that was handed out but not acknowledged does not return by itself during a test.
     config.policy.ack_time = Duration::from_secs(600);
     let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
     let relay = Machine::new(config, &keys).expect("a good configuration");
@@ -92,7 +92,7 @@ fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, 
                 let _ = tell.send(address);
             }
         });
-        let relay = async { relay.await.expect("the relay goes on") };
+        let relay = async { relay.await.expect("the relay keeps running") };
         // The sender's end is the sign.
         block_on(relay.or(async { while kill.recv().await.is_ok() {} }));
     });

@@ -1,4 +1,4 @@
-//! Clocks that run fast or were set: a machine around a machine.
+//! Clocks that run fast or were set: a machine that wraps a machine.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,10 +13,10 @@ use footbridge_core::contract::machine::{Machine, Step};
 /// How a machine's clocks differ from the real ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    /// Both clocks run this many times as fast, so that time limits of a minute can be seen to end
+    /// Both clocks run this many times as fast, so that time limits of a minute expire
     /// in seconds.
     pub(crate) speed: u32,
-    /// How far somebody has set the wall clock, in milliseconds.
+    /// How far the wall clock has been set, in milliseconds.
     pub(crate) set_by: Arc<AtomicI64>,
 }
 
@@ -32,7 +32,7 @@ impl Clock {
     }
 }
 
-/// A machine with other clocks, which writes down what goes in and out.
+/// A machine with altered clocks, which records what goes in and out.
 pub(crate) struct Warped<M> {
     machine: M,
     clock: Clock,
@@ -95,7 +95,7 @@ impl<M: Machine> Machine for Warped<M> {
                 self.write(format_args!("{action:?}"));
                 Step::Do(self.hasten(action))
             }
-            // Rounded up, so that the moment has come when the runtime is back.
+            // Rounded up, so that the deadline has passed when the runtime returns.
             Step::Wait(Some(at)) => {
                 let at = at.since_origin() / self.clock.speed + Duration::from_nanos(1);
                 Step::Wait(Some(Instant::from_origin(at)))

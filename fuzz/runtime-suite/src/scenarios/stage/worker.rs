@@ -1,4 +1,4 @@
-//! A worker machine that the runtime under test runs.
+//! A worker machine run by the runtime under test.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,14 +19,14 @@ use super::until;
 use super::warp::{Clock, Warped};
 use crate::{HostSpec, Running, Runtime};
 
-/// A worker that runs.
+/// A running worker.
 pub(crate) struct Worker {
     running: Running<Warped<Machine>>,
     notices: Arc<Mutex<Vec<WorkerNotice>>>,
     trace: Arc<Mutex<String>>,
 }
 
-/// A worker's configuration with short pauses, and this machine's name in no variable.
+/// A worker's configuration with short delays, and this machine's name in no variable.
 pub(crate) fn config(address: &str, directory: &Path, agent: AgentProgram) -> WorkerConfig {
     let relay = BaseUrl::parse(&format!("http://{address}")).expect("a URL");
     let directory = directory.to_str().expect("text").to_owned();
@@ -66,7 +66,7 @@ impl Worker {
         Self::on::<R>(config, Clock::default())
     }
 
-    /// One whose clocks are not those of the machine.
+    /// One whose clocks differ from the computer's.
     pub(crate) fn on<R: Runtime>(config: WorkerConfig, clock: Clock) -> Self {
         let notices: Arc<Mutex<Vec<WorkerNotice>>> = Arc::default();
         let told = Arc::clone(&notices);
@@ -82,18 +82,18 @@ impl Worker {
         (self.running.command)(command);
     }
 
-    /// All that it has told so far.
+    /// All its notices so far.
     pub(crate) fn notices(&self) -> Vec<WorkerNotice> {
         self.notices.lock().expect("no panic").clone()
     }
 
-    /// Waits until it tells something.
+    /// Waits for a notice.
     #[track_caller]
     pub(crate) fn tells(&self, what: &str, is: impl Fn(&WorkerNotice) -> bool) -> WorkerNotice {
         until(what, || self.notices().into_iter().find(&is))
     }
 
-    /// Waits until it has registered so many times.
+    /// Waits until it has registered this many times.
     #[track_caller]
     pub(crate) fn registers(&self, times: usize) {
         let is = |notice: &WorkerNotice| matches!(notice, WorkerNotice::Registered { .. });
@@ -111,7 +111,7 @@ impl Worker {
         trace
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     #[track_caller]
     pub(crate) fn ends(self) -> Outcome {
         until("the worker ends", || self.running.thread.is_finished().then_some(()));
