@@ -24,7 +24,7 @@ export const isQuestion = (event) =>
 function resolutionIn(event) {
   const { seq, from, message } = event;
   if (message?.type === 'control_cancel_request') {
-    return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent withdrew its request' }];
+    return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent withdrew its question' }];
   }
   if (isReport(event, 'permission_withdrawn')) {
     return [message.request_id, { seq, outcome: 'withdrawn', detail: String(message.reason ?? '') }];

@@ -1,9 +1,9 @@
-//! A store's own time, which leases hang on.
+//! A store's own time, in which leases are measured.
 //!
-//! A wall clock can be set, and a relay's steady clock begins anew with each of its runs. So a store
-//! keeps a time of its own, driven by how long the relays that use it have been running. It goes on
-//! from the last moment that it knows of when a relay starts again, and never back; while no relay
-//! runs it stands still, so that nobody loses a lease by the relay's absence.
+//! A wall clock can be set, and a relay's monotonic clock starts over with each run. So a store
+//! keeps its own time, driven by how long the relays that use it have been running. When a relay
+//! restarts, it continues from the last moment that it knows, and it never goes back; while no
+//! relay is running it stands still, so that nobody loses a lease because the relay was down.
 
 use alloc::collections::VecDeque;
 use core::fmt;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::limits::{MAX_RELAY_RUNS, RELAY_RUN_LAG};
 use crate::base::time::UnixTime;
 
-/// A moment by a store's own clock, in milliseconds of use since the store was made. Arithmetic
+/// A moment of a store's own clock, in milliseconds of use since the store was created. Arithmetic
 /// saturates.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -24,10 +24,10 @@ use crate::base::time::UnixTime;
 pub struct StoreTime(u64);
 
 impl StoreTime {
-    /// When the store was made.
+    /// When the store was created.
     pub const BEGINNING: Self = Self(0);
 
-    /// In milliseconds since the store was made.
+    /// In milliseconds since the store was created.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
@@ -46,7 +46,7 @@ impl Add<Duration> for StoreTime {
     }
 }
 
-/// One run of a relay, from its start to its end: what its running time is counted in. Drawn at
+/// One run of a relay, from start to end: its running time is counted from its start. Drawn at
 /// random.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -58,7 +58,7 @@ impl fmt::Debug for RelayRun {
     }
 }
 
-/// A relay's time, as a store takes it.
+/// A relay's time, as a store needs it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "(u64, RelayRun, u64)", from = "(u64, RelayRun, u64)")]
 pub struct RelayTime {
@@ -66,7 +66,7 @@ pub struct RelayTime {
     pub wall: UnixTime,
     /// Which run of a relay this is.
     pub run: RelayRun,
-    /// How long that run has lasted, in whole milliseconds. It never goes back.
+    /// How long that run has lasted, in whole milliseconds. It never decreases.
     pub running: Duration,
 }
 
@@ -82,7 +82,7 @@ impl From<(u64, RelayRun, u64)> for RelayTime {
     }
 }
 
-/// The clock of a store. It belongs to what the store keeps: one that lasts keeps it too.
+/// The clock of a store. It is part of the store's contents: a durable store keeps it too.
 ///
 /// ```
 /// use core::time::Duration;
@@ -96,14 +96,14 @@ impl From<(u64, RelayRun, u64)> for RelayTime {
 /// let mut clock = StoreClock::default();
 /// let first = clock.advance(&at(1, 5));
 /// assert_eq!(clock.advance(&at(1, 65)).saturating_since(first), Duration::from_secs(60));
-/// // A relay that has just started goes on where the one before was.
+/// // A relay that has just started continues where the previous one stopped.
 /// assert_eq!(clock.advance(&at(2, 0)).saturating_since(first), Duration::from_secs(60));
 /// assert_eq!(clock.advance(&at(2, 1)).saturating_since(first), Duration::from_secs(61));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreClock {
     now: StoreTime,
-    /// The last runs, the newest at the end.
+    /// The last runs, newest last.
     runs: VecDeque<Anchor>,
 }
 
@@ -117,21 +117,21 @@ struct Anchor {
 }
 
 impl StoreClock {
-    /// A clock at its beginning.
+    /// A new clock.
     pub const fn new() -> Self {
         Self { now: StoreTime::BEGINNING, runs: VecDeque::new() }
     }
 
-    /// The last moment that it knows of.
+    /// The last moment that it knows.
     pub const fn now(&self) -> StoreTime {
         self.now
     }
 
-    /// Takes note of a relay's time, and gives its own.
+    /// Records a relay's time, and returns its own.
     ///
-    /// A run that is new is at its own last moment; from there on it goes as the run does, and of
-    /// several runs as the one that is furthest. A run that has fallen behind by
-    /// [`RELAY_RUN_LAG`] counts as new: its machine slept, and it may be the only one that is left.
+    /// A new run starts at the last known moment; from there on the clock advances with the run, or
+    /// with the furthest of several. A run that has fallen behind by [`RELAY_RUN_LAG`] counts as
+    /// new: its computer slept, and it may be the only one left.
     pub fn advance(&mut self, at: &RelayTime) -> StoreTime {
         let (now, running) = (self.now, millis(at.running));
         if let Some(anchor) = self.runs.iter_mut().find(|anchor| anchor.run == at.run) {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn at(run: u64, secs: u64) -> RelayTime {
-        // The wall clock is of no meaning.
+        // The wall clock has no influence.
         let wall = UnixTime::from_millis((run * 7919 + secs * 104_729) % 1_000_003);
         RelayTime { wall, run: RelayRun(run), running: Duration::from_secs(secs) }
     }
@@ -177,36 +177,36 @@ mod tests {
     }
 
     #[test]
-    fn the_time_goes_on_as_the_relay_runs_and_over_restarts_from_the_last_known_moment() {
+    fn time_advances_while_a_relay_runs_and_continues_after_a_restart() {
         shown(&[(1, 0), (1, 5), (1, 5), (1, 70)], &[0, 5, 5, 70]);
-        // The store is met late in a run, and the next run begins anew.
+        // The store is first used late in a run, and the next run starts from zero.
         shown(&[(1, 1000), (1, 1010), (2, 0), (2, 7)], &[0, 10, 10, 17]);
         shown(&[(1, 3), (1, 63), (2, 2), (2, 62), (3, 1), (3, 61)], &[0, 60, 60, 120, 120, 180]);
     }
 
     #[test]
-    fn several_runs_at_once_make_it_go_no_faster_and_never_back() {
+    fn several_concurrent_runs_make_it_neither_faster_nor_go_back() {
         shown(
             &[(1, 100), (2, 0), (1, 110), (2, 10), (2, 12), (1, 112), (1, 111), (2, 15)],
             &[0, 0, 10, 10, 12, 12, 12, 15],
         );
-        // One ends, the other goes on.
+        // One ends, the other continues.
         shown(&[(1, 0), (2, 0), (1, 50), (2, 51), (2, 60)], &[0, 0, 50, 51, 60]);
     }
 
     #[test]
-    fn a_run_whose_clock_stood_still_drives_the_time_again_when_it_is_the_last_one() {
+    fn a_run_that_slept_drives_the_time_again_once_it_is_the_last_one() {
         let lag = RELAY_RUN_LAG.as_secs();
-        // Run 1 slept while run 2 went on, and then run 2 has ended.
+        // Run 1 slept while run 2 continued, and then run 2 ended.
         let asleep = [(1, 10), (2, 0), (2, 3600), (1, 11), (1, 71)];
         shown(&asleep, &[0, 0, 3600, 3600, 3660]);
-        // What is late by less than that has only been long on its way.
+        // What is late by less than that was only delayed.
         let late = [(1, 0), (2, 0), (2, 60), (1, 60 - lag), (1, 60)];
         shown(&late, &[0, 0, 60, 60, 60]);
     }
 
     #[test]
-    fn a_run_that_was_forgotten_goes_on_from_the_last_known_moment() {
+    fn a_forgotten_run_continues_from_the_last_known_moment() {
         let mut clock = StoreClock::new();
         clock.advance(&at(0, 0));
         clock.advance(&at(0, 100));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_time_is_no_fault() {
+    fn the_clock_saturates_at_the_end_of_time() {
         let mut clock = StoreClock::new();
         clock.advance(&RelayTime::default());
         let end = RelayTime { running: Duration::MAX, ..RelayTime::default() };

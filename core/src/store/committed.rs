@@ -1,4 +1,4 @@
-//! What came of a store operation.
+//! The outcome of a store operation.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -15,13 +15,13 @@ use crate::base::time::UnixTime;
 use crate::wire::session::SessionState;
 use crate::wire::worker_api::work::WorkData;
 
-/// What came of one operation: its answer, and what is different since. `Debug` shows neither's
-/// contents (T-5).
+/// The outcome of one operation: its answer, and what it changed. `Debug` shows the contents of
+/// neither (T-5).
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Committed {
-    /// What was asked for, or why not.
+    /// The answer, or why the operation was denied.
     pub answer: Result<Answer, StoreError>,
-    /// What others have to hear of.
+    /// What others have to be notified of.
     pub changes: Box<Changes>,
 }
 
@@ -34,53 +34,53 @@ impl fmt::Debug for Committed {
     }
 }
 
-/// The answer to one operation; [`super::StoreOp`] says which one gets which.
+/// The answer to one operation; [`super::StoreOp`] says which operation gets which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Answer {
     Done,
     Environment(Box<Environment>),
     Session(Box<Session>),
-    /// Environments by id, sessions with the newest first.
+    /// Environments by id, sessions newest first.
     Overview {
         environments: Vec<Environment>,
         sessions: Vec<Session>,
     },
-    /// Sessions, the newest first.
+    /// Sessions, newest first.
     Sessions(Vec<Session>),
-    /// An item, or none that waits.
+    /// An item; `None` if none is queued.
     Leased(Option<Lease>),
-    /// The lease goes on.
+    /// The lease was renewed.
     Renewed {
-        /// Whether a person asked for the end of the session.
+        /// Whether a person asked for the session to end.
         is_stopping: bool,
     },
     Page(Box<Page>),
-    /// What became of each message, in order.
+    /// What happened to each message, in order.
     Posted(Vec<Accepted>),
-    /// The answer to a question, or the same one that was given before.
+    /// The answer to a question, or a repeat of the one given before.
     Answered {
         seq: u64,
     },
     /// A link is open under this number.
     Attached {
         link: u64,
-        /// Lines of the worker that are stored.
+        /// Lines from the worker that are stored.
         received: u64,
-        /// Lines for the agent that are no longer held.
+        /// Lines for the agent that are no longer kept.
         from: u64,
         /// Whose session it is.
         owner: AccountId,
     },
-    /// A link goes on.
+    /// A link has resumed.
     Resumed {
-        /// Lines of the worker that are stored, or lost.
+        /// Lines from the worker that are stored, or lost.
         received: u64,
-        /// The last line for the agent that needs no sending.
+        /// The last line for the agent that does not need to be sent.
         from: u64,
-        /// The last line for the agent that there is.
+        /// The last line for the agent.
         until: u64,
-        /// Whether a person asked for the end of the session.
+        /// Whether a person asked for the session to end.
         is_stopping: bool,
     },
     /// Lines up to this one are stored.
@@ -96,11 +96,11 @@ pub enum Answer {
 pub struct Lease {
     /// The item.
     pub work: WorkId,
-    /// What it asks for.
+    /// What work it is.
     pub data: WorkData,
-    /// Which lease it is.
+    /// The number of its lease.
     pub fence: u64,
-    /// When the item was queued first.
+    /// When the item was first queued.
     pub created_at: UnixTime,
 }
 
@@ -109,19 +109,19 @@ pub struct Lease {
 pub struct Page {
     /// The session.
     pub session: Session,
-    /// The events, in order and without a gap.
+    /// The events, in order and without gaps.
     pub entries: Vec<Entry>,
 }
 
-/// What became of a message.
+/// What happened to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// Its number in the log, new or old.
+    /// Its number in the log, new or existing.
     pub seq: u64,
 }
 
-/// Why an operation was not carried out. Nothing has changed, but that a worker who asked has been
-/// heard of.
+/// Why an operation was denied. Nothing has changed, except that the worker that sent it counts as
+/// online.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum StoreError {
@@ -129,14 +129,14 @@ pub enum StoreError {
     SessionUnknown,
     WorkUnknown,
     PermissionUnknown,
-    /// The item was handed to somebody else since.
+    /// The item has been handed to someone else since.
     LeaseLost,
     /// A newer link of the session is open.
     LinkReplaced,
-    /// A worker says that it has lines which were never sent to it.
+    /// A worker claims to have lines that were never sent to it.
     NeverSent,
     SessionEnded,
-    /// Somebody answered the question differently before.
+    /// The question has already been answered, differently.
     PermissionConflict {
         /// The `control_response` that counts.
         line: Text,
@@ -152,11 +152,11 @@ pub enum StoreError {
 pub enum Limit {
     /// Environments in all.
     Environments,
-    /// Environments of one person.
+    /// Environments of one account.
     EnvironmentsOfPerson,
     /// Sessions of one environment that have not ended.
     LiveSessions,
-    /// Sessions of one environment that wait for their worker.
+    /// Sessions of one environment that are waiting for their worker.
     QueuedSessions,
     /// Lines of one session that its worker has not acknowledged.
     InboundLines,
@@ -174,16 +174,16 @@ impl fmt::Display for Limit {
     }
 }
 
-/// What is different since an operation, for everybody whom it concerns.
+/// What an operation changed, for everyone it concerns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Changes {
     /// Environments as they are now.
     pub environments: Vec<Environment>,
-    /// Environments that are no more.
+    /// Environments that were removed.
     pub environments_gone: Vec<(AccountId, EnvironmentId)>,
-    /// Sessions as they are now, where more has changed than the length of their log.
+    /// Sessions as they are now, if more than the length of their log has changed.
     pub sessions: Vec<Session>,
-    /// Sessions that have come to another state.
+    /// Sessions that have changed state.
     pub states: Vec<(SessionId, SessionState)>,
     /// Sessions that are no longer kept.
     pub sessions_gone: Vec<(AccountId, SessionId)>,
@@ -193,7 +193,7 @@ pub struct Changes {
     pub work_for: Vec<EnvironmentId>,
     /// Sessions with new lines for their agent, and the number of the last one.
     pub inbound: Vec<(SessionId, u64)>,
-    /// How long it is from this operation until something may lapse, by the store's own time.
+    /// How long after this operation something may lapse, in the store's own time.
     pub due: Option<Duration>,
 }
 
@@ -210,26 +210,31 @@ impl Changes {
 }
 
 impl StoreError {
-    /// What to tell a person: what happened, and what to try.
+    /// The message for people: what happened, and what to try.
     pub fn message(&self) -> String {
         match self {
             Self::EnvironmentUnknown => {
-                "this relay does not know the environment (any more): register it again".into()
+                "this relay does not know this environment, or no longer does: register it again"
+                    .into()
             }
-            Self::SessionUnknown => "this relay does not know the session (any more)".into(),
-            Self::WorkUnknown => "this relay does not know the work item (any more)".into(),
+            Self::SessionUnknown => {
+                "this relay does not know this session, or no longer does".into()
+            }
+            Self::WorkUnknown => {
+                "this relay does not know this work item, or no longer does".into()
+            }
             Self::PermissionUnknown => {
                 "the agent has not asked this question, or it is no longer kept".into()
             }
-            Self::LeaseLost => "the item was handed out again since: take it by a new poll".into(),
+            Self::LeaseLost => "the item has been handed out again: poll for it again".into(),
             Self::LinkReplaced => "a newer connection of the same session has taken over".into(),
-            Self::NeverSent => "the worker acknowledges lines that were never sent to it".into(),
+            Self::NeverSent => "the worker acknowledged lines that were never sent to it".into(),
             Self::SessionEnded => "the session has ended".into(),
             Self::PermissionConflict { .. } => {
-                "somebody answered this question differently before".into()
+                "this question has already been answered differently".into()
             }
             Self::PermissionWithdrawn => {
-                "the agent took its question back, or can no longer be answered".into()
+                "the agent withdrew its question, or can no longer be answered".into()
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),
         }

@@ -1,4 +1,4 @@
-//! What the relay keeps, as operations and their outcomes.
+//! What the relay stores, as operations and their outcomes.
 //!
 //! ```text
 //!   Transaction ──▶ Store::commit ──▶ rules ──▶ Tables ──▶ memory, a database …
@@ -6,19 +6,18 @@
 //! ```
 //!
 //! The relay itself keeps nothing that has to outlive a connection: it asks its runtime for a
-//! [`Transaction`] and continues with the [`Committed`]. An operation is atomic and self-contained: it
-//! carries the time, every new id and the [`StorePolicy`] that it is decided by. So it can be
-//! written down, sent elsewhere, and carried out in one transaction of a database that several
-//! relays share.
+//! [`Transaction`] and continues with the [`Committed`]. An operation is atomic and self-contained:
+//! it carries the time, every new id and the [`StorePolicy`] that applies. So it can be recorded,
+//! sent elsewhere, and carried out in one transaction of a database that several relays share.
 //!
-//! What an operation means is decided in one place, over rows: whoever offers [`Tables`] has a
-//! [`Store`], by way of [`RuleStore`], and no two stores can disagree. [`MemoryStore`] is the one in
-//! memory.
+//! What an operation means is decided in one place, over rows: anything that implements [`Tables`]
+//! becomes a [`Store`] through [`RuleStore`], and no two stores can disagree. [`MemoryStore`] keeps
+//! its rows in memory.
 //!
-//! Leases hang on the store's own time, which a [`StoreClock`] counts from the times that come with
+//! Leases are measured in the store's own time, which a [`StoreClock`] derives from the times in
 //! the operations: it keeps counting across a relay's restarts, however wall clocks are set.
 //!
-//! With the feature `conformance` there is a suite that any store can be put through.
+//! The feature `conformance` adds a test suite for any store.
 
 mod clock;
 mod committed;

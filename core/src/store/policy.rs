@@ -1,4 +1,4 @@
-//! The rules that a store's contents are decided by.
+//! The limits that a store enforces.
 
 use core::time::Duration;
 
@@ -13,27 +13,27 @@ pub struct StorePolicy {
     pub ack_time: Duration,
     /// How long a lease lasts without a heartbeat.
     pub lease_time: Duration,
-    /// An environment that was silent for this long counts as offline.
+    /// An environment that has been silent for this long counts as offline.
     pub offline_after: Duration,
-    /// An environment that was silent for this long is removed, and its sessions are lost.
+    /// An environment that has been silent for this long is removed, and its sessions are lost.
     pub lapse_after: Duration,
     /// Environments in all.
     pub max_environments: usize,
-    /// Environments of one person.
+    /// Environments of one account.
     pub environments_per_person: usize,
     /// Sessions of one environment that have not ended.
     pub max_sessions: usize,
-    /// Items of one environment that wait for their worker; beyond that, new sessions are refused.
+    /// Queued items of one environment; beyond that, new sessions are refused.
     pub max_queued: usize,
-    /// Bytes of one session's log; beyond them the oldest events go.
+    /// Bytes of one session's log; beyond that, the oldest events are dropped.
     pub log_bytes: usize,
-    /// Ended sessions of one person that are kept; beyond them the oldest go.
+    /// Ended sessions kept for one account; beyond that, the oldest are dropped.
     pub ended_sessions: usize,
     /// Lines of one session that its worker has not acknowledged.
     pub inbound_lines: usize,
     /// Bytes of those lines.
     pub inbound_bytes: usize,
-    /// Sessions that one list names, the newest first.
+    /// Sessions in one list, newest first.
     pub listed_sessions: usize,
 }
 

@@ -13,7 +13,7 @@ use crate::wire::worker_api::environment::Registration;
 
 pub use crate::wire::viewer::{Origin, Question};
 
-/// A person, by the name that goes with an access token. Everybody sees only their own (Y-4).
+/// An account, named by the person whose access token it is. Each sees only what is its own (Y-4).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountId(pub String);
@@ -25,24 +25,24 @@ pub struct Environment {
     pub id: EnvironmentId,
     /// Whose it is.
     pub owner: AccountId,
-    /// What it said of itself.
+    /// How it described itself.
     pub registration: Registration,
     /// How many of its sessions have not ended.
     pub active_sessions: usize,
-    /// Whether it has been heard of lately.
+    /// Whether it has been heard from recently.
     pub is_online: bool,
-    /// When it registered first.
+    /// When it first registered.
     pub created_at: UnixTime,
-    /// When it was heard of last.
+    /// When it was last heard from.
     pub last_seen_at: UnixTime,
-    /// The last time that a person asked whether its worker is there (W-11).
+    /// The latest healthcheck of its worker (W-11).
     pub last_healthcheck: Option<Healthcheck>,
 }
 
-/// A person's question whether a worker is there (W-11).
+/// A person's check whether a worker responds (W-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthcheck {
-    /// When it was asked.
+    /// When it was requested.
     pub asked_at: UnixTime,
     /// When the worker answered, if it has.
     pub answered_at: Option<UnixTime>,
@@ -57,25 +57,25 @@ pub struct Session {
     pub owner: AccountId,
     /// Where it runs.
     pub environment: EnvironmentId,
-    /// What a person called it.
+    /// The title a person gave it.
     pub title: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: SessionState,
-    /// Whether a person asked for its end.
+    /// Whether a person asked for it to end.
     pub is_stopping: bool,
-    /// The agent's questions that wait for an answer, the oldest first (M-2).
+    /// The agent's open questions, oldest first (M-2).
     pub pending: Vec<Question>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: UnixTime,
-    /// When its log grew last.
+    /// When its log last grew.
     pub updated_at: UnixTime,
-    /// The first event that is kept; `last_seq` + 1 if none is.
+    /// The first event still kept; `last_seq` + 1 if none is.
     pub first_seq: u64,
     /// The last event.
     pub last_seq: u64,
-    /// What came of it, once it has ended.
+    /// Its result, once it has ended.
     pub result: Option<SessionResult>,
-    /// Grows from one session to the next, in the order in which they were made.
+    /// Grows from one session to the next, in the order they were created.
     pub ordinal: u64,
 }
 
@@ -86,8 +86,8 @@ pub struct Entry {
     pub seq: u64,
     /// When it was stored.
     pub at: UnixTime,
-    /// Who said it.
+    /// Who sent it.
     pub origin: Origin,
-    /// The message, byte for byte as it came.
+    /// The message, byte for byte as it arrived.
     pub line: Text,
 }

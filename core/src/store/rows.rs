@@ -1,8 +1,8 @@
 //! What a store keeps, row by row.
 //!
-//! A row is all that is kept under one key, and is written as a whole. What grows without end (a
-//! log, the lines for an agent) has a row for each line and its counters in the session's row, so
-//! that no operation reads more than it needs.
+//! A row is everything kept under one key, and is always written whole. What grows without end (a
+//! log, the lines for an agent) has one row per line and its counters in the session's row, so no
+//! operation reads more than it needs.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,14 +16,14 @@ use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::worker_api::work::WorkData;
 
-/// What there is one of in a store.
+/// What a store has exactly one of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetaRow {
     /// The store's own time.
     pub clock: StoreClock,
-    /// Sessions that were ever made.
+    /// Sessions ever created.
     pub sessions_made: u64,
-    /// Sessions that have ever ended.
+    /// Sessions that ever ended.
     pub sessions_ended: u64,
 }
 
@@ -32,43 +32,43 @@ pub struct MetaRow {
 pub struct EnvironmentRow {
     /// What others see of it.
     pub environment: Environment,
-    /// When it was heard of last.
+    /// When it was last heard from.
     pub last_seen: StoreTime,
-    /// Under which time it stands in the due index.
+    /// Its time in the due index.
     pub watched_at: StoreTime,
-    /// Its items that wait.
+    /// Its queued items.
     pub queue: QueueEnds,
-    /// Claims under a key that it ever made.
+    /// Claims it ever made under a key.
     pub claims_made: u64,
     /// The item of the last healthcheck.
     pub healthcheck: Option<WorkId>,
-    /// The last requests for a healthcheck that had a key, the newest last.
+    /// The keys of the last requests for a healthcheck, newest last.
     pub healthcheck_keys: Vec<String>,
 }
 
 /// The ends of a queue. Positions grow towards the back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueEnds {
-    /// The position that was given last at the front; 0 before there was one.
+    /// The last position assigned at the front; 0 before the first.
     pub front: i64,
-    /// The position that was given last at the back; 0 before there was one.
+    /// The last position assigned at the back; 0 before the first.
     pub back: i64,
-    /// Items that wait.
+    /// Queued items.
     pub len: usize,
 }
 
-/// The last lease that was claimed under a key, by environment and key.
+/// The last lease claimed under a key, by environment and key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimRow {
     /// Who claimed.
     pub environment: EnvironmentId,
     /// The key.
     pub key: String,
-    /// Which of the environment's claims under a key it is.
+    /// Its number among the environment's claims under a key.
     pub number: u64,
-    /// What it got.
+    /// The item it got.
     pub work: WorkId,
-    /// Under which fence.
+    /// The fence of its lease.
     pub fence: u64,
 }
 
@@ -79,38 +79,38 @@ pub struct WorkRow {
     pub id: WorkId,
     /// Whose work it is.
     pub environment: EnvironmentId,
-    /// What it asks for.
+    /// What work it is.
     pub data: WorkData,
-    /// Where it stands.
+    /// Its state.
     pub state: WorkState,
-    /// The last lease that was given of it; 0 before there was one.
+    /// The number of its latest lease; 0 before the first.
     pub fence: u64,
-    /// When it was queued first.
+    /// When it was first queued.
     pub created_at: UnixTime,
-    /// Under which time it stands in the due index, if it does.
+    /// Its time in the due index, if it is there.
     pub watched_at: Option<StoreTime>,
 }
 
-/// Where a work item stands.
+/// The state of a work item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkState {
-    /// It waits in its environment's queue.
+    /// It is in its environment's queue.
     Queued {
-        /// Where in the queue.
+        /// Its position in the queue.
         position: i64,
     },
     /// It was handed out.
     Leased {
-        /// By when it has to be acked.
+        /// When it must have been acked.
         until: StoreTime,
     },
     /// Its worker has it.
     Acked {
-        /// By when the lease has to be renewed.
+        /// When the lease must have been renewed.
         until: StoreTime,
     },
-    /// Nobody works on it any more.
+    /// Nobody is working on it any more.
     Stopped,
 }
 
@@ -120,49 +120,49 @@ pub enum WorkState {
 pub struct SessionRow {
     /// What others see of it.
     pub session: Session,
-    /// Names the request that made it, among those of its owner.
+    /// The idempotency key of the request that created it, among its owner's.
     pub key: Option<String>,
-    /// Its items, the newest last.
+    /// Its items, newest last.
     pub works: Vec<WorkId>,
-    /// Which of all sessions that have ended it is, once it has.
+    /// Its number among all ended sessions, once it has ended.
     pub ended: Option<u64>,
-    /// What its log counts for, in bytes.
+    /// The size of its log, in bytes.
     pub log_bytes: u64,
-    /// Messages with a uuid that it ever got.
+    /// Messages with a uuid that it ever received.
     pub messages: u64,
-    /// Bytes of the inputs that its open questions ask about.
+    /// Bytes of the tool inputs of its open questions.
     pub question_bytes: usize,
-    /// Requests of viewers that its agent has not answered.
+    /// Viewers' requests that its agent has not answered.
     pub open_requests: usize,
     /// The lines for its agent.
     pub inbound: InboundCounts,
-    /// Lines of the worker that are stored, or lost.
+    /// Lines from the worker that are stored, or lost.
     pub received: u64,
-    /// Which run of the agent the lines are for.
+    /// The run of the agent that the lines are for.
     pub agent_run: Option<String>,
-    /// The last line that had been taken when a run was named for the first time. Another run may
-    /// have had it: an earlier relay did not name runs.
+    /// The last line taken before a run was first named. Another run may have had it: earlier
+    /// relays did not name runs.
     pub taken_unnamed: u64,
-    /// The lease that counts.
+    /// The current lease.
     pub fence: u64,
-    /// The lease under which a link was up last; 0 before there ever was one.
+    /// The lease under which a link was last up; 0 before the first.
     pub ran_under: u64,
-    /// The link that counts.
+    /// The current link.
     pub link: u64,
 }
 
-/// How far the lines for an agent have got. Those after `acked` are kept.
+/// How far the lines for an agent have come. Those after `acked` are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundCounts {
     /// The number of the last one.
     pub until: u64,
-    /// The bytes of all that there ever were.
+    /// The bytes of all lines there ever were.
     pub end: u64,
-    /// The number of the last one that needs no sending any more.
+    /// The number of the last one that no longer needs to be sent.
     pub acked: u64,
-    /// The bytes of all up to that one.
+    /// The bytes of all lines up to that one.
     pub acked_end: u64,
-    /// The number of the last one that was read to be handed to the agent.
+    /// The number of the last one read for delivery to the agent.
     pub handed_out: u64,
 }
 
@@ -178,9 +178,9 @@ pub struct LogRow {
 /// One line for a session's agent, by session and number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundRow {
-    /// Its number among all that there ever were, from 1.
+    /// Its number among all lines there ever were, from 1.
     pub number: u64,
-    /// The bytes of all up to this one.
+    /// The bytes of all lines up to this one.
     pub end: u64,
     /// The line.
     pub line: Text,
@@ -193,7 +193,7 @@ pub struct MessageRow {
     pub uuid: String,
     /// Its event.
     pub seq: u64,
-    /// Which of the session's messages with a uuid it is.
+    /// Its number among the session's messages with a uuid.
     pub number: u64,
 }
 
@@ -202,30 +202,30 @@ pub struct MessageRow {
 pub struct QuestionRow {
     /// The question.
     pub question: Question,
-    /// Where it stands.
+    /// Its state.
     pub standing: Standing,
 }
 
-/// Where a permission question stands.
+/// The state of a permission question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It waits for an answer.
+    /// It is waiting for an answer.
     Open {
-        /// What the tool is to run with: a part of the agent's line, byte for byte. A copy, so that
-        /// a question does not hold its whole line's memory.
+        /// The tool's input: a part of the agent's line, byte for byte. A copy, so that a question
+        /// does not keep its whole line in memory.
         input: Text,
     },
     /// It was answered.
     Answered {
-        /// The event that did.
+        /// The event that answered it.
         seq: u64,
         /// The `control_response` that went to the agent.
         line: Text,
-        /// Whether that is *allow*, with the input that was asked for.
+        /// Whether that is *allow* with the input unchanged.
         is_as_asked: bool,
     },
-    /// Nobody can answer it any more.
+    /// It can no longer be answered.
     Withdrawn {
         /// The event that says so.
         seq: u64,
@@ -233,7 +233,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The event that closed the question, if one did.
+    /// The event that closed the question, if it is closed.
     pub const fn closed_at(&self) -> Option<u64> {
         match self {
             Self::Open { .. } => None,
@@ -242,21 +242,21 @@ impl Standing {
     }
 }
 
-/// What a viewer asked of the agent, and it has not answered yet; by session and number.
+/// A viewer's request that the agent has not answered yet, by session and number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRow {
     /// The number of its line for the agent.
     pub number: u64,
-    /// What the agent's answer will name.
+    /// The `request_id` that the agent's answer will name.
     pub request_id: String,
 }
 
-/// Something to be looked at when its time comes; the whole row is its key.
+/// Something to check when it is due; the whole row is its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DueRow {
-    /// When.
+    /// When it is due.
     pub at: StoreTime,
-    /// What.
+    /// What to check.
     pub what: Due,
 }
 
@@ -264,21 +264,21 @@ pub struct DueRow {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Due {
-    /// An environment, by its silence.
+    /// An environment, when it has been silent.
     Environment(EnvironmentId),
-    /// A work item, with its lease.
+    /// A work item's lease.
     Work(WorkId),
 }
 
-/// Sessions to be listed, the newest first.
+/// Which sessions to list, newest first.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionFilter<'a> {
-    /// Whose.
+    /// Whose sessions.
     pub owner: &'a AccountId,
     /// Only those of this environment.
     pub environment: Option<&'a EnvironmentId>,
     /// Only those with an ordinal below this one.
     pub before: u64,
-    /// At most so many.
+    /// At most this many.
     pub limit: usize,
 }

@@ -1,4 +1,4 @@
-//! What a runtime carries store operations out with.
+//! What a runtime carries out store operations with.
 
 use alloc::vec::Vec;
 use core::slice;
@@ -11,31 +11,31 @@ use crate::base::io_error::IoError;
 
 /// A store, as a runtime sees it.
 pub trait Store: Send {
-    /// Carries out operations, one after the other, and makes them durable: all that wait at once,
-    /// so that they share one transaction. Returns an outcome for each of them, in their order.
+    /// Carries out operations in order and makes them durable. It is given all that are waiting, so
+    /// that they share one transaction. Returns an outcome for each, in the same order.
     ///
     /// A failure means that the operation has left nothing behind, and never will.
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>>;
 }
 
-/// The store that [`Tables`] make: the rules that all stores share, over rows kept anywhere.
+/// A store made of [`Tables`]: the rules that all stores share, over rows kept anywhere.
 #[derive(Debug, Default)]
 pub struct RuleStore<T> {
     tables: T,
 }
 
 impl<T: Tables> RuleStore<T> {
-    /// A store of what these tables hold.
+    /// A store over these tables.
     pub const fn over(tables: T) -> Self {
         Self { tables }
     }
 
-    /// What it keeps its rows in.
+    /// The tables that hold its rows.
     pub const fn tables(&mut self) -> &mut T {
         &mut self.tables
     }
 
-    /// Carries out a batch in one transaction, or nothing of it.
+    /// Carries out a whole batch in one transaction, or none of it.
     fn try_commit(&mut self, batch: &[Transaction]) -> Result<Vec<Committed>, Failed> {
         self.tables.begin().map_err(Failed::Transaction)?;
         match self.decide(batch) {
@@ -61,9 +61,9 @@ impl<T: Tables> RuleStore<T> {
 
 /// Where a batch failed.
 enum Failed {
-    /// In one of its operations, which another try without the others may show.
+    /// In one of its operations; retrying one by one shows which.
     Operation(TableError),
-    /// As a whole: to try again would fail again, or, who knows, do it twice.
+    /// As a whole: a retry would fail again, or perhaps do it twice.
     Transaction(TableError),
 }
 
@@ -79,7 +79,7 @@ impl<T: Tables + Send> Store for RuleStore<T> {
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
         match self.try_commit(batch) {
             Ok(committed) => committed.into_iter().map(Ok).collect(),
-            // Each by itself, so that only those fail that are at fault.
+            // One by one, so that only those at fault fail.
             Err(Failed::Operation(_)) if batch.len() > 1 => {
                 let alone = |one| self.try_commit(slice::from_ref(one));
                 let mut committed = Vec::with_capacity(batch.len());

@@ -1,4 +1,4 @@
-//! The seam between what is decided and where it is kept.
+//! The seam between decisions and storage.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,34 +12,34 @@ use super::rows::{
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::io_error::{IoError, IoErrorKind};
 
-/// Rows in transactions: all that a database has to offer to be a store.
+/// Rows in transactions: all that a database has to offer to become a store.
 ///
-/// It decides nothing. [`RuleStore`](super::RuleStore) makes a [`Store`](super::Store) of it, with
+/// It decides nothing. [`RuleStore`](super::RuleStore) turns it into a [`Store`](super::Store) with
 /// the rules that all stores share.
 ///
 /// # Transactions
 ///
 /// One is open at a time, from [`begin`](Self::begin) to [`commit`](Self::commit) or
-/// [`rollback`](Self::rollback). Reads see what was written before in the same transaction, and
-/// nothing that others write meanwhile. After a failure of any other method the transaction is
-/// rolled back by its caller, and of what it wrote nothing stays. After a failed `commit` it is
-/// over, too: the failure says that nothing of it is there, or ever will be.
+/// [`rollback`](Self::rollback). Reads see what the same transaction has written, and
+/// nothing that others write in the meantime. If any other method fails, the caller rolls the
+/// transaction back, and nothing that it wrote remains. A failed `commit` ends it too: the failure
+/// means that nothing of it was stored, or ever will be.
 ///
 /// # Rows
 ///
-/// `put_…` writes a row in place of the one with the same key. Writing or deleting what belongs to
-/// a session that has no row is never asked for. Deleting what is not there is no error.
+/// `put_…` replaces the row with the same key. Nothing is ever written or deleted for a session
+/// that has no row. Deleting something that does not exist is not an error.
 #[allow(clippy::missing_errors_doc, reason = "they all fail where the database does")]
 pub trait Tables {
     /// Opens a transaction.
     fn begin(&mut self) -> Result<(), TableError>;
-    /// Makes what was written since `begin` durable, all of it.
+    /// Makes everything written since `begin` durable.
     fn commit(&mut self) -> Result<(), TableError>;
-    /// Forgets what was written since `begin`. It cannot fail: what was never committed is not
-    /// there.
+    /// Discards everything written since `begin`. It cannot fail: what was not committed was never
+    /// stored.
     fn rollback(&mut self);
 
-    /// Reads what there is one of; its default in a store that is new.
+    /// Reads the one meta row; a new store has its default.
     fn meta(&mut self) -> Result<MetaRow, TableError>;
     /// Writes it.
     fn put_meta(&mut self, row: MetaRow) -> Result<(), TableError>;
@@ -50,28 +50,28 @@ pub trait Tables {
     fn put_environment(&mut self, row: EnvironmentRow) -> Result<(), TableError>;
     /// Deletes an environment, with its queue and its claims.
     fn delete_environment(&mut self, id: &EnvironmentId) -> Result<(), TableError>;
-    /// How many environments there are: in all, or of one owner.
+    /// Counts environments: all, or one owner's.
     fn count_environments(&mut self, owner: Option<&AccountId>) -> Result<usize, TableError>;
     /// Reads the environments of one owner, by id.
     fn environments(&mut self, owner: &AccountId) -> Result<Vec<Environment>, TableError>;
 
     /// Reads the first item of an environment's queue.
     fn first_queued(&mut self, id: &EnvironmentId) -> Result<Option<(i64, WorkId)>, TableError>;
-    /// Puts an item into a queue, at a position that is free.
+    /// Adds an item to a queue, at a free position.
     fn put_queued(
         &mut self,
         id: &EnvironmentId,
         position: i64,
         work: WorkId,
     ) -> Result<(), TableError>;
-    /// Takes an item out of a queue.
+    /// Removes an item from a queue.
     fn delete_queued(&mut self, id: &EnvironmentId, position: i64) -> Result<(), TableError>;
 
     /// Reads the last claim of an environment under a key.
     fn claim(&mut self, id: &EnvironmentId, key: &str) -> Result<Option<ClaimRow>, TableError>;
     /// Writes a claim.
     fn put_claim(&mut self, row: ClaimRow) -> Result<(), TableError>;
-    /// Deletes those claims of an environment whose number is at most `until`.
+    /// Deletes the claims of an environment whose number is at most `until`.
     fn delete_claims(&mut self, id: &EnvironmentId, until: u64) -> Result<(), TableError>;
 
     /// Reads a work item.
@@ -80,36 +80,36 @@ pub trait Tables {
     fn put_work(&mut self, row: WorkRow) -> Result<(), TableError>;
     /// Deletes a work item.
     fn delete_work(&mut self, id: &WorkId) -> Result<(), TableError>;
-    /// Names the work items of an environment, by id.
+    /// Lists the work items of an environment, by id.
     fn works_of(&mut self, id: &EnvironmentId) -> Result<Vec<WorkId>, TableError>;
 
     /// Reads a session.
     fn session(&mut self, id: &SessionId) -> Result<Option<SessionRow>, TableError>;
     /// Writes a session.
     fn put_session(&mut self, row: SessionRow) -> Result<(), TableError>;
-    /// Deletes a session, with all that belongs to it: log, lines, messages, questions, requests.
+    /// Deletes a session and everything that belongs to it: log, lines, messages, questions,
+    /// requests.
     fn delete_session(&mut self, id: &SessionId) -> Result<(), TableError>;
-    /// Names the session that a request of an owner made under a key.
+    /// Finds the session that an owner's request created under a key.
     fn session_by_key(
         &mut self,
         owner: &AccountId,
         key: &str,
     ) -> Result<Option<SessionId>, TableError>;
-    /// Names the sessions of an environment that have not ended, by id.
+    /// Lists the sessions of an environment that have not ended, by id.
     fn live_sessions(&mut self, id: &EnvironmentId) -> Result<Vec<SessionId>, TableError>;
-    /// Reads sessions, the newest first.
+    /// Reads sessions, newest first.
     fn newest_sessions(&mut self, filter: SessionFilter<'_>) -> Result<Vec<Session>, TableError>;
-    /// Names the sessions of an owner that have ended, the oldest end first, but for the last
-    /// `keep` of them.
+    /// Lists an owner's ended sessions in the order they ended, except for the last `keep`.
     fn surplus_ended(
         &mut self,
         owner: &AccountId,
         keep: usize,
     ) -> Result<Vec<SessionId>, TableError>;
 
-    /// Adds events at the end of a session's log; they follow each other.
+    /// Appends events to a session's log; their numbers are consecutive.
     fn append_log(&mut self, id: &SessionId, rows: Vec<LogRow>) -> Result<(), TableError>;
-    /// Reads events from number `from` on, in order, until `visit` breaks off.
+    /// Reads events from number `from` on, in order, until `visit` breaks.
     fn read_log(
         &mut self,
         id: &SessionId,
@@ -126,9 +126,9 @@ pub trait Tables {
     /// Deletes the events before number `first`.
     fn trim_log(&mut self, id: &SessionId, first: u64) -> Result<(), TableError>;
 
-    /// Adds lines for a session's agent; they follow each other.
+    /// Appends lines for a session's agent; their numbers are consecutive.
     fn append_inbound(&mut self, id: &SessionId, rows: Vec<InboundRow>) -> Result<(), TableError>;
-    /// Reads lines from number `from` on, in order, until `visit` breaks off.
+    /// Reads lines from number `from` on, in order, until `visit` breaks.
     fn read_inbound(
         &mut self,
         id: &SessionId,
@@ -142,7 +142,7 @@ pub trait Tables {
     fn message(&mut self, id: &SessionId, uuid: &str) -> Result<Option<MessageRow>, TableError>;
     /// Writes a message.
     fn put_message(&mut self, id: &SessionId, row: MessageRow) -> Result<(), TableError>;
-    /// Deletes those messages whose number is at most `until`.
+    /// Deletes the messages whose number is at most `until`.
     fn delete_messages(&mut self, id: &SessionId, until: u64) -> Result<(), TableError>;
 
     /// Reads a question.
@@ -153,7 +153,7 @@ pub trait Tables {
     ) -> Result<Option<QuestionRow>, TableError>;
     /// Writes a question.
     fn put_question(&mut self, id: &SessionId, row: QuestionRow) -> Result<(), TableError>;
-    /// Deletes those questions that were closed by an event before number `first`.
+    /// Deletes the questions closed by an event before number `first`.
     fn delete_closed_questions(&mut self, id: &SessionId, first: u64) -> Result<(), TableError>;
 
     /// Reads the open requests, by number.
@@ -163,11 +163,11 @@ pub trait Tables {
     /// Deletes a request.
     fn delete_request(&mut self, id: &SessionId, number: u64) -> Result<(), TableError>;
 
-    /// Reads what is due first.
+    /// Reads the row that is due first.
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError>;
-    /// Adds something that will be due.
+    /// Adds a row to the due index.
     fn put_due(&mut self, row: DueRow) -> Result<(), TableError>;
-    /// Removes it.
+    /// Deletes a row from the due index.
     fn delete_due(&mut self, row: &DueRow) -> Result<(), TableError>;
 }
 
@@ -177,10 +177,10 @@ pub enum TableError {
     /// The disk, or the database, failed.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// What is kept is not what was written.
+    /// The contents are not what was written.
     #[error("what the store keeps is damaged ({detail})")]
     Damaged {
-        /// What was found, for people. Never what somebody said, and never a secret.
+        /// What was found, for people. Never anyone's messages, and never a secret.
         detail: String,
     },
 }

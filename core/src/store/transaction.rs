@@ -1,4 +1,4 @@
-//! What a store is asked to do.
+//! What a store can be asked to do.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -16,23 +16,23 @@ use crate::base::text::Text;
 use crate::wire::session::SessionResult;
 use crate::wire::worker_api::environment::Registration;
 
-/// One atomic operation: when, by which rules, and what. `Debug` names it and shows none of its
-/// contents.
+/// One atomic operation: its time, its policy, and what to do. `Debug` names it and shows none of
+/// its contents.
 ///
-/// It can be written down and read back. No credential is part of one, so none is ever stored
-/// (T-5): the relay's own are signed, not kept, and a person goes by the name of their account.
+/// It can be written to a file and read back. It never contains a credential, so none is ever
+/// stored (T-5): the relay's own are signed, not kept, and a person is known by their account.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transaction {
-    /// The time that it is carried out at.
+    /// The time at which it is carried out.
     pub at: RelayTime,
-    /// The rules that it is decided by.
+    /// The limits that apply.
     #[serde(with = "shared")]
     pub policy: Arc<StorePolicy>,
     /// What to do.
     pub op: Box<StoreOp>,
 }
 
-/// A value behind an `Arc`, written as the value itself.
+/// A value behind an `Arc`, serialized as the value itself.
 mod shared {
     use alloc::sync::Arc;
 
@@ -52,18 +52,18 @@ mod shared {
     }
 }
 
-/// What an operation does. Unless it says otherwise it is denied where a thing that it names is
-/// unknown; a thing of another person is unknown too.
+/// What an operation does. Unless it says otherwise, it is denied if anything it names is unknown;
+/// what belongs to another account is unknown too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoreOp {
-    /// Makes an environment, or takes a known one of the same person up again (E-1).
-    /// Answer: `Environment`.
+    /// Registers an environment, or registers one of the same account again (E-1). Answer:
+    /// `Environment`.
     RegisterEnvironment {
         /// Whose it is.
         owner: AccountId,
         /// Its name, if it is new.
         id: EnvironmentId,
-        /// What it says of itself.
+        /// How it describes itself.
         registration: Box<Registration>,
     },
     /// Removes an environment; its sessions end as failed (E-7). Answer: `Done`.
@@ -71,7 +71,7 @@ pub enum StoreOp {
         /// The environment.
         id: EnvironmentId,
     },
-    /// Looks for things without touching them. Answer: `Done`.
+    /// Checks that things exist, and touches nothing. Answer: `Done`.
     Find {
         /// An environment.
         environment: Option<EnvironmentId>,
@@ -85,35 +85,34 @@ pub enum StoreOp {
         /// The environment.
         id: EnvironmentId,
     },
-    /// Queues a question whether the worker is there, ahead of everything else (W-11). While one is
-    /// open, and for the same key again, nothing is queued. Answer: `Environment`.
+    /// Queues a healthcheck of the worker, ahead of everything else (W-11). Nothing is queued while
+    /// one is open, or for a repeated key. Answer: `Environment`.
     AskHealthcheck {
         /// Whose it is.
         owner: AccountId,
         /// The environment.
         id: EnvironmentId,
-        /// The name of its item.
+        /// The id of its item.
         work: WorkId,
-        /// Names the request.
+        /// The request's idempotency key.
         key: Option<String>,
     },
-    /// Reads the environments and the newest sessions of a person. Answer: `Overview`.
+    /// Reads an account's environments and newest sessions. Answer: `Overview`.
     List {
-        /// The person.
+        /// The account.
         owner: AccountId,
     },
 
-    /// Hands out the oldest waiting item, and raises its fence, which the items of one session share
-    /// (E-2, E-3). The same key
-    /// again, within the lease, gives the same item. It shows that the environment is there.
-    /// Answer: `Leased`.
+    /// Hands out the oldest queued item and raises its fence, which the items of one session share
+    /// (E-2, E-3). Repeating the key within the lease returns the same item. It shows that the
+    /// environment is online. Answer: `Leased`.
     LeaseWork {
         /// Whose work.
         environment: EnvironmentId,
-        /// Names the claim.
+        /// The claim's idempotency key.
         key: Option<String>,
     },
-    /// Gives an item back whose claim never arrived. Answer: `Done`, whatever became of it.
+    /// Gives back an item whose claim never arrived. Answer: `Done`, whatever happened to it.
     ReturnWork {
         /// The item.
         work: WorkId,
@@ -129,7 +128,7 @@ pub enum StoreOp {
         /// Which lease.
         fence: u64,
     },
-    /// The worker still works on an item (E-5). Answer: `Renewed`.
+    /// The worker is still working on an item (E-5). Answer: `Renewed`.
     RenewLease {
         /// Whose work.
         environment: EnvironmentId,
@@ -138,8 +137,8 @@ pub enum StoreOp {
         /// Which lease.
         fence: u64,
     },
-    /// An item, and with it its session, has ended (E-6), or a healthcheck is answered (W-11); the
-    /// same again is fine. Answer: `Done`.
+    /// An item, and with it its session, has ended (E-6), or a healthcheck is answered (W-11);
+    /// repeating it is fine. Answer: `Done`.
     StopWork {
         /// Whose work.
         environment: EnvironmentId,
@@ -147,23 +146,25 @@ pub enum StoreOp {
         work: WorkId,
         /// Which lease; 0: the one in force (E-4).
         fence: u64,
-        /// What came of the session.
+        /// The session's result.
         result: Box<SessionResult>,
     },
-    /// Queues a session that has not ended once more, unless it waits already (W-8). Answer: `Done`.
+    /// Queues a session again that has not ended, unless it is queued already (W-8). Answer:
+    /// `Done`.
     Redispatch {
         /// Whose session.
         environment: EnvironmentId,
         /// The session.
         session: SessionId,
-        /// The name of the new item.
+        /// The id of the new item.
         work: WorkId,
     },
-    /// Hands out again what was not acked or not renewed in time, and removes environments that
-    /// were silent for too long. Answer: `Done`.
+    /// Queues again what was not acked or renewed in time, and removes environments that were
+    /// silent for too long. Answer: `Done`.
     Lapse,
 
-    /// Makes a session and queues it. The same key again gives the same session. Answer: `Session`.
+    /// Creates a session and queues it. Repeating the key returns the same session. Answer:
+    /// `Session`.
     CreateSession {
         /// Whose it is.
         owner: AccountId,
@@ -171,23 +172,23 @@ pub enum StoreOp {
         environment: EnvironmentId,
         /// Its name.
         id: SessionId,
-        /// The name of its item.
+        /// The id of its item.
         work: WorkId,
-        /// What a person calls it.
+        /// The title a person gave it.
         title: Option<String>,
-        /// Names the request.
+        /// The request's idempotency key.
         key: Option<String>,
     },
-    /// Reads sessions of a person, the newest first; of an environment that is gone, too. Denied
-    /// where `before` is unknown. Answer: `Sessions`.
+    /// Reads an account's sessions, newest first, including those of an environment that is gone.
+    /// Denied if `before` is unknown. Answer: `Sessions`.
     ListSessions {
         /// Whose they are.
         owner: AccountId,
         /// Only those of this environment.
         environment: Option<EnvironmentId>,
-        /// Only those that were made before this one.
+        /// Only those created before this one.
         before: Option<SessionId>,
-        /// At most so many.
+        /// At most this many.
         limit: usize,
     },
     /// Reads one session. Answer: `Session`.
@@ -197,7 +198,8 @@ pub enum StoreOp {
         /// The session.
         id: SessionId,
     },
-    /// Asks for a session's end: at once while it waits, else by its worker. Answer: `Session`.
+    /// Asks for a session to end: immediately while it is queued, otherwise through its worker.
+    /// Answer: `Session`.
     RequestStop {
         /// Whose it is.
         owner: AccountId,
@@ -210,15 +212,15 @@ pub enum StoreOp {
         owner: AccountId,
         /// The session.
         session: SessionId,
-        /// From the event after this one on.
+        /// Starting after this event.
         after: u64,
-        /// At most so many events.
+        /// At most this many events.
         max_events: usize,
-        /// At most so many bytes.
+        /// At most this many bytes.
         max_bytes: usize,
     },
-    /// Stores what a viewer says, for the log and for the agent: all of it or nothing. A session
-    /// without a title gets one from its first user message with text. Answer: `Posted`.
+    /// Stores a viewer's messages for the log and for the agent: all of them or none. An untitled
+    /// session takes its title from its first user message with text. Answer: `Posted`.
     Post {
         /// Whose session.
         owner: AccountId,
@@ -227,7 +229,7 @@ pub enum StoreOp {
         /// The messages.
         messages: Vec<NewMessage>,
     },
-    /// Answers a question of the agent. The first one counts (M-2). Answer: `Answered`.
+    /// Answers an agent's question. The first answer counts (M-2). Answer: `Answered`.
     AnswerPermission {
         /// Whose session.
         owner: AccountId,
@@ -239,38 +241,36 @@ pub enum StoreOp {
         reply: PermissionReply,
     },
 
-    /// Opens a link of a session, in place of the one that there may be. Lines that were handed to
-    /// another run of its agent and not confirmed are noted as indeterminate, and not handed out
-    /// again; what that run was asked and did not answer is noted as unanswered. Answer:
-    /// `Attached`.
+    /// Opens a link of a session, replacing any other. Lines that were given to another run of its
+    /// agent and not confirmed are logged as indeterminate and not sent again; requests that that
+    /// run did not answer are logged as unanswered. Answer: `Attached`.
     AttachLink {
         /// The session.
         session: SessionId,
-        /// Under which lease.
+        /// The fence of the lease.
         fence: u64,
-        /// The run of the agent that it is for; `None` where the worker does not say.
+        /// The run of the agent that it is for; `None` if the worker does not say.
         agent_run: Option<String>,
     },
-    /// The worker has said where it stands: the session runs. Lines that it no longer holds and
-    /// that never arrived are noted as lost. Answer: `Resumed`.
+    /// The worker has sent its `resume`: the session is running. Lines that it no longer has and
+    /// that never arrived are logged as lost. Answer: `Resumed`.
     ResumeLink {
         /// The session.
         session: SessionId,
-        /// Which link.
+        /// The number of the link.
         link: u64,
         /// Lines for the agent that the worker has.
         received: u64,
-        /// Lines of the worker that it no longer holds.
+        /// Lines from the worker that it no longer has.
         from: u64,
     },
-    /// Stores what came by a link. Lines that are there already are left out.
-    /// Answer: `Appended`.
+    /// Stores lines that arrived on a link, except those already stored. Answer: `Appended`.
     Append {
         /// The session.
         session: SessionId,
-        /// Which link.
+        /// The number of the link.
         link: u64,
-        /// The number of the first line, among all that ever came from the worker.
+        /// The number of the first line, among all lines ever sent by the worker.
         first: u64,
         /// The lines.
         lines: Vec<Line>,
@@ -279,21 +279,20 @@ pub enum StoreOp {
     AckInbound {
         /// The session.
         session: SessionId,
-        /// Which link.
+        /// The number of the link.
         link: u64,
         /// The number of the last one.
         received: u64,
     },
-    /// Reads lines for the agent that were not acknowledged; one line always fits.
-    /// Answer: `Inbound`.
+    /// Reads unacknowledged lines for the agent; one line always fits. Answer: `Inbound`.
     ReadInbound {
         /// The session.
         session: SessionId,
-        /// From the line after this one on.
+        /// Starting after this line.
         after: u64,
-        /// At most so many lines.
+        /// At most this many lines.
         max_lines: usize,
-        /// At most so many bytes.
+        /// At most this many bytes.
         max_bytes: usize,
     },
 }
@@ -336,38 +335,38 @@ impl fmt::Debug for Transaction {
     }
 }
 
-/// A message of a viewer.
+/// A viewer's message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewMessage {
-    /// One that the session has already is not stored again.
+    /// One that the session already has is not stored again.
     pub uuid: Option<String>,
-    /// What the agent's answer to it will name, if it is a control request (M-3).
+    /// The `request_id` that the agent's answer will name, if it is a control request (M-3).
     pub request_id: Option<String>,
     /// The line for the agent.
     pub line: Text,
 }
 
-/// An answer to a permission question, before it is known what was asked.
+/// An answer to a permission question, before the question has been looked up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PermissionReply {
-    /// It may.
+    /// The tool may run.
     Allow {
-        /// With this input, a JSON object; `None`: with the one that it asked for.
+        /// With this input, a JSON object; if `None`, with the one in the question.
         updated_input: Option<Text>,
     },
-    /// It may not.
+    /// The tool may not run.
     Deny {
         /// Why, for the agent.
         message: String,
-        /// Whether the turn ends with it.
+        /// Whether this also ends the turn.
         interrupt: bool,
     },
 }
 
-/// One line that came by a link.
+/// One line that arrived on a link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Who said it: `Agent`, `Worker`, or `Relay` about a line that is no message.
+    /// Who sent it: `Agent`, `Worker`, or `Relay` in place of a line that is not a message.
     pub origin: Origin,
     /// The message.
     pub line: Text,

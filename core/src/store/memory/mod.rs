@@ -1,7 +1,7 @@
 //! Rows in memory, gone with the process.
 //!
-//! It keeps what each write of the open transaction has replaced, and puts it back in a rollback.
-//! So it obeys the same contract as a database, at the price of one more entry for each write.
+//! It remembers what each write of the open transaction replaced, and restores it on rollback. So
+//! it obeys the same contract as a database, at the price of one more entry per write.
 
 mod rows;
 mod tables;
@@ -18,20 +18,20 @@ use super::transaction::Transaction;
 #[derive(Debug, Default)]
 pub struct MemoryTables {
     rows: Rows,
-    /// What the open transaction has replaced, the oldest first.
+    /// What the open transaction has replaced, oldest first.
     undo: Vec<Undo>,
     is_open: bool,
 }
 
 impl MemoryTables {
-    /// Tables without a row.
+    /// Empty tables.
     pub const fn new() -> Self {
         Self { rows: Rows::new(), undo: Vec::new(), is_open: false }
     }
 
-    /// Takes note of what a write has replaced.
+    /// Records what a write has replaced.
     fn note(&mut self, undo: Undo) {
-        debug_assert!(self.is_open, "a write outside of a transaction");
+        debug_assert!(self.is_open, "a write outside a transaction");
         self.undo.push(undo);
     }
 
@@ -42,8 +42,7 @@ impl MemoryTables {
     }
 }
 
-/// A store that lasts as long as its process: the fastest, and the one that others are compared
-/// with.
+/// A store that lasts as long as its process: the fastest, and the reference for all others.
 pub type MemoryStore = RuleStore<MemoryTables>;
 
 impl MemoryStore {

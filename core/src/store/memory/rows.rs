@@ -1,4 +1,4 @@
-//! The maps that rows are in, each with its indexes, and how a write is undone.
+//! The maps that hold the rows, their indexes, and how a write is undone.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,7 +14,7 @@ use crate::store::rows::{
     RequestRow, SessionRow, WorkRow,
 };
 
-/// Everything that is kept.
+/// All rows.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) meta: MetaRow,
@@ -23,7 +23,7 @@ pub(super) struct Rows {
     pub(super) sessions: BTreeMap<SessionId, SessionRows>,
     pub(super) by_key: BTreeMap<(AccountId, String), SessionId>,
     pub(super) by_ordinal: BTreeMap<u64, SessionId>,
-    /// The sessions of each owner that have ended, by the order in which they did.
+    /// Each owner's ended sessions, in the order they ended.
     pub(super) ended: BTreeMap<AccountId, BTreeMap<u64, SessionId>>,
     pub(super) due: BTreeSet<DueRow>,
 }
@@ -34,7 +34,7 @@ impl Default for Rows {
     }
 }
 
-/// An environment, with what goes with it.
+/// An environment and what is deleted with it.
 #[derive(Debug)]
 pub(super) struct EnvironmentRows {
     pub(super) row: EnvironmentRow,
@@ -42,7 +42,7 @@ pub(super) struct EnvironmentRows {
     pub(super) claims: BTreeMap<String, ClaimRow>,
 }
 
-/// A session, with what goes with it.
+/// A session and what is deleted with it.
 #[derive(Debug)]
 pub(super) struct SessionRows {
     pub(super) row: SessionRow,
@@ -66,10 +66,10 @@ pub(super) enum Undo {
     SessionMade(SessionId),
     SessionWritten(Box<SessionRow>),
     SessionDeleted(Box<SessionRows>),
-    /// So many events were added.
+    /// This many events were added.
     LogGrown(SessionId, usize),
     LogTrimmed(SessionId, Vec<LogRow>),
-    /// So many lines were added.
+    /// This many lines were added.
     InboundGrown(SessionId, usize),
     InboundTrimmed(SessionId, Vec<InboundRow>),
     Message(SessionId, String, Option<MessageRow>),
@@ -94,7 +94,7 @@ impl Rows {
         }
     }
 
-    /// Writes a row that there may be already, and gives back the one that was there.
+    /// Writes a row, and returns the one it replaces.
     pub(super) fn set_session(&mut self, row: SessionRow) -> Option<SessionRow> {
         let session = &row.session;
         if let Some(number) = row.ended {
@@ -155,7 +155,7 @@ impl Rows {
         None
     }
 
-    /// Puts back what a write has replaced.
+    /// Restores what a write has replaced.
     pub(super) fn restore(&mut self, undo: Undo) {
         match undo {
             Undo::Meta(row) => self.meta = row,

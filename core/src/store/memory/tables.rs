@@ -19,7 +19,7 @@ use crate::store::tables::{TableError, Tables};
 type Done = Result<(), TableError>;
 
 impl MemoryTables {
-    /// The rows of a session, which a row of its own comes before.
+    /// The rows of a session, whose own row is always written first.
     fn of(&mut self, id: &SessionId) -> Option<&mut SessionRows> {
         let rows = self.rows.sessions.get_mut(id);
         debug_assert!(rows.is_some(), "a write to a session without a row");
@@ -371,7 +371,7 @@ impl Tables for MemoryTables {
     }
 }
 
-/// A count, as an index into so many.
+/// A count, as an index into a list of this length.
 fn within(count: u64, len: usize) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX).min(len)
 }
