@@ -86,9 +86,9 @@ impl Cx<'_> {
         self.fx.now().mono
     }
 
-    /// How long the relay that answered with `trouble` asks us to wait, if it says so.
-    pub(super) fn retry_after(&self, trouble: &RequestError) -> Option<Duration> {
-        trouble.retry_after(self.fx.now().wall)
+    /// How long the relay that answered with `error` asks us to wait, if it says so.
+    pub(super) fn retry_after(&self, error: &RequestError) -> Option<Duration> {
+        error.retry_after(self.fx.now().wall)
     }
 
     pub(super) fn set_timer(&mut self, timer: Timer, delay: Duration) {
@@ -107,21 +107,21 @@ impl Cx<'_> {
     pub(super) fn notify_retry(
         &mut self,
         what: &'static str,
-        trouble: &RequestError,
+        error: &RequestError,
         retry_in: Duration,
     ) {
-        self.notify(WorkerNotice::Retrying { what, reason: trouble.to_string(), retry_in });
+        self.notify(WorkerNotice::Retrying { what, reason: error.to_string(), retry_in });
     }
 
     /// Ends a worker that has tried to do `what` for as long as is allowed (W-2).
     pub(super) fn gave_up(
         &self,
         what: &str,
-        trouble: &RequestError,
+        error: &RequestError,
         failing_for: Duration,
     ) -> MachineError {
         let message = format!(
-            "could not {what} at {} for {} s, and gave up: {trouble}; check the address and the \
+            "could not {what} at {} for {} s, and gave up: {error}; check the address and the \
              network, or start with --never-give-up",
             self.config.relay,
             failing_for.as_secs()

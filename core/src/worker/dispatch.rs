@@ -91,22 +91,22 @@ impl Claims {
     }
 
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, work: &WorkId, event: Event) -> Acked {
-        let trouble = match answer::<IgnoredAny>(event) {
+        let error = match answer::<IgnoredAny>(event) {
             Ok(_) => {
                 let claim = self.open.remove(work);
                 return claim.map_or(Acked::Pending, |(claim, _)| Acked::Taken(Box::new(claim)));
             }
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         let Some((_, backoff)) = self.open.get_mut(work) else { return Acked::Pending };
-        let (now, pause) = (cx.now(), cx.retry_after(&trouble));
-        let verdict = trouble.track().map(|track| backoff.fail(now, track, pause, cx.rng));
+        let (now, pause) = (cx.now(), cx.retry_after(&error));
+        let verdict = error.track().map(|track| backoff.fail(now, track, pause, cx.rng));
         if let Some(Verdict::RetryAfter(retry_in)) = verdict {
             cx.set_timer(Timer::Ack(work.clone()), retry_in);
             return Acked::Pending;
         }
         self.open.remove(work);
-        let reason = format!("it could not be acknowledged: {trouble}");
+        let reason = format!("it could not be acknowledged: {error}");
         cx.notify(WorkerNotice::BadWork { work: work.clone(), reason });
         Acked::Lost
     }

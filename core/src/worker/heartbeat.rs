@@ -48,8 +48,8 @@ pub(super) fn read(event: Event) -> Pulse {
         }
         Ok(Heartbeat { state: LeaseState::Stopping, .. }) => Pulse::Stopping,
         Ok(_) => Pulse::Kept,
-        Err(trouble) if trouble.track().is_some() => Pulse::Unknown,
-        Err(trouble) if trouble.is_unauthorized() => Pulse::TokenRefused,
-        Err(trouble) => Pulse::Lost(trouble.to_string()),
+        Err(error) if error.track().is_some() => Pulse::Unknown,
+        Err(error) if error.is_unauthorized() => Pulse::TokenRefused,
+        Err(error) => Pulse::Lost(error.to_string()),
     }
 }

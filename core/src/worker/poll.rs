@@ -94,7 +94,7 @@ impl Polling {
         self.in_flight = None;
         let item = match answer::<Option<WorkItem>>(event) {
             Ok(item) => item,
-            Err(trouble) => return self.failed(cx, trouble),
+            Err(error) => return self.failed(cx, error),
         };
         self.key = None;
         self.backoff.reset();
@@ -112,30 +112,30 @@ impl Polling {
         }
     }
 
-    fn failed(&mut self, cx: &mut Cx<'_>, trouble: RequestError) -> Polled {
-        if let Some(refusal) = trouble.refusal() {
+    fn failed(&mut self, cx: &mut Cx<'_>, error: RequestError) -> Polled {
+        if let Some(refusal) = error.refusal() {
             if refusal.is_unauthorized() {
                 self.key = None;
-                return Polled::SecretRefused(trouble);
+                return Polled::SecretRefused(error);
             }
             if refusal.is_environment_unknown() || refusal.status == 410 {
                 self.key = None;
-                return Polled::EnvironmentGone(trouble);
+                return Polled::EnvironmentGone(error);
             }
         }
-        let Some(track) = trouble.track() else {
-            return Polled::Failed(trouble.fault(WHAT, &cx.config.relay));
+        let Some(track) = error.track() else {
+            return Polled::Failed(error.fault(WHAT, &cx.config.relay));
         };
         self.has_failed = true;
-        let pause = cx.retry_after(&trouble);
+        let pause = cx.retry_after(&error);
         match self.backoff.fail(cx.now(), track, pause, cx.rng) {
             Verdict::RetryAfter(retry_in) => {
                 cx.set_timer(Timer::Poll, retry_in);
-                cx.notify_retry(WHAT, &trouble, retry_in);
+                cx.notify_retry(WHAT, &error, retry_in);
                 Polled::Retrying
             }
             Verdict::GiveUp { failing_for } => {
-                Polled::Failed(cx.gave_up(WHAT, &trouble, failing_for))
+                Polled::Failed(cx.gave_up(WHAT, &error, failing_for))
             }
         }
     }

@@ -144,10 +144,10 @@ impl Registration {
         let registered = match answer::<Registered>(event) {
             Ok(registered) => registered,
             Err(_) if self.is_closed() => return Answered::Pending,
-            Err(trouble) if self.reread_token(cx, &trouble) => {
+            Err(error) if self.reread_token(cx, &error) => {
                 return Answered::Pending;
             }
-            Err(trouble) => return self.failed(cx, &trouble),
+            Err(error) => return self.failed(cx, &error),
         };
         self.token_retry.reset();
         self.backoff.reset();
@@ -187,8 +187,8 @@ impl Registration {
     }
 
     /// Reads the access token's file again, once per run of refusals (E-10).
-    fn reread_token(&mut self, cx: &mut Cx<'_>, trouble: &RequestError) -> bool {
-        let Some(path) = self.token_retry.take(trouble, &self.token) else { return false };
+    fn reread_token(&mut self, cx: &mut Cx<'_>, error: &RequestError) -> bool {
+        let Some(path) = self.token_retry.take(error, &self.token) else { return false };
         let limit = MAX_TOKEN_FILE_BYTES;
         cx.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
         true
@@ -204,32 +204,32 @@ impl Registration {
         }
     }
 
-    fn failed(&mut self, cx: &mut Cx<'_>, trouble: &RequestError) -> Answered {
+    fn failed(&mut self, cx: &mut Cx<'_>, error: &RequestError) -> Answered {
         // The token worked before, so it may just be early: its file already has the new one, the
         // relay does not yet. Running sessions deserve some patience, and the file a fresh look
         // each time.
         let was_good = self.count > 0;
-        let is_refused = trouble.is_unauthorized();
+        let is_refused = error.is_unauthorized();
         let is_early = was_good && is_refused && self.token.file().is_some();
-        let track = trouble.track().or(is_early.then_some(FailureTrack::General));
+        let track = error.track().or(is_early.then_some(FailureTrack::General));
         let Some(track) = track else {
-            return Answered::Failed(trouble.fault(WHAT, &cx.config.relay));
+            return Answered::Failed(error.fault(WHAT, &cx.config.relay));
         };
         if is_early {
             self.token_retry.reset();
         }
-        let pause = cx.retry_after(trouble);
+        let pause = cx.retry_after(error);
         match self.backoff.fail(cx.now(), track, pause, cx.rng) {
             Verdict::RetryAfter(retry_in) => {
                 cx.set_timer(Timer::Register, retry_in);
-                cx.notify_retry(WHAT, trouble, retry_in);
+                cx.notify_retry(WHAT, error, retry_in);
                 Answered::Pending
             }
             Verdict::GiveUp { .. } if is_refused => {
-                Answered::Failed(trouble.fault(WHAT, &cx.config.relay))
+                Answered::Failed(error.fault(WHAT, &cx.config.relay))
             }
             Verdict::GiveUp { failing_for } => {
-                Answered::Failed(cx.gave_up(WHAT, trouble, failing_for))
+                Answered::Failed(cx.gave_up(WHAT, error, failing_for))
             }
         }
     }
@@ -240,9 +240,9 @@ impl Registration {
         self.secret = SecretTrust::Good;
     }
 
-    /// A request with the environment's secret was answered, or failed with `trouble`.
-    pub(super) fn note_answer(&mut self, trouble: Option<&RequestError>) {
-        if !trouble.is_some_and(RequestError::is_unauthorized) {
+    /// A request with the environment's secret was answered, or failed with `error`.
+    pub(super) fn note_answer(&mut self, error: Option<&RequestError>) {
+        if !error.is_some_and(RequestError::is_unauthorized) {
             self.trust_secret();
         }
     }
@@ -251,11 +251,11 @@ impl Registration {
     pub(super) fn judge(
         &self,
         environment: &EnvironmentId,
-        trouble: &RequestError,
+        error: &RequestError,
         registration: u32,
     ) -> Refusal {
         let is_own = self.environment.as_ref().is_some_and(|own| own.id == *environment);
-        if !is_own || !trouble.is_unauthorized() {
+        if !is_own || !error.is_unauthorized() {
             return Refusal::Final;
         }
         match self.stage {
@@ -273,16 +273,16 @@ impl Registration {
         &mut self,
         cx: &mut Cx<'_>,
         what: &str,
-        trouble: &RequestError,
+        error: &RequestError,
     ) -> SecretSearch {
         let SecretTrust::InDoubt(backoff) = &mut self.secret else {
             self.secret = SecretTrust::InDoubt(Backoff::new(cx.config.backoff));
             return SecretSearch::Now;
         };
-        let pause = cx.retry_after(trouble);
+        let pause = cx.retry_after(error);
         match backoff.fail(cx.now(), FailureTrack::General, pause, cx.rng) {
             Verdict::RetryAfter(retry_in) => SecretSearch::After(retry_in),
-            Verdict::GiveUp { .. } => SecretSearch::GiveUp(trouble.fault(what, &cx.config.relay)),
+            Verdict::GiveUp { .. } => SecretSearch::GiveUp(error.fault(what, &cx.config.relay)),
         }
     }
 }

@@ -207,24 +207,24 @@ impl Reports {
         let now = cx.now();
         let Some(report) = self.open.get_mut(work) else { return Delivery::Open };
         let mut is_final = true;
-        if let Err(trouble) = answer {
+        if let Err(error) = answer {
             let general = cx.config.backoff.general;
             let is_late =
                 general.give_up.is_some_and(|limit| now.saturating_since(report.since) >= limit);
-            let may_help = trouble.track().is_some() || hope == SecretHope::Soon;
+            let may_help = error.track().is_some() || hope == SecretHope::Soon;
             if may_help && !is_late {
                 let base = cx.config.stop_work_base_delay;
                 let pause = retry_pause(base, report.failures, general.cap);
                 report.failures += 1;
-                let pause = pause.max(cx.retry_after(&trouble).unwrap_or_default());
+                let pause = pause.max(cx.retry_after(&error).unwrap_or_default());
                 cx.set_timer(Timer::Report(work.clone()), pause);
                 return Delivery::Open;
             }
             // A relay that could not be reached gets it from the next run, and so does one that
             // would accept it with another secret.
-            let status = trouble.refusal().map(|refusal| refusal.status);
-            let is_renewable = trouble.is_unauthorized() && hope != SecretHope::None;
-            is_final = trouble.track().is_none() && !is_renewable;
+            let status = error.refusal().map(|refusal| refusal.status);
+            let is_renewable = error.is_unauthorized() && hope != SecretHope::None;
+            is_final = error.track().is_none() && !is_renewable;
             // The item may come again: its lease is over, or will be before the relay learns that
             // it ended.
             if status == Some(409) || !is_final {
@@ -233,7 +233,7 @@ impl Reports {
             }
             // A relay that does not know the item, or has a result from another worker, needs none.
             if !matches!(status, Some(404 | 409 | 410)) {
-                let reason = trouble.to_string();
+                let reason = error.to_string();
                 cx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
             }
         }

@@ -204,12 +204,12 @@ impl Checks {
                 let reason = format!("{relay} says that it is not well; try again later");
                 self.no_relay(cx, MachineErrorKind::GaveUp, reason);
             }
-            Err(trouble) => {
-                let fault = trouble.fault("ask for its health", &relay);
-                match trouble.track() {
+            Err(error) => {
+                let fault = error.fault("ask for its health", &relay);
+                match error.track() {
                     Some(_) => {
                         let reason = format!(
-                            "{relay} cannot be reached: {trouble}; check the address and the network"
+                            "{relay} cannot be reached: {error}; check the address and the network"
                         );
                         self.no_relay(cx, MachineErrorKind::GaveUp, reason);
                     }
@@ -241,15 +241,15 @@ impl Checks {
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
         let finding = match answer::<IgnoredAny>(event) {
             Ok(_) => Finding::Ok(String::from("the relay takes it")),
-            Err(trouble) => self.refused(&trouble),
+            Err(error) => self.refused(&error),
         };
         notify(cx, "token", finding);
         self.ask_git(cx);
     }
 
-    fn refused(&self, trouble: &RequestError) -> Finding {
-        let fault = trouble.fault("use the access token", &self.config.relay);
-        let kind = if trouble.track().is_some() { MachineErrorKind::GaveUp } else { fault.kind };
+    fn refused(&self, error: &RequestError) -> Finding {
+        let fault = error.fault("use the access token", &self.config.relay);
+        let kind = if error.track().is_some() { MachineErrorKind::GaveUp } else { fault.kind };
         Finding::Failed { kind, reason: fault.message }
     }
 

@@ -256,23 +256,23 @@ impl Parts {
         let answer = answer::<IgnoredAny>(event);
         self.registration.note_answer(answer.as_ref().err());
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let trouble = match answer {
+        let error = match answer {
             Ok(_) => {
                 session.renewal = Renewal::AwaitsLease;
                 return self.poll_if_there_is_room(cx);
             }
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         // The next heartbeat runs into the same refusal and asks again, or else retries the link.
-        if trouble.track().is_some() {
+        if error.track().is_some() {
             return;
         }
         // A relay that restarted with other keys refuses the environment's secret as well. During a
         // shutdown no new one is fetched, and the agent still gets its time to end.
         let environment = session.lease().environment.id.clone();
-        let is_ending = trouble.is_unauthorized() && self.registration.is_closed();
-        if !is_ending && !self.may_be_secret(cx, &environment, &trouble, registration) {
-            let reason = trouble.to_string();
+        let is_ending = error.is_unauthorized() && self.registration.is_closed();
+        if !is_ending && !self.may_be_secret(cx, &environment, &error, registration) {
+            let reason = error.to_string();
             self.session(cx, id, |session, cx| session.lose(cx, reason));
         } else if registration != self.registration.count() {
             self.redispatch(cx, id);

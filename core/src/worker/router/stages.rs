@@ -61,16 +61,16 @@ impl Parts {
     }
 
     /// The environment's secret was refused: registers again, to get a new one.
-    fn look_for_new_secret(&mut self, cx: &mut Cx<'_>, what: &'static str, trouble: &RequestError) {
-        match self.registration.doubt_secret(cx, what, trouble) {
+    fn look_for_new_secret(&mut self, cx: &mut Cx<'_>, what: &'static str, error: &RequestError) {
+        match self.registration.doubt_secret(cx, what, error) {
             SecretSearch::Now => {
-                cx.notify_retry(what, trouble, Duration::ZERO);
+                cx.notify_retry(what, error, Duration::ZERO);
                 self.register_again(cx);
             }
             SecretSearch::After(retry_in) => {
                 self.polling.drop_request(cx);
                 self.registration.register_in(cx, retry_in);
-                cx.notify_retry(what, trouble, retry_in);
+                cx.notify_retry(what, error, retry_in);
             }
             SecretSearch::GiveUp(error) => self.shut_down(cx, Err(error)),
         }
@@ -87,14 +87,14 @@ impl Parts {
         &mut self,
         cx: &mut Cx<'_>,
         environment: &EnvironmentId,
-        trouble: &RequestError,
+        error: &RequestError,
         registration: u32,
     ) -> bool {
-        match self.registration.judge(environment, trouble, registration) {
+        match self.registration.judge(environment, error, registration) {
             Refusal::Final => false,
             Refusal::Outdated => true,
             Refusal::Current => {
-                self.look_for_new_secret(cx, "use its secret", trouble);
+                self.look_for_new_secret(cx, "use its secret", error);
                 !self.registration.is_closed()
             }
         }
@@ -142,10 +142,10 @@ impl Parts {
                 self.poll_if_there_is_room(cx);
             }
             Polled::Retrying => {}
-            Polled::SecretRefused(trouble) => self.look_for_new_secret(cx, poll::WHAT, &trouble),
-            Polled::EnvironmentGone(trouble) => {
+            Polled::SecretRefused(error) => self.look_for_new_secret(cx, poll::WHAT, &error),
+            Polled::EnvironmentGone(error) => {
                 let what = "ask for work; registering again";
-                cx.notify_retry(what, &trouble, Duration::ZERO);
+                cx.notify_retry(what, &error, Duration::ZERO);
                 self.register_again(cx);
             }
             Polled::Failed(error) => self.shut_down(cx, Err(error)),
@@ -227,10 +227,10 @@ impl Parts {
     ) {
         let Some((environment, registration)) = self.reports.sent(work, fence) else { return };
         let answer = answer::<IgnoredAny>(event);
-        let trouble = answer.as_ref().err();
-        self.registration.note_answer(trouble);
-        let may_be_secret = trouble
-            .is_some_and(|trouble| self.may_be_secret(cx, &environment, trouble, registration));
+        let error = answer.as_ref().err();
+        self.registration.note_answer(error);
+        let may_be_secret =
+            error.is_some_and(|error| self.may_be_secret(cx, &environment, error, registration));
         let hope = match () {
             () if may_be_secret => SecretHope::Soon,
             () if self.registration.is_closed() => SecretHope::NextRun,

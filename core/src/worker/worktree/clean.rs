@@ -26,7 +26,7 @@ enum Clean {
     Idle,
     Unlock,
     Remove,
-    LastLook,
+    RecheckCommits,
     Branch,
 }
 
@@ -37,7 +37,7 @@ impl Cleaning {
 
     /// Whether the next command runs outside the worktree itself.
     pub(super) const fn is_about_to_go(&self) -> bool {
-        matches!(self.step, Clean::Unlock | Clean::Remove | Clean::LastLook | Clean::Branch)
+        matches!(self.step, Clean::Unlock | Clean::Remove | Clean::RecheckCommits | Clean::Branch)
     }
 
     /// The next git command.
@@ -51,7 +51,7 @@ impl Cleaning {
             Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
             Clean::OwnCommits => return own_commits(&["HEAD", tip.unwrap_or("HEAD")]),
             // What HEAD had was checked before the worktree was removed.
-            Clean::LastLook => return own_commits(&[tip.unwrap_or_default()]),
+            Clean::RecheckCommits => return own_commits(&[tip.unwrap_or_default()]),
             // To where it already is: git refuses during a merge, a rebase or the like, and
             // otherwise changes nothing.
             Clean::Idle => {
@@ -110,11 +110,11 @@ impl Cleaning {
             Clean::Remove if !answer.is_success => {
                 return Some(Done::Kept(answer.complaint()));
             }
-            Clean::Remove if self.tip.is_some() => Clean::LastLook,
+            Clean::Remove if self.tip.is_some() => Clean::RecheckCommits,
             // Someone may have deleted the other branch that had its commits: then this one stays.
-            Clean::LastLook if answer.is_success && answer.out.is_empty() => Clean::Branch,
+            Clean::RecheckCommits if answer.is_success && answer.out.is_empty() => Clean::Branch,
             // A branch that has moved in the meantime stays, along with its commits.
-            Clean::Remove | Clean::LastLook | Clean::Branch => return Some(Done::Removed),
+            Clean::Remove | Clean::RecheckCommits | Clean::Branch => return Some(Done::Removed),
         };
         self.step = next;
         None
