@@ -1,11 +1,11 @@
 //! Turns errors from the system and the libraries into [`IoError`]s.
 
+#[cfg(feature = "tls")]
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
 
 use footbridge_core::contract::event::{IoError, IoErrorKind};
-
-use crate::tls::is_tls;
 
 pub(crate) fn failure(kind: IoErrorKind, detail: impl Display) -> IoError {
     IoError { kind, detail: detail.to_string() }
@@ -39,6 +39,17 @@ pub(crate) fn kind_of(error: &io::Error) -> IoErrorKind {
         ErrorKind::InvalidData => IoErrorKind::Protocol,
         _ => IoErrorKind::Other,
     }
+}
+
+/// Whether a system error is really a TLS error.
+#[cfg(feature = "tls")]
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+}
+
+#[cfg(not(feature = "tls"))]
+const fn is_tls(_error: &io::Error) -> bool {
+    false
 }
 
 #[cfg(test)]

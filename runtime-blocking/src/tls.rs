@@ -2,9 +2,9 @@
 //! whatever asks for it fails and says so.
 
 #[cfg(feature = "tls")]
-pub(crate) use with::{Tls, TlsConnector, TlsStream, is_tls};
+pub(crate) use with::{Tls, TlsConnector, TlsStream};
 #[cfg(not(feature = "tls"))]
-pub(crate) use without::{Tls, TlsConnector, TlsStream, is_tls};
+pub(crate) use without::{Tls, TlsConnector, TlsStream};
 
 #[cfg(feature = "tls")]
 mod with {
@@ -99,11 +99,6 @@ mod with {
         fn flush(&mut self) -> io::Result<()> {
             self.0.flush()
         }
-    }
-
-    /// Whether a system error is really a TLS error.
-    pub(crate) fn is_tls(error: &io::Error) -> bool {
-        error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
     }
 
     /// The part of the HTTP client's chain that adds TLS if the URL calls for it.
@@ -247,9 +242,5 @@ mod without {
         ) -> Result<Option<In>, ureq::Error> {
             Ok(chained)
         }
-    }
-
-    pub(crate) fn is_tls(_: &io::Error) -> bool {
-        false
     }
 }

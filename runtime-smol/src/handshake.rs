@@ -22,7 +22,7 @@ use crate::connect::Origin;
 use crate::failure::{about_http, failure};
 use crate::http;
 use crate::io::{HyperIo, within};
-use crate::operation::Shared;
+use crate::shared::Shared;
 
 /// How much of a refusal's body is kept.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;

@@ -8,7 +8,7 @@ use footbridge_core::contract::event::IoError;
 use footbridge_core::store::{Changes, Store};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::tls;
+use crate::tls::{self, Certificate};
 
 /// The options of whoever runs the program.
 #[derive(Default)]
@@ -35,15 +35,6 @@ pub enum Proxy {
     None,
     /// Through the proxy at this `http:` URL.
     At(String),
-}
-
-/// A server's certificate.
-#[derive(Clone, Debug)]
-pub struct Certificate {
-    /// PEM file of the chain, the server's own certificate first.
-    pub chain: PathBuf,
-    /// PEM file of its private key.
-    pub key: PathBuf,
 }
 
 /// What operations need: trust, identity, store.

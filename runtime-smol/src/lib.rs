@@ -39,6 +39,7 @@ mod mailbox;
 mod operation;
 mod process;
 mod server;
+mod shared;
 mod socket;
 mod stdio;
 mod store;
@@ -46,4 +47,5 @@ mod stream;
 mod tls;
 
 pub use driver::{block_on, drive};
-pub use host::{Certificate, Host, HostOptions, Proxy};
+pub use host::{Host, HostOptions, Proxy};
+pub use tls::Certificate;

@@ -23,19 +23,13 @@ use crate::io::within;
 use crate::mailbox::{Gate, Mail, Mailbox, Spawner};
 use crate::process::{self, Input, Process};
 use crate::server::{self, AcceptSlot, Answer, Listener};
+use crate::shared::Shared;
 use crate::socket::{self, Outgoing};
 use crate::store::{self, StoreThread};
 use crate::{stdio, stream, tls};
 
 /// How long replies and closing handshakes may take after the machine has finished.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
-
-/// What every task has access to.
-pub(crate) struct Shared {
-    pub(crate) mailbox: Mailbox,
-    pub(crate) spawner: Spawner,
-    pub(crate) client: Client,
-}
 
 /// One open operation. Dropping it stops its task.
 enum Operation {

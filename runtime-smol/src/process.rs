@@ -27,7 +27,7 @@ use smol::io::AsyncWriteExt;
 use crate::failure::{about, failure, kind_of};
 use crate::io::within;
 use crate::mailbox::Gate;
-use crate::operation::Shared;
+use crate::shared::Shared;
 
 /// Maximum size of one read from a pipe: all that a pipe holds on Linux.
 const READ_BYTES: usize = 64 << 10;

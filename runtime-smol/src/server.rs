@@ -30,7 +30,7 @@ use smol::net::{TcpListener, TcpStream};
 use crate::failure::{about, failure};
 use crate::handshake::{Switch, accept_key};
 use crate::io::{Connection, HyperIo, HyperTimer, within};
-use crate::operation::Shared;
+use crate::shared::Shared;
 use crate::stream::{ReplyBody, StreamBody};
 use crate::{http, tls};
 

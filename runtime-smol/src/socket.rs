@@ -27,7 +27,7 @@ use crate::failure::{about, failure};
 use crate::handshake::{self, HandshakeError, Target};
 use crate::io::{Connection, HyperIo, within};
 use crate::mailbox::Gate;
-use crate::operation::Shared;
+use crate::shared::Shared;
 
 /// Maximum size of one read, and of what is gathered for one write.
 const BUFFER_BYTES: usize = 8 << 10;

@@ -20,7 +20,7 @@ use smol::io::{AsyncRead, AsyncWriteExt};
 
 use crate::failure::about;
 use crate::mailbox::Gate;
-use crate::operation::Shared;
+use crate::shared::Shared;
 use crate::socket::Outgoing;
 
 /// Maximum size of one read.

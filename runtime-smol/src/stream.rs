@@ -21,7 +21,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use crate::failure::{about_http, failure};
 use crate::http::headers_of;
 use crate::mailbox::Gate;
-use crate::operation::Shared;
+use crate::shared::Shared;
 use crate::socket::Outgoing;
 
 /// Chunks are combined up to about this much before they are confirmed.

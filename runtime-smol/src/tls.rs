@@ -1,10 +1,21 @@
 //! TLS for clients and servers, using rustls with ring. Without the feature `tls`, whatever asks
 //! for it fails and says so.
 
+use std::path::PathBuf;
+
 #[cfg(feature = "tls")]
 pub(crate) use with::{Client, Server};
 #[cfg(not(feature = "tls"))]
 pub(crate) use without::{Client, Server};
+
+/// A server's certificate.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// PEM file of the chain, the server's own certificate first.
+    pub chain: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
 
 #[cfg(feature = "tls")]
 mod with {
@@ -19,8 +30,8 @@ mod with {
     use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
     use smol::net::TcpStream;
 
+    use super::Certificate;
     use crate::failure::{about, failure};
-    use crate::host::Certificate;
     use crate::io::Connection;
 
     /// Whom a client trusts.
@@ -109,8 +120,8 @@ mod without {
     use footbridge_core::contract::event::{IoError, IoErrorKind};
     use smol::net::TcpStream;
 
+    use super::Certificate;
     use crate::failure::failure;
-    use crate::host::Certificate;
     use crate::io::Connection;
 
     fn missing() -> IoError {

@@ -3,6 +3,7 @@
 use footbridge_core::worker::AgentProgram;
 
 use crate::exit::Error;
+use crate::value::{Kind, Value};
 
 /// The flags that make Claude Code speak stream-json on its stdio, ask for permission there,
 /// and stream partial messages.
@@ -16,6 +17,23 @@ const CLAUDE_FLAGS: [&str; 8] = [
     "stdio",
     "--include-partial-messages",
 ];
+
+/// A command line, split into words like a POSIX shell does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentLine(pub String);
+
+impl Value for AgentLine {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        agent_program(Some(text)).map_err(|error| error.message)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
 
 /// Parses `--agent`: split into words like a POSIX shell does. `claude` alone means Claude Code
 /// with its flags; without the option, it is this program's own shell agent.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use footbridge_core::wire::url::BaseUrl;
 
-use crate::agent_line::agent_program;
 use crate::duration;
 
 /// Upper bound on a worker's number of concurrent sessions.
@@ -119,23 +118,6 @@ impl Value for PathBuf {
 
     fn show(&self) -> Option<String> {
         Some(self.display().to_string())
-    }
-}
-
-/// A command line, split into words like a POSIX shell does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentLine(pub String);
-
-impl Value for AgentLine {
-    const KIND: Kind = Kind::Text;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        agent_program(Some(text)).map_err(|error| error.message)?;
-        Ok(Self(text.to_owned()))
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.0.clone())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
+use footbridge_cli::agent_line::AgentLine;
 use footbridge_cli::args::{Agent, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
-use footbridge_cli::value::{AgentLine, Count, Format, Level, MachineName, Span, Value, Variables};
+use footbridge_cli::value::{Count, Format, Level, MachineName, Span, Value, Variables};
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser};
 

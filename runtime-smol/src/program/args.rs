@@ -14,6 +14,7 @@ use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::settings::{Given, Place, Setting, Settings};
+use super::topic::Topic;
 
 /// What the program should do.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,77 +37,6 @@ impl Invocation {
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
         }
-    }
-}
-
-/// The commands, and the program itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
-    Program,
-    Up,
-    Relay,
-    Work,
-    Config,
-    Agent,
-}
-
-impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 5] = [
-        ("up", Self::Up),
-        ("relay", Self::Relay),
-        ("work", Self::Work),
-        ("config", Self::Config),
-        ("agent", Self::Agent),
-    ];
-
-    fn parse(name: &str) -> Result<Self, Error> {
-        let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
-        found.map(|(_, topic)| *topic).ok_or_else(|| {
-            Error::usage(format!(
-                "unknown command {name:?}; use up, relay, work, config, agent or help"
-            ))
-        })
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Program => "",
-            Self::Up => "up",
-            Self::Relay => "relay",
-            Self::Work => "work",
-            Self::Config => "config",
-            Self::Agent => "agent",
-        }
-    }
-
-    /// Whether it accepts settings.
-    fn takes(self, setting: &Setting) -> bool {
-        self == Self::Config || setting.commands.contains(&self)
-    }
-
-    /// Its long options, other than settings and those common to all commands.
-    const fn own_options(self) -> &'static [&'static str] {
-        match self {
-            Self::Program => &[],
-            Self::Up | Self::Relay | Self::Config => &["config", "json"],
-            Self::Work => &["config", "json", "check"],
-            Self::Agent => &Agent::OPTIONS,
-        }
-    }
-
-    fn has(self, option: &str) -> bool {
-        self.own_options().contains(&option)
-            || Setting::of_flag(option).is_some_and(|setting| self.takes(setting))
-    }
-
-    /// All long options except `--help`, `--version`, `--verbose` and `--quiet`.
-    #[cfg(test)]
-    pub(super) fn options(self) -> Vec<String> {
-        let settings = super::settings::SETTINGS
-            .iter()
-            .filter(|setting| self.takes(setting))
-            .map(Setting::flag);
-        self.own_options().iter().map(ToString::to_string).chain(settings).collect()
     }
 }
 
@@ -167,7 +97,7 @@ pub(super) fn parse(
         };
         // `up` is the default command; it cannot be named after its options.
         let command = *topic.get_or_insert(Topic::Up);
-        if !command.has(&name) {
+        if !has(command, &name) {
             return Err(not_here(command, &name));
         }
         line.take(command, &name, &mut parser)?;
@@ -183,10 +113,26 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
     }
 }
 
+/// Whether a command has this long option.
+fn has(command: Topic, option: &str) -> bool {
+    command.own_options().contains(&option)
+        || Setting::of_flag(option).is_some_and(|setting| setting.applies_to(command))
+}
+
+/// All long options of a command except `--help`, `--version`, `--verbose` and `--quiet`.
+#[cfg(test)]
+fn options(command: Topic) -> Vec<String> {
+    let settings = super::settings::SETTINGS
+        .iter()
+        .filter(|setting| setting.applies_to(command))
+        .map(Setting::flag);
+    command.own_options().iter().map(ToString::to_string).chain(settings).collect()
+}
+
 fn not_here(command: Topic, name: &str) -> Error {
     let elsewhere: Vec<_> = Topic::COMMANDS
         .iter()
-        .filter(|(_, topic)| *topic != Topic::Config && topic.has(name))
+        .filter(|(_, topic)| *topic != Topic::Config && has(*topic, name))
         .map(|(command, _)| format!("footbridge {command}"))
         .collect();
     let command = command.name();

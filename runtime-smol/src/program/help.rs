@@ -5,7 +5,7 @@ use footbridge_cli::help::{
     WORKER, text as of,
 };
 
-use super::args::Topic;
+use super::topic::Topic;
 
 /// The help of the program, or of one command.
 pub(super) fn text(topic: Topic) -> String {

@@ -12,6 +12,7 @@ mod ready;
 mod relay;
 mod settings;
 mod signals;
+mod topic;
 mod up;
 mod work;
 

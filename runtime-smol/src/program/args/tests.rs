@@ -153,7 +153,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
 fn every_option_of_every_command_is_in_its_help() {
     for (_, topic) in Topic::COMMANDS {
         let help = crate::program::help::text(topic);
-        for option in topic.options().iter().map(String::as_str).chain(["help"]) {
+        for option in options(topic).iter().map(String::as_str).chain(["help"]) {
             let option = format!("--{option}");
             let is_there = |line: &str| line.split([' ', ',']).any(|word| word == option);
             assert!(help.lines().any(is_there), "{topic:?}: {option}");

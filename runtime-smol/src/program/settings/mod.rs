@@ -15,10 +15,11 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use footbridge_cli::agent_line::AgentLine;
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
-    AgentLine, Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
+    Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -29,7 +30,7 @@ use footbridge_core::wire::url::BaseUrl;
 
 pub(super) use file::Place;
 
-use super::args::Topic;
+use super::topic::Topic;
 
 /// Where a relay listens by default.
 const DEFAULT_PORT: u16 = 8787;
@@ -87,6 +88,11 @@ pub(super) struct Setting {
 impl Setting {
     pub(super) fn flag(&self) -> String {
         self.key.replace('_', "-")
+    }
+
+    /// Whether a command accepts it.
+    pub(super) fn applies_to(&self, command: Topic) -> bool {
+        command == Topic::Config || self.commands.contains(&command)
     }
 
     fn variable(&self) -> String {

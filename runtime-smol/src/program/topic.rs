@@ -1,0 +1,55 @@
+//! The commands.
+
+use footbridge_cli::args::Agent;
+use footbridge_cli::exit::Error;
+
+/// The commands, and the program itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Program,
+    Up,
+    Relay,
+    Work,
+    Config,
+    Agent,
+}
+
+impl Topic {
+    pub(super) const COMMANDS: [(&str, Self); 5] = [
+        ("up", Self::Up),
+        ("relay", Self::Relay),
+        ("work", Self::Work),
+        ("config", Self::Config),
+        ("agent", Self::Agent),
+    ];
+
+    pub(super) fn parse(name: &str) -> Result<Self, Error> {
+        let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
+        found.map(|(_, topic)| *topic).ok_or_else(|| {
+            Error::usage(format!(
+                "unknown command {name:?}; use up, relay, work, config, agent or help"
+            ))
+        })
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Program => "",
+            Self::Up => "up",
+            Self::Relay => "relay",
+            Self::Work => "work",
+            Self::Config => "config",
+            Self::Agent => "agent",
+        }
+    }
+
+    /// Its long options, other than settings and those common to all commands.
+    pub(super) const fn own_options(self) -> &'static [&'static str] {
+        match self {
+            Self::Program => &[],
+            Self::Up | Self::Relay | Self::Config => &["config", "json"],
+            Self::Work => &["config", "json", "check"],
+            Self::Agent => &Agent::OPTIONS,
+        }
+    }
+}

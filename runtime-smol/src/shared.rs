@@ -1,0 +1,11 @@
+//! What every task of one machine's operations has access to.
+
+use crate::http::Client;
+use crate::mailbox::{Mailbox, Spawner};
+
+/// What every task has access to.
+pub(crate) struct Shared {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) spawner: Spawner,
+    pub(crate) client: Client,
+}
