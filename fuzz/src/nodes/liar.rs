@@ -1,8 +1,7 @@
 //! A relay that says anything: wrong types, huge numbers, bad ids, words out of order. A worker that
 //! meets it must stay sane; nothing else is promised.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::num::NonZeroU64;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,13 +13,14 @@ use footbridge_core::contract::action::{Action, Message, Response};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
+use super::steps::Steps;
+
 /// The machine.
 pub(crate) struct Liar {
     rng: Rng,
     now: Now,
-    next_op: u64,
     listener: Option<OpId>,
-    queue: VecDeque<Action>,
+    steps: Steps<()>,
     streams: Vec<OpId>,
     /// Streams whose end it has asked for.
     closing: BTreeSet<OpId>,
@@ -34,32 +34,25 @@ impl Liar {
         let mut liar = Self {
             rng: Rng::with_seed(seed),
             now: Now::default(),
-            next_op: 1,
             listener: None,
-            queue: VecDeque::new(),
+            steps: Steps::new(),
             streams: Vec::new(),
             closing: BTreeSet::new(),
             nags_at: None,
         };
-        let op = liar.op();
+        let op = liar.steps.op();
         liar.listener = Some(op);
-        liar.queue.push_back(Action::Listen { op, address: String::from("0.0.0.0:443") });
+        liar.steps.act(Action::Listen { op, address: String::from("0.0.0.0:443") });
         for _ in 0..ACCEPTS {
             liar.accept();
         }
         liar
     }
 
-    fn op(&mut self) -> OpId {
-        let op = OpId::new(NonZeroU64::new(self.next_op).unwrap_or(NonZeroU64::MIN));
-        self.next_op += 1;
-        op
-    }
-
     fn accept(&mut self) {
         let Some(listener) = self.listener else { return };
-        let op = self.op();
-        self.queue.push_back(Action::Accept { op, listener, max_body: 1 << 20 });
+        let op = self.steps.op();
+        self.steps.act(Action::Accept { op, listener, max_body: 1 << 20 });
     }
 
     fn answer(&mut self, op: OpId, target: &str) {
@@ -67,7 +60,7 @@ impl Liar {
             let protocol = (self.rng.u8(..) < 230).then(|| String::from("footbridge.link.v1"));
             self.streams.push(op);
             let max_message = 16 << 20;
-            return self.queue.push_back(Action::Upgrade { op, protocol, max_message });
+            return self.steps.act(Action::Upgrade { op, protocol, max_message });
         }
         let is_nasty = self.rng.u8(..) < 90;
         let (status, body) = if is_nasty { self.nasty() } else { self.plausible(target) };
@@ -77,7 +70,7 @@ impl Liar {
             Vec::new()
         };
         let response = Response { status, headers, body: Bytes::from(body) };
-        self.queue.push_back(Action::Reply { op, response });
+        self.steps.act(Action::Reply { op, response });
     }
 
     fn nasty(&mut self) -> (u16, String) {
@@ -152,12 +145,12 @@ impl Liar {
             )),
         };
         if !self.closing.contains(&op) {
-            self.queue.push_back(Action::Send { op, message });
+            self.steps.act(Action::Send { op, message });
         }
         if self.rng.u8(..) < 6 {
             let code = [1000, 1001, 4408, 4409, 4404][self.rng.usize(..5)];
             if self.closing.insert(op) {
-                self.queue.push_back(Action::Close { op, code });
+                self.steps.act(Action::Close { op, code });
             }
         }
         self.note_nag();
@@ -199,7 +192,6 @@ impl Machine for Liar {
     }
 
     fn step(&mut self) -> Step<()> {
-        let next = self.nags_at.map(|at| at.max(self.now.mono + Duration::from_nanos(1)));
-        self.queue.pop_front().map_or(Step::Wait(next), Step::Do)
+        self.steps.next(self.now, self.nags_at)
     }
 }

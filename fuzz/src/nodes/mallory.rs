@@ -1,9 +1,7 @@
 //! A client with a good access token of their own and bad manners: wrong credentials, wrong ids,
 //! wrong words, floods. The relay must stay sane, and nobody else may notice.
 
-use crate::names::{MALLORY_TOKEN, RELAY_URL, RELAY_WS_URL};
-use std::collections::{BTreeSet, VecDeque};
-use std::num::NonZeroU64;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +15,14 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 use serde_json::Value;
 
+use super::steps::Steps;
+use crate::names::{MALLORY_TOKEN, RELAY_URL, RELAY_WS_URL};
+
 /// The machine.
 pub(crate) struct Mallory {
     rng: Rng,
     now: Now,
-    next_op: u64,
-    queue: VecDeque<Action>,
+    steps: Steps<()>,
     open: BTreeSet<OpId>,
     streams: Vec<OpId>,
     acts_at: Instant,
@@ -40,8 +40,7 @@ impl Mallory {
         Self {
             rng: Rng::with_seed(seed),
             now: Now::default(),
-            next_op: 1,
-            queue: VecDeque::new(),
+            steps: Steps::new(),
             open: BTreeSet::new(),
             streams: Vec::new(),
             acts_at: Instant::ORIGIN,
@@ -53,8 +52,7 @@ impl Mallory {
     }
 
     fn op(&mut self) -> OpId {
-        let op = OpId::new(NonZeroU64::new(self.next_op).unwrap_or(NonZeroU64::MIN));
-        self.next_op += 1;
+        let op = self.steps.op();
         self.open.insert(op);
         op
     }
@@ -72,7 +70,7 @@ impl Mallory {
             timeout: Duration::from_secs(20),
             answer: Answer::Whole { max_body: 1 << 20 },
         };
-        self.queue.push_back(Action::Request { op, request });
+        self.steps.act(Action::Request { op, request });
     }
 
     fn open_stream(&mut self, path: &str, token: &str, protocol: &'static str) {
@@ -85,7 +83,7 @@ impl Mallory {
             timeout: Duration::from_secs(20),
             max_message: 1 << 20,
         };
-        self.queue.push_back(Action::Open { op, target });
+        self.steps.act(Action::Open { op, target });
     }
 
     /// Something wicked.
@@ -186,7 +184,7 @@ impl Mallory {
                 8 => Message::Text(Text::from("x".repeat(self.rng.usize(1..9000)))),
                 _ => Message::Binary(Bytes::from_static(b"\xff\xfe")),
             };
-            self.queue.push_back(Action::Send { op, message });
+            self.steps.act(Action::Send { op, message });
         }
     }
 
@@ -237,14 +235,13 @@ impl Machine for Mallory {
                 self.act();
             } else if let Some(op) = self.streams.pop() {
                 self.open.remove(&op);
-                self.queue.push_back(Action::Cancel { op });
+                self.steps.act(Action::Cancel { op });
             }
             self.acts_at = now.mono + Duration::from_millis(self.rng.u64(10..8_000));
         }
     }
 
     fn step(&mut self) -> Step<()> {
-        let at = self.acts_at.max(self.now.mono + Duration::from_nanos(1));
-        self.queue.pop_front().map_or(Step::Wait(Some(at)), Step::Do)
+        self.steps.next(self.now, Some(self.acts_at))
     }
 }

@@ -7,4 +7,5 @@ pub(crate) mod liar;
 pub(crate) mod mallory;
 pub(crate) mod node;
 pub(crate) mod shell;
+mod steps;
 pub(crate) mod viewer;

@@ -14,7 +14,7 @@ use super::tokens::Claims;
 use crate::base::id::OpId;
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
-use crate::store::Answer;
+use crate::store::{Answer, StoreOp};
 
 /// A call that an environment's secret authorises.
 pub(in crate::relay) fn serve(
@@ -44,9 +44,13 @@ pub(in crate::relay) fn serve_lease(
     claims: &Claims,
 ) -> Result<(), ApiError> {
     match route {
-        Route::Ack(environment, id) => work::ack(cx, op, request, claims, environment, id),
-        Route::Heartbeat(environment, id) => {
-            work::heartbeat(cx, op, request, claims, environment, id)
+        Route::Ack(environment, work) => {
+            let ack = |fence| StoreOp::AckWork { environment, work, fence };
+            work::with_lease(cx, op, request, claims, WorkerCall::Ack, ack)
+        }
+        Route::Heartbeat(environment, work) => {
+            let renew = |fence| StoreOp::RenewLease { environment, work, fence };
+            work::with_lease(cx, op, request, claims, WorkerCall::Heartbeat, renew)
         }
         _ => Err(ApiError::forbidden()),
     }

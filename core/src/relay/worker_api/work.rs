@@ -18,31 +18,17 @@ use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{Fence, Heartbeat, LeaseState, StopWork, WorkData, WorkItem};
 
-pub(super) fn ack(
+/// A call of the worker that holds a lease; `then` makes its operation from the lease's fence.
+pub(super) fn with_lease(
     cx: &mut Cx,
     op: OpId,
     request: &IncomingRequest,
     claims: &Claims,
-    environment: EnvironmentId,
-    work: WorkId,
+    call: WorkerCall,
+    then: impl FnOnce(u64) -> StoreOp,
 ) -> Result<(), ApiError> {
     let fence = fence_of(request, claims)?;
-    let call = WorkerCall::Ack;
-    cx.store(Pending::WorkerCall { op, call }, StoreOp::AckWork { environment, work, fence });
-    Ok(())
-}
-
-pub(super) fn heartbeat(
-    cx: &mut Cx,
-    op: OpId,
-    request: &IncomingRequest,
-    claims: &Claims,
-    environment: EnvironmentId,
-    work: WorkId,
-) -> Result<(), ApiError> {
-    let fence = fence_of(request, claims)?;
-    let call = WorkerCall::Heartbeat;
-    cx.store(Pending::WorkerCall { op, call }, StoreOp::RenewLease { environment, work, fence });
+    cx.store(Pending::WorkerCall { op, call }, then(fence));
     Ok(())
 }
 

@@ -22,6 +22,16 @@ pub(super) fn peer<T: Send + 'static>(
     (url, std::thread::spawn(move || serve(listener)))
 }
 
+/// A server that gives its only request this answer.
+pub(super) fn answering(answer: impl Into<String>) -> (String, JoinHandle<()>) {
+    let answer = answer.into();
+    peer(move |listener| {
+        let mut stream = accept(&listener);
+        request(&mut stream);
+        say(&mut stream, &answer);
+    })
+}
+
 pub(super) fn accept(listener: &TcpListener) -> TcpStream {
     listener.accept().expect("a connection").0
 }
@@ -83,11 +93,7 @@ pub fn a_chunked_answer_and_one_that_ends_with_its_connection_come_whole<R: Runt
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabcde",
     ];
     for answer in answers {
-        let (url, peer) = peer(move |listener| {
-            let mut stream = accept(&listener);
-            request(&mut stream);
-            say(&mut stream, answer);
-        });
+        let (url, peer) = answering(answer);
         let mut driven = Driven::start::<R>();
         let op = driven.get(&url);
         assert_eq!(driven.response(op).body.as_ref(), b"abcde", "{answer}");
@@ -108,11 +114,7 @@ pub fn an_answer_that_breaks_off_or_is_none_is_a_failure_of_its_kind<R: Runtime>
         ("HTTP/1.1 200 OK\r\ncontent-length: 1025\r\n\r\n", IoErrorKind::TooLarge),
     ];
     for (answer, kind) in cases {
-        let (url, peer) = peer(move |listener| {
-            let mut stream = accept(&listener);
-            request(&mut stream);
-            say(&mut stream, answer);
-        });
+        let (url, peer) = answering(answer);
         let mut driven = Driven::start::<R>();
         let ask = Request { answer: Answer::Whole { max_body: 1024 }, ..get(&url) };
         let op = driven.begin(|op| Action::Request { op, request: ask });
@@ -148,10 +150,7 @@ pub fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_limit<R: Runt
             stream.read(&mut [0]).expect("an orderly end")
         });
         let mut driven = Driven::start::<R>();
-        let ask = footbridge_core::contract::action::Request {
-            timeout: Duration::from_millis(100),
-            ..get(&url)
-        };
+        let ask = Request { timeout: Duration::from_millis(100), ..get(&url) };
         let op = driven.begin(|op| Action::Request { op, request: ask });
         driven.fails_with(op, IoErrorKind::TimedOut);
         assert_eq!(peer.join().expect("served"), 0);
@@ -226,7 +225,7 @@ pub fn what_may_not_be_repeated_is_not_sent_again_once_it_has_left<R: Runtime>()
     let mut driven = Driven::start::<R>();
     let op = driven.get(&url);
     driven.response(op);
-    let ask = footbridge_core::contract::action::Request { method: Method::Post, ..get(&url) };
+    let ask = Request { method: Method::Post, ..get(&url) };
     let op = driven.begin(|op| Action::Request { op, request: ask });
     driven.fails_with(op, IoErrorKind::Disconnected);
     peer.join().expect("served");
@@ -240,11 +239,7 @@ pub fn any_status_is_an_answer_with_its_body<R: Runtime>() {
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno!", 404, "no!"),
         ("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nbusy", 503, "busy"),
     ] {
-        let (url, peer) = peer(move |listener| {
-            let mut stream = accept(&listener);
-            request(&mut stream);
-            say(&mut stream, answer);
-        });
+        let (url, peer) = answering(answer);
         let mut driven = Driven::start::<R>();
         let op = driven.get(&url);
         let response = driven.response(op);
@@ -262,7 +257,7 @@ pub fn a_request_without_body_that_should_have_one_says_so<R: Runtime>() {
         request
     });
     let mut driven = Driven::start::<R>();
-    let ask = footbridge_core::contract::action::Request { method: Method::Post, ..get(&url) };
+    let ask = Request { method: Method::Post, ..get(&url) };
     let op = driven.begin(|op| Action::Request { op, request: ask });
     driven.response(op);
     let seen = peer.join().expect("a request");
@@ -282,7 +277,7 @@ pub fn a_server_that_drips_runs_into_the_time_limit_and_not_before_it<R: Runtime
     });
     let mut driven = Driven::start::<R>();
     let timeout = Duration::from_millis(300);
-    let ask = footbridge_core::contract::action::Request { timeout, ..get(&url) };
+    let ask = Request { timeout, ..get(&url) };
     let begun = std::time::Instant::now();
     let op = driven.begin(|op| Action::Request { op, request: ask });
     driven.fails_with(op, IoErrorKind::TimedOut);

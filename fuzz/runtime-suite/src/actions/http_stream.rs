@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use footbridge_core::contract::action::{Action, Answer, Message, Method, Request};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 
-use super::http::{accept, peer, request, say};
+use super::http::{accept, answering, peer, request, say};
 use crate::Runtime;
 use crate::harness::{Driven, PATIENCE, get};
 
@@ -69,11 +69,7 @@ pub fn an_end_is_proper_only_where_it_was_announced<R: Runtime>() {
         ),
     ];
     for (answer, expected, kind) in cases {
-        let (url, peer) = peer(move |listener| {
-            let mut stream = accept(&listener);
-            request(&mut stream);
-            say(&mut stream, answer);
-        });
+        let (url, peer) = answering(answer);
         let mut driven = Driven::start::<R>();
         let op = driven.stream(&url, LONG);
         driven.head(op);
@@ -95,11 +91,7 @@ pub fn an_end_is_proper_only_where_it_was_announced<R: Runtime>() {
 
 pub fn any_status_is_a_head_with_its_body<R: Runtime>() {
     for (status, method) in [(500, Method::Get), (401, Method::Post), (302, Method::Get)] {
-        let (url, peer) = peer(move |listener| {
-            let mut stream = accept(&listener);
-            request(&mut stream);
-            say(&mut stream, &format!("HTTP/1.1 {status} X\r\ncontent-length: 3\r\n\r\nwhy"));
-        });
+        let (url, peer) = answering(format!("HTTP/1.1 {status} X\r\ncontent-length: 3\r\n\r\nwhy"));
         let mut driven = Driven::start::<R>();
         let answer = Answer::Stream { idle_timeout: LONG };
         let ask = Request { method, answer, ..get(&url) };
@@ -109,11 +101,7 @@ pub fn any_status_is_a_head_with_its_body<R: Runtime>() {
         peer.join().expect("served");
         driven.end();
     }
-    let (url, peer) = peer(|listener| {
-        let mut stream = accept(&listener);
-        request(&mut stream);
-        say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n");
-    });
+    let (url, peer) = answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n");
     let mut driven = Driven::start::<R>();
     let answer = Answer::Stream { idle_timeout: LONG };
     let ask = Request { method: Method::Head, answer, ..get(&url) };

@@ -8,11 +8,8 @@ mod sessions;
 mod shapes;
 mod wander;
 
-use crate::nodes::node::Order;
-use crate::nodes::viewer::notice::ViewerNotice;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::num::NonZeroU64;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +21,10 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
 use habits::{Habit, Habits};
+use notice::ViewerNotice;
+
+use super::node::Order;
+use super::steps::Steps;
 
 /// How a viewer behaves.
 #[derive(Clone, Debug)]
@@ -121,8 +122,7 @@ pub(crate) struct Viewer {
     config: ViewerConfig,
     rng: Rng,
     now: Now,
-    next_op: u64,
-    queue: VecDeque<Step<ViewerNotice>>,
+    steps: Steps<ViewerNotice>,
     open: BTreeMap<OpId, Purpose>,
     tasks: BTreeMap<(Instant, u64), Task>,
     noted: u64,
@@ -147,8 +147,7 @@ impl Viewer {
         let mut viewer = Self {
             rng: Rng::with_seed(config.seed),
             now: Now::default(),
-            next_op: 1,
-            queue: VecDeque::new(),
+            steps: Steps::new(),
             open: BTreeMap::new(),
             tasks: BTreeMap::new(),
             noted: 0,
@@ -176,15 +175,14 @@ impl Viewer {
     }
 
     fn start(&mut self, purpose: Purpose, action: impl FnOnce(OpId) -> Action) -> OpId {
-        let op = OpId::new(NonZeroU64::new(self.next_op).unwrap_or(NonZeroU64::MIN));
-        self.next_op += 1;
+        let op = self.steps.op();
         self.open.insert(op, purpose);
-        self.queue.push_back(Step::Do(action(op)));
+        self.steps.act(action(op));
         op
     }
 
     fn tell(&mut self, notice: ViewerNotice) {
-        self.queue.push_back(Step::Tell(notice));
+        self.steps.tell(notice);
     }
 
     fn begin(&mut self, task: Task) {
@@ -203,12 +201,12 @@ impl Viewer {
                 let Some(op) = op else { return };
                 if matches!(task, Task::Doze { .. }) {
                     if self.dozing.insert(op) {
-                        self.queue.push_back(Step::Do(Action::Pause { op }));
+                        self.steps.act(Action::Pause { op });
                     }
                     let session = session.clone();
                     self.note_within(500..40_000, Task::GoOn { session });
                 } else if self.dozing.remove(&op) {
-                    self.queue.push_back(Step::Do(Action::Resume { op }));
+                    self.steps.act(Action::Resume { op });
                 }
             }
             _ => self.ask(task),
@@ -310,7 +308,6 @@ impl Machine for Viewer {
 
     fn step(&mut self) -> Step<ViewerNotice> {
         let next = self.tasks.first_key_value().map(|((at, _), _)| *at);
-        let next = next.map(|at| at.max(self.now.mono + Duration::from_nanos(1)));
-        self.queue.pop_front().unwrap_or(Step::Wait(next))
+        self.steps.next(self.now, next)
     }
 }

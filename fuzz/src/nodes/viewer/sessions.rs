@@ -12,7 +12,6 @@ use footbridge_core::contract::action::{
     Action, Answer, Message, Method, Request, Response, Target,
 };
 use footbridge_core::contract::event::Event;
-use footbridge_core::contract::machine::Step;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -275,7 +274,7 @@ impl Viewer {
         let Some(op) = watched.stream else { return };
         let silent = self.now.mono.saturating_since(watched.heard_at);
         if silent >= SILENCE {
-            self.queue.push_back(Step::Do(Action::Cancel { op }));
+            self.steps.act(Action::Cancel { op });
             self.open.remove(&op);
             self.lost(session, false);
         } else {
@@ -307,7 +306,7 @@ impl Viewer {
             if is_due && matches!(event, Event::Received { .. }) {
                 watched.spoke_at = self.now.mono;
                 let message = Message::Text(Text::from(r#"{"type":"alive"}"#));
-                self.queue.push_back(Step::Do(Action::Send { op, message }));
+                self.steps.act(Action::Send { op, message });
             }
         }
         match event {

@@ -8,7 +8,6 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Message, Method, Response, Target};
 use footbridge_core::contract::event::Event;
-use footbridge_core::contract::machine::Step;
 use serde_json::{Value, json};
 
 use super::habits::{Habit, Overview};
@@ -304,7 +303,7 @@ impl Viewer {
         let Some(op) = self.habits.overview.stream else { return };
         let silent = self.now.mono.saturating_since(self.habits.overview.heard_at);
         if silent >= SILENCE {
-            self.queue.push_back(Step::Do(Action::Cancel { op }));
+            self.steps.act(Action::Cancel { op });
             self.open.remove(&op);
             self.lost_overview();
         } else {
