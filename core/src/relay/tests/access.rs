@@ -42,7 +42,7 @@ fn world_with_page() -> World {
 }
 
 #[test]
-fn each_credential_opens_its_own_and_nothing_else() {
+fn each_credential_opens_what_is_its_own_and_nothing_else() {
     for (method, target, expected) in ROWS {
         let mut got = [0; 7];
         for (at, status) in got.iter_mut().enumerate() {
@@ -66,7 +66,7 @@ fn each_credential_opens_its_own_and_nothing_else() {
 }
 
 #[test]
-fn the_ends_of_things_are_for_their_worker_alone() {
+fn only_its_own_worker_can_end_a_thing() {
     for target in ["/v1/environments/{E}/work/{W}/stop", "/v1/environments/{E}/stop"] {
         let mut world = World::new();
         let (worker, taken, _) = world.running();
@@ -74,7 +74,7 @@ fn the_ends_of_things_are_for_their_worker_alone() {
         let target = target.replace("{E}", &worker.environment).replace("{W}", &taken.work);
         for (token, status) in [
             ("", 401),
-            ("a token that nobody gave", 401),
+            ("a token that nobody issued", 401),
             (TOKEN, 403),
             (&other.secret, 403),
             (&taken.token, 403),
@@ -86,7 +86,7 @@ fn the_ends_of_things_are_for_their_worker_alone() {
 }
 
 #[test]
-fn after_a_restart_a_worker_learns_that_it_is_unknown_before_all_else() {
+fn after_a_restart_a_worker_first_learns_that_it_is_unknown() {
     let mut old = World::new();
     let (worker, taken, _) = old.running();
     let other_keys = RelayKeys { signing: [8; 32], entropy: [9; 32] };
@@ -103,7 +103,7 @@ fn after_a_restart_a_worker_learns_that_it_is_unknown_before_all_else() {
 }
 
 #[test]
-fn a_browsers_token_counts_where_a_browser_needs_it_alone() {
+fn a_browsers_token_counts_only_where_a_browser_needs_it() {
     let mut world = World::new();
     let offer = format!("footbridge.bearer.{TOKEN}");
     let headers = [("sec-websocket-protocol", offer.as_str())];
@@ -114,7 +114,7 @@ fn a_browsers_token_counts_where_a_browser_needs_it_alone() {
 }
 
 #[test]
-fn the_page_comes_with_its_guards_and_is_not_sent_twice() {
+fn the_page_has_its_security_headers_and_is_not_sent_twice() {
     let mut world = world_with_page();
     let op = world.ask(Method::Get, "/?x=1", "", &Value::Null);
     let response = world.replies.remove(&op).expect("an answer");
@@ -140,7 +140,7 @@ fn the_page_comes_with_its_guards_and_is_not_sent_twice() {
 }
 
 #[test]
-fn secrets_show_in_no_notice_and_no_debug_output() {
+fn no_notice_and_no_debug_output_shows_a_secret() {
     let mut world = World::new();
     let (worker, taken, _) = world.running();
     world.get(&format!("/v1/sessions?token={TOKEN}"), TOKEN);
@@ -151,7 +151,7 @@ fn secrets_show_in_no_notice_and_no_debug_output() {
 }
 
 #[test]
-fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
+fn a_configuration_that_cannot_work_is_refused_with_a_reason() {
     let refused = |config: RelayConfig| Relay::new(config, &keys()).err().expect("refused");
     let bare = RelayConfig { access_tokens: Vec::new(), ..config() };
     assert!(refused(bare).to_string().contains("at least one"));
@@ -168,7 +168,7 @@ fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
 }
 
 #[test]
-fn anybody_may_ask_which_version_it_is() {
+fn anyone_may_ask_for_its_version() {
     let mut world = World::new();
     let protocols = ["footbridge.link.v1", "footbridge.viewer.v1"];
     let version = env!("CARGO_PKG_VERSION");

@@ -1,4 +1,4 @@
-//! A person asks whether a worker is there (W-11).
+//! A person checks whether a worker responds (W-11).
 
 use super::*;
 
@@ -22,7 +22,7 @@ impl World {
 }
 
 #[test]
-fn a_healthcheck_goes_ahead_of_sessions_and_its_answer_is_seen() {
+fn a_healthcheck_goes_ahead_of_sessions_and_its_answer_is_shown() {
     let mut world = World::new();
     let worker = world.register();
     world.create(&worker);
@@ -47,7 +47,7 @@ fn a_healthcheck_goes_ahead_of_sessions_and_its_answer_is_seen() {
     world.pass(Duration::from_secs(1));
     for _ in 0..2 {
         let stopped = (200, json!({"state": "stopped"}));
-        assert_eq!(world.answer_healthcheck(&worker, &taken), stopped, "the same again is fine");
+        assert_eq!(world.answer_healthcheck(&worker, &taken), stopped, "repeating it is fine");
         world.pass(Duration::from_secs(1));
     }
     let came = world.received(overview);
@@ -61,7 +61,7 @@ fn a_healthcheck_goes_ahead_of_sessions_and_its_answer_is_seen() {
 }
 
 #[test]
-fn one_healthcheck_is_open_at_once_and_a_key_asks_once() {
+fn one_healthcheck_is_open_at_a_time_and_a_key_requests_one() {
     let mut world = World::new();
     let worker = world.register();
     let poll = world.poll_waiting(&worker, "wait=50", "p");
@@ -82,7 +82,7 @@ fn one_healthcheck_is_open_at_once_and_a_key_asks_once() {
 }
 
 #[test]
-fn a_healthcheck_that_nobody_answers_is_asked_again_and_its_old_lease_is_lost() {
+fn an_unanswered_healthcheck_is_sent_again_and_its_old_lease_is_lost() {
     let mut world = World::new();
     let worker = world.register();
     world.ask_healthcheck(&worker, TOKEN, "a");
@@ -96,17 +96,17 @@ fn a_healthcheck_that_nobody_answers_is_asked_again_and_its_old_lease_is_lost() 
     world.pass(Duration::from_secs(60));
     assert_eq!(world.last_healthcheck(&worker)["answered_at"], Value::Null);
     let last = taken(&world.poll(&worker).1);
-    assert_eq!(last.fence, 3, "acked and not answered");
+    assert_eq!(last.fence, 3, "acked but not answered");
     assert_eq!(world.answer_healthcheck(&worker, &last).0, 200);
 
-    // The environment lapses with its question.
+    // The environment lapses along with its healthcheck.
     world.ask_healthcheck(&worker, TOKEN, "b");
     world.pass(Duration::from_secs(601));
     assert_eq!(world.ask_healthcheck(&worker, TOKEN, "c").0, 404);
 }
 
 #[test]
-fn a_healthchecks_token_opens_its_own_item_alone() {
+fn a_healthchecks_token_opens_only_its_own_item() {
     let mut world = World::new();
     let (worker, session, _) = world.running();
     world.ask_healthcheck(&worker, TOKEN, "a");
@@ -127,7 +127,7 @@ fn taken_as(taken: &Taken) -> Taken {
 }
 
 #[test]
-fn only_its_owner_may_ask_for_a_healthcheck() {
+fn only_its_owner_may_request_a_healthcheck() {
     let mut world = World::new();
     let worker = world.register();
     let (status, error) = world.ask_healthcheck(&worker, BOB, "a");

@@ -1,4 +1,4 @@
-//! What no well-meaning peer sends: it is refused, and nothing breaks.
+//! What no well-behaved peer sends: it is refused, and nothing breaks.
 
 use alloc::vec;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::contract::action::Method;
 
 #[test]
-fn malformed_requests_are_refused_and_the_reason_is_named() {
+fn malformed_requests_are_refused_with_a_reason() {
     let mut world = World::new();
     let (worker, taken, _) = world.running();
     let messages = format!("/v1/sessions/{}/messages", taken.session);
@@ -73,7 +73,7 @@ fn malformed_requests_are_refused_and_the_reason_is_named() {
 }
 
 #[test]
-fn too_large_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
+fn oversized_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
     let mut world = World::new();
     let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))];
     let (method, body) = (Method::Post, Body::TooLarge);
@@ -89,7 +89,7 @@ fn too_large_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
 }
 
 #[test]
-fn accepts_are_refilled_and_bounded_in_all() {
+fn accepts_are_refilled_and_bounded_in_total() {
     let mut world = World::with(RelayConfig { max_subscribers: usize::MAX, ..config() });
     let worker = world.register();
     let id = world.create(&worker);
@@ -108,7 +108,7 @@ fn any_method() -> impl Strategy<Value = Method> {
     prop_oneof![Just(Method::Get), Just(Method::Post), Just(Method::Put), Just(Method::Other)]
 }
 
-/// Paths near the real ones, and some that are far from them.
+/// Paths close to the real ones, and some that are far from them.
 fn any_target() -> impl Strategy<Value = String> {
     let known = prop_oneof![
         Just("/v1/sessions"),
@@ -176,7 +176,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 }
 
 #[derive(Clone, Debug)]
-enum Deed {
+enum PeerAction {
     Ask {
         method: Method,
         target: String,
@@ -191,7 +191,7 @@ enum Deed {
     Pass(u64),
 }
 
-fn any_deed() -> impl Strategy<Value = Deed> {
+fn any_peer_action() -> impl Strategy<Value = PeerAction> {
     let name = prop_oneof![
         Just("upgrade"),
         Just("sec-websocket-protocol"),
@@ -210,20 +210,20 @@ fn any_deed() -> impl Strategy<Value = Deed> {
     let headers = prop::collection::vec(header, 0..4);
     prop_oneof![
         4 => (any_method(), any_target(), 0..5_usize, any_body(), headers).prop_map(
-            |(method, target, who, body, headers)| Deed::Ask { method, target, who, body, headers }
+            |(method, target, who, body, headers)| PeerAction::Ask { method, target, who, body, headers }
         ),
-        4 => any_message().prop_map(Deed::Say),
-        1 => Just(Deed::Link),
-        1 => (0..20_usize).prop_map(Deed::Leave),
-        1 => any::<bool>().prop_map(Deed::Hold),
-        1 => (0..200_u64).prop_map(Deed::Pass),
+        4 => any_message().prop_map(PeerAction::Say),
+        1 => Just(PeerAction::Link),
+        1 => (0..20_usize).prop_map(PeerAction::Leave),
+        1 => any::<bool>().prop_map(PeerAction::Hold),
+        1 => (0..200_u64).prop_map(PeerAction::Pass),
     ]
 }
 
-/// Does a deed, with what stands for ids and credentials filled in.
-fn commit(world: &mut World, deed: Deed, worker: &Worker, taken: &Taken, link: &mut OpId) {
-    match deed {
-        Deed::Ask { method, target, who, body, mut headers } => {
+/// Carries out an action, with placeholders for ids and credentials filled in.
+fn perform(world: &mut World, action: PeerAction, worker: &Worker, taken: &Taken, link: &mut OpId) {
+    match action {
+        PeerAction::Ask { method, target, who, body, mut headers } => {
             let target = target
                 .replace("{E}", &worker.environment)
                 .replace("{W}", &taken.work)
@@ -233,31 +233,31 @@ fn commit(world: &mut World, deed: Deed, worker: &Worker, taken: &Taken, link: &
             let body = Body::Whole(Bytes::from(body));
             world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
         }
-        Deed::Say(message) => world.deliver_stray(Event::Received { op: *link, message }),
-        Deed::Link => *link = world.ingress(taken),
-        Deed::Leave(at) => {
+        PeerAction::Say(message) => world.deliver_stray(Event::Received { op: *link, message }),
+        PeerAction::Link => *link = world.ingress(taken),
+        PeerAction::Leave(at) => {
             if let Some(op) = world.streams.keys().nth(at).copied() {
                 world.deliver_stray(Event::Closed { op, code: None, failure: None });
             }
         }
-        Deed::Hold(true) => world.holds_store = true,
-        Deed::Hold(false) => world.release_store(),
-        Deed::Pass(secs) => world.pass(Duration::from_secs(secs)),
+        PeerAction::Hold(true) => world.holds_store = true,
+        PeerAction::Hold(false) => world.release_store(),
+        PeerAction::Pass(secs) => world.pass(Duration::from_secs(secs)),
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever peers do, nothing panics, the log has no hole, and the same events give the same
+    /// Whatever peers do, nothing panics, the log has no gaps, and the same events give the same
     /// log again.
     #[test]
-    fn no_peer_can_break_the_relay(deeds in prop::collection::vec(any_deed(), 0..60)) {
+    fn no_peer_can_break_the_relay(actions in prop::collection::vec(any_peer_action(), 0..60)) {
         let logs = [(); 2].map(|()| {
             let mut world = World::new();
             let (worker, taken, mut link) = world.running();
-            for deed in deeds.clone() {
-                commit(&mut world, deed, &worker, &taken, &mut link);
+            for action in actions.clone() {
+                perform(&mut world, action, &worker, &taken, &mut link);
             }
             world.release_store();
             let (status, page) =

@@ -1,9 +1,9 @@
-//! The relay's own life: stopping, and what fails underneath it.
+//! The relay's own life: stopping, and failures underneath it.
 
 use super::*;
 
 #[test]
-fn shutdown_tells_everybody_to_come_back_and_finishes() {
+fn shutdown_tells_everyone_to_come_back_and_finishes() {
     let mut world = World::new();
     let (worker, taken, link) = world.running();
     let viewer = world.subscribe(&taken.session, 0);
@@ -29,8 +29,8 @@ fn shutdown_does_not_wait_for_a_store_that_hangs() {
 }
 
 #[test]
-fn an_address_in_use_is_a_fault_that_names_it() {
-    let relay = Relay::new(config(), &keys()).expect("a good configuration");
+fn an_address_in_use_is_an_error_that_names_it() {
+    let relay = Relay::new(config(), &keys()).expect("a valid configuration");
     let mut hand = Hand::new(relay, START);
     let op = hand.take("listener", |action| match action {
         Action::Listen { op, .. } => Some(*op),
@@ -39,7 +39,7 @@ fn an_address_in_use_is_a_fault_that_names_it() {
     let kind = crate::contract::event::IoErrorKind::InUse;
     let failure = crate::contract::event::IoError { kind, detail: "EADDRINUSE".to_owned() };
     hand.handle(Event::Failed { op, failure });
-    let Some(Err(fault)) = hand.outcome else { panic!("it goes on") };
+    let Some(Err(fault)) = hand.outcome else { panic!("it keeps running") };
     assert!(fault.message.contains("127.0.0.1:8787"), "{fault}");
 }
 
@@ -56,7 +56,7 @@ fn a_failing_store_is_reported_as_unavailable() {
     assert!(matches!(world.hand.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
 }
 
-/// A relay starts in the place of the one that was, over the same store; its clocks begin anew.
+/// A relay starts in place of the previous one, over the same store; its clocks start over.
 fn restarted(before: World, entropy: u8, wall: u64) -> World {
     let keys = RelayKeys { entropy: [entropy; 32], ..keys() };
     let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(wall) };
@@ -64,7 +64,7 @@ fn restarted(before: World, entropy: u8, wall: u64) -> World {
 }
 
 #[test]
-fn a_lease_has_as_long_to_go_after_a_restart_as_before_whatever_the_wall_clock_shows() {
+fn a_restart_leaves_a_lease_its_remaining_time_whatever_the_wall_clock_shows() {
     let day = 24 * 60 * 60 * 1000;
     let noon = 1_767_225_600_000;
     for wall in [noon, noon - 10 * day, noon + 10 * day, 0] {
@@ -76,7 +76,7 @@ fn a_lease_has_as_long_to_go_after_a_restart_as_before_whatever_the_wall_clock_s
             world.pass(Duration::from_secs(5));
             assert_eq!(world.session(&taken.session)["state"], "running", "{wall}");
         }
-        // Of 60 s, 40 went by before the restarts and 15 between them, less what nobody asked in.
+        // Of 60 s, 40 passed before the restarts and 15 between them, not counting idle time.
         world.pass(Duration::from_secs(5));
         assert_eq!(world.poll(&worker).0, 204, "{wall}");
         world.pass(Duration::from_secs(40));
@@ -86,7 +86,7 @@ fn a_lease_has_as_long_to_go_after_a_restart_as_before_whatever_the_wall_clock_s
 }
 
 #[test]
-fn viewers_learn_that_a_worker_has_gone_although_the_store_fails_at_first() {
+fn viewers_learn_that_a_worker_is_gone_even_if_the_store_fails_at_first() {
     let mut world = World::new();
     let (_, taken, link) = world.running();
     let viewer = world.subscribe(&taken.session, 0);
@@ -101,5 +101,5 @@ fn viewers_learn_that_a_worker_has_gone_although_the_store_fails_at_first() {
     assert!(world.received(viewer).is_empty(), "nothing is known yet");
     world.pass(Duration::from_secs(1));
     let came = world.received(viewer);
-    assert_eq!(came.last().expect("it is told")["session"]["connected"], false);
+    assert_eq!(came.last().expect("an update")["session"]["connected"], false);
 }

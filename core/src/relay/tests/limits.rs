@@ -1,4 +1,4 @@
-//! Nothing that a client can make grow is without a limit (Y-5).
+//! Everything that a client can make grow has a limit (Y-5).
 
 use super::*;
 use crate::base::limits::{
@@ -12,7 +12,7 @@ impl World {
         self.post("/v1/environments/bridge", token, &body)
     }
 
-    /// Makes a session and ends it while it waits.
+    /// Creates a session and ends it while it is queued.
     fn ended(&mut self, environment: &str, token: &str) -> String {
         let body = json!({"environment_id": environment});
         let (_, session) = self.post("/v1/sessions", token, &body);
@@ -23,7 +23,7 @@ impl World {
 }
 
 #[test]
-fn nobody_can_take_all_environments_and_everybodys_ended_sessions_are_their_own() {
+fn nobody_can_use_up_all_environments_or_push_out_ended_sessions_of_others() {
     let mut config = config();
     config.policy.environments_per_person = 2;
     config.policy.max_environments = 3;
@@ -35,13 +35,13 @@ fn nobody_can_take_all_environments_and_everybodys_ended_sessions_are_their_own(
     assert_eq!((status, &error["error"]["type"]), (429, &json!("limit_reached")));
     let (status, bob) = world.register_as(BOB);
     assert_eq!(status, 200);
-    assert_eq!(world.register_as(BOB).0, 429, "the relay has three in all");
+    assert_eq!(world.register_as(BOB).0, 429, "the relay has three in total");
 
     let first = world.ended(&alice.environment, TOKEN);
     for _ in 0..3 {
         world.ended(bob["environment_id"].as_str().expect("an id"), BOB);
     }
-    assert_eq!(world.session(&first)["state"], "ended", "somebody else's do not push it out");
+    assert_eq!(world.session(&first)["state"], "ended", "someone else's do not push it out");
     let second = world.ended(&alice.environment, TOKEN);
     assert_eq!(world.get(&format!("/v1/sessions/{first}"), TOKEN).0, 404);
     assert_eq!(world.session(&second)["state"], "ended");
@@ -60,12 +60,12 @@ fn clients_who_do_not_wait_cannot_pile_up_store_operations() {
     }
     assert_eq!((asked, world.held.len()), (MAX_STORE_OPERATIONS, MAX_STORE_OPERATIONS));
     world.release_store();
-    assert_eq!(world.accepts.len(), ACCEPT_POOL, "the relay goes on");
+    assert_eq!(world.accepts.len(), ACCEPT_POOL, "the relay keeps accepting");
     assert_eq!(world.poll(&worker).0, 204);
 }
 
 #[test]
-fn acks_that_come_faster_than_the_store_are_noted_by_their_last_one() {
+fn of_acks_that_arrive_faster_than_the_store_the_last_one_is_recorded() {
     let mut world = World::new();
     let (_, taken, link) = world.running();
     for _ in 0..10 {
@@ -86,7 +86,7 @@ fn acks_that_come_faster_than_the_store_are_noted_by_their_last_one() {
     assert_eq!(acks(&world), 0, "nothing new");
     world.release_store();
     let again = world.ingress(&taken);
-    assert_eq!(world.received(again)[0]["frame"]["from"], 10, "the last one was noted");
+    assert_eq!(world.received(again)[0]["frame"]["from"], 10, "the last one was recorded");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_request_with_too_large_a_head_is_refused() {
 }
 
 #[test]
-fn what_an_agent_calls_its_questions_and_tools_is_bounded() {
+fn the_names_of_an_agents_questions_and_tools_are_bounded() {
     let mut world = World::new();
     let (_, taken, link) = world.running();
     let ask = |id: &str, tool: &str| {
@@ -112,7 +112,7 @@ fn what_an_agent_calls_its_questions_and_tools_is_bounded() {
     world.lines(link, &ask(&"i".repeat(MAX_ID_BYTES + 1), "Bash"));
     let pending = world.session(&taken.session)["pending_permissions"].clone();
     let pending = pending.as_array().expect("a list");
-    assert_eq!(pending.len(), 1, "what cannot be answered is not asked");
+    assert_eq!(pending.len(), 1, "a question that cannot be answered is not opened");
     assert_eq!(pending[0]["tool_name"].as_str().map(str::len), Some(MAX_NAME_BYTES));
     let came = world.received(link);
     let answer = came.iter().find(|line| line["type"] == "control_response").expect("an answer");

@@ -1,4 +1,4 @@
-//! A session's link: nothing lost and nothing doubled, in either direction.
+//! A session's link: nothing lost and nothing duplicated, in either direction.
 
 use super::*;
 use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES};
@@ -36,7 +36,7 @@ fn each_side_begins_with_its_resume() {
 }
 
 #[test]
-fn after_a_break_both_sides_go_on_where_they_were() {
+fn after_a_break_both_sides_continue_where_they_were() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.lines(first, &[line(1), line(2), line(3)].concat());
@@ -49,8 +49,8 @@ fn after_a_break_both_sides_go_on_where_they_were() {
     assert_eq!(world.session(&taken.session)["connected"], false);
     world.say(&taken.session, "d");
 
-    // The worker has "b" as well, but its ack was lost; it does not know of the ack for its third
-    // line, which the relay has told by its resume.
+    // The worker has "b" as well, but its ack was lost; nor did the ack for its third line reach
+    // it, which the relay repeats in its resume.
     let second = world.ingress(&taken);
     let resume = json!({"frame": {"type": "resume", "received": 3, "from": 1}});
     assert_eq!(world.received(second), [resume]);
@@ -61,7 +61,7 @@ fn after_a_break_both_sides_go_on_where_they_were() {
 }
 
 #[test]
-fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_given_again() {
+fn lines_given_to_another_run_of_the_agent_are_indeterminate_and_not_sent_again() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -73,13 +73,13 @@ fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_g
     world.send_frame(first, &ControlFrame::Ack { received: 1 });
     world.deliver(Event::Closed { op: first, code: None, failure: None });
 
-    // The same run has lost what was on its way, and gets it again.
+    // The same run has lost what was in flight, and gets it again.
     let second = world.link_of_run(&taken, "one", 1);
     assert_eq!(lines_of(&world.received(second)), ["b"]);
     world.deliver(Event::Closed { op: second, code: None, failure: None });
     world.say(&id, "c");
 
-    // Another run, after a crash of the worker, begins with what nobody was given.
+    // Another run, after a crash of the worker, begins with what nobody has been given.
     let third = world.link_of_run(&taken, "two", 0);
     let came = world.received(third);
     assert_eq!(came[0]["frame"]["from"], 2);
@@ -91,11 +91,11 @@ fn what_another_run_of_the_agent_was_given_is_said_to_be_indeterminate_and_not_g
         events.iter().find(of).expect("an event")["message"]["uuid"].clone()
     };
     let told = events.iter().find(|e| e["message"]["subtype"] == "messages_indeterminate");
-    assert_eq!(told.expect("it is said")["message"]["uuids"], json!([uuid("b")]));
+    assert_eq!(told.expect("it is logged")["message"]["uuids"], json!([uuid("b")]));
 }
 
 #[test]
-fn an_ack_that_comes_on_the_heels_of_a_resume_which_said_more_is_taken() {
+fn an_ack_right_after_a_resume_that_confirmed_more_is_accepted() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -113,7 +113,7 @@ fn an_ack_that_comes_on_the_heels_of_a_resume_which_said_more_is_taken() {
 }
 
 #[test]
-fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
+fn requests_to_an_agent_that_is_gone_are_logged_as_unanswered() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -151,7 +151,7 @@ fn what_an_agent_that_is_gone_was_asked_is_said_to_be_unanswered() {
 
 /// A relay of an earlier version did not record which run of the agent its lines were for.
 #[test]
-fn what_a_run_without_a_name_was_asked_is_unanswered_once_another_agent_starts() {
+fn requests_to_an_unnamed_run_are_unanswered_once_another_agent_starts() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -175,7 +175,7 @@ fn what_a_run_without_a_name_was_asked_is_unanswered_once_another_agent_starts()
 }
 
 #[test]
-fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
+fn lines_in_flight_when_a_link_is_replaced_are_stored_once() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.holds_store = true;
@@ -183,7 +183,7 @@ fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
     let second = world.ingress(&taken);
     world.lines(first, &line(2));
     world.release_store();
-    // The first line was in time, the second came after the newer link was let in.
+    // The first line was in time, the second arrived after the newer link was accepted.
     assert_eq!(world.received(second)[0]["frame"]["received"], 1);
     assert_eq!(world.streams[&first].closed, Some(4408));
     world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0 });
@@ -192,7 +192,7 @@ fn lines_under_way_when_a_link_is_replaced_are_stored_once() {
 }
 
 #[test]
-fn lines_that_nobody_holds_any_more_are_said_to_be_lost() {
+fn lines_that_nobody_has_any_more_are_logged_as_lost() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.lines(first, &line(1));
@@ -207,7 +207,7 @@ fn lines_that_nobody_holds_any_more_are_said_to_be_lost() {
 }
 
 #[test]
-fn an_ack_is_given_only_once_the_lines_are_stored() {
+fn lines_are_acknowledged_only_once_they_are_stored() {
     let mut world = World::new();
     let (_, _, op) = world.running();
     world.holds_store = true;
@@ -220,7 +220,7 @@ fn an_ack_is_given_only_once_the_lines_are_stored() {
 }
 
 #[test]
-fn no_more_goes_out_than_the_window_allows() {
+fn no_more_is_sent_than_the_window_allows() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     for n in 0..LINK_WINDOW_LINES + 10 {
@@ -234,7 +234,7 @@ fn no_more_goes_out_than_the_window_allows() {
 }
 
 #[test]
-fn a_line_larger_than_the_window_goes_out_alone() {
+fn a_line_larger_than_the_window_is_sent_alone() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     let large = "x".repeat(LINK_WINDOW_BYTES + 1);
@@ -263,7 +263,7 @@ fn a_link_is_paused_while_too_much_waits_for_the_store() {
 }
 
 #[test]
-fn silence_is_asked_about_and_then_cut() {
+fn a_silent_link_is_pinged_and_then_cut() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     world.pass(Duration::from_secs(15));
@@ -277,7 +277,7 @@ fn silence_is_asked_about_and_then_cut() {
 }
 
 #[test]
-fn a_report_of_the_worker_counts_as_a_line() {
+fn a_report_from_the_worker_counts_as_a_line() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     let raw = "{\n\"type\": \"footbridge\", \"subtype\": \"agent_started\", \"pid\": 7}".to_owned();
@@ -313,7 +313,7 @@ fn what_breaks_the_protocol_closes_the_link() {
         ("a second resume", 1002, &|world, op| {
             world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0 });
         }),
-        ("an ack of what was never sent", 1002, &|world, op| {
+        ("an ack of lines never sent", 1002, &|world, op| {
             world.send_frame(op, &ControlFrame::Ack { received: 1 });
         }),
         ("not a control frame", 1002, &|world, op| {
@@ -325,8 +325,8 @@ fn what_breaks_the_protocol_closes_the_link() {
         ("lines before the resume", 1002, &|world, op| {
             world.deliver(Event::Closed { op, code: None, failure: None });
         }),
-        ("a resume from the end of all numbers", 1002, &|_, _| {}),
-        ("a resume with what was never sent", 1002, &|_, _| {}),
+        ("a resume from the largest number", 1002, &|_, _| {}),
+        ("a resume with lines never sent", 1002, &|_, _| {}),
     ];
     for (name, code, breach) in breaches {
         let mut world = World::new();
@@ -334,11 +334,11 @@ fn what_breaks_the_protocol_closes_the_link() {
         breach(&mut world, op);
         let opening = match name {
             "lines before the resume" => Some(Message::Text(Text::from("{\"type\":\"x\"}"))),
-            "a resume from the end of all numbers" => {
+            "a resume from the largest number" => {
                 let frame = ControlFrame::Resume { received: 0, from: u64::MAX };
                 Some(Message::Binary(frame.to_bytes()))
             }
-            "a resume with what was never sent" => {
+            "a resume with lines never sent" => {
                 let frame = ControlFrame::Resume { received: 9, from: 0 };
                 Some(Message::Binary(frame.to_bytes()))
             }
@@ -355,7 +355,7 @@ fn what_breaks_the_protocol_closes_the_link() {
 }
 
 #[test]
-fn a_worker_that_asks_without_end_and_reads_nothing_is_cut() {
+fn a_worker_that_keeps_sending_requests_and_reads_nothing_is_cut() {
     let mut world = World::new();
     let (_, _, op) = world.running();
     world.arrives = false;
@@ -403,7 +403,7 @@ fn an_accepted_message_outlives_the_retention_of_the_log() {
 }
 
 #[test]
-fn a_fresh_worker_is_not_given_again_what_reached_the_agent_before() {
+fn a_fresh_worker_does_not_get_again_what_reached_the_agent_before() {
     let mut world = World::new();
     let (_, taken, first) = world.running();
     world.say(&taken.session, "run it");

@@ -47,15 +47,15 @@ const START: Now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_76
 struct World {
     hand: Hand<Relay>,
     store: Rc<RefCell<MemoryStore>>,
-    /// What this relay changed, and another one on the same store has not heard of.
+    /// This relay's changes that another one on the same store has not been told of.
     unheard: Vec<Changes>,
     events: VecDeque<Event>,
     accepts: VecDeque<OpId>,
     replies: BTreeMap<OpId, Response>,
     streams: BTreeMap<OpId, Stream>,
-    /// Whether what is sent arrives at once.
+    /// Whether messages arrive immediately.
     arrives: bool,
-    /// Store operations are kept back while this is set.
+    /// Store operations are held back while this is set.
     holds_store: bool,
     held: VecDeque<(OpId, crate::store::Transaction)>,
     cancelled: Vec<OpId>,
@@ -128,7 +128,7 @@ impl World {
         world
     }
 
-    /// Does what the relay asks for, and tells it what comes of that, until it waits or has ended.
+    /// Carries out the relay's actions and reports the results, until it waits or has ended.
     fn run(&mut self) {
         loop {
             while let Some(action) = self.hand.actions.pop_front() {
@@ -199,13 +199,13 @@ impl World {
         self.run();
     }
 
-    /// Hands in what a runtime may not be able to say, such as a message before `Opened`.
+    /// Delivers an event that a runtime would not, such as a message before `Opened`.
     fn deliver_stray(&mut self, event: Event) {
         self.hand.handle_stray(event);
         self.run();
     }
 
-    /// Carries out the store operations that were kept back.
+    /// Carries out the store operations that were held back.
     fn release_store(&mut self) {
         self.holds_store = false;
         while let Some((op, transaction)) = self.held.pop_front() {
@@ -221,7 +221,7 @@ impl World {
         committed
     }
 
-    /// Hears of what another relay changed in the same store.
+    /// Learns what another relay changed in the same store.
     fn hear(&mut self, other: &mut Self) {
         for changes in other.unheard.drain(..) {
             self.deliver(Event::StoreChanged { changes: Box::new(changes) });
@@ -272,7 +272,7 @@ impl World {
         })
     }
 
-    /// The status and the body of an answer that is there.
+    /// The status and the body of an answer that has arrived.
     fn answer(&mut self, op: OpId) -> (u16, Value) {
         let response = self.replies.remove(&op).expect("an answer");
         (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
@@ -296,7 +296,7 @@ impl World {
         self.ask_with(Method::Get, target, token, &Value::Null, &headers)
     }
 
-    /// What was sent on a stream since the last look, as JSON; a control frame of the link as
+    /// What was sent on a stream since the last call, as JSON; a control frame of the link as
     /// `{"frame": …}`.
     fn received(&mut self, op: OpId) -> Vec<Value> {
         let stream = self.streams.get_mut(&op).expect("a stream");
@@ -328,7 +328,7 @@ struct Worker {
     secret: String,
 }
 
-/// A session that a worker has taken.
+/// A session that a worker has accepted.
 struct Taken {
     session: String,
     work: String,
@@ -374,7 +374,7 @@ impl World {
         self.post(&target, &worker.secret, &json!({"fence": taken.fence, "result": result}))
     }
 
-    /// Takes the next session, up to the ack.
+    /// Accepts the next session, up to the ack.
     fn take(&mut self, worker: &Worker) -> Taken {
         let (status, item) = self.poll(worker);
         assert_eq!(status, 200);
@@ -388,7 +388,7 @@ impl World {
         self.websocket(&target, &taken.token, "footbridge.link.v1")
     }
 
-    /// A link of this run of the session's agent, whose worker says where it stands.
+    /// Opens a link for this run of the session's agent; its worker sends its `resume`.
     fn link_of_run(&mut self, taken: &Taken, run: &str, received: u64) -> OpId {
         let target = format!("/v2/session_ingress/ws/{}", taken.session);
         let headers = [
@@ -401,14 +401,14 @@ impl World {
         op
     }
 
-    /// Opens a link and lets the worker say where it stands.
+    /// Opens a link; the worker sends its `resume`.
     fn link(&mut self, taken: &Taken, received: u64, from: u64) -> OpId {
         let op = self.ingress(taken);
         self.send_frame(op, &ControlFrame::Resume { received, from });
         op
     }
 
-    /// A session that runs, with its link.
+    /// A running session, with its link.
     fn running(&mut self) -> (Worker, Taken, OpId) {
         let worker = self.register();
         self.create(&worker);
@@ -430,7 +430,7 @@ impl World {
         page["events"].as_array().expect("events").clone()
     }
 
-    /// Lets time pass in which every link shows that it is there.
+    /// Lets time pass while every link shows that it is alive.
     fn links_alive(&mut self, time: Duration) {
         let end = self.hand.now.mono + time;
         while self.hand.now.mono < end {
@@ -470,7 +470,7 @@ fn taken(item: &Value) -> Taken {
     }
 }
 
-/// The number of each event among what came.
+/// The numbers of the events received.
 fn seqs(came: &[Value]) -> Vec<u64> {
     let events = came.iter().filter(|value| value["type"] != "live");
     events.filter_map(|value| value["seq"].as_u64()).collect()

@@ -1,4 +1,4 @@
-//! Questions of the agent: answered once, by whoever is first, or withdrawn (M-2).
+//! The agent's questions: answered once, by whoever is first, or withdrawn (M-2).
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn permission(world: &mut World, id: &str, body: &Value) -> (u16, Value) {
 }
 
 #[test]
-fn a_question_is_answered_once_and_everybody_learns_the_same() {
+fn a_question_is_answered_once_and_everyone_sees_the_same_answer() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     let id = taken.session.clone();
@@ -19,7 +19,7 @@ fn a_question_is_answered_once_and_everybody_learns_the_same() {
     );
     world.received(op);
 
-    // Two at the same instant: both are asked before the store has answered either.
+    // Two at the same time: both arrive before the store has decided either.
     world.holds_store = true;
     let target = format!("/v1/sessions/{id}/permission");
     let deny = json!({"request_id": "P", "behavior": "deny", "message": "no"});
@@ -40,7 +40,7 @@ fn a_question_is_answered_once_and_everybody_learns_the_same() {
     assert!(world.received(op).is_empty());
     assert_eq!(world.session(&id)["pending_permissions"], json!([]));
 
-    // The same question again is a repetition, and opens nothing.
+    // The same question again is a repeat, and opens nothing.
     world.lines(op, &question("P"));
     assert_eq!(world.session(&id)["pending_permissions"], json!([]));
 }
@@ -71,7 +71,7 @@ fn an_answer_says_what_it_changes() {
         let mut body = answer;
         body["request_id"] = json!(id);
         assert_eq!(permission(&mut world, &taken.session, &body).0, 200);
-        assert_eq!(permission(&mut world, &taken.session, &body).0, 200, "the same again");
+        assert_eq!(permission(&mut world, &taken.session, &body).0, 200, "repeating it is fine");
         let came = world.received(op);
         assert_eq!(came.len(), 1);
         assert_eq!(came[0]["response"]["request_id"], id);
@@ -113,7 +113,7 @@ fn what_can_no_longer_be_answered_is_withdrawn() {
 }
 
 #[test]
-fn an_agent_that_asks_too_much_is_answered_with_an_error() {
+fn an_agent_with_too_many_open_questions_gets_an_error() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     for n in 0..=crate::base::limits::MAX_OPEN_PERMISSIONS {

@@ -1,5 +1,5 @@
-//! A worker written from E and S of the specification alone: it knows no fences, no subprotocol and
-//! no frames of a link.
+//! A worker written only from E and S of the specification: it knows no fences, no subprotocol and
+//! no control frames.
 
 use super::*;
 use crate::base::limits::LINK_WINDOW_LINES;
@@ -10,7 +10,7 @@ struct SeedWorker {
     secret: String,
 }
 
-/// A session that it runs.
+/// A session it is running.
 struct SeedSession {
     item: String,
     id: String,
@@ -27,7 +27,7 @@ impl SeedWorker {
         Self { environment: text("environment_id"), secret: text("environment_secret") }
     }
 
-    /// Polls once, and acknowledges what it gets.
+    /// Polls once, and acks what it gets.
     fn next_session(&self, world: &mut World) -> Option<SeedSession> {
         let poll = format!("/v1/environments/{}/work/poll", self.environment);
         let (status, item) = world.get(&poll, &self.secret);
@@ -63,7 +63,7 @@ impl SeedWorker {
     }
 }
 
-/// What the agent would read: each message is one line, and nothing else ever comes.
+/// What the agent would read: each message is one line, and nothing else ever arrives.
 fn stdin(world: &mut World, op: OpId) -> Vec<Value> {
     let came = world.received(op);
     assert!(came.iter().all(|line| line.get("frame").is_none()), "a control frame: {came:?}");
@@ -71,7 +71,7 @@ fn stdin(world: &mut World, op: OpId) -> Vec<Value> {
 }
 
 #[test]
-fn a_worker_that_knows_the_seeds_alone_runs_a_session() {
+fn a_worker_that_knows_only_the_basics_runs_a_session() {
     let mut world = World::new();
     let worker = SeedWorker::register(&mut world);
     assert!(worker.next_session(&mut world).is_none());
@@ -120,7 +120,7 @@ fn running(world: &mut World) -> (SeedWorker, SeedSession, OpId) {
 }
 
 #[test]
-fn a_plain_link_goes_on_after_the_lines_that_left() {
+fn a_plain_link_continues_after_the_lines_already_sent() {
     let mut world = World::new();
     let (worker, session, first) = running(&mut world);
     world.say(&session.id, "left");
@@ -157,7 +157,7 @@ fn a_quiet_plain_link_stays_open() {
 }
 
 #[test]
-fn a_plain_link_is_read_only_as_fast_as_the_store_takes_it() {
+fn a_plain_link_is_read_only_as_fast_as_the_store_accepts_lines() {
     let mut world = World::new();
     let (_, session, link) = running(&mut world);
     world.holds_store = true;
@@ -171,7 +171,7 @@ fn a_plain_link_is_read_only_as_fast_as_the_store_takes_it() {
     assert_eq!(world.session(&session.id)["last_seq"].as_u64(), Some(lines as u64 + 3));
 
     world.lines(link, &"{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES + 1));
-    assert_eq!(world.streams[&link].closed, Some(1002), "no message holds so many lines");
+    assert_eq!(world.streams[&link].closed, Some(1002), "too many lines for one message");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn without_a_fence_a_call_is_about_the_lease_of_its_token() {
     let mut world = World::new();
     let (worker, session, link) = running(&mut world);
     world.deliver(Event::Closed { op: link, code: None, failure: None });
-    // The lease runs out, and the item is handed out again under a newer one.
+    // The lease expires, and the item is handed out again under a newer one.
     world.pass(Duration::from_secs(61));
     let newer = worker.next_session(&mut world).expect("the session again");
     assert_eq!(newer.id, session.id);

@@ -1,4 +1,4 @@
-//! Several relays on one store: each hears of what the others have changed.
+//! Several relays on one store: each learns what the others have changed.
 
 use super::*;
 
@@ -10,7 +10,10 @@ fn a_viewer_of_one_relay_sees_what_a_worker_of_another_one_sends() {
     let viewer = other.subscribe(&taken.session, 0);
     let before = seqs(&other.received(viewer));
     other.hear(&mut one);
-    assert!(other.received(viewer).iter().all(|came| came["seq"].is_null()), "nothing comes twice");
+    assert!(
+        other.received(viewer).iter().all(|came| came["seq"].is_null()),
+        "nothing arrives twice"
+    );
 
     one.lines(link, &question("q1"));
     other.hear(&mut one);
@@ -21,7 +24,7 @@ fn a_viewer_of_one_relay_sees_what_a_worker_of_another_one_sends() {
 }
 
 #[test]
-fn a_worker_of_one_relay_gets_what_a_viewer_of_another_one_says() {
+fn a_worker_of_one_relay_gets_the_messages_of_another_ones_viewer() {
     let mut one = World::new();
     let (worker, taken, link) = one.running();
     let mut other = one.beside();
@@ -33,18 +36,18 @@ fn a_worker_of_one_relay_gets_what_a_viewer_of_another_one_says() {
     let held = one.poll_waiting(&worker, "wait=50", "key");
     other.create(&worker);
     one.hear(&mut other);
-    assert_eq!(one.answer(held).0, 200, "the poll that was held has work");
+    assert_eq!(one.answer(held).0, 200, "the held poll has work");
 }
 
 #[test]
-fn what_is_heard_of_out_of_order_is_shown_in_order_and_whole() {
+fn changes_learned_of_out_of_order_are_shown_in_order_and_complete() {
     let mut one = World::new();
     let (_, taken, link) = one.running();
     let mut other = one.beside();
     let viewer = other.subscribe(&taken.session, 0);
     let seen = seqs(&other.received(viewer)).len() as u64;
     one.lines(link, "{\"type\":\"assistant\"}");
-    // Its own change is later, and known of earlier.
+    // Its own change is later, but known earlier.
     assert_eq!(other.say(&taken.session, "hello").0, 200);
     other.hear(&mut one);
     assert_eq!(seqs(&other.received(viewer)), [seen + 1, seen + 2]);

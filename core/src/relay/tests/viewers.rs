@@ -1,4 +1,4 @@
-//! The viewers' side: what is said, asked, answered and watched.
+//! The viewers' side: messages, questions, answers, subscriptions.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn frames<'a>(came: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn messages_are_numbered_named_and_stored_once() {
+fn messages_are_numbered_given_ids_and_stored_once() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     let target = format!("/v1/sessions/{}/messages", taken.session);
@@ -47,7 +47,7 @@ fn a_message_on_several_lines_reaches_the_agent_on_one() {
 }
 
 #[test]
-fn a_session_without_a_title_is_named_after_the_first_user_message_with_text() {
+fn an_untitled_session_takes_its_title_from_the_first_user_message_with_text() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -105,7 +105,7 @@ fn sessions_are_listed_in_pages_of_one_environment_or_of_all() {
 }
 
 #[test]
-fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
+fn a_message_that_its_own_request_pushes_out_of_the_log_is_not_stored_again() {
     let mut config = config();
     config.policy.log_bytes = 1000;
     let mut world = World::with(config);
@@ -119,7 +119,7 @@ fn what_one_request_pushes_out_of_the_log_is_not_stored_again_by_it() {
     let (_, second) = world.post(&target, TOKEN, &body);
     assert_eq!(second["accepted"][1], first["accepted"][0]);
     assert_eq!(world.received(link).len(), 1);
-    // Nor by a later one, whose sender never got the first answer.
+    // Nor by a later request, whose sender never got the first answer.
     let (_, third) = world.post(&target, TOKEN, &json!({"messages": [message("a", 0)]}));
     assert_eq!(third["accepted"][0], first["accepted"][0]);
     assert!(world.received(link).is_empty());
@@ -138,7 +138,7 @@ fn an_interrupt_is_a_control_request() {
 }
 
 #[test]
-fn a_subscription_replays_from_any_point_and_goes_on_live() {
+fn a_subscription_replays_from_any_point_and_continues_live() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     for n in 0..20 {
@@ -169,7 +169,7 @@ fn a_subscription_replays_from_any_point_and_goes_on_live() {
 }
 
 #[test]
-fn a_slow_viewer_costs_its_credit_and_misses_nothing() {
+fn a_slow_viewer_costs_no_more_than_its_credit_and_misses_nothing() {
     let mut config = config();
     config.stream_credit = 4000;
     let mut world = World::with(config);
@@ -212,7 +212,7 @@ fn a_stalled_viewer_is_cut_off_and_a_quiet_one_is_kept_alive() {
 }
 
 #[test]
-fn a_viewer_that_said_that_it_is_there_and_falls_silent_is_cut_off() {
+fn a_viewer_that_stops_sending_keepalives_is_cut_off() {
     let mut world = World::new();
     let (_, taken, link) = world.running();
     let [silent, talking, mute] = [(), (), ()].map(|()| world.subscribe(&taken.session, 0));
@@ -231,7 +231,7 @@ fn a_viewer_that_said_that_it_is_there_and_falls_silent_is_cut_off() {
 }
 
 #[test]
-fn what_retention_has_dropped_is_a_gap() {
+fn what_retention_has_dropped_is_reported_as_a_gap() {
     let mut config = config();
     config.policy.log_bytes = 2000;
     let mut world = World::with(config);
@@ -305,7 +305,7 @@ fn the_overview_has_everything_and_then_each_change() {
     let came = world.received(op);
     assert!(came.contains(&json!({"type": "environment_gone", "id": worker.environment})));
     let nothing = json!({"type": "overview", "environments": [], "sessions": []});
-    assert_eq!(world.received(bobs), [nothing], "everybody sees their own");
+    assert_eq!(world.received(bobs), [nothing], "everyone sees only their own");
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn a_slow_overview_gets_everything_again() {
 }
 
 #[test]
-fn browsers_learn_by_a_close_code_why_they_may_not_watch() {
+fn browsers_learn_from_a_close_code_why_they_may_not_watch() {
     let mut config = config();
     config.max_subscribers = 1;
     config.policy.ended_sessions = 1;
@@ -340,7 +340,7 @@ fn browsers_learn_by_a_close_code_why_they_may_not_watch() {
     assert_eq!(world.streams[&second].closed, Some(4429));
     let unknown = world.subscribe("session_unknown", 0);
     assert_eq!(world.streams[&unknown].closed, Some(4404));
-    // Two ended sessions where one is kept: the older one is gone.
+    // Two ended sessions, but only one is kept: the older one is gone.
     let other = world.create(&worker);
     for id in [&id, &other] {
         world.post(&format!("/v1/sessions/{id}/stop"), TOKEN, &Value::Null);
@@ -350,7 +350,7 @@ fn browsers_learn_by_a_close_code_why_they_may_not_watch() {
 }
 
 #[test]
-fn a_session_is_made_once_for_each_key() {
+fn a_session_is_created_once_per_key() {
     let mut world = World::new();
     let worker = world.register();
     let body = json!({"environment_id": worker.environment, "title": "t"});
@@ -363,11 +363,11 @@ fn a_session_is_made_once_for_each_key() {
     assert_eq!((status, &first["title"]), (201, &json!("t")));
     assert_eq!(make(TOKEN, "a").1["id"], first["id"]);
     assert_ne!(make(TOKEN, "b").1["id"], first["id"]);
-    assert_eq!(make(BOB, "a").0, 404, "keys of two people do not meet");
+    assert_eq!(make(BOB, "a").0, 404, "two people's keys do not collide");
 }
 
 #[test]
-fn an_ended_session_takes_no_message_but_repeats_what_it_accepted() {
+fn an_ended_session_accepts_no_message_but_confirms_what_it_has_accepted() {
     let mut world = World::new();
     let (worker, taken, _) = world.running();
     let target = format!("/v1/sessions/{}/messages", taken.session);

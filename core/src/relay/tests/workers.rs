@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_session_goes_from_its_making_to_its_end() {
+fn a_session_runs_from_creation_to_end() {
     let mut world = World::new();
     assert!(matches!(world.hand.notices.first(), Some(RelayNotice::Listening { .. })));
     let worker = world.register();
@@ -29,16 +29,16 @@ fn a_session_goes_from_its_making_to_its_end() {
 
     let stopped = (200, json!({"state": "stopped"}));
     assert_eq!(world.stop_work(&worker, &taken, "completed"), stopped);
-    assert_eq!(world.stop_work(&worker, &taken, "failed"), stopped, "the same again is fine");
+    assert_eq!(world.stop_work(&worker, &taken, "failed"), stopped, "repeating it is fine");
     let session = world.session(&id);
-    assert_eq!(session["result"]["status"], "completed", "the first result stands");
+    assert_eq!(session["result"]["status"], "completed", "the first result counts");
     let states: Vec<_> = world.events(&id).iter().map(|e| e["message"]["state"].clone()).collect();
     let expected = [json!("queued"), json!("starting"), json!("running"), Value::Null, Value::Null];
     assert_eq!((&states[..5], &states[5]), (&expected[..], &json!("ended")));
 }
 
 #[test]
-fn a_held_poll_is_woken_by_work_and_ended_by_its_time() {
+fn a_held_poll_is_woken_by_work_and_ended_by_its_time_limit() {
     let mut world = World::new();
     let worker = world.register();
     let first = world.poll_waiting(&worker, "wait=20", "a");
@@ -64,7 +64,7 @@ fn a_client_that_left_gets_no_lease() {
     world.create(&worker);
     assert_eq!(world.poll(&worker).1["fence"], 1, "the first lease is this one");
 
-    // It leaves while the store is at work: the item is there for the next poll at once.
+    // It leaves while the store is working: the next poll gets the item immediately.
     world.create(&worker);
     world.holds_store = true;
     let gone = world.poll_waiting(&worker, "wait=50", "b");
@@ -115,7 +115,7 @@ fn what_is_not_acked_is_handed_out_again_and_the_old_lease_is_lost() {
 }
 
 #[test]
-fn a_lease_that_is_not_renewed_lapses_and_one_that_comes_back_in_time_goes_on() {
+fn a_lease_that_is_not_renewed_expires_and_a_worker_back_in_time_keeps_it() {
     let mut world = World::new();
     let worker = world.register();
     let id = world.create(&worker);
@@ -126,7 +126,7 @@ fn a_lease_that_is_not_renewed_lapses_and_one_that_comes_back_in_time_goes_on() 
     }
     world.pass(Duration::from_secs(61));
     assert_eq!(world.session(&id)["state"], "queued");
-    // Nobody else has it: the worker that comes back has it still.
+    // Nobody else has it: the worker that comes back still has it.
     assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
     assert_eq!(world.poll(&worker).0, 204);
     world.pass(Duration::from_secs(61));
@@ -135,12 +135,12 @@ fn a_lease_that_is_not_renewed_lapses_and_one_that_comes_back_in_time_goes_on() 
 }
 
 #[test]
-fn a_running_session_whose_lease_has_lapsed_says_that_it_waits_for_its_worker() {
+fn a_running_session_whose_lease_has_expired_shows_that_it_waits_for_its_worker() {
     let mut world = World::new();
     let (worker, taken, _) = world.running();
     world.links_alive(Duration::from_secs(61));
     assert_eq!(world.session(&taken.session)["state"], "queued");
-    // Its worker is back with the old lease, and its link was never gone.
+    // Its worker is back with the old lease, and its link never broke.
     assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
     assert_eq!(world.session(&taken.session)["state"], "running");
     world.links_alive(Duration::from_secs(61));
@@ -169,7 +169,7 @@ fn a_running_session_is_dispatched_again_with_a_fresh_token() {
     assert_eq!(world.about(&worker, &old, "heartbeat").0, 409);
     world.lines(link, "{\"type\":\"a\"}\n");
     let ack = json!({"frame": {"type": "ack", "received": 1}});
-    assert_eq!(world.received(link).last(), Some(&ack), "the open link goes on");
+    assert_eq!(world.received(link).last(), Some(&ack), "the open link continues");
     let newer = world.link(&new, 0, 0);
     assert_eq!(world.streams[&link].closed, Some(4409));
     assert_eq!(world.received(newer)[0]["frame"]["received"], 1);
@@ -182,7 +182,7 @@ fn an_expired_token_is_distinguished_from_a_bad_one() {
     let (worker, taken, link) = world.running();
     world.hand.now.wall = world.hand.now.wall + Duration::from_secs(4 * 3600);
     world.send_frame(link, &ControlFrame::Ping);
-    assert_eq!(world.session(&taken.session)["state"], "running", "no lease lapses by a step");
+    assert_eq!(world.session(&taken.session)["state"], "running", "a clock step ends no lease");
     let (status, error) = world.about(&worker, &taken, "heartbeat");
     assert_eq!((status, &error["error"]["type"]), (401, &json!("token_expired")));
     let op = world.ingress(&taken);
@@ -211,7 +211,7 @@ fn a_silent_environment_goes_offline_and_then_lapses_with_its_sessions() {
 }
 
 #[test]
-fn an_environment_is_taken_up_again_by_its_owner_alone() {
+fn only_its_owner_can_register_an_environment_again() {
     let mut world = World::new();
     let worker = world.register();
     let body = json!({"machine_name": "new", "directory": "/", "max_sessions": 1,
@@ -237,7 +237,7 @@ fn deregistering_ends_sessions_and_held_polls() {
 }
 
 #[test]
-fn an_old_key_does_not_get_the_lease_that_another_claim_has() {
+fn an_old_key_does_not_get_the_lease_of_another_claim() {
     let mut world = World::new();
     let worker = world.register();
     world.create(&worker);
@@ -258,7 +258,7 @@ fn of_two_items_of_one_session_one_is_handed_out() {
     let worker = world.register();
     let id = world.create(&worker);
     let redispatch = format!("/v1/environments/{}/sessions/{id}/redispatch", worker.environment);
-    // The client of the first one leaves, with the item under way to it and a newer one queued.
+    // The client of the first one leaves, with the item in flight to it and a newer one queued.
     world.holds_store = true;
     let gone = world.poll_waiting(&worker, "wait=50", "a");
     let newer = world.ask(Method::Post, &redispatch, &worker.secret, &Value::Null);
@@ -270,7 +270,7 @@ fn of_two_items_of_one_session_one_is_handed_out() {
 }
 
 #[test]
-fn a_late_heartbeat_of_an_item_that_was_replaced_is_not_told_that_the_session_has_ended() {
+fn a_late_heartbeat_of_a_replaced_item_is_not_told_that_the_session_has_ended() {
     let mut world = World::new();
     let (worker, old, _) = world.running();
     let target =
@@ -282,7 +282,7 @@ fn a_late_heartbeat_of_an_item_that_was_replaced_is_not_told_that_the_session_ha
 }
 
 #[test]
-fn the_links_of_an_environment_that_is_gone_are_closed_at_once() {
+fn the_links_of_a_removed_environment_are_closed_immediately() {
     type Way = fn(&mut World, &Worker);
     let deregister = |world: &mut World, worker: &Worker| {
         let target = format!("/v1/environments/{}/stop", worker.environment);
@@ -331,7 +331,7 @@ fn a_person_can_stop_a_session_in_any_state() {
     assert_eq!(world.stop_work(&worker, &taken, "interrupted").0, 200);
     assert_eq!(world.session(&id)["stopping"], false);
     world.pass(Duration::from_secs(10));
-    assert_eq!(world.streams[&again].closed, Some(1000), "a link that lingers is closed");
+    assert_eq!(world.streams[&again].closed, Some(1000), "a lingering link is closed");
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn limits_say_when_to_try_again() {
 }
 
 #[test]
-fn a_running_session_gets_its_new_lease_however_many_wait() {
+fn a_running_session_gets_its_new_lease_however_many_are_queued() {
     let mut config = config();
     config.policy.max_queued = 2;
     let mut world = World::with(config);
@@ -372,7 +372,7 @@ fn a_running_session_gets_its_new_lease_however_many_wait() {
 }
 
 #[test]
-fn an_environment_that_came_back_goes_offline_again_as_soon_as_before() {
+fn an_environment_that_came_back_goes_offline_again_as_quickly_as_before() {
     let mut world = World::new();
     let worker = world.register();
     let target = format!("/v1/environments/{}", worker.environment);

@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn words_of_the_link_are_read_as_they_were_written(
+    fn control_frames_are_read_as_they_were_written(
         (received, from) in any::<(u64, u64)>(),
         message in json(),
     ) {
@@ -226,7 +226,7 @@ fn the_fields_of_log_messages_keep_their_names_and_order() {
 }
 
 #[test]
-fn what_a_later_version_says_in_a_log_is_ignored_and_what_others_say_is_theirs() {
+fn what_a_later_version_adds_to_a_log_is_ignored_and_messages_of_others_are_left_alone() {
     let parse = |line| LogMessage::parse(line).ok();
     let later = r#"{"type":"footbridge","subtype":"later","pid":{}}"#;
     assert_eq!(parse(later), Some(Some(LogMessage::Unknown)));

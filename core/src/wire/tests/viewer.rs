@@ -203,7 +203,7 @@ fn a_message_of_a_later_version_is_ignored_and_a_broken_one_is_an_error() {
 }
 
 #[test]
-fn a_state_that_is_not_known_is_an_error_because_it_needs_a_new_name() {
+fn an_unknown_state_is_an_error_because_it_needs_a_new_name() {
     let json = r#"{"seq":1,"at":"1970-01-01T00:00:00.000Z","from":"viewer","message":{}}"#;
     assert!(serde_json::from_str::<EventView<'_>>(json).is_ok());
     assert!(serde_json::from_str::<EventView<'_>>(&json.replace("viewer", "later")).is_err());

@@ -171,7 +171,7 @@ impl AgentCheck {
 
     fn garbled(&self) -> Finding {
         Finding::local(format!(
-            "{} prints lines that are no stream-json messages; does it need a flag for that?",
+            "{} prints lines that are not stream-json messages; does it need a flag for that?",
             self.program
         ))
     }

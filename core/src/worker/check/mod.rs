@@ -201,7 +201,7 @@ impl Checks {
                 self.ask_token(cx);
             }
             Ok(_) => {
-                let reason = format!("{relay} says that it is not well; try again later");
+                let reason = format!("{relay} reports that it is not healthy; try again later");
                 self.no_relay(cx, MachineErrorKind::GaveUp, reason);
             }
             Err(error) => {
@@ -240,7 +240,7 @@ impl Checks {
 
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
         let finding = match answer::<IgnoredAny>(event) {
-            Ok(_) => Finding::Ok(String::from("the relay takes it")),
+            Ok(_) => Finding::Ok(String::from("the relay accepts it")),
             Err(error) => self.refused(&error),
         };
         notify(cx, "token", finding);
@@ -376,7 +376,7 @@ fn date_of(response: &Response) -> Option<UnixTime> {
 /// Tokens and leases expire by wall-clock time, so both ends have to roughly agree on it.
 fn clock(relay: Option<UnixTime>, here: UnixTime) -> Finding {
     let Some(relay) = relay else {
-        return Finding::Skipped(String::from("the relay does not say what time it is there"));
+        return Finding::Skipped(String::from("the relay does not report its time"));
     };
     let (behind, ahead) = (relay.saturating_since(here), here.saturating_since(relay));
     if behind.max(ahead) <= CLOCK_TOLERANCE {

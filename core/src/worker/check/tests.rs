@@ -15,7 +15,7 @@ use crate::testing::Hand;
 
 const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
 
-/// A check that is driven by hand.
+/// A check driven by hand.
 struct Bench {
     hand: Hand<Check>,
 }
@@ -57,9 +57,9 @@ impl Bench {
         self.hand.handle(event);
     }
 
-    /// The operation that was asked for last.
+    /// The last operation requested.
     fn op(&self) -> OpId {
-        match self.actions.back().expect("something is asked for") {
+        match self.actions.back().expect("an operation is requested") {
             Action::Request { op, .. }
             | Action::Run { op, .. }
             | Action::Save { op, .. }
@@ -94,7 +94,7 @@ impl Bench {
         self.handle(Event::Removed { op: self.op() });
     }
 
-    /// As far as the agent, with everything well.
+    /// As far as the agent, with everything fine.
     fn at_agent() -> Self {
         let mut bench = Self::new(|_| {});
         bench.respond(200, r#"{"status":"ok"}"#);
@@ -170,7 +170,7 @@ fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
 }
 
 #[test]
-fn a_relay_that_is_not_there_does_not_end_the_check() {
+fn an_unreachable_relay_does_not_end_the_check() {
     let mut bench = Bench::new(|_| {});
     bench.fail(IoErrorKind::Refused);
     assert_eq!(bench.failed("relay").0, MachineErrorKind::GaveUp);
@@ -183,7 +183,7 @@ fn a_relay_that_is_not_there_does_not_end_the_check() {
 }
 
 #[test]
-fn what_answers_in_the_place_of_a_relay_is_not_taken_for_one() {
+fn something_else_that_answers_is_not_mistaken_for_a_relay() {
     use MachineErrorKind::{GaveUp, NotFound};
     let cases = [
         (404, "<html>", NotFound),
@@ -199,7 +199,7 @@ fn what_answers_in_the_place_of_a_relay_is_not_taken_for_one() {
 }
 
 #[test]
-fn a_token_that_the_relay_does_not_take_is_how_a_run_would_end() {
+fn a_token_that_the_relay_refuses_is_reported_as_a_run_would_fail() {
     for (status, kind) in [
         (401, MachineErrorKind::Unauthorized),
         (403, MachineErrorKind::Forbidden),
@@ -214,7 +214,7 @@ fn a_token_that_the_relay_does_not_take_is_how_a_run_would_end() {
 }
 
 #[test]
-fn a_clock_that_is_off_by_more_than_a_minute_is_told() {
+fn a_clock_that_is_off_by_more_than_a_minute_is_reported() {
     let here = UnixTime::from_http_date(NOON).expect("a date");
     for (seconds, is_good) in [(0, true), (60, true), (61, false), (86_400, false)] {
         let later = here + Duration::from_secs(seconds);
@@ -227,7 +227,7 @@ fn a_clock_that_is_off_by_more_than_a_minute_is_told() {
 }
 
 #[test]
-fn git_is_needed_for_worktrees_alone() {
+fn git_is_needed_only_for_worktrees() {
     for is_worktree_mode in [false, true] {
         let mut bench = Bench::new(|config| config.is_worktree_mode = is_worktree_mode);
         bench.fail(IoErrorKind::Refused);
@@ -253,7 +253,7 @@ fn without_a_directory_what_needs_one_is_skipped() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_written_to_is_told() {
+fn a_state_directory_that_cannot_be_written_to_is_reported() {
     let mut bench = Bench::new(|_| {});
     bench.fail(IoErrorKind::Refused);
     bench.ran(0, "");
@@ -269,7 +269,7 @@ fn a_state_directory_that_cannot_be_written_to_is_told() {
 fn an_agent_that_does_not_know_initialize_is_fine_and_one_that_fails_is_not() {
     let mut silent = Bench::at_agent();
     assert_eq!(silent.wait(), CHECK_AGENT_ANSWER);
-    assert_eq!(silent.wait(), CHECK_AGENT_END, "it does not end by the end of its input");
+    assert_eq!(silent.wait(), CHECK_AGENT_END, "it does not exit at the end of its input");
     assert_eq!(silent.wait(), COMMAND_GRACE, "nor by SIGTERM");
     silent.exits(ExitStatus::Signal(9));
     assert!(matches!(silent.found("agent"), Finding::Ok(_)));
@@ -296,5 +296,5 @@ fn an_agent_that_does_not_know_initialize_is_fine_and_one_that_fails_is_not() {
     let mut garbled = Bench::at_agent();
     garbled.prints("Welcome!\n");
     garbled.exits(ExitStatus::Code(0));
-    assert!(garbled.failed("agent").1.contains("no stream-json messages"));
+    assert!(garbled.failed("agent").1.contains("not stream-json messages"));
 }

@@ -1,4 +1,4 @@
-//! What goes between an agent and the relay.
+//! The conversation between an agent and the relay.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
 }
 
 #[test]
-fn a_question_that_nobody_can_answer_gets_an_error_at_once() {
+fn a_question_that_nobody_can_answer_gets_an_error_immediately() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
@@ -29,8 +29,8 @@ fn a_question_that_nobody_can_answer_gets_an_error_at_once() {
     bench.handle(stdout(agent, &format!("{hook}\n")));
     let written = bench.written(agent);
     assert!(written[0].contains(r#""subtype":"error","request_id":"H""#), "{written:?}");
-    assert_eq!(bench.sent(link), [hook], "and viewers see what was asked");
-    // The worker's own line is none of those that the relay counts.
+    assert_eq!(bench.sent(link), [hook], "viewers see the question");
+    // The worker's own line is not one that the relay counts.
     bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
     bench.handle(Event::Written { op: agent, writes: 1 });
     bench.handle(Event::Written { op: agent, writes: 1 });
@@ -40,7 +40,7 @@ fn a_question_that_nobody_can_answer_gets_an_error_at_once() {
 }
 
 #[test]
-fn a_message_is_handed_to_the_agent_once_and_a_line_that_is_none_never() {
+fn the_agent_gets_a_message_once_and_never_a_line_that_is_not_one() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     let user = r#"{"type":"user","uuid":"U"}"#;
@@ -51,8 +51,7 @@ fn a_message_is_handed_to_the_agent_once_and_a_line_that_is_none_never() {
 }
 
 #[test]
-fn a_link_that_another_of_the_same_lease_replaced_is_opened_again_and_one_that_lost_its_lease_is_not()
- {
+fn a_link_replaced_under_the_same_lease_is_reopened_and_one_that_lost_its_lease_is_not() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
     bench.handle(Event::Closed { op: link, code: Some(4408), failure: None });
@@ -65,7 +64,7 @@ fn a_link_that_another_of_the_same_lease_replaced_is_opened_again_and_one_that_l
 }
 
 #[test]
-fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
+fn after_a_broken_link_nothing_is_lost_and_nothing_arrives_twice() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(stdout(agent, "{\"type\":\"a\",\"n\":1}\n{\"type\":\"a\",\"n\":2}\n"));
@@ -77,16 +76,16 @@ fn after_a_break_of_the_link_nothing_is_lost_and_nothing_comes_twice() {
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    // The report of the start and two lines went out; the pipe has not taken the line yet.
+    // The report of the start and two lines were sent; the pipe has not accepted the line yet.
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
     bench.handle(frame(link, &ControlFrame::Resume { received: 2, from: 0 }));
     assert_eq!(bench.sent(link), [r#"{"type":"a","n":2}"#, r#"{"type":"a","n":3}"#]);
     bench.handle(line(link, user));
-    assert_eq!(bench.written(agent), [""; 0], "it has been given this line");
+    assert_eq!(bench.written(agent), [""; 0], "it already has this line");
 }
 
 #[test]
-fn what_comes_for_an_agent_that_has_ended_is_not_said_to_be_safe() {
+fn what_arrives_for_an_agent_that_has_ended_is_not_acknowledged() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
@@ -95,11 +94,11 @@ fn what_comes_for_an_agent_that_has_ended_is_not_said_to_be_safe() {
     bench.exit(agent, ExitStatus::Signal(11));
     bench.sent(link);
     bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
-    assert_eq!(bench.sent(link), [""; 0], "another agent may have to be given it");
+    assert_eq!(bench.sent(link), [""; 0], "another agent may need it");
 }
 
 #[test]
-fn a_relay_that_counts_beyond_all_numbers_is_cut_off() {
+fn a_relay_whose_line_count_overflows_is_cut_off() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let running = bench.start_session(poll, 1);
     bench.handle(Event::Closed { op: running.link, code: None, failure: None });
@@ -138,7 +137,7 @@ fn an_agent_that_prints_faster_than_the_relay_reads_is_paused_and_resumed() {
 }
 
 #[test]
-fn output_that_is_no_message_is_reported_and_skipped() {
+fn output_that_is_not_a_message_is_reported_and_skipped() {
     let (mut bench, poll) = Bench::serving(|config| config.max_line_bytes = 100);
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(stdout(agent, &format!("oops\n{}\n{{\"type\":\"a\"}}\n", "y".repeat(101))));

@@ -1,4 +1,4 @@
-//! The worker driven by hand: what it asks for, and what each answer leads to.
+//! The worker driven by hand: what it requests, and what each answer leads to.
 
 mod conversation;
 mod polling;
@@ -67,7 +67,7 @@ impl Bench {
         Self { hand: Hand::new(Worker::new(config), now) }
     }
 
-    /// One that is registered and has asked for work; the poll's operation.
+    /// A registered worker that is polling for work; the poll's operation.
     fn serving(change: impl FnOnce(&mut WorkerConfig)) -> (Self, OpId) {
         let mut bench = Self::new(change);
         bench.answer_git();
@@ -109,7 +109,7 @@ impl Bench {
         )
     }
 
-    /// An answer that comes although its request has been answered.
+    /// A second answer to a request.
     fn respond_again(&mut self, op: OpId, status: u16, body: &str) {
         let body = Bytes::from(body.to_owned());
         let response = Response { status, headers: vec![], body };
@@ -155,7 +155,7 @@ impl Bench {
         })
     }
 
-    /// What went out on a stream, as text.
+    /// What was sent on a stream, as text.
     fn sent(&mut self, stream: OpId) -> Vec<String> {
         let mut sent = Vec::new();
         self.actions.retain(|action| match action {
@@ -210,7 +210,7 @@ impl Bench {
         &self.machine.runner.role().parts().reports
     }
 
-    /// What the only session's link holds until the relay acknowledges it.
+    /// What the only session's link keeps until the relay acknowledges it.
     fn unacked_bytes(&self) -> usize {
         let sessions = &self.machine.runner.role().parts().sessions;
         let id = sessions.ids().pop().expect("a session");

@@ -53,7 +53,7 @@ fn what_each_answer_to_a_poll_leads_to() {
 }
 
 #[test]
-fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_for_ever() {
+fn a_secret_that_keeps_being_refused_is_replaced_with_pauses_and_not_forever() {
     let (mut bench, mut poll) = Bench::serving(|_| {});
     let began = bench.now.mono;
     let mut asked = 0;
@@ -63,7 +63,7 @@ fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_fo
             break;
         }
         if asked > 0 {
-            assert!(!bench.has_request("/bridge"), "not at once");
+            assert!(!bench.has_request("/bridge"), "not immediately");
             bench.wait();
         }
         let (register, _) = bench.request("/bridge");
@@ -81,7 +81,7 @@ fn a_secret_that_is_refused_again_and_again_is_looked_for_with_pauses_and_not_fo
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_again_under_the_same_key_and_a_new_item_under_a_new_one() {
+fn a_lost_answer_is_requested_again_under_the_same_key_and_a_new_item_under_a_new_one() {
     let key = |request: &crate::contract::action::Request| {
         let header = request.headers.iter().find(|(name, _)| *name == "idempotency-key");
         header.expect("a key").1.reveal().to_owned()
@@ -101,7 +101,7 @@ fn a_lost_answer_is_asked_for_again_under_the_same_key_and_a_new_item_under_a_ne
 }
 
 #[test]
-fn at_capacity_no_work_is_asked_for_and_the_end_of_a_session_wakes_it_in_the_same_step() {
+fn at_capacity_it_does_not_poll_until_a_session_ends() {
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
     let Running { agent, .. } = bench.start_session(poll, 1);
     assert!(!bench.has_request("/work/poll"));
@@ -110,7 +110,7 @@ fn at_capacity_no_work_is_asked_for_and_the_end_of_a_session_wakes_it_in_the_sam
 }
 
 #[test]
-fn a_relay_that_does_not_hold_polls_is_not_asked_in_a_busy_loop() {
+fn a_relay_that_does_not_hold_polls_is_not_polled_in_a_busy_loop() {
     let (mut bench, poll) = Bench::serving(|_| {});
     bench.respond(poll, 204, "");
     assert!(!bench.has_request("/work/poll"));
@@ -137,7 +137,7 @@ fn it_gives_up_after_600_s_of_continuous_failure_and_says_where_and_why() {
 }
 
 #[test]
-fn after_a_sleep_everything_is_retried_at_once_and_the_pauses_start_over() {
+fn after_a_sleep_everything_is_retried_immediately_and_the_pauses_start_over() {
     let mut bench = Bench::new(|_| {});
     bench.answer_git();
     for _ in 0..8 {
@@ -147,7 +147,7 @@ fn after_a_sleep_everything_is_retried_at_once_and_the_pauses_start_over() {
     }
     let (register, _) = bench.request("/bridge");
     bench.fail(register, IoErrorKind::Unreachable);
-    // The wall clock went on for eight hours, the other one did not.
+    // The wall clock advanced by eight hours, the monotonic one did not.
     bench.now.wall = bench.now.wall + Duration::from_secs(8 * 3600);
     bench.handle(Event::Tick);
     let (register, _) = bench.request("/bridge");
@@ -156,7 +156,7 @@ fn after_a_sleep_everything_is_retried_at_once_and_the_pauses_start_over() {
 }
 
 #[test]
-fn an_id_that_could_leave_its_place_in_a_url_is_an_error_that_names_the_field() {
+fn an_id_that_could_escape_its_place_in_a_url_is_an_error_that_names_the_field() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let bad = item(1, "{}").replace("session_1", "../../admin");
     bench.respond(poll, 200, &bad);
@@ -193,7 +193,7 @@ fn a_late_answer_is_dropped() {
 }
 
 #[test]
-fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
+fn after_a_401_the_token_is_read_again_once_and_a_second_401_ends_the_worker() {
     let from_file = |config: &mut WorkerConfig| {
         config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
     };
@@ -218,7 +218,7 @@ fn after_a_401_the_token_is_read_again_once_and_a_second_401_is_the_end() {
 }
 
 #[test]
-fn a_relay_that_comes_up_with_other_keys_twice_is_no_end() {
+fn a_relay_that_restarts_twice_with_other_keys_does_not_end_the_worker() {
     let (mut bench, mut poll) = Bench::serving(|_| {});
     for secret in ["s2", "s3", "s4"] {
         bench.refuse(poll, 401, "authentication_failed");
@@ -235,14 +235,14 @@ fn a_relay_that_comes_up_with_other_keys_twice_is_no_end() {
 }
 
 #[test]
-fn a_new_registration_does_not_shorten_what_the_relay_asked_to_wait() {
+fn a_new_registration_does_not_shorten_the_pause_the_relay_asked_for() {
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 2);
     let Running { agent, link } = bench.start_session(poll, 1);
     let (poll, _) = bench.request("/work/poll");
     let headers = vec![("retry-after".to_owned(), "40".to_owned())];
     let response = Response { status: 503, headers, body: Bytes::new() };
     bench.handle(Event::Response { op: poll, response });
-    // Meanwhile something else finds out that the relay has other keys.
+    // Meanwhile, something else finds out that the relay has other keys.
     bench.exit(agent, ExitStatus::Code(0));
     bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     let (stop, _) = bench.request("/work/work_1/stop");
@@ -258,7 +258,7 @@ fn a_new_registration_does_not_shorten_what_the_relay_asked_to_wait() {
 }
 
 #[test]
-fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_one_yet() {
+fn a_worker_whose_token_worked_waits_for_a_relay_that_does_not_know_the_new_one_yet() {
     let (mut bench, poll) = Bench::serving(|config| {
         config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
     });
@@ -280,7 +280,7 @@ fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_on
         if bench.has_request("/environments/env_1/stop") {
             break;
         }
-        assert!(!bench.has_request("/bridge"), "not at once");
+        assert!(!bench.has_request("/bridge"), "not immediately");
         bench.wait();
     }
     let took = bench.now.mono.saturating_since(began);
@@ -294,7 +294,7 @@ fn a_worker_whose_token_was_good_waits_for_a_relay_that_does_not_know_the_new_on
 }
 
 #[test]
-fn a_secret_with_a_bad_base_url_is_reported_and_the_next_work_asked_for() {
+fn a_secret_with_a_bad_base_url_is_reported_and_polling_continues() {
     let (mut bench, poll) = Bench::serving(|config| config.spawn_mode = SpawnMode::SingleSession);
     let secret = r#"{"version":1,"session_ingress_token":"t","api_base_url":"ftp://x"}"#;
     bench.respond(poll, 200, &item(1, secret));

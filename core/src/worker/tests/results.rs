@@ -19,7 +19,7 @@ fn a_result_is_reported_again_after_doubling_pauses_until_it_arrives() {
 }
 
 #[test]
-fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
+fn a_result_is_in_a_file_from_before_it_is_sent_until_it_has_arrived() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, poll) = Bench::serving(keep);
     let listing = bench.take("list", |action| match action {
@@ -45,7 +45,7 @@ fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
         _ => None,
     });
 
-    // What a crash would have left behind is reported by the next run, with its own credential.
+    // What a crash would leave behind is reported by the next run, with its own credential.
     let (mut bench, _) = Bench::serving(keep);
     let listing = bench.take("list", |action| match action {
         Action::List { op, .. } => Some(*op),
@@ -62,7 +62,7 @@ fn a_result_is_in_a_file_before_it_is_sent_and_until_it_has_arrived() {
     assert_eq!(request.headers[0].1.reveal(), "Bearer s");
 }
 
-/// A session has ended at a worker that keeps results in files; gives the saving of its result.
+/// A session has ended on a worker that keeps results in files; returns the save of its result.
 fn ended_with_spool() -> (Bench, OpId) {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, poll) = Bench::serving(keep);
@@ -76,7 +76,8 @@ fn ended_with_spool() -> (Bench, OpId) {
     (bench, save)
 }
 
-/// The relay takes no result for as long as the worker tries, and then refuses it with `last`.
+/// The relay does not accept the result for as long as the worker tries, then refuses it with
+/// `last`.
 fn give_up(bench: &mut Bench, last: u16) {
     let began = bench.now.mono;
     loop {
@@ -100,7 +101,7 @@ fn a_full_disk_does_not_hold_a_result_back() {
 }
 
 #[test]
-fn a_result_that_could_not_be_reported_in_time_is_kept_for_the_next_run_whatever_came_last() {
+fn a_result_not_reported_in_time_is_kept_for_the_next_run_whatever_the_last_answer() {
     for last in [503, 401] {
         let (mut bench, save) = ended_with_spool();
         bench.handle(Event::Saved { op: save });
@@ -112,7 +113,7 @@ fn a_result_that_could_not_be_reported_in_time_is_kept_for_the_next_run_whatever
 }
 
 #[test]
-fn a_broken_file_of_the_spool_is_removed_and_said_so() {
+fn a_damaged_spool_file_is_removed_and_reported() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, _) = Bench::serving(keep);
     let listing = bench.take("list", |action| match action {
@@ -129,7 +130,7 @@ fn a_broken_file_of_the_spool_is_removed_and_said_so() {
     assert!(!bench.has_request("/stop"));
 }
 
-/// The answer to a poll, and to the ack: the item of a session is handed out again.
+/// The answers to a poll and to the ack: the item of a session is handed out again.
 fn handed_out_again(bench: &mut Bench, poll: OpId, fence: u64) {
     let again = item(1, r#"{"version":1,"session_ingress_token":"t"}"#);
     let again = again.replace(r#""fence":1"#, &format!(r#""fence":{fence}"#));
@@ -140,7 +141,7 @@ fn handed_out_again(bench: &mut Bench, poll: OpId, fence: u64) {
 
 #[test]
 fn a_result_that_the_relay_did_not_get_in_time_is_repeated_under_the_next_lease() {
-    // Its first report is still under way, waits for its next try, or was too late.
+    // Its first report is still in flight, is waiting for a retry, or was too late.
     for answer in [None, Some(503), Some(409)] {
         let (mut bench, poll) = Bench::serving(|_| {});
         let Running { agent, link } = bench.start_session(poll, 1);
@@ -156,7 +157,7 @@ fn a_result_that_the_relay_did_not_get_in_time_is_repeated_under_the_next_lease(
         let body = core::str::from_utf8(&request.body).expect("text");
         assert!(body.contains(r#""fence":2"#), "{answer:?}: {body}");
         assert!(body.contains(r#""status":"failed""#), "{answer:?}: {body}");
-        // What comes of the first one says nothing of this one.
+        // The outcome of the first one says nothing about this one.
         let lost = r#"{"error":{"type":"lease_lost","message":"m"}}"#;
         bench.respond_again(late, 409, lost);
         assert_eq!(bench.reports().len(), 1, "{answer:?}");
@@ -196,7 +197,7 @@ fn a_result_that_was_given_up_is_still_reported_when_its_item_comes_again() {
 }
 
 #[test]
-fn a_result_that_is_refused_for_its_secret_is_repeated_with_the_next_one() {
+fn a_result_refused_because_of_its_secret_is_reported_again_with_the_next_one() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, poll) = Bench::serving(keep);
     let Running { agent, link } = bench.start_session(poll, 1);
@@ -215,7 +216,7 @@ fn a_result_that_is_refused_for_its_secret_is_repeated_with_the_next_one() {
     bench.refuse(stop, 401, "authentication_failed");
     let (register, _) = bench.request("/bridge");
     bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s2"}"#);
-    // Its file names the new secret too: it may be the next run that needs it.
+    // Its file has the new secret too: the next run may need it.
     let file = saved(&mut bench);
     assert!(core::str::from_utf8(&file).expect("text").contains(r#""s2""#));
     let (stop, request) = bench.request("/work/work_1/stop");

@@ -6,7 +6,7 @@ use super::*;
 fn a_session_runs_from_the_poll_to_its_reported_result() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
-    assert!(bench.has_request("/work/poll"), "work is asked for while a session runs");
+    assert!(bench.has_request("/work/poll"), "it polls while a session runs");
 
     bench.handle(stdout(agent, "{\"type\":\"assistant\",\"n\":1}\n{\"type\":\"as"));
     bench.handle(stdout(agent, "sistant\",\"n\":2}\n"));
@@ -21,7 +21,7 @@ fn a_session_runs_from_the_poll_to_its_reported_result() {
     assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
 
     bench.exit(agent, ExitStatus::Code(0));
-    assert!(!bench.has_request("/work/work_1/stop"), "not before its last lines are safe");
+    assert!(!bench.has_request("/work/work_1/stop"), "not before its last lines are acknowledged");
     bench.handle(frame(link, &ControlFrame::Ack { received: 4 }));
     let (stop, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
@@ -36,7 +36,7 @@ fn at_its_time_limit_a_session_gets_term_then_kill_and_is_reported_as_timed_out(
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     let deaf = |bench: &mut Bench| {
-        // Nobody answers anything meanwhile; the link is kept alive by what it hears.
+        // Nobody answers anything in the meantime; what the link receives keeps it alive.
         bench.handle(frame(link, &ControlFrame::Pong));
         bench.wait();
     };
@@ -71,7 +71,7 @@ fn a_grandchild_that_holds_stdout_does_not_hold_the_session() {
 }
 
 #[test]
-fn an_agent_that_closes_its_stdout_and_lives_on_is_ended() {
+fn an_agent_that_closes_its_stdout_and_keeps_running_is_ended() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, .. } = bench.start_session(poll, 1);
     bench.handle(Event::OutputEnded { op: agent, output: Output::Stdout });
@@ -187,7 +187,7 @@ fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else
     assert!(!bench.has_request("/work/poll"));
     bench.respond(redispatch, 200, r#"{"state":"queued"}"#);
 
-    // Another session's item comes first: it is not acked, and so goes back to the relay.
+    // Another session's item arrives first: it is not acked, so the relay will hand it out again.
     let (poll, _) = bench.request("/work/poll");
     bench.pass(Duration::from_secs(2));
     bench.respond(poll, 200, &item(2, r#"{"version":1,"session_ingress_token":"t"}"#));
@@ -203,14 +203,14 @@ fn at_capacity_a_session_whose_token_ran_out_gets_its_new_lease_and_nothing_else
 }
 
 #[test]
-fn a_link_whose_token_was_refused_is_tried_again_once_a_heartbeat_is_taken() {
+fn a_link_whose_token_was_refused_is_retried_once_a_heartbeat_is_accepted() {
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
     let Running { link, .. } = bench.start_session(poll, 1);
     bench.break_and_refuse(link);
     let (redispatch, _) = bench.request("/redispatch");
     bench.refuse(redispatch, 429, "limit_reached");
 
-    // The relay's wall clock was set back, so that the token is good again.
+    // The relay's wall clock was set back, so the token is valid again.
     while !bench.has_request("/heartbeat") {
         bench.wait();
     }
@@ -220,7 +220,7 @@ fn a_link_whose_token_was_refused_is_tried_again_once_a_heartbeat_is_taken() {
 }
 
 #[test]
-fn an_item_that_was_done_is_acked_and_not_run_again() {
+fn a_finished_item_is_acked_and_not_run_again() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
@@ -286,7 +286,7 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
     assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
 }
 
-/// Lets the next heartbeat be refused, and gives the request for another lease that it leads to.
+/// Refuses the next heartbeat, and returns the request for another lease that follows.
 fn refused_heartbeat(bench: &mut Bench) -> (OpId, crate::contract::action::Request) {
     while !bench.has_request("/heartbeat") {
         bench.wait();
@@ -298,7 +298,7 @@ fn refused_heartbeat(bench: &mut Bench) -> (OpId, crate::contract::action::Reque
 
 #[test]
 fn a_relay_with_other_keys_revokes_every_token_and_the_session_continues_with_fresh_ones() {
-    // At capacity, where no poll would find it out.
+    // At capacity, where no poll would reveal it.
     let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 1);
     bench.start_session(poll, 1);
     let (redispatch, request) = refused_heartbeat(&mut bench);

@@ -1,4 +1,4 @@
-//! The end of a worker.
+//! Shutting down a worker.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn a_second_signal_kills_and_waits_for_nobody() {
 }
 
 #[test]
-fn a_shutdown_is_over_in_bounded_time_when_nobody_answers() {
+fn a_shutdown_takes_bounded_time_when_nobody_answers() {
     let (mut bench, poll) = Bench::serving(|_| {});
     bench.start_session(poll, 1);
     let start = bench.now.mono;
@@ -45,11 +45,11 @@ fn a_shutdown_is_over_in_bounded_time_when_nobody_answers() {
 }
 
 #[test]
-fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passed() {
+fn a_command_at_the_instant_of_a_deadline_leaves_no_deadline_in_the_past() {
     let (mut bench, poll) = Bench::serving(|_| {});
     bench.start_session(poll, 1);
     bench.command(WorkerCommand::Shutdown);
-    // `command` says what happens then: the bench refuses to wait for what has passed.
+    // The bench refuses to wait for a deadline that has passed.
     for _ in 0..20 {
         let Some(deadline) = bench.deadline.filter(|_| bench.outcome.is_none()) else { break };
         let left = deadline.saturating_since(bench.now.mono);
@@ -60,7 +60,7 @@ fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passe
 }
 
 #[test]
-fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
+fn an_ending_agent_keeps_its_grace_period_when_the_relay_revokes_the_token() {
     let (mut bench, poll) = Bench::serving(|_| {});
     bench.start_session(poll, 1);
     bench.command(WorkerCommand::Shutdown);
@@ -72,11 +72,11 @@ fn an_agent_that_is_ending_keeps_its_time_when_the_relay_revokes_the_token() {
     bench.refuse(heartbeat, 401, "authentication_failed");
     let (redispatch, _) = bench.request("/sessions/session_1/redispatch");
     bench.refuse(redispatch, 401, "authentication_failed");
-    assert_eq!(bench.signals(), [], "its grace is not over");
+    assert_eq!(bench.signals(), [], "its grace period is not over");
 }
 
-/// A worker that has to shut down while it registers again, because a new lease for its session
-/// was refused; gives the registration.
+/// A worker that is told to shut down while registering again, because a new lease for its session
+/// was refused; returns the registration.
 fn shut_down_while_registering() -> (Bench, OpId) {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
@@ -90,7 +90,7 @@ fn shut_down_while_registering() -> (Bench, OpId) {
 }
 
 #[test]
-fn a_worker_that_shuts_down_while_it_registers_again_asks_for_no_work() {
+fn a_worker_that_shuts_down_while_registering_again_does_not_poll() {
     let (mut bench, register) = shut_down_while_registering();
     let answer = r#"{"environment_id":"env_1","environment_secret":"new"}"#;
     bench.respond(register, 200, answer);

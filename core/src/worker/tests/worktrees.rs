@@ -1,8 +1,8 @@
-//! Sessions with a git worktree of their own.
+//! Sessions in their own git worktrees.
 
 use super::*;
 
-/// The next git command, as its arguments without `-C DIRECTORY`, and where it runs.
+/// The next git command: its arguments without `-C DIRECTORY`, and where it runs.
 fn git_command(bench: &mut Bench) -> (OpId, String, String) {
     bench.take("a git command", |action| match action {
         Action::Run { op, command, .. } if command.program == "git" => {
@@ -56,7 +56,7 @@ fn in_worktree_mode_with(change: impl FnOnce(&mut WorkerConfig)) -> (Bench, OpId
     (bench, poll)
 }
 
-/// A session is taken, and its worktree is to be made; gives its link.
+/// A session has been accepted, and its worktree is to be created; returns its link.
 fn taken_in_worktree_mode() -> (Bench, OpId) {
     let (mut bench, poll) = in_worktree_mode();
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
@@ -76,7 +76,7 @@ fn spawned(bench: &mut Bench) -> OpId {
     agent
 }
 
-/// A session in a worktree whose agent has ended and whose last lines are safe.
+/// A session in a worktree whose agent has ended and whose last lines are acknowledged.
 fn ended_in_worktree() -> Bench {
     let (mut bench, link) = taken_in_worktree_mode();
     let (op, args, directory) = git_command(&mut bench);
@@ -105,7 +105,7 @@ fn ended_in_worktree() -> Bench {
 }
 
 #[test]
-fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknowledged_before() {
+fn messages_during_the_creation_of_the_worktree_wait_for_the_agent_unacknowledged() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
     bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
@@ -123,7 +123,7 @@ fn what_is_said_while_the_worktree_is_made_waits_for_the_agent_and_is_not_acknow
 }
 
 #[test]
-fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reaches_it_once() {
+fn messages_waiting_for_the_agent_when_the_link_breaks_reach_it_once_and_are_not_acked_before() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
     bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
@@ -137,7 +137,7 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
     bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
 
-    // The agent takes both before the relay has said anything again.
+    // The agent reads both before the relay has sent anything again.
     for out in ["c0ffee", ""] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 0, out, "");
@@ -148,7 +148,11 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
     let acks = |bench: &mut Bench| {
         bench.sent(link).into_iter().filter(|sent| sent.contains("\"ack\"")).collect::<Vec<_>>()
     };
-    assert_eq!(acks(&mut bench), [""; 0], "a relay takes no ack for what it has not sent here");
+    assert_eq!(
+        acks(&mut bench),
+        [""; 0],
+        "a relay accepts no ack for what it has not sent on this link"
+    );
     bench.handle(line(link, &user(1)));
     assert_eq!(acks(&mut bench), [r#"{"type":"ack","received":1}"#]);
     bench.handle(line(link, &[user(2), user(3)].join("\n")));
@@ -159,7 +163,7 @@ fn what_waits_for_the_agent_when_the_link_breaks_is_not_said_to_be_safe_and_reac
 }
 
 #[test]
-fn a_worktree_with_nothing_in_it_is_removed_before_the_result_is_reported() {
+fn a_worktree_without_work_is_removed_before_the_result_is_reported() {
     let mut bench = ended_in_worktree();
     let steps = [
         ("status --porcelain", "/trees/session_1", ""),
@@ -199,7 +203,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
         (&[(128, "", "fatal: broken\n")], "fatal: broken"),
         (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
         (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
-        // A commit that came now would go with the worktree.
+        // A commit made now would go with the worktree.
         (&[(0, "", ""), (1, "", ""), (0, "", ""), (1, "", "")], "its HEAD is not on a branch"),
         (
             &[
@@ -237,7 +241,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
 }
 
 #[test]
-fn a_git_command_that_meets_a_lock_is_tried_again() {
+fn a_git_command_that_meets_a_lock_is_retried() {
     let mut bench = ended_in_worktree();
     let (op, first, _) = git_command(&mut bench);
     let locked = "fatal: Unable to create '/r/.git/index.lock': File exists.";
@@ -248,7 +252,7 @@ fn a_git_command_that_meets_a_lock_is_tried_again() {
 }
 
 #[test]
-fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
+fn a_directory_without_a_commit_to_start_from_is_an_error_at_the_start() {
     for (failing, reason) in [(2, "is not a git repository"), (3, "without a commit")] {
         let mut bench = Bench::new(|config| {
             config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
@@ -266,7 +270,7 @@ fn a_directory_without_a_commit_to_begin_from_is_an_error_at_the_start() {
 }
 
 #[test]
-fn a_git_that_does_not_answer_at_the_start_is_not_taken_for_a_directory_without_a_repository() {
+fn a_git_that_does_not_respond_at_the_start_is_not_mistaken_for_a_missing_repository() {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
     });
@@ -280,7 +284,7 @@ fn a_git_that_does_not_answer_at_the_start_is_not_taken_for_a_directory_without_
 }
 
 #[test]
-fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_none() {
+fn a_session_that_ends_while_its_worktree_is_created_starts_no_agent_and_leaves_no_worktree() {
     let (mut bench, poll) = in_worktree_mode();
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     let (ack, _) = bench.request("/ack");
@@ -298,7 +302,7 @@ fn a_session_that_ends_while_its_worktree_is_made_starts_no_agent_and_leaves_non
 /// Commands, each with its exit code and output.
 type Steps<'a> = &'a [(&'a str, i32, &'a str)];
 
-/// A session comes whose worktree cannot be made afresh. Plays the commands that follow.
+/// A session arrives whose worktree cannot be created fresh. Plays the commands that follow.
 fn returns(steps: Steps<'_>) -> (Bench, OpId) {
     let (mut bench, link) = taken_in_worktree_mode();
     let (op, _, _) = git_command(&mut bench);
@@ -378,7 +382,7 @@ fn a_worktree_that_someone_else_is_using_is_not_taken_over() {
 }
 
 #[test]
-fn a_session_that_returns_while_its_worktree_is_being_made_gets_one_agent() {
+fn a_session_that_returns_while_its_worktree_is_being_created_gets_one_agent() {
     let (mut bench, poll) = in_worktree_mode();
     let secret = r#"{"version":1,"session_ingress_token":"t"}"#;
     bench.respond(poll, 200, &item(1, secret));
@@ -413,7 +417,7 @@ fn a_session_that_returns_while_its_worktree_is_being_made_gets_one_agent() {
 }
 
 #[test]
-fn what_an_earlier_run_left_is_not_cleaned_while_its_session_works_in_it() {
+fn a_worktree_of_an_earlier_run_is_not_cleaned_up_while_its_session_uses_it() {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
         config.process_id = 9;
@@ -463,7 +467,7 @@ fn a_session_that_ends_while_its_mcp_configuration_is_written_leaves_no_worktree
 }
 
 #[test]
-fn a_session_that_ends_while_its_worktree_cannot_be_made_is_logged_as_ended_once() {
+fn a_session_that_ends_while_its_worktree_cannot_be_created_is_logged_as_ended_once() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
     bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));

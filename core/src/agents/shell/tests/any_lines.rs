@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Lines that are mostly close to what is understood.
+/// Lines that are mostly close to what the agent understands.
 fn any_line() -> impl Strategy<Value = String> {
     let id = prop_oneof!["[a-c]", Just("P".to_owned())];
     let subtype = prop_oneof![
@@ -44,7 +44,7 @@ proptest! {
         let mut asked = 0;
         for (line, then) in lines {
             let line = line.replace('\n', " ");
-            // Half the answers name the question that is open.
+            // Half of the answers name the open question.
             let open = host.machine.runner.role().turn.as_ref().and_then(Turn::question);
             let line = match open {
                 Some(question) => line.replace("\"P\"", &question["request_id"].to_string()),

@@ -1,9 +1,9 @@
-//! A command, from the message that asks for it to its result.
+//! A command, from the message that requests it to its result.
 
 use super::*;
 
 #[test]
-fn a_message_is_asked_about_run_and_told() {
+fn a_message_is_confirmed_run_and_reported() {
     let mut host = Host::new();
     host.prompt("echo hi");
     assert_eq!(host.said[0]["cwd"], "/w");
@@ -53,7 +53,7 @@ fn a_message_is_asked_about_run_and_told() {
 }
 
 #[test]
-fn the_tool_result_names_how_a_command_failed() {
+fn the_tool_result_says_how_a_command_failed() {
     let cases = [
         (ExitStatus::Code(3), &b"oops"[..], "tool(true) oops\n[exit code 3]"),
         (ExitStatus::Signal(9), b"", "tool(true) [signal 9]"),
@@ -106,13 +106,13 @@ fn an_interrupt_ends_the_running_command_and_kills_what_will_not_end() {
             "result aborted_tools"
         ]
     );
-    // The agent lives on.
+    // The agent keeps running.
     host.prompt("ls");
     assert_eq!(host.process().1, "ls");
 }
 
 #[test]
-fn a_command_that_cannot_be_killed_is_abandoned_at_last() {
+fn a_command_that_cannot_be_killed_is_eventually_abandoned() {
     let mut host = Host::with_mode(PermissionMode::BypassPermissions);
     host.prompt("x");
     host.request("r", &json!({"subtype": "interrupt"}));

@@ -25,7 +25,7 @@ fn a_flood_waits_for_the_reader_and_an_interrupt_still_gets_through() {
 }
 
 #[test]
-fn a_host_that_asks_and_never_reads_is_not_read_either() {
+fn a_host_that_sends_requests_but_never_reads_is_not_read_either() {
     let mut host = Host::new();
     host.reads = false;
     let stdio = host.stdio();

@@ -1,4 +1,4 @@
-//! What comes from the host: control requests, messages that wait, and what is neither.
+//! Lines from the host: control requests, waiting messages, and what is neither.
 
 use super::*;
 
@@ -39,7 +39,7 @@ fn messages_wait_their_turn_and_too_many_are_refused() {
 }
 
 #[test]
-fn a_message_that_came_before_is_dropped_and_a_refused_one_is_not() {
+fn a_repeated_message_is_dropped_unless_it_was_refused() {
     let mut host = Host::new();
     let user = |uuid: &str| json!({"type": "user", "uuid": uuid, "message": {"role": "user", "content": "ls"}});
     host.line(&user("one"));
@@ -67,7 +67,7 @@ fn a_message_without_a_command_has_a_result_too() {
 }
 
 #[test]
-fn what_is_no_message_is_noticed_and_skipped() {
+fn a_line_that_is_not_a_message_is_reported_and_skipped() {
     let mut host = Host::new();
     host.bytes(b"hello\n\xff\n[1]\n{\"type\":\"keep_alive\"}\n");
     host.line(&json!({"type": "control_request", "request": {"subtype": "initialize"}}));

@@ -27,7 +27,7 @@ use crate::contract::event::{ExitStatus, IoError, IoErrorKind, Output};
 use crate::testing::Hand;
 use bytes::Bytes;
 
-/// A host that keeps what the agent says and does.
+/// A host that records what the agent says and does.
 struct Host {
     hand: Hand<Agent>,
     said: Vec<Value>,
@@ -73,7 +73,7 @@ impl Host {
         self.machine.runner.role().speech.stdio.op()
     }
 
-    /// Reads what the agent has said, which lets it say more.
+    /// Reads what the agent has said, so that it can say more.
     fn drain(&mut self) {
         let is_said = |action: &Action| matches!(action, Action::Send { .. });
         while let Some(at) = self.actions.iter().position(is_said) {
@@ -95,7 +95,7 @@ impl Host {
         self.drain();
     }
 
-    /// Says of a process that it has begun, before anything else is said of it.
+    /// Reports that a process has started, before anything else is reported about it.
     fn say_spawned(&mut self, event: &Event) {
         let is_of_one_that_runs = matches!(
             event,
@@ -151,7 +151,7 @@ impl Host {
         questions.next_back().expect("a question")["request_id"].as_str().expect("text").to_owned()
     }
 
-    /// The last process that was started, and its command line.
+    /// The last process started, and its command line.
     fn process(&self) -> (OpId, String) {
         let spawned = self.actions.iter().rev().find_map(|action| match action {
             Action::Spawn { op, command } => Some((*op, command.args.last()?.clone())),
@@ -226,7 +226,7 @@ fn short(said: &Value) -> String {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_words_and_uuids_are_of_version_4() {
+fn the_same_seed_gives_the_same_output_and_uuids_are_version_4() {
     let run = || {
         let mut host = Host::new();
         host.prompt("ls");

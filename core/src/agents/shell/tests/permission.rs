@@ -45,13 +45,13 @@ fn an_allowed_command_is_the_one_that_the_host_names() {
     host.prompt("rm -r x");
     host.answer(&json!({"behavior": "allow", "updatedInput": {"command": "ls x"}}));
     assert_eq!(host.process().1, "ls x");
-    // A second answer is nobody's.
+    // A second answer has no effect.
     host.allow();
     assert_eq!(host.actions.len(), 1);
 }
 
 #[test]
-fn a_late_viewer_is_told_of_the_open_question() {
+fn a_late_viewer_learns_of_the_open_question() {
     let mut host = Host::new();
     host.prompt("ls");
     let question = host.said.last().expect("said").clone();
@@ -62,7 +62,7 @@ fn a_late_viewer_is_told_of_the_open_question() {
 }
 
 #[test]
-fn without_questions_commands_run_at_once() {
+fn without_permission_checks_commands_run_immediately() {
     let mut host = Host::new();
     host.request("r", &json!({"subtype": "set_permission_mode", "mode": "bypassPermissions"}));
     assert_eq!(host.said[1]["permissionMode"], "bypassPermissions");

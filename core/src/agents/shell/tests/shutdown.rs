@@ -1,9 +1,9 @@
-//! The end of the agent.
+//! Shutting down the agent.
 
 use super::*;
 
 #[test]
-fn the_end_of_input_denies_what_is_open_and_ends_the_agent_after_its_last_words() {
+fn the_end_of_input_denies_open_questions_and_ends_the_agent_after_its_last_output() {
     let mut host = Host::new();
     host.prompt("one");
     host.prompt("two");
@@ -28,9 +28,9 @@ fn the_running_command_is_ended_with_the_agent_however_that_ends() {
     type End = fn(&mut Host);
     let endings: [(&str, End); 4] = [
         ("end of input", |host| host.bytes(b"")),
-        ("a stdout that is gone", Host::close),
+        ("a closed stdout", Host::close),
         ("shutdown", |host| host.command(Command::Shutdown)),
-        ("shutdown at once", |host| host.command(Command::ShutdownNow)),
+        ("immediate shutdown", |host| host.command(Command::ShutdownNow)),
     ];
     for (name, end) in endings {
         let mut host = Host::with_mode(PermissionMode::BypassPermissions);
@@ -38,7 +38,7 @@ fn the_running_command_is_ended_with_the_agent_however_that_ends() {
         end(&mut host);
         let signals = host.signals();
         assert_eq!(signals[0], Signal::Terminate, "{name}");
-        assert_eq!(signals.contains(&Signal::Kill), name == "shutdown at once", "{name}");
+        assert_eq!(signals.contains(&Signal::Kill), name == "immediate shutdown", "{name}");
         assert_eq!(host.outcome, None, "{name}: it sees the end of the command");
         host.exit(ExitStatus::Signal(15));
         if host.operation(host.stdio()).is_some() {
@@ -49,7 +49,7 @@ fn the_running_command_is_ended_with_the_agent_however_that_ends() {
 }
 
 #[test]
-fn shutdown_drops_what_waits_and_does_not_wait_for_a_reader_for_ever() {
+fn shutdown_drops_waiting_messages_and_does_not_wait_forever_for_a_reader() {
     let mut host = Host::new();
     host.prompt("one");
     host.prompt("two");
@@ -65,7 +65,7 @@ fn shutdown_drops_what_waits_and_does_not_wait_for_a_reader_for_ever() {
 }
 
 #[test]
-fn a_command_at_the_very_instant_of_a_deadline_leaves_no_deadline_that_has_passed() {
+fn a_command_at_the_instant_of_a_deadline_leaves_no_deadline_in_the_past() {
     let mut host = Host::with_mode(PermissionMode::BypassPermissions);
     host.prompt("sleep 9");
     for _ in 0..20 {
