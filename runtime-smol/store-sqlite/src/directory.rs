@@ -1,0 +1,86 @@
+//! The directory that a relay keeps its things in, and the lock that makes it one relay's.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::error::OpenError;
+
+/// The database's file. SQLite adds files of its own beside it.
+const DATABASE: &str = "store.db";
+/// The lock's file. It is never removed: whoever waits for it would hold a lock on nothing.
+const LOCK: &str = "lock";
+
+/// A relay's directory, held by this process until it is dropped, or the process ends in any way.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// The system releases the lock with the open file.
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory if it is missing, and takes it.
+    pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
+        let failed = |path: &Path, error: &io::Error| OpenError::io(path, error);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| failed(path, &error))?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(|error| failed(&lock_path, &error))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(OpenError::InUse { directory: path.into(), pid: holder(lock) });
+            }
+            Err(error) => return Err(failed(&lock_path, &error.into())),
+        }
+        // For people only; who holds the lock is the system's to know.
+        let _ = lock.set_len(0).and_then(|()| (&lock).write_all(pid_line().as_bytes()));
+        let directory = Self { path: path.into(), _lock: lock };
+        directory.make_database().map_err(|error| failed(&directory.database(), &error))?;
+        Ok(directory)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        database_in(&self.path)
+    }
+
+    /// SQLite would make its file readable for others.
+    fn make_database(&self) -> io::Result<()> {
+        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
+        match options.open(self.database()) {
+            Ok(file) => file.sync_all().and_then(|()| File::open(&self.path)?.sync_all()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The database's file in a relay's directory.
+pub(crate) fn database_in(directory: &Path) -> PathBuf {
+    directory.join(DATABASE)
+}
+
+fn pid_line() -> String {
+    format!("{}\n", std::process::id())
+}
+
+fn holder(lock: File) -> Option<u32> {
+    let mut text = String::new();
+    lock.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

@@ -1,0 +1,94 @@
+//! What SQLite reports, as the store's callers know it.
+
+use std::path::PathBuf;
+
+use footbridge_core::base::io_error::{IoError, IoErrorKind};
+use footbridge_core::store::TableError;
+use rusqlite::{Error, ErrorCode};
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "{} is in use by another relay{}; stop that one, or choose another directory with --data, or --in-memory",
+        directory.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The data directory.
+        directory: PathBuf,
+        /// Whose it is, as far as it says.
+        pid: Option<u32>,
+    },
+    /// A newer program has written it.
+    #[error(
+        "{} was written by a newer Footbridge (its format is {found}, this program knows {known}); use that version, or another directory with --data",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The version of its format.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// It belongs to some other program.
+    #[error("{} is a database of another program; choose another directory with --data", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It cannot be read as a database.
+    #[error("{} is damaged: {detail}", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite found.
+        detail: String,
+    },
+    /// The system does not let us.
+    #[error("cannot open {}: {detail}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::Io { path: path.into(), detail: error.to_string() }
+    }
+
+    pub(crate) fn sqlite(path: impl Into<PathBuf>, error: &Error) -> Self {
+        let (path, detail) = (path.into(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { path, detail }
+            }
+            _ => Self::Io { path, detail },
+        }
+    }
+}
+
+/// A failure while the store is open.
+pub(crate) fn table_error(error: &Error) -> TableError {
+    let detail = error.to_string();
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            return TableError::Damaged { detail };
+        }
+        // A column that does not hold what was put there.
+        None if !matches!(error, Error::SqliteFailure(..)) => {
+            return TableError::Damaged { detail };
+        }
+        Some(ErrorCode::DiskFull) => IoErrorKind::Full,
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => IoErrorKind::Denied,
+        Some(ErrorCode::CannotOpen) => IoErrorKind::NotFound,
+        _ => IoErrorKind::Other,
+    };
+    TableError::Io(IoError { kind, detail })
+}

@@ -1,0 +1,68 @@
+//! The suite that every store has to pass, over a database on disk, reopened now and then.
+
+use std::path::Path;
+
+use footbridge_core::store::{
+    Committed, MemoryStore, Store, Transaction,
+    conformance::{check, compare},
+};
+use footbridge_store_sqlite::{SqliteStore, open};
+
+fn opened(directory: &Path) -> SqliteStore {
+    open(directory).expect("a store")
+}
+
+fn only(store: &mut SqliteStore, transaction: Transaction) -> Committed {
+    let committed = store.commit(&[transaction]).pop().expect("one outcome for one operation");
+    committed.expect("no failure")
+}
+
+#[test]
+fn it_keeps_every_promise() {
+    for seed in 0..6 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = opened(directory.path());
+        assert_eq!(check(seed, 600, |transaction| only(&mut store, transaction)), Ok(()));
+    }
+}
+
+#[test]
+fn it_has_the_outcomes_of_the_store_in_memory_also_when_it_is_reopened() {
+    for seed in 100..108 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = Some(opened(directory.path()));
+        let mut operations = 0;
+        let compared = compare(seed, 500, |transaction| {
+            operations += 1;
+            if operations % 23 == 0 {
+                store = None;
+            }
+            only(store.get_or_insert_with(|| opened(directory.path())), transaction)
+        });
+        assert_eq!(compared, Ok(()));
+    }
+}
+
+#[test]
+fn a_batch_has_the_outcomes_of_its_operations_one_by_one() {
+    for seed in 200..208 {
+        let (mut memory, mut run) = (MemoryStore::new(), Vec::new());
+        let checked = check(seed, 800, |transaction| {
+            let committed = memory.apply(transaction.clone());
+            run.push((transaction, committed.clone()));
+            committed
+        });
+        assert_eq!(checked, Ok(()));
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = opened(directory.path());
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut rest = &run[..];
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(rng.usize(1..20).min(rest.len()));
+            let (asked, expected): (Vec<_>, Vec<_>) = batch.iter().cloned().unzip();
+            let expected: Vec<_> = expected.into_iter().map(Ok).collect();
+            assert!(store.commit(&asked) == expected, "seed {seed}");
+            rest = after;
+        }
+    }
+}
