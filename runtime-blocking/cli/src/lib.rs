@@ -9,6 +9,7 @@ pub mod event_log;
 pub mod exit;
 pub mod help;
 pub mod ready;
+pub mod secret_file;
 pub mod token;
 pub mod value;
 pub mod worker;

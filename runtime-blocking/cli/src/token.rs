@@ -1,22 +1,16 @@
-//! The access token: where it comes from, and the file that stores it (T-1, T-5).
+//! The access token, and where it comes from (T-1, T-5).
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footbridge_core::base::secret::Secret;
 
 use crate::exit::Error;
+use crate::secret_file::SecretFile;
 
 /// The variable that takes precedence over any file. No agent or command inherits it.
 pub const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
 
-/// Random bytes of a new token.
-const TOKEN_BYTES: usize = 32;
 /// Length limits: a token is sent in a header and as a WebSocket subprotocol.
 const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
 
@@ -51,7 +45,7 @@ impl Sources {
             return Ok((token, None));
         }
         let path = self.path()?;
-        let token = read_file(&path)?.ok_or_else(|| {
+        let token = file(&path).read()?.ok_or_else(|| {
             Error::usage(format!(
                 "no access token: set {TOKEN_VARIABLE}, or put the relay's token in {} (mode 0600)",
                 path.display()
@@ -65,11 +59,7 @@ impl Sources {
         if let Some(token) = self.variable()? {
             return Ok(token);
         }
-        let path = self.path()?;
-        match read_file(&path)? {
-            Some(token) => Ok(token),
-            None => create_file(&path),
-        }
+        file(&self.path()?).read_or_create()
     }
 
     /// The directory for everything the program keeps; `None` if there is no place for it.
@@ -106,6 +96,10 @@ impl Sources {
     }
 }
 
+const fn file(path: &Path) -> SecretFile<'_> {
+    SecretFile { path, what: "token", check, otherwise: NO_TOKEN }
+}
+
 const NO_TOKEN: &str =
     "is not an access token: it must be 16 to 512 characters from A-Z, a-z, 0-9, - and _";
 
@@ -116,80 +110,11 @@ fn check(text: &str) -> Option<Secret> {
     (TOKEN_CHARS.contains(&text.len()) && text.bytes().all(is_char)).then(|| Secret::from(text))
 }
 
-/// Reads a token file; `None` if there is none. One that others can read is refused.
-fn read_file(path: &Path) -> Result<Option<Secret>, Error> {
-    let shown = path.display();
-    let cannot = |error| Error::local(format!("cannot read the token file {shown}: {error}"));
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cannot(error)),
-    };
-    // From the open file, so that it cannot be swapped in between.
-    let metadata = file.metadata().map_err(cannot)?;
-    if !metadata.is_file() {
-        return Err(Error::local(format!("the token file {shown} is not a regular file")));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(Error::local(format!(
-            "the token file {shown} can be read by others (mode {:04o}): run chmod 600 {shown} and consider replacing the token",
-            metadata.mode() & 0o7777
-        )));
-    }
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(4096));
-    file.take(4096).read_to_string(&mut text).map_err(cannot)?;
-    check(&text)
-        .map(Some)
-        .ok_or_else(|| Error::local(format!("the content of the token file {shown} {NO_TOKEN}")))
-}
-
-/// Creates a new token and its file, which appears complete or not at all; if another process was
-/// first, its token is used.
-fn create_file(path: &Path) -> Result<Secret, Error> {
-    let shown = path.display();
-    let cannot = |error| Error::local(format!("cannot write the token file {shown}: {error}"));
-    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let directory = directory.unwrap_or_else(|| Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot)?;
-    let token = new_token()?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let temporary = directory.join(name);
-    let written = write_new(&temporary, token.reveal())
-        .and_then(|()| std::fs::hard_link(&temporary, path))
-        .and_then(|()| File::open(directory)?.sync_all());
-    let removed = std::fs::remove_file(&temporary);
-    match written {
-        Ok(()) => removed.map(|()| token).map_err(cannot),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read_file(path)?.ok_or_else(|| {
-                Error::local(format!(
-                    "the token file {shown} appeared and disappeared again; try again"
-                ))
-            })
-        }
-        Err(error) => Err(cannot(error)),
-    }
-}
-
-fn write_new(path: &Path, token: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(token.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
-}
-
-fn new_token() -> Result<Secret, Error> {
-    let mut bytes = zeroize::Zeroizing::new([0; TOKEN_BYTES]);
-    crate::random(&mut *bytes)?;
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exit::ExitKind;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn sources(home: &Path) -> Sources {
         Sources { home: Some(home.into()), ..Sources::default() }
