@@ -48,6 +48,19 @@ pub(super) struct Serve {
     pub(super) public_url: Option<BaseUrl>,
     /// Certificate chain and private key.
     pub(super) tls: Option<(PathBuf, PathBuf)>,
+    pub(super) data: Data,
+}
+
+/// Where a relay keeps what has to outlive it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Data {
+    /// In the state directory.
+    #[default]
+    Default,
+    /// In a directory of its own, together with its access token.
+    In(PathBuf),
+    /// Nowhere.
+    InMemory,
 }
 
 /// A request to show the settings in effect.
@@ -272,7 +285,12 @@ fn serve(
             "{origin}: {listen} can be reached from other machines, and without TLS the access token would be sent in the clear; use footbridge relay with --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it handles TLS"
         )));
     }
-    Ok(Serve { reports, listen, public_url: settings.public_url.value.clone(), tls })
+    let data = match &settings.data.value {
+        _ if settings.in_memory.value => Data::InMemory,
+        Some(directory) => Data::In(directory.clone()),
+        None => Data::Default,
+    };
+    Ok(Serve { reports, listen, public_url: settings.public_url.value.clone(), tls, data })
 }
 
 fn work(settings: Settings) -> Work {

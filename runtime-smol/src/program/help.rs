@@ -150,6 +150,11 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
       --behind-proxy         Allow an address that other machines can reach
                              without TLS, because a proxy in front handles TLS
       --public-url URL       The relay's address as seen by others
+      --data DIR             Keep sessions, keys and the access token in DIR
+                             [default: ~/.local/state/footbridge/relay, and the
+                             token beside it]
+      --in-memory            Keep nothing on disk but the access token: whatever
+                             ends the relay ends its sessions. Overrides --data
 ";
 
 const SERVE_TLS: &str = "      --tls-cert FILE        Certificate chain (PEM); needs --tls-key
@@ -202,7 +207,8 @@ Environment:
                      is neither, a new token is created and kept in the file
   FOOTBRIDGE_CONFIG  The configuration file, unless --config is given
   XDG_CONFIG_HOME    Where footbridge/config.toml is, instead of ~/.config
-  XDG_STATE_HOME     Where footbridge/token is, instead of ~/.local/state
+  XDG_STATE_HOME     Where footbridge/ with the token and the relay's data is,
+                     instead of ~/.local/state
 ";
 
 const WORK_ENVIRONMENT: &str = "

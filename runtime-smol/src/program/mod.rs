@@ -7,6 +7,7 @@ mod args;
 mod assets;
 mod check;
 mod config;
+mod data;
 mod help;
 mod ready;
 mod relay;

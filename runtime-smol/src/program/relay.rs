@@ -2,21 +2,18 @@
 
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
+use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
-use footbridge_cli::token::Sources;
 use footbridge_cli::value::Level;
-use footbridge_cli::{print, random};
 use footbridge_core::base::secret::Secret;
-use footbridge_core::relay::{
-    AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys, RelayNotice,
-};
-use footbridge_core::store::MemoryStore;
+use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
 use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;
 
 use super::args::Serve;
 use super::assets::ASSETS;
+use super::data::{self, Kept};
 use super::ready::{local_url, page_url};
 use super::signals::Ends;
 
@@ -26,9 +23,10 @@ const PERSON: &str = "owner";
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let log = event_log(serve);
     log.unknown_variables(&serve.reports.unknown_variables);
-    let token = Sources::from_environment(serve.reports.token_file.clone()).read_or_create()?;
+    let kept = data::open(serve)?;
+    let token = kept.token.clone();
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
-    let (relay, host) = build(serve, public_url.clone(), token.clone())?;
+    let (relay, host) = build(serve, public_url.clone(), kept)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let mut printed = Ok(());
@@ -57,24 +55,19 @@ pub(super) fn event_log(serve: &Serve) -> EventLog {
 pub(super) fn build(
     serve: &Serve,
     public_url: Option<String>,
-    token: Secret,
+    kept: Kept,
 ) -> Result<(Relay, Host), Error> {
+    let Kept { token, keys, store } = kept;
     let mut config = RelayConfig::new(serve.listen.to_string());
     config.public_url = public_url;
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
     config.assets = ASSETS;
-    let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
-    random(&mut keys.signing)?;
-    random(&mut keys.entropy)?;
     let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
     let certificate = serve.tls.as_ref();
     let certificate =
         certificate.map(|(chain, key)| Certificate { chain: chain.clone(), key: key.clone() });
-    let host = Host::new(HostOptions {
-        certificate,
-        store: Some(Box::new(MemoryStore::new())),
-        ..HostOptions::default()
-    })?;
+    let host =
+        Host::new(HostOptions { certificate, store: Some(store), ..HostOptions::default() })?;
     Ok((relay, host))
 }
 

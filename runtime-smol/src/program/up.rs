@@ -19,7 +19,7 @@ use footbridge_cli::{print, worker};
 use super::args::Serve;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::{relay, work};
+use super::{data, relay, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
@@ -28,7 +28,8 @@ use footbridge_cli::token::Sources;
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
-    let token = sources.read_or_create()?;
+    let kept = data::open(serve)?;
+    let token = kept.token.clone();
     // All of this comes before listening, so that a wrong option is reported first. The public URL
     // is for others: the worker next to the relay connects to it directly, past any proxy.
     let mut listen = serve.listen;
@@ -39,7 +40,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let base = base_url(&listen.to_string())?;
     let access = AccessToken::fixed(token.clone());
     let config = worker::config(base, access, args, sources.state_directory().as_deref())?;
-    let (relay, relay_host) = relay::build(serve, None, token.clone())?;
+    let (relay, relay_host) = relay::build(serve, None, kept)?;
     let worker_host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
     let ends = Ends::listen()?;
     let up = Up { serve, token, relay: Line::new(), worker: Line::new(), end: RefCell::default() };

@@ -31,7 +31,7 @@ fn a_lost_network_is_shown_and_what_was_missed_is_caught_up_with() {
 }
 
 #[test]
-fn a_relay_that_comes_back_finds_its_page_and_its_worker_again() {
+fn a_relay_that_comes_back_without_its_data_finds_its_page_and_its_worker_again() {
     let directory = tempfile::tempdir().expect("a directory");
     // A port of 127.0.0.1 that is free for a moment may go to anybody's connection.
     let relay = Program::start(&["relay", "--listen", "127.91.0.1:0"]);
@@ -48,10 +48,10 @@ fn a_relay_that_comes_back_finds_its_page_and_its_worker_again() {
     page.see("[data-testid=connection][data-state=reconnecting]");
     page.see_text(OUTPUT, "before");
 
-    let relay = Program::start(&["relay", "--listen", &listen]);
+    let relay = Program::start(&["relay", "--in-memory", "--listen", &listen]);
     page.see("[data-testid=connection][data-state=connected]");
     worker.hear("registered again");
-    // This relay keeps its sessions in memory: the page says so, instead of waiting for ever.
+    // This relay knows nothing of them: the page says so, instead of waiting for ever.
     page.see(&hook("session-gone"));
     page.go(&format!("{}/#/", relay.url()));
     page.click("[data-testid=environment][data-online=true] [data-testid=new-session]");

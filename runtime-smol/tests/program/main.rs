@@ -6,6 +6,7 @@ mod client;
 mod command_line;
 mod config;
 mod log;
+mod restart;
 mod running;
 mod seeds;
 #[cfg(feature = "tls")]

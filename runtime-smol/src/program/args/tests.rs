@@ -17,6 +17,7 @@ fn serve() -> Serve {
         listen: "127.0.0.1:8787".parse().expect("an address"),
         public_url: None,
         tls: None,
+        data: Data::Default,
     }
 }
 
@@ -39,6 +40,11 @@ fn each_command_line_means_one_thing() {
         ("up --listen localhost:80", up(listening("127.0.0.1:80"), Work::default())),
         ("up --listen=[::1]:1", up(listening("[::1]:1"), Work::default())),
         ("-q --json", up(Serve { reports: quiet, ..serve() }, Work::default())),
+        ("up --data /d", up(Serve { data: Data::In("/d".into()), ..serve() }, Work::default())),
+        (
+            "relay --data /d --in-memory",
+            Invocation::Relay { serve: Serve { data: Data::InMemory, ..serve() } },
+        ),
         ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), Work::default())),
         (
             "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d --allow-variable A --allow-variable B",

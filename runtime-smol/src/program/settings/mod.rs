@@ -163,6 +163,8 @@ settings! {
     public_url: Option<BaseUrl>, [Up, Relay], None;
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
+    data: Option<PathBuf>, [Up, Relay], None;
+    in_memory: bool, [Up, Relay], false;
     relay: Option<BaseUrl>, [Work], None;
     ca_file: Option<PathBuf>, [Work], None;
     token_file: Option<PathBuf>, [Up, Relay, Work], None;

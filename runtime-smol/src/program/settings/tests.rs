@@ -59,6 +59,8 @@ fn every_setting_can_be_given_in_every_way() {
         ("public_url", "\"https://a.example\"", "https://a.example"),
         ("tls_cert", "\"/c\"", "/c"),
         ("tls_key", "\"/k\"", "/k"),
+        ("data", "\"/data\"", "/data"),
+        ("in_memory", "true", "true"),
         ("relay", "\"https://b.example\"", "https://b.example"),
         ("ca_file", "\"/ca\"", "/ca"),
         ("token_file", "\"/t\"", "/t"),

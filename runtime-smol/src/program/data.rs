@@ -1,0 +1,67 @@
+//! What a relay finds when it starts, because it or another one before it has left it there.
+
+use std::path::PathBuf;
+
+use footbridge_cli::exit::Error;
+use footbridge_cli::random;
+use footbridge_cli::secret_file::read_or_create_key;
+use footbridge_cli::token::Sources;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::relay::RelayKeys;
+use footbridge_core::store::{MemoryStore, Store};
+
+use super::args::{Data, Serve};
+
+/// The file of the key that tokens of workers and sessions are signed with, in the data directory.
+const SIGNING_KEY: &str = "signing-key";
+/// The access token's file, in a directory that was chosen by its owner.
+const TOKEN: &str = "token";
+/// The data directory's name in the state directory.
+const RELAY: &str = "relay";
+
+/// What outlives a relay.
+pub(super) struct Kept {
+    pub(super) token: Secret,
+    pub(super) keys: RelayKeys,
+    pub(super) store: Box<dyn Store>,
+}
+
+/// Opens what an earlier relay kept, or begins anew.
+pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
+    let mut sources = Sources::from_environment(serve.reports.token_file.clone());
+    let directory = match &serve.data {
+        Data::InMemory => None,
+        Data::In(directory) => {
+            sources.file.get_or_insert_with(|| directory.join(TOKEN));
+            Some(directory.clone())
+        }
+        Data::Default => Some(default_directory(&sources)?),
+    };
+    // The ids of one run must never be those of another.
+    let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
+    random(&mut keys.entropy)?;
+    let store: Box<dyn Store> = match directory {
+        None => {
+            random(&mut keys.signing)?;
+            Box::new(MemoryStore::new())
+        }
+        // The store comes first: it locks the directory.
+        Some(directory) => {
+            let store = footbridge_store_sqlite::open(&directory)
+                .map_err(|error| Error::local(error.to_string()))?;
+            keys.signing = read_or_create_key(&directory.join(SIGNING_KEY))?;
+            Box::new(store)
+        }
+    };
+    let token = sources.read_or_create()?;
+    Ok(Kept { token, keys, store })
+}
+
+fn default_directory(sources: &Sources) -> Result<PathBuf, Error> {
+    let state = sources.state_directory();
+    state.map(|state| state.join(RELAY)).ok_or_else(|| {
+        Error::usage(
+            "nowhere to keep sessions because HOME is not set: name a directory with --data, or use --in-memory",
+        )
+    })
+}

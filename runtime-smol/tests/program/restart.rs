@@ -1,0 +1,148 @@
+//! A relay that ends in any way, and the one after it with the same data.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::client::{Ready, ready};
+use crate::running::{Running, footbridge, output, pid_in, until};
+
+/// A relay on an address that no other test's connections use.
+fn relay(home: &Path, listen: &str, args: &[&str]) -> Running {
+    let common = ["relay", "--listen", listen, "--json"];
+    Running::start(footbridge(home).args([&common, args].concat()))
+}
+
+fn worker(home: &Path, relay: &Ready) -> (Running, String) {
+    let args = ["work", "--relay", &relay.url, "--json"];
+    let mut worker = Running::start(footbridge(home).args(args));
+    let environment = ready(&mut worker).environment;
+    (worker, environment)
+}
+
+fn address(relay: &Ready) -> String {
+    relay.url.split_once("://").expect("a URL").1.to_owned()
+}
+
+/// The numbers of a session's events, which have no gap.
+fn log(relay: &Ready, session: &str) -> Vec<Value> {
+    let path = format!("/v1/sessions/{session}/events?after=0&limit=1000");
+    let (status, page) = relay.call("GET", &path, &Value::Null);
+    assert_eq!(status, 200, "{page}");
+    let events = page["events"].as_array().expect("events").clone();
+    for (event, number) in events.iter().zip(1..) {
+        assert_eq!(event["seq"], number);
+    }
+    events
+}
+
+#[test]
+fn a_killed_relay_comes_back_with_its_sessions_and_their_agents_go_on() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut first = relay(home.path(), "127.93.0.1:0", &["--data", "kept"]);
+    let mut client = ready(&mut first);
+    std::fs::create_dir_all(home.path().join(".local/state/footbridge")).expect("made");
+    std::fs::copy(
+        home.path().join("kept/token"),
+        home.path().join(".local/state/footbridge/token"),
+    )
+    .expect("copied");
+    let (mut worker, environment) = worker(home.path(), &client);
+    client.environment = environment;
+    let session = client.new_session();
+    client.send(
+        &session,
+        "echo $PPID > agent; echo $$ > pid; until [ -e go ]; do sleep 0.1; done; echo it went on",
+    );
+    client.allow(&session);
+    let agent = pid_in(&home.path().join("agent"));
+    let asks = client.new_session();
+    client.send(&asks, "echo asked");
+    client.event(&asks, |message| message["type"] == "control_request");
+    let before = log(&client, &session);
+
+    first.signal(Signal::KILL);
+    assert_eq!(first.wait(), None);
+    let mut second = relay(home.path(), &address(&client), &["--data", "kept"]);
+    let again = ready(&mut second);
+    assert_eq!(again.token, client.token, "the access token is kept");
+    assert_eq!(log(&client, &session)[..before.len()], before, "the log is kept");
+    let (_, sessions) = client.call("GET", "/v1/sessions", &Value::Null);
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(2), "{sessions}");
+
+    // An open question is still open, and answered once.
+    client.allow(&asks);
+    client.event(&asks, |message| message["type"] == "result");
+    // What the agent does after is in the log, and it is the same agent.
+    std::fs::write(home.path().join("go"), "").expect("written");
+    client.event(&session, |message| message["type"] == "result");
+    let events = log(&client, &session);
+    let said =
+        |words: &str| events.iter().filter(|event| event.to_string().contains(words)).count();
+    assert!(said("it went on") > 0);
+    assert!(Path::new(&format!("/proc/{agent}")).exists(), "the agent is still there");
+    let starts = events.iter().filter(|e| e["message"]["subtype"] == "agent_started").count();
+    assert_eq!(starts, 1);
+
+    // A clean end and a new program at the same place end no session either.
+    second.signal(Signal::TERM);
+    assert_eq!(second.wait(), Some(0));
+    let mut third = relay(home.path(), &address(&client), &["--data", "kept"]);
+    ready(&mut third);
+    client.send(&session, "echo after the upgrade");
+    until("the second question", || {
+        let question = log(&client, &session).into_iter().rfind(|event| {
+            event["message"]["type"] == "control_request"
+                && event["message"].to_string().contains("after the upgrade")
+        })?;
+        let allow = json!({"request_id": question["message"]["request_id"], "behavior": "allow"});
+        let path = format!("/v1/sessions/{session}/permission");
+        (client.call("POST", &path, &allow).0 == 200).then_some(())
+    });
+    until("the second result", || {
+        let results = log(&client, &session).into_iter();
+        let results = results.filter(|event| event["message"]["type"] == "result").count();
+        (results == 2).then_some(())
+    });
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), Some(0));
+}
+
+#[test]
+fn a_second_relay_on_the_same_data_is_refused_until_the_first_is_gone() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut first = relay(home.path(), ":0", &[]);
+    ready(&mut first);
+    let refused = output(home.path(), &["relay", "--listen", ":0", "--json"]);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains(&format!("another relay (process {})", first.pid())), "{stderr}");
+    assert!(stderr.contains("--data") && stderr.contains("--in-memory"), "{stderr}");
+    first.signal(Signal::KILL);
+    first.wait();
+    ready(&mut relay(home.path(), ":0", &[]));
+}
+
+#[test]
+fn what_a_relay_keeps_is_for_its_owner_only_and_one_in_memory_keeps_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().expect("a directory");
+    ready(&mut relay(home.path(), ":0", &["--in-memory"]));
+    let state = home.path().join(".local/state/footbridge");
+    assert!(!state.join("relay").exists());
+    let mut kept = relay(home.path(), ":0", &[]);
+    ready(&mut kept);
+    let mut files: Vec<_> = std::fs::read_dir(state.join("relay"))
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry"))
+        .map(|entry| {
+            let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
+            (entry.file_name().to_string_lossy().into_owned(), mode)
+        })
+        .collect();
+    files.sort();
+    let names = ["lock", "signing-key", "store.db", "store.db-shm", "store.db-wal"];
+    assert_eq!(files, names.map(|name| (name.to_owned(), 0o600)));
+    assert_eq!(state.join("relay").metadata().expect("there").permissions().mode() & 0o777, 0o700);
+}
