@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::cx::{Cx, Notice, Purpose, Timer};
 use super::output::{Decoder, Kept};
-use super::say::Speech;
+use super::printer::Printer;
 use crate::base::id::OpId;
 use crate::base::limits::{COMMAND_ABANDON_AFTER, COMMAND_GRACE, COMMAND_LINGER};
 use crate::base::time::Instant;
@@ -89,20 +89,20 @@ impl Child {
     }
 
     /// It has printed something.
-    pub(super) fn printed(&mut self, cx: &mut Cx, speech: &mut Speech, data: &[u8]) {
+    pub(super) fn printed(&mut self, cx: &mut Cx, printer: &mut Printer, data: &[u8]) {
         let text = self.decoder.push(data);
-        self.show(cx, speech, &text);
+        self.show(cx, printer, &text);
     }
 
-    fn show(&mut self, cx: &mut Cx, speech: &mut Speech, text: &str) {
+    fn show(&mut self, cx: &mut Cx, printer: &mut Printer, text: &str) {
         if text.is_empty() {
             return;
         }
         self.kept.push(text);
         if !core::mem::replace(&mut self.is_streaming, true) {
-            speech.say_stream_start(cx);
+            printer.print_stream_start(cx);
         }
-        speech.say_stream_text(cx, text);
+        printer.print_stream_text(cx, text);
     }
 
     /// Returns whether that ends it.
@@ -156,8 +156,8 @@ impl Child {
     }
 
     /// Stops reading its output while the host is behind.
-    pub(super) fn balance(&mut self, cx: &mut Cx, speech: &Speech) {
-        if let Some(pause) = speech.stdio.command_should_pause(self.is_paused) {
+    pub(super) fn balance(&mut self, cx: &mut Cx, printer: &Printer) {
+        if let Some(pause) = printer.stdio.command_should_pause(self.is_paused) {
             self.is_paused = pause;
             cx.fx.act(
                 self.op,
@@ -169,13 +169,13 @@ impl Child {
     }
 
     /// Releases it, which ends whatever it left behind.
-    pub(super) fn end(&mut self, cx: &mut Cx, speech: &mut Speech) -> Ended {
+    pub(super) fn end(&mut self, cx: &mut Cx, printer: &mut Printer) -> Ended {
         clear_timers(cx);
         let rest = self.decoder.finish();
-        self.show(cx, speech, rest);
+        self.show(cx, printer, rest);
         cx.fx.cancel(self.op);
         if self.is_streaming {
-            speech.say_stream_stop(cx);
+            printer.print_stream_stop(cx);
         }
         let output = core::mem::take(&mut self.kept).into_text();
         Ended { output, exit: self.exit, millis: millis_since(cx, self.started) }

@@ -16,7 +16,7 @@
 //! | `turn` | from a message to its result |
 //! | `child` | one running command: starting it, reading its output, ending it |
 //! | `output` | what is kept of its output |
-//! | `say` | the messages that the agent prints |
+//! | `printer` | the messages that the agent prints |
 //! | `stdio` | the streams they travel on, and how far behind the reader is |
 //! | `input` | parsing a line from the host |
 //! | `permission` | modes, and the host's answer to a question |
@@ -29,7 +29,7 @@ mod cx;
 mod input;
 mod output;
 mod permission;
-mod say;
+mod printer;
 mod stdio;
 mod turn;
 
@@ -60,7 +60,7 @@ pub use cx::Notice;
 use cx::{Cx, Purpose, Timer};
 use input::{Input, Prompt, Request};
 pub use permission::PermissionMode;
-use say::{Account, Ending, Speech};
+use printer::{Account, Ending, Printer};
 use stdio::Stdio;
 use turn::Turn;
 
@@ -103,7 +103,7 @@ impl Agent {
         let stdio = Stdio::open(&mut cx);
         let Config { directory, session_id, permission_mode, env_remove, seed } = config;
         let shell = Shell {
-            speech: Speech::new(stdio, session_id, directory.clone(), seed),
+            printer: Printer::new(stdio, session_id, directory.clone(), seed),
             place: Place { directory, env_remove },
             mode: permission_mode,
             turn: None,
@@ -118,7 +118,7 @@ impl Agent {
 /// The role: reads lines, and runs one turn after the other.
 #[derive(Debug)]
 struct Shell {
-    speech: Speech,
+    printer: Printer,
     place: Place,
     mode: PermissionMode,
     turn: Option<Turn>,
@@ -146,7 +146,7 @@ impl Role for Shell {
             Some(Purpose::Stdio) => self.on_stdio(cx, event),
             Some(Purpose::Command) => {
                 if let Some(turn) = &mut self.turn {
-                    turn.on_command(cx, &mut self.speech, &self.place, event);
+                    turn.on_command(cx, &mut self.printer, &self.place, event);
                 }
             }
             None => {}
@@ -156,10 +156,10 @@ impl Role for Shell {
     fn on_timer(&mut self, cx: &mut Cx, timer: Timer) {
         match (timer, &mut self.turn) {
             (Timer::Kill, Some(turn)) => turn.kill(cx),
-            (Timer::LetGo, Some(turn)) => turn.let_go(cx, &mut self.speech),
+            (Timer::LetGo, Some(turn)) => turn.let_go(cx, &mut self.printer),
             (Timer::Kill | Timer::LetGo, None) => {}
             (Timer::Flush, _) => {
-                self.speech.stdio.cancel(cx);
+                self.printer.stdio.cancel(cx);
                 cx.fx.end(Ok(()));
             }
         }
@@ -169,22 +169,22 @@ impl Role for Shell {
         self.go_on(cx);
         // Output waiting for the reader stays bounded: first the command is paused, then the host.
         if let Some(turn) = &mut self.turn {
-            turn.balance(cx, &self.speech);
+            turn.balance(cx, &self.printer);
         }
-        self.speech.stdio.balance(cx);
+        self.printer.stdio.balance(cx);
     }
 }
 
 impl Shell {
     fn on_stdio(&mut self, cx: &mut Cx, event: Event) {
         match event {
-            Event::Received { message, .. } if !self.speech.stdio.is_closing(cx) => {
+            Event::Received { message, .. } if !self.printer.stdio.is_closing(cx) => {
                 self.received(cx, &message);
             }
-            Event::Sent { messages, .. } => self.speech.stdio.sent(messages),
+            Event::Sent { messages, .. } => self.printer.stdio.sent(messages),
             Event::Closed { .. } => {
                 // Nobody is reading any more.
-                self.speech.stdio.closed(cx);
+                self.printer.stdio.closed(cx);
                 self.shut_down(cx);
             }
             Event::Failed { op, failure } => {
@@ -198,7 +198,7 @@ impl Shell {
 
     fn received(&mut self, cx: &mut Cx, message: &Message) {
         let Message::Binary(chunk) = message else { return };
-        for line in self.speech.stdio.split(chunk) {
+        for line in self.printer.stdio.split(chunk) {
             self.line(cx, line);
             self.go_on(cx);
         }
@@ -206,7 +206,7 @@ impl Shell {
             // The host still reads, but will not answer any more.
             self.is_ending = true;
             if let Some(turn) = &mut self.turn {
-                turn.input_ended(cx, &mut self.speech);
+                turn.input_ended(cx, &mut self.printer);
             }
         }
     }
@@ -225,10 +225,10 @@ impl Shell {
             (Ok(Input::Prompt(prompt)), _) => self.prompt(cx, prompt),
             (Ok(Input::Request { id, request }), _) => self.request(cx, &id, request),
             (Ok(Input::Answer { id, verdict }), Some(turn)) => {
-                turn.answered(cx, &mut self.speech, &self.place, (&id, verdict));
+                turn.answered(cx, &mut self.printer, &self.place, (&id, verdict));
             }
             (Ok(Input::Withdraw { id }), Some(turn)) => {
-                turn.withdrawn(cx, &mut self.speech, &id);
+                turn.withdrawn(cx, &mut self.printer, &id);
             }
             (Ok(Input::Answer { .. } | Input::Withdraw { .. }), None) | (Ok(Input::Ignored), _) => {
             }
@@ -256,44 +256,44 @@ impl Shell {
             user_message_uuid: prompt.uuid,
             permission_denials: Vec::new(),
         };
-        self.speech.say_result(cx, Ending::Refused(reason), account);
+        self.printer.print_result(cx, Ending::Refused(reason), account);
     }
 
     /// Answers a `control_request`.
     fn request(&mut self, cx: &mut Cx, id: &str, request: Request) {
-        let speech = &mut self.speech;
+        let printer = &mut self.printer;
         match request {
             Request::Initialize => {
                 let pending: Vec<Value> =
                     self.turn.as_ref().and_then(Turn::question).into_iter().collect();
-                speech.say_initialized(cx, id, &pending);
+                printer.print_initialized(cx, id, &pending);
             }
             Request::Interrupt => {
                 // First the withdrawal, then the interrupt's answer, then the tool's result.
                 if let Some(turn) = &self.turn {
-                    turn.withdraw_question(cx, speech);
+                    turn.withdraw_question(cx, printer);
                 }
-                speech.say_control(cx, &control::success(id, &json!({})));
+                printer.print_control(cx, &control::success(id, &json!({})));
                 if let Some(turn) = &mut self.turn {
-                    turn.stop(cx, speech);
+                    turn.stop(cx, printer);
                 }
             }
             Request::SetPermissionMode(name) => match PermissionMode::parse(&name) {
                 Some(mode) => {
                     self.mode = mode;
-                    speech.say_control(cx, &control::success(id, &json!({"mode": name})));
-                    speech.say_mode(cx, mode);
+                    printer.print_control(cx, &control::success(id, &json!({"mode": name})));
+                    printer.print_mode(cx, mode);
                 }
                 None => {
                     let error = format!(
                         "the shell agent has no permission mode \"{name}\": try default, acceptEdits or bypassPermissions"
                     );
-                    speech.say_control(cx, &control::error(id, &error));
+                    printer.print_control(cx, &control::error(id, &error));
                 }
             },
             Request::Unsupported(subtype) => {
                 let error = format!("\"{subtype}\" is not supported by the shell agent");
-                speech.say_control(cx, &control::error(id, &error));
+                printer.print_control(cx, &control::error(id, &error));
             }
         }
     }
@@ -302,8 +302,8 @@ impl Shell {
         self.is_ending = true;
         self.waiting.clear();
         if let Some(turn) = &mut self.turn {
-            turn.withdraw_question(cx, &mut self.speech);
-            turn.stop(cx, &mut self.speech);
+            turn.withdraw_question(cx, &mut self.printer);
+            turn.stop(cx, &mut self.printer);
         }
     }
 
@@ -318,7 +318,7 @@ impl Shell {
         if !self.is_ending || self.turn.is_some() || cx.fx.is_ended() {
             return;
         }
-        let stdio = &self.speech.stdio;
+        let stdio = &self.printer.stdio;
         if !stdio.is_open(cx) {
             cx.fx.end(Ok(()));
         } else if !stdio.is_closing(cx) {
@@ -327,11 +327,11 @@ impl Shell {
     }
 
     fn begin(&mut self, cx: &mut Cx, prompt: Prompt) {
-        let Some(mut turn) = Turn::begin(cx, &mut self.speech, prompt, self.mode) else { return };
+        let Some(mut turn) = Turn::begin(cx, &mut self.printer, prompt, self.mode) else { return };
         if self.is_ending {
-            turn.input_ended(cx, &mut self.speech);
+            turn.input_ended(cx, &mut self.printer);
         } else if self.mode.asks() {
-            turn.ask(cx, &mut self.speech);
+            turn.ask(cx, &mut self.printer);
         } else {
             turn.run(cx, &self.place);
         }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use super::say::uuid;
+use super::printer::uuid;
 use super::*;
 use crate::base::id::OpId;
 use crate::base::limits::*;
@@ -70,7 +70,7 @@ impl Host {
     }
 
     fn stdio(&self) -> OpId {
-        self.machine.runner.role().speech.stdio.op()
+        self.machine.runner.role().printer.stdio.op()
     }
 
     /// Reads what the agent has said, so that it can say more.
@@ -90,13 +90,13 @@ impl Host {
     }
 
     fn handle(&mut self, event: Event) {
-        self.say_spawned(&event);
+        self.report_spawned(&event);
         self.hand.handle(event);
         self.drain();
     }
 
     /// Reports that a process has started, before anything else is reported about it.
-    fn say_spawned(&mut self, event: &Event) {
+    fn report_spawned(&mut self, event: &Event) {
         let is_of_one_that_runs = matches!(
             event,
             Event::Stdout { .. }

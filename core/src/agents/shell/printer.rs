@@ -38,14 +38,14 @@ pub(super) struct Account {
 
 /// The agent's side of the conversation.
 #[derive(Debug)]
-pub(super) struct Speech {
+pub(super) struct Printer {
     pub(super) stdio: Stdio,
     session_id: String,
     directory: String,
     rng: Rng,
 }
 
-impl Speech {
+impl Printer {
     pub(super) fn new(
         stdio: Stdio,
         session_id: Option<String>,
@@ -61,18 +61,18 @@ impl Speech {
         uuid(&mut self.rng)
     }
 
-    pub(super) fn say_init(&mut self, cx: &mut Cx, mode: PermissionMode) {
+    pub(super) fn print_init(&mut self, cx: &mut Cx, mode: PermissionMode) {
         let init = json!({
             "type": "system", "subtype": "init", "cwd": self.directory, "tools": [TOOL],
             "mcp_servers": [], "model": MODEL, "permissionMode": mode.as_str(),
             "slash_commands": [], "apiKeySource": "none", "output_style": "default",
             "skills": [], "plugins": [],
         });
-        self.say(cx, init);
+        self.print(cx, init);
     }
 
-    pub(super) fn say_mode(&mut self, cx: &mut Cx, mode: PermissionMode) {
-        self.say(
+    pub(super) fn print_mode(&mut self, cx: &mut Cx, mode: PermissionMode) {
+        self.print(
             cx,
             json!({
                 "type": "system", "subtype": "status", "status": null,
@@ -81,21 +81,21 @@ impl Speech {
         );
     }
 
-    pub(super) fn say_text(&mut self, cx: &mut Cx, text: &str) {
-        self.say_assistant(cx, &json!({"type": "text", "text": text}));
+    pub(super) fn print_text(&mut self, cx: &mut Cx, text: &str) {
+        self.print_assistant(cx, &json!({"type": "text", "text": text}));
     }
 
-    pub(super) fn say_tool_use(&mut self, cx: &mut Cx, tool_use_id: &str, command: &str) {
+    pub(super) fn print_tool_use(&mut self, cx: &mut Cx, tool_use_id: &str, command: &str) {
         let input = json!({"command": command});
-        self.say_assistant(
+        self.print_assistant(
             cx,
             &json!({"type": "tool_use", "id": tool_use_id, "name": TOOL, "input": input}),
         );
     }
 
-    fn say_assistant(&mut self, cx: &mut Cx, block: &Value) {
+    fn print_assistant(&mut self, cx: &mut Cx, block: &Value) {
         let id = self.message_id();
-        self.say(
+        self.print(
             cx,
             json!({
                 "type": "assistant", "parent_tool_use_id": null,
@@ -107,7 +107,7 @@ impl Speech {
         );
     }
 
-    pub(super) fn say_tool_result(
+    pub(super) fn print_tool_result(
         &mut self,
         cx: &mut Cx,
         tool_use_id: &str,
@@ -118,7 +118,7 @@ impl Speech {
             "type": "tool_result", "tool_use_id": tool_use_id, "content": content,
             "is_error": is_error,
         });
-        self.say(
+        self.print(
             cx,
             json!({
                 "type": "user", "parent_tool_use_id": null,
@@ -128,9 +128,9 @@ impl Speech {
     }
 
     /// Live output is sent as the text of a message that is still being written.
-    pub(super) fn say_stream_start(&mut self, cx: &mut Cx) {
+    pub(super) fn print_stream_start(&mut self, cx: &mut Cx) {
         let id = self.message_id();
-        self.say_stream(
+        self.print_stream(
             cx,
             &json!({
                 "type": "message_start",
@@ -141,27 +141,27 @@ impl Speech {
             }),
         );
         let block = json!({"type": "text", "text": ""});
-        self.say_stream(
+        self.print_stream(
             cx,
             &json!({"type": "content_block_start", "index": 0, "content_block": block}),
         );
     }
 
-    pub(super) fn say_stream_text(&mut self, cx: &mut Cx, text: &str) {
+    pub(super) fn print_stream_text(&mut self, cx: &mut Cx, text: &str) {
         let delta = json!({"type": "text_delta", "text": text});
-        self.say_stream(cx, &json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+        self.print_stream(cx, &json!({"type": "content_block_delta", "index": 0, "delta": delta}));
     }
 
-    pub(super) fn say_stream_stop(&mut self, cx: &mut Cx) {
-        self.say_stream(cx, &json!({"type": "content_block_stop", "index": 0}));
-        self.say_stream(cx, &json!({"type": "message_stop"}));
+    pub(super) fn print_stream_stop(&mut self, cx: &mut Cx) {
+        self.print_stream(cx, &json!({"type": "content_block_stop", "index": 0}));
+        self.print_stream(cx, &json!({"type": "message_stop"}));
     }
 
-    fn say_stream(&mut self, cx: &mut Cx, event: &Value) {
-        self.say(cx, json!({"type": "stream_event", "parent_tool_use_id": null, "event": event}));
+    fn print_stream(&mut self, cx: &mut Cx, event: &Value) {
+        self.print(cx, json!({"type": "stream_event", "parent_tool_use_id": null, "event": event}));
     }
 
-    pub(super) fn say_result(&mut self, cx: &mut Cx, ending: Ending, account: Account) {
+    pub(super) fn print_result(&mut self, cx: &mut Cx, ending: Ending, account: Account) {
         let Account { duration_ms, user_message_uuid, permission_denials } = account;
         let mut result = json!({
             "type": "result", "duration_ms": duration_ms, "duration_api_ms": 0, "num_turns": 1,
@@ -186,11 +186,11 @@ impl Speech {
         if let Some(uuid) = user_message_uuid {
             extend(&mut result, json!({"user_message_uuids": [uuid]}));
         }
-        self.say(cx, result);
+        self.print(cx, result);
     }
 
     /// Answers `initialize`. Open questions go alongside the payload, for a late viewer.
-    pub(super) fn say_initialized(&mut self, cx: &mut Cx, request_id: &str, pending: &[Value]) {
+    pub(super) fn print_initialized(&mut self, cx: &mut Cx, request_id: &str, pending: &[Value]) {
         let payload = json!({"commands": [], "agents": [], "models": [], "account": {}});
         let response = json!({
             "subtype": "success", "request_id": request_id, "response": payload,
@@ -200,7 +200,7 @@ impl Speech {
     }
 
     /// Prints a control line, which belongs to no session.
-    pub(super) fn say_control(&mut self, cx: &mut Cx, line: &Text) {
+    pub(super) fn print_control(&mut self, cx: &mut Cx, line: &Text) {
         self.stdio.write(cx, line.as_bytes());
     }
 
@@ -209,7 +209,7 @@ impl Speech {
     }
 
     /// Prints a message of the session.
-    fn say(&mut self, cx: &mut Cx, mut message: Value) {
+    fn print(&mut self, cx: &mut Cx, mut message: Value) {
         let uuid = self.uuid();
         extend(&mut message, json!({"session_id": self.session_id, "uuid": uuid}));
         self.stdio.write(cx, &to_json(&message));
