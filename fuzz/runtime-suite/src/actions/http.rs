@@ -28,7 +28,7 @@ pub(super) fn answering(answer: impl Into<String>) -> (String, JoinHandle<()>) {
     peer(move |listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
-        say(&mut stream, &answer);
+        send(&mut stream, &answer);
     })
 }
 
@@ -52,7 +52,7 @@ pub(super) fn request(stream: &mut TcpStream) -> String {
     head + &String::from_utf8(body).expect("text")
 }
 
-pub(super) fn say(stream: &mut TcpStream, text: &str) {
+pub(super) fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).expect("sent");
 }
 
@@ -60,7 +60,7 @@ pub fn a_request_goes_out_as_asked_and_its_answer_comes_back_whole<R: Runtime>()
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         let request = request(&mut stream);
-        say(
+        send(
             &mut stream,
             "HTTP/1.1 404 Not Found\r\nRetry-After: 7\r\nX-A: b\r\ncontent-length: 4\r\n\r\nbody",
         );
@@ -129,7 +129,7 @@ pub fn an_endless_answer_is_cut_at_its_limit<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
-        say(&mut stream, "HTTP/1.1 200 OK\r\n\r\n");
+        send(&mut stream, "HTTP/1.1 200 OK\r\n\r\n");
         let chunk = [b'x'; 4096];
         (0..).take_while(|_| stream.write_all(&chunk).is_ok()).count()
     });
@@ -145,7 +145,7 @@ pub fn a_server_that_is_silent_or_slow_costs_no_more_than_the_time_limit<R: Runt
         let (url, peer) = peer(move |listener| {
             let mut stream = accept(&listener);
             request(&mut stream);
-            say(&mut stream, first);
+            send(&mut stream, first);
             // The end of the connection: the client has dropped it.
             stream.read(&mut [0]).expect("an orderly end")
         });
@@ -197,14 +197,14 @@ pub fn a_connection_is_used_again_and_replaced_if_the_server_has_closed_it<R: Ru
         let mut first = accept(&listener);
         for _ in 0..3 {
             request(&mut first);
-            say(&mut first, ok);
+            send(&mut first, ok);
         }
         // Closed just as the next request is sent: that is read, but not answered.
         request(&mut first);
         drop(first);
         let mut second = accept(&listener);
         request(&mut second);
-        say(&mut second, ok);
+        send(&mut second, ok);
     });
     let mut driven = Driven::start::<R>();
     for _ in 0..4 {
@@ -219,7 +219,7 @@ pub fn what_may_not_be_repeated_is_not_sent_again_once_it_has_left<R: Runtime>()
     let (url, peer) = peer(|listener| {
         let mut first = accept(&listener);
         request(&mut first);
-        say(&mut first, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        send(&mut first, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
         request(&mut first);
     });
     let mut driven = Driven::start::<R>();
@@ -253,7 +253,7 @@ pub fn a_request_without_body_that_should_have_one_says_so<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         let request = request(&mut stream);
-        say(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+        send(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
         request
     });
     let mut driven = Driven::start::<R>();
@@ -269,7 +269,7 @@ pub fn a_server_that_drips_runs_into_the_time_limit_and_not_before_it<R: Runtime
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
-        say(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+        send(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
         // A byte now and then, so that no single read times out.
         while stream.write_all(b".").is_ok() {
             std::thread::sleep(Duration::from_millis(20));

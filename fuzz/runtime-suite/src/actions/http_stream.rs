@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use footbridge_core::contract::action::{Action, Answer, Message, Method, Request};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 
-use super::http::{accept, answering, peer, request, say};
+use super::http::{accept, answering, peer, request, send};
 use crate::Runtime;
 use crate::harness::{Driven, PATIENCE, get};
 
@@ -24,7 +24,7 @@ pub fn pieces_are_handed_in_as_they_come_and_then_the_end<R: Runtime>() {
         let mut stream = accept(&listener);
         request(&mut stream);
         for text in [CHUNKED, "3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"] {
-            say(&mut stream, text);
+            send(&mut stream, text);
             more.recv_timeout(PATIENCE).expect("seen");
         }
     });
@@ -130,10 +130,10 @@ pub fn silence_is_bounded_before_the_head_and_after_each_piece<R: Runtime>() {
     let (url, dripping) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
-        say(&mut stream, CHUNKED);
+        send(&mut stream, CHUNKED);
         for _ in 0..8 {
             sleep(Duration::from_millis(200));
-            say(&mut stream, "1\r\nx\r\n");
+            send(&mut stream, "1\r\nx\r\n");
         }
         drop(stream.read(&mut [0]));
     });
@@ -155,7 +155,7 @@ pub fn a_paused_answer_holds_its_server_up_and_loses_nothing<R: Runtime>() {
     let (url, peer) = peer(move |listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
-        say(&mut stream, &format!("HTTP/1.1 200 OK\r\ncontent-length: {TOTAL}\r\n\r\n"));
+        send(&mut stream, &format!("HTTP/1.1 200 OK\r\ncontent-length: {TOTAL}\r\n\r\n"));
         let block = [b'x'; 64 << 10];
         while counter.load(Ordering::Relaxed) < TOTAL {
             stream.write_all(&block).expect("written");
@@ -194,7 +194,7 @@ pub fn a_silence_that_was_asked_for_is_no_silence<R: Runtime>() {
     let (url, peer) = peer(move |listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
-        say(&mut stream, CHUNKED);
+        send(&mut stream, CHUNKED);
         // The reader is already waiting here when it is paused.
         drop(stream.read(&mut [0]));
     });
@@ -218,8 +218,8 @@ pub fn a_cancelled_answer_closes_its_connection<R: Runtime>() {
         let (url, peer) = peer(|listener| {
             let mut stream = accept(&listener);
             request(&mut stream);
-            say(&mut stream, CHUNKED);
-            say(&mut stream, "3\r\none\r\n");
+            send(&mut stream, CHUNKED);
+            send(&mut stream, "3\r\none\r\n");
             stream.set_read_timeout(Some(PATIENCE)).expect("set");
             match stream.read(&mut [0]) {
                 Ok(n) => n == 0,
@@ -245,7 +245,7 @@ pub fn a_connection_is_used_again_after_the_end<R: Runtime>() {
         let mut stream = accept(&listener);
         for _ in 0..2 {
             request(&mut stream);
-            say(&mut stream, &format!("{CHUNKED}3\r\none\r\n0\r\n\r\n"));
+            send(&mut stream, &format!("{CHUNKED}3\r\none\r\n0\r\n\r\n"));
         }
     });
     let mut driven = Driven::start::<R>();

@@ -13,7 +13,7 @@ use tungstenite::{Message as Frame, accept};
 
 use crate::Runtime;
 use crate::harness::Driven;
-use crate::harness::stream::{drain, echo, listen, open, rest, say, serve};
+use crate::harness::stream::{drain, echo, listen, open, rest, send_text, serve};
 
 pub fn messages_come_back_in_order_and_each_is_told_as_sent<R: Runtime>() {
     let (listener, url) = listen();
@@ -23,7 +23,7 @@ pub fn messages_come_back_in_order_and_each_is_told_as_sent<R: Runtime>() {
     let count = 10_000;
     let sender = |n: usize| format!("{n} {}", "x".repeat(n % 300));
     for n in 0..count {
-        say(&driven, op, sender(n));
+        send_text(&driven, op, sender(n));
     }
     let (mut sent, mut received) = (0, 0);
     while sent < count || received < count {
@@ -76,7 +76,7 @@ pub fn the_code_of_the_other_side_is_heard_by_one_that_is_sending<R: Runtime>() 
     let mut driven = Driven::start::<R>();
     let op = open(&mut driven, &url);
     for _ in 0..200 {
-        say(&driven, op, "x".repeat(100_000));
+        send_text(&driven, op, "x".repeat(100_000));
     }
     assert_eq!(rest(&driven), (Vec::new(), Some(4409), None));
     driven.end();
@@ -92,7 +92,7 @@ pub fn closing_lets_everything_before_it_leave_first<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = open(&mut driven, &url);
     for _ in 0..100 {
-        say(&driven, op, "x".repeat(100_000));
+        send_text(&driven, op, "x".repeat(100_000));
     }
     driven.act(Action::Close { op, code: 4000 });
     assert_eq!(rest(&driven), (Vec::new(), Some(4000), None));
@@ -180,7 +180,7 @@ pub fn a_paused_stream_holds_the_sender_up_and_loses_nothing<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = open(&mut driven, &url);
     driven.act(Action::Pause { op });
-    say(&driven, op, "go".to_owned());
+    send_text(&driven, op, "go".to_owned());
     assert_eq!(driven.next(), Event::Sent { op, messages: 1 }, "sending goes on");
     // It sends as much as the system buffers, then blocks.
     let mut last = 0;
@@ -212,7 +212,7 @@ pub fn a_peer_that_reads_nothing_holds_sending_up_until_the_cancel<R: Runtime>()
     let mut driven = Driven::start::<R>();
     let op = open(&mut driven, &url);
     for _ in 0..400 {
-        say(&driven, op, "x".repeat(100_000));
+        send_text(&driven, op, "x".repeat(100_000));
     }
     let mut wake = driven.begin(|op| Action::List { op, path: "/nonexistent".to_owned() });
     let mut sent = 0;

@@ -56,7 +56,7 @@ pub(crate) fn open(driven: &mut Driven, url: &str) -> OpId {
 }
 
 /// Sends a text.
-pub(crate) fn say(driven: &Driven, op: OpId, text: String) {
+pub(crate) fn send_text(driven: &Driven, op: OpId, text: String) {
     driven.act(Action::Send { op, message: Message::Text(Text::from(text)) });
 }
 
