@@ -1,4 +1,4 @@
-//! What is observable from outside of every machine. Promises are judged by these alone.
+//! What can be observed from outside the machines. Promises are judged by facts alone.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ pub(crate) enum Fact {
         process: ProcessId,
         session: String,
     },
-    /// Its worker is gone, or has let go of it.
+    /// Its worker is gone, or has released it.
     AgentOrphaned {
         process: ProcessId,
     },
     AgentEnded {
         process: ProcessId,
     },
-    /// An agent's pipe has taken a line: the hand-off.
+    /// An agent's pipe has accepted a line: the hand-off.
     HandedOff {
         process: ProcessId,
         session: String,
@@ -37,7 +37,7 @@ pub(crate) enum Fact {
         line: String,
         is_message: bool,
     },
-    /// An agent does not read its input.
+    /// An agent is not reading its input.
     IsDeaf {
         session: String,
     },
@@ -46,7 +46,7 @@ pub(crate) enum Fact {
         viewer: PartyId,
         notice: ViewerNotice,
     },
-    /// A party has come up.
+    /// A party has started.
     Started {
         party: PartyId,
         role: Role,
@@ -55,26 +55,26 @@ pub(crate) enum Fact {
     Crashed {
         party: PartyId,
     },
-    /// A party has ended by itself.
+    /// A party has ended on its own.
     Finished {
         party: PartyId,
         role: Role,
         outcome: Outcome,
         was_ordered: bool,
     },
-    /// The relay's store is gone with everything in it.
+    /// The relay's store is gone, with everything in it.
     StoreLost,
-    /// The relay has answered that it made a session; the answer may still get lost.
+    /// The relay has responded that it created a session; the response may still get lost.
     Made {
         session: String,
     },
     /// The relay keeps few ended sessions.
     KeepsLittle,
-    /// So many may watch one session at once.
+    /// How many viewers may watch one session at once.
     Places {
         of_session: usize,
     },
-    /// A request of a worker leaves.
+    /// A worker sends a request.
     IncomingRequest {
         party: PartyId,
         what: &'static str,
@@ -94,18 +94,18 @@ pub(crate) enum Fact {
         what: &'static str,
         mono: Duration,
     },
-    /// A worker has learnt that a file of its own is durable.
+    /// A worker has learned that one of its files is durable.
     FileKept {
         party: PartyId,
         path: String,
         data: Bytes,
     },
-    /// A file of a worker's own is gone, and stays gone.
+    /// One of a worker's files is gone for good.
     FileGone {
         party: PartyId,
         path: String,
     },
-    /// The disk of a party has let it down.
+    /// A party's disk has failed.
     DiskFailed {
         party: PartyId,
     },
@@ -114,12 +114,12 @@ pub(crate) enum Fact {
         work: String,
         session: String,
     },
-    /// A worker asks the relay to take a result.
+    /// A worker reports a result to the relay.
     Reporting {
         party: PartyId,
         work: String,
     },
-    /// The relay has answered that.
+    /// The relay has responded to that.
     Reported {
         party: PartyId,
         work: String,
@@ -130,15 +130,15 @@ pub(crate) enum Fact {
         party: PartyId,
         environment: String,
     },
-    /// The relay takes this access token from now on, and no other one.
+    /// The relay accepts this access token from now on, and no other.
     TokenGood {
         token: String,
     },
-    /// The files of the workers hold this access token from now on.
+    /// The workers' token files contain this access token from now on.
     TokenWritten {
         token: String,
     },
-    /// A worker reads its token's file.
+    /// A worker reads its token file.
     TokenAsked {
         party: PartyId,
     },
@@ -152,7 +152,7 @@ pub(crate) enum Fact {
         party: PartyId,
         token: String,
     },
-    /// The relay did not take a worker's secret when it asked for a session's new token.
+    /// The relay refused a worker's secret when it requested a new token for a session.
     Denied {
         party: PartyId,
         session: String,
@@ -166,21 +166,21 @@ pub(crate) enum Fact {
     Slept {
         party: PartyId,
     },
-    /// Something of a worker has reached the relay by the session's link.
+    /// Something sent by a worker has reached the relay on the session's link.
     LinkHeard {
         session: String,
     },
-    /// The relay says whether a session is connected, in an answer or on a stream.
+    /// The relay reports whether a session is connected, in a response or on a stream.
     SaidConnected {
         stream: Option<ConnId>,
         session: String,
         is_connected: bool,
     },
-    /// The relay says on a stream that there is nothing else to say.
+    /// The relay sends a keepalive: nothing else is waiting to be sent on that stream.
     SaidAlive {
         stream: ConnId,
     },
-    /// The bytes that a party has put on one stream and that nobody has taken.
+    /// The bytes that a party has put on one stream and that nobody has read.
     Outstanding {
         role: Role,
         bytes: usize,
@@ -191,7 +191,7 @@ pub(crate) enum Fact {
         role: Role,
         operations: usize,
     },
-    /// A worker has asked which commits a session's worktree alone has.
+    /// A worker has checked which commits only a session's worktree has.
     LookedInto {
         repository: HostId,
         session: String,
@@ -209,20 +209,20 @@ pub(crate) enum Fact {
         command: String,
         /// Changes that were not committed.
         files: Vec<String>,
-        /// Commits that nothing leads to any more.
+        /// Commits that are no longer reachable.
         commits: Vec<Commit>,
-        /// The worktree is gone, and an agent works in it.
+        /// The worktree is gone while an agent is working in it.
         is_in_use: bool,
     },
-    /// At the end: a worktree is still there with nothing in it.
+    /// At the end: a worktree still exists, although it contains no work.
     WorktreeLeft {
         path: String,
     },
-    /// A link is opened without a name for the run of its agent.
+    /// A link is opened that does not name the run of its agent.
     NoAgentRun {
         session: String,
     },
-    /// One who keeps to the interface is refused.
+    /// A party that follows the interface is refused.
     Refused {
         what: String,
         status: u16,
@@ -233,7 +233,7 @@ pub(crate) enum Fact {
         what: String,
         code: u16,
     },
-    /// Somebody has something at the end whose other side is gone for long.
+    /// At the end, someone still holds something whose other side has long been gone.
     Leaked {
         holder: String,
         what: String,
@@ -242,7 +242,7 @@ pub(crate) enum Fact {
     Calm,
 }
 
-/// What bytes are outstanding on.
+/// Where bytes are outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Pipe,

@@ -1,5 +1,4 @@
-//! How the simulator names what it is made of: hosts, parties, their operations, connections and
-//! processes.
+//! The simulator's identifiers: hosts, parties, their operations, connections and processes.
 
 use footbridge_core::base::id::OpId;
 
@@ -28,7 +27,7 @@ pub(crate) enum Role {
     Mallory,
     /// A relay that says anything.
     Liar,
-    /// A worker that was lured to the liar. All that is expected of it is to stay sane.
+    /// A worker that connects to the liar. All that is expected of it is to stay sane.
     Victim,
 }
 

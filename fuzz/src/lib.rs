@@ -1,5 +1,5 @@
-//! Footbridge's simulator: relay, workers, agents, viewers, network, disks and clocks in one process
-//! on virtual time, replayed from a seed.
+//! Footbridge's simulator: relay, workers, agents, viewers, network, disks and clocks in one
+//! process on virtual time, replayed from a seed.
 //!
 //! ```text
 //!   scenario ──▶ nodes: the core's own machines, stepped the way every runtime steps them
@@ -12,9 +12,9 @@
 //!               promises              fault plan
 //! ```
 //!
-//! Promises judge by `Fact`s alone: what could be seen from outside of every machine. None takes a
-//! machine's own word for anything, and the protocol is not implemented a second time here: a viewer is
-//! a client that records what it sees.
+//! Promises are judged by `Fact`s alone: what can be observed from outside the machines. None takes
+//! a machine's own word for anything, and the protocol is not implemented a second time here: a
+//! viewer is a client that records what it sees.
 //!
 //! ```
 //! use footbridge_fuzz::{Options, run};

@@ -131,7 +131,7 @@ fn one(seed: u64, args: &Args) -> ExitCode {
     let options = if args.shrinks { shrink(&options) } else { options };
     let report = run(&options);
     let text = if args.renders { &report.diagram } else { &report.trace };
-    // Whoever reads it may have seen enough before its end.
+    // The reader may close the pipe before the end.
     let _ = std::io::stdout().write_all(text.as_bytes());
     print_result(&options, &report);
     if report.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -151,7 +151,7 @@ fn print_result(options: &Options, report: &Report) {
     }
 }
 
-/// Runs until the number or the time is reached, or a promise is broken.
+/// Runs until the number of runs or the time is reached, or a promise is broken.
 fn many(args: &Args) -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let from_clock = || {

@@ -1,4 +1,4 @@
-//! What is the same in every world: who listens where, and what a few things are called.
+//! What is the same in every world: who listens where, and a few names.
 
 use crate::ids::PartyId;
 
@@ -9,16 +9,17 @@ pub(crate) const LIAR: PartyId = 1;
 pub(crate) const RELAY_URL: &str = "https://relay.example";
 pub(crate) const RELAY_WS_URL: &str = "wss://relay.example";
 pub(crate) const LIAR_URL: &str = "https://liar.example";
-/// The longest line that simulated workers take from an agent: short, so that a longer one is cheap.
+/// The longest line that simulated workers take from an agent: short, so that a longer one is
+/// cheap.
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 10;
-/// The access token of somebody who owns nothing here.
+/// The access token of someone who owns nothing here.
 pub(crate) const MALLORY_TOKEN: &str = "mallory-has-one-as-well";
-/// Where a worker finds its token.
+/// The path of a worker's token file.
 pub(crate) const TOKEN_FILE: &str = "/config/token";
-/// The name of a field, a header and a message type that nobody knows.
+/// The name of an unknown field, header and message type.
 pub(crate) const FUTURE: &str = "from_the_future";
 
-/// The party that a URL leads to.
+/// The party that a URL refers to.
 pub(crate) fn server_at(url: &str) -> PartyId {
     if url.contains("liar.example") { LIAR } else { RELAY }
 }

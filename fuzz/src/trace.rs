@@ -28,7 +28,7 @@ impl Trace {
         self.is_on
     }
 
-    pub(crate) fn say(&mut self, at: Time, who: &str, words: impl FnOnce() -> String) {
+    pub(crate) fn record(&mut self, at: Time, who: &str, words: impl FnOnce() -> String) {
         if self.is_on {
             let secs = at.as_secs();
             let _ = writeln!(

@@ -27,11 +27,11 @@ fault_kinds! {
     RelayCrash = "relay-crash",
     /// The relay is killed, and its store is lost.
     RelayLost = "relay-lost",
-    /// The relay is shut down in order, and started again.
+    /// The relay is shut down cleanly and restarted.
     RelayRestart = "relay-restart",
     /// A worker is killed.
     WorkerCrash = "worker-crash",
-    /// A worker is shut down in order, and started again.
+    /// A worker is shut down cleanly and restarted.
     WorkerRestart = "worker-restart",
     /// A host has no network for a while.
     Cut = "cut",
@@ -41,52 +41,53 @@ fault_kinds! {
     Swallow = "swallow",
     /// A client's connection breaks just after its request.
     HangUp = "hang-up",
-    /// A host's line is slow for a while.
+    /// A host's network is slow for a while.
     SlowLine = "slow-line",
     /// Packets are lost and sent again.
     Loss = "loss",
-    /// An answer gets lost after its effect.
+    /// A response gets lost after its request took effect.
     LostAnswer = "lost-answer",
     /// A request arrives twice.
     Duplicate = "duplicate",
-    /// Something on the way answers in the relay's place.
+    /// An intermediary responds in the relay's place.
     Proxy = "proxy",
     /// A host sleeps.
     Suspend = "suspend",
     /// A wall clock is set.
     WallStep = "wall-step",
-    /// A disk takes nothing more.
+    /// A disk is full.
     DiskFull = "disk-full",
-    /// A disk cannot be read, or a file is spoilt.
+    /// A disk cannot be read, or a file is corrupted.
     DiskError = "disk-error",
-    /// A worker is killed while it writes a file.
+    /// A worker is killed while writing a file.
     WriteCrash = "write-crash",
-    /// The store takes long.
+    /// The store is slow.
     SlowStore = "slow-store",
     /// The store fails.
     StoreError = "store-error",
-    /// The relay's system takes no connections for a moment.
+    /// The relay's system accepts no connections for a moment.
     AcceptError = "accept-error",
     /// The limits of the relay and its store are small.
     SmallLimits = "small-limits",
-    /// Session tokens run out soon.
+    /// Session tokens expire quickly.
     TokenExpiry = "token-expiry",
     /// The access token is changed.
     TokenRotation = "token-rotation",
-    /// The relay comes up with another signing key.
+    /// The relay restarts with another signing key.
     KeyRotation = "key-rotation",
     /// The log keeps little.
     Retention = "retention",
-    /// Other programs hold lock files of git.
+    /// Other programs hold git's lock files.
     GitLock = "git-lock",
-    /// Git fails, takes long, and is cut short.
+    /// Git fails, is slow, or is killed halfway.
     GitTrouble = "git-trouble",
     /// Parties speak an older or a newer version of the wire.
     Versions = "versions",
 }
 
 impl FaultKind {
-    /// What came later has chance of its own, so that the runs without it stay as they were.
+    /// Kinds added later draw from their own random streams, so that runs without them are
+    /// unchanged.
     pub(super) const fn stream(self) -> Option<u64> {
         match self {
             Self::WriteCrash => Some(0x7772_6974),

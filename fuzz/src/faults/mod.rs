@@ -1,4 +1,4 @@
-//! What goes wrong: its kinds, which of them a run has, and how each strikes.
+//! Faults: their kinds, which of them a run has, and how each one strikes.
 
 mod kind;
 mod plan;

@@ -1,4 +1,4 @@
-//! What goes wrong in one run: in each another part of everything that can, more or less often.
+//! What goes wrong in one run: a different selection each time, more or less often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::git::STREAM;
 /// What can go wrong in this run, and how often.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultPlan {
-    /// The usual time between two of a kind.
+    /// The usual time between two faults of a kind.
     pub(crate) every: BTreeMap<FaultKind, Duration>,
     /// In percent.
     pub(crate) loss: u32,
@@ -35,20 +35,20 @@ impl FaultPlan {
         // Some runs are quiet, some are terrible.
         let share = rng.u32(..70);
         for kind in FAULT_KINDS {
-            // These have a stream of their own.
+            // These have their own random stream.
             if matches!(kind, FaultKind::GitLock | FaultKind::GitTrouble) {
                 continue;
             }
             let mut own = kind.stream().map(|stream| Rng::with_seed(seed ^ stream));
             let rng = own.as_mut().unwrap_or(&mut *rng);
-            // Versions differ in fine weather as well.
+            // Versions may differ even without other faults.
             let share = if *kind == FaultKind::Versions { 31 } else { share };
             let is_drawn = rng.u32(..100) < share;
             let is_rare = matches!(
                 kind,
                 FaultKind::RelayLost | FaultKind::StoreError | FaultKind::WorkerRestart
             );
-            // From every second to every quarter of an hour, each order of magnitude as likely.
+            // From once a second to once in a quarter of an hour, log-uniformly.
             let every =
                 Duration::from_secs(1 << rng.u32(..10)) + Duration::from_millis(rng.u64(..1_000));
             let every = every * if is_rare { 3 } else { 1 };

@@ -15,7 +15,7 @@ use crate::sim::event::SimEvent;
 use crate::sim::files;
 use crate::sim::world::World;
 
-/// Notes the first of each kind.
+/// Schedules the first fault of each kind.
 pub(crate) fn expect_all(cx: &mut Cx) {
     for (kind, every) in cx.plan.every.clone() {
         let wait = cx.about(every);
@@ -23,12 +23,12 @@ pub(crate) fn expect_all(cx: &mut Cx) {
     }
 }
 
-/// Takes back everything that went wrong and still is wrong.
+/// Undoes every fault that is still in effect.
 pub(crate) fn clear(world: &mut World) {
     let cx = &mut world.cx;
     cx.plan = FaultPlan::default();
     world.git.clear();
-    // That the relay is down is a fault too.
+    // A relay that is down is a fault too.
     if !cx.parties[RELAY].is_up() {
         cx.later(Duration::from_secs(1), SimEvent::Restart(RELAY));
     }
@@ -57,7 +57,7 @@ pub(crate) fn strike(world: &mut World, kind: FaultKind) {
     let wait = cx.about(every);
     cx.later(wait, SimEvent::Fault(kind));
     let at = cx.at;
-    cx.trace.say(at, "world", || format!("fault: {}", kind.name()));
+    cx.trace.record(at, "world", || format!("fault: {}", kind.name()));
     match kind {
         FaultKind::RelayCrash => crash_relay(world, false),
         FaultKind::RelayLost => crash_relay(world, true),
@@ -185,14 +185,14 @@ fn cut(cx: &mut Cx) {
     cx.hosts[host].is_cut_visible = cx.rng.bool();
 }
 
-/// Everything to and from a host takes long: a phone at the edge of its network.
+/// Everything to and from a host is slow: a phone at the edge of its network.
 fn slow_line(cx: &mut Cx) {
     let host = cx.rng.usize(1..cx.hosts.len());
     cx.hosts[host].slow_until = cx.at + Duration::from_millis(cx.rng.u64(500..90_000));
     cx.hosts[host].slowness = cx.rng.u32(5..400);
 }
 
-/// What a system says that has no descriptors left.
+/// The error of a system that has run out of file descriptors.
 fn fail_accepts(cx: &mut Cx) {
     let life = cx.parties[RELAY].life;
     for _ in 0..cx.rng.usize(1..=4) {
@@ -202,7 +202,7 @@ fn fail_accepts(cx: &mut Cx) {
     }
 }
 
-/// A host sleeps. Its steady clock may go on meanwhile, or stand still.
+/// A host sleeps. In the meantime, its monotonic clock may keep running or stand still.
 fn suspend(cx: &mut Cx) {
     let host = cx.rng.usize(1..cx.hosts.len());
     if cx.hosts[host].is_suspended(cx.at) {

@@ -1,4 +1,4 @@
-//! What agents and people do in a repository, beside the worker.
+//! What agents and people do in a repository, besides the worker.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::model::{Commit, HEADS, Head, LockFile, Repository, Tree};
 
-/// One thing that somebody does in a worktree. It is done only where git would let them.
+/// One thing that somebody does in a worktree, if git allows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RepoAction {
     Write(String),
@@ -21,10 +21,10 @@ pub(crate) enum RepoAction {
     /// `reset --hard HEAD~1`.
     Reset,
     Stash,
-    /// Begins a merge that changes nothing, and leaves it there.
+    /// Starts a merge that changes nothing, and leaves it unfinished.
     Merge(String),
     Lock(LockFile),
-    /// All lock files go.
+    /// All lock files are removed.
     Unlock,
     /// `rm -r` of a whole worktree.
     LoseDirectory,
@@ -33,11 +33,11 @@ pub(crate) enum RepoAction {
 /// What an action has changed for others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched {
-    /// Commits from which a reference or `HEAD` was taken away.
+    /// Commits that a reference or `HEAD` no longer points to.
     pub(crate) let_go: BTreeSet<Commit>,
-    /// `HEAD` leads to no branch any more.
+    /// `HEAD` is no longer on a branch.
     pub(crate) detached: bool,
-    /// A commit that was made on a detached `HEAD`.
+    /// A commit made on a detached `HEAD`.
     pub(crate) alone: Option<Commit>,
 }
 
@@ -45,7 +45,7 @@ const FILES: [&str; 4] = ["a", "b", "c", "d"];
 const BRANCHES: [&str; 3] = ["main", "topic", "other"];
 
 impl RepoAction {
-    /// Any of them, the usual ones more often.
+    /// Any action, the usual ones more often.
     pub(crate) fn draw(rng: &mut Rng, branch: &str, path: &str) -> Self {
         let file = |rng: &mut Rng| FILES[rng.usize(..FILES.len())].to_owned();
         let name = |rng: &mut Rng| match rng.usize(..BRANCHES.len() + 1) {
@@ -77,7 +77,7 @@ impl RepoAction {
 }
 
 impl Repository {
-    /// Does it, if git would let somebody do it now. `content` is new with every action.
+    /// Performs it, if git allows it now. `content` is new with every action.
     pub(crate) fn act(&mut self, path: &str, action: &RepoAction, content: u64) -> Option<Touched> {
         let heads_before = self.all_heads();
         let was_detached = self.is_detached(path);
@@ -107,7 +107,7 @@ impl Repository {
         refs.chain(heads).collect()
     }
 
-    /// `None` if it cannot be done; the commit that it made, if it made one.
+    /// `None` if it is impossible; otherwise the commit it made, if any.
     fn carry_out(
         &mut self,
         path: &str,
@@ -178,7 +178,7 @@ impl Repository {
         Some(None)
     }
 
-    /// No lock file of a branch is in the way.
+    /// Whether no lock file of a branch is in the way.
     fn is_free(&self, name: &str) -> bool {
         !self.lock_files.contains(&LockFile::Reference(format!("{HEADS}{name}")))
     }
@@ -187,7 +187,7 @@ impl Repository {
         !self.lock_files.contains(&LockFile::PackedRefs)
     }
 
-    /// Whether `HEAD`, and the branch that it is on, can be moved.
+    /// Whether `HEAD` and the branch it is on can be moved.
     fn can_commit(&self, path: &str) -> bool {
         let on = &self.worktrees[path].head;
         let is_free = match on {
@@ -203,7 +203,7 @@ impl Repository {
         Some(())
     }
 
-    /// All that there is, as one commit.
+    /// Everything there is, as one commit.
     fn commit(&mut self, path: &str) -> Option<Commit> {
         if !self.can_commit(path) {
             return None;
@@ -227,7 +227,7 @@ impl Repository {
         Some(())
     }
 
-    /// Puts what was committed in the place of everything that git knows.
+    /// Restores everything that git tracks to what was committed.
     fn check_out(&mut self, path: &str, to: Tree) -> Option<()> {
         let tree = self.worktrees.get_mut(path)?;
         let index = &tree.index;

@@ -1,4 +1,4 @@
-//! The model answers as git does: the same sequences of a worker's commands and of other people's
+//! The model responds like git: the same sequences of a worker's commands and other people's
 //! actions, in the model and in real repositories.
 
 use std::fs;
@@ -13,7 +13,7 @@ use super::model::{Commit, HEADS, Head, LockFile, Repository};
 
 const SESSIONS: [&str; 2] = ["session_1", "session_2"];
 
-/// A repository twice: as the model has it, and on a disk.
+/// A repository twice: in the model, and on disk.
 struct Twins {
     model: Repository,
     root: tempfile::TempDir,
@@ -50,7 +50,7 @@ impl Twins {
         root.join("t").join(session).to_str().expect("text").to_owned()
     }
 
-    /// Runs the real git, with nothing of this machine's settings.
+    /// Runs the real git, without any of this computer's settings.
     fn real(&self, at: &Path, args: &[&str]) -> Output {
         let mut git = Command::new("git");
         git.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -65,7 +65,7 @@ impl Twins {
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
-    /// What the model's commit is called in reality.
+    /// The real name of the model's commit.
     fn learn(&mut self, commit: Commit, by: &str) {
         let name = self.must(&self.main(), &["rev-parse", by]);
         self.names.resize(self.names.len().max(commit + 1), String::new());
@@ -77,7 +77,7 @@ impl Twins {
         names.fold(text.to_owned(), |text, (commit, name)| text.replace(&name_of(commit), name))
     }
 
-    /// A worker's command, in both: the same code, the same words, the same kind of complaint.
+    /// Runs a worker's command in both: same exit code, same output, same kind of error.
     fn both(&mut self, args: &[&str], history: &[String]) {
         let expected = self.model.git(args).expect("the model knows the worker's commands");
         let [_, at, rest @ ..] = args else { panic!("a directory") };
@@ -89,14 +89,14 @@ impl Twins {
         let context = || format!("{args:?}\nreal: {output:?}\nmodel: {expected:?}\n{history:#?}");
         assert_eq!(output.status.code(), Some(expected.code), "{}", context());
         match rest.first() {
-            // Which of several commits is named first goes by their dates.
+            // Which of several commits comes first depends on their dates.
             Some(&"rev-list") => {
                 assert_eq!(out.is_empty(), expected.out.is_empty(), "{}", context());
             }
             _ => assert_eq!(out, self.with_real_names(&expected.out), "{}", context()),
         }
         if expected.code == 0 {
-            // What it could do all the same, it may have complained about.
+            // It may have complained about something it could do after all.
             return;
         }
         let meets_lock = |error: &str| error.contains(".lock'");
@@ -108,7 +108,7 @@ impl Twins {
         assert_eq!(complains(&error), complains(&expected.error), "{}", context());
     }
 
-    /// Somebody's action, in both, if the model finds that it can be done.
+    /// Performs somebody's action in both, if the model allows it.
     fn act(&mut self, at: &str, action: &RepoAction) -> bool {
         self.content += 1;
         let before = self.model.commits.len();
@@ -184,7 +184,7 @@ impl Twins {
         }
     }
 
-    /// One of the worker's commands, as it might stand in a cleaning at any point.
+    /// One of the worker's commands, as it might occur during a clean-up.
     fn a_command(&self, rng: &mut Rng) -> Vec<String> {
         let session = SESSIONS[rng.usize(..SESSIONS.len())];
         let (tree, main) = (self.tree(session), self.model.path.clone());
@@ -199,7 +199,7 @@ impl Twins {
             Some(Head::Branch(name)) if name.starts_with(HEADS) => name[HEADS.len()..].to_owned(),
             _ => String::from("nowhere"),
         };
-        // Sometimes somebody has switched since it was asked.
+        // Sometimes somebody has switched branches since it was queried.
         let on = if rng.u8(..4) == 0 { String::from("topic") } else { on };
         let (at, args): (&str, Vec<&str>) = match rng.u8(..22) {
             0 => (&main, vec!["symbolic-ref", "--quiet", "--short", "HEAD"]),
@@ -243,7 +243,7 @@ impl Twins {
 }
 
 #[test]
-fn the_model_answers_what_git_answers_whatever_was_done_before() {
+fn the_model_responds_like_git_whatever_was_done_before() {
     for seed in 0..8 {
         let mut rng = Rng::with_seed(seed);
         let mut twins = Twins::new();
@@ -290,7 +290,7 @@ fn a_worktree_with_an_initialised_submodule_is_never_removed() {
         &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other, "sub"],
     );
     twins.must(at, &["commit", "-q", "-m", "a submodule"]);
-    twins.model.worktrees.get_mut(&tree).expect("it is there").has_submodule = true;
+    twins.model.worktrees.get_mut(&tree).expect("it exists").has_submodule = true;
     twins.both(&["-C", &main, "worktree", "unlock", &tree], &[]);
     twins.both(&["-C", &main, "worktree", "remove", &tree], &[]);
     twins.both(&["-C", &main, "worktree", "remove", "--force", &tree], &[]);

@@ -1,10 +1,10 @@
-//! The commands that a worker runs, answered as git answers them.
+//! The commands that a worker runs, with git's responses.
 
 use std::collections::BTreeSet;
 
 use super::model::{Commit, HEADS, Head, LockFile, Repository, Worktree};
 
-/// What a command comes to.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) code: i32,
@@ -13,7 +13,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn says(out: impl Into<String>) -> Self {
+    fn prints(out: impl Into<String>) -> Self {
         Self { code: 0, out: out.into(), error: String::new() }
     }
 
@@ -27,7 +27,7 @@ impl Answer {
     }
 }
 
-/// A commit's name, as long as one of git's.
+/// A commit's name, as long as git's.
 pub(crate) fn name_of(commit: Commit) -> String {
     format!("{:040x}", commit + 0xc0_0000)
 }
@@ -48,9 +48,9 @@ impl Repository {
             ["symbolic-ref", "--quiet", "--short", "HEAD"] => self.branch(directory),
             ["symbolic-ref", "--quiet", "HEAD"] => self.symbolic_head(directory),
             ["config", "--get", _] => Answer::fails(1, ""),
-            ["rev-parse", "--show-prefix"] => Answer::says("\n"),
+            ["rev-parse", "--show-prefix"] => Answer::prints("\n"),
             ["rev-parse", "--verify", "--quiet", .., name] => self.verify(directory, name),
-            ["worktree", "list", "--porcelain"] => Answer::says(self.list()),
+            ["worktree", "list", "--porcelain"] => Answer::prints(self.list()),
             ["worktree", "add", .., "--reason", reason, "-b", branch, path, commit] => {
                 self.add(directory, reason, branch, path, commit)
             }
@@ -60,7 +60,7 @@ impl Repository {
             ["worktree", "lock", "--reason", reason, path] => self.lock(reason, path),
             ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"] => {
                 let lines = self.changes(directory, true);
-                Answer::says(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+                Answer::prints(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
             }
             ["rev-list", count, args @ ..] => self.rev_list(directory, count, args)?,
             ["switch", "--quiet", "--detach"] => self.detach(directory),
@@ -76,14 +76,14 @@ impl Repository {
 
     fn branch(&self, path: &str) -> Answer {
         match &self.worktrees[path].head {
-            Head::Branch(name) => Answer::says(name.replacen(HEADS, "", 1) + "\n"),
+            Head::Branch(name) => Answer::prints(name.replacen(HEADS, "", 1) + "\n"),
             Head::Detached(_) => Answer::fails(1, ""),
         }
     }
 
     fn symbolic_head(&self, path: &str) -> Answer {
         match &self.worktrees[path].head {
-            Head::Branch(name) => Answer::says(format!("{name}\n")),
+            Head::Branch(name) => Answer::prints(format!("{name}\n")),
             Head::Detached(_) => Answer::fails(1, ""),
         }
     }
@@ -103,7 +103,7 @@ impl Repository {
 
     fn verify(&self, path: &str, name: &str) -> Answer {
         match self.resolve(path, name) {
-            Some(commit) => Answer::says(name_of(commit) + "\n"),
+            Some(commit) => Answer::prints(name_of(commit) + "\n"),
             None => Answer::fails(1, ""),
         }
     }
@@ -141,7 +141,7 @@ impl Repository {
         if self.lock_files.contains(&LockFile::Reference(name.clone())) {
             return Answer::meets(255, &name);
         }
-        // The branch is made before anybody looks at the path, and at who stands on it already.
+        // Git creates the branch before it checks the path, and who has the branch checked out.
         let is_taken = self.is_checked_out(&name);
         self.refs.insert(name.clone(), commit);
         match self.worktrees.get(path) {
@@ -158,12 +158,12 @@ impl Repository {
                 let mut tree = Worktree::new(Head::Branch(name), self.commits[commit].tree.clone());
                 tree.lock = Some(reason.to_owned());
                 self.worktrees.insert(path.to_owned(), tree);
-                Answer::says("")
+                Answer::prints("")
             }
         }
     }
 
-    /// A worktree on a branch that is there.
+    /// A worktree on an existing branch.
     fn attach(&mut self, reason: &str, branch: &str, path: &str) -> Answer {
         let name = format!("{HEADS}{branch}");
         let Some(commit) = self.refs.get(&name).copied() else {
@@ -186,7 +186,7 @@ impl Repository {
                 let mut tree = Worktree::new(Head::Branch(name), self.commits[commit].tree.clone());
                 tree.lock = Some(reason.to_owned());
                 self.worktrees.insert(path.to_owned(), tree);
-                Answer::says("")
+                Answer::prints("")
             }
         }
     }
@@ -199,12 +199,12 @@ impl Repository {
             }
             Some(tree) => {
                 tree.lock = Some(reason.to_owned());
-                Answer::says("")
+                Answer::prints("")
             }
         }
     }
 
-    /// `rev-list TIPS --not --exclude=… --glob=refs/*`: one of what only the tips have.
+    /// `rev-list TIPS --not --exclude=… --glob=refs/*`: one commit that only the tips have.
     fn rev_list(&self, path: &str, count: &str, args: &[&str]) -> Option<Answer> {
         let (tips, not) = args.split_at(args.iter().position(|arg| *arg == "--not")?);
         let [_, excluded @ .., "--glob=refs/*"] = not else { return None };
@@ -228,7 +228,7 @@ impl Repository {
         let others = self.reachable(others.map(|(_, commit)| *commit));
         let own = self.reachable(from);
         let found = own.difference(&others).last().filter(|_| count == "--max-count=1");
-        Some(Answer::says(found.map(|commit| name_of(*commit) + "\n").unwrap_or_default()))
+        Some(Answer::prints(found.map(|commit| name_of(*commit) + "\n").unwrap_or_default()))
     }
 
     fn detach(&mut self, path: &str) -> Answer {
@@ -244,7 +244,7 @@ impl Repository {
         if let Some(tree) = self.worktrees.get_mut(path) {
             tree.head = Head::Detached(commit);
         }
-        Answer::says("")
+        Answer::prints("")
     }
 
     fn switch(&mut self, path: &str, branch: &str) -> Answer {
@@ -266,7 +266,7 @@ impl Repository {
         let names: BTreeSet<_> = from.keys().chain(to.keys()).collect();
         let differ: Vec<_> =
             names.into_iter().filter(|name| from.get(*name) != to.get(*name)).collect();
-        // What is the same in both is left alone, whatever has become of it.
+        // Files that are the same in both are left alone, whatever state they are in.
         let differ = differ.into_iter().filter(|name| tree.index.get(*name) != to.get(*name));
         let differ: Vec<String> = differ.cloned().collect();
         let is_in_the_way = |name: &String| {
@@ -292,14 +292,14 @@ impl Repository {
             return Answer::meets(128, "HEAD");
         }
         tree.head = on;
-        Answer::says("")
+        Answer::prints("")
     }
 
     fn unlock(&mut self, path: &str) -> Answer {
         match self.worktrees.get_mut(path) {
             None => Answer::fails(128, format!("fatal: '{path}' is not a working tree\n")),
             Some(tree) => match tree.lock.take() {
-                Some(_) => Answer::says(""),
+                Some(_) => Answer::prints(""),
                 None => Answer::fails(128, format!("fatal: '{path}' is not locked\n")),
             },
         }
@@ -323,7 +323,7 @@ impl Repository {
         }
         self.worktrees.remove(path);
         self.lock_files.remove(&LockFile::Head(path.to_owned()));
-        Answer::says("")
+        Answer::prints("")
     }
 
     fn delete_ref(&mut self, name: &str, before: Option<&str>) -> Answer {
@@ -346,6 +346,6 @@ impl Repository {
             return Answer::meets(1, "packed-refs");
         }
         self.refs.remove(name);
-        Answer::says("")
+        Answer::prints("")
     }
 }

@@ -1,4 +1,4 @@
-//! How a worker that is broken on purpose runs git.
+//! How a deliberately broken worker runs git.
 
 use crate::mutants::Mutant;
 
@@ -12,7 +12,7 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
             args.truncate(at);
             args.extend(["list", "--porcelain"].map(String::from));
         }
-        // With its branch, so that nothing hints at it.
+        // Along with its branch, so that nothing hints at it.
         (Mutant::SkipsRemoval, .., Some(at), _) => {
             args.truncate(at);
             args.extend(["worktree", "list", "--porcelain"].map(String::from));

@@ -1,5 +1,5 @@
-//! Git, as far as a worker uses it: a model that answers every command that a worker runs as git
-//! does, refusals included, and what agents and people do in a repository beside it.
+//! Git, as far as a worker uses it: a model that responds to every command a worker runs as git
+//! does, refusals included, and what agents and people do in a repository besides it.
 //!
 //! ```text
 //!   worker ── Action::Run ──▶ host: it takes time, fails, meets locks, is cut short
@@ -11,9 +11,9 @@
 //!                             promises/worktrees.rs
 //! ```
 //!
-//! `against_git.rs` shows that the model answers as the real git does. What it leaves out: files that
-//! git was told to ignore (they are nobody's work), content in submodules beyond their being there,
-//! reflogs (what only a reflog leads to counts as deleted already).
+//! `against_git.rs` shows that the model responds like the real git. What it leaves out: ignored files
+//! (they are nobody's work), the contents of submodules, reflogs (what only a reflog refers to counts
+//! as deleted already).
 
 pub(crate) mod action;
 #[cfg(test)]
@@ -26,5 +26,5 @@ pub(crate) use action::Touched;
 pub(crate) use misuse::misuse;
 pub(crate) use model::Commit;
 
-/// Sets what is drawn for repositories apart from what the world draws.
+/// Separates the random draws for repositories from the world's.
 pub(crate) const STREAM: u64 = 0x6769_7400_0000_0006;

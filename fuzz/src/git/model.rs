@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A commit, in the order in which they were made.
+/// A commit; commits are numbered in the order they were made.
 pub(crate) type Commit = usize;
 
-/// Files and what is in them.
+/// Files and their contents.
 pub(crate) type Tree = BTreeMap<String, u64>;
 
-/// What is below this name is a branch.
+/// The prefix of branches.
 pub(crate) const HEADS: &str = "refs/heads/";
 
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Made {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// A reference's full name. It may not be there yet.
+    /// A reference's full name. It may not exist yet.
     Branch(String),
     Detached(Commit),
 }
@@ -30,12 +30,12 @@ pub(crate) struct Worktree {
     pub(crate) head: Head,
     pub(crate) index: Tree,
     pub(crate) files: Tree,
-    /// Why `git worktree lock` holds it.
+    /// The reason given to `git worktree lock`.
     pub(crate) lock: Option<String>,
-    /// The other side of a merge that was begun and not committed.
+    /// The other side of an unfinished merge.
     pub(crate) merging: Option<Commit>,
     pub(crate) has_submodule: bool,
-    /// Somebody has removed the directory without telling git.
+    /// Somebody has removed the directory behind git's back.
     pub(crate) is_gone: bool,
 }
 
@@ -51,14 +51,14 @@ pub(crate) enum LockFile {
 /// A repository with all its worktrees.
 #[derive(Clone, Debug)]
 pub(crate) struct Repository {
-    /// Where its main worktree is.
+    /// The path of its main worktree.
     pub(crate) path: String,
     pub(crate) commits: Vec<Made>,
     pub(crate) refs: BTreeMap<String, Commit>,
-    /// By path, the main one too.
+    /// By path, including the main one.
     pub(crate) worktrees: BTreeMap<String, Worktree>,
     pub(crate) lock_files: BTreeSet<LockFile>,
-    /// Its person has set `status.showUntrackedFiles` to `no`.
+    /// Its owner has set `status.showUntrackedFiles` to `no`.
     pub(crate) hides_untracked: bool,
 }
 
@@ -87,7 +87,7 @@ impl Repository {
         }
     }
 
-    /// The commit that a worktree stands on; none before the first one of a branch.
+    /// The commit that a worktree is on; none before the first one of a branch.
     pub(crate) fn head(&self, path: &str) -> Option<Commit> {
         self.commit_of(&self.worktrees.get(path)?.head)
     }
@@ -96,7 +96,7 @@ impl Repository {
         self.head(path).map(|commit| self.commits[commit].tree.clone()).unwrap_or_default()
     }
 
-    /// What these commits lead to, and they themselves.
+    /// These commits and everything reachable from them.
     pub(crate) fn reachable(&self, from: impl IntoIterator<Item = Commit>) -> BTreeSet<Commit> {
         let mut found = BTreeSet::new();
         let mut left: Vec<_> = from.into_iter().collect();
@@ -108,7 +108,7 @@ impl Repository {
         found
     }
 
-    /// What any reference or `HEAD` leads to.
+    /// Everything reachable from any reference or `HEAD`.
     pub(crate) fn alive(&self) -> BTreeSet<Commit> {
         let heads = self.worktrees.values().filter_map(|tree| self.commit_of(&tree.head));
         self.reachable(self.refs.values().copied().chain(heads))
@@ -119,7 +119,7 @@ impl Repository {
         self.worktrees.values().any(|tree| matches!(&tree.head, Head::Branch(on) if on == name))
     }
 
-    /// What `git status --porcelain` says: uncommitted files, and those that git does not know.
+    /// What `git status --porcelain` reports: uncommitted and untracked files.
     pub(crate) fn changes(&self, path: &str, with_untracked: bool) -> Vec<String> {
         let Some(tree) = self.worktrees.get(path).filter(|tree| !tree.is_gone) else {
             return Vec::new();
@@ -151,8 +151,8 @@ impl Repository {
         lines
     }
 
-    /// Whether nothing in a session's worktree, or on its own branch, is not elsewhere: what a worker
-    /// may remove.
+    /// Whether everything in a session's worktree and on its own branch is elsewhere too, so that a
+    /// worker may remove it.
     pub(crate) fn is_spent(
         &self,
         path: &str,
@@ -178,7 +178,7 @@ impl Repository {
 }
 
 impl Worktree {
-    /// With everything as it was committed.
+    /// With everything as committed.
     pub(crate) fn new(head: Head, tree: Tree) -> Self {
         Self {
             head,

@@ -1,4 +1,4 @@
-//! What a broken party does in place of an action.
+//! What a broken party does instead of an action.
 
 use std::num::NonZeroU64;
 
@@ -10,13 +10,13 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::store::StoreOp;
 
 use super::Mutant;
-use super::words::{bent, holds, reworded, says, shortened};
+use super::words::{begins_with, bent, holds, reworded, shortened};
 use crate::fact::Fact;
 use crate::ids::{PartyId, Role};
 use crate::names::TOKEN_FILE;
 use crate::sim::cx::Cx;
 
-/// What a broken party does in place of an action.
+/// What a broken party does instead of an action.
 pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
     let Some(mutant) = cx.mutant else { return vec![action] };
     let role = cx.parties[id].role;
@@ -37,17 +37,17 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
             vec![action.clone(), action]
         }
         (Mutant::SkippedEvent, Role::Relay, Action::Send { message, .. })
-            if is_seldom && says(&message, "{\"type\":\"event\"") =>
+            if is_seldom && begins_with(&message, "{\"type\":\"event\"") =>
         {
             Vec::new()
         }
         (Mutant::DivergentEvent, Role::Relay, Action::Send { op, message })
-            if is_seldom && says(&message, "{\"type\":\"event\"") =>
+            if is_seldom && begins_with(&message, "{\"type\":\"event\"") =>
         {
             vec![Action::Send { op, message: bent(&message, "\"type\":\"", "\"type\":\"x") }]
         }
         (Mutant::HiddenQuestion, Role::Relay, Action::Send { op, message })
-            if says(&message, "{\"type\":\"session\"") =>
+            if begins_with(&message, "{\"type\":\"session\"") =>
         {
             let message =
                 bent(&message, "\"pending_permissions\":[", "\"pending_permissions\":[],\"x\":[");
@@ -61,13 +61,13 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
         }
         (Mutant::LosesTrack, Role::Relay, Action::Cancel { .. }) => Vec::new(),
         (Mutant::SilentLoss, Role::Relay, Action::Send { op, message })
-            if says(&message, "{\"type\":\"session\"") =>
+            if begins_with(&message, "{\"type\":\"session\"") =>
         {
             let message = bent(&message, "\"connected\":false", "\"x\":false");
             vec![Action::Send { op, message }]
         }
         (Mutant::AlwaysConnected, Role::Relay, Action::Send { op, message })
-            if says(&message, "{\"type\":\"session\"") =>
+            if begins_with(&message, "{\"type\":\"session\"") =>
         {
             let message = bent(&message, "\"connected\":false", "\"connected\":true");
             vec![Action::Send { op, message }]
@@ -105,7 +105,7 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
             vec![Action::Reply { op, response: fewer }]
         }
         (Mutant::StaleOverview, Role::Relay, Action::Send { message, .. })
-            if is_seldom && says(&message, "{\"type\":\"session\"") =>
+            if is_seldom && begins_with(&message, "{\"type\":\"session\"") =>
         {
             Vec::new()
         }
@@ -144,7 +144,7 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
             vec![Action::Store { op, transaction }]
         }
         (Mutant::Hoarder, Role::Relay, Action::Send { op, message }) => {
-            // The relay hears at once that the message is gone.
+            // The relay learns immediately that the message was sent.
             pretend_sent(cx, id, op);
             vec![Action::Send { op, message }]
         }
@@ -170,7 +170,7 @@ fn pretend_sent(cx: &mut Cx, id: PartyId, op: OpId) {
     }
 }
 
-/// Removes the file of a result that a request brings to the relay.
+/// Removes the file of a result that a request reports to the relay.
 fn remove_early(cx: &mut Cx, id: PartyId, action: &Action) {
     let Action::Request { request, .. } = action else { return };
     let Some(work) = crate::sim::observe::reported_work(&request.url) else { return };

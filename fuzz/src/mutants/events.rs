@@ -14,7 +14,7 @@ use crate::names::{FUTURE, RELAY};
 use crate::sim::cx::Cx;
 use crate::sim::network::Network;
 
-/// An event as a broken party would take it.
+/// An event as a broken party would see it.
 pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event) -> Option<Event> {
     let Some(mutant) = cx.mutant else { return Some(event) };
     let is_worker = cx.parties[id].role == Role::Worker;
@@ -67,7 +67,7 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
     }
 }
 
-/// Every link that was silent for less than this has just been heard, as the relay thinks.
+/// The relay believes that every link that has been silent for less than this was just heard.
 fn pretend_heard(cx: &mut Cx, network: &Network, limit: Duration) {
     let links = cx.parties[RELAY].ops.iter().filter_map(|(op, kind)| {
         let Op::Stream(conn, _) = kind else { return None };
@@ -85,7 +85,7 @@ fn pretend_heard(cx: &mut Cx, network: &Network, limit: Duration) {
     }
 }
 
-/// Whether a party is broken in that it never rests.
+/// Whether a party is broken in that it never waits.
 pub(crate) fn is_busy(cx: &mut Cx, id: PartyId) -> bool {
     cx.mutant == Some(Mutant::BusyLoop) && cx.parties[id].role == Role::Worker && cx.rng.u8(..) < 16
 }

@@ -1,4 +1,4 @@
-//! Messages and answers, looked into and bent.
+//! Reading and falsifying messages and responses.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ pub(super) fn holds(bytes: &[u8], what: &str) -> bool {
     String::from_utf8_lossy(bytes).contains(what)
 }
 
-pub(super) fn says(message: &Message, beginning: &str) -> bool {
+pub(super) fn begins_with(message: &Message, beginning: &str) -> bool {
     matches!(message, Message::Text(text) if text.as_str().starts_with(beginning))
 }
 
-/// An answer with something in its body replaced.
+/// A response with something in its body replaced.
 pub(super) fn reworded(response: Response, what: &str, by: &str) -> Response {
     let body = String::from_utf8_lossy(&response.body).replace(what, by);
     Response { body: Bytes::from(body), ..response }
 }
 
-/// An answer with a list that has more than one entry, without the second of them.
+/// A response without the second entry of a list that has several.
 pub(super) fn shortened(response: Response, list: &str) -> Response {
     let Ok(mut body) = serde_json::from_slice::<BTreeMap<&str, &RawValue>>(&response.body) else {
         return response;
@@ -35,7 +35,7 @@ pub(super) fn shortened(response: Response, list: &str) -> Response {
     Response { body: Bytes::from(body), ..response }
 }
 
-/// A text message with its last occurrence of something replaced.
+/// A text message with the last occurrence of something replaced.
 pub(super) fn bent(message: &Message, what: &str, by: &str) -> Message {
     let Message::Text(text) = message else { return message.clone() };
     let text = text.as_str();

@@ -1,4 +1,4 @@
-//! What the shell agent runs: commands of every nature.
+//! Commands for the shell agent, of every nature.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use fastrand::Rng;
 use footbridge_core::contract::action::{ProcessSpec, Signal};
 use footbridge_core::contract::event::ExitStatus;
 
-use crate::nodes::agents::{Doing, Program, Said};
+use crate::nodes::agents::{Printed, Program, Syscalls};
 
-/// What a command is like.
+/// How a command behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nature {
-    /// Prints something and ends a little later.
+    /// Prints something and exits shortly after.
     Quick,
     /// Fails.
     Failing,
@@ -20,13 +20,13 @@ enum Nature {
     Loud,
     /// Prints a little now and then, for minutes.
     Dripping,
-    /// Prints what is no text.
+    /// Prints binary data.
     Binary,
-    /// Does not end when it is asked to.
+    /// Does not end when asked to.
     Stubborn,
-    /// Is stuck in the kernel: it takes time even to be killed.
+    /// Is stuck in the kernel: even killing it takes time.
     Stuck,
-    /// Ends, and leaves something behind that holds its output open.
+    /// Exits, and leaves something behind that holds its output open.
     Littering,
 }
 
@@ -41,20 +41,20 @@ const NATURES: [Nature; 8] = [
     Nature::Littering,
 ];
 
-/// Bytes that a loud one prints in all.
+/// Bytes that a loud one prints in total.
 const LOUD: usize = 3 << 20;
 
 struct Running {
     nature: Nature,
     rng: Rng,
     words: Bytes,
-    /// Times that it wakes up before it ends.
+    /// How often it wakes up before it exits.
     wakes: u32,
     printed: usize,
     dying: Duration,
 }
 
-/// Half of them are of the quick nature, so that turns come to their end.
+/// Half of them are quick, so that turns end.
 pub(crate) fn command(command: &ProcessSpec, seed: u64) -> Box<dyn Program> {
     let mut rng = Rng::with_seed(seed);
     let line = command.args.last().cloned().unwrap_or_default();
@@ -71,9 +71,9 @@ pub(crate) fn command(command: &ProcessSpec, seed: u64) -> Box<dyn Program> {
 }
 
 impl Running {
-    fn print(&mut self, bytes: Bytes, doing: &mut Doing) {
+    fn print(&mut self, bytes: Bytes, sys: &mut Syscalls) {
         self.printed += bytes.len();
-        doing.said.push(Said { bytes, is_line: false, is_message: false });
+        sys.printed.push(Printed { bytes, is_line: false, is_message: false });
     }
 
     fn lasts(&mut self) -> Duration {
@@ -85,64 +85,64 @@ impl Running {
         Duration::from_millis(self.rng.u64(1..most))
     }
 
-    fn shout(&mut self, doing: &mut Doing) {
-        let mut room = doing.room;
+    fn shout(&mut self, sys: &mut Syscalls) {
+        let mut room = sys.room;
         while room > 4096 && self.printed < LOUD {
-            self.print(Bytes::from("loud and long ".repeat(200)), doing);
+            self.print(Bytes::from("loud and long ".repeat(200)), sys);
             room = room.saturating_sub(2800);
         }
         if self.printed >= LOUD {
-            self.end(doing);
+            self.end(sys);
         }
     }
 
-    fn end(&mut self, doing: &mut Doing) {
+    fn end(&mut self, sys: &mut Syscalls) {
         let code = if self.nature == Nature::Failing { self.rng.i32(1..127) } else { 0 };
         if self.nature == Nature::Littering {
-            doing.leaves_behind = Some(Duration::from_millis(self.rng.u64(1..60_000)));
+            sys.leaves_behind = Some(Duration::from_millis(self.rng.u64(1..60_000)));
         }
-        doing.exit = Some(ExitStatus::Code(code));
+        sys.exit = Some(ExitStatus::Code(code));
     }
 }
 
 impl Program for Running {
-    fn started(&mut self, doing: &mut Doing) {
+    fn started(&mut self, sys: &mut Syscalls) {
         match self.nature {
-            Nature::Loud => return self.shout(doing),
+            Nature::Loud => return self.shout(sys),
             Nature::Binary => {
                 let bytes: Vec<u8> = std::iter::repeat_with(|| self.rng.u8(..)).take(500).collect();
-                self.print(Bytes::from(bytes), doing);
+                self.print(Bytes::from(bytes), sys);
             }
-            _ => self.print(self.words.clone(), doing),
+            _ => self.print(self.words.clone(), sys),
         }
-        doing.alarm = Some(self.lasts());
+        sys.alarm = Some(self.lasts());
     }
 
-    fn input(&mut self, _: &[u8], _: &mut Doing) {}
+    fn input(&mut self, _: &[u8], _: &mut Syscalls) {}
 
-    /// The agent is gone: whatever it ran goes with it.
-    fn input_ended(&mut self, doing: &mut Doing) {
-        doing.exit = Some(ExitStatus::Signal(9));
+    /// The agent is gone: whatever it was running goes with it.
+    fn input_ended(&mut self, sys: &mut Syscalls) {
+        sys.exit = Some(ExitStatus::Signal(9));
     }
 
-    fn alarm(&mut self, doing: &mut Doing) {
+    fn alarm(&mut self, sys: &mut Syscalls) {
         if self.wakes == 0 {
-            return self.end(doing);
+            return self.end(sys);
         }
         self.wakes -= 1;
-        self.print(self.words.clone(), doing);
-        doing.alarm = Some(self.lasts());
+        self.print(self.words.clone(), sys);
+        sys.alarm = Some(self.lasts());
     }
 
-    fn signal(&mut self, _: Signal, doing: &mut Doing) {
+    fn signal(&mut self, _: Signal, sys: &mut Syscalls) {
         if !matches!(self.nature, Nature::Stubborn | Nature::Stuck) {
-            doing.exit = Some(ExitStatus::Signal(15));
+            sys.exit = Some(ExitStatus::Signal(15));
         }
     }
 
-    fn has_room(&mut self, doing: &mut Doing) {
+    fn has_room(&mut self, sys: &mut Syscalls) {
         if self.nature == Nature::Loud {
-            self.shout(doing);
+            self.shout(sys);
         }
     }
 

@@ -1,5 +1,5 @@
-//! A relay that says anything: wrong types, huge numbers, bad ids, words out of order. A worker that
-//! meets it must stay sane; nothing else is promised.
+//! A relay that sends anything: wrong types, huge numbers, bad ids, frames out of order. A worker
+//! that meets it must stay sane; nothing else is promised.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) struct Liar {
     listener: Option<OpId>,
     steps: Steps<()>,
     streams: Vec<OpId>,
-    /// Streams whose end it has asked for.
+    /// Streams that it is closing.
     closing: BTreeSet<OpId>,
     nags_at: Option<Instant>,
 }
@@ -120,7 +120,7 @@ impl Liar {
         }
     }
 
-    /// Says something on one of the links.
+    /// Sends something on one of the links.
     fn nag(&mut self) {
         self.nags_at = None;
         if self.streams.is_empty() {

@@ -1,5 +1,5 @@
-//! A client with a good access token of their own and bad manners: wrong credentials, wrong ids,
-//! wrong words, floods. The relay must stay sane, and nobody else may notice.
+//! A client with its own valid access token and bad manners: wrong credentials, wrong ids,
+//! malformed messages, floods. The relay must stay sane, and nobody else may notice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) struct Mallory {
     session: String,
 }
 
-/// Requests under way at once.
+/// Concurrent requests.
 const MAX_OPEN: usize = 12;
 
 impl Mallory {

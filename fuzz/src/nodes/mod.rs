@@ -1,5 +1,5 @@
-//! Who takes part beside the core's own machines: viewers, agents and the commands that they run, a
-//! client with bad manners, and a relay that says anything.
+//! Who takes part besides the core's own machines: viewers, agents and the commands they run, a
+//! client with bad manners, and a relay that sends anything.
 
 pub(crate) mod agents;
 pub(crate) mod commands;

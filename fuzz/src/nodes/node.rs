@@ -8,18 +8,18 @@ use footbridge_core::contract::machine::{Machine, Step};
 
 use crate::nodes::viewer::notice::ViewerNotice;
 
-/// What the world asks of a node from outside.
+/// What the world can tell a node from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// The first signal.
     Shutdown,
     /// The second signal.
     ShutdownNow,
-    /// Start nothing new, and bring what is under way to rest.
+    /// Start nothing new, and finish what is in progress.
     Settle,
 }
 
-/// What a node tells its program.
+/// What a node reports to its program.
 #[derive(Debug)]
 pub(crate) enum NodeNotice {
     /// For the trace only: no promise takes a core machine's own word for anything.

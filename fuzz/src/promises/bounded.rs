@@ -1,5 +1,5 @@
-//! Promise 13: Memory is bounded, however slow the other side: what a party has put on a stream or into a
-//! pipe and nobody has taken, and the operations that it has open.
+//! Promise 13: Memory is bounded, however slow the other side is: data that a party has put on a
+//! stream or into a pipe and nobody has read, and its open operations.
 
 use footbridge_core::base::limits::{
     ACCEPT_POOL, LINK_BACKLOG_BYTES, LINK_WINDOW_BYTES, MAX_EXCHANGES, MAX_LINE_BYTES,
@@ -31,21 +31,23 @@ impl Promise for Bounded {
                 bytes,
                 way,
             } => {
-                // A line always fits, whatever the window says.
+                // A line always fits, whatever the window.
                 let limit = match (role, way) {
                     (Role::Relay, Way::Viewer) => STREAM_CREDIT_BYTES + MAX_PAGE_BYTES,
                     (Role::Relay, _) => LINK_BACKLOG_BYTES + MAX_LINE_BYTES,
                     _ => 2 * LINK_WINDOW_BYTES + MAX_LINE_BYTES,
                 };
                 if *bytes > limit {
-                    return Err(format!("{bytes} bytes of a {role:?} wait; {limit} may"));
+                    return Err(format!(
+                        "{bytes} bytes of a {role:?} are waiting; the limit is {limit}"
+                    ));
                 }
             }
             Fact::Open { role, operations } => {
                 let limit =
                     if *role == Role::Relay { MAX_RELAY_OPERATIONS } else { MAX_OPERATIONS };
                 if *operations > limit {
-                    return Err(format!("a {role:?} has {operations} operations open"));
+                    return Err(format!("a {role:?} has {operations} open operations"));
                 }
             }
             _ => {}

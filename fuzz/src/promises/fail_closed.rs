@@ -1,4 +1,5 @@
-//! Promise 5: Approvals fail closed: no agent is told *allow* unless a viewer said so to that very question.
+//! Promise 5: Approvals fail closed: no agent is told *allow* unless a viewer gave that answer to
+//! that very question.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use crate::sim::clock::Time;
 #[derive(Default)]
 pub(crate) struct FailClosed {
     allowed: BTreeSet<(String, String)>,
-    /// Taken back by the agent, or no longer answerable, as the log says.
+    /// Withdrawn by the agent, or no longer answerable, according to the log.
     closed: BTreeSet<(String, String)>,
 }
 

@@ -1,6 +1,6 @@
-//! Promise 9, for what there is of it: One look for a newer access token at a time, at most one more try
-//! for each refusal, never a token that was seen to be replaced; no worker is ended by a refusal
-//! while its file holds a good token, and no session by a revocation (E-10, W-8).
+//! Promise 9, as far as it is implemented: one check for a newer access token at a time, at most
+//! one retry per refusal, never a token known to be replaced; no worker is ended by a refusal while
+//! its file contains a valid token, and no session by a revocation (E-10, W-8).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 pub(crate) struct FreshTokens {
-    /// What the relay takes, and since when.
+    /// What the relay accepts, and since when.
     good: (String, Time),
     /// What the workers' files hold, and since when.
     written: Option<(String, Time)>,
@@ -36,11 +36,11 @@ struct Worker {
     /// Its clocks did something that a sleep looks like, since it last registered: a pause that was
     /// under way may be cut short, once (W-2).
     has_slept: bool,
-    /// Refusals in a row, when that was asked which was refused first, and the last of them.
+    /// Refusals in a row, when the first refused request was sent, and the last of them.
     refused: u32,
     asked_at: Time,
     refused_at: Time,
-    /// When a session's request was refused last.
+    /// When a session's request was last refused.
     denied: BTreeMap<String, Time>,
 }
 
@@ -109,7 +109,9 @@ impl FreshTokens {
             return Err(String::from("a worker was ended by the refusal of a secret"));
         }
         if is_good && worker.asked_at > since && !is_excused {
-            return Err(String::from("a worker was ended although its file holds a good token"));
+            return Err(String::from(
+                "a worker was ended although its file contains a valid token",
+            ));
         }
         Ok(())
     }
@@ -117,13 +119,13 @@ impl FreshTokens {
 
 impl Worker {
     fn reads(&mut self) -> Result<(), String> {
-        let words = String::from("a worker reads its token twice at once");
+        let words = String::from("a worker reads its token twice at the same time");
         if std::mem::replace(&mut self.is_reading, true) { Err(words) } else { Ok(()) }
     }
 
     fn kills(&self, at: Time, session: &str) -> Result<(), String> {
         if self.denied.get(session) == Some(&at) {
-            return Err(format!("{session} was given up for a token that can be had anew"));
+            return Err(format!("{session} was abandoned over a token that could be renewed"));
         }
         Ok(())
     }
@@ -144,14 +146,14 @@ impl Worker {
         let is_awake_again = std::mem::take(&mut self.has_slept);
         self.current.get_or_insert_with(|| token.to_owned());
         if self.replaced.contains(token) {
-            return Err(String::from("a worker presents a token that it has seen replaced"));
+            return Err(String::from("a worker presents a token that it knows to be replaced"));
         }
-        // The first refusal leads to another look into the file and to another try, the second to
-        // the end, or to a pause, which a sleep ends.
+        // The first refusal leads to another look at the file and a retry, the second to the end,
+        // or to a pause, which a sleep ends.
         let is_early =
             self.refused.is_multiple_of(2) && at < self.refused_at + LEAST_PAUSE && !is_awake_again;
         if self.refused >= 2 && (!self.was_good || is_early) {
-            return Err(String::from("a worker tries again after a second refusal"));
+            return Err(String::from("a worker retries after a second refusal"));
         }
         Ok(())
     }
@@ -163,7 +165,7 @@ mod tests {
 
     const WORKER: PartyId = 2;
 
-    /// A worker whose token was good once and is now refused twice in a row, at 10 s.
+    /// A worker whose token was valid once and is now refused twice in a row, at 10 s.
     fn refused_twice() -> FreshTokens {
         let mut promise = FreshTokens::default();
         let started = Fact::Started { party: WORKER, role: Role::Worker };

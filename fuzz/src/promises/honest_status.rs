@@ -1,8 +1,9 @@
-//! Promise 7: Status is honest, at all times: *connected* is said only where the worker's link has been
-//! heard lately, and who was told so on a stream that lives is told when it is not so any more.
+//! Promise 7: Status is honest at all times: *connected* is reported only while the worker's link
+//! has recently been heard from, and whoever was told so on a live stream is told when it is no
+//! longer so.
 //!
-//! It is judged twice: at the wire, where the relay says it, under all faults; and in the calm at the
-//! viewer, where old words do not count as an excuse.
+//! It is judged twice: at the wire, where the relay reports it, under all faults; and in the calm,
+//! at the viewer, where messages delayed earlier are no excuse.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,18 +16,18 @@ use crate::ids::ConnId;
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
-/// By how much the relay's timer may be late.
+/// How late the relay's timer may be.
 const SLACK: Duration = Duration::from_secs(1);
-/// Within this time after that the relay says so on every stream that lives: the session is read
-/// from a store that may be slow, or fail and be asked again.
+/// Within this time after that, the relay reports it on every live stream: the session is read from
+/// a store that may be slow, or fail and be asked again.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
-/// 45 s of silence, and the time that the words may take to the viewer and to be read by it.
+/// 45 s of silence, and the time until the message has reached the viewer and been read.
 const BOUND: Duration = Duration::from_secs(45 + 60);
 
 #[derive(Default)]
 pub(crate) struct HonestStatus {
     heard_at: BTreeMap<String, Time>,
-    /// What each stream was told last to be connected.
+    /// What each stream was last told about connections.
     told: BTreeMap<ConnId, Vec<String>>,
     calm_since: Option<Time>,
 }
@@ -45,25 +46,25 @@ impl Promise for HonestStatus {
             Fact::SaidConnected { stream, session, is_connected } => {
                 return self.said(at, *stream, session, *is_connected);
             }
-            // It is said only where nothing else is on its way: whoever reads slowly may be told later.
+            // Judged only when nothing else is in flight: a slow reader may be told later.
             Fact::SaidAlive { stream } => {
                 for session in self.told.get(stream).into_iter().flatten() {
                     let silent = self.silent_for(at, session);
                     if silent > LINK_DEAD_AFTER + TOLD_WITHIN {
                         return Err(format!(
-                            "nobody is told that {session} is silent for {silent:?}"
+                            "nobody is told that {session} has been silent for {silent:?}"
                         ));
                     }
                 }
             }
-            // Under faults old words may take long to a viewer; in the calm they may not.
+            // Under faults, messages may take long to reach a viewer; in the calm they may not.
             Fact::Viewed { notice: ViewerNotice::View(view), .. }
                 if view.is_connected && self.calm_since.is_some_and(|since| at > since + BOUND) =>
             {
                 let silent = self.silent_for(at, &view.session);
                 if silent > BOUND {
                     return Err(format!(
-                        "{} counts as connected; its worker was heard of {silent:?} ago",
+                        "{} is shown as connected; its worker was last heard from {silent:?} ago",
                         view.session,
                     ));
                 }
@@ -96,7 +97,7 @@ impl HonestStatus {
         let silent = self.silent_for(at, session);
         if is_connected && silent > LINK_DEAD_AFTER + SLACK {
             return Err(format!(
-                "the relay says that {session} is connected, and last heard of it {silent:?} ago"
+                "the relay reports {session} as connected, but last heard from it {silent:?} ago"
             ));
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Promise 13, at rest: nobody holds anything whose other side is gone: no stream without a client, no
-//! request without a server, no agent of a session that is over.
+//! Promise 13, at rest: nobody holds anything whose other side is gone: no stream without a client,
+//! no request without a server, no agent of a session that is over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::ids::ProcessId;
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
-/// A worker learns the end of a session and ends its agent within this time: an environment may have
-/// to be registered anew, a link's pause is at most 2 min, an agent that does not want to end is
-/// killed after 30 s.
+/// A worker learns of a session's end and ends its agent within this time: an environment may have
+/// to be registered again, a link's pause is at most 2 min, an agent that does not exit is killed
+/// after 30 s.
 const AGENT_ENDS: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl Promise for Leaks {
             |session: &String| self.over.get(session).is_some_and(|since| *since + AGENT_ENDS < at);
         match self.agents.iter().find(|(_, session)| is_late(session)) {
             Some((process, session)) => {
-                Err(format!("agent {process} still runs, and its {session} is over"))
+                Err(format!("agent {process} is still running, but its {session} is over"))
             }
             None => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! What is promised (the design's list), each as a judge of what can be seen from outside.
+//! The promises of the design, each as a judge of what can be observed from outside.
 
 mod bounded;
 mod fail_closed;
@@ -28,9 +28,9 @@ use crate::sim::clock::Time;
 pub(crate) trait Promise {
     /// Its name.
     fn name(&self) -> &'static str;
-    /// Takes a fact in; `Err` says how it breaks the promise.
+    /// Takes in a fact; `Err` says how it breaks the promise.
     fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String>;
-    /// What must be true when everything has come to rest.
+    /// Checks what must be true once everything is at rest.
     fn end(&mut self, _: Time) -> Result<(), String> {
         Ok(())
     }
@@ -93,17 +93,17 @@ impl Promises {
     }
 }
 
-/// A line as JSON; null if it is none.
+/// A line as JSON; null if it is not JSON.
 fn parsed(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_default()
 }
 
-/// A text of a line's own.
+/// A string field of a line.
 fn line_id(line: &str, field: &str) -> Option<String> {
     parsed(line)[field].as_str().map(str::to_owned)
 }
 
-/// The messages that a line of the relay says to be indeterminate.
+/// The messages that a line from the relay declares indeterminate.
 fn indeterminate(line: &str) -> Vec<String> {
     if !line.contains("messages_indeterminate") {
         return Vec::new();

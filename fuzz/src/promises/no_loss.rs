@@ -1,6 +1,6 @@
-//! Promise 1: No acknowledged loss: what the relay said it accepted stands in the log at the number that it
-//! named, reaches the agent while the session lives, and what the agent said stands in the log once,
-//! in order, without a hole.
+//! Promise 1: No acknowledged loss: what the relay accepted is in the log under the number it
+//! returned and reaches the agent while the session lives, and what the agent printed is in the log
+//! once, in order, without gaps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::ids::ProcessId;
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
-/// In the calm, what an agent prints is with the viewers by then.
+/// In the calm, what an agent prints has reached the viewers by then.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct NoLoss {
     sessions: BTreeMap<String, Story>,
-    /// A sleeping viewer may hear late of sessions that went with it.
+    /// A sleeping viewer may learn late of sessions that were lost with it.
     was_store_lost: bool,
     /// Ended sessions may be forgotten soon.
     keeps_little: bool,
@@ -27,29 +27,30 @@ pub(crate) struct NoLoss {
 struct Story {
     /// What was accepted, and under which number.
     accepted: BTreeMap<String, u64>,
-    /// The messages of viewers in the log, by number.
+    /// The viewers' messages in the log, by number.
     logged: BTreeMap<u64, String>,
     handed: BTreeSet<String>,
-    /// What the relay said it would not take.
+    /// What the relay rejected.
     rejected: BTreeSet<String>,
-    /// What its agents have printed: one after the other, and each in its order.
+    /// What its agents have printed: one agent after the other, each in order.
     printed: BTreeMap<ProcessId, Vec<String>>,
     /// When each of these lines was printed.
     printed_at: Vec<Time>,
-    /// What of that the log has, in order, by number.
+    /// The part of that which is in the log, in order, by number.
     told: BTreeMap<u64, String>,
-    /// What an agent was given and had not confirmed when it died: said plainly, and not given again.
+    /// What an agent was given and had not confirmed when it died: logged as such, and not sent
+    /// again.
     indeterminate: BTreeSet<String>,
     has_gap: bool,
-    /// Somebody was told that it is made.
+    /// Somebody was told that it exists.
     is_made: bool,
     is_ended: bool,
-    /// Its agent may not read; or there is none any more.
+    /// Its agent may not be reading; or there no longer is one.
     is_deaf: bool,
     is_gone: bool,
     is_printing: bool,
     agents: u32,
-    /// Leases that were handed out for it.
+    /// Leases handed out for it.
     leases: u32,
     running: BTreeSet<usize>,
 }
@@ -150,7 +151,7 @@ impl NoLoss {
             }
             ViewerNotice::Gone { session } => {
                 let story = self.sessions.entry(session.clone()).or_default();
-                // It may have ended although its agent runs: on a host that sleeps.
+                // It may have ended although its agent is running: on a sleeping host.
                 let is_known = story.is_made || !self.was_store_lost;
                 if !std::mem::replace(&mut story.is_gone, true) && is_known && !self.keeps_little {
                     return Err(format!("the relay has forgotten {session}"));
@@ -174,7 +175,7 @@ impl Story {
         if let Some(uuid) = self.rejected.iter().find(taken)
             && !self.has_gap
         {
-            return Err(format!("{uuid} of {session} was rejected, and stands in the log"));
+            return Err(format!("{uuid} of {session} was rejected, but is in the log"));
         }
         let last = self.logged.keys().chain(self.told.keys()).max().copied().unwrap_or_default();
         for (uuid, seq) in &self.accepted {
@@ -182,25 +183,25 @@ impl Story {
             let is_kept = !self.has_gap && *seq <= last;
             if found.is_some_and(|found| found != uuid) || (found.is_none() && is_kept) {
                 return Err(format!(
-                    "{uuid} of {session} was accepted as {seq}, and the log has {found:?} there"
+                    "{uuid} of {session} was accepted as {seq}, but the log has {found:?} there"
                 ));
             }
             let is_expected = !self.is_ended && !self.is_deaf && !self.running.is_empty();
-            // Only the end of another run makes it so: of its agent, or of a lease under which it was
-            // given up before it had one.
+            // Only the end of another run explains it: of its agent, or of a lease under which the
+            // session was abandoned before it had one.
             let had_another = self.agents > 1 || self.leases > 1;
             let is_said = had_another && self.indeterminate.contains(uuid);
             if is_expected && !is_said && !self.handed.contains(uuid) {
                 return Err(format!(
-                    "{uuid} of {session} was accepted and never reached the agent"
+                    "{uuid} of {session} was accepted but never reached the agent"
                 ));
             }
         }
         Ok(())
     }
 
-    /// What the log has of each agent is the beginning of what that one printed; all of it, where the
-    /// agent still runs. What one had said when it was killed or its worker died may be missing.
+    /// The log has the beginning of what each agent printed; all of it, if the agent is still
+    /// running. The last output before an agent was killed or its worker died may be missing.
     fn is_told_in_order(&self, session: &str, end: Time) -> Result<(), String> {
         let agents: Vec<_> = self.printed.iter().collect();
         let (mut agent, mut at) = (0, 0);
@@ -221,13 +222,13 @@ impl Story {
             }
             at += 1;
         }
-        // The last ones may be on their way.
+        // The last ones may be in flight.
         let all = self.printed_at.partition_point(|at| *at + ON_ITS_WAY < end);
         let is_all = self.told.len() >= all;
         let is_alive = !self.running.is_empty() && !self.is_ended && !self.is_gone;
         if is_alive && self.is_printing && !self.is_deaf && !is_all && self.agents == 1 {
             return Err(format!(
-                "the agent of {session} printed {} lines, and the log has {}",
+                "the agent of {session} printed {} lines, but the log has {}",
                 all,
                 self.told.len()
             ));

@@ -1,4 +1,4 @@
-//! Promise 6, for those who ask: whatever was asked of an agent is answered, or the log says that it
+//! Promise 6, for those who ask: every request to an agent is answered, or the log says that it
 //! never will be, or the session ends (M-3); and a worker with room answers a healthcheck (W-11).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,23 +10,23 @@ use crate::ids::ProcessId;
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
-/// In the calm, with an agent that runs, an answer takes no longer.
+/// In the calm, a running agent takes no longer to answer.
 const ANSWER: Duration = Duration::from_secs(5 * 60);
-/// And none of a worker that has room: one that has taken a question and forgot it is asked again
-/// when its lease is over.
+/// Nor does a worker with room: one that has accepted a healthcheck and forgotten it is asked again
+/// when its lease expires.
 const CHECK: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Default)]
 pub(crate) struct NobodyWaits {
     sessions: BTreeMap<String, Asked>,
-    /// Since when each environment has had room, and a healthcheck that is open.
+    /// Since when each environment has had room, and an open healthcheck.
     checks: BTreeMap<String, Time>,
     is_calm: bool,
 }
 
 #[derive(Default)]
 struct Asked {
-    /// What was asked, under which number, and when the agent or the viewer came last.
+    /// What was requested, under which number, and when the agent or the viewer last appeared.
     open: BTreeMap<String, (u64, Time)>,
     named: BTreeMap<String, u64>,
     answered: BTreeSet<String>,
@@ -101,7 +101,7 @@ impl NobodyWaits {
             ViewerNotice::Event { session, message, from, .. } => {
                 self.told(session, from, message);
             }
-            // The answer may have been in what is gone.
+            // The answer may have been in what was dropped.
             ViewerNotice::Gone { session } | ViewerNotice::Gap { session, .. } => {
                 self.session(session).is_over = true;
             }
@@ -112,7 +112,7 @@ impl NobodyWaits {
                 if !(*is_online && *has_room && *is_waiting && self.is_calm) {
                     self.checks.remove(id);
                 } else if *self.checks.entry(id.clone()).or_insert(at) + CHECK < at {
-                    return Err(format!("{id} is there and does not answer its healthcheck"));
+                    return Err(format!("{id} is online but does not answer its healthcheck"));
                 }
             }
             _ => {}

@@ -1,5 +1,5 @@
-//! Promise 10: A claim is idempotent: one session comes of one request, one agent runs for one session at a
-//! time, and no other worker acts on it meanwhile.
+//! Promise 10: A claim is idempotent: one request creates one session, one agent runs for one
+//! session at a time, and no other worker acts on it in the meantime.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::sim::clock::Time;
 #[derive(Default)]
 pub(crate) struct OneAgent {
     made: BTreeMap<String, String>,
-    /// What the store has made since it was lost last: word of what was before may come late.
+    /// What the store has created since it was last lost: news of earlier sessions may arrive late.
     current: BTreeSet<String>,
-    /// A session that is forgotten takes the name of its request along.
+    /// A forgotten session takes its request's key with it.
     keeps_little: bool,
     running: BTreeMap<String, ProcessId>,
 }
@@ -39,12 +39,14 @@ impl Promise for OneAgent {
             {
                 let known = self.made.insert(key.clone(), session.clone());
                 if known.as_ref().is_some_and(|known| known != session) && !self.keeps_little {
-                    return Err(format!("{key} has made {session} and {known:?}"));
+                    return Err(format!("{key} has created {session} and {known:?}"));
                 }
             }
             Fact::AgentStarted { process, session } => {
                 if let Some(other) = self.running.insert(session.clone(), *process) {
-                    return Err(format!("{session} has the agents {other} and {process} at once"));
+                    return Err(format!(
+                        "{session} has the agents {other} and {process} at the same time"
+                    ));
                 }
             }
             Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {

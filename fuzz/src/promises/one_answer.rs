@@ -1,5 +1,5 @@
-//! Promise 4: A question is answered exactly once: one answer counts, everybody learns that one, the agent
-//! gets it at most once.
+//! Promise 4: A question is answered exactly once: one answer counts, everyone learns that one, and
+//! the agent gets it at most once.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::sim::clock::Time;
 
 #[derive(Default)]
 pub(crate) struct OneAnswer {
-    /// The answer that counts, as the behaviour and its words.
+    /// The answer that counts: its behavior and its text.
     counts: BTreeMap<(String, String), Value>,
     handed: BTreeMap<(ProcessId, String), Value>,
     withdrawn: BTreeMap<(String, String), ()>,
@@ -33,7 +33,7 @@ impl Promise for OneAnswer {
                 let answer = response["response"].clone();
                 let before = self.handed.insert((*process, id.to_owned()), answer.clone());
                 if before.is_some() {
-                    return Err(format!("{id} of {session} was answered twice to its agent"));
+                    return Err(format!("the agent of {session} got two answers to {id}"));
                 }
                 if response["subtype"] == "success" {
                     return self.counts(session, id, &answer);
@@ -78,7 +78,7 @@ impl OneAnswer {
     }
 }
 
-/// Whether two say the same, where one of them may leave out the input.
+/// Whether two answers are the same; one of them may leave out the input.
 fn is_same(one: &Value, other: &Value) -> bool {
     let field = |name: &str| {
         let (one, other) = (&one[name], &other[name]);

@@ -1,4 +1,5 @@
-//! Promise 2: At most one hand-off to an agent's stdin for each message, whatever is restarted meanwhile.
+//! Promise 2: At most one hand-off to an agent's stdin per message, whatever is restarted in the
+//! meantime.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use crate::sim::clock::Time;
 #[derive(Default)]
 pub(crate) struct OneHandOff {
     handed: BTreeSet<(String, String)>,
-    /// Sessions with a worker or a relay that knows no runs of agents (an older one): what another
-    /// agent was given and did not confirm may come again, so that each agent counts for itself.
+    /// Sessions with an (older) worker or relay that does not know runs of agents: what another
+    /// agent was given and did not confirm may be sent again, so each agent counts separately.
     without_runs: BTreeSet<String>,
     by_agent: BTreeSet<(ProcessId, String)>,
 }

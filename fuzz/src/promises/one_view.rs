@@ -1,5 +1,5 @@
-//! Promise 4, for what is told of environments and sessions: the subscription to everything comes to
-//! say what the lists say, it never takes the end of a session back, and a title stays.
+//! Promise 4, for environments and sessions: the subscription to everything comes to agree with the
+//! lists, it never takes back the end of a session, and a title does not change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use crate::ids::PartyId;
 use crate::nodes::viewer::notice::{Listed, ViewerNotice};
 use crate::sim::clock::Time;
 
-/// A change takes no longer to a subscription that lives: 45 s until a dead one is noticed, and the
-/// time that a store and an answer of it may take.
+/// A change takes no longer to reach a live subscription: 45 s until a dead one is noticed, and the
+/// time that a store and its answer may take.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// What the subscription and the list say of one thing; none where they do not name it.
+/// What the subscription and the list say about one thing; none if they do not mention it.
 type Both = (Option<String>, Option<String>);
 
 #[derive(Default)]
 pub(crate) struct OneView {
-    /// Since when a viewer is told two things of one.
+    /// Since when a viewer has been told two different things.
     differs: BTreeMap<(PartyId, Listed, String), (Both, Time)>,
     ended: BTreeSet<(PartyId, String)>,
     titles: BTreeMap<String, String>,
-    /// Sessions that were made without a title, and their first user message.
+    /// Sessions created without a title, and their first user message.
     untitled: BTreeSet<String>,
     first: BTreeMap<String, (u64, String)>,
     has_gap: BTreeSet<String>,
@@ -36,7 +36,7 @@ impl Promise for OneView {
 
     fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
         match fact {
-            // Its clocks say nothing of how long it has been told something.
+            // Its clocks do not show for how long it has been told something.
             Fact::Slept { party } => self.forget(*party),
             Fact::StoreLost => self.differs.clear(),
             Fact::Viewed { viewer, notice } => return self.viewed(at, *viewer, notice),
@@ -53,7 +53,7 @@ impl Promise for OneView {
                 continue;
             };
             if title != text {
-                return Err(format!("{session} has the title {title:?} and began with {text:?}"));
+                return Err(format!("{session} has the title {title:?}, but began with {text:?}"));
             }
         }
         Ok(())
@@ -76,7 +76,7 @@ impl OneView {
                 if state == "ended" {
                     self.ended.insert(key);
                 } else if self.ended.contains(&key) {
-                    return Err(format!("{session} was said to have ended, and then {state}"));
+                    return Err(format!("{session} was reported as ended, and then as {state}"));
                 }
             }
             ViewerNotice::Compared { what, told: Some(told), listed } => {
@@ -132,7 +132,7 @@ impl OneView {
             if *known != both {
                 (*known, *since) = (both, at);
             } else if *since + BOUND < at {
-                return Err(format!("{id}: told {:?}, and the list says {:?}", both.0, both.1));
+                return Err(format!("{id}: told {:?}, but the list says {:?}", both.0, both.1));
             }
         }
         Ok(())

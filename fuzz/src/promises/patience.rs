@@ -1,4 +1,4 @@
-//! Promise 8: What can be tried again never ends a worker before its time, and `Retry-After` is honoured.
+//! Promise 8: What can be retried never ends a worker early, and `Retry-After` is honored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::fact::Fact;
 use crate::ids::{PartyId, Role};
 use crate::sim::clock::Time;
 
-/// How long a worker goes on trying (W-2).
+/// How long a worker keeps trying (W-2).
 const GIVE_UP: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
 pub(crate) struct Patience {
-    /// When each activity failed first since it last succeeded, on the worker's steady clock.
+    /// When each activity first failed since it last succeeded, on the worker's monotonic clock.
     failing: BTreeMap<(PartyId, &'static str), Duration>,
-    /// Before when it is not to be tried again.
+    /// The time before which it must not be retried.
     not_before: BTreeMap<(PartyId, &'static str), Duration>,
     /// A refusal that is final.
     refused: BTreeMap<PartyId, u16>,
     mono: BTreeMap<PartyId, Duration>,
-    /// Whose clocks did something that a sleep looks like, since they last asked for anything.
+    /// Those whose clocks did something that looks like a sleep since their last request.
     dozed: BTreeSet<PartyId>,
 }
 
@@ -35,7 +35,7 @@ impl Promise for Patience {
         match fact {
             Fact::IncomingRequest { party, what, mono } => {
                 self.mono.insert(*party, *mono);
-                // After a sleep everything is tried at once.
+                // After a sleep, everything is retried immediately.
                 if self.dozed.remove(party) {
                     self.not_before.retain(|(of, _), _| of != party);
                 }
@@ -95,7 +95,7 @@ impl Patience {
         was_ordered: bool,
     ) -> Result<(), String> {
         let Err(fault) = outcome else {
-            let words = String::from("a worker ended without having been told to");
+            let words = String::from("a worker ended without being told to");
             return if was_ordered { Ok(()) } else { Err(words) };
         };
         match fault.kind {
@@ -108,9 +108,9 @@ impl Patience {
                 }
                 Err(format!("a worker gave up after {longest:?}: {}", fault.message))
             }
-            // Judged with the tokens.
+            // Judged along with the tokens.
             MachineErrorKind::Unauthorized => Ok(()),
-            _ => Err(format!("a worker ended although its relay is good: {}", fault.message)),
+            _ => Err(format!("a worker ended although its relay works: {}", fault.message)),
         }
     }
 }

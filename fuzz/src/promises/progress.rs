@@ -1,5 +1,5 @@
-//! Promise 6: Nothing is silently stuck: some time after the last fault every live session has moved, shows
-//! what blocks it, or has ended; and an unanswered question is still there to be answered.
+//! Promise 6: Nothing is silently stuck: some time after the last fault, every live session has
+//! moved, shows what blocks it, or has ended; and an unanswered question can still be answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::ids::{PartyId, ProcessId, Role};
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
-/// Until then everything has come to rest: an environment lapses after 10 min, a link's pause is at
-/// most 2 min, a lease lasts 1 min.
+/// By then everything is at rest: an environment lapses after 10 min, a link's pause is at most 2
+/// min, a lease lasts 1 min.
 pub(crate) const BOUND: Duration = Duration::from_secs(20 * 60);
 
 #[derive(Default)]
@@ -20,29 +20,29 @@ pub(crate) struct Progress {
     sessions: BTreeMap<String, Session>,
     agents: BTreeMap<ProcessId, Agent>,
     workers_up: BTreeSet<PartyId>,
-    /// What viewers have asked for since the calm, and when.
+    /// What viewers have requested since the calm began, and when.
     waiting: BTreeMap<(String, String), Time>,
-    /// What an agent was given, or nobody knows whether it was.
+    /// What an agent was given, or may have been given.
     handed: BTreeSet<(String, String)>,
-    /// Ended sessions may be forgotten before anybody has seen their end.
+    /// Ended sessions may be forgotten before anyone has seen their end.
     keeps_little: bool,
     /// How many may watch a session at once.
     places: Option<usize>,
 }
 
-/// Every viewer asks for the list more often than this.
+/// Every viewer requests the list more often than this.
 const ASKED_WITHIN: Duration = Duration::from_secs(120);
 
-/// A place that has become free is known to be, and taken by the next who asks, within this time.
+/// Within this time, a free place is known to be free and is taken by the next viewer that asks.
 const SEATED_WITHIN: Duration = Duration::from_secs(120);
 
-/// A link is changed for another one whenever a session gets a new lease.
+/// A link is replaced whenever a session gets a new lease.
 const RELINKED_WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Default)]
 struct Session {
     state: String,
-    /// Since when it is shown to have no link.
+    /// Since when it has been shown without a link.
     unlinked_since: Option<Time>,
     pending: Vec<String>,
     is_gone: bool,
@@ -59,7 +59,7 @@ struct Watchers {
     seated: BTreeSet<PartyId>,
     /// Who was told that there is no place, and nothing else since.
     turned_away: BTreeSet<PartyId>,
-    /// When all places were taken last; it does not count while they are.
+    /// When all places were last taken; not relevant while they are.
     full_at: Option<Time>,
 }
 
@@ -110,7 +110,7 @@ impl Promise for Progress {
             if let Some(viewer) = found.watchers.kept_out(at, self.places)
                 && !found.is_gone
             {
-                return Err(format!("viewer {viewer} is kept out of {session}, which has places"));
+                return Err(format!("viewer {viewer} is kept out of {session}, which has room"));
             }
             if found.is_gone || found.state == "ended" || found.state.is_empty() {
                 continue;
@@ -176,7 +176,7 @@ impl Progress {
                 self.session(session).last_seq.insert(viewer, *seq);
                 if from == "relay" {
                     for uuid in indeterminate(message) {
-                        // Word that it was accepted may come later than that.
+                        // The news that it was accepted may arrive later than that.
                         let key = (session.clone(), uuid);
                         self.waiting.remove(&key);
                         self.handed.insert(key);
@@ -209,26 +209,28 @@ impl Progress {
     fn is_moving(&self, session: &str, found: &Session, at: Time) -> Result<(), String> {
         let agents: Vec<_> = self.agents.values().filter(|one| one.session == session).collect();
         if found.state == "queued" {
-            // It waits for a worker, which is shown; with nobody to take it, it would have lapsed.
+            // It is shown to be waiting for a worker; with none to accept it, it would have lapsed.
             return if self.workers_up.is_empty() {
-                Err(format!("{session} is queued with no worker there"))
+                Err(format!("{session} is queued, but no worker is online"))
             } else {
                 Ok(())
             };
         }
         let Some(agent) = agents.first() else {
-            return Err(format!("{session} is {} and has no agent", found.state));
+            return Err(format!("{session} is {}, but has no agent", found.state));
         };
         if found.unlinked_since.is_some_and(|since| since + RELINKED_WITHIN < at) {
-            return Err(format!("{session} is {} and not connected", found.state));
+            return Err(format!("{session} is {}, but not connected", found.state));
         }
         for id in &agent.open {
             if !found.pending.contains(id) {
-                return Err(format!("the agent of {session} waits for {id}, and nobody is asked"));
+                return Err(format!(
+                    "the agent of {session} is waiting for {id}, but nobody is asked"
+                ));
             }
         }
         for (viewer, seq) in &found.last_seq {
-            // Whoever is told that there is no place is shown what blocks it.
+            // A viewer that is told that there is no place knows what blocks it.
             let is_blocked = found.watchers.turned_away.contains(viewer);
             if *seq + 50 < found.end && !found.is_deaf && !is_blocked {
                 return Err(format!(
@@ -241,7 +243,9 @@ impl Progress {
             let of_session = self.waiting.iter().filter(|((id, _), _)| id == session);
             for ((_, uuid), since) in of_session {
                 if *since + Duration::from_secs(300) < at {
-                    return Err(format!("{uuid} waits for the agent of {session} since {since:?}"));
+                    return Err(format!(
+                        "{uuid} has been waiting for the agent of {session} since {since:?}"
+                    ));
                 }
             }
         }
@@ -271,7 +275,7 @@ impl Watchers {
         places.is_some_and(|places| self.seated.len() >= places)
     }
 
-    /// A viewer that was told that there is no place, though there has been one for long.
+    /// A viewer that was told that there is no place, although there has long been one.
     fn kept_out(&self, at: Time, places: Option<usize>) -> Option<PartyId> {
         let were_full = self.full_at.is_some_and(|full_at| at < full_at + SEATED_WITHIN);
         let is_excused = places.is_none() || self.are_full(places) || were_full;

@@ -1,7 +1,7 @@
-//! Promise 11, for what there is of it: A crash at any write leaves a valid old or new state. A
-//! worker that comes up again with whatever is on its disk registers and works; a result that was
-//! durable stays there until the relay has answered for it, is reported by the next life, and is what
-//! the session shows. (That it does not end because of its own files is judged by *patience*.)
+//! Promise 11, as far as it is implemented: a crash at any write leaves a valid old or new state. A
+//! worker that restarts with whatever is on its disk registers and works; a durable result stays
+//! there until the relay has responded to it, is reported by the next life, and is what the session
+//! shows. (That the worker does not end because of its own files is judged by *patience*.)
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,22 +18,22 @@ use crate::sim::clock::Time;
 pub(crate) struct SafeRestart {
     calm_since: Option<Time>,
     workers: BTreeMap<PartyId, Life>,
-    /// Whose disks have failed: what was on them may be gone.
+    /// Those whose disks have failed: what was on them may be gone.
     failed: BTreeSet<PartyId>,
-    /// Results that were durable, by their worker and their item.
+    /// Durable results, by worker and item.
     kept: BTreeMap<(PartyId, String), Kept>,
     sessions: BTreeMap<String, String>,
-    /// What the relay shows of the sessions that have ended.
+    /// What the relay shows for ended sessions.
     shown: BTreeMap<String, String>,
     is_store_lost: bool,
 }
 
-/// The present life of a worker.
+/// A worker's current life.
 #[derive(Default)]
 struct Life {
     is_up: bool,
     since: Time,
-    /// The name that it is registered under.
+    /// The id under which it is registered.
     environment: Option<String>,
     reported: BTreeSet<String>,
 }
@@ -106,7 +106,7 @@ impl Promise for SafeRestart {
         let Some(calm) = self.calm_since.filter(|calm| at >= *calm + BOUND) else { return Ok(()) };
         let of_old = |life: &&Life| life.is_up && life.since <= calm;
         if self.workers.values().filter(of_old).any(|life| life.environment.is_none()) {
-            return Err(String::from("a worker that came up again has not registered"));
+            return Err(String::from("a restarted worker has not registered"));
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl SafeRestart {
         if kept.is_none_or(|kept| kept.is_answered) || self.failed.contains(&party) {
             return Ok(());
         }
-        Err(format!("the result of {work} was durable, and is gone before the relay has it"))
+        Err(format!("the result of {work} was durable, but is gone before the relay has it"))
     }
 
     fn answered(&mut self, party: PartyId, work: &str, status: u16) {
@@ -131,7 +131,7 @@ impl SafeRestart {
         let Some(kept) = self.kept.get_mut(&(party, work.to_owned())) else { return };
         let is_own = environment.as_ref() == Some(&kept.environment);
         kept.is_answered |= match status {
-            // A new registration would give it a secret that is good.
+            // A new registration would give it a valid secret.
             401 => !is_own,
             429 => false,
             status => status < 500,
@@ -143,11 +143,11 @@ impl SafeRestart {
         let is_next = life.filter(|life| life.since > kept.since && life.environment.is_some());
         if !kept.is_answered && is_next.is_some_and(|life| !life.reported.contains(work)) {
             return Err(format!(
-                "the result of {work} was durable, and the next life of its worker has not reported it"
+                "the result of {work} was durable, but the next life of its worker has not reported it"
             ));
         }
         let shown = self.sessions.get(work).and_then(|session| self.shown.get(session));
-        // Only a worker says these two; the relay has others of its own.
+        // Only a worker reports these two; the relay has others of its own.
         let is_told = shown.filter(|shown| ["completed", "timed_out"].contains(&shown.as_str()));
         let is_known = kept.status.is_some() && is_told.is_some() && !self.is_store_lost;
         if !is_known || is_told == kept.status.as_ref() {
@@ -161,7 +161,7 @@ impl SafeRestart {
         if is_of_another {
             return Ok(());
         }
-        Err(format!("the result of {work} was {:?}, and its session shows {shown:?}", kept.status))
+        Err(format!("the result of {work} was {:?}, but its session shows {shown:?}", kept.status))
     }
 }
 
@@ -177,7 +177,7 @@ impl Kept {
     }
 }
 
-/// The item whose result a file holds.
+/// The item whose result a file contains.
 fn work_of(path: &str) -> Option<&str> {
     path.split_once("/results/")?.1.strip_suffix(".json")
 }

@@ -1,6 +1,7 @@
-//! Promise 14: This version and the one before it work together, and the next one: nobody who keeps to
-//! the interface is told that what it sends is malformed, and no link ends because its other side did
-//! not understand a word. (That no worker ends and no session fails is judged by the other promises.)
+//! Promise 14: This version works together with the one before it and the next one: nobody who
+//! follows the interface is told that what it sends is malformed, and no link ends because the
+//! other side did not understand a frame. (That no worker ends and no session fails is judged by
+//! the other promises.)
 
 use super::Promise;
 use crate::fact::Fact;

@@ -1,4 +1,4 @@
-//! Promise 3, for the list of sessions: read page by page it names each session that was there when
+//! Promise 3, for the list of sessions: read page by page, it has every session that existed when
 //! the reading began, and none twice.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +11,10 @@ use crate::sim::clock::Time;
 
 #[derive(Default)]
 pub(crate) struct WholeList {
-    /// What the relay says it has stored, and what of that is the viewers' own.
+    /// What the relay says it has stored, and which of it is the viewers' own.
     stored: BTreeSet<String>,
     made: BTreeSet<String>,
-    /// What there was when a viewer began to read.
+    /// What existed when a viewer began to read.
     began: BTreeMap<PartyId, (u32, BTreeSet<String>)>,
     /// Ended sessions may be forgotten at any time.
     keeps_little: bool,
@@ -55,7 +55,7 @@ impl Promise for WholeList {
                 });
             }
             ViewerNotice::Listing => {
-                // Of several readings at once, the oldest list counts for all.
+                // Of several concurrent readings, the oldest list counts for all.
                 let began = self.began.entry(*viewer).or_insert_with(|| (0, self.made.clone()));
                 began.0 += 1;
             }
@@ -75,7 +75,7 @@ impl Promise for WholeList {
                     && !self.keeps_little
                     && let Some(missing) = began.difference(&listed).next()
                 {
-                    return Err(format!("{missing} is missing in a list of all sessions"));
+                    return Err(format!("{missing} is missing from a list of all sessions"));
                 }
             }
             _ => {}

@@ -1,5 +1,5 @@
-//! Promise 3: A viewer's log has no hole: each event follows the one before, or a gap says which are no
-//! longer kept; and all viewers see the same event under the same number.
+//! Promise 3: A viewer's log has no holes: each event follows the one before, or a gap says which
+//! are no longer kept; and all viewers see the same event under the same number.
 
 use std::collections::BTreeMap;
 

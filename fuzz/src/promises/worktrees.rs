@@ -1,10 +1,10 @@
-//! Promise 12: no uncommitted change and no unreachable commit is ever deleted by a worker; and what
-//! nobody needs is removed in the end.
+//! Promise 12: a worker never deletes an uncommitted change or makes a commit unreachable; and what
+//! nobody needs is eventually removed.
 //!
-//! Judged by the repository itself: whatever a reference or a `HEAD` led to before a worker's command
-//! is led to afterwards. A reflog does not count. Nor do commits that an agent or a person has itself
-//! taken a reference away from, or has made on a `HEAD` that it detached, since the worker last looked
-//! at that worktree: git has no means to hold either off.
+//! Judged by the repository itself: whatever was reachable from a reference or a `HEAD` before a
+//! worker's command is reachable afterwards. A reflog does not count. Nor do commits from which an
+//! agent or a person has itself removed a reference, or which were made on a detached `HEAD`, since
+//! the worker last looked at that worktree: git has no means to prevent either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::sim::clock::Time;
 
 #[derive(Default)]
 pub(crate) struct Worktrees {
-    /// What others have done since a worker has looked at a session's worktree.
+    /// What others have done since a worker last looked at a session's worktree.
     since: BTreeMap<(HostId, String), Since>,
 }
 
@@ -47,14 +47,14 @@ impl Promise for Worktrees {
                 let is_theirs =
                     |commit: &&Commit| since.is_some_and(|since| since.theirs.contains(*commit));
                 if let Some(commit) = commits.iter().find(|commit| !is_theirs(commit)) {
-                    return Err(format!("after `{command}` nothing leads to commit {commit}"));
+                    return Err(format!("after `{command}`, commit {commit} is unreachable"));
                 }
                 if *is_in_use {
-                    return Err(format!("`{command}` while an agent works in {session}"));
+                    return Err(format!("`{command}` while an agent is working in {session}"));
                 }
             }
             Fact::WorktreeLeft { path } => {
-                return Err(format!("{path} is still there, and nothing is in it"));
+                return Err(format!("{path} still exists, although there is no work in it"));
             }
             _ => {}
         }

@@ -25,7 +25,7 @@ pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     let has_mallory = cx.rng.u8(..) < 50 && options.workers.is_none();
     let faults = cx.plan.names().join(",");
     let at = cx.at;
-    cx.trace.say(at, "world", || {
+    cx.trace.record(at, "world", || {
         format!("{workers} workers, {viewers} viewers, {minutes} minutes, faults: {faults}")
     });
     add(cx, seed, "relay", Role::Relay);

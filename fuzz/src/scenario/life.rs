@@ -92,8 +92,8 @@ impl Life {
         self.happened < self.options.steps
     }
 
-    /// When it is over. The calm begins at a time that was noted at the beginning; what comes after it
-    /// is the same for all runs.
+    /// When it is over. The calm begins at a time that was noted at the beginning; what comes after
+    /// it is the same for all runs.
     fn end(&self) -> Time {
         self.world.promises.calm_since().map_or(Duration::MAX, |since| since + CALM)
     }
@@ -157,7 +157,7 @@ impl Life {
         party.machine = Some(node);
         party.has_finished = false;
         party.is_ordered_down = false;
-        cx.say(id, || String::from("comes up"));
+        cx.record(id, || String::from("comes up"));
         cx.fact(Fact::Started { party: id, role });
         // The first call brings the time.
         self.world.hand_in(id, Event::Tick);
@@ -168,7 +168,7 @@ impl Life {
         let cx = &mut self.world.cx;
         cx.is_calm = true;
         let at = cx.at;
-        cx.trace.say(at, "world", || String::from("is calm from now on"));
+        cx.trace.record(at, "world", || String::from("is calm from now on"));
         strike::clear(&mut self.world);
         let cx = &mut self.world.cx;
         cx.fact(Fact::Calm);

@@ -1,6 +1,6 @@
-//! What every part of the world may use: the time, chance, the queue of what is to happen, hosts and
-//! parties, and what can be seen. The parts themselves (network, processes, store, ...) own their state
-//! and are handed this.
+//! What every part of the world may use: the time, chance, the queue of what is to happen, hosts
+//! and parties, and what can be seen. The parts themselves (network, processes, store, ...) own
+//! their state and are handed this.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Cx {
 
     pub(crate) fn break_promise(&mut self, promise: &'static str, words: String) {
         let at = self.at;
-        self.trace.say(at, "world", || format!("BROKEN {promise}: {words}"));
+        self.trace.record(at, "world", || format!("BROKEN {promise}: {words}"));
         self.violation.get_or_insert(Violation { promise, words, at });
     }
 
@@ -86,8 +86,8 @@ impl Cx {
     }
 
     /// Adds a line of a party's to the trace.
-    pub(crate) fn say(&mut self, party: PartyId, words: impl FnOnce() -> String) {
-        self.trace.say(self.at, &self.parties[party].name, words);
+    pub(crate) fn record(&mut self, party: PartyId, words: impl FnOnce() -> String) {
+        self.trace.record(self.at, &self.parties[party].name, words);
     }
 
     pub(crate) fn is_alive(&self, to: Address) -> bool {

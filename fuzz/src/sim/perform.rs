@@ -22,7 +22,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 impl World {
     pub(crate) fn perform(&mut self, id: PartyId, action: Action) {
-        self.cx.say(id, || format!("-> {}", trace::action_words(&action)));
+        self.cx.record(id, || format!("-> {}", trace::action_words(&action)));
         if let Err(why) = self.cx.parties[id].checker.action(&action) {
             let words = format!("{} asks for {action:?}: {why}", self.cx.parties[id].name);
             return self.cx.break_promise("contract", words);

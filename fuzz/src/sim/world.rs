@@ -1,6 +1,6 @@
 //! The world: a part for each of network, processes, repositories and the rest, and parties whose
-//! machines it steps. It hands events to machines, carries out what they ask for, and has judged what
-//! could be seen of it.
+//! machines it steps. It hands events to machines, carries out what they ask for, and has judged
+//! what could be seen of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -123,14 +123,15 @@ impl World {
             return;
         }
         let Some(op) = self.cx.parties[to.party].ops.get(&to.op).copied() else {
-            // An answer that was on its way when its operation was cancelled may still be handed in.
+            // An answer that was on its way when its operation was cancelled may still be handed
+            // in.
             if self.cx.rng.u8(..) < 24 {
                 self.hand_in(to.party, event);
             }
             return;
         };
-        // Not judged: networks and processes here say a few things before `Opened` or `Spawned` that
-        // a runtime would keep until then.
+        // Not judged: networks and processes here say a few things before `Opened` or `Spawned`
+        // that a runtime would keep until then.
         let _ = self.cx.parties[to.party].checker.event(&event);
         if event.is_last() {
             self.cx.parties[to.party].ops.remove(&to.op);
@@ -146,7 +147,7 @@ impl World {
         };
         let at = self.cx.at;
         let party = &mut self.cx.parties[id];
-        self.cx.trace.say(at, &party.name, || format!("<- {}", trace::words(&event)));
+        self.cx.trace.record(at, &party.name, || format!("<- {}", trace::words(&event)));
         let now = self.cx.hosts[party.host].clock.now(at);
         if let Some(machine) = &mut party.machine {
             machine.handle(now, event);
@@ -163,7 +164,7 @@ impl World {
             return self.cx.hosts[host].put_off.push(SimEvent::Order(id, order));
         }
         let Some(machine) = &mut party.machine else { return };
-        self.cx.trace.say(at, &party.name, || format!("<- {order:?}"));
+        self.cx.trace.record(at, &party.name, || format!("<- {order:?}"));
         machine.order(now, order);
         if order != Order::Settle {
             party.is_ordered_down = true;
@@ -211,10 +212,10 @@ impl World {
         let at = self.cx.at;
         match notice {
             NodeNotice::Words(words) => {
-                self.cx.trace.say(at, &self.cx.parties[id].name, || format!("tells {words}"));
+                self.cx.trace.record(at, &self.cx.parties[id].name, || format!("tells {words}"));
             }
             NodeNotice::Seen(notice) => {
-                self.cx.trace.say(at, &self.cx.parties[id].name, || format!("sees {notice:?}"));
+                self.cx.trace.record(at, &self.cx.parties[id].name, || format!("sees {notice:?}"));
                 self.cx.fact(Fact::Viewed { viewer: id, notice });
             }
         }
@@ -246,7 +247,7 @@ impl World {
     fn finished(&mut self, id: PartyId, outcome: Outcome) {
         let at = self.cx.at;
         let party = &mut self.cx.parties[id];
-        self.cx.trace.say(at, &party.name, || format!("finished: {outcome:?}"));
+        self.cx.trace.record(at, &party.name, || format!("finished: {outcome:?}"));
         let (role, was_ordered) = (party.role, party.is_ordered_down);
         party.has_finished = true;
         let ops = party.die();
@@ -271,7 +272,7 @@ impl World {
         if !party.is_up() {
             return;
         }
-        self.cx.trace.say(at, &party.name, || String::from("CRASHES"));
+        self.cx.trace.record(at, &party.name, || String::from("CRASHES"));
         let role = party.role;
         let ops = party.die();
         if role == Role::Relay {

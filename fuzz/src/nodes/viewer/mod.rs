@@ -1,6 +1,6 @@
-//! A viewer: a client of the relay's HTTP interface (`core/src/relay/http.md`) that does what people
-//! do, tries again what got no answer, resumes what broke, and tells what it has seen. It knows
-//! nothing of how the relay works, and it checks nothing itself.
+//! A viewer: a client of the relay's HTTP interface (`core/src/relay/http.md`) that does what
+//! people do, retries what got no response, resumes what broke, and reports what it has seen. It
+//! knows nothing of how the relay works, and it checks nothing itself.
 
 mod habits;
 pub(crate) mod notice;
@@ -30,18 +30,18 @@ use super::steps::Steps;
 #[derive(Clone, Debug)]
 pub(crate) struct ViewerConfig {
     pub(crate) name: String,
-    /// The person's token, as it is at the moment.
+    /// The person's current token.
     pub(crate) token: Rc<RefCell<String>>,
     pub(crate) seed: u64,
-    /// Sessions that it makes.
+    /// Sessions that it creates.
     pub(crate) sessions: u32,
     /// Messages that it sends to each.
     pub(crate) messages: u32,
-    /// Whether it watches sessions that others have made.
+    /// Whether it watches sessions that others have created.
     pub(crate) follows: bool,
     /// Whether it ends sessions, in the end.
     pub(crate) stops: bool,
-    /// Where everything beyond the usual comes from; none for a viewer that does nothing of it.
+    /// The seed of its habits, if it has any.
     pub(crate) habits: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum Task {
     Subscribe {
         session: String,
     },
-    /// Look whether a subscription has fallen silent.
+    /// Check whether a subscription has fallen silent.
     Listen {
         session: String,
     },
@@ -90,18 +90,18 @@ pub(crate) enum Task {
     Habit(Habit),
 }
 
-/// A session that is watched.
+/// A session it is watching.
 #[derive(Debug, Default)]
 struct Watched {
     stream: Option<OpId>,
-    /// Something has come by it.
+    /// Something has arrived on it.
     is_served: bool,
-    /// The last event that was applied.
+    /// The last event applied.
     after: u64,
     heard_at: Instant,
-    /// When it last said that it is there.
+    /// When it last sent a keepalive.
     spoke_at: Instant,
-    /// Questions that this viewer means to answer, or has answered.
+    /// Questions that this viewer intends to answer, or has answered.
     planned: BTreeSet<String>,
     pending: Vec<String>,
     is_over: bool,
@@ -127,7 +127,7 @@ pub(crate) struct Viewer {
     tasks: BTreeMap<(Instant, u64), Task>,
     noted: u64,
     watched: BTreeMap<String, Watched>,
-    /// Streams that it does not read for now.
+    /// Streams that it is not reading at the moment.
     dozing: BTreeSet<OpId>,
     environments: Vec<String>,
     uuids: u64,
@@ -135,9 +135,9 @@ pub(crate) struct Viewer {
     habits: Habits,
 }
 
-/// Pause before what got no answer is tried again, in milliseconds.
+/// Delay before retrying what got no response, in milliseconds.
 const RETRY_MILLIS: std::ops::Range<u64> = 300..5_000;
-/// A viewer says this often that it is there.
+/// How often a viewer sends a keepalive.
 const ALIVE: Duration = Duration::from_secs(15);
 /// A subscription that is silent for this long is dead.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -217,7 +217,7 @@ impl Viewer {
         self.watched.get(session).is_none_or(|watched| watched.is_over || watched.is_ended)
     }
 
-    /// Says something, or does something else that a person might do.
+    /// Sends a message, or does something else that a person might do.
     fn speak(&mut self, session: &str, left: u32) {
         if self.is_over(session) || self.is_settling {
             return;
@@ -242,8 +242,8 @@ impl Viewer {
         self.begin(Task::Post { session: session.to_owned(), uuid, text });
     }
 
-    /// The world is calm: no new whims, but every live session is asked whether it lives, and half
-    /// of the open questions are answered.
+    /// The world is calm: no more random actions, but every live session is sent a message, and
+    /// half of the open questions are answered.
     fn settle(&mut self) {
         self.is_settling = true;
         let live: Vec<_> = self
@@ -259,7 +259,7 @@ impl Viewer {
         self.settle_habits();
     }
 
-    /// Looks at a question of an agent, and means to answer it some time.
+    /// Sees an agent's question, and plans to answer it at some point.
     fn consider(&mut self, session: &str, request_id: &str) {
         let Some(watched) = self.watched.get_mut(session) else { return };
         if !watched.planned.insert(request_id.to_owned()) || self.rng.u8(..) < 20 {

@@ -5,53 +5,53 @@ use std::collections::BTreeMap;
 /// One thing that a viewer has seen or done.
 #[derive(Clone, Debug)]
 pub(crate) enum ViewerNotice {
-    /// A session was made under a key.
+    /// A session was created under a key.
     Created { key: String, session: String, title: Option<String> },
     /// A message was accepted.
     Accepted { session: String, uuid: String, seq: u64 },
     /// A message was refused for good.
     Rejected { session: String, uuid: String },
-    /// It asks for a permission to be given or not.
+    /// It answers a permission question.
     Answering { session: String, request_id: String, is_allow: bool },
     /// Its answer counts.
     Answered { session: String, request_id: String, body: String },
     /// Another answer counts.
     Conflict { session: String, request_id: String, answer: String },
-    /// The question cannot be answered any more.
+    /// The question can no longer be answered.
     Withdrawn { session: String, request_id: String },
     /// An event of a session's log.
     Event { session: String, after: u64, seq: u64, from: String, message: String },
     /// Events that are no longer kept.
     Gap { session: String, after: u64, from: u64, resumes_after: u64 },
-    /// A subscription to a session has brought its first message.
+    /// A subscription to a session has received its first message.
     Subscribed { session: String },
-    /// It has none any more, or did not get one. `is_full`: because there is no place, as the relay says.
+    /// It no longer has one, or did not get one. `is_full`: the relay says that there is no room.
     Unsubscribed { session: String, is_full: bool },
     /// A session as the relay describes it.
     View(View),
-    /// The relay does not know a session (any more).
+    /// The relay does not know a session, or no longer does.
     Gone { session: String },
-    /// Something was asked of an agent, and accepted. `is_named`: by a uuid too.
+    /// A request to an agent was accepted. `is_named`: it has a uuid too.
     Requested { session: String, request_id: String, is_named: bool, seq: u64 },
-    /// It begins to name all sessions, page by page.
+    /// It starts listing all sessions, page by page.
     Listing,
-    /// The sessions that those pages named: all, or those of one environment.
+    /// The sessions on those pages: all, or those of one environment.
     Listed { sessions: Vec<String>, is_all: bool },
-    /// A subscription to everything begins anew.
+    /// A subscription to everything starts over.
     OverviewBegins,
-    /// That subscription says where a session stands.
+    /// That subscription reports a session's state.
     InOverview { session: String, state: String },
-    /// What that subscription has told by now, if there is one, beside what a list says.
+    /// What that subscription, if any, has reported so far, next to what a list says.
     Compared {
         what: Listed,
         told: Option<BTreeMap<String, String>>,
         listed: BTreeMap<String, String>,
     },
-    /// An environment as the relay describes it; whether an open healthcheck waits there.
+    /// An environment as the relay describes it; whether it has an open healthcheck.
     Environment { id: String, is_online: bool, has_room: bool, is_waiting: bool },
 }
 
-/// What a list is of.
+/// What a list contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Listed {
     Environments,
@@ -66,7 +66,7 @@ pub(crate) struct View {
     pub(crate) is_connected: bool,
     pub(crate) pending: Vec<String>,
     pub(crate) last_seq: u64,
-    /// The status of what came of it, once it has ended.
+    /// The status of its result, once it has ended.
     pub(crate) result: Option<String>,
     pub(crate) title: Option<String>,
 }

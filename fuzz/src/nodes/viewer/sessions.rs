@@ -1,5 +1,5 @@
-//! A viewer's sessions: what it asks of the relay about them, and its subscription to each, applied
-//! event by event and resumed after a break.
+//! A viewer's sessions: its requests about them, and its subscription to each, applied event by
+//! event and resumed after a break.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use super::notice::{Listed, View, ViewerNotice};
 use super::{ALIVE, Purpose, RETRY_MILLIS, SILENCE, Task, Viewer, Watched};
 use crate::names::{RELAY_URL, RELAY_WS_URL};
 
-/// How long a viewer waits for an answer.
+/// How long a viewer waits for a response.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The largest answer that it reads.
+/// The largest response that it reads.
 const MAX_RESPONSE: usize = 4 << 20;
 
-/// What the relay closes a subscription with that it has no place for.
+/// The code with which the relay closes a subscription that it has no room for.
 const NO_PLACE: u16 = 4429;
-/// The largest message that it takes.
+/// The largest message that it accepts.
 const MAX_MESSAGE: usize = 16 << 20;
 
 #[derive(Deserialize)]
@@ -76,7 +76,7 @@ impl Viewer {
         self.send(purpose, Method::Get, path, String::new(), "");
     }
 
-    /// Makes the request that a task is about.
+    /// Sends a task's request.
     pub(super) fn ask(&mut self, task: Task) {
         let (path, body, key) = match &task {
             Task::Create { key } => {
@@ -134,7 +134,7 @@ impl Viewer {
     }
 
     fn again(&mut self, purpose: Purpose, wait: Option<Duration>) {
-        // Lists are asked for again and again anyway.
+        // Lists are requested regularly anyway.
         let Purpose::Task(mut task) = purpose else { return };
         if let Task::Habit(Habit::Batch { said, .. }) = &mut task {
             said.iter_mut().for_each(|one| one.was_sent = true);
@@ -146,7 +146,7 @@ impl Viewer {
     }
 
     fn answered(&mut self, purpose: Purpose, response: &Response) {
-        // A token that was changed meanwhile is another one by the next try.
+        // If the token has changed in the meantime, the retry uses the new one.
         if matches!(response.status, 401 | 429 | 500..=599) {
             let secs = response.header("retry-after").and_then(|secs| secs.parse().ok());
             let wait = secs.map(|secs: u64| Duration::from_secs(secs.clamp(1, 60)));
@@ -216,7 +216,7 @@ impl Viewer {
                 self.tell(ViewerNotice::Created { key, session: session.clone(), title });
                 self.watch(&session);
             }
-            // The environment is gone: another one will do.
+            // The environment is gone: any other will do.
             (Task::Create { key }, 404) if !self.is_settling => {
                 self.environments.clear();
                 self.note_within(5_000..20_000, Task::Create { key });
@@ -268,7 +268,7 @@ impl Viewer {
         self.note(SILENCE, Task::Listen { session: session.to_owned() });
     }
 
-    /// Lets go of a subscription that has been silent for too long.
+    /// Drops a subscription that has been silent for too long.
     pub(super) fn listen(&mut self, session: &str) {
         let Some(watched) = self.watched.get(session) else { return };
         let Some(op) = watched.stream else { return };
@@ -385,7 +385,7 @@ impl Viewer {
         });
     }
 
-    /// Takes a description of a session in.
+    /// Takes in a description of a session.
     pub(super) fn view(&mut self, body: &Value) {
         let Some(session) = body["id"].as_str() else { return };
         let pending = body["pending_permissions"].as_array().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! What a viewer with habits says to the relay, and what it makes of the answers.
+//! What a viewer with habits sends to the relay, and how it reads the responses.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ pub(crate) struct Said {
     /// Its uuid, or the request's id.
     pub(crate) name: String,
     pub(crate) kind: Saying,
-    /// It may be known to the relay from a request that got no answer.
+    /// The relay may know it already from a request that got no response.
     pub(crate) was_sent: bool,
 }
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Saying {
-    /// Of a person: as a text, or as a list of blocks.
+    /// From a person: a text, or a list of blocks.
     User { bytes: usize, is_list: bool },
-    /// A `control_request`, with a uuid of its own or without.
+    /// A `control_request`, with or without its own uuid.
     Request { subtype: &'static str, has_uuid: bool },
 }
 
@@ -77,8 +77,8 @@ pub(super) struct Entry<'a> {
     pub(super) message: &'a RawValue,
 }
 
-/// What is told of a thing whenever it changes, as one text; without what this version knows nothing
-/// of.
+/// Everything that is reported about a thing when it changes, as one text; without fields unknown
+/// to this version.
 pub(super) fn essence(value: &Value) -> String {
     let mut value = value.clone();
     forget(&mut value);
@@ -88,7 +88,7 @@ pub(super) fn essence(value: &Value) -> String {
 fn forget(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            // These change without a word, but for the last.
+            // These change without notice, except for the last.
             for name in ["updated_at", "first_seq", "last_seq", "last_seen_at", FUTURE] {
                 fields.remove(name);
             }

@@ -1,6 +1,6 @@
-//! What viewers with habits do: several messages in one request, reading by pages, naming all sessions,
-//! watching everything, asking whether workers are there. What got no answer is said again in part,
-//! beside something new.
+//! What viewers with habits do: several messages in one request, reading in pages, listing all
+//! sessions, watching everything, healthchecks. Part of what got no response is sent again, along
+//! with something new.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::shapes::{Entry, Page, Said, Saying, by_id, essence};
 use super::{Purpose, SILENCE, Task, Viewer};
 use crate::names::RELAY_WS_URL;
 
-/// What a viewer asks an agent, beside `interrupt`.
+/// A viewer's requests to an agent, besides `interrupt`.
 const SUBTYPES: [&str; 4] =
     ["initialize", "set_model", "set_permission_mode", "set_max_thinking_tokens"];
-/// Accepted messages that may be said again.
+/// Accepted messages that may be sent again.
 const RECENT: usize = 8;
 
 impl Viewer {
@@ -29,7 +29,7 @@ impl Viewer {
         self.note(wait, Task::Habit(habit));
     }
 
-    /// What a viewer with habits begins with.
+    /// A viewer's first habits.
     pub(super) fn take_up_habits(&mut self) {
         if self.habits.is_on {
             self.note_habit(100..10_000, Habit::Overview);
@@ -78,7 +78,7 @@ impl Viewer {
                     self.check(environment, key);
                 }
             }
-            _ => self.say_several(),
+            _ => self.post_several(),
         }
         self.note_habit(500..30_000, Habit::Wander);
     }
@@ -88,7 +88,7 @@ impl Viewer {
         self.environments.get(at).cloned()
     }
 
-    /// The world is calm: everybody is asked once more, and everything is listed.
+    /// The world is calm: everyone gets one more request, and everything is listed.
     pub(super) fn settle_habits(&mut self) {
         if !self.habits.is_on {
             return;
@@ -129,8 +129,8 @@ impl Viewer {
         if self.habits.rng.bool() { self.a_request() } else { self.a_message() }
     }
 
-    /// Says several things at once in one of the sessions, some of them once more.
-    pub(super) fn say_several(&mut self) {
+    /// Sends several messages at once to one of the sessions, some of them for a second time.
+    pub(super) fn post_several(&mut self) {
         let live = self.watched.iter().filter(|(_, w)| !w.is_over && !w.is_ended);
         let live: Vec<_> = live.map(|(id, _)| id.clone()).collect();
         let Some(session) = self.habits.rng.choice(live) else { return };
@@ -146,7 +146,8 @@ impl Viewer {
     }
 
     pub(super) fn post_batch(&mut self, session: String, mut said: Vec<Said>) {
-        // After a lost answer some of it is said again, in another order, beside something new.
+        // After a lost response, some of it is sent again, in another order, along with something
+        // new.
         if said.iter().any(|one| one.was_sent) && self.habits.rng.bool() {
             let rng = &mut self.habits.rng;
             said.retain(|_| rng.u8(..) < 170);
@@ -169,7 +170,7 @@ impl Viewer {
         status: u16,
         body: &Value,
     ) {
-        // Of what has no name, a refusal may be of the second copy of the request that was taken first.
+        // Without an id, a refusal may be for the second copy of a request that was accepted.
         let has_names = said.iter().all(Said::has_uuid);
         for (at, one) in said.into_iter().enumerate() {
             let (session, name) = (session.to_owned(), one.name.clone());
@@ -190,7 +191,7 @@ impl Viewer {
                         self.remember(session, one);
                     }
                 }
-                // Of what was sent before, this answer says nothing: that may have been stored.
+                // This response says nothing about what was sent before: that may have been stored.
                 (Saying::User { .. }, _) if !one.was_sent && has_names => {
                     self.tell(ViewerNotice::Rejected { session, uuid: name });
                 }
@@ -370,7 +371,7 @@ impl Viewer {
         self.tell(ViewerNotice::InOverview { session: id, state });
     }
 
-    /// What a list says, beside what the subscription has told by now.
+    /// What a list says, next to what the subscription has reported so far.
     pub(super) fn compare(&mut self, what: Listed, body: &Value) {
         if !self.habits.are_on() {
             return;

@@ -13,7 +13,7 @@ use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind, Output};
 use crate::fact::Fact;
 use crate::ids::ProcessId;
 use crate::ids::{Address, HostId, Op, PartyId, Role};
-use crate::nodes::agents::{self, Doing, Kind, Program};
+use crate::nodes::agents::{self, Kind, Program, Syscalls};
 use crate::nodes::commands;
 use crate::nodes::node::Order;
 use crate::nodes::shell::shell;
@@ -110,7 +110,7 @@ impl Processes {
         } else {
             let kind = self.kind.unwrap_or_else(|| Kind::draw(&mut cx.rng));
             let seed = cx.rng.u64(..);
-            cx.trace.say(cx.at, "world", || format!("agent {id} of {session} is {kind:?}"));
+            cx.trace.record(cx.at, "world", || format!("agent {id} of {session} is {kind:?}"));
             if kind.is_deaf() {
                 cx.fact(Fact::IsDeaf { session: session.clone() });
             }
@@ -171,7 +171,7 @@ impl Processes {
             ProcessEvent::Read => self.read(cx, id),
             ProcessEvent::Drain => self.drain(cx, id),
             ProcessEvent::Alarm(number) if process.alarm == number && !process.is_over => {
-                self.with_program(cx, id, |program, doing| program.alarm(doing))
+                self.with_program(cx, id, |program, sys| program.alarm(sys))
             }
             ProcessEvent::Alarm(_) => None,
             ProcessEvent::Killed => Some(Upshot::Exit(id, ExitStatus::Signal(9))),
@@ -194,7 +194,7 @@ impl Processes {
         }
         match process.program {
             Who::Shell(party) => Some(Upshot::Step(party)),
-            Who::Script(_) => self.with_program(cx, id, |program, doing| program.started(doing)),
+            Who::Script(_) => self.with_program(cx, id, |program, sys| program.started(sys)),
         }
     }
 
@@ -203,49 +203,49 @@ impl Processes {
         &mut self,
         cx: &mut Cx,
         id: ProcessId,
-        go: impl FnOnce(&mut dyn Program, &mut Doing),
+        go: impl FnOnce(&mut dyn Program, &mut Syscalls),
     ) -> Option<Upshot> {
         let process = self.all.get_mut(&id)?;
         if process.is_over {
             return None;
         }
         let Who::Script(program) = &mut process.program else { return None };
-        let mut doing = Doing::new(PIPE.saturating_sub(process.stdout_bytes));
-        go(program.as_mut(), &mut doing);
+        let mut sys = Syscalls::new(PIPE.saturating_sub(process.stdout_bytes));
+        go(program.as_mut(), &mut sys);
         let session = process.session.clone();
-        if let Some(wait) = doing.alarm {
+        if let Some(wait) = sys.alarm {
             process.alarm += 1;
             let number = process.alarm;
             cx.later(wait, SimEvent::Process(id, ProcessEvent::Alarm(number)));
         }
-        if doing.stops_reading
+        if sys.stops_reading
             && let Some(process) = self.all.get_mut(&id)
         {
             process.is_reading = false;
         }
-        for said in doing.said {
-            if !session.is_empty() && said.is_line {
-                let line = String::from_utf8_lossy(&said.bytes).trim_end().to_owned();
-                let (session, is_message) = (session.clone(), said.is_message);
+        for printed in sys.printed {
+            if !session.is_empty() && printed.is_line {
+                let line = String::from_utf8_lossy(&printed.bytes).trim_end().to_owned();
+                let (session, is_message) = (session.clone(), printed.is_message);
                 cx.fact(Fact::Printed { process: id, session, line, is_message });
             }
-            self.print(cx, id, said.bytes);
+            self.print(cx, id, printed.bytes);
         }
-        if let Some(words) = doing.stderr
+        if let Some(words) = sys.stderr
             && let Some(parent) = self.parent_of(id)
         {
             cx.tell(parent, Event::Stderr { op: parent.op, data: words });
         }
-        if doing.closes_stdout {
+        if sys.closes_stdout {
             self.end_stdout(cx, id);
         }
-        if let Some(wait) = doing.leaves_behind
+        if let Some(wait) = sys.leaves_behind
             && let Some(process) = self.all.get_mut(&id)
         {
             process.is_stdout_held = true;
             cx.later(wait, SimEvent::Process(id, ProcessEvent::Closed));
         }
-        let status = doing.exit?;
+        let status = sys.exit?;
         if !self.end(id) {
             return None;
         }
@@ -268,7 +268,7 @@ impl Processes {
             (_, Signal::Kill) => Some(Upshot::Exit(id, ExitStatus::Signal(9))),
             (Who::Shell(party), _) => Some(Upshot::Order(*party, Order::Shutdown)),
             (Who::Script(_), _) => {
-                self.with_program(cx, id, |program, doing| program.signal(signal, doing))
+                self.with_program(cx, id, |program, sys| program.signal(signal, sys))
             }
         }
     }

@@ -85,7 +85,7 @@ impl Processes {
                 }
                 None
             }
-            Who::Script(_) => self.with_program(cx, id, |program, doing| program.has_room(doing)),
+            Who::Script(_) => self.with_program(cx, id, |program, sys| program.has_room(sys)),
         }
     }
 
@@ -164,12 +164,11 @@ impl Processes {
             Who::Script(_) => {
                 for data in chunks {
                     let led_to =
-                        self.with_program(cx, id, |program, doing| program.input(&data, doing));
+                        self.with_program(cx, id, |program, sys| program.input(&data, sys));
                     upshot = upshot.or(led_to);
                 }
                 if has_ended {
-                    let led_to =
-                        self.with_program(cx, id, |program, doing| program.input_ended(doing));
+                    let led_to = self.with_program(cx, id, |program, sys| program.input_ended(sys));
                     upshot = upshot.or(led_to);
                 }
             }

@@ -140,7 +140,7 @@ impl Repositories {
             true => interrupted(repository, args, &mut self.rng),
             false => repository.git(args)?,
         };
-        cx.trace.say(at, "git", || format!("{} -> {answer:?}", args.join(" ")));
+        cx.trace.record(at, "git", || format!("{} -> {answer:?}", args.join(" ")));
         let after = repository.clone();
         let is_in_the_way = answer.error.contains(".lock'");
         let Some(path) = path else { return Some(answer) };

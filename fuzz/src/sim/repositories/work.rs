@@ -176,7 +176,7 @@ impl Repositories {
         let Some(repository) = self.repositories.get_mut(&host) else { return };
         let Some(touched) = repository.act(path, action, content) else { return };
         let at = cx.at;
-        cx.trace.say(at, "git", || format!("somebody does {action:?} in {path}"));
+        cx.trace.record(at, "git", || format!("somebody does {action:?} in {path}"));
         let session = path.rsplit('/').next().unwrap_or_default().to_owned();
         cx.fact(Fact::RepositoryTouched { repository: host, session, touched });
         let sessions: Vec<_> = self.sessions.keys().cloned().collect();
@@ -205,7 +205,7 @@ impl Repositories {
             _ => LockFile::Head(path),
         };
         let at = cx.at;
-        cx.trace.say(at, "git", || format!("somebody holds {lock:?}"));
+        cx.trace.record(at, "git", || format!("somebody holds {lock:?}"));
         if let Some(repository) = self.repositories.get_mut(&host) {
             repository.lock_files.insert(lock);
         }
