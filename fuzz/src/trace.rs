@@ -43,10 +43,10 @@ impl Trace {
         }
     }
 
-    /// Something goes from one to another, for the diagram.
+    /// Something is sent from one party to another, for the diagram.
     pub(crate) fn draw(&mut self, from: &str, to: &str, words: impl FnOnce() -> String) {
         if self.is_on {
-            // Mermaid takes a semicolon for the end of a statement.
+            // Mermaid treats a semicolon as the end of a statement.
             let words = words().replace([';', '#'], ",");
             let _ = writeln!(self.diagram, "    {from}->>{to}: {words}");
         }
@@ -58,7 +58,7 @@ impl Trace {
     }
 }
 
-/// An event, with the text that it carries: nothing in the simulator is a secret.
+/// An event, with the text that it carries: nothing in the simulator is secret.
 pub(crate) fn words(event: &Event) -> String {
     match event {
         Event::Received { op, message } => format!("Received {op} {}", message_words(message)),

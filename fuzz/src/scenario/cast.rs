@@ -15,7 +15,7 @@ use crate::sim::world::World;
 pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     let World { cx, git, .. } = world;
     let seed = options.seed;
-    // Most worlds are small, where things meet most often; some are not.
+    // Most worlds are small, where events collide most often; some are not.
     let most = if cx.rng.u8(..) < 16 { (6, 8) } else { (2, 3) };
     let drawn = (cx.rng.u32(1..=most.0), cx.rng.u32(1..=most.1), cx.rng.u64(3..30));
     let workers = options.workers.unwrap_or(drawn.0);

@@ -1,4 +1,4 @@
-//! One world from its beginning to its end: lets happen what happens next, and routes it.
+//! One world from beginning to end: takes the next event and routes it.
 
 #[cfg(test)]
 mod streams;
@@ -37,7 +37,7 @@ const CALM: Duration = Duration::from_secs(25 * 60);
 pub(crate) struct Life {
     pub(crate) world: World,
     options: Options,
-    /// How many things have happened.
+    /// How many events have happened.
     pub(crate) happened: u64,
 }
 
@@ -75,7 +75,7 @@ impl Life {
         Self { world, options: options.clone(), happened: 0 }
     }
 
-    /// Lets everything happen that happens before the end, or until it is cut short.
+    /// Runs all events until the end, or until it is cut short.
     pub(crate) fn play(&mut self) {
         while self.happened < self.options.steps {
             if !self.advance() {
@@ -87,7 +87,7 @@ impl Life {
         }
     }
 
-    /// Whether it came to its end, rather than to its limit of events.
+    /// Whether it reached its end, rather than its limit of events.
     pub(crate) const fn is_complete(&self) -> bool {
         self.happened < self.options.steps
     }
@@ -98,7 +98,7 @@ impl Life {
         self.world.promises.calm_since().map_or(Duration::MAX, |since| since + CALM)
     }
 
-    /// Lets happen what happens next; says whether there was anything.
+    /// Runs the next event; returns whether there was one.
     fn advance(&mut self) -> bool {
         let end = self.end();
         let world = &mut self.world;
@@ -145,7 +145,7 @@ impl Life {
         }
     }
 
-    /// Brings a party up, for the first time or again.
+    /// Starts a party, for the first time or again.
     fn start(&mut self, id: PartyId) {
         if self.world.cx.parties[id].is_up() {
             return;
@@ -159,11 +159,11 @@ impl Life {
         party.is_ordered_down = false;
         cx.record(id, || String::from("comes up"));
         cx.fact(Fact::Started { party: id, role });
-        // The first call brings the time.
+        // The first call sets the time.
         self.world.hand_in(id, Event::Tick);
     }
 
-    /// From now on nothing goes wrong any more.
+    /// From now on, nothing goes wrong.
     fn calm_down(&mut self) {
         let cx = &mut self.world.cx;
         cx.is_calm = true;

@@ -1,5 +1,5 @@
-//! Limits small enough to be met: what a relay keeps, counts and waits for, with the rest of the
-//! world as it is.
+//! Limits small enough to be reached: what a relay keeps, counts and waits for; the rest of the
+//! world is unchanged.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use fastrand::Rng;
 use footbridge_core::relay::RelayConfig;
 use footbridge_core::store::StorePolicy;
 
-/// What all draws of this file begin from, beside the run's seed.
+/// Combined with the run's seed for all random draws of this file.
 const STREAM: u64 = 0x5eed_0f11_3175;
 
 /// The same small limits for all lives of a run's relay.
@@ -32,8 +32,8 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
         inbound_bytes: rng.usize(1_000..20_000),
         ..config.policy
     };
-    // Each viewer needs one, and one more while an old one is not known to be dead: most worlds have
-    // no more than three viewers. In one with eight, not all of them get a place.
+    // Each viewer needs one, and one more until an old one is known to be dead: most worlds have no
+    // more than three viewers. In one with eight, not all of them get a place.
     config.max_subscribers = rng.usize(6..12);
     config.stream_credit = rng.usize(500..20_000);
 }

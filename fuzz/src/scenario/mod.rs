@@ -1,4 +1,4 @@
-//! One run: what it is made from, who takes part, how it begins and ends, and how a failure shrinks.
+//! One run: its options, who takes part, how it begins and ends, and how a failure is shrunk.
 
 mod cast;
 mod life;

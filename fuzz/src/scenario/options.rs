@@ -1,4 +1,4 @@
-//! What a run is made from: a seed, and what is fixed beside it.
+//! The options of a run: a seed, and anything that is fixed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,28 +11,28 @@ use crate::nodes::agents::{KINDS, Kind};
 /// A run. Everything that is `None` is drawn from the seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where all chance comes from.
+    /// The source of all randomness.
     pub seed: u64,
-    /// Events after which the run ends, come what may.
+    /// Events after which the run ends in any case.
     pub steps: u64,
-    /// How many minutes of virtual time things go wrong.
+    /// For how many minutes of virtual time things go wrong.
     pub minutes: Option<u64>,
-    /// How many workers there are.
+    /// The number of workers.
     pub workers: Option<u32>,
-    /// How many viewers there are.
+    /// The number of viewers.
     pub viewers: Option<u32>,
-    /// What all agents are.
+    /// The kind of all agents.
     pub agent: Option<Kind>,
     /// What may go wrong.
     pub faults: Option<BTreeSet<FaultKind>>,
-    /// What is broken on purpose.
+    /// The deliberately broken part.
     pub mutant: Option<Mutant>,
     /// Whether to keep a trace.
     pub trace: bool,
 }
 
 impl Options {
-    /// A run from a seed alone.
+    /// A run from just a seed.
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -47,8 +47,8 @@ impl Options {
         }
     }
 
-    /// Takes one of the arguments that [`Display`](fmt::Display) writes, without its dashes; `None` if
-    /// there is no such one.
+    /// Sets one of the arguments that [`Display`](fmt::Display) writes, without its dashes; `None`
+    /// if there is no such argument.
     pub fn set(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
         let number = || value.parse::<u64>().map_err(|error| format!("--{name} {value}: {error}"));
         let few = || value.parse::<u32>().map_err(|error| format!("--{name} {value}: {error}"));
@@ -65,7 +65,7 @@ impl Options {
         })
     }
 
-    /// The same without anything that goes wrong.
+    /// The same without any faults.
     pub fn without_faults(mut self) -> Self {
         self.faults = Some(BTreeSet::new());
         self
@@ -98,14 +98,16 @@ fn mutant_of(name: &str) -> Result<Mutant, String> {
 impl FromStr for Options {
     type Err = String;
 
-    /// From the arguments that replay it, with spaces between them.
+    /// From the arguments that replay it, separated by spaces.
     fn from_str(arguments: &str) -> Result<Self, String> {
         let mut options = Self::new(0);
         let mut words = arguments.split_whitespace();
         while let Some(word) = words.next() {
             let value = words.next().unwrap_or_default();
             let name = word.strip_prefix("--").unwrap_or_default();
-            options.set(name, value).ok_or_else(|| format!("{word} is no option of a run"))??;
+            options
+                .set(name, value)
+                .ok_or_else(|| format!("{word} is not an option of a run"))??;
         }
         Ok(options)
     }
@@ -145,17 +147,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_replays_a_run_is_read_as_it_is_written() {
+    fn the_arguments_that_replay_a_run_are_read_as_written() {
         let all = "--seed 7 --steps 1500 --minutes 2 --workers 1 --viewers 3 --agent askingmany \
                    --faults cut,versions --mutant lost-write";
         for arguments in ["--seed 9 --steps 400000", "--seed 9 --steps 1 --faults none", all] {
-            let options: Options = arguments.parse().expect("they are all right");
+            let options: Options = arguments.parse().expect("valid arguments");
             assert_eq!(options.to_string(), arguments);
         }
     }
 
     #[test]
-    fn what_is_no_option_is_named() {
+    fn an_error_names_what_is_not_an_option() {
         for (arguments, named) in [
             ("--sed 7", "--sed"),
             ("seed 7", "seed"),
@@ -165,7 +167,7 @@ mod tests {
             ("--faults cut,rain", "rain"),
             ("--mutant none", "none"),
         ] {
-            let error = arguments.parse::<Options>().expect_err("it is none");
+            let error = arguments.parse::<Options>().expect_err("an error");
             assert!(error.contains(named), "{error}");
         }
     }

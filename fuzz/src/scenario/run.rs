@@ -11,22 +11,22 @@ use crate::scenario::life::Life;
 use crate::scenario::options::Options;
 use crate::sim::cx::Violation;
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The first promise that was not kept.
+    /// The first broken promise.
     pub violation: Option<Violation>,
-    /// How many things happened.
+    /// How many events happened.
     pub events: u64,
-    /// How much virtual time went by.
+    /// How much virtual time passed.
     pub time: Duration,
-    /// Whether it came to its end rather than to its limit of events.
+    /// Whether it reached its end rather than its limit of events.
     pub is_complete: bool,
-    /// What happened, if that was to be kept.
+    /// The trace, if it was to be kept.
     pub trace: String,
-    /// Who said what to whom, as a Mermaid sequence diagram, if a trace was to be kept.
+    /// Who sent what to whom, as a Mermaid sequence diagram, if a trace was to be kept.
     pub diagram: String,
-    /// A number that is the same only if the same has happened.
+    /// A number that is the same only if the same things have happened.
     pub digest: u64,
 }
 
@@ -35,7 +35,7 @@ thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Says with every panic which run it was: in a build that aborts, nobody else could.
+/// Names the run with every panic: in a build that aborts, nothing else could.
 fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -54,7 +54,7 @@ fn note_panics() {
     });
 }
 
-/// Runs a world from its beginning to its end. A panic of a machine is a broken promise too.
+/// Runs a world from beginning to end. A panic of a machine is a broken promise too.
 pub fn run(options: &Options) -> Report {
     note_panics();
     RUNNING.set(options.to_string());

@@ -1,5 +1,5 @@
-//! From a run that fails to a smaller one that fails in the same way: fewer faults, fewer parties,
-//! less time, no more events than it needs.
+//! Shrinks a failing run to a smaller one that fails in the same way: fewer faults, fewer parties,
+//! less time, no more events than needed.
 
 use crate::scenario::options::Options;
 use crate::scenario::run::{faults_of, run};
@@ -44,7 +44,7 @@ pub fn shrink(options: &Options) -> Options {
             break;
         }
     }
-    // It says nothing more once the promise is broken, unless that was only seen at the end.
+    // Nothing after the broken promise matters, unless it was only detected at the end.
     let cut_short = Options { steps: run(&best).events + 1, ..best.clone() };
     if run(&cut_short).violation.is_some_and(|found| found.promise == broken.promise) {
         best = cut_short;

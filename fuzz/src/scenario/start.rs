@@ -1,4 +1,4 @@
-//! How each party comes up: with which machine, and how that is configured.
+//! How each party starts: with which machine, configured how.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use crate::scenario::limits;
 use crate::scenario::options::Options;
 use crate::sim::world::World;
 
-/// Sets the draw of whether viewers have habits apart.
+/// Separates the random draw of whether viewers have habits.
 const VIEWER_HABITS: u64 = 0x9ab1_7509;
 
-/// What a party runs when it comes up; `None` for the shell agent, which comes up as a process.
+/// What a party runs when it starts; `None` for the shell agent, which starts as a process.
 pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<Box<dyn Node>> {
     let seed = world.cx.rng.u64(..);
     let is_traced = world.cx.trace.is_on();
@@ -73,7 +73,7 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
     let keys = RelayKeys { signing, entropy };
     let machine = match Relay::new(config, &keys) {
         Ok(machine) => machine,
-        Err(error) => unreachable!("the simulated relay's configuration is good: {error}"),
+        Err(error) => unreachable!("the simulated relay's configuration is valid: {error}"),
     };
     let command = |order| match order {
         Order::Shutdown | Order::ShutdownNow => Some(RelayCommand::Shutdown),
@@ -85,7 +85,7 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
 fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node> {
     let relay = match BaseUrl::parse(url) {
         Ok(relay) => relay,
-        Err(error) => unreachable!("the simulated relay's URL is good: {error}"),
+        Err(error) => unreachable!("the simulated relay's URL is valid: {error}"),
     };
     let agent = AgentProgram { program: String::from("agent"), args: Vec::new(), env: Vec::new() };
     let directory = String::from("/project");
@@ -146,8 +146,8 @@ fn viewer(world: &mut World, options: &Options, id: PartyId, seed: u64) -> Box<d
     Box::new(Eyes(Viewer::new(config)))
 }
 
-/// In some runs viewers do everything that the relay offers. Whether this is one comes from a
-/// stream of its own, so that the other runs are as they were.
+/// In some runs, viewers do everything that the relay offers. Whether this is one comes from its
+/// own random stream, so that the other runs are unchanged.
 fn viewer_habits(options: &Options, id: PartyId) -> Option<u64> {
     let mut rng = Rng::with_seed(options.seed ^ VIEWER_HABITS);
     let is_on = rng.u8(..) < 80;

@@ -1,5 +1,5 @@
-//! Who holds what at the end: an operation whose other side is gone for longer than anything in the
-//! protocol may take to notice it is a leak.
+//! Who holds what at the end: an operation whose other side has been gone for longer than anything
+//! in the protocol may take to notice is a leak.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::sim::cx::Cx;
 use crate::sim::network::Network;
 use crate::sim::process::Processes;
 
-/// The time between the two counts, the first of which is after everything in the protocol that may
-/// take long: a dead link is noticed within 45 s, a viewer that takes nothing within 60 s, a held poll
-/// ends within 60 s, and a connection without acknowledgements is given up by the system within 15 min.
+/// The time between the two counts; the first is after everything in the protocol that may take
+/// long: a dead link is noticed within 45 s, a viewer that reads nothing within 60 s, a held poll
+/// ends within 60 s, and the system gives up a connection without acknowledgements within 15 min.
 pub(crate) const BETWEEN: Duration = Duration::from_secs(3 * 60);
 
-/// What was without another side, and what it is.
+/// An operation whose other side is gone, and what it is.
 pub(crate) type Census = BTreeMap<(PartyId, u32, OpId), String>;
 
-/// What was without another side at the first count, and still is.
+/// What had no other side at the first count, and still has none.
 pub(crate) fn judge(cx: &mut Cx, network: &Network, processes: &Processes, before: Census) {
     let now = one_sided(cx, network, processes);
     for (key, what) in before {
@@ -31,7 +31,7 @@ pub(crate) fn judge(cx: &mut Cx, network: &Network, processes: &Processes, befor
     }
 }
 
-/// The operations of relay and workers whose other side does not live.
+/// The operations of relay and workers whose other side is not alive.
 pub(crate) fn one_sided(cx: &Cx, network: &Network, processes: &Processes) -> Census {
     let is_judged = |role| matches!(role, Role::Relay | Role::Worker);
     let parties = cx.parties.iter().enumerate().filter(|(_, p)| is_judged(p.role));
@@ -41,7 +41,7 @@ pub(crate) fn one_sided(cx: &Cx, network: &Network, processes: &Processes) -> Ce
     ops.filter_map(|(key, kind)| Some((key, lacks(cx, network, processes, kind)?))).collect()
 }
 
-/// Of what an operation of this kind has no other side, if it has none.
+/// What the missing other side of an operation is, if it has none.
 fn lacks(cx: &Cx, network: &Network, processes: &Processes, op: Op) -> Option<String> {
     let (conn, other) = match op {
         Op::Stream(conn, End::Server) | Op::Exchange(conn) => (conn, End::Client),

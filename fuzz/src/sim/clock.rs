@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use footbridge_core::base::time::{Instant, Now, UnixTime};
 
-/// Virtual time: how long the world exists. Everything happens at one such time.
+/// Virtual time: how long the world has existed. Every event happens at one such time.
 pub(crate) type Time = Duration;
 
 /// The wall clock of an honest host at the beginning of the world: 2026-01-01T00:00:00Z.
@@ -13,9 +13,9 @@ const EPOCH_MILLIS: i64 = 1_767_225_600_000;
 /// One host's clocks.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    /// What its steady clock showed when the world began.
+    /// What its monotonic clock showed when the world began.
     origin: Duration,
-    /// How much of the time its steady clock has missed, because it stood still in a suspension.
+    /// How much time its monotonic clock has missed while standing still during suspensions.
     missed: Duration,
     /// By how much its wall clock is wrong, in milliseconds.
     skew: i64,
@@ -37,17 +37,17 @@ impl Clock {
         }
     }
 
-    /// When the steady clock will show `mono`, if it never stands still from now on.
+    /// When the monotonic clock will show `mono`, if it never stands still from now on.
     pub(crate) fn when(&self, mono: Instant) -> Time {
         (mono.since_origin() + self.missed).saturating_sub(self.origin)
     }
 
-    /// The steady clock stood still for so long.
+    /// The monotonic clock stood still for this long.
     pub(crate) fn miss(&mut self, time: Duration) {
         self.missed += time;
     }
 
-    /// It stood still for less time than was thought.
+    /// It stood still for less time than assumed.
     pub(crate) fn miss_less(&mut self, time: Duration) {
         self.missed = self.missed.saturating_sub(time);
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_comes_later_by_what_the_steady_clock_has_missed() {
+    fn a_deadline_comes_later_by_what_the_monotonic_clock_has_missed() {
         let mut clock = Clock::new(Duration::from_secs(100), 0);
         let deadline = clock.now(Duration::from_secs(5)).mono;
         assert_eq!(clock.when(deadline), Duration::from_secs(5));
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wall_clock_goes_on_while_the_steady_one_stands_still() {
+    fn the_wall_clock_advances_while_the_monotonic_one_stands_still() {
         let mut clock = Clock::new(Duration::ZERO, 0);
         let before = clock.now(Duration::from_secs(1)).wall;
         clock.miss(Duration::from_secs(3600));

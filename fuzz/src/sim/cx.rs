@@ -29,12 +29,12 @@ pub(crate) struct Cx {
     pub(crate) is_calm: bool,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) trace: Trace,
-    /// What could be seen and was not judged yet.
+    /// Facts that have not been judged yet.
     pub(crate) facts: Vec<Fact>,
     pub(crate) violation: Option<Violation>,
 }
 
-/// A promise that was not kept.
+/// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which promise.
@@ -65,13 +65,13 @@ impl Cx {
         self.queue.note(self.at + wait, what);
     }
 
-    /// Something between half of a time and one and a half times it.
+    /// A random time between half and one and a half times this one.
     pub(crate) fn about(&mut self, time: Duration) -> Duration {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
         Duration::from_micros(self.rng.u64(micros / 2..=micros + micros / 2))
     }
 
-    /// How long a party is down that was killed.
+    /// How long a killed party stays down.
     pub(crate) fn down_time(&mut self) -> Duration {
         match self.rng.u8(..10) {
             0 => Duration::from_secs(self.rng.u64(60..1200)),
@@ -80,12 +80,12 @@ impl Cx {
         }
     }
 
-    /// Tells a party, almost at once, something that its own runtime knows.
+    /// Tells a party, almost immediately, something that its own runtime knows.
     pub(crate) fn tell(&mut self, to: Address, event: Event) {
         self.later(Duration::from_micros(20), SimEvent::Deliver(to, event));
     }
 
-    /// Adds a line of a party's to the trace.
+    /// Adds a party's line to the trace.
     pub(crate) fn record(&mut self, party: PartyId, words: impl FnOnce() -> String) {
         self.trace.record(self.at, &self.parties[party].name, words);
     }

@@ -1,6 +1,6 @@
-//! A host's files. A file is replaced atomically, or not at all, at some time between the asking and
-//! the answer. Whoever dies in between never learns which of what was asked has happened: what was
-//! asked of one file happens in order, and of several files in any.
+//! A host's files. A file is replaced atomically, or not at all, at some time between the asking
+//! and the answer. Whoever dies in between never learns which of what was asked has happened: what
+//! was asked of one file happens in order, and of several files in any.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::sim::clock::Time;
 #[derive(Debug)]
 pub(crate) struct Disk {
     files: BTreeMap<String, Bytes>,
-    /// What was asked and has not happened yet, in the order of asking.
+    /// What was requested and has not happened yet, in the order of the requests.
     pending: BTreeMap<u64, Pending>,
     asked: u64,
     pub(crate) rng: Rng,
@@ -27,7 +27,7 @@ pub(crate) struct Disk {
     pub(crate) is_unreadable: bool,
 }
 
-/// An operation under way.
+/// An operation in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) from: Address,
@@ -37,7 +37,7 @@ pub(crate) struct Pending {
     pub(crate) answered: Time,
 }
 
-/// Keeps the disks' chance apart from the world's.
+/// Separates the disks' random draws from the world's.
 const STREAM: u64 = 0x6469_736b;
 
 impl Disk {
@@ -52,7 +52,7 @@ impl Disk {
         }
     }
 
-    /// Takes an operation on files that takes so long; its number, and when it happens.
+    /// Accepts an operation on files that takes this long; returns its number, and when it happens.
     pub(crate) fn ask(
         &mut self,
         at: Time,
@@ -102,10 +102,10 @@ impl Disk {
         is_torn
     }
 
-    /// Carries out an action on files, and says what came of it; `None` if it is none.
+    /// Carries out an action on files and returns the result; `None` if it is not one.
     fn carry_out(&mut self, action: &Action) -> Option<Event> {
         let failed = |op, kind| {
-            let failure = IoError { kind, detail: String::from("the simulated disk says no") };
+            let failure = IoError { kind, detail: String::from("simulated disk failure") };
             Some(Event::Failed { op, failure })
         };
         match action {
@@ -149,14 +149,14 @@ impl Disk {
         self.files.remove(path);
     }
 
-    /// Cuts every file short of which `is_meant` says so.
+    /// Truncates every file that `is_meant` selects.
     pub(crate) fn tear(&mut self, is_meant: impl Fn(&str) -> bool) {
         for (_, data) in self.files.iter_mut().filter(|(path, _)| is_meant(path)) {
             *data = data.slice(..data.len() / 2);
         }
     }
 
-    /// Cuts a file short, or fills it with rubbish: one that a party has written.
+    /// Truncates a file that a party has written, or fills it with garbage.
     pub(crate) fn spoil(&mut self, rng: &mut Rng) {
         let own = self.files.iter_mut().filter(|(path, _)| *path != TOKEN_FILE);
         let mut own: Vec<_> = own.map(|(_, data)| data).collect();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_of_one_file_happens_in_order_and_before_it_is_answered() {
+    fn operations_on_one_file_happen_in_order_and_before_they_are_answered() {
         for seed in 0..200 {
             let mut disk = Disk::new(seed);
             let at = Duration::from_secs(1);
@@ -203,7 +203,7 @@ mod tests {
                 ["a", "b", "c"].map(|data| disk.ask(at, FROM, save("f", data), WAIT)).into();
             assert!(asked.is_sorted_by_key(|(_, happens)| *happens), "seed {seed}");
             for (number, happens) in asked {
-                let (pending, event) = disk.happen(number).expect("it is under way");
+                let (pending, event) = disk.happen(number).expect("it is in progress");
                 assert!(happens >= at && happens <= pending.answered);
                 assert!(matches!(event, Event::Saved { .. }));
             }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_leaves_a_beginning_of_each_file_and_any_mixture_of_several() {
+    fn a_crash_keeps_a_prefix_of_each_files_writes_in_any_combination() {
         let mut met = BTreeSet::new();
         for seed in 0..200 {
             let mut disk = Disk::new(seed);

@@ -45,7 +45,7 @@ pub(crate) enum Arrival {
     Parcel(Parcel),
     /// The other side has acknowledged the close.
     CloseAck(u16),
-    /// The other side let go of it, or something on the way broke it.
+    /// The other side closed it, or something along the way broke it.
     Reset(IoErrorKind),
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum ProcessEvent {
     Read,
     Drain,
     Alarm(u64),
-    /// It is killed, at last.
+    /// It is finally killed.
     Killed,
     /// Nothing holds its stdout any more.
     Closed,
@@ -72,6 +72,6 @@ pub(crate) enum RepositoryEvent {
     Agent { host: HostId, path: String },
     /// A person does something somewhere.
     Person(HostId),
-    /// A program lets go of its lock files.
+    /// A program releases its lock files.
     Unlock(HostId),
 }

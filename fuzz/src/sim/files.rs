@@ -1,4 +1,4 @@
-//! What parties do with their disks, and what can be seen of it from outside.
+//! What parties do with their disks, and what can be observed of it from outside.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::names::TOKEN_FILE;
 use crate::sim::cx::Cx;
 use crate::sim::event::SimEvent;
 
-/// How many of a hundred writes a worker dies at, or soon after, where that goes wrong.
+/// At how many of a hundred writes a worker dies, or soon after, with that fault.
 const CRASHES_AT_WRITE: u32 = 30;
-/// When a disk writes that is said to have written already.
+/// When a disk really writes what it has reported as written.
 const FALSELY_WRITTEN: Duration = Duration::from_secs(5);
 
 pub(crate) fn touch(cx: &mut Cx, from: Address, action: Action) {
@@ -62,7 +62,7 @@ pub(crate) fn change(cx: &mut Cx, host: HostId, number: u64) {
     }
 }
 
-/// What a dead party has left under way on its disk.
+/// What a dead party has left in progress on its disk.
 pub(crate) fn abandon(cx: &mut Cx, id: PartyId) {
     let host = cx.parties[id].host;
     let is_bad = cx.plan.has(FaultKind::DiskError);
@@ -82,7 +82,7 @@ pub(crate) fn note_failure(cx: &mut Cx, host: HostId) {
     }
 }
 
-/// A worker's answer about a file: from now on it counts on that.
+/// A worker learns about a file: from now on it relies on that.
 pub(crate) fn note(cx: &mut Cx, to: Address, event: &Event) {
     let Some((path, data)) = cx.parties[to.party].writes.remove(&to.op) else { return };
     let party = to.party;

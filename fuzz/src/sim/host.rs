@@ -1,4 +1,4 @@
-//! A machine that parties run on: its clocks, its disk, its cable.
+//! A computer that parties run on: its clocks, its disk, its network cable.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::sim::clock::{Clock, Time};
 use crate::sim::disk::Disk;
 use crate::sim::event::SimEvent;
 
-/// One machine.
+/// One computer.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     /// It does nothing before this time.
     pub(crate) suspended_until: Time,
-    /// Whether its steady clock stands still meanwhile.
+    /// Whether its monotonic clock stands still in the meantime.
     pub(crate) stands_still: bool,
-    /// What came while it was suspended.
+    /// What arrived while it was suspended.
     pub(crate) held: Vec<(Address, Event)>,
-    /// What would have happened on it meanwhile.
+    /// What would have happened on it in the meantime.
     pub(crate) put_off: Vec<SimEvent>,
-    /// Its cable is out until this time.
+    /// Its cable is unplugged until this time.
     pub(crate) cut_until: Time,
     /// Whether a cut shows at once as an error, or only as silence.
     pub(crate) is_cut_visible: bool,
-    /// Its line is slow until this time, by this factor.
+    /// Its network is slow until this time, by this factor.
     pub(crate) slow_until: Time,
     pub(crate) slowness: u32,
     /// Usual time of a packet from here to the relay.
     pub(crate) latency: Duration,
-    /// Time that a KiB takes.
+    /// Transfer time per KiB.
     pub(crate) per_kib: Duration,
 }
 

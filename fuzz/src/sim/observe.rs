@@ -1,4 +1,4 @@
-//! What can be seen, at the wire, of requests, of their answers, and of what the relay says of its
+//! What can be observed on the wire: requests, responses, and what the relay reports about its
 //! sessions.
 
 use footbridge_core::contract::action::{Action, Message};
@@ -10,7 +10,7 @@ use crate::ids::{Address, ConnId, Op, PartyId};
 use crate::names::RELAY;
 use crate::sim::cx::Cx;
 
-/// What a worker's requests come to, for the promises about patience.
+/// The outcome of a worker's requests, for the promises about patience.
 pub(crate) fn answer(cx: &mut Cx, to: Address, op: Op, event: &Event) {
     if !matches!(op, Op::Request(_)) {
         return;
@@ -73,25 +73,25 @@ fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
     }
 }
 
-/// The item whose result a request brings.
+/// The item whose result a request reports.
 pub(crate) fn reported_work(label: &str) -> Option<&str> {
     let (_, work) = label.strip_suffix("/stop")?.split_once("/work/")?;
     Some(work)
 }
 
-/// The session that a request asks another lease for.
+/// The session for which a request asks for another lease.
 fn redispatched_session(label: &str) -> Option<&str> {
     let (_, session) = label.strip_suffix("/redispatch")?.split_once("/sessions/")?;
     Some(session)
 }
 
-/// The access token that comes with a request.
+/// The access token of a request.
 pub(crate) fn bearer(headers: &[(String, String)]) -> Option<&str> {
     let (_, value) = headers.iter().find(|(name, _)| name == "authorization")?;
     value.strip_prefix("Bearer ")
 }
 
-/// Takes note of what an action of the relay says of its sessions.
+/// Records what an action of the relay says about its sessions.
 pub(crate) fn relay_action(cx: &mut Cx, id: PartyId, action: &Action) {
     if id != RELAY {
         return;

@@ -1,4 +1,4 @@
-//! A party: a node on a host, in one of its lives, with the operations that it has open.
+//! A party: a node on a host, in one of its lives, with its open operations.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,22 +21,22 @@ pub(crate) struct Party {
     pub(crate) ops: BTreeMap<OpId, Op>,
     /// What some of its requests are for.
     pub(crate) activities: BTreeMap<OpId, &'static str>,
-    /// The method and the path of a worker's requests that are not answered yet.
+    /// The method and the path of a worker's unanswered requests.
     pub(crate) asked: BTreeMap<OpId, String>,
-    /// What it asks of its disk, and has not heard of: the path, and what it is to hold.
+    /// Its unanswered disk operations: the path, and the contents to write.
     pub(crate) writes: BTreeMap<OpId, (String, Option<Bytes>)>,
-    /// Holds what it asks for to the contract.
+    /// Checks its actions against the contract.
     pub(crate) checker: Checker,
-    /// Names the deadline that counts; an older one is no longer waited for.
+    /// Identifies the current deadline; older ones no longer count.
     pub(crate) turn: u64,
     pub(crate) listener: Option<OpId>,
-    /// Those that wait for a request, and the largest body that each takes.
+    /// The `Accept`s waiting for a request, and the largest body that each accepts.
     pub(crate) accepts: VecDeque<(OpId, usize)>,
     /// Connections that no `Accept` has taken yet.
     pub(crate) backlog: VecDeque<ConnId>,
-    /// It makes a restart when this is over.
+    /// It restarts when this is over.
     pub(crate) has_finished: bool,
-    /// It was told to end, since it last came up.
+    /// It has been told to end since it last started.
     pub(crate) is_ordered_down: bool,
 }
 
@@ -81,7 +81,7 @@ impl Party {
         std::mem::take(&mut self.ops)
     }
 
-    /// What an operation of it is, if it is open.
+    /// What kind of operation this is, if it is open.
     pub(crate) fn op(&self, op: OpId) -> Option<Op> {
         self.ops.get(&op).copied()
     }

@@ -1,5 +1,4 @@
-//! Carrying out what a machine asks for, as a runtime would, if it is something that the contract
-//! allows.
+//! Carries out a machine's actions as a runtime would, if the contract allows them.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::sim::world::World;
 use crate::sim::{files, observe};
 use crate::trace;
 
-/// How long a runtime waits for the other side's part in the end of a stream.
+/// How long a runtime waits for the other side to take part in closing a stream.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 impl World {
@@ -126,7 +125,7 @@ impl World {
     fn signal(&mut self, id: PartyId, op: OpId, signal: Signal) {
         let party = &self.cx.parties[id];
         let Some(Op::Process(process)) = party.op(op) else { return };
-        // A worker has done with an agent, of its own accord.
+        // A worker is done with an agent, of its own accord.
         if signal == Signal::Kill
             && !party.is_ordered_down
             && let Some(session) = self.processes.session_of(process)
@@ -165,7 +164,7 @@ impl World {
         match cx.parties[from.party].op(from.op) {
             Some(Op::Stream(conn, end)) => {
                 self.network.close_lane(cx, conn, end, code);
-                // The body of an answer has a limit of its own.
+                // The body of a response has its own limit.
                 if self.network.conns.get(&conn).is_none_or(|conn| conn.body.is_none()) {
                     cx.later(CLOSE_LIMIT, SimEvent::CloseLimit(from));
                 }
@@ -175,7 +174,7 @@ impl World {
         }
     }
 
-    /// The other side did not take part in the end of a stream.
+    /// The other side did not take part in closing a stream.
     pub(crate) fn close_limit(&mut self, from: Address) {
         if !self.cx.is_alive(from) {
             return;

@@ -1,10 +1,10 @@
-//! What is to happen, in the order of virtual time; of one time, in the order in which it was noted.
+//! Future events, ordered by virtual time, then by the order in which they were scheduled.
 
 use std::collections::BTreeMap;
 
 use crate::sim::clock::Time;
 
-/// Everything that is to happen.
+/// All future events.
 #[derive(Debug)]
 pub(crate) struct EventQueue<H> {
     entries: BTreeMap<(Time, u64), H>,
@@ -21,12 +21,12 @@ impl<H> EventQueue<H> {
         self.entries.insert((at, self.noted), what);
     }
 
-    /// Takes what is next.
+    /// Removes the next event.
     pub(crate) fn pop(&mut self) -> Option<(Time, H)> {
         self.entries.pop_first().map(|((at, _), what)| (at, what))
     }
 
-    /// When the next thing happens.
+    /// When the next event happens.
     pub(crate) fn next(&self) -> Option<Time> {
         self.entries.first_key_value().map(|((at, _), _)| *at)
     }
@@ -38,7 +38,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn things_of_one_time_happen_in_the_order_in_which_they_were_noted() {
+    fn events_of_the_same_time_happen_in_the_order_in_which_they_were_scheduled() {
         let mut agenda = EventQueue::new();
         for (at, what) in [(2, "c"), (1, "a"), (2, "d"), (1, "b")] {
             agenda.note(Duration::from_secs(at), what);

@@ -1,11 +1,11 @@
-//! Another version of the wire: there is no earlier release and no later one, so that both are made
-//! here, between the network and the machines. Which version a party speaks is drawn for each of its
-//! lives, so that a relay comes back older or newer than it was.
+//! Other versions of the wire: there is no earlier and no later release, so both are simulated
+//! here, between the network and the machines. Which version a party speaks is drawn for each of
+//! its lives, so a relay may come back older or newer than before.
 //!
-//! A *newer* one says more: fields, headers, words of the link, messages of a stream and errors that
-//! nobody knows, and a subprotocol before the known one. An *older* one says less: nothing that
-//! `http.md` calls optional, and nothing that could be missing. What it must say is what other
-//! promises rest on: the fence, `error.type`, and the key with which a session is made.
+//! A *newer* one sends more: unknown fields, headers, control frames, stream messages and errors, and
+//! a subprotocol before the known one. An *older* one sends less: nothing that `http.md` calls
+//! optional, and nothing that could be missing. It must send what other promises rest on: the fence,
+//! `error.type`, and the key under which a session is created.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ use crate::names::RELAY;
 use crate::sim::cx::Cx;
 use crate::sim::network::conn::Conn;
 
-/// Where the versions come from.
+/// The source of the versions.
 const VERSIONS: u64 = 0x0bad_5eed_008b;
 /// Which version of the wire a party speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,12 @@ impl Skew {
         let found = &cx.parties[party];
         match found.role {
             Role::Relay | Role::Worker | Role::Viewer => self.version(party, found.life),
-            // Whoever is bad already needs no other version.
+            // Parties with bad manners need no other version.
             Role::Shell(_) | Role::Mallory | Role::Liar | Role::Victim => Version::This,
         }
     }
 
-    /// A request as its client's version makes it, and as the relay's version takes it.
+    /// A request as its client's version sends it, and as the relay's version reads it.
     pub(crate) fn request(
         &mut self,
         cx: &mut Cx,
@@ -91,9 +91,9 @@ impl Skew {
         }
     }
 
-    /// An older side does not send, or does not read, what need not be there.
+    /// An older side does not send, or does not read, what is optional.
     fn leave_headers_out(&mut self, cx: &mut Cx, asked: &mut IncomingRequest, is_unread: bool) {
-        // Whoever makes a session must name it, to be able to say it again.
+        // Creating a session needs a key, so that it can be repeated.
         let is_made = asked.target == "/v1/sessions";
         asked.headers.retain(|(name, _)| match name.as_str() {
             "prefer" | "accept" | "user-agent" => false,
@@ -107,7 +107,7 @@ impl Skew {
         }
     }
 
-    /// An answer as the relay's version gives it.
+    /// A response as the relay's version sends it.
     pub(crate) fn answer(&self, cx: &Cx, from: PartyId, response: &mut Response) {
         if !self.is_on || from != RELAY {
             return;
@@ -119,7 +119,7 @@ impl Skew {
         }
     }
 
-    /// A message of a stream as its sender's version says it, with what comes beside it.
+    /// A stream message as its sender's version sends it, and what is sent along with it.
     pub(crate) fn message(
         &mut self,
         cx: &Cx,
@@ -149,13 +149,13 @@ impl Skew {
                 let more = says_more.then(|| Message::Text(Text::from(more)));
                 (Message::Text(Text::from(with_field(text.as_str()))), more)
             }
-            // A line of the conversation is nobody's but the agent's and the viewers'.
+            // A line of the conversation belongs only to the agent and the viewers.
             message @ Message::Text(_) => (message, None),
         }
     }
 }
 
-/// A JSON object with one field more, before all others, and else byte for byte.
+/// A JSON object with one more field, before all others, otherwise byte for byte the same.
 fn with_field(json: &str) -> String {
     match json.strip_prefix('{') {
         Some("}") => format!(r#"{{"{FUTURE}":null}}"#),
@@ -164,7 +164,7 @@ fn with_field(json: &str) -> String {
     }
 }
 
-/// Adds a field to an object and all objects in it, but not to what a person or an agent has said.
+/// Adds a field to an object and all objects in it, except messages of people and agents.
 fn add_everywhere(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -180,7 +180,7 @@ fn add_everywhere(value: &mut Value) {
     }
 }
 
-/// Leaves fields out that are null, false or empty, and those that are named.
+/// Omits fields that are null, false or empty, and those named.
 fn leave_out(fields: &mut Map<String, Value>, names: &[&str]) {
     fields.retain(|name, value| {
         let says_nothing = match value {
@@ -189,7 +189,7 @@ fn leave_out(fields: &mut Map<String, Value>, names: &[&str]) {
             Value::String(text) => text.is_empty(),
             _ => false,
         };
-        // These are said whatever they say.
+        // These are sent whatever their value.
         let is_needed = matches!(
             name.as_str(),
             "lease_extended" | "connected" | "online" | "sessions" | "environments" | "accepted"
@@ -212,7 +212,7 @@ fn newer_request(asked: &mut IncomingRequest) {
 
 fn older_request(asked: &mut IncomingRequest) {
     change_body(asked, |body| {
-        // Messages go to the agent as they are.
+        // Messages go to the agent unchanged.
         if let Some(fields) = body.as_object_mut().filter(|body| !body.contains_key("messages")) {
             leave_out(fields, &["metadata", "branch", "git_repo_url"]);
             if let Some(result) = fields.get_mut("result").and_then(Value::as_object_mut) {
@@ -234,7 +234,7 @@ fn change_body(asked: &mut IncomingRequest, change: impl FnOnce(&mut Value)) {
 
 fn newer_answer(response: &mut Response) {
     response.headers.push((String::from("x-footbridge-future"), String::from("2")));
-    // A page of a log holds lines as they are.
+    // A page of a log contains lines unchanged.
     if response.body.starts_with(b"{\"events\"") {
         let page = with_field(&String::from_utf8_lossy(&response.body));
         let entry = format!(r#"{{"{FUTURE}":1,"seq":"#);

@@ -1,5 +1,5 @@
-//! The relay's store, which outlives the relay: operations become durable in the order in which they
-//! were asked; of those that are not answered yet a crash keeps a beginning, or none.
+//! The relay's store, which outlives the relay: operations become durable in the order in which
+//! they were requested; of the unanswered ones, a crash keeps the first few, or none.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::names::RELAY;
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::SimEvent;
 
-/// The store and what it has to do.
+/// The store and its pending operations.
 pub(crate) struct SimStore {
     pub(crate) store: MemoryStore,
     waiting: VecDeque<(Address, Transaction)>,
@@ -25,7 +25,7 @@ impl SimStore {
         Self { store: MemoryStore::new(), waiting: VecDeque::new(), is_committing: false }
     }
 
-    /// The relay died: some of what it had asked for is durable, and it will never know.
+    /// The relay died: some of what it had requested is durable, and it will never know.
     pub(crate) fn lose_uncommitted(&mut self, rng: &mut Rng) {
         let kept = rng.usize(..=self.waiting.len());
         for (_, transaction) in self.waiting.drain(..kept) {

@@ -1,9 +1,9 @@
 //! The person's access token and the relay's keys, and how both change.
 //!
-//! A careful person changes the token in this order: the file of every worker first, then the relay,
-//! which is restarted with it and refuses the old one; viewers are told when it is there. In between
-//! a worker that registers finds a token in its file that is not good yet: it is ended by that, and
-//! whatever looks after its program starts it again.
+//! A careful person changes the token in this order: first every worker's file, then the relay,
+//! which is restarted with it and refuses the old one; viewers are told once it is running. In
+//! between, a worker that registers finds a token in its file that is not valid yet: that ends it,
+//! and its supervisor restarts it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,15 +25,15 @@ use crate::sim::event::SimEvent;
 
 /// The first one.
 const FIRST: &str = "alice-has-a-long-token";
-/// Keeps the chance of tokens apart from the world's.
+/// Separates the random draws of tokens from the world's.
 const STREAM: u64 = 0x746f_6b65_6e73;
 
-/// The access token, as each of those who need it knows it.
+/// The access token, as each of its users knows it.
 pub(crate) struct Tokens {
     rng: Rng,
-    /// What viewers present, and the relay takes.
+    /// What viewers present, and the relay accepts.
     pub(crate) of_person: Rc<RefCell<String>>,
-    /// What the files of the workers hold.
+    /// What the workers' files contain.
     written: String,
     /// What signs session tokens and environment secrets.
     signing: [u8; 32],
@@ -59,7 +59,7 @@ impl Tokens {
         (token, self.signing)
     }
 
-    /// A worker's program starts, and reads the token's file.
+    /// A worker's program starts, and reads the token file.
     pub(crate) fn worker_token(&mut self, cx: &mut Cx, id: PartyId) -> AccessToken {
         let token = Secret::from(self.written.as_str());
         if !self.is_in_files || cx.parties[id].role != Role::Worker {
@@ -88,12 +88,12 @@ impl Tokens {
         cx.later(wait, SimEvent::Order(RELAY, Order::Shutdown));
     }
 
-    /// From the next start of the relay on nothing that it has signed is good any more.
+    /// From the relay's next start on, nothing that it has signed is valid any more.
     pub(crate) fn rotate_keys(&mut self) {
         self.signing = std::array::from_fn(|_| self.rng.u8(..));
     }
 
-    /// A worker that was ended for its token is started again by whatever looks after its program.
+    /// A worker that ended because of its token is restarted by its supervisor.
     pub(crate) fn look_after(&mut self, cx: &mut Cx, id: PartyId, role: Role, outcome: &Outcome) {
         let is_refused =
             matches!(outcome, Err(fault) if fault.kind == MachineErrorKind::Unauthorized);

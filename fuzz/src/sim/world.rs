@@ -1,6 +1,6 @@
-//! The world: a part for each of network, processes, repositories and the rest, and parties whose
-//! machines it steps. It hands events to machines, carries out what they ask for, and has judged
-//! what could be seen of it.
+//! The world: a part each for network, processes, repositories and the rest, and parties whose
+//! machines it steps. It delivers events to machines, carries out their actions, and has everything
+//! observable judged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::sim::tokens::Tokens;
 use crate::sim::{files, observe};
 use crate::trace;
 
-/// Steps that one call may lead to before a machine counts as one that never waits.
+/// Steps after one call before a machine counts as one that never waits.
 const MAX_STEPS: usize = 200_000;
 
 pub(crate) struct World {
@@ -41,7 +41,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Judges what could be seen of what has just happened.
+    /// Judges what could be observed of the last event.
     pub(crate) fn judge(&mut self) {
         for fact in std::mem::take(&mut self.cx.facts) {
             let verdict = self.promises.see(self.cx.at, &fact);
@@ -51,7 +51,7 @@ impl World {
         }
     }
 
-    /// At the end of time: what should be true by now.
+    /// At the end: what should be true by now.
     pub(crate) fn judge_the_end(&mut self) {
         self.git.note_worktrees(&mut self.cx, &self.processes);
         if let Some(before) = self.census.take() {
@@ -69,8 +69,8 @@ impl World {
         self.census = Some(census::one_sided(&self.cx, &self.network, &self.processes));
     }
 
-    /// Something arrives at an end of a connection. What is the connection's last word is handed in
-    /// before it is gone, because promises know an end by its connection.
+    /// Something arrives at an end of a connection. A connection's last event is delivered before
+    /// it is gone, because promises identify an end by its connection.
     pub(crate) fn arrive(&mut self, conn: ConnId, end: End, arrival: Arrival) {
         if let Some((to, last)) = self.network.arrive(&mut self.cx, conn, end, arrival) {
             self.deliver(to, last);
@@ -83,7 +83,7 @@ impl World {
         self.follow(upshot);
     }
 
-    /// Does what a process has led to beyond itself.
+    /// Carries out a process's effects beyond itself.
     pub(crate) fn follow(&mut self, upshot: Option<Upshot>) {
         match upshot {
             None => {}
@@ -112,7 +112,7 @@ impl World {
         self.git.event(&mut self.cx, &self.processes, event);
     }
 
-    /// Hands an event in, unless nobody is there for it any more.
+    /// Delivers an event, unless its receiver is gone.
     pub(crate) fn deliver(&mut self, to: Address, event: Event) {
         if !self.cx.is_alive(to) {
             return;
@@ -123,15 +123,14 @@ impl World {
             return;
         }
         let Some(op) = self.cx.parties[to.party].ops.get(&to.op).copied() else {
-            // An answer that was on its way when its operation was cancelled may still be handed
-            // in.
+            // A response in flight when its operation was cancelled may still be delivered.
             if self.cx.rng.u8(..) < 24 {
                 self.hand_in(to.party, event);
             }
             return;
         };
-        // Not judged: networks and processes here say a few things before `Opened` or `Spawned`
-        // that a runtime would keep until then.
+        // Not judged: networks and processes here send a few events before `Opened` or `Spawned`
+        // that a runtime would hold back until then.
         let _ = self.cx.parties[to.party].checker.event(&event);
         if event.is_last() {
             self.cx.parties[to.party].ops.remove(&to.op);
@@ -185,7 +184,7 @@ impl World {
         }
     }
 
-    /// Carries out what a machine wants until it waits.
+    /// Carries out a machine's steps until it waits.
     pub(crate) fn steps(&mut self, id: PartyId) {
         for _ in 0..MAX_STEPS {
             let Some(machine) = &mut self.cx.parties[id].machine else { return };

@@ -1,13 +1,13 @@
-//! The checked-in inputs of a target, and random changes of them, for runs without a fuzzer.
+//! The checked-in inputs of a target, and random changes to them, for runs without a fuzzer.
 
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 
-/// Longest input that is made.
+/// Longest generated input.
 const MAX_BYTES: usize = 4096;
 
-/// The inputs of one target, in the order of their names.
+/// The inputs of one target, by name.
 ///
 /// # Panics
 ///
@@ -26,7 +26,7 @@ pub fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(read).collect()
 }
 
-/// Inputs without end: those of a corpus with some changes, or random ones.
+/// Endless inputs: those of a corpus with some changes, or random ones.
 pub struct Changes {
     rng: Rng,
     corpus: Vec<Vec<u8>>,
@@ -34,7 +34,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Changes of a corpus, which must not be empty. The same seed gives the same ones.
+    /// Changes to a corpus, which must not be empty. The same seed gives the same ones.
     pub fn of(corpus: Vec<Vec<u8>>, seed: u64) -> Self {
         let data = corpus[0].clone();
         Self { rng: Rng::with_seed(seed), corpus, data }
@@ -47,7 +47,7 @@ impl Changes {
             0..60 => data.clone_from(&corpus[rng.usize(..corpus.len())]),
             // Long enough to get anywhere.
             60..100 => *data = (0..rng.usize(..1200)).map(|_| rng.u8(..)).collect(),
-            // On from the last one.
+            // Derived from the last one.
             _ => {}
         }
         let other = &corpus[rng.usize(..corpus.len())];

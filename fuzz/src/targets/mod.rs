@@ -1,5 +1,5 @@
-//! Entry points for fuzzers: plain functions of bytes, which panic if something is wrong. They run on
-//! stable in `cargo test`, and under `cargo fuzz` for as long as one likes (`fuzz/README.md`).
+//! Entry points for fuzzers: plain functions of bytes that panic if something is wrong. They run on
+//! stable in `cargo test`, and for any length of time under `cargo fuzz` (`fuzz/README.md`).
 
 pub mod corpus;
 mod input;
@@ -22,9 +22,9 @@ pub use reach::reached;
 pub struct Target {
     /// Its name, and that of its corpus.
     pub name: &'static str,
-    /// What takes the bytes.
+    /// The function.
     pub run: fn(&[u8]),
-    /// Places that its inputs get to within seconds, or else it has lost its worth: see [`reached`].
+    /// Places that its inputs must reach within seconds, or it has become useless: see [`reached`].
     pub places: &'static [&'static str],
 }
 

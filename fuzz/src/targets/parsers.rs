@@ -1,4 +1,4 @@
-//! The parsers of the core on any bytes.
+//! The core's parsers on any bytes.
 
 use std::fmt::Debug;
 
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use super::input::Input;
 use super::reach::reach;
 
-/// Lines come out the same however the stream is cut, and no more is held than the limit allows.
+/// Lines come out the same however the stream is split, and no more is held than the limit allows.
 pub fn ndjson_lines(data: &[u8]) {
     const LIMIT: usize = 32;
     let Some((cuts, stream)) = data.split_at_checked(data.len().min(8)) else { return };
@@ -47,7 +47,7 @@ pub fn ndjson_lines(data: &[u8]) {
         rest = more;
     }
     pieces.push(rest);
-    assert_eq!(whole, split(&pieces), "however the stream is cut");
+    assert_eq!(whole, split(&pieces), "however the stream is split");
     for line in &whole {
         match line {
             Line::Whole(line) => {
@@ -63,7 +63,7 @@ pub fn message_heads(data: &[u8]) {
     let Ok(text) = Text::from_utf8(Bytes::copy_from_slice(data)) else { return };
     let parsed = Head::parse(&text);
     let Ok(value) = serde_json::from_str::<Value>(text.as_str()) else {
-        // A full parser refuses what it cannot hold, too: numbers and depths.
+        // A full parser also refuses what it cannot represent: numbers and depths.
         return;
     };
     match parsed {
@@ -75,7 +75,7 @@ pub fn message_heads(data: &[u8]) {
     }
 }
 
-/// A word that is one comes back as it was.
+/// A valid control frame survives a round trip.
 pub fn link_words(data: &[u8]) {
     let Ok(word) = ControlFrame::parse(data) else { return };
     if !matches!(word, ControlFrame::Unknown) {
@@ -84,7 +84,7 @@ pub fn link_words(data: &[u8]) {
     }
 }
 
-/// Whatever a secret holds, neither its value nor its error shows any of it.
+/// Whatever a secret contains, neither its value nor its error shows any of it.
 pub fn work_secrets(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let shown = match WorkSecret::decode(text) {
@@ -94,12 +94,13 @@ pub fn work_secrets(data: &[u8]) {
         }
         Err(error) => error.to_string(),
     };
-    // A fuzzer comes to try the very words of the errors, which no encoded secret looks like.
+    // A fuzzer will eventually try the exact text of the errors, which no encoded secret looks
+    // like.
     let is_secret = text.len() >= 12 && !text.contains(' ');
     assert!(!is_secret || !shown.contains(text), "{shown}");
 }
 
-/// An identifier never leaves its place in a URL, and a base URL is stable under its own words.
+/// An identifier never escapes its place in a URL, and a base URL survives a round trip.
 pub fn ids_and_urls(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let ids = [
@@ -120,7 +121,7 @@ pub fn ids_and_urls(data: &[u8]) {
     }
 }
 
-/// A control message that is made here is one, and says what it was made of, whatever its words.
+/// A control message built here is valid and contains what it was built from, whatever the text.
 pub fn control_lines(data: &[u8]) {
     let mut input = Input(data);
     let id = String::from_utf8_lossy(input.some()).into_owned();
@@ -147,8 +148,7 @@ pub fn control_lines(data: &[u8]) {
     }
 }
 
-/// A shape of the Environments API that can be read can be written, and is the same then; a refusal
-/// is fit for one line of a log.
+/// A shape of the Environments API survives a round trip; a refusal fits on one line of a log.
 pub fn api_shapes(data: &[u8]) {
     fn again<T: Serialize + DeserializeOwned + PartialEq + Debug>(json: &[u8]) {
         let Ok(shape) = serde_json::from_slice::<T>(json) else { return };

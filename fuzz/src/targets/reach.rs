@@ -1,5 +1,5 @@
-//! How deep the inputs of a target get: a harness that random bytes cannot drive anywhere finds
-//! nothing, and would not say so.
+//! How deep a target's inputs get: a harness that random bytes cannot drive anywhere finds nothing,
+//! and would not tell.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ thread_local! {
     static REACHED: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Notes that an input got to a place worth getting to.
+/// Records that an input has reached an interesting place.
 pub(super) fn reach(place: &'static str) {
     REACHED.with_borrow_mut(|reached| *reached.entry(place).or_default() += 1);
 }
 
-/// The places that the inputs of this thread got to since it was asked last, and how often.
+/// The places that this thread's inputs have reached since the last call, and how often.
 pub fn reached() -> BTreeMap<&'static str, u64> {
     REACHED.take()
 }

@@ -1,5 +1,5 @@
-//! Two small machines that stream to one another while connections break: what a client reads of
-//! many answers is one sequence without a gap.
+//! Two small machines that stream to each other while connections break: what a client reads from
+//! many responses is one sequence without gaps.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -26,11 +26,11 @@ use crate::sim::party::Party;
 /// How many numbers there are, each a piece of 4 kB.
 const NUMBERS: u32 = 300;
 const PIECE: usize = 4 << 10;
-/// Pieces that a server may have under way.
+/// Pieces that a server may have in flight.
 const WINDOW: usize = 8;
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What both machines are made of.
+/// What both machines have in common.
 struct Base {
     steps: VecDeque<Step<()>>,
     checker: Checker,
@@ -56,11 +56,11 @@ impl Base {
         op
     }
 
-    /// Whether an event is of an operation that is open.
+    /// Whether an event belongs to an open operation.
     fn takes(&mut self, now: Now, event: &Event) -> bool {
         self.now = now;
         let Some(op) = event.op() else { return true };
-        // One that is late is the machine's to drop.
+        // The machine has to drop a late one.
         let is_open = self.checker.get(op).is_some();
         if is_open {
             self.checker.event(event).expect("a world that keeps the contract");
@@ -69,11 +69,11 @@ impl Base {
     }
 }
 
-/// Counts for whoever asks, from the number that the target names.
+/// Counts for any client, from the number in the target.
 struct Counting {
     base: Base,
     listener: OpId,
-    /// Each stream, the number that it says next, and how many have not left.
+    /// Each stream, its next number, and how many are in flight.
     streams: Vec<(OpId, u32, usize)>,
 }
 
@@ -141,7 +141,7 @@ impl Machine for Counting {
     }
 }
 
-/// Reads all numbers, however often it has to ask, and pauses now and then.
+/// Reads all numbers, in as many requests as it takes, and pauses now and then.
 struct Reading {
     base: Base,
     rng: Rng,
@@ -149,7 +149,7 @@ struct Reading {
     partial: Vec<u8>,
     stream: Option<OpId>,
     is_paused: bool,
-    /// Something in between has answered.
+    /// An intermediary has responded.
     is_foreign: bool,
     deadline: Option<Instant>,
 }
@@ -271,12 +271,12 @@ where
 }
 
 #[test]
-fn streams_that_break_leave_no_gap() {
+fn broken_streams_leave_no_gap() {
     let mut total = 0;
     for seed in 0..20 {
         let options = Options::new(seed);
         let mut life = Life::new(&options);
-        // Nobody else is in this world, and what goes wrong is up to what follows.
+        // Nobody else is in this world; the faults follow below.
         life.world.cx.hosts.clear();
         life.world.cx.parties.clear();
         life.world.cx.queue = EventQueue::new();

@@ -1,4 +1,4 @@
-//! Answers whose body is a stream: written piece by piece, and read so or collected.
+//! Responses whose body is a stream: written piece by piece, and read the same way or collected.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl Network {
 
     pub(super) fn arrive_head(&mut self, cx: &mut Cx, id: ConnId, head: Head) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        // The client has left meanwhile, and its system says so.
+        // The client has left in the meantime, and its system says so.
         let Some(to) = conn.client else { return self.reset(cx, id) };
         let op = to.op;
         let Head { status, headers } = head;
@@ -120,7 +120,7 @@ impl Network {
         }
     }
 
-    /// What the server has put in is out, with `is_end` to the last piece.
+    /// What the server has written has been sent; with `is_end`, up to the last piece.
     pub(super) fn piece_left(&mut self, cx: &mut Cx, id: ConnId, pieces: usize, is_end: bool) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Some(body) = &mut conn.body else { return };
@@ -130,7 +130,7 @@ impl Network {
         }
     }
 
-    /// Sees to it that what waits for the client does not wait for ever.
+    /// Makes sure that data does not wait forever for the client.
     pub(super) fn watch_writing(&mut self, cx: &mut Cx, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Some(body) = &mut conn.body else { return };
@@ -170,7 +170,7 @@ impl Network {
         let (Some(body), Some(to)) = (&mut conn.body, conn.client) else { return };
         body.is_idle_timed = false;
         if conn.down.is_paused {
-            // It goes on when the client does.
+            // It continues when the client does.
             return;
         }
         if body.received != received {
@@ -182,7 +182,7 @@ impl Network {
     }
 }
 
-/// A whole answer for one who wants a stream.
+/// A complete response for a client that wants a stream.
 pub(super) fn stream_answer(cx: &mut Cx, to: Address, response: Response) {
     let op = to.op;
     let Response { status, headers, body } = response;

@@ -1,12 +1,12 @@
-//! The network: connections with a latency, in order, with room for so many bytes; and everything
-//! that can happen to one.
+//! The network: connections with latency, ordering and limited capacity, and everything that can
+//! happen to one.
 //!
 //! ```text
 //!  client                                                   server
 //!  Request, Open ──▶ Ask ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─▶ backlog ──▶ Asked
 //!  Response, Refused ◀─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ Answer ◀── Reply
 //!  Opened ◀─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ Upgraded ◀── Upgrade
-//!  Send ──▶ lane: waiting ──▶ on its way (credit) ─ ─ ─▶ held, while paused ──▶ Received
+//!  Send ──▶ lane: waiting ──▶ in flight (credit) ─ ─ ─ ─▶ held, while paused ──▶ Received
 //! ```
 
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use footbridge_core::contract::event::IncomingRequest;
 use crate::ids::{Address, End, HostId, PartyId};
 use crate::sim::clock::Time;
 
-/// Bytes that a connection takes in before its sender has to wait.
+/// Bytes that a connection accepts before its sender has to wait.
 pub(crate) const CREDIT: usize = 64 << 10;
 
 /// One connection.
@@ -28,26 +28,26 @@ pub(crate) struct Conn {
     pub(crate) server: Option<Address>,
     /// The client's host, whose cable it goes through.
     pub(crate) host: HostId,
-    /// Whom it leads to.
+    /// The party it leads to.
     pub(crate) to: PartyId,
     pub(crate) kind: ConnKind,
-    /// What the client asked, until somebody takes it.
+    /// The client's request, until somebody accepts it.
     pub(crate) asked: Option<IncomingRequest>,
-    /// Whatever is put on it from now on disappears, and neither side is told.
+    /// Whatever is sent on it from now on disappears, and neither side is told.
     pub(crate) is_swallowed: bool,
-    /// Something was put on it since: a system will find out that nobody acknowledges it.
+    /// Something has been sent on it since: a system will notice that nobody acknowledges it.
     pub(crate) is_doomed: bool,
-    /// The answer gets lost after its effect.
+    /// The response gets lost after its request took effect.
     pub(crate) loses_answer: bool,
     pub(crate) up: Lane,
     pub(crate) down: Lane,
-    /// The body of a streamed answer, once it has begun.
+    /// The body of a streamed response, once it has begun.
     pub(crate) body: Option<Body>,
-    /// The largest message that the server takes, once it is a stream.
+    /// The largest message that the server accepts, once it is a stream.
     pub(crate) server_max: usize,
     /// The method and the path, for the trace.
     pub(crate) label: String,
-    /// Something of the client has reached the server at this time, last.
+    /// When something from the client last reached the server.
     pub(crate) heard_at: Time,
 }
 
@@ -61,33 +61,33 @@ pub(crate) enum ConnKind {
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    /// What the sender has put on it and what has no room yet.
+    /// What the sender has sent and what does not fit yet.
     pub(crate) waiting: VecDeque<Parcel>,
     pub(crate) waiting_bytes: usize,
-    /// Bytes on their way or held.
+    /// Bytes in flight or held.
     pub(crate) credit_used: usize,
     /// Nothing arrives before what was sent before it.
     pub(crate) last_arrival: Time,
-    /// The receiver reads no more for now.
+    /// The receiver is not reading for now.
     pub(crate) is_paused: bool,
-    /// What has arrived and was not read.
+    /// What has arrived but was not read.
     pub(crate) held: VecDeque<Parcel>,
     /// The sender has ended it.
     pub(crate) is_closed: bool,
 }
 
-/// A body on its way.
+/// A body in transit.
 #[derive(Debug)]
 pub(crate) struct Body {
     /// How long the server waits for its client to read on.
     pub(super) write_timeout: Duration,
-    /// Pieces that have left the server.
+    /// Pieces that the server has sent.
     pub(super) sent: u64,
-    /// Grows whenever the client's patience begins again.
+    /// Grows whenever the client's time limit starts over.
     pub(super) received: u64,
     pub(super) is_write_timed: bool,
     pub(super) is_idle_timed: bool,
-    /// What a client has so far that wants the answer as a whole.
+    /// What has arrived so far, for a client that wants the complete response.
     pub(super) whole: Option<Response>,
 }
 

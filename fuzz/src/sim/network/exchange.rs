@@ -1,5 +1,5 @@
-//! Requests and their answers: the connection that is made for one, a server that takes it, and a
-//! response that comes back or a stream that opens.
+//! Requests and responses: the connection made for one, a server that accepts it, and a response
+//! that comes back or a stream that opens.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::sim::network::body::stream_answer;
 use crate::sim::network::conn::{Conn, ConnKind, Lane};
 use crate::sim::observe;
 
-/// Connections that wait for a server that takes none.
+/// Connections that may wait for a server that accepts none.
 const BACKLOG: usize = 256;
 
 impl Network {
@@ -120,7 +120,7 @@ impl Network {
         self.put(cx, conn, End::Server, Arrival::Request, 512);
     }
 
-    /// What may happen to a connection from its beginning.
+    /// What may happen to a connection from the beginning.
     pub(crate) fn apply_faults(&mut self, cx: &mut Cx, id: ConnId, is_http: bool) {
         let loses = is_http && cx.plan.lost_answer > 0 && cx.rng.u32(..100) < cx.plan.lost_answer;
         let doubles = is_http && cx.plan.duplicate > 0 && cx.rng.u32(..100) < cx.plan.duplicate;
@@ -154,7 +154,7 @@ impl Network {
         }
     }
 
-    /// Something between client and relay answers by itself.
+    /// Something between client and relay responds by itself.
     pub(crate) fn proxy_answers(&mut self, cx: &mut Cx, id: ConnId) -> bool {
         if cx.plan.proxy == 0 || cx.rng.u32(..100) >= cx.plan.proxy {
             return false;
@@ -188,7 +188,7 @@ impl Network {
         self.take_backlog(cx, to);
     }
 
-    /// Hands connections that wait to `Accept`s that wait.
+    /// Matches waiting connections with waiting `Accept`s.
     pub(crate) fn take_backlog(&mut self, cx: &mut Cx, id: PartyId) {
         loop {
             let party = &mut cx.parties[id];
@@ -292,7 +292,7 @@ impl Network {
 
     pub(super) fn arrive_upgraded(&mut self, cx: &mut Cx, id: ConnId, selected: Option<&str>) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        // The client has left meanwhile, and its system says so.
+        // The client has left in the meantime, and its system says so.
         let Some(to) = conn.client else { return self.reset(cx, id) };
         let ConnKind::WebSocket { protocol, .. } = conn.kind else { return };
         if protocol.is_some() && selected.is_none() {
@@ -304,7 +304,7 @@ impl Network {
         cx.tell(to, Event::Opened { op: to.op });
     }
 
-    /// What the relay does not take of those who keep to its interface.
+    /// What the relay refuses although the client follows its interface.
     fn note_refusal(&mut self, cx: &mut Cx, conn: ConnId, response: &Response) {
         let Some(found) = self.conns.get(&conn).filter(|_| response.status >= 400) else {
             return;

@@ -21,9 +21,9 @@ use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::conn::{Conn, ConnKind, Parcel};
 use crate::sim::skew::Skew;
 
-/// After this time a system gives a connection up whose packets nobody acknowledges.
+/// After this time, a system gives up a connection whose packets nobody acknowledges.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15 * 60);
-/// How often a lost packet of a connection is sent again, about.
+/// Roughly how often a connection's lost packet is sent again.
 const RETRANSMISSION: Duration = Duration::from_millis(400);
 
 /// All connections, and what may happen to them.
@@ -45,7 +45,7 @@ impl Network {
         self.next
     }
 
-    /// A connection swallows everything from now on.
+    /// From now on, a connection swallows everything.
     pub(crate) fn swallow(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.is_swallowed = true;
@@ -56,8 +56,8 @@ impl Network {
         self.conns.remove(&id);
     }
 
-    /// Puts something on its way. It arrives after everything that was put there before; not at all
-    /// if the connection swallows everything.
+    /// Sends something. It arrives after everything that was sent before; not at all if the
+    /// connection swallows everything.
     pub(crate) fn put(
         &mut self,
         cx: &mut Cx,
@@ -93,7 +93,7 @@ impl Network {
         cx.queue.note(arrives, SimEvent::Arrive { conn: id, end, arrival });
     }
 
-    /// Something arrives at an end. Gives back the last event of a connection that ends with it.
+    /// Something arrives at an end. Returns the last event of a connection that ends with it.
     pub(crate) fn arrive(
         &mut self,
         cx: &mut Cx,
@@ -164,13 +164,13 @@ impl Network {
         }
     }
 
-    /// One end lets go of a connection; the other learns it, unless it happens in silence.
+    /// One end drops a connection; the other learns of it, unless it happens silently.
     pub(crate) fn abandon(&mut self, cx: &mut Cx, id: ConnId, end: End, is_silent: bool) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         *conn.end_mut(end) = None;
         conn.is_swallowed |= is_silent;
         let is_untaken = conn.end(end.other()).is_none() && end == End::Client;
-        // A client that left before anybody took its request may have sent it already.
+        // A client that left before its request was accepted may have sent it already.
         if is_untaken && (conn.asked.is_none() || cx.rng.bool()) {
             self.conns.remove(&id);
         } else {
@@ -178,7 +178,7 @@ impl Network {
         }
     }
 
-    /// Nobody has acknowledged anything for too long: whoever is still there learns it.
+    /// Nobody has acknowledged anything for too long: any end still there learns of it.
     pub(crate) fn unacknowledged(&mut self, cx: &mut Cx, id: ConnId) {
         if self.conns.get(&id).is_some_and(|conn| conn.is_swallowed) {
             self.reset(cx, id);
@@ -208,7 +208,7 @@ pub(super) fn broken_at(cx: &mut Cx, to: Address, kind: IoErrorKind, was_open: b
     match cx.parties[to.party].ops.get(&op) {
         Some(Op::Request(_)) => cx.tell(to, Event::Failed { op, failure: failure(kind) }),
         Some(Op::Stream(..)) => {
-            // Before it was open it fails, after that it closes.
+            // Before it is open it fails, after that it closes.
             let event = if was_open {
                 Event::Closed { op, code: None, failure: Some(failure(kind)) }
             } else {

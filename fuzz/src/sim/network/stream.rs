@@ -1,4 +1,4 @@
-//! Messages on an open stream: as many at once as have room, none that its reader has paused.
+//! Messages on an open stream: as many at once as fit, none while its reader has paused it.
 
 use footbridge_core::contract::action::Message;
 use footbridge_core::contract::event::{Event, IoErrorKind};
@@ -39,7 +39,7 @@ impl Network {
         self.watch_writing(cx, conn);
     }
 
-    /// Puts on its way what has room.
+    /// Sends what fits.
     pub(super) fn pump(&mut self, cx: &mut Cx, id: ConnId, from: End) {
         let (mut sent, mut is_end) = (0, false);
         loop {
@@ -118,7 +118,7 @@ impl Network {
         }
     }
 
-    /// A worker's message by a session's link has reached the relay.
+    /// A worker's message on a session's link has reached the relay.
     fn hear(&mut self, cx: &mut Cx, id: ConnId, end: End) {
         let Some(conn) = self.conns.get(&id) else { return };
         if end == End::Server
@@ -130,7 +130,7 @@ impl Network {
         }
     }
 
-    /// One end of a stream reads no more for now, or reads on.
+    /// One end of a stream pauses or resumes reading.
     pub(crate) fn set_paused(&mut self, cx: &mut Cx, id: ConnId, end: End, is_paused: bool) {
         let Some(found) = self.conns.get_mut(&id) else { return };
         let lane = found.lane(end);

@@ -1,4 +1,4 @@
-//! Processes: pipes of a bounded size, a program at the other end, signals, and the end.
+//! Processes: bounded pipes, a program at the other end, signals, and exiting.
 
 mod pipes;
 pub(crate) mod stdio;
@@ -23,18 +23,19 @@ use crate::sim::party::Party;
 
 /// Bytes that a pipe holds.
 const PIPE: usize = 64 << 10;
-/// No process has this number: what a worker asks of one that could not be started goes nowhere.
+/// No process has this number: whatever a worker does to one that could not be started has no
+/// effect.
 const NEVER_STARTED: ProcessId = 0;
 
-/// All processes that ever were.
+/// All processes there ever were.
 pub(crate) struct Processes {
     all: BTreeMap<ProcessId, Process>,
     next: ProcessId,
-    /// What all agents are, if that is not drawn.
+    /// The kind of all agents, if it is not random.
     kind: Option<Kind>,
 }
 
-/// What a process leads to beyond itself.
+/// Effects of a process beyond itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upshot {
     /// The party that runs in it takes its steps.
@@ -53,24 +54,24 @@ pub(crate) struct Process {
     pub(crate) host: HostId,
     parent: Option<Address>,
     program: Who,
-    /// Writes that have no room in the pipe yet.
+    /// Writes that do not fit into the pipe yet.
     writes: VecDeque<Bytes>,
     stdin: VecDeque<Bytes>,
     stdin_bytes: usize,
     is_stdin_ended: bool,
-    /// What is left of a line in the pipe, for the promises.
+    /// The beginning of an incomplete line in the pipe, for the promises.
     partial: Vec<u8>,
     is_reading: bool,
     stdout: VecDeque<Bytes>,
     stdout_bytes: usize,
     is_stdout_open: bool,
-    /// By something that it leaves behind.
+    /// By something it has left behind.
     is_stdout_held: bool,
     is_drain_noted: bool,
     is_paused: bool,
     alarm: u64,
     is_over: bool,
-    /// Messages of the shell agent that its reader has not taken: their bytes.
+    /// Messages from the shell agent that its reader has not read: their bytes.
     unsent: VecDeque<usize>,
 }
 
@@ -100,7 +101,7 @@ impl Processes {
         }
         let session = command.env.iter().find(|(name, _)| name == "FOOTBRIDGE_SESSION_ID");
         let session = session.map(|(_, value)| value.reveal().to_owned()).unwrap_or_default();
-        // Nothing is promised of the sessions that the liar invents.
+        // Nothing is promised for the sessions that the liar invents.
         let is_victim = cx.parties[from.party].role == Role::Victim;
         let session = if is_victim { String::new() } else { session };
         self.next += 1;
@@ -145,7 +146,7 @@ impl Processes {
         Some(id)
     }
 
-    /// A new process begins to run a little later.
+    /// A new process starts running a little later.
     pub(crate) fn begin_soon(&self, cx: &mut Cx, id: ProcessId) {
         let Some(process) = self.all.get(&id) else { return };
         if !process.session.is_empty() {
@@ -198,7 +199,7 @@ impl Processes {
         }
     }
 
-    /// Lets a program do something, and carries out what it wants.
+    /// Lets a program do something, and carries out its system calls.
     fn with_program(
         &mut self,
         cx: &mut Cx,
@@ -285,7 +286,7 @@ impl Processes {
         }
     }
 
-    /// A process does nothing more. Says whether it did until now.
+    /// Stops a process. Returns whether it was still running.
     pub(crate) fn end(&mut self, id: ProcessId) -> bool {
         let Some(process) = self.all.get_mut(&id) else { return false };
         if std::mem::replace(&mut process.is_over, true) {
@@ -295,7 +296,7 @@ impl Processes {
         true
     }
 
-    /// The parent of a process that has ended learns it a little later.
+    /// The parent of a process that has exited learns of it a little later.
     pub(crate) fn bury(&mut self, cx: &mut Cx, id: ProcessId, status: ExitStatus) {
         if self.all.get(&id).is_some_and(|process| !process.is_stdout_held) {
             self.end_stdout(cx, id);
@@ -322,8 +323,8 @@ impl Processes {
         cx.tell(parent, Event::Exited { op, status });
     }
 
-    /// Its parent is gone, or has let go of its pipes: it sees the end of its input, and nobody
-    /// hears what it says.
+    /// Its parent is gone, or has closed its pipes: it sees the end of its input, and nobody reads
+    /// its output.
     pub(crate) fn orphan(&mut self, cx: &mut Cx, id: ProcessId) {
         let Some(process) = self.all.get_mut(&id) else { return };
         process.parent = None;

@@ -1,4 +1,4 @@
-//! The pipes between a process and its parent: what has room goes in, and comes out cut anywhere.
+//! The pipes between a process and its parent: what fits goes in, and comes out split anywhere.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl Processes {
         }
     }
 
-    /// The parent reads what there is, cut where it happens to be cut.
+    /// The parent reads what is there, split wherever it happens to be.
     pub(super) fn drain(&mut self, cx: &mut Cx, id: ProcessId) -> Option<Upshot> {
         let process = self.all.get_mut(&id)?;
         process.is_drain_noted = false;
@@ -101,7 +101,7 @@ impl Processes {
         self.fill_stdin(cx, id);
     }
 
-    /// The pipe takes what has room in it.
+    /// The pipe accepts what fits.
     fn fill_stdin(&mut self, cx: &mut Cx, id: ProcessId) {
         let Some(process) = self.all.get_mut(&id) else { return };
         let (mut writes, mut lines) = (0, Vec::new());
@@ -140,7 +140,7 @@ impl Processes {
         if !process.is_reading || process.is_over {
             return None;
         }
-        // What comes before a program has begun waits for it in the pipe.
+        // What arrives before a program has started waits for it in the pipe.
         if let Who::Shell(party) = process.program
             && stdio_of(cx, party).is_none()
         {

@@ -55,7 +55,7 @@ impl Processes {
     }
 }
 
-/// Where the stdio of a party leads, if it has opened that.
+/// Where a party's stdio leads, if it has opened it.
 pub(super) fn stdio_of(cx: &Cx, party: PartyId) -> Option<Address> {
     let found = &cx.parties[party];
     let (op, _) = found.ops.iter().find(|(_, op)| matches!(op, Op::Stdio(_)))?;

@@ -1,4 +1,4 @@
-//! Workers' commands: they take time, fail, are cut short, and tell what they have deleted.
+//! Workers' commands: they take time, fail, are killed halfway, and report what they have deleted.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Repositories {
         timeout: Duration,
     ) {
         cx.parties[from.party].ops.insert(from.op, Op::Single);
-        // A worker that cannot find out at its start what its directory is ends, and says so.
+        // A worker that cannot determine what its directory is ends at its start, and says so.
         let is_question =
             command.args.iter().any(|arg| arg == "--show-prefix" || arg == "HEAD^{commit}");
         let has_trouble = cx.plan.has(FaultKind::GitTrouble) && !is_question;
@@ -42,7 +42,7 @@ impl Repositories {
             self.disturb(host, path.as_deref());
             match self.rng.u8(..4) {
                 0 => return cx.tell(from, failed(IoErrorKind::NotFound)),
-                // It takes long, but not too long.
+                // It is slow, but not too slow.
                 1 => before = self.millis(100..timeout.as_millis() as u64),
                 _ => {
                     let after = timeout.saturating_sub(self.millis(1..5_000));
@@ -88,7 +88,7 @@ impl Repositories {
             return;
         }
         if !cx.is_alive(from) {
-            // What it does now, its worker's next start may have been too early to see.
+            // Its worker's next start may have been too early to see what it does now.
             let args: Vec<_> = args.iter().map(ToString::to_string).collect();
             self.disturb(host, Repositories::session_of(&args).as_deref());
         }
@@ -112,7 +112,7 @@ impl Repositories {
         let reason = format!("footbridge {pid}");
         let is_there = pid.parse().is_ok_and(|pid| self.is_process(cx, host, pid));
         if is_there {
-            // Whose worktree that is waits for another start.
+            // The owner of that worktree waits for another start.
             let trees = self.repositories.get(&host)?.worktrees.iter();
             let locked = trees.filter(|(_, tree)| tree.lock.as_ref() == Some(&reason));
             let paths: Vec<_> = locked.map(|(path, _)| path.clone()).collect();
@@ -121,7 +121,7 @@ impl Repositories {
         Some(Answer::fails(i32::from(!is_there), ""))
     }
 
-    /// Carries out a command, and tells what it has deleted.
+    /// Carries out a command, and reports what it has deleted.
     fn git_command(
         &mut self,
         cx: &mut Cx,
@@ -177,13 +177,13 @@ fn interrupted(repository: &mut Repository, args: &[&str], rng: &mut Rng) -> Ans
     let nothing = Answer::fails(128, "");
     let path = args.last().copied().unwrap_or_default();
     if args.contains(&"add") {
-        // The branch is made first.
+        // The branch is created first.
         let mut copy = repository.clone();
         if copy.git(args).is_some_and(|answer| answer.code == 0) {
             repository.refs = copy.refs;
         }
     } else if args.contains(&"remove") && rng.bool() {
-        // Then some of the files are gone, all of which git has.
+        // Then some of the files are gone, all of which are committed.
         let is_done = repository.clone().git(args).is_some_and(|answer| answer.code == 0);
         if let Some(tree) = repository.worktrees.get_mut(path).filter(|_| is_done) {
             tree.files.pop_last();

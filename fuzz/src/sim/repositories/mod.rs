@@ -1,5 +1,5 @@
-//! Repositories on the hosts of a world: workers' commands, which take time, fail and are cut short;
-//! agents that work; a person who does things in between.
+//! Repositories on the hosts of a world: workers' commands, which take time, fail and are killed
+//! halfway; agents at work; a person who does things in between.
 
 mod commands;
 mod session;
@@ -21,7 +21,7 @@ use crate::sim::repositories::session::Session;
 
 const DIRECTORY: &str = "/project";
 const ROOT: &str = "/state/worktrees";
-/// Branches of sessions stand below this.
+/// The prefix of session branches.
 const SESSIONS: &str = "refs/heads/footbridge/";
 
 /// The repositories of a world, and who uses them.
@@ -39,7 +39,7 @@ pub(crate) struct Repositories {
 
 /// Whether a run has worktrees at all.
 pub(crate) fn are_there(seed: u64, mutant: Option<Mutant>) -> bool {
-    // A mutant that breaks nothing else can be found in no other run.
+    // A mutant that breaks only this can be caught in no other run.
     let is_asked_for = mutant.is_some_and(|mutant| mutant.promise() == "worktrees");
     is_asked_for || Rng::with_seed(seed ^ STREAM).u8(..) < 72
 }
@@ -65,7 +65,7 @@ impl Repositories {
         Duration::from_millis(self.rng.u64(range))
     }
 
-    /// The sessions of a host that a command is about, by its worktree's path or its branch.
+    /// The sessions of a host that a command is about, by worktree path or branch.
     fn session_of(args: &[String]) -> Option<String> {
         args.iter().find_map(|arg| {
             let name = arg.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/'));
@@ -81,7 +81,7 @@ impl Repositories {
         }
     }
 
-    /// Gives some workers repositories: each one of its own, or all of them one host and one.
+    /// Gives some workers repositories: one each, or one shared by all of them on one host.
     pub(crate) fn set_up(&mut self, cx: &mut Cx) {
         if !self.is_on {
             return;
@@ -106,7 +106,7 @@ impl Repositories {
         }
     }
 
-    /// Where a worker that comes up makes its worktrees, and its process id, which another may have
+    /// Where a starting worker creates its worktrees, and its process id, which another may have
     /// had before.
     pub(crate) fn worktree_mode(&mut self, cx: &Cx, id: PartyId) -> Option<(String, u32)> {
         let host = cx.parties[id].host;

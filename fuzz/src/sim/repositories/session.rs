@@ -1,18 +1,18 @@
-//! What can be seen of a session that has a worktree.
+//! What can be observed of a session that has a worktree.
 
 use crate::ids::{PartyId, ProcessId};
 use crate::sim::clock::Time;
 
-/// What can be seen of a session's worktree.
+/// What can be observed of a session's worktree.
 pub(crate) struct Session {
     pub(crate) worker: PartyId,
     pub(crate) agent: Option<ProcessId>,
     pub(crate) habits: Habits,
-    /// How often something that its agent has started still does something after the agent's end.
+    /// How often something its agent has started still acts after the agent's end.
     pub(crate) lingers: u8,
-    /// When it was made, or its agent ended.
+    /// When it was created, or its agent ended.
     pub(crate) since: Time,
-    /// Nothing was in it when its agent ended, nor since.
+    /// It contained no work when its agent ended, nor since.
     pub(crate) is_spent: bool,
     /// Git has failed on it, or somebody has changed something in it after its agent's end.
     pub(crate) is_disturbed: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Session {
 pub(crate) enum Habits {
     /// It only reads.
     Idle,
-    /// What it does is on a branch of its own in the end.
+    /// Its work ends up on its own branch.
     Tidy,
     Messy,
 }

@@ -1,5 +1,5 @@
-//! Who is at work in the repositories: agents, a person who does things in between, other programs
-//! that hold lock files; and what can be seen of a session's worktree until nobody needs it.
+//! Who works in the repositories: agents, a person who does things in between, other programs that
+//! hold lock files; and what can be observed of a session's worktree until nobody needs it.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Repositories {
         self.sessions.insert((host, path.to_owned()), session);
     }
 
-    /// Whether an agent works there for a worker that lives.
+    /// Whether an agent is working there for a live worker.
     pub(super) fn has_an_agent(
         &self,
         cx: &Cx,
@@ -65,7 +65,7 @@ impl Repositories {
         }
     }
 
-    /// An agent's process is over. What it has started may go on for a moment.
+    /// An agent's process is over. What it has started may continue for a moment.
     pub(crate) fn agent_is_over(&mut self, cx: &mut Cx, agent: ProcessId) {
         let found = self.sessions.iter().find(|(_, session)| session.agent == Some(agent));
         let Some((key, _)) = found else { return };
@@ -86,7 +86,7 @@ impl Repositories {
         repository.is_spent(path, &own, |name| name.starts_with(SESSIONS))
     }
 
-    /// At the end of time: which worktrees are there that nobody needs, and should be gone.
+    /// At the end: which worktrees exist although nobody needs them and they should be gone.
     pub(crate) fn note_worktrees(&mut self, cx: &mut Cx, processes: &Processes) {
         let at = cx.at;
         let mut left = Vec::new();
@@ -157,7 +157,7 @@ impl Repositories {
     ) {
         let name = path.strip_prefix(ROOT).unwrap_or("/none").trim_start_matches('/').to_owned();
         let action = RepoAction::draw(&mut self.rng, &format!("footbridge/{name}"), path);
-        // Lock files are a fault, and it is told when there are any.
+        // Lock files are a fault; events announce them.
         if !matches!(action, RepoAction::Lock(_) | RepoAction::Unlock) {
             self.act(cx, processes, host, path, &action);
         }
@@ -192,7 +192,7 @@ impl Repositories {
         }
     }
 
-    /// Another program takes a lock file, and lets go of it, or leaves it behind.
+    /// Another program takes a lock file, and releases it or leaves it behind.
     pub(crate) fn hold_a_lock(&mut self, cx: &mut Cx) {
         let hosts: Vec<_> = self.repositories.keys().copied().collect();
         let Some(host) = self.rng.choice(hosts) else { return };

@@ -1,4 +1,4 @@
-//! The shell agent, whose host says anything and whose commands do anything.
+//! The shell agent, whose host sends anything and whose commands do anything.
 
 use bytes::Bytes;
 use footbridge_core::agents::shell::{Agent, Command, Config, PermissionMode};
@@ -19,7 +19,7 @@ use crate::targets::reach::reach;
 const LIMITS: Limits =
     Limits { operations: 2, bytes: AGENT_INPUT_HIGH_WATER_BYTES + 2 * MAX_LINE_BYTES };
 
-/// The shell agent on any lines of its host.
+/// The shell agent on any lines from its host.
 pub fn shell_agent(data: &[u8]) {
     let record = drive(data);
     if is_checked_twice(data) {
@@ -67,10 +67,10 @@ fn drive(data: &[u8]) -> Record {
     bench.record
 }
 
-/// The agent's host: it answers what it is asked.
+/// The agent's host: it answers requests.
 #[derive(Default)]
 struct Host {
-    /// The id of the question that was asked last.
+    /// The id of the last question.
     question: Option<String>,
     messages: u64,
     /// Whether its stdin has ended.
@@ -78,7 +78,7 @@ struct Host {
 }
 
 impl Host {
-    /// Every line that the agent prints is a message, whole and alone.
+    /// Every line that the agent prints is one complete message.
     fn saw(&mut self, action: &Action) {
         match action {
             Action::Send { message: Message::Binary(bytes), .. } => {
@@ -124,7 +124,7 @@ impl Host {
                 self.has_ended = true;
                 Bytes::new()
             }
-            // Bytes as they come, perhaps in the middle of a line.
+            // Bytes as they are, perhaps ending in the middle of a line.
             3..=20 => Bytes::copy_from_slice(input.some()),
             _ => Bytes::from(self.line(input)),
         };
@@ -180,7 +180,7 @@ impl Host {
     }
 }
 
-/// What commands print: any bytes, and much of them.
+/// What commands print: any bytes, and many of them.
 fn output(input: &mut Input<'_>) -> Bytes {
     match input.byte().unwrap_or(0) {
         0..=180 => Bytes::copy_from_slice(input.some()),

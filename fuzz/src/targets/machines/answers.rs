@@ -1,5 +1,5 @@
-//! What a runtime could answer to an operation: mostly what it hopes for, so that a machine gets
-//! far, and now and then anything else that its contract allows.
+//! How a runtime could respond to an operation: mostly as the machine hopes, so that it gets far,
+//! and now and then with anything else that the contract allows.
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
@@ -10,7 +10,7 @@ use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind, 
 
 use crate::targets::input::Input;
 
-/// Whether things go as hoped: four times of five, and always once the bytes are used up.
+/// Whether things go as hoped: four times out of five, and always once the bytes are used up.
 pub(super) fn goes_well(input: &mut Input<'_>) -> bool {
     input.byte().is_none_or(|byte| byte >= 52)
 }
@@ -63,12 +63,12 @@ pub(super) fn bad_response(input: &mut Input<'_>) -> Response {
     response
 }
 
-/// How many of the oldest things that wait have left.
+/// How many of the oldest waiting items have been sent.
 fn some_of(waiting: usize, input: &mut Input<'_>) -> usize {
     1 + usize::from(input.byte().unwrap_or(255)) % waiting.max(1)
 }
 
-/// A stream that is open: what was sent leaves, messages come, or it ends.
+/// An open stream: data is sent, messages arrive, or it ends.
 pub(super) fn stream(
     op: OpId,
     stream: &Stream,
@@ -87,12 +87,12 @@ pub(super) fn stream(
         13..=70 if stream.unconfirmed > 0 => {
             Event::Sent { op, messages: some_of(stream.unconfirmed, input) }
         }
-        // What was read before it was paused may still come.
+        // What was read before the pause may still arrive.
         _ => Event::Received { op, message: message(input) },
     }
 }
 
-/// A process: it is started, takes and prints, and ends.
+/// A process: it starts, reads and prints, and exits.
 pub(super) fn process(
     op: OpId,
     process: &Process,

@@ -1,5 +1,5 @@
-//! A machine alone on a bench. Whatever it asks for has to be something that a runtime can do, in
-//! bounds; whatever it is told is something that a runtime could say.
+//! A machine alone on a bench. Whatever it requests has to be something that a runtime can do,
+//! within bounds; whatever it is told is something that a runtime could report.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -15,30 +15,30 @@ use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
 /// Steps after which a machine counts as one that never waits.
 const MAX_STEPS: usize = 50_000;
-/// Operations that were stopped and may still be answered.
+/// Operations that were cancelled and may still be answered.
 const MAX_LATE: usize = 16;
 
-/// What a machine may have under way at most.
+/// How much a machine may have in progress at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) operations: usize,
-    /// Bytes that were put on one stream or into one pipe and have not left.
+    /// Bytes put on one stream or into one pipe that have not been sent.
     pub(super) bytes: usize,
 }
 
-/// An operation that is open.
+/// An open operation.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     /// What started it.
     pub(super) action: Action,
-    /// How far it has come, by the contract.
+    /// How far it has come, according to the contract.
     pub(super) state: Operation,
-    /// Sizes of what was sent or written and has not left.
+    /// Sizes of what was sent or written and is still queued.
     sizes: VecDeque<usize>,
 }
 
 impl Open {
-    /// A stream that is open, a process that runs.
+    /// An open stream, a running process.
     pub(super) const fn is_up(&self) -> bool {
         match self.state {
             Operation::Stream(stream) => stream.is_open,
@@ -48,7 +48,7 @@ impl Open {
         }
     }
 
-    /// Takes over how far it has come; the oldest of what was sent leaves first.
+    /// Updates how far it has come; the oldest queued data leaves first.
     fn follow(&mut self, state: Operation, added: Option<usize>) {
         self.state = state;
         self.sizes.extend(added);
@@ -61,27 +61,27 @@ impl Open {
     }
 }
 
-/// A machine, what it has under way, and the time.
+/// A machine, its open operations, and the time.
 pub(super) struct Bench<M: Machine> {
     machine: M,
     limits: Limits,
     pub(super) now: Now,
     pub(super) open: BTreeMap<OpId, Open>,
-    /// What was stopped last, and may still be answered.
+    /// What was cancelled last, and may still be answered.
     pub(super) late: VecDeque<(OpId, Open)>,
     /// What it did since the last look.
     pub(super) fresh: Vec<Action>,
-    /// All that it did and said.
+    /// Everything it did and reported.
     pub(super) record: Record,
     checker: Checker,
     deadline: Option<Instant>,
-    /// What ended by the event that is being handed in: the machine may not know it yet.
+    /// What ended with the event being delivered: the machine may not know it yet.
     just_ended: Option<OpId>,
     /// Whether all of it is printed: `FUZZ_TRACE` is set.
     is_traced: bool,
 }
 
-/// All that a machine did and said. The same events have to give the same.
+/// Everything a machine did and reported. The same events have to give the same.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Record {
     pub(super) did: Vec<Action>,
@@ -117,11 +117,11 @@ where
         self.record.outcome.is_some()
     }
 
-    /// Tells the machine something, and takes what it does about it.
+    /// Tells the machine something, and records how it reacts.
     pub(super) fn handle(&mut self, event: Event) {
         self.trace("<-", &event);
         if let Err(why) = self.note(&event) {
-            panic!("no runtime says {event:?}: {why}");
+            panic!("no runtime reports {event:?}: {why}");
         }
         self.machine.handle(self.now, event);
         self.take_steps();
@@ -139,7 +139,7 @@ where
         self.handle(Event::Tick);
     }
 
-    /// Lets the time pass that the machine waits for, if it waits for any.
+    /// Lets time pass until the machine's deadline, if it has one.
     pub(super) fn pass_to_deadline(&mut self) {
         let wait = self.deadline.map(|at| at.saturating_since(self.now.mono));
         self.pass(wait.unwrap_or(Duration::from_secs(1)));
@@ -167,7 +167,7 @@ where
                     return self.check_limits();
                 }
                 Step::Finished(outcome) => {
-                    // A stream that was closed may still be on its way to its end.
+                    // A closed stream may still be on its way to its end.
                     let open = self.open.iter().find(|(_, open)| !open.state.is_ending());
                     assert!(open.is_none(), "it ends with {open:?}");
                     self.record.outcome = Some(outcome);
@@ -193,7 +193,7 @@ where
         }
     }
 
-    /// Takes an event, if it is one that a runtime could hand in now.
+    /// Accepts an event, if it is one that a runtime could deliver now.
     fn note(&mut self, event: &Event) -> Result<(), ContractError> {
         self.checker.event(event)?;
         self.just_ended = event.op().filter(|_| event.is_last());
@@ -203,7 +203,7 @@ where
         Ok(())
     }
 
-    /// Takes an action, if it is one that may be asked for now.
+    /// Accepts an action, if it is allowed now.
     fn take(&mut self, action: &Action) -> Result<(), String> {
         legible(action)?;
         let op = action.op();
@@ -231,7 +231,7 @@ where
         Ok(())
     }
 
-    /// Takes over from the contract how far an operation has come, and whether it is over.
+    /// Updates from the contract how far an operation has come, and whether it is over.
     fn follow(&mut self, op: OpId, added: Option<usize>) {
         match (self.open.get_mut(&op), self.checker.get(op)) {
             (Some(open), Some(state)) => open.follow(*state, added),
@@ -241,7 +241,7 @@ where
     }
 }
 
-/// Whether what an action says can be said: on a request line, in a header, to a system call.
+/// Whether an action's values are valid: on a request line, in a header, in a system call.
 fn legible(action: &Action) -> Result<(), String> {
     match action {
         Action::Request { request, .. } => legible_request(request),
@@ -302,7 +302,7 @@ fn legible_headers(headers: &[(&'static str, Secret)]) -> Result<(), String> {
 }
 
 /// The value of a header (RFC 9110, 5.5): visible ASCII, spaces and tabs; a line break in it would
-/// begin another one.
+/// begin another header.
 fn legible_value(value: &str) -> Result<(), &'static str> {
     if value.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
         Ok(())

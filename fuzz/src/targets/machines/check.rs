@@ -1,4 +1,4 @@
-//! The check of a worker's needs, when what it tries is like anything.
+//! The check of a worker's needs, with anything at all as the result of its attempts.
 
 use bytes::Bytes;
 use footbridge_core::auth::AccessToken;
@@ -60,7 +60,7 @@ fn drive(data: &[u8]) -> Record {
     if bench.is_over() {
         reach("it told all it found");
     }
-    // What git prints is shown, and a fuzzer comes to print the token.
+    // Git's output is shown, and a fuzzer will eventually print the token.
     let is_given_away = String::from_utf8_lossy(data).contains("somebody");
     let shows = bench.record.told.iter().any(|told| told.contains(TOKEN));
     assert!(is_given_away || !shows, "a secret shows");

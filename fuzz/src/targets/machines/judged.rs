@@ -1,4 +1,4 @@
-//! Who judges the bench: machines that break one rule each, and one that breaks none.
+//! Tests of the bench: machines that break one rule each, and one that breaks none.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -16,7 +16,7 @@ use footbridge_core::contract::machine::{Machine, Step};
 
 use super::bench::{Bench, Limits};
 
-/// Does what it was told beforehand, then the last of that again and again.
+/// Takes the given steps, then repeats the last one forever.
 struct Scripted {
     steps: VecDeque<Step<()>>,
     last: Step<()>,
@@ -85,7 +85,7 @@ fn is_found_out(steps: Vec<Step<()>>, last: Step<()>) -> bool {
 }
 
 #[test]
-fn every_broken_rule_is_found_out() {
+fn every_broken_rule_is_caught() {
     let wait = || Step::Wait(None);
     let url = "https://a.example/";
     let (pause, resume) = (Action::Pause { op: op(1) }, Action::Resume { op: op(1) });

@@ -1,13 +1,13 @@
-//! Any events in any order that a runtime keeps, into the machines: they never panic, never loop
-//! without waiting, never reuse a name, ask for nothing that cannot be done, stay within their
-//! limits, and do the same again for the same events.
+//! Feeds machines any events in any order that a runtime allows: they never panic, never loop
+//! without waiting, never reuse an id, request nothing impossible, stay within their limits, and do
+//! the same again for the same events.
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `bench` | a machine alone, and what must hold of all that it asks for |
-//! | `answers` | what a runtime may answer to an operation |
+//! | `bench` | a machine alone, and what must hold for everything it requests |
+//! | `answers` | how a runtime may respond to an operation |
 //! | `worker`, `relay`, `agent`, `check` | one machine each, with what it talks to |
-//! | `worker_reads`, `relay_reads` | the same machines, where one thing that they read is any bytes |
+//! | `worker_reads`, `relay_reads` | the same machines, with arbitrary bytes for one of their inputs |
 
 mod agent;
 mod answers;

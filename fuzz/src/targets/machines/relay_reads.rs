@@ -1,5 +1,4 @@
-//! What a relay reads, byte for byte as a fuzzer likes it, in a relay with a session that runs:
-//! credentials, paths and bodies.
+//! A relay with a running session reads arbitrary bytes: credentials, paths and bodies.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::steps::TOKEN;
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
-/// No credential opens anything but those that were given, and those for as long as they last.
+/// No credential opens anything except those that were issued, and only while they are valid.
 pub fn relay_tokens(data: &[u8]) {
     let mut input = Input(data);
     let mut stage = Stage::with_session();
@@ -35,7 +34,7 @@ pub fn relay_tokens(data: &[u8]) {
                 assert_eq!(status(Method::Get, "/v1/sessions", &text), 401, "{text:?}");
             }
         }
-        // What was given, but for one bit.
+        // What was issued, except for one bit.
         which @ 1..4 => {
             let (method, path, token) = match which {
                 1 => (Method::Post, ack.as_str(), lease.token.as_str()),
@@ -52,7 +51,7 @@ pub fn relay_tokens(data: &[u8]) {
                 reach("a bent credential was refused");
             }
         }
-        // Something that claims to be what was given, signed by nobody.
+        // Something that claims to have been issued, signed by nobody.
         4 => {
             let (_, claims) = lease.token.split_once('.').expect("a JWT");
             let (claims, signature) = claims.rsplit_once('.').expect("a JWT");
@@ -91,7 +90,7 @@ pub fn relay_tokens(data: &[u8]) {
     }
 }
 
-/// Any path, with a good credential, is answered, and not with an error of the relay's own.
+/// Any path with a valid credential is answered, and never with an internal error.
 pub fn relay_paths(data: &[u8]) {
     const METHODS: [Method; 6] =
         [Method::Get, Method::Post, Method::Put, Method::Delete, Method::Head, Method::Other];
@@ -112,7 +111,7 @@ pub fn relay_paths(data: &[u8]) {
     }
 }
 
-/// Any body, to everything that takes one, is taken or refused.
+/// Any body is accepted or refused, wherever one is expected.
 pub fn relay_bodies(data: &[u8]) {
     let mut input = Input(data);
     let mut stage = Stage::with_session();

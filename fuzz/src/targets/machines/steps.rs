@@ -1,4 +1,4 @@
-//! What all the machines' targets do with the next byte: let time pass, or pick an operation.
+//! What all machine targets do with the next byte: let time pass, or pick an operation.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::targets::input::Input;
 
 pub(super) const TOKEN: &str = "somebody-with-a-long-token";
 
-/// Whether an input is run a second time, to see the same happen again: every fourth is.
+/// Whether an input is run a second time, to check that the same happens again: every fourth is.
 pub(super) const fn is_checked_twice(data: &[u8]) -> bool {
     data.len().is_multiple_of(4)
 }
 
 /// Lets time pass for some values of `what`: until the deadline, or by any step; the wall clock may
-/// be set meanwhile.
+/// be set in the meantime.
 pub(super) fn passes_time<M: Machine>(bench: &mut Bench<M>, what: u8, input: &mut Input<'_>) -> bool
 where
     M::Notice: Debug,
@@ -39,7 +39,7 @@ where
     true
 }
 
-/// One of the operations that something can come of; now and then one that was stopped before.
+/// One of the operations that can still produce events; now and then a cancelled one.
 pub(super) fn pick<M: Machine>(
     bench: &Bench<M>,
     what: u8,

@@ -1,4 +1,4 @@
-//! A worker whose relay, agents, git and disk answer anything.
+//! A worker whose relay, agents, git and disk respond with anything.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ pub(super) fn worker(variant: Variant) -> Bench<Worker> {
     Bench::new(Worker::new(config), LIMITS)
 }
 
-/// A worker in its directory, with an access token that stays.
+/// A worker in its directory, with an access token that never changes.
 pub fn worker_answers(data: &[u8]) {
     drive_alike(Variant::Plain, data);
 }
@@ -108,14 +108,14 @@ fn drive(variant: Variant, data: &[u8]) -> Record {
     bench.record
 }
 
-/// The relay as the worker sees it: it counts the lines of each session as a good one would.
+/// The relay as the worker sees it: it counts each session's lines as a correct one would.
 #[derive(Default)]
 pub(super) struct RelaysPart {
-    /// By link: where it leads, and whether its resume was said.
+    /// By link: where it leads, and whether its `resume` was sent.
     links: BTreeMap<OpId, (String, bool)>,
     /// By where links lead: lines that the worker has sent.
     taken: BTreeMap<String, u64>,
-    /// Work that was given out.
+    /// Work that was handed out.
     given: u8,
 }
 
@@ -199,7 +199,7 @@ impl RelaysPart {
         }
     }
 
-    /// What a good relay answers.
+    /// How a correct relay responds.
     fn body(&mut self, url: &str, method: Method, input: &mut Input<'_>) -> String {
         match url.rsplit('/').next() {
             Some("bridge") => {

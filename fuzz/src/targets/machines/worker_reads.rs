@@ -1,5 +1,5 @@
-//! What a worker reads, byte for byte as a fuzzer likes it, while all around it goes well: answers of
-//! its relay, results that an earlier run kept, and what git prints.
+//! A worker reads arbitrary bytes while everything else goes well: its relay's responses, results
+//! kept by an earlier run, and git's output.
 
 use bytes::Bytes;
 use footbridge_core::base::id::{OpId, SessionId};
@@ -14,10 +14,10 @@ use super::worker::{RelaysPart, Variant, worker};
 use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
-/// Steps within which a worker comes to anything that it does at all.
+/// Steps within which a worker gets to anything that it does at all.
 const STEPS: usize = 60;
 
-/// A worker around which all goes well.
+/// A worker for which everything goes well.
 struct Run {
     bench: Bench<Worker>,
     relay: RelaysPart,
@@ -25,7 +25,7 @@ struct Run {
 }
 
 impl Run {
-    /// Runs until the worker asks for something, and gives that operation.
+    /// Runs until the worker requests something, and returns that operation.
     fn until(variant: Variant, wanted: impl Fn(&Action) -> bool) -> (Self, OpId) {
         let mut run = Self { bench: worker(variant), relay: RelaysPart::default(), variant };
         for _ in 0..STEPS {
@@ -36,15 +36,15 @@ impl Run {
             }
             run.go_on();
         }
-        panic!("the worker never asks for it");
+        panic!("the worker never requests it");
     }
 
-    /// One thing more goes well.
+    /// One more thing goes well.
     fn go_on(&mut self) {
         for action in std::mem::take(&mut self.bench.fresh) {
             self.relay.saw(&action);
         }
-        // There is one item of work, so that the worker gets on with that.
+        // There is one item of work, so that the worker can proceed.
         let is_held = |action: &Action| {
             self.relay.has_given()
                 && matches!(action, Action::Request { request, .. } if request.url.ends_with("/poll"))
@@ -64,10 +64,11 @@ impl Run {
     }
 }
 
-/// A text that stands for a secret: no identifier may look like that.
+/// A text in place of a secret: no identifier may look like that.
 const SECRET: &str = "hunter2!";
 
-/// The answers to each kind of request. What is no refusal is never shown, as it may hold secrets.
+/// The responses to each kind of request. Unless it is a refusal, a response is never shown,
+/// because it may contain secrets.
 pub fn api_answers(data: &[u8]) {
     const REQUESTS: [&str; 5] = ["/bridge", "/poll", "/ack", "/heartbeat", "/stop"];
     const STATUS: [u16; 12] = [200, 200, 200, 201, 400, 401, 404, 409, 410, 429, 500, 503];
@@ -99,7 +100,7 @@ pub fn api_answers(data: &[u8]) {
     }
 }
 
-/// A result that an earlier run kept: any bytes, or what was written, with some of it changed.
+/// A result kept by an earlier run: any bytes, or what was written, partly changed.
 pub fn spool_files(data: &[u8]) {
     let mut input = Input(data);
     let is_raw = input.byte().is_some_and(|byte| byte % 2 == 1);
@@ -140,7 +141,7 @@ pub fn spool_files(data: &[u8]) {
     }
 }
 
-/// What a worker writes down of a result before it reports it.
+/// What a worker saves of a result before it reports it.
 fn spooled() -> Bytes {
     let item = r#"{"id":"w1","type":"work","environment_id":"env_1","data":{"type":"session","id":"s"},"secret":"?","fence":3}"#;
     let (mut run, op) = Run::until(
@@ -156,7 +157,7 @@ fn spooled() -> Bytes {
     saved.expect("a result that cannot be run is kept")
 }
 
-/// What git prints, at each question of a worker whose sessions have worktrees. Only a session's own
+/// Git's output for each command of a worker whose sessions have worktrees. Only a session's own
 /// worktree is ever removed.
 pub fn git_outputs(data: &[u8]) {
     const QUESTIONS: [&str; 8] = [

@@ -1,4 +1,4 @@
-//! What the clients of the relay ask for, and what a worker is given.
+//! What the relay's clients request, and what a worker is given.
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Asking {
     Other,
 }
 
-/// What a worker was given with an item.
+/// What a worker received with an item.
 #[derive(Clone, Debug)]
 pub(in crate::targets::machines) struct Lease {
     pub(in crate::targets::machines) environment: String,

@@ -1,4 +1,4 @@
-//! What the clients of the relay know from its answers, and what they say on their streams.
+//! What the relay's clients know from its responses, and what they send on their streams.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,14 +15,14 @@ use crate::targets::machines::answers::{self, goes_well};
 use crate::targets::machines::bench::Open;
 use crate::targets::reach::reach;
 
-/// What the clients of the relay know.
+/// What the relay's clients know.
 #[derive(Default)]
 pub(super) struct Clients {
     pub(super) environments: Vec<(String, String)>,
     pub(super) sessions: Vec<String>,
     pub(super) leases: Vec<Lease>,
     pub(super) asking: Vec<(OpId, Asking)>,
-    /// Links, and whether their resume was said.
+    /// Links, and whether their `resume` was sent.
     pub(super) links: Vec<(OpId, bool)>,
 }
 
@@ -95,13 +95,13 @@ impl Clients {
             Operation::Stream(stream) => {
                 answers::stream(op, stream, input, |input| self.workers_message(op, input))
             }
-            // Held polls, and what waits for the store: their clients may leave.
+            // Held polls, and requests waiting for the store: their clients may leave.
             _ if !goes_well(input) => Event::Closed { op, code: None, failure: None },
             _ => Event::Tick,
         }
     }
 
-    /// A message of a link; a viewer sends what it likes.
+    /// A message on a link; a viewer sends anything.
     pub(super) fn workers_message(&mut self, op: OpId, input: &mut Input<'_>) -> Message {
         const WORDS: [&str; 8] = [
             r#"{"type":"resume","received":0,"from":0}"#,

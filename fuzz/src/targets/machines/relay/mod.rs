@@ -1,4 +1,4 @@
-//! A relay whose clients ask anything, with good credentials or with others.
+//! A relay whose clients send any requests, with valid credentials or others.
 
 mod asking;
 mod clients;
@@ -40,11 +40,11 @@ fn relay() -> Bench<Relay> {
     let keys = RelayKeys { signing: [1; 32], entropy: [2; 32] };
     match Relay::new(config, &keys) {
         Ok(relay) => Bench::new(relay, LIMITS),
-        Err(error) => panic!("a good configuration: {error}"),
+        Err(error) => panic!("a valid configuration: {error}"),
     }
 }
 
-/// A relay that is asked anything, with a store that works.
+/// A relay that receives any requests, with a working store.
 pub fn relay_requests(data: &[u8]) {
     let record = drive(data, true);
     if is_checked_twice(data) {
@@ -52,7 +52,7 @@ pub fn relay_requests(data: &[u8]) {
     }
 }
 
-/// A relay whose store answers late, in order, or not at all.
+/// A relay whose store responds late, in order, or not at all.
 pub fn relay_store_order(data: &[u8]) {
     drive(data, false);
 }
@@ -110,7 +110,7 @@ impl Stage {
             clients: Clients::default(),
             replies: Vec::new(),
         };
-        let listener = stage.bench.open.keys().copied().next().expect("it listens at once");
+        let listener = stage.bench.open.keys().copied().next().expect("it listens immediately");
         stage.bench.handle(Event::Listening { op: listener, address: "127.0.0.1:1".into() });
         stage.look();
         stage
@@ -143,7 +143,7 @@ impl Stage {
         }
     }
 
-    /// The oldest store operation comes to its end; whether there was one.
+    /// Finishes the oldest store operation; returns whether there was one.
     fn store_one(&mut self, input: &mut Input<'_>) -> bool {
         self.look();
         let Some((op, transaction)) = self.waiting.pop_front() else { return false };
@@ -172,7 +172,7 @@ impl Stage {
         Some(op)
     }
 
-    /// Asks, with a store that works, and gives the answer if there is one at once.
+    /// Sends a request, with a working store, and returns the response if it is immediate.
     pub(super) fn answer_to(&mut self, asked: IncomingRequest) -> Option<Response> {
         let op = self.ask((asked, Asking::Other))?;
         self.store_all();
@@ -180,7 +180,7 @@ impl Stage {
         replies.rev().find(|(to, _)| *to == op).map(|(_, response)| response)
     }
 
-    /// Lets a session be made, taken by a worker, and its link come up with a question open.
+    /// Has a session created and accepted by a worker, and its link up with a question open.
     pub(super) fn with_session() -> Self {
         let mut stage = Self::new();
         for kind in [Asking::Register, Asking::Create, Asking::Poll, Asking::Attach] {
@@ -200,7 +200,7 @@ impl Stage {
         stage
     }
 
-    /// The worker's part of what was given out.
+    /// What the worker has received.
     pub(super) fn lease(&self) -> &Lease {
         self.clients.leases.last().expect("a lease")
     }
@@ -215,7 +215,7 @@ impl Stage {
     }
 }
 
-/// Every refusal has the body that clients are promised, and every JSON answer is JSON.
+/// Every refusal has the body that clients are promised, and every JSON response is JSON.
 fn is_proper(response: &Response) {
     let is_json = response.header("content-type") == Some("application/json");
     let body: Option<Value> = serde_json::from_slice(&response.body).ok();

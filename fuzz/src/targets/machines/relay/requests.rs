@@ -1,4 +1,4 @@
-//! Requests to the relay: mostly those that make sense, some of them spoilt.
+//! Requests to the relay: mostly sensible ones, some of them corrupted.
 
 use bytes::Bytes;
 use footbridge_core::contract::action::Method;
@@ -57,7 +57,7 @@ impl Clients {
             Asking::Permission,
             Asking::Permission,
         ];
-        // Nothing goes without the first ones.
+        // Nothing works without the first ones.
         let kind = match (self.environments.is_empty(), self.sessions.is_empty()) {
             (true, _) if goes_well(input) => Asking::Register,
             (false, true) if goes_well(input) => Asking::Create,
@@ -209,7 +209,7 @@ impl Clients {
         }
     }
 
-    /// Makes one thing of a request wrong.
+    /// Makes one part of a request wrong.
     fn spoil(&self, asked: &mut IncomingRequest, input: &mut Input<'_>) {
         const METHODS: [Method; 5] =
             [Method::Get, Method::Post, Method::Put, Method::Head, Method::Other];
