@@ -128,3 +128,38 @@ fn mode(text: &str) -> Result<PermissionMode, Error> {
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(args: &[&str]) -> Result<Agent, Error> {
+        let mut agent = Agent::default();
+        let mut parser = Parser::from_args(args);
+        while let Some(arg) = parser.next()? {
+            match arg {
+                lexopt::Arg::Long(name) => {
+                    let name = name.to_owned();
+                    agent.take(&name, &mut parser)?;
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(agent)
+    }
+
+    #[test]
+    fn the_shell_agent_takes_its_options() {
+        let expected = Agent {
+            level: Level::default(),
+            directory: Some("/d".into()),
+            session_id: Some("s".to_owned()),
+            permission_mode: PermissionMode::BypassPermissions,
+        };
+        let args = ["--permission-mode", "bypassPermissions", "--session-id=s", "--directory=/d"];
+        assert_eq!(agent(&args), Ok(expected));
+        let refused = |args: &[&str]| agent(args).expect_err("refused").message;
+        assert!(refused(&["--permission-mode", "plan"]).contains("acceptEdits"));
+        assert!(refused(&["--relay", "x"]).contains("unknown option --relay"));
+    }
+}

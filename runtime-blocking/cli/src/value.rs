@@ -313,3 +313,35 @@ words! {
     /// One JSON object per line.
     Json = "json",
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal<T: Value>(text: &str) -> String {
+        T::parse(text).err().expect(text)
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_what_is_allowed() {
+        let cases = [
+            (refusal::<bool>("maybe"), "\"maybe\" is not true or false"),
+            (refusal::<SocketAddr>("example.org:1"), "127.0.0.1:8787"),
+            (refusal::<SocketAddr>(":99999"), "127.0.0.1:8787"),
+            (refusal::<BaseUrl>("example.org"), "http://"),
+            (refusal::<BaseUrl>("http://example.org"), "not safe"),
+            (refusal::<PathBuf>(""), "the path is empty"),
+            (refusal::<MachineName>(""), "1 to 200 bytes"),
+            (refusal::<Count>("0"), "from 1 to 1024"),
+            (refusal::<Span>("5"), "\"5\" is not a duration"),
+            (refusal::<Millis>("0"), "\"0\" is not a number of milliseconds"),
+            (refusal::<Variables>("A=B"), "not the name of a variable"),
+            (refusal::<SpawnMode>("tree"), "same-dir, worktree or single-session"),
+            (refusal::<Level>("loud"), "error, warn, info or debug"),
+            (refusal::<Format>("xml"), "text or json"),
+        ];
+        for (refusal, expected) in cases {
+            assert!(refusal.contains(expected), "{refusal}");
+        }
+    }
+}

@@ -129,7 +129,6 @@ mod tests {
     use footbridge_cli::args::LogArgs;
     use footbridge_cli::exit::ExitKind;
     use footbridge_cli::value::SpawnMode;
-    use footbridge_core::agents::shell::PermissionMode;
     use footbridge_core::engine::backoff::BackoffConfig;
     use std::time::Duration;
 
@@ -177,12 +176,11 @@ mod tests {
                 },
             ),
             (
-                "agent --permission-mode bypassPermissions --session-id s -v",
+                "agent --session-id s -v",
                 Invocation::Agent(Agent {
                     level: Level::Debug,
-                    directory: None,
                     session_id: Some("s".to_owned()),
-                    permission_mode: PermissionMode::BypassPermissions,
+                    ..Agent::default()
                 }),
             ),
             ("--help", Invocation::Help(Topic::Worker)),
@@ -204,12 +202,8 @@ mod tests {
             ("--listen :0", "unknown option --listen"),
             ("agent --relay https://r.example", "unknown option --relay"),
             ("--relay example.org", "http://"),
-            ("--relay http://example.org", "not safe"),
-            ("--max-sessions 0", "from 1 to 1024"),
             ("--session-limit 5", "--session-limit: \"5\" is not a duration"),
-            ("--spawn-mode tree", "same-dir, worktree or single-session"),
             ("--name=", "--name"),
-            ("--log-level loud", "error, warn, info or debug"),
             ("agent --permission-mode plan", "acceptEdits"),
             ("-x", "-x"),
         ];
