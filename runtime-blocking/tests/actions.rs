@@ -1,4 +1,4 @@
-//! Every action of the contract that needs no server side, on threads.
+//! Every action of the contract that needs no server, on threads.
 
 mod runtime;
 

@@ -1,4 +1,4 @@
-//! What a driver leaves behind: nothing. Alone in its program, because it counts threads.
+//! A driver leaves nothing behind. Alone in its program, because it counts threads.
 
 mod runtime;
 
@@ -61,14 +61,14 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
     driven.begin(|op| Action::Spawn { op, command: endless });
     while !matches!(driven.next_at().1, Event::Stdout { .. }) {}
     driven.act(Action::Cancel { op: cat });
-    assert!(threads() > before + 3, "they are all at it");
+    assert!(threads() > before + 3, "they are all running");
     driven.order(Order::Tick(Duration::from_secs(3600)));
 
     let begun = Instant::now();
     driven.end();
     assert!(begun.elapsed() < Duration::from_secs(2), "it waited for something");
     server.join().expect("the server sees it");
-    // The server's thread was there before, and is gone now. The system's own books may lag behind.
+    // The server's thread existed before, and is gone now. The system's own count may lag behind.
     while threads() != before - 1 {
         assert!(begun.elapsed() < Duration::from_secs(20), "{} of {before} left", threads());
     }

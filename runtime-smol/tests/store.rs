@@ -39,18 +39,19 @@ fn the_reference_store_answers() {
     driven.end();
 }
 
-/// Notes what it was asked at once, and knows nothing. Its disk is full now and then.
+/// Records which operations it was given together, and knows nothing. Its disk is full now and
+/// then.
 struct Clerk(std::sync::mpsc::Sender<Vec<Transaction>>);
 
-/// What the disk is full at.
+/// The operation at which the disk is full.
 const TOO_MUCH: &str = "env_too_much";
 
 impl Store for Clerk {
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
-        assert_eq!(std::thread::current().name(), Some("store"), "the loop's thread is held up");
-        // Slow enough that something waits for it.
+        assert_eq!(std::thread::current().name(), Some("store"), "the loop's thread is blocked");
+        // Slow enough that operations have to wait for it.
         std::thread::sleep(std::time::Duration::from_millis(1));
-        // A test that has seen enough is not listening.
+        // A test that has seen enough has stopped listening.
         let _ = self.0.send(batch.to_vec());
         let carry_out = |transaction: &Transaction| {
             if *transaction == find(TOO_MUCH) {
@@ -72,7 +73,7 @@ impl Drop for Clerk {
 }
 
 #[test]
-fn operations_take_effect_in_the_order_in_which_they_were_asked() {
+fn operations_take_effect_in_the_order_they_were_requested() {
     let (notes, noted) = std::sync::mpsc::channel();
     let with_clerk =
         || HostOptions { store: Some(Box::new(Clerk(notes))), ..HostOptions::default() };
@@ -89,13 +90,13 @@ fn operations_take_effect_in_the_order_in_which_they_were_asked() {
     }
     driven.end();
     let batches: Vec<_> = noted.iter().collect();
-    assert!(batches.len() < operations.len(), "what waits is not committed at once");
+    assert!(batches.len() < operations.len(), "waiting operations are not committed together");
     assert!(batches.concat() == operations);
     assert_eq!(batches.last(), Some(&Vec::new()), "the store was closed before the loop's end");
 }
 
 #[test]
-fn an_operation_that_fails_is_answered_by_its_failure_and_the_others_are_not_touched() {
+fn a_failed_operation_gets_its_failure_and_the_others_are_unaffected() {
     let (notes, _noted) = std::sync::mpsc::channel();
     let with_clerk =
         || HostOptions { store: Some(Box::new(Clerk(notes))), ..HostOptions::default() };
@@ -112,7 +113,7 @@ fn an_operation_that_fails_is_answered_by_its_failure_and_the_others_are_not_tou
 }
 
 #[test]
-fn what_others_change_in_the_store_is_told_unasked() {
+fn changes_by_others_in_the_store_are_reported_unprompted() {
     let (others, changes) = async_channel::unbounded();
     let with_others = || HostOptions { store_changes: Some(changes), ..HostOptions::default() };
     let driven = Driven::by(|puppet, on_notice| start_on(puppet, with_others, on_notice));

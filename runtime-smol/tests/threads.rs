@@ -1,5 +1,5 @@
-//! That a process costs no thread. Alone in its program, since drivers that end with children of
-//! theirs leave a thread to reap them.
+//! A process costs no thread. Alone in its program, because drivers that end with live children
+//! leave a thread to reap them.
 
 mod runtime;
 

@@ -41,7 +41,7 @@ pub struct RelayArgs {
 /// What a worker runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// The words of `--agent`; by default, the program's own shell agent.
+    /// The command line of `--agent`; by default, the program's own shell agent.
     pub agent: Option<String>,
     /// Where sessions run; by default, the current directory.
     pub directory: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! This runtime, as the suite of all runtimes wants it.
+//! This runtime, adapted to the suite for all runtimes.
 
 use footbridge_blocking::{Driver, Host, HostOptions};
 use footbridge_core::contract::machine::Machine;

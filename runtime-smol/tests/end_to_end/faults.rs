@@ -1,10 +1,10 @@
-//! Agents that do what they should not.
+//! Agents that misbehave.
 
 use serde_json::{Value, json};
 
 use crate::support::program::Program;
 
-/// A session of one agent, given as a shell script, from its start to its end.
+/// Runs a session of one agent, given as a shell script, from start to end.
 #[track_caller]
 fn session_of(script: &str) -> (Value, Vec<Value>) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -64,7 +64,7 @@ fn an_agents_end_is_the_sessions_result() {
 }
 
 #[test]
-fn lines_that_are_no_messages_are_reported_and_skipped() {
+fn lines_that_are_not_messages_are_reported_and_skipped() {
     let (result, log) = session_of(
         r#"echo 'Loading the model ...'
 echo '[1, 2]'
@@ -83,7 +83,7 @@ printf '{"type":"last_words_without_an_end"}'"#,
 }
 
 #[test]
-fn a_line_over_the_limit_is_skipped_and_the_next_one_goes_on() {
+fn a_line_over_the_limit_is_skipped_and_the_next_one_is_passed_on() {
     let (result, log) = session_of(
         r#"printf '{"type":"long","x":"'
 head -c 9000000 /dev/zero | tr '\0' x

@@ -13,7 +13,7 @@ const RESOLVED: &str = "[data-testid=permission-resolved]";
 /// The end of a turn.
 const TURN: &str = "[data-testid=message][data-kind=result]";
 
-/// A program, its directory, and a page that shows it.
+/// A program, its directory, and a page connected to it.
 struct Scene {
     directory: TempDir,
     program: Program,
@@ -29,7 +29,7 @@ impl Scene {
         Self { directory, program, page }
     }
 
-    /// One whose page has a new session open.
+    /// The same, with a new session open on the page.
     #[track_caller]
     fn with_session() -> Self {
         let mut scene = Self::new();
@@ -46,7 +46,7 @@ pub(crate) fn send(page: &mut Page, text: &str) {
 }
 
 #[test]
-fn a_command_is_asked_about_runs_and_is_still_there_after_a_reload() {
+fn a_command_needs_permission_runs_and_is_still_shown_after_a_reload() {
     let Scene { page, program, .. } = &mut Scene::with_session();
     send(page, "echo hel''lo");
     page.wait_for(
@@ -64,9 +64,9 @@ fn a_command_is_asked_about_runs_and_is_still_there_after_a_reload() {
     page.reload();
     page.see_text(OUTPUT, "hello");
     page.see(&format!("{RESOLVED}[data-outcome=allowed]"));
-    assert_eq!(page.count(CARD), 0, "a question that was answered is asked again");
+    assert_eq!(page.count(CARD), 0, "an answered question is asked again");
     let address = page.evaluate("location.href");
-    assert!(!address.as_str().expect("text").contains(TOKEN), "the token stays in the address");
+    assert!(!address.as_str().expect("text").contains(TOKEN), "the token is still in the address");
     assert!(!program.stderr().contains(TOKEN), "the token is in the log");
     page.assert_no_complaints();
 }
@@ -86,7 +86,7 @@ fn a_denied_command_does_not_run_and_the_agent_is_told_why() {
 }
 
 #[test]
-fn a_command_that_was_edited_runs_as_edited() {
+fn an_edited_command_runs_as_edited() {
     let Scene { page, directory, .. } = &mut Scene::with_session();
     send(page, "touch as-asked");
     page.see(CARD);
@@ -100,12 +100,12 @@ fn a_command_that_was_edited_runs_as_edited() {
 }
 
 #[test]
-fn an_interrupt_ends_the_command_and_the_session_goes_on() {
+fn an_interrupt_ends_the_command_and_the_session_continues() {
     let Scene { page, directory, .. } = &mut Scene::with_session();
     send(page, "touch started; sleep 600; touch finished");
     page.click(&hook("allow"));
     let started = directory.path().join("started");
-    assert!(crate::support::poll(|| started.exists().then_some(())).is_some(), "it never began");
+    assert!(crate::support::poll(|| started.exists().then_some(())).is_some(), "it never started");
     page.click(&hook("interrupt"));
     page.see(&format!("{TURN}[data-error]"));
     send(page, "echo go''es on");
@@ -116,7 +116,7 @@ fn an_interrupt_ends_the_command_and_the_session_goes_on() {
 }
 
 #[test]
-fn an_interrupt_takes_an_open_question_back() {
+fn an_interrupt_withdraws_an_open_question() {
     let Scene { page, .. } = &mut Scene::with_session();
     send(page, "echo never");
     page.see(CARD);
@@ -135,7 +135,7 @@ fn two_viewers_see_the_same_and_converge_on_the_first_answer() {
     send(one, "echo one''two");
     one.see(CARD);
     other.see(CARD);
-    // Both within one breath, with opposite answers: one of them comes first.
+    // Both at practically the same time, with opposite answers: one of them is first.
     let press = |name: &str| format!("document.querySelector('{}').click()", hook(name));
     one.evaluate(&press("allow"));
     other.evaluate(&press("deny"));
@@ -183,7 +183,7 @@ fn only_the_right_token_signs_in() {
 }
 
 #[test]
-fn it_can_be_used_by_keyboard_alone() {
+fn it_can_be_used_with_only_the_keyboard() {
     let Scene { page, .. } = &mut Scene::new();
     page.tab_to(&hook("new-session"));
     page.press("Enter");
@@ -203,7 +203,7 @@ fn it_can_be_used_by_keyboard_alone() {
 }
 
 #[test]
-fn everything_that_can_be_used_has_a_name_for_screen_readers() {
+fn every_control_has_a_name_for_screen_readers() {
     let Scene { page, .. } = &mut Scene::with_session();
     send(page, "echo named");
     page.see(CARD);
@@ -219,7 +219,7 @@ fn everything_that_can_be_used_has_a_name_for_screen_readers() {
 }
 
 #[test]
-fn it_fits_phones_and_desktops_by_day_and_by_night() {
+fn it_fits_phones_and_desktops_in_light_and_dark_mode() {
     let Scene { page, .. } = &mut Scene::with_session();
     let long = format!("echo {}", "unbroken".repeat(40));
     send(page, &long);
@@ -232,7 +232,7 @@ fn it_fits_phones_and_desktops_by_day_and_by_night() {
                 page.see(&hook(name));
             }
             page.wait_for(
-                &format!("nothing beside the screen of {screen:?}"),
+                &format!("nothing outside the screen of {screen:?}"),
                 "document.documentElement.scrollWidth <= innerWidth",
             );
             let beside = page.evaluate(

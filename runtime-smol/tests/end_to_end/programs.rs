@@ -1,4 +1,4 @@
-//! The command line: refusals, and ends that leave nothing behind.
+//! The command line: refusals, and exits that leave nothing behind.
 
 use std::net::TcpListener;
 
@@ -65,7 +65,7 @@ fn a_signal_ends_agents_and_commands_too() {
             api.say(session, &format!("touch {n}; sleep 600 & sleep 600"));
             api.allow(session);
             let begun = directory.path().join(n.to_string());
-            assert!(poll(|| begun.exists().then_some(())).is_some(), "it never began");
+            assert!(poll(|| begun.exists().then_some(())).is_some(), "it never started");
         }
         program.stop(signal);
     }
@@ -78,7 +78,7 @@ fn a_second_signal_does_not_wait_for_an_agent_that_will_not_end() {
     let program = Program::up(&directory, &["--agent", stubborn, "--shutdown-grace", "1h"]);
     program.api().new_session();
     let begun = directory.path().join("begun");
-    assert!(poll(|| begun.exists().then_some(())).is_some(), "it never began");
+    assert!(poll(|| begun.exists().then_some(())).is_some(), "it never started");
     program.signal(Signal::INT);
     program.hear("shutting down");
     program.stop(Signal::INT);
@@ -94,6 +94,6 @@ fn a_worker_that_is_killed_takes_its_agents_commands_with_it() {
     api.say(&session, "touch begun; sleep 600");
     api.allow(&session);
     let begun = directory.path().join("begun");
-    assert!(poll(|| begun.exists().then_some(())).is_some(), "it never began");
+    assert!(poll(|| begun.exists().then_some(())).is_some(), "it never started");
     worker.kill();
 }

@@ -1,4 +1,4 @@
-//! Networks, relays and agents that go away, and what is seen of it.
+//! Networks, relays and agents that go away, and how that shows.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::support::program::Program;
 const OUTPUT: &str = "[data-testid=message][data-part=result]";
 
 #[test]
-fn a_lost_network_is_shown_and_what_was_missed_is_caught_up_with() {
+fn a_lost_network_is_shown_and_what_was_missed_is_fetched_later() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = Program::up(&directory, &[]);
     let api = program.api();
@@ -33,7 +33,7 @@ fn a_lost_network_is_shown_and_what_was_missed_is_caught_up_with() {
 #[test]
 fn a_relay_that_comes_back_without_its_data_finds_its_page_and_its_worker_again() {
     let directory = tempfile::tempdir().expect("a directory");
-    // A port of 127.0.0.1 that is free for a moment may go to anybody's connection.
+    // A port of 127.0.0.1 that is free for a moment may be taken by any connection.
     let relay = Program::start(&["relay", "--listen", "127.91.0.1:0"]);
     let listen = relay.listen().to_owned();
     let worker = Program::work(relay.url(), &directory);
@@ -51,7 +51,7 @@ fn a_relay_that_comes_back_without_its_data_finds_its_page_and_its_worker_again(
     let relay = Program::start(&["relay", "--in-memory", "--listen", &listen]);
     page.see("[data-testid=connection][data-state=connected]");
     worker.hear("registered again");
-    // This relay knows nothing of them: the page says so, instead of waiting for ever.
+    // This relay knows nothing about them: the page says so instead of waiting forever.
     page.see(&hook("session-gone"));
     page.go(&format!("{}/#/", relay.url()));
     page.click("[data-testid=environment][data-online=true] [data-testid=new-session]");
@@ -64,7 +64,7 @@ fn a_relay_that_comes_back_without_its_data_finds_its_page_and_its_worker_again(
 }
 
 #[test]
-fn two_sessions_have_logs_of_their_own_and_one_agents_death_leaves_the_other() {
+fn two_sessions_have_separate_logs_and_one_agents_death_does_not_affect_the_other() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = Program::up(&directory, &[]);
     let api = program.api();

@@ -29,7 +29,7 @@ fn tool_result(message: &Value) -> &str {
 }
 
 #[test]
-fn a_command_that_was_allowed_runs_and_its_output_comes_back() {
+fn an_allowed_command_runs_and_its_output_comes_back() {
     let home = tempfile::tempdir().expect("a directory");
     let mut agent = agent(home.path(), &["--session-id", "S"]);
     agent.say(&user("pwd; echo to-stderr >&2; cat; echo $FOOTBRIDGE_TOKEN; exit 3"));
@@ -46,7 +46,7 @@ fn a_command_that_was_allowed_runs_and_its_output_comes_back() {
 }
 
 #[test]
-fn a_question_that_nobody_can_answer_any_more_is_denied() {
+fn a_question_that_can_no_longer_be_answered_is_denied() {
     let home = tempfile::tempdir().expect("a directory");
     let mut agent = agent(home.path(), &[]);
     agent.say(&user("touch it-ran"));
@@ -59,7 +59,7 @@ fn a_question_that_nobody_can_answer_any_more_is_denied() {
 
 #[test]
 fn nothing_that_was_started_outlives_the_agent() {
-    // The shell, a child of it, and one that takes no SIGTERM.
+    // The shell, its child, and one that ignores SIGTERM.
     let command = "echo $$ > shell; sleep 1000 & echo $! > child; \
         (trap '' TERM; exec sleep 1000) & echo $! > stubborn; echo up; wait";
     for ending in [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL] {
@@ -88,11 +88,11 @@ fn what_a_command_leaves_behind_ends_with_its_turn() {
 fn a_flood_that_nobody_reads_stays_small_and_can_be_interrupted() {
     let home = tempfile::tempdir().expect("a directory");
     let mut agent = agent(home.path(), &["--permission-mode", "bypassPermissions"]);
-    // A command that is held back does not come that far.
+    // A paused command does not get that far.
     agent.say(&user("yes | { head -c 10000000; echo > 10-megabytes; cat; }"));
     agent.message("stream_event");
     std::thread::sleep(std::time::Duration::from_millis(500));
-    assert!(!home.path().join("10-megabytes").exists(), "the command is held back");
+    assert!(!home.path().join("10-megabytes").exists(), "the command is paused");
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).expect("alive");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");

@@ -32,7 +32,7 @@ fn check(home: &Path, relay: &str, args: &[&str], token: Option<&str>) -> (i32, 
     (output.status.code().expect("a code"), report)
 }
 
-/// The checks of this status, and their words.
+/// The checks with this status, and their messages.
 fn with<'a>(report: &'a Value, status: &str) -> Vec<(&'a str, &'a str)> {
     let checks = report["checks"].as_array().expect("a list").iter();
     let checks = checks.filter(|check| check["status"] == status);
@@ -42,7 +42,7 @@ fn with<'a>(report: &'a Value, status: &str) -> Vec<(&'a str, &'a str)> {
 }
 
 #[test]
-fn where_all_is_well_it_says_so_and_registers_nothing() {
+fn if_everything_is_fine_it_says_so_and_registers_nothing() {
     let home = tempfile::tempdir().expect("a directory");
     let (mut program, relay) = relay(home.path());
     let (code, report) = check(home.path(), &relay.url, &[], None);
@@ -59,14 +59,14 @@ fn where_all_is_well_it_says_so_and_registers_nothing() {
 }
 
 #[test]
-fn each_thing_that_is_wrong_is_told_with_the_exit_code_of_a_run() {
+fn each_problem_is_reported_with_the_exit_code_of_a_run() {
     let home = tempfile::tempdir().expect("a directory");
     let (_program, relay) = relay(home.path());
     let url = relay.url.as_str();
     let nowhere = "http://127.0.0.1:9";
     let token = Some("a-token-that-is-none");
     let good = Some(relay.token.as_str());
-    /// Relay, options, token; exit code, the check that fails, and its words.
+    /// Relay, options, token; exit code, the check that fails, and its message.
     type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, i32, &'a str, &'a str);
     let cases: [Case<'_>; 8] = [
         (nowhere, &[], good, 4, "relay", "connection refused"),
@@ -88,10 +88,10 @@ fn each_thing_that_is_wrong_is_told_with_the_exit_code_of_a_run() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_written_to_is_told() {
+fn a_state_directory_that_cannot_be_written_to_is_reported() {
     let home = tempfile::tempdir().expect("a directory");
     let (_program, relay) = relay(home.path());
-    // A file is in its place, which holds for every user.
+    // A file is in its place, which stops every user, even root.
     let state = home.path().join(".local/state/footbridge/workers");
     std::fs::write(&state, "").expect("written");
     std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o400)).expect("mode");
@@ -105,7 +105,7 @@ fn people_get_a_line_for_each_check() {
     let home = tempfile::tempdir().expect("a directory");
     let (_program, relay) = relay(home.path());
     let mut command = footbridge(home.path());
-    // An agent that knows nothing of stream-json, and waits for the end of its input.
+    // An agent that does not know stream-json, and waits for the end of its input.
     command.args(["work", "--check", "--relay", &relay.url, "--agent", "sh -c 'read line'"]);
     let output = command.output().expect("it runs");
     let stdout = String::from_utf8(output.stdout).expect("text");

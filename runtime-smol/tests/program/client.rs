@@ -1,4 +1,4 @@
-//! Somebody who uses a relay by its HTTP interface.
+//! A client of a relay's HTTP interface.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,12 +13,12 @@ pub(crate) trait Stream: Read + Write {}
 
 impl<T: Read + Write> Stream for T {}
 
-/// A relay, as `--json` has told of it.
+/// A relay, as reported by `--json`.
 pub(crate) struct Ready {
     pub(crate) url: String,
     pub(crate) token: String,
     pub(crate) environment: String,
-    /// The certificate that it shows, where it speaks TLS.
+    /// The certificate that it presents, if it speaks TLS.
     pub(crate) certificate: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ impl Ready {
         );
         stream.write_all((head + &body).as_bytes()).expect("sent");
         let mut answer = String::new();
-        // An end of TLS that is not said is as good: the answer knows its length.
+        // A missing TLS close is fine too: the response knows its length.
         let read = stream.read_to_string(&mut answer);
         assert!(read.is_ok() || !answer.is_empty(), "{read:?}");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -72,7 +72,7 @@ impl Ready {
         })
     }
 
-    /// Asks for the end of a session, and waits for it.
+    /// Stops a session, and waits for its end.
     pub(crate) fn stop(&self, session: &str) -> Value {
         let path = format!("/v1/sessions/{session}/stop");
         assert_eq!(self.call("POST", &path, &Value::Null).0, 200);
@@ -93,7 +93,7 @@ impl Ready {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// The first event of the log that is wanted.
+    /// The first matching event of the log.
     pub(crate) fn event(&self, session: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
         let path = format!("/v1/sessions/{session}/events?after=0&limit=1000");
         until("an event", || {

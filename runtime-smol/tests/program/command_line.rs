@@ -1,4 +1,4 @@
-//! Exit codes and words of the command line.
+//! Exit codes and messages of the command line.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -48,12 +48,12 @@ fn each_error_has_its_exit_code_and_says_what_to_try() {
 }
 
 #[test]
-fn a_worker_that_cannot_reach_its_relay_says_when_it_tries_again_and_can_be_ended() {
+fn a_worker_that_cannot_reach_its_relay_says_when_it_will_retry_and_can_be_ended() {
     let home = tempfile::tempdir().expect("a directory");
     let mut command = footbridge(home.path());
     command.args(["work", "--relay", "http://127.0.0.1:9"]);
     command.env("FOOTBRIDGE_TOKEN", "a-token-of-the-test");
-    // Its stderr is read in place of its stdout.
+    // Its stderr is read instead of its stdout.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let mut worker = Running::start(command.stderr(writer));
     drop(command);

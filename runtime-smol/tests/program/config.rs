@@ -1,4 +1,4 @@
-//! `footbridge config`, and settings that reach what they are for.
+//! `footbridge config`, and settings that take effect.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What is told on stderr.
+//! The log on stderr.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn every_event_is_a_json_object_with_its_ids_and_none_holds_a_secret() {
         "--log-level",
         "debug",
     ]);
-    // The built-in agent keeps the session's token from its commands.
+    // The built-in agent hides the session's token from its commands.
     let agent = env!("CARGO_BIN_EXE_footbridge");
     let agent = format!("sh -c 'echo $FOOTBRIDGE_SESSION_TOKEN > token; exec {agent} agent'");
     command.args(["--agent", &agent]);

@@ -1,4 +1,4 @@
-//! A running `footbridge`, and what tests ask of it.
+//! A running `footbridge`, and what tests need from it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// Far longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program with a home directory of its own, and none of this process's settings.
+/// The program with its own home directory, and none of this process's settings.
 pub(crate) fn footbridge(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_footbridge"));
     for (name, _) in std::env::vars_os() {
@@ -27,12 +27,12 @@ pub(crate) fn footbridge(home: &Path) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs it until it exits.
 pub(crate) fn output(home: &Path, args: &[&str]) -> Output {
     footbridge(home).args(args).stdin(Stdio::null()).output().expect("it runs")
 }
 
-/// One that runs beside the test, and is killed with it.
+/// One that runs alongside the test, and is killed with it.
 pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -68,7 +68,7 @@ impl Running {
         (read > 0).then_some(line)
     }
 
-    /// The next message whose `type` this is.
+    /// The next message of this `type`.
     pub(crate) fn message(&mut self, kind: &str) -> Value {
         loop {
             let line = self.line().expect("a message before the end");
@@ -80,7 +80,7 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        kill_process(Pid::from_child(&self.child), signal).expect("it is running");
     }
 
     /// Its exit code; `None` if a signal ended it.
@@ -96,19 +96,19 @@ impl Drop for Running {
     }
 }
 
-/// Waits for something to be there.
+/// Waits for something to appear.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Waits until a process is no more; one that is dead and not reaped counts as gone.
+/// Waits until a process is gone; a zombie counts as gone.
 pub(crate) fn until_gone(pid: u32) {
     until("the process is gone", || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A worker written from the specification's seeds alone, over real sockets: HTTP and plain NDJSON,
+//! A worker written only from the specification's basics, over real sockets: HTTP and plain NDJSON,
 //! without fences, without a subprotocol.
 
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use tungstenite::{Message, WebSocket};
 use crate::client::{Ready, ready};
 use crate::running::{Running, footbridge};
 
-/// The same relay, for whoever holds this credential.
+/// The same relay, for the holder of this credential.
 fn with_token(relay: &Ready, token: &Value) -> Ready {
     let token = token.as_str().expect("a credential").to_owned();
     let (url, environment) = (relay.url.clone(), relay.environment.clone());
@@ -31,7 +31,7 @@ fn read_line(link: &mut WebSocket<TcpStream>) -> Value {
 }
 
 #[test]
-fn a_worker_that_knows_the_seeds_alone_runs_a_session() {
+fn a_worker_that_knows_only_the_basics_runs_a_session() {
     let home = tempfile::tempdir().expect("a directory");
     let mut program =
         Running::start(footbridge(home.path()).args(["relay", "--listen", ":0", "--json"]));

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use crate::client::{Ready, Stream, ready};
 use crate::running::{Running, footbridge, output};
 
-/// TLS with a server on this machine that shows this certificate for `localhost`.
+/// TLS with a server on this computer that presents this certificate for `localhost`.
 pub(crate) fn over(stream: TcpStream, certificate: &Path) -> Box<dyn Stream> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate");

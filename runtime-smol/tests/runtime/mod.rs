@@ -1,4 +1,4 @@
-//! This runtime, as the suite of all runtimes wants it.
+//! This runtime, adapted to the suite for all runtimes.
 
 use footbridge_core::contract::machine::Machine;
 use footbridge_runtime_suite::{HostSpec, Running, Runtime};
@@ -27,7 +27,7 @@ impl Runtime for Smol {
     }
 }
 
-/// Runs a machine on a host that is made in its own thread.
+/// Runs a machine on a host created on its own thread.
 pub(crate) fn start_on<M>(
     machine: M,
     options: impl FnOnce() -> HostOptions + Send + 'static,

@@ -117,7 +117,7 @@ impl Link {
             Framing::LinkV1 => {
                 self.send_frame(cx, &ControlFrame::Resume { received: stored, from: sent })
             }
-            // It cannot say where it stands, so it stands where the store does.
+            // It cannot send a `resume`, so it continues where the store is.
             Framing::Ndjson => self.on_resume(cx, sent, stored),
         }
     }

@@ -48,7 +48,7 @@ impl Api {
         answer.1
     }
 
-    /// Makes a session on the only environment that is online; its id.
+    /// Creates a session on the only online environment; returns its id.
     #[track_caller]
     pub(crate) fn new_session(&self) -> String {
         let environments = Self::expect(self.get("/v1/environments"));
@@ -71,22 +71,26 @@ impl Api {
         Self::expect(self.get(&format!("/v1/sessions/{session}")))
     }
 
-    /// Waits until the session is as wanted.
+    /// Waits until the session is in the wanted state.
     #[track_caller]
     pub(crate) fn wait_for(&self, session: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let found = poll(|| Some(self.session(session)).filter(&is));
         found.unwrap_or_else(|| {
-            panic!("waited in vain for {what}: {} {:?}", self.session(session), self.log(session))
+            panic!(
+                "timed out waiting for {what}: {} {:?}",
+                self.session(session),
+                self.log(session)
+            )
         })
     }
 
-    /// Waits for the session's end; its result.
+    /// Waits until the session ends; returns its result.
     #[track_caller]
     pub(crate) fn result(&self, session: &str) -> Value {
         self.wait_for(session, "the end", |one| one["state"] == "ended")["result"].clone()
     }
 
-    /// Waits for the agent's question, and lets it do what it asks for.
+    /// Waits for the agent's question, and allows it.
     #[track_caller]
     pub(crate) fn allow(&self, session: &str) {
         let asking = |one: &Value| one["pending_permissions"][0].is_object();
@@ -96,14 +100,14 @@ impl Api {
         Self::expect(self.post(&format!("/v1/sessions/{session}/permission"), &answer));
     }
 
-    /// The session's log from its beginning, as far as one page goes.
+    /// The first page of the session's log.
     #[track_caller]
     pub(crate) fn log(&self, session: &str) -> Vec<Value> {
         let page = Self::expect(self.get(&format!("/v1/sessions/{session}/events?after=0")));
         page["events"].as_array().expect("a list").clone()
     }
 
-    /// Waits for an event of the log.
+    /// Waits for an event in the log.
     #[track_caller]
     pub(crate) fn wait_for_event(
         &self,
@@ -112,6 +116,6 @@ impl Api {
         is: impl Fn(&Value) -> bool,
     ) -> Value {
         let found = poll(|| self.log(session).into_iter().find(&is));
-        found.unwrap_or_else(|| panic!("waited in vain for {what} in {:#?}", self.log(session)))
+        found.unwrap_or_else(|| panic!("timed out waiting for {what} in {:#?}", self.log(session)))
     }
 }

@@ -46,7 +46,7 @@ impl Browser {
     /// The browser of all tests.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
-        // A test that panicked while it started one has left nothing behind that counts.
+        // A test that panicked while starting one has left nothing behind that matters.
         let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let browser = Arc::new(Self::start());
@@ -87,13 +87,13 @@ impl Browser {
         control.as_mut().expect("connected").call(method, params, &mut |_| {})
     }
 
-    /// A new context: storage of its own, as another person's browser has it.
+    /// A new context: separate storage, like another person's browser.
     pub(crate) fn new_context(&self) -> String {
         let context = self.call("Target.createBrowserContext", &json!({}));
         context["browserContextId"].as_str().expect("a context").to_owned()
     }
 
-    /// A new empty tab, and the way to it.
+    /// A new empty tab, and a connection to it.
     pub(crate) fn new_tab(&self, context: &str) -> Wire {
         let params = json!({"url": "about:blank", "browserContextId": context});
         let target = self.call("Target.createTarget", &params);
@@ -125,7 +125,8 @@ impl Wire {
         Self { socket, calls: 0 }
     }
 
-    /// Calls a method and waits for its answer; events that come before it are given to `event`.
+    /// Calls a method and waits for its response; events that arrive before it are passed to
+    /// `event`.
     pub(crate) fn call(
         &mut self,
         method: &str,

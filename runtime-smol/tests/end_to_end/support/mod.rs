@@ -1,4 +1,4 @@
-//! What the tests stand on: the real program, a real browser, a viewer without one.
+//! What the tests are built on: the real program, a real browser, a viewer without one.
 
 pub(crate) mod api;
 pub(crate) mod browser;
@@ -7,10 +7,10 @@ pub(crate) mod program;
 
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes on a busy machine. Only a fault waits for it.
+/// Longer than anything here takes on a busy computer. Only a failing test waits this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Asks until there is an answer; `None` once the deadline has passed.
+/// Polls until there is a result; `None` once the deadline has passed.
 pub(crate) fn poll<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + DEADLINE;
     loop {

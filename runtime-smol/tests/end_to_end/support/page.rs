@@ -1,4 +1,4 @@
-//! One tab, seen and used as a person does: by what is shown, by mouse and keyboard.
+//! One tab, seen and used as a person would: what is shown, mouse and keyboard.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) struct Page {
     complaints: Vec<String>,
 }
 
-/// What a viewer's screen is like.
+/// A viewer's screen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
     pub(crate) width: u32,
@@ -32,7 +32,7 @@ pub(crate) fn hook(name: &str) -> String {
 }
 
 impl Page {
-    /// Opens an address in a browser of its own.
+    /// Opens an address in a separate browser.
     pub(crate) fn open(url: &str) -> Self {
         let browser = Browser::shared();
         let context = browser.new_context();
@@ -64,18 +64,18 @@ impl Page {
     }
 
     pub(crate) fn reload(&mut self) {
-        // So that what is still there of the old page is not taken for the new one.
+        // So that remains of the old page are not mistaken for the new one.
         self.evaluate("document.body.replaceChildren()");
         self.call("Page.reload", &json!({}));
     }
 
-    /// The value of a JavaScript expression; an exception is null.
+    /// The value of a JavaScript expression; null if it throws.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         self.call("Runtime.evaluate", &params)["result"]["value"].clone()
     }
 
-    /// Waits until an expression is truthy, and gives its value.
+    /// Waits until an expression is truthy, and returns its value.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, what: &str, expression: &str) -> Value {
         let truthy = |value: &Value| {
@@ -102,7 +102,7 @@ impl Page {
         self.wait_for(selector, &expression);
     }
 
-    /// Waits until an element that matches holds the text.
+    /// Waits until a matching element contains the text.
     #[track_caller]
     pub(crate) fn see_text(&mut self, selector: &str, text: &str) {
         let expression = format!(
@@ -119,7 +119,7 @@ impl Page {
         self.evaluate(&found).as_u64().expect("a number")
     }
 
-    /// Clicks where the element is, once nothing lies over it and it has come to rest.
+    /// Clicks on the element, once nothing covers it and it no longer moves.
     #[track_caller]
     pub(crate) fn click(&mut self, selector: &str) {
         let place = format!(
@@ -139,7 +139,7 @@ impl Page {
             }})()",
             json!(selector)
         );
-        // It may move after all before the browser takes the click: then it is clicked again.
+        // It may still move before the browser handles the click: then it is clicked again.
         let clicked = poll(|| {
             let place = Some(self.evaluate(&place)).filter(Value::is_array)?;
             self.click_at(&place[0], &place[1]);
@@ -163,7 +163,7 @@ impl Page {
         self.call("Input.insertText", &json!({ "text": text }));
     }
 
-    /// Replaces what a field holds.
+    /// Replaces the content of a field.
     #[track_caller]
     pub(crate) fn fill(&mut self, selector: &str, text: &str) {
         self.click(selector);
@@ -192,7 +192,7 @@ impl Page {
         }
     }
 
-    /// Goes on by the Tab key until the focus is on the element.
+    /// Presses the Tab key until the element has the focus.
     #[track_caller]
     pub(crate) fn tab_to(&mut self, selector: &str) {
         let is_there = format!("document.activeElement?.matches({})", json!(selector));
@@ -203,7 +203,7 @@ impl Page {
             }
             self.press("Tab");
         }
-        panic!("the Tab key does not come to {selector}");
+        panic!("the Tab key does not reach {selector}");
     }
 
     pub(crate) fn set_screen(&mut self, screen: Screen) {
@@ -217,7 +217,7 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
     }
 
-    /// Takes the network away, or gives it back.
+    /// Disconnects or reconnects the network.
     pub(crate) fn set_offline(&mut self, is_offline: bool) {
         let params = json!({
             "offline": is_offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
@@ -225,14 +225,14 @@ impl Page {
         self.call("Network.emulateNetworkConditions", &params);
     }
 
-    /// What is seen, as a PNG file.
+    /// Saves a screenshot as a PNG file.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let shot = self.call("Page.captureScreenshot", &json!({"format": "png"}));
         let data = shot["data"].as_str().expect("a picture");
         base64::engine::general_purpose::STANDARD.decode(data).expect("base64")
     }
 
-    /// What a screen reader is told: role and name of each element that is not ignored.
+    /// What a screen reader sees: role and name of each element that is not ignored.
     pub(crate) fn accessible(&mut self) -> Vec<(String, String)> {
         let tree = self.call("Accessibility.getFullAXTree", &json!({}));
         let text = |value: &Value| value["value"].as_str().unwrap_or_default().to_owned();
@@ -244,13 +244,13 @@ impl Page {
     /// Fails if the page has reported an exception or an error.
     #[track_caller]
     pub(crate) fn assert_no_complaints(&mut self) {
-        // What was reported so far has come before the answer to this.
+        // Everything reported so far arrives before the response to this.
         self.evaluate("0");
         assert!(self.complaints.is_empty(), "the page reported {:#?}", self.complaints);
     }
 }
 
-/// What an event of the browser says against the page, if anything.
+/// The error that a browser event reports about the page, if any.
 fn complaint(event: &Value) -> Option<String> {
     let params = &event["params"];
     match event["method"].as_str()? {

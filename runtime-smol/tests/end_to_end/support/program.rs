@@ -1,4 +1,4 @@
-//! The real program, started as a person starts it.
+//! The real program, started as a person would start it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use super::api::Api;
 use super::{DEADLINE, poll};
 
-/// The access token of all relays of the tests.
+/// The access token of the tests' relays.
 pub(crate) const TOKEN: &str = "the-token-of-these-tests";
 
 /// In the environment of each program, and so of everything that it starts.
 const MARK: &str = "FOOTBRIDGE_TEST_RUN";
 
-/// A running `footbridge`. What is left of it is killed when this is dropped.
+/// A running `footbridge`. Whatever is left of it is killed when this is dropped.
 pub(crate) struct Program {
     child: Child,
     mark: String,
@@ -32,7 +32,7 @@ pub(crate) struct Program {
     ready: Value,
 }
 
-/// How a program ended, and what it said.
+/// How a program ended, and what it printed.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -40,12 +40,12 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// Runs the program to its end by itself.
+/// Runs the program until it exits.
 #[track_caller]
 pub(crate) fn run(args: &[&str], token: &str) -> Ended {
     let mut program = Program::spawn(args, token);
     let mut stdout = program.child.stdout.take().expect("a pipe");
-    let code = program.wait().unwrap_or_else(|| panic!("{args:?} does not end"));
+    let code = program.wait().unwrap_or_else(|| panic!("{args:?} does not exit"));
     program.listener.take().expect("not joined yet").join().expect("no panic");
     let mut text = String::new();
     stdout.read_to_string(&mut text).expect("text");
@@ -53,20 +53,20 @@ pub(crate) fn run(args: &[&str], token: &str) -> Ended {
 }
 
 impl Program {
-    /// Relay and worker in one, with a directory of its own and further arguments.
+    /// Relay and worker in one, with its own directory and further arguments.
     #[track_caller]
     pub(crate) fn up(directory: &TempDir, args: &[&str]) -> Self {
         let common = ["up", "--listen", "127.0.0.1:0", "--directory", path(directory.path())];
         Self::start(&[&common, args].concat())
     }
 
-    /// A worker at a relay.
+    /// A worker for a relay.
     #[track_caller]
     pub(crate) fn work(relay: &str, directory: &TempDir) -> Self {
         Self::start(&["work", "--relay", relay, "--directory", path(directory.path())])
     }
 
-    /// Starts it and waits for the line that says that it is ready.
+    /// Starts it and waits for its ready line.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut program = Self::spawn(&[args, &["--json"]].concat(), TOKEN);
@@ -75,12 +75,12 @@ impl Program {
         std::thread::spawn(move || {
             let mut line = String::new();
             let _ = sender.send(stdout.read_line(&mut line).map(|_| line));
-            // Read on, so that it never meets a closed pipe.
+            // Kept open and read, so that it never meets a closed pipe.
             let _ = std::io::copy(&mut stdout, &mut std::io::sink());
         });
         let line = line.recv_timeout(DEADLINE).ok().and_then(Result::ok).unwrap_or_default();
         program.ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!("{args:?} did not become ready, but printed {line:?} and {}", program.stderr())
+            panic!("{args:?} never became ready, but printed {line:?} and {}", program.stderr())
         });
         program
     }
@@ -108,7 +108,7 @@ impl Program {
         Self { child, mark, _state: state, stderr, listener: Some(listener), ready: Value::Null }
     }
 
-    /// Where its relay is.
+    /// Its relay's URL.
     pub(crate) fn url(&self) -> &str {
         self.ready["url"].as_str().expect("the ready line names the relay")
     }
@@ -118,7 +118,7 @@ impl Program {
         self.ready["listen"].as_str().expect("the ready line names the socket")
     }
 
-    /// The page's address, with the token in it.
+    /// The page's address, including the token.
     pub(crate) fn page(&self) -> &str {
         self.ready["page"].as_str().expect("the ready line names the page")
     }
@@ -128,12 +128,12 @@ impl Program {
         Api::new(self.url(), TOKEN)
     }
 
-    /// What it has said on stderr so far.
+    /// Its stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.lock().expect("no panic").clone()
     }
 
-    /// Waits until it has said something on stderr.
+    /// Waits until it has printed something on stderr.
     #[track_caller]
     pub(crate) fn hear(&self, words: &str) {
         let heard = poll(|| self.stderr().contains(words).then_some(()));
@@ -144,22 +144,22 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
-    /// Waits for its end; its exit code, unless a signal ended it.
+    /// Waits until it exits; its exit code, unless a signal ended it.
     fn wait(&mut self) -> Option<Option<i32>> {
         let status = poll(|| self.child.try_wait().expect("a child of ours"))?;
         Some(status.code())
     }
 
-    /// Ends it by a signal, and sees that it ended well and has left nothing behind.
+    /// Ends it with a signal, and checks that it exited cleanly and left nothing behind.
     #[track_caller]
     pub(crate) fn stop(mut self, signal: Signal) {
         self.signal(signal);
-        let code = self.wait().expect("it ends when it is asked to");
+        let code = self.wait().expect("it exits when asked to");
         assert_eq!(code, Some(0), "it said\n{}", self.stderr());
         self.assert_nothing_left();
     }
 
-    /// Ends it with no chance to say anything; what it started must notice by itself.
+    /// Kills it without warning; what it started must notice on its own.
     #[track_caller]
     pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
