@@ -1,4 +1,4 @@
-//! Each promise finds out whoever breaks it.
+//! Each promise catches whoever breaks it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -25,13 +25,13 @@ pub(crate) struct FreshTokens {
     failed: BTreeSet<PartyId>,
 }
 
-/// The present life of a worker.
+/// A worker's current life.
 #[derive(Default)]
 struct Worker {
     is_reading: bool,
     current: Option<String>,
     replaced: BTreeSet<String>,
-    /// Its token was good once: it may go on trying, with pauses.
+    /// Its token was valid once: it may keep trying, with pauses.
     was_good: bool,
     /// Its clocks did something that a sleep looks like, since it last registered: a pause that was
     /// under way may be cut short, once (W-2).

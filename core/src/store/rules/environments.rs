@@ -112,7 +112,7 @@ pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId) -> Answered
 pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>, id: EnvironmentId) -> Result<(), TableError> {
     let Some(mut known) = cx.tables.environment(&id)? else { return Ok(()) };
     if known.last_seen + cx.policy.lapse_after <= cx.now {
-        let message = "its worker has not been heard of for too long";
+        let message = "its worker has not been heard from for too long";
         return drop_environment(cx, &known, ResultStatus::Lost, message);
     }
     let is_online = known.last_seen + cx.policy.offline_after > cx.now;

@@ -1,7 +1,7 @@
 //! The conversation between a session's agent and the relay, line by line (M-1, M-2).
 //!
 //! The agent's lines travel as the bytes they were. The agent is given only what it can read and
-//! waits for: a line that is no message would end some agents, and a second answer or a second copy
+//! waits for: a line that is not a message would end some agents, and a second answer or a second copy
 //! of a message would be acted on twice.
 
 use alloc::collections::{BTreeSet, VecDeque};

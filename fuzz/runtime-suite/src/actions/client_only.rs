@@ -6,7 +6,7 @@ use footbridge_core::contract::event::{Event, IoErrorKind};
 use crate::Runtime;
 use crate::harness::Driven;
 
-pub fn what_only_a_server_can_do_fails_at_once<R: Runtime>() {
+pub fn server_actions_fail_immediately<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let listen = driven.begin(|op| Action::Listen { op, address: "127.0.0.1:0".to_owned() });
     let Event::Failed { op, failure } = driven.next() else { panic!("it listens") };

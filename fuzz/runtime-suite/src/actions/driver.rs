@@ -10,7 +10,7 @@ use footbridge_core::contract::machine::{Machine, Step};
 use crate::harness::{Driven, Order, PATIENCE};
 use crate::{HostSpec, Runtime};
 
-pub fn a_deadline_is_kept_and_time_comes_in_with_it<R: Runtime>() {
+pub fn a_deadline_is_kept_and_brings_the_time<R: Runtime>() {
     let driven = Driven::start::<R>();
     let before = std::time::Instant::now();
     driven.order(Order::Tick(Duration::from_millis(50)));
@@ -27,7 +27,7 @@ pub fn a_deadline_is_kept_and_time_comes_in_with_it<R: Runtime>() {
     assert_eq!(driven.end(), [], "one deadline is one tick");
 }
 
-pub fn a_command_wakes_a_machine_that_waits_for_a_far_deadline<R: Runtime>() {
+pub fn a_command_wakes_a_machine_that_waits_for_a_distant_deadline<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     driven.order(Order::Tick(Duration::from_secs(3600)));
     driven.is_quiet();
@@ -49,7 +49,7 @@ pub fn a_deadline_and_commands_have_their_turn_while_events_pour_in<R: Runtime>(
     driven.end();
 }
 
-pub fn nothing_is_heard_of_an_operation_after_its_cancel<R: Runtime>() {
+pub fn a_cancelled_operation_produces_no_more_events<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let flood = driven.spawn("while :; do echo x; done");
     while !matches!(driven.next(), Event::Stdout { .. }) {}
@@ -72,7 +72,7 @@ pub fn an_unanswered_operation_does_not_keep_the_driver<R: Runtime>() {
     rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).expect("still there");
 }
 
-pub fn orders_to_what_was_never_started_do_nothing<R: Runtime>() {
+pub fn actions_on_an_operation_never_started_do_nothing<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     driven.begin(|op| Action::Resume { op });
     driven.begin(|op| Action::CloseInput { op });
@@ -131,7 +131,7 @@ impl Machine for Recorder {
     }
 }
 
-pub fn what_waits_is_handed_in_as_one_batch_and_a_deadline_that_is_due_at_its_end<R: Runtime>() {
+pub fn waiting_events_are_delivered_as_one_batch_followed_by_a_due_deadline<R: Runtime>() {
     let (tell, told) = std::sync::mpsc::channel();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let running = R::start(Recorder::default(), HostSpec::default(), move |calls| {

@@ -18,7 +18,7 @@ fn mode_of(path: &str) -> u32 {
     std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777
 }
 
-pub fn what_was_saved_is_loaded_and_its_owners_alone<R: Runtime>() {
+pub fn a_saved_file_can_be_loaded_and_is_private_to_its_owner<R: Runtime>() {
     let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
     let path = at(directory.path(), "deep/deeper/state.json");
     for content in ["first", "second, longer", "third"] {
@@ -42,7 +42,7 @@ pub fn what_was_saved_is_loaded_and_its_owners_alone<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_reader_sees_the_old_file_or_the_new_one_and_never_a_part<R: Runtime>() {
+pub fn a_reader_sees_the_old_file_or_the_new_one_and_never_a_mixture<R: Runtime>() {
     let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
     let path = at(directory.path(), "file");
     let contents = [Bytes::from(vec![b'a'; 300_000]), Bytes::from(vec![b'b'; 200_000])];
@@ -62,7 +62,7 @@ pub fn a_reader_sees_the_old_file_or_the_new_one_and_never_a_part<R: Runtime>() 
     driven.end();
 }
 
-pub fn a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_had_is<R: Runtime>() {
+pub fn a_missing_file_is_no_error_but_an_unreadable_one_is<R: Runtime>() {
     let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
     let path = |name: &str| at(directory.path(), name);
     std::fs::write(path("large"), [0; 11]).expect("written");
@@ -110,7 +110,7 @@ pub fn what_the_system_does_not_permit_is_denied<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_pipe_in_the_place_of_a_file_does_not_hold_the_others_up<R: Runtime>() {
+pub fn a_pipe_in_place_of_a_file_does_not_block_other_files<R: Runtime>() {
     let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
     let path = at(directory.path(), "pipe");
     let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
@@ -153,7 +153,7 @@ pub fn a_save_that_fails_leaves_the_old_file<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_link_in_the_way_of_a_save_is_not_followed<R: Runtime>() {
+pub fn a_link_in_place_of_a_saved_file_is_not_followed<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let root = tempfile::tempdir().expect("a directory");
     let path = root.path().join("state");
@@ -166,7 +166,7 @@ pub fn a_link_in_the_way_of_a_save_is_not_followed<R: Runtime>() {
     driven.end();
 }
 
-pub fn removing_and_listing_take_what_is_not_there_for_done<R: Runtime>() {
+pub fn removing_and_listing_what_does_not_exist_succeeds<R: Runtime>() {
     let root = tempfile::tempdir().expect("a directory");
     let directory = root.path().join("d").to_str().expect("text").to_owned();
     let mut driven = Driven::start::<R>();

@@ -56,7 +56,7 @@ pub(super) fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).expect("sent");
 }
 
-pub fn a_request_goes_out_as_asked_and_its_answer_comes_back_whole<R: Runtime>() {
+pub fn a_request_is_sent_as_specified_and_its_response_is_complete<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         let request = request(&mut stream);
@@ -85,7 +85,7 @@ pub fn a_request_goes_out_as_asked_and_its_answer_comes_back_whole<R: Runtime>()
     driven.end();
 }
 
-pub fn a_chunked_answer_and_one_that_ends_with_its_connection_come_whole<R: Runtime>() {
+pub fn chunked_and_close_delimited_responses_are_complete<R: Runtime>() {
     let answers = [
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabcde",
@@ -102,7 +102,7 @@ pub fn a_chunked_answer_and_one_that_ends_with_its_connection_come_whole<R: Runt
     }
 }
 
-pub fn an_answer_that_breaks_off_or_is_none_is_a_failure_of_its_kind<R: Runtime>() {
+pub fn a_truncated_or_malformed_response_is_a_failure_of_the_right_kind<R: Runtime>() {
     let cases = [
         ("", IoErrorKind::Disconnected),
         ("HTTP/1.1 200 OK\r\ncontent-le", IoErrorKind::Disconnected),
@@ -125,7 +125,7 @@ pub fn an_answer_that_breaks_off_or_is_none_is_a_failure_of_its_kind<R: Runtime>
     }
 }
 
-pub fn an_endless_answer_is_cut_at_its_limit<R: Runtime>() {
+pub fn an_endless_response_is_cut_off_at_its_limit<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);
@@ -173,7 +173,7 @@ pub fn a_cancelled_request_closes_its_connection<R: Runtime>() {
     driven.end();
 }
 
-pub fn nobody_there_no_such_name_and_no_url_are_told_apart<R: Runtime>() {
+pub fn a_refused_connection_an_unknown_name_and_an_invalid_url_are_distinguished<R: Runtime>() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr();
     let cases = [
         (format!("http://{}/", free.expect("an address")), IoErrorKind::Refused),
@@ -191,7 +191,7 @@ pub fn nobody_there_no_such_name_and_no_url_are_told_apart<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_connection_is_used_again_and_replaced_if_the_server_has_closed_it<R: Runtime>() {
+pub fn a_connection_is_reused_and_replaced_if_the_server_has_closed_it<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
         let mut first = accept(&listener);
@@ -215,7 +215,7 @@ pub fn a_connection_is_used_again_and_replaced_if_the_server_has_closed_it<R: Ru
     driven.end();
 }
 
-pub fn what_may_not_be_repeated_is_not_sent_again_once_it_has_left<R: Runtime>() {
+pub fn a_request_that_is_not_idempotent_is_never_sent_twice<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut first = accept(&listener);
         request(&mut first);
@@ -232,7 +232,7 @@ pub fn what_may_not_be_repeated_is_not_sent_again_once_it_has_left<R: Runtime>()
     driven.end();
 }
 
-pub fn any_status_is_an_answer_with_its_body<R: Runtime>() {
+pub fn any_status_is_a_response_with_its_body<R: Runtime>() {
     for (answer, status, body) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
         ("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", 302, ""),
@@ -249,7 +249,7 @@ pub fn any_status_is_an_answer_with_its_body<R: Runtime>() {
     }
 }
 
-pub fn a_request_without_body_that_should_have_one_says_so<R: Runtime>() {
+pub fn a_post_without_a_body_announces_its_length<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         let request = request(&mut stream);
@@ -265,7 +265,7 @@ pub fn a_request_without_body_that_should_have_one_says_so<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_server_that_drips_runs_into_the_time_limit_and_not_before_it<R: Runtime>() {
+pub fn a_dripping_server_is_cut_off_at_the_time_limit_and_not_before<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         request(&mut stream);

@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(20);
 const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-pub fn pieces_are_handed_in_as_they_come_and_then_the_end<R: Runtime>() {
+pub fn pieces_are_delivered_as_they_arrive_and_then_the_end<R: Runtime>() {
     let (seen, more) = channel();
     let (url, peer) = peer(move |listener| {
         let mut stream = accept(&listener);
@@ -45,7 +45,7 @@ pub fn pieces_are_handed_in_as_they_come_and_then_the_end<R: Runtime>() {
     driven.end();
 }
 
-pub fn an_end_is_proper_only_where_it_was_announced<R: Runtime>() {
+pub fn a_response_is_complete_only_if_its_end_was_announced<R: Runtime>() {
     let cases = [
         ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabcde", "abcde", None),
         ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabcde", "abcde", None),
@@ -148,7 +148,7 @@ pub fn silence_is_bounded_before_the_head_and_after_each_piece<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_paused_answer_holds_its_server_up_and_loses_nothing<R: Runtime>() {
+pub fn a_paused_response_holds_up_its_server_and_loses_nothing<R: Runtime>() {
     const TOTAL: usize = 64 << 20;
     let written = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&written);
@@ -189,7 +189,7 @@ pub fn a_paused_answer_holds_its_server_up_and_loses_nothing<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_silence_that_was_asked_for_is_no_silence<R: Runtime>() {
+pub fn a_requested_pause_does_not_count_as_silence<R: Runtime>() {
     let idle = Duration::from_millis(600);
     let (url, peer) = peer(move |listener| {
         let mut stream = accept(&listener);
@@ -213,7 +213,7 @@ pub fn a_silence_that_was_asked_for_is_no_silence<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_cancelled_answer_closes_its_connection<R: Runtime>() {
+pub fn a_cancelled_response_closes_its_connection<R: Runtime>() {
     for is_paused in [false, true] {
         let (url, peer) = peer(|listener| {
             let mut stream = accept(&listener);
@@ -240,7 +240,7 @@ pub fn a_cancelled_answer_closes_its_connection<R: Runtime>() {
     }
 }
 
-pub fn a_connection_is_used_again_after_the_end<R: Runtime>() {
+pub fn a_connection_is_reused_after_the_end<R: Runtime>() {
     let (url, peer) = peer(|listener| {
         let mut stream = accept(&listener);
         for _ in 0..2 {

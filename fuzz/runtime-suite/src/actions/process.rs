@@ -28,7 +28,7 @@ pub fn a_signal_reaches_the_whole_group<R: Runtime>() {
     }
 }
 
-pub fn a_child_that_holds_stdout_is_heard_and_reached_after_its_parents_end<R: Runtime>() {
+pub fn a_child_that_holds_stdout_is_read_and_signalled_after_its_parents_exit<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = driven.spawn("(echo $$; sleep 0.2; echo late; exec sleep 1000) & exit 3");
     let life = Life::default()
@@ -40,7 +40,7 @@ pub fn a_child_that_holds_stdout_is_heard_and_reached_after_its_parents_end<R: R
     driven.end();
 }
 
-pub fn a_child_that_holds_nothing_is_still_reached<R: Runtime>() {
+pub fn a_child_that_holds_nothing_is_still_signalled<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = driven.spawn("sleep 1000 </dev/null >/dev/null 2>&1 & echo $!");
     let life = Life::default().whole(&driven, op);
@@ -49,7 +49,7 @@ pub fn a_child_that_holds_nothing_is_still_reached<R: Runtime>() {
     driven.end();
 }
 
-pub fn environment_and_directory_are_as_asked<R: Runtime>() {
+pub fn environment_and_directory_are_as_specified<R: Runtime>() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().canonicalize().expect("it exists");
     let mut driven = Driven::start::<R>();
@@ -94,7 +94,7 @@ pub fn what_cannot_be_started_fails_and_says_what_is_missing<R: Runtime>() {
     driven.end();
 }
 
-pub fn the_end_of_a_process_is_told_as_it_was<R: Runtime>() {
+pub fn the_exit_of_a_process_is_reported_correctly<R: Runtime>() {
     for (script, status) in [
         ("exit 0", ExitStatus::Code(0)),
         ("exit 3", ExitStatus::Code(3)),
@@ -111,7 +111,7 @@ pub fn the_end_of_a_process_is_told_as_it_was<R: Runtime>() {
     }
 }
 
-pub fn the_environment_and_directory_are_those_that_were_asked_for<R: Runtime>() {
+pub fn a_program_is_found_through_the_runtimes_own_path<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     // The shell is found through the runtime's own PATH, whichever one the shell gets.
     let mut command = shell("echo \"$A-${HOME-none}-$PATH\"; pwd");
@@ -127,7 +127,7 @@ pub fn the_environment_and_directory_are_those_that_were_asked_for<R: Runtime>()
     driven.end();
 }
 
-pub fn a_signal_that_comes_before_the_process_waits_for_it<R: Runtime>() {
+pub fn a_signal_sent_before_the_process_starts_waits_for_it<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = driven.begin(|op| Action::Spawn { op, command: program("sleep", &["1000"]) });
     driven.act(Action::Signal { op, signal: Signal::Kill });
@@ -153,7 +153,7 @@ pub fn a_grandchild_that_holds_stdout_outlives_the_exit_and_can_be_signalled<R: 
     driven.end();
 }
 
-pub fn a_cancelled_process_loses_its_pipes_lives_on_and_is_reaped<R: Runtime>() {
+pub fn a_cancelled_process_loses_its_pipes_keeps_running_and_is_reaped<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let (op, pid) = driven.spawned(shell("cat; sleep 1000"));
     driven.act(Action::Cancel { op });

@@ -28,7 +28,7 @@ pub fn a_process_answers_its_stdin_and_ends_when_that_does<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_write_that_nobody_reads_says_that_the_input_is_closed<R: Runtime>() {
+pub fn a_write_that_nobody_can_read_reports_that_the_input_is_closed<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = driven.spawn("exec 0</dev/null; echo closed; sleep 0.1");
     let life = Life::default().until(&driven, op, |life| !life.stdout.is_empty());
@@ -73,7 +73,7 @@ pub fn a_paused_process_is_held_back_by_its_pipe<R: Runtime>() {
     driven.end();
 }
 
-pub fn large_output_comes_whole_and_in_order<R: Runtime>() {
+pub fn large_output_arrives_complete_and_in_order<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let op = driven.spawn("seq 1 200000");
     let life = Life::default().whole(&driven, op);
@@ -98,7 +98,7 @@ pub fn what_is_written_comes_back_in_order<R: Runtime>() {
     assert_eq!(driven.end(), []);
 }
 
-pub fn writes_to_one_that_reads_no_more_are_told_as_lost<R: Runtime>() {
+pub fn writes_to_a_process_that_has_stopped_reading_are_reported_as_lost<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let (op, _) = driven.spawned(shell("exec <&-; echo closed; sleep 1000"));
     assert!(matches!(driven.next(), Event::Stdout { .. }));
@@ -113,7 +113,7 @@ pub fn writes_to_one_that_reads_no_more_are_told_as_lost<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_write_that_nobody_will_read_is_told_at_the_exit<R: Runtime>() {
+pub fn a_write_that_nobody_will_read_is_reported_at_the_exit<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let (op, _) = driven.spawned(shell("read line; exit 0"));
     let data = Bytes::from(vec![b'\n'; 1 << 20]);

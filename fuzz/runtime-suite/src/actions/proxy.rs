@@ -51,7 +51,7 @@ pub fn a_request_goes_through_the_tunnel_of_a_proxy_that_resolves_its_name<R: Ru
     driven.end();
 }
 
-pub fn a_proxy_that_gives_no_tunnel_is_a_refusal_that_names_it<R: Runtime>() {
+pub fn a_proxy_that_refuses_a_tunnel_is_named<R: Runtime>() {
     let (url, proxy) = proxy("403 Forbidden");
     let mut driven = through::<R>(url);
     let op = driven.get("https://somewhere.invalid/");

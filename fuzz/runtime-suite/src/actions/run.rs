@@ -28,14 +28,14 @@ pub fn a_command_answers_with_its_status_and_both_outputs<R: Runtime>() {
     );
 }
 
-pub fn more_output_than_is_kept_does_not_hold_it_up<R: Runtime>() {
+pub fn more_output_than_is_kept_does_not_block_it<R: Runtime>() {
     let event = run::<R>(shell("seq 1 100000; seq 1 100000 >&2"), LONG, 10);
     let Event::Ran { status, stdout, stderr, .. } = event else { panic!("{event:?}") };
     assert!(status.is_success());
     assert_eq!((&stdout[..], &stderr[..]), (&b"1\n2\n3\n4\n5\n"[..], &b"1\n2\n3\n4\n5\n"[..]));
 }
 
-pub fn a_cancelled_one_is_killed_and_says_nothing<R: Runtime>() {
+pub fn a_cancelled_one_is_killed_and_reports_nothing<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let command = shell("sleep 1000");
     let op = driven.begin(|op| Action::Run { op, command, timeout: LONG, limit: 10 });
@@ -57,7 +57,7 @@ pub fn a_command_that_takes_too_long_is_killed_with_its_children<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_child_left_behind_does_not_hold_a_command_up<R: Runtime>() {
+pub fn a_child_left_behind_does_not_delay_a_command<R: Runtime>() {
     let mut driven = Driven::start::<R>();
     let (command, timeout) = (shell("sleep 5 & echo $!"), Duration::from_secs(60));
     let began = std::time::Instant::now();

@@ -29,7 +29,7 @@ fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8(text).expect("text")
 }
 
-pub fn a_request_waits_for_leave_and_is_answered<R: Runtime>() {
+pub fn a_request_waits_for_an_accept_and_is_answered<R: Runtime>() {
     let (mut server, mut client) = (Driven::start::<R>(), Driven::start::<R>());
     let (listener, address) = server.listen();
     let body = Bytes::from_static(b"{\"a\":1}");
@@ -53,7 +53,7 @@ pub fn a_request_waits_for_leave_and_is_answered<R: Runtime>() {
     server.end();
 }
 
-pub fn at_most_as_many_requests_are_asked_as_there_is_leave_for<R: Runtime>() {
+pub fn no_more_requests_are_delivered_than_there_are_accepts<R: Runtime>() {
     let (mut server, mut client) = (Driven::start::<R>(), Driven::start::<R>());
     let (listener, address) = server.listen();
     let url = format!("http://{address}/");
@@ -112,7 +112,7 @@ pub fn a_client_that_leaves_while_it_is_held_is_reported_once<R: Runtime>() {
     server.end();
 }
 
-pub fn a_client_that_leaves_before_it_was_asked_costs_no_leave<R: Runtime>() {
+pub fn a_client_that_leaves_before_it_is_accepted_uses_up_no_accept<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     let op = accept(&mut server, listener, 100);
@@ -123,7 +123,7 @@ pub fn a_client_that_leaves_before_it_was_asked_costs_no_leave<R: Runtime>() {
     server.end();
 }
 
-pub fn a_connection_serves_one_request_after_the_other<R: Runtime>() {
+pub fn a_connection_serves_one_request_after_another<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     let mut stream = TcpStream::connect(&address).expect("a connection");
@@ -142,7 +142,7 @@ pub fn a_connection_serves_one_request_after_the_other<R: Runtime>() {
     server.end();
 }
 
-pub fn a_head_that_never_ends_or_is_none_does_not_stay<R: Runtime>() {
+pub fn an_endless_or_malformed_head_is_cut_off<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     accept(&mut server, listener, 0);
@@ -163,7 +163,7 @@ pub fn a_head_that_never_ends_or_is_none_does_not_stay<R: Runtime>() {
     server.end();
 }
 
-pub fn an_address_that_is_taken_or_none_fails<R: Runtime>() {
+pub fn an_address_in_use_or_an_invalid_one_fails<R: Runtime>() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = (taken.local_addr().expect("an address").to_string(), taken);
     let mut server = Driven::start::<R>();
@@ -180,7 +180,7 @@ pub fn an_address_that_is_taken_or_none_fails<R: Runtime>() {
     server.end();
 }
 
-pub fn a_cancelled_listener_lets_the_reply_under_way_out_and_nobody_in<R: Runtime>() {
+pub fn a_cancelled_listener_finishes_its_reply_and_accepts_nobody<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     let op = accept(&mut server, listener, 0);
@@ -195,7 +195,7 @@ pub fn a_cancelled_listener_lets_the_reply_under_way_out_and_nobody_in<R: Runtim
     server.end();
 }
 
-pub fn a_reply_leaves_even_if_the_machine_ends_right_after_it<R: Runtime>() {
+pub fn a_reply_is_sent_even_if_the_machine_ends_right_after_it<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     let op = accept(&mut server, listener, 0);
@@ -207,7 +207,7 @@ pub fn a_reply_leaves_even_if_the_machine_ends_right_after_it<R: Runtime>() {
     assert!(seen.ends_with("good bye"), "{seen}");
 }
 
-pub fn a_request_given_up_by_the_machine_ends_without_an_answer<R: Runtime>() {
+pub fn a_request_abandoned_by_the_machine_ends_without_a_response<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     let op = accept(&mut server, listener, 0);

@@ -86,7 +86,7 @@ pub fn what_is_sent_arrives_as_it_is_sent_and_close_ends_it<R: Runtime>() {
     pair.end();
 }
 
-pub fn whole_and_streamed_meet_in_every_way<R: Runtime>() {
+pub fn complete_and_streamed_responses_combine_in_every_way<R: Runtime>() {
     let (mut server, mut client) = (Driven::start::<R>(), Driven::start::<R>());
     let (listener, address) = server.listen();
     let url = format!("http://{address}/");
@@ -147,7 +147,7 @@ pub fn a_client_that_reads_nothing_is_cut_off_in_time<R: Runtime>() {
     }
 }
 
-pub fn a_client_that_pauses_holds_the_server_up_and_loses_nothing<R: Runtime>() {
+pub fn a_client_that_pauses_holds_up_the_server_and_loses_nothing<R: Runtime>() {
     let pair = Pair::start::<R>();
     let (op, near) = (pair.out, pair.incoming);
     pair.client.act(Action::Pause { op: near });
@@ -167,7 +167,7 @@ pub fn a_client_that_pauses_holds_the_server_up_and_loses_nothing<R: Runtime>() 
     pair.end();
 }
 
-pub fn a_client_that_leaves_is_told<R: Runtime>() {
+pub fn a_client_that_leaves_is_reported<R: Runtime>() {
     for is_sending in [false, true] {
         let pair = Pair::start::<R>();
         let op = pair.out;
@@ -191,7 +191,7 @@ pub fn a_client_that_leaves_is_told<R: Runtime>() {
     }
 }
 
-pub fn a_cancelled_answer_does_not_look_complete<R: Runtime>() {
+pub fn a_cancelled_response_does_not_look_complete<R: Runtime>() {
     for is_sending in [false, true] {
         let pair = Pair::start::<R>();
         let (op, near) = (pair.out, pair.incoming);
@@ -214,7 +214,7 @@ pub fn a_cancelled_answer_does_not_look_complete<R: Runtime>() {
     }
 }
 
-pub fn an_answer_without_a_body_is_closed_at_once<R: Runtime>() {
+pub fn a_response_without_a_body_is_closed_immediately<R: Runtime>() {
     let pair = Pair::start::<R>();
     let Pair { mut server, mut client, listener, url, .. } = pair;
     for (method, status) in [(Method::Head, 200), (Method::Get, 204)] {

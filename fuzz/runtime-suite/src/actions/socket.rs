@@ -15,7 +15,7 @@ use crate::Runtime;
 use crate::harness::Driven;
 use crate::harness::stream::{drain, echo, listen, open, rest, send_text, serve};
 
-pub fn messages_come_back_in_order_and_each_is_told_as_sent<R: Runtime>() {
+pub fn messages_come_back_in_order_and_each_is_reported_as_sent<R: Runtime>() {
     let (listener, url) = listen();
     let _server = serve(listener, |stream| echo(accept(stream).expect("a handshake")));
     let mut driven = Driven::start::<R>();
@@ -63,7 +63,7 @@ pub fn the_close_of_the_other_side_arrives_with_its_code_after_its_messages<R: R
     }
 }
 
-pub fn the_code_of_the_other_side_is_heard_by_one_that_is_sending<R: Runtime>() {
+pub fn a_sender_learns_the_other_sides_close_code<R: Runtime>() {
     let (listener, url) = listen();
     let _server = serve(listener, |stream| {
         let mut socket = accept(stream).expect("a handshake");
@@ -82,7 +82,7 @@ pub fn the_code_of_the_other_side_is_heard_by_one_that_is_sending<R: Runtime>() 
     driven.end();
 }
 
-pub fn closing_lets_everything_before_it_leave_first<R: Runtime>() {
+pub fn a_close_is_sent_after_everything_before_it<R: Runtime>() {
     let (listener, url) = listen();
     let server = serve(listener, |stream| {
         let socket = accept(stream).expect("a handshake");
@@ -118,7 +118,7 @@ pub fn a_peer_that_never_answers_the_close_is_given_up<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_connection_that_breaks_is_told_as_broken<R: Runtime>() {
+pub fn a_broken_connection_is_reported_as_broken<R: Runtime>() {
     let (listener, url) = listen();
     let _server = serve(listener, |stream| {
         let mut socket = accept(stream).expect("a handshake");
@@ -164,7 +164,7 @@ pub fn pings_are_answered_without_the_machine<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_paused_stream_holds_the_sender_up_and_loses_nothing<R: Runtime>() {
+pub fn a_paused_stream_holds_up_the_sender_and_loses_nothing<R: Runtime>() {
     let (listener, url) = listen();
     let (tell, told) = channel();
     let _server = serve(listener, move |stream| {
@@ -181,7 +181,7 @@ pub fn a_paused_stream_holds_the_sender_up_and_loses_nothing<R: Runtime>() {
     let op = open(&mut driven, &url);
     driven.act(Action::Pause { op });
     send_text(&driven, op, "go".to_owned());
-    assert_eq!(driven.next(), Event::Sent { op, messages: 1 }, "sending goes on");
+    assert_eq!(driven.next(), Event::Sent { op, messages: 1 }, "sending continues");
     // It sends as much as the system buffers, then blocks.
     let mut last = 0;
     while let Ok(n) = told.recv_timeout(Duration::from_millis(500)) {
@@ -200,7 +200,7 @@ pub fn a_paused_stream_holds_the_sender_up_and_loses_nothing<R: Runtime>() {
     driven.end();
 }
 
-pub fn a_peer_that_reads_nothing_holds_sending_up_until_the_cancel<R: Runtime>() {
+pub fn a_peer_that_reads_nothing_blocks_sending_until_the_cancel<R: Runtime>() {
     let (listener, url) = listen();
     let (hold, held) = channel::<()>();
     let _server = serve(listener, move |stream| {
@@ -235,7 +235,7 @@ pub fn a_peer_that_reads_nothing_holds_sending_up_until_the_cancel<R: Runtime>()
     drop(hold);
 }
 
-pub fn what_was_cancelled_says_nothing_more<R: Runtime>() {
+pub fn a_cancelled_stream_produces_no_more_events<R: Runtime>() {
     let (listener, url) = listen();
     let _server = serve(listener, |stream| {
         let mut socket = accept(stream).expect("a handshake");

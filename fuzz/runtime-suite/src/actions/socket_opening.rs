@@ -39,7 +39,7 @@ pub fn headers_and_subprotocol_reach_the_server<R: Runtime>() {
     assert!(asked.contains("Bearer hunter2") && asked.contains(PROTOCOL), "{asked}");
 }
 
-pub fn a_server_that_does_not_select_the_subprotocol_has_refused<R: Runtime>() {
+pub fn a_server_that_does_not_select_the_subprotocol_refuses<R: Runtime>() {
     for selected in [None, Some("another")] {
         let (listener, url) = listen();
         let _server = serve(listener, move |stream| {
@@ -60,7 +60,7 @@ pub fn a_server_that_does_not_select_the_subprotocol_has_refused<R: Runtime>() {
     }
 }
 
-pub fn a_declined_upgrade_comes_with_the_whole_answer<R: Runtime>() {
+pub fn a_declined_upgrade_includes_the_complete_response<R: Runtime>() {
     let (listener, url) = listen();
     let _server = serve(listener, |mut stream| {
         stream.read_exact(&mut [0; 16]).expect("a request");
@@ -87,7 +87,7 @@ pub fn a_declined_upgrade_comes_with_the_whole_answer<R: Runtime>() {
     driven.end();
 }
 
-pub fn what_goes_wrong_before_it_opens_is_told_apart<R: Runtime>() {
+pub fn failures_before_the_opening_are_distinguished<R: Runtime>() {
     let cases: [(&str, IoErrorKind); 3] = [
         ("", IoErrorKind::Disconnected),
         ("SSH-2.0-OpenSSH_9.6\r\n\r\n", IoErrorKind::Protocol),
@@ -149,7 +149,7 @@ pub fn a_silent_server_runs_into_the_time_limit_or_the_cancel<R: Runtime>() {
     assert_eq!(driven.end(), []);
 }
 
-pub fn failures_name_the_place_and_no_secret<R: Runtime>() {
+pub fn failures_name_the_place_but_no_secret<R: Runtime>() {
     let (listener, url) = listen();
     drop(listener);
     let mut driven = Driven::start::<R>();

@@ -49,7 +49,7 @@ impl Pair {
     }
 }
 
-pub fn messages_pass_both_ways_as_they_are<R: Runtime>() {
+pub fn messages_pass_unchanged_in_both_directions<R: Runtime>() {
     let pair = Pair::connect::<R>();
     for message in [text("hello"), text(""), text("grüße"), zeros(0), zeros(1), zeros(500_000)] {
         send(&pair.client, pair.near, message.clone());
@@ -74,7 +74,7 @@ pub fn ten_thousand_messages_arrive_in_order<R: Runtime>() {
     pair.end();
 }
 
-pub fn a_close_comes_after_what_was_sent_and_brings_its_code<R: Runtime>() {
+pub fn a_close_arrives_after_what_was_sent_with_its_code<R: Runtime>() {
     for from_client in [true, false] {
         let pair = Pair::connect::<R>();
         let (ours, op, theirs, other) = if from_client {
@@ -119,7 +119,7 @@ pub fn a_message_over_the_limit_closes_with_1009<R: Runtime>() {
     pair.end();
 }
 
-pub fn a_paused_stream_holds_its_sender_and_nothing_else<R: Runtime>() {
+pub fn a_paused_stream_blocks_its_sender_and_nothing_else<R: Runtime>() {
     let pair = Pair::connect::<R>();
     pair.server.act(Action::Pause { op: pair.far });
     // One message first: it shows that the pause has taken effect, or passes before it.
@@ -154,7 +154,7 @@ fn messages_sent(event: &Event) -> usize {
     }
 }
 
-pub fn a_server_that_selects_no_subprotocol_has_refused<R: Runtime>() {
+pub fn a_server_that_selects_no_subprotocol_refuses<R: Runtime>() {
     for selected in [None, Some("other.v1".to_owned())] {
         let (mut client, mut server) = (Driven::start::<R>(), Driven::start::<R>());
         let (listener, address) = server.listen();
@@ -172,7 +172,7 @@ pub fn a_server_that_selects_no_subprotocol_has_refused<R: Runtime>() {
     }
 }
 
-pub fn a_refusal_comes_with_the_beginning_of_its_answer<R: Runtime>() {
+pub fn a_refusal_includes_the_beginning_of_its_response<R: Runtime>() {
     let (mut client, mut server) = (Driven::start::<R>(), Driven::start::<R>());
     let (listener, address) = server.listen();
     for length in [20, 100_000] {
@@ -196,7 +196,7 @@ pub fn a_refusal_comes_with_the_beginning_of_its_answer<R: Runtime>() {
     server.end();
 }
 
-pub fn a_request_that_is_no_handshake_cannot_be_upgraded<R: Runtime>() {
+pub fn a_request_that_is_not_a_handshake_cannot_be_upgraded<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
     let heads = [

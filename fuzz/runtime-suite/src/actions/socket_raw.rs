@@ -54,7 +54,7 @@ pub fn a_peer_that_does_not_read_does_not_stop_our_reading<R: Runtime>() {
     client.end();
 }
 
-pub fn what_breaks_the_websocket_protocol_is_closed_with_its_code<R: Runtime>() {
+pub fn protocol_violations_are_closed_with_the_right_code<R: Runtime>() {
     let cases: [(&[u8], u16, IoErrorKind); 3] = [
         (b"\x83\x00", 1002, IoErrorKind::Protocol),
         (b"\x81\x02\xff\xff", 1007, IoErrorKind::Protocol),
@@ -79,7 +79,7 @@ pub fn what_breaks_the_websocket_protocol_is_closed_with_its_code<R: Runtime>() 
     }
 }
 
-pub fn a_close_that_is_not_answered_ends_in_time<R: Runtime>() {
+pub fn an_unanswered_close_ends_in_time<R: Runtime>() {
     let (url, peer) = raw_server();
     let mut client = Driven::start::<R>();
     let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });

@@ -42,7 +42,7 @@ fn start_echo() -> Child {
         .expect("started")
 }
 
-pub fn stdin_comes_in_and_stdout_stays_open_after_its_end<R: Runtime>() {
+pub fn stdin_is_read_and_stdout_stays_open_after_its_end<R: Runtime>() {
     let mut child = start_echo();
     let sent = "x".repeat(300_000);
     let mut stdin = child.stdin.take().expect("piped");
@@ -56,7 +56,7 @@ pub fn stdin_comes_in_and_stdout_stays_open_after_its_end<R: Runtime>() {
     assert!(output.status.success());
 }
 
-pub fn a_stdout_that_is_gone_ends_the_stream<R: Runtime>() {
+pub fn a_closed_stdout_ends_the_stream<R: Runtime>() {
     let mut child = start_echo();
     let mut stdin = child.stdin.take().expect("piped");
     let mut stdout = child.stdout.take().expect("piped");

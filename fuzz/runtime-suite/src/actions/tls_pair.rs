@@ -69,7 +69,7 @@ pub fn a_certificate_that_is_not_trusted_or_not_for_this_host_is_a_tls_failure<R
     server.end();
 }
 
-pub fn files_that_are_no_certificates_are_refused_at_the_start<R: Runtime>() {
+pub fn files_without_certificates_are_refused_at_the_start<R: Runtime>() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = certificate(directory.path());
     let (none, text) = (directory.path().join("none"), directory.path().join("text"));

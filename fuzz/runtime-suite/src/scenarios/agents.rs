@@ -97,7 +97,7 @@ pub fn one_that_dies_while_it_floods<R: Runtime>() {
     stage.end();
 }
 
-pub fn one_that_takes_no_sigterm_is_killed_after_the_grace<R: Runtime>() {
+pub fn one_that_ignores_sigterm_is_killed_after_the_grace_period<R: Runtime>() {
     let stubborn = script("trap '' TERM; echo $$ > pid; while :; do sleep 1000; done");
     let grace = Duration::from_millis(300);
     let stage =
@@ -112,7 +112,7 @@ pub fn one_that_takes_no_sigterm_is_killed_after_the_grace<R: Runtime>() {
     stage.end();
 }
 
-pub fn one_that_goes_on_for_too_long_has_timed_out<R: Runtime>() {
+pub fn one_that_runs_for_too_long_times_out<R: Runtime>() {
     let limit = Duration::from_millis(500);
     let stage = Stage::with::<R>(script("exec cat"), Clock::default(), |config| {
         config.session_limit = limit;
@@ -134,7 +134,7 @@ pub fn one_whose_child_holds_its_stdout<R: Runtime>() {
 }
 
 /// With clocks that run ten times as fast: it has 5 s to exit, and then the grace period.
-pub fn one_that_closes_its_stdout_and_lives_on<R: Runtime>() {
+pub fn one_that_closes_its_stdout_and_keeps_running<R: Runtime>() {
     let mute = script("echo $$ > pid; echo '{\"type\":\"last\"}'; exec >&-; exec sleep 1000");
     let stage = Stage::with::<R>(mute, Clock::fast(10), |_| {});
     let session = stage.relay.session();
@@ -145,7 +145,7 @@ pub fn one_that_closes_its_stdout_and_lives_on<R: Runtime>() {
     stage.end();
 }
 
-pub fn one_that_never_reads_holds_nobody_else_up<R: Runtime>() {
+pub fn one_that_never_reads_blocks_nobody_else<R: Runtime>() {
     // The first one never reads; later ones do.
     let agent = script("mkdir first 2>/dev/null && exec sleep 1000; exec cat");
     let stage = Stage::new::<R>(agent);
@@ -164,7 +164,7 @@ pub fn one_that_never_reads_holds_nobody_else_up<R: Runtime>() {
     stage.end();
 }
 
-pub fn one_that_is_not_there_is_named<R: Runtime>() {
+pub fn one_that_does_not_exist_is_named<R: Runtime>() {
     let program = "./no-such-agent".to_owned();
     let stage = Stage::new::<R>(AgentProgram { program, args: Vec::new(), env: Vec::new() });
     let result = stage.relay.session().result();

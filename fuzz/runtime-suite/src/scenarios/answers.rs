@@ -46,7 +46,7 @@ impl Site {
 }
 
 /// Whatever was accepted counts once, whether or not the worker learned of it.
-pub fn a_lost_answer_neither_orphans_nor_doubles_anything<R: Runtime>() {
+pub fn a_lost_response_neither_orphans_nor_duplicates_anything<R: Runtime>() {
     for request in [Request::Poll, Request::Ack, Request::Heartbeat, Request::Report] {
         let site = Site::of(Relay::with_lease(Duration::from_secs(2)));
         site.proxy.plan(request, Fate::AnswerLost);
@@ -74,7 +74,7 @@ pub fn a_lost_answer_neither_orphans_nor_doubles_anything<R: Runtime>() {
     }
 }
 
-pub fn a_lost_answer_to_the_registration_is_asked_for_again<R: Runtime>() {
+pub fn a_registration_whose_response_is_lost_is_retried<R: Runtime>() {
     let site = Site::start();
     site.proxy.plan(Request::Register, Fate::AnswerLost);
     let worker = Worker::start::<R>(site.config());
@@ -83,7 +83,7 @@ pub fn a_lost_answer_to_the_registration_is_asked_for_again<R: Runtime>() {
     worker.shut_down();
 }
 
-pub fn a_lost_answer_to_the_deregistration_holds_nothing_up<R: Runtime>() {
+pub fn a_lost_response_to_the_deregistration_delays_nothing<R: Runtime>() {
     let site = Site::start();
     site.proxy.plan(Request::Deregister, Fate::AnswerLost);
     let worker = Worker::start::<R>(site.config());
@@ -93,7 +93,7 @@ pub fn a_lost_answer_to_the_deregistration_holds_nothing_up<R: Runtime>() {
 }
 
 /// With clocks that run twenty times as fast: its own limit is 45 s.
-pub fn a_link_that_leads_nowhere_is_noticed_and_made_anew<R: Runtime>() {
+pub fn a_dead_link_is_noticed_and_replaced<R: Runtime>() {
     let site = Site::start();
     let worker = Worker::on::<R>(site.config(), Clock::fast(20));
     let session = site.relay.session();
@@ -109,7 +109,7 @@ pub fn a_link_that_leads_nowhere_is_noticed_and_made_anew<R: Runtime>() {
 }
 
 /// A held poll has a limit of 60 s: 3 s with clocks that run twenty times as fast.
-pub fn a_poll_that_leads_nowhere_is_noticed_and_asked_again<R: Runtime>() {
+pub fn a_dead_poll_is_noticed_and_retried<R: Runtime>() {
     let site = Site::start();
     let worker = Worker::on::<R>(site.config(), Clock::fast(20));
     worker.registers(1);

@@ -11,7 +11,7 @@ use crate::Runtime;
 
 const HOUR: i64 = 3_600_000;
 
-pub fn a_clock_that_is_set_ends_no_session_and_stops_no_work<R: Runtime>() {
+pub fn setting_the_clock_ends_no_session_and_stops_no_work<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let clock = Clock::default();
     let set_by = std::sync::Arc::clone(&clock.set_by);

@@ -35,7 +35,7 @@ pub fn each_error_has_its_exit_code_and_says_what_to_try<R: Runtime>() {
     }
 }
 
-pub fn help_and_version_end_well<R: Runtime>() {
+pub fn help_and_version_succeed<R: Runtime>() {
     let home = tempfile::tempdir().expect("a directory");
     for (option, words) in [("--help", "--relay"), ("--version", env!("CARGO_PKG_VERSION"))] {
         let mut program = Program::run::<R>(home.path(), "", &[option]);
@@ -44,9 +44,7 @@ pub fn help_and_version_end_well<R: Runtime>() {
     }
 }
 
-pub fn a_worker_that_cannot_reach_its_relay_says_when_it_tries_again_and_can_be_ended<
-    R: Runtime,
->() {
+pub fn a_worker_that_cannot_reach_its_relay_says_when_it_will_retry_and_can_be_ended<R: Runtime>() {
     let home = tempfile::tempdir().expect("a directory");
     let mut program = Program::run::<R>(home.path(), "", &RELAY);
     until("it says so", || program.printed().contains("retrying in").then_some(()));

@@ -6,7 +6,7 @@ use super::stage::{Proxy, Relay, until};
 use crate::Runtime;
 
 /// Uses the limit on how much a process may write to a file.
-pub fn a_result_that_no_file_can_keep_is_reported_all_the_same<R: Runtime>() {
+pub fn a_result_that_cannot_be_saved_is_still_reported<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     // The outputs are files too: they are written by a `cat` that began before the limit.
     let full = "mkfifo out; cat out & exec > out 2>&1; trap '' XFSZ; ulimit -f 0";
@@ -20,7 +20,7 @@ pub fn a_result_that_no_file_can_keep_is_reported_all_the_same<R: Runtime>() {
 }
 
 /// It is killed when its session has ended and the report of that is in flight.
-pub fn a_result_survives_the_death_of_its_worker_and_is_told_by_the_next_run<R: Runtime>() {
+pub fn a_result_survives_its_workers_death_and_is_reported_by_the_next_run<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
     proxy.plan(Request::Report, Fate::Held);

@@ -43,7 +43,7 @@ pub fn two_thousand_messages_go_to_the_agent_and_back_in_order<R: Runtime>() {
     worker.shut_down();
 }
 
-pub fn a_link_that_breaks_again_and_again_loses_nothing_and_doubles_nothing<R: Runtime>() {
+pub fn a_link_that_keeps_breaking_loses_and_duplicates_nothing<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
     let worker = Worker::start::<R>(config(&proxy.address, home.path(), script("exec cat")));
@@ -60,7 +60,7 @@ pub fn a_link_that_breaks_again_and_again_loses_nothing_and_doubles_nothing<R: R
     worker.shut_down();
 }
 
-pub fn what_an_agent_says_while_the_relay_is_away_arrives_later<R: Runtime>() {
+pub fn output_while_the_relay_is_away_arrives_later<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
     let agent = "until [ -e go ]; do sleep 0.01; done; \

@@ -64,7 +64,7 @@ pub fn a_relay_that_restarts_while_a_worker_registers<R: Runtime>() {
     stage.serves_again(1);
 }
 
-pub fn a_relay_that_restarts_while_a_poll_is_on_its_way<R: Runtime>() {
+pub fn a_relay_that_restarts_while_a_poll_is_in_flight<R: Runtime>() {
     let mut stage = Stage::new::<R>(Some(Request::Poll));
     stage.restart();
     stage.serves_again(2);
@@ -95,7 +95,7 @@ pub fn a_relay_that_restarts_while_a_session_runs<R: Runtime>() {
     stage.serves_again(2);
 }
 
-pub fn a_relay_that_restarts_while_a_heartbeat_is_on_its_way<R: Runtime>() {
+pub fn a_relay_that_restarts_while_a_heartbeat_is_in_flight<R: Runtime>() {
     let mut stage = Stage::new::<R>(Some(Request::Heartbeat));
     let session = stage.relay.session();
     let (pid, id) = (session.running(), session.id.clone());
@@ -124,7 +124,7 @@ pub fn a_relay_that_dies_while_a_worker_deregisters_is_not_waited_for<R: Runtime
     assert_eq!(stage.worker.ends(), Ok(()));
 }
 
-pub fn a_relay_that_was_away_before_the_worker_started_is_found_when_it_comes<R: Runtime>() {
+pub fn a_relay_that_starts_after_the_worker_is_found<R: Runtime>() {
     let mut relay = Relay::start();
     relay.kill();
     let home = tempfile::tempdir().expect("a directory");

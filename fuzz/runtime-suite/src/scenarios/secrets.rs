@@ -69,7 +69,7 @@ fn repository(home: &Path) {
     assert!(made.expect("a shell").success());
 }
 
-pub fn the_program_shows_no_secret_and_hands_none_on_but_to_its_agent<R: Runtime>() {
+pub fn the_program_shows_no_secret_and_passes_them_only_to_its_agent<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let home = home.path();
     repository(home);
@@ -113,7 +113,7 @@ pub fn the_program_shows_no_secret_and_hands_none_on_but_to_its_agent<R: Runtime
     assert_eq!(found(&read("seen-by-command"), &secrets), ["variable"]);
 }
 
-pub fn a_token_that_is_refused_is_not_shown<R: Runtime>() {
+pub fn a_refused_token_is_not_shown<R: Runtime>() {
     let (mut relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     relay.kill();
     let other = "FOOTBRIDGE_TOKEN=marked-wrong-token-90d1; export FOOTBRIDGE_TOKEN";
@@ -123,7 +123,7 @@ pub fn a_token_that_is_refused_is_not_shown<R: Runtime>() {
     assert!(!program.printed().contains("marked"), "{}", program.printed());
 }
 
-pub fn nothing_that_a_machine_asks_for_or_hears_shows_a_secret_when_it_is_printed<R: Runtime>() {
+pub fn no_printed_action_or_event_shows_a_secret<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
     let agent = shell_agent::<R>(&["--permission-mode", "bypassPermissions"]);
@@ -153,9 +153,7 @@ pub fn nothing_that_a_machine_asks_for_or_hears_shows_a_secret_when_it_is_printe
     worker.shut_down();
 }
 
-pub fn an_mcp_configuration_is_in_a_file_of_its_owner_alone_and_goes_with_its_session<
-    R: Runtime,
->() {
+pub fn an_mcp_configuration_is_in_a_private_file_that_is_removed_with_its_session<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let proxy = Proxy::to(&relay.address);
     let mcp = json!({ "mcpServers": { "a": { "env": { "KEY": VARIABLE } } } });

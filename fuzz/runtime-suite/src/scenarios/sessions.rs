@@ -10,7 +10,7 @@ use super::stage::worker::{config, script, shell_agent};
 use super::stage::{Relay, Worker, until};
 use crate::Runtime;
 
-pub fn a_command_is_asked_about_runs_and_tells_what_it_printed<R: Runtime>() {
+pub fn a_command_needs_permission_runs_and_shows_its_output<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let worker = Worker::start::<R>(config(&relay.address, home.path(), shell_agent::<R>(&[])));
     let session = relay.session();
@@ -25,7 +25,7 @@ pub fn a_command_is_asked_about_runs_and_tells_what_it_printed<R: Runtime>() {
     assert!(relay.api.environments().is_empty(), "it has deregistered");
 }
 
-pub fn a_denied_command_does_not_run_and_an_edited_one_runs_as_it_was_edited<R: Runtime>() {
+pub fn a_denied_command_does_not_run_and_an_edited_one_runs_as_edited<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let worker = Worker::start::<R>(config(&relay.address, home.path(), shell_agent::<R>(&[])));
     let session = relay.session();
@@ -41,7 +41,7 @@ pub fn a_denied_command_does_not_run_and_an_edited_one_runs_as_it_was_edited<R: 
     worker.shut_down();
 }
 
-pub fn an_interrupt_ends_the_command_and_not_the_session<R: Runtime>() {
+pub fn an_interrupt_ends_the_command_but_not_the_session<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let agent = shell_agent::<R>(&["--permission-mode", "bypassPermissions"]);
     let worker = Worker::start::<R>(config(&relay.address, home.path(), agent));
@@ -72,7 +72,7 @@ pub fn an_interrupt_withdraws_an_open_question<R: Runtime>() {
     worker.shut_down();
 }
 
-pub fn two_sessions_at_once_do_not_meet_and_a_third_waits_for_room<R: Runtime>() {
+pub fn two_concurrent_sessions_do_not_interfere_and_a_third_waits_for_room<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let agent = shell_agent::<R>(&["--permission-mode", "bypassPermissions"]);
     let mut config = config(&relay.address, home.path(), agent);
@@ -105,7 +105,7 @@ pub fn the_death_of_its_agent_is_a_sessions_result<R: Runtime>() {
     worker.shut_down();
 }
 
-pub fn a_shutdown_leaves_no_process_and_tells_what_became_of_the_sessions<R: Runtime>() {
+pub fn a_shutdown_leaves_no_process_and_reports_how_the_sessions_ended<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     // A child that ignores SIGTERM, and one that holds the outputs.
     let stubborn = "(trap '' TERM; while :; do sleep 1000; done) & echo $! > stubborn; \
@@ -124,7 +124,7 @@ pub fn a_shutdown_leaves_no_process_and_tells_what_became_of_the_sessions<R: Run
     assert_eq!(result["message"], "the worker was shut down");
 }
 
-pub fn a_token_that_the_relay_does_not_know_ends_the_worker_and_says_so<R: Runtime>() {
+pub fn an_unknown_token_ends_the_worker_with_a_message<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let mut config = config(&relay.address, home.path(), shell_agent::<R>(&[]));
     config.access_token = AccessToken::fixed(Secret::from("quite-another-token"));
@@ -133,7 +133,7 @@ pub fn a_token_that_the_relay_does_not_know_ends_the_worker_and_says_so<R: Runti
     assert!(!fault.message.contains("quite-another-token"), "{fault}");
 }
 
-pub fn a_token_that_was_renewed_in_its_file_is_found_there<R: Runtime>() {
+pub fn a_token_renewed_in_its_file_is_found_there<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let file = home.path().join("token");
     std::fs::write(&file, super::stage::api::TOKEN).expect("written");

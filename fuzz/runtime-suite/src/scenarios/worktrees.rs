@@ -85,9 +85,7 @@ impl Stage {
     }
 }
 
-pub fn a_session_works_in_a_tree_and_on_a_branch_of_its_own_and_a_clean_one_is_removed<
-    R: Runtime,
->() {
+pub fn a_session_has_its_own_worktree_and_branch_and_a_clean_one_is_removed<R: Runtime>() {
     let stage = Stage::new();
     let agent = "pwd > ../../../seen; git branch --show-current >> ../../../seen; cat file >> ../../../seen";
     let (session, result) = stage.run::<R>(agent);
@@ -100,7 +98,7 @@ pub fn a_session_works_in_a_tree_and_on_a_branch_of_its_own_and_a_clean_one_is_r
     assert_eq!(stage.branches(), "main\n");
 }
 
-pub fn a_tree_with_something_in_it_is_kept_and_named<R: Runtime>() {
+pub fn a_worktree_with_work_in_it_is_kept_and_named<R: Runtime>() {
     let own_commit = &format!("echo new > file; git add file; {COMMIT}");
     let detached = &format!("git switch --quiet --detach; {COMMIT}");
     let cases = [
@@ -123,14 +121,14 @@ pub fn a_tree_with_something_in_it_is_kept_and_named<R: Runtime>() {
     }
 }
 
-pub fn a_commit_that_is_on_another_branch_too_goes_nowhere_with_its_tree<R: Runtime>() {
+pub fn a_commit_that_is_also_on_another_branch_survives_its_worktree<R: Runtime>() {
     let stage = Stage::new();
     let (_, result) = stage.run::<R>(&format!("{COMMIT}; git branch kept"));
     assert!(stage.worktrees().is_empty(), "{result}");
     assert_eq!(stage.branches(), "kept\nmain\n");
 }
 
-pub fn several_at_once_do_not_meet<R: Runtime>() {
+pub fn several_worktrees_do_not_interfere<R: Runtime>() {
     let stage = Stage::new();
     // Each writes its own name, and ends when it is told to.
     let agent = "echo $FOOTBRIDGE_SESSION_ID > file; cat > /dev/null; git checkout --quiet file";
@@ -152,7 +150,9 @@ pub fn several_at_once_do_not_meet<R: Runtime>() {
     assert_eq!(stage.worktrees().len(), 6, "a shutdown deletes no work either");
 }
 
-pub fn a_tree_that_an_earlier_run_left_is_taken_up_and_never_deleted_with_work_in_it<R: Runtime>() {
+pub fn a_worktree_left_by_an_earlier_run_is_picked_up_and_never_deleted_with_work_in_it<
+    R: Runtime,
+>() {
     let stage = Stage::new();
     let (session, _) = stage.run::<R>("echo changed > file");
     let tree = stage.root.join(&session);
@@ -172,7 +172,7 @@ pub fn a_tree_that_an_earlier_run_left_is_taken_up_and_never_deleted_with_work_i
     assert!(stage.worktrees().is_empty());
 }
 
-pub fn a_tree_with_a_submodule_is_removed_only_if_nothing_was_put_into_the_submodule<R: Runtime>() {
+pub fn a_worktree_with_a_submodule_is_removed_only_if_the_submodule_is_empty<R: Runtime>() {
     let init = "git -c protocol.file.allow=always submodule --quiet update --init";
     let own_commit = &format!("{init}; cd part; {COMMIT}");
     // Git itself does not remove a tree with initialised submodules: it stays, and that is
@@ -195,7 +195,7 @@ pub fn a_tree_with_a_submodule_is_removed_only_if_nothing_was_put_into_the_submo
     }
 }
 
-pub fn a_session_of_a_directory_below_works_in_the_same_directory_of_its_tree<R: Runtime>() {
+pub fn a_session_of_a_subdirectory_works_in_the_same_subdirectory_of_its_worktree<R: Runtime>() {
     let stage = Stage::new();
     let below = stage.repository.join("some where/below");
     std::fs::create_dir_all(&below).expect("made");
@@ -212,7 +212,7 @@ pub fn a_session_of_a_directory_below_works_in_the_same_directory_of_its_tree<R:
     assert!(stage.worktrees().is_empty());
 }
 
-pub fn a_directory_of_which_no_worktree_can_be_made_is_a_clear_error<R: Runtime>() {
+pub fn a_directory_without_possible_worktrees_is_a_clear_error<R: Runtime>() {
     let stage = Stage::new();
     let at = |name: &str| stage.repository.with_file_name(name);
     let (none, empty) = (at("no repository"), at("no commit"));

@@ -92,7 +92,7 @@ impl Page {
         let shown = self.evaluate("location.href + '\\n' + document.body.innerText");
         let shown = shown.as_str().unwrap_or_default();
         let complaints = self.complaints.join("\n");
-        panic!("waited in vain for {what}. The page shows:\n{shown}\nIt reported:\n{complaints}")
+        panic!("timed out waiting for {what}. The page shows:\n{shown}\nIt reported:\n{complaints}")
     }
 
     /// Waits until an element is shown.

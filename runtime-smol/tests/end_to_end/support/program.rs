@@ -137,7 +137,7 @@ impl Program {
     #[track_caller]
     pub(crate) fn hear(&self, words: &str) {
         let heard = poll(|| self.stderr().contains(words).then_some(()));
-        assert!(heard.is_some(), "waited in vain for {words:?}, it said\n{}", self.stderr());
+        assert!(heard.is_some(), "timed out waiting for {words:?}; it printed\n{}", self.stderr());
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
