@@ -14,7 +14,7 @@ use smol::future::FutureExt;
 
 use crate::host::Host;
 use crate::mailbox::{MAILBOX_EVENTS, Mail};
-use crate::operation::Operations;
+use crate::operations::Operations;
 
 /// Commands passed in before the machine is asked for its next step.
 const COMMAND_BATCH: usize = 16;

@@ -36,7 +36,7 @@ mod host;
 mod http;
 mod io;
 mod mailbox;
-mod operation;
+mod operations;
 mod process;
 mod server;
 mod shared;
