@@ -3,12 +3,12 @@
 //! | what | how |
 //! | --- | --- |
 //! | the core's hot paths, one by one | `cargo bench -p footbridge-benches` |
-//! | messages from an agent to a viewer, by the real program | `cargo run --release -p footbridge-benches --bin throughput` |
+//! | messages from an agent to a viewer, through the real program | `cargo run --release -p footbridge-benches --bin throughput` |
 //! | from *New session* to the agent's first byte, as a multiple of starting it by hand | `cargo run --release -p footbridge-benches --bin dispatch` |
 //! | many sessions at once, for a while, and what each costs | `cargo run --release -p footbridge-benches --bin sessions` |
 //!
 //! [`running`] starts and drives the real program. [`worker`] drives the worker machine by hand:
-//! what a runtime would do takes no time there, so that what is measured is the machine.
+//! the runtime's part takes no time there, so only the machine is measured.
 
 pub mod running;
 pub mod worker;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use footbridge_fuzz::{MUTANTS, Mutant, Options, run};
 
-/// The first seed by which a mutant's own promise finds it out.
+/// The first seed with which a mutant's own promise catches it.
 fn finding_seed(mutant: Mutant) -> Option<u64> {
     (0..mutant.seeds()).find(|seed| {
         let options = Options { mutant: Some(mutant), ..Options::new(*seed) };

@@ -1,10 +1,10 @@
-//! Many small worlds, and all that once went wrong.
+//! Many small worlds, and every run that once went wrong.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use footbridge_fuzz::{Options, run};
 
-/// Runs the seeds of a range on all cores; the words of the first failure.
+/// Runs the seeds of a range on all cores; returns the message of the first failure.
 fn all_keep(seeds: u64, options: &(dyn Fn(u64) -> Options + Sync)) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(0);
@@ -66,7 +66,7 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte() {
         let (one, other) = (run(&options), run(&options));
         assert!(one.trace == other.trace && !one.trace.is_empty(), "seed {seed}");
         assert_eq!((one.digest, one.events), (other.digest, other.events));
-        // And whether it is watched makes no difference.
+        // Whether it is traced makes no difference.
         let unwatched = run(&Options { trace: false, ..options });
         assert_eq!(unwatched.digest, one.digest);
     }

@@ -1,8 +1,8 @@
 //! Every fuzz target on its corpus, and on random changes of it for a few seconds.
 //!
 //! `FUZZ_SECONDS=60` gives each target more time. `FUZZ_TARGET=name FUZZ_INPUT=file` runs one target
-//! on one file, which is how a failure is looked at; `FUZZ_TRACE=1` prints what a machine is told and
-//! does.
+//! on one file, which is how to look at a failure; `FUZZ_TRACE=1` prints what a machine is told and
+//! what it does.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use footbridge_fuzz::targets::corpus::{Changes, inputs};
 use footbridge_fuzz::targets::{TARGETS, Target, reached};
 
-/// For each target, unless `FUZZ_SECONDS` says otherwise.
+/// For each target, unless `FUZZ_SECONDS` is set.
 const TIME: Duration = Duration::from_secs(2);
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Runs a target; a failure says how to see it again.
+/// Runs a target; a failure says how to reproduce it.
 fn run(target: &Target, data: &[u8]) -> Result<(), String> {
     let Err(_) = catch_unwind(AssertUnwindSafe(|| (target.run)(data))) else { return Ok(()) };
     let name = target.name;
@@ -39,9 +39,9 @@ fn run(target: &Target, data: &[u8]) -> Result<(), String> {
     ))
 }
 
-/// Runs a target for some time, and says what came of it.
+/// Runs a target for some time, and returns the outcome.
 fn run_for(target: &Target, time: Duration) -> Result<String, String> {
-    // What another target of this thread reached is not this one's.
+    // What another target of this thread has reached does not count for this one.
     drop(reached());
     let corpus: Vec<_> = inputs(target.name).into_iter().map(|(_, data)| data).collect();
     corpus.iter().try_for_each(|data| run(target, data))?;

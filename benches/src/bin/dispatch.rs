@@ -1,8 +1,8 @@
-//! How long it takes from *New session* at the relay to the agent's first byte, beside what it
-//! takes to start the same program by hand, measured in turn in one run.
+//! How long it takes from *New session* at the relay to the agent's first byte, compared with
+//! starting the same program by hand, measured alternately in one run.
 //!
-//! `dispatch [ROUNDS]`, 200 unless told otherwise. The agent notes the instant at which it writes
-//! its first byte; all processes of a machine share the clock that it is read from.
+//! `dispatch [ROUNDS]`, 200 by default. The agent records the instant at which it writes its first
+//! byte; all processes of a computer share the clock that it reads.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// The agent: says when it began to speak, and ends with its input.
+/// The agent: prints when it began to write, and ends with its input.
 fn agent() -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, r#"{{"type":"began","nanos":{}}}"#, nanos()?)?;
@@ -60,14 +60,14 @@ fn measure(rounds: usize) -> Result<()> {
     relay.stop()?;
 
     let (hand, whole) = (median(&mut by_hand), median(&mut dispatched));
-    println!("{rounds} rounds, medians: from asking for it to the agent's first byte");
+    println!("{rounds} rounds, medians: from the request to the agent's first byte");
     println!("started by hand: {hand:?}");
     println!("by New session at the relay: {whole:?}");
     println!("ratio: {:.2}", whole.as_secs_f64() / hand.as_secs_f64());
     Ok(())
 }
 
-/// Starts the agent with the pipes that a worker gives it; how long until its first byte.
+/// Starts the agent with the pipes that a worker gives it; returns the time until its first byte.
 fn start_by_hand(own: &std::path::Path) -> Result<u64> {
     let asked = nanos()?;
     let mut child = Command::new(own)

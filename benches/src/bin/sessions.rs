@@ -1,7 +1,7 @@
 //! Many sessions at once: started together, each chattering in both directions for a while, every
-//! line counted at both ends. Prints what was said and what relay and worker took for it.
+//! line counted at both ends. Prints the totals, and what relay and worker needed for them.
 //!
-//! `sessions [COUNT [SECONDS]]`, 32 sessions for 60 seconds unless told otherwise.
+//! `sessions [COUNT [SECONDS]]`, 32 sessions for 60 seconds by default.
 
 use std::io::{BufRead, Write};
 use std::thread;
@@ -13,7 +13,7 @@ use tungstenite::Message;
 
 /// A viewer's pause between two messages to its agent.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Lines that an agent answers with.
+/// Lines in an agent's answer.
 const ANSWERS: u64 = 4;
 
 fn main() -> Result<()> {
@@ -78,7 +78,7 @@ fn measure(count: u64, length: Duration) -> Result<()> {
         asked * ANSWERS
     );
     println!("peak memory: relay {relay_peak} kB, worker {worker_peak} kB");
-    println!("of the worker's, each session: {} kB", worker_peak.saturating_sub(idle) / count);
+    println!("of the worker's, per session: {} kB", worker_peak.saturating_sub(idle) / count);
     worker.stop()?;
     relay.stop()?;
     let left = left_of(&own.display().to_string())?;
@@ -86,7 +86,7 @@ fn measure(count: u64, length: Duration) -> Result<()> {
     if left == 0 { Ok(()) } else { Err("processes were left".into()) }
 }
 
-/// One session, from its start until the time is over; how many messages were answered.
+/// One session, from its start until the time is over; returns how many messages were answered.
 fn chat(url: &str, listen: &str, environment: &str, until: Instant) -> Result<u64> {
     let session = api(url, "/v1/sessions", &json!({ "environment_id": environment }))?;
     let session = session["id"].as_str().ok_or("a session without an id")?;
@@ -132,7 +132,7 @@ fn next_answer(
     }
 }
 
-/// Processes that still run as this benchmark's agent.
+/// How many of this benchmark's agents are still running.
 fn left_of(own: &str) -> Result<usize> {
     let mut left = 0;
     for entry in std::fs::read_dir("/proc")? {

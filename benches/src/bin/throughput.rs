@@ -1,11 +1,11 @@
-//! From end to end: messages of an agent reach a viewer by the real program, in order, none
-//! missing and none twice. Prints how fast, and how much memory relay and worker took.
+//! End to end: an agent's messages reach a viewer through the real program, in order, none missing
+//! and none twice. Prints how fast, and how much memory relay and worker needed.
 //!
 //! ```text
 //! this program as an agent ──▶ footbridge work ──▶ footbridge relay ──▶ this program as a viewer
 //! ```
 //!
-//! `throughput [MESSAGES]`, 10,000 unless told otherwise, of 1 kB each.
+//! `throughput [MESSAGES]`, 10,000 by default, of 1 kB each.
 
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// The agent: floods as soon as it is spoken to.
+/// The agent: floods as soon as it gets a message.
 fn agent(messages: u64) -> Result<()> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     for line in io::stdin().lock().lines() {
@@ -97,7 +97,7 @@ struct Seen {
 impl Seen {
     fn take(&mut self, told: &Value) -> Result<()> {
         match told["type"].as_str() {
-            Some("gap") => return Err(format!("lost by a gap: {told}").into()),
+            Some("gap") => return Err(format!("lost in a gap: {told}").into()),
             Some("event") => {}
             _ => return Ok(()),
         }

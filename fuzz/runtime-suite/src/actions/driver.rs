@@ -93,7 +93,7 @@ struct Recorder {
 
 /// Requests to the recorder.
 enum Ask {
-    /// To wait so long, and to tell first what was called up to now.
+    /// Report the calls so far, then wait this long.
     Wait(Duration),
     Note,
     End,

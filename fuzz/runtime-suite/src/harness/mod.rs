@@ -39,7 +39,7 @@ pub enum Order {
     End,
 }
 
-/// A machine without a will of its own.
+/// A machine that only does what it is told.
 #[derive(Debug, Default)]
 pub struct Puppet {
     steps: VecDeque<Step<(Now, Event)>>,

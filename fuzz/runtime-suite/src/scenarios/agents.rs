@@ -1,4 +1,4 @@
-//! Agents that do what they should not.
+//! Agents that misbehave.
 
 use std::time::Duration;
 

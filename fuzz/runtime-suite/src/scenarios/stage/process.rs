@@ -5,13 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::until;
-
-/// Whether a process is running; a zombie is not.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
-}
+pub(crate) use crate::harness::process::is_alive;
 
 /// Waits until a process is gone.
 #[track_caller]

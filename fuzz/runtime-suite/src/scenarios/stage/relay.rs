@@ -93,7 +93,7 @@ fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, 
             }
         });
         let relay = async { relay.await.expect("the relay keeps running") };
-        // The sender's end is the sign.
+        // Dropping the sender is the signal.
         block_on(relay.or(async { while kill.recv().await.is_ok() {} }));
     });
     let address = told.recv_timeout(PATIENCE).expect("it listens");
