@@ -45,6 +45,13 @@ impl ViewerStream {
         self.room(cx) > 0
     }
 
+    /// Whether a page is worth reading: half of what is on its way has left. Each read is an
+    /// operation of the store, so many small pages would cost more than what they carry; and while
+    /// one is read, the other half keeps the viewer busy.
+    pub(super) const fn has_room_for_page(&self, cx: &Cx) -> bool {
+        self.outgoing.bytes() <= cx.shared.config.stream_credit / 2
+    }
+
     /// Whether everything has arrived.
     pub(super) fn is_idle(&self) -> bool {
         self.outgoing.is_empty()

@@ -240,15 +240,15 @@ impl Viewer {
     /// Reads the next page for a viewer that is behind, if it has room.
     fn read_on(&mut self, cx: &mut Cx, op: OpId) {
         let is_behind = self.snapshot == Snapshot::Due || self.cursor < self.until;
-        let room = self.stream.room(cx);
-        let may_read = self.stage != Stage::Opening && self.page == PageRead::Idle && room > 0;
-        if !may_read || !is_behind {
+        let may_read = self.stage != Stage::Opening && self.page == PageRead::Idle;
+        if !may_read || !is_behind || !self.stream.has_room_for_page(cx) {
             return;
         }
         self.page = PageRead::UnderWay;
         let (owner, session) = (self.owner.clone(), self.session.clone());
         let (after, max_events) = (self.cursor, MAX_PAGE_EVENTS);
-        let read = StoreOp::ReadLog { owner, session, after, max_events, max_bytes: room };
+        let read =
+            StoreOp::ReadLog { owner, session, after, max_events, max_bytes: self.stream.room(cx) };
         cx.store(Pending::Page { op }, read);
     }
 
