@@ -58,14 +58,15 @@ pub async fn drive<M: Machine>(
                     return outcome;
                 }
             };
+            if operations.flush(|event| machine.handle(clock.now(), event)) {
+                continue;
+            }
             let (mail, command) = inbox.wait(deadline.and_then(|at| clock.std(at))).await;
             // A whole batch before the next step lets the machine answer it at once; bounding it
             // gives commands and the deadline their turn.
             let more = std::iter::from_fn(|| inbox.mailbox.try_recv().ok());
             for mail in mail.into_iter().chain(more.take(MAILBOX_EVENTS)) {
-                if let Some(event) = operations.receive(mail) {
-                    machine.handle(clock.now(), event);
-                }
+                operations.receive(mail, |event| machine.handle(clock.now(), event));
             }
             let more = std::iter::from_fn(|| inbox.commands.try_recv().ok());
             for command in command.into_iter().chain(more.take(COMMAND_BATCH)) {

@@ -19,7 +19,8 @@ pub struct HostOptions {
     pub certificate: Option<Certificate>,
     /// Whether requests and streams go through an HTTP proxy.
     pub proxy: Proxy,
-    /// The store for store operations; without one they fail. It runs on its own thread.
+    /// The store for store operations; without one they fail. It runs on a thread of its own,
+    /// unless it says that it never waits.
     pub store: Option<Box<dyn Store>>,
     /// Changes that others make to that store, if others use it.
     pub store_changes: Option<Receiver<Changes>>,

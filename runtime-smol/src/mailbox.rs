@@ -20,6 +20,8 @@ pub(crate) enum Mail {
     Event(Event),
     /// The last event of an operation.
     Last(Event),
+    /// The last events of several operations.
+    AllLast(Vec<Event>),
     /// An operation has ended without another event.
     Over(OpId),
 }
@@ -46,9 +48,9 @@ impl Mailbox {
         let _ = self.0.send(Mail::Last(event)).await;
     }
 
-    /// The same from another thread, which blocks while the mailbox is full.
-    pub(crate) fn last_blocking(&self, event: Event) {
-        let _ = self.0.send_blocking(Mail::Last(event));
+    /// The same for several operations, from another thread, which blocks while the mailbox is full.
+    pub(crate) fn all_last_blocking(&self, events: Vec<Event>) {
+        let _ = self.0.send_blocking(Mail::AllLast(events));
     }
 
     pub(crate) async fn failed(&self, op: OpId, failure: IoError) {

@@ -25,7 +25,7 @@ use crate::process::{self, Input, Process};
 use crate::server::{self, AcceptSlot, Answer, Listener};
 use crate::shared::Shared;
 use crate::socket::{self, Outgoing};
-use crate::store::{self, StoreThread};
+use crate::store::{self, StoreRunner};
 use crate::{stdio, stream, tls};
 
 /// How long replies and closing handshakes may take after the machine has finished.
@@ -58,7 +58,7 @@ pub(crate) struct Operations {
     open: HashMap<OpId, Operation>,
     shared: Rc<Shared>,
     files: Files,
-    store: Option<StoreThread>,
+    store: Option<StoreRunner>,
     server_tls: Option<tls::Server>,
     /// Held by every connection of a client until its last reply is out.
     linger: Option<Sender<Infallible>>,
@@ -75,7 +75,7 @@ impl Operations {
         let (mailbox, spawner) = (Mailbox::new(mailbox), Spawner::new(executor));
         let dialer = Dialer::new(host.client_tls, host.proxies);
         let client = Client::new(dialer, spawner.clone());
-        let store = host.store.map(|store| StoreThread::start(store, &mailbox));
+        let store = host.store.map(|store| StoreRunner::start(store, &mailbox));
         if let Some(changes) = host.store_changes {
             store::listen(changes, &spawner, &mailbox);
         }
@@ -92,19 +92,35 @@ impl Operations {
         }
     }
 
-    /// Takes a piece of mail; returns its event if the operation is still open.
-    pub(crate) fn receive(&mut self, mail: Mail) -> Option<Event> {
+    /// Takes a piece of mail, and delivers those of its events whose operation is still open.
+    pub(crate) fn receive(&mut self, mail: Mail, mut deliver: impl FnMut(Event)) {
         match mail {
-            Mail::Event(event) => match event.op() {
-                Some(op) => self.open.contains_key(&op).then_some(event),
-                None => Some(event),
-            },
-            Mail::Last(event) => self.open.remove(&event.op()?).map(|_| event),
-            Mail::Over(op) => {
-                self.open.remove(&op);
-                None
+            Mail::Event(event) => {
+                if event.op().is_none_or(|op| self.open.contains_key(&op)) {
+                    deliver(event);
+                }
             }
+            Mail::Last(event) => self.last(event, &mut deliver),
+            Mail::AllLast(events) => {
+                events.into_iter().for_each(|event| self.last(event, &mut deliver));
+            }
+            Mail::Over(op) => drop(self.open.remove(&op)),
         }
+    }
+
+    fn last(&mut self, event: Event, deliver: &mut impl FnMut(Event)) {
+        if event.op().is_some_and(|op| self.open.remove(&op).is_some()) {
+            deliver(event);
+        }
+    }
+
+    /// Hands over what gains from being handed over together, when the machine has nothing more to
+    /// ask for. Delivers what is known at once, and returns whether that was anything.
+    pub(crate) fn flush(&mut self, mut deliver: impl FnMut(Event)) -> bool {
+        let events = self.store.as_mut().map(StoreRunner::submit).unwrap_or_default();
+        let is_any = !events.is_empty();
+        events.into_iter().for_each(|event| self.last(event, &mut deliver));
+        is_any
     }
 
     /// Starts what an action asks for. It never waits: anything that takes time is a task's job.
@@ -168,6 +184,7 @@ impl Operations {
     /// Lets replies and closing handshakes in progress reach their clients.
     pub(crate) async fn finish(&mut self) {
         self.open.clear();
+        self.flush(drop);
         self.linger = None;
         self.shared.mailbox.close();
         // Nothing is ever sent there: it ends when the last connection drops its end.
@@ -256,14 +273,11 @@ impl Operations {
     }
 
     fn store(&mut self, op: OpId, transaction: Transaction) {
-        let Some(store) = &self.store else {
+        let Some(store) = &mut self.store else {
             return self.fail(op, IoErrorKind::Other, "this program was started without a store");
         };
-        if store.put(op, transaction) {
-            self.open.insert(op, Operation::Queued);
-        } else {
-            self.fail(op, IoErrorKind::Other, "the store's thread has ended");
-        }
+        store.put(op, transaction);
+        self.open.insert(op, Operation::Queued);
     }
 
     fn accept(&mut self, op: OpId, listener: OpId, max_body: usize) {

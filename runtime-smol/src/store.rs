@@ -1,15 +1,62 @@
-//! Runs a machine's store operations on their own thread, so that no disk ever holds up the loop.
+//! Runs a machine's store operations, those that may wait on their own thread, so that no disk ever
+//! holds up the loop.
 
 use std::convert::Infallible;
+use std::mem;
 use std::thread::{self, JoinHandle};
 
 use async_channel::{Receiver, Sender};
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::MAX_STORE_OPERATIONS;
-use footbridge_core::contract::event::Event;
+use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::{Changes, Store, Transaction};
 
+use crate::failure::failure;
 use crate::mailbox::{Mailbox, Spawner};
+
+/// A machine's store: on a thread of its own if it may wait, else on the loop's.
+pub(crate) enum StoreRunner {
+    Thread(StoreThread),
+    Immediate { store: Box<dyn Store>, waiting: Waiting },
+}
+
+/// Operations that the machine has asked for since the store was last handed some.
+type Waiting = Vec<(OpId, Transaction)>;
+
+impl StoreRunner {
+    pub(crate) fn start(store: Box<dyn Store>, mailbox: &Mailbox) -> Self {
+        if store.is_immediate() {
+            Self::Immediate { store, waiting: Waiting::new() }
+        } else {
+            Self::Thread(StoreThread::start(store, mailbox))
+        }
+    }
+
+    /// Queues an operation for the next [`submit`](Self::submit).
+    pub(crate) fn put(&mut self, op: OpId, transaction: Transaction) {
+        let (Self::Immediate { waiting, .. } | Self::Thread(StoreThread { waiting, .. })) = self;
+        waiting.push((op, transaction));
+    }
+
+    /// Hands over what was queued, all at once. Returns what is already known of it.
+    pub(crate) fn submit(&mut self) -> Vec<Event> {
+        match self {
+            Self::Thread(thread) => thread.submit(),
+            Self::Immediate { waiting, .. } if waiting.is_empty() => Vec::new(),
+            Self::Immediate { store, waiting } => {
+                let (ops, batch): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+                commit(store.as_mut(), ops, &batch)
+            }
+        }
+    }
+
+    /// Waits until every submitted operation is carried out. The mailbox must be closed.
+    pub(crate) async fn finish(&self) {
+        if let Self::Thread(thread) = self {
+            thread.finish().await;
+        }
+    }
+}
 
 /// The thread that a store runs on.
 ///
@@ -17,7 +64,8 @@ use crate::mailbox::{Mailbox, Spawner};
 /// each link has a window. Dropping this carries out what was queued, reports nothing, and ends the
 /// thread.
 pub(crate) struct StoreThread {
-    operations: Sender<(OpId, Transaction)>,
+    operations: Sender<Waiting>,
+    waiting: Waiting,
     mailbox: Mailbox,
     /// Closed once the thread is done.
     done: Receiver<Infallible>,
@@ -25,7 +73,7 @@ pub(crate) struct StoreThread {
 }
 
 impl StoreThread {
-    pub(crate) fn start(store: Box<dyn Store>, mailbox: &Mailbox) -> Self {
+    fn start(store: Box<dyn Store>, mailbox: &Mailbox) -> Self {
         let (operations, queue) = async_channel::unbounded();
         let (running, done) = async_channel::bounded(1);
         let answers = mailbox.clone();
@@ -35,16 +83,26 @@ impl StoreThread {
         };
         // Without a thread, the queue is closed and each operation fails.
         let thread = thread::Builder::new().name("store".to_owned()).spawn(work).ok();
-        Self { operations, mailbox: mailbox.clone(), done, thread }
+        Self { operations, waiting: Vec::new(), mailbox: mailbox.clone(), done, thread }
     }
 
-    /// Queues an operation; returns whether there is a store to carry it out.
-    pub(crate) fn put(&self, op: OpId, transaction: Transaction) -> bool {
-        self.operations.try_send((op, transaction)).is_ok()
+    /// One message, so that the thread is woken once. Fails what nobody is left to carry out.
+    fn submit(&mut self) -> Vec<Event> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let fail = |(op, _)| {
+            let failure = failure(IoErrorKind::Other, "the store's thread has ended");
+            Event::Failed { op, failure }
+        };
+        match self.operations.try_send(mem::take(&mut self.waiting)) {
+            Ok(()) => Vec::new(),
+            Err(refused) => refused.into_inner().into_iter().map(fail).collect(),
+        }
     }
 
     /// Waits until every queued operation is carried out. The mailbox must be closed.
-    pub(crate) async fn finish(&self) {
+    async fn finish(&self) {
         self.operations.close();
         // Nothing is ever sent there.
         let _ = self.done.recv().await;
@@ -62,25 +120,32 @@ impl Drop for StoreThread {
     }
 }
 
-/// Commits everything waiting, all at once, then whatever has arrived meanwhile.
-fn serve(mut store: Box<dyn Store>, queue: &Receiver<(OpId, Transaction)>, mailbox: &Mailbox) {
-    let (mut ops, mut batch) = (Vec::new(), Vec::new());
+/// Commits everything waiting, all at once, then whatever has arrived meanwhile. What became of a
+/// batch is one piece of mail.
+fn serve(mut store: Box<dyn Store>, queue: &Receiver<Waiting>, mailbox: &Mailbox) {
     while let Ok(first) = queue.recv_blocking() {
-        let more = std::iter::from_fn(|| queue.try_recv().ok()).take(MAX_STORE_OPERATIONS - 1);
-        for (op, transaction) in std::iter::once(first).chain(more) {
-            ops.push(op);
-            batch.push(transaction);
+        let (mut ops, mut batch) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(operations) = next {
+            for (op, transaction) in operations {
+                ops.push(op);
+                batch.push(transaction);
+            }
+            let has_room = batch.len() < MAX_STORE_OPERATIONS;
+            next = if has_room { queue.try_recv().ok() } else { None };
         }
-        let outcomes = store.commit(&batch);
-        assert_eq!(outcomes.len(), batch.len(), "one outcome per operation");
-        batch.clear();
-        for (op, outcome) in ops.drain(..).zip(outcomes) {
-            mailbox.last_blocking(match outcome {
-                Ok(committed) => Event::Stored { op, committed },
-                Err(failure) => Event::Failed { op, failure },
-            });
-        }
+        mailbox.all_last_blocking(commit(store.as_mut(), ops, &batch));
     }
+}
+
+fn commit(store: &mut dyn Store, ops: Vec<OpId>, batch: &[Transaction]) -> Vec<Event> {
+    let outcomes = store.commit(batch);
+    assert_eq!(outcomes.len(), batch.len(), "one outcome per operation");
+    let event = |(op, outcome)| match outcome {
+        Ok(committed) => Event::Stored { op, committed },
+        Err(failure) => Event::Failed { op, failure },
+    };
+    ops.into_iter().zip(outcomes).map(event).collect()
 }
 
 /// Passes on changes that others make to the store, as they become known.

@@ -16,6 +16,12 @@ pub trait Store: Send {
     ///
     /// A failure means that the operation has left nothing behind, and never will.
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>>;
+
+    /// Whether [`commit`](Self::commit) never waits, for a disk or for anyone. A runtime calls such
+    /// a store from its loop; any other gets a thread of its own.
+    fn is_immediate(&self) -> bool {
+        false
+    }
 }
 
 /// A store made of [`Tables`]: the rules that all stores share, over rows kept anywhere.
@@ -76,6 +82,10 @@ impl From<Failed> for IoError {
 }
 
 impl<T: Tables + Send> Store for RuleStore<T> {
+    fn is_immediate(&self) -> bool {
+        T::IS_IMMEDIATE
+    }
+
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
         match self.try_commit(batch) {
             Ok(committed) => committed.into_iter().map(Ok).collect(),

@@ -31,6 +31,9 @@ use crate::base::io_error::{IoError, IoErrorKind};
 /// that has no row. Deleting something that does not exist is not an error.
 #[allow(clippy::missing_errors_doc, reason = "they all fail where the database does")]
 pub trait Tables {
+    /// Whether no method ever waits, because all rows are in memory.
+    const IS_IMMEDIATE: bool = false;
+
     /// Opens a transaction.
     fn begin(&mut self) -> Result<(), TableError>;
     /// Makes everything written since `begin` durable.

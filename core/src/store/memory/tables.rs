@@ -28,6 +28,8 @@ impl MemoryTables {
 }
 
 impl Tables for MemoryTables {
+    const IS_IMMEDIATE: bool = true;
+
     fn begin(&mut self) -> Done {
         debug_assert!(!self.is_open, "two transactions at once");
         self.is_open = true;
