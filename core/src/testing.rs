@@ -32,6 +32,8 @@ pub struct Hand<M: Machine> {
     pub notices: Vec<M::Notice>,
     /// The deadline it is waiting for, besides events.
     pub deadline: Option<Instant>,
+    /// If set, every request to end a process's tree is answered at once, and counted here.
+    pub trees_ended: Option<usize>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     checker: Checker,
@@ -46,6 +48,7 @@ impl<M: Machine> Hand<M> {
             actions: VecDeque::new(),
             notices: Vec::new(),
             deadline: None,
+            trees_ended: None,
             outcome: None,
             checker: Checker::default(),
         };
@@ -131,6 +134,13 @@ impl<M: Machine> Hand<M> {
     fn deliver(&mut self, event: Event) {
         self.machine.handle(self.now, event);
         self.settle();
+        while let Some(ended) = self.trees_ended
+            && let Some(at) = self.actions.iter().position(|a| matches!(a, Action::EndTree { .. }))
+            && let Some(Action::EndTree { op, .. }) = self.actions.remove(at)
+        {
+            self.trees_ended = Some(ended + 1);
+            self.handle(Event::TreeEnded { op, survivors: Vec::new() });
+        }
     }
 
     #[track_caller]

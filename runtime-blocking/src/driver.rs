@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use footbridge_core::base::time::{self, Now, UnixTime};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, MachineError, MachineErrorKind, Outcome, Step};
+use footbridge_supervision::Supervision;
 
 use crate::http::Http;
 use crate::mailbox::{Handle, MAILBOX_LEN, Mail, Outbox, mailbox};
@@ -22,6 +23,8 @@ use crate::tls::Tls;
 pub struct HostOptions {
     /// A PEM file of certificates to trust in addition to the well-known authorities.
     pub extra_ca: Option<PathBuf>,
+    /// How thoroughly processes are supervised.
+    pub supervision: Supervision,
 }
 
 /// What a driver needs from the computer that the program runs on.
@@ -29,17 +32,18 @@ pub struct Host {
     threads: Threads,
     http: Http,
     sockets: Sockets,
+    supervision: Supervision,
 }
 
 impl Host {
     /// Reads the files named by the options. Fails with [`MachineErrorKind::Local`].
     pub fn new(options: HostOptions) -> Result<Self, MachineError> {
-        let HostOptions { extra_ca } = options;
+        let HostOptions { extra_ca, supervision } = options;
         let local = |message: String| MachineError { kind: MachineErrorKind::Local, message };
         let tls = Tls::new(extra_ca.as_deref()).map_err(local)?;
         let (http, sockets) = (Http::new(tls.clone()), Sockets::new(tls));
         let threads = Threads::new().map_err(|error| local(format!("no eventfd: {error}")))?;
-        Ok(Self { threads, http, sockets })
+        Ok(Self { threads, http, sockets, supervision })
     }
 }
 
@@ -76,8 +80,9 @@ impl<C: Send + 'static> Driver<C> {
     where
         M: Machine<Command = C>,
     {
-        let Self { host: Host { threads, http, sockets }, mailbox, outbox } = self;
-        let mut operations = Operations::new(outbox, threads, http, sockets);
+        let Self { host, mailbox, outbox } = self;
+        let Host { threads, http, sockets, supervision } = host;
+        let mut operations = Operations::new(outbox, threads, http, sockets, supervision);
         // Failures of operations that could not even begin: not sent to the loop's own mailbox.
         let mut answers = VecDeque::new();
         let clock = Clock::start();

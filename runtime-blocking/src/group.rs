@@ -1,20 +1,20 @@
 //! Process groups: starting a program in one, signalling the group, and reaping.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
+use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{ProcessSpec, Signal};
-use footbridge_core::contract::event::{ExitStatus, IoError, IoErrorKind};
+use footbridge_core::contract::event::{ExitStatus, IoError};
+use footbridge_supervision::{Prepared, REFUSAL_BYTES, Started, Supervisor, refusal};
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open,
     test_kill_process_group, waitid,
 };
 
-use crate::failure::{failure, io_failure};
+use crate::failure::io_failure;
 use crate::inbox::lock;
 
 /// A process group as the loop sees it. It may be signalled before its leader has started and after
@@ -26,9 +26,11 @@ pub(crate) struct Group(Mutex<Stage>);
 enum Stage {
     /// Not started yet; these signals wait for it.
     Starting(Vec<Signal>),
+    /// The leader has not been reaped.
+    Led(Pid),
     /// Alive, or it was at the last check. The system does not reuse the number while a member
     /// is alive or the leader has not been reaped.
-    Started(Pid),
+    Left(Pid),
     Gone,
 }
 
@@ -41,7 +43,7 @@ impl Group {
     pub(crate) fn signal(&self, signal: Signal) {
         match &mut *lock(&self.0) {
             Stage::Starting(waiting) => waiting.push(signal),
-            Stage::Started(group) => kill(*group, signal),
+            Stage::Led(group) | Stage::Left(group) => kill(*group, signal),
             Stage::Gone => {}
         }
     }
@@ -49,7 +51,7 @@ impl Group {
     /// Whether a signal can still reach anyone.
     pub(crate) fn is_alive(&self) -> bool {
         let mut stage = lock(&self.0);
-        if let Stage::Started(group) = *stage
+        if let Stage::Left(group) = *stage
             && test_kill_process_group(group).is_err()
         {
             *stage = Stage::Gone;
@@ -57,25 +59,36 @@ impl Group {
         !matches!(*stage, Stage::Gone)
     }
 
+    /// Its leader, if that has been started and not been reaped.
+    pub(crate) fn leader(&self) -> Option<u32> {
+        match &*lock(&self.0) {
+            Stage::Led(leader) => u32::try_from(leader.as_raw_nonzero().get()).ok(),
+            Stage::Starting(_) | Stage::Left(_) | Stage::Gone => None,
+        }
+    }
+
     fn begin(&self, pid: Pid) {
         let mut stage = lock(&self.0);
-        if let Stage::Starting(waiting) = std::mem::replace(&mut *stage, Stage::Started(pid)) {
+        if let Stage::Starting(waiting) = std::mem::replace(&mut *stage, Stage::Led(pid)) {
             waiting.into_iter().for_each(|signal| kill(pid, signal));
         }
     }
 
     /// Reaps the leader, with no signal in between; after that, only remaining members keep the
-    /// group.
-    fn reap(&self, leader: &OwnedFd) {
+    /// group. `false` if it lives on.
+    fn reap(&self, leader: &OwnedFd) -> bool {
         let mut stage = lock(&self.0);
         // It has exited or been released: either way, there is nothing to wait for.
-        let _ =
+        let reaped =
             waitid(WaitId::PidFd(leader.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
-        if let Stage::Started(group) = *stage
-            && test_kill_process_group(group).is_err()
-        {
-            *stage = Stage::Gone;
+        if matches!(reaped, Ok(None)) {
+            return false;
         }
+        if let Stage::Led(group) = *stage {
+            let is_left = test_kill_process_group(group).is_ok();
+            *stage = if is_left { Stage::Left(group) } else { Stage::Gone };
+        }
+        true
     }
 }
 
@@ -97,6 +110,7 @@ pub(crate) struct Leader<'a> {
     pub(crate) pid: u32,
     fd: OwnedFd,
     group: &'a Group,
+    supervisor: &'a Supervisor,
 }
 
 /// The pipes to a process.
@@ -106,30 +120,78 @@ pub(crate) struct Pipes {
     pub(crate) stderr: Option<ChildStderr>,
 }
 
+/// How a process is started.
+pub(crate) enum Kind {
+    /// The root of a tree, with a pipe to its stdin.
+    Tree(OpId),
+    /// A command of the program's own, with an empty stdin.
+    Command,
+}
+
 impl<'a> Leader<'a> {
     /// Starts a program, with pipes that do not block.
     pub(crate) fn spawn(
-        command: &ProcessSpec,
-        has_stdin: bool,
+        spec: &ProcessSpec,
+        kind: &Kind,
         group: &'a Group,
+        supervisor: &'a Supervisor,
     ) -> Result<(Self, Pipes), IoError> {
-        let stdin = if has_stdin { Stdio::piped() } else { Stdio::null() };
-        check_directory(command)?;
-        let mut child = prepare(command)
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| not_started(command, &error))?;
+        match kind {
+            Kind::Command => {
+                let command = supervisor.prepare_command(spec)?;
+                Self::begin(spec, command, Stdio::null(), group, supervisor)
+            }
+            Kind::Tree(tree) => {
+                let started = Self::launch(spec, *tree, group, supervisor);
+                if started.is_err() {
+                    supervisor.abandon(*tree);
+                }
+                started
+            }
+        }
+    }
+
+    fn launch(
+        spec: &ProcessSpec,
+        tree: OpId,
+        group: &'a Group,
+        supervisor: &'a Supervisor,
+    ) -> Result<(Self, Pipes), IoError> {
+        let Prepared { command, stdin, launch } = supervisor.prepare(tree, spec)?;
+        let (leader, mut pipes) = Self::begin(spec, command, stdin, group, supervisor)?;
+        let Started { stdin, control } = launch.proceed()?;
+        if let Some(control) = control {
+            let mut received = Vec::new();
+            // A connection that breaks means that it was killed, which shows in its exit.
+            let _ = control.take(REFUSAL_BYTES as u64).read_to_end(&mut received);
+            if let Some(failure) = refusal(&spec.program, &received) {
+                return Err(failure);
+            }
+        }
+        rustix::io::ioctl_fionbio(&stdin, true)
+            .map_err(|error| not_started(spec, &error.into()))?;
+        pipes.stdin = Some(stdin.into());
+        Ok((leader, pipes))
+    }
+
+    fn begin(
+        spec: &ProcessSpec,
+        mut command: Command,
+        stdin: Stdio,
+        group: &'a Group,
+        supervisor: &'a Supervisor,
+    ) -> Result<(Self, Pipes), IoError> {
+        let mut child = supervisor.spawn(&spec.program, move || {
+            command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().map(|child| {
+                let pid = child.id();
+                (child, pid)
+            })
+        })?;
         let pid = child.id();
         let opened = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH);
         let opened = opened.and_then(|pid| Ok((pid, pidfd_open(pid, PidfdFlags::empty())?)));
-        let pipes = Pipes {
-            stdin: child.stdin.take(),
-            stdout: child.stdout.take(),
-            stderr: child.stderr.take(),
-        };
+        let pipes = Pipes { stdin: None, stdout: child.stdout.take(), stderr: child.stderr.take() };
         let ready = opened.map_err(io::Error::from).and_then(|opened| {
             pipes.unblock()?;
             Ok(opened)
@@ -137,13 +199,14 @@ impl<'a> Leader<'a> {
         match ready {
             Ok((leader, fd)) => {
                 group.begin(leader);
-                Ok((Self { pid, fd, group }, pipes))
+                Ok((Self { pid, fd, group, supervisor }, pipes))
             }
             Err(error) => {
                 // Without a pidfd, its exit would go unnoticed.
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(not_started(command, &error))
+                supervisor.reaped(pid);
+                Err(not_started(spec, &error))
             }
         }
     }
@@ -168,18 +231,16 @@ impl<'a> Leader<'a> {
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        self.group.reap(&self.fd);
+        if self.group.reap(&self.fd) {
+            self.supervisor.reaped(self.pid);
+        }
     }
 }
 
 impl Pipes {
     fn unblock(&self) -> io::Result<()> {
-        let Self { stdin, stdout, stderr } = self;
-        let fds = [
-            stdin.as_ref().map(AsFd::as_fd),
-            stdout.as_ref().map(AsFd::as_fd),
-            stderr.as_ref().map(AsFd::as_fd),
-        ];
+        let Self { stdout, stderr, .. } = self;
+        let fds = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
         for fd in fds.into_iter().flatten() {
             rustix::io::ioctl_fionbio(fd, true)?;
         }
@@ -193,49 +254,6 @@ fn status_of(status: &WaitIdStatus) -> ExitStatus {
         (None, Some(signal)) => ExitStatus::Signal(signal),
         // `EXITED` asks only for these two.
         (None, None) => ExitStatus::Signal(0),
-    }
-}
-
-fn prepare(command: &ProcessSpec) -> std::process::Command {
-    let mut prepared = std::process::Command::new(program_of(command));
-    prepared.args(&command.args);
-    for name in &command.env_remove {
-        prepared.env_remove(name);
-    }
-    prepared.envs(command.env.iter().map(|(name, value)| (name, value.reveal())));
-    if let Some(directory) = &command.directory {
-        prepared.current_dir(directory);
-    }
-    prepared
-}
-
-/// The standard library would look up a bare name in the `PATH` that the program is given, if it is
-/// given one of its own.
-fn program_of(command: &ProcessSpec) -> PathBuf {
-    let is_bare = !command.program.contains('/');
-    let mut named = command.env.iter().map(|(name, _)| name).chain(&command.env_remove);
-    if is_bare && named.any(|name| name == "PATH") {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut places = std::env::split_paths(&path).map(|place| place.join(&command.program));
-        if let Some(found) = places.find(|place| is_executable(place)) {
-            return found;
-        }
-    }
-    PathBuf::from(&command.program)
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-/// The system only says "no such file", whatever is missing.
-fn check_directory(command: &ProcessSpec) -> Result<(), IoError> {
-    let Some(directory) = &command.directory else { return Ok(()) };
-    let place = format!("the directory {directory}");
-    match std::fs::metadata(directory) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(failure(IoErrorKind::NotFound, format_args!("{place}: not a directory"))),
-        Err(error) => Err(io_failure(place, &error)),
     }
 }
 

@@ -71,4 +71,5 @@ mod threads;
 mod tls;
 
 pub use driver::{Driver, Host, HostOptions};
+pub use footbridge_supervision::Supervision;
 pub use mailbox::Handle;

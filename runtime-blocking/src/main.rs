@@ -3,5 +3,5 @@
 mod program;
 
 fn main() -> std::process::ExitCode {
-    program::main()
+    footbridge_supervision::intercept().unwrap_or_else(program::main)
 }

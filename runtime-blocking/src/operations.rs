@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Action, Target};
+use footbridge_core::contract::action::{Action, Signal, Target};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
-use crate::failure::failure;
+use crate::failure::{failure, io_failure};
+use footbridge_supervision::{Supervision, Supervisor};
+
 use crate::files::{Files, Job};
 use crate::handshake::Offer;
 use crate::http::{Exchange, Http};
@@ -19,7 +21,7 @@ use crate::run::{self, NoOrder, Task};
 use crate::socket::{self, Sockets};
 use crate::stdio;
 use crate::stream;
-use crate::threads::Threads;
+use crate::threads::{SMALL_STACK, Threads};
 
 /// The operations of one machine in progress.
 pub(crate) struct Operations {
@@ -29,6 +31,7 @@ pub(crate) struct Operations {
     http: Http,
     sockets: Sockets,
     files: Files,
+    supervisor: Arc<Supervisor>,
 }
 
 enum Operation {
@@ -37,6 +40,7 @@ enum Operation {
     Process(Process),
     Run(Arc<Inbox<NoOrder>>),
     File,
+    EndTree,
     /// It failed before it began; its event is on the way.
     Failed,
 }
@@ -48,14 +52,28 @@ impl Operation {
             Self::Stream(inbox) => inbox.cancel(),
             Self::Process(process) => process.cancel(),
             Self::Run(inbox) => inbox.cancel(),
-            Self::File | Self::Failed => {}
+            Self::File | Self::EndTree | Self::Failed => {}
         }
     }
 }
 
 impl Operations {
-    pub(crate) fn new(outbox: Outbox, threads: Threads, http: Http, sockets: Sockets) -> Self {
-        Self { open: HashMap::new(), outbox, threads, http, sockets, files: Files::default() }
+    pub(crate) fn new(
+        outbox: Outbox,
+        threads: Threads,
+        http: Http,
+        sockets: Sockets,
+        supervision: Supervision,
+    ) -> Self {
+        Self {
+            open: HashMap::new(),
+            outbox,
+            threads,
+            http,
+            sockets,
+            files: Files::default(),
+            supervisor: Arc::new(Supervisor::new(supervision)),
+        }
     }
 
     /// Starts an action without waiting for it. Returns the failure of one that cannot begin.
@@ -71,12 +89,15 @@ impl Operations {
                 // Forget groups that have died out before adding one more.
                 self.open.retain(|_, operation| !is_over(operation));
                 let outbox = self.outbox.clone();
-                let started = Process::start(op, command, outbox, &mut self.threads);
+                let started =
+                    Process::start(op, command, outbox, &mut self.threads, &self.supervisor);
                 (op, started.map(Operation::Process))
             }
+            Action::EndTree { op, process } => (op, self.end_tree(op, process)),
             Action::Run { op, command, timeout, limit } => {
                 let task = Task { command, timeout, limit };
-                let started = run::start(op, task, self.outbox.clone(), &mut self.threads);
+                let started =
+                    run::start(op, task, self.outbox.clone(), &mut self.threads, &self.supervisor);
                 (op, started.map(Operation::Run))
             }
             Action::Save { op, path, data } => (op, self.file(op, Job::Save { path, data })),
@@ -107,6 +128,26 @@ impl Operations {
                 Some(Event::Failed { op, failure })
             }
         }
+    }
+
+    /// Kills all that a process has started, in a thread: it takes a few looks at all processes.
+    fn end_tree(&mut self, op: OpId, process: OpId) -> Result<Operation, IoError> {
+        let group = match self.open.get(&process) {
+            Some(Operation::Process(process)) => Some(process.group()),
+            _ => None,
+        };
+        let (supervisor, outbox) = (Arc::clone(&self.supervisor), self.outbox.clone());
+        let work = move || {
+            let survivors =
+                supervisor.end_tree(process, group.as_ref().and_then(|group| group.leader()));
+            if let Some(group) = group {
+                group.signal(Signal::Kill);
+            }
+            // Nobody is listening any more, so there is nothing left to do.
+            let _ = outbox.post(Event::TreeEnded { op, survivors });
+        };
+        let started = self.threads.spawn("end tree", SMALL_STACK, work);
+        started.map(|()| Operation::EndTree).map_err(|error| io_failure("no thread", &error))
     }
 
     fn open(&mut self, op: OpId, target: Target) -> Result<Arc<Inbox<socket::Order>>, IoError> {
@@ -177,6 +218,7 @@ impl Operations {
         let Some(operation) = self.open.get_mut(&op) else { return false };
         if let Operation::Process(process) = operation {
             process.note(event);
+            self.supervisor.reap_orphans();
         }
         if event.is_last() || is_over(operation) {
             self.open.remove(&op);

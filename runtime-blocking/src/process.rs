@@ -10,11 +10,12 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{ProcessSpec, Signal};
 use footbridge_core::contract::event::{Event, IoError, Output};
+use footbridge_supervision::Supervisor;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::failure::io_failure;
-use crate::group::{Group, Leader, Pipes};
+use crate::group::{Group, Kind, Leader, Pipes};
 use crate::inbox::Inbox;
 use crate::mailbox::{Gone, Outbox};
 use crate::threads::{SMALL_STACK, Threads};
@@ -46,18 +47,20 @@ impl Process {
         command: ProcessSpec,
         outbox: Outbox,
         threads: &mut Threads,
+        supervisor: &Arc<Supervisor>,
     ) -> Result<Self, IoError> {
         let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
         let group = Arc::new(Group::new());
         let process =
             Self { inbox: Arc::clone(&inbox), group: Arc::clone(&group), ends_to_come: 3 };
         let end = threads.end();
+        let supervisor = Arc::clone(supervisor);
         let work = move || {
             if inbox.is_cancelled() {
                 return;
             }
             // Nobody is listening any more, so there is nothing left to do.
-            let _ = match Leader::spawn(&command, true, &group) {
+            let _ = match Leader::spawn(&command, &Kind::Tree(op), &group, &supervisor) {
                 Ok((leader, pipes)) => Life::new(op, leader, pipes, &inbox, &outbox).run(&end),
                 Err(failure) => outbox.post(Event::Failed { op, failure }),
             };
@@ -74,6 +77,11 @@ impl Process {
     /// Signals the whole group, even after its leader has exited.
     pub(crate) fn signal(&self, signal: Signal) {
         self.group.signal(signal);
+    }
+
+    /// Its process group.
+    pub(crate) fn group(&self) -> Arc<Group> {
+        Arc::clone(&self.group)
     }
 
     /// Closes the pipes; the process is reaped when it exits.

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{ProcessSpec, Signal};
 use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind};
+use footbridge_supervision::Supervisor;
 use rustix::event::PollFlags;
 
 use crate::failure::{failure, io_failure};
-use crate::group::{Group, Leader, Pipes};
+use crate::group::{Group, Kind, Leader, Pipes};
 use crate::inbox::Inbox;
 use crate::mailbox::Outbox;
 use crate::net::deadline_after;
@@ -39,11 +40,12 @@ pub(crate) fn start(
     task: Task,
     outbox: Outbox,
     threads: &mut Threads,
+    supervisor: &Arc<Supervisor>,
 ) -> Result<Arc<Inbox<NoOrder>>, IoError> {
     let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
-    let orders = Arc::clone(&inbox);
+    let (orders, supervisor) = (Arc::clone(&inbox), Arc::clone(supervisor));
     let work = move || {
-        let event = match run(&task, &orders) {
+        let event = match run(&task, &orders, &supervisor) {
             Ok(Some((status, [stdout, stderr]))) => Event::Ran { op, status, stdout, stderr },
             Ok(None) => return,
             Err(failure) => Event::Failed { op, failure },
@@ -56,10 +58,14 @@ pub(crate) fn start(
 }
 
 /// How it ended, and the beginning of both outputs. `None` after a cancel.
-fn run(task: &Task, inbox: &Inbox<NoOrder>) -> Result<Option<(ExitStatus, [Bytes; 2])>, IoError> {
+fn run(
+    task: &Task,
+    inbox: &Inbox<NoOrder>,
+    supervisor: &Supervisor,
+) -> Result<Option<(ExitStatus, [Bytes; 2])>, IoError> {
     let mut deadline = deadline_after(task.timeout);
     let group = Group::new();
-    let (leader, pipes) = Leader::spawn(&task.command, false, &group)?;
+    let (leader, pipes) = Leader::spawn(&task.command, &Kind::Command, &group, supervisor)?;
     let Pipes { mut stdout, mut stderr, .. } = pipes;
     let mut scratch = vec![0; READ_BYTES];
     let mut kept = [Vec::new(), Vec::new()];

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use async_channel::Receiver;
 use footbridge_core::contract::event::IoError;
 use footbridge_core::store::{Changes, Store};
+use footbridge_supervision::Supervision;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::tls::{self, Certificate};
@@ -19,6 +20,8 @@ pub struct HostOptions {
     pub certificate: Option<Certificate>,
     /// Whether requests and streams go through an HTTP proxy.
     pub proxy: Proxy,
+    /// How thoroughly processes are supervised.
+    pub supervision: Supervision,
     /// The store for store operations; without one they fail. It runs on a thread of its own,
     /// unless it says that it never waits.
     pub store: Option<Box<dyn Store>>,
@@ -43,6 +46,7 @@ pub struct Host {
     pub(crate) client_tls: tls::Client,
     pub(crate) server_tls: Option<tls::Server>,
     pub(crate) proxies: Option<Matcher>,
+    pub(crate) supervision: Supervision,
     pub(crate) store: Option<Box<dyn Store>>,
     pub(crate) store_changes: Option<Receiver<Changes>>,
 }
@@ -58,6 +62,7 @@ impl Host {
                 Proxy::None => None,
                 Proxy::At(url) => Some(Matcher::builder().all(url).build()),
             },
+            supervision: options.supervision,
             store: options.store,
             store_changes: options.store_changes,
         })

@@ -47,5 +47,6 @@ mod stream;
 mod tls;
 
 pub use driver::{block_on, drive};
+pub use footbridge_supervision::Supervision;
 pub use host::{Host, HostOptions, Proxy};
 pub use tls::Certificate;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Answer as Body, Head, Request, Target};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::Transaction;
+use footbridge_supervision::Supervisor;
 use smol::{LocalExecutor, Task};
 
 use crate::connect::Dialer;
@@ -79,11 +81,12 @@ impl Operations {
         if let Some(changes) = host.store_changes {
             store::listen(changes, &spawner, &mailbox);
         }
+        let supervisor = Arc::new(Supervisor::new(host.supervision));
         let (linger, lingering) = async_channel::bounded(1);
         Self {
             open: HashMap::new(),
             files: Files::start(&spawner, &mailbox),
-            shared: Rc::new(Shared { mailbox, spawner, client }),
+            shared: Rc::new(Shared { mailbox, spawner, client, supervisor }),
             store,
             server_tls: host.server_tls,
             linger: Some(linger),
@@ -94,6 +97,9 @@ impl Operations {
 
     /// Takes a piece of mail, and delivers those of its events whose operation is still open.
     pub(crate) fn receive(&mut self, mail: Mail, mut deliver: impl FnMut(Event)) {
+        if matches!(&mail, Mail::Event(Event::Stdout { .. } | Event::Exited { .. })) {
+            self.shared.supervisor.reap_orphans();
+        }
         match mail {
             Mail::Event(event) => {
                 if event.op().is_none_or(|op| self.open.contains_key(&op)) {
@@ -140,7 +146,7 @@ impl Operations {
             Action::Resume { op } => self.gate(op).into_iter().for_each(Gate::resume),
             Action::Spawn { op, command } => {
                 self.reap();
-                let process = process::spawn(op, &command, &self.shared);
+                let process = process::spawn(op, command, &self.shared);
                 self.open.insert(op, Operation::Process(process));
             }
             Action::Write { op, data } => self.feed(op, Input::Data(data)),
@@ -149,6 +155,13 @@ impl Operations {
                 if let Some(Operation::Process(process)) = self.open.get(&op) {
                     process.signal(signal);
                 }
+            }
+            Action::EndTree { op, process } => {
+                let root = match self.open.get(&process) {
+                    Some(Operation::Process(process)) => process.root(),
+                    _ => None,
+                };
+                self.start(op, process::end_tree(op, process, root, shared));
             }
             Action::Run { op, command, timeout, limit } => {
                 self.reap();

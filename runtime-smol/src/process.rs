@@ -6,25 +6,27 @@ use std::fs::File;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use async_io::{Async, Timer};
-use async_process::{Child, ChildStdin, Stdio};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{ProcessSpec, Signal};
 use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind, Output};
+use footbridge_supervision::{Prepared, REFUSAL_BYTES, Started, refusal};
 use rustix::process::{Pid, Signal as UnixSignal, kill_process_group, test_kill_process_group};
 use smol::Task;
 use smol::future::{or, zip};
-use smol::io::AsyncWriteExt;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::failure::{about, failure, kind_of};
+use crate::failure::{about, failure};
 use crate::io::within;
 use crate::mailbox::Gate;
 use crate::shared::Shared;
@@ -42,6 +44,8 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Process {
     _task: Option<Task<()>>,
     group: Option<Pid>,
+    /// Whether its leader has been reaped.
+    reaped: Rc<Cell<bool>>,
     input: Sender<Input>,
     pub(crate) gate: Rc<Gate>,
 }
@@ -55,6 +59,11 @@ pub(crate) enum Input {
 impl Process {
     pub(crate) fn feed(&self, input: Input) {
         let _ = self.input.try_send(input);
+    }
+
+    /// The process itself, if it has not been reaped.
+    pub(crate) fn root(&self) -> Option<Pid> {
+        self.group.filter(|_| !self.reaped.get())
     }
 
     /// Signals whoever is left of the group, even after its leader has exited.
@@ -72,101 +81,127 @@ impl Process {
 }
 
 /// Starts a process.
-pub(crate) fn spawn(op: OpId, command: &ProcessSpec, shared: &Rc<Shared>) -> Process {
+pub(crate) fn spawn(op: OpId, spec: ProcessSpec, shared: &Rc<Shared>) -> Process {
     let (input, queue) = async_channel::unbounded();
     let gate = Rc::new(Gate::default());
-    let started = start(command, Stdio::piped());
-    let group = started.as_ref().ok().and_then(|child| child.group);
-    let (shared, held) = (Rc::clone(shared), Rc::clone(&gate));
+    let reaped = Rc::new(Cell::new(false));
+    let launched = launch(op, &spec, shared);
+    let group = launched.as_ref().ok().and_then(|launched| launched.child.group);
+    let (shared, held, gone) = (Rc::clone(shared), Rc::clone(&gate), Rc::clone(&reaped));
     let spawner = shared.spawner.clone();
     let task = spawner.spawn(async move {
+        let started = match launched {
+            Ok(Launched { mut child, stdin, control }) => match becomes(&spec, control).await {
+                Ok(()) => Ok((child, stdin)),
+                Err(failure) => {
+                    wait(&mut child.child, &shared).await;
+                    Err(failure)
+                }
+            },
+            Err(failure) => Err(failure),
+        };
         match started {
-            Ok(child) => attend(op, child, queue, &held, &shared).await,
-            Err(failure) => shared.mailbox.failed(op, failure).await,
+            Ok((child, stdin)) => attend(op, child, stdin, queue, &held, &gone, &shared).await,
+            Err(failure) => {
+                shared.supervisor.abandon(op);
+                shared.mailbox.failed(op, failure).await;
+            }
         }
     });
-    Process { _task: task, group, input, gate }
+    Process { _task: task, group, reaped, input, gate }
+}
+
+/// Waits for a child to exit, and reaps it. It can fail only if someone else has.
+async fn wait(child: &mut async_process::Child, shared: &Shared) -> Option<ExitStatus> {
+    let status = child.status().await;
+    shared.supervisor.reaped(child.id());
+    status.ok().map(status_of)
+}
+
+/// Kills all that a process has started, in another thread: it takes a few looks at all processes.
+pub(crate) async fn end_tree(op: OpId, process: OpId, root: Option<Pid>, shared: Rc<Shared>) {
+    let supervisor = Arc::clone(&shared.supervisor);
+    let root = root.and_then(|root| u32::try_from(root.as_raw_nonzero().get()).ok());
+    let survivors = smol::unblock(move || supervisor.end_tree(process, root)).await;
+    shared.mailbox.last(Event::TreeEnded { op, survivors }).await;
 }
 
 /// A process with its pipes.
-struct Started {
-    child: Child,
+struct Child {
+    child: async_process::Child,
     group: Option<Pid>,
-    stdin: Option<ChildStdin>,
     stdout: Async<File>,
     stderr: Async<File>,
 }
 
-fn start(command: &ProcessSpec, stdin: Stdio) -> Result<Started, IoError> {
-    let mut build = std::process::Command::new(program_of(command));
-    build.args(&command.args).process_group(0);
-    for name in &command.env_remove {
-        build.env_remove(name);
-    }
-    for (name, value) in &command.env {
-        build.env(name, value.reveal());
-    }
-    if let Some(directory) = &command.directory {
-        build.current_dir(directory);
-    }
-    let mut build = async_process::Command::from(build);
-    build.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = build.spawn().map_err(|error| not_started(command, &error))?;
+/// A process that may still have to become the program that was asked for.
+struct Launched {
+    child: Child,
+    stdin: Async<File>,
+    control: Option<Async<UnixStream>>,
+}
 
+fn launch(op: OpId, spec: &ProcessSpec, shared: &Shared) -> Result<Launched, IoError> {
+    let Prepared { command, stdin, launch } = shared.supervisor.prepare(op, spec)?;
+    let child = start(spec, command, stdin, shared)?;
+    let Started { stdin, control } = launch.proceed()?;
+    let cannot = |error| about(format_args!("the pipes of {}", spec.program), &error);
+    let stdin = Async::new(File::from(stdin)).map_err(cannot)?;
+    let control = control.map(Async::new).transpose().map_err(cannot)?;
+    Ok(Launched { child, stdin, control })
+}
+
+fn start(
+    spec: &ProcessSpec,
+    command: Command,
+    stdin: Stdio,
+    shared: &Shared,
+) -> Result<Child, IoError> {
+    let mut child = shared.supervisor.spawn(&spec.program, move || {
+        let mut build = async_process::Command::from(command);
+        build.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        build.spawn().map(|child| {
+            let pid = child.id();
+            (child, pid)
+        })
+    })?;
     let pipe = |end: Option<io::Result<OwnedFd>>| -> io::Result<Async<File>> {
         let end = end.unwrap_or_else(|| Err(io::ErrorKind::BrokenPipe.into()))?;
         Async::new(File::from(end))
     };
     let stdout = pipe(child.stdout.take().map(OwnedFd::try_from));
     let stderr = pipe(child.stderr.take().map(OwnedFd::try_from));
-    let stdin = child.stdin.take();
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     match (stdout, stderr) {
-        (Ok(stdout), Ok(stderr)) => Ok(Started { child, group, stdin, stdout, stderr }),
+        (Ok(stdout), Ok(stderr)) => Ok(Child { child, group, stdout, stderr }),
         (Err(error), _) | (_, Err(error)) => {
             if let Some(group) = group {
                 let _ = kill_process_group(group, UnixSignal::KILL);
             }
-            Err(about(format_args!("the pipes of {}", command.program), &error))
+            Err(about(format_args!("the pipes of {}", spec.program), &error))
         }
     }
 }
 
-/// The standard library would look up a bare name in the `PATH` that the program is given, if it is
-/// given one of its own.
-fn program_of(command: &ProcessSpec) -> PathBuf {
-    let is_bare = !command.program.contains('/');
-    let mut named = command.env.iter().map(|(name, _)| name).chain(&command.env_remove);
-    if is_bare && named.any(|name| name == "PATH") {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut places = std::env::split_paths(&path).map(|place| place.join(&command.program));
-        if let Some(found) = places.find(|place| is_executable(place)) {
-            return found;
-        }
-    }
-    PathBuf::from(&command.program)
+/// Waits until the program that was asked for runs.
+async fn becomes(spec: &ProcessSpec, control: Option<Async<UnixStream>>) -> Result<(), IoError> {
+    let Some(control) = control else { return Ok(()) };
+    let mut received = Vec::new();
+    // A connection that breaks means that it was killed, which shows in its exit.
+    let _ = control.take(REFUSAL_BYTES as u64).read_to_end(&mut received).await;
+    refusal(&spec.program, &received).map_or(Ok(()), Err)
 }
 
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-/// Says whether the program or the directory is at fault; the system does not.
-fn not_started(command: &ProcessSpec, error: &io::Error) -> IoError {
-    match &command.directory {
-        Some(directory) if !Path::new(directory).is_dir() => {
-            let kind = match kind_of(error) {
-                IoErrorKind::Denied => IoErrorKind::Denied,
-                _ => IoErrorKind::NotFound,
-            };
-            failure(kind, format_args!("the directory {directory}: {error}"))
-        }
-        _ => about(format_args!("the program {}", command.program), error),
-    }
-}
-
-async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate, shared: &Shared) {
-    let Started { mut child, group, stdin, stdout, stderr } = started;
+async fn attend(
+    op: OpId,
+    child: Child,
+    stdin: Async<File>,
+    input: Receiver<Input>,
+    gate: &Gate,
+    reaped: &Cell<bool>,
+    shared: &Shared,
+) {
+    let Child { mut child, group, stdout, stderr } = child;
     shared.mailbox.tell(Event::Spawned { op, pid: child.id() }).await;
     let ends =
         Ends { op, left: Cell::new(3), stdin: Cell::new(Stdin::Idle), input: &input, shared };
@@ -175,14 +210,12 @@ async fn attend(op: OpId, started: Started, input: Receiver<Input>, gate: &Gate,
         read(op, stderr, Output::Stderr, None, &ends),
     );
     let exit = async {
-        // It can fail only if someone else has reaped the child.
-        let status = child.status().await.map_or(ExitStatus::Code(-1), status_of);
+        let status = wait(&mut child, shared).await.unwrap_or(ExitStatus::Code(-1));
+        reaped.set(true);
         ends.tell(Event::Exited { op, status }).await;
     };
     let writing = async {
-        if let Some(stdin) = stdin {
-            write(op, stdin, &ends).await;
-        }
+        write(op, stdin, &ends).await;
         pending::<()>().await;
     };
     or(async { _ = zip(outputs, exit).await }, writing).await;
@@ -284,7 +317,7 @@ async fn chunk(pipe: &Async<File>, gate: Option<&Gate>) -> Bytes {
 }
 
 /// Writes until either side closes stdin.
-async fn write(op: OpId, mut stdin: ChildStdin, ends: &Ends<'_>) {
+async fn write(op: OpId, mut stdin: Async<File>, ends: &Ends<'_>) {
     let Ends { stdin: state, input, shared, .. } = ends;
     while let Ok(first) = input.recv().await {
         state.set(Stdin::Writing);
@@ -337,7 +370,9 @@ pub(crate) async fn run(
     limit: usize,
     shared: Rc<Shared>,
 ) {
-    let Started { mut child, group, stdout, stderr, .. } = match start(&command, Stdio::null()) {
+    let prepared = shared.supervisor.prepare_command(&command);
+    let started = prepared.and_then(|build| start(&command, build, Stdio::null(), &shared));
+    let Child { mut child, group, stdout, stderr } = match started {
         Ok(started) => started,
         Err(failure) => return shared.mailbox.failed(op, failure).await,
     };
@@ -347,7 +382,7 @@ pub(crate) async fn run(
     let (exited, exit) = async_channel::bounded::<Infallible>(1);
     let outputs = zip(collect(&stdout, limit, &kept_out), collect(&stderr, limit, &kept_err));
     let ending = async {
-        status.set(child.status().await.ok());
+        status.set(wait(&mut child, &shared).await);
         exited.close();
     };
     let held_open = async {
@@ -359,12 +394,12 @@ pub(crate) async fn run(
 
     if is_late {
         drop(kill);
-        let _ = child.status().await;
+        wait(&mut child, &shared).await;
         let detail = format!("{} took longer than {timeout:?} and was killed", command.program);
         return shared.mailbox.failed(op, failure(IoErrorKind::TimedOut, detail)).await;
     }
     kill.0 = None;
-    let status = status.get().map_or(ExitStatus::Code(-1), status_of);
+    let status = status.get().unwrap_or(ExitStatus::Code(-1));
     let (stdout, stderr) = (kept_out.take().into(), kept_err.take().into());
     shared.mailbox.last(Event::Ran { op, status, stdout, stderr }).await;
 }

@@ -1,5 +1,9 @@
 //! What every task of one machine's operations has access to.
 
+use std::sync::Arc;
+
+use footbridge_supervision::Supervisor;
+
 use crate::http::Client;
 use crate::mailbox::{Mailbox, Spawner};
 
@@ -8,4 +12,5 @@ pub(crate) struct Shared {
     pub(crate) mailbox: Mailbox,
     pub(crate) spawner: Spawner,
     pub(crate) client: Client,
+    pub(crate) supervisor: Arc<Supervisor>,
 }

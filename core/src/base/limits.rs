@@ -105,6 +105,11 @@ pub const AGENT_DRAIN: Duration = Duration::from_secs(2);
 pub const AGENT_OUTPUT_CLOSED_GRACE: Duration = Duration::from_secs(5);
 /// How long a killed agent is waited for before it is given up on.
 pub const AGENT_REAP_LIMIT: Duration = Duration::from_secs(10);
+/// How long to wait until everything that an agent started has been killed. A runtime gives up
+/// sooner, and then says what is left.
+pub const AGENT_TREE_LIMIT: Duration = Duration::from_secs(10);
+/// How many processes that could not be ended are named.
+pub const MAX_NAMED_SURVIVORS: usize = 8;
 /// How long a session's last lines may take to reach the relay during a shutdown.
 pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
 /// How long results and deregistration may take during a shutdown.

@@ -95,6 +95,14 @@ pub enum Action {
         /// The signal.
         signal: Signal,
     },
+    /// Kills a process and everything that it started, also what left its group. Answer:
+    /// `TreeEnded` once nothing of it is left, or the runtime has given up on what is.
+    EndTree {
+        /// The operation that this starts.
+        op: OpId,
+        /// The process: spawned, and not cancelled yet. It may be cancelled right after this.
+        process: OpId,
+    },
     /// Runs one command to completion and collects its output. Answer: `Ran`, or `Failed`.
     Run {
         /// The operation that this starts.
@@ -223,6 +231,9 @@ impl fmt::Debug for Action {
             Self::Write { op, data } => shown(f, "Write", &[("op", op), ("data", &Size(data))]),
             Self::CloseInput { op } => shown(f, "CloseInput", &[("op", op)]),
             Self::Signal { op, signal } => shown(f, "Signal", &[("op", op), ("signal", signal)]),
+            Self::EndTree { op, process } => {
+                shown(f, "EndTree", &[("op", op), ("process", process)])
+            }
             Self::Run { op, command, timeout, limit } => shown(
                 f,
                 "Run",
@@ -275,6 +286,7 @@ impl Action {
             | Self::Write { op, .. }
             | Self::CloseInput { op }
             | Self::Signal { op, .. }
+            | Self::EndTree { op, .. }
             | Self::Run { op, .. }
             | Self::Save { op, .. }
             | Self::Load { op, .. }
@@ -297,6 +309,7 @@ impl Action {
             Self::Request { .. }
                 | Self::Open { .. }
                 | Self::Spawn { .. }
+                | Self::EndTree { .. }
                 | Self::Run { .. }
                 | Self::Save { .. }
                 | Self::Load { .. }

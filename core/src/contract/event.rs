@@ -130,6 +130,13 @@ pub enum Event {
         /// How it ended.
         status: ExitStatus,
     },
+    /// A process and everything that it started has been killed.
+    TreeEnded {
+        /// The operation, which is over.
+        op: OpId,
+        /// What could not be ended, each by its process id and name; usually nothing.
+        survivors: Vec<String>,
+    },
     /// A command has finished.
     Ran {
         /// The operation, which is over.
@@ -225,6 +232,9 @@ impl fmt::Debug for Event {
             Self::Written { op, writes } => shown(f, "Written", &[("op", op), ("writes", writes)]),
             Self::InputClosed { op } => shown(f, "InputClosed", &[("op", op)]),
             Self::Exited { op, status } => shown(f, "Exited", &[("op", op), ("status", status)]),
+            Self::TreeEnded { op, survivors } => {
+                shown(f, "TreeEnded", &[("op", op), ("survivors", survivors)])
+            }
             Self::Ran { op, status, stdout, stderr } => shown(
                 f,
                 "Ran",
@@ -268,6 +278,7 @@ impl Event {
                 | Self::Failed { .. }
                 | Self::Refused { .. }
                 | Self::Closed { .. }
+                | Self::TreeEnded { .. }
                 | Self::Ran { .. }
                 | Self::Saved { .. }
                 | Self::Loaded { .. }
@@ -297,6 +308,7 @@ impl Event {
             | Self::Written { op, .. }
             | Self::InputClosed { op }
             | Self::Exited { op, .. }
+            | Self::TreeEnded { op, .. }
             | Self::Ran { op, .. }
             | Self::Saved { op }
             | Self::Loaded { op, .. }

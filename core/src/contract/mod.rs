@@ -24,6 +24,7 @@
 //! | `Spawn`: a process | `Spawned`, then `Stdout`, `Stderr`, and its three ends | the last of `Exited` and both `OutputEnded`; `Failed` instead of `Spawned` |
 //! | · `Write` | `Written`, which may cover several; or `InputClosed` | |
 //! | · `CloseInput`, `Signal`, `Pause`, `Resume` | nothing | |
+//! | `EndTree` | `TreeEnded` | that, or `Failed` |
 //! | `Run` | `Ran` | that, or `Failed` |
 //! | `Save`, `Load`, `Remove`, `List` | `Saved`, `Loaded`, `Removed`, `Listed` | that, or `Failed` |
 //! | `Listen`: a listener | `Listening` | `Failed` instead; once open it has none |
@@ -35,9 +36,13 @@
 //! | `Cancel` | nothing: the operation is over, whatever its kind | |
 //!
 //! A process is over in two steps. Once all three ends have been reported, no event follows, and
-//! any write not confirmed by then was never read. Its id stays valid for `Signal` until `Cancel`,
-//! because it may have left other processes in its group. A machine cancels every process that was
-//! spawned.
+//! any write not confirmed by then was never read. Its id stays valid for `Signal` and `EndTree`
+//! until `Cancel`, because it may have left other processes behind. A machine cancels every process
+//! that was spawned.
+//!
+//! A signal reaches a process's group. `EndTree` reaches whatever it started, however often that
+//! has been inherited since, as far as the system lets a runtime find out (W-12). Everything is
+//! killed; nothing is asked to end.
 //!
 //! # Order
 //!
@@ -86,6 +91,7 @@
 //! | stream | cut, without a closing handshake or a proper end to the answer; sent data may be lost |
 //! | process | its pipes are closed and it is reaped when it exits; it is not killed |
 //! | `Run` | its process group is killed |
+//! | `EndTree` | carried out anyway |
 //! | file, store | carried out anyway |
 //! | listener | takes no more connections; requests already delivered can still be answered, and its pending `Accept`s get nothing more |
 //! | `Accept` | takes no request; its place is free |

@@ -1,6 +1,7 @@
 //! What a worker accepts as commands, and what it reports.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
@@ -92,6 +93,15 @@ pub enum WorkerNotice {
         work: WorkId,
         /// For which tool.
         tool: String,
+    },
+    /// A session has ended, and some of what its agent started could not be ended (W-12).
+    ProcessesLeft {
+        /// The session.
+        session: SessionId,
+        /// The work item it runs under.
+        work: WorkId,
+        /// By their ids and names.
+        processes: Vec<String>,
     },
     /// A session's agent has ended.
     SessionEnded {

@@ -3,13 +3,14 @@
 //! ```text
 //!  Starting ──▶ Running ──▶ Terminating ──▶ Killing ──▶ Over
 //!                  │   TERM        │   KILL     │   never reaped
-//!                  ▼               ▼            ▼
-//!               Draining ───────────────────▶ Over
-//!            (reaped; a child of its own may hold stdout)
+//!                  ▼               ▼            ▼ (given up on: Clearing)
+//!               Draining ────────────────▶ Clearing ──▶ Over
+//!            (reaped; a child of its own      (everything that it started is killed)
+//!             may hold stdout)
 //! ```
 //!
-//! Whatever happens, once it has begun to end it is over within a bounded time, and then its
-//! process group is killed.
+//! Whatever happens, once it has begun to end it is over within a bounded time. It is not over
+//! before everything that it started has been killed, in whatever session or group (W-12).
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -20,8 +21,8 @@ use bytes::Bytes;
 
 use crate::base::id::OpId;
 use crate::base::limits::{
-    AGENT_DRAIN, AGENT_OUTPUT_CLOSED_GRACE, AGENT_REAP_LIMIT, OUTBOX_HIGH_WATER_BYTES,
-    OUTBOX_LOW_WATER_BYTES, STDERR_TAIL_BYTES,
+    AGENT_DRAIN, AGENT_OUTPUT_CLOSED_GRACE, AGENT_REAP_LIMIT, AGENT_TREE_LIMIT,
+    OUTBOX_HIGH_WATER_BYTES, OUTBOX_LOW_WATER_BYTES, STDERR_TAIL_BYTES,
 };
 use crate::base::time::Instant;
 use crate::contract::action::{Action, ProcessSpec, Signal};
@@ -40,6 +41,8 @@ pub(super) enum ProcessEvent {
     Written {
         writes: usize,
     },
+    /// What could not be ended of everything that it started. It is over next.
+    Survived(Vec<String>),
     /// It is over. `Err` says why it never ran.
     Over(Result<Option<ExitStatus>, String>),
 }
@@ -54,12 +57,16 @@ enum Phase {
     Killing(Instant),
     /// It was reaped; its output is still read until this instant.
     Draining(Instant),
+    /// Everything that it started is being killed; at this instant that is given up on.
+    Clearing(Instant),
     Over,
 }
 
 #[derive(Debug)]
 pub(super) struct Process {
     op: Option<OpId>,
+    /// The operation that kills everything that it started.
+    tree: Option<OpId>,
     phase: Phase,
     grace: Duration,
     status: Option<ExitStatus>,
@@ -79,6 +86,7 @@ impl Process {
     pub(super) const fn new(grace: Duration, max_line_bytes: usize) -> Self {
         Self {
             op: None,
+            tree: None,
             phase: Phase::Starting,
             grace,
             status: None,
@@ -188,20 +196,30 @@ impl Process {
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting | Phase::Running | Phase::Over => None,
-            Phase::Terminating(at) | Phase::Killing(at) | Phase::Draining(at) => Some(at),
+            Phase::Terminating(at)
+            | Phase::Killing(at)
+            | Phase::Draining(at)
+            | Phase::Clearing(at) => Some(at),
         }
     }
 
     pub(super) fn on_time<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
-        each: impl FnMut(ProcessEvent),
+        mut each: impl FnMut(ProcessEvent),
     ) {
         if self.deadline().is_none_or(|at| at > fx.now().mono) {
             return;
         }
         match self.phase {
             Phase::Terminating(_) => self.kill(fx),
+            Phase::Clearing(_) => {
+                let unknown = String::from("whatever it started, which took too long to end");
+                if let Some(op) = self.tree.take() {
+                    fx.cancel(op);
+                }
+                self.cleared(fx, Vec::from([unknown]), &mut each);
+            }
             _ => self.finish(fx, each),
         }
     }
@@ -224,6 +242,10 @@ impl Process {
                 }
                 _ => fx.act(op, |op| Action::Signal { op, signal: Signal::Kill }),
             },
+            Event::TreeEnded { survivors, .. } => self.cleared(fx, survivors, &mut each),
+            Event::Failed { failure, .. } if matches!(self.phase, Phase::Clearing(_)) => {
+                self.cleared(fx, Vec::from([alloc::format!("{failure}")]), &mut each);
+            }
             Event::Failed { op, failure } => {
                 fx.finish(op);
                 self.phase = Phase::Over;
@@ -285,15 +307,35 @@ impl Process {
         self.stderr.extend(tail);
     }
 
+    /// Nothing more is wanted of it: its pipes are closed, and everything that it started is killed.
     fn finish<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, mut each: impl FnMut(ProcessEvent)) {
-        self.phase = Phase::Over;
-        self.signal(fx, Signal::Kill);
-        if let Some(op) = self.op.take() {
-            fx.cancel(op);
+        self.phase = Phase::Clearing(fx.now().mono + AGENT_TREE_LIMIT);
+        self.is_input_open = false;
+        if let Some(process) = self.op.take()
+            && let Some(purpose) = fx.purpose(process)
+        {
+            self.tree = Some(fx.start(purpose, |op| Action::EndTree { op, process }));
+            fx.cancel(process);
         }
         self.splitter.finish(|line| each(ProcessEvent::Line(line)));
         let writes = core::mem::take(&mut self.unconfirmed_writes);
         each(ProcessEvent::Written { writes });
+    }
+
+    /// As much of what it started has been killed as can be.
+    fn cleared<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        survivors: Vec<String>,
+        each: &mut impl FnMut(ProcessEvent),
+    ) {
+        self.phase = Phase::Over;
+        if let Some(op) = self.tree.take() {
+            fx.finish(op);
+        }
+        if !survivors.is_empty() {
+            each(ProcessEvent::Survived(survivors));
+        }
         each(ProcessEvent::Over(Ok(self.status)));
     }
 }

@@ -114,6 +114,12 @@ macro_rules! action_tests {
             stdin_is_read_and_stdout_stays_open_after_its_end,
             a_closed_stdout_ends_the_stream,
         );
+        $crate::tests!($runtime, actions::trees:
+            what_has_left_its_group_and_its_session_ends_with_the_tree,
+            a_tree_whose_root_has_gone_is_found_by_its_mark,
+            one_tree_ends_and_another_does_not,
+            one_that_runs_away_is_caught,
+        );
     };
     (@ client_only $runtime:path) => {
         $crate::tests!($runtime, actions::client_only:
@@ -249,6 +255,16 @@ macro_rules! scenario_tests {
             a_shutdown_leaves_no_process_and_reports_how_the_sessions_ended,
             an_unknown_token_ends_the_worker_with_a_message,
             a_token_renewed_in_its_file_is_found_there,
+        );
+        $crate::tests!($runtime, scenarios::trees:
+            a_stop_ends_the_whole_tree_before_the_result_is_told,
+            a_time_limit_ends_the_whole_tree,
+            the_death_of_the_agent_ends_the_whole_tree,
+            the_end_of_the_worker_ends_the_whole_tree,
+            the_death_of_the_worker_ends_the_whole_tree,
+            the_next_worker_ends_what_nobody_else_has,
+            a_tool_that_hides_ends_with_the_last_session,
+            orphans_that_have_exited_are_reaped,
         );
         $crate::tests!($runtime, scenarios::worktrees:
             a_session_has_its_own_worktree_and_branch_and_a_clean_one_is_removed,

@@ -8,7 +8,7 @@ use footbridge_core::contract::action::{Action, Message, ProcessSpec, Signal, Ta
 use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
 
 use crate::fact::Fact;
-use crate::ids::{Address, End, Op, PartyId};
+use crate::ids::{Address, End, Op, PartyId, ProcessId};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::SimEvent;
 use crate::sim::process::stdio::open_stdio;
@@ -46,6 +46,7 @@ impl World {
                 }
             }
             Action::Signal { op, signal } => self.signal(id, op, signal),
+            Action::EndTree { op, process } => self.end_tree(from(op), process),
             Action::Run { op, command, timeout, .. } => {
                 if self.git.serves(id) {
                     self.git.run(cx, from(op), &command, timeout);
@@ -125,16 +126,37 @@ impl World {
     fn signal(&mut self, id: PartyId, op: OpId, signal: Signal) {
         let party = &self.cx.parties[id];
         let Some(Op::Process(process)) = party.op(op) else { return };
-        // A worker is done with an agent, of its own accord.
-        if signal == Signal::Kill
-            && !party.is_ordered_down
+        if signal == Signal::Kill {
+            self.note_kill(id, process);
+        }
+        let upshot = self.processes.signal(&mut self.cx, process, signal);
+        self.follow(upshot);
+    }
+
+    /// A worker is done with an agent, of its own accord.
+    fn note_kill(&mut self, id: PartyId, process: ProcessId) {
+        if !self.cx.parties[id].is_ordered_down
             && let Some(session) = self.processes.session_of(process)
         {
             let session = session.to_owned();
             self.cx.fact(Fact::Killed { party: id, session });
         }
-        let upshot = self.processes.signal(&mut self.cx, process, signal);
-        self.follow(upshot);
+    }
+
+    /// Everything that a process has started is killed with it. That takes a moment.
+    fn end_tree(&mut self, from: Address, process: OpId) {
+        self.cx.parties[from.party].ops.insert(from.op, Op::Single);
+        if let Some(Op::Process(process)) = self.cx.parties[from.party].op(process) {
+            self.note_kill(from.party, process);
+            let upshot = self.processes.signal(&mut self.cx, process, Signal::Kill);
+            self.follow(upshot);
+            self.processes.end_stdout(&mut self.cx, process);
+        }
+        let wait = self.cx.about(Duration::from_millis(3));
+        let survives = !self.cx.is_calm && self.cx.rng.u8(..) < 4;
+        let survivors = if survives { vec!["7 (stuck)".to_owned()] } else { Vec::new() };
+        let event = Event::TreeEnded { op: from.op, survivors };
+        self.cx.later(wait, SimEvent::Deliver(from, event));
     }
 
     fn cancel(&mut self, id: PartyId, op: OpId) {

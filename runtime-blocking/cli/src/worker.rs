@@ -10,6 +10,7 @@ use footbridge_core::auth::AccessToken;
 use footbridge_core::wire::session::{ResultStatus, SessionResult};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{SpawnMode, WorkerConfig, WorkerNotice};
+use footbridge_supervision::Strays;
 use sha2::{Digest as _, Sha256};
 
 use crate::agent_line::agent_program;
@@ -88,6 +89,22 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Ends what workers left behind that were killed, and says so.
+pub fn end_strays(log: EventLog) {
+    let Strays { ended, survivors } = footbridge_supervision::end_strays();
+    if ended > 0 {
+        let words = format_args!("ended processes that a killed worker left behind: {ended}");
+        log.write(Level::Warn, "strays_ended", &[], words);
+    }
+    if !survivors.is_empty() {
+        let words = format_args!(
+            "could not end what a killed worker left behind: {}",
+            survivors.join(", ")
+        );
+        log.write(Level::Error, "processes_left", &[], words);
+    }
+}
+
 /// Logs what a worker reports.
 pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
     use Level::{Debug, Error, Info, Warn};
@@ -146,6 +163,11 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
                 &ids,
                 format_args!("asking for permission: {tool}"),
             );
+        }
+        Notice::ProcessesLeft { session, work, processes } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words = format_args!("could not end: {}", processes.join(", "));
+            log.write(Error, "processes_left", &ids, words);
         }
         Notice::SessionEnded { session, work, result } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];

@@ -1,6 +1,6 @@
 //! The worker itself.
 
-use footbridge_blocking::{Driver, Host, HostOptions};
+use footbridge_blocking::{Driver, Host, HostOptions, Supervision};
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
@@ -16,7 +16,9 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
     let config = worker::remote(relay, reach, work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
-    let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone() })?;
+    worker::end_strays(log);
+    let supervision = Supervision::Whole;
+    let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone(), supervision })?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();
     signals::forward(WorkerCommand::Shutdown, WorkerCommand::ShutdownNow, move |command| {

@@ -19,14 +19,15 @@ impl Runtime for Threads {
         M: Machine + Send + 'static,
         M::Command: Send,
     {
-        let host = Host::new(HostOptions { extra_ca: host.extra_ca }).expect("a host");
+        let options = HostOptions { extra_ca: host.extra_ca, ..HostOptions::default() };
+        let host = Host::new(options).expect("a host");
         let (driver, handle) = Driver::new(host);
         let thread = std::thread::spawn(move || driver.run(machine, on_notice));
         Running { command: Box::new(move |command| handle.command(command)), thread }
     }
 
     fn try_host(host: HostSpec) -> Result<(), String> {
-        let host = Host::new(HostOptions { extra_ca: host.extra_ca });
+        let host = Host::new(HostOptions { extra_ca: host.extra_ca, ..HostOptions::default() });
         host.map(drop).map_err(|error| error.to_string())
     }
 }

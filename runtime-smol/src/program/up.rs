@@ -10,7 +10,7 @@ use footbridge_core::contract::machine::Outcome;
 use footbridge_core::relay::{Relay, RelayCommand, RelayNotice};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice};
-use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
+use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
 use smol::future::{FutureExt, zip};
 
 use footbridge_cli::args::Work;
@@ -41,7 +41,11 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let access = AccessToken::fixed(token.clone());
     let config = worker::config(base, access, args, sources.state_directory().as_deref())?;
     let (relay, relay_host) = relay::build(serve, None, kept)?;
-    let worker_host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
+    let worker_host = Host::new(HostOptions {
+        proxy: Proxy::None,
+        supervision: Supervision::Whole,
+        ..HostOptions::default()
+    })?;
     let ends = Ends::listen()?;
     let up = Up { serve, token, relay: Line::new(), worker: Line::new(), end: RefCell::default() };
     let (listening, listens) = async_channel::bounded(1);
@@ -115,6 +119,7 @@ impl Up<'_> {
             }
         }
         let log = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
+        worker::end_strays(log);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {

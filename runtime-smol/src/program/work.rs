@@ -8,7 +8,7 @@ use footbridge_cli::value::Level;
 use footbridge_cli::worker;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
-use footbridge_smol::{Host, HostOptions, Proxy, block_on, drive};
+use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
 use smol::future::FutureExt;
 
 use super::signals::{Ends, Urgency};
@@ -18,6 +18,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     log.unknown_variables(&reach.reports.unknown_variables);
     let config = worker::remote(relay, reach, work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
+    worker::end_strays(log);
     let host = host(relay, reach)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
@@ -49,7 +50,8 @@ pub(super) fn host(relay: &BaseUrl, reach: &RelayArgs) -> Result<Host, Error> {
     // No proxy leads back to this machine.
     let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
     let extra_ca = reach.ca_file.clone();
-    Ok(Host::new(HostOptions { extra_ca, proxy, ..HostOptions::default() })?)
+    let supervision = Supervision::Whole;
+    Ok(Host::new(HostOptions { extra_ca, proxy, supervision, ..HostOptions::default() })?)
 }
 
 /// What a signal asks of a worker.

@@ -52,7 +52,6 @@ fn options(host: HostSpec) -> HostOptions {
         extra_ca,
         certificate: certificate.map(|files| Certificate { chain: files.chain, key: files.key }),
         proxy: proxy.map_or(Proxy::None, Proxy::At),
-        store: None,
-        store_changes: None,
+        ..HostOptions::default()
     }
 }

@@ -59,6 +59,7 @@ pub enum Operation {
 #[allow(missing_docs)]
 pub enum Answer {
     Response,
+    TreeEnded,
     Ran,
     Saved,
     Loaded,
@@ -149,6 +150,7 @@ impl Operation {
                 action::Answer::Whole { .. } => Self::Once(Answer::Response),
                 action::Answer::Stream { .. } => Self::Stream(Stream::new(StreamKind::Incoming)),
             },
+            Action::EndTree { .. } => Self::Once(Answer::TreeEnded),
             Action::Run { .. } => Self::Once(Answer::Ran),
             Action::Save { .. } => Self::Once(Answer::Saved),
             Action::Load { .. } => Self::Once(Answer::Loaded),
@@ -209,6 +211,7 @@ impl Operation {
             (Self::Once(answer), event) => {
                 let is_right = match event {
                     Event::Response { .. } => *answer == Answer::Response,
+                    Event::TreeEnded { .. } => *answer == Answer::TreeEnded,
                     Event::Ran { .. } => *answer == Answer::Ran,
                     Event::Saved { .. } => *answer == Answer::Saved,
                     Event::Loaded { .. } => *answer == Answer::Loaded,
@@ -382,6 +385,11 @@ impl Checker {
                 && !matches!(self.open.get(listener), Some(Operation::Listener { .. }))
             {
                 return Err(ContractError("there is no such listener"));
+            }
+            if let Action::EndTree { process, .. } = action
+                && !matches!(self.open.get(process), Some(Operation::Process(_)))
+            {
+                return Err(ContractError("there is no such process"));
             }
             self.newest = Some(op);
             self.open.insert(op, started);

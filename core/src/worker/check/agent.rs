@@ -109,7 +109,9 @@ impl AgentCheck {
 
     fn told<N>(&mut self, fx: &mut Effects<Purpose, N>, event: ProcessEvent) -> Option<Finding> {
         match event {
-            ProcessEvent::Started { .. } | ProcessEvent::Written { .. } => None,
+            ProcessEvent::Started { .. }
+            | ProcessEvent::Written { .. }
+            | ProcessEvent::Survived(_) => None,
             ProcessEvent::Line(line) => {
                 self.line(fx, line);
                 None

@@ -111,6 +111,8 @@ pub(super) struct Session {
     conversation: Conversation,
     life: Life,
     end: Option<EndReason>,
+    /// What its agent started and could not be ended, by id and name (W-12).
+    survivors: Vec<String>,
     /// A file that may exist and has to be removed with the session.
     mcp_file: Option<String>,
     /// Its last lines are not waited for beyond this instant.
@@ -154,6 +156,7 @@ impl Session {
             lease,
             renewal: Renewal::NotNeeded,
             end: None,
+            survivors: Vec::new(),
             mcp_file: None,
             flush_deadline: None,
             limit: config.session_limit,
@@ -285,6 +288,7 @@ impl Session {
                     self.conversation.written(writes);
                     self.confirm(cx);
                 }
+                ProcessEvent::Survived(survivors) => self.survivors = survivors,
                 ProcessEvent::Over(over) => outcome = outcome.or(self.over(cx, over)),
             }
         }
@@ -295,7 +299,13 @@ impl Session {
     /// Its process is over, or will never run.
     fn over(&mut self, cx: &mut Cx<'_>, over: Result<Option<ExitStatus>, String>) -> Outcome {
         let stderr = self.process.stderr_tail();
-        let result = end::result(self.end.as_ref(), over, self.limit, stderr);
+        let mut result = end::result(self.end.as_ref(), over, self.limit, stderr);
+        let survivors = core::mem::take(&mut self.survivors);
+        if !survivors.is_empty() {
+            result.message.push_str(&format!("; could not be ended: {}", survivors.join(", ")));
+            let (session, work) = self.names();
+            cx.notify(WorkerNotice::ProcessesLeft { session, work, processes: survivors });
+        }
         self.conversation.close();
         self.log(
             cx,

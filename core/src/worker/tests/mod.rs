@@ -64,7 +64,9 @@ impl Bench {
         );
         change(&mut config);
         let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) };
-        Self { hand: Hand::new(Worker::new(config), now) }
+        let mut hand = Hand::new(Worker::new(config), now);
+        hand.trees_ended = Some(0);
+        Self { hand }
     }
 
     /// A registered worker that is polling for work; the poll's operation.

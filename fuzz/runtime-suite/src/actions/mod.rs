@@ -18,3 +18,4 @@ pub mod socket_raw;
 pub mod stdio;
 pub mod tls;
 pub mod tls_pair;
+pub mod trees;

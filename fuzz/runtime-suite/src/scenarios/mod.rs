@@ -11,4 +11,5 @@ pub mod restarts;
 pub mod secrets;
 pub mod sessions;
 mod stage;
+pub mod trees;
 pub mod worktrees;
