@@ -8,6 +8,7 @@ use footbridge_core::contract::check::Checker;
 
 use crate::ids::{ConnId, HostId, Op, Role};
 use crate::nodes::node::Node;
+use crate::sim::clock::Time;
 
 /// One party.
 pub(crate) struct Party {
@@ -36,6 +37,8 @@ pub(crate) struct Party {
     pub(crate) backlog: VecDeque<ConnId>,
     /// It restarts when this is over.
     pub(crate) has_finished: bool,
+    /// When it last crashed or finished.
+    pub(crate) died_at: Time,
     /// It has been told to end since it last started.
     pub(crate) is_ordered_down: bool,
 }
@@ -58,6 +61,7 @@ impl Party {
             accepts: VecDeque::new(),
             backlog: VecDeque::new(),
             has_finished: false,
+            died_at: Time::ZERO,
             is_ordered_down: false,
         }
     }
@@ -67,8 +71,9 @@ impl Party {
     }
 
     /// Forgets everything that a process forgets when it dies.
-    pub(crate) fn die(&mut self) -> BTreeMap<OpId, Op> {
+    pub(crate) fn die(&mut self, at: Time) -> BTreeMap<OpId, Op> {
         self.machine = None;
+        self.died_at = at;
         self.life += 1;
         self.activities.clear();
         self.asked.clear();

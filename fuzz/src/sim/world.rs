@@ -249,7 +249,7 @@ impl World {
         self.cx.trace.record(at, &party.name, || format!("finished: {outcome:?}"));
         let (role, was_ordered) = (party.role, party.is_ordered_down);
         party.has_finished = true;
-        let ops = party.die();
+        let ops = party.die(at);
         if role == Role::Relay {
             self.store.lose_uncommitted(&mut self.cx.rng);
         }
@@ -273,7 +273,7 @@ impl World {
         }
         self.cx.trace.record(at, &party.name, || String::from("CRASHES"));
         let role = party.role;
-        let ops = party.die();
+        let ops = party.die(at);
         if role == Role::Relay {
             self.store.lose_uncommitted(&mut self.cx.rng);
             if self.cx.mutant == Some(Mutant::EarlyStored) {

@@ -16,6 +16,9 @@ use crate::sim::event::{RepositoryEvent, SimEvent};
 use crate::sim::process::Processes;
 use crate::sim::repositories::{DIRECTORY, Repositories};
 
+/// How long a command may outlive its worker (W-12).
+const SUPERVISION_LAG: Duration = Duration::from_secs(5);
+
 impl Repositories {
     /// A command of a worker whose sessions have worktrees.
     pub(crate) fn run(
@@ -67,8 +70,9 @@ impl Repositories {
         is_cut_short: bool,
         wait: Duration,
     ) {
-        // Killed with its worker, or left to itself.
-        if !cx.is_alive(from) && self.rng.bool() {
+        // Its worker's supervision kills it, at once or a little later.
+        let is_over = cx.at.saturating_sub(cx.parties[from.party].died_at) > SUPERVISION_LAG;
+        if !cx.is_alive(from) && (is_over || self.rng.bool()) {
             return;
         }
         let host = cx.parties[from.party].host;
