@@ -92,6 +92,10 @@ fn serve(
             cx.reply(op, response::json(200, &Health::OK));
             Ok(())
         }
+        (Identity::Anybody, Route::Ready) => {
+            cx.store(Pending::Ready { op }, StoreOp::Find { environment: None, session: None });
+            Ok(())
+        }
         (Identity::Anybody, Route::Version) => {
             cx.reply(op, response::json(200, &Version::CURRENT));
             Ok(())
@@ -137,6 +141,7 @@ pub(super) fn on_answer(
                 fanout::session_changed(parts, cx, &session);
             }
         }
+        Pending::Ready { op } => cx.reply(op, response::json(200, &Health::OK)),
         Pending::Refuse { op, refusal } => {
             cx.refuse(op, &answer.err().map_or(refusal, ApiError::from));
         }

@@ -17,6 +17,8 @@ pub(super) enum Pending {
     ReturnWork,
     /// Read a session again, because its link has come up or gone down.
     Refresh { owner: AccountId, session: SessionId },
+    /// Say that the store answers.
+    Ready { op: OpId },
     /// Refuse a request, unless its subject is unknown, which takes precedence.
     Refuse { op: OpId, refusal: ApiError },
     /// Answer a worker.
@@ -42,7 +44,8 @@ impl Pending {
     pub(super) const fn waiting(&self) -> Option<OpId> {
         match self {
             Self::Sweep | Self::ReturnWork | Self::Refresh { .. } => None,
-            Self::Refuse { op, .. }
+            Self::Ready { op }
+            | Self::Refuse { op, .. }
             | Self::WorkerCall { op, .. }
             | Self::Poll { op, .. }
             | Self::ViewerCall { op, .. }

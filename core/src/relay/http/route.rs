@@ -10,6 +10,7 @@ use crate::contract::action::Method::{self, Get, Head, Post};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::relay) enum Route {
     Health,
+    Ready,
     Version,
     Register,
     Poll(EnvironmentId),
@@ -84,6 +85,7 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
     let session = SessionId::new;
     let (expected, route) = match *segments.as_slice() {
         ["health"] => (Get, Route::Health),
+        ["ready"] => (Get, Route::Ready),
         ["v1", "version"] => (Get, Route::Version),
         ["v1", "environments", "bridge"] => (Post, Route::Register),
         ["v1", "environments", id, "work", "poll"] => (Get, Route::Poll(environment(id)?)),
@@ -117,7 +119,7 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
         ["v1" | "v2" | "api", ..] | [] => return Err(RouteError::Path),
         _ => (Get, Route::Asset),
     };
-    let is_plain = matches!(route, Route::Asset | Route::Health | Route::Version);
+    let is_plain = matches!(route, Route::Asset | Route::Health | Route::Ready | Route::Version);
     if method == expected || (method == Head && is_plain) {
         Ok(route)
     } else {
@@ -136,6 +138,7 @@ mod tests {
         let work = || WorkId::new("work_1").expect("valid");
         let routes = [
             (Get, "/health", Route::Health),
+            (Get, "/ready", Route::Ready),
             (Get, "/v1/version", Route::Version),
             (Post, "/v1/environments/bridge", Route::Register),
             (Get, "/v1/environments/env_1/work/poll", Route::Poll(environment())),

@@ -6,8 +6,9 @@ use super::*;
 /// session and another session get there.
 type Row = (Method, &'static str, [u16; 7]);
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
     (Method::Get, "/health", [200; 7]),
+    (Method::Get, "/ready", [200; 7]),
     (Method::Get, "/v1/version", [200; 7]),
     (Method::Get, "/", [200; 7]),
     (Method::Post, "/v1/environments/bridge", [401, 400, 400, 403, 403, 403, 403]),

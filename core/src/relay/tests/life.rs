@@ -45,15 +45,18 @@ fn an_address_in_use_is_an_error_that_names_it() {
 
 #[test]
 fn a_failing_store_is_reported_as_unavailable() {
-    let mut world = World::new();
-    world.holds_store = true;
-    let op = world.ask(Method::Get, "/v1/sessions", TOKEN, &Value::Null);
-    let (store, _) = world.held.pop_front().expect("an operation");
-    let kind = crate::contract::event::IoErrorKind::Full;
-    let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
-    world.deliver(Event::Failed { op: store, failure });
-    assert_eq!(world.answer(op).0, 503);
-    assert!(matches!(world.hand.notices.last(), Some(RelayNotice::Answered { status: 503, .. })));
+    for target in ["/v1/sessions", "/ready"] {
+        let mut world = World::new();
+        world.holds_store = true;
+        let op = world.ask(Method::Get, target, TOKEN, &Value::Null);
+        let (store, _) = world.held.pop_front().expect("an operation");
+        let kind = crate::contract::event::IoErrorKind::Full;
+        let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
+        world.deliver(Event::Failed { op: store, failure });
+        assert_eq!(world.answer(op).0, 503);
+        let notice = world.hand.notices.last();
+        assert!(matches!(notice, Some(RelayNotice::Answered { status: 503, .. })));
+    }
 }
 
 /// A relay starts in place of the previous one, over the same store; its clocks start over.
