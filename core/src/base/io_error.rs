@@ -51,6 +51,9 @@ pub enum IoErrorKind {
     /// No space is left.
     #[error("no space left")]
     Full,
+    /// What is kept is not what was written.
+    #[error("damaged")]
+    Damaged,
     /// Anything else.
     #[error("failed")]
     Other,

@@ -174,6 +174,16 @@ pub const SESSION_LOG_BYTES: usize = 64 << 20;
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
 /// Ended sessions of one person that a relay keeps.
 pub const MAX_ENDED_SESSIONS: usize = 200;
+/// How long an ended session is kept (Y-2).
+pub const ENDED_SESSION_KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Ended sessions of one person that a relay keeps on disk.
+pub const MAX_ENDED_SESSIONS_ON_DISK: usize = 10_000;
+/// Bytes that a relay's store may take on its disk; beyond that the sessions that ended first go.
+pub const STORE_BYTES: u64 = 10 << 30;
+/// Ended sessions that one operation may remove to make room on the disk.
+pub const MAX_SESSIONS_REMOVED_FOR_ROOM: usize = 4;
+/// When to try again what could not lapse because a row of it is damaged.
+pub const DAMAGED_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Sessions in one list, newest first.
 pub const MAX_LISTED_SESSIONS: usize = 1000;
 /// Lines for one agent not yet acknowledged by its worker.

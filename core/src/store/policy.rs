@@ -29,6 +29,11 @@ pub struct StorePolicy {
     pub log_bytes: usize,
     /// Ended sessions kept for one account; beyond that, the oldest are dropped.
     pub ended_sessions: usize,
+    /// An ended session goes after this time.
+    pub ended_for: Duration,
+    /// Bytes that the store may take on its disk; beyond them the sessions that ended first go, and
+    /// if there are none, a log grows no more.
+    pub store_bytes: u64,
     /// Lines of one session that its worker has not acknowledged.
     pub inbound_lines: usize,
     /// Bytes of those lines.
@@ -50,6 +55,8 @@ impl Default for StorePolicy {
             max_queued: limits::MAX_QUEUED_WORK,
             log_bytes: limits::SESSION_LOG_BYTES,
             ended_sessions: limits::MAX_ENDED_SESSIONS,
+            ended_for: limits::ENDED_SESSION_KEPT_FOR,
+            store_bytes: limits::STORE_BYTES,
             inbound_lines: limits::MAX_INBOUND_LINES,
             inbound_bytes: limits::MAX_INBOUND_BYTES,
             listed_sessions: limits::MAX_LISTED_SESSIONS,

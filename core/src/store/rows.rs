@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::{StoreClock, StoreTime};
 use super::record::{AccountId, Entry, Environment, Question, Session};
-use crate::base::id::{EnvironmentId, WorkId};
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::worker_api::work::WorkData;
@@ -126,6 +126,9 @@ pub struct SessionRow {
     pub works: Vec<WorkId>,
     /// Its number among all ended sessions, once it has ended.
     pub ended: Option<u64>,
+    /// The time it is listed under in the due index, once it has ended.
+    #[serde(default)]
+    pub kept_until: Option<StoreTime>,
     /// The size of its log, in bytes.
     pub log_bytes: u64,
     /// Messages with a uuid that it ever received.
@@ -268,6 +271,8 @@ pub enum Due {
     Environment(EnvironmentId),
     /// A work item's lease.
     Work(WorkId),
+    /// An ended session, by its age.
+    Session(SessionId),
 }
 
 /// Which sessions to list, newest first.

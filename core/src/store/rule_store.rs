@@ -46,7 +46,11 @@ impl<T: Tables> RuleStore<T> {
         self.tables.begin().map_err(Failed::Transaction)?;
         match self.decide(batch) {
             Ok(committed) => {
-                self.tables.commit().map_err(Failed::Transaction)?;
+                self.tables.commit().map_err(|error| match error {
+                    // Nothing was written, and alone each operation shows whether it is at fault.
+                    TableError::Damaged { .. } => Failed::Operation(error),
+                    TableError::Io(_) => Failed::Transaction(error),
+                })?;
                 Ok(committed)
             }
             Err(error) => {

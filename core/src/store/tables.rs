@@ -42,6 +42,10 @@ pub trait Tables {
     /// stored.
     fn rollback(&mut self);
 
+    /// The bytes that everything takes up on its disk; 0 where there is none. What is deleted does
+    /// not count, even if its file keeps its size.
+    fn bytes(&mut self) -> Result<u64, TableError>;
+
     /// Reads the one meta row; a new store has its default.
     fn meta(&mut self) -> Result<MetaRow, TableError>;
     /// Writes it.
@@ -103,6 +107,8 @@ pub trait Tables {
     fn live_sessions(&mut self, id: &EnvironmentId) -> Result<Vec<SessionId>, TableError>;
     /// Reads sessions, newest first.
     fn newest_sessions(&mut self, filter: SessionFilter<'_>) -> Result<Vec<Session>, TableError>;
+    /// Names the session that ended first, whoever owns it.
+    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError>;
     /// Lists an owner's ended sessions in the order they ended, except for the last `keep`.
     fn surplus_ended(
         &mut self,
@@ -193,7 +199,7 @@ impl From<TableError> for IoError {
         match error {
             TableError::Io(error) => error,
             TableError::Damaged { .. } => {
-                Self { kind: IoErrorKind::Other, detail: alloc::format!("{error}") }
+                Self { kind: IoErrorKind::Damaged, detail: alloc::format!("{error}") }
             }
         }
     }

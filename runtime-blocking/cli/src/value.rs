@@ -160,6 +160,35 @@ impl Value for Count {
     }
 }
 
+/// A number of bytes as people write it: `500M`, `10G`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// Powers of 1,024, the largest first.
+const SIZE_UNITS: [(&str, u64); 4] =
+    [("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
+
+impl Value for Size {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a size; use a form like 500M or 10G");
+        let unit =
+            SIZE_UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
+        let (number, unit) = unit.ok_or_else(wrong)?;
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        number.checked_mul(*unit).filter(|size| *size > 0).map(Self).ok_or_else(wrong)
+    }
+
+    fn show(&self) -> Option<String> {
+        let fits = SIZE_UNITS.iter().find(|(_, bytes)| self.0.is_multiple_of(*bytes));
+        Some(fits.map_or_else(
+            || self.0.to_string(),
+            |(unit, bytes)| format!("{}{unit}", self.0 / bytes),
+        ))
+    }
+}
+
 /// A duration as people write it: `30s`, `24h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);

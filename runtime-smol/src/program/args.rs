@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use footbridge_cli::args::{Agent, LogArgs, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
@@ -22,6 +23,7 @@ pub(super) enum Invocation {
     Up { serve: Serve, work: Work },
     Relay { serve: Serve },
     Work { relay: BaseUrl, reach: RelayArgs, work: Work, is_check: bool },
+    Backup(Backup),
     Config(Box<ConfigQuery>),
     Agent(Agent),
     Help(Topic),
@@ -34,6 +36,7 @@ impl Invocation {
         match self {
             Self::Up { serve, .. } | Self::Relay { serve } => serve.reports.format,
             Self::Work { reach, .. } => reach.reports.format,
+            Self::Backup(backup) => backup.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
         }
@@ -49,6 +52,16 @@ pub(super) struct Serve {
     /// Certificate chain and private key.
     pub(super) tls: Option<(PathBuf, PathBuf)>,
     pub(super) data: Data,
+    pub(super) keeping: Keeping,
+}
+
+/// How much a relay keeps on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keeping {
+    /// Bytes in all.
+    pub(super) max_data: u64,
+    /// How long a session is kept that has ended.
+    pub(super) keep_ended: Duration,
 }
 
 /// Where a relay keeps what has to outlive it.
@@ -61,6 +74,15 @@ pub(super) enum Data {
     In(PathBuf),
     /// Nowhere.
     InMemory,
+}
+
+/// A request for a copy of what a relay keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Backup {
+    pub(super) reports: LogArgs,
+    pub(super) data: Data,
+    /// The directory that is to be made.
+    pub(super) target: PathBuf,
 }
 
 /// A request to show the settings in effect.
@@ -103,6 +125,10 @@ pub(super) fn parse(
                     return help(&mut parser);
                 }
                 topic = Some(Topic::parse(&word)?);
+                continue;
+            }
+            Arg::Value(target) if topic == Some(Topic::Backup) && line.target.is_none() => {
+                line.target = Some(target.into());
                 continue;
             }
             Arg::Long(name) => name.to_owned(),
@@ -164,6 +190,8 @@ struct Line {
     config: Option<PathBuf>,
     json: bool,
     is_check: bool,
+    /// Where a backup goes.
+    target: Option<PathBuf>,
     agent: Agent,
 }
 
@@ -201,7 +229,7 @@ impl Line {
         match command {
             Topic::Program => return Ok(Invocation::Help(Topic::Program)),
             Topic::Agent => return self.agent().map(Invocation::Agent),
-            Topic::Up | Topic::Relay | Topic::Work | Topic::Config => {}
+            Topic::Up | Topic::Relay | Topic::Work | Topic::Backup | Topic::Config => {}
         }
         let variable = |name: &str| {
             let found = environment.iter().find(|(key, _)| key == name);
@@ -236,6 +264,12 @@ impl Line {
                 })?;
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
                 Ok(Invocation::Work { relay, reach, work: work(settings), is_check: self.is_check })
+            }
+            Topic::Backup => {
+                let target = self.target.ok_or_else(|| {
+                    Error::usage("footbridge backup needs the directory to make, such as footbridge backup relay-today")
+                })?;
+                Ok(Invocation::Backup(Backup { reports, data: data(&settings), target }))
             }
             _ => Ok(Invocation::Config(Box::new(ConfigQuery { settings, place, reports }))),
         }
@@ -285,12 +319,18 @@ fn serve(
             "{origin}: {listen} can be reached from other machines, and without TLS the access token would be sent in the clear; use footbridge relay with --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it handles TLS"
         )));
     }
-    let data = match &settings.data.value {
+    let (public_url, data) = (settings.public_url.value.clone(), data(settings));
+    let keeping =
+        Keeping { max_data: settings.max_data.value.0, keep_ended: settings.keep_ended.value.0 };
+    Ok(Serve { reports, listen, public_url, tls, data, keeping })
+}
+
+fn data(settings: &Settings) -> Data {
+    match &settings.data.value {
         _ if settings.in_memory.value => Data::InMemory,
         Some(directory) => Data::In(directory.clone()),
         None => Data::Default,
-    };
-    Ok(Serve { reports, listen, public_url: settings.public_url.value.clone(), tls, data })
+    }
 }
 
 fn work(settings: Settings) -> Work {

@@ -2,20 +2,23 @@
 
 use std::path::PathBuf;
 
+use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::random;
 use footbridge_cli::secret_file::read_or_create_key;
 use footbridge_cli::token::Sources;
+use footbridge_cli::value::Level;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::RelayKeys;
 use footbridge_core::store::{MemoryStore, Store};
+use footbridge_store_sqlite::Salvaged;
 
 use super::args::{Data, Serve};
 
 /// The file of the key that tokens of workers and sessions are signed with, in the data directory.
-const SIGNING_KEY: &str = "signing-key";
+pub(super) const SIGNING_KEY: &str = "signing-key";
 /// The access token's file, in a directory that was chosen by its owner.
-const TOKEN: &str = "token";
+pub(super) const TOKEN: &str = "token";
 /// The data directory's name in the state directory.
 const RELAY: &str = "relay";
 
@@ -26,10 +29,10 @@ pub(super) struct Kept {
     pub(super) store: Box<dyn Store>,
 }
 
-/// Opens what an earlier relay kept, or begins anew.
-pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
-    let mut sources = Sources::from_environment(serve.reports.token_file.clone());
-    let directory = match &serve.data {
+/// Where a relay keeps its data, if anywhere, and where its access token comes from.
+pub(super) fn places(data: &Data, reports: &LogArgs) -> Result<(Option<PathBuf>, Sources), Error> {
+    let mut sources = Sources::from_environment(reports.token_file.clone());
+    let directory = match data {
         Data::InMemory => None,
         Data::In(directory) => {
             sources.file.get_or_insert_with(|| directory.join(TOKEN));
@@ -37,6 +40,12 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
         }
         Data::Default => Some(default_directory(&sources)?),
     };
+    Ok((directory, sources))
+}
+
+/// Opens what an earlier relay kept, or begins anew.
+pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
+    let (directory, sources) = places(&serve.data, &serve.reports)?;
     // The ids of one run must never be those of another.
     let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
     random(&mut keys.entropy)?;
@@ -47,14 +56,26 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
         }
         // The store comes first: it locks the directory.
         Some(directory) => {
-            let store = footbridge_store_sqlite::open(&directory)
+            let opened = footbridge_store_sqlite::open(&directory)
                 .map_err(|error| Error::local(error.to_string()))?;
+            if let Some(salvaged) = opened.salvaged {
+                report(serve, &salvaged);
+            }
             keys.signing = read_or_create_key(&directory.join(SIGNING_KEY))?;
-            Box::new(store)
+            Box::new(opened.store)
         }
     };
     let token = sources.read_or_create()?;
     Ok(Kept { token, keys, store })
+}
+
+fn report(serve: &Serve, salvaged: &Salvaged) {
+    let Salvaged { damaged, sessions, events_lost } = salvaged;
+    let words = format_args!(
+        "the data was damaged: {sessions} sessions are whole again, {events_lost} events are lost; the damaged file is {}",
+        damaged.display()
+    );
+    super::relay::event_log(serve).write(Level::Error, "data_damaged", &[], words);
 }
 
 fn default_directory(sources: &Sources) -> Result<PathBuf, Error> {

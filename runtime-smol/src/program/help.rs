@@ -60,6 +60,10 @@ pub(super) fn text(topic: Topic) -> String {
                 WORK_EXAMPLE,
             ],
         ),
+        Topic::Backup => (
+            BACKUP,
+            &[BACKUP_DATA, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, BACKUP_EXAMPLE],
+        ),
         Topic::Config => (
             CONFIG,
             &[
@@ -91,6 +95,7 @@ Commands:
   up      Relay, web page and worker for this directory in one (the default)
   relay   Only the relay and its web page
   work    A worker for a directory, for a relay that runs elsewhere
+  backup  Copy what a relay keeps, while it works on
   config  Show the settings in effect and where each value comes from
   agent   The built-in shell agent, on standard input and output
   help    Help for a command: footbridge help work
@@ -132,6 +137,20 @@ const CHECK: &str = "      --check                Check everything a run needs w
                              findings are one JSON object
 ";
 
+const BACKUP: &str = "\
+Copies what a relay keeps, as it is at one moment, into a new directory: its
+sessions, its signing key and its access token. The relay may be running, and is
+not held up. To go back to the copy, start a relay with --data DIRECTORY.
+
+Usage: footbridge backup [OPTIONS] DIRECTORY
+
+Options:
+";
+
+const BACKUP_DATA: &str = "      --data DIR             The relay's data directory
+                             [default: ~/.local/state/footbridge/relay]
+";
+
 const CONFIG: &str = "\
 Shows the value in effect for each setting and where it comes from: the default,
 a line of the configuration file, an environment variable, or a flag. For the
@@ -155,6 +174,11 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
                              token beside it]
       --in-memory            Keep nothing on disk but the access token: whatever
                              ends the relay ends its sessions. Overrides --data
+      --max-data SIZE        How much of the disk to use, such as 500M; beyond
+                             that, the sessions that ended first are removed
+                             [default: 10G]
+      --keep-ended TIME      How long to keep a session that has ended, such as
+                             30d [default: 90d]
 ";
 
 const SERVE_TLS: &str = "      --tls-cert FILE        Certificate chain (PEM); needs --tls-key
@@ -229,6 +253,11 @@ Example:
 const RELAY_EXAMPLE: &str = "
 Example:
   footbridge relay --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
+";
+
+const BACKUP_EXAMPLE: &str = "
+Example:
+  footbridge backup ~/backups/footbridge-$(date +%F)
 ";
 
 const WORK_EXAMPLE: &str = "

@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod assets;
+mod backup;
 mod check;
 mod config;
 mod data;
@@ -44,6 +45,7 @@ fn run(invocation: Invocation) -> Result<(), Error> {
         Invocation::Work { relay, reach, work, is_check: false } => {
             work::run(&relay, &reach, &work)
         }
+        Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),
     }

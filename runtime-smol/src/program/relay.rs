@@ -5,13 +5,14 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::value::Level;
+use footbridge_core::base::limits::MAX_ENDED_SESSIONS_ON_DISK;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
 use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;
 
-use super::args::Serve;
+use super::args::{Data, Keeping, Serve};
 use super::assets::ASSETS;
 use super::data::{self, Kept};
 use super::ready::{local_url, page_url};
@@ -61,6 +62,12 @@ pub(super) fn build(
     let mut config = RelayConfig::new(serve.listen.to_string());
     config.public_url = public_url;
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
+    if serve.data != Data::InMemory {
+        let Keeping { max_data, keep_ended } = serve.keeping;
+        config.policy.ended_sessions = MAX_ENDED_SESSIONS_ON_DISK;
+        config.policy.store_bytes = max_data;
+        config.policy.ended_for = keep_ended;
+    }
     config.assets = ASSETS;
     let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
     let certificate = serve.tls.as_ref();

@@ -10,15 +10,17 @@ pub(super) enum Topic {
     Up,
     Relay,
     Work,
+    Backup,
     Config,
     Agent,
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 5] = [
+    pub(super) const COMMANDS: [(&str, Self); 6] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
+        ("backup", Self::Backup),
         ("config", Self::Config),
         ("agent", Self::Agent),
     ];
@@ -27,7 +29,7 @@ impl Topic {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             Error::usage(format!(
-                "unknown command {name:?}; use up, relay, work, config, agent or help"
+                "unknown command {name:?}; use up, relay, work, backup, config, agent or help"
             ))
         })
     }
@@ -38,6 +40,7 @@ impl Topic {
             Self::Up => "up",
             Self::Relay => "relay",
             Self::Work => "work",
+            Self::Backup => "backup",
             Self::Config => "config",
             Self::Agent => "agent",
         }
@@ -48,6 +51,7 @@ impl Topic {
         match self {
             Self::Program => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
+            Self::Backup => &["config"],
             Self::Work => &["config", "json", "check"],
             Self::Agent => &Agent::OPTIONS,
         }

@@ -38,6 +38,10 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// Whether an event still goes in.
     pub(crate) fn has_room_for(&self, row: &LogRow) -> bool {
         self.body.is_empty()

@@ -1,12 +1,21 @@
 //! The connection that everything is written by, and its transactions.
+//!
+//! # When a commit fails
+//!
+//! A full disk refuses the write, and nothing of the transaction is there. If the disk fails to
+//! sync, nobody knows what it has: the connection is given up, and a new one finds out, as after a
+//! crash. Until that has succeeded nothing is read or written. A file that was removed or replaced
+//! is not written to any more: what goes there would be gone with this process.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use footbridge_core::base::io_error::{IoError, IoErrorKind};
 use footbridge_core::store::TableError;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
@@ -15,7 +24,7 @@ use crate::error::{OpenError, table_error};
 use crate::schema;
 
 /// Bytes of one page: chunks of a log are long, and a page is written as a whole.
-const PAGE_BYTES: u32 = 16 << 10;
+pub(crate) const PAGE_BYTES: u32 = 16 << 10;
 /// Bytes of pages that are kept in memory.
 const CACHE_BYTES: i64 = 2 << 20;
 /// Statements that are kept ready.
@@ -26,11 +35,20 @@ pub(crate) const BUSY_FOR: Duration = Duration::from_secs(5);
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Database {
-    db: Connection,
+    path: PathBuf,
+    /// Which file that is.
+    file: FileId,
+    /// `None` from a failed sync until it is known what came of it.
+    connected: Option<Connected>,
     /// Whether SQLite has been told of the open transaction.
     is_begun: bool,
     /// Bytes that the open transaction has written, about.
     written: usize,
+}
+
+#[derive(Debug)]
+struct Connected {
+    db: Connection,
     checkpoints: Checkpoints,
 }
 
@@ -38,18 +56,40 @@ impl Database {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let mut db = connect(path).map_err(|error| OpenError::sqlite(path, &error))?;
         schema::prepare(&mut db, path)?;
-        let checkpoints = Checkpoints::start(path);
-        Ok(Self { db, is_begun: false, written: 0, checkpoints })
+        check(&db, path)?;
+        let file = FileId::of(path).map_err(|error| OpenError::io(path, &error))?;
+        let connected = Some(Connected { db, checkpoints: Checkpoints::start(path) });
+        Ok(Self { path: path.into(), file, connected, is_begun: false, written: 0 })
+    }
+
+    /// Connects again if a sync has failed, and makes certain what the disk has.
+    fn connected(&mut self) -> Result<&mut Connected, TableError> {
+        if self.connected.is_none() {
+            let db = connect(&self.path).and_then(|db| settle(&db).map(|()| db));
+            let db = db.map_err(|error| self.failed(&error))?;
+            let checkpoints = Checkpoints::start(&self.path);
+            self.connected = Some(Connected { db, checkpoints });
+        }
+        let missing = || IoError { kind: IoErrorKind::Other, detail: "not connected".to_owned() };
+        self.connected.as_mut().ok_or_else(|| missing().into())
     }
 
     /// The connection, with a transaction open. It is opened by the first that reads or writes, so
     /// that what is answered from memory costs nothing.
-    fn begun(&mut self) -> rusqlite::Result<&Connection> {
-        if !self.is_begun {
-            self.db.prepare_cached("BEGIN")?.execute([])?;
+    fn begun(&mut self) -> Result<&Connection, TableError> {
+        let is_begun = self.is_begun;
+        let db = &self.connected()?.db;
+        if !is_begun {
+            let begun = db.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([]));
+            begun.map_err(|error| self.failed(&error))?;
             self.is_begun = true;
         }
-        Ok(&self.db)
+        Ok(&self.connected()?.db)
+    }
+
+    /// A failure, with the file that it is about.
+    fn failed(&self, error: &rusqlite::Error) -> TableError {
+        table_error(&self.path, error)
     }
 
     /// Writes. `bytes` says how much, beside what each row costs.
@@ -60,8 +100,9 @@ impl Database {
         params: impl Params,
     ) -> Result<usize, TableError> {
         self.written += bytes + PAGE_BYTES as usize;
-        let run = |db: &Connection| db.prepare_cached(sql)?.execute(params);
-        self.begun().and_then(run).map_err(|error| table_error(&error))
+        let db = self.begun()?;
+        let run = db.prepare_cached(sql).and_then(|mut statement| statement.execute(params));
+        run.map_err(|error| self.failed(&error))
     }
 
     /// Deletes.
@@ -88,8 +129,10 @@ impl Database {
         params: impl Params,
         map: impl FnOnce(&Row<'_>) -> rusqlite::Result<V>,
     ) -> Result<Option<V>, TableError> {
-        let read = |db: &Connection| db.prepare_cached(sql)?.query_row(params, map).optional();
-        self.begun().and_then(read).map_err(|error| table_error(&error))
+        let db = self.begun()?;
+        let read = db.prepare_cached(sql);
+        let read = read.and_then(|mut statement| statement.query_row(params, map).optional());
+        read.map_err(|error| self.failed(&error))
     }
 
     /// Reads one row, by its columns `sum` and `body`. `what` names it, for people.
@@ -111,29 +154,38 @@ impl Database {
         params: impl Params,
     ) -> Result<Vec<R>, TableError> {
         let mut rows = Vec::new();
-        self.each(sql, params, |row| {
-            rows.push(Body::read(row).map_err(|error| table_error(&error))?.parse(what)?);
+        self.each(sql, params, Body::read, |body| {
+            rows.push(body.parse(what)?);
             Ok(true)
         })?;
         Ok(rows)
     }
 
     /// Reads rows until `visit` says that it has seen enough.
-    pub(crate) fn each(
+    pub(crate) fn each<V>(
         &mut self,
         sql: &'static str,
         params: impl Params,
-        mut visit: impl FnMut(&Row<'_>) -> Result<bool, TableError>,
+        map: impl Fn(&Row<'_>) -> rusqlite::Result<V>,
+        mut visit: impl FnMut(V) -> Result<bool, TableError>,
     ) -> Result<(), TableError> {
-        let db = self.begun().map_err(|error| table_error(&error))?;
-        let mut statement = db.prepare_cached(sql).map_err(|error| table_error(&error))?;
-        let mut rows = statement.query(params).map_err(|error| table_error(&error))?;
-        while let Some(row) = rows.next().map_err(|error| table_error(&error))? {
-            if !visit(row)? {
+        let path = self.path.clone();
+        let failed = |error| table_error(&path, &error);
+        let mut statement = self.begun()?.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query(params).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if !visit(map(row).map_err(failed)?)? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The bytes in use, as far as the open transaction knows: what is written last counts later.
+    pub(crate) fn bytes(&mut self) -> Result<u64, TableError> {
+        let pages: i64 = self.value("PRAGMA page_count", [])?.unwrap_or(0);
+        let free: i64 = self.value("PRAGMA freelist_count", [])?.unwrap_or(0);
+        Ok(pages.saturating_sub(free).unsigned_abs() * u64::from(PAGE_BYTES))
     }
 
     /// Makes what was written durable.
@@ -141,28 +193,96 @@ impl Database {
         if !self.is_begun {
             return Ok(());
         }
-        let committed = self.db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
-        if let Err(error) = committed {
-            self.rollback();
-            return Err(table_error(&error));
-        }
-        self.is_begun = false;
         let written = std::mem::take(&mut self.written);
-        if written > 0 {
-            self.checkpoints.after_commit(&self.db, written);
+        if written > 0 && FileId::of(&self.path).ok() != Some(self.file) {
+            self.rollback();
+            let detail = format!(
+                "{} was removed or replaced while the relay runs: restart it",
+                self.path.display()
+            );
+            return Err(IoError { kind: IoErrorKind::NotFound, detail }.into());
         }
-        Ok(())
+        let Connected { db, checkpoints } = self.connected()?;
+        let committed = db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+        match committed {
+            Ok(_) => {
+                if written > 0 {
+                    checkpoints.after_commit(db, written);
+                }
+                self.is_begun = false;
+                Ok(())
+            }
+            Err(error) => {
+                self.rollback();
+                if is_unknown(&error) {
+                    self.connected = None;
+                }
+                Err(self.failed(&error))
+            }
+        }
     }
 
     pub(crate) fn rollback(&mut self) {
         self.written = 0;
         self.is_begun = false;
         // After some failures SQLite has already done so.
-        if !self.db.is_autocommit() {
+        if let Some(Connected { db, .. }) = &self.connected
+            && !db.is_autocommit()
+        {
             // If this fails, the next BEGIN does, too.
-            let _ = self.db.execute_batch("ROLLBACK");
+            let _ = db.execute_batch("ROLLBACK");
         }
     }
+}
+
+/// Tables in which what is not found would count as unknown. None of them is large.
+const CHECKED: [&str; 8] =
+    ["meta", "environment", "queue", "work", "session", "question", "request", "due"];
+
+/// Looks for damage that would otherwise go unnoticed: a damaged index finds nothing.
+fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    for table in CHECKED {
+        let sql = format!("PRAGMA integrity_check({table})");
+        let found: String = db
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(|error| OpenError::sqlite(path, &error))?;
+        if found != "ok" {
+            return Err(OpenError::Damaged { path: path.into(), detail: found });
+        }
+    }
+    Ok(())
+}
+
+/// A file, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = path.metadata()?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// Whether a commit that failed so may still be found after a crash.
+fn is_unknown(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+}
+
+/// Moves all that is in the write-ahead log into the database, synced, so that what is there from
+/// now on stays there, and what is not will never be.
+pub(crate) fn settle(db: &Connection) -> rusqlite::Result<()> {
+    let is_busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            Some("the write-ahead log cannot be settled while others read it".to_owned()),
+        ));
+    }
+    Ok(())
 }
 
 /// Opens a database that exists, as everything here needs it.

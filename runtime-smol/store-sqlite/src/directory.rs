@@ -1,6 +1,6 @@
 //! The directory that a relay keeps its things in, and the lock that makes it one relay's.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ use crate::error::OpenError;
 const DATABASE: &str = "store.db";
 /// The lock's file. It is never removed: whoever waits for it would hold a lock on nothing.
 const LOCK: &str = "lock";
+/// There while something in the database is known to be damaged.
+const DAMAGED: &str = "damaged";
 
 /// A relay's directory, held by this process until it is dropped, or the process ends in any way.
 #[derive(Debug)]
@@ -59,15 +61,35 @@ impl Directory {
         database_in(&self.path)
     }
 
-    /// SQLite would make its file readable for others.
     fn make_database(&self) -> io::Result<()> {
-        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
-        match options.open(self.database()) {
-            Ok(file) => file.sync_all().and_then(|()| File::open(&self.path)?.sync_all()),
+        match make_file(&self.database()) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+            made => made.and_then(|()| File::open(&self.path)?.sync_all()),
         }
     }
+
+    /// Takes note that something in the database is damaged, so that the next start looks at all of
+    /// it.
+    pub(crate) fn note_damage(&self) {
+        // Without the note the damage is found again where it is read.
+        let _ = make_file(&self.path.join(DAMAGED));
+    }
+
+    pub(crate) fn is_damage_noted(&self) -> bool {
+        self.path.join(DAMAGED).exists()
+    }
+
+    pub(crate) fn damage_is_mended(&self) -> io::Result<()> {
+        match fs::remove_file(self.path.join(DAMAGED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => File::open(&self.path)?.sync_all(),
+        }
+    }
+}
+
+/// Makes an empty file; SQLite would make one that others can read.
+pub(crate) fn make_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
 }
 
 /// The database's file in a relay's directory.

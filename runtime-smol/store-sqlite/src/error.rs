@@ -1,6 +1,6 @@
 //! What SQLite reports, as the store's callers know it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use footbridge_core::base::io_error::{IoError, IoErrorKind};
 use footbridge_core::store::TableError;
@@ -75,8 +75,8 @@ impl OpenError {
 }
 
 /// A failure while the store is open.
-pub(crate) fn table_error(error: &Error) -> TableError {
-    let detail = error.to_string();
+pub(crate) fn table_error(path: &Path, error: &Error) -> TableError {
+    let detail = format!("{}: {error}", path.display());
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             return TableError::Damaged { detail };

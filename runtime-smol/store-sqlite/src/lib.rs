@@ -11,10 +11,11 @@
 //! is stored.
 //!
 //! ```no_run
-//! let store = footbridge_store_sqlite::open("/var/lib/footbridge".as_ref())?;
+//! let store = footbridge_store_sqlite::open("/var/lib/footbridge".as_ref())?.store;
 //! # Ok::<(), footbridge_store_sqlite::OpenError>(())
 //! ```
 
+mod backup;
 mod body;
 mod cached;
 mod checkpoint;
@@ -23,27 +24,73 @@ mod database;
 mod directory;
 mod error;
 mod log;
+mod salvage;
 mod schema;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
-use footbridge_core::store::{DueRow, EnvironmentRow, MetaRow, RuleStore, SessionRow, WorkRow};
+use footbridge_core::base::io_error::{IoError, IoErrorKind};
+use footbridge_core::store::{
+    Committed, DueRow, EnvironmentRow, MetaRow, RuleStore, SessionRow, Store, Transaction, WorkRow,
+};
 
+pub use self::backup::backup;
 use self::cached::Cached;
 use self::database::Database;
 use self::directory::Directory;
 pub use self::error::OpenError;
 use self::log::NewEvents;
+pub use self::salvage::Salvaged;
+use self::salvage::salvage;
 
 /// A store that outlives its process.
-pub type SqliteStore = RuleStore<SqliteTables>;
+#[derive(Debug)]
+pub struct SqliteStore {
+    rules: RuleStore<SqliteTables>,
+}
+
+impl Store for SqliteStore {
+    fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
+        let outcomes = self.rules.commit(batch);
+        let is_damage = |outcome: &Result<_, IoError>| matches!(outcome, Err(error) if error.kind == IoErrorKind::Damaged);
+        if outcomes.iter().any(is_damage) {
+            self.rules.tables().directory.note_damage();
+        }
+        outcomes
+    }
+}
+
+/// A store, and what had to be done to open it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: SqliteStore,
+    /// What was left of a damaged one.
+    pub salvaged: Option<Salvaged>,
+}
 
 /// Opens the store in a directory, which is made if it is missing. No other process can open it
 /// until this one drops it or ends.
-pub fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteTables::open(directory).map(RuleStore::over)
+///
+/// If it is damaged, or damage was found while it was open last, what is whole is taken over into a
+/// new database.
+pub fn open(directory: &Path) -> Result<Opened, OpenError> {
+    let directory = Directory::take(directory)?;
+    let path = directory.database();
+    let opened = if directory.is_damage_noted() { None } else { Some(Database::open(&path)) };
+    let (database, salvaged) = match opened {
+        None | Some(Err(OpenError::Damaged { .. })) => {
+            let salvaged = salvage(&path)?;
+            directory.damage_is_mended().map_err(|error| OpenError::io(&path, &error))?;
+            (Database::open(&path)?, Some(salvaged))
+        }
+        Some(opened) => (opened?, None),
+    };
+    let rules = RuleStore::over(SqliteTables::over(database, directory));
+    Ok(Opened { store: SqliteStore { rules }, salvaged })
 }
 
 /// Rows in a SQLite database.
@@ -54,28 +101,30 @@ pub struct SqliteTables {
     works: Cached<WorkId, WorkRow>,
     sessions: Cached<SessionId, SessionRow>,
     logs: NewEvents,
+    /// The first event that stays, of the logs that the open transaction has trimmed.
+    trimmed: BTreeMap<i64, u64>,
     meta: Option<MetaRow>,
     /// Whether the database does not have it yet.
     meta_is_new: bool,
     /// What is due first, if that is known.
     first_due: Option<Option<DueRow>>,
     /// Given up last.
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl SqliteTables {
-    fn open(directory: &Path) -> Result<Self, OpenError> {
-        let directory = Directory::take(directory)?;
-        Ok(Self {
-            database: Database::open(&directory.database())?,
+    fn over(database: Database, directory: Directory) -> Self {
+        Self {
+            database,
             environments: Cached::default(),
             works: Cached::default(),
             sessions: Cached::default(),
             logs: NewEvents::new(),
+            trimmed: BTreeMap::new(),
             meta: None,
             meta_is_new: false,
             first_due: None,
-            _directory: directory,
-        })
+            directory,
+        }
     }
 }

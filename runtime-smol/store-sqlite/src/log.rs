@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 
 use footbridge_core::base::id::SessionId;
 use footbridge_core::store::{LogRow, TableError};
+use rusqlite::Row;
 
 use crate::SqliteTables;
+use crate::body::damaged;
 use crate::chunk::{Chunk, Events, sizes_of};
 use crate::database::Database;
-use crate::error::table_error;
 use crate::tables::sql;
 
 /// What the open transaction has added to logs and not written yet, by the session's number.
@@ -44,7 +45,7 @@ impl SqliteTables {
         while let Some((number, chunk)) = self.logs.pop_first() {
             write(&mut self.database, number, &chunk)?;
         }
-        Ok(())
+        self.delete_trimmed()
     }
 
     /// The number of a session, all of whose events are in the database.
@@ -73,18 +74,29 @@ impl SqliteTables {
     ) -> Done {
         let Some(number) = self.written(id)? else { return Ok(()) };
         let from = self.kept(id, from);
-        self.database.each(FROM, (number, sql(from)), |row| {
-            let read: (i64, u32, Vec<u8>, Vec<u8>) =
-                row.try_into().map_err(|error| table_error(&error))?;
-            let (first, sum, sizes, body) = read;
+        let end = self.sessions.get(id).flatten().map_or(0, |row| row.session.last_seq + 1);
+        let missing = |seq| damaged(format!("event {seq} of {id} is missing"));
+        let (mut next, mut is_over) = (from, false);
+        let read = |row: &Row<'_>| <(i64, u32, Vec<u8>, Vec<u8>)>::try_from(row);
+        self.database.each(FROM, (number, sql(from)), read, |(first, sum, sizes, body)| {
             let mut events = Events::of(first.cast_unsigned(), sum, &sizes, body, id.as_str())?;
             while let Some(row) = events.next()? {
-                if row.entry.seq >= from && visit(&row).is_break() {
+                if row.entry.seq < from {
+                    continue;
+                }
+                // A damaged index finds too little.
+                if row.entry.seq != next {
+                    return Err(missing(next));
+                }
+                next += 1;
+                if visit(&row).is_break() {
+                    is_over = true;
                     return Ok(false);
                 }
             }
             Ok(true)
-        })
+        })?;
+        if is_over || next >= end { Ok(()) } else { Err(missing(next)) }
     }
 
     pub(crate) fn sizes_in_log(
@@ -94,32 +106,47 @@ impl SqliteTables {
         limit: usize,
     ) -> Result<Vec<usize>, TableError> {
         let mut found = Vec::new();
-        let Some(number) = self.written(id)? else { return Ok(found) };
+        let Some(number) = self.number(id)? else { return Ok(found) };
         let from = self.kept(id, from);
-        self.database.each(SIZES_FROM, (number, sql(from)), |row| {
-            let (first, sizes): (i64, Vec<u8>) =
-                row.try_into().map_err(|error| table_error(&error))?;
+        let read = |row: &Row<'_>| <(i64, Vec<u8>)>::try_from(row);
+        self.database.each(SIZES_FROM, (number, sql(from)), read, |(first, sizes)| {
             let numbered = (first.cast_unsigned()..).zip(sizes_of(&sizes));
             let kept = numbered.skip_while(|(seq, _)| *seq < from).map(|(_, size)| size);
             found.extend(kept.take(limit - found.len()));
             Ok(found.len() < limit)
         })?;
+        // Those that are not written yet come last, and are rarely asked for.
+        if let Some(chunk) = self.logs.get(&number) {
+            let numbered = (chunk.first..).zip(sizes_of(&chunk.sizes));
+            let kept = numbered.skip_while(|(seq, _)| *seq < from).map(|(_, size)| size);
+            found.extend(kept.take(limit - found.len()));
+        }
         Ok(found)
     }
 
+    /// What retention takes is deleted with the commit, all at once.
     pub(crate) fn trim_from_log(&mut self, id: &SessionId, first: u64) -> Done {
-        let Some(number) = self.written(id)? else { return Ok(()) };
-        // Those before the chunk that holds the first event that stays.
-        self.database.delete(
-            "DELETE FROM log WHERE session = ?1 AND first <
-                 (SELECT max(first) FROM log WHERE session = ?1 AND first <= ?2)",
-            (number, sql(first)),
-        )
+        if let Some(number) = self.number(id)? {
+            self.trimmed.insert(number, first);
+        }
+        Ok(())
+    }
+
+    fn delete_trimmed(&mut self) -> Done {
+        while let Some((number, first)) = self.trimmed.pop_first() {
+            // Those before the chunk that holds the first event that stays.
+            self.database.delete(
+                "DELETE FROM log WHERE session = ?1 AND first <
+                     (SELECT max(first) FROM log WHERE session = ?1 AND first <= ?2)",
+                (number, sql(first)),
+            )?;
+        }
+        Ok(())
     }
 }
 
 fn write(database: &mut Database, number: i64, chunk: &Chunk) -> Done {
-    if chunk.body.is_empty() {
+    if chunk.is_empty() {
         return Ok(());
     }
     database

@@ -12,7 +12,6 @@ use footbridge_core::store::{
 
 use crate::SqliteTables;
 use crate::body::{Body, damaged};
-use crate::error::table_error;
 
 type Done = Result<(), TableError>;
 
@@ -145,6 +144,7 @@ impl SqliteTables {
         self.works.forget();
         self.sessions.forget();
         self.logs.clear();
+        self.trimmed.clear();
         self.first_due = None;
         self.meta = None;
         self.meta_is_new = false;
@@ -152,10 +152,12 @@ impl SqliteTables {
 }
 
 /// A due row's name in its table.
-fn name_of(due: &Due) -> String {
+pub(crate) fn name_of(due: &Due) -> String {
     match due {
         Due::Environment(id) => format!("environment {id}"),
+        // After the others.
         Due::Work(id) => format!("work {id}"),
+        Due::Session(id) => format!("x-session {id}"),
     }
 }
 
@@ -174,10 +176,15 @@ impl SqliteTables {
         params: impl rusqlite::Params,
     ) -> Result<Vec<String>, TableError> {
         let mut texts = Vec::new();
-        self.database.each(query, params, |row| {
-            texts.push(row.get(0).map_err(|error| table_error(&error))?);
-            Ok(true)
-        })?;
+        self.database.each(
+            query,
+            params,
+            |row| row.get(0),
+            |text| {
+                texts.push(text);
+                Ok(true)
+            },
+        )?;
         Ok(texts)
     }
 }
@@ -202,6 +209,10 @@ impl Tables for SqliteTables {
     fn rollback(&mut self) {
         self.database.rollback();
         self.forget();
+    }
+
+    fn bytes(&mut self) -> Result<u64, TableError> {
+        self.database.bytes()
     }
 
     fn meta(&mut self) -> Result<MetaRow, TableError> {
@@ -273,8 +284,8 @@ impl Tables for SqliteTables {
         self.database.each(
             "SELECT position, work FROM queue WHERE environment = ?1 ORDER BY position LIMIT 1",
             [id.as_str()],
-            |row| {
-                let found: (i64, String) = row.try_into().map_err(|error| table_error(&error))?;
+            |row| <(i64, String)>::try_from(row),
+            |found| {
                 first = Some(found);
                 Ok(false)
             },
@@ -370,6 +381,7 @@ impl Tables for SqliteTables {
         let Some(number) = self.number(id)? else { return Ok(()) };
         self.sessions.note(id.clone(), None);
         self.logs.remove(&number);
+        self.trimmed.remove(&number);
         for sql in OF_SESSION {
             self.database.delete(sql, [number])?;
         }
@@ -413,6 +425,12 @@ impl Tables for SqliteTables {
             )?,
         };
         Ok(rows.into_iter().map(|row| row.session).collect())
+    }
+
+    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError> {
+        self.write_sessions()?;
+        let query = "SELECT id FROM session WHERE ended IS NOT NULL ORDER BY ended LIMIT 1";
+        Ok(ids(self.texts(query, [])?, SessionId::new)?.pop())
     }
 
     fn surplus_ended(
@@ -476,14 +494,18 @@ impl Tables for SqliteTables {
         visit: &mut dyn FnMut(&InboundRow) -> ControlFlow<()>,
     ) -> Done {
         let Some(number) = self.number(id)? else { return Ok(()) };
+        let mut next = None;
         self.database.each(
             "SELECT number, ends, sum, line FROM inbound
              WHERE session = ?1 AND number >= ?2 ORDER BY number",
             (number, sql(from)),
-            |row| {
-                let read: (i64, i64, u32, String) =
-                    row.try_into().map_err(|error| table_error(&error))?;
-                let (number, end, sum, line) = read;
+            |row| <(i64, i64, u32, String)>::try_from(row),
+            |(number, end, sum, line)| {
+                let is_next = next.is_none_or(|next| number == next);
+                next = Some(number + 1);
+                if !is_next {
+                    return Err(damaged(format!("a line for the agent of {id} is missing")));
+                }
                 if crc32fast::hash(line.as_bytes()) != sum {
                     return Err(damaged(format!(
                         "line {number} for the agent of {id} has changed since it was written"

@@ -9,7 +9,7 @@ use footbridge_core::store::{
 use footbridge_store_sqlite::{SqliteStore, open};
 
 fn opened(directory: &Path) -> SqliteStore {
-    open(directory).expect("a store")
+    open(directory).expect("a store").store
 }
 
 fn only(store: &mut SqliteStore, transaction: Transaction) -> Committed {

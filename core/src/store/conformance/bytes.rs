@@ -68,6 +68,13 @@ impl BytesTables {
         &self.rows
     }
 
+    /// Damages the rows whose key begins so.
+    pub(super) fn damage(&mut self, table: &str, id: &str) {
+        let prefix = Key::of(table).text(id).0;
+        let rows = self.rows.iter_mut().filter(|(key, _)| key.starts_with(&prefix));
+        rows.for_each(|(_, row)| row.truncate(row.len() / 2));
+    }
+
     /// Closes and reopens it: only what was committed remains.
     pub(super) fn reopened(mut self) -> Self {
         self.rollback();
@@ -168,6 +175,7 @@ fn due(row: &DueRow) -> Key {
     let what = match &row.what {
         crate::store::Due::Environment(id) => format!("e{id}"),
         crate::store::Due::Work(id) => format!("w{id}"),
+        crate::store::Due::Session(id) => format!("x{id}"),
     };
     Key::of("due").number(row.at.as_millis()).text(&what)
 }
@@ -203,6 +211,11 @@ impl Tables for BytesTables {
             };
         }
         self.is_open = false;
+    }
+
+    fn bytes(&mut self) -> Result<u64, TableError> {
+        self.may_fail()?;
+        Ok(self.rows.values().map(|row| row.len() as u64).sum())
     }
 
     fn meta(&mut self) -> Result<MetaRow, TableError> {
@@ -326,6 +339,12 @@ impl Tables for BytesTables {
         rows.sort_by_key(|session| core::cmp::Reverse(session.ordinal));
         rows.truncate(filter.limit);
         Ok(rows)
+    }
+
+    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError> {
+        let rows = self.all::<SessionRow>(&Key::of("session"))?.into_iter().map(|(_, row)| row);
+        let ended = rows.filter_map(|row| Some((row.ended?, row.session.id)));
+        Ok(ended.min().map(|(_, id)| id))
     }
 
     fn surplus_ended(

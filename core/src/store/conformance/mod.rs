@@ -42,6 +42,8 @@ mod leases;
 mod model;
 mod requests;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod seam;
 mod session;
 mod subject;

@@ -47,6 +47,10 @@ impl Tables for MemoryTables {
         self.is_open = false;
     }
 
+    fn bytes(&mut self) -> Result<u64, TableError> {
+        Ok(0)
+    }
+
     fn meta(&mut self) -> Result<MetaRow, TableError> {
         Ok(self.rows.meta.clone())
     }
@@ -199,6 +203,11 @@ impl Tables for MemoryTables {
                 && filter.environment.is_none_or(|id| session.environment == *id)
         });
         Ok(newest.take(filter.limit).cloned().collect())
+    }
+
+    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError> {
+        let first = self.rows.ended.values().filter_map(|own| own.first_key_value()).min();
+        Ok(first.map(|(_, id)| id.clone()))
     }
 
     fn surplus_ended(

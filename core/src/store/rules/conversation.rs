@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::cx::Cx;
+use super::retention::make_room;
 use crate::base::id::SessionId;
 use crate::base::limits::{EVENT_OVERHEAD_BYTES, MAX_RECENT_UUIDS};
 use crate::base::text::Text;
@@ -33,13 +34,15 @@ pub(super) struct Conversation {
     first_seq: u64,
     /// The last line for the agent that the tables no longer hold.
     acked: u64,
+    /// The bytes that its log may take up, once that was looked up.
+    log_limit: Option<u64>,
 }
 
 impl Conversation {
     pub(super) fn of(row: SessionRow) -> Self {
         let (first_seq, acked) = (row.session.first_seq, row.inbound.acked);
         let (log, inbound, oldest) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { row, log, inbound, oldest, first_seq, acked }
+        Self { row, log, inbound, oldest, first_seq, acked, log_limit: None }
     }
 
     pub(super) fn load<T: Tables>(
@@ -98,6 +101,7 @@ impl Conversation {
         line: Text,
         size: usize,
     ) -> Result<u64, TableError> {
+        let limit = self.log_limit(cx)?;
         let session = &mut self.row.session;
         let seq = session.last_seq + 1;
         let entry = Entry { seq, at: cx.wall, origin, line };
@@ -107,10 +111,23 @@ impl Conversation {
         session.last_seq = seq;
         session.updated_at = cx.wall;
         // The newest event always stays.
-        while self.row.log_bytes > cx.policy.log_bytes as u64 && self.row.session.first_seq < seq {
+        while self.row.log_bytes > limit && self.row.session.first_seq < seq {
             self.drop_oldest(cx)?;
         }
         Ok(seq)
+    }
+
+    /// A log may not grow where the store's disk is used up.
+    fn log_limit<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<u64, TableError> {
+        if let Some(limit) = self.log_limit {
+            return Ok(limit);
+        }
+        let mut limit = cx.policy.log_bytes as u64;
+        if make_room(cx, self.id())? {
+            limit = limit.min(self.row.log_bytes);
+        }
+        self.log_limit = Some(limit);
+        Ok(limit)
     }
 
     fn drop_oldest<T: Tables>(&mut self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {

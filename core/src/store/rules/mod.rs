@@ -10,6 +10,7 @@
 //! | `environments`, `presence` | which environments exist, and whether they are online |
 //! | `healthcheck` | whether to ask a worker if it is there |
 //! | `queue`, `work` | which items are queued, who holds the others, and for how long |
+//! | `retention` | what is kept of sessions that have ended |
 //! | `sessions` | which sessions exist |
 //! | `conversation` | what is logged and for how long, and which lines wait for the agent |
 //! | `questions`, `requests` | what waits for an answer from a person, or from the agent |
@@ -29,6 +30,7 @@ mod questions;
 mod queue;
 mod requests;
 mod result;
+mod retention;
 mod sessions;
 mod title;
 mod work;

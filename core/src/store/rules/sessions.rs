@@ -6,9 +6,9 @@ use alloc::string::ToString;
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::owned;
-use super::queue::{End, enqueue_in, forget_work, new_item, stop_items};
+use super::queue::{End, enqueue_in, new_item, stop_items};
 use super::result::ended;
-use super::{questions, requests};
+use super::{questions, requests, retention};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Session};
@@ -66,6 +66,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         key: key.map(ToString::to_string),
         works: alloc::vec![work.clone()],
         ended: None,
+        kept_until: None,
         log_bytes: 0,
         messages: 0,
         question_bytes: 0,
@@ -166,11 +167,9 @@ pub(super) fn end_session<T: Tables>(
         cx.changes.environment(&known.environment);
         cx.tables.put_environment(known)?;
     }
+    retention::schedule(cx, &mut conversation.row)?;
     conversation.save(cx)?;
-    for oldest in cx.tables.surplus_ended(&owner, cx.policy.ended_sessions)? {
-        forget_session(cx, &oldest)?;
-    }
-    Ok(())
+    retention::remove_surplus(cx, &owner)
 }
 
 fn end_conversation<T: Tables>(
@@ -186,15 +185,4 @@ fn end_conversation<T: Tables>(
     session.state = SessionState::Ended;
     session.result = Some(result);
     conversation.log_state(cx)
-}
-
-fn forget_session<T: Tables>(cx: &mut Cx<'_, T>, id: &SessionId) -> Result<(), TableError> {
-    let Some(gone) = cx.tables.session(id)? else { return Ok(()) };
-    for work in &gone.works {
-        forget_work(cx, work)?;
-    }
-    cx.tables.delete_session(id)?;
-    cx.changes.sessions.retain(|session| session.id != *id);
-    cx.changes.sessions_gone.push((gone.session.owner, id.clone()));
-    Ok(())
 }

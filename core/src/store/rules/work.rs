@@ -23,11 +23,12 @@ use super::queue::{
     session_of,
 };
 use super::result::ended;
+use super::retention;
 use super::sessions::end_session;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::base::limits::MAX_NAMED_CLAIMS;
+use crate::base::limits::{DAMAGED_RETRY_AFTER, MAX_NAMED_CLAIMS};
 use crate::store::committed::{Answer, Lease, StoreError};
-use crate::store::rows::{ClaimRow, Due, WorkRow, WorkState};
+use crate::store::rows::{ClaimRow, Due, DueRow, WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::worker_api::work::WorkData;
@@ -228,9 +229,18 @@ pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>) -> Answered {
             break;
         }
         cx.tables.delete_due(&due)?;
-        match due.what {
-            Due::Environment(id) => environments::lapse(cx, id)?,
-            Due::Work(id) => lapse_item(cx, &id)?,
+        let lapsed = match due.what.clone() {
+            Due::Environment(id) => environments::lapse(cx, id),
+            Due::Work(id) => lapse_item(cx, &id),
+            Due::Session(id) => retention::lapse(cx, &id),
+        };
+        match lapsed {
+            // It must not hold up all the others.
+            Err(TableError::Damaged { .. }) => {
+                let at = cx.now + DAMAGED_RETRY_AFTER;
+                cx.tables.put_due(DueRow { at, what: due.what })?;
+            }
+            lapsed => lapsed?,
         }
     }
     Ok(Answer::Done)

@@ -1,7 +1,6 @@
 //! What each command line means.
 
 use super::*;
-use std::time::Duration;
 
 use footbridge_cli::exit::ExitKind;
 use footbridge_cli::value::SpawnMode;
@@ -17,6 +16,7 @@ fn serve() -> Serve {
         public_url: None,
         tls: None,
         data: Data::Default,
+        keeping: Keeping { max_data: 10 << 30, keep_ended: Duration::from_secs(90 * 86_400) },
     }
 }
 
@@ -93,6 +93,14 @@ fn each_command_line_means_one_thing() {
                 is_check: true,
             },
         ),
+        (
+            "backup --data /d copy",
+            Invocation::Backup(Backup {
+                reports: LogArgs::default(),
+                data: Data::In("/d".into()),
+                target: "copy".into(),
+            }),
+        ),
         ("agent", Invocation::Agent(Agent::default())),
         (
             "agent --session-id s",
@@ -116,6 +124,8 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
     let cases = [
         ("down", "unknown command \"down\""),
         ("up down", "down"),
+        ("backup", "needs the directory to make"),
+        ("backup one two", "two"),
         ("help --x", "--x"),
         ("--frobnicate", "unknown option --frobnicate; see footbridge help up"),
         ("up --ca-file x", "belongs to footbridge work"),

@@ -19,11 +19,11 @@ use footbridge_cli::agent_line::AgentLine;
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
-    Count, Format, Kind, Level, MachineName, Millis, Span, SpawnMode, Value, Variables,
+    Count, Format, Kind, Level, MachineName, Millis, Size, Span, SpawnMode, Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
-    DEFAULT_STOP_WORK_BASE_DELAY,
+    DEFAULT_STOP_WORK_BASE_DELAY, ENDED_SESSION_KEPT_FOR, STORE_BYTES,
 };
 use footbridge_core::engine::backoff::{BackoffConfig, Track};
 use footbridge_core::wire::url::BaseUrl;
@@ -163,11 +163,13 @@ settings! {
     public_url: Option<BaseUrl>, [Up, Relay], None;
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
-    data: Option<PathBuf>, [Up, Relay], None;
+    data: Option<PathBuf>, [Up, Relay, Backup], None;
     in_memory: bool, [Up, Relay], false;
+    max_data: Size, [Up, Relay], Size(STORE_BYTES);
+    keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
     relay: Option<BaseUrl>, [Work], None;
     ca_file: Option<PathBuf>, [Work], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Backup], None;
     agent: Option<AgentLine>, [Up, Work], None;
     directory: Option<PathBuf>, [Up, Work], None;
     name: Option<MachineName>, [Up, Work], None;
@@ -184,8 +186,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work], Level::Info;
-    log_format: Format, [Up, Relay, Work], Format::Text;
+    log_level: Level, [Up, Relay, Work, Backup], Level::Info;
+    log_format: Format, [Up, Relay, Work, Backup], Format::Text;
 }
 
 /// One setting as given on the command line.

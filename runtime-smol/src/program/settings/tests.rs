@@ -61,6 +61,8 @@ fn every_setting_can_be_given_in_every_way() {
         ("tls_key", "\"/k\"", "/k"),
         ("data", "\"/data\"", "/data"),
         ("in_memory", "true", "true"),
+        ("max_data", "\"500M\"", "500M"),
+        ("keep_ended", "\"7d\"", "168h"),
         ("relay", "\"https://b.example\"", "https://b.example"),
         ("ca_file", "\"/ca\"", "/ca"),
         ("token_file", "\"/t\"", "/t"),

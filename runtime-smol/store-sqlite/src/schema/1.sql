@@ -53,6 +53,7 @@ CREATE INDEX session_by_environment ON session (owner, environment, number);
 CREATE UNIQUE INDEX session_by_key ON session (owner, key) WHERE key IS NOT NULL;
 CREATE INDEX session_live ON session (environment, id) WHERE ended IS NULL;
 CREATE INDEX session_ended ON session (owner, ended) WHERE ended IS NOT NULL;
+CREATE INDEX session_ended_first ON session (ended) WHERE ended IS NOT NULL;
 
 -- A row holds events that follow each other; see chunk.rs for `sizes` and `body`.
 CREATE TABLE log (

@@ -1,0 +1,73 @@
+//! `footbridge backup`: a copy of what a relay keeps.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use footbridge_cli::exit::Error;
+use footbridge_cli::print;
+
+use super::args::Backup;
+use super::data::{self, SIGNING_KEY, TOKEN};
+
+pub(super) fn run(args: &Backup) -> Result<(), Error> {
+    let (directory, sources) = data::places(&args.data, &args.reports)?;
+    let Some(directory) = directory else {
+        return Err(Error::usage("a relay in memory keeps nothing that could be copied"));
+    };
+    let target = &args.target;
+    if target.exists() {
+        let words = format!("{} is there already; name a directory to make", target.display());
+        return Err(Error::usage(words));
+    }
+    // It gets its name once it is complete.
+    let partial = beside(target);
+    let cannot = |error: &io::Error| Error::local(format!("{}: {error}", partial.display()));
+    DirBuilder::new().mode(0o700).create(&partial).map_err(|error| cannot(&error))?;
+    let copied = copy(&directory, &sources.path()?, &partial).and_then(|()| {
+        let named = fs::rename(&partial, target).and_then(|()| sync(parent(target)));
+        named.map_err(|error| cannot(&error))
+    });
+    if copied.is_err() {
+        // The first error is what counts.
+        let _ = fs::remove_dir_all(&partial);
+        return copied;
+    }
+    print(&format!("{}\n", target.display()))
+}
+
+fn copy(directory: &Path, token: &Path, target: &Path) -> Result<(), Error> {
+    footbridge_store_sqlite::backup(directory, target)
+        .map_err(|error| Error::local(error.to_string()))?;
+    copy_secret(&directory.join(SIGNING_KEY), &target.join(SIGNING_KEY))?;
+    if token.exists() {
+        copy_secret(token, &target.join(TOKEN))?;
+    }
+    sync(target).map_err(|error| Error::local(format!("{}: {error}", target.display())))
+}
+
+fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
+    let copied = || -> io::Result<()> {
+        let secret = fs::read(from)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        file.write_all(&secret)?;
+        file.sync_all()
+    };
+    copied().map_err(|error| Error::local(format!("cannot copy {}: {error}", from.display())))
+}
+
+fn beside(target: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(format!(".{}.new", std::process::id()));
+    target.with_file_name(name)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
