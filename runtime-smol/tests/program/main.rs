@@ -9,6 +9,7 @@ mod log;
 mod restart;
 mod running;
 mod seeds;
+mod storm;
 #[cfg(feature = "tls")]
 mod tls;
 mod up;

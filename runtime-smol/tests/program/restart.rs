@@ -146,3 +146,53 @@ fn what_a_relay_keeps_is_for_its_owner_only_and_one_in_memory_keeps_nothing() {
     assert_eq!(files, names.map(|name| (name.to_owned(), 0o600)));
     assert_eq!(state.join("relay").metadata().expect("there").permissions().mode() & 0o777, 0o700);
 }
+
+#[test]
+fn a_backup_is_made_while_the_relay_works_and_becomes_a_relay_of_its_own() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut original = relay(home.path(), "127.93.0.2:0", &[]);
+    let mut client = ready(&mut original);
+    let (mut worker, environment) = worker(home.path(), &client);
+    client.environment = environment;
+    let session = client.new_session();
+    client.send(&session, "echo kept");
+    client.event(&session, |message| message["type"] == "control_request");
+    let events = log(&client, &session);
+
+    let made = output(home.path(), &["backup", "copy"]);
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    client.allow(&session);
+    client.event(&session, |message| message["type"] == "result");
+    let again = output(home.path(), &["backup", "copy"]);
+    assert_eq!(again.status.code(), Some(2), "it is there already");
+    let nothing = output(home.path(), &["backup", "--data", "nowhere", "other"]);
+    assert_eq!(nothing.status.code(), Some(5), "{}", String::from_utf8_lossy(&nothing.stderr));
+    assert!(!home.path().join("other").exists());
+
+    let mut copy = relay(home.path(), "127.93.0.2:0", &["--data", "copy"]);
+    let other = ready(&mut copy);
+    assert_eq!(other.token, client.token);
+    // It knows the same events, and has gone on from there: nobody answered its question.
+    assert_eq!(log(&other, &session)[..events.len()], events);
+    let (_, seen) = other.call("GET", &format!("/v1/sessions/{session}"), &Value::Null);
+    assert_eq!(seen["pending_permissions"].as_array().map(Vec::len), Some(1), "{seen}");
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), Some(0));
+}
+
+#[test]
+fn a_relay_is_ready_once_its_store_answers() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut program = relay(home.path(), ":0", &[]);
+    let client = ready(&mut program);
+    assert_eq!(client.call("GET", "/ready", &Value::Null).0, 200);
+    // Its file is gone: what it would be given would be gone with it.
+    let store = home.path().join(".local/state/footbridge/relay/store.db");
+    std::fs::rename(&store, home.path().join("taken.db")).expect("moved");
+    let body = json!({"machine_name": "m", "directory": "/", "max_sessions": 1});
+    let (status, answer) = client.call("POST", "/v1/environments/bridge", &body);
+    assert_eq!(status, 503, "{answer}");
+    std::fs::rename(home.path().join("taken.db"), &store).expect("moved back");
+    let (status, answer) = client.call("POST", "/v1/environments/bridge", &body);
+    assert_eq!(status, 200, "{answer}");
+}
