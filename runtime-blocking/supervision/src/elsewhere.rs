@@ -47,6 +47,10 @@ impl Trees {
         command.env(mark::VARIABLE, mark::value(&own));
     }
 
+    pub(crate) fn mark_command(&self, command: &mut Command) {
+        command.env(mark::VARIABLE, mark::value(&format!("{}.command", std::process::id())));
+    }
+
     pub(crate) fn spawn<C>(&self, spawn: impl FnOnce() -> io::Result<(C, u32)>) -> io::Result<C> {
         spawn().map(|(child, _)| child)
     }

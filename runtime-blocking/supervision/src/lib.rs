@@ -145,12 +145,15 @@ impl Supervisor {
         Ok(Prepared { command, stdin, launch: Launch { program, stdin: writer.into(), gift } })
     }
 
-    /// Prepares a short command of the program's own, in a group of its own and in no tree.
+    /// Prepares a short command of the program's own, in a group of its own and in no tree. It has a
+    /// mark, so that it is ended if this process dies suddenly: what it does must not happen long
+    /// after.
     pub fn prepare_command(&self, spec: &ProcessSpec) -> Result<Command, IoError> {
         prepare::check_directory(spec)?;
         let mut command = Command::new(prepare::program_of(spec));
         command.args(&spec.args).process_group(0);
         prepare::set(&mut command, spec);
+        self.system.mark_command(&mut command);
         Ok(command)
     }
 

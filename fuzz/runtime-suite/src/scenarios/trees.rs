@@ -159,6 +159,16 @@ pub fn a_tool_that_hides_ends_with_the_last_session<R: Runtime>() {
     });
 }
 
+/// What begins just then has no mark yet, and could be taken for an orphan.
+pub fn a_session_that_begins_while_the_last_one_ends_is_left_alone<R: Runtime>() {
+    let stage = Stage::new::<R>(r#"echo "{\"type\":\"x\"}"; exec cat"#, "", &[]);
+    for _ in 0..25 {
+        let session = stage.relay.session();
+        session.event("its agent prints something", |message| message["type"] == "x");
+        session.stop();
+    }
+}
+
 /// What has ended by itself and come to the worker does not stay in the table of processes.
 pub fn orphans_that_have_exited_are_reaped<R: Runtime>() {
     let orphans = r#"for n in 1 2 3 4 5; do (setsid true &); done

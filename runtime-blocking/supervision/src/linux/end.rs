@@ -24,7 +24,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const QUIET_LOOKS: usize = 3;
 
 /// What belongs to a tree.
-#[derive(Debug)]
 pub(super) struct Tree<'a> {
     /// Processes with a mark that this accepts.
     pub(super) mark: &'a str,
@@ -34,8 +33,9 @@ pub(super) struct Tree<'a> {
     pub(super) root: Option<(i32, u64)>,
     /// Its members inherit the session of whoever started it, but do not bring it with them.
     pub(super) outer_session: i32,
-    /// Children of this process without any mark, except these.
-    pub(super) orphans: Option<(i32, BTreeSet<i32>)>,
+    /// Whether a process without any mark is one that has lost its parent, and that no other tree
+    /// can claim.
+    pub(super) is_orphan: &'a dyn Fn(&Entry) -> bool,
     /// A cgroup of its own.
     pub(super) cgroup: Option<&'a Cgroup>,
 }
@@ -114,10 +114,7 @@ impl Tree<'_> {
                 let words = proc::marks(entry.pid);
                 (self.is_marked(&words), !words.is_empty())
             });
-            let is_orphan = !has_any
-                && self.orphans.as_ref().is_some_and(|(adopter, known)| {
-                    entry.parent == *adopter && !known.contains(&entry.pid)
-                });
+            let is_orphan = !has_any && (self.is_orphan)(&entry);
             let is_known = seen.members.contains(&key);
             if is_known || is_ours || is_orphan || self.root == Some(key) {
                 found(&entry, seen.members.insert(key));

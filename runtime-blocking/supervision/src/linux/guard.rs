@@ -91,7 +91,7 @@ pub(super) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
         is_prefix: true,
         root: None,
         outer_session: session,
-        orphans: None,
+        is_orphan: &|_| false,
         cgroup: cgroup.as_ref(),
     };
     end(&tree, LIMIT);

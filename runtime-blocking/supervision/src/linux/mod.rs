@@ -27,6 +27,8 @@ use crate::{Supervision, mark};
 pub(crate) use launch::give;
 pub use strays::end_strays;
 
+/// What the mark of a command ends in, where a tree's has a number.
+const COMMAND: &str = "command";
 /// How long to try to end a tree.
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// Orphans that have exited are looked for no more often than this.
@@ -105,6 +107,11 @@ impl Trees {
         command.env(mark::VARIABLE, mark::value(&own));
     }
 
+    /// Marks a command that is in no tree: it ends with this process only.
+    pub(crate) fn mark_command(&self, command: &mut Command) {
+        command.env(mark::VARIABLE, mark::value(&format!("{}{COMMAND}", self.run)));
+    }
+
     pub(crate) fn spawn<C>(&self, spawn: impl FnOnce() -> io::Result<(C, u32)>) -> io::Result<C> {
         // Nobody must take the child for an orphan before it is noted.
         let mut children = lock(&CHILDREN);
@@ -129,24 +136,25 @@ impl Trees {
         let mark = format!("{}{}", self.run, tree.get());
         let root = root.and_then(|root| Entry::read(i32::try_from(root).ok()?));
         let mut cgroup = None;
-        let mut orphans = None;
+        let mut is_last = false;
         if let Some(whole) = &self.whole {
             let mut whole = lock(whole);
             cgroup = whole.close(tree);
-            if whole.open.is_empty() {
-                // Nobody else is left whose it could be.
-                let children = lock(&CHILDREN);
-                let known = children.iter().filter_map(|id| i32::try_from(*id).ok());
-                orphans = Some((own_pid(), known.collect()));
-            }
+            is_last = whole.open.is_empty();
         }
+        // Only while no other tree is left whose it could be. Asked for each anew, because another
+        // may begin meanwhile, and its first process has no mark until it runs its program.
+        let is_orphan = |entry: &Entry| {
+            let is_ours = is_last && entry.parent == own_pid();
+            is_ours && u32::try_from(entry.pid).is_ok_and(|pid| !lock(&CHILDREN).contains(&pid))
+        };
         let ended = end::end(
             &Tree {
                 mark: &mark,
                 is_prefix: false,
                 root: root.map(|root| (root.pid, root.start)),
                 outer_session: self.session,
-                orphans,
+                is_orphan: &is_orphan,
                 cgroup: cgroup.as_ref(),
             },
             END_LIMIT,

@@ -30,7 +30,7 @@ pub fn end_strays() -> Strays {
             is_prefix: true,
             root: None,
             outer_session,
-            orphans: None,
+            is_orphan: &|_| false,
             cgroup: group.as_ref(),
         };
         let ended = end(&tree, LIMIT);
