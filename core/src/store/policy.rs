@@ -25,7 +25,8 @@ pub struct StorePolicy {
     pub max_sessions: usize,
     /// Queued items of one environment; beyond that, new sessions are refused.
     pub max_queued: usize,
-    /// Bytes of one session's log; beyond that, the oldest events are dropped.
+    /// Bytes of one session's log; beyond that, the oldest events are dropped, a sixteenth of the log
+    /// at a time.
     pub log_bytes: usize,
     /// Ended sessions kept for one account; beyond that, the oldest are dropped.
     pub ended_sessions: usize,

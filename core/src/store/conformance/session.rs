@@ -112,7 +112,8 @@ impl SessionModel {
         self.kept_bytes += self.cost(entry);
         self.updated_at = wall;
         self.log.push(entry.clone());
-        while self.kept_bytes > limit && self.first_seq < self.last_seq() {
+        let kept = if self.kept_bytes > limit { limit - limit / 16 } else { limit };
+        while self.kept_bytes > kept && self.first_seq < self.last_seq() {
             let oldest = usize::try_from(self.first_seq - 1).unwrap_or(usize::MAX);
             self.kept_bytes -= self.log.get(oldest).map_or(0, |entry| self.cost(entry));
             self.first_seq += 1;

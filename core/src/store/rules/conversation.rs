@@ -17,7 +17,7 @@ use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionState;
 
 /// How many sizes of the oldest events are read at once.
-const SIZES_PAGE: usize = 64;
+const SIZES_PAGE: usize = 512;
 /// After how many messages the forgotten ones are deleted.
 const FORGET_EVERY: u64 = 256;
 
@@ -110,9 +110,12 @@ impl Conversation {
         self.row.log_bytes += size as u64;
         session.last_seq = seq;
         session.updated_at = cx.wall;
-        // The newest event always stays.
-        while self.row.log_bytes > limit && self.row.session.first_seq < seq {
-            self.drop_oldest(cx)?;
+        if self.row.log_bytes > limit {
+            let kept = log_bytes_after_trim(limit);
+            // The newest event always stays.
+            while self.row.log_bytes > kept && self.row.session.first_seq < seq {
+                self.drop_oldest(cx)?;
+            }
         }
         Ok(seq)
     }
@@ -286,4 +289,9 @@ impl Conversation {
         let state = if is_running { SessionState::Running } else { SessionState::Starting };
         self.enter(cx, SessionState::Queued, state)
     }
+}
+
+/// What is left of a full log: to trim it is worth the effort only for a good many events at once.
+const fn log_bytes_after_trim(limit: u64) -> u64 {
+    limit - limit / 16
 }
