@@ -4,12 +4,15 @@
 use std::convert::Infallible;
 use std::mem;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
+use async_io::Timer;
 use footbridge_core::base::id::OpId;
-use footbridge_core::base::limits::MAX_STORE_OPERATIONS;
+use footbridge_core::base::limits::{MAX_STORE_OPERATIONS, STORE_SHUTDOWN_LIMIT};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::{Changes, Store, Transaction};
+use smol::future::FutureExt;
 
 use crate::failure::failure;
 use crate::mailbox::{Mailbox, Spawner};
@@ -101,11 +104,18 @@ impl StoreThread {
         }
     }
 
-    /// Waits until every queued operation is carried out. The mailbox must be closed.
+    /// Waits until every queued operation is carried out, unless the disk hangs. The mailbox must be
+    /// closed.
     async fn finish(&self) {
         self.operations.close();
-        // Nothing is ever sent there.
-        let _ = self.done.recv().await;
+        let done = async {
+            // Nothing is ever sent there.
+            let _ = self.done.recv().await;
+        };
+        let hung = async {
+            Timer::after(STORE_SHUTDOWN_LIMIT).await;
+        };
+        done.or(hung).await;
     }
 }
 
@@ -113,7 +123,13 @@ impl Drop for StoreThread {
     fn drop(&mut self) {
         self.operations.close();
         self.mailbox.close();
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + STORE_SHUTDOWN_LIMIT;
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // One that hangs in its disk ends with the process, as it would in a crash.
+        if thread.is_finished() {
             // If it panicked, it has already reported that.
             let _ = thread.join();
         }

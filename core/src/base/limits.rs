@@ -29,6 +29,8 @@ pub const MAX_REQUEST_HEAD_BYTES: usize = 32 << 10;
 /// Store operations in progress beyond which a relay accepts no new request. This is the only limit
 /// on operations whose clients do not wait for the answer.
 pub const MAX_STORE_OPERATIONS: usize = 4096;
+/// How long a relay that ends waits for a disk that hangs.
+pub const STORE_SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 /// HTTP exchanges and streams that a relay serves at once.
 pub const MAX_EXCHANGES: usize = 4096;
 
