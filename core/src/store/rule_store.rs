@@ -14,7 +14,9 @@ pub trait Store: Send {
     /// Carries out operations in order and makes them durable. It is given all that are waiting, so
     /// that they share one transaction. Returns an outcome for each, in the same order.
     ///
-    /// A failure means that the operation has left nothing behind, and never will.
+    /// A failure means that the operation has left nothing behind, and never will; unless the disk
+    /// failed to sync it: then it may be there or not, which the next one finds out. Whoever asks
+    /// again must do so in a way that does nothing twice.
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>>;
 
     /// Whether [`commit`](Self::commit) never waits, for a disk or for anyone. A runtime calls such

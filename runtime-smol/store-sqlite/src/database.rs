@@ -14,6 +14,7 @@ use std::time::Duration;
 use footbridge_core::base::io_error::{IoError, IoErrorKind};
 use footbridge_core::store::TableError;
 use rusqlite::config::DbConfig;
+use rusqlite::ffi;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 use serde::de::DeserializeOwned;
@@ -57,6 +58,8 @@ impl Database {
         let mut db = connect(path).map_err(|error| OpenError::sqlite(path, &error))?;
         schema::prepare(&mut db, path)?;
         check(&db, path)?;
+        // What the check has read may never be needed again. It does what it can.
+        let _ = db.execute_batch("PRAGMA shrink_memory");
         let file = FileId::of(path).map_err(|error| OpenError::io(path, &error))?;
         let connected = Some(Connected { db, checkpoints: Checkpoints::start(path) });
         Ok(Self { path: path.into(), file, connected, is_begun: false, written: 0 })
@@ -267,9 +270,11 @@ impl FileId {
     }
 }
 
-/// Whether a commit that failed so may still be found after a crash.
+/// Whether a commit that failed so may still be found after a crash. One that was not written to its
+/// end will not be.
 fn is_unknown(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+        && error.sqlite_error().map(|error| error.extended_code) != Some(ffi::SQLITE_IOERR_WRITE)
 }
 
 /// Moves all that is in the write-ahead log into the database, synced, so that what is there from
@@ -278,7 +283,7 @@ pub(crate) fn settle(db: &Connection) -> rusqlite::Result<()> {
     let is_busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if is_busy {
         return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            ffi::Error::new(ffi::SQLITE_BUSY),
             Some("the write-ahead log cannot be settled while others read it".to_owned()),
         ));
     }
@@ -298,7 +303,7 @@ pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
             Some("this file system cannot keep SQLite's write-ahead log".to_owned()),
         ));
     }

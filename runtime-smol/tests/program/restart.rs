@@ -196,3 +196,69 @@ fn a_relay_is_ready_once_its_store_answers() {
     let (status, answer) = client.call("POST", "/v1/environments/bridge", &body);
     assert_eq!(status, 200, "{answer}");
 }
+
+#[test]
+fn on_a_disk_that_takes_no_more_nothing_is_accepted_and_everything_can_be_read() {
+    let home = tempfile::tempdir().expect("a directory");
+    // No file may grow beyond a few MB.
+    let limited = "ulimit -f 4096; trap '' XFSZ; exec \"$@\"";
+    let program = env!("CARGO_BIN_EXE_footbridge");
+    let args = ["relay", "--listen", "127.93.0.3:0", "--json", "--data", "kept"];
+    let mut like_footbridge = footbridge(home.path());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", limited, "sh", program]).args(args).current_dir(home.path());
+    for (name, value) in like_footbridge.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    like_footbridge.args(args);
+    let mut full = Running::start(&mut command);
+    let client = ready(&mut full);
+    let body = json!({"machine_name": "m", "directory": "/", "max_sessions": 1});
+    let (_, registered) = client.call("POST", "/v1/environments/bridge", &body);
+    let client = Ready {
+        environment: registered["environment_id"].as_str().expect("an id").to_owned(),
+        ..client
+    };
+    let session = client.new_session();
+    let path = format!("/v1/sessions/{session}/messages");
+    let mut accepted = Vec::new();
+    let mut refused = 0;
+    for n in 0..120 {
+        let uuid = format!("00000000-0000-4000-8000-{n:012}");
+        let content = "x".repeat(20_000);
+        let user =
+            json!({"type": "user", "uuid": uuid, "message": {"role": "user", "content": content}});
+        match client.call("POST", &path, &json!({ "messages": [user] })).0 {
+            200 => accepted.push(uuid),
+            503 => refused += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(accepted.len() > 5 && refused > 5, "{} and {refused}", accepted.len());
+    let posted = |client: &Ready| -> Vec<String> {
+        let mut uuids = Vec::new();
+        let mut after = 0;
+        loop {
+            let path = format!("/v1/sessions/{session}/events?after={after}&limit=20");
+            let (status, page) = client.call("GET", &path, &Value::Null);
+            assert_eq!(status, 200, "{page}");
+            let events = page["events"].as_array().expect("events");
+            let Some(last) = events.last() else { return uuids };
+            after = last["seq"].as_u64().expect("a number");
+            let found = events.iter().filter_map(|event| event["message"]["uuid"].as_str());
+            uuids.extend(found.map(str::to_owned));
+        }
+    };
+    assert_eq!(posted(&client), accepted);
+    assert_eq!(client.call("GET", "/ready", &Value::Null).0, 200);
+    full.signal(Signal::KILL);
+    full.wait();
+    let mut again = Running::start(&mut like_footbridge);
+    let again_client = ready(&mut again);
+    let client = Ready { url: again_client.url, ..client };
+    assert_eq!(posted(&client), accepted);
+    client.send(&session, "there is room again");
+}
