@@ -86,9 +86,21 @@ impl Running {
 
     /// Its peak resident memory, in kB of 1,024 bytes.
     pub fn peak_memory_kib(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// Its resident memory, in kB of 1,024 bytes.
+    pub fn memory_kib(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        Ok(peak.and_then(|peak| peak.trim().strip_suffix(" kB")).ok_or("no VmHWM")?.parse()?)
+        let found = status.lines().find_map(|line| line.strip_prefix(name));
+        Ok(found
+            .and_then(|size| size.trim().strip_suffix(" kB"))
+            .ok_or(format!("no {name}"))?
+            .parse()?)
     }
 
     /// Shuts it down cleanly.
