@@ -34,6 +34,9 @@ pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     for (session, until) in &changes.inbound {
         parts.links.on_inbound(cx, session, *until);
     }
+    for (session, receipts) in &changes.receipts {
+        parts.viewers.on_receipts(cx, session, *receipts);
+    }
     for (session, state) in changes.states {
         cx.notify(RelayNotice::SessionState { session, state });
     }

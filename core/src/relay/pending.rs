@@ -79,6 +79,8 @@ pub(super) enum ViewerCall {
     Post(Vec<MessageName>),
     Interrupt { request_id: String },
     Permission,
+    Receipts,
+    Receipt,
     Events,
 }
 

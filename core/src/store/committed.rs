@@ -8,11 +8,12 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{AccountId, Entry, Environment, Session};
+use super::record::{AccountId, Entry, Environment, Receipts, Session};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::session::SessionState;
+use crate::wire::viewer::{FailedReceipts, Receipt};
 use crate::wire::worker_api::work::WorkData;
 
 /// The outcome of one operation: its answer, and what it changed. `Debug` shows the contents of
@@ -87,6 +88,10 @@ pub enum Answer {
     Appended {
         received: u64,
     },
+    /// The receipts of a session that are open, or did not end well.
+    Receipts(Box<ReceiptPage>),
+    /// One receipt.
+    Receipt(Box<Receipt<'static>>),
     /// Lines for the agent and their numbers.
     Inbound(Vec<(u64, Text)>),
 }
@@ -102,6 +107,17 @@ pub struct Lease {
     pub fence: u64,
     /// When the item was first queued.
     pub created_at: UnixTime,
+}
+
+/// The receipts of a session (M-7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptPage {
+    /// How far everything has come that did not fail.
+    pub receipts: Receipts,
+    /// What may still change, oldest first.
+    pub open: Vec<Receipt<'static>>,
+    /// What did not end well, oldest first.
+    pub failed: Vec<FailedReceipts>,
 }
 
 /// A page of a session's log.
@@ -129,6 +145,8 @@ pub enum StoreError {
     SessionUnknown,
     WorkUnknown,
     PermissionUnknown,
+    /// The event is not a viewer's, or is no longer kept.
+    ReceiptUnknown,
     /// The item has been handed to someone else since.
     LeaseLost,
     /// A newer link of the session is open.
@@ -193,6 +211,8 @@ pub struct Changes {
     pub work_for: Vec<EnvironmentId>,
     /// Sessions with new lines for their agent, and the number of the last one.
     pub inbound: Vec<(SessionId, u64)>,
+    /// How far what viewers sent has come, where it has come further and `sessions` does not say so.
+    pub receipts: Vec<(SessionId, Receipts)>,
     /// How long after this operation something may lapse, in the store's own time.
     pub due: Option<Duration>,
 }
@@ -225,6 +245,9 @@ impl StoreError {
             }
             Self::PermissionUnknown => {
                 "the agent has not asked this question, or it is no longer kept".into()
+            }
+            Self::ReceiptUnknown => {
+                "no message, answer or request has this number, or it is no longer kept".into()
             }
             Self::LeaseLost => "the item has been handed out again: poll for it again".into(),
             Self::LinkReplaced => "a newer connection of the same session has taken over".into(),

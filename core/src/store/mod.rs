@@ -33,13 +33,18 @@ mod tables;
 mod transaction;
 
 pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
-pub use self::committed::{Accepted, Answer, Changes, Committed, Lease, Limit, Page, StoreError};
+pub use self::committed::{
+    Accepted, Answer, Changes, Committed, Lease, Limit, Page, ReceiptPage, StoreError,
+};
 pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
-pub use self::record::{AccountId, Entry, Environment, Healthcheck, Origin, Question, Session};
+pub use self::record::{
+    AccountId, Entry, Environment, Healthcheck, Origin, Question, Receipts, Session,
+};
 pub use self::rows::{
-    ClaimRow, Due, DueRow, EnvironmentRow, InboundCounts, InboundRow, LogRow, MessageRow, MetaRow,
-    QuestionRow, QueueEnds, RequestRow, SessionFilter, SessionRow, Standing, WorkRow, WorkState,
+    ClaimRow, Due, DueRow, EnvironmentRow, InboundCounts, InboundKind, InboundRow, LogRow,
+    MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow, SessionFilter, SessionRow, Standing,
+    Turn, WorkRow, WorkState,
 };
 pub use self::rule_store::{RuleStore, Store};
 pub(crate) use self::rules::ended;

@@ -11,7 +11,7 @@ use crate::base::time::UnixTime;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::worker_api::environment::Registration;
 
-pub use crate::wire::viewer::{Origin, Question};
+pub use crate::wire::viewer::{Origin, Question, Receipts};
 
 /// An account, named by the person whose access token it is. Each sees only what is its own (Y-4).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub struct Session {
     pub is_stopping: bool,
     /// The agent's open questions, oldest first (M-2).
     pub pending: Vec<Question>,
+    /// How far what viewers sent has come (M-7).
+    pub receipts: Receipts,
     /// When it was created.
     pub created_at: UnixTime,
     /// When its log last grew.

@@ -14,6 +14,7 @@ use super::record::{AccountId, Entry, Environment, Question, Session};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
+use crate::wire::viewer::FailedReceipts;
 use crate::wire::worker_api::work::WorkData;
 
 /// What a store has exactly one of.
@@ -139,6 +140,10 @@ pub struct SessionRow {
     pub open_requests: usize,
     /// The lines for its agent.
     pub inbound: InboundCounts,
+    /// The last few things from viewers that did not end well, oldest first (M-7).
+    pub failed: Vec<FailedReceipts>,
+    /// What its agent is doing.
+    pub turn: Turn,
     /// Lines from the worker that are stored, or lost.
     pub received: u64,
     /// The run of the agent that the lines are for.
@@ -154,7 +159,21 @@ pub struct SessionRow {
     pub link: u64,
 }
 
-/// How far the lines for an agent have come. Those after `acked` are kept.
+/// What an agent is doing, as its lines show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// Nothing: it waits for a message.
+    #[default]
+    Idle,
+    /// It is in a turn, and it is not known which message began it.
+    Unexplained,
+    /// It is in a turn that a message began.
+    Explained,
+}
+
+/// How far the lines for an agent have come. A line is kept until it no longer needs to be sent and
+/// its receipt is settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundCounts {
     /// The number of the last one.
@@ -167,6 +186,25 @@ pub struct InboundCounts {
     pub acked_end: u64,
     /// The number of the last one read for delivery to the agent.
     pub handed_out: u64,
+    /// The number of the last one that the worker has.
+    pub with_worker: u64,
+    /// The number of the last one that is in the agent's stdin.
+    pub delivered: u64,
+    /// The number of the last one whose receipt is settled: it was seen, or did not end well.
+    pub settled: u64,
+    /// The bytes of all lines up to that one.
+    pub settled_end: u64,
+    /// The number of the last answer to a question.
+    pub last_answer: u64,
+    /// The last line that the agent was given, once that run of it has ended.
+    pub run_ended_at: Option<u64>,
+}
+
+impl InboundCounts {
+    /// The last line that need not be kept any longer.
+    pub fn droppable(&self) -> u64 {
+        self.acked.min(self.settled)
+    }
 }
 
 /// One event of a session's log, by session and `seq`.
@@ -185,8 +223,26 @@ pub struct InboundRow {
     pub number: u64,
     /// The bytes of all lines up to this one.
     pub end: u64,
+    /// Its event.
+    pub seq: u64,
+    /// What it is.
+    pub kind: InboundKind,
     /// The line.
     pub line: Text,
+}
+
+/// What a line for an agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboundKind {
+    /// A viewer's message.
+    Message,
+    /// A viewer's control request.
+    Request,
+    /// A viewer's answer to a question.
+    Answer,
+    /// The relay's own refusal of a question. Nobody needs a receipt for it.
+    Refusal,
 }
 
 /// A message that must not be stored twice, by session and uuid.
@@ -198,6 +254,8 @@ pub struct MessageRow {
     pub seq: u64,
     /// Its number among the session's messages with a uuid.
     pub number: u64,
+    /// The number of its line for the agent.
+    pub inbound: u64,
 }
 
 /// A permission question, by session and `request_id`.

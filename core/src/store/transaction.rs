@@ -219,6 +219,22 @@ pub enum StoreOp {
         /// At most this many bytes.
         max_bytes: usize,
     },
+    /// Reads the receipts of a session that are open, or did not end well (M-7). Answer: `Receipts`.
+    ReadReceipts {
+        /// Whose it is.
+        owner: AccountId,
+        /// The session.
+        session: SessionId,
+    },
+    /// Reads the receipt of one event of a viewer. Answer: `Receipt`.
+    ReadReceipt {
+        /// Whose it is.
+        owner: AccountId,
+        /// The session.
+        session: SessionId,
+        /// The event.
+        seq: u64,
+    },
     /// Stores a viewer's messages for the log and for the agent: all of them or none. An untitled
     /// session takes its title from its first user message with text. Answer: `Posted`.
     Post {
@@ -275,14 +291,18 @@ pub enum StoreOp {
         /// The lines.
         lines: Vec<Line>,
     },
-    /// Lines for the agent up to this one have reached it. Answer: `Done`.
+    /// Lines for the agent have come further. Answer: `Done`.
     AckInbound {
         /// The session.
         session: SessionId,
         /// The number of the link.
         link: u64,
-        /// The number of the last one.
+        /// The last one that no longer needs to be sent.
         received: u64,
+        /// The last one that is known to be in the agent's stdin.
+        delivered: u64,
+        /// The last one that the worker has.
+        with_worker: u64,
     },
     /// Reads unacknowledged lines for the agent; one line always fits. Answer: `Inbound`.
     ReadInbound {
@@ -318,6 +338,8 @@ impl StoreOp {
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
             Self::ReadLog { .. } => "ReadLog",
+            Self::ReadReceipts { .. } => "ReadReceipts",
+            Self::ReadReceipt { .. } => "ReadReceipt",
             Self::Post { .. } => "Post",
             Self::AnswerPermission { .. } => "AnswerPermission",
             Self::AttachLink { .. } => "AttachLink",

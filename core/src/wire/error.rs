@@ -85,6 +85,8 @@ error_types! {
     WorkUnknown = "work_unknown",
     /// No such question (any more).
     PermissionUnknown = "permission_unknown",
+    /// No message, answer or request has this number (any more).
+    ReceiptUnknown = "receipt_unknown",
     /// The path exists, but not with this method.
     MethodNotAllowed = "method_not_allowed",
     /// The item has since been handed to another worker.

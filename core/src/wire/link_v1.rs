@@ -42,6 +42,12 @@ pub enum ControlFrame {
         /// The last line of the other side that this side has.
         received: u64,
     },
+    /// From the worker: all lines of the relay up to `received` have arrived, and those that were
+    /// not acknowledged are still waiting for the agent.
+    Held {
+        /// The last line that has arrived.
+        received: u64,
+    },
     /// A message from the worker itself, for the log. It is numbered like a line.
     Report {
         /// The message.
@@ -89,6 +95,11 @@ impl ControlFrame {
                     serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
                 Self::Ack { received }
             }
+            "held" => {
+                let Ack { received } =
+                    serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
+                Self::Held { received }
+            }
             "report" => {
                 let Report { message } =
                     serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
@@ -126,6 +137,7 @@ mod tests {
         let words = [
             ControlFrame::Resume { received: 3, from: 1 },
             ControlFrame::Ack { received: u64::MAX },
+            ControlFrame::Held { received: 7 },
             ControlFrame::Report { message: raw },
             ControlFrame::Stop,
             ControlFrame::Ping,

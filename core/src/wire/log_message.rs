@@ -29,12 +29,12 @@ pub enum LogMessage<'a> {
         #[serde(default)]
         reason: Cow<'a, str>,
     },
-    /// Messages were given to an agent run that ended before it confirmed them.
-    MessagesIndeterminate {
-        /// Of the `user` messages among them.
-        #[serde(default)]
-        uuids: Cow<'a, [String]>,
-    },
+    /// Messages were on their way to an agent that has ended: nobody can know whether it read them.
+    MessagesIndeterminate(Unsettled<'a>),
+    /// Messages that never reached an agent, and never will.
+    MessagesUndelivered(Unsettled<'a>),
+    /// The same, because their worker was gone for too long.
+    MessagesExpired(Unsettled<'a>),
     /// Viewers' requests that will never be answered.
     RequestsUnanswered {
         /// Their ids.
@@ -82,10 +82,35 @@ pub enum LogMessage<'a> {
         /// By this signal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
+        /// The last line for the agent that its stdin has accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivered: Option<u64>,
+        /// The last line that was written to its stdin, accepted or not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempted: Option<u64>,
     },
     /// A subtype from a later version.
     #[serde(other)]
     Unknown,
+}
+
+/// What viewers sent and did not end well (M-7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unsettled<'a> {
+    /// Of the messages among them.
+    pub uuids: Cow<'a, [String]>,
+    /// Of the control requests among them.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub request_ids: Cow<'a, [String]>,
+    /// Of the questions whose answers are among them.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub answers: Cow<'a, [String]>,
+    /// Their events; empty in a worker's message, which does not know them.
+    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
+    pub seqs: Cow<'a, [u64]>,
+    /// Why.
+    pub reason: Cow<'a, str>,
 }
 
 /// The `type` of all of them.

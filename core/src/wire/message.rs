@@ -43,6 +43,8 @@ pub struct Head {
     pub tool_name: Option<String>,
     /// `uuid`.
     pub uuid: Option<String>,
+    /// `command_uuid`: the message that a `command_lifecycle` is about.
+    pub command_uuid: Option<String>,
 }
 
 /// A line that is not a message.
@@ -80,6 +82,7 @@ impl Head {
             request_id: inner.request_id.or(fields.own.request_id),
             tool_name: inner.tool_name,
             uuid: fields.uuid,
+            command_uuid: fields.command_uuid,
         })
     }
 
@@ -106,6 +109,7 @@ struct Inner {
 struct Fields {
     kind: Option<String>,
     uuid: Option<String>,
+    command_uuid: Option<String>,
     own: Inner,
     request: Inner,
     response: Inner,
@@ -141,7 +145,7 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            let Fields { kind, uuid, own, request, response } = &mut *self.fields;
+            let Fields { kind, uuid, command_uuid, own, request, response } = &mut *self.fields;
             let inner = match self.at {
                 Level::Top => own,
                 Level::Request => request,
@@ -160,6 +164,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                 }
                 (Level::Top, "type") => kind,
                 (Level::Top, "uuid") => uuid,
+                (Level::Top, "command_uuid") => command_uuid,
                 (_, "subtype") => &mut inner.subtype,
                 (_, "request_id") => &mut inner.request_id,
                 (Level::Request, "tool_name") => &mut inner.tool_name,

@@ -37,7 +37,7 @@ pub(super) enum ProcessEvent {
         pid: u32,
     },
     Line(Line),
-    /// The pipe has accepted these writes, or never will.
+    /// The pipe has accepted these writes.
     Written {
         writes: usize,
     },
@@ -74,7 +74,6 @@ pub(super) struct Process {
     is_stderr_open: bool,
     is_input_open: bool,
     is_paused: bool,
-    unconfirmed_writes: usize,
     /// What to write once it has started. The relay sends no more than its window ahead of what was
     /// acknowledged.
     early: Vec<Bytes>,
@@ -94,7 +93,6 @@ impl Process {
             is_stderr_open: true,
             is_input_open: true,
             is_paused: false,
-            unconfirmed_writes: 0,
             early: Vec::new(),
             splitter: Splitter::new(max_line_bytes),
             stderr: VecDeque::new(),
@@ -140,7 +138,6 @@ impl Process {
         if !self.is_input_open || self.is_over() {
             return false;
         }
-        self.unconfirmed_writes += 1;
         match self.op {
             Some(op) => fx.act(op, |op| Action::Write { op, data }),
             None => self.early.push(data),
@@ -256,14 +253,9 @@ impl Process {
                 self.splitter.push(data, |line| each(ProcessEvent::Line(line)));
             }
             Event::Stderr { data, .. } => self.keep_stderr(&data),
-            Event::Written { writes, .. } => {
-                self.unconfirmed_writes = self.unconfirmed_writes.saturating_sub(writes);
-                each(ProcessEvent::Written { writes });
-            }
+            Event::Written { writes, .. } => each(ProcessEvent::Written { writes }),
             Event::InputClosed { .. } => {
                 self.is_input_open = false;
-                let writes = core::mem::take(&mut self.unconfirmed_writes);
-                each(ProcessEvent::Written { writes });
             }
             Event::OutputEnded { output, .. } => {
                 match output {
@@ -318,8 +310,6 @@ impl Process {
             fx.cancel(process);
         }
         self.splitter.finish(|line| each(ProcessEvent::Line(line)));
-        let writes = core::mem::take(&mut self.unconfirmed_writes);
-        each(ProcessEvent::Written { writes });
     }
 
     /// As much of what it started has been killed as can be.

@@ -151,6 +151,8 @@ fn required_access(route: &Route) -> RequiredAccess {
         | Route::Interrupt(_)
         | Route::StopSession(_)
         | Route::Events(_)
+        | Route::Receipts(_)
+        | Route::Receipt(..)
         | Route::Subscribe(_)
         | Route::Overview => RequiredAccess::Account,
     }

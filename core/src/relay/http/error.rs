@@ -72,6 +72,7 @@ impl From<StoreError> for ApiError {
             StoreError::SessionUnknown => (404, ErrorType::SessionUnknown),
             StoreError::WorkUnknown => (404, ErrorType::WorkUnknown),
             StoreError::PermissionUnknown => (404, ErrorType::PermissionUnknown),
+            StoreError::ReceiptUnknown => (404, ErrorType::ReceiptUnknown),
             StoreError::LeaseLost | StoreError::LinkReplaced => (409, ErrorType::LeaseLost),
             StoreError::NeverSent => (400, ErrorType::InvalidRequest),
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),

@@ -32,6 +32,8 @@ pub(in crate::relay) enum Route {
     StopSession(SessionId),
     Events(SessionId),
     Subscribe(SessionId),
+    Receipts(SessionId),
+    Receipt(SessionId, u64),
     Overview,
     /// The page, or one of its files.
     Asset,
@@ -114,6 +116,11 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
         ["v1", "sessions", id, "permission"] => (Post, Route::Permission(session(id)?)),
         ["v1", "sessions", id, "interrupt"] => (Post, Route::Interrupt(session(id)?)),
         ["v1", "sessions", id, "stop"] => (Post, Route::StopSession(session(id)?)),
+        ["v1", "sessions", id, "receipts"] => (Get, Route::Receipts(session(id)?)),
+        ["v1", "sessions", id, "receipts", seq] => {
+            let seq = seq.parse().map_err(|_| RouteError::Path)?;
+            (Get, Route::Receipt(session(id)?, seq))
+        }
         ["v1", "sessions", id, "events"] => (Get, Route::Events(session(id)?)),
         ["v1", "sessions", id, "events", "ws"] => (Get, Route::Subscribe(session(id)?)),
         ["v1" | "v2" | "api", ..] | [] => return Err(RouteError::Path),
@@ -172,6 +179,8 @@ mod tests {
             (Post, "/v1/sessions/session_1/interrupt", Route::Interrupt(session())),
             (Post, "/v1/sessions/session_1/stop", Route::StopSession(session())),
             (Get, "/v1/sessions/session_1/events", Route::Events(session())),
+            (Get, "/v1/sessions/session_1/receipts", Route::Receipts(session())),
+            (Get, "/v1/sessions/session_1/receipts/7", Route::Receipt(session(), 7)),
             (Get, "/v1/sessions/session_1/events/ws", Route::Subscribe(session())),
             (Get, "/v1/overview/ws", Route::Overview),
             (Get, "/", Route::Asset),
@@ -184,7 +193,14 @@ mod tests {
 
     #[test]
     fn unknown_paths_are_not_found_and_a_bad_id_is_named() {
-        for path in ["/v1", "/v1/", "/v1/nothing", "", "/v1/sessions/session_1/events/ws/x"] {
+        for path in [
+            "/v1",
+            "/v1/",
+            "/v1/nothing",
+            "",
+            "/v1/sessions/session_1/events/ws/x",
+            "/v1/sessions/session_1/receipts/x",
+        ] {
             assert_eq!(find(Get, path), Err(RouteError::Path), "{path:?}");
         }
         for id in ["..", "a.b", "%2e%2e", "", "é"] {

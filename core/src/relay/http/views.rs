@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::response;
 use crate::contract::action::Response;
-use crate::store::{Entry, Environment, Healthcheck, Page, Session};
+use crate::store::{Entry, Environment, Healthcheck, Page, ReceiptPage, Session};
 use crate::wire::viewer::{
-    EnvironmentList, EnvironmentView, EventView, HealthcheckView, SessionView, write_page,
+    EnvironmentList, EnvironmentView, EventView, HealthcheckView, ReceiptList, SessionView,
+    write_page,
 };
 
 impl<'a> From<&'a Environment> for EnvironmentView<'a> {
@@ -48,6 +49,7 @@ pub(in crate::relay) fn session(session: &Session, connected: bool) -> SessionVi
         connected,
         stopping: session.is_stopping,
         pending_permissions: Cow::Borrowed(&session.pending),
+        receipts: session.receipts,
         created_at: session.created_at,
         updated_at: session.updated_at,
         first_seq: session.first_seq,
@@ -65,6 +67,13 @@ impl<'a> From<&'a Entry> for EventView<'a> {
 pub(in crate::relay) fn environments(environments: &[Environment]) -> Response {
     let environments = environments.iter().map(EnvironmentView::from).collect();
     response::json(200, &EnvironmentList { environments })
+}
+
+/// The receipts of a session as an answer.
+pub(in crate::relay) fn receipts(ReceiptPage { receipts, open, failed }: &ReceiptPage) -> Response {
+    let list =
+        ReceiptList { receipts: *receipts, open: open.clone(), failed: Cow::Borrowed(failed) };
+    response::json(200, &list)
 }
 
 /// A page of the log as an answer.

@@ -1,7 +1,7 @@
 //! One link.
 
 use super::from_agent::{FromAgent, Window, checked, lines_of};
-use super::to_agent::{ToAgent, Wanted};
+use super::to_agent::{Note, ToAgent, Wanted};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::limits::{LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER};
 use crate::base::text::Text;
@@ -188,6 +188,7 @@ impl Link {
         match frame {
             ControlFrame::Resume { received, from } => self.on_resume(cx, received, from),
             ControlFrame::Ack { received } => self.on_ack(cx, received),
+            ControlFrame::Held { received } => self.on_held(cx, received),
             ControlFrame::Report { message } => {
                 let line = checked(Origin::Worker, one_line(&message))?;
                 self.append(cx, alloc::vec![line])
@@ -224,6 +225,9 @@ impl Link {
             return Ok(());
         }
         let taken = self.from_agent.take(&lines)?;
+        if let Some(note) = self.to_agent.note_at_once() {
+            self.store_note(cx, note);
+        }
         if taken.pauses {
             cx.engine.fx.act(self.op, |op| Action::Pause { op });
         }
@@ -243,13 +247,31 @@ impl Link {
         Ok(())
     }
 
-    /// Tells the store what the worker has acknowledged.
-    fn note_ack(&mut self, cx: &mut Cx) {
-        if let Some(received) = self.to_agent.next_note() {
-            let (session, link) = (self.session.clone(), self.number);
-            let note = StoreOp::AckInbound { session, link, received };
-            self.store(cx, LinkStep::AckInbound, note);
+    fn on_held(&mut self, cx: &mut Cx, received: u64) -> Result<(), LinkEnd> {
+        if !self.is_up() {
+            return Err(close::PROTOCOL.into());
         }
+        self.to_agent.on_held(received)?;
+        self.note_ack(cx);
+        Ok(())
+    }
+
+    /// Tells the store what the worker has acknowledged, and what it has.
+    fn note_ack(&mut self, cx: &mut Cx) {
+        if let Some(note) = self.to_agent.next_note() {
+            self.store_note(cx, note);
+        }
+    }
+
+    fn store_note(&self, cx: &mut Cx, Note { acked: received, with_worker }: Note) {
+        let (session, link) = (self.session.clone(), self.number);
+        // What has left on a plain connection may never have arrived.
+        let (delivered, with_worker) = match self.framing {
+            Framing::LinkV1 => (received, with_worker),
+            Framing::Ndjson => (0, 0),
+        };
+        let note = StoreOp::AckInbound { session, link, received, delivered, with_worker };
+        self.store(cx, LinkStep::AckInbound, note);
     }
 
     /// Lines for the agent exist up to this one.

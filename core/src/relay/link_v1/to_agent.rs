@@ -18,9 +18,19 @@ pub(super) struct ToAgent {
     read: StoreStep,
     /// The last line the worker has acknowledged.
     acked: u64,
-    /// The last line the store knows to be acknowledged.
-    noted: u64,
-    note: StoreStep,
+    /// The last line the worker has, acknowledged or not.
+    with_worker: u64,
+    /// What the store knows of these two.
+    noted: Note,
+    /// Notes that the store has not confirmed.
+    notes: usize,
+}
+
+/// How far the lines for the agent have come, for the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) acked: u64,
+    pub(super) with_worker: u64,
 }
 
 /// Whether the store is working on something.
@@ -41,7 +51,8 @@ pub(super) struct Wanted {
 impl ToAgent {
     /// For a new link, whose worker has this many lines.
     pub(super) fn after(sent: u64) -> Self {
-        Self { sent, until: sent, acked: sent, noted: sent, ..Self::default() }
+        let noted = Note { acked: sent, with_worker: sent };
+        Self { sent, until: sent, acked: sent, with_worker: sent, noted, ..Self::default() }
     }
 
     pub(super) const fn sent(&self) -> u64 {
@@ -58,7 +69,9 @@ impl ToAgent {
     pub(super) fn resumed(&mut self, from: u64, until: u64) {
         self.sent = self.sent.max(from);
         self.acked = self.acked.max(from);
-        self.noted = self.noted.max(from);
+        self.with_worker = self.with_worker.max(from);
+        self.noted.acked = self.noted.acked.max(from);
+        self.noted.with_worker = self.noted.with_worker.max(from);
         self.grow(until);
     }
 
@@ -83,6 +96,16 @@ impl ToAgent {
         Ok(())
     }
 
+    /// The worker has the lines up to this one, but not all of them are with the agent; fails with a
+    /// close code.
+    pub(super) fn on_held(&mut self, received: u64) -> Result<(), u16> {
+        if received > self.sent {
+            return Err(close::PROTOCOL);
+        }
+        self.with_worker = self.with_worker.max(received);
+        Ok(())
+    }
+
     /// This many lines have left for a worker that sends no acks.
     pub(super) fn on_left(&mut self, lines: usize) {
         for (number, bytes) in self.in_flight.drain(..lines.min(self.in_flight.len())) {
@@ -91,19 +114,27 @@ impl ToAgent {
         }
     }
 
-    /// The ack to store next: one at a time, because however many arrive meanwhile, the last one
+    /// What to store next: one at a time, because however many arrive meanwhile, the last one
     /// covers them all.
-    pub(super) fn next_note(&mut self) -> Option<u64> {
-        if self.note == StoreStep::UnderWay || self.noted >= self.acked {
+    pub(super) fn next_note(&mut self) -> Option<Note> {
+        if self.notes > 0 { None } else { self.note_at_once() }
+    }
+
+    /// The same, whatever is under way: for the store, an agent's line must not come before the ack
+    /// of what it reacts to.
+    pub(super) fn note_at_once(&mut self) -> Option<Note> {
+        let note = Note { acked: self.acked, with_worker: self.with_worker.max(self.acked) };
+        let is_new = note.acked > self.noted.acked || note.with_worker > self.noted.with_worker;
+        if !is_new {
             return None;
         }
-        self.note = StoreStep::UnderWay;
-        self.noted = self.acked;
+        self.notes += 1;
+        self.noted = note;
         Some(self.noted)
     }
 
     pub(super) fn on_noted(&mut self) {
-        self.note = StoreStep::Idle;
+        self.notes = self.notes.saturating_sub(1);
     }
 
     /// What to read next: as many lines as the window has room for.

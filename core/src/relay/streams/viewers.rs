@@ -26,7 +26,7 @@ use crate::relay::pending::{Pending, Subscribing};
 use crate::relay::purpose::StreamKind;
 use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
 use crate::wire::to_text;
-use crate::wire::viewer::SessionFrame;
+use crate::wire::viewer::{Receipts, SessionFrame};
 
 /// The viewers of sessions.
 #[derive(Default)]
@@ -179,6 +179,19 @@ impl Viewers {
             } else {
                 viewer.snapshot = Snapshot::Due;
             }
+        }
+    }
+
+    /// What viewers sent has come further.
+    pub(in crate::relay) fn on_receipts(
+        &mut self,
+        cx: &mut Cx,
+        session: &SessionId,
+        receipts: Receipts,
+    ) {
+        if self.has_any(session) {
+            let frame = to_text(&SessionFrame::Receipts { receipts });
+            self.on_changed(cx, session, &frame);
         }
     }
 

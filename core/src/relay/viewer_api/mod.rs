@@ -47,6 +47,12 @@ pub(in crate::relay) fn serve(
         Route::Messages(session) => messages::post(cx, op, request, owner, session)?,
         Route::Permission(session) => permission::answer(cx, op, request, owner, session)?,
         Route::Interrupt(session) => messages::interrupt(cx, op, owner, session),
+        Route::Receipts(session) => {
+            ask(cx, op, ViewerCall::Receipts, StoreOp::ReadReceipts { owner, session });
+        }
+        Route::Receipt(session, seq) => {
+            ask(cx, op, ViewerCall::Receipt, StoreOp::ReadReceipt { owner, session, seq });
+        }
         Route::Events(session) => sessions::read_events(cx, op, query, owner, session)?,
         _ => return Err(ApiError::forbidden()),
     }
@@ -94,6 +100,8 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Permission, Answer::Answered { seq }) => {
             response::json(200, &PermissionReceipt { seq: *seq })
         }
+        (ViewerCall::Receipts, Answer::Receipts(page)) => views::receipts(page),
+        (ViewerCall::Receipt, Answer::Receipt(receipt)) => response::json(200, receipt),
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
         // A store that answers a different question from the one it was asked is broken.
         _ => ApiError::unavailable().response(),

@@ -66,9 +66,10 @@ impl Model {
             StoreOp::ResumeLink { session, link, received, from } => {
                 self.resumed(session, *link, (*received, *from), outcome)
             }
-            StoreOp::AckInbound { session, link, received } => {
+            StoreOp::AckInbound { session, link, received, delivered, with_worker } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
-                let was_sent = *received <= known.inbound.len() as u64;
+                let most = *received.max(delivered).max(with_worker);
+                let was_sent = most <= known.inbound.len() as u64;
                 ensure(answer.is_ok() == was_sent, || format!("link: an ack returned {answer:?}"))?;
                 known.acked = known.acked.max(if was_sent { *received } else { 0 });
                 Ok(())

@@ -25,6 +25,7 @@
 //! | link | lines from the worker are stored once and in order; lines for the agent are delivered until acknowledged, and to one run of the agent only |
 //! | answers | the first answer to a question counts; repeating it is fine, a different one conflicts |
 //! | requests | the agent answers a request, or the log gives it up once the agent or the session has ended, and not before |
+//! | receipts | every line for the agent is settled once: it was seen by an agent that printed something since, or the log says how it ended instead |
 //! | once | a known uuid stores nothing, and a known key creates nothing |
 //! | limits | no count exceeds its limit |
 //! | lapse | a silent environment is removed on time and not early, and its sessions are lost |
@@ -40,6 +41,7 @@ mod bytes;
 mod calls;
 mod leases;
 mod model;
+mod receipts;
 mod requests;
 #[cfg(test)]
 mod retention;

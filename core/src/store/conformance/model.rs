@@ -12,7 +12,8 @@ use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::time::UnixTime;
 use crate::store::{
-    AccountId, Changes, Committed, RelayTime, Session, StoreError, StoreOp, StorePolicy, StoreTime,
+    AccountId, Changes, Committed, Origin, Receipts, RelayTime, Session, StoreError, StoreOp,
+    StorePolicy, StoreTime,
 };
 use crate::wire::session::{ResultStatus, SessionState};
 
@@ -46,6 +47,12 @@ pub(super) struct EnvironmentModel {
     /// The item of the last healthcheck.
     pub(super) healthcheck: Option<WorkId>,
     pub(super) is_healthcheck_open: bool,
+}
+
+/// What an operation says about receipts.
+fn all_receipts(changes: &Changes) -> impl Iterator<Item = (&SessionId, Receipts)> {
+    let sessions = changes.sessions.iter().map(|session| (&session.id, session.receipts));
+    sessions.chain(changes.receipts.iter().map(|(id, receipts)| (id, *receipts)))
 }
 
 /// How many removed environments are remembered, so that operations keep naming them.
@@ -92,7 +99,8 @@ impl Model {
             && sessions_gone.is_empty()
             && entries.is_empty()
             && changes.work_for.is_empty()
-            && changes.inbound.is_empty();
+            && changes.inbound.is_empty()
+            && changes.receipts.is_empty();
         ensure(is_nothing, || format!("denied: {error:?} was returned, but it made {changes:?}"))?;
         // Everything else that must not be denied is checked elsewhere.
         ensure(
@@ -121,6 +129,16 @@ impl Model {
 
     fn apply(&mut self, op: &StoreOp, changes: &Changes) -> Check {
         self.add_new_session(op, changes);
+        if let StoreOp::AttachLink { session, .. } = op
+            && let Some(known) = self.sessions.get_mut(session)
+        {
+            known.before_link();
+        }
+        for (id, receipts) in all_receipts(changes) {
+            if let Some(known) = self.sessions.get_mut(id) {
+                known.receipts.announce(receipts);
+            }
+        }
         for (id, entry) in &changes.entries {
             let known = self.sessions.get_mut(id);
             let known = known
@@ -141,6 +159,18 @@ impl Model {
         }
         for session in &changes.sessions {
             self.check_session(session)?;
+        }
+        let has_agent_lines = matches!(op, StoreOp::Append { lines, .. }
+            if lines.iter().any(|line| line.origin == Origin::Agent));
+        for (id, _) in all_receipts(changes) {
+            if let Some(known) = self.sessions.get_mut(id) {
+                known.receipts.check(has_agent_lines)?;
+            }
+        }
+        for session in changes.sessions.iter().filter(|known| known.state == SessionState::Ended) {
+            if let Some(known) = self.sessions.get(&session.id) {
+                known.receipts.check_end()?;
+            }
         }
         for (owner, id) in &changes.environments_gone {
             self.environment_gone(op, owner, id, changes)?;

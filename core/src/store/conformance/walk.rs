@@ -244,7 +244,15 @@ impl Walk {
                 let (owner, id) = self.session(model);
                 StoreOp::RequestStop { owner, id }
             }
-            55..61 => self.read_log(model),
+            55 => {
+                let (owner, session) = self.session(model);
+                StoreOp::ReadReceipts { owner, session }
+            }
+            56 => {
+                let (owner, session) = self.session(model);
+                StoreOp::ReadReceipt { owner, session, seq: self.rng.u64(..60) }
+            }
+            57..61 => self.read_log(model),
             61..70 => self.post(model),
             70..75 => self.answer(model),
             _ => self.link(model),
@@ -366,7 +374,12 @@ impl Walk {
                 let lines = (0..self.rng.u64(1..5)).map(|at| self.line(first + at)).collect();
                 StoreOp::Append { session, link, first, lines }
             }
-            8..10 => StoreOp::AckInbound { session, link, received: ack },
+            8..10 => {
+                // A worker that speaks plainly says nothing but that it is connected.
+                let delivered = if self.one_in(4) { 0 } else { ack };
+                let with_worker = self.rng.u64(delivered.min(until)..=until);
+                StoreOp::AckInbound { session, link, received: ack, delivered, with_worker }
+            }
             _ => {
                 let after = self.rng.u64(..=until);
                 let (max_lines, max_bytes) = (self.rng.usize(1..9), self.rng.usize(..400));
@@ -397,8 +410,25 @@ impl Walk {
                 (Origin::Agent, line)
             }
             11 => {
-                let line = r#"{"type":"footbridge","subtype":"agent_exited"}"#;
-                (Origin::Worker, line.to_string())
+                let most = if self.one_in(3) { 0 } else { 12 };
+                let delivered = self.rng.u64(..=most);
+                let attempted = delivered + self.rng.u64(..3);
+                let known = format!(r#","delivered":{delivered},"attempted":{attempted}"#);
+                let known = if most == 0 { String::new() } else { known };
+                let line = format!(r#"{{"type":"footbridge","subtype":"agent_exited"{known}}}"#);
+                (Origin::Worker, line)
+            }
+            12 => (Origin::Agent, r#"{"type":"result"}"#.to_string()),
+            13 => (Origin::Agent, r#"{"type":"assistant"}"#.to_string()),
+            14 => {
+                let uuid = self.rng.u32(..40);
+                (Origin::Agent, format!(r#"{{"type":"user","uuid":"uuid_{uuid}"}}"#))
+            }
+            15 => {
+                let (id, subtype) = (self.question(), "messages_undelivered");
+                let names = format!(r#""uuids":["uuid_1"],"answers":["{id}"],"reason":"stale""#);
+                let line = format!(r#"{{"type":"footbridge","subtype":"{subtype}",{names}}}"#);
+                (Origin::Worker, line)
             }
             _ => {
                 let pad = "x".repeat(self.rng.usize(..60));

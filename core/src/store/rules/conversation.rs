@@ -4,14 +4,15 @@
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use super::cx::Cx;
 use super::retention::make_room;
 use crate::base::id::SessionId;
 use crate::base::limits::{EVENT_OVERHEAD_BYTES, MAX_RECENT_UUIDS};
 use crate::base::text::Text;
-use crate::store::record::{Entry, Origin};
-use crate::store::rows::{InboundRow, LogRow, MessageRow, SessionRow};
+use crate::store::record::{Entry, Origin, Receipts};
+use crate::store::rows::{InboundKind, InboundRow, LogRow, MessageRow, SessionRow};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionState;
@@ -33,16 +34,19 @@ pub(super) struct Conversation {
     /// The first event still in the tables.
     first_seq: u64,
     /// The last line for the agent that the tables no longer hold.
-    acked: u64,
+    dropped: u64,
+    /// The receipts as they were.
+    receipts: Receipts,
     /// The bytes that its log may take up, once that was looked up.
     log_limit: Option<u64>,
 }
 
 impl Conversation {
     pub(super) fn of(row: SessionRow) -> Self {
-        let (first_seq, acked) = (row.session.first_seq, row.inbound.acked);
+        let (first_seq, dropped) = (row.session.first_seq, row.inbound.droppable());
+        let receipts = row.session.receipts;
         let (log, inbound, oldest) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { row, log, inbound, oldest, first_seq, acked, log_limit: None }
+        Self { row, log, inbound, oldest, first_seq, dropped, receipts, log_limit: None }
     }
 
     pub(super) fn load<T: Tables>(
@@ -54,14 +58,18 @@ impl Conversation {
 
     /// Writes what has changed.
     pub(super) fn save<T: Tables>(self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
-        let Self { row, log, inbound, first_seq, acked, .. } = self;
+        let Self { mut row, log, inbound, first_seq, dropped, receipts, .. } = self;
+        let first = row.session.first_seq;
+        row.failed.retain(|failed| failed.last_seq >= first);
         let session = &row.session;
         let noted = cx.changes.sessions.iter_mut().find(|noted| noted.id == session.id);
         if let Some(noted) = noted {
             // More may have been logged since.
             noted.clone_from(session);
+        } else if session.receipts.has_moved_since(&receipts) {
+            cx.changes.receipts.push((session.id.clone(), session.receipts));
         }
-        let (id, first, counts) = (session.id.clone(), session.first_seq, row.inbound);
+        let (id, droppable) = (session.id.clone(), row.inbound.droppable());
         cx.tables.put_session(row)?;
         if !log.is_empty() {
             cx.tables.append_log(&id, log)?;
@@ -73,8 +81,8 @@ impl Conversation {
         if !inbound.is_empty() {
             cx.tables.append_inbound(&id, inbound)?;
         }
-        if counts.acked != acked {
-            cx.tables.trim_inbound(&id, counts.acked)?;
+        if droppable != dropped {
+            cx.tables.trim_inbound(&id, droppable)?;
         }
         Ok(())
     }
@@ -158,6 +166,7 @@ impl Conversation {
     pub(super) fn record_for_agent<T: Tables>(
         &mut self,
         cx: &mut Cx<'_, T>,
+        kind: InboundKind,
         line: Text,
         uuid: Option<&str>,
     ) -> Result<u64, TableError> {
@@ -165,7 +174,12 @@ impl Conversation {
         let counts = &mut self.row.inbound;
         counts.until += 1;
         counts.end += line.len() as u64;
-        self.inbound.push(InboundRow { number: counts.until, end: counts.end, line: line.clone() });
+        if kind == InboundKind::Answer {
+            counts.last_answer = counts.until;
+        }
+        let (number, end, seq) = (counts.until, counts.end, self.row.session.last_seq + 1);
+        self.row.session.receipts.stored = seq;
+        self.inbound.push(InboundRow { number, end, seq, kind, line: line.clone() });
         cx.changes.inbound.retain(|(known, _)| known != id);
         cx.changes.inbound.push((id.clone(), counts.until));
         let size = line.len() + uuid.map_or(0, str::len) + EVENT_OVERHEAD_BYTES;
@@ -184,8 +198,9 @@ impl Conversation {
         seq: u64,
     ) -> Result<(), TableError> {
         self.row.messages += 1;
-        let number = self.row.messages;
-        cx.tables.put_message(self.id(), MessageRow { uuid: uuid.into(), seq, number })?;
+        let (number, inbound) = (self.row.messages, self.row.inbound.until);
+        let row = MessageRow { uuid: uuid.into(), seq, number, inbound };
+        cx.tables.put_message(self.id(), row)?;
         if number.is_multiple_of(FORGET_EVERY) {
             let forgotten = number.saturating_sub(MAX_RECENT_UUIDS as u64);
             cx.tables.delete_messages(self.id(), forgotten)?;
@@ -200,10 +215,91 @@ impl Conversation {
         uuid: Option<&str>,
     ) -> Result<Option<u64>, TableError> {
         let Some(uuid) = uuid else { return Ok(None) };
+        Ok(self.message(cx, uuid)?.map(|message| message.seq))
+    }
+
+    fn message<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        uuid: &str,
+    ) -> Result<Option<MessageRow>, TableError> {
         let known = cx.tables.message(self.id(), uuid)?;
         let is_recent =
             |message: &MessageRow| message.number + MAX_RECENT_UUIDS as u64 > self.row.messages;
-        Ok(known.filter(is_recent).map(|message| message.seq))
+        Ok(known.filter(is_recent))
+    }
+
+    /// The number of a message's line for the agent.
+    pub(super) fn inbound_of<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        uuid: &str,
+    ) -> Result<Option<u64>, TableError> {
+        Ok(self.message(cx, uuid)?.map(|message| message.inbound))
+    }
+
+    /// The lines for the agent after this one, for as long as `is_wanted`.
+    pub(super) fn inbound_rows<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        after: u64,
+        is_wanted: impl Fn(&InboundRow) -> bool,
+    ) -> Result<Vec<InboundRow>, TableError> {
+        let mut rows = Vec::new();
+        cx.tables.read_inbound(self.id(), after + 1, &mut |row| {
+            if !is_wanted(row) {
+                return ControlFlow::Break(());
+            }
+            rows.push(row.clone());
+            ControlFlow::Continue(())
+        })?;
+        let new = self.inbound.iter().filter(|row| row.number > after);
+        let last = rows.last().map_or(after, |row| row.number);
+        rows.extend(
+            new.skip_while(|row| row.number <= last).take_while(|row| is_wanted(row)).cloned(),
+        );
+        Ok(rows)
+    }
+
+    fn inbound_row<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        number: u64,
+    ) -> Result<Option<InboundRow>, TableError> {
+        let rows = self.inbound_rows(cx, number.saturating_sub(1), |row| row.number == number)?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The event of a line for the agent, while the line is kept.
+    pub(super) fn inbound_seq<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        number: u64,
+    ) -> Result<Option<u64>, TableError> {
+        if number == self.row.inbound.until {
+            return Ok(Some(self.row.session.receipts.stored));
+        }
+        Ok(self.inbound_row(cx, number)?.map(|row| row.seq))
+    }
+
+    /// The bytes of all lines for the agent up to this one, which is kept.
+    pub(super) fn inbound_end<T: Tables>(
+        &self,
+        cx: &mut Cx<'_, T>,
+        number: u64,
+    ) -> Result<u64, TableError> {
+        let counts = self.row.inbound;
+        if number == counts.until {
+            return Ok(counts.end);
+        }
+        let row = self.inbound_row(cx, number)?;
+        Ok(row.map_or(counts.acked_end, |row| row.end))
+    }
+
+    /// The last line that the agent has been given, or may have been.
+    pub(super) fn given(&self) -> u64 {
+        let counts = &self.row.inbound;
+        counts.run_ended_at.unwrap_or(counts.handed_out).max(counts.acked).max(counts.settled)
     }
 
     /// Whether this many more lines for the agent may wait.
@@ -226,16 +322,7 @@ impl Conversation {
         if received <= counts.acked {
             return Ok(());
         }
-        let end = if received == counts.until {
-            counts.end
-        } else {
-            let mut end = counts.acked_end;
-            cx.tables.read_inbound(self.id(), received, &mut |row| {
-                end = row.end;
-                core::ops::ControlFlow::Break(())
-            })?;
-            end
-        };
+        let end = self.inbound_end(cx, received)?;
         (self.row.inbound.acked, self.row.inbound.acked_end) = (received, end);
         Ok(())
     }

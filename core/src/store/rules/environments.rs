@@ -7,13 +7,14 @@ use super::cx::{Answered, Cx};
 use super::presence::{next_due, owned, schedule_check, touch};
 use super::queue::forget_work;
 use super::result::ended;
-use super::sessions::end_session;
+use super::sessions::end_session_as;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
 use crate::store::rows::{Due, DueRow, EnvironmentRow, QueueEnds, SessionFilter};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::ResultStatus;
+use crate::wire::viewer::Stage;
 use crate::wire::worker_api::environment::Registration;
 
 pub(super) fn register<T: Tables>(
@@ -132,8 +133,10 @@ fn drop_environment<T: Tables>(
     message: &str,
 ) -> Result<(), TableError> {
     let Environment { id, owner, .. } = &known.environment;
+    let is_lapsed = status == ResultStatus::Lost;
+    let undelivered = if is_lapsed { Stage::Expired } else { Stage::Undelivered };
     for session in cx.tables.live_sessions(id)? {
-        end_session(cx, &session, ended(status, message))?;
+        end_session_as(cx, &session, ended(status, message), undelivered)?;
     }
     for item in cx.tables.works_of(id)? {
         forget_work(cx, &item)?;

@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::mark_seen;
-use super::{questions, requests};
+use super::{questions, receipts, requests};
 use crate::base::id::SessionId;
 use crate::base::limits::MAX_NAME_BYTES;
 use crate::base::text::Text;
@@ -52,7 +52,11 @@ fn begin_run<T: Tables>(
     conversation: &mut Conversation,
     agent_run: Option<&str>,
 ) -> Result<(), TableError> {
-    let Some(run) = agent_run else { return Ok(()) };
+    let Some(run) = agent_run else {
+        // It may be another run.
+        conversation.row.inbound.run_ended_at = None;
+        return Ok(());
+    };
     let Some(before) = conversation.row.agent_run.replace(run.into()) else {
         // Whether it is the agent that had the lines so far shows only once one starts.
         conversation.row.taken_unnamed = conversation.row.inbound.acked;
@@ -61,20 +65,7 @@ fn begin_run<T: Tables>(
     if before == run {
         return Ok(());
     }
-    let counts = conversation.row.inbound;
-    if counts.handed_out > counts.acked {
-        let mut uuids = Vec::new();
-        cx.tables.read_inbound(conversation.id(), counts.acked + 1, &mut |row| {
-            if row.number > counts.handed_out {
-                return ControlFlow::Break(());
-            }
-            uuids.extend(Head::parse(&row.line).ok().and_then(|head| head.uuid));
-            ControlFlow::Continue(())
-        })?;
-        let line = LogMessage::MessagesIndeterminate { uuids: uuids.into() }.to_line();
-        conversation.record(cx, Origin::Relay, line)?;
-        conversation.confirm_inbound(cx, counts.handed_out)?;
-    }
+    receipts::next_run(cx, conversation)?;
     let acked = conversation.row.inbound.acked;
     requests::give_up(cx, conversation, acked, ANOTHER_RUN)
 }
@@ -161,6 +152,7 @@ fn record_agent_line<T: Tables>(
 ) -> Result<(), TableError> {
     let head = Head::parse(line).unwrap_or_default();
     let seq = conversation.record(cx, Origin::Agent, line.clone())?;
+    receipts::react(cx, conversation, &head, line)?;
     let Some(request_id) = head.request_id.clone() else { return Ok(()) };
     match head.kind() {
         Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
@@ -191,24 +183,42 @@ fn record_report<T: Tables>(
         }
         Some("agent_exited") => {
             questions::withdraw_all(cx, conversation, "the agent has exited")?;
-            let counts = conversation.row.inbound;
-            let given = counts.handed_out.max(counts.acked);
+            receipts::run_ended(cx, conversation, line)?;
+            let given = conversation.given();
             requests::give_up(cx, conversation, given, "the agent has exited")
         }
+        Some("messages_undelivered") => receipts::not_given(cx, conversation, line),
         _ => Ok(()),
     }
+}
+
+/// How far a worker says that the lines for its agent have come.
+pub(super) struct Progress {
+    /// No more sending up to here.
+    pub(super) received: u64,
+    /// In the agent's stdin up to here.
+    pub(super) delivered: u64,
+    /// With the worker up to here.
+    pub(super) with_worker: u64,
 }
 
 pub(super) fn ack_inbound<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
     link: u64,
-    received: u64,
+    progress: Progress,
 ) -> Answered {
     let mut conversation = linked(cx, session, link)?;
-    let before = conversation.row.inbound.acked;
-    confirm(cx, &mut conversation, received)?;
-    if conversation.row.inbound.acked != before {
+    let before = (conversation.row.inbound, conversation.row.session.receipts);
+    let Progress { received, delivered, with_worker } = progress;
+    if received.max(delivered).max(with_worker) > conversation.row.inbound.until {
+        return Err(StoreError::NeverSent.into());
+    }
+    conversation.confirm_inbound(cx, received)?;
+    receipts::arrived(cx, &mut conversation, with_worker)?;
+    receipts::delivered(cx, &mut conversation, delivered)?;
+    receipts::limit_unseen(cx, &mut conversation)?;
+    if (conversation.row.inbound, conversation.row.session.receipts) != before {
         conversation.save(cx)?;
     }
     Ok(Answer::Done)
@@ -222,7 +232,12 @@ fn confirm<T: Tables>(
     if received > conversation.row.inbound.until {
         return Err(StoreError::NeverSent.into());
     }
-    Ok(conversation.confirm_inbound(cx, received)?)
+    // A plain connection stands where the store does, which says nothing about its agent.
+    if received > conversation.row.inbound.acked {
+        conversation.confirm_inbound(cx, received)?;
+        receipts::delivered(cx, conversation, received)?;
+    }
+    Ok(())
 }
 
 pub(super) fn read_inbound<T: Tables>(
@@ -234,7 +249,7 @@ pub(super) fn read_inbound<T: Tables>(
 ) -> Answered {
     let mut row = cx.tables.session(session)?.ok_or(StoreError::SessionUnknown)?;
     let from = after.max(row.inbound.acked).saturating_add(1);
-    let (mut lines, mut bytes) = (Vec::new(), 0);
+    let (mut lines, mut bytes, mut last_seq) = (Vec::new(), 0, 0);
     if max_lines > 0 && from <= row.inbound.until {
         cx.tables.read_inbound(session, from, &mut |row| {
             bytes += row.line.len();
@@ -242,6 +257,7 @@ pub(super) fn read_inbound<T: Tables>(
                 return ControlFlow::Break(());
             }
             lines.push((row.number, row.line.clone()));
+            last_seq = row.seq;
             if lines.len() < max_lines { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
     }
@@ -249,6 +265,8 @@ pub(super) fn read_inbound<T: Tables>(
         && row.inbound.handed_out < *last
     {
         row.inbound.handed_out = *last;
+        let receipts = &mut row.session.receipts;
+        receipts.sent = receipts.sent.max(last_seq);
         cx.tables.put_session(row)?;
     }
     Ok(Answer::Inbound(lines))

@@ -10,7 +10,7 @@ use super::requests;
 use super::title::title_of;
 use crate::base::text::Text;
 use crate::store::committed::{Accepted, Answer, Limit, Page, StoreError};
-use crate::store::rows::SessionRow;
+use crate::store::rows::{InboundKind, SessionRow};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::NewMessage;
 
@@ -52,7 +52,9 @@ pub(super) fn post<T: Tables>(
             continue;
         }
         set_title_from(cx, &mut conversation, line);
-        let seq = conversation.record_for_agent(cx, line.clone(), uuid.as_deref())?;
+        let is_request = request_id.is_some();
+        let kind = if is_request { InboundKind::Request } else { InboundKind::Message };
+        let seq = conversation.record_for_agent(cx, kind, line.clone(), uuid.as_deref())?;
         if let Some(request_id) = request_id {
             requests::ask(cx, &mut conversation, request_id)?;
         }

@@ -14,6 +14,7 @@
 //! | `sessions` | which sessions exist |
 //! | `conversation` | what is logged and for how long, and which lines wait for the agent |
 //! | `questions`, `requests` | what waits for an answer from a person, or from the agent |
+//! | `receipts` | how far what a person sent has come, and how it ended |
 //! | `messages` | what a person posts, and what is read from a log |
 //! | `links` | what is sent and received over a session's link |
 //! | `title` | the title of a session that was created without one |
@@ -28,6 +29,7 @@ mod operation;
 mod presence;
 mod questions;
 mod queue;
+mod receipts;
 mod requests;
 mod result;
 mod retention;

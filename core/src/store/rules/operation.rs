@@ -3,7 +3,7 @@
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
-use super::{environments, healthcheck, links, messages, questions, sessions, work};
+use super::{environments, healthcheck, links, messages, questions, receipts, sessions, work};
 use crate::store::tables::Tables;
 use crate::store::transaction::StoreOp;
 
@@ -47,6 +47,14 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             let row = own(cx, owner, session)?;
             Ok(messages::page(cx, row, *after, *max_events, *max_bytes)?)
         }
+        StoreOp::ReadReceipts { owner, session } => {
+            let row = own(cx, owner, session)?;
+            receipts::list(cx, row)
+        }
+        StoreOp::ReadReceipt { owner, session, seq } => {
+            let row = own(cx, owner, session)?;
+            receipts::get(cx, row, *seq)
+        }
         StoreOp::Post { owner, session, messages } => {
             let conversation = Conversation::of(own(cx, owner, session)?);
             messages::post(cx, conversation, messages)
@@ -66,8 +74,13 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::Append { session, link, first, lines } => {
             links::append(cx, session, *link, *first, lines)
         }
-        StoreOp::AckInbound { session, link, received } => {
-            links::ack_inbound(cx, session, *link, *received)
+        StoreOp::AckInbound { session, link, received, delivered, with_worker } => {
+            let progress = links::Progress {
+                received: *received,
+                delivered: *delivered,
+                with_worker: *with_worker,
+            };
+            links::ack_inbound(cx, session, *link, progress)
         }
         StoreOp::ReadInbound { session, after, max_lines, max_bytes } => {
             links::read_inbound(cx, session, *after, *max_lines, *max_bytes)

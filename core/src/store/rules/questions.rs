@@ -25,7 +25,7 @@ use crate::base::limits::{MAX_ID_BYTES, MAX_OPEN_PERMISSION_BYTES, MAX_OPEN_PERM
 use crate::base::text::Text;
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{Origin, Question};
-use crate::store::rows::{QuestionRow, Standing};
+use crate::store::rows::{InboundKind, QuestionRow, Standing};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::PermissionReply;
 use crate::wire::control::{self, PermissionAnswer};
@@ -83,7 +83,7 @@ fn refuse<T: Tables>(
     withdraw(cx, conversation, request_id, reason)?;
     let answer = control::error(request_id, reason);
     if conversation.has_room(cx, 1, answer.len()) {
-        conversation.record_for_agent(cx, answer, None)?;
+        conversation.record_for_agent(cx, InboundKind::Refusal, answer, None)?;
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ pub(super) fn answer<T: Tables>(
     if !conversation.has_room(cx, 1, line.len()) {
         return Err(StoreError::Limit(Limit::InboundLines).into());
     }
-    let seq = conversation.record_for_agent(cx, line.clone(), None)?;
+    let seq = conversation.record_for_agent(cx, InboundKind::Answer, line.clone(), None)?;
     close(cx, conversation, request_id, seq, Some(line))?;
     Ok(Answer::Answered { seq })
 }

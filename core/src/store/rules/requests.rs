@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::conversation::Conversation;
 use super::cx::Cx;
+use super::receipts;
 use crate::base::limits::MAX_OPEN_REQUESTS;
 use crate::store::record::Origin;
 use crate::store::rows::RequestRow;
@@ -34,7 +35,8 @@ pub(super) fn ask<T: Tables>(
     log_unanswered(cx, conversation, &oldest, "too many others are open")
 }
 
-/// The agent has answered a request. If several share its id, it is the oldest.
+/// The agent has answered a request, whose line it has therefore read. If several share its id, it
+/// is the oldest.
 pub(super) fn answered<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -44,9 +46,11 @@ pub(super) fn answered<T: Tables>(
         return Ok(());
     }
     let open = cx.tables.requests(conversation.id())?.into_iter();
-    let answered = open.filter(|row| row.request_id == request_id).take(1);
-    close(cx, conversation, answered)?;
-    Ok(())
+    let mut open = open.filter(|row| row.request_id == request_id);
+    let Some(answered) = open.next() else { return Ok(()) };
+    let number = answered.number;
+    close(cx, conversation, core::iter::once(answered))?;
+    receipts::saw(cx, conversation, number)
 }
 
 /// Gives up the requests up to this line for the agent.

@@ -8,13 +8,14 @@ use super::cx::{Answered, Cx, Halt};
 use super::presence::owned;
 use super::queue::{End, enqueue_in, new_item, stop_items};
 use super::result::ended;
-use super::{questions, requests, retention};
+use super::{questions, receipts, requests, retention};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::committed::{Answer, Limit, StoreError};
-use crate::store::record::{AccountId, Session};
-use crate::store::rows::{InboundCounts, SessionFilter, SessionRow};
+use crate::store::record::{AccountId, Receipts, Session};
+use crate::store::rows::{InboundCounts, SessionFilter, SessionRow, Turn};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
+use crate::wire::viewer::Stage;
 use crate::wire::worker_api::work::WorkData;
 
 /// What a session is created from.
@@ -54,6 +55,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         state: SessionState::Queued,
         is_stopping: false,
         pending: alloc::vec::Vec::new(),
+        receipts: Receipts::default(),
         created_at: cx.wall,
         updated_at: cx.wall,
         first_seq: 1,
@@ -72,6 +74,8 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         question_bytes: 0,
         open_requests: 0,
         inbound: InboundCounts::default(),
+        failed: alloc::vec::Vec::new(),
+        turn: Turn::default(),
         received: 0,
         agent_run: None,
         taken_unnamed: 0,
@@ -150,13 +154,23 @@ pub(super) fn end_session<T: Tables>(
     id: &SessionId,
     result: SessionResult,
 ) -> Result<(), TableError> {
+    end_session_as(cx, id, result, Stage::Undelivered)
+}
+
+/// The same, with what to call the end of what never reached its agent.
+pub(super) fn end_session_as<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    id: &SessionId,
+    result: SessionResult,
+    undelivered: Stage,
+) -> Result<(), TableError> {
     let Some(mut conversation) = Conversation::load(cx, id)? else { return Ok(()) };
     if conversation.row.session.result.is_some() {
         return Ok(());
     }
     cx.meta.sessions_ended += 1;
     conversation.row.ended = Some(cx.meta.sessions_ended);
-    end_conversation(cx, &mut conversation, result)?;
+    end_conversation(cx, &mut conversation, result, undelivered)?;
     let Session { owner, environment, .. } = &conversation.row.session;
     let (owner, environment) = (owner.clone(), environment.clone());
     if let Some(mut known) = cx.tables.environment(&environment)? {
@@ -176,10 +190,11 @@ fn end_conversation<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     result: SessionResult,
+    undelivered: Stage,
 ) -> Result<(), TableError> {
     questions::withdraw_all(cx, conversation, "the session has ended")?;
     requests::give_up(cx, conversation, u64::MAX, "the session has ended")?;
-    conversation.confirm_inbound(cx, conversation.row.inbound.until)?;
+    receipts::session_ended(cx, conversation, undelivered, &result.message)?;
     let session = &mut conversation.row.session;
     session.is_stopping = false;
     session.state = SessionState::Ended;

@@ -96,6 +96,8 @@ struct Connection {
     received_on_connection: u64,
     /// The last line that was acknowledged on this connection.
     acked: u64,
+    /// When to tell the relay that lines have arrived and are waiting for the agent.
+    held_due: Option<Instant>,
 }
 
 /// One session's link.
@@ -225,6 +227,11 @@ impl Link {
         self.pump(fx);
     }
 
+    /// The number of the last line of the relay that has arrived.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
+    }
+
     /// All lines that have arrived except the last `pending` are done with.
     pub(crate) fn confirm_delivered<P: Clone, N>(
         &mut self,
@@ -255,6 +262,9 @@ impl Link {
             up.acked = received;
             send(fx, up.op, &ControlFrame::Ack { received });
         }
+        if up.acked >= up.received_on_connection {
+            up.held_due = None;
+        }
     }
 
     /// When [`on_time`](Self::on_time) has something to do.
@@ -263,8 +273,11 @@ impl Link {
             State::Idle | State::Opening(_) | State::Over => None,
             State::Pausing { until } => Some(until),
             State::Greeting { last_heard, .. } => Some(last_heard + LINK_DEAD_AFTER),
-            State::Up(up) if up.is_pinged => Some(up.last_heard + LINK_DEAD_AFTER),
-            State::Up(up) => Some(up.last_heard + LINK_PING_AFTER),
+            State::Up(up) => {
+                let silence = if up.is_pinged { LINK_DEAD_AFTER } else { LINK_PING_AFTER };
+                let silent_at = up.last_heard + silence;
+                Some(up.held_due.map_or(silent_at, |due| due.min(silent_at)))
+            }
         }
     }
 
@@ -288,6 +301,12 @@ impl Link {
         match &mut self.state {
             State::Pausing { .. } => {
                 self.connect(fx, purpose);
+                None
+            }
+            State::Up(up) if up.held_due.is_some_and(|due| due <= now) => {
+                up.held_due = None;
+                let received = up.received_on_connection;
+                send(fx, up.op, &ControlFrame::Held { received });
                 None
             }
             State::Up(up) if !up.is_pinged => {

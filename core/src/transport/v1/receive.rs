@@ -6,6 +6,7 @@ use fastrand::Rng;
 
 use super::{CLOSE_PROTOCOL, Connection, Link, LinkEvent, State, send};
 use crate::base::id::OpId;
+use crate::base::limits::HELD_LINE_AFTER;
 use crate::base::text::Text;
 use crate::client::ApiError;
 use crate::contract::action::{Action, Message, Response};
@@ -119,6 +120,7 @@ impl Link {
                 each(LinkEvent::Line(line));
             }
         }
+        up.held_due.get_or_insert(fx.now().mono + HELD_LINE_AFTER);
         self.acknowledge(fx);
         Ok(())
     }
@@ -149,6 +151,7 @@ impl Link {
                     is_paused: false,
                     received_on_connection: start,
                     acked: start,
+                    held_due: None,
                 });
                 self.is_resumed_once = true;
                 self.backoff.reset();
@@ -162,7 +165,9 @@ impl Link {
             }
             (ControlFrame::Stop, _) => each(LinkEvent::Stop),
             (ControlFrame::Resume { .. }, _) => return Err("the relay sent a second resume"),
-            (ControlFrame::Report { .. }, _) => return Err("the relay sent a report"),
+            (ControlFrame::Report { .. } | ControlFrame::Held { .. }, _) => {
+                return Err("the relay sent a worker's frame");
+            }
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::control::{self, ControlResponse, PermissionAnswer};
 use super::error::{ErrorBody, ErrorDetail, ErrorType};
 use super::health::Health;
 use super::link_v1::ControlFrame;
-use super::log_message::LogMessage;
+use super::log_message::{LogMessage, Unsettled};
 use super::session::{ResultStatus, SessionResult, SessionState};
 use super::versions::test::shape;
 use crate::base::time::UnixTime;
@@ -67,6 +67,20 @@ fn result() -> impl Strategy<Value = SessionResult> {
     })
 }
 
+fn unsettled() -> impl Strategy<Value = Unsettled<'static>> {
+    let names = || prop::collection::vec(text(), 0..3).prop_map(Cow::Owned);
+    let seqs = prop::collection::vec(any::<u64>(), 0..3).prop_map(Cow::Owned);
+    (names(), names(), names(), seqs, words()).prop_map(
+        |(uuids, request_ids, answers, seqs, reason)| Unsettled {
+            uuids,
+            request_ids,
+            answers,
+            seqs,
+            reason,
+        },
+    )
+}
+
 fn log_message() -> impl Strategy<Value = LogMessage<'static>> {
     let names = || prop::collection::vec(text(), 0..3).prop_map(Cow::Owned);
     prop_oneof![
@@ -76,7 +90,9 @@ fn log_message() -> impl Strategy<Value = LogMessage<'static>> {
             request_id,
             reason
         }),
-        names().prop_map(|uuids| LogMessage::MessagesIndeterminate { uuids }),
+        unsettled().prop_map(LogMessage::MessagesIndeterminate),
+        unsettled().prop_map(LogMessage::MessagesUndelivered),
+        unsettled().prop_map(LogMessage::MessagesExpired),
         (names(), words()).prop_map(|(request_ids, reason)| LogMessage::RequestsUnanswered {
             request_ids,
             reason
@@ -88,7 +104,8 @@ fn log_message() -> impl Strategy<Value = LogMessage<'static>> {
             .prop_map(|(message, line)| LogMessage::AgentOutputError { message, line }),
         any::<u32>().prop_map(|pid| LogMessage::AgentStarted { pid }),
         (words(), of(any::<i32>()), of(any::<i32>())).prop_map(|(message, exit_code, signal)| {
-            LogMessage::AgentExited { message, exit_code, signal }
+            let (delivered, attempted) = (signal.map(|_| 3), exit_code.map(|_| 4));
+            LogMessage::AgentExited { message, exit_code, signal, delivered, attempted }
         }),
         Just(LogMessage::Unknown),
     ]
@@ -207,8 +224,12 @@ fn the_fields_of_log_messages_keep_their_names_and_order() {
             r#""permission_withdrawn","request_id":"r","reason":"\"why\""}"#,
         ),
         (
-            LogMessage::MessagesIndeterminate { uuids: Cow::Borrowed(&[]) },
-            r#""messages_indeterminate","uuids":[]}"#,
+            LogMessage::MessagesIndeterminate(Unsettled {
+                seqs: Cow::Borrowed(&[3]),
+                reason: "why".into(),
+                ..Unsettled::default()
+            }),
+            r#""messages_indeterminate","uuids":[],"seqs":[3],"reason":"why"}"#,
         ),
         (
             LogMessage::RequestsUnanswered { request_ids: ids(), reason: "ended".into() },

@@ -14,8 +14,8 @@ use crate::wire::versions::test::shape;
 use crate::wire::viewer::{
     Behavior, CreateSession, EnvironmentList, EnvironmentView, EventPage, EventView,
     HealthcheckView, InterruptReceipt, MessageReceipt, Origin, OverviewFrame, PermissionPost,
-    PermissionReceipt, PostMessages, PostReceipt, Question, SessionFrame, SessionList, SessionView,
-    write_page,
+    PermissionReceipt, PostMessages, PostReceipt, Question, Receipts, SessionFrame, SessionList,
+    SessionView, write_page,
 };
 
 fn environment_id() -> impl Strategy<Value = EnvironmentId> {
@@ -68,6 +68,7 @@ fn session() -> impl Strategy<Value = SessionView<'static>> {
             connected,
             stopping,
             pending_permissions: Cow::Owned(pending),
+            receipts: Receipts { stored: last_seq, seen: first_seq, ..Receipts::default() },
             created_at,
             updated_at,
             first_seq,

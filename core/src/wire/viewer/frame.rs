@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::environment::EnvironmentView;
 use super::event::EventView;
+use super::receipt::Receipts;
 use super::session::SessionView;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::text::Text;
@@ -27,6 +28,11 @@ pub enum SessionFrame<'a> {
     },
     /// The next event.
     Event(EventView<'a>),
+    /// What viewers sent has come further.
+    Receipts {
+        /// How far.
+        receipts: Receipts,
+    },
     /// Some events are no longer kept.
     Gap {
         /// The last event before them.
@@ -53,6 +59,10 @@ impl<'a> SessionFrame<'a> {
             session: SessionView<'a>,
         }
         #[derive(Deserialize)]
+        struct Moved {
+            receipts: Receipts,
+        }
+        #[derive(Deserialize)]
         struct Gap {
             after: u64,
             resumes_after: u64,
@@ -67,6 +77,10 @@ impl<'a> SessionFrame<'a> {
                 Self::Session { session }
             }
             "event" => Self::Event(serde_json::from_str(json)?),
+            "receipts" => {
+                let Moved { receipts } = serde_json::from_str(json)?;
+                Self::Receipts { receipts }
+            }
             "gap" => {
                 let Gap { after, resumes_after } = serde_json::from_str(json)?;
                 Self::Gap { after, resumes_after }

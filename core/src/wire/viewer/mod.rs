@@ -7,6 +7,7 @@ mod environment;
 mod event;
 mod frame;
 mod post;
+mod receipt;
 mod session;
 
 pub use environment::{EnvironmentList, EnvironmentView, HealthcheckView};
@@ -16,6 +17,7 @@ pub use post::{
     Behavior, CreateSession, InterruptReceipt, MessageReceipt, PermissionPost, PermissionReceipt,
     PostMessages, PostReceipt,
 };
+pub use receipt::{FailedReceipts, Receipt, ReceiptList, Receipts, Stage};
 pub use session::{Question, SessionList, SessionView};
 
 /// The WebSocket subprotocol of viewers.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::receipt::Receipts;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::time::UnixTime;
 use crate::wire::rfc3339;
@@ -31,6 +32,9 @@ pub struct SessionView<'a> {
     /// The agent's open questions, oldest first (M-2).
     #[serde(default)]
     pub pending_permissions: Cow<'a, [Question]>,
+    /// How far what viewers sent has come (M-7).
+    #[serde(default)]
+    pub receipts: Receipts,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created_at: UnixTime,

@@ -28,9 +28,12 @@ pub(super) enum Origin {
 /// A line from the relay that is not acknowledged yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inbound {
-    /// Not in the agent's pipe yet. If the agent has stopped reading, it never will be: the relay
+    /// Not written to the agent's pipe. If the agent has stopped reading, it never will be: the relay
     /// keeps it for the next one.
     Waiting,
+    /// Written, and not accepted by the pipe yet. If it never is, nobody can know whether the agent
+    /// has read it.
+    Written,
     /// In the pipe, or not meant for the agent.
     Delivered,
 }
@@ -49,6 +52,18 @@ pub(super) enum AgentLine {
         request_id: String,
         reason: String,
     },
+}
+
+/// What a line from the relay means for the agent.
+#[derive(Debug, PartialEq)]
+pub(super) enum AgentInput {
+    Give,
+    /// It answers a question that the agent no longer asks, or never has.
+    StaleAnswer(String),
+    /// The agent has had a message with this uuid.
+    Repeated(String),
+    /// It is no message.
+    Nothing,
 }
 
 /// A line from the agent that cannot be passed on (M-1).
@@ -125,33 +140,44 @@ impl Conversation {
         AgentLine::Permission { tool: tool.unwrap_or_default() }
     }
 
-    /// Whether to give the agent a line from the relay: it can read it and is waiting for it.
-    pub(super) fn is_for_agent(&mut self, line: &Text) -> bool {
-        let Ok(head) = Head::parse(line) else { return false };
+    /// What to do with a line from the relay: the agent gets it if it can read it and is waiting for
+    /// it.
+    pub(super) fn take_input(&mut self, line: &Text) -> AgentInput {
+        let Ok(head) = Head::parse(line) else { return AgentInput::Nothing };
         match (head.kind(), head.request_id, head.uuid) {
             // Exactly one answer reaches the agent, and only to a question that is open (M-2).
-            (Kind::ControlResponse, Some(id), _) => self.questions.remove(&id),
-            (Kind::ControlResponse, None, _) => false,
-            (Kind::User, _, Some(uuid)) => self.seen.insert(&uuid),
-            _ => true,
+            (Kind::ControlResponse, Some(id), _) if self.questions.remove(&id) => AgentInput::Give,
+            (Kind::ControlResponse, Some(id), _) => AgentInput::StaleAnswer(id),
+            (Kind::ControlResponse, None, _) => AgentInput::Nothing,
+            (Kind::User, _, Some(uuid)) if self.seen.insert(&uuid) => AgentInput::Give,
+            (Kind::User, _, Some(uuid)) => AgentInput::Repeated(uuid),
+            _ => AgentInput::Give,
         }
     }
 
-    /// A line from the relay has arrived, and waits for the agent's pipe if it is for the agent.
-    pub(super) fn arrived(&mut self, is_for_agent: bool) {
-        let line = if is_for_agent { Inbound::Waiting } else { Inbound::Delivered };
-        self.unacked_inbound.push_back(line);
+    /// A line from the relay that is not for the agent.
+    pub(super) fn skip(&mut self) {
+        self.unacked_inbound.push_back(Inbound::Delivered);
     }
 
-    /// A line was written to the agent's pipe.
-    pub(super) fn queued(&mut self, origin: Origin) {
-        self.in_pipe.push_back(origin);
+    /// A line from the relay is for the agent, and was written to its pipe if that is still open.
+    pub(super) fn pass_on(&mut self, is_written: bool) {
+        let line = if is_written { Inbound::Written } else { Inbound::Waiting };
+        self.unacked_inbound.push_back(line);
+        if is_written {
+            self.in_pipe.push_back(Origin::Relay);
+        }
+    }
+
+    /// A line of the worker's own was written to the agent's pipe.
+    pub(super) fn wrote_own(&mut self) {
+        self.in_pipe.push_back(Origin::Worker);
     }
 
     /// The agent's pipe has accepted the next `writes` lines.
     pub(super) fn written(&mut self, writes: usize) {
         for origin in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
-            let waiting = self.unacked_inbound.iter_mut().find(|line| **line == Inbound::Waiting);
+            let waiting = self.unacked_inbound.iter_mut().find(|line| **line == Inbound::Written);
             if let (Origin::Relay, Some(line)) = (origin, waiting) {
                 *line = Inbound::Delivered;
             }
@@ -165,6 +191,20 @@ impl Conversation {
             self.unacked_inbound.pop_front();
         }
         self.unacked_inbound.len()
+    }
+
+    /// How many lines from the relay were not even written to the agent's pipe, nor any after them.
+    pub(super) fn unwritten(&self) -> usize {
+        let last = self.unacked_inbound.iter().rposition(|line| *line == Inbound::Written);
+        match last {
+            Some(last) => self.unacked_inbound.len() - last - 1,
+            // What was written has all been delivered.
+            None => {
+                let delivered =
+                    self.unacked_inbound.iter().take_while(|line| **line == Inbound::Delivered);
+                self.unacked_inbound.len() - delivered.count()
+            }
+        }
     }
 
     /// The agent is gone, so nobody is left to answer.

@@ -7,13 +7,18 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
-use super::conversation::{AgentLine, BadLine, Origin};
+use super::conversation::{AgentInput, AgentLine, BadLine};
 use crate::base::text::Text;
 use crate::wire::control;
-use crate::wire::log_message::LogMessage;
+use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::ndjson::Line;
 use crate::worker::cx::Cx;
 use crate::worker::notice::WorkerNotice;
+
+/// Why an answer is not passed on.
+const STALE_ANSWER: &str = "the agent is no longer waiting for this answer";
+/// Why a message is not passed on.
+const REPEATED: &str = "the agent has already had a message with this uuid";
 
 impl Session {
     /// A line from the agent on its way to the relay.
@@ -27,7 +32,9 @@ impl Session {
                         cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
                     }
                     AgentLine::Unanswerable { request_id, reason } => {
-                        self.write(cx, &control::error(&request_id, &reason), Origin::Worker);
+                        if self.write(cx, &control::error(&request_id, &reason)) {
+                            self.conversation.wrote_own();
+                        }
                     }
                 }
                 self.link.send_line(cx.fx, text);
@@ -49,22 +56,38 @@ impl Session {
     /// A line from the relay on its way to the agent, passed on only if the agent can read and
     /// expects it.
     pub(super) fn take_input(&mut self, cx: &mut Cx<'_>, line: &Text) {
-        let is_for_agent = self.conversation.is_for_agent(line);
-        if is_for_agent {
-            self.write(cx, line, Origin::Relay);
+        match self.conversation.take_input(line) {
+            AgentInput::Give => {
+                let is_written = self.write(cx, line);
+                self.conversation.pass_on(is_written);
+            }
+            AgentInput::StaleAnswer(id) => {
+                let answers = Cow::Owned(alloc::vec![id]);
+                let reason = Cow::Borrowed(STALE_ANSWER);
+                self.not_given(cx, Unsettled { answers, reason, ..Unsettled::default() });
+            }
+            AgentInput::Repeated(uuid) => {
+                let uuids = Cow::Owned(alloc::vec![uuid]);
+                let reason = Cow::Borrowed(REPEATED);
+                self.not_given(cx, Unsettled { uuids, reason, ..Unsettled::default() });
+            }
+            AgentInput::Nothing => self.conversation.skip(),
         }
-        self.conversation.arrived(is_for_agent);
         self.confirm(cx);
     }
 
-    /// Writes a line into the agent's pipe, if it still reads.
-    fn write(&mut self, cx: &mut Cx<'_>, line: &Text, origin: Origin) {
+    /// A line from the relay that the agent does not get: whoever sent it has to know (M-7).
+    fn not_given(&mut self, cx: &mut Cx<'_>, unsettled: Unsettled<'_>) {
+        self.log(cx, &LogMessage::MessagesUndelivered(unsettled));
+        self.conversation.skip();
+    }
+
+    /// Writes a line into the agent's pipe, and returns whether it still reads.
+    fn write(&mut self, cx: &mut Cx<'_>, line: &Text) -> bool {
         let mut data = Vec::with_capacity(line.len() + 1);
         data.extend_from_slice(line.as_bytes());
         data.push(b'\n');
-        if self.process.write(cx.fx, Bytes::from(data)) {
-            self.conversation.queued(origin);
-        }
+        self.process.write(cx.fx, Bytes::from(data))
     }
 
     pub(super) fn confirm(&mut self, cx: &mut Cx<'_>) {

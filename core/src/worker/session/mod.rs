@@ -298,6 +298,7 @@ impl Session {
 
     /// Its process is over, or will never run.
     fn over(&mut self, cx: &mut Cx<'_>, over: Result<Option<ExitStatus>, String>) -> Outcome {
+        let has_run = over.is_ok();
         let stderr = self.process.stderr_tail();
         let mut result = end::result(self.end.as_ref(), over, self.limit, stderr);
         let survivors = core::mem::take(&mut self.survivors);
@@ -307,12 +308,15 @@ impl Session {
             cx.notify(WorkerNotice::ProcessesLeft { session, work, processes: survivors });
         }
         self.conversation.close();
+        let (delivered, attempted) = self.given(has_run);
         self.log(
             cx,
             &LogMessage::AgentExited {
                 message: Cow::Borrowed(&result.message),
                 exit_code: result.exit_code,
                 signal: result.signal,
+                delivered: Some(delivered),
+                attempted: Some(attempted),
             },
         );
         self.process.give_up();
@@ -325,6 +329,16 @@ impl Session {
         };
         self.life = Life::Over { result, is_cleaning };
         if is_cleaning { Outcome::CleanWorktree } else { Outcome::RoomFreed }
+    }
+
+    /// The last line of the relay that the agent was given for sure, and the last one that it may
+    /// have been given.
+    fn given(&mut self, has_run: bool) -> (u64, u64) {
+        let received = self.link.received();
+        let before = |lines: usize| received.saturating_sub(u64::try_from(lines).unwrap_or(0));
+        let delivered = before(self.conversation.pending());
+        let attempted = before(self.conversation.unwritten());
+        (delivered, if has_run { attempted } else { delivered })
     }
 
     pub(super) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {

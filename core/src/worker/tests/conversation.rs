@@ -146,3 +146,66 @@ fn output_that_is_not_a_message_is_reported_and_skipped() {
     assert!(sent[1].contains("101 bytes is over the limit"), "{sent:?}");
     assert_eq!(sent[2], r#"{"type":"a"}"#);
 }
+
+#[test]
+fn what_the_agent_does_not_get_is_said_with_the_reason() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, ANSWER));
+    let sent = bench.sent(link);
+    assert!(sent[0].contains("messages_undelivered") && sent[0].contains(r#""answers":["P"]"#));
+    assert_eq!(sent[1], r#"{"type":"ack","received":1}"#, "and it is not sent again");
+    let user = r#"{"type":"user","uuid":"U"}"#;
+    bench.handle(line(link, &format!("{user}\n{user}\n")));
+    assert_eq!(bench.written(agent).len(), 1);
+    let sent = bench.sent(link);
+    let is_said =
+        |sent: &String| sent.contains("messages_undelivered") && sent.contains(r#""uuids":["U"]"#);
+    assert!(sent.iter().any(is_said), "{sent:?}");
+}
+
+#[test]
+fn a_line_that_the_agent_does_not_read_is_reported_as_held_and_once() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+    bench.pass(crate::base::limits::HELD_LINE_AFTER);
+    bench.handle(Event::Tick);
+    assert_eq!(bench.sent(link), [r#"{"type":"held","received":2}"#]);
+    bench.pass(crate::base::limits::HELD_LINE_AFTER);
+    bench.handle(Event::Tick);
+    assert_eq!(bench.sent(link), [""; 0]);
+    // Nothing is said about what reaches the agent at once.
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    bench.handle(line(link, r#"{"type":"user","uuid":"W"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    bench.pass(crate::base::limits::HELD_LINE_AFTER);
+    bench.handle(Event::Tick);
+    let acks = [r#"{"type":"ack","received":2}"#, r#"{"type":"ack","received":3}"#];
+    assert_eq!(bench.sent(link), acks);
+}
+
+#[test]
+fn an_exit_says_how_far_the_agents_lines_had_come() {
+    let given = |acts: &dyn Fn(&mut Bench, OpId)| {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        let Running { agent, link } = bench.start_session(poll, 1);
+        for uuid in ["U", "V"] {
+            bench.handle(line(link, &format!(r#"{{"type":"user","uuid":"{uuid}"}}"#)));
+        }
+        bench.handle(Event::Written { op: agent, writes: 1 });
+        acts(&mut bench, agent);
+        bench.handle(line(link, r#"{"type":"user","uuid":"W"}"#));
+        bench.exit(agent, ExitStatus::Code(0));
+        let sent = bench.sent(link);
+        let exit = sent.into_iter().find(|sent| sent.contains("agent_exited")).expect("an exit");
+        let from = exit.find(r#""delivered""#).expect("a number");
+        exit[from..].trim_end_matches('}').to_owned()
+    };
+    assert_eq!(given(&|_, _| {}), r#""delivered":1,"attempted":3"#);
+    let closes = |bench: &mut Bench, op| bench.handle(Event::InputClosed { op });
+    assert_eq!(given(&closes), r#""delivered":1,"attempted":2"#, "the pipe was closed by then");
+}
