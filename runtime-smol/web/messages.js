@@ -226,15 +226,26 @@ function footbridgeEntry(event) {
         message.line && codeBlock(String(message.line)),
       ]);
     case 'messages_indeterminate':
-      return entry(event, 'system', [
-        h('p', { class: 'line warn' }, `An agent ended before confirming ${(message.uuids ?? []).length} of your messages. It may have acted on them; they are not sent again.`),
-      ]);
+    case 'messages_undelivered':
+    case 'messages_expired':
+      return line(event, undelivered(message), 'warn');
     case 'requests_unanswered': {
       const many = (message.request_ids ?? []).length;
       return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${message.reason ?? 'the agent has ended'}`);
     }
     default: return folded(event, nameOf(message));
   }
+}
+
+/** @param {any} message @returns {string} */
+function undelivered(message) {
+  const { uuids = [], request_ids: requests = [], answers = [] } = message;
+  const count = (/** @type {any[]} */ all, /** @type {string} */ one) => all.length && `${all.length} ${one}${all.length > 1 ? 's' : ''}`;
+  const what = [count(uuids, 'message'), count(answers, 'answer'), count(requests, 'request')].filter(Boolean).join(', ') || 'A message';
+  const why = message.reason ? `: ${message.reason}` : '';
+  return message.subtype === 'messages_indeterminate'
+    ? `Not known whether the agent read ${what}${why}. It may have acted on it; it is not sent again.`
+    : `Not delivered: ${what}${why}.`;
 }
 
 /** @type {Record<string, string>} */

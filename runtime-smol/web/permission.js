@@ -89,6 +89,11 @@ export class Permissions {
     return this.#cards.has(found[0]);
   }
 
+  /** @param {any} event an answer @returns {HTMLElement | undefined} the card of its question */
+  cardOf(event) {
+    return this.#cards.get(event.message.response?.request_id)?.element;
+  }
+
   /** @param {string} id @param {Resolution} resolution */
   resolve(id, resolution) {
     this.#resolutions.set(id, resolution);

@@ -8,6 +8,7 @@ import { exitOf, stateOf, titleOf, withoutColour } from './format.js';
 import { isReport } from './messages.js';
 import { Permissions } from './permission.js';
 import { clipped, codeBlock } from './prose.js';
+import { Receipts } from './receipts.js';
 import { Transcript } from './transcript.js';
 
 /** How much of a long session is shown at first; the rest loads on request. */
@@ -47,8 +48,10 @@ export class SessionView {
       sessionId: this.id, send: (message) => api.send(this.id, message), extra: this.interruptButton,
     });
     this.working = h('p', { class: 'working', hidden: true }, 'The agent is working');
+    this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); });
     this.transcript = new Transcript({
       permissions: this.permissions,
+      receipts: this.receipts,
       loadEarlier: (after, limit) => api.events(this.id, after, limit),
       onCaughtUp: () => this.#onCaughtUp(),
       tail: h('div', {}, this.composer.outbox, this.working),
@@ -157,6 +160,7 @@ export class SessionView {
     this.#lastSeq = null;
     this.#working = false;
     this.permissions.clear();
+    this.receipts.clear();
     this.transcript.clear();
     return true;
   }
@@ -171,6 +175,9 @@ export class SessionView {
         }
         this.#freshSocket = false;
         this.#show(message.session);
+        break;
+      case 'receipts':
+        this.receipts.show(message.receipts);
         break;
       case 'event':
         this.#takeEvent(message);
@@ -216,6 +223,7 @@ export class SessionView {
   /** @param {any} session */
   #show(session) {
     this.#session = session;
+    this.receipts.show(session.receipts);
     const { state, detail, label, tone } = stateOf(session);
     setText(this.heading, titleOf(session));
     this.#showTitle();

@@ -25,19 +25,22 @@ export class Transcript {
   #streams = new Streams();
   #memory = this.#newMemory();
   #permissions;
+  #receipts;
   #loadEarlier;
   #onCaughtUp;
 
   /**
    * @param {{
    *   permissions: import('./permission.js').Permissions,
+   *   receipts: import('./receipts.js').Receipts,
    *   loadEarlier: (after: number, limit: number) => Promise<{events: any[], first_seq: number}>,
    *   onCaughtUp: () => void,
    *   tail: HTMLElement,
    * }} options `tail` is shown below the log: what is not in it yet
    */
-  constructor({ permissions, loadEarlier, onCaughtUp, tail }) {
+  constructor({ permissions, receipts, loadEarlier, onCaughtUp, tail }) {
     this.#permissions = permissions;
+    this.#receipts = receipts;
     this.#loadEarlier = loadEarlier;
     this.#onCaughtUp = onCaughtUp;
     this.earlier = h('button', {
@@ -169,8 +172,13 @@ export class Transcript {
     const { message } = item;
     if (message?.type === 'stream_event') return streams.take(item);
     if (isQuestion(item)) return [this.#permissions.card(item)];
-    if (this.#permissions.take(item)) return [];
+    if (this.#permissions.take(item)) {
+      this.#receipts.mark(item, this.#permissions.cardOf(item));
+      return [];
+    }
+    this.#receipts.take(item);
     const entries = entriesOf(item, this.#memory);
+    this.#receipts.mark(item, entries[entries.length - 1]);
     if (message?.type === 'assistant') streams.discard(message.parent_tool_use_id ?? '');
     const turnIsOver = message?.type === 'result' || isReport(item, 'agent_exited');
     return turnIsOver ? [...streams.settle(), ...entries] : entries;

@@ -34,6 +34,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/overview.js": "overview.js", JS;
     "/permission.js": "permission.js", JS;
     "/prose.js": "prose.js", JS;
+    "/receipts.js": "receipts.js", JS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
     "/status.js": "status.js", JS;

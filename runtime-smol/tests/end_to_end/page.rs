@@ -252,3 +252,48 @@ fn it_fits_phones_and_desktops_in_light_and_dark_mode() {
     }
     page.assert_no_complaints();
 }
+
+/// The receipt of what a person sent, at this stage.
+fn receipt(stage: &str) -> String {
+    format!("[data-testid=receipt][data-stage={stage}]")
+}
+
+#[test]
+fn a_message_shows_how_far_it_has_come() {
+    let Scene { page, .. } = &mut Scene::with_session();
+    send(page, "echo hel''lo");
+    page.see(&format!("[data-kind=user] {}", receipt("seen")));
+    page.click(&hook("allow"));
+    page.see(TURN);
+    page.see(&format!("[data-kind=permission] {}", receipt("seen")));
+    page.reload();
+    page.see(&format!("[data-kind=user] {}", receipt("seen")));
+    page.see(&format!("[data-kind=permission] {}", receipt("seen")));
+    assert_eq!(page.count(&receipt("seen")), 2);
+    page.assert_no_complaints();
+}
+
+#[test]
+fn what_did_not_reach_the_agent_is_said_where_it_was_sent() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let question = json!({"type": "control_request", "request_id": "q", "request": {
+        "subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "rm -r /"}}});
+    let script = format!("echo '{question}'; exec sleep 600");
+    std::fs::write(directory.path().join("agent.sh"), script).expect("a script");
+    let program = Program::up(&directory, &["--agent", "sh ./agent.sh"]);
+    let mut page = Page::open(program.page());
+    page.click(&hook("new-session"));
+    page.click(&hook("allow"));
+    send(&mut page, "are you there?");
+    // It is in the agent's stdin, where nobody reads it.
+    page.see(&format!("[data-kind=permission] {}", receipt("delivered")));
+    page.see(&format!("[data-kind=user] {}", receipt("delivered")));
+    page.click(&hook("stop"));
+    page.click(&hook("stop-confirm"));
+    page.see(&format!("[data-kind=permission] {}", receipt("indeterminate")));
+    page.see(&format!("[data-kind=user] {}", receipt("indeterminate")));
+    page.reload();
+    page.see(&format!("[data-kind=permission] {}", receipt("indeterminate")));
+    page.see(&format!("[data-kind=user] {}", receipt("indeterminate")));
+    page.assert_no_complaints();
+}
