@@ -10,7 +10,7 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::store::StoreOp;
 
 use super::Mutant;
-use super::words::{begins_with, bent, holds, reworded, shortened};
+use super::words::{all_seen, begins_with, bent, holds, reworded, shortened};
 use crate::fact::Fact;
 use crate::ids::{PartyId, Role};
 use crate::names::TOKEN_FILE;
@@ -32,6 +32,45 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
         {
             let text = Text::from("{\"type\":\"other\"}");
             vec![Action::Send { op, message: Message::Text(text) }]
+        }
+        (Mutant::TwiceAsked, Role::Worker, action @ Action::Write { .. }) => {
+            let is_request = matches!(&action, Action::Write { data, .. }
+                if holds(data, "\"control_request\""));
+            if is_request { vec![action.clone(), action] } else { vec![action] }
+        }
+        (Mutant::AllowOnInterrupt, Role::Worker, Action::Write { op, data })
+            if holds(&data, "\"subtype\":\"interrupt\"") =>
+        {
+            let mut actions = allow_open_question(cx, id, op);
+            actions.insert(0, Action::Write { op, data });
+            actions
+        }
+        (Mutant::AllowOnEnd, Role::Worker, Action::Signal { op, signal }) => {
+            let mut actions = allow_open_question(cx, id, op);
+            actions.push(Action::Signal { op, signal });
+            actions
+        }
+        (Mutant::SilentEnd, Role::Relay, Action::Send { op, message: Message::Text(text) }) => {
+            let text = Text::from(text.as_str().replace("\"messages_", "\"messages__"));
+            vec![Action::Send { op, message: Message::Text(text) }]
+        }
+        (Mutant::SilentEnd, Role::Relay, Action::Reply { op, response }) => {
+            let response = reworded(response, "\"messages_", "\"messages__");
+            vec![Action::Reply { op, response }]
+        }
+        (Mutant::FalseSeen, Role::Relay, Action::Send { op, message: Message::Text(text) }) => {
+            let text = Text::from(all_seen(text.as_str()));
+            vec![Action::Send { op, message: Message::Text(text) }]
+        }
+        (
+            Mutant::ForgetfulExit,
+            Role::Worker,
+            Action::Send { op, message: Message::Binary(word) },
+        ) if holds(&word, "\"agent_exited\"") => {
+            let word = String::from_utf8_lossy(&word);
+            let word = word.replace("\"delivered\":", "\"x\":");
+            let word = word.replace("\"attempted\":", "\"attempted\":0,\"y\":");
+            vec![Action::Send { op, message: Message::Binary(Bytes::from(word)) }]
         }
         (Mutant::TwiceWritten, Role::Worker, action @ Action::Write { .. }) => {
             vec![action.clone(), action]
@@ -161,6 +200,15 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
         }
         (_, _, action) => vec![action],
     }
+}
+
+/// Allows what the agent of a process has asked last.
+fn allow_open_question(cx: &Cx, id: PartyId, op: OpId) -> Vec<Action> {
+    let Some(asked) = cx.questions.get(&(id, op)) else { return Vec::new() };
+    let answer = r#"{"behavior":"allow","updatedInput":{}}"#;
+    let response = format!(r#"{{"subtype":"success","request_id":"{asked}","response":{answer}}}"#);
+    let line = format!("{{\"type\":\"control_response\",\"response\":{response}}}\n");
+    vec![Action::Write { op, data: Bytes::from(line) }]
 }
 
 fn pretend_sent(cx: &mut Cx, id: PartyId, op: OpId) {

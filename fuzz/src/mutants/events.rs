@@ -61,10 +61,26 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
             }
             Some(Event::Requested { op, request })
         }
+        (Mutant::AllowOnInterrupt | Mutant::AllowOnEnd, Event::Stdout { op, data })
+            if is_worker =>
+        {
+            if let Some(asked) = last_question(&data) {
+                cx.questions.insert((id, op), asked);
+            }
+            Some(Event::Stdout { op, data })
+        }
         // It was told so before.
         (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,
         (_, event) => Some(event),
     }
+}
+
+/// The last question in what an agent has printed.
+fn last_question(data: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(data);
+    let line = text.lines().rfind(|line| line.contains("\"can_use_tool\""))?;
+    let message = serde_json::from_str::<serde_json::Value>(line).ok()?;
+    Some(message["request_id"].as_str()?.to_owned())
 }
 
 /// The relay believes that every link that has been silent for less than this was just heard.

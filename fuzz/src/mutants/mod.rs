@@ -61,6 +61,18 @@ mutants! {
     DivergentEvent = "divergent-event" found by "whole log" within 20,
     /// A relay tells everyone that their answer counts.
     EveryAnswer = "every-answer" found by "one answer" within 40,
+    /// A worker writes every request twice.
+    TwiceAsked = "twice-asked" found by "one hand-off" within 60,
+    /// A worker allows what is asked when it is told to interrupt.
+    AllowOnInterrupt = "allow-on-interrupt" found by "fail closed" within 150,
+    /// A worker allows what is asked when it ends a session, on time or on demand.
+    AllowOnEnd = "allow-on-end" found by "fail closed" within 150,
+    /// A relay says of nothing that it was not delivered.
+    SilentEnd = "silent-end" found by "receipts" within 60,
+    /// A relay says of everything that is stored that the agent has read it.
+    FalseSeen = "false-seen" found by "receipts" within 60,
+    /// A worker says that its agent was given nothing, once it has ended.
+    ForgetfulExit = "forgetful-exit" found by "receipts" within 60,
     /// A worker turns *deny* into *allow*.
     AllowAll = "allow-all" found by "fail closed" within 40,
     /// A relay hides questions from those who could answer them.

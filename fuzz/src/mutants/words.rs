@@ -44,3 +44,12 @@ pub(super) fn bent(message: &Message, what: &str, by: &str) -> Message {
     let bent = format!("{head}{by}{}", tail.get(what.len()..).unwrap_or_default());
     Message::Text(Text::from(bent))
 }
+
+/// A message in which the agent has read everything that is stored.
+pub(super) fn all_seen(text: &str) -> String {
+    let Some((_, stored)) = text.split_once("\"stored\":") else { return text.to_owned() };
+    let stored: String = stored.chars().take_while(char::is_ascii_digit).collect();
+    let Some((head, tail)) = text.split_once("\"seen\":") else { return text.to_owned() };
+    let tail = tail.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{head}\"seen\":{stored}{tail}")
+}

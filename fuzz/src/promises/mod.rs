@@ -13,6 +13,7 @@ mod one_hand_off;
 mod one_view;
 mod patience;
 mod progress;
+mod receipts;
 mod safe_restart;
 mod two_versions;
 mod whole_list;
@@ -59,6 +60,7 @@ impl Promises {
             Box::new(fresh_tokens::FreshTokens::default()),
             Box::new(safe_restart::SafeRestart::default()),
             Box::new(nobody_waits::NobodyWaits::default()),
+            Box::new(receipts::Receipts::default()),
             Box::new(whole_list::WholeList::default()),
             Box::new(one_view::OneView::default()),
             Box::new(two_versions::TwoVersions),

@@ -1,5 +1,5 @@
-//! Promise 2: At most one hand-off to an agent's stdin per message, whatever is restarted in the
-//! meantime.
+//! Promise 2: At most one hand-off to an agent's stdin per message and per request, whatever is
+//! restarted in the meantime.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,14 @@ use super::{Promise, line_id};
 use crate::fact::Fact;
 use crate::ids::ProcessId;
 use crate::sim::clock::Time;
+
+/// What a message or a request goes by; answers are another promise's.
+fn name_of(line: &str) -> Option<String> {
+    if line.contains("\"user\"") {
+        return line_id(line, "uuid");
+    }
+    line_id(line, "request_id").filter(|_| line.contains("\"control_request\""))
+}
 
 #[derive(Default)]
 pub(crate) struct OneHandOff {
@@ -27,8 +35,7 @@ impl Promise for OneHandOff {
             self.without_runs.insert(session.clone());
         }
         if let Fact::HandedOff { process, session, line } = fact
-            && line.contains("\"user\"")
-            && let Some(uuid) = line_id(line, "uuid")
+            && let Some(uuid) = name_of(line)
             && let is_first = self.handed.insert((session.clone(), uuid.clone()))
             && !(self.by_agent.insert((*process, uuid.clone()))
                 && (is_first || self.without_runs.contains(session)))

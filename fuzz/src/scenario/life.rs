@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod streams;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -55,6 +56,7 @@ impl Life {
             parties: Vec::new(),
             is_calm: false,
             mutant: options.mutant,
+            questions: BTreeMap::new(),
             trace: Trace::new(options.trace),
             facts: Vec::new(),
             violation: None,

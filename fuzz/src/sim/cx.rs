@@ -2,9 +2,11 @@
 //! and parties, and what can be seen. The parts themselves (network, processes, store, ...) own
 //! their state and are handed this.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
+use footbridge_core::base::id::OpId;
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::fact::Fact;
@@ -28,6 +30,8 @@ pub(crate) struct Cx {
     /// Nothing goes wrong any more.
     pub(crate) is_calm: bool,
     pub(crate) mutant: Option<Mutant>,
+    /// What a broken party has in mind: the last question of each agent.
+    pub(crate) questions: BTreeMap<(PartyId, OpId), String>,
     pub(crate) trace: Trace,
     /// Facts that have not been judged yet.
     pub(crate) facts: Vec<Fact>,

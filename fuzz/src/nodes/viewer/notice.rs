@@ -29,6 +29,8 @@ pub(crate) enum ViewerNotice {
     Unsubscribed { session: String, is_full: bool },
     /// A session as the relay describes it.
     View(View),
+    /// What viewers sent to a session has come further.
+    Receipts { session: String, receipts: Receipts },
     /// The relay does not know a session, or no longer does.
     Gone { session: String },
     /// A request to an agent was accepted. `is_named`: it has a uuid too.
@@ -69,4 +71,13 @@ pub(crate) struct View {
     /// The status of its result, once it has ended.
     pub(crate) result: Option<String>,
     pub(crate) title: Option<String>,
+    /// How far what viewers sent has come, if it says so.
+    pub(crate) receipts: Option<Receipts>,
+}
+
+/// How far what viewers sent has come, as numbers of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Receipts {
+    pub(crate) delivered: u64,
+    pub(crate) seen: u64,
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::habits::Habit;
-use super::notice::{Listed, View, ViewerNotice};
+use super::notice::{Listed, Receipts, View, ViewerNotice};
 use super::{ALIVE, Purpose, RETRY_MILLIS, SILENCE, Task, Viewer, Watched};
 use crate::names::{RELAY_URL, RELAY_WS_URL};
 
@@ -45,6 +45,10 @@ struct Frame<'a> {
     after: u64,
     #[serde(default)]
     resumes_after: u64,
+}
+
+fn receipts_in(value: &Value) -> Option<Receipts> {
+    Some(Receipts { delivered: value["delivered"].as_u64()?, seen: value["seen"].as_u64()? })
 }
 
 impl Viewer {
@@ -362,6 +366,14 @@ impl Viewer {
                     self.view(&value["session"]);
                 }
             }
+            "receipts" => {
+                if let Ok(value) = serde_json::from_str::<Value>(text)
+                    && let Some(receipts) = receipts_in(&value["receipts"])
+                {
+                    let session = session.to_owned();
+                    self.tell(ViewerNotice::Receipts { session, receipts });
+                }
+            }
             _ => {}
         }
     }
@@ -407,6 +419,7 @@ impl Viewer {
             last_seq: body["last_seq"].as_u64().unwrap_or_default(),
             result: body["result"]["status"].as_str().map(str::to_owned),
             title: body["title"].as_str().map(str::to_owned),
+            receipts: receipts_in(&body["receipts"]),
         }));
     }
 }

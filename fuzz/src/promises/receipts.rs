@@ -1,0 +1,189 @@
+//! Promise 15, and what promise 1 leaves open: of everything that was accepted it can be seen how far it
+//! has come, and it ends in a state that has a name. What is said is true: what counts as read was
+//! handed to the agent, what counts as undelivered never was, and nothing ends in two ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Promise, parsed};
+use crate::fact::Fact;
+use crate::nodes::viewer::notice::{Receipts as Cursors, ViewerNotice};
+use crate::sim::clock::Time;
+
+#[derive(Default)]
+pub(crate) struct Receipts {
+    sessions: BTreeMap<String, Story>,
+}
+
+#[derive(Default)]
+struct Story {
+    /// What viewers said, by number, as the log has it.
+    logged: BTreeMap<u64, Name>,
+    handed: BTreeSet<Name>,
+    /// What did not end well, and how.
+    failed: BTreeMap<Name, String>,
+    /// How far everything has come, as it was last said.
+    cursors: Option<Cursors>,
+    has_gap: bool,
+    is_gone: bool,
+    is_ended: bool,
+}
+
+/// What a line for an agent is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Message(String),
+    Request(String),
+    Answer(String),
+}
+
+impl Name {
+    fn of(line: &str) -> Option<Self> {
+        let message = parsed(line);
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        match message["type"].as_str()? {
+            "user" => text(&message["uuid"]).map(Self::Message),
+            "control_request" => text(&message["request_id"]).map(Self::Request),
+            // The relay's own refusals are nobody's to follow.
+            "control_response" if message["response"]["subtype"] == "success" => {
+                text(&message["response"]["request_id"]).map(Self::Answer)
+            }
+            _ => None,
+        }
+    }
+
+    /// Those that a report names.
+    fn all_in(report: &Value) -> Vec<Self> {
+        let of = |field: &str, name: fn(String) -> Self| {
+            let all = report[field].as_array().into_iter().flatten();
+            all.filter_map(|id| id.as_str().map(str::to_owned)).map(name).collect::<Vec<_>>()
+        };
+        let lists = [
+            of("uuids", Self::Message),
+            of("request_ids", Self::Request),
+            of("answers", Self::Answer),
+        ];
+        lists.concat()
+    }
+}
+
+impl Promise for Receipts {
+    fn name(&self) -> &'static str {
+        "receipts"
+    }
+
+    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::HandedOff { session, line, .. } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                let Some(name) = Name::of(line) else { return Ok(()) };
+                let said = story.failed.get(&name).filter(|how| *how != "messages_indeterminate");
+                if let Some(how) = said {
+                    return Err(format!(
+                        "{name:?} of {session}: {how}, and then it was handed over"
+                    ));
+                }
+                story.handed.insert(name);
+            }
+            Fact::StoreLost => self.sessions.values_mut().for_each(|story| story.is_gone = true),
+            Fact::Viewed { notice, .. } => return self.viewed(notice),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: Time) -> Result<(), String> {
+        for (session, story) in &self.sessions {
+            story.end().map_err(|why| format!("{session}: {why}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Receipts {
+    fn viewed(&mut self, notice: &ViewerNotice) -> Result<(), String> {
+        match notice {
+            ViewerNotice::Event { session, seq, from, message, .. } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                match from.as_str() {
+                    "viewer" => story.logged.extend(Name::of(message).map(|name| (*seq, name))),
+                    "relay" | "worker" => {
+                        return story.reported(message).map_err(|why| format!("{session}: {why}"));
+                    }
+                    _ => {}
+                }
+            }
+            ViewerNotice::View(view) => {
+                let story = self.sessions.entry(view.session.clone()).or_default();
+                story.is_ended |= view.state == "ended";
+                story.moved(view.receipts);
+            }
+            ViewerNotice::Receipts { session, receipts } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                story.moved(Some(*receipts));
+            }
+            ViewerNotice::Gap { session, .. } => {
+                self.sessions.entry(session.clone()).or_default().has_gap = true;
+            }
+            ViewerNotice::Gone { session } => {
+                self.sessions.entry(session.clone()).or_default().is_gone = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Story {
+    /// What was said last may be old: it counts how far it had come at least.
+    fn moved(&mut self, cursors: Option<Cursors>) {
+        let Some(Cursors { delivered, seen }) = cursors else { return };
+        let known = self.cursors.get_or_insert_default();
+        known.delivered = known.delivered.max(delivered);
+        known.seen = known.seen.max(seen);
+    }
+
+    fn reported(&mut self, line: &str) -> Result<(), String> {
+        if !line.contains("\"messages_") {
+            return Ok(());
+        }
+        let report = parsed(line);
+        let how = report["subtype"].as_str().unwrap_or_default();
+        if !["messages_indeterminate", "messages_undelivered", "messages_expired"].contains(&how) {
+            return Ok(());
+        }
+        for name in Name::all_in(&report) {
+            if how != "messages_indeterminate" && self.handed.contains(&name) {
+                return Err(format!("{name:?}: {how}, but it was handed over"));
+            }
+            let before = self.failed.insert(name.clone(), how.to_owned());
+            if before.as_ref().is_some_and(|before| before != how) {
+                return Err(format!("{name:?} has ended in two ways: {before:?} and {how}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), String> {
+        // An older relay says nothing of receipts.
+        let Some(cursors) = self.cursors.filter(|_| !self.has_gap && !self.is_gone) else {
+            return Ok(());
+        };
+        for (seq, name) in &self.logged {
+            if self.failed.contains_key(name) {
+                continue;
+            }
+            if self.is_ended && *seq > cursors.seen {
+                return Err(format!("{name:?}, event {seq}, was accepted and has no end"));
+            }
+            let stage = if *seq <= cursors.seen { "read" } else { "delivered" };
+            if *seq <= cursors.delivered && !self.handed.contains(name) {
+                return Err(format!(
+                    "{name:?}, event {seq}, counts as {stage}, and no agent has it"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
