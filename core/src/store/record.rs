@@ -66,6 +66,7 @@ pub struct Session {
     /// The agent's open questions, oldest first (M-2).
     pub pending: Vec<Question>,
     /// How far what viewers sent has come (M-7).
+    #[serde(default)]
     pub receipts: Receipts,
     /// When it was created.
     pub created_at: UnixTime,

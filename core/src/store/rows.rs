@@ -141,8 +141,10 @@ pub struct SessionRow {
     /// The lines for its agent.
     pub inbound: InboundCounts,
     /// The last few things from viewers that did not end well, oldest first (M-7).
+    #[serde(default)]
     pub failed: Vec<FailedReceipts>,
     /// What its agent is doing.
+    #[serde(default)]
     pub turn: Turn,
     /// Lines from the worker that are stored, or lost.
     pub received: u64,
@@ -175,6 +177,7 @@ pub enum Turn {
 /// How far the lines for an agent have come. A line is kept until it no longer needs to be sent and
 /// its receipt is settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct InboundCounts {
     /// The number of the last one.
     pub until: u64,
@@ -245,6 +248,24 @@ pub enum InboundKind {
     Refusal,
 }
 
+impl InboundKind {
+    /// Its name, for a store that keeps it by itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Request => "request",
+            Self::Answer => "answer",
+            Self::Refusal => "refusal",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Message, Self::Request, Self::Answer, Self::Refusal];
+        all.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// A message that must not be stored twice, by session and uuid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageRow {
@@ -255,6 +276,7 @@ pub struct MessageRow {
     /// Its number among the session's messages with a uuid.
     pub number: u64,
     /// The number of its line for the agent.
+    #[serde(default)]
     pub inbound: u64,
 }
 

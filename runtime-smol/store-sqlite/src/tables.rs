@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
 use footbridge_core::base::text::Text;
 use footbridge_core::store::{
-    AccountId, ClaimRow, Due, DueRow, Environment, EnvironmentRow, InboundRow, LogRow, MessageRow,
-    MetaRow, QuestionRow, RequestRow, Session, SessionFilter, SessionRow, TableError, Tables,
-    WorkRow,
+    AccountId, ClaimRow, Due, DueRow, Environment, EnvironmentRow, InboundKind, InboundRow, LogRow,
+    MessageRow, MetaRow, QuestionRow, RequestRow, Session, SessionFilter, SessionRow, TableError,
+    Tables, WorkRow,
 };
 
 use crate::SqliteTables;
@@ -475,13 +475,13 @@ impl Tables for SqliteTables {
 
     fn append_inbound(&mut self, id: &SessionId, rows: Vec<InboundRow>) -> Done {
         let Some(number) = self.number(id)? else { return Ok(()) };
-        for InboundRow { number: line_number, end, line } in rows {
+        for InboundRow { number: line_number, end, seq, kind, line } in rows {
             let sum = crc32fast::hash(line.as_bytes());
             self.database.write(
-                "INSERT INTO inbound (session, number, ends, sum, line)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO inbound (session, number, ends, seq, kind, sum, line)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 line.len(),
-                (number, sql(line_number), sql(end), sum, line.as_str()),
+                (number, sql(line_number), sql(end), sql(seq), kind.as_str(), sum, line.as_str()),
             )?;
         }
         Ok(())
@@ -496,23 +496,30 @@ impl Tables for SqliteTables {
         let Some(number) = self.number(id)? else { return Ok(()) };
         let mut next = None;
         self.database.each(
-            "SELECT number, ends, sum, line FROM inbound
+            "SELECT number, ends, seq, kind, sum, line FROM inbound
              WHERE session = ?1 AND number >= ?2 ORDER BY number",
             (number, sql(from)),
-            |row| <(i64, i64, u32, String)>::try_from(row),
-            |(number, end, sum, line)| {
+            |row| <(i64, i64, i64, String, u32, String)>::try_from(row),
+            |(number, end, seq, kind, sum, line)| {
                 let is_next = next.is_none_or(|next| number == next);
                 next = Some(number + 1);
                 if !is_next {
                     return Err(damaged(format!("a line for the agent of {id} is missing")));
                 }
-                if crc32fast::hash(line.as_bytes()) != sum {
+                let kind = InboundKind::parse(&kind);
+                let Some(kind) = kind.filter(|_| crc32fast::hash(line.as_bytes()) == sum) else {
                     return Err(damaged(format!(
                         "line {number} for the agent of {id} has changed since it was written"
                     )));
-                }
-                let (number, end) = (number.cast_unsigned(), end.cast_unsigned());
-                Ok(visit(&InboundRow { number, end, line: Text::from(line) }).is_continue())
+                };
+                let row = InboundRow {
+                    number: number.cast_unsigned(),
+                    end: end.cast_unsigned(),
+                    seq: seq.cast_unsigned(),
+                    kind,
+                    line: Text::from(line),
+                };
+                Ok(visit(&row).is_continue())
             },
         )
     }

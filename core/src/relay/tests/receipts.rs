@@ -24,8 +24,8 @@ fn say(world: &mut World, id: &str, uuid: &str) -> u64 {
     accepted(&world.post(&format!("/v1/sessions/{id}/messages"), TOKEN, &body))
 }
 
-fn report(world: &mut World, op: OpId, message: Value) {
-    let message = serde_json::value::to_raw_value(&message).expect("JSON");
+fn report(world: &mut World, op: OpId, message: &Value) {
+    let message = serde_json::value::to_raw_value(message).expect("JSON");
     world.send_frame(op, &ControlFrame::Report { message });
 }
 
@@ -203,7 +203,7 @@ fn an_exit_says_exactly_what_the_agent_was_given() {
     report(
         &mut world,
         op,
-        json!({"type": "footbridge", "subtype": "agent_exited", "delivered": 1, "attempted": 2}),
+        &json!({"type": "footbridge", "subtype": "agent_exited", "delivered": 1, "attempted": 2}),
     );
     let stages: Vec<_> = seqs.iter().map(|seq| stage(&mut world, &id, *seq)).collect();
     assert_eq!(stages[..2], ["indeterminate", "indeterminate"]);
@@ -231,7 +231,7 @@ fn an_allow_that_reached_nobody_is_said() {
     let seq = accepted(&world.post(&target, TOKEN, &answer));
     let message = json!({"type": "footbridge", "subtype": "messages_undelivered",
         "uuids": [], "answers": ["q1"], "reason": "the agent is no longer waiting"});
-    report(&mut world, op, message);
+    report(&mut world, op, &message);
     world.send_frame(op, &ControlFrame::Ack { received: 1 });
     let undelivered = ("undelivered".to_owned(), json!("the agent is no longer waiting"));
     assert_eq!(receipt(&mut world, id, seq), undelivered);

@@ -193,6 +193,7 @@ fn record_report<T: Tables>(
 }
 
 /// How far a worker says that the lines for its agent have come.
+#[derive(Clone, Copy)]
 pub(super) struct Progress {
     /// No more sending up to here.
     pub(super) received: u64,

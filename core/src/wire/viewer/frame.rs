@@ -20,6 +20,7 @@ use crate::wire::versions::tag_of;
 /// A message on a subscription to one session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a frame is written or read at once, and not kept")]
 pub enum SessionFrame<'a> {
     /// The session as it is now.
     Session {

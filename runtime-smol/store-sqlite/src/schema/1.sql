@@ -71,6 +71,8 @@ CREATE TABLE inbound (
     session INTEGER NOT NULL,
     number INTEGER NOT NULL,
     ends INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
     sum INTEGER NOT NULL,
     line TEXT NOT NULL,
     UNIQUE (session, number)
