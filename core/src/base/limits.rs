@@ -44,11 +44,11 @@ pub const MAX_STALE_RESULTS: usize = 64;
 /// Viewers' control requests that one session's agent may leave unanswered at once; beyond that
 /// the oldest is given up (M-3).
 pub const MAX_OPEN_REQUESTS: usize = 256;
-/// Things from viewers that did not end well and whose receipts one session keeps; the log has them
-/// all (M-7).
-pub const MAX_FAILED_RECEIPTS: usize = 64;
+/// Runs of lines that did not end well and whose receipts one session keeps; the log names them all
+/// (M-7).
+pub const MAX_FAILED_RECEIPTS: usize = 256;
 /// Longest reason in such a receipt, in bytes.
-pub const MAX_REASON_BYTES: usize = 400;
+pub const MAX_REASON_BYTES: usize = 200;
 /// How long a worker may hold a line for its agent before it says so (M-7).
 pub const HELD_LINE_AFTER: Duration = Duration::from_millis(250);
 /// Permission questions that one session may have open at once.

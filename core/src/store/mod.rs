@@ -42,9 +42,9 @@ pub use self::record::{
     AccountId, Entry, Environment, Healthcheck, Origin, Question, Receipts, Session,
 };
 pub use self::rows::{
-    ClaimRow, Due, DueRow, EnvironmentRow, InboundCounts, InboundKind, InboundRow, LogRow,
-    MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow, SessionFilter, SessionRow, Standing,
-    Turn, WorkRow, WorkState,
+    ClaimRow, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts, InboundKind, InboundRow,
+    LogRow, MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow, SessionFilter, SessionRow,
+    Standing, Turn, WorkRow, WorkState,
 };
 pub use self::rule_store::{RuleStore, Store};
 pub(crate) use self::rules::ended;

@@ -142,7 +142,7 @@ pub struct SessionRow {
     pub inbound: InboundCounts,
     /// The last few things from viewers that did not end well, oldest first (M-7).
     #[serde(default)]
-    pub failed: Vec<FailedReceipts>,
+    pub failed: Vec<FailedRun>,
     /// What its agent is doing.
     #[serde(default)]
     pub turn: Turn,
@@ -159,6 +159,22 @@ pub struct SessionRow {
     pub ran_under: u64,
     /// The current link.
     pub link: u64,
+}
+
+impl SessionRow {
+    /// Whether it is known that this event of a viewer did not end well.
+    pub fn has_failed(&self, seq: u64) -> bool {
+        self.failed.iter().any(|failed| failed.receipts.holds(seq))
+    }
+}
+
+/// Lines for an agent that follow each other and did not end well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedRun {
+    /// What viewers see of them.
+    pub receipts: FailedReceipts,
+    /// The number of the last one.
+    pub last_number: u64,
 }
 
 /// What an agent is doing, as its lines show.

@@ -109,6 +109,9 @@ pub struct Unsettled<'a> {
     /// Their events; empty in a worker's message, which does not know them.
     #[serde(skip_serializing_if = "<[u64]>::is_empty")]
     pub seqs: Cow<'a, [u64]>,
+    /// Their lines, as a link counts them; only in a worker's message.
+    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
+    pub lines: Cow<'a, [u64]>,
     /// Why.
     pub reason: Cow<'a, str>,
 }

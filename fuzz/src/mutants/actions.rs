@@ -62,15 +62,13 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
             let text = Text::from(all_seen(text.as_str()));
             vec![Action::Send { op, message: Message::Text(text) }]
         }
-        (
-            Mutant::ForgetfulExit,
-            Role::Worker,
-            Action::Send { op, message: Message::Binary(word) },
-        ) if holds(&word, "\"agent_exited\"") => {
-            let word = String::from_utf8_lossy(&word);
-            let word = word.replace("\"delivered\":", "\"x\":");
-            let word = word.replace("\"attempted\":", "\"attempted\":0,\"y\":");
-            vec![Action::Send { op, message: Message::Binary(Bytes::from(word)) }]
+        (Mutant::BoldEnd, Role::Relay, Action::Send { op, message: Message::Text(text) }) => {
+            let bold = text.as_str().replace("messages_indeterminate", "messages_undelivered");
+            vec![Action::Send { op, message: Message::Text(Text::from(bold)) }]
+        }
+        (Mutant::BoldEnd, Role::Relay, Action::Reply { op, response }) => {
+            let bold = reworded(response, "messages_indeterminate", "messages_undelivered");
+            vec![Action::Reply { op, response: bold }]
         }
         (Mutant::TwiceWritten, Role::Worker, action @ Action::Write { .. }) => {
             vec![action.clone(), action]

@@ -71,8 +71,8 @@ mutants! {
     SilentEnd = "silent-end" found by "receipts" within 60,
     /// A relay says of everything that is stored that the agent has read it.
     FalseSeen = "false-seen" found by "receipts" within 60,
-    /// A worker says that its agent was given nothing, once it has ended.
-    ForgetfulExit = "forgetful-exit" found by "receipts" within 60,
+    /// A relay says *undelivered* where it cannot know.
+    BoldEnd = "bold-end" found by "receipts" within 60,
     /// A worker turns *deny* into *allow*.
     AllowAll = "allow-all" found by "fail closed" within 40,
     /// A relay hides questions from those who could answer them.

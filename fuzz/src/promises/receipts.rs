@@ -178,7 +178,7 @@ impl Story {
                 return Err(format!("{name:?}, event {seq}, was accepted and has no end"));
             }
             let stage = if *seq <= cursors.seen { "read" } else { "delivered" };
-            if *seq <= cursors.delivered && !self.handed.contains(name) {
+            if *seq <= cursors.delivered.max(cursors.seen) && !self.handed.contains(name) {
                 return Err(format!(
                     "{name:?}, event {seq}, counts as {stage}, and no agent has it"
                 ));

@@ -230,7 +230,7 @@ fn an_allow_that_reached_nobody_is_said() {
     let target = format!("/v1/sessions/{id}/permission");
     let seq = accepted(&world.post(&target, TOKEN, &answer));
     let message = json!({"type": "footbridge", "subtype": "messages_undelivered",
-        "uuids": [], "answers": ["q1"], "reason": "the agent is no longer waiting"});
+        "uuids": [], "answers": ["q1"], "lines": [1], "reason": "the agent is no longer waiting"});
     report(&mut world, op, &message);
     world.send_frame(op, &ControlFrame::Ack { received: 1 });
     let undelivered = ("undelivered".to_owned(), json!("the agent is no longer waiting"));

@@ -2,13 +2,11 @@
 //! seen unless its agent has printed something since.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Check, ensure};
 use crate::store::{Entry, Origin, Receipts};
 use crate::wire::log_message::LogMessage;
-use crate::wire::message::Head;
 use crate::wire::viewer::Stage;
 
 #[derive(Default)]
@@ -24,10 +22,8 @@ struct Line {
     seq: u64,
     /// Nobody waits for a receipt of the relay's own refusals.
     is_refusal: bool,
-    /// Its uuid, and the `request_id` of what it answers.
-    names: [Option<String>; 2],
     failed: Option<Stage>,
-    /// The worker said that it did not give it to the agent. The store may have forgotten the name.
+    /// The worker said that it did not give it to the agent.
     is_skipped: bool,
 }
 
@@ -47,14 +43,7 @@ impl ReceiptsModel {
     pub(super) fn record(&mut self, entry: &Entry, acked: u64) -> Check {
         if entry.origin == Origin::Viewer {
             let is_refusal = entry.line.as_str().contains(r#""subtype":"error""#);
-            let Head { uuid, request_id, .. } = Head::parse(&entry.line).unwrap_or_default();
-            self.lines.push(Line {
-                seq: entry.seq,
-                is_refusal,
-                names: [uuid, request_id],
-                failed: None,
-                is_skipped: false,
-            });
+            self.lines.push(Line { seq: entry.seq, is_refusal, failed: None, is_skipped: false });
         }
         if entry.origin == Origin::Worker {
             self.skip(entry);
@@ -96,12 +85,12 @@ impl ReceiptsModel {
         else {
             return;
         };
-        for line in &mut self.lines {
-            let [uuid, answered] = &line.names;
-            let is_said = |names: &[String], name: &Option<String>| {
-                name.as_ref().is_some_and(|name| names.contains(name))
-            };
-            line.is_skipped |= is_said(&said.uuids, uuid) || is_said(&said.answers, answered);
+        for number in said.lines.iter() {
+            let at = usize::try_from(number.wrapping_sub(1)).unwrap_or(usize::MAX);
+            if let Some(line) = self.lines.get_mut(at).filter(|line| line.seq > self.settled_before)
+            {
+                line.is_skipped = true;
+            }
         }
     }
 

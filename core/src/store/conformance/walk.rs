@@ -425,8 +425,8 @@ impl Walk {
                 (Origin::Agent, format!(r#"{{"type":"user","uuid":"uuid_{uuid}"}}"#))
             }
             15 => {
-                let (id, subtype) = (self.question(), "messages_undelivered");
-                let names = format!(r#""uuids":["uuid_1"],"answers":["{id}"],"reason":"stale""#);
+                let (lost, subtype) = (self.rng.u64(..12), "messages_undelivered");
+                let names = format!(r#""uuids":[],"lines":[{lost}],"reason":"stale""#);
                 let line = format!(r#"{{"type":"footbridge","subtype":"{subtype}",{names}}}"#);
                 (Origin::Worker, line)
             }

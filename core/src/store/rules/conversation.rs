@@ -59,8 +59,10 @@ impl Conversation {
     /// Writes what has changed.
     pub(super) fn save<T: Tables>(self, cx: &mut Cx<'_, T>) -> Result<(), TableError> {
         let Self { mut row, log, inbound, first_seq, dropped, receipts, .. } = self;
+        // Until it is settled, a line must not be said to have ended in another way as well.
         let first = row.session.first_seq;
-        row.failed.retain(|failed| failed.last_seq >= first);
+        let needed = first.min(row.session.receipts.seen + 1);
+        row.failed.retain(|failed| failed.receipts.last_seq >= needed);
         let session = &row.session;
         let noted = cx.changes.sessions.iter_mut().find(|noted| noted.id == session.id);
         if let Some(noted) = noted {
@@ -261,7 +263,8 @@ impl Conversation {
         Ok(rows)
     }
 
-    fn inbound_row<T: Tables>(
+    /// A line for the agent, while it is kept.
+    pub(super) fn inbound_row<T: Tables>(
         &self,
         cx: &mut Cx<'_, T>,
         number: u64,

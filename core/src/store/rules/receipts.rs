@@ -25,7 +25,7 @@ use crate::base::limits::{LINK_WINDOW_LINES, MAX_FAILED_RECEIPTS, MAX_REASON_BYT
 use crate::base::text::Text;
 use crate::store::committed::{Answer, ReceiptPage, StoreError};
 use crate::store::record::Origin;
-use crate::store::rows::{InboundCounts, InboundKind, InboundRow, SessionRow, Standing, Turn};
+use crate::store::rows::{FailedRun, InboundCounts, InboundKind, InboundRow, SessionRow, Turn};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::message::{Head, Kind};
@@ -261,10 +261,7 @@ fn fail<T: Tables>(
         return Ok(());
     }
     let mut rows = conversation.inbound_rows(cx, settled, |row| row.number <= until)?;
-    rows.retain(|row| {
-        let is_failed = conversation.row.failed.iter().any(|failed| failed.holds(row.seq));
-        row.kind != InboundKind::Refusal && !is_failed
-    });
+    rows.retain(|row| row.kind != InboundKind::Refusal && !conversation.row.has_failed(row.seq));
     if !rows.is_empty() {
         let named = Named::of(&rows);
         let unsettled = Unsettled {
@@ -272,6 +269,7 @@ fn fail<T: Tables>(
             request_ids: Cow::Borrowed(&named.request_ids),
             answers: Cow::Borrowed(&named.answers),
             seqs: Cow::Borrowed(&named.seqs),
+            lines: Cow::Borrowed(&[]),
             reason: Cow::Borrowed(reason),
         };
         let message = match stage {
@@ -280,7 +278,7 @@ fn fail<T: Tables>(
             _ => LogMessage::MessagesIndeterminate(unsettled),
         };
         conversation.record(cx, Origin::Relay, message.to_line())?;
-        remember_failed(conversation, &rows, stage, reason);
+        keep_failed(conversation, &rows, stage, reason);
     }
     settle(cx, conversation, until)
 }
@@ -312,21 +310,27 @@ impl Named {
 }
 
 /// Keeps what did not end well, as runs of lines that follow each other.
-fn remember_failed(conversation: &mut Conversation, rows: &[InboundRow], stage: Stage, why: &str) {
-    for run in rows.chunk_by(|one, next| one.number + 1 == next.number) {
-        if let (Some(first), Some(last)) = (run.first(), run.last()) {
-            keep_failed(conversation, (first.seq, last.seq), stage, why);
-        }
-    }
-}
-
-fn keep_failed(conversation: &mut Conversation, seqs: (u64, u64), stage: Stage, reason: &str) {
+fn keep_failed(conversation: &mut Conversation, rows: &[InboundRow], stage: Stage, reason: &str) {
+    let seen = conversation.row.session.receipts.seen;
     let failed = &mut conversation.row.failed;
-    if failed.len() >= MAX_FAILED_RECEIPTS {
-        failed.remove(0);
+    for row in rows {
+        let last = failed.last_mut().filter(|last| {
+            let follows = last.last_number + 1 == row.number;
+            follows && last.receipts.stage == stage && last.receipts.reason == reason
+        });
+        if let Some(last) = last {
+            (last.last_number, last.receipts.last_seq) = (row.number, row.seq);
+            continue;
+        }
+        if failed.len() >= MAX_FAILED_RECEIPTS {
+            // Rather one that is settled: the others are still needed.
+            let is_settled = |failed: &FailedRun| failed.receipts.last_seq <= seen;
+            failed.remove(failed.iter().position(is_settled).unwrap_or(0));
+        }
+        let (first_seq, last_seq) = (row.seq, row.seq);
+        let receipts = FailedReceipts { first_seq, last_seq, stage, reason: reason.to_string() };
+        failed.push(FailedRun { receipts, last_number: row.number });
     }
-    let (first_seq, last_seq) = seqs;
-    failed.push(FailedReceipts { first_seq, last_seq, stage, reason: reason.to_string() });
 }
 
 /// The worker says, on a line that is already logged, that it did not give these to the agent.
@@ -339,21 +343,15 @@ pub(super) fn not_given<T: Tables>(
     else {
         return Ok(());
     };
-    let Unsettled { uuids, answers, reason, .. } = unsettled;
-    let mut seqs = Vec::new();
-    for uuid in uuids.iter().take(LINK_WINDOW_LINES) {
-        seqs.extend(conversation.seq_of(cx, Some(uuid))?);
-    }
-    for id in answers.iter().take(LINK_WINDOW_LINES) {
-        let row = cx.tables.question(conversation.id(), id)?;
-        if let Some(Standing::Answered { seq, .. }) = row.map(|row| row.standing) {
-            seqs.push(seq);
-        }
-    }
+    let Unsettled { lines, reason, .. } = unsettled;
     let reason = reason.get(..reason.floor_char_boundary(MAX_REASON_BYTES)).unwrap_or_default();
-    for seq in seqs {
-        if !conversation.row.failed.iter().any(|failed| failed.holds(seq)) {
-            keep_failed(conversation, (seq, seq), Stage::Undelivered, reason);
+    for number in lines.iter().take(LINK_WINDOW_LINES).copied() {
+        // What is settled has ended already.
+        if number > conversation.row.inbound.settled
+            && let Some(row) = conversation.inbound_row(cx, number)?
+            && !conversation.row.has_failed(row.seq)
+        {
+            keep_failed(conversation, &[row], Stage::Undelivered, reason);
         }
     }
     Ok(())
@@ -364,8 +362,7 @@ pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, row: SessionRow) -> Answered {
     let receipts = row.session.receipts;
     let conversation = Conversation::of(row);
     let is_open = |row: &InboundRow| {
-        let is_failed = conversation.row.failed.iter().any(|failed| failed.holds(row.seq));
-        row.kind != InboundKind::Refusal && !is_failed
+        row.kind != InboundKind::Refusal && !conversation.row.has_failed(row.seq)
     };
     let rows = conversation.inbound_rows(cx, conversation.row.inbound.settled, |_| true)?;
     let open = rows.iter().filter(|row| is_open(row)).map(|row| Receipt {
@@ -376,7 +373,7 @@ pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, row: SessionRow) -> Answered {
         reason: None,
     });
     let open = open.collect();
-    let failed = conversation.row.failed;
+    let failed = conversation.row.failed.into_iter().map(|failed| failed.receipts).collect();
     Ok(Answer::Receipts(Box::new(ReceiptPage { receipts, open, failed })))
 }
 
@@ -394,9 +391,11 @@ pub(super) fn get<T: Tables>(cx: &mut Cx<'_, T>, row: SessionRow, seq: u64) -> A
         found = rows.into_iter().find(|row| row.seq == seq).map(|row| row.line);
     }
     let head = found.and_then(|line| Head::parse(&line).ok()).ok_or(StoreError::ReceiptUnknown)?;
-    let failed = conversation.row.failed.iter().find(|failed| failed.holds(seq));
+    let failed = conversation.row.failed.iter().find(|failed| failed.receipts.holds(seq));
     let (stage, reason) = match failed {
-        Some(failed) => (failed.stage, Some(Cow::Owned(failed.reason.clone()))),
+        Some(FailedRun { receipts, .. }) => {
+            (receipts.stage, Some(Cow::Owned(receipts.reason.clone())))
+        }
         None => (conversation.row.session.receipts.stage(seq), None),
     };
     let (uuid, request_id) = (head.uuid.map(Cow::Owned), head.request_id.map(Cow::Owned));

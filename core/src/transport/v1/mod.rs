@@ -47,8 +47,8 @@ pub(crate) enum LinkEvent {
     Up,
     /// The connection failed; the next attempt follows after the pause.
     Down { reason: String, retry_in: Duration },
-    /// The relay has a line for the agent.
-    Line(Text),
+    /// The relay has a line for the agent, the one of this number.
+    Line { number: u64, line: Text },
     /// A person asked for the session to end.
     Stop,
     /// The relay refuses it. After a 401 it waits for [`Link::renew`]; after anything else it is

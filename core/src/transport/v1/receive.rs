@@ -117,7 +117,7 @@ impl Link {
             up.received_on_connection = next;
             if next > self.received {
                 self.received = next;
-                each(LinkEvent::Line(line));
+                each(LinkEvent::Line { number: next, line });
             }
         }
         up.held_due.get_or_insert(fx.now().mono + HELD_LINE_AFTER);

@@ -75,6 +75,7 @@ fn unsettled() -> impl Strategy<Value = Unsettled<'static>> {
             uuids,
             request_ids,
             answers,
+            lines: seqs.clone(),
             seqs,
             reason,
         },

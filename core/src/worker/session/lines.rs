@@ -55,7 +55,7 @@ impl Session {
 
     /// A line from the relay on its way to the agent, passed on only if the agent can read and
     /// expects it.
-    pub(super) fn take_input(&mut self, cx: &mut Cx<'_>, line: &Text) {
+    pub(super) fn take_input(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
         match self.conversation.take_input(line) {
             AgentInput::Give => {
                 let is_written = self.write(cx, line);
@@ -64,12 +64,12 @@ impl Session {
             AgentInput::StaleAnswer(id) => {
                 let answers = Cow::Owned(alloc::vec![id]);
                 let reason = Cow::Borrowed(STALE_ANSWER);
-                self.not_given(cx, Unsettled { answers, reason, ..Unsettled::default() });
+                self.not_given(cx, number, Unsettled { answers, reason, ..Unsettled::default() });
             }
             AgentInput::Repeated(uuid) => {
                 let uuids = Cow::Owned(alloc::vec![uuid]);
                 let reason = Cow::Borrowed(REPEATED);
-                self.not_given(cx, Unsettled { uuids, reason, ..Unsettled::default() });
+                self.not_given(cx, number, Unsettled { uuids, reason, ..Unsettled::default() });
             }
             AgentInput::Nothing => self.conversation.skip(),
         }
@@ -77,8 +77,9 @@ impl Session {
     }
 
     /// A line from the relay that the agent does not get: whoever sent it has to know (M-7).
-    fn not_given(&mut self, cx: &mut Cx<'_>, unsettled: Unsettled<'_>) {
-        self.log(cx, &LogMessage::MessagesUndelivered(unsettled));
+    fn not_given(&mut self, cx: &mut Cx<'_>, number: u64, unsettled: Unsettled<'_>) {
+        let lines = Cow::Owned(alloc::vec![number]);
+        self.log(cx, &LogMessage::MessagesUndelivered(Unsettled { lines, ..unsettled }));
         self.conversation.skip();
     }
 

@@ -369,7 +369,7 @@ impl Session {
                 let (session, work) = self.names();
                 cx.notify(WorkerNotice::SessionDisconnected { session, work, reason, retry_in });
             }
-            LinkEvent::Line(line) => self.take_input(cx, &line),
+            LinkEvent::Line { number, line } => self.take_input(cx, number, &line),
             LinkEvent::Gap { lines } => {
                 let message = format!("{lines} messages to the agent were lost at the relay");
                 self.log(cx, &LogMessage::MessagesLost { message: message.into() });

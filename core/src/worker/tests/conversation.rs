@@ -154,6 +154,7 @@ fn what_the_agent_does_not_get_is_said_with_the_reason() {
     bench.handle(line(link, ANSWER));
     let sent = bench.sent(link);
     assert!(sent[0].contains("messages_undelivered") && sent[0].contains(r#""answers":["P"]"#));
+    assert!(sent[0].contains(r#""lines":[1]"#), "{sent:?}");
     assert_eq!(sent[1], r#"{"type":"ack","received":1}"#, "and it is not sent again");
     let user = r#"{"type":"user","uuid":"U"}"#;
     bench.handle(line(link, &format!("{user}\n{user}\n")));
