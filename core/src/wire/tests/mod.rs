@@ -69,7 +69,8 @@ fn result() -> impl Strategy<Value = SessionResult> {
 
 fn unsettled() -> impl Strategy<Value = Unsettled<'static>> {
     let names = || prop::collection::vec(text(), 0..3).prop_map(Cow::Owned);
-    let seqs = prop::collection::vec(any::<u64>(), 0..3).prop_map(Cow::Owned);
+    let seqs = prop::collection::vec(any::<u64>(), 0..3);
+    let seqs = seqs.prop_map(Cow::<'static, [u64]>::Owned);
     (names(), names(), names(), seqs, words()).prop_map(
         |(uuids, request_ids, answers, seqs, reason)| Unsettled {
             uuids,
