@@ -13,32 +13,30 @@
 mod agent_command;
 mod conversation;
 mod end;
+mod launch;
 mod lines;
+mod uplink;
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use self::agent_command::{agent_command, mcp_config_path};
+use self::agent_command::agent_command;
 use self::conversation::Conversation;
 pub(super) use self::end::EndReason;
-use super::cx::{Cx, Purpose, Timer};
-use super::heartbeat::Pulse;
+use self::launch::{Launch, Life};
+use super::cx::{Cx, Timer};
 use super::lease::Lease;
 use super::notice::WorkerNotice;
 use super::process::{Process, ProcessEvent};
-use super::worktree::Done;
 use crate::base::id::{SessionId, WorkId};
-use crate::base::secret::Secret;
 use crate::base::time::Instant;
-use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::{Event, ExitStatus};
-use crate::transport::v1::{Link, LinkEvent};
+use crate::transport::v1::Link;
 use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::WorkSecret;
@@ -64,31 +62,6 @@ impl Outcome {
     fn or(self, other: Self) -> Self {
         if other == Self::Nothing { self } else { other }
     }
-}
-
-/// How far a session has come.
-#[derive(Debug)]
-enum Life {
-    Preparing(Launch),
-    Running {
-        has_worktree: bool,
-    },
-    /// Its process is over. Its last lines may still be on their way.
-    Over {
-        result: SessionResult,
-        /// Git is checking whether its worktree can be removed.
-        is_cleaning: bool,
-    },
-}
-
-/// What the agent is started with, once its worktree and its files are ready.
-#[derive(Debug)]
-struct Launch {
-    /// The error says which part of the work secret is refused.
-    command: Result<ProcessSpec, String>,
-    /// To be written to a file before the agent starts.
-    mcp_config: Option<Secret>,
-    has_worktree: bool,
 }
 
 /// Whether a session needs a new lease to replace the one it runs under.
@@ -186,81 +159,6 @@ impl Session {
         !matches!(self.life, Life::Over { .. })
     }
 
-    /// Starts its link immediately, and its agent as soon as it has a place to work: in a worktree
-    /// at `reference`, if sessions use worktrees.
-    pub(super) fn start(&mut self, cx: &mut Cx<'_>, reference: Option<String>) -> Outcome {
-        self.link.connect(cx.fx, Purpose::Link(self.id.clone()));
-        cx.set_timer(Timer::Limit(self.id.clone()), self.limit);
-        match &self.life {
-            Life::Preparing(Launch { command: Ok(_), .. })
-                if cx.config.worktree_path(&self.id).is_some() =>
-            {
-                Outcome::MakeWorktree(reference)
-            }
-            _ => self.start_agent(cx),
-        }
-    }
-
-    fn start_agent(&mut self, cx: &mut Cx<'_>) -> Outcome {
-        let Life::Preparing(launch) = &mut self.life else { return Outcome::Nothing };
-        if let Some(mcp_config) = launch.mcp_config.take()
-            && let Ok(path) = mcp_config_path(cx.config, &self.id)
-        {
-            self.mcp_file = Some(path.clone());
-            let data = Bytes::copy_from_slice(mcp_config.reveal().as_bytes());
-            let purpose = Purpose::McpConfig(self.id.clone());
-            cx.fx.start(purpose, |op| Action::Save { op, path, data });
-            return Outcome::Nothing;
-        }
-        match launch.command.clone() {
-            Ok(command) => {
-                self.life = Life::Running { has_worktree: launch.has_worktree };
-                self.process.start(cx.fx, Purpose::Agent(self.id.clone()), command);
-                Outcome::Nothing
-            }
-            Err(reason) => self.over(cx, Err(reason)),
-        }
-    }
-
-    pub(super) fn mcp_config_saved(&mut self, cx: &mut Cx<'_>, event: &Event) -> Outcome {
-        match (&self.life, event) {
-            (Life::Preparing(_), Event::Failed { failure, .. }) => {
-                let reason = format!("its MCP configuration could not be written: {failure}");
-                self.over(cx, Err(reason))
-            }
-            _ => self.start_agent(cx),
-        }
-    }
-
-    /// Git is done with its worktree: the agent can start there, or the result is complete.
-    pub(super) fn worktree_done(&mut self, cx: &mut Cx<'_>, done: Done) -> Outcome {
-        match (&mut self.life, done) {
-            (Life::Preparing(launch), Done::Made) => {
-                launch.has_worktree = true;
-                self.start_agent(cx)
-            }
-            (Life::Preparing(_), Done::NotMade(reason)) => {
-                self.over(cx, Err(format!("its worktree could not be made: {reason}")))
-            }
-            // It was ended while the worktree was being created.
-            (Life::Over { is_cleaning, .. }, Done::Made) => {
-                *is_cleaning = true;
-                Outcome::CleanWorktree
-            }
-            (Life::Over { is_cleaning, .. }, Done::Removed) => {
-                *is_cleaning = false;
-                Outcome::Nothing
-            }
-            (Life::Over { is_cleaning, result }, Done::Kept(reason)) => {
-                *is_cleaning = false;
-                let path = cx.config.worktree_path(&self.id).unwrap_or_default();
-                result.message.push_str(&format!("; its worktree {path} was kept: {reason}"));
-                Outcome::Nothing
-            }
-            _ => Outcome::Nothing,
-        }
-    }
-
     pub(super) fn agent_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
         let mut events = Vec::new();
         self.process.handle(cx.fx, event, |event| events.push(event));
@@ -339,92 +237,6 @@ impl Session {
         let delivered = before(self.conversation.pending());
         let attempted = before(self.conversation.unwritten());
         (delivered, if has_run { attempted } else { delivered })
-    }
-
-    pub(super) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
-        let mut events = Vec::new();
-        self.link.handle(cx.fx, cx.rng, event, |event| events.push(event));
-        let mut outcome = Outcome::Nothing;
-        for event in events {
-            outcome = outcome.or(self.on_link(cx, event));
-        }
-        self.balance(cx);
-        outcome
-    }
-
-    /// The deadline of its link may have passed.
-    pub(super) fn link_due(&mut self, cx: &mut Cx<'_>) -> Outcome {
-        let purpose = Purpose::Link(self.id.clone());
-        let event = self.link.on_time(cx.fx, cx.rng, purpose);
-        event.map_or(Outcome::Nothing, |event| self.on_link(cx, event))
-    }
-
-    fn on_link(&mut self, cx: &mut Cx<'_>, event: LinkEvent) -> Outcome {
-        match event {
-            LinkEvent::Up => {
-                let (session, work) = self.names();
-                cx.notify(WorkerNotice::SessionConnected { session, work });
-            }
-            LinkEvent::Down { reason, retry_in } => {
-                let (session, work) = self.names();
-                cx.notify(WorkerNotice::SessionDisconnected { session, work, reason, retry_in });
-            }
-            LinkEvent::Line { number, line } => self.take_input(cx, number, &line),
-            LinkEvent::Gap { lines } => {
-                let message = format!("{lines} messages to the agent were lost at the relay");
-                self.log(cx, &LogMessage::MessagesLost { message: message.into() });
-            }
-            LinkEvent::Stop => return self.stop(cx),
-            LinkEvent::LeaseLost => {
-                return self.lose(cx, String::from("another worker has taken it over"));
-            }
-            LinkEvent::Refused(error) if error.is_unauthorized() => return Outcome::Redispatch,
-            LinkEvent::Refused(error) => return self.lose(cx, error.to_string()),
-            LinkEvent::GaveUp { reason, failing_for } => {
-                let secs = failing_for.as_secs();
-                let why = format!("the relay could not be reached for {secs} s: {reason}");
-                return self.end(cx, EndReason::Failed(why));
-            }
-        }
-        Outcome::Nothing
-    }
-
-    /// Its lease's heartbeat was answered; `fence` is the one it was sent under.
-    pub(super) fn heartbeat_answered(
-        &mut self,
-        cx: &mut Cx<'_>,
-        fence: u64,
-        pulse: Pulse,
-    ) -> Outcome {
-        // An answer about an older lease of the session says nothing about this one.
-        if self.lease.fence != fence {
-            return Outcome::Nothing;
-        }
-        match pulse {
-            // The link was refused and no new lease followed: the relay may have had a temporary
-            // reason, such as a wrong clock.
-            Pulse::Kept => {
-                self.link.retry_refused(cx.fx, Purpose::Link(self.id.clone()));
-                Outcome::Nothing
-            }
-            Pulse::Unknown => Outcome::Nothing,
-            Pulse::Stopping if self.end.is_some() => Outcome::Nothing,
-            Pulse::Stopping => self.stop(cx),
-            Pulse::TokenRefused => Outcome::Redispatch,
-            Pulse::Lost(reason) => self.lose(cx, reason),
-        }
-    }
-
-    /// Continues under a new lease (W-4, W-8).
-    pub(super) fn renew(&mut self, cx: &mut Cx<'_>, lease: Lease, url: String) {
-        let token = lease.token.clone();
-        self.lease = lease;
-        self.link.renew(cx.fx, Purpose::Link(self.id.clone()), url, token);
-    }
-
-    /// The computer slept.
-    pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
-        self.link.wake(cx.fx, Purpose::Link(self.id.clone()));
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) -> Outcome {

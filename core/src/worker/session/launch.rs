@@ -1,0 +1,125 @@
+//! From a session's creation to its agent's start, and what its worktree has to do with its end.
+
+use alloc::format;
+use alloc::string::String;
+
+use bytes::Bytes;
+
+use super::agent_command::mcp_config_path;
+use super::{Outcome, Session};
+use crate::base::secret::Secret;
+use crate::contract::action::{Action, ProcessSpec};
+use crate::contract::event::Event;
+use crate::wire::session::SessionResult;
+use crate::worker::cx::{Cx, Purpose, Timer};
+use crate::worker::worktree::Done;
+
+/// How far a session has come.
+#[derive(Debug)]
+pub(super) enum Life {
+    Preparing(Launch),
+    Running {
+        has_worktree: bool,
+    },
+    /// Its process is over. Its last lines may still be on their way.
+    Over {
+        result: SessionResult,
+        /// Git is checking whether its worktree can be removed.
+        is_cleaning: bool,
+    },
+}
+
+/// What the agent is started with, once its worktree and its files are ready.
+#[derive(Debug)]
+pub(super) struct Launch {
+    /// The error says which part of the work secret is refused.
+    pub(super) command: Result<ProcessSpec, String>,
+    /// To be written to a file before the agent starts.
+    pub(super) mcp_config: Option<Secret>,
+    pub(super) has_worktree: bool,
+}
+
+impl Session {
+    /// Starts its link immediately, and its agent as soon as it has a place to work: in a worktree
+    /// at `reference`, if sessions use worktrees.
+    pub(in crate::worker) fn start(
+        &mut self,
+        cx: &mut Cx<'_>,
+        reference: Option<String>,
+    ) -> Outcome {
+        self.link.connect(cx.fx, Purpose::Link(self.id.clone()));
+        cx.set_timer(Timer::Limit(self.id.clone()), self.limit);
+        match &self.life {
+            Life::Preparing(Launch { command: Ok(_), .. })
+                if cx.config.worktree_path(&self.id).is_some() =>
+            {
+                Outcome::MakeWorktree(reference)
+            }
+            _ => self.start_agent(cx),
+        }
+    }
+
+    fn start_agent(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        let Life::Preparing(launch) = &mut self.life else { return Outcome::Nothing };
+        if let Some(mcp_config) = launch.mcp_config.take()
+            && let Ok(path) = mcp_config_path(cx.config, &self.id)
+        {
+            self.mcp_file = Some(path.clone());
+            let data = Bytes::copy_from_slice(mcp_config.reveal().as_bytes());
+            let purpose = Purpose::McpConfig(self.id.clone());
+            cx.fx.start(purpose, |op| Action::Save { op, path, data });
+            return Outcome::Nothing;
+        }
+        match launch.command.clone() {
+            Ok(command) => {
+                self.life = Life::Running { has_worktree: launch.has_worktree };
+                self.process.start(cx.fx, Purpose::Agent(self.id.clone()), command);
+                Outcome::Nothing
+            }
+            Err(reason) => self.over(cx, Err(reason)),
+        }
+    }
+
+    pub(in crate::worker) fn mcp_config_saved(
+        &mut self,
+        cx: &mut Cx<'_>,
+        event: &Event,
+    ) -> Outcome {
+        match (&self.life, event) {
+            (Life::Preparing(_), Event::Failed { failure, .. }) => {
+                let reason = format!("its MCP configuration could not be written: {failure}");
+                self.over(cx, Err(reason))
+            }
+            _ => self.start_agent(cx),
+        }
+    }
+
+    /// Git is done with its worktree: the agent can start there, or the result is complete.
+    pub(in crate::worker) fn worktree_done(&mut self, cx: &mut Cx<'_>, done: Done) -> Outcome {
+        match (&mut self.life, done) {
+            (Life::Preparing(launch), Done::Made) => {
+                launch.has_worktree = true;
+                self.start_agent(cx)
+            }
+            (Life::Preparing(_), Done::NotMade(reason)) => {
+                self.over(cx, Err(format!("its worktree could not be made: {reason}")))
+            }
+            // It was ended while the worktree was being created.
+            (Life::Over { is_cleaning, .. }, Done::Made) => {
+                *is_cleaning = true;
+                Outcome::CleanWorktree
+            }
+            (Life::Over { is_cleaning, .. }, Done::Removed) => {
+                *is_cleaning = false;
+                Outcome::Nothing
+            }
+            (Life::Over { is_cleaning, result }, Done::Kept(reason)) => {
+                *is_cleaning = false;
+                let path = cx.config.worktree_path(&self.id).unwrap_or_default();
+                result.message.push_str(&format!("; its worktree {path} was kept: {reason}"));
+                Outcome::Nothing
+            }
+            _ => Outcome::Nothing,
+        }
+    }
+}
