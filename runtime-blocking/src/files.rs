@@ -6,9 +6,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::UnixTime;
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::{failure, io_failure};
@@ -81,7 +83,10 @@ fn do_job(op: OpId, job: Job) -> Event {
             (path, done)
         }
         Job::Load { path, limit } => match load(Path::new(&path), limit) {
-            Ok(Loaded::Whole(data)) => (path, Ok(Event::Loaded { op, data })),
+            Ok(Loaded::Missing) => (path, Ok(Event::Loaded { op, data: None, modified: None })),
+            Ok(Loaded::Whole { data, modified }) => {
+                (path, Ok(Event::Loaded { op, data: Some(data), modified }))
+            }
             Ok(Loaded::TooLarge) => {
                 let detail = format!("{path}: larger than {limit} bytes");
                 let failure = failure(IoErrorKind::TooLarge, detail);
@@ -161,7 +166,8 @@ fn write_new(path: &Path, data: &[u8]) -> io::Result<()> {
 }
 
 enum Loaded {
-    Whole(Option<Bytes>),
+    Missing,
+    Whole { data: Bytes, modified: Option<UnixTime> },
     TooLarge,
 }
 
@@ -169,17 +175,27 @@ fn load(path: &Path, limit: usize) -> io::Result<Loaded> {
     // A pipe put there by someone must not hold up the queue.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Whole(None)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Loaded::Missing),
         file => file?,
     };
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "not a file"));
     }
+    let modified = metadata.modified().ok().and_then(unix_time);
     let mut data = Vec::new();
     // One byte over the limit, to detect that there is more.
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(most).read_to_end(&mut data)?;
-    Ok(if data.len() > limit { Loaded::TooLarge } else { Loaded::Whole(Some(data.into())) })
+    if data.len() > limit {
+        return Ok(Loaded::TooLarge);
+    }
+    Ok(Loaded::Whole { data: data.into(), modified })
+}
+
+fn unix_time(time: SystemTime) -> Option<UnixTime> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(UnixTime::from_millis)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -5,10 +5,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::UnixTime;
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::{about, failure};
@@ -59,10 +61,11 @@ fn perform(op: OpId, job: Job) -> Result<Event, IoError> {
             Err(error) => Err(named(&path, error)),
         },
         Job::Load { path, limit } => match load(Path::new(&path), limit) {
-            Ok(Some(data)) if data.len() > limit => {
+            Ok(Some((data, _))) if data.len() > limit => {
                 Err(failure(IoErrorKind::TooLarge, format_args!("{path}: more than {limit} bytes")))
             }
-            Ok(data) => Ok(Event::Loaded { op, data }),
+            Ok(Some((data, modified))) => Ok(Event::Loaded { op, data: Some(data), modified }),
+            Ok(None) => Ok(Event::Loaded { op, data: None, modified: None }),
             Err(error) => Err(named(&path, error)),
         },
         Job::Remove { path } => match remove(Path::new(&path)) {
@@ -143,7 +146,8 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// Reads a file, up to just over `limit`; `None` if there is none.
-fn load(path: &Path, limit: usize) -> io::Result<Option<Bytes>> {
+/// A file's content, and when it was last changed.
+fn load(path: &Path, limit: usize) -> io::Result<Option<(Bytes, Option<UnixTime>)>> {
     // A pipe put there by someone must not hold up the queue.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -151,12 +155,19 @@ fn load(path: &Path, limit: usize) -> io::Result<Option<Bytes>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
     }
+    let modified = metadata.modified().ok().and_then(unix_time);
     let mut data = Vec::new();
     file.take((limit as u64).saturating_add(1)).read_to_end(&mut data)?;
-    Ok(Some(data.into()))
+    Ok(Some((data.into(), modified)))
+}
+
+fn unix_time(time: SystemTime) -> Option<UnixTime> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(UnixTime::from_millis)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

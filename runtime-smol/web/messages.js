@@ -211,6 +211,8 @@ function footbridgeEntry(event) {
       return line(event, `Session ended: ${status}${exit ? ` (${exit})` : ''}`, good ? 'quiet' : 'bad');
     }
     case 'agent_started': return line(event, `Agent started${message.pid ? ` (pid ${message.pid})` : ''}`);
+    case 'agent_resumed': return line(event, String(message.message ?? 'The agent continues its conversation.'));
+    case 'agent_restarted': return line(event, String(message.message ?? 'A new agent has started.'), 'warn');
     case 'agent_exited': {
       const fine = message.exit_code === 0;
       return line(event, `Agent exited${exitOf(message) ? ` (${exitOf(message)})` : ''}`, fine ? 'quiet' : 'bad');

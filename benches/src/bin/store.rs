@@ -118,6 +118,8 @@ impl<'a> Writer<'a> {
             max_sessions: 1,
             metadata: Metadata::default(),
             environment_id: None,
+            worker_id: None,
+            worker_run: None,
         });
         let (owner, id) = (owner(), environment()?);
         writer.apply(StoreOp::RegisterEnvironment { owner, id, registration })?;

@@ -128,6 +128,23 @@ pub const MAX_RECENT_UUIDS: usize = 4096;
 /// A wait that overran by this much means that the machine slept (W-2).
 pub const SLEEP_GAP: Duration = Duration::from_secs(30);
 
+/// Sessions that a worker's state file names.
+pub const MAX_KEPT_SESSIONS: usize = 2048;
+/// Largest state file of a worker: all of those sessions, each with the longest names.
+pub const MAX_STATE_FILE_BYTES: usize = MAX_KEPT_SESSIONS * 1024;
+/// Longest id of an agent's conversation that is kept, in bytes.
+pub const MAX_CONVERSATION_ID_BYTES: usize = 128;
+/// How long a pointer file counts after it was last touched (K-1).
+pub const POINTER_FRESH_FOR: Duration = Duration::from_secs(4 * 60 * 60);
+/// How often a running worker touches its pointer file (K-1).
+pub const POINTER_TOUCHED_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Largest pointer file that is read.
+pub const MAX_POINTER_BYTES: usize = 4 << 10;
+/// Sibling worktrees that are searched for a pointer (K-2).
+pub const MAX_POINTER_WORKTREES: usize = 50;
+/// How long an agent may take to show that it has resumed its conversation, before it is given
+/// messages anyway.
+pub const RESUME_TRIAL: Duration = Duration::from_secs(10);
 /// Results of an earlier run that a worker picks up when it starts.
 pub const MAX_SPOOLED_RESULTS: usize = 1024;
 /// Largest file of such a result: its message and a tail of stderr.

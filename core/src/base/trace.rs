@@ -44,7 +44,7 @@ mod tests {
         let events = [
             Event::Stdout { op, data: secret() },
             Event::Stderr { op, data: secret() },
-            Event::Loaded { op, data: Some(secret()) },
+            Event::Loaded { op, data: Some(secret()), modified: None },
             Event::Ran { op, status, stdout: secret(), stderr: secret() },
         ];
         for text in

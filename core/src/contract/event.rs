@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::base::id::OpId;
 pub use crate::base::io_error::{IoError, IoErrorKind};
+use crate::base::time::UnixTime;
 use crate::base::trace::{Size, shown};
 use crate::contract::action::Message;
 pub use crate::contract::http::{Body, Head, IncomingRequest, Response};
@@ -160,6 +161,8 @@ pub enum Event {
         op: OpId,
         /// Its whole content; `None` if there is no such file.
         data: Option<Bytes>,
+        /// When its content was last changed, if the system says.
+        modified: Option<UnixTime>,
     },
     /// A file has been removed.
     Removed {
@@ -246,8 +249,9 @@ impl fmt::Debug for Event {
                 ],
             ),
             Self::Saved { op } => shown(f, "Saved", &[("op", op)]),
-            Self::Loaded { op, data } => {
-                shown(f, "Loaded", &[("op", op), ("data", &data.as_ref().map(Size))])
+            Self::Loaded { op, data, modified } => {
+                let data = data.as_ref().map(Size);
+                shown(f, "Loaded", &[("op", op), ("data", &data), ("modified", modified)])
             }
             Self::Removed { op } => shown(f, "Removed", &[("op", op)]),
             Self::Listed { op, names } => shown(f, "Listed", &[("op", op), ("names", names)]),

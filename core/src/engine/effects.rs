@@ -70,6 +70,14 @@ impl<P: Clone, N> Effects<P, N> {
         self.open.get(&op).cloned()
     }
 
+    /// Whether an operation for this purpose is open.
+    pub(crate) fn is_open(&self, purpose: &P) -> bool
+    where
+        P: PartialEq,
+    {
+        self.open.values().any(|open| open == purpose)
+    }
+
     /// Gives an open operation a new purpose.
     pub(crate) fn repurpose(&mut self, op: OpId, purpose: P) {
         if let Some(slot) = self.open.get_mut(&op) {

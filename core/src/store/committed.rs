@@ -41,6 +41,11 @@ impl fmt::Debug for Committed {
 pub enum Answer {
     Done,
     Environment(Box<Environment>),
+    /// An environment that was registered, and its sessions that have not ended.
+    Registered {
+        environment: Box<Environment>,
+        sessions: Vec<SessionId>,
+    },
     Session(Box<Session>),
     /// Environments by id, sessions newest first.
     Overview {
@@ -149,6 +154,8 @@ pub enum StoreError {
     ReceiptUnknown,
     /// The item has been handed to someone else since.
     LeaseLost,
+    /// A later run of the same worker has registered.
+    WorkerReplaced,
     /// A newer link of the session is open.
     LinkReplaced,
     /// A worker claims to have lines that were never sent to it.
@@ -250,6 +257,9 @@ impl StoreError {
                 "no message, answer or request has this number, or it is no longer kept".into()
             }
             Self::LeaseLost => "the item has been handed out again: poll for it again".into(),
+            Self::WorkerReplaced => {
+                "another run of this worker has taken over: only one may serve a directory".into()
+            }
             Self::LinkReplaced => "a newer connection of the same session has taken over".into(),
             Self::NeverSent => "the worker acknowledged lines that were never sent to it".into(),
             Self::SessionEnded => "the session has ended".into(),

@@ -56,8 +56,8 @@ mod shared {
 /// what belongs to another account is unknown too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoreOp {
-    /// Registers an environment, or registers one of the same account again (E-1). Answer:
-    /// `Environment`.
+    /// Registers an environment, or registers one of the same account again (E-1). Another run of
+    /// its worker ends all leases of the one before (W-13). Answer: `Registered`.
     RegisterEnvironment {
         /// Whose it is.
         owner: AccountId,

@@ -71,6 +71,21 @@ pub enum LogMessage<'a> {
         /// Its process.
         pid: u32,
     },
+    /// The agent that has just started continues the conversation of the one before.
+    AgentResumed {
+        /// What happened, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+        /// What the agent calls the conversation.
+        #[serde(default)]
+        conversation: Cow<'a, str>,
+    },
+    /// The agent that has just started knows nothing of the conversation so far.
+    AgentRestarted {
+        /// What happened, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+    },
     /// The agent has ended.
     AgentExited {
         /// What happened, for a person.

@@ -30,7 +30,7 @@ pub enum ResultStatus {
     TimedOut,
     /// A person, or the worker's shutdown, ended it.
     Interrupted,
-    /// The worker vanished. Only the relay reports this.
+    /// The worker vanished, or did not say how it ended. Only the relay reports this.
     Lost,
 }
 

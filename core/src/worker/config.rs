@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::auth::AccessToken;
-use crate::base::id::SessionId;
+use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY, MAX_LINE_BYTES,
@@ -29,6 +29,8 @@ pub struct WorkerConfig {
     pub worker_type: String,
     /// The program that each session runs, and its first arguments.
     pub agent: AgentProgram,
+    /// How the same program is started to resume a conversation; `None` if it cannot (W-13).
+    pub agent_resume: Option<AgentResume>,
     /// Variables of the worker's own environment that no child process inherits, neither an agent
     /// nor git (S-3, T-5).
     pub agent_env_remove: Vec<String>,
@@ -50,9 +52,14 @@ pub struct WorkerConfig {
     pub backoff: BackoffConfig,
     /// Longest line accepted from an agent, in bytes (M-1).
     pub max_line_bytes: usize,
-    /// This worker's part of the state directory: results are kept there until the relay has them.
-    /// `None` if there is nowhere to keep them.
+    /// This worker's part of the state directory: what its next run needs to continue, and results
+    /// that the relay does not have yet. `None` if there is nowhere to keep them.
     pub state_directory: Option<String>,
+    /// An environment to take up again if the state directory names none: one that a pointer file
+    /// was found for.
+    pub take_up: Option<EnvironmentId>,
+    /// Whether to keep a pointer file in the directory while sessions run (K-1).
+    pub keeps_pointer: bool,
     /// Seeds the jitter, and names claims and runs.
     pub seed: u64,
 }
@@ -82,6 +89,18 @@ pub struct AgentProgram {
     pub env: Vec<(String, String)>,
 }
 
+/// A command that resumes a conversation of an agent. `{session}` in an argument stands for the
+/// agent's own id of it, as in the last `system/init` that it printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentResume {
+    /// Its name or path.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables to set for it, besides the agent's own.
+    pub env: Vec<(String, String)>,
+}
+
 impl WorkerConfig {
     /// A configuration with the defaults of the specification.
     pub fn new(
@@ -98,6 +117,7 @@ impl WorkerConfig {
             directory,
             worker_type: String::from("footbridge"),
             agent,
+            agent_resume: None,
             agent_env_remove: Vec::new(),
             allowed_variables: Vec::new(),
             spawn_mode: SpawnMode::SameDir,
@@ -109,6 +129,8 @@ impl WorkerConfig {
             backoff: BackoffConfig::default(),
             max_line_bytes: MAX_LINE_BYTES,
             state_directory: None,
+            take_up: None,
+            keeps_pointer: false,
             seed,
         }
     }

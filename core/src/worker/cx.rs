@@ -19,6 +19,10 @@ use crate::engine::timer::Timers;
 /// What an operation of the worker was started for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Purpose {
+    LoadState,
+    SaveState,
+    ClearState,
+    Pointer,
     Git(GitQuestion),
     Worktree,
     LifeSign(SessionId),
@@ -66,6 +70,8 @@ pub(super) enum Timer {
     Session(SessionId),
     /// The session's time limit.
     Limit(SessionId),
+    /// The pointer file has to be touched.
+    Pointer,
     /// The pause after a git command that ran into a lock.
     Git,
     /// The end of a shutdown, whatever is still outstanding.

@@ -10,6 +10,7 @@
 //!
 //! | file | part |
 //! | --- | --- |
+//! | `continuity` | what the next run of the worker needs to continue |
 //! | `survey` | what git knows about the directory |
 //! | `register` | the registration, and its secret |
 //! | `poll`, `dispatch` | the one poll; items that are not acknowledged yet |
@@ -26,12 +27,14 @@
 
 mod check;
 mod config;
+mod continuity;
 mod cx;
 mod dispatch;
 mod git;
 mod heartbeat;
 mod lease;
 mod notice;
+mod pointer_search;
 mod poll;
 mod process;
 mod register;
@@ -48,8 +51,9 @@ mod tests;
 mod worktree;
 
 pub use check::{Check, CheckConfig, Checked, Finding};
-pub use config::{AgentProgram, SpawnMode, WorkerConfig};
+pub use config::{AgentProgram, AgentResume, SpawnMode, WorkerConfig};
 pub use notice::{WorkerCommand, WorkerNotice};
+pub use pointer_search::{LeftSession, PointerSearch, PointerSearchConfig};
 
 use self::router::Router;
 use crate::engine::runner::{Cx, Runner, delegate_machine};

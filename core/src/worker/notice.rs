@@ -14,6 +14,8 @@ pub enum WorkerCommand {
     Shutdown,
     /// Do so immediately, without waiting for anything: the second signal.
     ShutdownNow,
+    /// End all agents, and leave the sessions and the environment to the next run (W-13).
+    HandOver,
 }
 
 /// What a worker reports to its program, for people and logs. Never a secret.
@@ -23,8 +25,20 @@ pub enum WorkerNotice {
     Registered {
         /// Its id.
         environment: EnvironmentId,
-        /// Whether it was registered before and the relay had forgotten it.
+        /// Whether this run had registered before.
         is_again: bool,
+        /// How many sessions of an earlier run continue.
+        continuing: usize,
+    },
+    /// The state file could not be used: sessions of an earlier run do not continue.
+    StateLost {
+        /// Why.
+        reason: String,
+    },
+    /// What the next run would need to continue could not be written.
+    StateNotSaved {
+        /// Why.
+        reason: String,
     },
     /// A request failed and will be retried.
     Retrying {
@@ -57,6 +71,22 @@ pub enum WorkerNotice {
         work: WorkId,
         /// The agent's process id.
         pid: u32,
+    },
+    /// A session's agent has resumed the conversation of the one before.
+    AgentResumed {
+        /// The session.
+        session: SessionId,
+        /// The work item it runs under.
+        work: WorkId,
+    },
+    /// A session's agent has started over, without the conversation of the one before.
+    AgentRestarted {
+        /// The session.
+        session: SessionId,
+        /// The work item it runs under.
+        work: WorkId,
+        /// Why.
+        reason: String,
     },
     /// A session's link to the relay broke and will be reconnected.
     SessionDisconnected {
@@ -111,6 +141,13 @@ pub enum WorkerNotice {
         work: WorkId,
         /// How it ended; `None` if it no longer belonged to this worker.
         result: Option<SessionResult>,
+    },
+    /// A session's agent has ended, and the next run of this worker continues the session.
+    SessionHandedOver {
+        /// The session.
+        session: SessionId,
+        /// The work item it ran under.
+        work: WorkId,
     },
     /// A session's result would be lost if this worker crashed before reporting it.
     ReportAtRisk {

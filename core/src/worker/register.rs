@@ -6,14 +6,17 @@
 //!        └────────────────────┴──▶ Closed: the worker is shutting down
 //! ```
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::config::WorkerConfig;
+use super::continuity::Continuity;
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Environment;
 use super::survey::Directory;
 use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
-use crate::base::id::EnvironmentId;
+use crate::base::id::{EnvironmentId, SessionId};
 use crate::client::{RequestError, TokenRetry, answer, worker_api};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
@@ -44,6 +47,11 @@ pub(super) struct Registration {
     /// The environment as the last registration returned it.
     environment: Option<Environment>,
     secret: SecretTrust,
+    worker_id: String,
+    /// Which run of the worker this is.
+    run: u64,
+    /// The environment of an earlier run.
+    previous: Option<EnvironmentId>,
 }
 
 /// Whether the environment's secret is known to work.
@@ -58,7 +66,8 @@ enum SecretTrust {
 pub(super) enum Answered {
     /// It is retried, or no longer needed.
     Pending,
-    Registered(Environment),
+    /// With its sessions that have not ended.
+    Registered(Environment, Vec<SessionId>),
     Failed(MachineError),
 }
 
@@ -90,6 +99,9 @@ impl Registration {
             count: 0,
             environment: None,
             secret: SecretTrust::Good,
+            worker_id: String::new(),
+            run: 0,
+            previous: None,
         }
     }
 
@@ -111,9 +123,12 @@ impl Registration {
         self.environment().filter(|_| self.stage == Stage::Serving)
     }
 
-    /// Registers for the first time.
-    pub(super) fn start(&mut self, cx: &mut Cx<'_>, directory: Directory) {
+    /// Registers for the first time in this run.
+    pub(super) fn start(&mut self, cx: &mut Cx<'_>, directory: Directory, own: &Continuity) {
         self.directory = directory;
+        self.worker_id = own.worker_id().into();
+        self.run = own.run();
+        self.previous = own.environment().or(cx.config.take_up.as_ref()).cloned();
         self.register(cx);
     }
 
@@ -121,6 +136,7 @@ impl Registration {
     pub(super) fn register(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Registering;
         let config = cx.config;
+        let previous = self.previous.as_ref();
         let body = environment::Registration {
             machine_name: config.machine_name.clone(),
             directory: config.directory.clone(),
@@ -128,7 +144,9 @@ impl Registration {
             git_repo_url: self.directory.remote_url.clone(),
             max_sessions: config.capacity(),
             metadata: Metadata { worker_type: config.worker_type.clone() },
-            environment_id: self.environment.as_ref().map(|known| known.id.clone()),
+            environment_id: self.environment.as_ref().map(|own| &own.id).or(previous).cloned(),
+            worker_id: Some(self.worker_id.clone()),
+            worker_run: Some(self.run),
         };
         let request = worker_api::register(&config.relay, self.token.secret(), &body);
         cx.request(Purpose::Register, request);
@@ -155,7 +173,7 @@ impl Registration {
         let environment =
             Environment { id: registered.environment_id, secret: registered.environment_secret };
         self.environment = Some(environment.clone());
-        Answered::Registered(environment)
+        Answered::Registered(environment, registered.sessions)
     }
 
     /// From now on work may be requested, unless the worker is shutting down. Returns which.

@@ -195,8 +195,7 @@ impl Reports {
         Some((report.environment.id.clone(), report.registration))
     }
 
-    /// Handles the answer to a report. Returns whether it is now closed, and if so the file to
-    /// remove.
+    /// Handles the answer to a report.
     pub(super) fn answered<T>(
         &mut self,
         cx: &mut Cx<'_>,
@@ -206,7 +205,7 @@ impl Reports {
     ) -> Delivery {
         let now = cx.now();
         let Some(report) = self.open.get_mut(work) else { return Delivery::Open };
-        let mut is_final = true;
+        let mut is_settled = true;
         if let Err(error) = answer {
             let general = cx.config.backoff.general;
             let is_late =
@@ -224,10 +223,10 @@ impl Reports {
             // would accept it with another secret.
             let status = error.refusal().map(|refusal| refusal.status);
             let is_renewable = error.is_unauthorized() && hope != SecretHope::None;
-            is_final = error.track().is_none() && !is_renewable;
             // The item may come again: its lease is over, or will be before the relay learns that
             // it ended.
-            if status == Some(409) || !is_final {
+            is_settled = error.track().is_none() && !is_renewable && status != Some(409);
+            if !is_settled {
                 self.stale.push_back((work.clone(), report.body.clone()));
                 self.stale.drain(..self.stale.len().saturating_sub(MAX_STALE_RESULTS));
             }
@@ -237,11 +236,13 @@ impl Reports {
                 cx.notify(WorkerNotice::ReportLost { work: work.clone(), reason });
             }
         }
-        let file = report.is_spooled && is_final;
-        let file = if file { self.spool.path(work) } else { None };
+        let is_spooled = report.is_spooled;
         self.open.remove(work);
         cx.timers.clear(&Timer::Report(work.clone()));
-        Delivery::Closed { file }
+        if !is_settled {
+            return Delivery::Postponed;
+        }
+        Delivery::Settled { file: if is_spooled { self.spool.path(work) } else { None } }
     }
 
     /// Checks once, after registering, for reports that an earlier run could not deliver.
@@ -249,8 +250,15 @@ impl Reports {
         self.spool.list(cx);
     }
 
-    pub(super) fn listed(&self, cx: &mut Cx<'_>, event: &Event) {
-        self.spool.load(cx, event, |work| self.open.contains_key(work));
+    /// Whether results of an earlier run are still being read. Until then, work that comes again
+    /// cannot be told from new work.
+    pub(super) const fn are_being_read(&self) -> bool {
+        self.spool.is_being_read()
+    }
+
+    pub(super) fn listed(&mut self, cx: &mut Cx<'_>, event: &Event) {
+        let Self { spool, open, .. } = self;
+        spool.load(cx, event, |work| open.contains_key(work));
     }
 
     /// Picks up a report of an earlier run. Returns the path of its file if that is damaged and
@@ -261,6 +269,7 @@ impl Reports {
         work: &WorkId,
         event: &Event,
     ) -> Option<String> {
+        self.spool.one_read();
         match Spool::read(cx, work, event) {
             SpoolFile::Missing | SpoolFile::Foreign => None,
             SpoolFile::Broken => {
@@ -284,8 +293,10 @@ impl Reports {
 pub(super) enum Delivery {
     /// It is being sent again.
     Open,
-    /// It was delivered, or never will be by this run. A file named here is no longer needed.
-    Closed { file: Option<String> },
+    /// This run does not send it again, unless its item comes again. Its file stays.
+    Postponed,
+    /// It was delivered, or the relay has no use for it. A file named here is no longer needed.
+    Settled { file: Option<String> },
 }
 
 /// `stopWorkBaseDelayMs`, doubling (W-7).

@@ -7,7 +7,7 @@ use super::cx::{Cx, Timer};
 use super::heartbeat;
 use super::lease::Environment;
 use super::session::{Ended, Renewal, Session};
-use crate::base::id::SessionId;
+use crate::base::id::{EnvironmentId, SessionId};
 
 /// Running sessions, and those whose last lines are still on their way.
 #[derive(Debug, Default)]
@@ -34,6 +34,14 @@ impl Sessions {
 
     pub(super) fn ids(&self) -> Vec<SessionId> {
         self.all.keys().cloned().collect()
+    }
+
+    /// One that runs, and its environment.
+    pub(super) fn any_other(&self) -> Option<(SessionId, EnvironmentId)> {
+        let mut running = self.all.iter().filter(|(_, session)| session.takes_room());
+        running
+            .next_back()
+            .map(|(id, session)| (id.clone(), session.lease().environment.id.clone()))
     }
 
     pub(super) fn insert(&mut self, id: SessionId, session: Session) {

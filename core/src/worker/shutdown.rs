@@ -4,6 +4,7 @@
 //!   sessions end (TERM, grace, KILL) ──▶ results are reported ──▶ deregister ──▶ Finished
 //! ```
 //!
+//! A worker that hands over to its next run skips the last two, and its sessions have no results.
 //! Each step has its own time limit, so an unreachable relay holds nothing up.
 
 use super::cx::{Cx, Purpose, Timer};
@@ -18,6 +19,8 @@ pub(super) enum Shutdown {
     NotBegun,
     /// Sessions are ending and results are being reported.
     Ending(Outcome),
+    /// The same, but the environment stays for the next run.
+    HandingOver,
     Deregistering(Outcome),
 }
 
@@ -40,6 +43,15 @@ impl Shutdown {
         is_first
     }
 
+    /// Starts leaving everything to the next run; `false` if a shutdown had already started.
+    pub(super) fn begin_hand_over(&mut self) -> bool {
+        let is_first = matches!(self, Self::NotBegun);
+        if is_first {
+            *self = Self::HandingOver;
+        }
+        is_first
+    }
+
     /// Moves on to the next step once the one before is done.
     pub(super) fn advance(
         &mut self,
@@ -47,7 +59,11 @@ impl Shutdown {
         remaining: Remaining,
         environment: Option<&Environment>,
     ) {
-        let Self::Ending(outcome) = self else { return };
+        let outcome = match self {
+            Self::Ending(outcome) => Some(outcome.clone()),
+            Self::HandingOver => None,
+            Self::NotBegun | Self::Deregistering(_) => return,
+        };
         if remaining == Remaining::Sessions {
             return;
         }
@@ -57,7 +73,8 @@ impl Shutdown {
         if remaining == Remaining::Reports {
             return;
         }
-        *self = Self::Deregistering(outcome.clone());
+        let Some(outcome) = outcome else { return self.finish(cx) };
+        *self = Self::Deregistering(outcome);
         match environment {
             Some(environment) => {
                 let request = worker_api::deregister(&cx.config.relay, environment.key());
@@ -71,6 +88,7 @@ impl Shutdown {
     pub(super) fn finish(&self, cx: &mut Cx<'_>) {
         match self {
             Self::NotBegun => {}
+            Self::HandingOver => cx.fx.end(Ok(())),
             Self::Ending(outcome) | Self::Deregistering(outcome) => cx.fx.end(outcome.clone()),
         }
     }

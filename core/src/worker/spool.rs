@@ -58,14 +58,22 @@ pub(super) enum SpoolFile {
 #[derive(Debug)]
 pub(super) struct Spool {
     directory: Option<String>,
-    /// Whether it was checked for files left by an earlier run.
-    is_read: bool,
+    reading: Reading,
+}
+
+/// How far the files of an earlier run have been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    NotBegun,
+    Listing,
+    /// This many are left.
+    Loading(usize),
 }
 
 impl Spool {
     pub(super) fn new(config: &WorkerConfig) -> Self {
         let directory = config.state_directory.as_ref().map(|state| format!("{state}/results"));
-        Self { directory, is_read: false }
+        Self { directory, reading: Reading::NotBegun }
     }
 
     pub(super) fn path(&self, work: &WorkId) -> Option<String> {
@@ -94,25 +102,42 @@ impl Spool {
 
     /// Lists the files, the first time it is called.
     pub(super) fn list(&mut self, cx: &mut Cx<'_>) {
-        if core::mem::replace(&mut self.is_read, true) {
+        if self.reading != Reading::NotBegun {
             return;
         }
+        self.reading = Reading::Loading(0);
         if let Some(path) = self.directory.clone() {
+            self.reading = Reading::Listing;
             cx.fx.start(Purpose::ListSpool, |op| Action::List { op, path });
         }
     }
 
     /// Loads the files that were listed, except those that are `known`.
-    pub(super) fn load(&self, cx: &mut Cx<'_>, event: &Event, known: impl Fn(&WorkId) -> bool) {
+    pub(super) fn load(&mut self, cx: &mut Cx<'_>, event: &Event, known: impl Fn(&WorkId) -> bool) {
+        self.reading = Reading::Loading(0);
         let Event::Listed { names, .. } = event else { return };
         let works = names.iter().filter_map(|name| WorkId::new(name.strip_suffix(SUFFIX)?).ok());
         let works: Vec<_> = works.take(MAX_SPOOLED_RESULTS).collect();
         for work in works.into_iter().filter(|work| !known(work)) {
             if let Some(path) = self.path(&work) {
+                if let Reading::Loading(left) = &mut self.reading {
+                    *left += 1;
+                }
                 let limit = MAX_SPOOL_FILE_BYTES;
                 cx.fx.start(Purpose::LoadSpool(work), |op| Action::Load { op, path, limit });
             }
         }
+    }
+
+    /// One of the files has been read.
+    pub(super) const fn one_read(&mut self) {
+        if let Reading::Loading(left) = &mut self.reading {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    pub(super) const fn is_being_read(&self) -> bool {
+        !matches!(self.reading, Reading::NotBegun | Reading::Loading(0))
     }
 
     /// Parses what was loaded as the file of `work`.

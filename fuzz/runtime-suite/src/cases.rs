@@ -267,6 +267,15 @@ macro_rules! scenario_tests {
             a_session_that_begins_while_the_last_one_ends_is_left_alone,
             orphans_that_have_exited_are_reaped,
         );
+        $crate::tests!($runtime, scenarios::worker_restarts:
+            a_killed_worker_takes_its_environment_up_again_and_its_session_goes_on,
+            an_agent_that_can_resume_is_given_the_id_of_its_conversation,
+            an_agent_that_fails_to_resume_is_followed_by_a_new_one_that_gets_every_message,
+            a_second_worker_for_a_directory_is_refused_unless_it_has_another_name,
+            a_worker_that_hands_over_leaves_its_sessions_to_the_next_one,
+            a_pointer_shows_a_running_session_and_goes_with_it,
+            without_its_state_a_worker_continues_what_a_pointer_names_if_it_is_told_to,
+        );
         $crate::tests!($runtime, scenarios::worktrees:
             a_session_has_its_own_worktree_and_branch_and_a_clean_one_is_removed,
             a_worktree_with_work_in_it_is_kept_and_named,

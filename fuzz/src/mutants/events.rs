@@ -29,9 +29,9 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
             response.headers.retain(|(name, _)| name != "retry-after");
             Some(Event::Response { op, response })
         }
-        (Mutant::OldToken, Event::Loaded { op, data }) if is_worker => {
+        (Mutant::OldToken, Event::Loaded { op, data, modified }) if is_worker => {
             let is_token = data.as_deref().is_some_and(|data| data.starts_with(b"alice-has"));
-            Some(Event::Loaded { op, data: data.filter(|_| !is_token) })
+            Some(Event::Loaded { op, data: data.filter(|_| !is_token), modified })
         }
         (Mutant::Stubborn, Event::Response { op, mut response }) if is_worker => {
             if response.status == 401 {

@@ -93,7 +93,8 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node>
     let mut config = WorkerConfig::new(relay, token, directory, agent, seed);
     config.machine_name.clone_from(&world.cx.parties[id].name);
     config.max_line_bytes = MAX_LINE_BYTES;
-    config.state_directory = Some(String::from("/state"));
+    // Two workers may be on one host.
+    config.state_directory = Some(format!("/state/{}", world.cx.parties[id].name));
     config.max_sessions = world.cx.rng.u32(1..=4);
     if world.cx.rng.u8(..) < 30 {
         config.session_limit = Duration::from_secs(world.cx.rng.u64(60..1200));
@@ -101,8 +102,6 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node>
     if let Some((root, process_id)) = world.git.worktree_mode(&world.cx, id) {
         config.spawn_mode = SpawnMode::Worktree { root };
         config.process_id = process_id;
-        // Two workers may be on one host.
-        config.state_directory = Some(format!("/state/{}", world.cx.parties[id].name));
     }
     let command = |order| match order {
         Order::Shutdown => Some(WorkerCommand::Shutdown),

@@ -122,7 +122,7 @@ impl Disk {
                 if data.as_ref().is_some_and(|data| data.len() > *limit) {
                     return failed(*op, IoErrorKind::TooLarge);
                 }
-                Some(Event::Loaded { op: *op, data })
+                Some(Event::Loaded { op: *op, data, modified: None })
             }
             Action::Remove { op, path } => {
                 self.files.remove(path);

@@ -1,6 +1,8 @@
 //! The program that sessions run.
 
-use footbridge_core::worker::AgentProgram;
+use std::path::Path;
+
+use footbridge_core::worker::{AgentProgram, AgentResume};
 
 use crate::exit::Error;
 use crate::value::{Kind, Value};
@@ -18,6 +20,12 @@ const CLAUDE_FLAGS: [&str; 8] = [
     "--include-partial-messages",
 ];
 
+/// Makes Claude Code finish the turn that it was interrupted in, and ask again what it had asked.
+const CLAUDE_CONTINUES: [&str; 2] = ["CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1"];
+
+/// Stands for the id of a conversation.
+const SESSION: &str = "{session}";
+
 /// A command line, split into words like a POSIX shell does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentLine(pub String);
@@ -27,6 +35,24 @@ impl Value for AgentLine {
 
     fn parse(text: &str) -> Result<Self, String> {
         agent_program(Some(text)).map_err(|error| error.message)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+/// The words of `--agent-resume`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumeLine(pub String);
+
+impl Value for ResumeLine {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let agent = agent_program(Some(text)).map_err(|error| error.message)?;
+        agent_resume(&agent, Some(text)).map_err(|error| error.message)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -52,6 +78,28 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
         args = CLAUDE_FLAGS.map(String::from).to_vec();
     }
     Ok(AgentProgram { program, args, env: Vec::new() })
+}
+
+/// How an agent is started to resume a conversation: by the words of `--agent-resume`, or, for
+/// Claude Code, with its own option. Other agents cannot.
+pub fn agent_resume(
+    agent: &AgentProgram,
+    line: Option<&str>,
+) -> Result<Option<AgentResume>, Error> {
+    let Some(line) = line else {
+        let is_claude = Path::new(&agent.program).file_name().is_some_and(|name| name == "claude");
+        let args = [&agent.args[..], &["--resume".to_owned(), SESSION.to_owned()]].concat();
+        let env = [CLAUDE_CONTINUES.map(str::to_owned).into()].to_vec();
+        let program = agent.program.clone();
+        return Ok(is_claude.then_some(AgentResume { program, args, env }));
+    };
+    let AgentProgram { program, args, .. } = agent_program(Some(line))?;
+    if !args.iter().any(|arg| arg.contains(SESSION)) {
+        return Err(Error::usage(format!(
+            "{line:?} does not say which conversation to resume: write {SESSION} where its id belongs"
+        )));
+    }
+    Ok(Some(AgentResume { program, args, env: Vec::new() }))
 }
 
 fn own_agent() -> Result<AgentProgram, Error> {
@@ -93,5 +141,25 @@ mod tests {
         let own = agent_program(None).expect("this program");
         assert!(own.program.starts_with('/'));
         assert_eq!(own.args, ["agent"]);
+    }
+
+    #[test]
+    fn claude_code_resumes_by_itself_and_others_by_their_owners_command() {
+        let resumed = |agent, resume| {
+            let agent = agent_program(Some(agent)).expect("a command");
+            agent_resume(&agent, resume).map(|resume| {
+                resume.map(|AgentResume { program, args, .. }| [vec![program], args].concat())
+            })
+        };
+        let claude = resumed("claude", None).expect("good").expect("it can");
+        assert_eq!(claude[..2], ["claude", "--output-format"]);
+        assert_eq!(claude[claude.len() - 2..], ["--resume", "{session}"]);
+        let path = resumed("/opt/claude -x", None).expect("good").expect("it can");
+        assert_eq!(path, ["/opt/claude", "-x", "--resume", "{session}"]);
+        assert_eq!(resumed("my-agent", None), Ok(None));
+        let own = resumed("my-agent", Some("my-agent 'go on' --in={session}"));
+        assert_eq!(own.expect("good").expect("it can"), ["my-agent", "go on", "--in={session}"]);
+        let error = resumed("my-agent", Some("my-agent --resume")).expect_err("no place for it");
+        assert!(error.message.contains("{session}"), "{error}");
     }
 }

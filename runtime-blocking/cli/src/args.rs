@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use footbridge_core::agents::shell::PermissionMode;
+use footbridge_core::base::id::EnvironmentId;
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_STOP_WORK_BASE_DELAY,
@@ -43,6 +44,14 @@ pub struct RelayArgs {
 pub struct Work {
     /// The command line of `--agent`; by default, the program's own shell agent.
     pub agent: Option<String>,
+    /// The words of `--agent-resume`; by default, what is known about the agent.
+    pub agent_resume: Option<String>,
+    /// Whether to continue what a crash has left here or in a sibling worktree.
+    pub continues: bool,
+    /// Whether to leave sessions to the next run when told to stop.
+    pub hand_over: bool,
+    /// The environment of a pointer that is to be continued.
+    pub take_up: Option<EnvironmentId>,
     /// Where sessions run; by default, the current directory.
     pub directory: Option<PathBuf>,
     /// The machine's name; by default, its host name.
@@ -67,6 +76,10 @@ impl Default for Work {
     fn default() -> Self {
         Self {
             agent: None,
+            agent_resume: None,
+            continues: false,
+            hand_over: false,
+            take_up: None,
             directory: None,
             name: None,
             spawn_mode: SpawnMode::default(),

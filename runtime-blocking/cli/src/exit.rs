@@ -22,6 +22,8 @@ pub enum ExitKind {
     GaveUp = 4,
     /// A problem on this machine: an address in use, an agent or file not found.
     Local = 5,
+    /// Another worker already serves the directory.
+    InUse = 6,
 }
 
 /// A fatal error: what happened, where, and what to try. Never contains a secret.

@@ -23,9 +23,15 @@ pub const WORK: &str =
                              the way a shell does. \"claude\" alone means Claude
                              Code with the flags it needs
                              [default: PROGRAM agent]
+      --agent-resume 'COMMAND {session} …'
+                             Program to run for a session whose agent ended when
+                             the worker did; {session} becomes the id that the
+                             agent gave its conversation. Claude Code needs no
+                             such command; other agents start over without one
       --directory DIR        Directory that sessions run in
                              [default: the current directory]
-      --name NAME            Name of this machine [default: its host name]
+      --name NAME            Name of this machine [default: its host name]; two
+                             workers for the same directory need different ones
       --spawn-mode MODE      same-dir; worktree, for a git worktree per session;
                              or single-session [default: same-dir]
       --max-sessions N       Maximum number of concurrent sessions, 1 to 1024
@@ -36,6 +42,20 @@ pub const WORK: &str =
       --allow-variable NAME  Let sessions set this variable for their agent even
                              though it affects how programs load, such as
                              NODE_OPTIONS; can be repeated
+";
+
+/// How a worker starts where another one ended.
+pub const CONTINUE: &str =
+    "      --continue             Take up the session that a crash has left in this
+                             directory or in a sibling git worktree within the
+                             last 4 hours. What this worker itself was running
+                             continues without it
+";
+
+/// How a worker ends where another one starts.
+pub const HAND_OVER: &str =
+    "      --hand-over            When told to stop, leave the sessions to the next
+                             worker here instead of ending them
 ";
 
 /// How a worker reaches its relay.
@@ -101,6 +121,7 @@ Exit codes:
   3  refused by the relay: bad token, no permission, or not found
   4  the relay could not be reached for too long
   5  a problem on this machine: address in use, agent or file not found
+  6  another worker already serves this directory for this relay
 ";
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ pub mod duration;
 pub mod event_log;
 pub mod exit;
 pub mod help;
+pub mod left_session;
+pub mod lock;
 pub mod ready;
 pub mod secret_file;
 pub mod token;

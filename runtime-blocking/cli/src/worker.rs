@@ -2,43 +2,66 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footbridge_core::auth::AccessToken;
+use footbridge_core::base::secret::Secret;
 use footbridge_core::wire::session::{ResultStatus, SessionResult};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{SpawnMode, WorkerConfig, WorkerNotice};
 use footbridge_supervision::Strays;
 use sha2::{Digest as _, Sha256};
 
-use crate::agent_line::agent_program;
+use crate::agent_line::{agent_program, agent_resume};
 use crate::args::{RelayArgs, Work};
 use crate::duration::shown;
 use crate::event_log::EventLog;
 use crate::exit::Error;
+use crate::lock::Lock;
 use crate::token::{Sources, TOKEN_VARIABLE};
 use crate::value::{self, Level};
 
-/// The configuration of a worker for a relay that runs elsewhere.
-pub fn remote(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<WorkerConfig, Error> {
+/// The configuration of a worker for a relay that runs elsewhere, and the lock that keeps a second
+/// one away.
+pub fn remote(
+    relay: &BaseUrl,
+    reach: &RelayArgs,
+    work: &Work,
+) -> Result<(WorkerConfig, Option<Lock>), Error> {
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let (token, file) = sources.read()?;
-    let file = file.and_then(|file| file.into_os_string().into_string().ok());
-    let token = match file {
-        Some(file) => AccessToken::from_file(token, file),
-        None => AccessToken::fixed(token),
-    };
+    let token = access_token(token, file);
     let state = sources.state_directory();
-    let mut config = config(relay.clone(), token, work, state.as_deref())?;
-    config.state_directory = own_state(state.as_deref(), relay, &config.directory);
-    Ok(config)
+    prepare(relay.clone(), token, work, state.as_deref())
 }
 
-/// A worker's configuration from the command line and this machine. What must outlive the worker is
-/// kept below `state`.
-pub fn config(
+/// The access token, and the file to read it from again if the relay refuses it.
+pub fn access_token(token: Secret, file: Option<PathBuf>) -> AccessToken {
+    match file.and_then(|file| file.into_os_string().into_string().ok()) {
+        Some(file) => AccessToken::from_file(token, file),
+        None => AccessToken::fixed(token),
+    }
+}
+
+/// The same for a relay that is reached with `token`. What must outlive the worker is kept below
+/// `state`.
+pub fn prepare(
+    relay: BaseUrl,
+    token: AccessToken,
+    work: &Work,
+    state: Option<&Path>,
+) -> Result<(WorkerConfig, Option<Lock>), Error> {
+    let mut config = config(relay, token, work, state)?;
+    let own = own_state(state, &config.relay, &config.directory, work.name.as_deref());
+    let what = format!("{} at {}", config.directory, config.relay);
+    let lock = own.as_deref().map(|own| Lock::take(own, &what)).transpose()?;
+    config.state_directory = own;
+    Ok((config, lock))
+}
+
+fn config(
     relay: BaseUrl,
     token: AccessToken,
     work: &Work,
@@ -46,10 +69,14 @@ pub fn config(
 ) -> Result<WorkerConfig, Error> {
     let directory = crate::directory(work.directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(work.agent.as_deref())?;
+    let agent_resume = agent_resume(&agent, work.agent_resume.as_deref())?;
     let mut config = WorkerConfig::new(relay, token, directory, agent, crate::seed()?);
+    config.agent_resume = agent_resume;
     config.machine_name = work.name.clone().unwrap_or_else(host_name);
     config.agent_env_remove = vec![TOKEN_VARIABLE.to_owned()];
     config.spawn_mode = spawn_mode(work.spawn_mode, state)?;
+    config.take_up.clone_from(&work.take_up);
+    config.keeps_pointer = true;
     config.process_id = std::process::id();
     config.max_sessions = work.max_sessions;
     config.session_limit = work.session_limit;
@@ -77,9 +104,16 @@ fn spawn_mode(wanted: value::SpawnMode, state: Option<&Path>) -> Result<SpawnMod
 }
 
 /// The part of the state directory for one relay and one directory: another relay must not learn
-/// the results of this one's sessions. `None` if there is no place for it, or its path is not text.
-pub fn own_state(state: Option<&Path>, relay: &BaseUrl, directory: &str) -> Option<String> {
-    let digest = Sha256::digest(format!("{relay}\n{directory}"));
+/// the results of this one's sessions. Workers of different names have parts of their own. `None`
+/// if there is no place for it, or its path is not text.
+pub fn own_state(
+    state: Option<&Path>,
+    relay: &BaseUrl,
+    directory: &str,
+    name: Option<&str>,
+) -> Option<String> {
+    let name = name.map(|name| format!("\n{name}")).unwrap_or_default();
+    let digest = Sha256::digest(format!("{relay}\n{directory}{name}"));
     let name = URL_SAFE_NO_PAD.encode(digest);
     state?.join("workers").join(name).into_os_string().into_string().ok()
 }
@@ -110,14 +144,30 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
     use Level::{Debug, Error, Info, Warn};
     use WorkerNotice as Notice;
     match notice {
-        Notice::Registered { environment, is_again } => {
+        Notice::StateLost { reason } => {
+            let words = format_args!("sessions of an earlier run do not continue: {reason}");
+            log.write(Warn, "state_lost", &[], words);
+        }
+        Notice::StateNotSaved { reason } => {
+            let words = format_args!("sessions would not survive a restart: {reason}");
+            log.write(Warn, "state_not_saved", &[], words);
+        }
+        Notice::Registered { environment, is_again, continuing } => {
             let ids = [("environment", environment.as_str())];
-            let words = if *is_again {
-                "registered again: the relay no longer knew this worker"
-            } else {
-                "registered, waiting for sessions"
+            let words = match (is_again, continuing) {
+                (true, _) => "registered again: the relay no longer knew this worker".to_owned(),
+                (false, 0) => "registered, waiting for sessions".to_owned(),
+                (false, n) => format!("registered; sessions of the last run that continue: {n}"),
             };
             log.write(Info, "registered", &ids, format_args!("{words}"));
+        }
+        Notice::AgentResumed { session, work } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            log.write(Info, "agent_resumed", &ids, format_args!("resumed its conversation"));
+        }
+        Notice::AgentRestarted { session, work, reason } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            log.write(Info, "agent_restarted", &ids, format_args!("started over: {reason}"));
         }
         Notice::Retrying { what, reason, retry_in } => {
             let retry_in = shown(*retry_in);
@@ -175,6 +225,11 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
                 .as_ref()
                 .map_or_else(|| "no longer belongs to this worker".to_owned(), outcome);
             log.write(Info, "session_ended", &ids, format_args!("{words}"));
+        }
+        Notice::SessionHandedOver { session, work } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words = format_args!("left to the next run of this worker");
+            log.write(Info, "session_handed_over", &ids, words);
         }
         Notice::ReportAtRisk { work, reason } => {
             let words = format_args!("the result would not survive a crash: {reason}");

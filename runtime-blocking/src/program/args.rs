@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use footbridge_cli::agent_line::AgentLine;
+use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::args::{Agent, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
 use footbridge_cli::value::{Count, Format, Level, MachineName, Span, Value, Variables};
@@ -93,6 +93,8 @@ impl Line {
         let Self { reach, work, .. } = self;
         match name {
             "json" => reach.reports.json = true,
+            "continue" => work.continues = true,
+            "hand-over" => work.hand_over = true,
             "never-give-up" => {
                 work.backoff.connection.give_up = None;
                 work.backoff.general.give_up = None;
@@ -103,6 +105,7 @@ impl Line {
             "log-level" => reach.reports.level = value(name, parser)?,
             "log-format" => reach.reports.format = value(name, parser)?,
             "agent" => work.agent = Some(value::<AgentLine>(name, parser)?.0),
+            "agent-resume" => work.agent_resume = Some(value::<ResumeLine>(name, parser)?.0),
             "directory" => work.directory = Some(value(name, parser)?),
             "name" => work.name = Some(value::<MachineName>(name, parser)?.0),
             "spawn-mode" => work.spawn_mode = value(name, parser)?,
@@ -215,13 +218,16 @@ mod tests {
     }
 
     /// The long options of the worker: each is accepted, and is in the help.
-    const OPTIONS: [&str; 15] = [
+    const OPTIONS: [&str; 18] = [
+        "continue",
+        "hand-over",
         "relay",
         "never-give-up",
         "ca-file",
         "token-file",
         "json",
         "agent",
+        "agent-resume",
         "directory",
         "name",
         "spawn-mode",

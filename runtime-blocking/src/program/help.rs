@@ -1,8 +1,8 @@
 //! What `--help` says.
 
 use footbridge_cli::help::{
-    AGENT, AGENT_OPTIONS, EXIT_CODES, LOG, REACH, READY_JSON, RELAY, TOKEN_FILE, WORK, WORKER,
-    text as of,
+    AGENT, AGENT_OPTIONS, CONTINUE, EXIT_CODES, HAND_OVER, LOG, REACH, READY_JSON, RELAY,
+    TOKEN_FILE, WORK, WORKER, text as of,
 };
 
 use super::args::Topic;
@@ -14,7 +14,9 @@ pub(super) fn text(topic: Topic) -> String {
             WORKER,
             USAGE,
             RELAY,
+            CONTINUE,
             WORK,
+            HAND_OVER,
             REACH,
             TOKEN_FILE,
             READY_JSON,

@@ -26,7 +26,7 @@ fn run(invocation: Invocation) -> Result<(), Error> {
         Invocation::Version => {
             print(concat!("footbridge-worker ", env!("CARGO_PKG_VERSION"), "\n"))
         }
-        Invocation::Work { relay, reach, work } => work::run(&relay, &reach, &work),
+        Invocation::Work { relay, reach, work } => work::run(&relay, &reach, *work),
         Invocation::Agent(args) => agent::run(args),
     }
 }

@@ -6,22 +6,27 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::value::Level;
-use footbridge_cli::worker;
+use footbridge_cli::{left_session, worker};
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
+use footbridge_core::worker::{
+    LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerNotice,
+};
 
 use super::signals;
 
-pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
+pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<(), Error> {
     let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
-    let config = worker::remote(relay, reach, work)?;
+    let found = look_for_left_session(left_session::search(relay, reach, &work)?)?;
+    left_session::settle(log, &mut work, found);
+    let (config, _lock) = worker::remote(relay, reach, &work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     worker::end_strays(log);
     let supervision = Supervision::Whole;
     let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone(), supervision })?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();
-    signals::forward(WorkerCommand::Shutdown, WorkerCommand::ShutdownNow, move |command| {
+    let clean = if work.hand_over { WorkerCommand::HandOver } else { WorkerCommand::Shutdown };
+    signals::forward(clean, WorkerCommand::ShutdownNow, move |command| {
         commands.command(command);
     })?;
     let mut is_to_be_said = reach.reports.json;
@@ -42,4 +47,11 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
         }
     })?;
     printed
+}
+
+fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSession>, Error> {
+    let (driver, _handle) = Driver::new(Host::new(HostOptions::default())?);
+    let mut found = None;
+    driver.run(PointerSearch::new(search), |left| found = Some(left))?;
+    Ok(found)
 }

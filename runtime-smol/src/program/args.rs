@@ -192,6 +192,7 @@ struct Line {
     is_check: bool,
     /// Where a backup goes.
     target: Option<PathBuf>,
+    continues: bool,
     agent: Agent,
 }
 
@@ -207,6 +208,7 @@ impl Line {
         match (command, name) {
             (_, "json") => self.json = true,
             (_, "check") => self.is_check = true,
+            (_, "continue") => self.continues = true,
             (_, "config") => self.config = Some(parser.value()?.into()),
             (Topic::Agent, _) => self.agent.take(name, parser)?,
             _ => {
@@ -263,7 +265,8 @@ impl Line {
                     Error::usage("footbridge work needs --relay URL, the address of the relay; it can also be set in FOOTBRIDGE_RELAY or in the configuration file")
                 })?;
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
-                Ok(Invocation::Work { relay, reach, work: work(settings), is_check: self.is_check })
+                let work = Work { continues: self.continues, ..work(settings) };
+                Ok(Invocation::Work { relay, reach, work, is_check: self.is_check })
             }
             Topic::Backup => {
                 let target = self.target.ok_or_else(|| {
@@ -337,7 +340,11 @@ fn work(settings: Settings) -> Work {
     Work {
         backoff: settings.backoff(),
         stop_work_base_delay: settings.stop_work_base_delay_ms.value.0,
+        continues: false,
+        hand_over: settings.hand_over.value,
+        take_up: None,
         agent: settings.agent.value.map(|line| line.0),
+        agent_resume: settings.agent_resume.value.map(|line| line.0),
         directory: settings.directory.value,
         name: settings.name.value.map(|name| name.0),
         spawn_mode: settings.spawn_mode.value,

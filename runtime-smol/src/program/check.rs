@@ -9,7 +9,6 @@ use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::token::{Sources, TOKEN_VARIABLE};
 use footbridge_cli::value::SpawnMode;
 use footbridge_cli::{directory, print, worker};
-use footbridge_core::auth::AccessToken;
 use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
@@ -39,10 +38,10 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     let state = state.as_deref();
     let config = CheckConfig {
         relay: relay.clone(),
-        access_token: token.map(|(token, _)| AccessToken::fixed(token)),
+        access_token: token.map(|(token, file)| worker::access_token(token, file)),
         state_directory: directory.as_ref().map_or_else(
             || state.and_then(Path::to_str).map(str::to_owned),
-            |directory| worker::own_state(state, relay, directory),
+            |directory| worker::own_state(state, relay, directory, work.name.as_deref()),
         ),
         directory,
         is_worktree_mode: work.spawn_mode == SpawnMode::Worktree,

@@ -1,8 +1,8 @@
 //! What `--help` says.
 
 use footbridge_cli::help::{
-    AGENT, AGENT_OPTIONS, EXIT_CODES, LOG, REACH, READY_JSON, RELAY as RELAY_URL, TOKEN_FILE, WORK,
-    WORKER, text as of,
+    AGENT, AGENT_OPTIONS, CONTINUE, EXIT_CODES, HAND_OVER, LOG, REACH, READY_JSON,
+    RELAY as RELAY_URL, TOKEN_FILE, WORK, WORKER, text as of,
 };
 
 use super::topic::Topic;
@@ -16,6 +16,7 @@ pub(super) fn text(topic: Topic) -> String {
             &[
                 SERVE,
                 WORK,
+                HAND_OVER,
                 TOKEN_FILE,
                 READY_JSON,
                 CONFIG_FILE,
@@ -47,7 +48,9 @@ pub(super) fn text(topic: Topic) -> String {
                 WORK_USAGE,
                 RELAY_URL,
                 CHECK,
+                CONTINUE,
                 WORK,
+                HAND_OVER,
                 REACH,
                 TOKEN_FILE,
                 READY_JSON,
@@ -72,6 +75,7 @@ pub(super) fn text(topic: Topic) -> String {
                 SERVE_TLS,
                 RELAY_URL,
                 WORK,
+                HAND_OVER,
                 REACH,
                 TOKEN_FILE,
                 CONFIG_FILE,

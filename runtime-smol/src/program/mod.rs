@@ -42,9 +42,7 @@ fn run(invocation: Invocation) -> Result<(), Error> {
         Invocation::Work { relay, reach, work, is_check: true } => {
             check::run(&relay, &reach, &work)
         }
-        Invocation::Work { relay, reach, work, is_check: false } => {
-            work::run(&relay, &reach, &work)
-        }
+        Invocation::Work { relay, reach, work, is_check: false } => work::run(&relay, &reach, work),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),

@@ -52,7 +52,7 @@ impl Topic {
             Self::Program => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
             Self::Backup => &["config"],
-            Self::Work => &["config", "json", "check"],
+            Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
         }
     }

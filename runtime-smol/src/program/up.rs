@@ -39,7 +39,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     }
     let base = base_url(&listen.to_string())?;
     let access = AccessToken::fixed(token.clone());
-    let config = worker::config(base, access, args, sources.state_directory().as_deref())?;
+    let (config, _lock) =
+        worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let (relay, relay_host) = relay::build(serve, None, kept)?;
     let worker_host = Host::new(HostOptions {
         proxy: Proxy::None,
@@ -47,7 +48,15 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         ..HostOptions::default()
     })?;
     let ends = Ends::listen()?;
-    let up = Up { serve, token, relay: Line::new(), worker: Line::new(), end: RefCell::default() };
+    let hand_over = args.hand_over;
+    let up = Up {
+        serve,
+        hand_over,
+        token,
+        relay: Line::new(),
+        worker: Line::new(),
+        end: RefCell::default(),
+    };
     let (listening, listens) = async_channel::bounded(1);
     let both = async {
         let serving = up.serve(relay, relay_host, listening);
@@ -87,6 +96,7 @@ impl<C> Line<C> {
 /// Both machines, and why they end: neither outlives the other.
 struct Up<'a> {
     serve: &'a Serve,
+    hand_over: bool,
     token: Secret,
     relay: Line<RelayCommand>,
     worker: Line<WorkerCommand>,
@@ -155,7 +165,7 @@ impl Up<'_> {
     /// Only the worker is signalled, however urgent: its results must reach the relay, which ends
     /// once the worker has.
     fn signal(&self, urgency: Urgency) {
-        self.worker.put(work::command(urgency));
+        self.worker.put(work::command(urgency, self.hand_over));
     }
 
     fn note(&self, outcome: Outcome) {

@@ -5,18 +5,22 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::value::Level;
-use footbridge_cli::worker;
+use footbridge_cli::{left_session, worker};
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::worker::{Worker, WorkerCommand, WorkerNotice};
+use footbridge_core::worker::{
+    LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerNotice,
+};
 use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
 use smol::future::FutureExt;
 
 use super::signals::{Ends, Urgency};
 
-pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(), Error> {
+pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<(), Error> {
     let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
     log.unknown_variables(&reach.reports.unknown_variables);
-    let config = worker::remote(relay, reach, work)?;
+    let found = look_for_left_session(left_session::search(relay, reach, &work)?)?;
+    left_session::settle(log, &mut work, found);
+    let (config, _lock) = worker::remote(relay, reach, &work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     worker::end_strays(log);
     let host = host(relay, reach)?;
@@ -39,10 +43,18 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     });
     let ended = ends.forward(|urgency| {
         // A worker that has already ended takes no commands.
-        let _ = commands.try_send(command(urgency));
+        let _ = commands.try_send(command(urgency, work.hand_over));
     });
     block_on(driven.or(ended))?;
     printed
+}
+
+fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSession>, Error> {
+    let host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
+    let (_commands, asked) = async_channel::bounded(1);
+    let mut found = None;
+    block_on(drive(PointerSearch::new(search), host, asked, |left| found = Some(left)))?;
+    Ok(found)
 }
 
 /// What a worker for this relay runs on.
@@ -55,8 +67,9 @@ pub(super) fn host(relay: &BaseUrl, reach: &RelayArgs) -> Result<Host, Error> {
 }
 
 /// What a signal asks of a worker.
-pub(super) const fn command(urgency: Urgency) -> WorkerCommand {
+pub(super) const fn command(urgency: Urgency, hand_over: bool) -> WorkerCommand {
     match urgency {
+        Urgency::Clean if hand_over => WorkerCommand::HandOver,
         Urgency::Clean => WorkerCommand::Shutdown,
         Urgency::ShutdownNow => WorkerCommand::ShutdownNow,
     }

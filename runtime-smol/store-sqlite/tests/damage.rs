@@ -49,6 +49,8 @@ fn fill(directory: &Path) {
         max_sessions: 1,
         metadata: Metadata::default(),
         environment_id: None,
+        worker_id: None,
+        worker_run: None,
     };
     let (id, registration) = (environment.clone(), Box::new(registration));
     apply(&mut store, StoreOp::RegisterEnvironment { owner: owner(), id, registration })

@@ -73,7 +73,9 @@ impl From<StoreError> for ApiError {
             StoreError::WorkUnknown => (404, ErrorType::WorkUnknown),
             StoreError::PermissionUnknown => (404, ErrorType::PermissionUnknown),
             StoreError::ReceiptUnknown => (404, ErrorType::ReceiptUnknown),
-            StoreError::LeaseLost | StoreError::LinkReplaced => (409, ErrorType::LeaseLost),
+            StoreError::LeaseLost | StoreError::LinkReplaced | StoreError::WorkerReplaced => {
+                (409, ErrorType::LeaseLost)
+            }
             StoreError::NeverSent => (400, ErrorType::InvalidRequest),
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),

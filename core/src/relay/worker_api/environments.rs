@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use crate::base::id::{EnvironmentId, OpId};
-use crate::base::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::base::id::{EnvironmentId, OpId, SessionId};
+use crate::base::limits::{MAX_ID_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
@@ -30,14 +30,19 @@ pub(in crate::relay) fn register(
     Ok(())
 }
 
-pub(super) fn registered(cx: &mut Cx, environment: &Environment) -> Response {
+pub(super) fn registered(
+    cx: &mut Cx,
+    environment: &Environment,
+    sessions: &[SessionId],
+) -> Response {
     let id = &environment.id;
     let environment_secret = cx.shared.authority.issuer.environment_secret(id);
     cx.notify(RelayNotice::EnvironmentRegistered {
         environment: id.clone(),
         machine_name: environment.registration.machine_name.clone(),
     });
-    response::json(200, &Registered { environment_id: id.clone(), environment_secret })
+    let sessions = sessions.to_vec();
+    response::json(200, &Registered { environment_id: id.clone(), environment_secret, sessions })
 }
 
 pub(super) fn deregister(cx: &mut Cx, op: OpId, id: EnvironmentId) {
@@ -53,6 +58,8 @@ fn check(registration: &Registration) -> Result<(), ApiError> {
     bounded("branch", branch.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
     bounded("git_repo_url", git_repo_url.as_deref().unwrap_or_default(), MAX_PATH_BYTES)?;
     bounded("metadata.worker_type", &registration.metadata.worker_type, MAX_NAME_BYTES)?;
+    let worker_id = registration.worker_id.as_deref().unwrap_or_default();
+    bounded("worker_id", worker_id, MAX_ID_BYTES)?;
     if *max_sessions == 0 {
         return Err(ApiError::invalid("max_sessions must be at least 1"));
     }

@@ -59,8 +59,8 @@ pub(in crate::relay) fn serve_lease(
 /// The answer to a worker whose call the store has carried out.
 pub(in crate::relay) fn response(cx: &mut Cx, call: WorkerCall, answer: &Answer) -> Response {
     match (call, answer) {
-        (WorkerCall::Register, Answer::Environment(environment)) => {
-            environments::registered(cx, environment)
+        (WorkerCall::Register, Answer::Registered { environment, sessions }) => {
+            environments::registered(cx, environment, sessions)
         }
         (WorkerCall::Deregister | WorkerCall::StopWork, Answer::Done) => response::state("stopped"),
         (WorkerCall::Redispatch, Answer::Done) => response::state("queued"),

@@ -108,11 +108,13 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
     response::json(200, &item)
 }
 
-/// A worker's result with its texts cut to a bounded length; without one, what `force` says.
+/// A worker's result with its texts cut to a bounded length. Without one, nothing is known but what
+/// `force` says.
 fn bounded_result(result: Option<SessionResult>, force: bool) -> Result<SessionResult, ApiError> {
-    let status = if force { ResultStatus::Interrupted } else { ResultStatus::Completed };
-    let mut result =
-        result.unwrap_or_else(|| crate::store::ended(status, "the worker gave no further result"));
+    let Some(mut result) = result else {
+        let status = if force { ResultStatus::Interrupted } else { ResultStatus::Lost };
+        return Ok(crate::store::ended(status, "its worker reported its end without a result"));
+    };
     if result.status == ResultStatus::Lost {
         return Err(ApiError::invalid("result.status: only the relay says that a session is lost"));
     }

@@ -17,8 +17,7 @@ impl Model {
         let Committed { answer, changes } = outcome;
         match op {
             StoreOp::RegisterEnvironment { owner, id, registration } => {
-                let again = registration.environment_id.as_ref();
-                self.registered(owner, id, again, answer)
+                self.registered(owner, id, registration, answer)
             }
             StoreOp::LeaseWork { environment, key } => {
                 self.leased(environment, key.as_ref(), answer)
@@ -204,47 +203,6 @@ impl Model {
             format!("leases: {} should be stopping: {is_stopping}", session.id)
         })?;
         self.check_session(session)
-    }
-
-    fn registered(
-        &mut self,
-        owner: &AccountId,
-        id: &EnvironmentId,
-        again: Option<&EnvironmentId>,
-        answer: &Result<Answer, StoreError>,
-    ) -> Check {
-        let (heard, created_at) = (self.now, self.at.wall);
-        let known = again.and_then(|again| self.environments.get_mut(again));
-        let known = known.filter(|known| known.owner == *owner);
-        let expected = if known.is_some() { again } else { Some(id) };
-        let (created_at, is_new) = known.map_or((created_at, true), |known| {
-            known.heard = heard;
-            (known.created_at, false)
-        });
-        let Ok(Answer::Environment(environment)) = answer else {
-            let is_full = self.environments.len() >= self.policy.max_environments
-                || self.environments.values().filter(|known| known.owner == *owner).count()
-                    >= self.policy.environments_per_person;
-            return ensure(is_new && is_full, || {
-                format!("limits: got {answer:?}, but there is room")
-            });
-        };
-        let is_kept = Some(&environment.id) == expected
-            && environment.owner == *owner
-            && environment.created_at == created_at;
-        ensure(is_kept, || {
-            format!("once: {} was registered instead of {expected:?}", environment.id)
-        })?;
-        let model = EnvironmentModel {
-            owner: owner.clone(),
-            heard,
-            created_at,
-            named_claims: 0,
-            healthcheck: None,
-            is_healthcheck_open: false,
-        };
-        self.environments.entry(environment.id.clone()).or_insert(model);
-        Ok(())
     }
 
     fn healthcheck_asked(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {

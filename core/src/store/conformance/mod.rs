@@ -20,7 +20,7 @@
 //!
 //! | promise | what is checked |
 //! | --- | --- |
-//! | leases | an item is handed out only while it is queued; fences only grow; within a lease, the same key returns the same item; only the newest lease can be acked, renewed or ended; a queued item is always found |
+//! | leases | an item is handed out only while it is queued; fences only grow; within a lease, the same key returns the same item; only the newest lease can be acked, renewed or ended; a queued item is always found; another run of a worker ends all its leases, and queues them again |
 //! | log | sequence numbers have no gaps, pages hold exactly what was logged, retention drops neither too little nor too much |
 //! | link | lines from the worker are stored once and in order; lines for the agent are delivered until acknowledged, and to one run of the agent only |
 //! | answers | the first answer to a question counts; repeating it is fine, a different one conflicts |
@@ -39,6 +39,7 @@
 #[cfg(test)]
 mod bytes;
 mod calls;
+mod environments;
 mod leases;
 mod model;
 mod receipts;

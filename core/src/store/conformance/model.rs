@@ -40,6 +40,8 @@ pub(super) struct Model {
 
 pub(super) struct EnvironmentModel {
     pub(super) owner: AccountId,
+    pub(super) worker_id: Option<String>,
+    pub(super) worker_run: Option<u64>,
     pub(super) heard: StoreTime,
     pub(super) created_at: UnixTime,
     /// Leases handed out under a key.

@@ -56,6 +56,8 @@ impl World {
             max_sessions: 1,
             metadata: Metadata::default(),
             environment_id: None,
+            worker_id: None,
+            worker_run: None,
         };
         let registration = Box::new(registration);
         let op = StoreOp::RegisterEnvironment { owner: owner(), id, registration };

@@ -8,7 +8,7 @@ use crate::store::StoreTime;
 /// What work items are for: a session or a healthcheck.
 pub(super) struct Subject {
     pub(super) environment: EnvironmentId,
-    /// The highest fence handed out.
+    /// The fence in force: the highest one handed out, unless its lease was taken over since.
     pub(super) fence: u64,
     /// The newest lease, whether or not it is over.
     pub(super) current: Option<Claimed>,

@@ -127,6 +127,10 @@ impl Walk {
         format!("{kind}_{}", self.ids_made)
     }
 
+    fn one_of(&mut self, kind: &str, count: u32) -> String {
+        format!("{kind}_{}", self.rng.u32(..count))
+    }
+
     fn one_in(&mut self, n: u32) -> bool {
         self.rng.u32(..n) == 0
     }
@@ -269,6 +273,8 @@ impl Walk {
             max_sessions: 1,
             metadata: Metadata::default(),
             environment_id: self.one_in(2).then_some(before),
+            worker_id: self.one_in(3).then(|| self.one_of("worker", 4)),
+            worker_run: self.one_in(20).then(|| self.rng.u64(1..20)),
         };
         let id = id(EnvironmentId::new(&self.fresh("env")));
         StoreOp::RegisterEnvironment { owner, id, registration: Box::new(registration) }

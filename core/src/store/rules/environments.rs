@@ -8,6 +8,7 @@ use super::presence::{next_due, owned, schedule_check, touch};
 use super::queue::forget_work;
 use super::result::ended;
 use super::sessions::end_session_as;
+use super::takeover::{self, Run};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
@@ -23,16 +24,8 @@ pub(super) fn register<T: Tables>(
     id: &EnvironmentId,
     registration: &Registration,
 ) -> Answered {
-    if let Some(again) = &registration.environment_id
-        && let Some(mut known) = owned(cx, owner, again)?
-    {
-        known.environment.registration = registration.clone();
-        touch(cx, &mut known);
-        schedule_check(cx, &mut known)?;
-        cx.changes.environment(&known.environment);
-        let answer = Answer::Environment(Box::new(known.environment.clone()));
-        cx.tables.put_environment(known)?;
-        return Ok(answer);
+    if let Some(known) = takeover::known(cx, owner, registration)? {
+        return register_again(cx, known, registration);
     }
     if cx.tables.count_environments(None)? >= cx.policy.max_environments {
         return Err(StoreError::Limit(Limit::Environments).into());
@@ -51,7 +44,8 @@ pub(super) fn register<T: Tables>(
         last_healthcheck: None,
     };
     cx.changes.environment(&environment);
-    let answer = Answer::Environment(Box::new(environment.clone()));
+    let answer =
+        Answer::Registered { environment: Box::new(environment.clone()), sessions: Vec::new() };
     let mut known = EnvironmentRow {
         environment,
         last_seen: cx.now,
@@ -65,6 +59,35 @@ pub(super) fn register<T: Tables>(
     cx.tables.put_due(DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
     cx.tables.put_environment(known)?;
     Ok(answer)
+}
+
+fn register_again<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    mut known: EnvironmentRow,
+    registration: &Registration,
+) -> Answered {
+    let id = known.environment.id.clone();
+    let before = &known.environment.registration;
+    let run = Run::of(before, registration);
+    if run == Run::Earlier {
+        return Err(StoreError::WorkerReplaced.into());
+    }
+    let mut registration = registration.clone();
+    if registration.worker_run.is_none() {
+        registration.worker_id.clone_from(&before.worker_id);
+        registration.worker_run = before.worker_run;
+    }
+    known.environment.registration = registration;
+    touch(cx, &mut known);
+    schedule_check(cx, &mut known)?;
+    cx.changes.environment(&known.environment);
+    cx.tables.put_environment(known)?;
+    if run == Run::Later {
+        takeover::take_over(cx, &id)?;
+    }
+    let known = cx.tables.environment(&id)?.ok_or(StoreError::EnvironmentUnknown)?;
+    let environment = Box::new(known.environment);
+    Ok(Answer::Registered { environment, sessions: cx.tables.live_sessions(&id)? })
 }
 
 pub(super) fn remove<T: Tables>(cx: &mut Cx<'_, T>, id: &EnvironmentId) -> Answered {

@@ -8,6 +8,7 @@
 //! | file | what it decides |
 //! | --- | --- |
 //! | `environments`, `presence` | which environments exist, and whether they are online |
+//! | `takeover` | what becomes of the previous run of a worker that has restarted |
 //! | `healthcheck` | whether to ask a worker if it is there |
 //! | `queue`, `work` | which items are queued, who holds the others, and for how long |
 //! | `retention` | what is kept of sessions that have ended |
@@ -34,6 +35,7 @@ mod requests;
 mod result;
 mod retention;
 mod sessions;
+mod takeover;
 mod title;
 mod work;
 

@@ -142,6 +142,18 @@ pub(super) fn schedule_check<T: Tables>(
     cx.tables.put_due(DueRow { at: until, what: Due::Work(work.id.clone()) })
 }
 
+/// Drops the scheduled check of an item that has lost its lease: the next lease may be shorter. The
+/// caller writes its row.
+pub(super) fn cancel_check<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    work: &mut WorkRow,
+) -> Result<(), TableError> {
+    match work.watched_at.take() {
+        Some(at) => cx.tables.delete_due(&DueRow { at, what: Due::Work(work.id.clone()) }),
+        None => Ok(()),
+    }
+}
+
 /// The current fence for an item: its session's, if it has one.
 pub(super) fn fence_of<T: Tables>(
     cx: &mut Cx<'_, T>,

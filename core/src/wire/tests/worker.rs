@@ -69,6 +69,8 @@ proptest! {
         max_sessions in any::<u32>(),
         id in of(environment_id()),
         known in environment_id(),
+        (worker_id, worker_run) in (maybe_text(), of(any::<u64>())),
+        sessions in vec(id().prop_map(|id| SessionId::new(&id).expect("valid")), 0..3),
         secret in secret(),
     ) {
         let (machine_name, directory, branch, git_repo_url, worker_type) = texts;
@@ -80,9 +82,11 @@ proptest! {
             max_sessions,
             metadata: Metadata { worker_type },
             environment_id: id,
+            worker_id,
+            worker_run,
         };
         shape!(registration, Registration, required: ["machine_name", "directory"]);
-        let registered = Registered { environment_id: known, environment_secret: secret };
+        let registered = Registered { environment_id: known, environment_secret: secret, sessions };
         shape!(registered, Registered);
     }
 

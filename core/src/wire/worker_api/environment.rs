@@ -1,11 +1,13 @@
 //! Registration of an environment (E-1).
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::EnvironmentId;
+use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::{self, Secret};
+use crate::wire::versions::or_default;
 
 /// The body of a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +27,16 @@ pub struct Registration {
     /// What else is known.
     #[serde(default)]
     pub metadata: Metadata,
-    /// An environment to resume after a crash.
+    /// An environment to take up again after a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment_id: Option<EnvironmentId>,
+    /// Names the worker, the same over all its runs: a registration whose answer was lost gives the
+    /// same environment again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_id: Option<String>,
+    /// Which of the worker's runs this is. A later one ends the leases of those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_run: Option<u64>,
 }
 
 /// What a worker says about itself.
@@ -46,6 +55,9 @@ pub struct Registered {
     /// Its credential for polling, stopping and deregistering.
     #[serde(serialize_with = "secret::reveal", deserialize_with = "secret::bearer")]
     pub environment_secret: Secret,
+    /// Its sessions that have not ended, which continue.
+    #[serde(default, deserialize_with = "or_default")]
+    pub sessions: Vec<SessionId>,
 }
 
 #[cfg(test)]

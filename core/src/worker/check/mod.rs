@@ -21,10 +21,10 @@ use serde::de::IgnoredAny;
 
 use super::config::AgentProgram;
 use super::git::{QUESTION_TIMEOUT, git};
-use crate::auth::AccessToken;
+use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
 use crate::base::time::UnixTime;
-use crate::client::{RequestError, answer, worker_api};
+use crate::client::{RequestError, TokenRetry, answer, worker_api};
 use crate::contract::action::{Action, Response};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineErrorKind;
@@ -88,6 +88,7 @@ impl Finding {
 enum Purpose {
     Health,
     Token,
+    TokenFile,
     GitVersion,
     GitCommit,
     Save,
@@ -118,7 +119,7 @@ impl Check {
         let mut cx = Cx::new();
         let request = worker_api::health(&config.relay);
         cx.fx.start(Purpose::Health, |op| Action::Request { op, request });
-        Self { runner: Runner::new(Checks { config, agent: None }, cx) }
+        Self { runner: Runner::new(Checks::new(config), cx) }
     }
 }
 
@@ -126,6 +127,7 @@ impl Check {
 #[derive(Debug)]
 struct Checks {
     config: CheckConfig,
+    token_retry: TokenRetry,
     agent: Option<AgentCheck>,
 }
 
@@ -153,6 +155,7 @@ impl Role for Checks {
         match purpose {
             Purpose::Health => self.health_answered(cx, event),
             Purpose::Token => self.token_answered(cx, event),
+            Purpose::TokenFile => self.token_file_read(cx, &event),
             Purpose::GitVersion => self.git_version(cx, &event),
             Purpose::GitCommit => self.git_commit(cx, &event),
             Purpose::Save => self.saved(cx, &event),
@@ -187,6 +190,10 @@ fn notify_agent(cx: &mut Cx, finding: Option<Finding>) {
 }
 
 impl Checks {
+    const fn new(config: CheckConfig) -> Self {
+        Self { config, token_retry: TokenRetry::Unused, agent: None }
+    }
+
     fn health_answered(&mut self, cx: &mut Cx, event: Event) {
         let relay = self.config.relay.clone();
         let date = match &event {
@@ -241,10 +248,27 @@ impl Checks {
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
         let finding = match answer::<IgnoredAny>(event) {
             Ok(_) => Finding::Ok(String::from("the relay accepts it")),
-            Err(error) => self.refused(&error),
+            // It is tried once more with what its file holds now, as a run would do (E-10).
+            Err(error) => match self.config.access_token.as_ref() {
+                Some(token) if let Some(path) = self.token_retry.take(&error, token) => {
+                    let limit = MAX_TOKEN_FILE_BYTES;
+                    cx.fx.start(Purpose::TokenFile, |op| Action::Load { op, path, limit });
+                    return;
+                }
+                _ => self.refused(&error),
+            },
         };
         notify(cx, "token", finding);
         self.ask_git(cx);
+    }
+
+    fn token_file_read(&mut self, cx: &mut Cx, event: &Event) {
+        if let (Event::Loaded { data: Some(data), .. }, Some(token)) =
+            (event, &mut self.config.access_token)
+        {
+            token.refresh(data);
+        }
+        self.ask_token(cx);
     }
 
     fn refused(&self, error: &RequestError) -> Finding {

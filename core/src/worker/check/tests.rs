@@ -65,6 +65,7 @@ impl Bench {
             Action::Request { op, .. }
             | Action::Run { op, .. }
             | Action::Save { op, .. }
+            | Action::Load { op, .. }
             | Action::Remove { op, .. }
             | Action::Spawn { op, .. }
             | Action::Write { op, .. }
@@ -212,6 +213,28 @@ fn a_token_that_the_relay_refuses_is_reported_as_a_run_would_fail() {
         bench.respond(200, r#"{"status":"ok"}"#);
         bench.respond(status, "");
         assert_eq!(bench.failed("token").0, kind, "{status}");
+    }
+}
+
+#[test]
+fn a_refused_token_is_tried_once_more_with_what_its_file_holds_now() {
+    for (second, is_fine) in [(200, true), (401, false)] {
+        let mut bench = Bench::new(|config| {
+            let token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+            config.access_token = Some(token);
+        });
+        bench.respond(200, r#"{"status":"ok"}"#);
+        bench.respond(401, "");
+        let op = bench.op();
+        bench.handle(Event::Loaded {
+            op,
+            data: Some(Bytes::from_static(b"new\n")),
+            modified: None,
+        });
+        let Some(Action::Request { request, .. }) = bench.actions.back() else { panic!() };
+        assert_eq!(request.headers[0].1.reveal(), "Bearer new");
+        bench.respond(second, "{}");
+        assert_eq!(matches!(bench.found("token"), Finding::Ok(_)), is_fine, "{second}");
     }
 }
 

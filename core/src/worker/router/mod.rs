@@ -12,10 +12,13 @@ use serde::de::IgnoredAny;
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::SHUTDOWN_FLUSH;
 use crate::client::{answer, worker_api};
+use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::contract::machine;
 use crate::engine::runner::{CxOf, Role};
 use crate::worker::config::WorkerConfig;
+use crate::worker::continuity::pointer::PointerFile;
+use crate::worker::continuity::{Continuity, Opened};
 use crate::worker::cx::{Cx, Purpose, Timer};
 use crate::worker::dispatch::Claims;
 use crate::worker::heartbeat;
@@ -42,6 +45,8 @@ pub(super) struct Router {
 /// The parts of a worker. Each owns its state; none knows about another.
 #[derive(Debug)]
 pub(super) struct Parts {
+    continuity: Continuity,
+    pointer: PointerFile,
     survey: Survey,
     registration: Registration,
     polling: Polling,
@@ -58,6 +63,8 @@ impl Router {
         let mut router = Self {
             rng: Rng::with_seed(config.seed),
             parts: Parts {
+                continuity: Continuity::new(&config),
+                pointer: PointerFile::new(&config.directory, config.keeps_pointer),
                 survey: Survey::default(),
                 registration: Registration::new(&config),
                 polling: Polling::new(&config),
@@ -70,7 +77,10 @@ impl Router {
             },
             config,
         };
-        router.with(engine, |_, cx| Survey::start(cx));
+        router.with(engine, |parts, cx| {
+            let opened = parts.continuity.load(cx);
+            Parts::state_opened(cx, opened);
+        });
         router
     }
 
@@ -95,6 +105,7 @@ impl Role for Router {
         self.with(engine, |parts, cx| match command {
             WorkerCommand::Shutdown => parts.shut_down(cx, Ok(())),
             WorkerCommand::ShutdownNow => parts.shut_down_now(cx),
+            WorkerCommand::HandOver => parts.hand_over(cx),
         });
     }
 
@@ -118,6 +129,7 @@ impl Role for Router {
             Timer::Limit(session) => {
                 parts.session(cx, &session, |session, cx| session.end(cx, EndReason::TimedOut));
             }
+            Timer::Pointer => parts.pointer.touch(cx),
             Timer::Git => parts.worktrees.resume(cx),
             Timer::Shutdown => parts.shutdown.finish(cx),
         });
@@ -160,6 +172,17 @@ impl Parts {
             Purpose::Redispatch(id, registration) => {
                 self.redispatch_answered(cx, &id, registration, event);
             }
+            Purpose::LoadState => {
+                let opened = self.continuity.loaded(cx, &event);
+                Self::state_opened(cx, opened);
+            }
+            Purpose::SaveState => {
+                let opened = self.continuity.saved(cx, &event);
+                Self::state_opened(cx, opened);
+            }
+            // One that cannot be written is no pointer, and nothing depends on it.
+            Purpose::Pointer => {}
+            Purpose::ClearState => self.shutdown.finish(cx),
             Purpose::Git(question) => self.git_answered(cx, question, &event),
             Purpose::Worktree => self.worktree_answered(cx, &event),
             Purpose::LifeSign(session) => {
@@ -172,18 +195,29 @@ impl Parts {
             Purpose::Poll => self.poll_answered(cx, event),
             Purpose::Ack(work) => self.ack_answered(cx, &work, event),
             Purpose::Spool(work) => self.reports.saved(cx, &work, &event),
-            Purpose::ListSpool => self.reports.listed(cx, &event),
+            Purpose::ListSpool => {
+                self.reports.listed(cx, &event);
+                self.poll_if_there_is_room(cx);
+            }
             Purpose::LoadSpool(work) => {
                 if let Some(broken) = self.reports.loaded(cx, &work, &event) {
                     self.removals.remove(cx, broken);
                 }
+                self.poll_if_there_is_room(cx);
             }
             Purpose::Report(work, fence) => self.report_answered(cx, &work, fence, event),
             Purpose::Remove => {
                 self.removals.removed();
                 self.advance_shutdown(cx);
             }
-            Purpose::Deregister => self.shutdown.finish(cx),
+            Purpose::Deregister => self.deregistered(cx, event),
+        }
+    }
+
+    /// The worker knows what it is called, so that it may register.
+    fn state_opened(cx: &mut Cx<'_>, opened: Opened) {
+        if opened == Opened::Ready {
+            Survey::start(cx);
         }
     }
 
@@ -209,6 +243,15 @@ impl Parts {
             }
             Outcome::Redispatch => self.redispatch(cx, id),
         }
+        let changed = self.sessions.get_mut(id).and_then(Session::take_conversation);
+        if let Some(conversation) = changed {
+            self.continuity.converses(cx, id, conversation);
+        }
+        if let Some(session) = self.sessions.get_mut(id)
+            && session.take_up()
+        {
+            self.pointer.show(cx, id, &session.lease().environment.id);
+        }
         if let Some(ended) = self.sessions.settle(cx, id) {
             self.session_ended(cx, id, ended);
         }
@@ -218,18 +261,24 @@ impl Parts {
     }
 
     fn session_ended(&mut self, cx: &mut Cx<'_>, id: &SessionId, ended: Ended) {
-        let Ended { lease, result, is_forced, mcp_file } = ended;
+        let Ended { lease, result, is_handed_over, is_forced, mcp_file } = ended;
+        let other = self.sessions.any_other();
+        if let Some(path) = self.pointer.end(cx, id, other) {
+            self.removals.remove(cx, path);
+        }
         if let Some(path) = mcp_file {
             self.removals.remove(cx, path);
         }
-        self.reports.complete(&lease.work);
         let Lease { work, environment, fence, .. } = lease;
-        cx.notify(WorkerNotice::SessionEnded {
-            session: id.clone(),
-            work: work.clone(),
-            result: result.clone(),
+        let (session, item) = (id.clone(), work.clone());
+        cx.notify(if is_handed_over {
+            WorkerNotice::SessionHandedOver { session, work: item }
+        } else {
+            WorkerNotice::SessionEnded { session, work: item, result: result.clone() }
         });
+        // One that was lost to this worker may come back, and continues then.
         if result.is_some() {
+            self.reports.complete(&work);
             let finished = Finished { environment, work, fence, force: is_forced, result };
             self.reports.add(cx, finished);
         }
@@ -309,9 +358,21 @@ impl Parts {
 
     /// The first signal: everything ends in its own time (W-9).
     fn shut_down(&mut self, cx: &mut Cx<'_>, outcome: machine::Outcome) {
-        if !self.shutdown.begin(outcome) {
-            return;
+        if self.shutdown.begin(outcome) {
+            let why = String::from("the worker was shut down");
+            self.end_all(cx, &EndReason::Interrupted(why));
         }
+    }
+
+    /// The next run takes the environment and its sessions up: only agents end (W-13).
+    fn hand_over(&mut self, cx: &mut Cx<'_>) {
+        if self.shutdown.begin_hand_over() {
+            self.pointer.leave(cx);
+            self.end_all(cx, &EndReason::HandedOver);
+        }
+    }
+
+    fn end_all(&mut self, cx: &mut Cx<'_>, reason: &EndReason) {
         self.polling.cancel(cx);
         self.registration.close(cx);
         self.claims.clear();
@@ -320,8 +381,7 @@ impl Parts {
         for id in self.sessions.ids() {
             self.session(cx, &id, |session, cx| {
                 session.limit_flush(flush_deadline);
-                let why = String::from("the worker was shut down");
-                session.end(cx, EndReason::Interrupted(why))
+                session.end(cx, reason.clone())
             });
         }
         self.advance_shutdown(cx);
@@ -347,5 +407,20 @@ impl Parts {
             Remaining::Reports
         };
         self.shutdown.advance(cx, remaining, self.registration.environment());
+    }
+
+    /// Once the relay has let the environment go, there is nothing left for another run to
+    /// continue.
+    fn deregistered(&mut self, cx: &mut Cx<'_>, event: Event) {
+        let is_gone = match answer::<IgnoredAny>(event) {
+            Ok(_) => true,
+            Err(trouble) => matches!(trouble.refusal().map(|r| r.status), Some(404 | 410)),
+        };
+        match self.continuity.close().filter(|_| is_gone) {
+            Some(path) => {
+                cx.fx.start(Purpose::ClearState, |op| Action::Remove { op, path });
+            }
+            None => self.shutdown.finish(cx),
+        }
     }
 }

@@ -31,8 +31,9 @@ impl Parts {
             Progress::Asking => {}
             Progress::Done(mut directory) => {
                 let prefix = core::mem::take(&mut directory.prefix);
-                self.worktrees.take_up(cx, prefix, &directory.worktrees);
-                self.registration.start(cx, directory);
+                let may_continue = |session: &SessionId| self.continuity.has(session);
+                self.worktrees.take_up(cx, prefix, &directory.worktrees, may_continue);
+                self.registration.start(cx, directory, &self.continuity);
             }
             Progress::Failed(error) => self.shut_down(cx, Err(error)),
         }
@@ -40,11 +41,24 @@ impl Parts {
 
     pub(super) fn register_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
         let is_again = self.registration.environment().is_some();
-        let environment = match self.registration.answered(cx, event) {
+        let (environment, live) = match self.registration.answered(cx, event) {
             Answered::Pending => return,
-            Answered::Registered(environment) => environment,
+            Answered::Registered(environment, live) => (environment, live),
             Answered::Failed(error) => return self.shut_down(cx, Err(error)),
         };
+        let is_refused = cx.config.take_up.as_ref().is_some_and(|wanted| *wanted != environment.id);
+        if is_refused
+            && !is_again
+            && let Some(foreign) = self.pointer.reject()
+        {
+            self.removals.remove(cx, foreign);
+        }
+        let sessions = &self.sessions;
+        self.continuity.registered(cx, &environment, |session| {
+            live.contains(session) || sessions.contains(session)
+        });
+        self.worktrees.clean_kept(cx, |session| self.continuity.has(session));
+        let continuing = if is_again { 0 } else { live.len() };
         // Everything in progress for the environment continues with its new secret.
         self.sessions.renew_secret(&environment);
         self.claims.renew_secret(&environment);
@@ -52,7 +66,7 @@ impl Parts {
         if !self.registration.serve() {
             return;
         }
-        cx.notify(WorkerNotice::Registered { environment: environment.id, is_again });
+        cx.notify(WorkerNotice::Registered { environment: environment.id, is_again, continuing });
         for id in self.sessions.take_awaiting_secret() {
             self.redispatch(cx, &id);
         }
@@ -105,7 +119,7 @@ impl Parts {
     /// running session waits for another lease, which can only come through a poll (W-8).
     pub(super) fn poll_if_there_is_room(&mut self, cx: &mut Cx<'_>) {
         let Some(environment) = self.registration.serving() else { return };
-        if self.polling.is_waiting(cx) {
+        if self.polling.is_waiting(cx) || self.reports.are_being_read() {
             return;
         }
         if self.has_room(cx.config) || self.sessions.await_lease() {
@@ -205,6 +219,7 @@ impl Parts {
         secret: WorkSecret,
     ) {
         if self.sessions.contains(id) {
+            self.continuity.renew(cx, id, &lease.work);
             return self.session(cx, id, |session, cx| {
                 session.renew(cx, lease, url);
                 Outcome::Nothing
@@ -212,7 +227,10 @@ impl Parts {
         }
         let reference = secret.git_reference();
         let directory = self.worktrees.session_directory(cx.config, id);
-        let session = Session::new(cx, id.clone(), lease, url, secret, directory);
+        let sessions = &self.sessions;
+        let is_running = |id: &SessionId| sessions.contains(id);
+        let beginning = self.continuity.begin(cx, id, &lease.work, is_running);
+        let session = Session::new(cx, id.clone(), lease, url, secret, &directory, beginning);
         self.sessions.insert(id.clone(), session);
         self.session(cx, id, |session, cx| session.start(cx, reference));
         self.sessions.start_heartbeat(cx, id);
@@ -236,12 +254,17 @@ impl Parts {
             () if self.registration.is_closed() => SecretHope::NextRun,
             () => SecretHope::None,
         };
-        if let Delivery::Closed { file } = self.reports.answered(cx, work, answer, hope) {
-            if let Some(path) = file {
-                self.removals.remove(cx, path);
+        match self.reports.answered(cx, work, answer, hope) {
+            Delivery::Open => return,
+            Delivery::Postponed => {}
+            Delivery::Settled { file } => {
+                self.continuity.end(cx, work);
+                if let Some(path) = file {
+                    self.removals.remove(cx, path);
+                }
             }
-            self.advance_shutdown(cx);
         }
+        self.advance_shutdown(cx);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::base::id::SessionId;
 use crate::base::secret::Secret;
 use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
-use crate::worker::config::WorkerConfig;
+use crate::worker::config::{AgentResume, WorkerConfig};
 
 /// Variables that change how a program is found or loaded, by name or prefix (S-3).
 const REFUSED_NAMES: [&str; 14] = [
@@ -29,7 +29,8 @@ const REFUSED_NAMES: [&str; 14] = [
 ];
 const REFUSED_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
 
-/// The command that starts the agent of `session`. The error names what the secret must not
+/// The command that starts the agent of `session`, in a new conversation or in one to resume. The
+/// error names what the secret must not
 /// request.
 pub(in crate::worker) fn agent_command(
     config: &WorkerConfig,
@@ -37,14 +38,22 @@ pub(in crate::worker) fn agent_command(
     url: &str,
     secret: &WorkSecret,
     directory: String,
+    conversation: Option<&str>,
 ) -> Result<ProcessSpec, String> {
-    let mut args = config.agent.args.clone();
+    let (program, mut args, own_env): (_, Vec<String>, &[_]) =
+        match (conversation, &config.agent_resume) {
+            (Some(conversation), Some(AgentResume { program, args, env })) => {
+                let args = args.iter().map(|arg| arg.replace("{session}", conversation));
+                (program.clone(), args.collect(), env)
+            }
+            _ => (config.agent.program.clone(), config.agent.args.clone(), &[]),
+        };
     args.extend(flags(secret)?);
     if secret.mcp_config.is_some() {
         args.extend([String::from("--mcp-config"), mcp_config_path(config, session)?]);
     }
     let mut env: Vec<(String, Secret)> = Vec::new();
-    for (name, value) in &config.agent.env {
+    for (name, value) in config.agent.env.iter().chain(own_env) {
         env.push((name.clone(), Secret::from(value.as_str())));
     }
     for (name, value) in &secret.environment_variables {
@@ -55,7 +64,7 @@ pub(in crate::worker) fn agent_command(
     env.push(("FOOTBRIDGE_SESSION_URL".into(), Secret::from(url)));
     env.push(("FOOTBRIDGE_SESSION_TOKEN".into(), secret.session_ingress_token.clone()));
     Ok(ProcessSpec {
-        program: config.agent.program.clone(),
+        program,
         args,
         env,
         env_remove: config.agent_env_remove.clone(),
@@ -141,7 +150,7 @@ mod tests {
         let mut config = WorkerConfig::new(relay, token, "/w".into(), agent, 1);
         change(&mut config);
         let session = SessionId::new("session_1").expect("an id");
-        agent_command(&config, &session, "ws://u", &secret, "/w".into())
+        agent_command(&config, &session, "ws://u", &secret, "/w".into(), None)
     }
 
     #[test]

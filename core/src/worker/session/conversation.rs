@@ -42,6 +42,10 @@ enum Inbound {
 #[derive(Debug, PartialEq)]
 pub(super) enum AgentLine {
     Message,
+    /// A turn begins, in the conversation that it names.
+    Init,
+    /// A turn has ended.
+    Result,
     /// It asks a person for permission to use this tool.
     Permission {
         tool: String,
@@ -114,6 +118,10 @@ impl Conversation {
             (Kind::ControlCancelRequest, Some(id)) => {
                 self.questions.remove(&id);
                 AgentLine::Message
+            }
+            _ if head.kind == "result" => AgentLine::Result,
+            _ if head.kind == "system" && head.subtype.as_deref() == Some("init") => {
+                AgentLine::Init
             }
             _ => AgentLine::Message,
         };

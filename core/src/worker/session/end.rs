@@ -15,6 +15,9 @@ pub(in crate::worker) enum EndReason {
     Interrupted(String),
     /// The relay could not be reached for as long as is allowed.
     Failed(String),
+    /// The worker is being replaced, and its next run continues the session: there is nothing to
+    /// report.
+    HandedOver,
     /// The relay has given it to another worker, or no longer knows it: there is nothing to report.
     NotOurs(String),
 }
@@ -37,6 +40,9 @@ pub(super) fn result(
         }
         (Some(EndReason::Interrupted(why) | EndReason::NotOurs(why)), _) => {
             (ResultStatus::Interrupted, why.clone())
+        }
+        (Some(EndReason::HandedOver), _) => {
+            (ResultStatus::Interrupted, String::from("its worker is being restarted"))
         }
         (Some(EndReason::Failed(why)), _) => (ResultStatus::Failed, why.clone()),
         (None, Ok(Some(ExitStatus::Code(0)))) => {

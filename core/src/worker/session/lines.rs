@@ -12,6 +12,7 @@ use crate::base::text::Text;
 use crate::wire::control;
 use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::ndjson::Line;
+use crate::worker::continuity::conversation_of;
 use crate::worker::cx::Cx;
 use crate::worker::notice::WorkerNotice;
 
@@ -26,7 +27,14 @@ impl Session {
         match self.conversation.read_output(line) {
             Ok((text, line)) => {
                 match line {
-                    AgentLine::Message => {}
+                    AgentLine::Message => self.agent_spoke(cx),
+                    AgentLine::Result => {}
+                    AgentLine::Init => {
+                        self.agent_spoke(cx);
+                        if let Some(conversation) = conversation_of(&text) {
+                            self.kept_conversation = Some(Some(conversation));
+                        }
+                    }
                     AgentLine::Permission { tool } => {
                         let (session, work) = self.names();
                         cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
@@ -56,6 +64,14 @@ impl Session {
     /// A line from the relay on its way to the agent, passed on only if the agent can read and
     /// expects it.
     pub(super) fn take_input(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
+        if !self.hold(number, line) {
+            self.give(cx, number, line);
+        }
+        self.confirm(cx);
+    }
+
+    /// Gives the agent a line from the relay. The caller then has to confirm it.
+    pub(super) fn give(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
         match self.conversation.take_input(line) {
             AgentInput::Give => {
                 let is_written = self.write(cx, line);
@@ -73,7 +89,6 @@ impl Session {
             }
             AgentInput::Nothing => self.conversation.skip(),
         }
-        self.confirm(cx);
     }
 
     /// A line from the relay that the agent does not get: whoever sent it has to know (M-7).
@@ -84,7 +99,7 @@ impl Session {
     }
 
     /// Writes a line into the agent's pipe, and returns whether it still reads.
-    fn write(&mut self, cx: &mut Cx<'_>, line: &Text) -> bool {
+    pub(super) fn write(&mut self, cx: &mut Cx<'_>, line: &Text) -> bool {
         let mut data = Vec::with_capacity(line.len() + 1);
         data.extend_from_slice(line.as_bytes());
         data.push(b'\n');
@@ -92,6 +107,7 @@ impl Session {
     }
 
     pub(super) fn confirm(&mut self, cx: &mut Cx<'_>) {
-        self.link.confirm_delivered(cx.fx, self.conversation.pending());
+        let pending = self.conversation.pending() + self.succession.held();
+        self.link.confirm_delivered(cx.fx, pending);
     }
 }

@@ -15,6 +15,7 @@ mod conversation;
 mod end;
 mod launch;
 mod lines;
+mod succession;
 mod uplink;
 
 use alloc::borrow::Cow;
@@ -29,6 +30,8 @@ use self::agent_command::agent_command;
 use self::conversation::Conversation;
 pub(super) use self::end::EndReason;
 use self::launch::{Launch, Life};
+use self::succession::Succession;
+use super::continuity::Beginning;
 use super::cx::{Cx, Timer};
 use super::lease::Lease;
 use super::notice::WorkerNotice;
@@ -82,6 +85,11 @@ pub(super) struct Session {
     link: Link,
     process: Process,
     conversation: Conversation,
+    succession: Succession,
+    /// The conversation that its agent has come to since this was last taken.
+    kept_conversation: Option<Option<String>>,
+    /// Its link has come up since this was last taken.
+    is_newly_up: bool,
     life: Life,
     end: Option<EndReason>,
     /// What its agent started and could not be ended, by id and name (W-12).
@@ -99,6 +107,8 @@ pub(super) struct Ended {
     pub(super) lease: Lease,
     /// `None` if it is not this worker's to report.
     pub(super) result: Option<SessionResult>,
+    /// Whether the next run of the worker continues it.
+    pub(super) is_handed_over: bool,
     /// Whether it was ended from outside rather than on its own.
     pub(super) is_forced: bool,
     pub(super) mcp_file: Option<String>,
@@ -111,15 +121,22 @@ impl Session {
         lease: Lease,
         url: String,
         secret: WorkSecret,
-        directory: String,
+        directory: &str,
+        beginning: Beginning,
     ) -> Self {
         let config = cx.config;
-        let command = agent_command(config, &id, &url, &secret, directory);
+        let command = |conversation: Option<&str>| {
+            agent_command(config, &id, &url, &secret, directory.into(), conversation)
+        };
+        let (command, succession) = Succession::begin(config, beginning, command);
         let run = format!("{:032x}", cx.rng.u128(..));
         Self {
             link: Link::new(url, lease.token.clone(), run, config.backoff),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             conversation: Conversation::new(),
+            succession,
+            kept_conversation: None,
+            is_newly_up: false,
             life: Life::Preparing(Launch {
                 command,
                 mcp_config: secret.mcp_config,
@@ -169,6 +186,7 @@ impl Session {
     pub(super) fn process_due(&mut self, cx: &mut Cx<'_>) -> Outcome {
         let mut events = Vec::new();
         self.process.on_time(cx.fx, |event| events.push(event));
+        self.succession_due(cx);
         self.on_process(cx, events)
     }
 
@@ -180,6 +198,7 @@ impl Session {
                     self.log(cx, &LogMessage::AgentStarted { pid });
                     let (session, work) = self.names();
                     cx.notify(WorkerNotice::SessionStarted { session, work, pid });
+                    self.agent_started(cx);
                 }
                 ProcessEvent::Line(line) => self.take_output(cx, line),
                 ProcessEvent::Written { writes } => {
@@ -196,6 +215,9 @@ impl Session {
 
     /// Its process is over, or will never run.
     fn over(&mut self, cx: &mut Cx<'_>, over: Result<Option<ExitStatus>, String>) -> Outcome {
+        if self.start_instead(cx, over.as_ref().err().map(String::as_str)) {
+            return Outcome::Nothing;
+        }
         let has_run = over.is_ok();
         let stderr = self.process.stderr_tail();
         let mut result = end::result(self.end.as_ref(), over, self.limit, stderr);
@@ -225,6 +247,8 @@ impl Session {
             }
             Life::Over { is_cleaning, .. } => *is_cleaning,
         };
+        // The agent that follows needs it.
+        let is_cleaning = is_cleaning && self.end != Some(EndReason::HandedOver);
         self.life = Life::Over { result, is_cleaning };
         if is_cleaning { Outcome::CleanWorktree } else { Outcome::RoomFreed }
     }
@@ -234,8 +258,9 @@ impl Session {
     fn given(&mut self, has_run: bool) -> (u64, u64) {
         let received = self.link.received();
         let before = |lines: usize| received.saturating_sub(u64::try_from(lines).unwrap_or(0));
-        let delivered = before(self.conversation.pending());
-        let attempted = before(self.conversation.unwritten());
+        let held = self.succession.held();
+        let delivered = before(self.conversation.pending() + held);
+        let attempted = before(self.conversation.unwritten() + held);
         (delivered, if has_run { attempted } else { delivered })
     }
 
@@ -301,10 +326,12 @@ impl Session {
             Life::Over { result, .. } => Some(result),
             Life::Preparing(_) | Life::Running { .. } => None,
         };
-        let is_ours = !matches!(self.end, Some(EndReason::NotOurs(_)));
+        let is_handed_over = self.end == Some(EndReason::HandedOver);
+        let is_ours = !is_handed_over && !matches!(self.end, Some(EndReason::NotOurs(_)));
         Ended {
             lease: self.lease,
             result: result.filter(|_| is_ours),
+            is_handed_over,
             is_forced: self.end.is_some(),
             mcp_file: self.mcp_file,
         }
@@ -313,7 +340,8 @@ impl Session {
     /// When one of its parts next has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let flush = self.flush_deadline.filter(|_| !self.takes_room());
-        [self.link.deadline(), self.process.deadline(), flush].into_iter().flatten().min()
+        let parts = [self.link.deadline(), self.process.deadline(), self.succession.deadline()];
+        parts.into_iter().chain([flush]).flatten().min()
     }
 
     /// Holds the agent back while the relay is behind on its output.
@@ -326,6 +354,16 @@ impl Session {
         if let Ok(message) = RawValue::from_string(message.to_line().as_str().into()) {
             self.link.send_report(cx.fx, message);
         }
+    }
+
+    /// The conversation that its agent has come to, if that has changed.
+    pub(super) const fn take_conversation(&mut self) -> Option<Option<String>> {
+        self.kept_conversation.take()
+    }
+
+    /// Whether its link has come up since the last call.
+    pub(super) const fn take_up(&mut self) -> bool {
+        core::mem::replace(&mut self.is_newly_up, false)
     }
 
     fn names(&self) -> (SessionId, WorkId) {

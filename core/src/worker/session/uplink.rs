@@ -35,6 +35,7 @@ impl Session {
     fn on_link(&mut self, cx: &mut Cx<'_>, event: LinkEvent) -> Outcome {
         match event {
             LinkEvent::Up => {
+                self.is_newly_up = true;
                 let (session, work) = self.names();
                 cx.notify(WorkerNotice::SessionConnected { session, work });
             }

@@ -2,12 +2,14 @@
 
 mod conversation;
 mod polling;
+mod restarts;
 mod results;
 mod sessions;
 mod shutdown;
 mod worktrees;
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -35,6 +37,9 @@ use crate::wire::url::BaseUrl;
 /// A worker that is driven by hand.
 struct Bench {
     hand: Hand<Worker>,
+    /// Its state file and the results of earlier runs, which are read and written without a test's
+    /// doing.
+    files: BTreeMap<String, Bytes>,
 }
 
 impl Deref for Bench {
@@ -53,6 +58,11 @@ impl DerefMut for Bench {
 
 impl Bench {
     fn new(change: impl FnOnce(&mut WorkerConfig)) -> Self {
+        Self::on(BTreeMap::new(), change)
+    }
+
+    /// One that finds files of an earlier run.
+    fn on(files: BTreeMap<String, Bytes>, change: impl FnOnce(&mut WorkerConfig)) -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
         let mut config = WorkerConfig::new(
@@ -66,16 +76,66 @@ impl Bench {
         let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) };
         let mut hand = Hand::new(Worker::new(config), now);
         hand.trees_ended = Some(0);
-        Self { hand }
+        let mut bench = Self { hand, files };
+        bench.settle_files();
+        bench
+    }
+
+    #[track_caller]
+    fn settle_files(&mut self) {
+        let is_own = |path: &str| path.ends_with("/worker.json");
+        loop {
+            let at = self.hand.actions.iter().position(|action| match action {
+                Action::Load { path, .. } => is_own(path) || path.contains("/results/"),
+                Action::Save { path, .. } | Action::Remove { path, .. } => is_own(path),
+                Action::List { .. } => true,
+                _ => false,
+            });
+            let event = match at.and_then(|at| self.hand.actions.remove(at)) {
+                Some(Action::Load { op, path, .. }) => {
+                    Event::Loaded { op, data: self.files.get(&path).cloned(), modified: None }
+                }
+                Some(Action::Save { op, path, data }) => {
+                    self.files.insert(path, data);
+                    Event::Saved { op }
+                }
+                Some(Action::Remove { op, path }) => {
+                    self.files.remove(&path);
+                    Event::Removed { op }
+                }
+                Some(Action::List { op, path }) => {
+                    let names = self.files.keys().filter_map(|file| file.strip_prefix(&path));
+                    let names = names.map(|name| name.trim_start_matches('/').to_owned());
+                    Event::Listed { op, names: names.collect() }
+                }
+                _ => return,
+            };
+            self.hand.handle(event);
+        }
+    }
+
+    /// The poll that follows a registration; these sessions continue.
+    #[track_caller]
+    fn respond_to_registration(&mut self, sessions: &str) -> OpId {
+        let (register, _) = self.request("/bridge");
+        let answer = r#"{"environment_id":"env_1","environment_secret":"s","sessions":"#;
+        self.respond(register, 200, &format!("{answer}[{sessions}]}}"));
+        self.request("/work/poll").0
     }
 
     /// A registered worker that is polling for work; the poll's operation.
     fn serving(change: impl FnOnce(&mut WorkerConfig)) -> (Self, OpId) {
-        let mut bench = Self::new(change);
+        Self::serving_on(BTreeMap::new(), change)
+    }
+
+    fn serving_on(
+        files: BTreeMap<String, Bytes>,
+        change: impl FnOnce(&mut WorkerConfig),
+    ) -> (Self, OpId) {
+        let sessions = if files.is_empty() { "" } else { r#""session_1""# };
+        let mut bench = Self::on(files, change);
         bench.answer_git();
-        let (register, _) = bench.request("/bridge");
-        bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
-        let (poll, _) = bench.request("/work/poll");
+        let poll = bench.respond_to_registration(sessions);
         (bench, poll)
     }
 
@@ -93,6 +153,7 @@ impl Bench {
     #[track_caller]
     fn handle(&mut self, event: Event) {
         self.hand.handle(event);
+        self.settle_files();
     }
 
     #[track_caller]

@@ -208,7 +208,7 @@ fn after_a_401_the_token_is_read_again_once_and_a_second_401_ends_the_worker() {
             Action::Load { op, path, .. } if path == "/token" => Some(*op),
             _ => None,
         });
-        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from(file)) });
+        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from(file)), modified: None });
         let (register, request) = bench.request("/bridge");
         assert_eq!(request.headers[0].1.reveal(), format!("Bearer {}", file.trim()));
         let answer = r#"{"environment_id":"env_1","environment_secret":"s"}"#;
@@ -273,7 +273,11 @@ fn a_worker_whose_token_worked_waits_for_a_relay_that_does_not_know_the_new_one_
             _ => None,
         });
         looks += 1;
-        bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"new")) });
+        bench.handle(Event::Loaded {
+            op: load,
+            data: Some(Bytes::from_static(b"new")),
+            modified: None,
+        });
         let (register, request) = bench.request("/bridge");
         assert_eq!(request.headers[0].1.reveal(), "Bearer new");
         bench.refuse(register, 401, "authentication_failed");

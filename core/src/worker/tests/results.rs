@@ -22,11 +22,6 @@ fn a_result_is_reported_again_after_doubling_pauses_until_it_arrives() {
 fn a_result_is_in_a_file_from_before_it_is_sent_until_it_has_arrived() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
     let (mut bench, poll) = Bench::serving(keep);
-    let listing = bench.take("list", |action| match action {
-        Action::List { op, path } if path == "/state/results" => Some(*op),
-        _ => None,
-    });
-    bench.handle(Event::Listed { op: listing, names: vec![] });
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.exit(agent, ExitStatus::Code(0));
     bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
@@ -46,18 +41,9 @@ fn a_result_is_in_a_file_from_before_it_is_sent_until_it_has_arrived() {
     });
 
     // What a crash would leave behind is reported by the next run, with its own credential.
-    let (mut bench, _) = Bench::serving(keep);
-    let listing = bench.take("list", |action| match action {
-        Action::List { op, .. } => Some(*op),
-        _ => None,
-    });
-    let names = ["work_1.json", "../x.json", "notes.txt"].map(String::from).to_vec();
-    bench.handle(Event::Listed { op: listing, names });
-    let load = bench.take("load", |action| match action {
-        Action::Load { op, .. } => Some(*op),
-        _ => None,
-    });
-    bench.handle(Event::Loaded { op: load, data: Some(file) });
+    let names = ["work_1.json", "../x.json", "notes.txt"];
+    let files = names.map(|name| (format!("/state/results/{name}"), file.clone()));
+    let (mut bench, _) = Bench::serving_on(files.into(), keep);
     let (_, request) = bench.request("/environments/env_1/work/work_1/stop");
     assert_eq!(request.headers[0].1.reveal(), "Bearer s");
 }
@@ -115,17 +101,9 @@ fn a_result_not_reported_in_time_is_kept_for_the_next_run_whatever_the_last_answ
 #[test]
 fn a_damaged_spool_file_is_removed_and_reported() {
     let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
-    let (mut bench, _) = Bench::serving(keep);
-    let listing = bench.take("list", |action| match action {
-        Action::List { op, .. } => Some(*op),
-        _ => None,
-    });
-    bench.handle(Event::Listed { op: listing, names: vec!["work_1.json".to_owned()] });
-    let load = bench.take("load", |action| match action {
-        Action::Load { op, .. } => Some(*op),
-        _ => None,
-    });
-    bench.handle(Event::Loaded { op: load, data: Some(Bytes::from_static(b"{\"rel")) });
+    let file = Bytes::from_static(b"{\"rel");
+    let files = [("/state/results/work_1.json".to_owned(), file)];
+    let (bench, _) = Bench::serving_on(files.into(), keep);
     assert!(bench.actions.iter().any(|action| matches!(action, Action::Remove { .. })));
     assert!(!bench.has_request("/stop"));
 }

@@ -28,12 +28,13 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 
 use self::answer::Answer;
 use self::clean::Cleaning;
 use self::done::BRANCHES;
 pub(super) use self::done::Done;
-use self::list::leftovers;
+use self::list::{Leftover, leftovers};
 use self::make::Making;
 use super::config::{SpawnMode, WorkerConfig};
 use super::cx::{Cx, Purpose, Timer};
@@ -80,6 +81,8 @@ pub(super) struct Worktrees {
     turn: Turn,
     /// The worker's directory within the repository: empty, or `sub/directory/`.
     prefix: String,
+    /// Worktrees of sessions that may continue.
+    kept: Vec<Leftover>,
 }
 
 /// Whether the next job can start.
@@ -94,7 +97,7 @@ enum Turn {
 
 impl Worktrees {
     pub(super) const fn new() -> Self {
-        Self { queue: VecDeque::new(), turn: Turn::Free, prefix: String::new() }
+        Self { queue: VecDeque::new(), turn: Turn::Free, prefix: String::new(), kept: Vec::new() }
     }
 
     /// The directory that a session's agent works in.
@@ -191,19 +194,43 @@ impl Worktrees {
     }
 
     /// Picks up the worktrees of earlier runs from git's own list of them, and learns where in the
-    /// repository sessions work.
-    pub(super) fn take_up(&mut self, cx: &mut Cx<'_>, prefix: String, list: &str) {
+    /// repository sessions work. Those of sessions that may continue wait for
+    /// [`clean_kept`](Self::clean_kept).
+    pub(super) fn take_up(
+        &mut self,
+        cx: &mut Cx<'_>,
+        prefix: String,
+        list: &str,
+        may_continue: impl Fn(&SessionId) -> bool,
+    ) {
         self.prefix = prefix;
         let SpawnMode::Worktree { root } = &cx.config.spawn_mode else { return };
         for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
-            match leftover.owner {
-                // Our own process id can only be that of an earlier process: we have created
-                // nothing yet.
-                Some(owner) if owner != cx.config.process_id => {
-                    check_owner(cx, owner, leftover.session);
-                }
-                _ => self.clean(cx, &leftover.session, None),
+            if may_continue(&leftover.session) {
+                self.kept.push(leftover);
+            } else {
+                self.check_leftover(cx, leftover);
             }
+        }
+    }
+
+    /// The relay has said which sessions continue: the worktrees of the others are cleaned up.
+    pub(super) fn clean_kept(&mut self, cx: &mut Cx<'_>, continues: impl Fn(&SessionId) -> bool) {
+        for leftover in core::mem::take(&mut self.kept) {
+            if !continues(&leftover.session) {
+                self.check_leftover(cx, leftover);
+            }
+        }
+    }
+
+    fn check_leftover(&mut self, cx: &mut Cx<'_>, leftover: Leftover) {
+        match leftover.owner {
+            // Our own process id can only be that of an earlier process: we have created nothing
+            // yet.
+            Some(owner) if owner != cx.config.process_id => {
+                check_owner(cx, owner, leftover.session);
+            }
+            _ => self.clean(cx, &leftover.session, None),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use footbridge_core::contract::action::Action;
@@ -33,7 +34,12 @@ pub fn a_saved_file_can_be_loaded_and_is_private_to_its_owner<R: Runtime>() {
     let op = driven.begin(|op| Action::Save { op, path: path.clone(), data: Bytes::new() });
     assert_eq!(driven.next(), Event::Saved { op });
     let op = driven.begin(|op| Action::Load { op, path: path.clone(), limit: 100 });
-    assert_eq!(driven.next(), Event::Loaded { op, data: Some(Bytes::new()) });
+    let Event::Loaded { op: of, data: Some(data), modified: Some(modified) } = driven.next() else {
+        panic!("it can be loaded")
+    };
+    assert!(of == op && data.is_empty());
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    assert!(since.as_secs().abs_diff(modified.as_secs()) < 60, "{modified} is not just now");
     assert_eq!(mode_of(&path), 0o600);
     assert_eq!(mode_of(&at(directory.path(), "deep/deeper")), 0o700);
     assert_eq!(mode_of(&at(directory.path(), "deep")), 0o700);
@@ -69,13 +75,13 @@ pub fn a_missing_file_is_no_error_but_an_unreadable_one_is<R: Runtime>() {
     std::fs::write(path("file"), "text").expect("written");
 
     let op = driven.begin(|op| Action::Load { op, path: path("none"), limit: 10 });
-    assert_eq!(driven.next(), Event::Loaded { op, data: None });
+    assert_eq!(driven.next(), Event::Loaded { op, data: None, modified: None });
     let op = driven.begin(|op| Action::Remove { op, path: path("none") });
     assert_eq!(driven.next(), Event::Removed { op });
     let op = driven.begin(|op| Action::Remove { op, path: path("no/directory") });
     assert_eq!(driven.next(), Event::Removed { op });
     let op = driven.begin(|op| Action::Load { op, path: path("large"), limit: 11 });
-    assert!(matches!(driven.next(), Event::Loaded { op: of, data: Some(_) } if of == op));
+    assert!(matches!(driven.next(), Event::Loaded { op: of, data: Some(_), .. } if of == op));
     let op = driven.begin(|op| Action::Load { op, path: path("large"), limit: 10 });
     driven.fails_with(op, IoErrorKind::TooLarge);
     let op = driven.begin(|op| Action::Load { op, path: path("."), limit: 10 });

@@ -12,4 +12,5 @@ pub mod secrets;
 pub mod sessions;
 mod stage;
 pub mod trees;
+pub mod worker_restarts;
 pub mod worktrees;

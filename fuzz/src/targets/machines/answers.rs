@@ -148,9 +148,11 @@ pub(super) fn local(
     match action {
         Action::Save { .. } if is_well => Event::Saved { op },
         Action::Remove { .. } if is_well => Event::Removed { op },
-        Action::Load { .. } if is_well => Event::Loaded { op, data: Some(words(input)) },
+        Action::Load { .. } if is_well => {
+            Event::Loaded { op, data: Some(words(input)), modified: None }
+        }
         Action::Load { .. } if input.byte().is_some_and(|byte| byte < 128) => {
-            Event::Loaded { op, data: None }
+            Event::Loaded { op, data: None, modified: None }
         }
         Action::List { .. } if is_well => {
             let names = ["w1.json", "work_2.json", "../x.json", "y", ".json", "w9.json.tmp"];

@@ -121,7 +121,7 @@ pub fn spool_files(data: &[u8]) {
         |action| matches!(action, Action::Load { path, .. } if path.ends_with("/w1.json")),
     );
     run.bench.fresh.clear();
-    run.bench.handle(Event::Loaded { op, data: Some(Bytes::from(file)) });
+    run.bench.handle(Event::Loaded { op, data: Some(Bytes::from(file)), modified: None });
     let is_reported = |action: &Action| match action {
         Action::Request { request, .. } => {
             assert!(request.url.starts_with("https://relay.example/v1/"), "{}", request.url);

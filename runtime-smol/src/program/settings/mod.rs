@@ -15,7 +15,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use footbridge_cli::agent_line::AgentLine;
+use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
@@ -171,6 +171,7 @@ settings! {
     ca_file: Option<PathBuf>, [Work], None;
     token_file: Option<PathBuf>, [Up, Relay, Work, Backup], None;
     agent: Option<AgentLine>, [Up, Work], None;
+    agent_resume: Option<ResumeLine>, [Up, Work], None;
     directory: Option<PathBuf>, [Up, Work], None;
     name: Option<MachineName>, [Up, Work], None;
     spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
@@ -178,6 +179,7 @@ settings! {
     session_limit: Span, [Up, Work], Span(DEFAULT_SESSION_LIMIT);
     shutdown_grace: Span, [Up, Work], Span(DEFAULT_SHUTDOWN_GRACE);
     allow_variable: Variables, [Up, Work], Variables(Vec::new());
+    hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
     conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);

@@ -64,6 +64,13 @@ impl Program {
         self.wait()
     }
 
+    /// Kills it.
+    #[track_caller]
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is there");
+        let _ = self.child.wait();
+    }
+
     /// Waits until it exits; its exit code.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Option<i32> {

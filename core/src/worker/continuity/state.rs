@@ -1,0 +1,101 @@
+//! The content of the state file.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::limits::{MAX_CONVERSATION_ID_BYTES, MAX_ID_BYTES};
+use crate::base::text::Text;
+
+/// What a worker knows about itself over all its runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Drawn once. Empty before that.
+    pub(super) worker_id: String,
+    /// Its runs so far, counting the one that wrote this.
+    #[serde(default)]
+    pub(super) run: u64,
+    /// What the relay calls it.
+    #[serde(default)]
+    pub(super) environment_id: Option<EnvironmentId>,
+    /// Its sessions that have not ended, as far as it knows.
+    #[serde(default)]
+    pub(super) sessions: BTreeMap<SessionId, KeptSession>,
+}
+
+/// A session that the next run would continue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptSession {
+    /// The item that it ran under last.
+    pub(super) work: WorkId,
+    /// What its agent calls its conversation.
+    #[serde(default)]
+    pub(super) conversation: Option<String>,
+}
+
+impl State {
+    /// Reads a file, which may have been damaged, or edited by a person.
+    pub(super) fn parse(data: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut state: Self = serde_json::from_slice(data)?;
+        if state.worker_id.len() > MAX_ID_BYTES {
+            state.worker_id = String::new();
+        }
+        for kept in state.sessions.values_mut() {
+            kept.conversation.take_if(|conversation| !is_conversation_id(conversation));
+        }
+        Ok(state)
+    }
+}
+
+/// What an agent calls its conversation, if that is what this line of it says. The id goes onto a
+/// command line, so it must not look like an option.
+pub(in crate::worker) fn conversation_of(line: &Text) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Init<'a> {
+        #[serde(borrow)]
+        session_id: Cow<'a, str>,
+    }
+    let Init { session_id } = serde_json::from_str(line.as_str()).ok()?;
+    is_conversation_id(&session_id).then(|| session_id.into_owned())
+}
+
+fn is_conversation_id(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !text.is_empty()
+        && text.len() <= MAX_CONVERSATION_ID_BYTES
+        && text.bytes().all(is_allowed)
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_id_can_go_onto_a_command_line() {
+        let of = |id: &str| {
+            let line =
+                alloc::format!(r#"{{"type":"system","subtype":"init","session_id":"{id}"}}"#);
+            conversation_of(&Text::from(line))
+        };
+        assert_eq!(of("0f8c-4e").as_deref(), Some("0f8c-4e"));
+        for bad in ["", "-x", "--model", "a b", "../x", ".x", "a;b", "\\u0000", &"x".repeat(1000)] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+        assert_eq!(conversation_of(&Text::from("{}")), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_an_edited_one_names_no_options() {
+        for bad in ["", "{", "[]", "{}", r#"{"worker_id":7}"#] {
+            assert!(State::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let edited =
+            r#"{"worker_id":"w","sessions":{"session_1":{"work":"work_1","conversation":"--x"}}}"#;
+        let state = State::parse(edited.as_bytes()).expect("a state");
+        assert!(state.sessions.values().all(|kept| kept.conversation.is_none()));
+    }
+}

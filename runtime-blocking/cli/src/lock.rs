@@ -1,0 +1,69 @@
+//! One worker at a time for a directory and a relay (W-13).
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::exit::{Error, ExitKind};
+
+/// Held for as long as the worker runs. The system releases it however the process ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock in a worker's part of the state directory. `what` is what the worker would
+    /// serve, for people.
+    pub fn take(state: &str, what: &str) -> Result<Self, Error> {
+        let path = Path::new(state).join("lock");
+        let failed = |error| Error::local(format!("cannot use {}: {error}", path.display()));
+        DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&mut file, what)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // Only for whoever is refused. Without it the lock works as well.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+fn in_use(file: &mut File, what: &str) -> Error {
+    let mut holder = String::new();
+    let _ = file.take(20).read_to_string(&mut holder);
+    let holder = match holder.parse::<u32>() {
+        Ok(pid) => format!(" (process {pid})"),
+        Err(_) => String::new(),
+    };
+    let message = format!(
+        "another worker{holder} already serves {what}; stop it, or give this one a name of its \
+         own with --name"
+    );
+    Error { why: ExitKind::InUse, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_worker_is_refused_until_the_first_one_is_gone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = directory.path().join("workers/x");
+        let state = state.to_str().expect("text");
+        let first = Lock::take(state, "/w").expect("it is free");
+        let error = Lock::take(state, "/w").expect_err("it is held");
+        assert_eq!(error.why, ExitKind::InUse);
+        let pid = std::process::id().to_string();
+        assert!(error.message.contains(&pid) && error.message.contains("--name"), "{error}");
+        drop(first);
+        let _again = Lock::take(state, "/w").expect("it is free again");
+    }
+}
