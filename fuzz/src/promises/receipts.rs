@@ -79,7 +79,9 @@ impl Promise for Receipts {
                 let story = self.sessions.entry(session.clone()).or_default();
                 let Some(name) = Name::of(line) else { return Ok(()) };
                 let said = story.failed.get(&name).filter(|how| *how != "messages_indeterminate");
-                if let Some(how) = said {
+                if let Some(how) = said
+                    && !story.is_ambiguous(&name)
+                {
                     return Err(format!(
                         "{name:?} of {session}: {how}, and then it was handed over"
                     ));
@@ -144,6 +146,12 @@ impl Story {
         known.seen = known.seen.max(seen);
     }
 
+    /// Requests without a uuid may be stored twice under one name.
+    fn is_ambiguous(&self, name: &Name) -> bool {
+        let is_request = matches!(name, Name::Request(_));
+        is_request && self.logged.values().filter(|logged| *logged == name).count() > 1
+    }
+
     fn reported(&mut self, line: &str) -> Result<(), String> {
         if !line.contains("\"messages_") {
             return Ok(());
@@ -154,6 +162,9 @@ impl Story {
             return Ok(());
         }
         for name in Name::all_in(&report) {
+            if self.is_ambiguous(&name) {
+                continue;
+            }
             if how != "messages_indeterminate" && self.handed.contains(&name) {
                 return Err(format!("{name:?}: {how}, but it was handed over"));
             }
@@ -171,7 +182,7 @@ impl Story {
             return Ok(());
         };
         for (seq, name) in &self.logged {
-            if self.failed.contains_key(name) {
+            if self.failed.contains_key(name) || self.is_ambiguous(name) {
                 continue;
             }
             if self.is_ended && *seq > cursors.seen {
