@@ -276,6 +276,9 @@ macro_rules! scenario_tests {
             a_pointer_shows_a_running_session_and_goes_with_it,
             without_its_state_a_worker_continues_what_a_pointer_names_if_it_is_told_to,
         );
+        $crate::tests!($runtime, scenarios::worker_storm:
+            killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,
+        );
         $crate::tests!($runtime, scenarios::worktrees:
             a_session_has_its_own_worktree_and_branch_and_a_clean_one_is_removed,
             a_worktree_with_work_in_it_is_kept_and_named,

@@ -13,4 +13,5 @@ pub mod sessions;
 mod stage;
 pub mod trees;
 pub mod worker_restarts;
+pub mod worker_storm;
 pub mod worktrees;

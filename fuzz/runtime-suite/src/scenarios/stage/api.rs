@@ -112,6 +112,11 @@ impl Session<'_> {
     }
 
     #[track_caller]
+    pub(crate) fn get(&self, what: &str) -> Value {
+        self.api.get(&self.path(what)).1
+    }
+
+    #[track_caller]
     pub(crate) fn post(&self, what: &str, body: &Value) -> (u16, Value) {
         self.api.post(&self.path(what), body)
     }
