@@ -38,6 +38,15 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
                 if holds(data, "\"control_request\""));
             if is_request { vec![action.clone(), action] } else { vec![action] }
         }
+        (
+            Mutant::AllowOnInterrupt | Mutant::AllowOnEnd,
+            Role::Worker,
+            Action::Write { op, data },
+        ) if cx.questions.get(&(id, op)).is_some_and(|asked| holds(&data, asked)) => {
+            // Somebody has answered.
+            cx.questions.remove(&(id, op));
+            vec![Action::Write { op, data }]
+        }
         (Mutant::AllowOnInterrupt, Role::Worker, Action::Write { op, data })
             if holds(&data, "\"subtype\":\"interrupt\"") =>
         {
