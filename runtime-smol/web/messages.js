@@ -221,12 +221,22 @@ function footbridgeEntry(event) {
       return entry(event, 'system', [
         h('p', { class: 'tool-head small' }, 'The agent wrote to stderr'),
         clipped(withoutColour(String(message.text ?? '')), codeBlock),
+        message.dropped > 0 && h('p', { class: 'line quiet' },
+          message.dropped === 1 ? 'One more line was left out.' : `${message.dropped} more lines were left out.`),
       ], { 'data-part': 'stderr' });
     case 'agent_output_error':
       return entry(event, 'system', [
         h('p', { class: 'line warn' }, `Skipped a line that is not a message: ${message.message ?? ''}`),
         message.line && codeBlock(String(message.line)),
       ]);
+    case 'lines_lost': {
+      const many = Math.max(0, Number(message.resumes_after) - Number(message.after)) || 0;
+      return line(event, many === 1
+        ? 'One line of the agent was lost: it never arrived, and its worker no longer has it.'
+        : `${many || 'Some'} lines of the agent were lost: they never arrived, and its worker no longer has them.`, 'warn');
+    }
+    case 'messages_lost':
+      return line(event, `Not delivered: ${message.message ?? 'messages to the agent were lost at the relay'}`, 'warn');
     case 'messages_indeterminate':
     case 'messages_undelivered':
     case 'messages_expired':

@@ -36,6 +36,14 @@ pub const MAX_EXCHANGES: usize = 4096;
 
 /// Bytes kept of the end of an agent's stderr, for the session's result (W-10).
 pub const STDERR_TAIL_BYTES: usize = 4 << 10;
+/// Bytes kept of one line of an agent's stderr for viewers.
+pub const STDERR_LINE_BYTES: usize = 1 << 10;
+/// About how many bytes of an agent's stderr go to viewers at once.
+pub const STDERR_REPORT_BYTES: usize = 4 << 10;
+/// The first pause between two of them; doubled as long as there is more.
+pub const STDERR_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two of them: 4 KiB a minute, 6 MB a day.
+pub const STDERR_LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Finished work ids that a worker remembers, so that it does not run an item twice (W-4).
 pub const MAX_COMPLETED_WORK: usize = 1024;
 /// Results that a worker remembers although the relay rejected them or could not be reached: it may

@@ -66,6 +66,15 @@ pub enum LogMessage<'a> {
         #[serde(default)]
         line: Cow<'a, str>,
     },
+    /// The agent wrote to stderr.
+    AgentStderr {
+        /// One or more lines, cut if they were long.
+        #[serde(default)]
+        text: Cow<'a, str>,
+        /// How many further lines were left out.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        dropped: u64,
+    },
     /// The agent is running.
     AgentStarted {
         /// Its process.
@@ -129,6 +138,11 @@ pub struct Unsettled<'a> {
     pub lines: Cow<'a, [u64]>,
     /// Why.
     pub reason: Cow<'a, str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The `type` of all of them.

@@ -37,6 +37,8 @@ pub(super) enum ProcessEvent {
         pid: u32,
     },
     Line(Line),
+    /// It wrote to stderr.
+    Stderr(Bytes),
     /// The pipe has accepted these writes.
     Written {
         writes: usize,
@@ -252,7 +254,10 @@ impl Process {
             Event::Stdout { data, .. } => {
                 self.splitter.push(data, |line| each(ProcessEvent::Line(line)));
             }
-            Event::Stderr { data, .. } => self.keep_stderr(&data),
+            Event::Stderr { data, .. } => {
+                self.keep_stderr(&data);
+                each(ProcessEvent::Stderr(data));
+            }
             Event::Written { writes, .. } => each(ProcessEvent::Written { writes }),
             Event::InputClosed { .. } => {
                 self.is_input_open = false;

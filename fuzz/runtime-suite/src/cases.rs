@@ -201,6 +201,7 @@ macro_rules! scenario_tests {
             one_that_never_reads_blocks_nobody_else,
             one_that_does_not_exist_is_named,
             everything_that_an_agent_started_ends_with_it,
+            what_one_writes_to_stderr_is_seen_while_it_runs,
         );
         $crate::tests!($runtime, scenarios::answers:
             a_lost_response_neither_orphans_nor_duplicates_anything,

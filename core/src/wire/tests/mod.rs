@@ -104,6 +104,8 @@ fn log_message() -> impl Strategy<Value = LogMessage<'static>> {
         words().prop_map(|message| LogMessage::MessagesLost { message }),
         (words(), words())
             .prop_map(|(message, line)| LogMessage::AgentOutputError { message, line }),
+        (words(), any::<u64>())
+            .prop_map(|(text, dropped)| LogMessage::AgentStderr { text, dropped }),
         any::<u32>().prop_map(|pid| LogMessage::AgentStarted { pid }),
         (words(), of(any::<i32>()), of(any::<i32>())).prop_map(|(message, exit_code, signal)| {
             let (delivered, attempted) = (signal.map(|_| 3), exit_code.map(|_| 4));

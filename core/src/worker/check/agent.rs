@@ -110,6 +110,7 @@ impl AgentCheck {
     fn told<N>(&mut self, fx: &mut Effects<Purpose, N>, event: ProcessEvent) -> Option<Finding> {
         match event {
             ProcessEvent::Started { .. }
+            | ProcessEvent::Stderr(_)
             | ProcessEvent::Written { .. }
             | ProcessEvent::Survived(_) => None,
             ProcessEvent::Line(line) => {

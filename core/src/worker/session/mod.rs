@@ -15,6 +15,7 @@ mod conversation;
 mod end;
 mod launch;
 mod lines;
+mod stderr;
 mod succession;
 mod uplink;
 
@@ -30,6 +31,7 @@ use self::agent_command::agent_command;
 use self::conversation::Conversation;
 pub(super) use self::end::EndReason;
 use self::launch::{Launch, Life};
+use self::stderr::Stderr;
 use self::succession::Succession;
 use super::continuity::Beginning;
 use super::cx::{Cx, Timer};
@@ -85,6 +87,7 @@ pub(super) struct Session {
     link: Link,
     process: Process,
     conversation: Conversation,
+    stderr: Stderr,
     succession: Succession,
     /// The conversation that its agent has come to since this was last taken.
     kept_conversation: Option<Option<String>>,
@@ -134,6 +137,7 @@ impl Session {
             link: Link::new(url, lease.token.clone(), run, config.backoff),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             conversation: Conversation::new(),
+            stderr: Stderr::new(),
             succession,
             kept_conversation: None,
             is_newly_up: false,
@@ -201,6 +205,7 @@ impl Session {
                     self.agent_started(cx);
                 }
                 ProcessEvent::Line(line) => self.take_output(cx, line),
+                ProcessEvent::Stderr(data) => self.stderr.push(cx.now(), &data),
                 ProcessEvent::Written { writes } => {
                     self.conversation.written(writes);
                     self.confirm(cx);
@@ -209,6 +214,8 @@ impl Session {
                 ProcessEvent::Over(over) => outcome = outcome.or(self.over(cx, over)),
             }
         }
+        let report = self.stderr.take(cx.now());
+        self.report_stderr(cx, report);
         self.balance(cx);
         outcome
     }
@@ -228,6 +235,8 @@ impl Session {
             cx.notify(WorkerNotice::ProcessesLeft { session, work, processes: survivors });
         }
         self.conversation.close();
+        let report = self.stderr.finish();
+        self.report_stderr(cx, report);
         let (delivered, attempted) = self.given(has_run);
         self.log(
             cx,
@@ -340,13 +349,24 @@ impl Session {
     /// When one of its parts next has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let flush = self.flush_deadline.filter(|_| !self.takes_room());
-        let parts = [self.link.deadline(), self.process.deadline(), self.succession.deadline()];
+        let parts = [
+            self.link.deadline(),
+            self.process.deadline(),
+            self.stderr.deadline(),
+            self.succession.deadline(),
+        ];
         parts.into_iter().chain([flush]).flatten().min()
     }
 
     /// Holds the agent back while the relay is behind on its output.
     fn balance(&mut self, cx: &mut Cx<'_>) {
         self.process.balance(cx.fx, self.link.unacked_bytes());
+    }
+
+    fn report_stderr(&mut self, cx: &mut Cx<'_>, report: Option<stderr::Report>) {
+        if let Some(stderr::Report { text, dropped }) = report {
+            self.log(cx, &LogMessage::AgentStderr { text: text.into(), dropped });
+        }
     }
 
     /// Adds a message from the worker itself to the session's log.

@@ -210,3 +210,23 @@ fn an_exit_says_how_far_the_agents_lines_had_come() {
     let closes = |bench: &mut Bench, op| bench.handle(Event::InputClosed { op });
     assert_eq!(given(&closes), r#""delivered":1,"attempted":2"#, "the pipe was closed by then");
 }
+
+#[test]
+fn what_an_agent_writes_to_stderr_is_reported_as_it_comes_and_before_its_end() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let stderr =
+        |text: &'static str| Event::Stderr { op: agent, data: Bytes::from_static(text.as_bytes()) };
+    bench.handle(stderr("one\n"));
+    let sent = bench.sent(link);
+    assert!(sent[0].contains(r#""subtype":"agent_stderr","text":"one""#), "{sent:?}");
+    bench.handle(stderr("two\nthree\n"));
+    assert_eq!(bench.sent(link), [""; 0], "it waits");
+    assert_eq!(bench.wait(), Duration::from_secs(1));
+    let sent = bench.sent(link);
+    assert!(sent[0].contains(r#""text":"two\nthree""#), "{sent:?}");
+    bench.handle(stderr("last words"));
+    bench.exit(agent, ExitStatus::Code(1));
+    let sent = bench.sent(link);
+    assert!(sent[0].contains("last words") && sent[1].contains("agent_exited"), "{sent:?}");
+}

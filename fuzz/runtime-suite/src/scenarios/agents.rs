@@ -184,3 +184,22 @@ pub fn everything_that_an_agent_started_ends_with_it<R: Runtime>() {
     all.into_iter().for_each(until_gone);
     stage.end();
 }
+
+pub fn what_one_writes_to_stderr_is_seen_while_it_runs<R: Runtime>() {
+    let stage = Stage::new::<R>(script(
+        "echo first >&2; sleep 0.2; echo second >&2; printf 'no end' >&2; exec cat",
+    ));
+    let session = stage.relay.session();
+    session.event("the first line", |message| {
+        message["subtype"] == "agent_stderr" && message["text"] == "first"
+    });
+    session.event("the others", |message| {
+        message["subtype"] == "agent_stderr"
+            && message["text"].as_str().is_some_and(|text| text.contains("second"))
+    });
+    session.event("what has no end", |message| {
+        message["text"].as_str().is_some_and(|text| text.ends_with("no end"))
+    });
+    assert_eq!(session.now()["state"], "running");
+    stage.end();
+}
