@@ -99,6 +99,8 @@ mutants! {
     StrictRelay = "strict-relay" found by "two versions" within 60,
     /// A relay loses track of what it meant to release.
     LosesTrack = "loses-track" found by "no leaks" within 20,
+    /// A runtime leaves the agents of a dead worker to themselves.
+    LeavesAgents = "leaves-agents" found by "no leaks" within 60,
     /// A worker waits for a deadline that has passed.
     BusyLoop = "busy-loop" found by "contract" within 5,
     /// A worker uses an operation's id twice.
@@ -155,6 +157,8 @@ impl Mutant {
         match self {
             // It shows only where sessions end on their own.
             Self::SkipsRemoval => Some(Kind::Brief),
+            // Others end with their input.
+            Self::LeavesAgents => Some(Kind::Deaf),
             _ => None,
         }
     }

@@ -1,5 +1,5 @@
 //! Promise 13, at rest: nobody holds anything whose other side is gone: no stream without a client,
-//! no request without a server, no agent of a session that is over.
+//! no request without a server, no agent of a session that is over or of a worker that is gone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +19,8 @@ const AGENT_ENDS: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Leaks {
     agents: BTreeMap<ProcessId, String>,
     over: BTreeMap<String, Time>,
+    /// Agents whose worker is gone, and since when.
+    orphans: BTreeMap<ProcessId, Time>,
 }
 
 impl Promise for Leaks {
@@ -32,8 +34,12 @@ impl Promise for Leaks {
             Fact::AgentStarted { process, session } => {
                 self.agents.insert(*process, session.clone());
             }
-            Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
+            Fact::AgentEnded { process } => {
                 self.agents.remove(process);
+                self.orphans.remove(process);
+            }
+            Fact::AgentOrphaned { process } if self.agents.remove(process).is_some() => {
+                self.orphans.insert(*process, at);
             }
             Fact::Viewed { notice: ViewerNotice::View(view), .. } if view.state == "ended" => {
                 self.over.entry(view.session.clone()).or_insert(at);
@@ -47,6 +53,10 @@ impl Promise for Leaks {
     }
 
     fn end(&mut self, at: Time) -> Result<(), String> {
+        if let Some((process, _)) = self.orphans.iter().find(|(_, since)| **since + AGENT_ENDS < at)
+        {
+            return Err(format!("agent {process} is still running, but its worker is gone"));
+        }
         let is_late =
             |session: &String| self.over.get(session).is_some_and(|since| *since + AGENT_ENDS < at);
         match self.agents.iter().find(|(_, session)| is_late(session)) {

@@ -294,7 +294,14 @@ impl World {
                 Op::Exchange(conn) | Op::Stream(conn, End::Server) => {
                     self.network.abandon(&mut self.cx, conn, End::Server, is_silent);
                 }
-                Op::Process(process) => self.processes.orphan(&mut self.cx, process),
+                Op::Process(process) => {
+                    self.processes.orphan(&mut self.cx, process);
+                    // Whatever a dead process started is killed, by the kernel or by its guard.
+                    if self.cx.mutant != Some(Mutant::LeavesAgents) {
+                        let wait = self.cx.about(Duration::from_millis(5));
+                        self.cx.later(wait, SimEvent::Process(process, ProcessEvent::Killed));
+                    }
+                }
                 Op::Stdio(_) | Op::Listener | Op::Accept | Op::Single => {}
             }
         }

@@ -1,23 +1,22 @@
 //! The program that sessions run.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use footbridge_core::worker::{AgentProgram, AgentResume};
 
 use crate::exit::Error;
 use crate::value::{Kind, Value};
 
-/// The flags that make Claude Code speak stream-json on its stdio, ask for permission there,
+/// The options that make Claude Code speak stream-json on its stdio, ask for permission there,
 /// and stream partial messages.
-const CLAUDE_FLAGS: [&str; 8] = [
-    "--output-format",
-    "stream-json",
-    "--input-format",
-    "stream-json",
-    "--verbose",
-    "--permission-prompt-tool",
-    "stdio",
-    "--include-partial-messages",
+const CLAUDE_OPTIONS: [(&str, Option<&str>); 5] = [
+    ("--output-format", Some("stream-json")),
+    ("--input-format", Some("stream-json")),
+    ("--verbose", None),
+    ("--permission-prompt-tool", Some("stdio")),
+    ("--include-partial-messages", None),
 ];
 
 /// Makes Claude Code finish the turn that it was interrupted in, and ask again what it had asked.
@@ -25,6 +24,20 @@ const CLAUDE_CONTINUES: [&str; 2] = ["CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1"]
 
 /// Stands for the id of a conversation.
 const SESSION: &str = "{session}";
+
+/// The names that Claude Code is installed under, by its installers and as a package.
+const CLAUDE_NAMES: [&str; 2] = ["claude", "claude-code"];
+
+/// Programs that run the program that follows on their command line.
+const WRAPPERS: [&str; 14] = [
+    "bunx", "chrt", "doas", "env", "firejail", "ionice", "nice", "nohup", "npx", "pnpx", "setsid",
+    "stdbuf", "sudo", "time",
+];
+
+/// What a script says in a comment to be taken for Claude Code.
+const SCRIPT_MARK: &str = "footbridge-agent: claude-code";
+/// It says so within this much of its beginning.
+const SCRIPT_BYTES: u64 = 4 << 10;
 
 /// A command line, split into words like a POSIX shell does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +74,8 @@ impl Value for ResumeLine {
     }
 }
 
-/// Parses `--agent`: split into words like a POSIX shell does. `claude` alone means Claude Code
-/// with its flags; without the option, it is this program's own shell agent.
+/// Parses `--agent`: split into words like a POSIX shell does. Claude Code gets the options that it
+/// needs and does not have yet; without the option, it is this program's own shell agent.
 pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
     let Some(line) = line else { return own_agent() };
     let words = shell_words::split(line).map_err(|_| {
@@ -74,8 +87,10 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
         .filter(|program| !program.is_empty())
         .ok_or_else(|| Error::usage("expected a program, optionally followed by arguments"))?;
     let mut args: Vec<String> = words.collect();
-    if program == "claude" && args.is_empty() {
-        args = CLAUDE_FLAGS.map(String::from).to_vec();
+    if let Some(at) = claude_in(&program, &args) {
+        let own = args.split_off(at);
+        args.extend(missing_options(&own));
+        args.extend(own);
     }
     Ok(AgentProgram { program, args, env: Vec::new() })
 }
@@ -87,7 +102,7 @@ pub fn agent_resume(
     line: Option<&str>,
 ) -> Result<Option<AgentResume>, Error> {
     let Some(line) = line else {
-        let is_claude = Path::new(&agent.program).file_name().is_some_and(|name| name == "claude");
+        let is_claude = claude_in(&agent.program, &agent.args).is_some();
         let args = [&agent.args[..], &["--resume".to_owned(), SESSION.to_owned()]].concat();
         let env = [CLAUDE_CONTINUES.map(str::to_owned).into()].to_vec();
         let program = agent.program.clone();
@@ -100,6 +115,70 @@ pub fn agent_resume(
         )));
     }
     Ok(Some(AgentResume { program, args, env: Vec::new() }))
+}
+
+/// Whether a command line runs Claude Code: the place of its first argument.
+fn claude_in(program: &str, args: &[String]) -> Option<usize> {
+    if is_claude(program) {
+        return Some(0);
+    }
+    let is_wrapper = WRAPPERS.contains(&file_name(Path::new(program)));
+    let at = args.iter().position(|word| is_wrapper && is_claude(word))?;
+    Some(at + 1)
+}
+
+/// Whether this is Claude Code: by its name, by the file that it is a link to, or a script that
+/// says so.
+fn is_claude(word: &str) -> bool {
+    if CLAUDE_NAMES.contains(&file_name(Path::new(word))) {
+        return true;
+    }
+    let Some(path) = found(word) else { return false };
+    is_installed_claude(&path) || says_so(&path)
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+/// Where a program is, without links.
+fn found(word: &str) -> Option<PathBuf> {
+    if word.contains('/') {
+        return Path::new(word).canonicalize().ok();
+    }
+    let path = std::env::var_os("PATH")?;
+    let mut places = std::env::split_paths(&path).map(|place| place.join(word));
+    places.find(|place| place.is_file())?.canonicalize().ok()
+}
+
+/// `…/claude`, `…/claude/versions/2.1.3`, `…/claude-code/cli.js`.
+fn is_installed_claude(path: &Path) -> bool {
+    let mut names = path.iter().rev().filter_map(|name| name.to_str());
+    let (file, parent, above) = (names.next(), names.next(), names.next());
+    file.is_some_and(|name| CLAUDE_NAMES.contains(&name))
+        || parent == Some("claude-code")
+        || (parent == Some("versions") && above == Some("claude"))
+}
+
+/// Whether it is a script with a comment that says so.
+fn says_so(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let mut lines = BufReader::new(file.take(SCRIPT_BYTES)).lines().map_while(Result::ok);
+    lines.next().is_some_and(|first| first.starts_with("#!"))
+        && lines.any(|line| {
+            line.trim_start().strip_prefix('#').is_some_and(|said| said.trim() == SCRIPT_MARK)
+        })
+}
+
+/// What Claude Code has to be told beside the owner's arguments. Those stay as they are.
+fn missing_options(own: &[String]) -> Vec<String> {
+    let has = |option: &str| {
+        own.iter().any(|word| {
+            word.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
+    };
+    let missing = CLAUDE_OPTIONS.into_iter().filter(|(option, _)| !has(option));
+    missing.flat_map(|(option, value)| [Some(option), value]).flatten().map(str::to_owned).collect()
 }
 
 fn own_agent() -> Result<AgentProgram, Error> {
@@ -121,20 +200,23 @@ fn own_agent() -> Result<AgentProgram, Error> {
 mod tests {
     use super::*;
     use crate::exit::ExitKind;
+    use std::os::unix::fs::symlink;
+
+    fn words(line: &str) -> Vec<String> {
+        let agent = agent_program(Some(line)).expect("a command");
+        [vec![agent.program], agent.args].concat()
+    }
+
+    const ALL: &str = "--output-format stream-json --input-format stream-json --verbose \
+                       --permission-prompt-tool stdio --include-partial-messages";
 
     #[test]
     fn an_agent_is_named_as_in_a_shell() {
-        let words = |line| {
-            let agent = agent_program(Some(line)).expect("a command");
-            [vec![agent.program], agent.args].concat()
-        };
         assert_eq!(words("my-agent"), ["my-agent"]);
         assert_eq!(
             words("'/opt/my agent' --x \"a b\" c\\ d"),
             ["/opt/my agent", "--x", "a b", "c d"]
         );
-        assert_eq!(words("claude --model m"), ["claude", "--model", "m"]);
-        assert_eq!(words("claude")[..3], ["claude", "--output-format", "stream-json"]);
         for wrong in ["", "  ", "''", "a 'b"] {
             assert_eq!(agent_program(Some(wrong)).expect_err(wrong).why, ExitKind::Usage);
         }
@@ -155,11 +237,57 @@ mod tests {
         assert_eq!(claude[..2], ["claude", "--output-format"]);
         assert_eq!(claude[claude.len() - 2..], ["--resume", "{session}"]);
         let path = resumed("/opt/claude -x", None).expect("good").expect("it can");
-        assert_eq!(path, ["/opt/claude", "-x", "--resume", "{session}"]);
+        assert_eq!(path[path.len() - 3..], ["-x", "--resume", "{session}"]);
         assert_eq!(resumed("my-agent", None), Ok(None));
         let own = resumed("my-agent", Some("my-agent 'go on' --in={session}"));
         assert_eq!(own.expect("good").expect("it can"), ["my-agent", "go on", "--in={session}"]);
         let error = resumed("my-agent", Some("my-agent --resume")).expect_err("no place for it");
         assert!(error.message.contains("{session}"), "{error}");
+    }
+
+    #[test]
+    fn claude_code_gets_its_options_in_any_spelling() {
+        let cases = [
+            ("claude", "claude ALL"),
+            ("claude --model m", "claude ALL --model m"),
+            ("/opt/bin/claude -c", "/opt/bin/claude ALL -c"),
+            ("npx -y @anthropic-ai/claude-code", "npx -y @anthropic-ai/claude-code ALL"),
+            ("env A=1 nice -n 5 claude --model m", "env A=1 nice -n 5 claude ALL --model m"),
+            // The owner's word counts.
+            (
+                "claude --input-format=stream-json --verbose --output-format stream-json",
+                "claude --permission-prompt-tool stdio --include-partial-messages \
+                 --input-format=stream-json --verbose --output-format stream-json",
+            ),
+            // These are something else.
+            ("my-agent --model claude", "my-agent --model claude"),
+            ("sh -c claude", "sh -c claude"),
+            ("claude-wrapper", "claude-wrapper"),
+        ];
+        for (line, expected) in cases {
+            let expected = expected.replace("ALL", ALL);
+            let expected: Vec<_> = expected.split_whitespace().collect();
+            assert_eq!(words(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn claude_code_is_known_behind_a_link_and_behind_a_script_that_says_so() {
+        let home = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| home.path().join(name);
+        std::fs::create_dir_all(at("claude/versions")).expect("a directory");
+        std::fs::write(at("claude/versions/2.1.3"), "").expect("a file");
+        symlink(at("claude/versions/2.1.3"), at("cc")).expect("a link");
+        std::fs::write(
+            at("wrapper"),
+            "#!/bin/sh\n# footbridge-agent: claude-code\nexec x \"$@\"\n",
+        )
+        .expect("a file");
+        std::fs::write(at("other"), "#!/bin/sh\nexec claude \"$@\"\n").expect("a file");
+        for (name, is_known) in [("cc", true), ("wrapper", true), ("other", false), ("none", false)]
+        {
+            let line = at(name).display().to_string();
+            assert_eq!(words(&line).len() > 1, is_known, "{name}");
+        }
     }
 }

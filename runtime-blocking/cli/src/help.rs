@@ -20,8 +20,10 @@ pub const RELAY: &str =
 /// What a worker runs.
 pub const WORK: &str =
     "      --agent 'COMMAND …'    Program to run for each session, split into words
-                             the way a shell does. \"claude\" alone means Claude
-                             Code with the flags it needs
+                             the way a shell does. Claude Code gets the flags
+                             that it needs: by its name or path, behind a link,
+                             after env, nice, npx and the like, or as a script
+                             with the line \"# footbridge-agent: claude-code\"
                              [default: PROGRAM agent]
       --agent-resume 'COMMAND {session} …'
                              Program to run for a session whose agent ended when

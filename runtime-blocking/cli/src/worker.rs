@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::thread::Builder;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +11,7 @@ use footbridge_core::auth::AccessToken;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::wire::session::{ResultStatus, SessionResult};
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::worker::{SpawnMode, WorkerConfig, WorkerNotice};
+use footbridge_core::worker::{Checked, Finding, SpawnMode, WorkerConfig, WorkerNotice};
 use footbridge_supervision::Strays;
 use sha2::{Digest as _, Sha256};
 
@@ -22,6 +23,9 @@ use crate::exit::Error;
 use crate::lock::Lock;
 use crate::token::{Sources, TOKEN_VARIABLE};
 use crate::value::{self, Level};
+
+/// Enough to look at all processes.
+const STRAYS_STACK_BYTES: usize = 256 << 10;
 
 /// The configuration of a worker for a relay that runs elsewhere, and the lock that keeps a second
 /// one away.
@@ -123,9 +127,15 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Ends what workers left behind that were killed, and says so.
+/// Ends what workers left behind that were killed, and says so. Nobody has to wait for that.
 pub fn end_strays(log: EventLog) {
-    let Strays { ended, survivors } = footbridge_supervision::end_strays();
+    let thread = Builder::new().name("strays".to_owned()).stack_size(STRAYS_STACK_BYTES);
+    // Without a thread they are left to the next start.
+    let _ = thread.spawn(move || log_strays(log, footbridge_supervision::end_strays()));
+}
+
+fn log_strays(log: EventLog, strays: Strays) {
+    let Strays { ended, survivors } = strays;
     if ended > 0 {
         let words = format_args!("ended processes that a killed worker left behind: {ended}");
         log.write(Level::Warn, "strays_ended", &[], words);
@@ -136,6 +146,20 @@ pub fn end_strays(log: EventLog) {
             survivors.join(", ")
         );
         log.write(Level::Error, "processes_left", &[], words);
+    }
+}
+
+/// Logs what came of trying the agent at the start (W-15).
+pub fn log_trial(log: EventLog, tried: &Checked) {
+    match &tried.finding {
+        Finding::Ok(words) => log.write(Level::Debug, "agent_ok", &[], format_args!("{words}")),
+        Finding::Skipped(words) => {
+            log.write(Level::Debug, "agent_not_tried", &[], format_args!("{words}"));
+        }
+        Finding::Failed { reason, .. } => {
+            let words = format_args!("sessions will fail: {reason}");
+            log.write(Level::Error, "agent_failed", &[], words);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The worker itself.
 
+use std::thread::Builder;
+
 use footbridge_blocking::{Driver, Host, HostOptions, Supervision};
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
@@ -9,10 +11,14 @@ use footbridge_cli::value::Level;
 use footbridge_cli::{left_session, worker};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
-    LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerNotice,
+    Check, LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerConfig,
+    WorkerNotice,
 };
 
 use super::signals;
+
+/// Enough for a machine's loop.
+const STACK_BYTES: usize = 256 << 10;
 
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<(), Error> {
     let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
@@ -23,6 +29,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     worker::end_strays(log);
     let supervision = Supervision::Whole;
     let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone(), supervision })?;
+    try_agent(&config, log)?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();
     let clean = if work.hand_over { WorkerCommand::HandOver } else { WorkerCommand::Shutdown };
@@ -54,4 +61,18 @@ fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSessi
     let mut found = None;
     driver.run(PointerSearch::new(search), |left| found = Some(left))?;
     Ok(found)
+}
+
+/// Tries the agent in a thread beside the worker, and says what is wrong with it.
+fn try_agent(config: &WorkerConfig, log: EventLog) -> Result<(), Error> {
+    let host = HostOptions { supervision: Supervision::Whole, ..HostOptions::default() };
+    let (check, host) = (Check::of_agent(config), Host::new(host)?);
+    let (driver, _handle) = Driver::new(host);
+    let work = move || {
+        // It ends well, whatever it has found.
+        let _ = driver.run(check, |tried| worker::log_trial(log, &tried));
+    };
+    let thread = Builder::new().name("agent trial".to_owned()).stack_size(STACK_BYTES);
+    let started = thread.spawn(work);
+    started.map(drop).map_err(|error| Error::local(format!("no thread: {error}")))
 }

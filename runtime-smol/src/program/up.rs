@@ -41,6 +41,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let access = AccessToken::fixed(token.clone());
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
+    let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
+    let trial = work::try_agent(&config, log)?;
     let (relay, relay_host) = relay::build(serve, None, kept)?;
     let worker_host = Host::new(HostOptions {
         proxy: Proxy::None,
@@ -62,7 +64,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         let serving = up.serve(relay, relay_host, listening);
         zip(serving, up.work(config, worker_host, listens)).await;
     };
-    block_on(both.or(ends.forward(|urgency| up.signal(urgency))));
+    block_on(both.or(trial).or(ends.forward(|urgency| up.signal(urgency))));
     up.end.into_inner().map_or(Ok(()), Err)
 }
 

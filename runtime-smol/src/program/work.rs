@@ -8,7 +8,8 @@ use footbridge_cli::value::Level;
 use footbridge_cli::{left_session, worker};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
-    LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerNotice,
+    Check, LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerConfig,
+    WorkerNotice,
 };
 use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
 use smol::future::FutureExt;
@@ -28,6 +29,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let ends = Ends::listen()?;
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
+    let trial = try_agent(&config, log)?;
     let driven = drive(Worker::new(config), host, asked, |notice| {
         worker::log_notice(log, &notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
@@ -45,7 +47,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
         // A worker that has already ended takes no commands.
         let _ = commands.try_send(command(urgency, work.hand_over));
     });
-    block_on(driven.or(ended))?;
+    block_on(driven.or(ended).or(trial))?;
     printed
 }
 
@@ -55,6 +57,21 @@ fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSessi
     let mut found = None;
     block_on(drive(PointerSearch::new(search), host, asked, |left| found = Some(left)))?;
     Ok(found)
+}
+
+/// Tries the agent beside a worker, says what is wrong with it, and never ends.
+pub(super) fn try_agent<T>(
+    config: &WorkerConfig,
+    log: EventLog,
+) -> Result<impl Future<Output = T> + use<T>, Error> {
+    let host = HostOptions { supervision: Supervision::Whole, ..HostOptions::default() };
+    let (check, host) = (Check::of_agent(config), Host::new(host)?);
+    let (_commands, asked) = async_channel::bounded(1);
+    Ok(async move {
+        // It ends well, whatever it has found.
+        let _ = drive(check, host, asked, |tried| worker::log_trial(log, &tried)).await;
+        std::future::pending().await
+    })
 }
 
 /// What a worker for this relay runs on.

@@ -75,7 +75,7 @@ fn each_problem_is_reported_with_the_exit_code_of_a_run() {
         (url, &["--directory", "none"], good, 5, "directory", "none"),
         (url, &["--spawn-mode", "worktree"], good, 5, "git", "not a git repository"),
         (url, &["--agent", "none-such"], good, 5, "agent", "none-such cannot be started"),
-        (url, &["--agent", "sh -c 'echo why >&2; exit 7'"], good, 5, "agent", "exit code 7: why"),
+        (url, &["--agent", "sh -c 'echo why >&2; exit 7'"], good, 5, "agent", "exit code 7 before"),
         (url, &["--ca-file", "none.pem"], good, 5, "ca_file", "none.pem"),
     ];
     for (url, args, token, code, name, words) in cases {
@@ -105,11 +105,26 @@ fn people_get_a_line_for_each_check() {
     let home = tempfile::tempdir().expect("a directory");
     let (_program, relay) = relay(home.path());
     let mut command = footbridge(home.path());
-    // An agent that does not know stream-json, and waits for the end of its input.
-    command.args(["work", "--check", "--relay", &relay.url, "--agent", "sh -c 'read line'"]);
+    command.args(["work", "--check", "--relay", &relay.url]);
     let output = command.output().expect("it runs");
     let stdout = String::from_utf8(output.stdout).expect("text");
     assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert_eq!(stdout.lines().count(), 7, "{stdout}");
     assert!(stdout.lines().all(|line| line.starts_with("ok ")), "{stdout}");
+}
+
+#[test]
+fn an_agent_that_says_nothing_is_named_and_fails_the_check() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    let token = Some(relay.token.as_str());
+    for (agent, words) in [
+        ("sh -c 'read line'", "sh ended with exit code 0 before it had answered initialize"),
+        ("cat", "cat starts, but has not answered initialize within 10 s"),
+    ] {
+        let (code, report) = check(home.path(), &relay.url, &["--agent", agent], token);
+        assert_eq!(code, 5, "{report}");
+        let failed = with(&report, "failed");
+        assert!(failed[0].0 == "agent" && failed[0].1.contains(words), "{failed:?}");
+    }
 }

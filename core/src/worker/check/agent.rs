@@ -8,9 +8,9 @@
 //!                            └───────────────────▶ finding
 //! ```
 //!
-//! Claude Code and the built-in agent answer `initialize` immediately. An agent that does not know
-//! it may stay silent, or exit successfully: that is fine. One that fails, or prints something that
-//! is not a message, is not.
+//! Any answer to `initialize` will do, an error too: Claude Code and the built-in agent give theirs
+//! immediately. An agent that cannot be started, ends or stays silent would leave everybody waiting
+//! in its first session, so that is said now (W-15).
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -96,7 +96,8 @@ impl AgentCheck {
     pub(super) fn on_time<N>(&mut self, fx: &mut Effects<Purpose, N>) -> Option<Finding> {
         if self.until.is_some_and(|at| at <= fx.now().mono) {
             if self.finding.is_none() {
-                self.conclude(fx, Finding::Ok(self.says("starts; it does not answer initialize")));
+                let finding = self.silent();
+                self.conclude(fx, finding);
             } else {
                 self.until = None;
                 self.process.terminate(fx);
@@ -158,18 +159,26 @@ impl AgentCheck {
                 self.program
             )),
             Ok(Some(status)) if status.is_success() && self.is_garbled => self.garbled(),
-            Ok(Some(status)) if status.is_success() => {
-                Finding::Ok(self.says("starts; it ends without answering initialize"))
-            }
             Ok(status) => {
                 let how = status.map_or_else(|| String::from("no exit code"), |s| s.to_string());
                 let stderr = self.process.stderr_tail();
                 let from = stderr.chars().count().saturating_sub(SHOWN_STDERR);
                 let stderr: String = stderr.chars().skip(from).collect();
                 let stderr = if stderr.is_empty() { "nothing on stderr" } else { &stderr };
-                Finding::local(format!("{} ended with {how}: {stderr}", self.program))
+                Finding::local(format!(
+                    "{} ended with {how} before it had answered initialize: {stderr}",
+                    self.program
+                ))
             }
         }
+    }
+
+    fn silent(&self) -> Finding {
+        Finding::local(format!(
+            "{} starts, but has not answered initialize within {} s; does it speak stream-json, and does it need a flag for that?",
+            self.program,
+            CHECK_AGENT_ANSWER.as_secs()
+        ))
     }
 
     fn garbled(&self) -> Finding {

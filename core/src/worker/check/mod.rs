@@ -19,7 +19,7 @@ use core::convert::Infallible;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
-use super::config::AgentProgram;
+use super::config::{AgentProgram, WorkerConfig};
 use super::git::{QUESTION_TIMEOUT, git};
 use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
@@ -120,6 +120,26 @@ impl Check {
         let request = worker_api::health(&config.relay);
         cx.fx.start(Purpose::Health, |op| Action::Request { op, request });
         Self { runner: Runner::new(Checks::new(config), cx) }
+    }
+}
+
+impl Check {
+    /// Only the last one: what a program does beside a worker that starts, so that an agent which is
+    /// of no use is known before the first session (W-15).
+    pub fn of_agent(worker: &WorkerConfig) -> Self {
+        let config = CheckConfig {
+            relay: worker.relay.clone(),
+            access_token: None,
+            directory: Some(worker.directory.clone()),
+            is_worktree_mode: false,
+            state_directory: None,
+            agent: Some(worker.agent.clone()),
+            agent_env_remove: worker.agent_env_remove.clone(),
+        };
+        let mut cx = Cx::new();
+        let mut checks = Checks::new(config);
+        checks.start_agent(&mut cx);
+        Self { runner: Runner::new(checks, cx) }
     }
 }
 

@@ -291,18 +291,21 @@ fn a_state_directory_that_cannot_be_written_to_is_reported() {
 }
 
 #[test]
-fn an_agent_that_does_not_know_initialize_is_fine_and_one_that_fails_is_not() {
+fn an_agent_has_to_answer_initialize_in_whatever_way() {
     let mut silent = Bench::at_agent();
     assert_eq!(silent.wait(), CHECK_AGENT_ANSWER);
     assert_eq!(silent.wait(), CHECK_AGENT_END, "it does not exit at the end of its input");
     assert_eq!(silent.wait(), COMMAND_GRACE, "nor by SIGTERM");
     silent.exits(ExitStatus::Signal(9));
-    assert!(matches!(silent.found("agent"), Finding::Ok(_)));
+    let (kind, reason) = silent.failed("agent");
+    assert_eq!(kind, MachineErrorKind::Local);
+    assert!(reason.contains("has not answered initialize within 10 s"), "{reason}");
     assert!((silent.outcome == Some(Ok(()))));
 
     let mut brief = Bench::at_agent();
     brief.exits(ExitStatus::Code(0));
-    assert!(matches!(brief.found("agent"), Finding::Ok(_)));
+    let reason = brief.failed("agent").1;
+    assert!(reason.contains("ended with exit code 0 before it had answered"), "{reason}");
 
     let mut refusing = Bench::at_agent();
     refusing.prints(concat!(
@@ -316,10 +319,26 @@ fn an_agent_that_does_not_know_initialize_is_fine_and_one_that_fails_is_not() {
     let data = Bytes::from_static(b"not logged in\n");
     failing.handle(Event::Stderr { op: failing.op(), data });
     failing.exits(ExitStatus::Code(1));
-    assert_eq!(failing.failed("agent").1, "agent ended with exit code 1: not logged in");
+    let reason = failing.failed("agent").1;
+    assert!(reason.ends_with("exit code 1 before it had answered initialize: not logged in"));
 
     let mut garbled = Bench::at_agent();
     garbled.prints("Welcome!\n");
     garbled.exits(ExitStatus::Code(0));
     assert!(garbled.failed("agent").1.contains("not stream-json messages"));
+}
+
+#[test]
+fn only_the_agent_is_tried_beside_a_worker() {
+    let relay = BaseUrl::parse("https://relay.example").expect("a URL");
+    let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
+    let token = AccessToken::fixed(Secret::from("hunter2"));
+    let config = WorkerConfig::new(relay, token, "/w".to_owned(), agent, 1);
+    let mut hand = Hand::new(Check::of_agent(&config), Now::default());
+    hand.trees_ended = Some(0);
+    let mut bench = Bench { hand };
+    assert!(matches!(bench.actions.front(), Some(Action::Spawn { .. })), "{:?}", bench.actions);
+    bench.fail(IoErrorKind::NotFound);
+    assert!(bench.failed("agent").1.contains("agent cannot be started"));
+    assert_eq!(bench.outcome, Some(Ok(())));
 }

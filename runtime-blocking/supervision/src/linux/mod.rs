@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// Orphans that have exited are looked for no more often than this.
 const REAP_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many trees of this process have not been ended, whosever they are.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
 /// The children of this process that somebody waits for.
 static CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
@@ -95,7 +97,9 @@ impl Trees {
             return command;
         };
         let mut whole = lock(whole);
-        whole.open.insert(tree);
+        if whole.open.insert(tree) {
+            OPEN.fetch_add(1, Ordering::Relaxed);
+        }
         whole.prepare(&self.run, self.session);
         let group = whole.cgroup.as_ref().and_then(Option::as_ref);
         let group = group.and_then(|all| all.below(&tree.get().to_string()));
@@ -140,7 +144,7 @@ impl Trees {
         if let Some(whole) = &self.whole {
             let mut whole = lock(whole);
             cgroup = whole.close(tree);
-            is_last = whole.open.is_empty();
+            is_last = OPEN.load(Ordering::Relaxed) == 0;
         }
         // Only while no other tree is left whose it could be. Asked for each anew, because another
         // may begin meanwhile, and its first process has no mark until it runs its program.
@@ -206,7 +210,9 @@ impl Trees {
 impl Whole {
     /// A tree is being ended; its cgroup.
     fn close(&mut self, tree: OpId) -> Option<Cgroup> {
-        self.open.remove(&tree);
+        if self.open.remove(&tree) {
+            OPEN.fetch_sub(1, Ordering::Relaxed);
+        }
         let all = self.cgroup.as_ref()?.as_ref()?;
         Some(Cgroup::existing(all.path().join(tree.get().to_string())))
     }
@@ -236,6 +242,7 @@ impl Whole {
 
 impl Drop for Whole {
     fn drop(&mut self) {
+        OPEN.fetch_sub(self.open.len(), Ordering::Relaxed);
         self.guard = None;
         if let Some(Some(cgroup)) = &self.cgroup {
             cgroup.remove();
