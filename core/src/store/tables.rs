@@ -50,6 +50,11 @@ pub trait Tables {
     fn meta(&mut self) -> Result<MetaRow, TableError>;
     /// Writes it.
     fn put_meta(&mut self, row: MetaRow) -> Result<(), TableError>;
+    /// Takes note of it after nothing but reads: it need not outlive a crash until something else
+    /// is written.
+    fn note_meta(&mut self, row: MetaRow) -> Result<(), TableError> {
+        self.put_meta(row)
+    }
 
     /// Reads an environment.
     fn environment(&mut self, id: &EnvironmentId) -> Result<Option<EnvironmentRow>, TableError>;

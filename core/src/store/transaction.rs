@@ -318,6 +318,19 @@ pub enum StoreOp {
 }
 
 impl StoreOp {
+    /// Whether it only reads, whatever it finds.
+    pub const fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::Find { .. }
+                | Self::GetEnvironment { .. }
+                | Self::List { .. }
+                | Self::ListSessions { .. }
+                | Self::GetSession { .. }
+                | Self::ReadLog { .. }
+        )
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::RegisterEnvironment { .. } => "RegisterEnvironment",

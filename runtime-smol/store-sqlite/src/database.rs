@@ -184,6 +184,11 @@ impl Database {
         Ok(())
     }
 
+    /// Whether the open transaction has written anything.
+    pub(crate) const fn has_written(&self) -> bool {
+        self.written > 0
+    }
+
     /// The bytes in use, as far as the open transaction knows: what is written last counts later.
     pub(crate) fn bytes(&mut self) -> Result<u64, TableError> {
         let pages: i64 = self.value("PRAGMA page_count", [])?.unwrap_or(0);

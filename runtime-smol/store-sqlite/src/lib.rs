@@ -93,6 +93,17 @@ pub fn open(directory: &Path) -> Result<Opened, OpenError> {
     Ok(Opened { store: SqliteStore { rules }, salvaged })
 }
 
+/// Where the meta row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MetaState {
+    /// The database has it.
+    Written,
+    /// To be written with whatever is written next.
+    Noted,
+    /// To be written with the open transaction.
+    New,
+}
+
 /// Rows in a SQLite database.
 #[derive(Debug)]
 pub struct SqliteTables {
@@ -104,8 +115,7 @@ pub struct SqliteTables {
     /// The first event that stays, of the logs that the open transaction has trimmed.
     trimmed: BTreeMap<i64, u64>,
     meta: Option<MetaRow>,
-    /// Whether the database does not have it yet.
-    meta_is_new: bool,
+    meta_state: MetaState,
     /// What is due first, if that is known.
     first_due: Option<Option<DueRow>>,
     /// Given up last.
@@ -122,7 +132,7 @@ impl SqliteTables {
             logs: NewEvents::new(),
             trimmed: BTreeMap::new(),
             meta: None,
-            meta_is_new: false,
+            meta_state: MetaState::Written,
             first_due: None,
             directory,
         }

@@ -81,9 +81,9 @@ const TABLES: [Table; 12] = [
     },
     Table {
         name: "inbound",
-        columns: "session, number, ends, sum, line",
+        columns: "session, number, ends, seq, kind, sum, line",
         order: "rowid",
-        sum: Some((3, &[4])),
+        sum: Some((5, &[6])),
     },
     Table {
         name: "message",
@@ -365,4 +365,28 @@ fn write(db: &Connection, number: i64, chunk: &Chunk) -> rusqlite::Result<usize>
         "INSERT INTO log (session, first, last, sum, sizes, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         (number, first, last, chunk.sum(), &chunk.sizes, &chunk.body),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_copied_with_all_its_columns() {
+        let mut db = Connection::open_in_memory().expect("a database");
+        schema::prepare(&mut db, Path::new("store.db")).expect("prepared");
+        let texts = |sql: &str, name: &str| -> Vec<String> {
+            let mut select = db.prepare(sql).expect("SQL");
+            let rows = select.query_map([name], |row| row.get(0)).expect("rows");
+            rows.map(|row| row.expect("a text")).collect()
+        };
+        let all = texts("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> ?1", "");
+        assert_eq!(all, TABLES.map(|table| table.name));
+        for table in TABLES {
+            let columns = texts("SELECT name FROM pragma_table_info(?1)", table.name);
+            assert_eq!(columns.join(", "), table.columns, "{}", table.name);
+            let sum = table.sum.map(|(at, _)| columns[at].as_str());
+            assert!(sum.is_none_or(|sum| sum == "sum"), "{}", table.name);
+        }
+    }
 }

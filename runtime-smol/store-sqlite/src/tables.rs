@@ -10,8 +10,8 @@ use footbridge_core::store::{
     Tables, WorkRow,
 };
 
-use crate::SqliteTables;
 use crate::body::{Body, damaged};
+use crate::{MetaState, SqliteTables};
 
 type Done = Result<(), TableError>;
 
@@ -114,7 +114,12 @@ impl SqliteTables {
     }
 
     fn write_meta(&mut self) -> Done {
-        if !self.meta_is_new {
+        let is_due = match self.meta_state {
+            MetaState::Written => false,
+            MetaState::Noted => self.database.has_written(),
+            MetaState::New => true,
+        };
+        if !is_due {
             return Ok(());
         }
         if let Some(meta) = &self.meta {
@@ -126,7 +131,7 @@ impl SqliteTables {
                 (sum, &json),
             )?;
         }
-        self.meta_is_new = false;
+        self.meta_state = MetaState::Written;
         Ok(())
     }
 
@@ -147,7 +152,7 @@ impl SqliteTables {
         self.trimmed.clear();
         self.first_due = None;
         self.meta = None;
-        self.meta_is_new = false;
+        self.meta_state = MetaState::Written;
     }
 }
 
@@ -186,6 +191,17 @@ impl SqliteTables {
             },
         )?;
         Ok(texts)
+    }
+}
+
+impl Drop for SqliteTables {
+    /// What was only noted so far is written after all: there is time.
+    fn drop(&mut self) {
+        if self.meta_state == MetaState::Noted {
+            self.meta_state = MetaState::New;
+            // Without it the clock goes on from a little earlier.
+            let _ = self.commit();
+        }
     }
 }
 
@@ -228,7 +244,17 @@ impl Tables for SqliteTables {
     fn put_meta(&mut self, row: MetaRow) -> Done {
         if self.meta.as_ref() != Some(&row) {
             self.meta = Some(row);
-            self.meta_is_new = true;
+            self.meta_state = MetaState::New;
+        }
+        Ok(())
+    }
+
+    fn note_meta(&mut self, row: MetaRow) -> Done {
+        if self.meta.as_ref() != Some(&row) {
+            self.meta = Some(row);
+            if self.meta_state == MetaState::Written {
+                self.meta_state = MetaState::Noted;
+            }
         }
         Ok(())
     }

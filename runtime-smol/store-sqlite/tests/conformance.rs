@@ -66,3 +66,20 @@ fn a_batch_has_the_outcomes_of_its_operations_one_by_one() {
         }
     }
 }
+
+#[test]
+fn what_only_reads_writes_nothing() {
+    use footbridge_core::store::{AccountId, RelayRun, RelayTime, StoreOp, StorePolicy};
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = opened(directory.path());
+    let log = directory.path().join("store.db-wal");
+    let size = || log.metadata().map_or(0, |metadata| metadata.len());
+    let before = size();
+    for second in 1..20 {
+        let running = std::time::Duration::from_secs(second);
+        let at = RelayTime { run: RelayRun(1), running, ..RelayTime::default() };
+        let op = Box::new(StoreOp::List { owner: AccountId("alice".to_owned()) });
+        only(&mut store, Transaction { at, policy: StorePolicy::default().into(), op });
+    }
+    assert_eq!(size(), before);
+}

@@ -105,6 +105,8 @@ fn run(seed: u64, operations: usize) -> Vec<Transaction> {
         memory.apply(transaction)
     });
     assert_eq!(checked, Ok(()));
+    // How far reads alone have moved the clock may be lost.
+    run.retain(|transaction| !transaction.op.is_read());
     run
 }
 
