@@ -28,6 +28,7 @@ struct Story {
     /// How far everything has come, as it was last said.
     cursors: Option<Cursors>,
     has_gap: bool,
+    without_runs: bool,
     is_gone: bool,
     is_ended: bool,
 }
@@ -89,6 +90,9 @@ impl Promise for Receipts {
                     ));
                 }
                 story.handed.insert(name);
+            }
+            Fact::NoAgentRun { session } => {
+                self.sessions.entry(session.clone()).or_default().without_runs = true;
             }
             Fact::StoreLost => self.sessions.values_mut().for_each(|story| story.is_gone = true),
             Fact::Viewed { notice, .. } => return self.viewed(notice),
@@ -155,9 +159,10 @@ impl Story {
         known.seen = known.seen.max(seen);
     }
 
-    /// Requests without a uuid may be stored twice under one name.
+    /// Requests without a uuid may be stored twice under one name. Where runs of agents have no
+    /// names, a line that was handed over may come again, to an agent that has no use for it.
     fn is_ambiguous(&self, name: &Name) -> bool {
-        matches!(name, Name::Request(id) if !self.with_uuid.contains(id))
+        self.without_runs || matches!(name, Name::Request(id) if !self.with_uuid.contains(id))
     }
 
     fn reported(&mut self, line: &str) -> Result<(), String> {
