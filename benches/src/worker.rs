@@ -99,7 +99,13 @@ impl ByHand {
         let op = session.agent;
         self.handle(Event::OutputEnded { op, output: Output::Stdout });
         self.handle(Event::OutputEnded { op, output: Output::Stderr });
-        let sent = self.handle(Event::Exited { op, status: ExitStatus::Code(0) });
+        let mut sent = self.handle(Event::Exited { op, status: ExitStatus::Code(0) });
+        let ending = |action: &Action| match action {
+            Action::EndTree { op, .. } => Some(*op),
+            _ => None,
+        };
+        let op = sent.iter().find_map(ending).expect("the end of all that it started");
+        sent.extend(self.handle(Event::TreeEnded { op, survivors: vec![] }));
         let received = session.acknowledged + lines_of(&sent);
         let actions = self.word(session.link, &ControlFrame::Ack { received });
         let stop = format!("/work/work_{}/stop", session.work);
