@@ -82,7 +82,7 @@ mutants! {
     /// A relay reports every session as connected.
     AlwaysConnected = "always-connected" found by "honest status" within 80,
     /// A relay reports a silent worker as connected for a minute longer.
-    Lenient = "lenient" found by "honest status" within 60,
+    Lenient = "lenient" found by "honest status" within 120,
     /// A relay tells nobody that a worker is gone.
     SilentLoss = "silent-loss" found by "honest status" within 60,
     /// A worker takes *try again later* for a final refusal.
@@ -112,7 +112,7 @@ mutants! {
     /// A worker removes worktrees with `--force`.
     ForcedRemoval = "forced-removal" found by "worktrees" within 60,
     /// A worker lets git overlook new files if the user's settings say so.
-    BlindRemoval = "blind-removal" found by "worktrees" within 60,
+    BlindRemoval = "blind-removal" found by "worktrees" within 120,
     /// A worker never checks for commits that only a session's branch has.
     CommitBlind = "commit-blind" found by "worktrees" within 20,
     /// A worker detaches `HEAD` before it removes a worktree.
