@@ -38,7 +38,8 @@ impl Promise for WholeList {
             Fact::StoreLost => {
                 self.stored.clear();
                 self.made.clear();
-                self.began.clear();
+                // A reading may go on over the loss, and owes nothing of what is gone.
+                self.began.values_mut().for_each(|(_, began)| began.clear());
                 return Ok(());
             }
             Fact::Viewed { viewer, notice } => (viewer, notice),
