@@ -129,7 +129,7 @@ fn what_is_whole_of_a_damaged_file_is_kept_wherever_the_damage_is() {
     let all = (SESSIONS * (EVENTS + 1)) as usize;
     let mut rng = fastrand::Rng::with_seed(7);
     let (mut least, mut salvaged) = (all, 0);
-    for page in (0..pages).filter(|page| *page == 0 || rng.u8(..8) == 0) {
+    for page in (0..pages).filter(|page| *page == 0 || rng.u8(..4) == 0) {
         let directory = tempfile::tempdir().expect("a directory");
         fs::copy(&file, directory.path().join("store.db")).expect("copied");
         damage(directory.path(), page, 1);
