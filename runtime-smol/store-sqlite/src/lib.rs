@@ -24,6 +24,7 @@ mod database;
 mod directory;
 mod error;
 mod log;
+mod pending;
 mod salvage;
 mod schema;
 mod tables;
