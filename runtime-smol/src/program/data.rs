@@ -43,7 +43,7 @@ pub(super) fn places(data: &Data, reports: &LogArgs) -> Result<(Option<PathBuf>,
     Ok((directory, sources))
 }
 
-/// Opens what an earlier relay kept, or begins anew.
+/// Opens what an earlier relay kept, or starts with an empty store.
 pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     let (directory, sources) = places(&serve.data, &serve.reports)?;
     // The ids of one run must never be those of another.
@@ -72,7 +72,7 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
 fn report(serve: &Serve, salvaged: &Salvaged) {
     let Salvaged { damaged, sessions, events_lost } = salvaged;
     let words = format_args!(
-        "the data was damaged: {sessions} sessions are whole again, {events_lost} events are lost; the damaged file is {}",
+        "the data was damaged: {sessions} sessions were recovered, {events_lost} events are lost; the damaged file is {}",
         damaged.display()
     );
     super::relay::event_log(serve).write(Level::Error, "data_damaged", &[], words);

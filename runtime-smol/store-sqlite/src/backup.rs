@@ -36,7 +36,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| OpenError::sqlite(from, &error);
     let db = Connection::open_with_flags(from, flags).map_err(failed)?;
-    db.busy_timeout(crate::database::BUSY_FOR).map_err(failed)?;
+    db.busy_timeout(crate::connection::BUSY_FOR).map_err(failed)?;
     let to = to.to_str().ok_or_else(|| {
         OpenError::io(to, &io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8"))
     })?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::database::connect;
+use crate::connection::connect;
 
 /// Bytes written since the last checkpoint at which another begins.
 const BEGIN_AT: usize = 16 << 20;
@@ -90,7 +90,7 @@ impl Checkpoints {
 fn start_over(db: &Connection) {
     let _ = db.busy_timeout(Duration::ZERO);
     let _ = checkpoint(db, "PRAGMA wal_checkpoint(RESTART)");
-    let _ = db.busy_timeout(crate::database::BUSY_FOR);
+    let _ = db.busy_timeout(crate::connection::BUSY_FOR);
 }
 
 fn checkpoint(db: &Connection, sql: &str) -> rusqlite::Result<()> {

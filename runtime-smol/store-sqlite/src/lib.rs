@@ -20,6 +20,7 @@ mod body;
 mod cached;
 mod checkpoint;
 mod chunk;
+mod connection;
 mod database;
 mod directory;
 mod error;

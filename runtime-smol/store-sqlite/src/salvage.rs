@@ -25,7 +25,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use crate::body::Body;
 use crate::chunk::Chunk;
-use crate::database::{PAGE_BYTES, connect, settle};
+use crate::connection::{PAGE_BYTES, connect, settle};
 use crate::error::OpenError;
 use crate::schema;
 
@@ -256,7 +256,7 @@ fn is_whole(values: &[Value], sum: usize, of: &[usize]) -> bool {
     values.get(sum) == Some(&Value::Integer(hasher.finalize().into()))
 }
 
-/// Makes whole again what has lost a part. Returns how many events are lost.
+/// Repairs sessions that have lost a part. Returns how many events are lost.
 fn mend(db: &Connection) -> rusqlite::Result<u64> {
     let rows = |sql: &str| -> rusqlite::Result<Vec<(i64, String)>> {
         let mut select = db.prepare(sql)?;

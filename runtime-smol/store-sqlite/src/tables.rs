@@ -72,7 +72,7 @@ impl Drop for SqliteTables {
     fn drop(&mut self) {
         if self.meta_state == MetaState::Noted {
             self.meta_state = MetaState::New;
-            // Without it the clock goes on from a little earlier.
+            // Without it the clock continues from a little earlier.
             let _ = self.commit();
         }
     }

@@ -12,7 +12,7 @@ use footbridge_core::store::conformance::check;
 use footbridge_core::store::{Committed, MemoryStore, Store, Transaction};
 use footbridge_store_sqlite::open;
 
-/// Tells this program, started anew, to be the process that is killed: its store's directory.
+/// Tells another run of this program to be the process that is killed: its store's directory.
 const DIRECTORY: &str = "FOOTBRIDGE_TEST_STORE";
 
 /// Not a test of its own: what the tests start. It commits each batch that it reads.
