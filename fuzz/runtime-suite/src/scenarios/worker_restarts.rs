@@ -43,6 +43,23 @@ fn keeps_conversation(home: &Path) {
     });
 }
 
+/// A session of this worker, which is killed once the conversation is on its disk, and the agent
+/// that went with it.
+fn killed_in_conversation<'a>(
+    worker: Program,
+    relay: &'a Relay,
+    home: &Path,
+) -> (Session<'a>, u32) {
+    let session = relay.session();
+    let agent = session.running();
+    session.say("one");
+    session.echo("new: one");
+    keeps_conversation(home);
+    worker.kill();
+    until_gone(agent);
+    (session, agent)
+}
+
 fn subtype(name: &'static str) -> impl Fn(&Value) -> bool {
     move |message| message["subtype"] == name
 }
@@ -96,13 +113,7 @@ pub fn a_killed_worker_takes_its_environment_up_again_and_its_session_goes_on<R:
 pub fn an_agent_that_can_resume_is_given_the_id_of_its_conversation<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let worker = resumable::<R>(&relay, home.path(), "sh agent.sh again-{session}");
-    let session = relay.session();
-    let agent = session.running();
-    session.say("one");
-    session.echo("new: one");
-    keeps_conversation(home.path());
-    worker.kill();
-    until_gone(agent);
+    let (session, agent) = killed_in_conversation(worker, &relay, home.path());
     session.say("two");
 
     let worker = resumable::<R>(&relay, home.path(), "sh agent.sh again-{session}");
@@ -126,13 +137,7 @@ pub fn an_agent_that_fails_to_resume_is_followed_by_a_new_one_that_gets_every_me
 >() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let worker = resumable::<R>(&relay, home.path(), "sh agent.sh fail {session}");
-    let session = relay.session();
-    let agent = session.running();
-    session.say("one");
-    session.echo("new: one");
-    keeps_conversation(home.path());
-    worker.kill();
-    until_gone(agent);
+    let (session, _) = killed_in_conversation(worker, &relay, home.path());
     session.say("two");
 
     let mut worker = resumable::<R>(&relay, home.path(), "sh agent.sh fail {session}");
