@@ -204,6 +204,8 @@ pub const MAX_NAMED_CLAIMS: usize = 64;
 pub const MAX_HEALTHCHECK_KEYS: usize = 16;
 /// Bytes of one session's log; beyond that the oldest events are dropped (Y-2).
 pub const SESSION_LOG_BYTES: usize = 64 << 20;
+/// A log at its limit is trimmed by this part of the limit at once.
+pub const LOG_TRIM_DIVISOR: usize = 16;
 /// What an event counts for in addition to its line.
 pub const EVENT_OVERHEAD_BYTES: usize = 128;
 /// Ended sessions of one person that a relay keeps.

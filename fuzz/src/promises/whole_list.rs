@@ -38,7 +38,7 @@ impl Promise for WholeList {
             Fact::StoreLost => {
                 self.stored.clear();
                 self.made.clear();
-                // A reading may go on over the loss, and owes nothing of what is gone.
+                // A reading may continue across the loss, and need not show what is gone.
                 self.began.values_mut().for_each(|(_, began)| began.clear());
                 return Ok(());
             }

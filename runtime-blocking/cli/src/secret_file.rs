@@ -101,7 +101,7 @@ pub fn read_or_create_key(path: &Path) -> Result<[u8; BYTES], Error> {
         otherwise: "is not a key; restore it from a backup, or remove it, which ends all sessions",
     };
     let secret = file.read_or_create()?;
-    decode(secret.reveal()).ok_or_else(|| Error::local("a key that is none"))
+    decode(secret.reveal()).ok_or_else(|| Error::local("what was just created is not a key"))
 }
 
 fn decode(text: &str) -> Option<[u8; BYTES]> {

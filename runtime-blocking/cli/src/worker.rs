@@ -127,7 +127,7 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Ends what workers left behind that were killed, and says so. Nobody has to wait for that.
+/// Ends what killed workers left behind, and logs it, in the background.
 pub fn end_strays(log: EventLog) {
     let thread = Builder::new().name("strays".to_owned()).stack_size(STRAYS_STACK_BYTES);
     // Without a thread they are left to the next start.
@@ -157,7 +157,7 @@ pub fn log_trial(log: EventLog, tried: &Checked) {
             log.write(Level::Debug, "agent_not_tried", &[], format_args!("{words}"));
         }
         Finding::Failed { reason, .. } => {
-            let words = format_args!("sessions will fail: {reason}");
+            let words = format_args!("sessions may fail: {reason}");
             log.write(Level::Error, "agent_failed", &[], words);
         }
     }

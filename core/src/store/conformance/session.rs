@@ -9,7 +9,7 @@ use super::receipts::ReceiptsModel;
 use super::requests::RequestsModel;
 use super::{Check, ensure};
 use crate::base::id::EnvironmentId;
-use crate::base::limits::EVENT_OVERHEAD_BYTES;
+use crate::base::limits::{EVENT_OVERHEAD_BYTES, LOG_TRIM_DIVISOR};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::store::{AccountId, Entry, Line, NewMessage, Origin, Page, PermissionReply, Session};
@@ -122,7 +122,7 @@ impl SessionModel {
         self.kept_bytes += self.cost(entry);
         self.updated_at = wall;
         self.log.push(entry.clone());
-        let kept = if self.kept_bytes > limit { limit - limit / 16 } else { limit };
+        let kept = if self.kept_bytes > limit { limit - limit / LOG_TRIM_DIVISOR } else { limit };
         while self.kept_bytes > kept && self.first_seq < self.last_seq() {
             let oldest = usize::try_from(self.first_seq - 1).unwrap_or(usize::MAX);
             self.kept_bytes -= self.log.get(oldest).map_or(0, |entry| self.cost(entry));

@@ -9,7 +9,7 @@ use core::ops::ControlFlow;
 use super::cx::Cx;
 use super::retention::make_room;
 use crate::base::id::SessionId;
-use crate::base::limits::{EVENT_OVERHEAD_BYTES, MAX_RECENT_UUIDS};
+use crate::base::limits::{EVENT_OVERHEAD_BYTES, LOG_TRIM_DIVISOR, MAX_RECENT_UUIDS};
 use crate::base::text::Text;
 use crate::store::record::{Entry, Origin, Receipts};
 use crate::store::rows::{InboundKind, InboundRow, LogRow, MessageRow, SessionRow};
@@ -381,7 +381,7 @@ impl Conversation {
     }
 }
 
-/// What is left of a full log: to trim it is worth the effort only for a good many events at once.
+/// What is left of a full log. Trimming costs several lookups, so it drops many events at once.
 const fn log_bytes_after_trim(limit: u64) -> u64 {
-    limit - limit / 16
+    limit - limit / LOG_TRIM_DIVISOR as u64
 }

@@ -1,6 +1,6 @@
 //! `bridge-pointer.json`: which session was running in a project's directory (K-1).
 //!
-//! It is there from when a session is up until the last one has ended, and is rewritten every hour
+//! It exists from when a session is up until the last one has ended, and is rewritten every hour
 //! meanwhile, so its age shows how long ago a crash was. With several sessions it names one of
 //! them; the state file knows all.
 

@@ -1,7 +1,7 @@
 //! What an agent writes to stderr, on its way to viewers as it comes (W-10).
 //!
 //! The first line goes out at once. What follows soon after is collected, and goes out together after
-//! a pause that grows as long as the agent goes on: however much an agent writes there, it takes up
+//! a pause that grows while the agent keeps writing: however much an agent writes there, it takes up
 //! only a small part of the log. Lines are cut, and those that do not fit are counted.
 
 use alloc::string::String;

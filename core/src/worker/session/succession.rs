@@ -8,7 +8,7 @@
 //!   otherwise ─────────────────────────────▶ Restarting ──── it starts ───────────▶ Settled
 //! ```
 //!
-//! An agent that cannot resume says so by ending. Until it has shown that it is there it is given
+//! An agent that cannot resume says so by ending. Until it has shown that it is alive, it is given
 //! no message, so that none is lost with it: another one starts instead, without the conversation.
 
 use alloc::borrow::Cow;

@@ -145,7 +145,7 @@ impl Tree<'_> {
     }
 }
 
-/// Signals the very process that was found, and nobody who has its id now.
+/// Signals the process that was found, and never another one that has its id now.
 fn signal(entry: &Entry, signal: Signal) {
     let Some(pid) = Pid::from_raw(entry.pid) else { return };
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };

@@ -146,8 +146,8 @@ impl Trees {
             cgroup = whole.close(tree);
             is_last = OPEN.load(Ordering::Relaxed) == 0;
         }
-        // Only while no other tree is left whose it could be. Asked for each anew, because another
-        // may begin meanwhile, and its first process has no mark until it runs its program.
+        // Only while no other tree is open that it could belong to. Checked for each process, since
+        // a tree may be opened meanwhile, and its root has no mark until it runs its program.
         let is_orphan = |entry: &Entry| {
             let is_ours = is_last && entry.parent == own_pid();
             is_ours && u32::try_from(entry.pid).is_ok_and(|pid| !lock(&CHILDREN).contains(&pid))

@@ -51,7 +51,7 @@ impl Entry {
     }
 }
 
-/// Every process, the newest first: those live shortest, and are to be met alive.
+/// Every process, the newest first: those are the most likely to be gone soon.
 pub(super) fn all() -> impl Iterator<Item = Entry> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -12,7 +12,7 @@ use crate::Strays;
 /// How long to try to end what is left of one run.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Ends everything with the mark of a worker that lives no more. Those of other process namespaces
+/// Ends everything with the mark of a worker that is dead. Those of other process namespaces
 /// are left alone: nobody here can know who lives there.
 pub fn end_strays() -> Strays {
     let Some(namespace) = proc::namespace() else { return Strays::default() };
