@@ -68,7 +68,7 @@ export class Composer {
   /** @param {any} event */
   sawEvent(event) {
     this.#lastSeq = event.seq;
-    if (event.message?.type !== 'user' || !event.message.uuid) return;
+    if (event.message?.type !== 'user' || typeof event.message.uuid !== 'string') return;
     this.#forget(event.message.uuid);
   }
 

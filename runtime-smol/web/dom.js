@@ -2,6 +2,8 @@
 // Building elements by hand is the whole defence against hostile agent output:
 // nothing on this page ever parses a string as markup.
 
+import { text } from './values.js';
+
 /** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
 
 /**
@@ -19,7 +21,7 @@ export function h(tag, props = {}, ...children) {
     } else if (name === 'value' || name === 'disabled' || name === 'hidden') {
       /** @type {any} */ (element)[name] = value;
     } else {
-      element.setAttribute(name, value === true ? '' : String(value));
+      element.setAttribute(name, value === true ? '' : text(value));
     }
   }
   append(element, children);
@@ -32,7 +34,7 @@ function append(parent, children) {
     if (Array.isArray(child)) append(parent, child);
     else if (child instanceof Node) parent.appendChild(child);
     else if (child !== null && child !== undefined && child !== false) {
-      parent.appendChild(document.createTextNode(String(child)));
+      parent.appendChild(document.createTextNode(text(child)));
     }
   }
 }
@@ -50,7 +52,13 @@ export const freshId = (prefix) => `${prefix}-${++count}`;
  */
 export function disclosure(summary, build, className = '') {
   const details = h('details', { class: className }, h('summary', {}, summary));
-  details.addEventListener('toggle', () => append(details, [build()]), { once: true });
+  details.addEventListener('toggle', () => {
+    try {
+      append(details, [build()]);
+    } catch {
+      append(details, [h('p', { class: 'line warn' }, 'This cannot be shown.')]);
+    }
+  }, { once: true });
   return details;
 }
 

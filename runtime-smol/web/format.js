@@ -1,12 +1,13 @@
 // @ts-check
 // Words for times, ids and states, the same everywhere on the page.
 import { h } from './dom.js';
+import { text } from './values.js';
 
 /** @param {string} id @returns {string} enough of an id to tell sessions apart */
 export const shortId = (id) => id.slice(id.lastIndexOf('_') + 1).slice(-6);
 
 /** @param {any} session @returns {string} */
-export const titleOf = (session) => session.title || `Session ${shortId(session.id)}`;
+export const titleOf = (session) => text(session.title) || `Session ${shortId(session.id)}`;
 
 /** @param {string} at @param {number} [now] @returns {string} */
 export function ago(at, now = Date.now()) {
@@ -33,14 +34,14 @@ export function duration(ms) {
   return `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`;
 }
 
-/** @type {Record<string, [string, string]>} */
-const ENDINGS = {
-  completed: ['Completed', 'good'],
-  failed: ['Failed', 'bad'],
-  timed_out: ['Timed out', 'bad'],
-  interrupted: ['Interrupted', 'quiet'],
-  lost: ['Lost: the worker disappeared', 'bad'],
-};
+/** @type {Map<string, [string, string]>} */
+const ENDINGS = new Map([
+  ['completed', ['Completed', 'good']],
+  ['failed', ['Failed', 'bad']],
+  ['timed_out', ['Timed out', 'bad']],
+  ['interrupted', ['Interrupted', 'quiet']],
+  ['lost', ['Lost: the worker disappeared', 'bad']],
+]);
 
 /**
  * @param {any} session
@@ -50,8 +51,8 @@ const ENDINGS = {
 export function stateOf(session) {
   const { state } = session;
   if (state === 'ended') {
-    const detail = session.result?.status ?? 'ended';
-    const [label, tone] = ENDINGS[detail] ?? ['Ended', 'quiet'];
+    const detail = text(session.result?.status, 'ended');
+    const [label, tone] = ENDINGS.get(detail) ?? ['Ended', 'quiet'];
     return { state, detail, label, tone };
   }
   if (session.stopping) return { state, detail: 'stopping', label: 'Stopping', tone: 'quiet' };
@@ -64,7 +65,7 @@ export function stateOf(session) {
   if (state === 'queued') return { state, detail: state, label: 'Queued', tone: 'quiet' };
   if (state === 'starting') return { state, detail: state, label: 'Starting', tone: 'quiet' };
   if (state === 'running') return { state, detail: state, label: 'Running', tone: 'good' };
-  return { state, detail: String(state), label: String(state), tone: 'quiet' };
+  return { state, detail: text(state), label: text(state), tone: 'quiet' };
 }
 
 /**
@@ -73,12 +74,10 @@ export function stateOf(session) {
 export function exitOf(result) {
   const parts = [];
   if (Number.isInteger(result?.exit_code)) parts.push(`exit code ${result.exit_code}`);
-  if (result?.signal !== null && result?.signal !== undefined) parts.push(`signal ${result.signal}`);
+  const signal = text(result?.signal);
+  if (signal) parts.push(`signal ${signal}`);
   return parts.join(', ');
 }
 
 /** @param {string} text @returns {string} without the terminal's colour codes */
 export const withoutColour = (text) => text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
-
-/** @param {unknown} value @returns {string} */
-export const pretty = (value) => JSON.stringify(value, null, 2) ?? String(value);

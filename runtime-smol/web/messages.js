@@ -2,12 +2,18 @@
 // Turns one event of the log into its entry in the transcript: every event gets one,
 // and what is not understood is kept verbatim, folded.
 import { h, disclosure } from './dom.js';
-import { clock, duration, exitOf, pretty, withoutColour } from './format.js';
+import { clock, duration, exitOf, withoutColour } from './format.js';
 import { clipped, codeBlock, prose } from './prose.js';
+import { keep, list, number, pretty, text } from './values.js';
+
+/** Parts of one message that are shown; the others are folded together. */
+const PARTS = 100;
+/** Names of tools, and messages from here, that later events may refer to. */
+const REMEMBERED = 4000;
 
 /**
  * @typedef {{seq: number, at: string, from: string, message: any}} LogEvent
- * @typedef {{toolNames: Map<string, string>, viewerUuids: Set<string>}} Memory what
+ * @typedef {{toolNames: Map<unknown, string>, viewerUuids: Map<unknown, true>}} Memory what
  *   later events refer to in earlier ones
  */
 
@@ -38,7 +44,16 @@ const line = (event, text, tone = 'quiet') =>
 
 /** @param {LogEvent} event @param {string} summary @param {unknown} [value] */
 const folded = (event, summary, value = event.message) =>
-  entry(event, 'system', [disclosure(summary, () => codeBlock(pretty(value)), 'folded')]);
+  entry(event, 'system', [raw(summary, value)]);
+
+/** @param {string} summary @param {unknown} value @returns {Node} */
+const raw = (summary, value) => disclosure(summary, () => h('div', {}, clipped(pretty(value), codeBlock)), 'folded');
+
+/** @param {LogEvent} event @returns {HTMLElement} for an event that cannot be shown in any other way */
+export const rawEntry = (event) => folded(event, `Cannot be shown: ${nameOf(event.message)}`);
+
+/** @param {LogEvent} event @returns {HTMLElement} for a question whose id belongs to another one that is open */
+export const repeatEntry = (event) => folded(event, 'The agent repeated a question that is open; only the first one counts');
 
 /** @param {LogEvent} event @param {string} who */
 const byline = (event, who) => h('p', { class: 'byline' }, who, ' ', clock(event.at));
@@ -68,8 +83,23 @@ function nameOf(message) {
 }
 
 /** @param {unknown} content @returns {any[]} content is a string or a list of blocks */
-const blocksOf = (content) =>
-  typeof content === 'string' ? [{ type: 'text', text: content }] : Array.isArray(content) ? content : [];
+const blocksOf = (content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : list(content));
+
+/**
+ * @param {LogEvent} event @param {any[]} blocks @param {(block: any) => HTMLElement} show
+ * @returns {HTMLElement[]} what cannot be shown is folded, and takes nothing else with it
+ */
+function entriesFor(event, blocks, show) {
+  const entries = blocks.slice(0, PARTS).map((block) => {
+    try {
+      return show(block);
+    } catch {
+      return folded(event, 'Cannot be shown', block);
+    }
+  });
+  const rest = blocks.slice(PARTS);
+  return rest.length ? [...entries, folded(event, `${rest.length.toLocaleString()} more parts`, rest)] : entries;
+}
 
 /** @param {LogEvent} event @param {Memory} memory */
 function userEntries(event, memory) {
@@ -77,12 +107,12 @@ function userEntries(event, memory) {
   const blocks = blocksOf(message.message?.content);
   if (!blocks.length) return [folded(event, 'user')];
   if (event.from === 'viewer') {
-    if (message.uuid) memory.viewerUuids.add(message.uuid);
+    keep(memory.viewerUuids, message.uuid, true, REMEMBERED);
   } else if (message.isReplay && memory.viewerUuids.has(message.uuid)) {
     return [];
   }
   const who = event.from === 'viewer' ? 'You' : 'From the agent’s side';
-  return blocks.map((block) => {
+  return entriesFor(event, blocks, (block) => {
     if (block?.type === 'tool_result') return toolResult(event, block, memory);
     return entry(event, 'user', [byline(event, who), ...content(block)], { 'data-from': event.from });
   });
@@ -92,7 +122,7 @@ function userEntries(event, memory) {
 function assistantEntries(event, memory) {
   const blocks = blocksOf(event.message.message?.content);
   if (!blocks.length) return [folded(event, 'assistant')];
-  return blocks.map((block) => {
+  return entriesFor(event, blocks, (block) => {
     if (block?.type === 'tool_use') return toolUse(event, block, memory);
     return assistantEntry(event, content(block));
   });
@@ -106,14 +136,11 @@ export function assistantEntry(event, children, more) {
 /** @param {any} block @returns {Node[]} */
 function content(block) {
   switch (block?.type) {
-    case 'text': return clipped(String(block.text ?? ''), prose);
+    case 'text': return clipped(text(block.text), prose);
     case 'thinking':
-      return [disclosure('Thinking', () => prose(String(block.thinking ?? '')), 'folded thinking')];
+      return [disclosure('Thinking', () => h('div', {}, clipped(text(block.thinking), prose)), 'folded thinking')];
     case 'image': return [image(block)];
-    default: {
-      const name = String(block?.type ?? 'content');
-      return [disclosure(name, () => codeBlock(pretty(block)), 'folded')];
-    }
+    default: return [raw(text(block?.type, 'content'), block)];
   }
 }
 
@@ -123,18 +150,18 @@ const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
 function image(block) {
   const { media_type: type, data } = block.source ?? {};
   if (!PICTURES.has(type) || typeof data !== 'string') {
-    return disclosure('image', () => codeBlock(pretty(block)), 'folded');
+    return raw('image', block);
   }
   return h('img', { src: `data:${type};base64,${data}`, alt: 'Image from the conversation', loading: 'lazy' });
 }
 
 /** @param {LogEvent} event @param {any} block @param {Memory} memory */
 function toolUse(event, block, memory) {
-  const name = String(block.name ?? 'tool');
-  if (block.id) memory.toolNames.set(block.id, name);
+  const name = text(block.name, 'tool');
+  keep(memory.toolNames, block.id, name, REMEMBERED);
   return entry(event, 'tool', [
     h('p', { class: 'tool-head' }, h('span', { class: 'sr' }, 'Tool: '), h('strong', {}, name), ' ',
-      block.input?.description && h('span', { class: 'muted' }, String(block.input.description))),
+      h('span', { class: 'muted' }, text(block.input?.description))),
     ...toolInput(block.input),
   ], { 'data-part': 'use' });
 }
@@ -150,13 +177,15 @@ export function toolInput(input) {
 function toolResult(event, block, memory) {
   const name = memory.toolNames.get(block.tool_use_id);
   const parts = blocksOf(block.content);
-  const texts = parts.filter((part) => part?.type === 'text').map((part) => String(part.text ?? ''));
-  const rest = parts.filter((part) => part?.type !== 'text').flatMap(content);
-  const text = withoutColour(texts.join('\n'));
+  const texts = parts.filter((part) => part?.type === 'text').map((part) => text(part.text));
+  const others = parts.filter((part) => part?.type !== 'text');
+  const rest = others.slice(0, PARTS).flatMap(content);
+  if (others.length > PARTS) rest.push(raw(`${others.length - PARTS} more parts`, others.slice(PARTS)));
+  const said = withoutColour(texts.join('\n'));
   const label = `${block.is_error ? 'Error' : 'Result'}${name ? ` of ${name}` : ''}`;
   return entry(event, 'tool', [
     h('p', { class: 'tool-head small' }, label),
-    text.trim() ? clipped(text, codeBlock) : !rest.length && h('p', { class: 'muted small' }, 'No output'),
+    said.trim() ? clipped(said, codeBlock) : !rest.length && h('p', { class: 'muted small' }, 'No output'),
     rest,
   ], { 'data-part': 'result', 'data-error': block.is_error ? '' : null });
 }
@@ -165,21 +194,20 @@ function toolResult(event, block, memory) {
 function resultEntry(event) {
   const { message } = event;
   if (message.is_error) {
-    const errors = Array.isArray(message.errors) ? message.errors : [];
-    const said = errors.map(String).join('\n') || (typeof message.result === 'string' ? message.result : '');
+    const said = list(message.errors).map((error) => text(error)).join('\n') || text(message.result);
     return entry(event, 'result', [
       h('p', { class: 'tool-head' }, h('strong', {}, 'The turn ended with an error'), ' ',
-        h('span', { class: 'muted' }, String(message.subtype ?? '').replaceAll('_', ' '))),
+        h('span', { class: 'muted' }, text(message.subtype).replaceAll('_', ' '))),
       said && clipped(withoutColour(said), codeBlock),
     ], { 'data-error': '' });
   }
   const facts = [
-    Number.isFinite(message.duration_ms) && duration(message.duration_ms),
-    message.num_turns > 1 && `${message.num_turns} turns`,
-    message.total_cost_usd > 0 && `$${Number(message.total_cost_usd).toFixed(4)}`,
+    Number.isFinite(message.duration_ms) && duration(number(message.duration_ms)),
+    number(message.num_turns) > 1 && `${number(message.num_turns)} turns`,
+    number(message.total_cost_usd) > 0 && `$${number(message.total_cost_usd).toFixed(4)}`,
   ].filter(Boolean);
   const summary = ['Turn finished', ...facts].join(' · ');
-  return entry(event, 'result', [disclosure(summary, () => codeBlock(pretty(message)), 'folded turn')]);
+  return entry(event, 'result', [disclosure(summary, () => h('div', {}, clipped(pretty(message), codeBlock)), 'folded turn')]);
 }
 
 /** @param {LogEvent} event */
@@ -187,14 +215,15 @@ function systemEntry(event) {
   const { message } = event;
   switch (message.subtype) {
     case 'init': {
-      const facts = ['Agent ready', message.model, message.permissionMode && `${message.permissionMode} mode`];
+      const mode = text(message.permissionMode);
+      const facts = ['Agent ready', text(message.model), mode && `${mode} mode`];
       return folded(event, facts.filter(Boolean).join(' · ').slice(0, 200));
     }
     case 'permission_denied':
-      return line(event, `Denied: ${message.tool_name ?? 'tool'}. ${message.message ?? ''}`);
+      return line(event, `Denied: ${text(message.tool_name, 'tool')}. ${text(message.message)}`);
     case 'api_retry':
-      return line(event, `The model did not answer (${message.error ?? message.error_status ?? 'error'}); `
-        + `attempt ${message.attempt ?? '?'} of ${message.max_retries ?? '?'}`, 'warn');
+      return line(event, `The model did not answer (${text(message.error ?? message.error_status, 'error')}); `
+        + `attempt ${text(message.attempt, '?')} of ${text(message.max_retries, '?')}`, 'warn');
     default: return folded(event, nameOf(message));
   }
 }
@@ -204,15 +233,15 @@ function footbridgeEntry(event) {
   const { message } = event;
   switch (message.subtype) {
     case 'session_state': {
-      if (message.state !== 'ended') return line(event, `Session ${message.state}`);
-      const status = String(message.result?.status ?? 'ended').replaceAll('_', ' ');
+      if (message.state !== 'ended') return line(event, `Session ${text(message.state)}`);
+      const status = text(message.result?.status, 'ended').replaceAll('_', ' ');
       const exit = exitOf(message.result);
       const good = message.result?.status === 'completed' || message.result?.status === 'interrupted';
       return line(event, `Session ended: ${status}${exit ? ` (${exit})` : ''}`, good ? 'quiet' : 'bad');
     }
-    case 'agent_started': return line(event, `Agent started${message.pid ? ` (pid ${message.pid})` : ''}`);
-    case 'agent_resumed': return line(event, String(message.message ?? 'The agent continues its conversation.'));
-    case 'agent_restarted': return line(event, String(message.message ?? 'A new agent has started.'), 'warn');
+    case 'agent_started': return line(event, `Agent started${message.pid ? ` (pid ${text(message.pid)})` : ''}`);
+    case 'agent_resumed': return line(event, text(message.message, 'The agent continues its conversation.'));
+    case 'agent_restarted': return line(event, text(message.message, 'A new agent has started.'), 'warn');
     case 'agent_exited': {
       const fine = message.exit_code === 0;
       return line(event, `Agent exited${exitOf(message) ? ` (${exitOf(message)})` : ''}`, fine ? 'quiet' : 'bad');
@@ -220,30 +249,30 @@ function footbridgeEntry(event) {
     case 'agent_stderr':
       return entry(event, 'system', [
         h('p', { class: 'tool-head small' }, 'The agent wrote to stderr'),
-        clipped(withoutColour(String(message.text ?? '')), codeBlock),
-        message.dropped > 0 && h('p', { class: 'line quiet' },
-          message.dropped === 1 ? 'One more line was left out.' : `${message.dropped} more lines were left out.`),
+        clipped(withoutColour(text(message.text)), codeBlock),
+        number(message.dropped) > 0 && h('p', { class: 'line quiet' },
+          message.dropped === 1 ? 'One more line was left out.' : `${number(message.dropped)} more lines were left out.`),
       ], { 'data-part': 'stderr' });
     case 'agent_output_error':
       return entry(event, 'system', [
-        h('p', { class: 'line warn' }, `Skipped a line that is not a message: ${message.message ?? ''}`),
-        message.line && codeBlock(String(message.line)),
+        h('p', { class: 'line warn' }, `Skipped a line that is not a message: ${text(message.message)}`),
+        message.line && clipped(text(message.line), codeBlock),
       ]);
     case 'lines_lost': {
-      const many = Math.max(0, Number(message.resumes_after) - Number(message.after)) || 0;
+      const many = Math.max(0, number(message.resumes_after) - number(message.after)) || 0;
       return line(event, many === 1
         ? 'One line of the agent was lost: it never arrived, and its worker no longer has it.'
         : `${many || 'Some'} lines of the agent were lost: they never arrived, and its worker no longer has them.`, 'warn');
     }
     case 'messages_lost':
-      return line(event, `Not delivered: ${message.message ?? 'messages to the agent were lost at the relay'}`, 'warn');
+      return line(event, `Not delivered: ${text(message.message, 'messages to the agent were lost at the relay')}`, 'warn');
     case 'messages_indeterminate':
     case 'messages_undelivered':
     case 'messages_expired':
       return line(event, undelivered(message), 'warn');
     case 'requests_unanswered': {
-      const many = (message.request_ids ?? []).length;
-      return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${message.reason ?? 'the agent has ended'}`);
+      const many = list(message.request_ids).length;
+      return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${text(message.reason, 'the agent has ended')}`);
     }
     default: return folded(event, nameOf(message));
   }
@@ -251,24 +280,27 @@ function footbridgeEntry(event) {
 
 /** @param {any} message @returns {string} */
 function undelivered(message) {
-  const { uuids = [], request_ids: requests = [], answers = [] } = message;
-  const count = (/** @type {any[]} */ all, /** @type {string} */ one) => all.length && `${all.length} ${one}${all.length > 1 ? 's' : ''}`;
-  const what = [count(uuids, 'message'), count(answers, 'answer'), count(requests, 'request')].filter(Boolean).join(', ') || 'A message';
-  const why = message.reason ? `: ${message.reason}` : '';
+  const count = (/** @type {unknown} */ all, /** @type {string} */ one) => {
+    const { length } = list(all);
+    return length && `${length} ${one}${length > 1 ? 's' : ''}`;
+  };
+  const counts = [count(message.uuids, 'message'), count(message.answers, 'answer'), count(message.request_ids, 'request')];
+  const what = counts.filter(Boolean).join(', ') || 'A message';
+  const why = message.reason ? `: ${text(message.reason)}` : '';
   return message.subtype === 'messages_indeterminate'
     ? `Not known whether the agent read ${what}${why}. It may have acted on it; it is not sent again.`
     : `Not delivered: ${what}${why}.`;
 }
 
-/** @type {Record<string, string>} */
-const REQUESTS = {
-  interrupt: 'Interrupt requested',
-  initialize: 'Agent asked to initialize',
-};
+/** @type {Map<unknown, string>} */
+const REQUESTS = new Map([
+  ['interrupt', 'Interrupt requested'],
+  ['initialize', 'Agent asked to initialize'],
+]);
 
 /** @param {LogEvent} event */
 function requestEntry(event) {
-  const known = event.from === 'viewer' ? REQUESTS[event.message.request?.subtype] : undefined;
+  const known = event.from === 'viewer' ? REQUESTS.get(event.message.request?.subtype) : undefined;
   return folded(event, known ?? nameOf(event.message));
 }
 
@@ -276,7 +308,7 @@ function requestEntry(event) {
 function responseEntry(event) {
   const { response } = event.message;
   if (response?.subtype === 'error') {
-    return line(event, `The ${event.from} answered with an error: ${response.error ?? 'unknown'}`, 'bad');
+    return line(event, `The ${event.from} answered with an error: ${text(response.error, 'unknown')}`, 'bad');
   }
   return folded(event, event.from === 'agent' ? 'The agent acknowledged' : 'Answer');
 }

@@ -3,9 +3,9 @@
 // answered it. The log decides; until then, this page's own answer is only a guess.
 import { h, freshId } from './dom.js';
 import { ApiError } from './api.js';
-import { entry, isReport, toolInput } from './messages.js';
-import { pretty } from './format.js';
+import { entry, isReport, repeatEntry, toolInput } from './messages.js';
 import { codeBlock } from './prose.js';
+import { isSame, keep, pretty, record, text } from './values.js';
 
 /**
  * @typedef {{seq: number, outcome: 'allowed' | 'denied' | 'withdrawn' | 'failed', detail: string, input?: any}} Resolution
@@ -27,12 +27,12 @@ function resolutionIn(event) {
     return [message.request_id, { seq, outcome: 'withdrawn', detail: 'the agent withdrew its question' }];
   }
   if (isReport(event, 'permission_withdrawn')) {
-    return [message.request_id, { seq, outcome: 'withdrawn', detail: String(message.reason ?? '') }];
+    return [message.request_id, { seq, outcome: 'withdrawn', detail: text(message.reason) }];
   }
   if (message?.type !== 'control_response' || from === 'agent') return null;
   const { response } = message;
   if (response?.subtype === 'error') {
-    return [response.request_id, { seq, outcome: 'failed', detail: String(response.error ?? '') }];
+    return [response.request_id, { seq, outcome: 'failed', detail: text(response.error) }];
   }
   return [response?.request_id, { seq, ...ofAnswer(response?.response) }];
 }
@@ -40,12 +40,15 @@ function resolutionIn(event) {
 /** @param {any} answer @returns {{outcome: 'allowed' | 'denied', detail: string, input?: any}} */
 function ofAnswer(answer) {
   if (answer?.behavior === 'allow') return { outcome: 'allowed', detail: '', input: answer.updatedInput };
-  return { outcome: 'denied', detail: String(answer?.message ?? '') };
+  return { outcome: 'denied', detail: text(answer?.message) };
 }
 
 /** @param {string} text @returns {number} a guess, for browsers that cannot size a textarea by its content */
 const rowsFor = (text) =>
   Math.min(14, text.split('\n').reduce((rows, line) => rows + Math.max(1, Math.ceil(line.length / 34)), 0));
+
+/** Requests that are over and still known, and what is known about requests by their ids. */
+const REMEMBERED = 1000;
 
 export class Permissions {
   /** @type {Map<string, Resolution>} */ #resolutions = new Map();
@@ -73,8 +76,11 @@ export class Permissions {
       old.resolve({ seq: known.seq, outcome: 'withdrawn', detail: 'asked again later with the same id' });
       return old.element;
     }
+    // An answer names only the id, and is one to the question that was asked first.
+    if (known?.open) return repeatEntry(event);
     const card = new Card(event, this.answer, (resolution) => this.resolve(id, resolution));
     this.#cards.set(id, card);
+    if (this.#cards.size > 2 * REMEMBERED) this.#forgetOldest();
     const resolution = this.#resolutions.get(id);
     if (resolution && resolution.seq > event.seq) card.resolve(resolution);
     else this.onChange();
@@ -96,11 +102,16 @@ export class Permissions {
 
   /** @param {string} id @param {Resolution} resolution */
   resolve(id, resolution) {
-    this.#resolutions.set(id, resolution);
+    keep(this.#resolutions, id, resolution, 2 * REMEMBERED);
     const card = this.#cards.get(id);
     if (!card || resolution.seq <= card.seq) return;
     card.resolve(resolution);
     this.onChange();
+  }
+
+  #forgetOldest() {
+    const over = [...this.#cards].filter(([, card]) => !card.open);
+    for (const [id] of over.slice(0, -REMEMBERED)) this.#cards.delete(id);
   }
 
   /** No one is left to receive an answer. */
@@ -134,7 +145,7 @@ class Card {
     this.#answer = answer;
     this.#onResolved = onResolved;
     this.#isCommand = this.#request.tool_name === 'Bash' && typeof this.#request.input?.command === 'string';
-    this.tool = String(this.#request.display_name || this.#request.tool_name || 'a tool');
+    this.tool = text(this.#request.display_name) || text(this.#request.tool_name, 'a tool');
     this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
     this.element = entry(event, 'permission', [this.body]);
     this.#input = this.#build();
@@ -171,11 +182,11 @@ class Card {
     this.error = h('p', { id: errorId, class: 'error', role: 'alert' });
     this.reason = h('input', { id: reasonId, type: 'text', autocomplete: 'off', 'data-testid': 'deny-reason' });
     const note = request.description ?? request.input?.description;
-    const facts = [note, request.blocked_path && `Path: ${request.blocked_path}`, request.agent_id && 'Asked by a subagent'];
+    const facts = [note, request.blocked_path && `Path: ${text(request.blocked_path)}`, request.agent_id && 'Asked by a subagent'];
     this.body.setAttribute('aria-labelledby', headId);
     this.body.append(
       h('h3', { id: headId }, 'Permission requested: ', this.tool),
-      ...facts.filter(Boolean).map((fact) => h('p', { class: 'muted' }, String(fact))),
+      ...facts.filter(Boolean).map((fact) => h('p', { class: 'muted' }, text(fact))),
       DECEPTIVE.test(source.replaceAll('\r\n', '\n'))
         ? h('p', { class: 'line warn' }, 'Careful: this contains invisible or direction-changing characters.') : '',
       h('label', { for: inputId }, this.#isCommand ? 'Command' : 'Input (JSON)'),
@@ -262,7 +273,7 @@ class Card {
     const hadFocus = this.body.contains(document.activeElement);
     this.open = false;
     const words = { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' };
-    const changed = outcome === 'allowed' && input !== undefined && !same(input, this.#request.input ?? {});
+    const changed = outcome === 'allowed' && input !== undefined && !isSame(input, this.#request.input ?? {});
     const shown = changed ? input : this.#request.input;
     const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },
       h('strong', {}, words[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${detail}`);
@@ -275,12 +286,4 @@ class Card {
     this.body.removeAttribute('aria-labelledby');
     if (hadFocus) summary.focus({ preventScroll: true });
   }
-}
-
-/** @param {any} a @param {any} b @returns {boolean} ignoring key order, since a relay may reserialise it */
-function same(a, b) {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => same(a[key], b[key]));
 }

@@ -63,26 +63,33 @@ export function prose(text) {
 export const codeBlock = (text) => h('pre', { dir: 'ltr' }, h('code', {}, text));
 
 const SHOWN = 4000;
+/** How much more a click shows. */
+const STEP = 200_000;
 
 /**
-* Output can be megabytes, and a browser lays out all of it even if most is clipped,
+ * Output can be megabytes, and a browser lays out all of it even if most is clipped,
  * so the rest waits for a click.
  * @param {string} text @param {(text: string) => Node} build @returns {Node[]}
  */
 export function clipped(text, build) {
   if (text.length <= SHOWN * 1.5) return [build(text)];
-  const holder = h('div', {}, build(text.slice(0, SHOWN)));
-  const more = h('button', {
-    type: 'button',
-    class: 'link',
-    on: {
-      click: () => {
-        more.remove();
-        holder.replaceChildren(build(text));
-        holder.tabIndex = -1;
-        holder.focus();
-      },
-    },
-  }, `Show all ${text.length.toLocaleString()} characters`);
+  let shown = SHOWN;
+  const holder = h('div', {}, build(text.slice(0, shown)));
+  const more = h('button', { type: 'button', class: 'link', on: { click: () => showMore() } });
+  const nameButton = () => {
+    const rest = text.length - shown;
+    more.textContent = rest > STEP
+      ? `Show ${STEP.toLocaleString()} of ${rest.toLocaleString()} more characters`
+      : `Show all ${text.length.toLocaleString()} characters`;
+  };
+  const showMore = () => {
+    shown += STEP;
+    if (shown >= text.length) more.remove();
+    else nameButton();
+    holder.replaceChildren(build(text.slice(0, shown)));
+    holder.tabIndex = -1;
+    holder.focus();
+  };
+  nameButton();
   return [holder, more];
 }

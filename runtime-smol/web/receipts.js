@@ -3,6 +3,7 @@
 // answer and request until the agent has read it, and a loud one if it never will.
 import { h } from './dom.js';
 import { isReport } from './messages.js';
+import { list, text } from './values.js';
 
 /**
  * @typedef {{stored: number, sent: number, with_worker: number, delivered: number, seen: number}} Cursors
@@ -25,10 +26,10 @@ const WORDS = {
   expired: 'Not delivered: the worker did not come back',
 };
 
-/** @type {Record<string, string>} */
-const FAILURES = {
-  messages_indeterminate: 'indeterminate', messages_undelivered: 'undelivered', messages_expired: 'expired',
-};
+/** @type {Map<unknown, string>} */
+const FAILURES = new Map([
+  ['messages_indeterminate', 'indeterminate'], ['messages_undelivered', 'undelivered'], ['messages_expired', 'expired'],
+]);
 
 /** @param {Cursors | null} cursors @param {number} seq @returns {string} */
 function stageOf(cursors, seq) {
@@ -42,9 +43,9 @@ function stageOf(cursors, seq) {
 /** @param {any} event @returns {string[]} what a report may call it by */
 function namesOf({ seq, message }) {
   const names = [`seq ${seq}`];
-  if (message.type === 'user') names.push(`message ${message.uuid}`);
-  if (message.type === 'control_request') names.push(`request ${message.request_id}`);
-  if (message.type === 'control_response') names.push(`answer ${message.response?.request_id}`);
+  if (message.type === 'user') names.push(`message ${text(message.uuid)}`);
+  if (message.type === 'control_request') names.push(`request ${text(message.request_id)}`);
+  if (message.type === 'control_response') names.push(`answer ${text(message.response?.request_id)}`);
   return names;
 }
 
@@ -94,15 +95,15 @@ export class Receipts {
 
   /** @param {any} event takes in what did not end well, if the event says so */
   take(event) {
-    const stage = isReport(event) && FAILURES[event.message.subtype];
+    const stage = isReport(event) && FAILURES.get(event.message.subtype);
     if (!stage) return;
     const { uuids, request_ids: requests, answers, seqs, reason } = event.message;
-    const named = (/** @type {string} */ kind, /** @type {any} */ all) => (Array.isArray(all) ? all : []).map((id) => `${kind} ${id}`);
+    const named = (/** @type {string} */ kind, /** @type {any} */ all) => list(all).map((id) => `${kind} ${text(id)}`);
     // Numbers are exact; a request's id may have been used before.
     const bySeq = named('seq', seqs);
     const names = bySeq.length ? bySeq : [...named('message', uuids), ...named('request', requests), ...named('answer', answers)];
     for (const name of names) {
-      if (!this.#failures.has(name)) this.#failures.set(name, { stage, reason: String(reason ?? '') });
+      if (!this.#failures.has(name)) this.#failures.set(name, { stage, reason: text(reason) });
     }
     if (named('answer', answers).length) this.onFailure('An answer of yours was not delivered to the agent.');
     else if (names.length) this.onFailure('A message was not delivered to the agent.');

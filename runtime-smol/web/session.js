@@ -10,6 +10,7 @@ import { Permissions } from './permission.js';
 import { clipped, codeBlock } from './prose.js';
 import { Receipts } from './receipts.js';
 import { Transcript } from './transcript.js';
+import { text } from './values.js';
 
 /** How much of a long session is shown at first; the rest loads on request. */
 const FIRST_LOOK = 2000;
@@ -199,8 +200,8 @@ export class SessionView {
     const last = this.#lastSeq ?? 0;
     if (event.seq <= last) return;
     this.#lastSeq = event.seq;
-    this.composer.sawEvent(event);
     this.transcript.push(event);
+    this.composer.sawEvent(event);
     this.#noteWork(event);
   }
 
@@ -250,10 +251,10 @@ export class SessionView {
   #showEnding(result, label, tone) {
     if (!this.ending.hidden) return;
     const exit = exitOf(result);
-    const stderr = withoutColour(String(result?.stderr ?? '')).trim();
+    const stderr = withoutColour(text(result?.stderr)).trim();
     this.ending.replaceChildren(
       h('p', { 'data-tone': tone }, h('strong', {}, label), exit && ` · ${exit}`),
-      result?.message ? h('p', { class: 'muted' }, String(result.message)) : '',
+      result?.message ? h('p', { class: 'muted' }, text(result.message)) : '',
       stderr ? h('details', { class: 'folded', ...(tone === 'bad' ? { open: true } : {}) },
         h('summary', {}, 'Last lines of stderr'), clipped(stderr, codeBlock)) : '',
     );

@@ -3,6 +3,16 @@
 // region, so a screen reader reads each message once, when it is complete.
 import { h } from './dom.js';
 import { assistantEntry } from './messages.js';
+import { number, text } from './values.js';
+
+/** Messages that may be in the writing at once, and pieces of each. */
+const WRITERS = 32;
+const PIECES = 64;
+/** Characters kept of a piece; the message shows all of it once it is complete. */
+const KEPT = 50_000;
+
+/** @param {any} message @returns {string} the tool call that its writer belongs to */
+export const writerOf = (message) => text(message.parent_tool_use_id);
 
 /** @typedef {{element: HTMLElement, text: Text, pending: string, kind: string}} Block */
 
@@ -17,17 +27,19 @@ export class Streams {
    */
   take(event) {
     const { message } = event;
-    const writer = message.parent_tool_use_id ?? '';
+    const writer = writerOf(message);
     const part = message.event ?? {};
     if (part.type === 'message_start') return this.settle(writer);
     if (part.type !== 'content_block_delta') return [];
     const delta = part.delta ?? {};
     const added = delta.text ?? delta.thinking ?? delta.partial_json;
     if (typeof added !== 'string') return [];
-    const block = this.#block(event, writer, Number(part.index) || 0, String(delta.type));
-    block.pending += added;
-    block.element.dataset.seq = String(event.seq);
-    return [];
+    const index = number(part.index) || 0;
+    const ended = this.#makeRoom(writer, index);
+    const block = this.#block(event, writer, index, text(delta.type));
+    block.pending = (block.pending + added).slice(-KEPT);
+    block.element.dataset.seq = `${event.seq}`;
+    return ended;
   }
 
   /** Shows what has arrived since the last frame. */
@@ -37,6 +49,7 @@ export class Streams {
         if (!block.pending) continue;
         block.text.appendData(block.pending);
         block.pending = '';
+        if (block.text.length > KEPT) block.text.deleteData(0, block.text.length - KEPT);
         if (!block.element.isConnected) this.element.append(block.element);
       }
     }
@@ -66,6 +79,16 @@ export class Streams {
 
   get busy() {
     return this.#writers.size > 0;
+  }
+
+  /**
+   * @param {string} writer @param {number} index
+   * @returns {HTMLElement[]} pieces that are given up because there are too many
+   */
+  #makeRoom(writer, index) {
+    const blocks = this.#writers.get(writer);
+    if (!blocks) return this.#writers.size < WRITERS ? [] : this.settle();
+    return blocks.has(index) || blocks.size < PIECES ? [] : this.settle(writer);
   }
 
   /** @param {any} event @param {string} writer @param {number} index @param {string} kind */

@@ -2,9 +2,9 @@
 // The log on the screen: appended once per frame, bounded, and only scrolled
 // automatically while the reader is at its end.
 import { h } from './dom.js';
-import { entriesOf, entry, isReport } from './messages.js';
+import { entriesOf, entry, isReport, rawEntry } from './messages.js';
 import { isQuestion } from './permission.js';
-import { Streams } from './stream.js';
+import { Streams, writerOf } from './stream.js';
 
 const KEPT = 2000;
 const EARLIER_PAGE = 1000;
@@ -121,11 +121,11 @@ export class Transcript {
 
   /** @param {any} event an open request from before the part that is shown */
   pin(event) {
-    this.log.prepend(this.#permissions.card(event));
+    this.log.prepend(...this.#render(event, this.#streams));
   }
 
   #newMemory() {
-    return { toolNames: new Map(), viewerUuids: new Set() };
+    return { toolNames: new Map(), viewerUuids: new Map() };
   }
 
   #schedule() {
@@ -148,7 +148,7 @@ export class Transcript {
     const batch = document.createDocumentFragment();
     let taken = 0;
     while (taken < this.#queue.length && performance.now() < until) {
-      batch.append(...this.#render(this.#queue[taken], this.#streams));
+      for (const entry of this.#render(this.#queue[taken], this.#streams)) batch.append(entry);
       taken += 1;
     }
     this.#queue.splice(0, taken);
@@ -166,8 +166,20 @@ export class Transcript {
     }
   }
 
-  /** @param {any} item @param {Streams} streams @returns {HTMLElement[]} */
+  /**
+   * @param {any} item @param {Streams} streams
+   * @returns {HTMLElement[]} whatever is wrong with one event, the next ones are still shown
+   */
   #render(item, streams) {
+    try {
+      return this.#entries(item, streams);
+    } catch {
+      return [rawEntry(item)];
+    }
+  }
+
+  /** @param {any} item @param {Streams} streams @returns {HTMLElement[]} */
+  #entries(item, streams) {
     if (item.type === 'gap') return [gapLine(item)];
     const { message } = item;
     if (message?.type === 'stream_event') return streams.take(item);
@@ -179,7 +191,7 @@ export class Transcript {
     this.#receipts.take(item);
     const entries = entriesOf(item, this.#memory);
     this.#receipts.mark(item, entries[entries.length - 1]);
-    if (message?.type === 'assistant') streams.discard(message.parent_tool_use_id ?? '');
+    if (message?.type === 'assistant') streams.discard(writerOf(message));
     const turnIsOver = message?.type === 'result' || isReport(item, 'agent_exited');
     return turnIsOver ? [...streams.settle(), ...entries] : entries;
   }
@@ -217,7 +229,7 @@ export class Transcript {
       const batch = document.createDocumentFragment();
       // A batch may hold only pieces of a message: load more until there is something to see.
       for (let pages = 0; pages < 8 && batch.childElementCount < 20 && this.#first > this.#loggedFrom; pages += 1) {
-        batch.prepend(...await this.#earlierPage());
+        batch.prepend(await this.#earlierPage());
       }
       this.#kept += batch.childElementCount;
       this.#prepend(batch);
@@ -244,7 +256,9 @@ export class Transcript {
     }
     this.#first = Math.max(start, this.#loggedFrom);
     const streams = new Streams();
-    return events.flatMap((event) => this.#render(event, streams));
+    const page = document.createDocumentFragment();
+    for (const event of events) for (const entry of this.#render(event, streams)) page.append(entry);
+    return page;
   }
 
   /** @param {DocumentFragment} batch added without moving what the reader is looking at, in any browser */

@@ -41,6 +41,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/stream.js": "stream.js", JS;
     "/token.js": "token.js", JS;
     "/transcript.js": "transcript.js", JS;
+    "/values.js": "values.js", JS;
 };
 
 #[cfg(test)]
@@ -55,6 +56,25 @@ mod tests {
             let name = file.file_name().into_string().expect("text");
             let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
             assert!(ASSETS.iter().any(|asset| asset.path == path), "{name} is not listed");
+        }
+    }
+
+    /// What a peer wrote can be anything, and these throw on some of it.
+    #[test]
+    fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
+        let of_own = ["String(error)", "String(busy)", "Number(/** @type {HTMLElement} */"];
+        for name in ["messages", "permission", "prose", "receipts", "stream", "transcript"] {
+            let path = format!("/{name}.js");
+            let file = ASSETS.iter().find(|asset| asset.path == path).expect("a file");
+            let mut text = String::from_utf8(file.bytes.to_vec()).expect("text");
+            for call in of_own {
+                text = text.replace(call, "");
+            }
+            for call in
+                [" String(", "(String(", "(String)", " Number(", "(Number(", "JSON.stringify("]
+            {
+                assert!(!text.contains(call), "{path} has{call}: use values.js");
+            }
         }
     }
 }
