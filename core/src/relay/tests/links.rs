@@ -164,15 +164,73 @@ fn requests_to_an_unnamed_run_are_unanswered_once_another_agent_starts() {
     world.deliver(Event::Closed { op: unnamed, code: None, failure: None });
 
     let named = world.link_of_run(&taken, "two", 0);
-    let unanswered = |world: &mut World| -> Vec<Value> {
-        let events = world.events(&id).into_iter().map(|event| event["message"].clone());
-        events.filter(|message| message["subtype"] == "requests_unanswered").collect()
-    };
-    assert!(unanswered(&mut world).is_empty(), "it may still be the same agent");
+    assert!(unanswered(&mut world, &id).is_empty(), "it may still be the same agent");
+    report_start(&mut world, named);
+    assert_eq!(unanswered(&mut world, &id), [json!([said["request_id"]])]);
+}
+
+/// The ids of requests that will never be answered, as the log has them.
+fn unanswered(world: &mut World, id: &str) -> Vec<Value> {
+    let events = world.events(id).into_iter().map(|event| event["message"].clone());
+    let events = events.filter(|message| message["subtype"] == "requests_unanswered");
+    events.map(|message| message["request_ids"].clone()).collect()
+}
+
+fn report_start(world: &mut World, link: OpId) {
     let started = json!({"type": "footbridge", "subtype": "agent_started", "pid": 7});
-    let message = serde_json::value::RawValue::from_string(started.to_string()).expect("JSON");
-    world.send_frame(named, &ControlFrame::Report { message });
-    assert_eq!(unanswered(&mut world)[0]["request_ids"], json!([said["request_id"]]));
+    let message = serde_json::value::to_raw_value(&started).expect("JSON");
+    world.send_frame(link, &ControlFrame::Report { message });
+}
+
+#[test]
+fn requests_to_an_unnamed_run_are_unanswered_once_another_unnamed_one_starts() {
+    let mut world = World::new();
+    let (worker, taken, first) = world.running();
+    let id = taken.session.clone();
+    report_start(&mut world, first);
+    let (_, said) = world.post(&format!("/v1/sessions/{id}/interrupt"), TOKEN, &Value::Null);
+    world.send_frame(first, &ControlFrame::Ack { received: 1 });
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
+
+    // The agent of the same lease is the same, however often its start is reported.
+    let second = world.link(&taken, 1, 0);
+    report_start(&mut world, second);
+    assert!(unanswered(&mut world, &id).is_empty());
+    world.deliver(Event::Closed { op: second, code: None, failure: None });
+
+    world.pass(Duration::from_secs(61));
+    let again = world.take(&worker);
+    let third = world.link(&again, 0, 0);
+    assert!(unanswered(&mut world, &id).is_empty(), "it may still be the same agent");
+    report_start(&mut world, third);
+    assert_eq!(unanswered(&mut world, &id), [json!([said["request_id"]])]);
+}
+
+#[test]
+fn requests_that_an_agent_had_are_unanswered_once_its_worker_has_restarted() {
+    let mut world = World::new();
+    let start = |world: &mut World, run: u64| {
+        let body = json!({"machine_name": "laptop", "directory": "/home/me", "max_sessions": 4,
+            "worker_id": "the-same-worker", "worker_run": run});
+        let (status, answer) = world.post("/v1/environments/bridge", TOKEN, &body);
+        assert_eq!(status, 200, "{answer}");
+        let text = |key: &str| answer[key].as_str().expect(key).to_owned();
+        Worker { environment: text("environment_id"), secret: text("environment_secret") }
+    };
+    let worker = start(&mut world, 1);
+    let id = world.create(&worker);
+    let taken = world.take(&worker);
+    let link = world.link(&taken, 0, 0);
+    let ask = |world: &mut World| {
+        let interrupt = format!("/v1/sessions/{id}/interrupt");
+        world.post(&interrupt, TOKEN, &Value::Null).1["request_id"].clone()
+    };
+    let had = ask(&mut world);
+    world.send_frame(link, &ControlFrame::Ack { received: 1 });
+    // The next agent gets this one.
+    ask(&mut world);
+    start(&mut world, 2);
+    assert_eq!(unanswered(&mut world, &id), [json!([had])]);
 }
 
 #[test]

@@ -52,19 +52,25 @@ fn begin_run<T: Tables>(
     conversation: &mut Conversation,
     agent_run: Option<&str>,
 ) -> Result<(), TableError> {
-    let Some(run) = agent_run else {
+    let row = &mut conversation.row;
+    let is_new_lease = row.ran_under != row.fence;
+    if agent_run.is_none() {
         // It may be another run.
-        conversation.row.inbound.run_ended_at = None;
-        return Ok(());
-    };
-    let Some(before) = conversation.row.agent_run.replace(run.into()) else {
-        // Whether it is the agent that had the lines so far shows only once one starts.
-        conversation.row.taken_unnamed = conversation.row.inbound.acked;
+        row.inbound.run_ended_at = None;
+    }
+    let Some((run, before)) = agent_run.zip(row.agent_run.as_deref()) else {
+        // Whether it is the agent that had the lines so far shows only once one starts. A worker
+        // starts one per lease, and may report that again when its link breaks.
+        if agent_run.is_some() || is_new_lease {
+            row.taken_unnamed = row.inbound.acked;
+        }
+        row.agent_run = agent_run.map(Into::into).or(row.agent_run.take());
         return Ok(());
     };
     if before == run {
         return Ok(());
     }
+    row.agent_run = Some(run.into());
     receipts::next_run(cx, conversation)?;
     let acked = conversation.row.inbound.acked;
     requests::give_up(cx, conversation, acked, ANOTHER_RUN)

@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 
 use super::conversation::Conversation;
 use super::cx::Cx;
-use super::questions;
 use super::queue::{End, cancel_check, enqueue, session_of};
 use super::result::ended;
 use super::sessions::end_session;
 use super::{healthcheck, presence};
+use super::{questions, requests};
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::store::record::AccountId;
 use crate::store::rows::{EnvironmentRow, WorkRow, WorkState};
@@ -20,7 +20,9 @@ use crate::wire::session::ResultStatus;
 use crate::wire::worker_api::environment::Registration;
 
 /// Why questions are withdrawn that an agent of the previous run has asked.
-const WORKER_RESTARTED: &str = "the agent that asked ended when its worker restarted";
+const ASKER_ENDED: &str = "the agent that asked ended when its worker restarted";
+/// Why requests stay unanswered that an agent of the previous run has had.
+const ASKED_ENDED: &str = "the agent that had them ended when its worker restarted";
 
 /// The environment that a registration continues: the one that it names, or else the one that the
 /// same worker has, if the answer to its registration was lost.
@@ -108,7 +110,9 @@ fn take_over_session<T: Tables>(
         let message = "its worker restarted before it confirmed the stop";
         return end_session(cx, &id, ended(ResultStatus::Lost, message));
     }
-    questions::withdraw_all(cx, &mut session, WORKER_RESTARTED)?;
+    questions::withdraw_all(cx, &mut session, ASKER_ENDED)?;
+    let had = session.row.inbound.acked;
+    requests::give_up(cx, &mut session, had, ASKED_ENDED)?;
     session.wait_for_worker(cx)?;
     let works = session.row.works.clone();
     session.save(cx)?;
