@@ -16,6 +16,7 @@ mod progress;
 mod receipts;
 mod safe_restart;
 mod two_versions;
+mod unread;
 mod whole_list;
 mod whole_log;
 mod worktrees;

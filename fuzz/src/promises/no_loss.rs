@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::unread::Unread;
 use super::{Promise, indeterminate, line_id};
 use crate::fact::Fact;
 use crate::ids::ProcessId;
@@ -41,7 +42,7 @@ struct Story {
     /// What an agent was given and had not confirmed when it died: logged as such, and not sent
     /// again.
     indeterminate: BTreeSet<String>,
-    has_gap: bool,
+    unread: Unread,
     /// Somebody was told that it exists.
     is_made: bool,
     is_ended: bool,
@@ -125,6 +126,7 @@ impl NoLoss {
             }
             ViewerNotice::Event { session, seq, from, message, .. } => {
                 let story = self.sessions.entry(session.clone()).or_default();
+                story.unread.read(*seq);
                 match from.as_str() {
                     "viewer" => {
                         if let Some(uuid) = line_id(message, "uuid") {
@@ -142,8 +144,9 @@ impl NoLoss {
             ViewerNotice::Rejected { session, uuid } => {
                 self.sessions.entry(session.clone()).or_default().rejected.insert(uuid.clone());
             }
-            ViewerNotice::Gap { session, .. } => {
-                self.sessions.entry(session.clone()).or_default().has_gap = true;
+            ViewerNotice::Gap { session, from, resumes_after, .. } => {
+                let story = self.sessions.entry(session.clone()).or_default();
+                story.unread.dropped(*from, *resumes_after);
             }
             ViewerNotice::View(view) => {
                 let story = self.sessions.entry(view.session.clone()).or_default();
@@ -165,7 +168,7 @@ impl NoLoss {
 
 impl Story {
     fn end(&self, session: &str, at: Time) -> Result<(), String> {
-        if !self.has_gap {
+        if !self.unread.has_gap() {
             self.is_told_in_order(session, at)?;
         }
         if self.is_gone {
@@ -173,14 +176,14 @@ impl Story {
         }
         let taken = |uuid: &&String| self.logged.values().any(|logged| logged == *uuid);
         if let Some(uuid) = self.rejected.iter().find(taken)
-            && !self.has_gap
+            && !self.unread.has_gap()
         {
             return Err(format!("{uuid} of {session} was rejected, but is in the log"));
         }
         let last = self.logged.keys().chain(self.told.keys()).max().copied().unwrap_or_default();
         for (uuid, seq) in &self.accepted {
             let found = self.logged.get(seq);
-            let is_kept = !self.has_gap && *seq <= last;
+            let is_kept = !self.unread.has_gap() && *seq <= last;
             if found.is_some_and(|found| found != uuid) || (found.is_none() && is_kept) {
                 return Err(format!(
                     "{uuid} of {session} was accepted as {seq}, but the log has {found:?} there"
@@ -190,8 +193,8 @@ impl Story {
             // Only the end of another run explains it: of its agent, or of a lease under which the
             // session was abandoned before it had one.
             let had_another = self.agents > 1 || self.leases > 1;
-            let is_said = had_another && self.indeterminate.contains(uuid);
-            if is_expected && !is_said && !self.handed.contains(uuid) {
+            let is_said = self.indeterminate.contains(uuid) || self.unread.is_any_after(*seq);
+            if is_expected && !(had_another && is_said) && !self.handed.contains(uuid) {
                 return Err(format!(
                     "{uuid} of {session} was accepted but never reached the agent"
                 ));

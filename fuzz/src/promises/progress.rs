@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::unread::Unread;
 use super::{Promise, indeterminate, line_id, parsed};
 use crate::fact::Fact;
 use crate::ids::{PartyId, ProcessId, Role};
@@ -20,8 +21,8 @@ pub(crate) struct Progress {
     sessions: BTreeMap<String, Session>,
     agents: BTreeMap<ProcessId, Agent>,
     workers_up: BTreeSet<PartyId>,
-    /// What viewers have requested since the calm began, and when.
-    waiting: BTreeMap<(String, String), Time>,
+    /// What viewers have requested since the calm began, when, and under which number.
+    waiting: BTreeMap<(String, String), (Time, u64)>,
     /// What an agent was given, or may have been given.
     handed: BTreeSet<(String, String)>,
     /// Ended sessions may be forgotten before anyone has seen their end.
@@ -48,6 +49,7 @@ struct Session {
     is_gone: bool,
     is_deaf: bool,
     last_seq: BTreeMap<PartyId, u64>,
+    unread: Unread,
     end: u64,
     seen_at: Time,
     watchers: Watchers,
@@ -165,15 +167,17 @@ impl Progress {
 
     fn viewed(&mut self, at: Time, viewer: PartyId, notice: &ViewerNotice) {
         match notice {
-            ViewerNotice::Accepted { session, uuid, .. } => {
+            ViewerNotice::Accepted { session, uuid, seq } => {
                 let key = (session.clone(), uuid.clone());
                 if !self.handed.contains(&key) {
-                    self.waiting.entry(key).or_insert(at);
+                    self.waiting.entry(key).or_insert((at, *seq));
                 }
             }
             ViewerNotice::Gone { session } => self.session(session).is_gone = true,
             ViewerNotice::Event { session, seq, from, message, .. } => {
-                self.session(session).last_seq.insert(viewer, *seq);
+                let found = self.session(session);
+                found.last_seq.insert(viewer, *seq);
+                found.unread.read(*seq);
                 if from == "relay" {
                     for uuid in indeterminate(message) {
                         // The news that it was accepted may arrive later than that.
@@ -183,8 +187,10 @@ impl Progress {
                     }
                 }
             }
-            ViewerNotice::Gap { session, resumes_after: seq, .. } => {
-                self.session(session).last_seq.insert(viewer, *seq);
+            ViewerNotice::Gap { session, from, resumes_after: seq, .. } => {
+                let found = self.session(session);
+                found.last_seq.insert(viewer, *seq);
+                found.unread.dropped(*from, *seq);
             }
             ViewerNotice::Subscribed { session } => {
                 self.session(session).watchers.seat(viewer);
@@ -241,8 +247,10 @@ impl Progress {
         }
         if !found.is_deaf {
             let of_session = self.waiting.iter().filter(|((id, _), _)| id == session);
-            for ((_, uuid), since) in of_session {
-                if *since + Duration::from_secs(300) < at {
+            for ((_, uuid), (since, seq)) in of_session {
+                let is_old = *since + Duration::from_secs(300) < at;
+                // That it is indeterminate may have been said in what was dropped.
+                if is_old && !found.unread.is_any_after(*seq) {
                     return Err(format!(
                         "{uuid} has been waiting for the agent of {session} since {since:?}"
                     ));
