@@ -4,7 +4,7 @@ import { h } from './dom.js';
 import { Api } from './api.js';
 import { Overview } from './overview.js';
 import { SessionView } from './session.js';
-import { signIn } from './sign-in.js';
+import { askToReplace, problemWith, signIn } from './sign-in.js';
 import { StatusLine } from './status.js';
 import { isUsableToken, keepToken, readToken, takeTokenFromAddress } from './token.js';
 
@@ -135,18 +135,42 @@ function route() {
   }
 }
 
+/** @param {string} token */
+function use(token) {
+  session?.destroy();
+  overview?.destroy();
+  session = null;
+  keepToken(token);
+  enter(token);
+}
+
+/** With the token that this browser has kept. */
+function resume() {
+  if (api) return route();
+  const token = readToken();
+  if (token && isUsableToken(token)) enter(token);
+  else leave('');
+}
+
+/**
+ * Anyone can make a link. Its token is only used if it works, and takes nobody's place unasked.
+ * @param {string} token
+ */
+async function consider(token) {
+  const kept = readToken();
+  if (kept !== null) resume();
+  if (kept === token) return;
+  const problem = await problemWith(token);
+  if (readToken() !== null) askToReplace(problem, () => use(token));
+  else if (problem) leave(`The link does not sign you in. ${problem}`);
+  else use(token);
+}
+
 /** Follows the address, at the start and whenever it changes. */
 function begin() {
-  if (takeTokenFromAddress() || !api) {
-    session?.destroy();
-    overview?.destroy();
-    session = null;
-    const token = readToken();
-    if (token && isUsableToken(token)) enter(token);
-    else leave('');
-  } else {
-    route();
-  }
+  const token = takeTokenFromAddress();
+  if (token) consider(token);
+  else resume();
 }
 
 window.addEventListener('hashchange', begin);

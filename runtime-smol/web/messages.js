@@ -4,7 +4,8 @@
 import { h, disclosure } from './dom.js';
 import { clock, duration, exitOf, withoutColour } from './format.js';
 import { clipped, codeBlock, prose } from './prose.js';
-import { keep, list, number, pretty, text } from './values.js';
+import { clip, keep, list, number, pretty, text } from './values.js';
+import { visible, visibleCode } from './visible.js';
 
 /** Parts of one message that are shown; the others are folded together. */
 const PARTS = 100;
@@ -160,17 +161,19 @@ function toolUse(event, block, memory) {
   const name = text(block.name, 'tool');
   keep(memory.toolNames, block.id, name, REMEMBERED);
   return entry(event, 'tool', [
-    h('p', { class: 'tool-head' }, h('span', { class: 'sr' }, 'Tool: '), h('strong', {}, name), ' ',
-      h('span', { class: 'muted' }, text(block.input?.description))),
+    h('p', { class: 'tool-head' }, h('span', { class: 'sr' }, 'Tool: '), h('strong', {}, visible(clip(name, 200))), ' ',
+      h('span', { class: 'muted' }, visible(clip(text(block.input?.description), 600)))),
     ...toolInput(block.input),
   ], { 'data-part': 'use' });
 }
 
 /** @param {any} input @returns {Node[]} */
 export function toolInput(input) {
-  if (typeof input?.command === 'string') return clipped(input.command, codeBlock);
   if (input === undefined || (typeof input === 'object' && input && !Object.keys(input).length)) return [];
-  return clipped(pretty(input), codeBlock);
+  if (typeof input?.command !== 'string') return clipped(pretty(input), visibleCode);
+  const { command, description, ...others } = input;
+  const rest = Object.keys(others).length ? clipped(pretty(others), visibleCode) : [];
+  return [...clipped(command, visibleCode), ...rest];
 }
 
 /** @param {LogEvent} event @param {any} block @param {Memory} memory */

@@ -4,6 +4,7 @@ import { h, freshId, setAttributes, setText } from './dom.js';
 import { ApiError, uuid } from './api.js';
 import { Connection } from './connection.js';
 import { ago, stateOf, titleOf } from './format.js';
+import { visibleText } from './visible.js';
 
 const SHOWN_AT_FIRST = 20;
 
@@ -126,7 +127,7 @@ export class Overview {
 
 /** @param {any} environment */
 const placeText = ({ machine_name: machine, directory, branch }) =>
-  [machine, directory, branch].filter(Boolean).join(' · ');
+  visibleText([machine, directory, branch].filter(Boolean).join(' · '));
 
 /**
  * Moves only what is out of place: an element that is removed and reinserted loses
@@ -172,11 +173,11 @@ class Group {
     this.#sessions = sessions;
     this.#current = current;
     const online = environment?.online ?? false;
-    setText(this.name, environment?.machine_name ?? 'Sessions on machines that are no longer registered');
+    setText(this.name, environment ? visibleText(environment.machine_name) : 'Sessions on machines that are no longer registered');
     setText(this.online, environment ? (online ? 'Online' : `Offline, last seen ${ago(environment.last_seen_at)}`) : '');
-    setText(this.place, environment ? [environment.directory, environment.branch].filter(Boolean).join(' · ') : '');
+    setText(this.place, environment ? visibleText([environment.directory, environment.branch].filter(Boolean).join(' · ')) : '');
     setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null });
-    setAttributes(this.create, { 'aria-label': `New session on ${environment?.machine_name ?? ''}` });
+    setAttributes(this.create, { 'aria-label': `New session on ${visibleText(environment?.machine_name ?? '')}` });
     this.create.hidden = !environment;
     const shown = sessions.slice(0, this.#shown);
     const ids = new Set(shown.map(({ id }) => id));

@@ -1,19 +1,11 @@
 // @ts-check
 // The agent's permission requests: a card while one is open, a line once anyone has
 // answered it. The log decides; until then, this page's own answer is only a guess.
-import { h, freshId } from './dom.js';
-import { ApiError } from './api.js';
-import { entry, isReport, repeatEntry, toolInput } from './messages.js';
-import { codeBlock } from './prose.js';
-import { isSame, keep, pretty, record, text } from './values.js';
+import { Card, ofAnswer } from './card.js';
+import { isReport, repeatEntry } from './messages.js';
+import { keep, text } from './values.js';
 
-/**
- * @typedef {{seq: number, outcome: 'allowed' | 'denied' | 'withdrawn' | 'failed', detail: string, input?: any}} Resolution
- * @typedef {(answer: any) => Promise<any>} Answer
- */
-
-/** Characters that disguise a command: control characters, direction marks, zero-width ones. */
-const DECEPTIVE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/;
+/** @typedef {import('./card.js').Resolution} Resolution */
 
 /** @param {any} event @returns {boolean} */
 export const isQuestion = (event) =>
@@ -37,16 +29,6 @@ function resolutionIn(event) {
   return [response?.request_id, { seq, ...ofAnswer(response?.response) }];
 }
 
-/** @param {any} answer @returns {{outcome: 'allowed' | 'denied', detail: string, input?: any}} */
-function ofAnswer(answer) {
-  if (answer?.behavior === 'allow') return { outcome: 'allowed', detail: '', input: answer.updatedInput };
-  return { outcome: 'denied', detail: text(answer?.message) };
-}
-
-/** @param {string} text @returns {number} a guess, for browsers that cannot size a textarea by its content */
-const rowsFor = (text) =>
-  Math.min(14, text.split('\n').reduce((rows, line) => rows + Math.max(1, Math.ceil(line.length / 34)), 0));
-
 /** Requests that are over and still known, and what is known about requests by their ids. */
 const REMEMBERED = 1000;
 
@@ -54,7 +36,7 @@ export class Permissions {
   /** @type {Map<string, Resolution>} */ #resolutions = new Map();
   /** @type {Map<string, Card>} */ #cards = new Map();
 
-  /** @param {Answer} answer @param {() => void} onChange called when a request opens or closes */
+  /** @param {import('./card.js').Answer} answer @param {() => void} onChange called when a request opens or closes */
   constructor(answer, onChange) {
     this.answer = answer;
     this.onChange = onChange;
@@ -121,169 +103,15 @@ export class Permissions {
     }
   }
 
+  /** The page goes elsewhere. */
+  leave() {
+    for (const card of this.pending) card.leave();
+  }
+
   clear() {
+    this.leave();
     this.#cards.clear();
     this.#resolutions.clear();
     this.onChange();
-  }
-}
-
-class Card {
-  open = true;
-  #request;
-  #answer;
-  #onResolved;
-  /** @type {HTMLTextAreaElement} */ #input;
-  #shownInput = '';
-  #isCommand;
-
-  /** @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved */
-  constructor(event, answer, onResolved) {
-    this.id = event.message.request_id;
-    this.seq = event.seq;
-    this.#request = event.message.request;
-    this.#answer = answer;
-    this.#onResolved = onResolved;
-    this.#isCommand = this.#request.tool_name === 'Bash' && typeof this.#request.input?.command === 'string';
-    this.tool = text(this.#request.display_name) || text(this.#request.tool_name, 'a tool');
-    this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
-    this.element = entry(event, 'permission', [this.body]);
-    this.#input = this.#build();
-  }
-
-  /** @returns {string} what a screen reader announces at once */
-  get announcement() {
-    return `Permission requested: ${this.tool}. ${this.#shownInput.slice(0, 200)}`;
-  }
-
-  focus() {
-    this.element.scrollIntoView({ block: 'nearest' });
-    this.#input.focus();
-  }
-
-  #build() {
-    const request = this.#request;
-    const source = this.#isCommand ? request.input.command : pretty(request.input ?? {});
-    const [headId, inputId, errorId, reasonId] = ['ask', 'input', 'error', 'reason'].map(freshId);
-    const input = h('textarea', {
-      id: inputId,
-      class: 'code',
-      'data-testid': 'permission-input',
-      spellcheck: 'false',
-      autocapitalize: 'off',
-      autocomplete: 'off',
-      dir: 'ltr',
-      rows: rowsFor(source),
-      'aria-describedby': errorId,
-      value: source,
-    });
-    // A textarea changes line endings; only the user's own changes count as an edit.
-    this.#shownInput = input.value;
-    this.error = h('p', { id: errorId, class: 'error', role: 'alert' });
-    this.reason = h('input', { id: reasonId, type: 'text', autocomplete: 'off', 'data-testid': 'deny-reason' });
-    const note = request.description ?? request.input?.description;
-    const facts = [note, request.blocked_path && `Path: ${text(request.blocked_path)}`, request.agent_id && 'Asked by a subagent'];
-    this.body.setAttribute('aria-labelledby', headId);
-    this.body.append(
-      h('h3', { id: headId }, 'Permission requested: ', this.tool),
-      ...facts.filter(Boolean).map((fact) => h('p', { class: 'muted' }, text(fact))),
-      DECEPTIVE.test(source.replaceAll('\r\n', '\n'))
-        ? h('p', { class: 'line warn' }, 'Careful: this contains invisible or direction-changing characters.') : '',
-      h('label', { for: inputId }, this.#isCommand ? 'Command' : 'Input (JSON)'),
-      input,
-      this.error,
-      h('div', { class: 'actions' },
-        h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, 'Allow'),
-        h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, 'Deny')),
-      h('div', { class: 'reason' }, h('label', { for: reasonId }, 'Reason for denying (optional)'), this.reason),
-    );
-    return input;
-  }
-
-  #allow() {
-    /** @type {any} */
-    const answer = { request_id: this.id, behavior: 'allow' };
-    if (this.#input.value !== this.#shownInput) {
-      const edited = this.#edited();
-      if (edited === undefined) return;
-      answer.updatedInput = edited;
-    }
-    this.#post(answer);
-  }
-
-  #deny() {
-    const message = this.reason.value.trim() || 'Denied by the user.';
-    this.#post({ request_id: this.id, behavior: 'deny', message });
-  }
-
-  /** @returns {any} undefined if it cannot be sent as it is */
-  #edited() {
-    const text = this.#input.value;
-    if (this.#isCommand) return { ...this.#request.input, command: text };
-    try {
-      const value = JSON.parse(text);
-      if (value && typeof value === 'object' && !Array.isArray(value)) return value;
-      this.#complain('The input must be a JSON object, in braces.');
-    } catch (error) {
-      this.#complain(`This is not valid JSON: ${/** @type {Error} */ (error).message}`);
-    }
-    this.#input.setAttribute('aria-invalid', 'true');
-    this.#input.focus();
-    return undefined;
-  }
-
-  /** @param {string} text */
-  #complain(text) {
-    this.error.textContent = text;
-  }
-
-  /** @param {boolean} busy */
-  #setBusy(busy) {
-    this.body.toggleAttribute('aria-busy', busy);
-    // Not `disabled`: that would lose the keyboard focus while waiting.
-    for (const button of this.body.querySelectorAll('button')) button.setAttribute('aria-disabled', String(busy));
-  }
-
-  /** @param {any} answer */
-  async #post(answer) {
-    if (this.body.hasAttribute('aria-busy')) return;
-    this.#complain('');
-    this.#input.removeAttribute('aria-invalid');
-    this.#setBusy(true);
-    try {
-      const { seq } = await this.#answer(answer);
-      if (this.open) this.#onResolved({ seq: seq ?? Infinity, ...ofAnswer(answer) });
-    } catch (error) {
-      this.#setBusy(false);
-      if (!this.open) return;
-      const refusal = error instanceof ApiError ? error : new ApiError(0, '', String(error));
-      if (refusal.type === 'permission_conflict') {
-        const known = ofAnswer(refusal.detail?.answer?.response ?? refusal.detail?.answer);
-        this.#onResolved({ seq: Infinity, ...known, detail: known.detail || 'answered elsewhere first' });
-      } else if (refusal.status === 404 || refusal.status === 410) {
-        this.#onResolved({ seq: Infinity, outcome: 'withdrawn', detail: refusal.message });
-      } else {
-        this.#complain(`Not sent. ${refusal.message} Your answer is still here; try again.`);
-      }
-    }
-  }
-
-  /** @param {Resolution} resolution */
-  resolve({ outcome, detail, input }) {
-    const hadFocus = this.body.contains(document.activeElement);
-    this.open = false;
-    const words = { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' };
-    const changed = outcome === 'allowed' && input !== undefined && !isSame(input, this.#request.input ?? {});
-    const shown = changed ? input : this.#request.input;
-    const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },
-      h('strong', {}, words[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${detail}`);
-    const block = toolInput(shown);
-    this.body.replaceChildren(summary, ...(block.length ? block : [codeBlock('{}')]));
-    this.body.classList.add('closed');
-    this.body.dataset.testid = 'permission-resolved';
-    this.body.dataset.outcome = outcome;
-    this.body.removeAttribute('aria-busy');
-    this.body.removeAttribute('aria-labelledby');
-    if (hadFocus) summary.focus({ preventScroll: true });
   }
 }

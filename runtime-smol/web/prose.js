@@ -2,6 +2,7 @@
 // The bit of Markdown that agents write, built as elements. Anything not recognised
 // stays as it was written.
 import { h } from './dom.js';
+import { visible } from './visible.js';
 
 const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(https?:\/\/[^\s<>"'`)\]]{1,2000})/g;
 
@@ -13,7 +14,7 @@ function inline(text) {
     parts.push(text.slice(done, match.index));
     if (match[1] !== undefined) parts.push(h('code', {}, match[1]));
     else if (match[2] !== undefined) parts.push(h('strong', {}, match[2]));
-    else parts.push(h('a', { href: match[3], target: '_blank', rel: 'noopener noreferrer' }, match[3]));
+    else parts.push(h('a', { href: match[3], target: '_blank', rel: 'noopener noreferrer' }, visible(match[3])));
     done = match.index + match[0].length;
   }
   parts.push(text.slice(done));

@@ -122,6 +122,7 @@ export class SessionView {
   destroy() {
     this.connection.stop();
     this.transcript.destroy();
+    this.permissions.leave();
     this.sight.disconnect();
     this.options.onStatus(null);
   }

@@ -45,8 +45,25 @@ export function signIn({ reason, onToken }) {
   return form;
 }
 
+/**
+ * For someone who is signed in and has opened a link with another token.
+ * @param {string} problem why that token does not work, or empty if it does @param {() => void} onUse
+ */
+export function askToReplace(problem, onUse) {
+  const headId = freshId('replace');
+  const dialog = h('dialog', { 'aria-labelledby': headId, 'data-testid': 'other-token', on: { close: () => dialog.remove() } },
+    h('h3', { id: headId }, problem ? 'This link does not sign you in' : 'Sign in with this link?'),
+    h('p', {}, problem ? `${problem} You are still signed in as before.`
+      : 'You are signed in already. The link you opened would replace the token that this browser uses.'),
+    h('form', { method: 'dialog', class: 'actions' },
+      h('button', { value: 'keep', 'data-testid': 'keep-token' }, problem ? 'OK' : 'Stay signed in as before'),
+      !problem && h('button', { value: 'use', 'data-testid': 'use-token', on: { click: onUse } }, 'Use the link')));
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
 /** @param {string} token @returns {Promise<string>} why the token does not work, or empty if it does */
-async function problemWith(token) {
+export async function problemWith(token) {
   if (!isUsableToken(token)) return 'This is not a token: it contains characters that tokens never have.';
   try {
     await new Api(token, () => {}).environments();

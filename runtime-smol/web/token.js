@@ -40,14 +40,13 @@ export function tokenIn(text) {
   }
 }
 
-/** @returns {boolean} whether the address bar held a token; it is now stored and removed from there */
+/** @returns {string} the token that the address bar held, and no longer does; empty if there was none */
 export function takeTokenFromAddress() {
-  if (!/[#&]token=/.test(location.hash)) return false;
+  if (!/[#&]token=/.test(location.hash)) return '';
   const token = tokenIn(location.hash);
   const rest = location.hash.replace(/[#&]token=[^&]*/, '').replace(/^&/, '#');
   history.replaceState(null, '', location.pathname + location.search + rest);
-  if (token) keepToken(token);
-  return true;
+  return token;
 }
 
 /**

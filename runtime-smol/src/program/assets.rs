@@ -23,6 +23,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
     "/api.js": "api.js", JS;
     "/app.css": "app.css", CSS;
+    "/card.js": "card.js", JS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
     "/dom.js": "dom.js", JS;
@@ -34,6 +35,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/overview.js": "overview.js", JS;
     "/permission.js": "permission.js", JS;
     "/prose.js": "prose.js", JS;
+    "/reading.js": "reading.js", JS;
     "/receipts.js": "receipts.js", JS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
@@ -42,6 +44,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/token.js": "token.js", JS;
     "/transcript.js": "transcript.js", JS;
     "/values.js": "values.js", JS;
+    "/visible.js": "visible.js", JS;
 };
 
 #[cfg(test)]
@@ -63,7 +66,8 @@ mod tests {
     #[test]
     fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
         let of_own = ["String(error)", "String(busy)", "Number(/** @type {HTMLElement} */"];
-        for name in ["messages", "permission", "prose", "receipts", "stream", "transcript"] {
+        for name in ["card", "messages", "permission", "prose", "receipts", "stream", "transcript"]
+        {
             let path = format!("/{name}.js");
             let file = ASSETS.iter().find(|asset| asset.path == path).expect("a file");
             let mut text = String::from_utf8(file.bytes.to_vec()).expect("text");

@@ -72,3 +72,141 @@ fn no_message_stops_the_page_whatever_is_put_where() {
     assert!(found["events"].as_u64().is_some_and(|count| count > 6000), "{found}");
     page.assert_no_complaints();
 }
+
+/// A question of an agent, and the page that shows it.
+#[track_caller]
+fn asked(request: &Value) -> (tempfile::TempDir, Program, Page) {
+    let mut all = json!({"subtype": "can_use_tool", "tool_use_id": "t"});
+    let fields = request.as_object().expect("an object").clone();
+    all.as_object_mut().expect("an object").extend(fields);
+    let line = json!({"type": "control_request", "request_id": "q", "request": all});
+    let (directory, program, mut page) = agent_that_says(&[line.to_string()]);
+    page.see(CARD);
+    (directory, program, page)
+}
+
+#[test]
+fn a_question_names_the_tool_itself_whatever_the_agent_calls_it() {
+    let (_directory, _program, mut page) = asked(&json!({
+        "tool_name": "Bash", "display_name": "Read a file", "description": "Reads the README",
+        "input": {"command": "rm -r .", "description": "Reads", "dangerouslyDisableSandbox": true},
+    }));
+    let title =
+        page.evaluate("document.querySelector('[data-testid=permission-card] h3').innerText");
+    assert_eq!(title, json!("Permission requested: Bash"));
+    page.see_text(CARD, "The agent calls it");
+    page.see_text(CARD, "Read a file");
+    page.see_text(CARD, "dangerouslyDisableSandbox");
+    page.assert_no_complaints();
+}
+
+#[test]
+fn a_long_command_is_allowed_only_once_it_has_been_on_the_screen_or_unread_by_name() {
+    let command = (1..=61).map(|line| format!("echo {line}")).collect::<Vec<_>>().join("\n");
+    let ask = json!({"tool_name": "Bash", "input": {"command": command}});
+    let resolved = "[data-testid=permission-resolved][data-outcome=allowed]";
+    let (_directory, _program, mut page) = asked(&ask);
+    let whole = "(() => { const input = document.querySelector('[data-testid=permission-input]');
+        return input.clientHeight > 1000 && input.scrollHeight <= input.clientHeight; })()";
+    page.wait_for("the whole command", whole);
+    page.wait_for("a hint that there is more", "[...document.querySelectorAll('.more')].some((e) => e.checkVisibility() && /[0-9]+ more lines/.test(e.textContent))");
+    page.click(&hook("allow"));
+    page.see(&hook("allow-unread"));
+    page.see_text(CARD, "have not been on this screen");
+    assert_eq!(page.count(resolved), 0);
+    // As a person would: from the beginning to the end.
+    page.evaluate(
+        "(async () => {
+            const scroller = document.querySelector('.scroller');
+            for (let at = 0; at <= scroller.scrollHeight; at += 200) {
+                scroller.scrollTop = at;
+                await new Promise((done) => setTimeout(done, 30));
+            }
+        })()",
+    );
+    page.wait_for(
+        "no hint any more",
+        "[...document.querySelectorAll('.more')].every((e) => !e.checkVisibility())",
+    );
+    page.click(&hook("allow"));
+    page.see(resolved);
+
+    let (_directory, _program, mut page) = asked(&ask);
+    page.click(&hook("allow"));
+    page.click(&hook("allow-unread"));
+    page.see(resolved);
+    page.assert_no_complaints();
+}
+
+#[test]
+fn an_input_that_is_not_shown_whole_says_so_until_it_is() {
+    let command = format!("echo {}\nrm -r .", "x ".repeat(15_000));
+    let (_directory, _program, mut page) =
+        asked(&json!({"tool_name": "Bash", "input": {"command": command}}));
+    page.see_text(&hook("show-rest"), "more characters are not shown");
+    page.click(&hook("allow"));
+    page.see_text(CARD, "characters of it have not been on this screen");
+    page.click(&hook("show-rest"));
+    page.wait_for(
+        "all of it",
+        "document.querySelector('[data-testid=permission-input]').value.endsWith('rm -r .')",
+    );
+    page.assert_no_complaints();
+}
+
+#[test]
+fn characters_that_deceive_are_shown_by_their_numbers() {
+    let hidden = [
+        '\u{61C}',
+        '\u{2800}',
+        '\u{3164}',
+        '\u{180E}',
+        '\u{34F}',
+        '\u{E0001}',
+        '\u{E0041}',
+        '\u{115F}',
+        '\u{1160}',
+        '\u{FFA0}',
+        '\u{202E}',
+        '\u{2066}',
+        '\u{200B}',
+        '\u{FEFF}',
+        '\u{A0}',
+        '\u{3000}',
+        '\u{2028}',
+        '\u{FE0F}',
+        '\u{AD}',
+        '\u{1}',
+        '\u{7F}',
+        '\u{1D159}',
+        '\u{206A}',
+        '\u{FFF9}',
+        '\u{1D173}',
+        '\r',
+    ];
+    for (place, ask) in [
+        ("clear-text", json!({"tool_name": "Bash", "input": {"command": "MARK"}})),
+        ("clear-text", json!({"tool_name": "Write", "input": {"MARK": "x"}})),
+        ("tool", json!({"tool_name": "MARK", "input": {}})),
+        ("permission-card", json!({"tool_name": "Bash", "display_name": "MARK", "input": {}})),
+    ] {
+        let text: String = hidden.iter().map(|c| format!("a{c}")).collect();
+        let ask = ask.to_string().replace("MARK", json!(text).to_string().trim_matches('"'));
+        let ask = serde_json::from_str(&ask).expect("still JSON");
+        let (_directory, _program, mut page) = asked(&ask);
+        let find = format!("document.querySelector('{}').textContent", hook(place));
+        let shown = page.evaluate(&find);
+        let shown = shown.as_str().expect("text");
+        for character in hidden {
+            // JSON itself names control characters.
+            let name = format!("U+{:04X}", u32::from(character));
+            let escape = json!(character.to_string()).to_string();
+            let is_named = shown.contains(&name) || shown.contains(escape.trim_matches('"'));
+            assert!(
+                is_named && (escape.contains('\\') || !shown.contains(character)),
+                "{name} in {place}: {shown}"
+            );
+        }
+        page.assert_no_complaints();
+    }
+}

@@ -183,6 +183,32 @@ fn only_the_right_token_signs_in() {
 }
 
 #[test]
+fn a_link_with_a_token_signs_nobody_out_and_takes_nobodys_place_unasked() {
+    let Scene { page, program, .. } = &mut Scene::new();
+    page.see(&hook("new-session"));
+    let kept = page.evaluate("localStorage.getItem('footbridge.token')");
+    let link = |token: &str| format!("{}/#token={token}", program.url());
+    let beside = |page: &mut Page| {
+        assert_eq!(page.evaluate("localStorage.getItem('footbridge.token')"), kept);
+        assert_eq!(page.evaluate("location.hash.includes('token')"), json!(false));
+    };
+    page.go(&link(&"A".repeat(43)));
+    page.see_text(&hook("other-token"), "does not accept this token");
+    beside(page);
+    page.click(&hook("keep-token"));
+    page.see(&hook("new-session"));
+    page.reload();
+    page.see(&hook("new-session"));
+    beside(page);
+    // Who is not signed in is told why the link does not do it.
+    let mut stranger = Page::open(&link(&"A".repeat(43)));
+    stranger.see_text("[data-testid=sign-in]", "does not accept this token");
+    assert_eq!(stranger.evaluate("localStorage.length"), json!(0));
+    stranger.go(&link(TOKEN));
+    stranger.see(&hook("new-session"));
+}
+
+#[test]
 fn it_can_be_used_with_only_the_keyboard() {
     let Scene { page, .. } = &mut Scene::new();
     page.tab_to(&hook("new-session"));
