@@ -254,9 +254,9 @@ pub struct InboundRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InboundKind {
-    /// A viewer's message.
+    /// A viewer's `user` message.
     Message,
-    /// A viewer's control request.
+    /// A viewer's control request, or a message of any other type.
     Request,
     /// A viewer's answer to a question.
     Answer,

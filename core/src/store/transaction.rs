@@ -1,6 +1,7 @@
 //! What a store can be asked to do.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -388,6 +389,9 @@ pub enum PermissionReply {
     Allow {
         /// With this input, a JSON object; if `None`, with the one in the question.
         updated_input: Option<Text>,
+        /// Whatever else the agent is told: JSON values, by name.
+        #[serde(default)]
+        further: BTreeMap<String, Text>,
     },
     /// The tool may not run.
     Deny {
@@ -395,6 +399,9 @@ pub enum PermissionReply {
         message: String,
         /// Whether this also ends the turn.
         interrupt: bool,
+        /// Whatever else the agent is told: JSON values, by name.
+        #[serde(default)]
+        further: BTreeMap<String, Text>,
     },
 }
 

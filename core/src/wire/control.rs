@@ -2,9 +2,11 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 
-use serde::de::{Deserializer, Error as _};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -107,6 +109,19 @@ pub fn error(request_id: &str, error: &str) -> Text {
     })
 }
 
+/// Fields of an object that pass through unread, by name.
+pub type Fields = BTreeMap<String, Box<RawValue>>;
+
+/// Takes a field out, and reads it.
+pub(crate) fn take_field<T: DeserializeOwned, E: serde::de::Error>(
+    fields: &mut Fields,
+    name: &str,
+) -> Result<Option<T>, E> {
+    let Some(raw) = fields.remove(name) else { return Ok(None) };
+    let field = serde_json::from_str::<Option<T>>(raw.get());
+    field.map_err(|error| E::custom(format!("{name}: {error}")))
+}
+
 /// The answer to a permission question (M-2).
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "behavior", rename_all = "snake_case")]
@@ -116,6 +131,9 @@ pub enum PermissionAnswer {
         /// The input to run the tool with.
         #[serde(rename = "updatedInput")]
         updated_input: Box<RawValue>,
+        /// Whatever else the agent is told: `updatedPermissions`, for instance.
+        #[serde(flatten)]
+        further: Fields,
     },
     /// Denied.
     Deny {
@@ -124,6 +142,9 @@ pub enum PermissionAnswer {
         /// Whether this also ends the turn.
         #[serde(skip_serializing_if = "core::ops::Not::not")]
         interrupt: bool,
+        /// Whatever else the agent is told.
+        #[serde(flatten)]
+        further: Fields,
     },
 }
 
@@ -131,34 +152,135 @@ impl<'de> Deserialize<'de> for PermissionAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Not derived: raw JSON does not survive an internal tag (`versions::tag_of`).
         #[derive(Deserialize)]
-        struct Fields {
-            behavior: Behavior,
-            #[serde(rename = "updatedInput")]
-            updated_input: Option<Box<RawValue>>,
-            #[serde(default)]
-            message: String,
-            #[serde(default)]
-            interrupt: bool,
-        }
-        #[derive(Deserialize)]
         #[serde(rename_all = "snake_case")]
         enum Behavior {
             Allow,
             Deny,
         }
-        let Fields { behavior, updated_input, message, interrupt } =
-            Fields::deserialize(deserializer)?;
-        match (behavior, updated_input) {
-            (Behavior::Allow, Some(updated_input)) => Ok(Self::Allow { updated_input }),
-            (Behavior::Allow, None) => Err(D::Error::missing_field("updatedInput")),
-            (Behavior::Deny, _) => Ok(Self::Deny { message, interrupt }),
+        let mut fields = Fields::deserialize(deserializer)?;
+        let behavior = take_field(&mut fields, "behavior")?;
+        match behavior.ok_or_else(|| D::Error::missing_field("behavior"))? {
+            Behavior::Allow => Ok(Self::Allow {
+                updated_input: take_field(&mut fields, "updatedInput")?
+                    .ok_or_else(|| D::Error::missing_field("updatedInput"))?,
+                further: fields,
+            }),
+            Behavior::Deny => Ok(Self::Deny {
+                message: take_field(&mut fields, "message")?.unwrap_or_default(),
+                interrupt: take_field(&mut fields, "interrupt")?.unwrap_or_default(),
+                further: fields,
+            }),
         }
     }
 }
 
-/// The subtypes of `control_request` that a viewer may send (M-3).
-pub const VIEWER_REQUESTS: [&str; 5] =
-    ["initialize", "interrupt", "set_model", "set_permission_mode", "set_max_thinking_tokens"];
+/// A `control_request` of a client that makes the client responsible for answering the agent later
+/// (M-6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callbacks {
+    /// It declares hooks: the agent sends a `hook_callback` before it uses a tool, for instance.
+    Hooks,
+    /// It declares tools of the client's own: the agent sends an `mcp_message` to use them.
+    McpServers,
+}
+
+impl Callbacks {
+    /// What a `control_request` declares, if it declares anything.
+    pub fn declared_by(line: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Line<'a> {
+            #[serde(borrow)]
+            request: Request<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Request<'a> {
+            #[serde(borrow, default)]
+            hooks: Option<&'a RawValue>,
+            #[serde(borrow, default, rename = "sdkMcpServers")]
+            sdk_servers: Option<&'a RawValue>,
+            /// Of `mcp_set_servers`: by name, each with its `type`.
+            #[serde(borrow, default)]
+            servers: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Server<'a> {
+            #[serde(borrow, default, rename = "type")]
+            kind: Cow<'a, str>,
+        }
+        let Ok(Line { request }) = serde_json::from_str::<Line<'_>>(line) else { return None };
+        if request.hooks.is_some_and(holds_something) {
+            return Some(Self::Hooks);
+        }
+        let is_own = |servers: &RawValue| {
+            let servers = serde_json::from_str::<BTreeMap<String, Server<'_>>>(servers.get());
+            servers.is_ok_and(|servers| servers.values().any(|server| server.kind == "sdk"))
+        };
+        let has_servers = request.sdk_servers.is_some_and(holds_something);
+        (has_servers || request.servers.is_some_and(is_own)).then_some(Self::McpServers)
+    }
+
+    /// Its name, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hooks => "hooks",
+            Self::McpServers => "MCP servers of its own",
+        }
+    }
+}
+
+/// Whether a value is neither null nor an empty list or object.
+fn holds_something(raw: &RawValue) -> bool {
+    let mut inside = raw.get().chars().filter(|letter| !letter.is_ascii_whitespace());
+    let ends = (inside.next(), inside.next());
+    raw.get() != "null" && !matches!(ends, (Some('['), Some(']')) | (Some('{'), Some('}')))
+}
+
+/// The answer to a `hook_callback` that nobody can answer (M-6): a tool that a hook would have been
+/// asked about does not run, and any other hook fails.
+pub fn hook_unanswered(request_id: &str, line: &str, reason: &str) -> Text {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        request: Request<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        input: Input<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Input<'a> {
+        #[serde(borrow)]
+        hook_event_name: Cow<'a, str>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Deny<'a> {
+        hook_specific_output: Decision<'a>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Decision<'a> {
+        hook_event_name: &'a str,
+        permission_decision: &'a str,
+        permission_decision_reason: &'a str,
+    }
+    const ASKS: &str = "PreToolUse";
+    match serde_json::from_str::<Line<'_>>(line) {
+        Ok(line) if line.request.input.hook_event_name != ASKS => error(request_id, reason),
+        // Also if it cannot be read: it may be one that asks.
+        _ => success(
+            request_id,
+            &Deny {
+                hook_specific_output: Decision {
+                    hook_event_name: ASKS,
+                    permission_decision: "deny",
+                    permission_decision_reason: reason,
+                },
+            },
+        ),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -178,10 +300,12 @@ mod tests {
         let input = r#"{"command":"echo hi"}"#.to_owned();
         let updated_input = RawValue::from_string(input).expect("JSON");
         assert_eq!(
-            success("P", &PermissionAnswer::Allow { updated_input }).as_str(),
+            success("P", &PermissionAnswer::Allow { updated_input, further: Fields::new() })
+                .as_str(),
             r#"{"type":"control_response","response":{"subtype":"success","request_id":"P","response":{"behavior":"allow","updatedInput":{"command":"echo hi"}}}}"#
         );
-        let deny = PermissionAnswer::Deny { message: "no".to_owned(), interrupt: false };
+        let message = "no".to_owned();
+        let deny = PermissionAnswer::Deny { message, interrupt: false, further: Fields::new() };
         assert_eq!(
             success("P", &deny).as_str(),
             r#"{"type":"control_response","response":{"subtype":"success","request_id":"P","response":{"behavior":"deny","message":"no"}}}"#
@@ -189,6 +313,52 @@ mod tests {
         assert_eq!(
             error("P", "viewer went away").as_str(),
             r#"{"type":"control_response","response":{"subtype":"error","request_id":"P","error":"viewer went away"}}"#
+        );
+    }
+
+    #[test]
+    fn a_request_that_would_make_its_client_answer_later_is_recognised() {
+        let declared = |request: &str| {
+            Callbacks::declared_by(&format!(r#"{{"type":"control_request","request":{request}}}"#))
+        };
+        for nothing in [
+            r#"{"subtype":"initialize"}"#,
+            r#"{"subtype":"initialize","hooks":null,"sdkMcpServers":[]}"#,
+            r#"{"subtype":"initialize","hooks":{ }}"#,
+            r#"{"subtype":"mcp_set_servers","servers":{"calc":{"type":"stdio","command":"calc"}}}"#,
+        ] {
+            assert_eq!(declared(nothing), None, "{nothing}");
+        }
+        for hooks in [r#"{"PreToolUse":[]}"#, r#"[1]"#, r#""PreToolUse""#, "true"] {
+            let request = format!(r#"{{"subtype":"initialize","hooks":{hooks}}}"#);
+            assert_eq!(declared(&request), Some(Callbacks::Hooks), "{hooks}");
+        }
+        for servers in [
+            r#"{"subtype":"initialize","sdkMcpServers":["calc"]}"#,
+            r#"{"subtype":"mcp_set_servers","servers":{"calc":{"type":"sdk","name":"calc"}}}"#,
+        ] {
+            assert_eq!(declared(servers), Some(Callbacks::McpServers), "{servers}");
+        }
+    }
+
+    #[test]
+    fn a_hook_that_nobody_answers_never_lets_a_tool_run() {
+        let callback = |input: &str| {
+            let line = format!(
+                r#"{{"type":"control_request","request":{{"subtype":"hook_callback"{input}}}}}"#
+            );
+            hook_unanswered("H", &line, "nobody is there")
+        };
+        for asks in [r#","input":{"hook_event_name":"PreToolUse"}"#, r#","input":3"#, ""] {
+            assert_eq!(
+                callback(asks).as_str(),
+                r#"{"type":"control_response","response":{"subtype":"success","request_id":"H","response":{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"nobody is there"}}}}"#,
+                "{asks}"
+            );
+        }
+        assert_eq!(
+            callback(r#","input":{"hook_event_name":"Stop"}"#),
+            error("H", "nobody is there")
         );
     }
 }

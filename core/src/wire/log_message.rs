@@ -95,6 +95,18 @@ pub enum LogMessage<'a> {
         #[serde(default)]
         message: Cow<'a, str>,
     },
+    /// The agent leaves its stdin unread.
+    AgentNotReading {
+        /// What that means, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+    },
+    /// It has begun to read again.
+    AgentReading {
+        /// The same, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+    },
     /// The agent has ended.
     AgentExited {
         /// What happened, for a person.
@@ -146,7 +158,7 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 /// The `type` of all of them.
-const TYPE: &str = "footbridge";
+pub const OWN_TYPE: &str = "footbridge";
 
 #[derive(Serialize, Deserialize)]
 struct Typed<'a, T> {
@@ -159,13 +171,13 @@ struct Typed<'a, T> {
 impl<'a> LogMessage<'a> {
     /// As a line.
     pub fn to_line(&self) -> Text {
-        to_text(&Typed { kind: Cow::Borrowed(TYPE), message: self })
+        to_text(&Typed { kind: Cow::Borrowed(OWN_TYPE), message: self })
     }
 
     /// From a line; `None` if it is of another type.
     pub fn parse(line: &'a str) -> Result<Option<Self>, serde_json::Error> {
         // Other messages may have a different kind of `subtype`, so the type is read first.
-        if &*super::versions::tag_of(line.as_bytes())? != TYPE {
+        if &*super::versions::tag_of(line.as_bytes())? != OWN_TYPE {
             return Ok(None);
         }
         let Typed { message, .. } = serde_json::from_str::<Typed<'_, Self>>(line)?;

@@ -106,6 +106,13 @@ pub enum WorkerNotice {
         /// The work item it runs under.
         work: WorkId,
     },
+    /// An agent leaves its stdin unread, and its pipe is full.
+    AgentNotReading {
+        /// The session.
+        session: SessionId,
+        /// The work item it runs under.
+        work: WorkId,
+    },
     /// The agent printed something that is not a message; it was skipped (M-1).
     AgentOutputError {
         /// The session.

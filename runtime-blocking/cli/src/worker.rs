@@ -224,6 +224,11 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             log.write(Debug, "session_connected", &ids, format_args!("connected"));
         }
+        Notice::AgentNotReading { session, work } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words = format_args!("the agent is not reading its input: its pipe is full");
+            log.write(Warn, "agent_not_reading", &ids, words);
+        }
         Notice::AgentOutputError { session, work, reason } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             let words = format_args!("skipped a line from the agent: {reason}");

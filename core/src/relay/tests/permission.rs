@@ -65,6 +65,17 @@ fn an_answer_says_what_it_changes() {
             json!({"behavior": "deny"}),
             json!({"behavior": "deny", "message": "the person said no"}),
         ),
+        (
+            "D",
+            json!({"behavior": "allow", "updatedPermissions": [{"type": "setMode", "mode": "plan"}], "toolUseID": "T"}),
+            json!({"behavior": "allow", "updatedInput": {"command": "echo  hi"},
+                "updatedPermissions": [{"type": "setMode", "mode": "plan"}], "toolUseID": "T"}),
+        ),
+        (
+            "E",
+            json!({"behavior": "deny", "message": "no", "decisionClassification": "user_reject"}),
+            json!({"behavior": "deny", "message": "no", "decisionClassification": "user_reject"}),
+        ),
     ] {
         world.lines(op, &question(id));
         world.received(op);

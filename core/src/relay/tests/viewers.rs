@@ -31,6 +31,27 @@ fn messages_are_numbered_given_ids_and_stored_once() {
 }
 
 #[test]
+fn whatever_else_an_agent_may_know_passes_through() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let sent = [
+        json!({"type": "control_request", "request_id": "r", "request": {"subtype": "rewind_files", "user_message_id": "u"}}),
+        json!({"type": "control_request", "request_id": "s", "request": {"subtype": "initialize", "hooks": {}, "later": [1]}}),
+        json!({"type": "control_cancel_request", "request_id": "r"}),
+        json!({"type": "update_environment_variables", "variables": {"A": "b"}}),
+        json!({"type": "later", "uuid": "u9", "x": {"y": null}}),
+    ];
+    let (status, answer) = world.post(&target, TOKEN, &json!({"messages": sent}));
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(world.received(op), sent);
+    assert_eq!(answer["accepted"][4]["uuid"], "u9");
+    let once = json!({"messages": [sent[4]]});
+    let (_, again) = world.post(&target, TOKEN, &once);
+    assert_eq!(again["accepted"][0]["seq"], answer["accepted"][4]["seq"], "its uuid counts too");
+}
+
+#[test]
 fn a_message_on_several_lines_reaches_the_agent_on_one() {
     let mut world = World::new();
     let (_, taken, op) = world.running();

@@ -20,7 +20,8 @@ use crate::relay::http::response;
 use crate::relay::pending::{MessageName, ViewerCall};
 use crate::relay::tokens::TokenIssuer;
 use crate::store::{Accepted, AccountId, NewMessage, StoreOp};
-use crate::wire::control::{self, VIEWER_REQUESTS};
+use crate::wire::control::{self, Callbacks};
+use crate::wire::log_message::OWN_TYPE;
 use crate::wire::message::{Head, Kind};
 use crate::wire::viewer::{InterruptReceipt, MessageReceipt, PostMessages, PostReceipt};
 
@@ -69,14 +70,28 @@ fn read_message(
             let name = MessageName { uuid: Some(uuid.clone()), request_id: None };
             Ok((name, NewMessage { uuid: Some(uuid), request_id: None, line }))
         }
-        (Kind::ControlRequest, Some(subtype)) if VIEWER_REQUESTS.contains(&subtype) => {
+        (Kind::ControlRequest, Some(_)) => {
+            if let Some(callbacks) = Callbacks::declared_by(line.as_str()) {
+                let declared = callbacks.as_str();
+                return Err(format!(
+                    "declares {declared}, and then has to answer whenever the agent asks, which a client of this interface cannot: leave them out"
+                ));
+            }
             let (id, line) = with_name(issuer, line, "request_id", request_id.clone());
             let name = MessageName { uuid: uuid.clone(), request_id: Some(id.clone()) };
             Ok((name, NewMessage { uuid: uuid.clone(), request_id: Some(id), line }))
         }
-        _ => {
-            let requests = VIEWER_REQUESTS.join(", ");
-            Err(format!("must be a user message, or a control_request of: {requests}"))
+        (Kind::ControlRequest, None) => Err("must name a subtype in its request".into()),
+        (Kind::ControlResponse, _) => {
+            Err("answers the agent: a permission question is answered at .../permission".into())
+        }
+        (Kind::Other, _) if head.kind == OWN_TYPE => {
+            Err(format!("is of the type {OWN_TYPE:?}, which is for the relay and the worker"))
+        }
+        // Whatever else an agent may know passes through (M-1).
+        (Kind::ControlCancelRequest | Kind::Other, _) => {
+            let name = MessageName { uuid: uuid.clone(), request_id: None };
+            Ok((name, NewMessage { uuid: uuid.clone(), request_id: None, line }))
         }
     }
 }

@@ -24,14 +24,17 @@ pub(super) fn answer(
     owner: AccountId,
     session: SessionId,
 ) -> Result<(), ApiError> {
-    let PermissionPost { request_id, behavior, updated_input, message, interrupt } =
+    let PermissionPost { request_id, behavior, updated_input, message, interrupt, further } =
         utf8_body(request)?;
+    let further = further.iter().map(|(name, raw)| (name.clone(), one_line(raw))).collect();
     let reply = match behavior {
-        Behavior::Allow => PermissionReply::Allow { updated_input: object(updated_input)? },
+        Behavior::Allow => {
+            PermissionReply::Allow { updated_input: object(updated_input)?, further }
+        }
         Behavior::Deny => {
             let message = message.unwrap_or_else(|| "the person said no".to_string());
             bounded("message", &message, MAX_LINE_BYTES / 8)?;
-            PermissionReply::Deny { message, interrupt }
+            PermissionReply::Deny { message, interrupt, further }
         }
         Behavior::Unknown => {
             return Err(ApiError::invalid("behavior must be \"allow\" or \"deny\""));

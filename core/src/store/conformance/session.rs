@@ -64,9 +64,10 @@ const INPUT: &str = r#"{"asked":1}"#;
 /// A reply with its input filled in: without one, it is the input of the question.
 fn effective(reply: &PermissionReply) -> PermissionReply {
     match reply {
-        PermissionReply::Allow { updated_input: None } => {
-            PermissionReply::Allow { updated_input: Some(Text::from(INPUT)) }
-        }
+        PermissionReply::Allow { updated_input: None, further } => PermissionReply::Allow {
+            updated_input: Some(Text::from(INPUT)),
+            further: further.clone(),
+        },
         other => other.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -274,7 +275,7 @@ impl Walk {
             metadata: Metadata::default(),
             environment_id: self.one_in(2).then_some(before),
             worker_id: self.one_in(3).then(|| self.one_of("worker", 4)),
-            worker_run: self.one_in(20).then(|| self.rng.u64(1..20)),
+            worker_run: self.one_in(8).then(|| self.rng.u64(1..20)),
         };
         let id = id(EnvironmentId::new(&self.fresh("env")));
         StoreOp::RegisterEnvironment { owner, id, registration: Box::new(registration) }
@@ -344,11 +345,19 @@ impl Walk {
 
     fn answer(&mut self, model: &Model) -> StoreOp {
         let (owner, session) = self.session(model);
+        let mut further = BTreeMap::new();
+        if self.one_in(3) {
+            further.insert("updatedPermissions".to_owned(), Text::from(r#"[{"rules":[]}]"#));
+        }
+        let input = |json: &str| Some(Text::from(json.to_owned()));
         let reply = match self.rng.u32(..5) {
-            0..2 => PermissionReply::Allow { updated_input: None },
-            2 => PermissionReply::Allow { updated_input: Some(Text::from(r#"{"asked":1}"#)) },
-            3 => PermissionReply::Allow { updated_input: Some(Text::from(r#"{"other":2}"#)) },
-            _ => PermissionReply::Deny { message: "no".to_owned(), interrupt: self.one_in(2) },
+            0..2 => PermissionReply::Allow { updated_input: None, further },
+            2 => PermissionReply::Allow { updated_input: input(r#"{"asked":1}"#), further },
+            3 => PermissionReply::Allow { updated_input: input(r#"{"other":2}"#), further },
+            _ => {
+                let (message, interrupt) = ("no".to_owned(), self.one_in(2));
+                PermissionReply::Deny { message, interrupt, further }
+            }
         };
         StoreOp::AnswerPermission { owner, session, request_id: self.question(), reply }
     }

@@ -13,6 +13,7 @@ use crate::store::committed::{Accepted, Answer, Limit, Page, StoreError};
 use crate::store::rows::{InboundKind, SessionRow};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::NewMessage;
+use crate::wire::message::{Head, Kind};
 
 /// Stores all messages that are new, or none of them.
 pub(super) fn post<T: Tables>(
@@ -52,8 +53,10 @@ pub(super) fn post<T: Tables>(
             continue;
         }
         set_title_from(cx, &mut conversation, line);
-        let is_request = request_id.is_some();
-        let kind = if is_request { InboundKind::Request } else { InboundKind::Message };
+        // Only a user message can be what a turn begins with.
+        let is_prompt =
+            request_id.is_none() && Head::parse(line).is_ok_and(|head| head.kind() == Kind::User);
+        let kind = if is_prompt { InboundKind::Message } else { InboundKind::Request };
         let seq = conversation.record_for_agent(cx, kind, line.clone(), uuid.as_deref())?;
         if let Some(request_id) = request_id {
             requests::ask(cx, &mut conversation, request_id)?;

@@ -14,7 +14,8 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,7 +29,7 @@ use crate::store::record::{Origin, Question};
 use crate::store::rows::{InboundKind, QuestionRow, Standing};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::PermissionReply;
-use crate::wire::control::{self, PermissionAnswer};
+use crate::wire::control::{self, ControlResponse, Fields, PermissionAnswer};
 use crate::wire::log_message::LogMessage;
 
 /// The agent has asked a question, on a line that is already logged.
@@ -130,7 +131,7 @@ fn close<T: Tables>(
     conversation: &mut Conversation,
     request_id: &str,
     seq: u64,
-    line: Option<Text>,
+    answer: Option<(Text, &PermissionReply)>,
 ) -> Result<(), TableError> {
     let pending = &conversation.row.session.pending;
     let Some(at) = pending.iter().position(|open| open.request_id == request_id) else {
@@ -144,10 +145,9 @@ fn close<T: Tables>(
     let question = conversation.row.session.pending.remove(at);
     debug_assert!(conversation.row.question_bytes >= input.len(), "a question was not counted");
     conversation.row.question_bytes = conversation.row.question_bytes.saturating_sub(input.len());
-    let standing = match line {
-        Some(line) => {
-            let as_asked = PermissionReply::Allow { updated_input: None };
-            let is_as_asked = line == line_for(request_id, Some(&input), &as_asked);
+    let standing = match answer {
+        Some((line, reply)) => {
+            let is_as_asked = line == line_for(request_id, Some(&input), &as_asked(reply));
             Standing::Answered { seq, line, is_as_asked }
         }
         None => Standing::Withdrawn { seq },
@@ -170,7 +170,11 @@ pub(super) fn answer<T: Tables>(
         Standing::Withdrawn { .. } => return Err(StoreError::PermissionWithdrawn.into()),
         Standing::Answered { seq, line, is_as_asked } => {
             let is_same = match reply {
-                PermissionReply::Allow { updated_input: None } => is_as_asked,
+                // The question's input is no longer kept, but the answer holds it.
+                PermissionReply::Allow { updated_input: None, .. } => {
+                    let asked = input_of_answer(&line);
+                    is_as_asked && line_for(request_id, asked.as_ref(), reply) == line
+                }
                 PermissionReply::Allow { .. } | PermissionReply::Deny { .. } => {
                     line_for(request_id, None, reply) == line
                 }
@@ -186,32 +190,58 @@ pub(super) fn answer<T: Tables>(
         return Err(StoreError::Limit(Limit::InboundLines).into());
     }
     let seq = conversation.record_for_agent(cx, InboundKind::Answer, line.clone(), None)?;
-    close(cx, conversation, request_id, seq, Some(line))?;
+    close(cx, conversation, request_id, seq, Some((line, reply)))?;
     Ok(Answer::Answered { seq })
+}
+
+/// *Allow* with the input unchanged, and whatever else a reply says.
+fn as_asked(reply: &PermissionReply) -> PermissionReply {
+    let (PermissionReply::Allow { further, .. } | PermissionReply::Deny { further, .. }) = reply;
+    PermissionReply::Allow { updated_input: None, further: further.clone() }
 }
 
 fn line_for(request_id: &str, asked: Option<&Text>, reply: &PermissionReply) -> Text {
     let answer = match reply {
-        PermissionReply::Allow { updated_input } => {
-            let empty = Text::from("{}");
-            allow(updated_input.as_ref().or(asked).unwrap_or(&empty))
+        PermissionReply::Allow { updated_input, further } => {
+            let input = updated_input.as_ref().or(asked).and_then(raw);
+            PermissionAnswer::Allow {
+                updated_input: input.unwrap_or_else(empty_object),
+                further: raw_fields(further),
+            }
         }
-        PermissionReply::Deny { message, interrupt } => {
-            PermissionAnswer::Deny { message: message.clone(), interrupt: *interrupt }
-        }
+        PermissionReply::Deny { message, interrupt, further } => PermissionAnswer::Deny {
+            message: message.clone(),
+            interrupt: *interrupt,
+            further: raw_fields(further),
+        },
     };
     control::success(request_id, &answer)
 }
 
-fn allow(input: &Text) -> PermissionAnswer {
-    let raw = RawValue::from_string(input.as_str().to_string());
-    PermissionAnswer::Allow { updated_input: raw.unwrap_or_else(|_| empty_object()) }
+fn raw(json: &Text) -> Option<Box<RawValue>> {
+    RawValue::from_string(json.as_str().to_string()).ok()
+}
+
+fn raw_fields(fields: &BTreeMap<String, Text>) -> Fields {
+    let raw = fields.iter().filter_map(|(name, json)| Some((name.clone(), raw(json)?)));
+    raw.collect()
 }
 
 fn empty_object() -> Box<RawValue> {
     match RawValue::from_string("{}".to_string()) {
         Ok(raw) => raw,
         Err(error) => unreachable!("an empty object is JSON: {error}"),
+    }
+}
+
+/// The input in an *allow*.
+fn input_of_answer(line: &Text) -> Option<Text> {
+    let answer = serde_json::from_str::<ControlResponse<'_, PermissionAnswer>>(line.as_str());
+    match answer.ok()?.response.response? {
+        PermissionAnswer::Allow { updated_input, .. } => {
+            Some(Text::from(updated_input.get().to_string()))
+        }
+        PermissionAnswer::Deny { .. } => None,
     }
 }
 

@@ -299,7 +299,11 @@ impl Named {
             let head = Head::parse(&row.line).unwrap_or_default();
             match row.kind {
                 InboundKind::Message => named.uuids.extend(head.uuid),
-                InboundKind::Request => named.request_ids.extend(head.request_id),
+                InboundKind::Request => {
+                    let is_request = head.kind() == Kind::ControlRequest;
+                    named.request_ids.extend(head.request_id);
+                    named.uuids.extend(head.uuid.filter(|_| !is_request));
+                }
                 InboundKind::Answer => named.answers.extend(head.request_id),
                 InboundKind::Refusal => {}
             }

@@ -11,7 +11,7 @@ use alloc::{format, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::control::{self, ControlResponse, PermissionAnswer};
+use super::control::{self, ControlResponse, Fields, PermissionAnswer};
 use super::error::{ErrorBody, ErrorDetail, ErrorType};
 use super::health::Health;
 use super::link_v1::ControlFrame;
@@ -163,13 +163,14 @@ proptest! {
         let request: control::CancelRequest<'_> = serde_json::from_str(line.as_str()).expect("one");
         shape!(request, control::CancelRequest<'_>, required: ["request_id"]);
         let updated_input = serde_json::value::RawValue::from_string(input).expect("JSON");
-        let deny = PermissionAnswer::Deny { message, interrupt };
-        for answer in [PermissionAnswer::Allow { updated_input }, deny] {
+        let further = Fields::new();
+        let deny = PermissionAnswer::Deny { message, interrupt, further: further.clone() };
+        for answer in [PermissionAnswer::Allow { updated_input, further }, deny] {
             let line = control::success(&id, &answer);
             let response: ControlResponse<'_, PermissionAnswer> =
                 serde_json::from_str(line.as_str()).expect("one");
             shape!(response, ControlResponse<'_, PermissionAnswer>, required: ["request_id"]);
-            shape!(answer, PermissionAnswer);
+            shape!(answer, PermissionAnswer, required: [], passes: on);
         }
         let line = control::error(&id, &subtype);
         let response: ControlResponse<'_, ()> = serde_json::from_str(line.as_str()).expect("one");

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{id, json, maybe_text, result, state, text, time, words};
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::wire::control::Fields;
 use crate::wire::versions::test::shape;
 use crate::wire::viewer::{
     Behavior, CreateSession, EnvironmentList, EnvironmentView, EventPage, EventView,
@@ -182,8 +183,9 @@ proptest! {
                 updated_input: texts[2].is_some().then(|| raw.clone()),
                 message: texts[2].clone(),
                 interrupt,
+                further: Fields::new(),
             };
-            shape!(post, PermissionPost, required: ["request_id"]);
+            shape!(post, PermissionPost, required: ["request_id"], passes: on);
         }
     }
 }

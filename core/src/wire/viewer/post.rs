@@ -5,10 +5,12 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::base::id::EnvironmentId;
+use crate::wire::control::{Fields, take_field};
 
 /// The body of `POST /v1/sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,21 +51,41 @@ pub struct MessageReceipt<'a> {
 }
 
 /// The body of `POST …/permission`: a person's answer to an agent's question (M-2).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PermissionPost {
     /// The agent's id for the question.
     pub request_id: String,
     /// The answer.
     pub behavior: Behavior,
     /// The input to run the tool with; none for the input in the question.
-    #[serde(rename = "updatedInput", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "updatedInput", skip_serializing_if = "Option::is_none")]
     pub updated_input: Option<Box<RawValue>>,
     /// The reason for a *deny*, for the agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Whether a *deny* also ends the turn.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub interrupt: bool,
+    /// Whatever else the agent is to be told, `updatedPermissions` for instance: it passes through.
+    #[serde(flatten)]
+    pub further: Fields,
+}
+
+impl<'de> Deserialize<'de> for PermissionPost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not derived: raw JSON does not survive `flatten`.
+        let mut fields = Fields::deserialize(deserializer)?;
+        Ok(Self {
+            request_id: take_field(&mut fields, "request_id")?
+                .ok_or_else(|| D::Error::missing_field("request_id"))?,
+            behavior: take_field(&mut fields, "behavior")?
+                .ok_or_else(|| D::Error::missing_field("behavior"))?,
+            updated_input: take_field(&mut fields, "updatedInput")?,
+            message: take_field(&mut fields, "message")?,
+            interrupt: take_field(&mut fields, "interrupt")?.unwrap_or_default(),
+            further: fields,
+        })
+    }
 }
 
 /// Whether the agent may do it.

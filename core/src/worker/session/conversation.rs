@@ -10,19 +10,23 @@ use alloc::string::{String, ToString};
 
 use bytes::Bytes;
 
-use crate::base::limits::{MAX_OPEN_PERMISSIONS, MAX_RECENT_UUIDS};
+use crate::base::limits::{
+    AGENT_NOT_READING_AFTER, MAX_NAME_BYTES, MAX_OPEN_PERMISSIONS, MAX_RECENT_UUIDS,
+};
 use crate::base::text::Text;
+use crate::base::time::Instant;
 use crate::transport::dedupe::Recent;
+use crate::wire::control;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
 
 /// Whose line is waiting for the agent's pipe.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Origin {
+enum Origin {
     /// The relay's: it is numbered, and the relay waits for its acknowledgement.
     Relay,
     /// The worker's own.
-    Worker,
+    Worker { bytes: usize },
 }
 
 /// A line from the relay that is not acknowledged yet.
@@ -53,8 +57,7 @@ pub(super) enum AgentLine {
     /// It asks something that nobody will answer. It gets an error, or it would wait forever
     /// (M-3).
     Unanswerable {
-        request_id: String,
-        reason: String,
+        answer: Text,
     },
 }
 
@@ -87,6 +90,22 @@ pub(super) struct Conversation {
     unacked_inbound: VecDeque<Inbound>,
     /// Lines written to the agent's pipe that it has not accepted yet.
     in_pipe: VecDeque<Origin>,
+    /// Bytes of the worker's own lines among them.
+    own_bytes: usize,
+    reading: Reading,
+}
+
+/// Whether the agent reads its stdin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// It has not started, and what it is given waits.
+    NotStarted,
+    /// Its pipe takes whatever is written.
+    Free,
+    /// The pipe has been full since then.
+    Full(Instant),
+    /// It has been full for so long that viewers were told.
+    Reported,
 }
 
 impl Conversation {
@@ -96,7 +115,14 @@ impl Conversation {
             seen: Recent::new(MAX_RECENT_UUIDS),
             unacked_inbound: VecDeque::new(),
             in_pipe: VecDeque::new(),
+            own_bytes: 0,
+            reading: Reading::NotStarted,
         }
+    }
+
+    /// The agent has started.
+    pub(super) fn started(&mut self, now: Instant) {
+        self.reading = if self.in_pipe.is_empty() { Reading::Free } else { Reading::Full(now) };
     }
 
     /// A line from the agent on its way to the relay.
@@ -114,7 +140,9 @@ impl Conversation {
             line: text.as_bytes().clone(),
         })?;
         let line = match (head.kind(), head.request_id) {
-            (Kind::ControlRequest, Some(id)) => self.asked(id, head.subtype, head.tool_name),
+            (Kind::ControlRequest, Some(id)) => {
+                self.asked(id, &head.subtype.unwrap_or_default(), head.tool_name, &text)
+            }
             (Kind::ControlCancelRequest, Some(id)) => {
                 self.questions.remove(&id);
                 AgentLine::Message
@@ -132,17 +160,22 @@ impl Conversation {
     fn asked(
         &mut self,
         request_id: String,
-        subtype: Option<String>,
+        subtype: &str,
         tool: Option<String>,
+        line: &Text,
     ) -> AgentLine {
-        let subtype = subtype.unwrap_or_default();
         if subtype != "can_use_tool" {
-            let reason = format!("nobody here answers {subtype:?}");
-            return AgentLine::Unanswerable { request_id, reason };
+            let shown = subtype.get(..subtype.floor_char_boundary(MAX_NAME_BYTES));
+            let reason = format!("nobody here answers {:?}", shown.unwrap_or_default());
+            let answer = match subtype {
+                "hook_callback" => control::hook_unanswered(&request_id, line.as_str(), &reason),
+                _ => control::error(&request_id, &reason),
+            };
+            return AgentLine::Unanswerable { answer };
         }
         if self.questions.len() >= MAX_OPEN_PERMISSIONS {
             let reason = format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open");
-            return AgentLine::Unanswerable { request_id, reason };
+            return AgentLine::Unanswerable { answer: control::error(&request_id, &reason) };
         }
         self.questions.insert(request_id);
         AgentLine::Permission { tool: tool.unwrap_or_default() }
@@ -169,27 +202,65 @@ impl Conversation {
     }
 
     /// A line from the relay is for the agent, and was written to its pipe if that is still open.
-    pub(super) fn pass_on(&mut self, is_written: bool) {
+    pub(super) fn pass_on(&mut self, now: Instant, is_written: bool) {
         let line = if is_written { Inbound::Written } else { Inbound::Waiting };
         self.unacked_inbound.push_back(line);
         if is_written {
-            self.in_pipe.push_back(Origin::Relay);
+            self.wrote(now, Origin::Relay);
         }
     }
 
     /// A line of the worker's own was written to the agent's pipe.
-    pub(super) fn wrote_own(&mut self) {
-        self.in_pipe.push_back(Origin::Worker);
+    pub(super) fn wrote_own(&mut self, now: Instant, bytes: usize) {
+        self.own_bytes += bytes;
+        self.wrote(now, Origin::Worker { bytes });
     }
 
-    /// The agent's pipe has accepted the next `writes` lines.
-    pub(super) fn written(&mut self, writes: usize) {
+    fn wrote(&mut self, now: Instant, origin: Origin) {
+        self.in_pipe.push_back(origin);
+        if self.reading == Reading::Free {
+            self.reading = Reading::Full(now);
+        }
+    }
+
+    /// The agent's pipe has accepted the next `writes` lines. Returns whether it had been reported
+    /// as full.
+    pub(super) fn written(&mut self, now: Instant, writes: usize) -> bool {
         for origin in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
             let waiting = self.unacked_inbound.iter_mut().find(|line| **line == Inbound::Written);
-            if let (Origin::Relay, Some(line)) = (origin, waiting) {
-                *line = Inbound::Delivered;
+            match (origin, waiting) {
+                (Origin::Worker { bytes }, _) => {
+                    self.own_bytes = self.own_bytes.saturating_sub(bytes);
+                }
+                (Origin::Relay, Some(line)) => *line = Inbound::Delivered,
+                (Origin::Relay, None) => {}
             }
         }
+        let was_reported = self.reading == Reading::Reported;
+        self.started(now);
+        was_reported
+    }
+
+    /// Bytes of the worker's own lines that the agent's pipe has not accepted.
+    pub(super) const fn own_bytes(&self) -> usize {
+        self.own_bytes
+    }
+
+    /// When the agent counts as not reading its stdin.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.reading {
+            Reading::Full(since) => Some(since + AGENT_NOT_READING_AFTER),
+            Reading::NotStarted | Reading::Free | Reading::Reported => None,
+        }
+    }
+
+    /// Whether viewers are to be told now that the agent does not read its stdin.
+    pub(super) fn has_stopped_reading(&mut self, now: Instant) -> bool {
+        let is_due = self.deadline().is_some_and(|at| at <= now);
+        if is_due {
+            self.reading = Reading::Reported;
+        }
+        is_due
     }
 
     /// How many lines from the relay, counting from the first undelivered one, cannot be
@@ -218,5 +289,8 @@ impl Conversation {
     /// The agent is gone, so nobody is left to answer.
     pub(super) fn close(&mut self) {
         self.questions.clear();
+        self.in_pipe.clear();
+        self.own_bytes = 0;
+        self.reading = Reading::NotStarted;
     }
 }

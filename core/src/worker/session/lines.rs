@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::Session;
 use super::conversation::{AgentInput, AgentLine, BadLine};
 use crate::base::text::Text;
-use crate::wire::control;
 use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::ndjson::Line;
 use crate::worker::continuity::conversation_of;
@@ -18,6 +17,10 @@ use crate::worker::notice::WorkerNotice;
 
 /// Why an answer is not passed on.
 const STALE_ANSWER: &str = "the agent is no longer waiting for this answer";
+/// What viewers are told of an agent that leaves its stdin unread.
+const NOT_READING: &str = "The agent is not reading its input: its pipe is full, and what is sent to it waits. If this goes on, end the session.";
+/// And when that is over.
+const READS_AGAIN: &str = "The agent reads its input again.";
 /// Why a message is not passed on.
 const REPEATED: &str = "the agent has already had a message with this uuid";
 
@@ -39,10 +42,8 @@ impl Session {
                         let (session, work) = self.names();
                         cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
                     }
-                    AgentLine::Unanswerable { request_id, reason } => {
-                        if self.write(cx, &control::error(&request_id, &reason)) {
-                            self.conversation.wrote_own();
-                        }
+                    AgentLine::Unanswerable { answer } => {
+                        self.write_own(cx, &answer);
                     }
                 }
                 self.link.send_line(cx.fx, text);
@@ -75,7 +76,7 @@ impl Session {
         match self.conversation.take_input(line) {
             AgentInput::Give => {
                 let is_written = self.write(cx, line);
-                self.conversation.pass_on(is_written);
+                self.conversation.pass_on(cx.now(), is_written);
             }
             AgentInput::StaleAnswer(id) => {
                 let answers = Cow::Owned(alloc::vec![id]);
@@ -104,6 +105,30 @@ impl Session {
         data.extend_from_slice(line.as_bytes());
         data.push(b'\n');
         self.process.write(cx.fx, Bytes::from(data))
+    }
+
+    /// Writes a line of the worker's own into the agent's pipe.
+    pub(super) fn write_own(&mut self, cx: &mut Cx<'_>, line: &Text) {
+        if self.write(cx, line) {
+            self.conversation.wrote_own(cx.now(), line.len());
+        }
+    }
+
+    /// The agent's pipe has accepted some lines.
+    pub(super) fn written(&mut self, cx: &mut Cx<'_>, writes: usize) {
+        if self.conversation.written(cx.now(), writes) {
+            self.log(cx, &LogMessage::AgentReading { message: Cow::Borrowed(READS_AGAIN) });
+        }
+        self.confirm(cx);
+    }
+
+    /// The agent may have left its stdin unread for too long.
+    pub(super) fn reading_due(&mut self, cx: &mut Cx<'_>) {
+        if self.conversation.has_stopped_reading(cx.now()) {
+            self.log(cx, &LogMessage::AgentNotReading { message: Cow::Borrowed(NOT_READING) });
+            let (session, work) = self.names();
+            cx.notify(WorkerNotice::AgentNotReading { session, work });
+        }
     }
 
     pub(super) fn confirm(&mut self, cx: &mut Cx<'_>) {

@@ -191,6 +191,7 @@ impl Session {
         let mut events = Vec::new();
         self.process.on_time(cx.fx, |event| events.push(event));
         self.succession_due(cx);
+        self.reading_due(cx);
         self.on_process(cx, events)
     }
 
@@ -202,13 +203,13 @@ impl Session {
                     self.log(cx, &LogMessage::AgentStarted { pid });
                     let (session, work) = self.names();
                     cx.notify(WorkerNotice::SessionStarted { session, work, pid });
+                    self.conversation.started(cx.now());
                     self.agent_started(cx);
                 }
                 ProcessEvent::Line(line) => self.take_output(cx, line),
                 ProcessEvent::Stderr(data) => self.stderr.push(cx.now(), &data),
                 ProcessEvent::Written { writes } => {
-                    self.conversation.written(writes);
-                    self.confirm(cx);
+                    self.written(cx, writes);
                 }
                 ProcessEvent::Survived(survivors) => self.survivors = survivors,
                 ProcessEvent::Over(over) => outcome = outcome.or(self.over(cx, over)),
@@ -354,13 +355,16 @@ impl Session {
             self.process.deadline(),
             self.stderr.deadline(),
             self.succession.deadline(),
+            self.conversation.deadline(),
         ];
         parts.into_iter().chain([flush]).flatten().min()
     }
 
-    /// Holds the agent back while the relay is behind on its output.
+    /// Holds the agent back while the relay is behind on its output, or while it leaves the answers
+    /// that it gets here unread: it cannot ask faster than it listens.
     fn balance(&mut self, cx: &mut Cx<'_>) {
-        self.process.balance(cx.fx, self.link.unacked_bytes());
+        let waiting = self.link.unacked_bytes() + self.conversation.own_bytes();
+        self.process.balance(cx.fx, waiting);
     }
 
     fn report_stderr(&mut self, cx: &mut Cx<'_>, report: Option<stderr::Report>) {

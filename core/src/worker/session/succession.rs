@@ -98,9 +98,7 @@ impl Session {
                 *until = Some(cx.now() + RESUME_TRIAL);
                 // It is answered by an agent that has resumed, whoever else asks it later.
                 let id = format!("worker-{}", self.link.agent_run());
-                if self.write(cx, &control::request(&id, "initialize")) {
-                    self.conversation.wrote_own();
-                }
+                self.write_own(cx, &control::request(&id, "initialize"));
             }
             Succession::Restarting { reason } => {
                 let reason = core::mem::take(reason);

@@ -1,6 +1,7 @@
 //! The conversation between an agent and the relay.
 
 use super::*;
+use crate::base::limits::{AGENT_NOT_READING_AFTER, MAX_NAME_BYTES, OUTBOX_HIGH_WATER_BYTES};
 
 #[test]
 fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
@@ -24,8 +25,7 @@ fn a_question_that_nobody_can_answer_gets_an_error_immediately() {
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
     bench.written(agent);
-    let hook =
-        r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback"}}"#;
+    let hook = r#"{"type":"control_request","request_id":"H","request":{"subtype":"dance"}}"#;
     bench.handle(stdout(agent, &format!("{hook}\n")));
     let written = bench.written(agent);
     assert!(written[0].contains(r#""subtype":"error","request_id":"H""#), "{written:?}");
@@ -37,6 +37,49 @@ fn a_question_that_nobody_can_answer_gets_an_error_immediately() {
     assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
     bench.handle(Event::Written { op: agent, writes: 1 });
     assert_eq!(bench.sent(link), [r#"{"type":"ack","received":2}"#]);
+}
+
+#[test]
+fn a_tool_does_not_run_because_nobody_answers_its_hook() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, .. } = bench.start_session(poll, 1);
+    let hook = r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback","callback_id":"hook_0","input":{"hook_event_name":"PreToolUse"}}}"#;
+    bench.handle(stdout(agent, &format!("{hook}\n")));
+    let written = bench.written(agent);
+    assert!(written[0].contains(r#""subtype":"success","request_id":"H""#), "{written:?}");
+    assert!(written[0].contains(r#""permissionDecision":"deny""#), "{written:?}");
+}
+
+#[test]
+fn an_agent_that_asks_and_does_not_listen_is_paused_and_said_to() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let subtype = "x".repeat(60_000);
+    let request = format!(
+        "{{\"type\":\"control_request\",\"request_id\":\"{}\",\"request\":{{\"subtype\":\"{subtype}\"}}}}\n",
+        "r".repeat(100)
+    );
+    let is_pause = |action: &Action| matches!(action, Action::Pause { op } if *op == agent);
+    let (mut read, mut answered) = (0, 0);
+    while !bench.actions.iter().any(is_pause) {
+        bench.handle(stdout(agent, &request));
+        read += 1;
+        // The relay keeps up.
+        bench.handle(frame(link, &ControlFrame::Ack { received: 1 + read }));
+        answered += bench.written(agent).concat().len();
+        assert!(answered < 2 * OUTBOX_HIGH_WATER_BYTES, "{read} requests were answered");
+    }
+    assert!(answered > OUTBOX_HIGH_WATER_BYTES / 2, "{answered}");
+    let each = answered / usize::try_from(read).expect("few");
+    assert!(each < 2 * MAX_NAME_BYTES, "{each}: an answer does not grow with its request");
+    bench.sent(link);
+    bench.pass(AGENT_NOT_READING_AFTER);
+    bench.handle(Event::Tick);
+    let sent = bench.sent(link).concat();
+    assert!(sent.contains("agent_not_reading"), "{sent}");
+    bench.handle(Event::Written { op: agent, writes: usize::try_from(read).expect("few") });
+    assert!(bench.actions.iter().any(|a| matches!(a, Action::Resume { op } if *op == agent)));
+    assert!(bench.sent(link).concat().contains("agent_reading"));
 }
 
 #[test]
