@@ -216,6 +216,7 @@ pub(crate) enum Fact {
     },
     /// At the end: a worktree still exists, although it contains no work.
     WorktreeLeft {
+        session: String,
         path: String,
     },
     /// A link is opened that does not name the run of its agent.

@@ -32,7 +32,7 @@ pub(crate) struct Progress {
 }
 
 /// Every viewer requests the list more often than this.
-const ASKED_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const ASKED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Within this time, a free place is known to be free and is taken by the next viewer that asks.
 const SEATED_WITHIN: Duration = Duration::from_secs(120);

@@ -9,15 +9,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Promise;
+use super::progress::ASKED_WITHIN;
 use crate::fact::Fact;
 use crate::git::{Commit, Touched};
 use crate::ids::HostId;
+use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
 #[derive(Default)]
 pub(crate) struct Worktrees {
     /// What others have done since a worker last looked at a session's worktree.
     since: BTreeMap<(HostId, String), Since>,
+    /// When a session was last shown, if it had not ended by then.
+    live: BTreeMap<String, Time>,
 }
 
 #[derive(Default)]
@@ -31,7 +35,7 @@ impl Promise for Worktrees {
         "worktrees"
     }
 
-    fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
+    fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::LookedInto { repository, session } => {
                 self.since.insert((*repository, session.clone()), Since::default());
@@ -53,7 +57,16 @@ impl Promise for Worktrees {
                     return Err(format!("`{command}` while an agent is working in {session}"));
                 }
             }
-            Fact::WorktreeLeft { path } => {
+            Fact::Viewed { notice: ViewerNotice::View(view), .. } if view.state == "ended" => {
+                self.live.remove(&view.session);
+            }
+            Fact::Viewed { notice: ViewerNotice::View(view), .. } => {
+                self.live.insert(view.session.clone(), at);
+            }
+            Fact::Viewed { notice: ViewerNotice::Gone { session }, .. } => {
+                self.live.remove(session);
+            }
+            Fact::WorktreeLeft { session, path } if !self.may_continue(session, at) => {
                 return Err(format!("{path} still exists, although there is no work in it"));
             }
             _ => {}
@@ -63,6 +76,11 @@ impl Promise for Worktrees {
 }
 
 impl Worktrees {
+    /// Whether a viewer has seen lately that a session has not ended.
+    fn may_continue(&self, session: &str, at: Time) -> bool {
+        self.live.get(session).is_some_and(|seen| at <= *seen + ASKED_WITHIN)
+    }
+
     fn touched(&mut self, repository: HostId, session: &str, touched: &Touched) {
         for ((of_repository, name), since) in &mut self.since {
             if *of_repository != repository {
@@ -74,5 +92,44 @@ impl Worktrees {
                 since.theirs.extend(touched.alone.filter(|_| since.is_detached));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::nodes::viewer::notice::View;
+
+    /// What a judge says of a spent worktree after a viewer was shown this state of its session,
+    /// and then nothing for some time.
+    fn verdict(state: &str, silence: Duration) -> Result<(), String> {
+        let view = View {
+            session: String::from("session_1"),
+            state: state.to_owned(),
+            is_connected: false,
+            pending: Vec::new(),
+            last_seq: 0,
+            result: None,
+            title: None,
+            receipts: None,
+        };
+        let mut judge = Worktrees::default();
+        let shown = Time::from_secs(1_000);
+        judge.see(shown, &Fact::Viewed { viewer: 1, notice: ViewerNotice::View(view) })?;
+        let left = Fact::WorktreeLeft {
+            session: String::from("session_1"),
+            path: String::from("/state/worktrees/session_1"),
+        };
+        judge.see(shown + silence, &left)
+    }
+
+    #[test]
+    fn a_spent_worktree_may_wait_for_a_session_that_has_not_ended_and_for_no_other() {
+        let soon = Duration::from_secs(60);
+        assert_eq!(verdict("queued", soon), Ok(()));
+        assert!(verdict("ended", soon).is_err());
+        assert!(verdict("queued", Duration::from_secs(600)).is_err(), "it is no longer shown");
     }
 }

@@ -100,7 +100,8 @@ impl Repositories {
             }
         }
         for path in left {
-            cx.fact(Fact::WorktreeLeft { path });
+            let session = path.rsplit('/').next().unwrap_or_default().to_owned();
+            cx.fact(Fact::WorktreeLeft { session, path });
         }
     }
 
