@@ -165,6 +165,8 @@ pub const GIT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const GIT_LOCK_RETRIES: u32 = 5;
 /// Pause before a git command that ran into a lock is retried; it doubles.
 pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// How often a worker tries to create a session's worktree, or to take up the one it had.
+pub const WORKTREE_ATTEMPTS: u32 = 3;
 /// Worktrees of earlier runs that a worker checks when it starts.
 pub const MAX_LEFTOVER_WORKTREES: usize = 256;
 

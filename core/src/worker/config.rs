@@ -38,8 +38,6 @@ pub struct WorkerConfig {
     pub allowed_variables: Vec<String>,
     /// Where sessions work (W-5).
     pub spawn_mode: SpawnMode,
-    /// The worker's own process id, from which later runs learn whose worktrees are in use.
-    pub process_id: u32,
     /// How many sessions run at once (W-3); at least 1.
     pub max_sessions: u32,
     /// How long a session may last (W-6).
@@ -73,7 +71,9 @@ pub enum SpawnMode {
     SameDir,
     /// Each session in a git worktree of its own.
     Worktree {
-        /// The directory that worktrees are created in: absolute, and free of symbolic links.
+        /// The directory that worktrees are created in: absolute, and free of symbolic links. It
+        /// belongs to this worker alone: whatever is there when it starts, an earlier run of it has
+        /// left.
         root: String,
     },
 }
@@ -121,7 +121,6 @@ impl WorkerConfig {
             agent_env_remove: Vec::new(),
             allowed_variables: Vec::new(),
             spawn_mode: SpawnMode::SameDir,
-            process_id: 0,
             max_sessions: DEFAULT_MAX_SESSIONS,
             session_limit: DEFAULT_SESSION_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,

@@ -25,7 +25,6 @@ pub(super) enum Purpose {
     Pointer,
     Git(GitQuestion),
     Worktree,
-    LifeSign(SessionId),
     Register,
     Token,
     Poll,

@@ -5,7 +5,7 @@ use crate::mutants::Mutant;
 /// Changes a command's arguments as a mutant would have them.
 pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
     let at = |word: &str| args.iter().position(|arg| arg == word);
-    match (mutant, at("remove"), at("rev-list"), at("switch"), at("update-ref"), at("-0")) {
+    match (mutant, at("remove"), at("rev-list"), at("switch"), at("update-ref")) {
         (Mutant::ForcedRemoval, Some(at), ..) => args.insert(at + 1, String::from("--force")),
         (Mutant::BlindRemoval, Some(at), ..) => drop(args.drain(at - 3..at - 1)),
         (Mutant::SkipsRemoval, Some(at), ..) => {
@@ -13,7 +13,7 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
             args.extend(["list", "--porcelain"].map(String::from));
         }
         // Along with its branch, so that nothing hints at it.
-        (Mutant::SkipsRemoval, .., Some(at), _) => {
+        (Mutant::SkipsRemoval, .., Some(at)) => {
             args.truncate(at);
             args.extend(["worktree", "list", "--porcelain"].map(String::from));
         }
@@ -23,9 +23,7 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
             args.truncate(at + 2);
             args.push(String::from("--detach"));
         }
-        (Mutant::AnyTip, _, _, _, Some(_), _) => drop(args.pop()),
-        // No process has this number.
-        (Mutant::StealsLiveWorktree, .., Some(at)) => args[at + 1] = String::from("0"),
+        (Mutant::AnyTip, .., Some(_)) => drop(args.pop()),
         _ => {}
     }
 }

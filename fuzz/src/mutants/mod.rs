@@ -116,10 +116,10 @@ mutants! {
     /// A worker never checks for commits that only a session's branch has.
     CommitBlind = "commit-blind" found by "worktrees" within 20,
     /// A worker detaches `HEAD` before it removes a worktree.
-    Detacher = "detacher" found by "worktrees" within 60,
+    Detacher = "detacher" found by "worktrees" within 120,
     /// A worker deletes a session's branch wherever it points by then.
     AnyTip = "any-tip" found by "worktrees" within 60,
-    /// A worker believes every other worker to be dead.
+    /// A worker keeps its worktrees where others keep theirs, and takes all of them for its own.
     StealsLiveWorktree = "steals-live-worktree" found by "worktrees" within 80,
     /// A worker claims to have removed worktrees, but does not.
     SkipsRemoval = "skips-removal" found by "worktrees" within 20,

@@ -99,9 +99,8 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node>
     if world.cx.rng.u8(..) < 30 {
         config.session_limit = Duration::from_secs(world.cx.rng.u64(60..1200));
     }
-    if let Some((root, process_id)) = world.git.worktree_mode(&world.cx, id) {
-        config.spawn_mode = SpawnMode::Worktree { root };
-        config.process_id = process_id;
+    if let Some(root) = world.git.root_of(id) {
+        config.spawn_mode = SpawnMode::Worktree { root: root.to_owned() };
     }
     let command = |order| match order {
         Order::Shutdown => Some(WorkerCommand::Shutdown),

@@ -57,20 +57,16 @@ pub fn prepare(
     work: &Work,
     state: Option<&Path>,
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
-    let mut config = config(relay, token, work, state)?;
+    let mut config = config(relay, token, work)?;
     let own = own_state(state, &config.relay, &config.directory, work.name.as_deref());
     let what = format!("{} at {}", config.directory, config.relay);
     let lock = own.as_deref().map(|own| Lock::take(own, &what)).transpose()?;
+    config.spawn_mode = spawn_mode(work.spawn_mode, own.as_deref())?;
     config.state_directory = own;
     Ok((config, lock))
 }
 
-fn config(
-    relay: BaseUrl,
-    token: AccessToken,
-    work: &Work,
-    state: Option<&Path>,
-) -> Result<WorkerConfig, Error> {
+fn config(relay: BaseUrl, token: AccessToken, work: &Work) -> Result<WorkerConfig, Error> {
     let directory = crate::directory(work.directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(work.agent.as_deref())?;
     let agent_resume = agent_resume(&agent, work.agent_resume.as_deref())?;
@@ -78,10 +74,8 @@ fn config(
     config.agent_resume = agent_resume;
     config.machine_name = work.name.clone().unwrap_or_else(host_name);
     config.agent_env_remove = vec![TOKEN_VARIABLE.to_owned()];
-    config.spawn_mode = spawn_mode(work.spawn_mode, state)?;
     config.take_up.clone_from(&work.take_up);
     config.keeps_pointer = true;
-    config.process_id = std::process::id();
     config.max_sessions = work.max_sessions;
     config.session_limit = work.session_limit;
     config.shutdown_grace = work.shutdown_grace;
@@ -91,12 +85,14 @@ fn config(
     Ok(config)
 }
 
-fn spawn_mode(wanted: value::SpawnMode, state: Option<&Path>) -> Result<SpawnMode, Error> {
+/// Worktrees are kept in the worker's own part of the state directory, which is locked by now: no
+/// other worker takes one of its sessions' for abandoned.
+fn spawn_mode(wanted: value::SpawnMode, own: Option<&str>) -> Result<SpawnMode, Error> {
     match wanted {
         value::SpawnMode::SingleSession => Ok(SpawnMode::SingleSession),
         value::SpawnMode::SameDir => Ok(SpawnMode::SameDir),
         value::SpawnMode::Worktree => {
-            let root = state.map(|state| state.join("worktrees")).ok_or_else(|| {
+            let root = own.map(|own| Path::new(own).join("worktrees")).ok_or_else(|| {
                 Error::usage("nowhere to keep worktrees because HOME is not set: set it")
             })?;
             DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(|error| {

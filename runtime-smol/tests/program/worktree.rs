@@ -32,7 +32,9 @@ fn a_clean_sessions_worktree_is_removed_and_one_with_an_untracked_file_is_kept_a
     let mut program = Running::start(footbridge(&home).args(args));
     let relay = ready(&mut program);
 
-    let worktrees = home.join(".local/state/footbridge/worktrees");
+    let mut workers =
+        std::fs::read_dir(home.join(".local/state/footbridge/workers")).expect("there");
+    let worktrees = workers.next().expect("one").expect("an entry").path().join("worktrees");
     let run = |command: &str| {
         let session = relay.new_session();
         relay.send(&session, command);

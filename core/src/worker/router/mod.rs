@@ -185,11 +185,6 @@ impl Parts {
             Purpose::ClearState => self.shutdown.finish(cx),
             Purpose::Git(question) => self.git_answered(cx, question, &event),
             Purpose::Worktree => self.worktree_answered(cx, &event),
-            Purpose::LifeSign(session) => {
-                if worktree::is_gone(&event) {
-                    self.clean_leftover(cx, &session);
-                }
-            }
             Purpose::Register => self.register_answered(cx, event),
             Purpose::Token => self.registration.token_loaded(cx, &event),
             Purpose::Poll => self.poll_answered(cx, event),

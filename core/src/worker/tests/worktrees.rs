@@ -35,7 +35,6 @@ fn in_worktree_mode() -> (Bench, OpId) {
 fn in_worktree_mode_with(change: impl FnOnce(&mut WorkerConfig)) -> (Bench, OpId) {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
-        config.process_id = 9;
         change(config);
     });
     let answers = [
@@ -88,7 +87,7 @@ fn ended_in_worktree() -> Bench {
     let (op, args, _) = git_command(&mut bench);
     assert_eq!(
         args,
-        "worktree add --quiet --no-track --lock --reason footbridge 9 -b footbridge/session_1 /trees/session_1 c0ffee"
+        "worktree add --quiet --no-track --lock --reason footbridge: a session runs here -b footbridge/session_1 /trees/session_1 c0ffee"
     );
     git_says(&mut bench, op, 0, "", "");
     let (agent, directory) = bench.take("spawn", |action| match action {
@@ -323,7 +322,10 @@ fn returns(steps: Steps<'_>) -> (Bench, OpId) {
 }
 
 const LIST: &str = "git -C /w worktree list --porcelain";
-const LOCK: &str = "git -C /w worktree lock --reason footbridge 9 /trees/session_1";
+const LOCK: &str =
+    "git -C /w worktree lock --reason footbridge: a session runs here /trees/session_1";
+const ADD: &str = "git -C /w worktree add --quiet --no-track --lock --reason footbridge: a session runs here \
+    -b footbridge/session_1 /trees/session_1 c0ffee";
 
 fn listed(state: &str) -> String {
     format!(
@@ -334,17 +336,20 @@ fn listed(state: &str) -> String {
 
 #[test]
 fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
-    let (own, free) = (listed("locked footbridge 9\n"), listed(""));
-    let dead = listed("locked footbridge 77\n");
-    let unlock = "git -C /w worktree unlock /trees/session_1";
-    let attach = "git -C /w worktree add --quiet --lock --reason footbridge 9 \
+    let (own, free) = (listed("locked footbridge: a session runs here\n"), listed(""));
+    let older = listed("locked footbridge 77\n");
+    let none = "worktree /w\nHEAD 1\nbranch refs/heads/main\n";
+    let attach = "git -C /w worktree add --quiet --lock --reason footbridge: a session runs here \
         /trees/session_1 footbridge/session_1";
-    let ways: [Steps<'_>; 4] = [
+    let ways: [Steps<'_>; 6] = [
         &[(LIST, 0, &own)],
+        &[(LIST, 0, &older)],
         &[(LIST, 0, &free), (LOCK, 0, "")],
-        &[(LIST, 0, &dead), ("kill -0 77", 1, ""), (unlock, 0, ""), (LOCK, 0, "")],
         // Only its branch is left.
-        &[(LIST, 0, "worktree /w\nHEAD 1\nbranch refs/heads/main\n"), (attach, 0, "")],
+        &[(LIST, 0, none), (attach, 0, "")],
+        // A removal that an earlier run had begun comes to its end.
+        &[(LIST, 0, &free), (LOCK, 128, ""), (ADD, 255, ""), (LIST, 0, none), (attach, 0, "")],
+        &[(LIST, 0, none), (attach, 128, ""), (ADD, 0, "")],
     ];
     for steps in ways {
         let (mut bench, _) = returns(steps);
@@ -358,15 +363,12 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
 
 #[test]
 fn a_worktree_that_someone_else_is_using_is_not_taken_over() {
-    let (alive, person) = (listed("locked footbridge 77\n"), listed("locked on a stick\n"));
-    let free = listed("");
-    let ways: [(Steps<'_>, &str); 4] = [
-        (&[(LIST, 0, &alive), ("kill -0 77", 0, "")], "process 77 is using /trees/session_1"),
+    let (person, free) = (listed("locked on a stick\n"), listed(""));
+    let again: Steps<'_> = &[(ADD, 255, ""), (LIST, 0, &free), (LOCK, 1, "")];
+    let in_vain = [&[(LIST, 0, free.as_str()), (LOCK, 1, "")], again, again].concat();
+    let ways: [(Steps<'_>, &str); 3] = [
         (&[(LIST, 0, &person)], "/trees/session_1 is locked by someone else"),
-        (
-            &[(LIST, 0, &free), (LOCK, 1, "")],
-            "a branch named 'footbridge/session_1' already exists",
-        ),
+        (&in_vain, "fatal: no"),
         (&[(LIST, 1, "")], "a branch named 'footbridge/session_1' already exists"),
     ];
     for (steps, reason) in ways {
@@ -408,7 +410,7 @@ fn a_session_that_returns_while_its_worktree_is_being_created_gets_one_agent() {
     };
     assert_eq!(spawns(&bench), 0, "that worktree was for another agent");
 
-    let list = listed("locked footbridge 9\n");
+    let list = listed("locked footbridge: a session runs here\n");
     for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list)] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, code, out, "fatal: it exists");
@@ -416,30 +418,59 @@ fn a_session_that_returns_while_its_worktree_is_being_created_gets_one_agent() {
     assert_eq!(spawns(&bench), 1);
 }
 
-#[test]
-fn a_worktree_of_an_earlier_run_is_not_cleaned_up_while_its_session_uses_it() {
+/// A worker that finds a worktree of session 1 when it starts, locked with `reason`, and has
+/// registered; its poll.
+fn with_a_leftover(reason: &str) -> (Bench, OpId) {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
-        config.process_id = 9;
     });
-    for out in ["main", "", "", "c0ffee", &listed("locked footbridge 77\n")] {
+    for out in ["main", "", "", "c0ffee", &listed(&format!("locked {reason}\n"))] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 0, out, "");
     }
-    let life_sign = bench.take("kill -0", |action| match action {
-        Action::Run { op, command, .. } if command.program == "kill" => Some(*op),
-        _ => None,
-    });
     let (register, _) = bench.request("/bridge");
     bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
     let (poll, _) = bench.request("/work/poll");
+    (bench, poll)
+}
+
+#[test]
+fn a_worktree_of_an_earlier_run_is_cleaned_up_without_asking_whether_a_process_is_alive() {
+    for reason in ["footbridge: a session runs here", "footbridge 77"] {
+        let (mut bench, _) = with_a_leftover(reason);
+        let (_, args, place) = git_command(&mut bench);
+        assert!(args.starts_with("status") && place == "/trees/session_1", "{args} in {place}");
+    }
+}
+
+#[test]
+fn a_worktree_in_another_workers_place_is_left_alone() {
+    let mut bench = Bench::new(|config| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees/of another".to_owned() };
+    });
+    let list = listed("locked footbridge: a session runs here\n");
+    for out in ["main", "", "", "c0ffee", &list] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    bench.request("/bridge");
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));
+}
+
+#[test]
+fn a_session_that_returns_while_its_worktree_is_cleaned_up_waits_until_that_is_done() {
+    let (mut bench, poll) = with_a_leftover("footbridge: a session runs here");
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");
-    git_says(&mut bench, life_sign, 1, "", "");
+    let cleaning = ["", "c0ffee", "", "refs/heads/footbridge/session_1", "", "", "", "", ""];
+    for out in cleaning {
+        let (op, args, _) = git_command(&mut bench);
+        assert!(!args.ends_with("^{commit}"), "{args}");
+        git_says(&mut bench, op, 0, out, "");
+    }
     let (_, args, _) = git_command(&mut bench);
-    assert!(args.starts_with("rev-parse"), "{args}");
-    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));
+    assert!(args.ends_with("HEAD^{commit}"), "{args}");
 }
 
 #[test]

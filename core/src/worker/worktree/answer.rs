@@ -6,7 +6,6 @@ use crate::contract::event::Event;
 
 /// The result of one command.
 pub(super) struct Answer {
-    pub(super) has_run: bool,
     pub(super) is_success: bool,
     pub(super) out: String,
     error: String,
@@ -16,19 +15,16 @@ impl Answer {
     pub(super) fn of(event: &Event) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
         match event {
-            Event::Ran { status, stdout, stderr, .. } => Self {
-                has_run: true,
-                is_success: status.is_success(),
-                out: text(stdout),
-                error: text(stderr),
-            },
+            Event::Ran { status, stdout, stderr, .. } => {
+                Self { is_success: status.is_success(), out: text(stdout), error: text(stderr) }
+            }
             Event::Failed { failure, .. } => Self::none(failure.to_string()),
             _ => Self::none(String::new()),
         }
     }
 
     const fn none(error: String) -> Self {
-        Self { has_run: false, is_success: false, out: String::new(), error }
+        Self { is_success: false, out: String::new(), error }
     }
 
     /// Whether another program holds one of git's lock files.

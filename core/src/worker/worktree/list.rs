@@ -4,26 +4,22 @@ use alloc::vec::Vec;
 
 use crate::base::id::SessionId;
 
-/// A worktree left by an earlier run.
-#[derive(Debug, PartialEq)]
-pub(super) struct Leftover {
-    pub(super) session: SessionId,
-    /// The process that locked it.
-    pub(super) owner: Option<u32>,
-}
+/// The reason a worktree is locked with while its session runs. It need not say by whom, since all
+/// worktrees in one place belong to one worker.
+pub(super) const LOCK_REASON: &str = "footbridge: a session runs here";
 
-/// The session worktrees below `root` in `git worktree list --porcelain`.
-pub(super) fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
+/// What all such reasons begin with, in any version.
+const LOCK_PREFIX: &str = "footbridge";
+
+/// The sessions whose worktrees are below `root` in `git worktree list --porcelain`, without those
+/// that someone else has locked.
+pub(super) fn leftovers(list: &str, root: &str) -> Vec<SessionId> {
     let entries = list.split("\n\n");
     let one = |entry: &str| {
         let path = entry.lines().find_map(|line| line.strip_prefix("worktree "))?;
         let name = path.strip_prefix(root)?.strip_prefix('/')?;
         let session = SessionId::new(name).ok()?;
-        match Lock::of(entry) {
-            Lock::None => Some(Leftover { session, owner: None }),
-            Lock::Worker(owner) => Some(Leftover { session, owner: Some(owner) }),
-            Lock::Other => None,
-        }
+        (Lock::of(entry) != Lock::Other).then_some(session)
     };
     entries.filter_map(one).collect()
 }
@@ -32,8 +28,8 @@ pub(super) fn leftovers(list: &str, root: &str) -> Vec<Leftover> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Lock {
     None,
-    /// The worker with this process id.
-    Worker(u32),
+    /// This worker, in this run or an earlier one.
+    Own,
     /// Someone else, for a reason of their own.
     Other,
 }
@@ -44,8 +40,7 @@ impl Lock {
         let Some(reason) = entry.lines().find_map(|line| line.strip_prefix("locked")) else {
             return Self::None;
         };
-        let owner = reason.trim().strip_prefix("footbridge ").and_then(|id| id.parse().ok());
-        owner.map_or(Self::Other, Self::Worker)
+        if reason.trim().starts_with(LOCK_PREFIX) { Self::Own } else { Self::Other }
     }
 
     /// The entry for the worktree at this path, if there is one.
@@ -62,18 +57,13 @@ mod tests {
     #[test]
     fn leftovers_are_the_sessions_worktrees_that_nobody_else_has_locked() {
         let list = "worktree /repo\nHEAD 1\nbranch refs/heads/main\n\n\
-            worktree /state/w/session_1\nHEAD 1\nlocked footbridge 77\n\n\
+            worktree /state/w/session_1\nHEAD 1\nlocked footbridge: a session runs here\n\n\
             worktree /state/w/session_2\nHEAD 1\ndetached\n\n\
             worktree /state/w/session_3\nHEAD 1\nlocked on a stick\n\n\
             worktree /state/w/session_4/sub\nHEAD 1\n\n\
             worktree /elsewhere/session_5\nHEAD 1\n";
         let session = |id| SessionId::new(id).expect("an id");
-        assert_eq!(
-            leftovers(list, "/state/w"),
-            [
-                Leftover { session: session("session_1"), owner: Some(77) },
-                Leftover { session: session("session_2"), owner: None },
-            ]
-        );
+        let expected = [session("session_1"), session("session_2")];
+        assert_eq!(leftovers(list, "/state/w"), expected);
     }
 }

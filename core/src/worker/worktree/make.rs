@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::answer::Answer;
 use super::done::Done;
-use super::list::Lock;
+use super::list::{LOCK_REASON, Lock};
+use crate::base::limits::WORKTREE_ATTEMPTS;
 
 /// How far it has come.
 #[derive(Clone, Debug)]
@@ -15,17 +16,18 @@ pub(super) struct Making {
     reference: String,
     /// Why a fresh one could not be created.
     complaint: String,
+    /// How often it has been tried.
+    attempts: u32,
 }
 
 /// A session may return, after a crash or a lost lease: it then continues in the worktree that was
-/// kept for it, or from its branch if only that is left.
+/// kept for it, or from its branch if only that is left. Both may go in between: a command that an
+/// earlier run had started can take effect after that run's death. It then starts over.
 #[derive(Clone, Copy, Debug)]
 enum Make {
     Resolve,
     Add,
     Find,
-    IsOwnerAlive(u32),
-    Unlock,
     Lock,
     Attach,
 }
@@ -34,19 +36,11 @@ impl Making {
     /// At `reference`, or at the repository's `HEAD`.
     pub(super) fn at(reference: Option<String>) -> Self {
         let reference = reference.unwrap_or_else(|| String::from("HEAD"));
-        Self { step: Make::Resolve, reference, complaint: String::new() }
-    }
-
-    /// The process to check for, when the next step is not a git command.
-    pub(super) const fn owner(&self) -> Option<u32> {
-        match self.step {
-            Make::IsOwnerAlive(owner) => Some(owner),
-            _ => None,
-        }
+        Self { step: Make::Resolve, reference, complaint: String::new(), attempts: 0 }
     }
 
     /// The next git command.
-    pub(super) fn args(&self, path: &str, branch: &str, lock_reason: &str) -> Vec<String> {
+    pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
         let commit = format!("{}^{{commit}}", self.reference);
         let args: &[&str] = match self.step {
             Make::Resolve => &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit],
@@ -57,26 +51,23 @@ impl Making {
                 "--no-track",
                 "--lock",
                 "--reason",
-                lock_reason,
+                LOCK_REASON,
                 "-b",
                 branch,
                 path,
                 &self.reference,
             ],
             Make::Find => &["worktree", "list", "--porcelain"],
-            // Not a git command.
-            Make::IsOwnerAlive(_) => &[],
-            Make::Unlock => &["worktree", "unlock", path],
-            Make::Lock => &["worktree", "lock", "--reason", lock_reason, path],
+            Make::Lock => &["worktree", "lock", "--reason", LOCK_REASON, path],
             Make::Attach => {
-                &["worktree", "add", "--quiet", "--lock", "--reason", lock_reason, path, branch]
+                &["worktree", "add", "--quiet", "--lock", "--reason", LOCK_REASON, path, branch]
             }
         };
         args.iter().map(ToString::to_string).collect()
     }
 
     /// Moves one step on, depending on the answer.
-    pub(super) fn advance(&mut self, answer: &Answer, path: &str, process_id: u32) -> Option<Done> {
+    pub(super) fn advance(&mut self, answer: &Answer, path: &str) -> Option<Done> {
         let next = match self.step {
             Make::Resolve if answer.is_success => {
                 // From here on it is a commit, whatever happens to the reference.
@@ -91,25 +82,19 @@ impl Making {
             }
             Make::Add => {
                 self.complaint = answer.complaint();
+                self.attempts += 1;
                 Make::Find
             }
             Make::Find if answer.is_success => match Lock::at(&answer.out, path) {
-                Some(Lock::Worker(owner)) if owner == process_id => {
-                    return Some(Done::Made);
-                }
-                Some(Lock::Worker(owner)) => Make::IsOwnerAlive(owner),
+                Some(Lock::Own) => return Some(Done::Made),
                 Some(Lock::None) => Make::Lock,
                 Some(Lock::Other) => {
                     return Some(Done::NotMade(format!("{path} is locked by someone else")));
                 }
                 None => Make::Attach,
             },
-            Make::IsOwnerAlive(owner) if answer.is_success => {
-                return Some(Done::NotMade(format!("process {owner} is using {path}")));
-            }
-            Make::IsOwnerAlive(_) if answer.has_run => Make::Unlock,
-            Make::Unlock if answer.is_success => Make::Lock,
-            Make::Find | Make::IsOwnerAlive(_) | Make::Unlock | Make::Lock | Make::Attach => {
+            Make::Lock | Make::Attach if self.attempts < WORKTREE_ATTEMPTS => Make::Add,
+            Make::Find | Make::Lock | Make::Attach => {
                 return Some(Done::NotMade(core::mem::take(&mut self.complaint)));
             }
         };

@@ -15,7 +15,13 @@
 //! on its branch to the end: a commit made in the meantime moves that branch, which is then kept.
 //! On a detached `HEAD` such a commit would go with the worktree, so a worktree left that way is
 //! kept. The steps can be interrupted anywhere and started over; between the last two, a branch
-//! with nothing of its own is left. One git command runs at a time, so git's locks are only
+//! with nothing of its own is left.
+//!
+//! Between finding something out and acting on it, nobody else acts: the place where a worker keeps
+//! its worktrees is its own, and the system lets one run of it at a time have it. So whatever is
+//! there belongs to a session of this run, or was left by an earlier one, and no worker ever has to
+//! guess whether another one is alive. Within a run, one job follows another, and a session that
+//! returns waits until the last one about it is done. One git command runs at a time, so git's locks are only
 //! contended by other programs; a command that met one is retried.
 
 mod answer;
@@ -26,25 +32,22 @@ mod make;
 
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::answer::Answer;
 use self::clean::Cleaning;
 use self::done::BRANCHES;
 pub(super) use self::done::Done;
-use self::list::{Leftover, leftovers};
+use self::list::leftovers;
 use self::make::Making;
 use super::config::{SpawnMode, WorkerConfig};
 use super::cx::{Cx, Purpose, Timer};
 use super::git::git;
 use super::notice::WorkerNotice;
 use crate::base::id::SessionId;
-use crate::base::limits::{
-    GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES, REQUEST_TIMEOUT,
-};
-use crate::contract::action::{Action, ProcessSpec};
+use crate::base::limits::{GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES};
+use crate::contract::action::Action;
 use crate::contract::event::Event;
 
 /// How much of git's output is read. A list of changes only matters for being empty or not.
@@ -82,7 +85,7 @@ pub(super) struct Worktrees {
     /// The worker's directory within the repository: empty, or `sub/directory/`.
     prefix: String,
     /// Worktrees of sessions that may continue.
-    kept: Vec<Leftover>,
+    kept: Vec<SessionId>,
 }
 
 /// Whether the next job can start.
@@ -152,10 +155,7 @@ impl Worktrees {
         let directory = &cx.config.directory;
         let withheld = &cx.config.agent_env_remove;
         let command = match &job.kind {
-            JobKind::Make(making) => match making.owner() {
-                Some(owner) => life_check(cx.config, owner),
-                None => git(directory, &making.args(&path, &branch, &lock_reason(cx)), withheld),
-            },
+            JobKind::Make(making) => git(directory, &making.args(&path, &branch), withheld),
             JobKind::Clean(cleaning) => {
                 let directory = if cleaning.is_about_to_go() { directory } else { &path };
                 git(directory, &cleaning.args(&path, &branch), withheld)
@@ -183,7 +183,7 @@ impl Worktrees {
         let path = cx.config.worktree_path(&job.session).unwrap_or_default();
         job.failures = 0;
         let done = match &mut job.kind {
-            JobKind::Make(making) => making.advance(&answer, &path, cx.config.process_id),
+            JobKind::Make(making) => making.advance(&answer, &path),
             JobKind::Clean(cleaning) => cleaning.advance(&answer),
         };
         let Some(done) = done else {
@@ -206,10 +206,10 @@ impl Worktrees {
         self.prefix = prefix;
         let SpawnMode::Worktree { root } = &cx.config.spawn_mode else { return };
         for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
-            if may_continue(&leftover.session) {
+            if may_continue(&leftover) {
                 self.kept.push(leftover);
             } else {
-                self.check_leftover(cx, leftover);
+                self.clean(cx, &leftover, None);
             }
         }
     }
@@ -217,50 +217,11 @@ impl Worktrees {
     /// The relay has said which sessions continue: the worktrees of the others are cleaned up.
     pub(super) fn clean_kept(&mut self, cx: &mut Cx<'_>, continues: impl Fn(&SessionId) -> bool) {
         for leftover in core::mem::take(&mut self.kept) {
-            if !continues(&leftover.session) {
-                self.check_leftover(cx, leftover);
+            if !continues(&leftover) {
+                self.clean(cx, &leftover, None);
             }
         }
     }
-
-    fn check_leftover(&mut self, cx: &mut Cx<'_>, leftover: Leftover) {
-        match leftover.owner {
-            // Our own process id can only be that of an earlier process: we have created nothing
-            // yet.
-            Some(owner) if owner != cx.config.process_id => {
-                check_owner(cx, owner, leftover.session);
-            }
-            _ => self.clean(cx, &leftover.session, None),
-        }
-    }
-}
-
-/// The reason a worktree is locked with while its session runs: from it a later run learns which
-/// worker created it, and whether that one is still running.
-fn lock_reason(cx: &Cx<'_>) -> String {
-    format!("footbridge {}", cx.config.process_id)
-}
-
-/// Asks whether the worker that locked a worktree is still running.
-fn check_owner(cx: &mut Cx<'_>, process_id: u32, session: SessionId) {
-    let command = life_check(cx.config, process_id);
-    let run = |op| Action::Run { op, command, timeout: REQUEST_TIMEOUT, limit: OUTPUT_BYTES };
-    cx.fx.start(Purpose::LifeSign(session), run);
-}
-
-fn life_check(config: &WorkerConfig, process_id: u32) -> ProcessSpec {
-    ProcessSpec {
-        program: String::from("kill"),
-        args: vec![String::from("-0"), process_id.to_string()],
-        env: vec![],
-        env_remove: config.agent_env_remove.clone(),
-        directory: None,
-    }
-}
-
-/// Whether a [`LifeSign`](Purpose::LifeSign) says that the process is gone.
-pub(super) fn is_gone(event: &Event) -> bool {
-    matches!(event, Event::Ran { status, .. } if !status.is_success())
 }
 
 /// Notes what became of a worktree that no session of this run works in. Returns whether it has to

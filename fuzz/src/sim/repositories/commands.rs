@@ -14,7 +14,7 @@ use crate::ids::{Address, HostId, Op, PartyId};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{RepositoryEvent, SimEvent};
 use crate::sim::process::Processes;
-use crate::sim::repositories::{DIRECTORY, Repositories};
+use crate::sim::repositories::{DIRECTORY, Repositories, session_in};
 
 /// How long a command may outlive its worker (W-12).
 const SUPERVISION_LAG: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ impl Repositories {
         let answer_in = self.millis(0..3);
         let mut args = command.args.clone();
         args.insert(0, command.program.clone());
-        let path = Repositories::session_of(&args);
+        let path = self.worktree_of(from.party, &args);
         let failed = |kind| Event::Failed { op: from.op, failure: failure(kind) };
         if is_trouble {
             let host = cx.parties[from.party].host;
@@ -78,7 +78,6 @@ impl Repositories {
         let host = cx.parties[from.party].host;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let answer = match args.as_slice() {
-            ["kill", "-0", pid] => self.life_sign(cx, host, pid),
             ["git", args @ ..] => {
                 self.git_command(cx, processes, from.party, host, args, is_cut_short)
             }
@@ -94,7 +93,8 @@ impl Repositories {
         if !cx.is_alive(from) {
             // Its worker's next start may have been too early to see what it does now.
             let args: Vec<_> = args.iter().map(ToString::to_string).collect();
-            self.disturb(host, Repositories::session_of(&args).as_deref());
+            let path = self.worktree_of(from.party, &args);
+            self.disturb(host, path.as_deref());
         }
         let event = Event::Ran {
             op: from.op,
@@ -103,26 +103,6 @@ impl Repositories {
             stderr: answer.error.into(),
         };
         cx.later(wait, SimEvent::Deliver(from, event));
-    }
-
-    fn is_process(&self, cx: &Cx, host: HostId, pid: u32) -> bool {
-        let is_it = |(id, of_worker): (&PartyId, &u32)| {
-            *of_worker == pid && cx.parties[*id].host == host && cx.parties[*id].is_up()
-        };
-        self.taken.contains(&(host, pid)) || self.workers.iter().any(is_it)
-    }
-
-    fn life_sign(&mut self, cx: &mut Cx, host: HostId, pid: &str) -> Option<Answer> {
-        let reason = format!("footbridge {pid}");
-        let is_there = pid.parse().is_ok_and(|pid| self.is_process(cx, host, pid));
-        if is_there {
-            // The owner of that worktree waits for another start.
-            let trees = self.repositories.get(&host)?.worktrees.iter();
-            let locked = trees.filter(|(_, tree)| tree.lock.as_ref() == Some(&reason));
-            let paths: Vec<_> = locked.map(|(path, _)| path.clone()).collect();
-            paths.iter().for_each(|path| self.disturb(host, Some(path)));
-        }
-        Some(Answer::fails(i32::from(!is_there), ""))
     }
 
     /// Carries out a command, and reports what it has deleted.
@@ -137,7 +117,7 @@ impl Repositories {
     ) -> Option<Answer> {
         let at = cx.at;
         let owned: Vec<_> = args.iter().map(ToString::to_string).collect();
-        let path = Repositories::session_of(&owned);
+        let path = self.worktree_of(worker, &owned);
         let repository = self.repositories.get_mut(&host)?;
         let before = repository.clone();
         let answer = match is_cut_short && self.rng.bool() {
@@ -148,7 +128,7 @@ impl Repositories {
         let after = repository.clone();
         let is_in_the_way = answer.error.contains(".lock'");
         let Some(path) = path else { return Some(answer) };
-        let session = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let session = session_in(&path).to_owned();
         if args.contains(&"rev-list") {
             cx.fact(Fact::LookedInto { repository: host, session: session.clone() });
         }

@@ -5,7 +5,7 @@ mod commands;
 mod session;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -20,6 +20,7 @@ use crate::sim::process::Processes;
 use crate::sim::repositories::session::Session;
 
 const DIRECTORY: &str = "/project";
+/// Workers' worktrees are below this, each worker's in a place of its own.
 const ROOT: &str = "/state/worktrees";
 /// The prefix of session branches.
 const SESSIONS: &str = "refs/heads/footbridge/";
@@ -29,10 +30,8 @@ pub(crate) struct Repositories {
     rng: Rng,
     is_on: bool,
     repositories: BTreeMap<HostId, Repository>,
-    /// The workers whose sessions have worktrees, and their process ids.
-    workers: BTreeMap<PartyId, u32>,
-    /// Process ids of dead workers that other programs have now.
-    taken: BTreeSet<(HostId, u32)>,
+    /// The workers whose sessions have worktrees, and where.
+    workers: BTreeMap<PartyId, String>,
     sessions: BTreeMap<(HostId, String), Session>,
     actions: u64,
 }
@@ -51,7 +50,6 @@ impl Repositories {
             is_on,
             repositories: BTreeMap::new(),
             workers: BTreeMap::new(),
-            taken: BTreeSet::new(),
             sessions: BTreeMap::new(),
             actions: 0,
         }
@@ -65,11 +63,17 @@ impl Repositories {
         Duration::from_millis(self.rng.u64(range))
     }
 
-    /// The sessions of a host that a command is about, by worktree path or branch.
-    fn session_of(args: &[String]) -> Option<String> {
+    /// Where a worker creates its worktrees, if it does.
+    pub(crate) fn root_of(&self, worker: PartyId) -> Option<&str> {
+        self.workers.get(&worker).map(String::as_str)
+    }
+
+    /// The worktree that a worker's command is about, by its path or its session's branch.
+    fn worktree_of(&self, worker: PartyId, args: &[String]) -> Option<String> {
+        let root = self.root_of(worker)?;
         args.iter().find_map(|arg| {
-            let name = arg.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/'));
-            name.or_else(|| arg.strip_prefix(SESSIONS)).map(|name| format!("{ROOT}/{name}"))
+            let name = arg.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+            name.or_else(|| arg.strip_prefix(SESSIONS)).map(|name| format!("{root}/{name}"))
         })
     }
 
@@ -94,7 +98,11 @@ impl Repositories {
             let host = if is_shared { first } else { host };
             cx.parties[id].host = host;
             if self.rng.u8(..) < 230 {
-                self.workers.insert(id, 0);
+                let own = match cx.mutant {
+                    Some(Mutant::StealsLiveWorktree) => "everyone",
+                    _ => &cx.parties[id].name,
+                };
+                self.workers.insert(id, format!("{ROOT}/{own}"));
             }
             if !self.repositories.contains_key(&host) {
                 let mut repository = Repository::new(DIRECTORY);
@@ -104,27 +112,6 @@ impl Repositories {
                 cx.later(wait, SimEvent::Repository(RepositoryEvent::Person(host)));
             }
         }
-    }
-
-    /// Where a starting worker creates its worktrees, and its process id, which another may have
-    /// had before.
-    pub(crate) fn worktree_mode(&mut self, cx: &Cx, id: PartyId) -> Option<(String, u32)> {
-        let host = cx.parties[id].host;
-        let before = *self.workers.get(&id)?;
-        if before != 0 && self.rng.u8(..) < 40 && !cx.is_calm {
-            self.taken.insert((host, before));
-        }
-        let is_used = |pid| {
-            let others = self.workers.iter().filter(|(other, _)| **other != id);
-            let mut others = others.filter(|(other, _)| cx.parties[**other].host == host);
-            others.any(|(_, of_other)| *of_other == pid) || self.taken.contains(&(host, pid))
-        };
-        let free: Vec<u32> = (100..112).filter(|pid| !is_used(*pid)).collect();
-        let more = || (112..).find(|pid| !is_used(*pid)).unwrap_or(99);
-        let free = self.rng.choice(free);
-        let pid = free.unwrap_or_else(more);
-        self.workers.insert(id, pid);
-        Some((ROOT.to_owned(), pid))
     }
 
     pub(crate) fn event(&mut self, cx: &mut Cx, processes: &Processes, event: RepositoryEvent) {
@@ -160,4 +147,9 @@ impl Repositories {
     pub(crate) fn clear(&mut self) {
         self.repositories.values_mut().for_each(|repository| repository.lock_files.clear());
     }
+}
+
+/// The session that a worktree belongs to, by its path.
+fn session_in(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::fact::Fact;
 use crate::git::action::RepoAction;
-use crate::git::model::{HEADS, LockFile};
+use crate::git::model::LockFile;
 use crate::ids::{HostId, PartyId, ProcessId};
 use crate::sim::cx::Cx;
 use crate::sim::event::{RepositoryEvent, SimEvent};
 use crate::sim::process::Processes;
 use crate::sim::repositories::session::{Habits, Session};
-use crate::sim::repositories::{DIRECTORY, ROOT, Repositories, SESSIONS};
+use crate::sim::repositories::{DIRECTORY, ROOT, Repositories, SESSIONS, session_in};
 
 /// A worktree that nobody needs is gone by then.
 const REMOVED_BY: Duration = Duration::from_secs(10 * 60);
@@ -82,7 +82,7 @@ impl Repositories {
 
     pub(super) fn is_spent(&self, host: HostId, path: &str) -> bool {
         let Some(repository) = self.repositories.get(&host) else { return false };
-        let own = format!("{SESSIONS}{}", path.rsplit('/').next().unwrap_or_default());
+        let own = format!("{SESSIONS}{}", session_in(path));
         repository.is_spent(path, &own, |name| name.starts_with(SESSIONS))
     }
 
@@ -100,7 +100,7 @@ impl Repositories {
             }
         }
         for path in left {
-            let session = path.rsplit('/').next().unwrap_or_default().to_owned();
+            let session = session_in(&path).to_owned();
             cx.fact(Fact::WorktreeLeft { session, path });
         }
     }
@@ -156,7 +156,7 @@ impl Repositories {
         host: HostId,
         path: &str,
     ) {
-        let name = path.strip_prefix(ROOT).unwrap_or("/none").trim_start_matches('/').to_owned();
+        let name = if path.starts_with(ROOT) { session_in(path) } else { "none" };
         let action = RepoAction::draw(&mut self.rng, &format!("footbridge/{name}"), path);
         // Lock files are a fault; events announce them.
         if !matches!(action, RepoAction::Lock(_) | RepoAction::Unlock) {
@@ -178,7 +178,7 @@ impl Repositories {
         let Some(touched) = repository.act(path, action, content) else { return };
         let at = cx.at;
         cx.trace.record(at, "git", || format!("somebody does {action:?} in {path}"));
-        let session = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let session = session_in(path).to_owned();
         cx.fact(Fact::RepositoryTouched { repository: host, session, touched });
         let sessions: Vec<_> = self.sessions.keys().cloned().collect();
         for (of_host, other) in sessions.into_iter().filter(|(of_host, _)| *of_host == host) {
@@ -199,10 +199,10 @@ impl Repositories {
         let Some(host) = self.rng.choice(hosts) else { return };
         let linked = self.repositories[&host].worktrees.keys().filter(|path| *path != DIRECTORY);
         let Some(path) = self.rng.choice(linked.cloned().collect::<Vec<_>>()) else { return };
-        let name = path.strip_prefix(ROOT).unwrap_or_default();
+        let name = session_in(&path);
         let lock = match self.rng.u8(..3) {
             0 => LockFile::PackedRefs,
-            1 => LockFile::Reference(format!("{HEADS}footbridge{name}")),
+            1 => LockFile::Reference(format!("{SESSIONS}{name}")),
             _ => LockFile::Head(path),
         };
         let at = cx.at;

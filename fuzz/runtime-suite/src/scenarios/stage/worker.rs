@@ -41,7 +41,6 @@ pub(crate) fn config(address: &str, directory: &Path, agent: AgentProgram) -> Wo
     config.backoff.general = pause(10, 50);
     config.stop_work_base_delay = Duration::from_millis(20);
     config.shutdown_grace = Duration::from_secs(5);
-    config.process_id = std::process::id();
     config
 }
 
