@@ -1,6 +1,6 @@
 //! What a relay finds when it starts, because it or another one before it has left it there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
@@ -11,7 +11,7 @@ use footbridge_cli::value::Level;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::RelayKeys;
 use footbridge_core::store::{MemoryStore, Store};
-use footbridge_store_sqlite::Salvaged;
+use footbridge_store_sqlite::{Made, Salvaged};
 
 use super::args::{Data, Serve};
 
@@ -58,10 +58,16 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
         Some(directory) => {
             let opened = footbridge_store_sqlite::open(&directory)
                 .map_err(|error| Error::local(error.to_string()))?;
-            if let Some(salvaged) = opened.salvaged {
-                report(serve, &salvaged);
+            let key = directory.join(SIGNING_KEY);
+            if let Some(salvaged) = &opened.salvaged {
+                report_salvaged(serve, salvaged);
             }
-            keys.signing = read_or_create_key(&directory.join(SIGNING_KEY))?;
+            match &opened.made {
+                Some(made) if key.exists() => report_missing_database(serve, made, &key),
+                None if !key.exists() => report_missing_key(serve, &key),
+                _ => {}
+            }
+            keys.signing = read_or_create_key(&key)?;
             Box::new(opened.store)
         }
     };
@@ -69,7 +75,33 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     Ok(Kept { token, keys, store })
 }
 
-fn report(serve: &Serve, salvaged: &Salvaged) {
+/// Part of what a relay keeps is not there: it was removed, or it is on a disk that is not mounted.
+fn report_missing_database(serve: &Serve, made: &Made, key: &Path) {
+    let (path, key) = (made.path.display(), key.display());
+    let log = made.orphaned_log.as_ref().map_or_else(String::new, |log| {
+        let log = log.display();
+        format!(" Put what was committed last back beside it: {log} as {path}-wal.")
+    });
+    let words = format_args!(
+        "{path} is missing, although {key} shows that a relay has kept sessions here. This relay \
+         starts without any session: workers will end the agents that they run for it. If you did \
+         not remove the file on purpose, stop this relay now, put the file back, or use a backup \
+         with --data, and start it again.{log}"
+    );
+    super::relay::event_log(serve).write(Level::Error, "data_missing", &[], words);
+}
+
+fn report_missing_key(serve: &Serve, key: &Path) {
+    let words = format_args!(
+        "{} is missing beside the sessions that it belongs to: made a new one. Running workers \
+         register again by themselves. If you did not remove the file on purpose, look for what \
+         else is missing, and put it back",
+        key.display()
+    );
+    super::relay::event_log(serve).write(Level::Error, "signing_key_missing", &[], words);
+}
+
+fn report_salvaged(serve: &Serve, salvaged: &Salvaged) {
     let Salvaged { damaged, sessions, events_lost } = salvaged;
     let words = format_args!(
         "the data was damaged: {sessions} sessions were recovered, {events_lost} events are lost; the damaged file is {}",

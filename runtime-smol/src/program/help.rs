@@ -181,8 +181,9 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
       --max-data SIZE        How much of the disk to use, such as 500M; beyond
                              that, the sessions that ended first are removed
                              [default: 10G]
-      --keep-ended TIME      How long to keep a session that has ended, such as
-                             30d [default: 90d]
+      --keep-ended TIME      How long to keep a session after it has ended, such
+                             as 30d. Until then its log stays, up to 64 MB of
+                             it, however old [default: 90d]
 ";
 
 const SERVE_TLS: &str = "      --tls-cert FILE        Certificate chain (PEM); needs --tls-key

@@ -1,9 +1,13 @@
 //! The directory that a relay keeps its things in, and the lock that makes it one relay's.
+//!
+//! A database that is missing is made. SQLite would throw away a write-ahead log that has lost its
+//! database, and what was committed last with it; it is put aside instead.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -17,10 +21,21 @@ const LOCK: &str = "lock";
 /// There while something in the database is known to be damaged.
 const DAMAGED: &str = "damaged";
 
+/// What was in the directory when it was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Database,
+    /// An empty one has been made. The write-ahead log of one that was there before is put aside.
+    NoDatabase {
+        log: Option<PathBuf>,
+    },
+}
+
 /// A relay's directory, held by this process until it is dropped, or the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    found: Found,
     /// The system releases the lock with the open file.
     _lock: File,
 }
@@ -52,20 +67,17 @@ impl Directory {
         }
         // For people only; who holds the lock is the system's to know.
         let _ = lock.set_len(0).and_then(|()| (&lock).write_all(pid_line().as_bytes()));
-        let directory = Self { path: path.into(), _lock: lock };
-        directory.make_database().map_err(|error| failed(&directory.database(), &error))?;
-        Ok(directory)
+        let database = database_in(path);
+        let found = find_or_make(path, &database).map_err(|error| failed(&database, &error))?;
+        Ok(Self { path: path.into(), found, _lock: lock })
+    }
+
+    pub(crate) const fn found(&self) -> &Found {
+        &self.found
     }
 
     pub(crate) fn database(&self) -> PathBuf {
         database_in(&self.path)
-    }
-
-    fn make_database(&self) -> io::Result<()> {
-        match make_file(&self.database()) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made.and_then(|()| File::open(&self.path)?.sync_all()),
-        }
     }
 
     /// Takes note that something in the database is damaged, so that the next start looks at all of
@@ -85,6 +97,36 @@ impl Directory {
             _ => File::open(&self.path)?.sync_all(),
         }
     }
+}
+
+fn find_or_make(directory: &Path, database: &Path) -> io::Result<Found> {
+    match database.metadata() {
+        Ok(metadata) if metadata.len() > 0 => return Ok(Found::Database),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_file(database)?,
+        Err(error) => return Err(error),
+    }
+    let log = beside(database, "-wal");
+    let has_log = log.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    let aside = has_log.then(|| aside(&log, "orphaned"));
+    if let Some(aside) = &aside {
+        fs::rename(&log, aside)?;
+    }
+    File::open(directory)?.sync_all()?;
+    Ok(Found::NoDatabase { log: aside })
+}
+
+/// A file that SQLite keeps beside a database.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Where a file goes that is kept for people, but not used any more.
+pub(crate) fn aside(path: &Path, why: &str) -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    beside(path, &format!(".{why}-{now}"))
 }
 
 /// Makes an empty file; SQLite would make one that others can read.

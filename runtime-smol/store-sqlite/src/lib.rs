@@ -31,7 +31,7 @@ mod schema;
 mod tables;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
 use footbridge_core::base::io_error::{IoError, IoErrorKind};
@@ -42,7 +42,7 @@ use footbridge_core::store::{
 pub use self::backup::backup;
 use self::cached::Cached;
 use self::database::Database;
-use self::directory::Directory;
+use self::directory::{Directory, Found};
 pub use self::error::OpenError;
 use self::log::NewEvents;
 pub use self::salvage::Salvaged;
@@ -72,6 +72,18 @@ pub struct Opened {
     pub store: SqliteStore,
     /// What was left of a damaged one.
     pub salvaged: Option<Salvaged>,
+    /// Set if there was no database, so that this one is empty.
+    pub made: Option<Made>,
+}
+
+/// A database that was made because there was none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its file.
+    pub path: PathBuf,
+    /// What an earlier one had committed last, in a write-ahead log that was put aside. It can be
+    /// read only beside that database.
+    pub orphaned_log: Option<PathBuf>,
 }
 
 /// Opens the store in a directory, which is made if it is missing. No other process can open it
@@ -91,8 +103,12 @@ pub fn open(directory: &Path) -> Result<Opened, OpenError> {
         }
         Some(opened) => (opened?, None),
     };
+    let made = match directory.found() {
+        Found::Database => None,
+        Found::NoDatabase { log } => Some(Made { path, orphaned_log: log.clone() }),
+    };
     let rules = RuleStore::over(SqliteTables::over(database, directory));
-    Ok(Opened { store: SqliteStore { rules }, salvaged })
+    Ok(Opened { store: SqliteStore { rules }, salvaged, made })
 }
 
 /// Where the meta row stands.

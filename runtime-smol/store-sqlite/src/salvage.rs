@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use footbridge_core::base::id::SessionId;
 use footbridge_core::base::text::Text;
@@ -26,6 +25,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use crate::body::Body;
 use crate::chunk::Chunk;
 use crate::connection::{PAGE_BYTES, connect, settle};
+use crate::directory::{aside, beside};
 use crate::error::OpenError;
 use crate::schema;
 
@@ -149,8 +149,7 @@ pub(crate) fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
     to.close().map_err(|(_, error)| failed(&error))?;
     drop(from);
 
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let damaged = path.with_extension(format!("db.damaged-{now}"));
+    let damaged = aside(path, "damaged");
     let rename =
         |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| OpenError::io(from, &error));
     rename(path, &damaged)?;
@@ -194,13 +193,6 @@ fn repair(path: &Path, new: &Path, repaired: &Path) -> std::io::Result<()> {
         }
     }
     file.write_all(&page)
-}
-
-/// A file that SQLite keeps beside a database.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn remove(path: &Path) -> Result<(), OpenError> {

@@ -3,6 +3,20 @@
 //! Everything but logs and lines is a row of JSON beside the columns that it is found by, so most
 //! changes to rows need no step here: a new field has a default. What belongs to a session goes by
 //! the session's number.
+//!
+//! # To change a table
+//!
+//! `schema/1.sql` is frozen: databases with those tables are on people's disks, and nothing would
+//! tell them apart from those of a changed file. So:
+//!
+//! 1. Write `schema/2.sql`: the statements that turn the tables of version 1 into those of version
+//!    2, with what is in them. It runs in one transaction, together with all that come after it.
+//! 2. Append it to [`STEPS`], and its checksum to `FROZEN` in the tests below.
+//! 3. Bring the list of tables in `salvage.rs` up to date; a test there compares the two. It reads
+//!    a damaged file by that list, before anything is migrated: keep what it needs to read the
+//!    columns of version 1.
+//! 4. Say in the change log that there is no way back: an older program refuses a newer database.
+//!    Whoever wants one makes a `footbridge backup` first.
 
 use std::path::Path;
 
@@ -54,6 +68,41 @@ mod tests {
 
     fn version(db: &Connection) -> i64 {
         db.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version")
+    }
+
+    /// The checksums of the steps, as they are on people's disks. A line is added, never changed.
+    const FROZEN: [(&str, u32); 1] = [("1.sql", 1_982_125_187)];
+
+    #[test]
+    fn no_step_is_changed_once_there_are_databases_that_it_has_made() {
+        for (step, (name, sum)) in STEPS.iter().zip(FROZEN) {
+            let now = crc32fast::hash(step.as_bytes());
+            assert_eq!(now, sum, "schema/{name} is frozen; see the top of schema.rs");
+        }
+        assert_eq!(STEPS.len(), FROZEN.len());
+    }
+
+    #[test]
+    fn a_database_of_version_1_is_migrated_with_what_is_in_it() {
+        let mut db = Connection::open_in_memory().expect("a database");
+        let path = Path::new("store.db");
+        prepare_to(&mut db, path, &STEPS[..1]).expect("version 1");
+        db.execute_batch(
+            "INSERT INTO queue (environment, position, work) VALUES ('env_1', 1, 'work_1');
+             INSERT INTO environment (id, owner, sum, body) VALUES ('env_1', 'alice', 7, '{}');",
+        )
+        .expect("filled");
+        let second = "ALTER TABLE queue ADD COLUMN urgency INTEGER NOT NULL DEFAULT 3;
+             UPDATE environment SET owner = 'account ' || owner;";
+        prepare_to(&mut db, path, &[STEPS[0], second]).expect("migrated");
+        assert_eq!(version(&db), 2);
+        let queued = db.query_row("SELECT work, urgency FROM queue", [], |row| row.try_into());
+        assert_eq!(queued, Ok(("work_1".to_owned(), 3)));
+        let known = db.query_row("SELECT id, owner, sum FROM environment", [], |row| row.try_into());
+        assert_eq!(known, Ok(("env_1".to_owned(), "account alice".to_owned(), 7)));
+        let refused = prepare_to(&mut db, path, &STEPS[..1]).expect_err("newer");
+        assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, .. }), "{refused}");
+        assert_eq!(version(&db), 2, "it is left as it is");
     }
 
     #[test]

@@ -168,6 +168,36 @@ fn a_file_that_is_no_database_is_put_aside() {
 }
 
 #[test]
+fn a_log_that_has_lost_its_database_is_put_aside() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let opened = open(directory.path()).expect("a store");
+    let made = opened.made.expect("it is a new one");
+    assert_eq!((made.path, made.orphaned_log), (path("store.db"), None));
+    drop(opened.store);
+    fill(directory.path());
+    let running = open(directory.path()).expect("a store");
+    assert_eq!(running.made, None);
+    // As a kill leaves it: the last that was committed is in the write-ahead log only.
+    let killed = tempfile::tempdir().expect("a directory");
+    let mut running = running.store;
+    apply(&mut running, StoreOp::RequestStop { owner: owner(), id: session(1) }).expect("done");
+    for name in ["store.db", "store.db-wal"] {
+        fs::copy(path(name), killed.path().join(name)).expect("copied");
+    }
+    fs::rename(killed.path().join("store.db"), killed.path().join("moved.db")).expect("moved");
+    let made = open(killed.path()).expect("a store").made.expect("it is a new one");
+    let orphan = made.orphaned_log.expect("it is kept");
+    // As the relay tells people to put it back.
+    fs::rename(killed.path().join("moved.db"), killed.path().join("store.db")).expect("moved");
+    fs::rename(orphan, killed.path().join("store.db-wal")).expect("moved");
+    let mut again = open(killed.path()).expect("a store");
+    assert_eq!(again.made, None);
+    let entries = log(&mut again.store, 1).expect("a log");
+    assert!(entries.len() as u32 > EVENTS + 1, "how it ended is there");
+}
+
+#[test]
 fn a_backup_holds_what_there_was_and_one_of_a_damaged_file_fails() {
     let directory = tempfile::tempdir().expect("a directory");
     fill(directory.path());

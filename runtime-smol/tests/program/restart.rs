@@ -181,6 +181,31 @@ fn a_backup_is_made_while_the_relay_works_and_becomes_a_relay_of_its_own() {
 }
 
 #[test]
+fn a_relay_that_finds_a_part_of_its_data_missing_says_what_that_means() {
+    let home = tempfile::tempdir().expect("a directory");
+    let said = |run: u32| {
+        let path = home.path().join(format!("stderr-{run}"));
+        let stderr = std::fs::File::create(&path).expect("made");
+        let args = ["relay", "--listen", ":0", "--json", "--data", "kept"];
+        ready(&mut Running::start(footbridge(home.path()).args(args).stderr(stderr)));
+        std::fs::read_to_string(path).expect("text")
+    };
+    let first = said(1);
+    assert!(!first.contains("missing"), "{first}");
+    let kept = |name: &str| home.path().join("kept").join(name);
+    std::fs::remove_file(kept("store.db")).expect("removed");
+    let without_store = said(2);
+    for words in ["store.db is missing", "without any session", "stop this relay now", "backup"] {
+        assert!(without_store.contains(words), "{words}: {without_store}");
+    }
+    std::fs::remove_file(kept("signing-key")).expect("removed");
+    let without_key = said(3);
+    assert!(without_key.contains("signing-key is missing beside the sessions"), "{without_key}");
+    let whole = said(4);
+    assert!(!whole.contains("missing"), "{whole}");
+}
+
+#[test]
 fn a_relay_is_ready_once_its_store_answers() {
     let home = tempfile::tempdir().expect("a directory");
     let mut program = relay(home.path(), ":0", &[]);
