@@ -115,6 +115,9 @@ pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Longest time from the start of a connection to its first frame.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a worker keeps the agent of a session of which a newer lease was handed out. If that is
+/// not its own by then, another worker has it: an item must be acked within this time.
+pub const SUPERSEDED_LEASE_GRACE: Duration = ACK_TIME;
 /// Longest time a worker trusts a lease without a heartbeat.
 pub const MAX_IDLE_LEASE: Duration = Duration::from_secs(10 * 60);
 

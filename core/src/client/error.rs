@@ -161,6 +161,11 @@ impl ApiError {
         self.status == 401
     }
 
+    /// Whether somebody has something newer, such as another lease.
+    pub const fn is_conflict(&self) -> bool {
+        self.status == 409
+    }
+
     /// Whether a credential or a session was valid once and has expired.
     pub fn is_expired(&self) -> bool {
         self.class() == ErrorClass::Expired || self.status == 410

@@ -43,6 +43,15 @@ impl<P: Clone, T: Ord + Clone, N> Cx<P, T, N> {
 /// The context of a role.
 pub(crate) type CxOf<R> = Cx<<R as Role>::Purpose, <R as Role>::Timer, <R as Role>::Notice>;
 
+/// How long the computer or the process slept: nothing was called, although something was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slept {
+    /// By the clock that shows more of it.
+    pub(crate) time: Duration,
+    /// How much of it the monotonic clock has counted.
+    pub(crate) counted: Duration,
+}
+
 /// A protocol role: the decisions of one machine, without the loop around them.
 pub(crate) trait Role {
     /// See [`Machine::Command`].
@@ -64,7 +73,7 @@ pub(crate) trait Role {
     fn on_timer(&mut self, cx: &mut CxOf<Self>, timer: Self::Timer);
 
     /// The computer slept since the last call. Called before anything else.
-    fn on_wake(&mut self, _cx: &mut CxOf<Self>, _slept: Duration) {}
+    fn on_wake(&mut self, _cx: &mut CxOf<Self>, _slept: Slept) {}
 
     /// Called at the end of every call.
     fn settle(&mut self, _cx: &mut CxOf<Self>) {}
@@ -159,14 +168,14 @@ pub(crate) use delegate_machine;
 
 /// How long the computer slept between two calls, if it did: the wall clock moved on without the
 /// monotonic one, or a deadline was missed by a wide margin.
-fn sleep_between(before: Now, now: Now, deadline: Option<Instant>) -> Option<Duration> {
+fn sleep_between(before: Now, now: Now, deadline: Option<Instant>) -> Option<Slept> {
     let by_wall = now
         .wall
         .saturating_since(before.wall)
         .saturating_sub(now.mono.saturating_since(before.mono));
     let by_deadline = deadline.map_or(Duration::ZERO, |at| now.mono.saturating_since(at));
-    let slept = by_wall.max(by_deadline);
-    (slept >= SLEEP_GAP).then_some(slept)
+    let slept = Slept { time: by_wall.max(by_deadline), counted: by_deadline };
+    (slept.time >= SLEEP_GAP).then_some(slept)
 }
 
 #[cfg(test)]
@@ -224,8 +233,8 @@ mod tests {
             self.calls.push(format!("{timer:?}"));
         }
 
-        fn on_wake(&mut self, _: &mut CxOf<Self>, slept: Duration) {
-            self.calls.push(format!("slept {} s", slept.as_secs()));
+        fn on_wake(&mut self, _: &mut CxOf<Self>, Slept { time, counted }: Slept) {
+            self.calls.push(format!("slept {} s, {} counted", time.as_secs(), counted.as_secs()));
         }
 
         fn settle(&mut self, _: &mut CxOf<Self>) {
@@ -277,12 +286,12 @@ mod tests {
         runner.handle(at(0), Event::Tick);
         let wall_only = Now { mono: at(1).mono, wall: at(3601).wall };
         runner.handle(wall_only, Event::Tick);
-        assert_eq!(runner.role().calls[2..4], ["slept 3600 s", "Tick at 1"]);
+        assert_eq!(runner.role().calls[2..4], ["slept 3600 s, 0 counted", "Tick at 1"]);
 
         let mut runner = recorder();
         runner.command(at(0), Order::SetTimers);
         runner.handle(at(3601), Event::Tick);
-        assert_eq!(runner.role().calls[1..3], ["slept 3600 s", "Tick at 3601"]);
+        assert_eq!(runner.role().calls[1..3], ["slept 3600 s, 3600 counted", "Tick at 3601"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::store_calls::StoreCalls;
 use crate::base::id::OpId;
 use crate::base::limits::SHUTDOWN_GRACE;
 use crate::contract::event::{Event, IncomingRequest, IoError};
-use crate::engine::runner::Role;
+use crate::engine::runner::{Role, Slept};
 use crate::store::{Committed, StoreOp};
 
 /// A relay, without the loop around it.
@@ -159,6 +159,10 @@ impl Role for Router {
             }
             Timer::Shutdown => cx.engine.fx.end(Ok(())),
         }
+    }
+
+    fn on_wake(&mut self, _: &mut Engine, slept: Slept) {
+        self.shared.store_calls.slept(slept.counted);
     }
 
     fn settle(&mut self, engine: &mut Engine) {

@@ -18,6 +18,8 @@ pub(super) struct StoreCalls {
     run: RelayRun,
     /// The time of the first call, from which the running time counts.
     started: Option<Instant>,
+    /// How much of the time since then does not count.
+    slept: Duration,
     under_way: usize,
     sweep: Sweep,
 }
@@ -33,7 +35,7 @@ enum Sweep {
 impl StoreCalls {
     pub(super) fn new(policy: StorePolicy, run: RelayRun) -> Self {
         let policy = Arc::new(policy);
-        Self { policy, run, started: None, under_way: 0, sweep: Sweep::Scheduled }
+        Self { policy, run, started: None, slept: Duration::ZERO, under_way: 0, sweep: Sweep::Scheduled }
     }
 
     /// A call of the relay begins; the first one starts its clock.
@@ -41,9 +43,16 @@ impl StoreCalls {
         self.started.get_or_insert(now.mono);
     }
 
+    /// The process was stopped for this long while its clock went on: nobody could have renewed a
+    /// lease, so none runs out because of it.
+    pub(super) fn slept(&mut self, time: Duration) {
+        self.slept += time;
+    }
+
     /// The time as the store needs it.
     fn time(&self, now: Now) -> RelayTime {
         let running = now.mono.saturating_since(self.started.unwrap_or(now.mono));
+        let running = running.saturating_sub(self.slept);
         let millis = u64::try_from(running.as_millis()).unwrap_or(u64::MAX);
         RelayTime { wall: now.wall, run: self.run, running: Duration::from_millis(millis) }
     }

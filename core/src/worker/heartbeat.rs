@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Lease;
 use crate::base::id::SessionId;
-use crate::client::{answer, worker_api};
+use crate::client::{ApiError, answer, worker_api};
 use crate::contract::event::Event;
 use crate::wire::worker_api::work::{Heartbeat, LeaseState};
 
@@ -22,7 +22,9 @@ pub(super) enum Pulse {
     Stopping,
     /// The token is no longer good.
     TokenRefused,
-    /// The lease is no longer ours; why.
+    /// A newer lease of the session is in force; why.
+    Superseded(String),
+    /// The session is no longer ours; why.
     Lost(String),
 }
 
@@ -44,12 +46,15 @@ pub(super) fn beat(cx: &mut Cx<'_>, session: &SessionId, lease: &Lease) {
 pub(super) fn read(event: Event) -> Pulse {
     match answer::<Heartbeat>(event) {
         Ok(Heartbeat { lease_extended: false, .. }) => {
-            Pulse::Lost(String::from("its lease was given to another worker"))
+            Pulse::Superseded(String::from("its lease was given to another worker"))
         }
         Ok(Heartbeat { state: LeaseState::Stopping, .. }) => Pulse::Stopping,
         Ok(_) => Pulse::Kept,
         Err(error) if error.track().is_some() => Pulse::Unknown,
         Err(error) if error.is_unauthorized() => Pulse::TokenRefused,
+        Err(error) if error.refusal().is_some_and(ApiError::is_conflict) => {
+            Pulse::Superseded(error.to_string())
+        }
         Err(error) => Pulse::Lost(error.to_string()),
     }
 }

@@ -53,9 +53,11 @@ impl Sessions {
         self.all.values().filter(|session| session.takes_room()).count()
     }
 
-    /// Whether one of them was promised another lease, which can only come through a poll.
+    /// Whether one of them was promised another lease, or may have it already, which can only come through a poll.
     pub(super) fn await_lease(&self) -> bool {
-        self.all.values().any(|session| session.renewal == Renewal::AwaitsLease)
+        let awaits =
+            |renewal: &_| matches!(renewal, Renewal::AwaitsLease | Renewal::Superseded { .. });
+        self.all.values().any(|session| awaits(&session.renewal))
     }
 
     /// A work item has arrived for the session.

@@ -135,6 +135,23 @@ fn a_lease_that_is_not_renewed_expires_and_a_worker_back_in_time_keeps_it() {
 }
 
 #[test]
+fn no_lease_runs_out_because_the_relay_was_stopped() {
+    let mut world = World::new();
+    let (worker, taken, _) = world.running();
+    let held = world.poll_waiting(&worker, "wait=50", "a");
+    world.pass(Duration::from_secs(10));
+    // Stopped, then continued: its clocks went on, and what its workers sent waits for it.
+    world.hand.pass(Duration::from_secs(70));
+    world.deliver(Event::Tick);
+    assert_eq!(world.answer(held).0, 204, "the session is not handed out again");
+    assert_eq!(world.session(&taken.session)["state"], "running");
+    assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
+    // From then on, time counts again.
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.session(&taken.session)["state"], "queued");
+}
+
+#[test]
 fn a_running_session_whose_lease_has_expired_shows_that_it_waits_for_its_worker() {
     let mut world = World::new();
     let (worker, taken, _) = world.running();

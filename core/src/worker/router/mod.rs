@@ -4,7 +4,6 @@
 mod stages;
 
 use alloc::string::{String, ToString};
-use core::time::Duration;
 
 use fastrand::Rng;
 use serde::de::IgnoredAny;
@@ -15,7 +14,7 @@ use crate::client::{answer, worker_api};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::contract::machine;
-use crate::engine::runner::{CxOf, Role};
+use crate::engine::runner::{CxOf, Role, Slept};
 use crate::worker::config::WorkerConfig;
 use crate::worker::continuity::pointer::PointerFile;
 use crate::worker::continuity::{Continuity, Opened};
@@ -125,6 +124,7 @@ impl Role for Router {
             Timer::Session(session) => {
                 parts.session(cx, &session, Session::process_due);
                 parts.session(cx, &session, Session::link_due);
+                parts.session(cx, &session, Session::renewal_due);
             }
             Timer::Limit(session) => {
                 parts.session(cx, &session, |session, cx| session.end(cx, EndReason::TimedOut));
@@ -137,9 +137,9 @@ impl Role for Router {
 
     /// Failures from before the computer slept say nothing about now, and connections that were
     /// open are most likely dead without our having noticed (W-2).
-    fn on_wake(&mut self, engine: &mut CxOf<Self>, slept: Duration) {
+    fn on_wake(&mut self, engine: &mut CxOf<Self>, slept: Slept) {
         self.with(engine, |parts, cx| {
-            cx.notify(WorkerNotice::Woke { slept });
+            cx.notify(WorkerNotice::Woke { slept: slept.time });
             parts.registration.wake(cx);
             parts.polling.wake(cx);
             parts.poll_if_there_is_room(cx);
@@ -237,6 +237,7 @@ impl Parts {
                 self.worktrees.clean(cx, id, run);
             }
             Outcome::Redispatch => self.redispatch(cx, id),
+            Outcome::AwaitLease => self.poll_if_there_is_room(cx),
         }
         let changed = self.sessions.get_mut(id).and_then(Session::take_conversation);
         if let Some(conversation) = changed {

@@ -60,6 +60,8 @@ pub(super) enum Outcome {
     RoomFreed,
     /// Its token is no longer valid: ask for another lease.
     Redispatch,
+    /// A newer lease may be on its way, which only a poll brings.
+    AwaitLease,
 }
 
 impl Outcome {
@@ -70,13 +72,28 @@ impl Outcome {
 }
 
 /// Whether a session needs a new lease to replace the one it runs under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Renewal {
     NotNeeded,
     /// The relay has promised one, which has to be polled for.
     AwaitsLease,
     /// It can be requested only with a new environment secret.
     AwaitsSecret,
+    /// The relay has handed out a newer one. If that does not arrive here until then, the session
+    /// was given to another worker.
+    Superseded {
+        until: Instant,
+        reason: String,
+    },
+}
+
+impl Renewal {
+    const fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Superseded { until, .. } => Some(*until),
+            Self::NotNeeded | Self::AwaitsLease | Self::AwaitsSecret => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -290,6 +307,7 @@ impl Session {
             self.end = Some(reason);
         }
         if is_lost {
+            self.renewal = Renewal::NotNeeded;
             self.link.close(cx.fx);
         }
         match self.life {
@@ -323,7 +341,9 @@ impl Session {
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         let Life::Over { is_cleaning, .. } = self.life else { return false };
         let is_late = self.flush_deadline.is_some_and(|at| at <= now);
-        is_late || (!is_cleaning && (self.link.is_flushed() || self.link.is_over()))
+        // A newer lease brings a link for its last lines.
+        let is_cut_off = self.link.is_over() && !matches!(self.renewal, Renewal::Superseded { .. });
+        is_late || (!is_cleaning && (self.link.is_flushed() || is_cut_off))
     }
 
     /// Closes whatever it still has open.
@@ -356,6 +376,7 @@ impl Session {
             self.stderr.deadline(),
             self.succession.deadline(),
             self.conversation.deadline(),
+            self.renewal.deadline(),
         ];
         parts.into_iter().chain([flush]).flatten().min()
     }

@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{EndReason, Outcome, Session};
+use super::{EndReason, Outcome, Renewal, Session};
+use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::contract::event::Event;
 use crate::transport::v1::LinkEvent;
 use crate::wire::log_message::LogMessage;
@@ -50,9 +51,12 @@ impl Session {
             }
             LinkEvent::Stop => return self.stop(cx),
             LinkEvent::LeaseLost => {
-                return self.lose(cx, String::from("another worker has taken it over"));
+                return self.superseded(cx, String::from("another worker has taken it over"));
             }
             LinkEvent::Refused(error) if error.is_unauthorized() => return Outcome::Redispatch,
+            LinkEvent::Refused(error) if error.is_conflict() => {
+                return self.superseded(cx, error.to_string());
+            }
             LinkEvent::Refused(error) => return self.lose(cx, error.to_string()),
             LinkEvent::GaveUp { reason, failing_for } => {
                 let secs = failing_for.as_secs();
@@ -85,7 +89,30 @@ impl Session {
             Pulse::Stopping if self.end.is_some() => Outcome::Nothing,
             Pulse::Stopping => self.stop(cx),
             Pulse::TokenRefused => Outcome::Redispatch,
+            Pulse::Superseded(reason) => self.superseded(cx, reason),
             Pulse::Lost(reason) => self.lose(cx, reason),
+        }
+    }
+
+    /// A newer lease is in force. Most likely it is on its way to this worker: a session stays with
+    /// its environment, and its lease lapses while the computer sleeps. So its agent goes on until
+    /// it is certain that somebody else has that lease.
+    fn superseded(&mut self, cx: &Cx<'_>, reason: String) -> Outcome {
+        if !matches!(self.renewal, Renewal::Superseded { .. }) {
+            let until = cx.now() + SUPERSEDED_LEASE_GRACE;
+            self.renewal = Renewal::Superseded { until, reason };
+        }
+        Outcome::AwaitLease
+    }
+
+    /// The time in which a newer lease had to arrive may be over.
+    pub(in crate::worker) fn renewal_due(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        match &mut self.renewal {
+            Renewal::Superseded { until, reason } if *until <= cx.now() => {
+                let reason = core::mem::take(reason);
+                self.lose(cx, reason)
+            }
+            _ => Outcome::Nothing,
         }
     }
 
@@ -93,6 +120,7 @@ impl Session {
     pub(in crate::worker) fn renew(&mut self, cx: &mut Cx<'_>, lease: Lease, url: String) {
         let token = lease.token.clone();
         self.lease = lease;
+        self.renewal = Renewal::NotNeeded;
         self.link.renew(cx.fx, Purpose::Link(self.id.clone()), url, token);
     }
 

@@ -171,6 +171,9 @@ fn a_session_that_was_lost_to_this_worker_and_comes_back_goes_on() {
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(stdout(agent, &format!("{INIT}\n")));
     bench.handle(Event::Closed { op: link, code: Some(4409), failure: None });
+    while bench.signals().is_empty() {
+        bench.wait();
+    }
     bench.exit(agent, ExitStatus::Signal(9));
     let (poll, _) = bench.request("/work/poll");
     let again = item(1, r#"{"version":1,"session_ingress_token":"t"}"#);
