@@ -143,6 +143,8 @@ pub const SLEEP_GAP: Duration = Duration::from_secs(30);
 
 /// Sessions that a worker's state file names.
 pub const MAX_KEPT_SESSIONS: usize = 2048;
+/// How often a worker tries again to read or write its state file, while its disk does not let it.
+pub const STATE_FILE_RETRY: Duration = Duration::from_secs(5);
 /// Largest state file of a worker: all of those sessions, each with the longest names.
 pub const MAX_STATE_FILE_BYTES: usize = MAX_KEPT_SESSIONS * 1024;
 /// Longest id of an agent's conversation that is kept, in bytes.

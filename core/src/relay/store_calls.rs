@@ -35,7 +35,14 @@ enum Sweep {
 impl StoreCalls {
     pub(super) fn new(policy: StorePolicy, run: RelayRun) -> Self {
         let policy = Arc::new(policy);
-        Self { policy, run, started: None, slept: Duration::ZERO, under_way: 0, sweep: Sweep::Scheduled }
+        Self {
+            policy,
+            run,
+            started: None,
+            slept: Duration::ZERO,
+            under_way: 0,
+            sweep: Sweep::Scheduled,
+        }
     }
 
     /// A call of the relay begins; the first one starts its clock.

@@ -60,6 +60,8 @@ pub(super) enum GitQuestion {
 /// The worker's timers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
+    /// The state file is tried again.
+    StateFile,
     Register,
     Poll,
     Ack(WorkId),

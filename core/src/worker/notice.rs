@@ -30,16 +30,23 @@ pub enum WorkerNotice {
         /// How many sessions of an earlier run continue.
         continuing: usize,
     },
+    /// The state file cannot be read now. The worker registers once it can be, and tries again.
+    StateUnreadable {
+        /// Why.
+        reason: String,
+    },
     /// The state file could not be used: sessions of an earlier run do not continue.
     StateLost {
         /// Why.
         reason: String,
     },
-    /// What the next run would need to continue could not be written.
+    /// What the next run would need to continue could not be written. It is tried again.
     StateNotSaved {
         /// Why.
         reason: String,
     },
+    /// It has been written after all.
+    StateSaved,
     /// A request failed and will be retried.
     Retrying {
         /// What was attempted: `register`, `ask for work`, …

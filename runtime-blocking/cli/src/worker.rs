@@ -168,9 +168,23 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let words = format_args!("sessions of an earlier run do not continue: {reason}");
             log.write(Warn, "state_lost", &[], words);
         }
+        Notice::StateUnreadable { reason } => {
+            let words = format_args!(
+                "waiting for the file that names this worker and its sessions: {reason}; make it \
+                 readable, or remove it to start without them"
+            );
+            log.write(Error, "state_unreadable", &[], words);
+        }
         Notice::StateNotSaved { reason } => {
-            let words = format_args!("sessions would not survive a restart: {reason}");
+            let words = format_args!(
+                "sessions would not survive a restart of this worker: {reason}; they run on, and \
+                 it tries again until there is room and it may write there"
+            );
             log.write(Warn, "state_not_saved", &[], words);
+        }
+        Notice::StateSaved => {
+            let words = format_args!("sessions survive a restart of this worker again");
+            log.write(Info, "state_saved", &[], words);
         }
         Notice::Registered { environment, is_again, continuing } => {
             let ids = [("environment", environment.as_str())];

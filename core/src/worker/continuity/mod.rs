@@ -9,6 +9,10 @@
 //! environment behind that the next one does not find, and the relay can tell them apart even if
 //! their requests arrive late. The rest may lag behind by one write: a session that is missing is
 //! given to a new agent, and one too many is forgotten when the relay says which ones continue.
+//!
+//! A disk that fails is tried again. A file that cannot be read is never replaced: it may name
+//! sessions. So the worker does not register before it was read, and says why. One that cannot be
+//! written costs nothing as long as the worker runs.
 
 pub(super) mod pointer;
 mod state;
@@ -20,11 +24,12 @@ use alloc::string::{String, ToString};
 pub(super) use self::state::conversation_of;
 use self::state::{KeptSession, State};
 use super::config::WorkerConfig;
-use super::cx::{Cx, Purpose};
+use super::cx::{Cx, Purpose, Timer};
 use super::lease::Environment;
 use super::notice::WorkerNotice;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::base::limits::{MAX_KEPT_SESSIONS, MAX_STATE_FILE_BYTES};
+use crate::base::io_error::IoErrorKind;
+use crate::base::limits::{MAX_KEPT_SESSIONS, MAX_STATE_FILE_BYTES, STATE_FILE_RETRY};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::wire::to_json;
@@ -48,11 +53,17 @@ pub(super) struct Continuity {
 enum File {
     /// Before the worker registers: it is being read, or given its first content.
     Opening,
+    /// The same, but it cannot be read. The timer is set.
+    Unreadable,
     Idle,
     Saving {
         /// It has changed since.
         is_outdated: bool,
+        /// The last try has failed.
+        is_again: bool,
     },
+    /// It cannot be written. The timer is set.
+    Unwritable,
 }
 
 /// How a session begins that a work item asks for.
@@ -91,6 +102,18 @@ impl Continuity {
 
     /// It was read. A file that makes no sense is replaced.
     pub(super) fn loaded(&mut self, cx: &mut Cx<'_>, event: &Event) -> Opened {
+        if let Event::Failed { failure, .. } = event
+            && failure.kind != IoErrorKind::TooLarge
+        {
+            if self.file != File::Unreadable {
+                let reason = failure.to_string();
+                cx.notify(WorkerNotice::StateUnreadable { reason });
+            }
+            self.file = File::Unreadable;
+            cx.set_timer(Timer::StateFile, STATE_FILE_RETRY);
+            return Opened::NotYet;
+        }
+        self.file = File::Opening;
         let reason = match event {
             Event::Loaded { data: Some(data), .. } => match State::parse(data) {
                 Ok(state) => {
@@ -119,27 +142,45 @@ impl Continuity {
 
     /// It was written, or could not be.
     pub(super) fn saved(&mut self, cx: &mut Cx<'_>, event: &Event) -> Opened {
+        let before = core::mem::replace(&mut self.file, File::Idle);
+        let has_failed_before = matches!(before, File::Saving { is_again: true, .. });
         if let Event::Failed { failure, .. } = event {
-            cx.notify(WorkerNotice::StateNotSaved { reason: failure.to_string() });
+            if !has_failed_before {
+                cx.notify(WorkerNotice::StateNotSaved { reason: failure.to_string() });
+            }
+            self.file = File::Unwritable;
+            cx.set_timer(Timer::StateFile, STATE_FILE_RETRY);
+        } else if has_failed_before {
+            cx.notify(WorkerNotice::StateSaved);
         }
-        match core::mem::replace(&mut self.file, File::Idle) {
-            File::Opening => Opened::Ready,
-            File::Saving { is_outdated: true } => {
-                self.save(cx);
+        if let File::Saving { is_outdated: true, .. } = before {
+            self.save(cx);
+        }
+        if before == File::Opening { Opened::Ready } else { Opened::NotYet }
+    }
+
+    /// The pause after a failure is over.
+    pub(super) fn retry(&mut self, cx: &mut Cx<'_>) -> Opened {
+        match self.file {
+            File::Unreadable => self.load(cx),
+            File::Unwritable => {
+                self.file = File::Saving { is_outdated: false, is_again: true };
+                self.write(cx);
                 Opened::NotYet
             }
-            File::Idle | File::Saving { is_outdated: false } => Opened::NotYet,
+            File::Opening | File::Idle | File::Saving { .. } => Opened::NotYet,
         }
     }
 
     fn save(&mut self, cx: &mut Cx<'_>) {
         match &mut self.file {
-            File::Saving { is_outdated } => *is_outdated = true,
+            File::Saving { is_outdated, .. } => *is_outdated = true,
             File::Idle if self.path.is_some() => {
-                self.file = File::Saving { is_outdated: false };
+                self.file = File::Saving { is_outdated: false, is_again: false };
                 self.write(cx);
             }
-            File::Idle | File::Opening => {}
+            // One that waits for its disk is written with all that has changed by then.
+            File::Idle | File::Opening | File::Unreadable | File::Unwritable => {}
         }
     }
 
@@ -243,6 +284,7 @@ impl Continuity {
 
     /// The environment is gone, and nothing is left to continue: the file to remove.
     pub(super) fn close(&mut self) -> Option<String> {
+        self.file = File::Idle;
         self.path.take()
     }
 }

@@ -116,6 +116,10 @@ impl Role for Router {
 
     fn on_timer(&mut self, engine: &mut CxOf<Self>, timer: Timer) {
         self.with(engine, |parts, cx| match timer {
+            Timer::StateFile => {
+                let opened = parts.continuity.retry(cx);
+                Parts::state_opened(cx, opened);
+            }
             Timer::Register => parts.registration.register(cx),
             Timer::Poll => parts.poll_if_there_is_room(cx),
             Timer::Ack(work) => parts.claims.ack(cx, &work),

@@ -40,6 +40,8 @@ struct Bench {
     /// Its state file and the results of earlier runs, which are read and written without a test's
     /// doing.
     files: BTreeMap<String, Bytes>,
+    /// Its state file can be neither read nor written.
+    is_disk_broken: bool,
 }
 
 impl Deref for Bench {
@@ -63,6 +65,14 @@ impl Bench {
 
     /// One that finds files of an earlier run.
     fn on(files: BTreeMap<String, Bytes>, change: impl FnOnce(&mut WorkerConfig)) -> Self {
+        Self::on_disk(files, false, change)
+    }
+
+    fn on_disk(
+        files: BTreeMap<String, Bytes>,
+        is_disk_broken: bool,
+        change: impl FnOnce(&mut WorkerConfig),
+    ) -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
         let mut config = WorkerConfig::new(
@@ -76,7 +86,7 @@ impl Bench {
         let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) };
         let mut hand = Hand::new(Worker::new(config), now);
         hand.trees_ended = Some(0);
-        let mut bench = Self { hand, files };
+        let mut bench = Self { hand, files, is_disk_broken };
         bench.settle_files();
         bench
     }
@@ -92,6 +102,12 @@ impl Bench {
                 _ => false,
             });
             let event = match at.and_then(|at| self.hand.actions.remove(at)) {
+                Some(Action::Load { op, path, .. } | Action::Save { op, path, .. })
+                    if self.is_disk_broken && is_own(&path) =>
+                {
+                    let detail = format!("{path}: Input/output error");
+                    Event::Failed { op, failure: IoError { kind: IoErrorKind::Other, detail } }
+                }
                 Some(Action::Load { op, path, .. }) => {
                     Event::Loaded { op, data: self.files.get(&path).cloned(), modified: None }
                 }

@@ -186,6 +186,52 @@ fn a_session_that_was_lost_to_this_worker_and_comes_back_goes_on() {
 }
 
 #[test]
+fn a_state_file_that_cannot_be_read_now_is_waited_for_and_not_replaced() {
+    let files = killed_while_talking();
+    let mut bench = Bench::on_disk(files.clone(), true, keep);
+    for _ in 0..3 {
+        assert!(bench.actions.is_empty(), "it asks nobody: {:?}", bench.actions);
+        bench.wait();
+        bench.settle_files();
+    }
+    let is_said = |notice: &&_| matches!(notice, WorkerNotice::StateUnreadable { .. });
+    assert_eq!(bench.notices.iter().filter(is_said).count(), 1);
+    assert_eq!(bench.files, files);
+    bench.is_disk_broken = false;
+    bench.wait();
+    bench.settle_files();
+    bench.answer_git();
+    let (_, request) = bench.request("/bridge");
+    assert!(core::str::from_utf8(&request.body).expect("text").contains("env_1"));
+}
+
+#[test]
+fn a_state_file_that_cannot_be_written_now_is_written_once_it_can_be() {
+    let (mut bench, poll) = Bench::serving(keep);
+    bench.is_disk_broken = true;
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(stdout(agent, &format!("{INIT}\n")));
+    let state = |bench: &Bench| {
+        let state = &bench.files["/state/worker.json"];
+        core::str::from_utf8(state).expect("text").to_owned()
+    };
+    let wait = |bench: &mut Bench| {
+        bench.handle(frame(link, &ControlFrame::Pong));
+        bench.wait();
+    };
+    (0..5).for_each(|_| wait(&mut bench));
+    assert!(bench.signals().is_empty() && bench.machine.sessions() == 1);
+    assert!(!state(&bench).contains("session_1"));
+    bench.is_disk_broken = false;
+    while !state(&bench).contains("talk-1") {
+        wait(&mut bench);
+    }
+    let count = |is: fn(&WorkerNotice) -> bool| bench.notices.iter().filter(|it| is(it)).count();
+    assert_eq!(count(|notice| matches!(notice, WorkerNotice::StateNotSaved { .. })), 1);
+    assert_eq!(count(|notice| matches!(notice, WorkerNotice::StateSaved)), 1);
+}
+
+#[test]
 fn a_damaged_state_file_is_said_and_replaced() {
     let files = [("/state/worker.json".to_owned(), Bytes::from_static(b"{\"worker"))];
     let (bench, _) = Bench::serving_on(files.into(), keep);
