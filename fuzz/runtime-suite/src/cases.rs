@@ -264,6 +264,7 @@ macro_rules! scenario_tests {
             the_end_of_the_worker_ends_the_whole_tree,
             the_death_of_the_worker_ends_the_whole_tree,
             the_next_worker_ends_what_nobody_else_has,
+            what_a_killed_worker_left_is_left_alone_by_the_workers_of_other_directories,
             a_tool_that_hides_ends_with_the_last_session,
             a_session_that_begins_while_the_last_one_ends_is_left_alone,
             orphans_that_have_exited_are_reaped,

@@ -3,7 +3,6 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::thread::Builder;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,9 +22,6 @@ use crate::exit::Error;
 use crate::lock::Lock;
 use crate::token::{Sources, TOKEN_VARIABLE};
 use crate::value::{self, Level};
-
-/// Enough to look at all processes.
-const STRAYS_STACK_BYTES: usize = 256 << 10;
 
 /// The configuration of a worker for a relay that runs elsewhere, and the lock that keeps a second
 /// one away.
@@ -62,6 +58,9 @@ pub fn prepare(
     let what = format!("{} at {}", config.directory, config.relay);
     let lock = own.as_deref().map(|own| Lock::take(own, &what)).transpose()?;
     config.spawn_mode = spawn_mode(work.spawn_mode, own.as_deref())?;
+    if let Some(own) = own.as_deref().and_then(|own| Path::new(own).file_name()?.to_str()) {
+        footbridge_supervision::set_owner(own);
+    }
     config.state_directory = own;
     Ok((config, lock))
 }
@@ -123,22 +122,18 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Ends what killed workers left behind, and logs it, in the background.
+/// Ends what killed runs of this worker left behind, and logs it. It is over when this returns: no
+/// agent is started beside one that is left in the same directory.
 pub fn end_strays(log: EventLog) {
-    let thread = Builder::new().name("strays".to_owned()).stack_size(STRAYS_STACK_BYTES);
-    // Without a thread they are left to the next start.
-    let _ = thread.spawn(move || log_strays(log, footbridge_supervision::end_strays()));
-}
-
-fn log_strays(log: EventLog, strays: Strays) {
-    let Strays { ended, survivors } = strays;
+    let Strays { ended, survivors } = footbridge_supervision::end_strays();
     if ended > 0 {
-        let words = format_args!("ended processes that a killed worker left behind: {ended}");
+        let words =
+            format_args!("ended processes that a killed run of this worker left behind: {ended}");
         log.write(Level::Warn, "strays_ended", &[], words);
     }
     if !survivors.is_empty() {
         let words = format_args!(
-            "could not end what a killed worker left behind: {}",
+            "could not end what a killed run of this worker left behind: {}",
             survivors.join(", ")
         );
         log.write(Level::Error, "processes_left", &[], words);

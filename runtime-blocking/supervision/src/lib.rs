@@ -9,7 +9,7 @@
 //!     │   cgroup                └─▶ orphans, which come back to the worker
 //! ```
 //!
-//! A process is started with a *mark* in its environment that names the run of the worker and the
+//! A process is started with a *mark* in its environment that names the worker, its run and the
 //! process; whatever it starts inherits it. Ending a process means: stop everything that belongs to
 //! it, look again until nothing new is found, kill all of it, and look again until nothing is left.
 //! What belongs to it is found by its cgroup, its descent, its session, and its mark.
@@ -69,6 +69,12 @@ pub struct Strays {
     pub ended: usize,
     /// Those that could not be, each by its id and name.
     pub survivors: Vec<String>,
+}
+
+/// Says for which worker this process starts what it starts: [`end_strays`] ends only what earlier
+/// runs of the same one have left. To be called before a [`Supervisor`] is made.
+pub fn set_owner(name: &str) {
+    mark::set_owner(name);
 }
 
 /// Carries out the hidden commands that this package starts its own program with. To be called

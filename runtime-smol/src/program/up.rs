@@ -42,6 +42,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
+    worker::end_strays(log);
     let trial = work::try_agent(&config, log)?;
     let (relay, relay_host) = relay::build(serve, None, kept)?;
     let worker_host = Host::new(HostOptions {
@@ -131,7 +132,6 @@ impl Up<'_> {
             }
         }
         let log = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
-        worker::end_strays(log);
         let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {

@@ -98,7 +98,8 @@ mod tests {
         assert_eq!(version(&db), 2);
         let queued = db.query_row("SELECT work, urgency FROM queue", [], |row| row.try_into());
         assert_eq!(queued, Ok(("work_1".to_owned(), 3)));
-        let known = db.query_row("SELECT id, owner, sum FROM environment", [], |row| row.try_into());
+        let known =
+            db.query_row("SELECT id, owner, sum FROM environment", [], |row| row.try_into());
         assert_eq!(known, Ok(("env_1".to_owned(), "account alice".to_owned(), 7)));
         let refused = prepare_to(&mut db, path, &STEPS[..1]).expect_err("newer");
         assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, .. }), "{refused}");

@@ -61,6 +61,15 @@ fn all_gone(tools: Vec<u32>) {
     tools.into_iter().for_each(until_gone);
 }
 
+/// The process that watches over its worker.
+fn guard_of(stage: &Stage) -> u32 {
+    until("a guard", || {
+        let children = super::stage::process::descendants(stage.program.pid());
+        let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+        children.into_iter().find(|pid| name(pid).as_deref() == Some("fb-guard\n"))
+    })
+}
+
 /// In both ways that a system may offer: with cgroups, and without.
 fn both(each: impl Fn(&str)) {
     each("");
@@ -130,16 +139,36 @@ pub fn the_next_worker_ends_what_nobody_else_has<R: Runtime>() {
         let stage = Stage::new::<R>(AGENT, shell, &[]);
         let _session = stage.relay.session();
         let tools = stage.tools();
-        let guard = until("a guard", || {
-            let children = super::stage::process::descendants(stage.program.pid());
-            let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-            children.into_iter().find(|pid| name(pid).as_deref() == Some("fb-guard\n"))
-        });
-        kill(guard);
+        kill(guard_of(&stage));
         kill(stage.program.pid());
         until_gone(tools[0]);
         assert!(is_alive(tools[1]), "nobody knows of it");
-        // Another worker of this machine may be quicker, and then that one says it.
+        // What it starts must not run beside what is left.
+        let look = "for tool in one two three four five; do \
+            grep -q 'State:.[^ZX]' /proc/$(cat $tool)/status && echo $tool >> beside; done; \
+            echo > looked";
+        let _second = start::<R>(&stage.relay, stage.home.path(), look, shell, &[]);
+        let path = |name: &str| stage.home.path().join(name);
+        until("its first agent", || path("looked").exists().then_some(()));
+        assert_eq!(std::fs::read_to_string(path("beside")).unwrap_or_default(), "");
+        all_gone(tools);
+    });
+}
+
+/// It is for that worker's next run to end, whoever else starts on this machine.
+pub fn what_a_killed_worker_left_is_left_alone_by_the_workers_of_other_directories<R: Runtime>() {
+    both(|shell| {
+        let stage = Stage::new::<R>(AGENT, shell, &[]);
+        let _session = stage.relay.session();
+        let tools = stage.tools();
+        kill(guard_of(&stage));
+        kill(stage.program.pid());
+        until_gone(tools[0]);
+        let mut other = Stage::new::<R>("echo > ran", shell, &[]);
+        let _session = other.relay.session();
+        until("its agent", || other.home.path().join("ran").exists().then_some(()));
+        assert_eq!(other.program.end(), Some(0));
+        assert!(tools[1..].iter().all(|tool| is_alive(*tool)), "they are not its own");
         let _second = start::<R>(&stage.relay, stage.home.path(), "exit 0", shell, &[]);
         all_gone(tools);
     });

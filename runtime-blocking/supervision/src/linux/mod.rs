@@ -77,7 +77,7 @@ impl Trees {
         let namespace = proc::namespace().unwrap_or_default();
         let nth = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
-            run: format!("{namespace}.{}.{start}.{nth}.", own_pid()),
+            run: format!("{}.{namespace}.{}.{start}.{nth}.", mark::owner_word(), own_pid()),
             session: own.map_or(0, |own| own.session),
             whole: match supervision {
                 Supervision::Marks => None,
