@@ -1,6 +1,7 @@
 //! How the program exits: exit codes, and errors for people.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use footbridge_core::contract::event::IoError;
@@ -44,6 +45,23 @@ impl Error {
     /// A problem on this machine.
     pub fn local(message: impl Into<String>) -> Self {
         Self { why: ExitKind::Local, message: message.into() }
+    }
+
+    /// A file or directory that cannot be used: `what` says which one and for what.
+    pub fn disk(what: impl fmt::Display, error: &io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "; free some space there, and start again"
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "; make its file system writable, or choose another place"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "; give this user access to it, or choose another place"
+            }
+            _ => "",
+        };
+        Self::local(format!("{what}: {error}{advice}"))
     }
 }
 

@@ -19,7 +19,9 @@ impl Lock {
     /// serve, for people.
     pub fn take(state: &str, what: &str) -> Result<Self, Error> {
         let path = Path::new(state).join("lock");
-        let failed = |error| Error::local(format!("cannot use {}: {error}", path.display()));
+        let failed = |error: std::io::Error| {
+            Error::disk(format_args!("cannot use {}", path.display()), &error)
+        };
         DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);

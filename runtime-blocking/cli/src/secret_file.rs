@@ -2,7 +2,7 @@
 //! at all.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -39,7 +39,9 @@ impl SecretFile<'_> {
     /// Reads it; `None` if there is no file. One that others can read is refused.
     pub(crate) fn read(&self) -> Result<Option<Secret>, Error> {
         let (what, shown) = (self.what, self.path.display());
-        let cannot = |error| Error::local(format!("cannot read the {what} file {shown}: {error}"));
+        let cannot = |error: io::Error| {
+            Error::disk(format_args!("cannot read the {what} file {shown}"), &error)
+        };
         let file = match File::open(self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -66,7 +68,9 @@ impl SecretFile<'_> {
     /// Creates a new secret and its file; if another process was first, its secret is used.
     fn create(&self) -> Result<Secret, Error> {
         let (what, shown) = (self.what, self.path.display());
-        let cannot = |error| Error::local(format!("cannot write the {what} file {shown}: {error}"));
+        let cannot = |error: io::Error| {
+            Error::disk(format_args!("cannot write the {what} file {shown}"), &error)
+        };
         let directory = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let directory = directory.unwrap_or_else(|| Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot)?;

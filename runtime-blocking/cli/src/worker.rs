@@ -95,7 +95,7 @@ fn spawn_mode(wanted: value::SpawnMode, own: Option<&str>) -> Result<SpawnMode, 
                 Error::usage("nowhere to keep worktrees because HOME is not set: set it")
             })?;
             DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(|error| {
-                Error::local(format!("cannot create the directory {}: {error}", root.display()))
+                Error::disk(format_args!("cannot create the directory {}", root.display()), &error)
             })?;
             Ok(SpawnMode::Worktree { root: crate::directory(&root)? })
         }

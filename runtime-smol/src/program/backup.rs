@@ -23,7 +23,7 @@ pub(super) fn run(args: &Backup) -> Result<(), Error> {
     }
     // It gets its name once it is complete.
     let partial = beside(target);
-    let cannot = |error: &io::Error| Error::local(format!("{}: {error}", partial.display()));
+    let cannot = |error: &io::Error| Error::disk(partial.display(), error);
     DirBuilder::new().mode(0o700).create(&partial).map_err(|error| cannot(&error))?;
     let copied = copy(&directory, &sources.path()?, &partial).and_then(|()| {
         let named = fs::rename(&partial, target).and_then(|()| sync(parent(target)));
@@ -44,7 +44,7 @@ fn copy(directory: &Path, token: &Path, target: &Path) -> Result<(), Error> {
     if token.exists() {
         copy_secret(token, &target.join(TOKEN))?;
     }
-    sync(target).map_err(|error| Error::local(format!("{}: {error}", target.display())))
+    sync(target).map_err(|error| Error::disk(target.display(), &error))
 }
 
 fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
@@ -54,7 +54,7 @@ fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
         file.write_all(&secret)?;
         file.sync_all()
     };
-    copied().map_err(|error| Error::local(format!("cannot copy {}: {error}", from.display())))
+    copied().map_err(|error| Error::disk(format_args!("cannot copy {}", from.display()), &error))
 }
 
 fn beside(target: &Path) -> PathBuf {

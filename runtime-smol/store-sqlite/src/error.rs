@@ -1,5 +1,6 @@
 //! What SQLite reports, as the store's callers know it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use footbridge_core::base::io_error::{IoError, IoErrorKind};
@@ -49,7 +50,7 @@ pub enum OpenError {
         detail: String,
     },
     /// The system does not let us.
-    #[error("cannot open {}: {detail}", path.display())]
+    #[error("cannot use {}: {detail}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -59,8 +60,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self::Io { path: path.into(), detail: error.to_string() }
+    pub(crate) fn io(path: impl Into<PathBuf>, error: &io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FREE_SPACE,
+            io::ErrorKind::ReadOnlyFilesystem => MAKE_WRITABLE,
+            io::ErrorKind::PermissionDenied => GIVE_ACCESS,
+            _ => "",
+        };
+        Self::Io { path: path.into(), detail: format!("{error}{advice}") }
     }
 
     pub(crate) fn sqlite(path: impl Into<PathBuf>, error: &Error) -> Self {
@@ -69,15 +76,32 @@ impl OpenError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged { path, detail }
             }
-            _ => Self::Io { path, detail },
+            code => Self::Io { path, detail: detail + advice_on(code) },
         }
+    }
+}
+
+const FREE_SPACE: &str = "; free some space there";
+const MAKE_WRITABLE: &str = "; make its file system writable again";
+const GIVE_ACCESS: &str = "; give this user access to it, or choose another directory with --data";
+const LOOK_AT_DISK: &str = "; look at the disk and the system's log";
+
+/// What to try, in a message.
+const fn advice_on(code: Option<ErrorCode>) -> &'static str {
+    match code {
+        Some(ErrorCode::DiskFull) => FREE_SPACE,
+        Some(ErrorCode::ReadOnly) => MAKE_WRITABLE,
+        Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => GIVE_ACCESS,
+        Some(ErrorCode::SystemIoFailure) => LOOK_AT_DISK,
+        _ => "",
     }
 }
 
 /// A failure while the store is open.
 pub(crate) fn table_error(path: &Path, error: &Error) -> TableError {
+    let code = error.sqlite_error_code();
     let detail = format!("{}: {error}", path.display());
-    let kind = match error.sqlite_error_code() {
+    let kind = match code {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             return TableError::Damaged { detail };
         }
@@ -90,5 +114,7 @@ pub(crate) fn table_error(path: &Path, error: &Error) -> TableError {
         Some(ErrorCode::CannotOpen) => IoErrorKind::NotFound,
         _ => IoErrorKind::Other,
     };
-    TableError::Io(IoError { kind, detail })
+    let advice = advice_on(code);
+    let until = if advice.is_empty() { "" } else { "; until then, nothing is accepted" };
+    TableError::Io(IoError { kind, detail: format!("{detail}{advice}{until}") })
 }
