@@ -249,8 +249,8 @@ function footbridgeEntry(event) {
       const fine = message.exit_code === 0;
       return line(event, `Agent exited${exitOf(message) ? ` (${exitOf(message)})` : ''}`, fine ? 'quiet' : 'bad');
     }
-    case 'agent_not_reading': return line(event, String(message.message ?? 'The agent is not reading its input.'), 'warn');
-    case 'agent_reading': return line(event, String(message.message ?? 'The agent reads its input again.'));
+    case 'agent_not_reading': return line(event, text(message.message, 'The agent is not reading its input.'), 'warn');
+    case 'agent_reading': return line(event, text(message.message, 'The agent reads its input again.'));
     case 'agent_stderr':
       return entry(event, 'system', [
         h('p', { class: 'tool-head small' }, 'The agent wrote to stderr'),

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::allowance::Allowance;
 use crate::auth::AccessToken;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{
@@ -34,8 +35,8 @@ pub struct WorkerConfig {
     /// Variables of the worker's own environment that no child process inherits, neither an agent
     /// nor git (S-3, T-5).
     pub agent_env_remove: Vec<String>,
-    /// Variables a work secret may set although they change how programs are loaded (S-3).
-    pub allowed_variables: Vec<String>,
+    /// What the relay may decide about the agents here (S-3).
+    pub allowance: Allowance,
     /// Where sessions work (W-5).
     pub spawn_mode: SpawnMode,
     /// How many sessions run at once (W-3); at least 1.
@@ -119,7 +120,7 @@ impl WorkerConfig {
             agent,
             agent_resume: None,
             agent_env_remove: Vec::new(),
-            allowed_variables: Vec::new(),
+            allowance: Allowance::default(),
             spawn_mode: SpawnMode::SameDir,
             max_sessions: DEFAULT_MAX_SESSIONS,
             session_limit: DEFAULT_SESSION_LIMIT,

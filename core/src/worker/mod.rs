@@ -25,6 +25,7 @@
 //!
 //! [`Check`] is a separate machine: it tries what a worker needs, and registers nothing.
 
+mod allowance;
 mod check;
 mod config;
 mod continuity;
@@ -50,6 +51,7 @@ mod survey;
 mod tests;
 mod worktree;
 
+pub use allowance::Allowance;
 pub use check::{Check, CheckConfig, Checked, Finding};
 pub use config::{AgentProgram, AgentResume, SpawnMode, WorkerConfig};
 pub use notice::{WorkerCommand, WorkerNotice};

@@ -10,6 +10,7 @@ use footbridge_core::base::limits::{
     DEFAULT_STOP_WORK_BASE_DELAY,
 };
 use footbridge_core::engine::backoff::BackoffConfig;
+use footbridge_core::worker::Allowance;
 use lexopt::{Parser, ValueExt};
 
 use crate::exit::Error;
@@ -64,8 +65,8 @@ pub struct Work {
     pub session_limit: Duration,
     /// Time between SIGTERM and SIGKILL.
     pub shutdown_grace: Duration,
-    /// Variables that sessions may set even though they affect how programs load.
-    pub allowed_variables: Vec<String>,
+    /// What the relay may decide about the agents here.
+    pub allowance: Allowance,
     /// Retry delays, and when it gives up (W-2).
     pub backoff: BackoffConfig,
     /// The initial delay before a result is reported again.
@@ -86,7 +87,7 @@ impl Default for Work {
             max_sessions: DEFAULT_MAX_SESSIONS,
             session_limit: DEFAULT_SESSION_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
-            allowed_variables: Vec::new(),
+            allowance: Allowance::default(),
             backoff: BackoffConfig::default(),
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
         }

@@ -41,9 +41,17 @@ pub const WORK: &str =
       --session-limit TIME   Maximum length of a session [default: 24h]
       --shutdown-grace TIME  How long an agent has to exit before it is killed
                              [default: 30s]
-      --allow-variable NAME  Let sessions set this variable for their agent even
-                             though it affects how programs load, such as
-                             NODE_OPTIONS; can be repeated
+      --allow-variable NAME  Let the relay set this variable for the agents of
+                             its sessions (NAME* for all that begin so); can be
+                             repeated. It sets none but LANG, LC_*, TZ and two
+                             for colours without it
+      --allow-flag NAME      Let the relay give this flag to the agents of its
+                             sessions, such as settings or mcp-config, which can
+                             make them run any program; can be repeated. A few
+                             harmless ones such as --model need no permission
+      --allow-relay URL      Let sessions connect to this address if the relay
+                             names it, and not only to the relay itself; can be
+                             repeated
 ";
 
 /// How a worker starts where another one ended.

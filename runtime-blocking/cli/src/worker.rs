@@ -78,7 +78,7 @@ fn config(relay: BaseUrl, token: AccessToken, work: &Work) -> Result<WorkerConfi
     config.max_sessions = work.max_sessions;
     config.session_limit = work.session_limit;
     config.shutdown_grace = work.shutdown_grace;
-    config.allowed_variables.clone_from(&work.allowed_variables);
+    config.allowance.clone_from(&work.allowance);
     config.backoff = work.backoff;
     config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)

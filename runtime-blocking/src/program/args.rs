@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::args::{Agent, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
-use footbridge_cli::value::{Count, Format, Level, MachineName, Span, Value, Variables};
+use footbridge_cli::value::{
+    Count, Flags, Format, Level, MachineName, Relays, Span, Value, Variables,
+};
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser};
 
@@ -113,8 +115,10 @@ impl Line {
             "session-limit" => work.session_limit = value::<Span>(name, parser)?.0,
             "shutdown-grace" => work.shutdown_grace = value::<Span>(name, parser)?.0,
             "allow-variable" => {
-                work.allowed_variables.extend(value::<Variables>(name, parser)?.0);
+                work.allowance.variables.extend(value::<Variables>(name, parser)?.0);
             }
+            "allow-flag" => work.allowance.flags.extend(value::<Flags>(name, parser)?.0),
+            "allow-relay" => work.allowance.relays.extend(value::<Relays>(name, parser)?.0),
             _ => return Err(Error::usage(format!("unknown option --{name}; see --help"))),
         }
         Ok(())
@@ -133,6 +137,7 @@ mod tests {
     use footbridge_cli::exit::ExitKind;
     use footbridge_cli::value::SpawnMode;
     use footbridge_core::engine::backoff::BackoffConfig;
+    use footbridge_core::worker::Allowance;
     use std::time::Duration;
 
     fn parsed(line: &str) -> Result<Invocation, Error> {
@@ -160,7 +165,7 @@ mod tests {
                 "-q --json --relay=https://r.example --never-give-up --ca-file ca --agent a \
                  --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
                  --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
-                 --allow-variable B",
+                 --allow-variable B --allow-flag --settings --allow-relay https://i.example",
                 Invocation::Work {
                     relay,
                     reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
@@ -172,7 +177,11 @@ mod tests {
                         max_sessions: 2,
                         session_limit: Duration::from_secs(3600),
                         shutdown_grace: Duration::from_secs(5),
-                        allowed_variables: vec!["A".to_owned(), "B".to_owned()],
+                        allowance: Allowance {
+                            variables: vec!["A".to_owned(), "B".to_owned()],
+                            flags: vec!["settings".to_owned()],
+                            relays: vec![BaseUrl::parse("https://i.example").expect("a URL")],
+                        },
                         backoff: for_ever,
                         ..Work::default()
                     }),
@@ -218,7 +227,7 @@ mod tests {
     }
 
     /// The long options of the worker: each is accepted, and is in the help.
-    const OPTIONS: [&str; 18] = [
+    const OPTIONS: [&str; 20] = [
         "continue",
         "hand-over",
         "relay",
@@ -235,6 +244,8 @@ mod tests {
         "session-limit",
         "shutdown-grace",
         "allow-variable",
+        "allow-flag",
+        "allow-relay",
         "log-level",
         "log-format",
     ];

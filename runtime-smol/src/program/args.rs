@@ -12,6 +12,7 @@ use footbridge_cli::value::{Format, Kind, Level};
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::engine::backoff::BackoffConfig;
 use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::settings::{Given, Place, Setting, Settings};
@@ -351,7 +352,11 @@ fn work(settings: Settings) -> Work {
         max_sessions: settings.max_sessions.value.0,
         session_limit: settings.session_limit.value.0,
         shutdown_grace: settings.shutdown_grace.value.0,
-        allowed_variables: settings.allow_variable.value.0,
+        allowance: Allowance {
+            variables: settings.allow_variable.value.0,
+            flags: settings.allow_flag.value.0,
+            relays: settings.allow_relay.value.0,
+        },
     }
 }
 

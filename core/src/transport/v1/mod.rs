@@ -22,7 +22,8 @@ use serde_json::value::RawValue;
 
 use crate::base::id::OpId;
 use crate::base::limits::{
-    CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_LINES, MAX_LINE_BYTES,
+    CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES,
+    MAX_LINE_BYTES,
 };
 use crate::base::secret::Secret;
 use crate::base::text::Text;
@@ -232,11 +233,13 @@ impl Link {
         self.received
     }
 
-    /// All lines that have arrived except the last `pending` are done with.
+    /// All lines that have arrived except the last `pending`, which take `pending_bytes`, are done
+    /// with.
     pub(crate) fn confirm_delivered<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
         pending: usize,
+        pending_bytes: usize,
     ) {
         let pending_lines = u64::try_from(pending).unwrap_or(u64::MAX);
         debug_assert!(pending_lines <= self.received, "only lines that arrived can be pending");
@@ -244,7 +247,8 @@ impl Link {
         self.acknowledge(fx);
         let State::Up(up) = &mut self.state else { return };
         // A relay keeps to its window. One that does not is not read until the agent has caught up.
-        let is_too_far_ahead = pending > 2 * LINK_WINDOW_LINES;
+        let is_too_far_ahead =
+            pending > 2 * LINK_WINDOW_LINES || pending_bytes > LINK_WINDOW_BYTES + MAX_LINE_BYTES;
         if is_too_far_ahead != up.is_paused {
             up.is_paused = is_too_far_ahead;
             fx.act(up.op, |op| match is_too_far_ahead {

@@ -1,7 +1,6 @@
 //! From the directory to a running session, and from its end to the report: what each stage passes
 //! to the next.
 
-use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
@@ -11,7 +10,6 @@ use super::Parts;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::client::{RequestError, answer};
 use crate::contract::event::Event;
-use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{WorkData, WorkItem};
 use crate::worker::config::WorkerConfig;
@@ -196,7 +194,11 @@ impl Parts {
                 let finished = Finished { environment, work, fence, force: false, result: None };
                 self.reports.add(cx, finished);
             }
-            WorkData::Session(id) => match session_base(cx.config, &secret) {
+            WorkData::Session(id) => match cx
+                .config
+                .allowance
+                .session_base(&cx.config.relay, secret.api_base_url.as_deref())
+            {
                 Ok(base) => {
                     let url = base.session_ingress(&id);
                     self.run_session(cx, &id, lease, url, secret);
@@ -265,14 +267,5 @@ impl Parts {
             }
         }
         self.advance_shutdown(cx);
-    }
-}
-
-/// The relay a session's link connects to: the one its secret names, or where the work came from.
-fn session_base(config: &WorkerConfig, secret: &WorkSecret) -> Result<BaseUrl, String> {
-    match secret.api_base_url.as_deref() {
-        None | Some("") => Ok(config.relay.clone()),
-        Some(url) => BaseUrl::parse(url)
-            .map_err(|error| format!("the work secret's api_base_url cannot be used: {error}")),
     }
 }

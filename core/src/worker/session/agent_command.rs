@@ -1,7 +1,7 @@
 //! The command line and environment of a session's agent (W-5, S-3).
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::id::SessionId;
@@ -9,25 +9,6 @@ use crate::base::secret::Secret;
 use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
 use crate::worker::config::{AgentResume, WorkerConfig};
-
-/// Variables that change how a program is found or loaded, by name or prefix (S-3).
-const REFUSED_NAMES: [&str; 14] = [
-    "PATH",
-    "HOME",
-    "SHELL",
-    "IFS",
-    "ENV",
-    "BASH_ENV",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "PERL5LIB",
-    "PERL5OPT",
-    "RUBYOPT",
-    "JAVA_TOOL_OPTIONS",
-];
-const REFUSED_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "GIT_", "FOOTBRIDGE_"];
 
 /// The command that starts the agent of `session`, in a new conversation or in one to resume. The
 /// error names what the secret must not
@@ -48,8 +29,9 @@ pub(in crate::worker) fn agent_command(
             }
             _ => (config.agent.program.clone(), config.agent.args.clone(), &[]),
         };
-    args.extend(flags(secret)?);
+    args.extend(config.allowance.flags(secret)?);
     if secret.mcp_config.is_some() {
+        config.allowance.check_mcp_config()?;
         args.extend([String::from("--mcp-config"), mcp_config_path(config, session)?]);
     }
     let mut env: Vec<(String, Secret)> = Vec::new();
@@ -57,7 +39,7 @@ pub(in crate::worker) fn agent_command(
         env.push((name.clone(), Secret::from(value.as_str())));
     }
     for (name, value) in &secret.environment_variables {
-        check_variable(config, name, value)?;
+        config.allowance.check_variable(name, value)?;
         env.push((name.clone(), value.clone()));
     }
     env.push(("FOOTBRIDGE_SESSION_ID".into(), Secret::from(session.as_str())));
@@ -87,55 +69,12 @@ pub(super) fn mcp_config_path(
     })
 }
 
-/// `claude_code_args` as flags: `{"model": "m"}` is `--model m`; an empty value is a bare flag.
-fn flags(secret: &WorkSecret) -> Result<Vec<String>, String> {
-    let mut flags = Vec::new();
-    for (name, value) in &secret.claude_code_args {
-        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if name.is_empty() || name.starts_with('-') || !name.bytes().all(is_name) {
-            return Err(format!(
-                "the work secret asks for the flag {name:?}, which is not a valid flag name"
-            ));
-        }
-        if value.contains('\0') {
-            return Err(format!(
-                "the work secret's value for the flag --{name} contains a NUL byte"
-            ));
-        }
-        flags.push(format!("--{name}"));
-        if !value.is_empty() {
-            flags.push(value.to_string());
-        }
-    }
-    Ok(flags)
-}
-
-fn check_variable(config: &WorkerConfig, name: &str, value: &Secret) -> Result<(), String> {
-    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if name.is_empty() || !name.bytes().all(is_name) || value.reveal().contains('\0') {
-        return Err(format!("the work secret's variable {name:?} has an invalid name or value"));
-    }
-    let upper = name.to_ascii_uppercase();
-    let is_refused = REFUSED_NAMES.contains(&upper.as_str())
-        || REFUSED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
-    if is_refused && !config.allowed_variables.iter().any(|allowed| allowed == name) {
-        return Err(format!(
-            "the work secret sets {name}, which changes how programs are loaded; allow it with --allow-variable if that is intended"
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::worker::config::AgentProgram;
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    fn command(extra: &str) -> Result<ProcessSpec, String> {
-        command_where(extra, |_| {})
-    }
 
     fn command_where(
         extra: &str,
@@ -155,10 +94,10 @@ mod tests {
 
     #[test]
     fn an_agent_gets_its_session_and_the_secrets_flags_and_variables() {
-        let command = command(
-            r#""claude_code_args":{"model":"m","verbose":""},"environment_variables":{"KEY":"v"}"#,
-        )
-        .expect("a command");
+        let extra =
+            r#""claude_code_args":{"model":"m","verbose":""},"environment_variables":{"KEY":"v"}"#;
+        let command = command_where(extra, |config| config.allowance.variables.push("KEY".into()));
+        let command = command.expect("a command");
         assert_eq!(command.args, ["-x", "--model", "m", "--verbose"]);
         let names: Vec<_> = command.env.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
@@ -168,31 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_change_how_programs_load_are_refused_by_name() {
-        for name in [
-            "PATH",
-            "path",
-            "LD_PRELOAD",
-            "DYLD_INSERT_LIBRARIES",
-            "NODE_OPTIONS",
-            "GIT_SSH",
-            "",
-            "A=B",
-            "A B",
+    fn what_the_owner_does_not_allow_is_refused_by_name() {
+        for (extra, name) in [
+            (r#""environment_variables":{"KEY":"v"}"#, "KEY"),
+            (r#""claude_code_args":{"settings":"{}"}"#, "settings"),
+            (r#""mcp_config":{"mcpServers":{}}"#, "mcp-config"),
         ] {
-            let error = command(&format!(r#""environment_variables":{{"{name}":"v"}}"#));
-            assert!(error.is_err_and(|error| error.contains(name)), "{name}");
+            let error = command_where(extra, |config| config.state_directory = Some("/s".into()));
+            assert!(error.is_err_and(|error| error.contains(name)), "{extra}");
         }
-        for name in ["", "-x", "--model", "A", "a b", "a=b"] {
-            assert!(command(&format!(r#""claude_code_args":{{"{name}":"v"}}"#)).is_err(), "{name}");
-        }
-    }
-    #[test]
-    fn variables_that_the_workers_owner_allows_are_passed_on() {
-        let extra = r#""environment_variables":{"NODE_OPTIONS":"v"}"#;
-        let allow =
-            |config: &mut WorkerConfig| config.allowed_variables.push("NODE_OPTIONS".into());
-        assert!(command_where(extra, |_| {}).is_err());
-        assert!(command_where(extra, allow).is_ok());
     }
 }

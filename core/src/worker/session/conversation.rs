@@ -87,7 +87,9 @@ pub(super) struct Conversation {
     questions: BTreeSet<String>,
     /// The messages that the agent was given.
     seen: Recent,
-    unacked_inbound: VecDeque<Inbound>,
+    unacked_inbound: VecDeque<(Inbound, usize)>,
+    /// Bytes of those that are not delivered.
+    inbound_bytes: usize,
     /// Lines written to the agent's pipe that it has not accepted yet.
     in_pipe: VecDeque<Origin>,
     /// Bytes of the worker's own lines among them.
@@ -114,6 +116,7 @@ impl Conversation {
             questions: BTreeSet::new(),
             seen: Recent::new(MAX_RECENT_UUIDS),
             unacked_inbound: VecDeque::new(),
+            inbound_bytes: 0,
             in_pipe: VecDeque::new(),
             own_bytes: 0,
             reading: Reading::NotStarted,
@@ -198,13 +201,14 @@ impl Conversation {
 
     /// A line from the relay that is not for the agent.
     pub(super) fn skip(&mut self) {
-        self.unacked_inbound.push_back(Inbound::Delivered);
+        self.unacked_inbound.push_back((Inbound::Delivered, 0));
     }
 
     /// A line from the relay is for the agent, and was written to its pipe if that is still open.
-    pub(super) fn pass_on(&mut self, now: Instant, is_written: bool) {
+    pub(super) fn pass_on(&mut self, now: Instant, bytes: usize, is_written: bool) {
         let line = if is_written { Inbound::Written } else { Inbound::Waiting };
-        self.unacked_inbound.push_back(line);
+        self.unacked_inbound.push_back((line, bytes));
+        self.inbound_bytes += bytes;
         if is_written {
             self.wrote(now, Origin::Relay);
         }
@@ -227,12 +231,16 @@ impl Conversation {
     /// as full.
     pub(super) fn written(&mut self, now: Instant, writes: usize) -> bool {
         for origin in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
-            let waiting = self.unacked_inbound.iter_mut().find(|line| **line == Inbound::Written);
+            let waiting =
+                self.unacked_inbound.iter_mut().find(|(line, _)| *line == Inbound::Written);
             match (origin, waiting) {
                 (Origin::Worker { bytes }, _) => {
                     self.own_bytes = self.own_bytes.saturating_sub(bytes);
                 }
-                (Origin::Relay, Some(line)) => *line = Inbound::Delivered,
+                (Origin::Relay, Some((line, bytes))) => {
+                    *line = Inbound::Delivered;
+                    self.inbound_bytes = self.inbound_bytes.saturating_sub(*bytes);
+                }
                 (Origin::Relay, None) => {}
             }
         }
@@ -266,21 +274,26 @@ impl Conversation {
     /// How many lines from the relay, counting from the first undelivered one, cannot be
     /// acknowledged yet.
     pub(super) fn pending(&mut self) -> usize {
-        while self.unacked_inbound.front() == Some(&Inbound::Delivered) {
+        while matches!(self.unacked_inbound.front(), Some((Inbound::Delivered, _))) {
             self.unacked_inbound.pop_front();
         }
         self.unacked_inbound.len()
     }
 
+    /// Bytes of the lines that the agent has not been given.
+    pub(super) const fn inbound_bytes(&self) -> usize {
+        self.inbound_bytes
+    }
+
     /// How many lines from the relay were not even written to the agent's pipe, nor any after them.
     pub(super) fn unwritten(&self) -> usize {
-        let last = self.unacked_inbound.iter().rposition(|line| *line == Inbound::Written);
+        let last = self.unacked_inbound.iter().rposition(|(line, _)| *line == Inbound::Written);
         match last {
             Some(last) => self.unacked_inbound.len() - last - 1,
             // What was written has all been delivered.
             None => {
                 let delivered =
-                    self.unacked_inbound.iter().take_while(|line| **line == Inbound::Delivered);
+                    self.unacked_inbound.iter().take_while(|(line, _)| *line == Inbound::Delivered);
                 self.unacked_inbound.len() - delivered.count()
             }
         }

@@ -76,7 +76,7 @@ impl Session {
         match self.conversation.take_input(line) {
             AgentInput::Give => {
                 let is_written = self.write(cx, line);
-                self.conversation.pass_on(cx.now(), is_written);
+                self.conversation.pass_on(cx.now(), line.len(), is_written);
             }
             AgentInput::StaleAnswer(id) => {
                 let answers = Cow::Owned(alloc::vec![id]);
@@ -132,7 +132,9 @@ impl Session {
     }
 
     pub(super) fn confirm(&mut self, cx: &mut Cx<'_>) {
-        let pending = self.conversation.pending() + self.succession.held();
-        self.link.confirm_delivered(cx.fx, pending);
+        let (held, held_bytes) = self.succession.held();
+        let pending = self.conversation.pending() + held;
+        let bytes = self.conversation.inbound_bytes() + held_bytes;
+        self.link.confirm_delivered(cx.fx, pending, bytes);
     }
 }

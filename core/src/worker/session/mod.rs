@@ -285,7 +285,7 @@ impl Session {
     fn given(&mut self, has_run: bool) -> (u64, u64) {
         let received = self.link.received();
         let before = |lines: usize| received.saturating_sub(u64::try_from(lines).unwrap_or(0));
-        let held = self.succession.held();
+        let (held, _) = self.succession.held();
         let delivered = before(self.conversation.pending() + held);
         let attempted = before(self.conversation.unwritten() + held);
         (delivered, if has_run { attempted } else { delivered })

@@ -72,11 +72,13 @@ impl Succession {
         }
     }
 
-    /// How many lines wait for the end of the trial.
-    pub(super) fn held(&self) -> usize {
+    /// How many lines wait for the end of the trial, and their bytes.
+    pub(super) fn held(&self) -> (usize, usize) {
         match self {
-            Self::Trying { held, .. } => held.len(),
-            Self::Settled | Self::Restarting { .. } => 0,
+            Self::Trying { held, .. } => {
+                (held.len(), held.iter().map(|(_, line)| line.len()).sum())
+            }
+            Self::Settled | Self::Restarting { .. } => (0, 0),
         }
     }
 

@@ -40,6 +40,22 @@ fn a_question_that_nobody_can_answer_gets_an_error_immediately() {
 }
 
 #[test]
+fn a_relay_that_sends_more_bytes_than_its_window_is_not_read_until_the_agent_has_caught_up() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let text = format!(r#"{{"type":"user","x":"{}"}}"#, "x".repeat(1 << 20));
+    let is_pause = |action: &Action| matches!(action, Action::Pause { op } if *op == link);
+    let mut lines = 0;
+    while !bench.actions.iter().any(is_pause) {
+        bench.handle(line(link, &text));
+        lines += 1;
+        assert!(lines < 20, "never paused");
+    }
+    bench.handle(Event::Written { op: agent, writes: lines });
+    assert!(bench.actions.iter().any(|a| matches!(a, Action::Resume { op } if *op == link)));
+}
+
+#[test]
 fn a_tool_does_not_run_because_nobody_answers_its_hook() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, .. } = bench.start_session(poll, 1);

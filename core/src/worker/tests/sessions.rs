@@ -355,8 +355,11 @@ fn a_healthcheck_is_acked_and_answered_without_a_session() {
 #[test]
 fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
     let secret = r#"{"version":1,"session_ingress_token":"t","mcp_config":{"key":"hunter2"}}"#;
-    let keep = |config: &mut WorkerConfig| config.state_directory = Some("/state".to_owned());
-    let (mut bench, poll) = Bench::serving(keep);
+    let allow = |config: &mut WorkerConfig| {
+        config.state_directory = Some("/state".to_owned());
+        config.allowance.flags.push("mcp-config".to_owned());
+    };
+    let (mut bench, poll) = Bench::serving(allow);
     bench.respond(poll, 200, &item(1, secret));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");

@@ -479,6 +479,7 @@ fn a_session_that_returns_while_its_worktree_is_cleaned_up_waits_until_that_is_d
 fn a_session_that_ends_while_its_mcp_configuration_is_written_leaves_no_worktree() {
     let (mut bench, poll) = in_worktree_mode_with(|config| {
         config.state_directory = Some("/state".to_owned());
+        config.allowance.flags.push("mcp-config".to_owned());
     });
     let secret = r#"{"version":1,"session_ingress_token":"t","mcp_config":{}}"#;
     bench.respond(poll, 200, &item(1, secret));

@@ -78,7 +78,8 @@ pub fn the_program_shows_no_secret_and_passes_them_only_to_its_agent<R: Runtime>
     let variables = json!({ "API_KEY": VARIABLE });
     let add_variables = move |answer: String| add(&answer, "environment_variables", &variables);
     proxy.rewrite("\"lease_seconds\"", Box::new(add_variables));
-    let options = ["--verbose", "--json", "--spawn-mode", "worktree"];
+    let options =
+        ["--verbose", "--json", "--spawn-mode", "worktree", "--allow-variable", "API_KEY"];
     let mut program = Program::start::<R>(&proxy.address, home, &shell, &options);
     let session = relay.session();
     let agent = session.running();

@@ -46,7 +46,7 @@ fn each_command_line_means_one_thing() {
         ),
         ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), Work::default())),
         (
-            "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d --allow-variable A --allow-variable B",
+            "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d --allow-variable A --allow-variable B --allow-flag settings,mcp-config --allow-relay https://i.example",
             up(
                 serve(),
                 Work {
@@ -57,7 +57,11 @@ fn each_command_line_means_one_thing() {
                     max_sessions: 1,
                     session_limit: Duration::from_secs(3600),
                     shutdown_grace: Duration::from_secs(5),
-                    allowed_variables: vec!["A".to_owned(), "B".to_owned()],
+                    allowance: Allowance {
+                        variables: vec!["A".to_owned(), "B".to_owned()],
+                        flags: vec!["settings".to_owned(), "mcp-config".to_owned()],
+                        relays: vec![base("https://i.example")],
+                    },
                     ..Work::default()
                 },
             ),

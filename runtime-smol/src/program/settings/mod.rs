@@ -19,7 +19,8 @@ use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
-    Count, Format, Kind, Level, MachineName, Millis, Size, Span, SpawnMode, Value, Variables,
+    Count, Flags, Format, Kind, Level, MachineName, Millis, Relays, Size, Span, SpawnMode, Value,
+    Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -179,6 +180,8 @@ settings! {
     session_limit: Span, [Up, Work], Span(DEFAULT_SESSION_LIMIT);
     shutdown_grace: Span, [Up, Work], Span(DEFAULT_SHUTDOWN_GRACE);
     allow_variable: Variables, [Up, Work], Variables(Vec::new());
+    allow_flag: Flags, [Up, Work], Flags(Vec::new());
+    allow_relay: Relays, [Up, Work], Relays(Vec::new());
     hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);

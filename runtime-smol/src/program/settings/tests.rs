@@ -75,6 +75,8 @@ fn every_setting_can_be_given_in_every_way() {
         ("session_limit", "\"90m\"", "1h30m"),
         ("shutdown_grace", "\"1500ms\"", "1s500ms"),
         ("allow_variable", "[\"A\", \"B\"]", "A,B"),
+        ("allow_flag", "[\"--settings\", \"mcp-config\"]", "settings,mcp-config"),
+        ("allow_relay", "[\"https://i.example\"]", "https://i.example"),
         ("hand_over", "true", "true"),
         ("never_give_up", "true", "true"),
         ("conn_initial_ms", "1", "1"),

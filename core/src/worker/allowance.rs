@@ -1,0 +1,235 @@
+//! What a relay may decide about the agents on a worker's machine (S-3).
+//!
+//! Whoever has the relay could otherwise run any program here, by a variable that a shell or a
+//! language looks for, or by a flag that switches the questions off. No list of such names is ever
+//! complete, so this is a list of what is harmless, which the worker's owner can extend.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::base::secret::Secret;
+use crate::wire::url::BaseUrl;
+use crate::wire::work_secret::WorkSecret;
+
+/// Variables that say how to show text, and nothing else.
+const VARIABLES: [&str; 5] = ["LANG", "LC_*", "TZ", "NO_COLOR", "COLORTERM"];
+
+/// Flags of Claude Code with a value that choose among what a viewer may choose anyway, or restrict.
+const FLAGS: [&str; 8] = [
+    "model",
+    "fallback-model",
+    "effort",
+    "max-turns",
+    "max-thinking-tokens",
+    "system-prompt",
+    "append-system-prompt",
+    "disallowed-tools",
+];
+
+/// And those without a value.
+const SWITCHES: [&str; 3] = ["verbose", "include-partial-messages", "replay-user-messages"];
+
+/// The flag that decides which questions are asked at all, and those of its values that switch none
+/// off for commands.
+const MODE_FLAG: &str = "permission-mode";
+const MODES: [&str; 3] = ["default", "plan", "acceptEdits"];
+
+/// The flag of an MCP configuration, which names programs to run.
+pub(super) const MCP_FLAG: &str = "mcp-config";
+
+/// What the worker's owner lets a relay decide beyond that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Variables, by name; `NAME*` stands for all that begin so.
+    pub variables: Vec<String>,
+    /// Flags, by name and without dashes. `mcp-config` also allows a work secret's MCP
+    /// configuration.
+    pub flags: Vec<String>,
+    /// Addresses of sessions' links besides the relay's own.
+    pub relays: Vec<BaseUrl>,
+}
+
+impl Allowance {
+    /// The error names a variable of a work secret that must not be set.
+    pub(super) fn check_variable(&self, name: &str, value: &Secret) -> Result<(), String> {
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if name.is_empty() || !name.bytes().all(is_name) || value.reveal().contains('\0') {
+            return Err(format!(
+                "the work secret's variable {name:?} has an invalid name or value"
+            ));
+        }
+        let allowed = VARIABLES.into_iter().chain(self.variables.iter().map(String::as_str));
+        let is_allowed = allowed.into_iter().any(|allowed| match allowed.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => allowed == name,
+        });
+        if !is_allowed {
+            return Err(format!(
+                "the relay sets the variable {name} for the agent, which this worker does not allow; if that is intended, start it with --allow-variable {name}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// `claude_code_args` as flags: `{"model": "m"}` is `--model m`; an empty value is a bare flag.
+    pub(super) fn flags(&self, secret: &WorkSecret) -> Result<Vec<String>, String> {
+        let mut flags = Vec::new();
+        for (name, value) in &secret.claude_code_args {
+            let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            if name.is_empty() || name.starts_with('-') || !name.bytes().all(is_name) {
+                return Err(format!(
+                    "the work secret asks for the flag {name:?}, which is not a valid flag name"
+                ));
+            }
+            if value.contains('\0') {
+                return Err(format!(
+                    "the work secret's value for the flag --{name} contains a NUL byte"
+                ));
+            }
+            let is_harmless = match (name.as_str(), value.as_str()) {
+                // A value would be an argument of its own, and could be any flag.
+                (switch, value) if SWITCHES.contains(&switch) => value.is_empty(),
+                (MODE_FLAG, mode) => MODES.contains(&mode),
+                (flag, value) => FLAGS.contains(&flag) && !value.is_empty(),
+            };
+            if !is_harmless && !self.allows_flag(name) {
+                return Err(refused_flag(name));
+            }
+            if value.starts_with('-') {
+                // Not to be taken for another flag.
+                flags.push(format!("--{name}={value}"));
+                continue;
+            }
+            flags.push(format!("--{name}"));
+            if !value.is_empty() {
+                flags.push(value.to_string());
+            }
+        }
+        Ok(flags)
+    }
+
+    /// The error says that a work secret must not contain an MCP configuration.
+    pub(super) fn check_mcp_config(&self) -> Result<(), String> {
+        if self.allows_flag(MCP_FLAG) { Ok(()) } else { Err(refused_flag(MCP_FLAG)) }
+    }
+
+    fn allows_flag(&self, name: &str) -> bool {
+        self.flags.iter().any(|allowed| allowed == name)
+    }
+
+    /// Where a session's link goes: to the relay that the work came from, unless the owner allows
+    /// the other one that the work secret names. Anything else could be any port of this machine.
+    pub(super) fn session_base(
+        &self,
+        relay: &BaseUrl,
+        named: Option<&str>,
+    ) -> Result<BaseUrl, String> {
+        let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok(relay.clone()) };
+        let named = BaseUrl::parse(named)
+            .map_err(|error| format!("the work secret's api_base_url cannot be used: {error}"))?;
+        Ok(if self.relays.contains(&named) { named } else { relay.clone() })
+    }
+}
+
+fn refused_flag(name: &str) -> String {
+    format!(
+        "the relay sets the flag --{name} for the agent, which this worker does not allow with that value; if that is intended, start it with --allow-flag {name}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    fn flags(owner: &Allowance, args: &str) -> Result<Vec<String>, String> {
+        let json =
+            format!(r#"{{"version":1,"session_ingress_token":"t","claude_code_args":{args}}}"#);
+        owner.flags(&WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json)).expect("a secret"))
+    }
+
+    #[test]
+    fn a_relay_sets_no_variable_but_a_harmless_one_and_what_the_owner_allows() {
+        let owner = Allowance {
+            variables: alloc::vec!["NODE_OPTIONS".into(), "MINE_*".into()],
+            ..Allowance::default()
+        };
+        let value = Secret::from("v");
+        for name in [
+            "PATH",
+            "path",
+            "LD_PRELOAD",
+            "SHELLOPTS",
+            "PS4",
+            "_JAVA_OPTIONS",
+            "BUN_INSPECT_PRELOAD",
+            "CLAUDE_CONFIG_DIR",
+            "ANTHROPIC_BASE_URL",
+            "HTTPS_PROXY",
+            "LCX",
+            "lang",
+            "API_KEY",
+            "FOOTBRIDGE_TOKEN",
+            "",
+            "A=B",
+            "A B",
+        ] {
+            let error = owner.check_variable(name, &value);
+            assert!(error.is_err_and(|error| error.contains(name)), "{name}");
+        }
+        for name in ["LANG", "LC_ALL", "NODE_OPTIONS", "MINE_KEY"] {
+            assert_eq!(owner.check_variable(name, &value), Ok(()), "{name}");
+        }
+        assert!(Allowance::default().check_variable("NODE_OPTIONS", &value).is_err());
+        assert!(owner.check_variable("LANG", &Secret::from("a\0b")).is_err());
+    }
+
+    #[test]
+    fn a_relay_sets_no_flag_but_a_harmless_one_and_what_the_owner_allows() {
+        let strict = Allowance::default();
+        let taken = flags(&strict, r#"{"model":"m","permission-mode":"plan","verbose":""}"#);
+        assert_eq!(
+            taken.expect("they are harmless"),
+            ["--model", "m", "--permission-mode", "plan", "--verbose"]
+        );
+        for args in [
+            r#"{"dangerously-skip-permissions":""}"#,
+            r#"{"settings":"{}"}"#,
+            r#"{"mcp-config":"/f"}"#,
+            r#"{"permission-mode":"bypassPermissions"}"#,
+            r#"{"verbose":"--dangerously-skip-permissions"}"#,
+            r#"{"model":""}"#,
+            r#"{"":"v"}"#,
+            r#"{"-x":"v"}"#,
+            r#"{"--model":"v"}"#,
+            r#"{"A":"v"}"#,
+            r#"{"a b":"v"}"#,
+            r#"{"a=b":"v"}"#,
+        ] {
+            assert!(flags(&strict, args).is_err(), "{args}");
+        }
+        let disguised = r#"{"system-prompt":"--dangerously-skip-permissions"}"#;
+        assert_eq!(
+            flags(&strict, disguised).expect("a text"),
+            ["--system-prompt=--dangerously-skip-permissions"]
+        );
+        let owner = Allowance { flags: alloc::vec!["settings".into()], ..Allowance::default() };
+        assert!(flags(&owner, r#"{"settings":"{}"}"#).is_ok());
+        assert!(owner.check_mcp_config().is_err_and(|error| error.contains("--allow-flag")));
+    }
+
+    #[test]
+    fn a_link_goes_to_the_relay_itself_or_to_another_that_the_owner_allows() {
+        let base = |url: &str| BaseUrl::parse(url).expect("a URL");
+        let (relay, other) = (base("http://localhost:8787"), "https://ingress.example");
+        let strict = Allowance::default();
+        for named in [None, Some(""), Some(other), Some("http://localhost:22")] {
+            assert_eq!(strict.session_base(&relay, named), Ok(relay.clone()), "{named:?}");
+        }
+        let owner = Allowance { relays: alloc::vec![base(other)], ..Allowance::default() };
+        assert_eq!(owner.session_base(&relay, Some(&format!("{other}/"))), Ok(base(other)));
+        assert!(owner.session_base(&relay, Some("ftp://x")).is_err());
+    }
+}
