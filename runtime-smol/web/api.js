@@ -52,6 +52,11 @@ export class Api {
     return new WebSocket(url.href, ['footbridge.viewer.v1', `footbridge.bearer.${this.#token}`]);
   }
 
+  /** @returns {Promise<{token: string}>} a token of this browser's own, for a code or an access token; not repeated, since a code works once */
+  signIn() {
+    return this.#call('POST', 'v1/sign-in');
+  }
+
   environments() {
     return this.#call('GET', 'v1/environments');
   }

@@ -4,9 +4,9 @@ import { h } from './dom.js';
 import { Api } from './api.js';
 import { Overview } from './overview.js';
 import { SessionView } from './session.js';
-import { askToReplace, problemWith, signIn } from './sign-in.js';
+import { askToReplace, exchange, signIn, works } from './sign-in.js';
 import { StatusLine } from './status.js';
-import { isUsableToken, keepToken, readToken, takeTokenFromAddress } from './token.js';
+import { isAccessToken, isUsableToken, keepToken, readToken, takeFromAddress } from './token.js';
 
 /** @type {Overview | null} */ let overview = null;
 /** @type {SessionView | null} */ let session = null;
@@ -148,28 +148,35 @@ function use(token) {
 function resume() {
   if (api) return route();
   const token = readToken();
-  if (token && isUsableToken(token)) enter(token);
-  else leave('');
+  if (!token || !isUsableToken(token)) return leave('');
+  enter(token);
+  if (isAccessToken(token)) exchangeKept(token);
+}
+
+/** @param {string} kept by an earlier version of this page */
+async function exchangeKept(kept) {
+  const { token } = await exchange({ value: kept, isCode: false });
+  if (token && readToken() === kept) keepToken(token);
 }
 
 /**
- * Anyone can make a link. Its token is only used if it works, and takes nobody's place unasked.
- * @param {string} token
+ * Anyone can make a link. What it holds is only used if it works, and takes nobody's place unasked.
+ * @param {import('./token.js').Credential} credential
  */
-async function consider(token) {
+async function consider(credential) {
   const kept = readToken();
-  if (kept !== null) resume();
-  if (kept === token) return;
-  const problem = await problemWith(token);
-  if (readToken() !== null) askToReplace(problem, () => use(token));
-  else if (problem) leave(`The link does not sign you in. ${problem}`);
+  if (kept !== null && (kept === credential.value || (credential.isCode && await works(kept)))) return resume();
+  if (kept !== null && !credential.isCode) resume();
+  const { token, problem } = await exchange(credential);
+  if (readToken() !== null && !credential.isCode) askToReplace(problem, () => use(token));
+  else if (problem) leave(problem);
   else use(token);
 }
 
 /** Follows the address, at the start and whenever it changes. */
 function begin() {
-  const token = takeTokenFromAddress();
-  if (token) consider(token);
+  const credential = takeFromAddress();
+  if (credential) consider(credential);
   else resume();
 }
 

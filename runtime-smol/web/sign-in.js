@@ -1,8 +1,8 @@
 // @ts-check
-// Asks for the access token if there is none or the relay rejects it.
+// Signing in: by a link with a code, by the access token, or by asking for one of them.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
-import { isUsableToken, tokenIn } from './token.js';
+import { credentialIn, isUsableToken } from './token.js';
 
 /**
  * @param {{reason: string, onToken: (token: string) => void}} options
@@ -23,23 +23,23 @@ export function signIn({ reason, onToken }) {
       submit: async (/** @type {Event} */ event) => {
         event.preventDefault();
         if (button.getAttribute('aria-disabled') === 'true') return;
-        const token = tokenIn(input.value);
         error.textContent = '';
         button.setAttribute('aria-disabled', 'true');
-        error.textContent = await problemWith(token);
+        const { token, problem } = await exchange(credentialIn(input.value));
         button.removeAttribute('aria-disabled');
-        if (error.textContent) input.focus();
+        error.textContent = problem;
+        if (problem) input.focus();
         else onToken(token);
       },
     },
   },
   h('h2', { tabindex: '-1' }, 'Sign in to this relay'),
-  h('label', { for: inputId }, 'Access token'),
+  h('label', { for: inputId }, 'Link or access token'),
   input,
   h('p', { id: helpId, class: 'muted' },
-    'Ask whoever runs the relay: it prints an address that ends in ',
-    h('code', {}, '#token=…'),
-    ' when it starts. Opening that address signs you in; pasting it, or only the token, works as well. It stays in this browser.'),
+    'Whoever runs the relay gets a link that signs you in: it is printed at the start, and by ',
+    h('code', {}, 'footbridge sign-in'),
+    '. Opening it is enough; pasting it, or the access token, works as well. What stays in this browser is a token of its own.'),
   error,
   button);
   return form;
@@ -62,14 +62,31 @@ export function askToReplace(problem, onUse) {
   dialog.showModal();
 }
 
-/** @param {string} token @returns {Promise<string>} why the token does not work, or empty if it does */
-export async function problemWith(token) {
-  if (!isUsableToken(token)) return 'This is not a token: it contains characters that tokens never have.';
+/**
+ * @param {import('./token.js').Credential} credential
+ * @returns {Promise<{token: string, problem: string}>} a token of this browser's own, or why there is none
+ */
+export async function exchange({ value, isCode }) {
+  const failed = (/** @type {string} */ problem) => ({ token: '', problem });
+  if (!isUsableToken(value)) return failed('This is not a token: it contains characters that tokens never have.');
+  try {
+    const { token } = await new Api(value, () => {}).signIn();
+    return { token, problem: '' };
+  } catch (error) {
+    if (!(error instanceof ApiError)) return failed(String(error));
+    if (error.status !== 401) return failed(error.message);
+    return failed(isCode
+      ? 'This link has been used, or is too old. For a new one, run footbridge sign-in where the relay runs.'
+      : 'The relay does not accept this token.');
+  }
+}
+
+/** @param {string} token @returns {Promise<boolean>} whether the relay knows it, as far as can be found out */
+export async function works(token) {
   try {
     await new Api(token, () => {}).environments();
-    return '';
+    return true;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return 'The relay does not accept this token.';
-    return error instanceof ApiError ? error.message : String(error);
+    return !(error instanceof ApiError && error.status === 401);
   }
 }

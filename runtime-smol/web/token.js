@@ -1,8 +1,16 @@
 // @ts-check
-// Stores the access token. It arrives in the URL's fragment, which a browser never
-// sends to a server, and is removed from the address bar before anything else runs.
+// Stores this browser's token. The relay gives it to a browser that comes with a code, which
+// works once, or with the access token, which is not kept. Both may come in the URL's fragment,
+// which a browser never sends to a server but keeps in its history; it is removed from the
+// address bar before anything else runs.
+//
+// The token is in the storage of this origin, not in a cookie: a cookie knows no ports, so every
+// program that listens on the same host would be sent it, and it would be sent along with
+// requests that other pages make.
 
 const KEY = 'footbridge.token';
+/** How the tokens of browsers begin. */
+const OF_BROWSERS = 'fbbrowser-';
 /** @type {string | null} only used if the browser denies us storage */
 let inMemory = null;
 
@@ -26,28 +34,34 @@ export function keepToken(token) {
   }
 }
 
+/** @typedef {{value: string, isCode: boolean}} Credential */
+
 /**
-* People paste the whole address as often as just the token.
- * @param {string} text @returns {string}
+ * People paste the whole address as often as just the token.
+ * @param {string} text @returns {Credential}
  */
-export function tokenIn(text) {
-  const match = /[#&]token=([^&\s]+)/.exec(text);
-  if (!match) return text.trim();
+export function credentialIn(text) {
+  const match = /[#&](code|token)=([^&\s]+)/.exec(text);
+  if (!match) return { value: text.trim(), isCode: text.trim().startsWith('fbcode-') };
+  const isCode = match[1] === 'code';
   try {
-    return decodeURIComponent(match[1]);
+    return { value: decodeURIComponent(match[2]), isCode };
   } catch {
-    return match[1];
+    return { value: match[2], isCode };
   }
 }
 
-/** @returns {string} the token that the address bar held, and no longer does; empty if there was none */
-export function takeTokenFromAddress() {
-  if (!/[#&]token=/.test(location.hash)) return '';
-  const token = tokenIn(location.hash);
-  const rest = location.hash.replace(/[#&]token=[^&]*/, '').replace(/^&/, '#');
+/** @returns {Credential | null} what the address bar held, and no longer does */
+export function takeFromAddress() {
+  if (!/[#&](code|token)=/.test(location.hash)) return null;
+  const credential = credentialIn(location.hash);
+  const rest = location.hash.replace(/[#&](code|token)=[^&]*/g, '').replace(/^&/, '#');
   history.replaceState(null, '', location.pathname + location.search + rest);
-  return token;
+  return credential;
 }
+
+/** @param {string} token @returns {boolean} whether it is more than a browser should keep */
+export const isAccessToken = (token) => !token.startsWith(OF_BROWSERS);
 
 /**
 * The token is sent as a WebSocket subprotocol, which is an HTTP token: a narrower

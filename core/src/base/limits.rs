@@ -196,6 +196,12 @@ pub const MAX_RELAY_RUNS: usize = 64;
 pub const RELAY_RUN_LAG: Duration = Duration::from_secs(10);
 /// How long a session token is valid.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
+/// How long a code works that signs a browser in.
+pub const SIGN_IN_CODE_LIFE: Duration = Duration::from_secs(10 * 60);
+/// Codes for signing in that are not used yet: of too many, the oldest stops working.
+pub const MAX_SIGN_IN_CODES: usize = 32;
+/// How long a browser stays signed in.
+pub const BROWSER_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Environments of one relay.
 pub const MAX_ENVIRONMENTS: usize = 1000;
 /// Environments of one person.

@@ -10,9 +10,11 @@ mod answer;
 mod error;
 mod request;
 mod retry_after;
+mod sign_in;
 mod token_retry;
 pub mod worker_api;
 
 pub use answer::answer;
 pub use error::{ApiError, ErrorClass, RequestError};
+pub use sign_in::AskForCode;
 pub use token_retry::TokenRetry;

@@ -83,7 +83,7 @@ const MIN_TOKEN_BYTES: usize = 16;
 pub struct AccessToken {
     /// The person's name.
     pub person: String,
-    /// The credential; the relay keeps only a digest of it.
+    /// The credential; the relay keeps only what is derived from it.
     pub token: Secret,
 }
 

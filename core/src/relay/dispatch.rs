@@ -8,7 +8,7 @@ use super::http::route::{self, Route, RouteError};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::Pending;
-use super::{link_v1, viewer_api, worker_api};
+use super::{link_v1, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::MAX_REQUEST_HEAD_BYTES;
 use crate::contract::event::{Body, IncomingRequest};
@@ -105,12 +105,18 @@ fn serve(
             cx.reply(op, response);
             Ok(())
         }
+        (Identity::Code(code), _) => sign_in::redeem(cx, op, &code),
         (Identity::Worker, route) => worker_api::serve(cx, op, request, route),
         (Identity::Session(claims), Route::Ingress(session)) => {
             link_v1::attach(cx, op, request, session, &claims)
         }
         (Identity::Session(claims), route) => {
             worker_api::serve_lease(cx, op, request, route, &claims)
+        }
+        (Identity::Account(account), Route::SignIn) => sign_in::sign_in(cx, op, &account),
+        (Identity::Account(account), Route::SignInCodes) => {
+            sign_in::issue(cx, op, account);
+            Ok(())
         }
         (Identity::Account(owner), Route::Register) => {
             worker_api::environments::register(cx, op, request, owner)

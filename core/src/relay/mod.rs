@@ -23,11 +23,13 @@
 //! | `viewer_api` | the viewers' side: sessions, messages, questions (M) |
 //! | `link_v1` | the links of sessions (S-2) |
 //! | `streams` | what viewers watch (R-2) |
+//! | `sign_in` | browsers that sign in |
 //! | `refreshes` | sessions that have to be read again |
 //! | `cx` | what all parts act on: steps, timers, configuration, exchanges, store operations |
 //! | `exchange`, `store_calls` | requests waiting for their answer; what the store is doing |
 //! | `purpose`, `pending` | what operations, timers and store calls are for |
 //! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
+//! | `codes` | the codes that sign a browser in |
 //! | `tokens`, `close` | the relay's own credentials and ids; close codes |
 //! | `config`, `notice` | configuration; commands and notices |
 //! | [`store`](crate::store) | stored state, as operations and their outcomes (Y-2) |
@@ -35,6 +37,7 @@
 #![doc = include_str!("http.md")]
 
 mod close;
+mod codes;
 mod config;
 mod cx;
 mod dispatch;
@@ -49,6 +52,7 @@ mod pending;
 mod purpose;
 mod refreshes;
 mod router;
+mod sign_in;
 mod store_calls;
 mod streams;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::secret::Secret;
 use crate::contract::action::Method;
 use crate::wire::session::SessionState;
 
@@ -11,6 +12,9 @@ use crate::wire::session::SessionState;
 pub enum RelayCommand {
     /// Stop: accept nothing new, tell everyone to come back, and finish.
     Shutdown,
+    /// Make a code that signs a browser in, for the person of the first access token; it comes as
+    /// [`RelayNotice::SignInCode`].
+    MakeSignInCode,
 }
 
 /// What a relay reports to its program.
@@ -21,6 +25,11 @@ pub enum RelayNotice {
     Listening {
         /// At this address.
         address: String,
+    },
+    /// The code that was asked for.
+    SignInCode {
+        /// It signs one browser in, once, and soon.
+        code: Secret,
     },
     /// A request was answered, for an access log.
     Answered {

@@ -12,6 +12,7 @@ use super::notice::{RelayCommand, RelayNotice};
 use super::parts::Parts;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, Timer};
+use super::sign_in;
 use super::store_calls::StoreCalls;
 use crate::base::id::OpId;
 use crate::base::limits::SHUTDOWN_GRACE;
@@ -115,6 +116,12 @@ impl Role for Router {
     fn on_command(&mut self, engine: &mut Engine, command: RelayCommand) {
         match command {
             RelayCommand::Shutdown => self.shutdown(engine),
+            RelayCommand::MakeSignInCode => {
+                let cx = &mut Cx::new(engine, &mut self.shared);
+                if let Some(code) = sign_in::code_for_program(cx) {
+                    cx.notify(RelayNotice::SignInCode { code });
+                }
+            }
         }
     }
 

@@ -20,6 +20,10 @@ use crate::wire::to_json;
 
 /// The prefix of every session token (T-2).
 const TOKEN_PREFIX: &str = "sk-ant-si-";
+/// The prefix of every code that signs a browser in.
+pub(super) const CODE_PREFIX: &str = "fbcode-";
+/// The prefix of every browser's token.
+const BROWSER_PREFIX: &str = "fbbrowser-";
 
 /// The claims of a session token. The token of an item without a session names no session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,12 +112,22 @@ impl TokenIssuer {
     }
 
     fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
-        // The purpose contains no zero byte, so no two pairs hash the same bytes.
-        let mut mac = self.signing.clone();
-        mac.update(purpose.as_bytes());
-        mac.update(&[0]);
-        mac.update(text.as_bytes());
-        mac
+        mac(&self.signing, purpose, text)
+    }
+
+    /// A code that signs a browser in.
+    pub(super) fn sign_in_code(&mut self) -> Secret {
+        Secret::new(format!("{CODE_PREFIX}{}", self.draw()))
+    }
+
+    /// The digest kept of such a code.
+    pub(super) fn code_digest(&self, code: &str) -> Vec<u8> {
+        self.mac("code", code).finalize().into_bytes().to_vec()
+    }
+
+    /// Whether this is the code with that digest; takes equally long wherever they differ.
+    pub(super) fn is_code(&self, code: &str, digest: &[u8]) -> bool {
+        self.mac("code", code).verify_slice(digest).is_ok()
     }
 
     /// The digest kept of an access token.
@@ -157,6 +171,51 @@ impl TokenIssuer {
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         self.mac("session", signed).verify_slice(&signature).ok()?;
         let (_, claims) = signed.split_once('.')?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    }
+}
+
+fn mac(key: &Hmac<Sha256>, purpose: &str, text: &str) -> Hmac<Sha256> {
+    // The purpose contains no zero byte, so no two pairs hash the same bytes.
+    let mut mac = key.clone();
+    mac.update(purpose.as_bytes());
+    mac.update(&[0]);
+    mac.update(text.as_bytes());
+    mac
+}
+
+/// What a browser's token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BrowserClaims {
+    /// Tells apart the browsers of one person.
+    pub(super) id: String,
+    /// In seconds since 1970.
+    pub(super) exp: u64,
+}
+
+/// Issues the tokens of one person's browsers, and recognises them. The key comes from the access
+/// token: with another one, all browsers have to sign in again.
+pub(super) struct BrowserTokens(Hmac<Sha256>);
+
+impl BrowserTokens {
+    pub(super) fn new(access_token: &Secret) -> Self {
+        match Hmac::new_from_slice(access_token.reveal().as_bytes()) {
+            Ok(mac) => Self(mac),
+            Err(error) => unreachable!("HMAC takes a key of any length: {error}"),
+        }
+    }
+
+    pub(super) fn issue(&self, claims: &BrowserClaims) -> Secret {
+        let claims = URL_SAFE_NO_PAD.encode(to_json(claims));
+        let signature = mac(&self.0, "browser", &claims).finalize().into_bytes();
+        Secret::new(format!("{BROWSER_PREFIX}{claims}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// The claims of a token, if it was issued here; it may have expired.
+    pub(super) fn claims_of(&self, token: &str) -> Option<BrowserClaims> {
+        let (claims, signature) = token.strip_prefix(BROWSER_PREFIX)?.rsplit_once('.')?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        mac(&self.0, "browser", claims).verify_slice(&signature).ok()?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
     }
 }

@@ -9,12 +9,12 @@ use crate::exit::Error;
 pub struct Ready<'a> {
     /// The relay's address, for `--relay`.
     pub url: &'a str,
-    /// The page's address, with the token in its fragment.
+    /// The page's address, with a code in its fragment that signs one browser in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<&'a str>,
-    /// The access token.
+    /// The file of the access token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<&'a str>,
+    pub token_file: Option<&'a str>,
     /// Address and port that the relay listens on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<&'a str>,

@@ -54,12 +54,14 @@ impl Sources {
         Ok((token, Some(path)))
     }
 
-    /// The token, for a relay, which creates and keeps one the first time.
-    pub fn read_or_create(&self) -> Result<Secret, Error> {
+    /// The token, for a relay, which creates and keeps one the first time; and the file that it is
+    /// kept in.
+    pub fn read_or_create(&self) -> Result<(Secret, Option<PathBuf>), Error> {
         if let Some(token) = self.variable()? {
-            return Ok(token);
+            return Ok((token, None));
         }
-        file(&self.path()?).read_or_create()
+        let path = self.path()?;
+        Ok((file(&path).read_or_create()?, Some(path)))
     }
 
     /// The directory for everything the program keeps; `None` if there is no place for it.
@@ -130,10 +132,10 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let sources = sources(home.path());
         assert_eq!(sources.read().expect_err("none yet").why, ExitKind::Usage);
-        let token = sources.read_or_create().expect("made");
-        assert_eq!(token.reveal().len(), 43);
-        assert_eq!(sources.read_or_create(), Ok(token.clone()));
-        assert_eq!(sources.read().map(|(token, _)| token), Ok(token));
+        let made = sources.read_or_create().expect("made");
+        assert_eq!(made.0.reveal().len(), 43);
+        assert_eq!(sources.read_or_create(), Ok(made.clone()));
+        assert_eq!(sources.read(), Ok(made));
         let directory = home.path().join(".local/state/footbridge");
         let mode = |path: &Path| path.metadata().expect("there").mode() & 0o777;
         assert_eq!((mode(&directory), mode(&directory.join("token"))), (0o700, 0o600));
@@ -174,7 +176,7 @@ mod tests {
         ];
         for (text, mode, expected) in cases {
             write(&file, text, mode);
-            for result in [sources.read().map(|(token, _)| token), sources.read_or_create()] {
+            for result in [sources.read(), sources.read_or_create()] {
                 let error = result.expect_err(text);
                 assert_eq!(error.why, ExitKind::Local);
                 assert!(error.message.contains(expected), "{error}");

@@ -15,6 +15,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::ready::local_url;
 use super::settings::{Given, Place, Setting, Settings};
 use super::topic::Topic;
 
@@ -24,6 +25,7 @@ pub(super) enum Invocation {
     Up { serve: Serve, work: Work },
     Relay { serve: Serve },
     Work { relay: BaseUrl, reach: RelayArgs, work: Work, is_check: bool },
+    SignIn(SignIn),
     Backup(Backup),
     Config(Box<ConfigQuery>),
     Agent(Agent),
@@ -37,6 +39,7 @@ impl Invocation {
         match self {
             Self::Up { serve, .. } | Self::Relay { serve } => serve.reports.format,
             Self::Work { reach, .. } => reach.reports.format,
+            Self::SignIn(ask) => ask.reach.reports.format,
             Self::Backup(backup) => backup.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
@@ -84,6 +87,16 @@ pub(super) struct Backup {
     pub(super) data: Data,
     /// The directory that is to be made.
     pub(super) target: PathBuf,
+}
+
+/// A request for an address that signs a browser in.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SignIn {
+    /// The relay as it is reached from here, and as it is called elsewhere.
+    pub(super) relay: BaseUrl,
+    pub(super) page: Option<BaseUrl>,
+    pub(super) reach: RelayArgs,
+    pub(super) data: Data,
 }
 
 /// A request to show the settings in effect.
@@ -232,7 +245,12 @@ impl Line {
         match command {
             Topic::Program => return Ok(Invocation::Help(Topic::Program)),
             Topic::Agent => return self.agent().map(Invocation::Agent),
-            Topic::Up | Topic::Relay | Topic::Work | Topic::Backup | Topic::Config => {}
+            Topic::Up
+            | Topic::Relay
+            | Topic::Work
+            | Topic::SignIn
+            | Topic::Backup
+            | Topic::Config => {}
         }
         let variable = |name: &str| {
             let found = environment.iter().find(|(key, _)| key == name);
@@ -268,6 +286,15 @@ impl Line {
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
                 let work = Work { continues: self.continues, ..work(settings) };
                 Ok(Invocation::Work { relay, reach, work, is_check: self.is_check })
+            }
+            Topic::SignIn => {
+                let relay =
+                    settings.relay.value.clone().map_or_else(|| own_relay(&settings), Ok)?;
+                // That of this machine's relay, which the configuration file may name.
+                let page =
+                    settings.public_url.value.clone().filter(|_| settings.relay.value.is_none());
+                let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
+                Ok(Invocation::SignIn(SignIn { relay, page, reach, data: data(&settings) }))
             }
             Topic::Backup => {
                 let target = self.target.ok_or_else(|| {
@@ -327,6 +354,15 @@ fn serve(
     let keeping =
         Keeping { max_data: settings.max_data.value.0, keep_ended: settings.keep_ended.value.0 };
     Ok(Serve { reports, listen, public_url, tls, data, keeping })
+}
+
+/// The relay of this machine, which listens where the settings say.
+fn own_relay(settings: &Settings) -> Result<BaseUrl, Error> {
+    let is_tls = settings.tls_cert.value.is_some();
+    let url = local_url(&settings.listen.value.to_string(), is_tls);
+    BaseUrl::parse(&url).map_err(|error| {
+        Error::usage(format!("{url} is not a relay's address ({error}): name it with --relay URL"))
+    })
 }
 
 fn data(settings: &Settings) -> Data {

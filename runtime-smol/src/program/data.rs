@@ -25,6 +25,8 @@ const RELAY: &str = "relay";
 /// What outlives a relay.
 pub(super) struct Kept {
     pub(super) token: Secret,
+    /// Where the token is kept, unless it came from the environment.
+    pub(super) token_file: Option<PathBuf>,
     pub(super) keys: RelayKeys,
     pub(super) store: Box<dyn Store>,
 }
@@ -71,8 +73,9 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
             Box::new(opened.store)
         }
     };
-    let token = sources.read_or_create()?;
-    Ok(Kept { token, keys, store })
+    let (token, token_file) = sources.read_or_create()?;
+    let token_file = token_file.map(|file| std::path::absolute(&file).unwrap_or(file));
+    Ok(Kept { token, token_file, keys, store })
 }
 
 /// Part of what a relay keeps is not there: it was removed, or it is on a disk that is not mounted.

@@ -63,6 +63,9 @@ pub(super) fn text(topic: Topic) -> String {
                 WORK_EXAMPLE,
             ],
         ),
+        Topic::SignIn => {
+            (SIGN_IN, &[SIGN_IN_RELAY, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
+        }
         Topic::Backup => (
             BACKUP,
             &[BACKUP_DATA, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, BACKUP_EXAMPLE],
@@ -99,6 +102,7 @@ Commands:
   up      Relay, web page and worker for this directory in one (the default)
   relay   Only the relay and its web page
   work    A worker for a directory, for a relay that runs elsewhere
+  sign-in Print an address that signs a browser in
   backup  Copy what a relay keeps, while it works on
   config  Show the settings in effect and where each value comes from
   agent   The built-in shell agent, on standard input and output
@@ -111,8 +115,8 @@ Options:
 
 const UP: &str = "\
 Starts a relay with its web page and a worker for a directory in one process,
-and prints the page's address. Ctrl-C shuts it down; a second Ctrl-C does so at
-once.
+and prints the page's address, with a code that signs one browser in within ten
+minutes. Ctrl-C shuts it down; a second Ctrl-C does so at once.
 
 Usage: footbridge [up] [OPTIONS]
 
@@ -120,7 +124,9 @@ Options:
 ";
 
 const RELAY_PROGRAM: &str = "\
-Starts a relay with its web page. Workers and browsers connect to it.
+Starts a relay with its web page, and prints the page's address, with a code
+that signs one browser in within ten minutes. Workers and browsers connect to
+it.
 
 Usage: footbridge relay [OPTIONS]
 
@@ -139,6 +145,25 @@ const CHECK: &str = "      --check                Check everything a run needs w
                              git, the state directory, the agent. The exit code
                              is the one a run would end with; with --json the
                              findings are one JSON object
+";
+
+const SIGN_IN: &str = "\
+Prints the address of a relay's page, with a code that signs one browser in. The
+code works once, within ten minutes. It takes the relay's access token.
+
+Usage: footbridge sign-in [OPTIONS]
+
+Options:
+";
+
+const SIGN_IN_RELAY: &str = "      --relay URL            The relay's address
+                             [default: the one on this machine]
+      --listen ADDR:PORT     Where the relay on this machine listens
+                             [default: 127.0.0.1:8787]
+      --data DIR             Its data directory, where its access token is if it
+                             was started with --data
+      --ca-file FILE         Certificate authorities to trust in addition to the
+                             well-known ones (PEM)
 ";
 
 const BACKUP: &str = "\

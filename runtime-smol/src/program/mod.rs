@@ -13,6 +13,7 @@ mod help;
 mod ready;
 mod relay;
 mod settings;
+mod sign_in;
 mod signals;
 mod topic;
 mod up;
@@ -43,6 +44,7 @@ fn run(invocation: Invocation) -> Result<(), Error> {
             check::run(&relay, &reach, &work)
         }
         Invocation::Work { relay, reach, work, is_check: false } => work::run(&relay, &reach, work),
+        Invocation::SignIn(ask) => sign_in::run(&ask),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use footbridge_core::base::secret::Secret;
+
 /// The URL for reaching a listening socket from this machine.
 pub(super) fn local_url(listen: &str, is_tls: bool) -> String {
     let scheme = if is_tls { "https" } else { "http" };
@@ -20,9 +21,10 @@ pub(super) fn local_url(listen: &str, is_tls: bool) -> String {
     format!("{scheme}://{address}")
 }
 
-/// The page's URL. A fragment stays in the browser: no server and no log sees the token.
-pub(super) fn page_url(base: &str, token: &Secret) -> String {
-    format!("{base}/#token={}", token.reveal())
+/// The page's URL, with a code that signs one browser in. A fragment stays in the browser: no server
+/// and no log sees the code, and once it is used it is worth nothing.
+pub(super) fn page_url(base: &str, code: &Secret) -> String {
+    format!("{base}/#code={}", code.reveal())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `footbridge relay`: the relay and its page.
 
+use std::path::Path;
+
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::print;
@@ -25,19 +27,29 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let log = event_log(serve);
     log.unknown_variables(&serve.reports.unknown_variables);
     let kept = data::open(serve)?;
-    let token = kept.token.clone();
+    let token_file = kept.token_file.clone();
+    log_token_file(log, token_file.as_deref());
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     let (relay, host) = build(serve, public_url.clone(), kept)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let mut printed = Ok(());
+    let mut listening = String::new();
     let driven = drive(relay, host, asked, |notice| {
         log_notice(log, &notice);
-        if let RelayNotice::Listening { address } = notice {
-            printed = announce(serve, &address, public_url.as_deref(), &token);
-            if printed.is_err() {
-                let _ = commands.try_send(RelayCommand::Shutdown);
+        match notice {
+            RelayNotice::Listening { address } => {
+                listening = address;
+                let _ = commands.try_send(RelayCommand::MakeSignInCode);
             }
+            RelayNotice::SignInCode { code } => {
+                let token_file = token_file.as_deref();
+                printed = announce(serve, &listening, public_url.as_deref(), &code, token_file);
+                if printed.is_err() {
+                    let _ = commands.try_send(RelayCommand::Shutdown);
+                }
+            }
+            _ => {}
         }
     });
     let ended = ends.forward(|_| {
@@ -58,7 +70,7 @@ pub(super) fn build(
     public_url: Option<String>,
     kept: Kept,
 ) -> Result<(Relay, Host), Error> {
-    let Kept { token, keys, store } = kept;
+    let Kept { token, keys, store, .. } = kept;
     let mut config = RelayConfig::new(serve.listen.to_string());
     config.public_url = public_url;
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
@@ -82,22 +94,25 @@ fn announce(
     serve: &Serve,
     listen: &str,
     public_url: Option<&str>,
-    token: &Secret,
+    code: &Secret,
+    token_file: Option<&Path>,
 ) -> Result<(), Error> {
     let local = local_url(listen, serve.tls.is_some());
     let url = public_url.unwrap_or(&local);
-    let page = page_url(url, token);
+    let page = page_url(url, code);
     if !serve.reports.json {
         return print(&format!("{page}\n"));
     }
-    Ready {
-        url,
-        page: Some(&page),
-        token: Some(token.reveal()),
-        listen: Some(listen),
-        environment_id: None,
+    let token_file = token_file.and_then(Path::to_str);
+    Ready { url, page: Some(&page), token_file, listen: Some(listen), environment_id: None }.print()
+}
+
+/// Says where the access token is, which is never printed.
+pub(super) fn log_token_file(log: EventLog, file: Option<&Path>) {
+    if let Some(file) = file {
+        let words = format_args!("the access token is in {}", file.display());
+        log.write(Level::Info, "token_file", &[], words);
     }
-    .print()
 }
 
 /// Logs what a relay reports.
@@ -108,6 +123,8 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
         Notice::Listening { address } => {
             log.write(Info, "listening", &[], format_args!("listening on {address}"));
         }
+        // It is printed, and not logged.
+        Notice::SignInCode { .. } => {}
         Notice::Answered { method, path, status } => {
             let words = format_args!("{} {path} {status}", method.as_str());
             log.write(Debug, "answered", &[], words);

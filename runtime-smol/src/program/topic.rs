@@ -10,16 +10,18 @@ pub(super) enum Topic {
     Up,
     Relay,
     Work,
+    SignIn,
     Backup,
     Config,
     Agent,
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 6] = [
+    pub(super) const COMMANDS: [(&str, Self); 7] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
+        ("sign-in", Self::SignIn),
         ("backup", Self::Backup),
         ("config", Self::Config),
         ("agent", Self::Agent),
@@ -29,7 +31,7 @@ impl Topic {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             Error::usage(format!(
-                "unknown command {name:?}; use up, relay, work, backup, config, agent or help"
+                "unknown command {name:?}; use up, relay, work, sign-in, backup, config, agent or help"
             ))
         })
     }
@@ -40,6 +42,7 @@ impl Topic {
             Self::Up => "up",
             Self::Relay => "relay",
             Self::Work => "work",
+            Self::SignIn => "sign-in",
             Self::Backup => "backup",
             Self::Config => "config",
             Self::Agent => "agent",
@@ -51,7 +54,7 @@ impl Topic {
         match self {
             Self::Program => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
-            Self::Backup => &["config"],
+            Self::Backup | Self::SignIn => &["config"],
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
         }

@@ -1,6 +1,7 @@
 //! `footbridge up`: a relay and a worker for a directory, in one process.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use async_channel::{Receiver, Sender};
 use footbridge_core::auth::AccessToken;
@@ -30,6 +31,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let kept = data::open(serve)?;
     let token = kept.token.clone();
+    let token_file = kept.token_file.clone();
+    relay::log_token_file(relay::event_log(serve), token_file.as_deref());
     // All of this comes before listening, so that a wrong option is reported first. The public URL
     // is for others: the worker next to the relay connects to it directly, past any proxy.
     let mut listen = serve.listen;
@@ -38,7 +41,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         listen.set_port(1);
     }
     let base = base_url(&listen.to_string())?;
-    let access = AccessToken::fixed(token.clone());
+    let access = AccessToken::fixed(token);
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
@@ -55,7 +58,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let up = Up {
         serve,
         hand_over,
-        token,
+        token_file,
+        ready: RefCell::default(),
         relay: Line::new(),
         worker: Line::new(),
         end: RefCell::default(),
@@ -100,7 +104,9 @@ impl<C> Line<C> {
 struct Up<'a> {
     serve: &'a Serve,
     hand_over: bool,
-    token: Secret,
+    token_file: Option<PathBuf>,
+    /// The relay's socket and the worker's environment, once there is one.
+    ready: RefCell<Option<(String, EnvironmentId)>>,
     relay: Line<RelayCommand>,
     worker: Line<WorkerCommand>,
     /// The first thing that went wrong.
@@ -112,8 +118,16 @@ impl Up<'_> {
         let log = relay::event_log(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
             relay::log_notice(log, &notice);
-            if let RelayNotice::Listening { address } = notice {
-                let _ = listening.try_send(address);
+            match notice {
+                RelayNotice::Listening { address } => {
+                    let _ = listening.try_send(address);
+                }
+                RelayNotice::SignInCode { code } => {
+                    if let Err(error) = self.announce(&code) {
+                        self.fail(error);
+                    }
+                }
+                _ => {}
             }
         });
         self.note(outcome.await);
@@ -132,32 +146,33 @@ impl Up<'_> {
             }
         }
         let log = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
-        let mut is_announced = false;
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
             worker::log_notice(log, &notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
-                && !std::mem::replace(&mut is_announced, true)
-                && let Err(error) = self.announce(&listen, environment)
+                && self.ready.borrow().is_none()
             {
-                self.fail(error);
+                *self.ready.borrow_mut() = Some((listen.clone(), environment.clone()));
+                self.relay.put(RelayCommand::MakeSignInCode);
             }
         });
         self.note(outcome.await);
         self.relay.put(RelayCommand::Shutdown);
     }
 
-    fn announce(&self, listen: &str, environment: &EnvironmentId) -> Result<(), Error> {
+    fn announce(&self, code: &Secret) -> Result<(), Error> {
+        let ready = self.ready.borrow();
+        let Some((listen, environment)) = &*ready else { return Ok(()) };
         let url = local_url(listen, false);
         let public = self.serve.public_url.as_ref().map(ToString::to_string);
-        let page = page_url(public.as_deref().unwrap_or(&url), &self.token);
+        let page = page_url(public.as_deref().unwrap_or(&url), code);
         if !self.serve.reports.json {
             return print(&format!("{page}\n"));
         }
         Ready {
             url: &url,
             page: Some(&page),
-            token: Some(self.token.reveal()),
+            token_file: self.token_file.as_deref().and_then(Path::to_str),
             listen: Some(listen),
             environment_id: Some(environment.as_str()),
         }

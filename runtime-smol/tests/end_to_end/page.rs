@@ -3,8 +3,9 @@
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::api::Api;
 use crate::support::page::{Page, Screen, hook};
-use crate::support::program::{Program, TOKEN};
+use crate::support::program::{Program, TOKEN, run};
 
 /// What a command printed.
 const OUTPUT: &str = "[data-testid=message][data-part=result]";
@@ -177,9 +178,68 @@ fn only_the_right_token_signs_in() {
     stranger.press("Enter");
     stranger.see_text("[data-testid=sign-in]", "does not accept this token");
     assert_eq!(stranger.count(&hook("new-session")), 0);
+    // The link has signed in the first page, and works no more.
     stranger.fill("[data-testid=sign-in] input", program.page());
     stranger.press("Enter");
+    stranger.see_text("[data-testid=sign-in]", "has been used");
+    stranger.fill("[data-testid=sign-in] input", TOKEN);
+    stranger.press("Enter");
     stranger.see(&hook("new-session"));
+    let kept = "Object.values(localStorage).join()";
+    assert!(
+        !stranger.evaluate(kept).to_string().contains(TOKEN),
+        "the browser keeps the access token"
+    );
+}
+
+#[test]
+fn a_used_link_signs_nobody_out_and_a_new_one_signs_in() {
+    let Scene { page, program, .. } = &mut Scene::new();
+    page.see(&hook("new-session"));
+    page.go("about:blank");
+    page.go(program.page());
+    page.see(&hook("new-session"));
+    let mut stranger = Page::open(program.page());
+    stranger.see_text("[data-testid=sign-in]", "has been used");
+    let made = run(&["sign-in", "--relay", program.url()], TOKEN);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    stranger.go(made.stdout.trim());
+    stranger.see(&hook("new-session"));
+    stranger.wait_for("a clean address", "!location.href.includes('code')");
+}
+
+#[test]
+fn a_browsers_files_hold_nothing_that_signs_in() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = Program::up(&directory, &[]);
+    let link = program.page().to_owned();
+    let (mut page, profile) = Page::open_with_history(&link);
+    page.see(&hook("new-session"));
+    page.close_browser();
+    let code = link.split_once("#code=").expect("a code").1;
+    let holding = |secret: &str| files_with(profile.path(), secret);
+    assert!(!holding(code).is_empty(), "this browser keeps no history, and shows nothing");
+    assert_eq!(holding(TOKEN), Vec::<std::path::PathBuf>::new());
+    let spent = Api::new(program.url(), code);
+    assert_eq!(spent.post("/v1/sign-in", &json!({})).0, 401);
+    assert_eq!(spent.get("/v1/sessions").0, 401);
+    assert!(!program.stderr().contains(code), "the code is in the log");
+}
+
+/// The files below a directory that contain a text.
+fn files_with(directory: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if let Ok(content) = std::fs::read(&path)
+            && content.windows(text.len()).any(|window| window == text.as_bytes())
+        {
+            found.push(path);
+        }
+    }
+    found
 }
 
 #[test]

@@ -1,21 +1,33 @@
 //! Who sent a request, and what that allows (Y-4).
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::ApiError;
 use super::request::offered_protocols;
 use super::route::Route;
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::contract::event::IncomingRequest;
+use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
-use crate::relay::tokens::{Claims, TokenIssuer};
+use crate::relay::tokens::{BrowserClaims, BrowserTokens, Claims, TokenIssuer};
 use crate::store::AccountId;
 
-/// Knows every credential of this relay, access tokens only by their digests.
+/// Knows every credential of this relay, access tokens only by what is derived from them.
 pub(in crate::relay) struct Authority {
     pub(in crate::relay) issuer: TokenIssuer,
-    accounts: Vec<(AccountId, Vec<u8>)>,
+    pub(in crate::relay) codes: SignInCodes,
+    accounts: Vec<Account>,
+}
+
+/// A person, and how their credentials are recognised.
+struct Account {
+    id: AccountId,
+    /// Of the access token.
+    digest: Vec<u8>,
+    browsers: BrowserTokens,
 }
 
 /// The credential of a request.
@@ -24,6 +36,10 @@ enum Credential {
     /// None, or one this relay did not issue.
     Unknown,
     Account(AccountId),
+    /// The token of one of a person's browsers.
+    Browser(AccountId, BrowserClaims),
+    /// A code that signs a browser in.
+    Code(String),
     Environment(EnvironmentId),
     Session(Claims),
 }
@@ -32,7 +48,12 @@ enum Credential {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::relay) enum RequiredAccess {
     Nothing,
+    /// A person, at a browser or with the access token.
     Account,
+    /// A person's access token: it makes other credentials.
+    AccessToken,
+    /// What signs a browser in.
+    SignIn,
     Environment(EnvironmentId),
     /// The token of a lease in this environment.
     Lease(EnvironmentId),
@@ -44,6 +65,8 @@ pub(in crate::relay) enum RequiredAccess {
 pub(in crate::relay) enum Identity {
     Anybody,
     Account(AccountId),
+    /// Nobody yet, but with a code that makes somebody of them.
+    Code(String),
     Worker,
     Session(Claims),
 }
@@ -54,12 +77,29 @@ const BEARER_PROTOCOL: &str = "footbridge.bearer.";
 impl Authority {
     pub(in crate::relay) fn new(keys: &RelayKeys, tokens: Vec<AccessToken>) -> Self {
         let issuer = TokenIssuer::new(keys);
-        let account = |AccessToken { person, token }: AccessToken| {
-            let digest = issuer.digest(&token);
-            (AccountId(person), digest)
+        let account = |AccessToken { person, token }: AccessToken| Account {
+            id: AccountId(person),
+            digest: issuer.digest(&token),
+            browsers: BrowserTokens::new(&token),
         };
         let accounts = tokens.into_iter().map(account).collect();
-        Self { issuer, accounts }
+        Self { issuer, codes: SignInCodes::default(), accounts }
+    }
+
+    /// Whom the program runs this relay for.
+    pub(in crate::relay) fn first_account(&self) -> Option<AccountId> {
+        self.accounts.first().map(|account| account.id.clone())
+    }
+
+    /// A credential for one of a person's browsers.
+    pub(in crate::relay) fn browser_token(
+        &self,
+        account: &AccountId,
+        id: String,
+        expires_at: UnixTime,
+    ) -> Option<Secret> {
+        let account = self.accounts.iter().find(|known| known.id == *account)?;
+        Some(account.browsers.issue(&BrowserClaims { id, exp: expires_at.as_secs() }))
     }
 
     /// Returns whose request it is, if they are allowed to make it.
@@ -74,12 +114,21 @@ impl Authority {
             return Ok(Identity::Anybody);
         }
         let may_be_protocol = matches!(route, Route::Subscribe(_) | Route::Overview);
-        let credential = self.credential(request, may_be_protocol);
+        let credential = self.credential(request, may_be_protocol, now);
         match (required, credential) {
             (_, Credential::Unknown) => Err(ApiError::unauthenticated()),
-            (RequiredAccess::Account, Credential::Account(account)) => {
-                Ok(Identity::Account(account))
+            (
+                RequiredAccess::Account | RequiredAccess::AccessToken | RequiredAccess::SignIn,
+                Credential::Account(account),
+            ) => Ok(Identity::Account(account)),
+            (RequiredAccess::Account, Credential::Browser(account, claims)) => {
+                if now.as_secs() < claims.exp {
+                    Ok(Identity::Account(account))
+                } else {
+                    Err(ApiError::signed_out())
+                }
             }
+            (RequiredAccess::SignIn, Credential::Code(code)) => Ok(Identity::Code(code)),
             (RequiredAccess::Environment(id), Credential::Environment(given)) if id == given => {
                 Ok(Identity::Worker)
             }
@@ -97,7 +146,12 @@ impl Authority {
         }
     }
 
-    fn credential(&self, request: &IncomingRequest, may_be_protocol: bool) -> Credential {
+    fn credential(
+        &self,
+        request: &IncomingRequest,
+        may_be_protocol: bool,
+        now: UnixTime,
+    ) -> Credential {
         let bearer = request.header("authorization").and_then(bearer);
         let protocol =
             || offered_protocols(request).find_map(|offer| offer.strip_prefix(BEARER_PROTOCOL));
@@ -110,11 +164,16 @@ impl Authority {
         if let Some(environment) = self.issuer.environment_of(token) {
             return Credential::Environment(environment);
         }
+        if self.codes.is_open(&self.issuer, token, now) {
+            return Credential::Code(String::from(token));
+        }
         // All are compared, so that the time taken does not reveal whose it is.
         let mut found = Credential::Unknown;
-        for (account, digest) in &self.accounts {
+        for Account { id, digest, browsers } in &self.accounts {
             if self.issuer.is_token(token, digest) {
-                found = Credential::Account(account.clone());
+                found = Credential::Account(id.clone());
+            } else if let Some(claims) = browsers.claims_of(token) {
+                found = Credential::Browser(id.clone(), claims);
             }
         }
         found
@@ -139,8 +198,9 @@ fn required_access(route: &Route) -> RequiredAccess {
         | Route::Deregister(id) => RequiredAccess::Environment(id.clone()),
         Route::Ack(id, _) | Route::Heartbeat(id, _) => RequiredAccess::Lease(id.clone()),
         Route::Ingress(id) => RequiredAccess::Session(id.clone()),
-        Route::Register
-        | Route::Environments
+        Route::Register | Route::SignInCodes => RequiredAccess::AccessToken,
+        Route::SignIn => RequiredAccess::SignIn,
+        Route::Environments
         | Route::Environment(_)
         | Route::Healthcheck(_)
         | Route::Sessions

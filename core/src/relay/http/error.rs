@@ -44,6 +44,11 @@ impl ApiError {
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
+    pub(in crate::relay) fn signed_out() -> Self {
+        let message = "this browser was signed in too long ago: sign in again";
+        Self::new(401, ErrorType::TokenExpired, message)
+    }
+
     pub(in crate::relay) fn forbidden() -> Self {
         Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }

@@ -10,6 +10,7 @@ mod permission;
 mod receipts;
 mod seeds;
 mod several_relays;
+mod sign_in;
 mod viewers;
 mod workers;
 

@@ -9,6 +9,7 @@ mod frame;
 mod post;
 mod receipt;
 mod session;
+mod sign_in;
 
 pub use environment::{EnvironmentList, EnvironmentView, HealthcheckView};
 pub use event::{EventPage, EventView, Origin, write_page};
@@ -19,6 +20,7 @@ pub use post::{
 };
 pub use receipt::{FailedReceipts, Receipt, ReceiptList, Receipts, Stage};
 pub use session::{Question, SessionList, SessionView};
+pub use sign_in::{SignInCode, SignedIn};
 
 /// The WebSocket subprotocol of viewers.
 pub const PROTOCOL: &str = "footbridge.viewer.v1";

@@ -159,18 +159,18 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: SocketAddr, [Up, Relay], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    listen: SocketAddr, [Up, Relay, SignIn], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay], None;
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
-    data: Option<PathBuf>, [Up, Relay, Backup], None;
+    data: Option<PathBuf>, [Up, Relay, Backup, SignIn], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
-    relay: Option<BaseUrl>, [Work], None;
-    ca_file: Option<PathBuf>, [Work], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Backup], None;
+    relay: Option<BaseUrl>, [Work, SignIn], None;
+    ca_file: Option<PathBuf>, [Work, SignIn], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     directory: Option<PathBuf>, [Up, Work], None;
@@ -191,8 +191,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Backup], Level::Info;
-    log_format: Format, [Up, Relay, Work, Backup], Format::Text;
+    log_level: Level, [Up, Relay, Work, Backup, SignIn], Level::Info;
+    log_format: Format, [Up, Relay, Work, Backup, SignIn], Format::Text;
 }
 
 /// One setting as given on the command line.

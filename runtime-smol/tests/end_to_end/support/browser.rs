@@ -37,8 +37,8 @@ const FLAGS: [&str; 19] = [
 
 /// A running browser. The tests that run at the same time share one; it ends with the last of them.
 pub(crate) struct Browser {
-    child: Child,
-    profile: TempDir,
+    child: Mutex<Child>,
+    profile: Arc<TempDir>,
     control: Mutex<Option<Wire>>,
 }
 
@@ -55,7 +55,7 @@ impl Browser {
         })
     }
 
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let profile = tempfile::tempdir().expect("a directory for the browser's profile");
         let mut command = Command::new("chromium");
         command.arg(format!("--user-data-dir={}", profile.path().display())).args(FLAGS);
@@ -64,7 +64,11 @@ impl Browser {
         let child = command.spawn().unwrap_or_else(|error| {
             panic!("chromium does not start ({error}): install it, on Debian by apt-get install chromium")
         });
-        let browser = Self { child, profile, control: Mutex::new(None) };
+        let browser = Self {
+            child: Mutex::new(child),
+            profile: Arc::new(profile),
+            control: Mutex::new(None),
+        };
         let (port, path) = browser.address();
         let wire = Wire::connect(port, &path);
         *browser.control.lock().expect("nobody else yet") = Some(wire);
@@ -93,9 +97,24 @@ impl Browser {
         context["browserContextId"].as_str().expect("a context").to_owned()
     }
 
-    /// A new empty tab, and a connection to it.
+    /// Where it keeps its files.
+    pub(crate) fn profile(&self) -> Arc<TempDir> {
+        Arc::clone(&self.profile)
+    }
+
+    /// Ends it as its own menu would, and waits for that.
+    pub(crate) fn close(&self) {
+        self.call("Browser.close", &json!({}));
+        let mut child = self.child.lock().expect("nobody panicked");
+        poll(|| child.try_wait().expect("a child of ours")).expect("it ends");
+    }
+
+    /// A new empty tab, and a connection to it. The context without a name keeps a history.
     pub(crate) fn new_tab(&self, context: &str) -> Wire {
-        let params = json!({"url": "about:blank", "browserContextId": context});
+        let mut params = json!({"url": "about:blank"});
+        if !context.is_empty() {
+            params["browserContextId"] = json!(context);
+        }
         let target = self.call("Target.createTarget", &params);
         let id = target["targetId"].as_str().expect("a target");
         Wire::connect(self.address().0, &format!("/devtools/page/{id}"))
@@ -104,8 +123,11 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let _ = self.child.wait();
+        let child = self.child.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Ok(None) = child.try_wait() {
+            let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+            let _ = child.wait();
+        }
     }
 }
 

@@ -44,6 +44,18 @@ impl Page {
         Self::in_context(Arc::clone(&self.browser), self.context.clone(), url)
     }
 
+    /// Opens an address in a browser of its own that keeps a history, and where it keeps it.
+    pub(crate) fn open_with_history(url: &str) -> (Self, Arc<tempfile::TempDir>) {
+        let browser = Arc::new(Browser::start());
+        let profile = browser.profile();
+        (Self::in_context(browser, String::new(), url), profile)
+    }
+
+    /// Ends the browser in good order, so that its files are complete.
+    pub(crate) fn close_browser(self) {
+        self.browser.close();
+    }
+
     fn in_context(browser: Arc<Browser>, context: String, url: &str) -> Self {
         let wire = browser.new_tab(&context);
         let mut page = Self { browser, context, wire, complaints: Vec::new() };

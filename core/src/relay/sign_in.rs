@@ -1,0 +1,59 @@
+//! Signing in a browser: with a code that works once and for a short time, so that what is printed,
+//! clicked and kept in a browser's history is worth nothing afterwards (Y-4).
+//!
+//! ```text
+//!   the program starts ──┐
+//!                        ├──▶ code ──▶ link ──▶ page ── POST /v1/sign-in ──▶ browser token
+//!   access token ────────┘                                                        │
+//!                                        the page keeps it; it opens what people ◀┘
+//!                                        do, and makes no codes and no environments
+//! ```
+//!
+//! Nothing of this is stored. Codes end with the relay; browser tokens are signed with a key that
+//! comes from the access token, and end with it.
+
+use super::cx::Cx;
+use super::http::error::ApiError;
+use super::http::response;
+use crate::base::id::OpId;
+use crate::base::limits::BROWSER_TOKEN_LIFE;
+use crate::base::secret::Secret;
+use crate::store::AccountId;
+use crate::wire::viewer::{SignInCode, SignedIn};
+
+/// A code for the person whom the program runs this relay for.
+pub(super) fn code_for_program(cx: &mut Cx) -> Option<Secret> {
+    let account = cx.shared.authority.first_account()?;
+    Some(new_code(cx, account).code)
+}
+
+fn new_code(cx: &mut Cx, account: AccountId) -> SignInCode {
+    let now = cx.wall();
+    let authority = &mut cx.shared.authority;
+    authority.codes.issue(&mut authority.issuer, account, now)
+}
+
+/// `POST /v1/sign-in/codes`.
+pub(super) fn issue(cx: &mut Cx, op: OpId, account: AccountId) {
+    let code = new_code(cx, account);
+    cx.reply(op, response::json(201, &code));
+}
+
+/// `POST /v1/sign-in` with a code.
+pub(super) fn redeem(cx: &mut Cx, op: OpId, code: &str) -> Result<(), ApiError> {
+    let now = cx.wall();
+    let authority = &mut cx.shared.authority;
+    let account = authority.codes.redeem(&authority.issuer, code, now);
+    let account = account.ok_or_else(ApiError::unauthenticated)?;
+    sign_in(cx, op, &account)
+}
+
+/// `POST /v1/sign-in` of somebody who is known.
+pub(super) fn sign_in(cx: &mut Cx, op: OpId, account: &AccountId) -> Result<(), ApiError> {
+    let expires_at = cx.wall() + BROWSER_TOKEN_LIFE;
+    let id = cx.shared.authority.issuer.uuid();
+    let token = cx.shared.authority.browser_token(account, id, expires_at);
+    let token = token.ok_or_else(ApiError::unauthenticated)?;
+    cx.reply(op, response::json(200, &SignedIn { token, expires_at }));
+    Ok(())
+}
