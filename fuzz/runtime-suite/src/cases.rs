@@ -223,6 +223,8 @@ macro_rules! scenario_tests {
         $crate::tests!($runtime, scenarios::disk:
             a_result_that_cannot_be_saved_is_still_reported,
             a_result_survives_its_workers_death_and_is_reported_by_the_next_run,
+            what_a_full_disk_did_not_take_is_written_once_there_is_room,
+            a_state_file_that_cannot_be_read_is_waited_for_and_kept,
         );
         $crate::tests!($runtime, scenarios::links:
             two_thousand_messages_go_to_the_agent_and_back_in_order,
@@ -256,6 +258,9 @@ macro_rules! scenario_tests {
             a_shutdown_leaves_no_process_and_reports_how_the_sessions_ended,
             an_unknown_token_ends_the_worker_with_a_message,
             a_token_renewed_in_its_file_is_found_there,
+        );
+        $crate::tests!($runtime, scenarios::stops:
+            a_worker_that_was_stopped_keeps_the_agents_of_its_sessions,
         );
         $crate::tests!($runtime, scenarios::trees:
             a_stop_ends_the_whole_tree_before_the_result_is_told,

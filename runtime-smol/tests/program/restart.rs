@@ -109,6 +109,39 @@ fn a_killed_relay_comes_back_with_its_sessions_and_their_agents_go_on() {
     assert_eq!(worker.wait(), Some(0));
 }
 
+/// For `FOOTBRIDGE_TEST_STOPPED` seconds, 3 unless told otherwise; after 60, all leases would have
+/// run out.
+#[test]
+fn a_relay_that_was_stopped_for_a_while_goes_on_and_its_agents_too() {
+    let seconds = std::env::var("FOOTBRIDGE_TEST_STOPPED").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(3);
+    let home = tempfile::tempdir().expect("a directory");
+    let mut program = relay(home.path(), "127.93.0.4:0", &[]);
+    let mut client = ready(&mut program);
+    let (mut worker, environment) = worker(home.path(), &client);
+    client.environment = environment;
+    let sessions = [client.new_session(), client.new_session()];
+    client.send(&sessions[0], "echo asked");
+    client.event(&sessions[0], |message| message["type"] == "control_request");
+    client.event(&sessions[1], |message| message["subtype"] == "agent_started");
+    program.signal(Signal::STOP);
+    std::thread::sleep(std::time::Duration::from_secs(seconds));
+    program.signal(Signal::CONT);
+    client.allow(&sessions[0]);
+    client.event(&sessions[0], |message| message["type"] == "result");
+    client.send(&sessions[1], "echo after");
+    client.allow(&sessions[1]);
+    client.event(&sessions[1], |message| message["type"] == "result");
+    for session in &sessions {
+        let events = log(&client, session);
+        let starts = events.iter().filter(|e| e["message"]["subtype"] == "agent_started").count();
+        assert_eq!(starts, 1, "its agent went on");
+        assert!(events.iter().all(|event| event["message"]["state"] != "ended"));
+    }
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), Some(0));
+}
+
 #[test]
 fn a_second_relay_on_the_same_data_is_refused_until_the_first_is_gone() {
     let home = tempfile::tempdir().expect("a directory");

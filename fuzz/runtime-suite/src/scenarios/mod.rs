@@ -11,6 +11,7 @@ pub mod restarts;
 pub mod secrets;
 pub mod sessions;
 mod stage;
+pub mod stops;
 pub mod trees;
 pub mod worker_restarts;
 pub mod worker_storm;

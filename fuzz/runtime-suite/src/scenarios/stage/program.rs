@@ -57,10 +57,15 @@ impl Program {
         read(&self.stdout) + &read(&self.stderr)
     }
 
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is running");
+    }
+
     /// Ends it with a signal; its exit code.
     #[track_caller]
     pub(crate) fn end(&mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it is running");
+        self.signal(Signal::TERM);
         self.wait()
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct Relay {
     pub(crate) address: String,
     pub(crate) api: Api,
     lease: Duration,
+    ack: Duration,
     killed: Option<(async_channel::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -29,9 +30,16 @@ impl Relay {
 
     /// One whose leases last this long; whole seconds.
     pub(crate) fn with_lease(lease: Duration) -> Self {
-        let (address, killed) = serve(&own_address(), lease);
+        // Work that was handed out but not acknowledged does not return by itself during a test.
+        Self::with_times(lease, Duration::from_secs(600))
+    }
+
+    /// One whose leases last this long, and must have been acknowledged within this time, which is
+    /// not longer.
+    pub(crate) fn with_times(lease: Duration, ack: Duration) -> Self {
+        let (address, killed) = serve(&own_address(), lease, ack);
         let api = Api::new(format!("http://{address}"));
-        Self { address, api, lease, killed: Some(killed) }
+        Self { address, api, lease, ack, killed: Some(killed) }
     }
 
     pub(crate) fn session(&self) -> Session<'_> {
@@ -49,7 +57,7 @@ impl Relay {
     /// A new one in its place, which knows nothing of the past.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let (_, killed) = serve(&self.address, self.lease);
+        let (_, killed) = serve(&self.address, self.lease, self.ack);
         self.killed = Some(killed);
     }
 }
@@ -70,15 +78,18 @@ fn own_address() -> String {
     format!("127.{}.{}.{nth}:0", 1 + id % 254, id / 254 % 256)
 }
 
-fn serve(listen: &str, lease: Duration) -> (String, (async_channel::Sender<()>, JoinHandle<()>)) {
+fn serve(
+    listen: &str,
+    lease: Duration,
+    ack: Duration,
+) -> (String, (async_channel::Sender<()>, JoinHandle<()>)) {
     static STARTED: AtomicU8 = AtomicU8::new(1);
     let started = STARTED.fetch_add(1, Ordering::Relaxed);
     let mut config = RelayConfig::new(listen.to_owned());
     config.access_tokens =
         vec![AccessToken { person: "owner".to_owned(), token: Secret::from(TOKEN) }];
     config.policy.lease_time = lease;
-    // Work that was handed out but not acknowledged does not return by itself during a test.
-    config.policy.ack_time = Duration::from_secs(600);
+    config.policy.ack_time = ack;
     let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
     let relay = Machine::new(config, &keys).expect("a good configuration");
     let (killed, kill) = async_channel::bounded::<()>(1);
