@@ -57,6 +57,11 @@ export class Api {
     return this.#call('POST', 'v1/sign-in');
   }
 
+  /** @returns {Promise<any>} which messages of agents are not for people */
+  housekeeping() {
+    return this.#retry('GET', 'v1/housekeeping');
+  }
+
   environments() {
     return this.#call('GET', 'v1/environments');
   }

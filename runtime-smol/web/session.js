@@ -90,6 +90,7 @@ export class SessionView {
         h('a', { class: 'back', href: '#/' }, h('span', { 'aria-hidden': 'true' }, '‹'), h('span', { class: 'sr' }, 'Back to the overview')),
         h('div', { class: 'session-name' }, this.heading, this.place),
         this.state,
+        this.transcript.housekeeping.toggle,
         this.stopButton),
       this.transcript.element,
       this.foot);
@@ -135,6 +136,7 @@ export class SessionView {
   /** @param {boolean} refused @returns {Promise<string>} */
   async #path(refused) {
     if (this.#lastSeq === null || refused) {
+      await this.#learnHousekeeping();
       const session = await this.options.api.session(this.id);
       this.#startsAfresh(session);
       if (this.#lastSeq === null) await this.#firstLook(session);
@@ -143,6 +145,15 @@ export class SessionView {
     this.#caughtUp = false;
     this.#freshSocket = true;
     return `v1/sessions/${encodeURIComponent(this.id)}/events/ws?after=${this.#lastSeq}`;
+  }
+
+  async #learnHousekeeping() {
+    try {
+      this.transcript.housekeeping.table = await this.options.api.housekeeping();
+    } catch (error) {
+      // A relay of an earlier version has no table: then everything is shown.
+      if (!(error instanceof ApiError) || error.passing || error.status === 401) throw error;
+    }
   }
 
   /** @param {any} session */

@@ -2,6 +2,7 @@
 // The log on the screen: appended once per frame, bounded, and only scrolled
 // automatically while the reader is at its end.
 import { h } from './dom.js';
+import { Housekeeping } from './housekeeping.js';
 import { entriesOf, entry, isReport, rawEntry } from './messages.js';
 import { isQuestion } from './permission.js';
 import { Streams, writerOf } from './stream.js';
@@ -48,6 +49,7 @@ export class Transcript {
     }, 'Show earlier');
     this.beginning = h('p', { class: 'line quiet', hidden: true });
     this.log = h('div', { role: 'log', 'aria-label': 'Transcript', 'aria-live': 'off', 'aria-busy': 'true', class: 'log' });
+    this.housekeeping = new Housekeeping(this.log);
     this.content = h('div', { class: 'content' }, this.earlier, this.beginning, this.log, this.#streams.element, tail);
     this.scroller = h('div', {
       class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Conversation', 'data-testid': 'transcript',
@@ -189,7 +191,7 @@ export class Transcript {
       return [];
     }
     this.#receipts.take(item);
-    const entries = entriesOf(item, this.#memory);
+    const entries = this.housekeeping.sort(item, entriesOf(item, this.#memory));
     this.#receipts.mark(item, entries[entries.length - 1]);
     if (message?.type === 'assistant') streams.discard(writerOf(message));
     const turnIsOver = message?.type === 'result' || isReport(item, 'agent_exited');

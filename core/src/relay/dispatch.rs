@@ -16,6 +16,7 @@ use crate::relay::streams::viewers;
 use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::error::ErrorType;
 use crate::wire::health::{Health, Version};
+use crate::wire::housekeeping::Housekeeping;
 
 /// A request, its target split in two.
 struct Call<'a> {
@@ -98,6 +99,10 @@ fn serve(
         }
         (Identity::Anybody, Route::Version) => {
             cx.reply(op, response::json(200, &Version::CURRENT));
+            Ok(())
+        }
+        (Identity::Anybody, Route::Housekeeping) => {
+            cx.reply(op, response::json(200, &Housekeeping::CURRENT));
             Ok(())
         }
         (Identity::Anybody, _) => {

@@ -12,6 +12,7 @@
 //! | [`work_secret`] | a work secret (S-1) |
 //! | [`session`] | a session's state and result |
 //! | [`viewer`] | what viewers request, and what they receive |
+//! | [`housekeeping`] | which of an agent's messages are for people (M-8) |
 //! | [`health`] | whether a relay is up |
 //! | [`url`] | the relay's base URL and what is built on it (S-2) |
 //! | [`error`] | the body of a refusal (E-9) |
@@ -19,6 +20,7 @@
 pub mod control;
 pub mod error;
 pub mod health;
+pub mod housekeeping;
 pub mod link_v1;
 pub mod log_message;
 pub mod message;

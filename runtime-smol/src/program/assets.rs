@@ -28,6 +28,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/connection.js": "connection.js", JS;
     "/dom.js": "dom.js", JS;
     "/format.js": "format.js", JS;
+    "/housekeeping.js": "housekeeping.js", JS;
     "/icon.svg": "icon.svg", SVG;
     "/main.js": "main.js", JS;
     "/manifest.webmanifest": "manifest.webmanifest", MANIFEST;
@@ -66,8 +67,16 @@ mod tests {
     #[test]
     fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
         let of_own = ["String(error)", "String(busy)", "Number(/** @type {HTMLElement} */"];
-        for name in ["card", "messages", "permission", "prose", "receipts", "stream", "transcript"]
-        {
+        for name in [
+            "card",
+            "housekeeping",
+            "messages",
+            "permission",
+            "prose",
+            "receipts",
+            "stream",
+            "transcript",
+        ] {
             let path = format!("/{name}.js");
             let file = ASSETS.iter().find(|asset| asset.path == path).expect("a file");
             let mut text = String::from_utf8(file.bytes.to_vec()).expect("text");

@@ -383,3 +383,20 @@ fn what_did_not_reach_the_agent_is_said_where_it_was_sent() {
     page.see(&format!("[data-kind=user] {}", receipt("indeterminate")));
     page.assert_no_complaints();
 }
+
+#[test]
+fn housekeeping_is_out_of_sight_until_everything_is_asked_for() {
+    let Scene { page, .. } = &mut Scene::with_session();
+    send(page, "echo one");
+    page.see(CARD);
+    page.click(&hook("interrupt"));
+    page.see(TURN);
+    // The agent has acknowledged the interrupt, for programs.
+    let quiet = "[data-quiet]";
+    page.wait_for(quiet, &format!("document.querySelectorAll('{quiet}').length"));
+    let is_shown = format!("document.querySelector('{quiet}').checkVisibility()");
+    assert_eq!(page.evaluate(&is_shown), json!(false));
+    page.click(&hook("show-everything"));
+    assert_eq!(page.evaluate(&is_shown), json!(true));
+    page.assert_no_complaints();
+}

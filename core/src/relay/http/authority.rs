@@ -191,7 +191,9 @@ fn bearer(header: &str) -> Option<&str> {
 
 fn required_access(route: &Route) -> RequiredAccess {
     match route {
-        Route::Health | Route::Ready | Route::Version | Route::Asset => RequiredAccess::Nothing,
+        Route::Health | Route::Ready | Route::Version | Route::Housekeeping | Route::Asset => {
+            RequiredAccess::Nothing
+        }
         Route::Poll(id)
         | Route::StopWork(id, _)
         | Route::Redispatch(id, _)

@@ -12,6 +12,7 @@ pub(in crate::relay) enum Route {
     Health,
     Ready,
     Version,
+    Housekeeping,
     SignIn,
     SignInCodes,
     Register,
@@ -91,6 +92,7 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
         ["health"] => (Get, Route::Health),
         ["ready"] => (Get, Route::Ready),
         ["v1", "version"] => (Get, Route::Version),
+        ["v1", "housekeeping"] => (Get, Route::Housekeeping),
         ["v1", "sign-in"] => (Post, Route::SignIn),
         ["v1", "sign-in", "codes"] => (Post, Route::SignInCodes),
         ["v1", "environments", "bridge"] => (Post, Route::Register),
@@ -130,7 +132,10 @@ pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteE
         ["v1" | "v2" | "api", ..] | [] => return Err(RouteError::Path),
         _ => (Get, Route::Asset),
     };
-    let is_plain = matches!(route, Route::Asset | Route::Health | Route::Ready | Route::Version);
+    let is_plain = matches!(
+        route,
+        Route::Asset | Route::Health | Route::Ready | Route::Version | Route::Housekeeping
+    );
     if method == expected || (method == Head && is_plain) {
         Ok(route)
     } else {
@@ -151,6 +156,7 @@ mod tests {
             (Get, "/health", Route::Health),
             (Get, "/ready", Route::Ready),
             (Get, "/v1/version", Route::Version),
+            (Get, "/v1/housekeeping", Route::Housekeeping),
             (Post, "/v1/sign-in", Route::SignIn),
             (Post, "/v1/sign-in/codes", Route::SignInCodes),
             (Post, "/v1/environments/bridge", Route::Register),

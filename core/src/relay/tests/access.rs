@@ -6,10 +6,11 @@ use super::*;
 /// session and another session get there.
 type Row = (Method, &'static str, [u16; 7]);
 
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 26] = [
     (Method::Get, "/health", [200; 7]),
     (Method::Get, "/ready", [200; 7]),
     (Method::Get, "/v1/version", [200; 7]),
+    (Method::Get, "/v1/housekeeping", [200; 7]),
     (Method::Get, "/", [200; 7]),
     (Method::Post, "/v1/sign-in", [401, 200, 200, 403, 403, 403, 403]),
     (Method::Post, "/v1/sign-in/codes", [401, 201, 201, 403, 403, 403, 403]),
