@@ -85,6 +85,11 @@ impl Outbox {
         self.acked
     }
 
+    /// The number of the last item, once both sides agree where the numbering starts.
+    pub(crate) fn last(&self) -> u64 {
+        self.acked.saturating_add(u64::try_from(self.items.len()).unwrap_or(u64::MAX))
+    }
+
     /// The connection is gone, along with everything in flight on it.
     pub(crate) const fn disconnect(&mut self) {
         self.in_flight = 0;

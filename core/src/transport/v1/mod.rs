@@ -157,6 +157,16 @@ impl Link {
         self.outbox.bytes()
     }
 
+    /// The number of the last line or report of this side.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.outbox.last()
+    }
+
+    /// The number of the last one that the relay has acknowledged.
+    pub(crate) const fn acked(&self) -> u64 {
+        self.outbox.acked()
+    }
+
     /// Connects, for `purpose`, unless it is connected, connecting or over.
     pub(crate) fn connect<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
         if !matches!(self.state, State::Idle | State::Pausing { .. }) {

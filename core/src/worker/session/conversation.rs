@@ -38,8 +38,13 @@ enum Inbound {
     /// Written, and not accepted by the pipe yet. If it never is, nobody can know whether the agent
     /// has read it.
     Written,
-    /// In the pipe, or not meant for the agent.
+    /// In the pipe.
     Delivered,
+    /// Not meant for the agent.
+    Skipped,
+    /// The same, and the report of this number says so. Until the relay has that, an acknowledgement
+    /// would let it believe that the agent has the line.
+    Reported(u64),
 }
 
 /// What a line from the agent is.
@@ -199,9 +204,19 @@ impl Conversation {
         }
     }
 
-    /// A line from the relay that is not for the agent.
-    pub(super) fn skip(&mut self) {
-        self.unacked_inbound.push_back((Inbound::Delivered, 0));
+    /// A line from the relay that is not for the agent, and the number of the report that says so.
+    pub(super) fn skip(&mut self, report: Option<u64>) {
+        let line = report.map_or(Inbound::Skipped, Inbound::Reported);
+        self.unacked_inbound.push_back((line, 0));
+    }
+
+    /// The relay has the reports up to this number.
+    pub(super) fn reports_stored(&mut self, until: u64) {
+        for (line, _) in &mut self.unacked_inbound {
+            if matches!(line, Inbound::Reported(report) if *report <= until) {
+                *line = Inbound::Skipped;
+            }
+        }
     }
 
     /// A line from the relay is for the agent, and was written to its pipe if that is still open.
@@ -274,7 +289,8 @@ impl Conversation {
     /// How many lines from the relay, counting from the first undelivered one, cannot be
     /// acknowledged yet.
     pub(super) fn pending(&mut self) -> usize {
-        while matches!(self.unacked_inbound.front(), Some((Inbound::Delivered, _))) {
+        let is_done = |line: &Inbound| matches!(line, Inbound::Delivered | Inbound::Skipped);
+        while self.unacked_inbound.front().is_some_and(|(line, _)| is_done(line)) {
             self.unacked_inbound.pop_front();
         }
         self.unacked_inbound.len()
@@ -287,16 +303,10 @@ impl Conversation {
 
     /// How many lines from the relay were not even written to the agent's pipe, nor any after them.
     pub(super) fn unwritten(&self) -> usize {
-        let last = self.unacked_inbound.iter().rposition(|(line, _)| *line == Inbound::Written);
-        match last {
-            Some(last) => self.unacked_inbound.len() - last - 1,
-            // What was written has all been delivered.
-            None => {
-                let delivered =
-                    self.unacked_inbound.iter().take_while(|(line, _)| *line == Inbound::Delivered);
-                self.unacked_inbound.len() - delivered.count()
-            }
-        }
+        let is_given = |line: &Inbound| matches!(line, Inbound::Written | Inbound::Delivered);
+        let lines = self.unacked_inbound.iter();
+        let given = lines.rev().skip_while(|(line, _)| !is_given(line)).count();
+        self.unacked_inbound.len() - given
     }
 
     /// The agent is gone, so nobody is left to answer.

@@ -63,12 +63,11 @@ impl Session {
     }
 
     /// A line from the relay on its way to the agent, passed on only if the agent can read and
-    /// expects it.
+    /// expects it. The caller then has to confirm it.
     pub(super) fn take_input(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
         if !self.hold(number, line) {
             self.give(cx, number, line);
         }
-        self.confirm(cx);
     }
 
     /// Gives the agent a line from the relay. The caller then has to confirm it.
@@ -88,7 +87,7 @@ impl Session {
                 let reason = Cow::Borrowed(REPEATED);
                 self.not_given(cx, number, Unsettled { uuids, reason, ..Unsettled::default() });
             }
-            AgentInput::Nothing => self.conversation.skip(),
+            AgentInput::Nothing => self.conversation.skip(None),
         }
     }
 
@@ -96,7 +95,7 @@ impl Session {
     fn not_given(&mut self, cx: &mut Cx<'_>, number: u64, unsettled: Unsettled<'_>) {
         let lines = Cow::Owned(alloc::vec![number]);
         self.log(cx, &LogMessage::MessagesUndelivered(Unsettled { lines, ..unsettled }));
-        self.conversation.skip();
+        self.conversation.skip(Some(self.link.last_number()));
     }
 
     /// Writes a line into the agent's pipe, and returns whether it still reads.
@@ -131,6 +130,7 @@ impl Session {
         }
     }
 
+    /// Acknowledges what is done with. All lines that have arrived must have been taken.
     pub(super) fn confirm(&mut self, cx: &mut Cx<'_>) {
         let (held, held_bytes) = self.succession.held();
         let pending = self.conversation.pending() + held;

@@ -22,6 +22,8 @@ impl Session {
         for event in events {
             outcome = outcome.or(self.on_link(cx, event));
         }
+        self.conversation.reports_stored(self.link.acked());
+        self.confirm(cx);
         self.balance(cx);
         outcome
     }

@@ -106,7 +106,9 @@ fn the_agent_gets_a_message_once_and_never_a_line_that_is_not_one() {
     bench.handle(line(link, &format!("{user}\n{user}\nnot json\n")));
     assert_eq!(bench.written(agent).len(), 1);
     bench.handle(Event::Written { op: agent, writes: 1 });
-    assert_eq!(bench.sent(link).last().expect("an ack"), r#"{"type":"ack","received":3}"#);
+    assert_eq!(bench.sent(link).last().expect("an ack"), r#"{"type":"ack","received":1}"#);
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":3}"#], "the repeat is reported");
 }
 
 #[test]
@@ -221,7 +223,9 @@ fn what_the_agent_does_not_get_is_said_with_the_reason() {
     let sent = bench.sent(link);
     assert!(sent[0].contains("messages_undelivered") && sent[0].contains(r#""answers":["P"]"#));
     assert!(sent[0].contains(r#""lines":[1]"#), "{sent:?}");
-    assert_eq!(sent[1], r#"{"type":"ack","received":1}"#, "and it is not sent again");
+    assert_eq!(sent.len(), 1, "an ack would say that the agent has it");
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#], "and it is not sent again");
     let user = r#"{"type":"user","uuid":"U"}"#;
     bench.handle(line(link, &format!("{user}\n{user}\n")));
     assert_eq!(bench.written(agent).len(), 1);
@@ -229,6 +233,55 @@ fn what_the_agent_does_not_get_is_said_with_the_reason() {
     let is_said =
         |sent: &String| sent.contains("messages_undelivered") && sent.contains(r#""uuids":["U"]"#);
     assert!(sent.iter().any(is_said), "{sent:?}");
+}
+
+#[test]
+fn lines_that_arrive_in_one_message_are_acknowledged_once_the_pipe_has_them() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let user = |uuid: &str| format!("{{\"type\":\"user\",\"uuid\":\"{uuid}\"}}\n");
+    bench.handle(line(link, &["U", "V", "W"].map(user).concat()));
+    assert_eq!(bench.sent(link), [""; 0], "the agent has none of them yet");
+    bench.handle(Event::Written { op: agent, writes: 2 });
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":2}"#]);
+}
+
+#[test]
+fn a_resume_acknowledges_nothing_whose_report_the_relay_may_not_have() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(line(link, ANSWER));
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    // The relay learns that the agent has ended before it learns of the line.
+    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
+    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+    let sent = bench.sent(link);
+    assert!(sent[0].contains("agent_exited") && sent[1].contains("messages_undelivered"));
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    bench.handle(line(link, ANSWER));
+    assert_eq!(bench.sent(link), [""; 0]);
+    bench.handle(frame(link, &ControlFrame::Ack { received: 3 }));
+    assert_eq!(bench.sent(link), [r#"{"type":"ack","received":1}"#]);
+}
+
+#[test]
+fn an_exit_counts_what_was_given_after_a_line_that_was_not() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, ANSWER));
+    bench.handle(line(link, r#"{"type":"user","uuid":"U"}"#));
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    bench.handle(Event::InputClosed { op: agent });
+    bench.handle(line(link, r#"{"type":"user","uuid":"V"}"#));
+    bench.handle(line(link, ANSWER));
+    bench.exit(agent, ExitStatus::Code(0));
+    let sent = bench.sent(link);
+    let exit = sent.iter().find(|sent| sent.contains("agent_exited")).expect("an exit");
+    assert!(exit.contains(r#""delivered":0,"attempted":2"#), "{exit}");
 }
 
 #[test]
