@@ -150,8 +150,8 @@ pub struct SessionRow {
     pub received: u64,
     /// The run of the agent that the lines are for.
     pub agent_run: Option<String>,
-    /// The last line taken before a run was first named. Another run may have had it: earlier
-    /// relays did not name runs.
+    /// The last line taken under an earlier lease, or before a run was first named. Another run may
+    /// have had it: earlier relays did not name runs.
     pub taken_unnamed: u64,
     /// The current lease.
     pub fence: u64,

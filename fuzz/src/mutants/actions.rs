@@ -7,7 +7,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message};
 use footbridge_core::contract::event::Event;
-use footbridge_core::store::StoreOp;
+use footbridge_core::store::{Origin, StoreOp};
 
 use super::Mutant;
 use super::words::{all_seen, begins_with, bent, holds, reworded, shortened};
@@ -78,6 +78,14 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
         (Mutant::BoldEnd, Role::Relay, Action::Reply { op, response }) => {
             let bold = reworded(response, "messages_indeterminate", "messages_undelivered");
             vec![Action::Reply { op, response: bold }]
+        }
+        (Mutant::DeafToReports, Role::Relay, Action::Store { op, mut transaction }) => {
+            if let StoreOp::Append { lines, .. } = &mut *transaction.op {
+                for line in lines.iter_mut().filter(|line| line.origin == Origin::Worker) {
+                    line.line = Text::from(line.line.as_str().replace("\"lines\":[", "\"x\":["));
+                }
+            }
+            vec![Action::Store { op, transaction }]
         }
         (Mutant::TwiceWritten, Role::Worker, action @ Action::Write { .. }) => {
             vec![action.clone(), action]

@@ -73,6 +73,8 @@ mutants! {
     FalseSeen = "false-seen" found by "receipts" within 60,
     /// A relay says *undelivered* where it cannot know.
     BoldEnd = "bold-end" found by "receipts" within 60,
+    /// A relay does not note what a worker says that it did not pass on.
+    DeafToReports = "deaf-to-reports" found by "receipts" within 200,
     /// A worker turns *deny* into *allow*.
     AllowAll = "allow-all" found by "fail closed" within 40,
     /// A relay hides questions from those who could answer them.

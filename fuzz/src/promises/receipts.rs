@@ -1,6 +1,7 @@
 //! Promise 15, and what promise 1 leaves open: of everything that was accepted it can be seen how far it
 //! has come, and it ends in a state that has a name. What is said is true: what counts as read was
-//! handed to the agent, what counts as undelivered never was, and nothing ends in two ways.
+//! handed to the agent, what counts as undelivered never was, and nothing that has ended in one way
+//! ends in another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +24,10 @@ struct Story {
     handed: BTreeSet<Name>,
     /// Requests that have a uuid as well, and so are stored once.
     with_uuid: BTreeSet<String>,
-    /// What did not end well, and how.
-    failed: BTreeMap<Name, String>,
+    /// What did not end well, how, and the first event that says so.
+    failed: BTreeMap<Name, (String, u64)>,
+    /// By the last event of a session: how much counted as read by then.
+    read_by: BTreeMap<u64, u64>,
     /// How far everything has come, as it was last said.
     cursors: Option<Cursors>,
     has_gap: bool,
@@ -81,8 +84,9 @@ impl Promise for Receipts {
             Fact::HandedOff { session, line, .. } => {
                 let story = self.sessions.entry(session.clone()).or_default();
                 let Some(name) = Name::of(line) else { return Ok(()) };
-                let said = story.failed.get(&name).filter(|how| *how != "messages_indeterminate");
-                if let Some(how) = said
+                let said =
+                    story.failed.get(&name).filter(|(how, _)| how != "messages_indeterminate");
+                if let Some((how, _)) = said
                     && !story.is_ambiguous(&name)
                 {
                     return Err(format!(
@@ -124,7 +128,9 @@ impl Receipts {
                         story.logged.extend(Name::of(message).map(|name| (*seq, name)));
                     }
                     "relay" | "worker" => {
-                        return story.reported(message).map_err(|why| format!("{session}: {why}"));
+                        return story
+                            .reported(*seq, message)
+                            .map_err(|why| format!("{session}: {why}"));
                     }
                     _ => {}
                 }
@@ -133,6 +139,10 @@ impl Receipts {
                 let story = self.sessions.entry(view.session.clone()).or_default();
                 story.is_ended |= view.state == "ended";
                 story.moved(view.receipts);
+                if let Some(Cursors { seen, .. }) = view.receipts {
+                    let known = story.read_by.entry(view.last_seq).or_default();
+                    *known = seen.max(*known);
+                }
             }
             ViewerNotice::Receipts { session, receipts } => {
                 let story = self.sessions.entry(session.clone()).or_default();
@@ -165,7 +175,7 @@ impl Story {
         self.without_runs || matches!(name, Name::Request(id) if !self.with_uuid.contains(id))
     }
 
-    fn reported(&mut self, line: &str) -> Result<(), String> {
+    fn reported(&mut self, seq: u64, line: &str) -> Result<(), String> {
         if !line.contains("\"messages_") {
             return Ok(());
         }
@@ -181,13 +191,11 @@ impl Story {
             if how != "messages_indeterminate" && self.handed.contains(&name) {
                 return Err(format!("{name:?}: {how}, but it was handed over"));
             }
-            let before = self.failed.insert(name.clone(), how.to_owned());
-            // What a worker says of a line may come late, and says more than *nobody knows*. Viewers
-            // learn the two in one order, but not at the same time.
-            let late = ["messages_indeterminate", "messages_undelivered"];
-            let is_late = |before: &str| late.contains(&before) && late.contains(&how);
-            if before.as_ref().is_some_and(|before| before != how && !is_late(before)) {
-                return Err(format!("{name:?} has ended in two ways: {before:?} and {how}"));
+            let known = self.failed.entry(name.clone()).or_insert((how.to_owned(), seq));
+            known.1 = known.1.min(seq);
+            if known.0 != how {
+                let before = &known.0;
+                return Err(format!("{name:?} has ended in two ways: {before} and {how}"));
             }
         }
         Ok(())
@@ -199,7 +207,14 @@ impl Story {
             return Ok(());
         };
         for (seq, name) in &self.logged {
-            if self.failed.contains_key(name) || self.is_ambiguous(name) {
+            if self.is_ambiguous(name) {
+                continue;
+            }
+            if let Some((how, said)) = self.failed.get(name) {
+                let read = self.read_by.range(..said).map(|(_, seen)| *seen).max();
+                if read >= Some(*seq) {
+                    return Err(format!("{name:?}, event {seq}, was read, and then {how}"));
+                }
                 continue;
             }
             if self.is_ended && *seq > cursors.seen {
@@ -213,5 +228,37 @@ impl Story {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the judge says of a message, event 2, which event 4 calls indeterminate, when it counted
+    /// as read in a session as it was after this event.
+    fn judged(read_by: u64) -> Result<(), String> {
+        let mut story = Story::default();
+        story.logged.insert(2, Name::Message("u".to_owned()));
+        story.read_by.insert(read_by, 2);
+        story.moved(Some(Cursors { delivered: 0, seen: 0 }));
+        let line = r#"{"subtype":"messages_indeterminate","uuids":["u"]}"#;
+        story.reported(4, line).expect("its first end");
+        story.end()
+    }
+
+    #[test]
+    fn what_was_read_has_no_other_end_and_what_ends_counts_as_settled() {
+        assert!(judged(3).is_err_and(|why| why.contains("was read, and then")));
+        assert_eq!(judged(4), Ok(()), "what is said not to have ended well is passed over");
+    }
+
+    #[test]
+    fn what_ended_in_one_way_does_not_end_in_another() {
+        let mut story = Story::default();
+        let said = |how: &str| format!(r#"{{"subtype":"messages_{how}","answers":["q"]}}"#);
+        assert_eq!(story.reported(3, &said("indeterminate")), Ok(()));
+        assert_eq!(story.reported(3, &said("indeterminate")), Ok(()), "another viewer reads it");
+        assert!(story.reported(5, &said("undelivered")).is_err());
     }
 }
