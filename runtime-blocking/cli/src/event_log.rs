@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::SystemTime;
 
+use footbridge_core::base::text::is_hidden;
 use footbridge_core::base::time::UnixTime;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -72,7 +73,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     /// `worker: session_1 work_2 started, process 12`. Control characters, which may come from a
-    /// remote peer, do not reach the terminal.
+    /// remote peer, do not reach the terminal, and neither do those that reorder or hide text.
     fn text(&self) -> String {
         let mut line = format!("{}:", self.component);
         if self.level <= Level::Warn {
@@ -84,7 +85,15 @@ impl Entry<'_> {
             line.push_str(id);
         }
         line.push_str(&format!(" {}", self.message));
-        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        let mut shown = String::with_capacity(line.len());
+        for c in line.chars() {
+            match c {
+                c if c.is_control() => shown.push(' '),
+                c if is_hidden(c) => shown.extend(c.escape_unicode()),
+                c => shown.push(c),
+            }
+        }
+        shown
     }
 
     fn json(&self, time: UnixTime) -> String {
@@ -130,6 +139,10 @@ mod tests {
         assert_eq!(
             entry(Level::Info, format_args!("started\n\x1b[31m")).text(),
             "worker: session_1 work_2 started  [31m"
+        );
+        assert_eq!(
+            entry(Level::Info, format_args!("rm\u{202e}\u{200b}\u{e0041} é")).text(),
+            "worker: session_1 work_2 rm\\u{202e}\\u{200b}\\u{e0041} é"
         );
         assert_eq!(
             entry(Level::Warn, format_args!("lost")).text(),

@@ -52,6 +52,13 @@ impl SecretFile<'_> {
         if !metadata.is_file() {
             return Err(Error::local(format!("the {what} file {shown} is not a regular file")));
         }
+        let owner = metadata.uid();
+        if !is_trusted(owner) {
+            return Err(Error::local(format!(
+                "the {what} file {shown} belongs to another user (uid {owner}), who knows the {what} and can change it: make one of your own and replace the {what}"
+            )));
+        }
+        check_directory(directory_of(self.path), what)?;
         if metadata.mode() & 0o077 != 0 {
             return Err(Error::local(format!(
                 "the {what} file {shown} can be read by others (mode {:04o}): run chmod 600 {shown} and consider replacing the {what}",
@@ -71,9 +78,9 @@ impl SecretFile<'_> {
         let cannot = |error: io::Error| {
             Error::disk(format_args!("cannot write the {what} file {shown}"), &error)
         };
-        let directory = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let directory = directory.unwrap_or_else(|| Path::new("."));
+        let directory = directory_of(self.path);
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot)?;
+        check_directory(directory, what)?;
         let secret = new_secret()?;
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.new", std::process::id()));
@@ -94,6 +101,58 @@ impl SecretFile<'_> {
             Err(error) => Err(cannot(error)),
         }
     }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Whoever may write to a directory may put another file in the place of the secret's.
+fn check_directory(directory: &Path, what: &str) -> Result<(), Error> {
+    let shown = directory.display();
+    let metadata = std::fs::metadata(directory)
+        .map_err(|error| Error::local(format!("cannot look at {shown}: {error}")))?;
+    let is_sticky = metadata.mode() & 0o1000 != 0;
+    if metadata.mode() & 0o022 != 0 && !is_sticky {
+        return Err(Error::local(format!(
+            "the {what} is in {shown}, where others can replace it (mode {:04o}): run chmod go-w {shown}",
+            metadata.mode() & 0o7777
+        )));
+    }
+    if !is_trusted(metadata.uid()) {
+        return Err(Error::local(format!(
+            "the {what} is in {shown}, which belongs to another user (uid {}), who can replace it: keep it in a directory of your own",
+            metadata.uid()
+        )));
+    }
+    Ok(())
+}
+
+/// This user, or the one that can do anything anyway.
+fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
+/// Refuses a file with a private key that others can read. One of the system's may be readable by a
+/// group that exists for that.
+pub fn check_private_key(path: &Path) -> Result<(), Error> {
+    let shown = path.display();
+    let metadata = std::fs::metadata(path)
+        .map_err(|error| Error::local(format!("cannot read the key {shown}: {error}")))?;
+    let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if metadata.mode() & others != 0 {
+        return Err(Error::local(format!(
+            "the key {shown} can be read by others (mode {:04o}): run chmod 600 {shown} and consider replacing the key and its certificate",
+            metadata.mode() & 0o7777
+        )));
+    }
+    if !is_trusted(metadata.uid()) {
+        return Err(Error::local(format!(
+            "the key {shown} belongs to another user (uid {}): make it your own with chown",
+            metadata.uid()
+        )));
+    }
+    Ok(())
 }
 
 /// Reads the key in a file of its own, or creates it.
@@ -149,6 +208,58 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("set");
         let error = read_or_create_key(&path).expect_err("readable");
         assert!(error.message.contains("can be read by others"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_where_others_can_replace_it_is_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let directory = home.path().join("shared");
+        let path = directory.join("key");
+        read_or_create_key(&path).expect("made");
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        for (bad, is_refused) in [(0o777, true), (0o770, true), (0o1777, false), (0o755, false)] {
+            std::fs::set_permissions(&directory, mode(bad)).expect("set");
+            let read = read_or_create_key(&path);
+            assert_eq!(read.is_err(), is_refused, "{bad:o}");
+            if let Err(error) = read {
+                assert!(error.message.contains("chmod go-w"), "{error}");
+            }
+        }
+        std::fs::set_permissions(&directory, mode(0o777)).expect("set");
+        std::fs::remove_file(&path).expect("removed");
+        read_or_create_key(&path).expect_err("none is made there either");
+    }
+
+    #[test]
+    fn a_secret_of_another_user_is_refused() {
+        // Only root can give a file away.
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("key");
+        read_or_create_key(&path).expect("made");
+        std::os::unix::fs::chown(&path, Some(12345), None).expect("given away");
+        let error = read_or_create_key(&path).expect_err("another's");
+        assert!(error.message.contains("uid 12345"), "{error}");
+    }
+
+    #[test]
+    fn a_private_key_that_others_can_read_is_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("key.pem");
+        std::fs::write(&path, "a key").expect("written");
+        let is_root = rustix::process::geteuid().is_root();
+        for (mode, is_fine) in
+            [(0o600, true), (0o400, true), (0o640, is_root), (0o644, false), (0o660, false)]
+        {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+            let checked = check_private_key(&path);
+            assert_eq!(checked.is_ok(), is_fine, "{mode:o}");
+            if let Err(error) = checked {
+                assert!(error.message.contains("chmod 600"), "{error}");
+            }
+        }
     }
 
     #[test]
