@@ -26,6 +26,8 @@ pub(super) struct Rows {
     /// Each owner's ended sessions, in the order they ended.
     pub(super) ended: BTreeMap<AccountId, BTreeMap<u64, SessionId>>,
     pub(super) due: BTreeSet<DueRow>,
+    /// Of all logs together.
+    pub(super) log_bytes: u64,
 }
 
 impl Default for Rows {
@@ -91,6 +93,7 @@ impl Rows {
             by_ordinal: BTreeMap::new(),
             ended: BTreeMap::new(),
             due: BTreeSet::new(),
+            log_bytes: 0,
         }
     }
 
@@ -103,6 +106,7 @@ impl Rows {
         }
         if let Some(known) = self.sessions.get_mut(&session.id) {
             let before = replace(&mut known.row, row);
+            self.log_bytes = self.log_bytes + known.row.log_bytes - before.log_bytes;
             if let Some(number) = before.ended.filter(|_| known.row.ended.is_none()) {
                 unlist(&mut self.ended, &before.session.owner, number);
             }
@@ -129,11 +133,13 @@ impl Rows {
             let ended = self.ended.entry(session.owner.clone()).or_default();
             ended.insert(number, session.id.clone());
         }
+        self.log_bytes += rows.row.log_bytes;
         self.sessions.insert(session.id.clone(), rows);
     }
 
     pub(super) fn remove_session(&mut self, id: &SessionId) -> Option<SessionRows> {
         let rows = self.sessions.remove(id)?;
+        self.log_bytes -= rows.row.log_bytes;
         let SessionRow { session, key, ended, .. } = &rows.row;
         self.by_ordinal.remove(&session.ordinal);
         if let Some(key) = key {

@@ -48,7 +48,7 @@ impl Tables for MemoryTables {
     }
 
     fn bytes(&mut self) -> Result<u64, TableError> {
-        Ok(0)
+        Ok(self.rows.log_bytes)
     }
 
     fn meta(&mut self) -> Result<MetaRow, TableError> {
