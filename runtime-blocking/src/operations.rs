@@ -112,7 +112,10 @@ impl Operations {
                 (op, Err(failure(IoErrorKind::Other, detail)))
             }
             // No requests arrive here, so there is nothing to reply to.
-            Action::Reply { .. } | Action::ReplyStream { .. } => return None,
+            Action::Vouch { .. }
+            | Action::ReadBody { .. }
+            | Action::Reply { .. }
+            | Action::ReplyStream { .. } => return None,
             action => {
                 self.order(action);
                 return None;

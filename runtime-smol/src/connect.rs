@@ -165,8 +165,7 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, IoErro
     match upgraded.downcast::<HyperIo>() {
         Ok(parts) if parts.read_buf.is_empty() => match parts.io.0 {
             Connection::Plain(stream) => Ok(stream),
-            #[cfg(feature = "tls")]
-            Connection::Tls(_) => Err(failure(IoErrorKind::Protocol, name)),
+            _ => Err(failure(IoErrorKind::Protocol, name)),
         },
         _ => Err(failure(
             IoErrorKind::Protocol,

@@ -28,7 +28,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 ///
 /// Commands arrive through `commands`, whose sender may be dropped; notices go out through
 /// `on_notice`, which is called between steps and must not block. Whatever is still open when the
-/// machine finishes is dropped, but replies being sent get a few more seconds. Dropping the future
+/// machine finishes is dropped, but replies being sent get a moment more. Dropping the future
 /// drops everything.
 pub async fn drive<M: Machine>(
     mut machine: M,

@@ -11,6 +11,8 @@ use hyper::rt::ReadBufCursor;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::net::TcpStream;
 
+use crate::server::Served;
+
 /// Maximum size of hyper's reads. It is on the stack, so an idle connection holds no buffer.
 const READ_BYTES: usize = 8 << 10;
 
@@ -19,6 +21,8 @@ pub(crate) enum Connection {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<futures_rustls::TlsStream<TcpStream>>),
+    /// One of a listener's clients.
+    Served(Box<Served>),
 }
 
 impl Connection {
@@ -27,6 +31,7 @@ impl Connection {
             Self::Plain(stream) => Pin::new(stream),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(&mut **stream),
+            Self::Served(served) => Pin::new(&mut **served),
         }
     }
 

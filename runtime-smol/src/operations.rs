@@ -31,7 +31,7 @@ use crate::store::{self, StoreRunner};
 use crate::{stdio, stream, tls};
 
 /// How long replies and closing handshakes may take after the machine has finished.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
 /// One open operation. Dropping it stops its task.
 enum Operation {
@@ -171,12 +171,16 @@ impl Operations {
             Action::Load { op, path, limit } => self.file(op, files::Job::Load { path, limit }),
             Action::Remove { op, path } => self.file(op, files::Job::Remove { path }),
             Action::List { op, path } => self.file(op, files::Job::List { path }),
-            Action::Listen { op, address } => {
+            Action::Listen { op, address, limits } => {
                 let (tls, linger) = (self.server_tls.clone(), self.linger.clone());
-                let listener = server::listen(op, address, tls, linger, shared);
+                let listener = server::listen(op, address, limits, tls, linger, shared);
                 self.open.insert(op, Operation::Listener(listener));
             }
-            Action::Accept { op, listener, max_body } => self.accept(op, listener, max_body),
+            Action::Accept { op, listener } => self.accept(op, listener),
+            Action::Vouch { op, standing } => self.advise(op, Answer::Vouch(standing)),
+            Action::ReadBody { op, max_body, pace } => {
+                self.advise(op, Answer::ReadBody { max_body, pace });
+            }
             Action::Reply { op, response } => {
                 // It was answered, or its client is gone: nothing follows either way.
                 if let Some(Operation::Exchange(answer)) = self.open.remove(&op) {
@@ -293,12 +297,19 @@ impl Operations {
         self.open.insert(op, Operation::Queued);
     }
 
-    fn accept(&mut self, op: OpId, listener: OpId, max_body: usize) {
+    /// Says something to an exchange that does not end it.
+    fn advise(&self, op: OpId, answer: Answer) {
+        if let Some(Operation::Exchange(exchange)) = self.open.get(&op) {
+            let _ = exchange.try_send(answer);
+        }
+    }
+
+    fn accept(&mut self, op: OpId, listener: OpId) {
         let Some(Operation::Listener(listener)) = self.open.get(&listener) else {
             return self.fail(op, IoErrorKind::NotFound, "the listener is closed");
         };
-        let (answer, answered) = async_channel::bounded(1);
-        listener.admit(AcceptSlot { op, max_body, answered });
+        let (answer, answered) = async_channel::unbounded();
+        listener.admit(AcceptSlot { op, answered });
         self.open.insert(op, Operation::Exchange(answer));
     }
 

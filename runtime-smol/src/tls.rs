@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use footbridge_core::contract::event::IoError;
+
 #[cfg(feature = "tls")]
 pub(crate) use with::{Client, Server};
 #[cfg(not(feature = "tls"))]
@@ -15,6 +17,13 @@ pub struct Certificate {
     pub chain: PathBuf,
     /// PEM file of its private key.
     pub key: PathBuf,
+}
+
+impl Certificate {
+    /// The names that it is for, in lower case or with `*` for one label.
+    pub fn names(&self) -> Result<Vec<String>, IoError> {
+        Server::names(&self.chain)
+    }
 }
 
 #[cfg(feature = "tls")]
@@ -86,6 +95,13 @@ mod with {
             Ok(Self(TlsAcceptor::from(Arc::new(config))))
         }
 
+        pub(super) fn names(chain: &Path) -> Result<Vec<String>, IoError> {
+            let chain_of = certificates(chain)?;
+            let own = chain_of.first().map(webpki::EndEntityCert::try_from);
+            let own = own.transpose().map_err(|error| unusable(chain, error))?;
+            Ok(own.iter().flat_map(|own| own.valid_dns_names()).map(str::to_owned).collect())
+        }
+
         pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<Connection> {
             let stream = self.0.accept(stream).await?;
             Ok(Connection::Tls(Box::new(TlsStream::Server(stream))))
@@ -145,6 +161,10 @@ mod without {
 
     impl Server {
         pub(crate) fn new(_: &Certificate) -> Result<Self, IoError> {
+            Err(missing())
+        }
+
+        pub(super) fn names(_: &Path) -> Result<Vec<String>, IoError> {
             Err(missing())
         }
 

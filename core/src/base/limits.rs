@@ -231,6 +231,8 @@ pub const ENDED_SESSION_KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 
 pub const MAX_ENDED_SESSIONS_ON_DISK: usize = 10_000;
 /// Bytes that a relay's store may take on its disk; beyond that the sessions that ended first go.
 pub const STORE_BYTES: u64 = 10 << 30;
+/// Bytes of logs that a relay keeps in memory, if it keeps them nowhere else.
+pub const MEMORY_STORE_BYTES: u64 = 256 << 20;
 /// Ended sessions that one operation may remove to make room on the disk.
 pub const MAX_SESSIONS_REMOVED_FOR_ROOM: usize = 4;
 /// When to try again what could not lapse because a row of it is damaged.
@@ -247,6 +249,13 @@ pub const MAX_OPEN_PERMISSION_BYTES: usize = 16 << 20;
 pub const MAX_SUBSCRIBERS: usize = 64;
 /// Bytes on the way to one viewer (Y-5).
 pub const STREAM_CREDIT_BYTES: usize = 256 << 10;
+/// Bytes on the way to all viewers: with many of them, each has less than [`STREAM_CREDIT_BYTES`].
+pub const STREAM_CREDIT_IN_ALL: usize = 64 << 20;
+/// Viewers that are sent an event larger than their credit at the same time.
+pub const MAX_LARGE_EVENTS: usize = 4;
+/// Pages of logs that are read for viewers at the same time. Each has one event at least, however
+/// large.
+pub const MAX_PAGE_READS: usize = 4;
 /// Bytes on the way to one worker, not counting its lines, at which its link counts as dead.
 pub const LINK_BACKLOG_BYTES: usize = 2 * MAX_REQUEST_BYTES;
 /// Bytes of one link waiting for the store at which the link is paused.
@@ -259,6 +268,66 @@ pub const MAX_POSTED_MESSAGES: usize = 256;
 pub const MAX_PAGE_EVENTS: usize = 1000;
 /// Bytes on one page; one event always fits.
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
+/// How long a client may take to send a request's head, from the beginning of its connection or the
+/// end of the last answer.
+pub const HEAD_TIME: Duration = Duration::from_secs(15);
+/// Connections of clients that have shown no credential, in all.
+pub const MAX_STRANGERS_CONNECTIONS: usize = 1024;
+/// The same from one address.
+pub const MAX_STRANGERS_CONNECTIONS_PER_ADDRESS: usize = 128;
+/// Requests on one of their connections that are taken as they come.
+pub const MAX_STRANGERS_REQUESTS: u32 = 16;
+/// How long each further one has to wait.
+pub const STRANGERS_PAUSE: Duration = Duration::from_millis(200);
+/// Connections of workers in all.
+pub const MAX_WORKERS_CONNECTIONS: usize = 2048;
+/// The same from one address.
+pub const MAX_WORKERS_CONNECTIONS_PER_ADDRESS: usize = 1024;
+/// Connections of people in all.
+pub const MAX_PEOPLES_CONNECTIONS: usize = 1024;
+/// The same from one address.
+pub const MAX_PEOPLES_CONNECTIONS_PER_ADDRESS: usize = 512;
+/// How long a client without a credential may leave what it is sent unread.
+pub const STRANGER_READ_GRACE: Duration = Duration::from_secs(5);
+/// How much of it it has to read a second from then on, in bytes.
+pub const STRANGER_READ_RATE: u32 = 4 << 10;
+/// How long a known client may leave what it is sent unread.
+pub const CLIENT_READ_GRACE: Duration = Duration::from_secs(45);
+/// How much of it it has to read a second from then on, in bytes.
+pub const CLIENT_READ_RATE: u32 = 512;
+/// How long nothing of a body may come.
+pub const BODY_GRACE: Duration = Duration::from_secs(10);
+/// How much of a body has to come a second from then on, in bytes.
+pub const BODY_RATE: u32 = 16 << 10;
+/// Largest body of a request that carries no line, in bytes.
+pub const MAX_SMALL_BODY_BYTES: usize = 256 << 10;
+/// Bytes of bodies that people may have on their way or being worked on in all.
+pub const MAX_BODY_BYTES_OF_PEOPLE: usize = 64 << 20;
+/// Bytes of bodies that workers may have on their way or being worked on in all.
+pub const MAX_BODY_BYTES_OF_WORKERS: usize = 16 << 20;
+/// Store operations in progress beyond which none is started for a client without a credential.
+pub const MAX_STORE_OPERATIONS_FOR_STRANGERS: usize = 256;
+/// Shortest access token, in bytes: 128 bits, as letters and digits.
+pub const MIN_TOKEN_BYTES: usize = 22;
+/// Different pairs of neighbouring characters in an access token.
+pub const MIN_TOKEN_PAIRS: usize = 16;
+/// Unknown credentials that one address may show at once before it has to wait.
+pub const GUESSES_ALLOWED: u32 = 10;
+/// How long an address has to wait for each further one.
+pub const GUESS_ALLOWED_EVERY: Duration = Duration::from_secs(2);
+/// Unknown credentials that all addresses together may show at once before all have to wait.
+pub const GUESSES_ALLOWED_IN_ALL: u32 = 200;
+/// How long they have to wait for each further one.
+pub const GUESS_ALLOWED_EVERY_IN_ALL: Duration = Duration::from_millis(100);
+/// How often unknown credentials of one address are reported.
+pub const GUESSES_REPORTED_EVERY: Duration = Duration::from_secs(60);
+/// Reports about unknown credentials, of all addresses, in that time.
+pub const GUESS_REPORTS_ALLOWED: u32 = 10;
+/// Addresses whose unknown credentials are counted; beyond that, the one that has shown none for
+/// the longest time is forgotten.
+pub const MAX_TRACKED_ADDRESSES: usize = 1024;
+/// How much of a name that is not this relay's is shown, in characters.
+pub const MAX_SHOWN_HOST_CHARS: usize = 100;
 /// Requests that a relay is ready to accept at once.
 pub const ACCEPT_POOL: usize = 64;
 /// Longest name or title that a person or a machine may give to something, in bytes.
@@ -274,4 +343,4 @@ pub const VIEWER_SILENT_AFTER: Duration = Duration::from_secs(60);
 /// A viewer whose stream makes no progress for this long is cut off.
 pub const VIEWER_STALLED_AFTER: Duration = Duration::from_secs(60);
 /// How long streams may take to close when the relay stops.
-pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ use crate::base::id::OpId;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::trace::{Size, shown};
+use crate::contract::clients::{ListenLimits, Pace, Standing};
 pub use crate::contract::http::{Answer, Head, Method, Request, Response};
 use crate::store;
 
@@ -156,6 +157,8 @@ pub enum Action {
         op: OpId,
         /// Address and port; port 0 takes a free one.
         address: String,
+        /// What its clients may take up.
+        limits: ListenLimits,
     },
     /// Takes one request from a listener's clients: at most as many are under way as there are
     /// open `Accept`s and unanswered requests. Answer: `Requested`, then `Closed` if the client
@@ -165,9 +168,26 @@ pub enum Action {
         op: OpId,
         /// The listener.
         listener: OpId,
-        /// A larger request body is not read: it arrives as
+    },
+    /// Says who the client of an exchange is. No answer. Its connection keeps that standing until a
+    /// request on it shows otherwise.
+    Vouch {
+        /// The exchange.
+        op: OpId,
+        /// Who it is.
+        standing: Standing,
+    },
+    /// Reads the body of a request that was `Requested` with an unread one. Answer: `BodyRead`, or
+    /// `Closed` if the client leaves or takes too long. An exchange may be answered without it, or
+    /// before it is there; the rest of the body is then not read.
+    ReadBody {
+        /// The exchange.
+        op: OpId,
+        /// A larger one is not read: it arrives as
         /// [`Body::TooLarge`](crate::contract::event::Body::TooLarge).
         max_body: usize,
+        /// How slowly it may come.
+        pace: Pace,
     },
     /// Answers an exchange that was `Requested`. Nothing follows.
     Reply {
@@ -247,9 +267,17 @@ impl fmt::Debug for Action {
             }
             Self::Remove { op, path } => shown(f, "Remove", &[("op", op), ("path", path)]),
             Self::List { op, path } => shown(f, "List", &[("op", op), ("path", path)]),
-            Self::Listen { op, address } => shown(f, "Listen", &[("op", op), ("address", address)]),
-            Self::Accept { op, listener, max_body } => {
-                shown(f, "Accept", &[("op", op), ("listener", listener), ("max_body", max_body)])
+            Self::Listen { op, address, .. } => {
+                shown(f, "Listen", &[("op", op), ("address", address)])
+            }
+            Self::Accept { op, listener } => {
+                shown(f, "Accept", &[("op", op), ("listener", listener)])
+            }
+            Self::Vouch { op, standing } => {
+                shown(f, "Vouch", &[("op", op), ("standing", standing)])
+            }
+            Self::ReadBody { op, max_body, .. } => {
+                shown(f, "ReadBody", &[("op", op), ("max_body", max_body)])
             }
             Self::Reply { op, response } => {
                 shown(f, "Reply", &[("op", op), ("response", response)])
@@ -294,6 +322,8 @@ impl Action {
             | Self::List { op, .. }
             | Self::Listen { op, .. }
             | Self::Accept { op, .. }
+            | Self::Vouch { op, .. }
+            | Self::ReadBody { op, .. }
             | Self::Reply { op, .. }
             | Self::ReplyStream { op, .. }
             | Self::Upgrade { op, .. }

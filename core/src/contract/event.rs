@@ -188,8 +188,15 @@ pub enum Event {
     Requested {
         /// The exchange, under the id of its `Accept`.
         op: OpId,
-        /// The request.
+        /// The request. A body is usually unread.
         request: IncomingRequest,
+    },
+    /// The body of a request was read.
+    BodyRead {
+        /// The exchange.
+        op: OpId,
+        /// The body.
+        body: Body,
     },
     /// A store operation was carried out and is durable, or was rejected.
     Stored {
@@ -261,6 +268,7 @@ impl fmt::Debug for Event {
             Self::Requested { op, request } => {
                 shown(f, "Requested", &[("op", op), ("request", request)])
             }
+            Self::BodyRead { op, body } => shown(f, "BodyRead", &[("op", op), ("body", body)]),
             Self::Stored { op, committed } => {
                 shown(f, "Stored", &[("op", op), ("committed", committed)])
             }
@@ -320,6 +328,7 @@ impl Event {
             | Self::Listed { op, .. }
             | Self::Listening { op, .. }
             | Self::Requested { op, .. }
+            | Self::BodyRead { op, .. }
             | Self::Stored { op, .. } => Some(*op),
         }
     }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -143,6 +144,8 @@ pub struct IncomingRequest {
     pub body: Body,
     /// Whether it came over TLS.
     pub is_tls: bool,
+    /// The other end of its connection.
+    pub peer: IpAddr,
 }
 
 impl IncomingRequest {
@@ -161,8 +164,24 @@ impl fmt::Debug for IncomingRequest {
 /// The body of an incoming request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Body {
-    /// All of it.
+    /// All of it; empty if there is none.
     Whole(Bytes),
-    /// It was longer than its `Accept` allowed, and was not read.
+    /// It has not been read yet.
+    Unread {
+        /// How long it is, if its sender has said so.
+        length: Option<u64>,
+    },
+    /// It was longer than its `ReadBody` allowed, and was not read.
     TooLarge,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Unread { length: Some(length) } => write!(f, "{length} bytes unread"),
+            Self::Unread { length: None } => f.write_str("unread"),
+            Self::TooLarge => f.write_str("too large"),
+        }
+    }
 }

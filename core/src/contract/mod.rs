@@ -29,6 +29,8 @@
 //! | `Save`, `Load`, `Remove`, `List` | `Saved`, `Loaded`, `Removed`, `Listed` | that, or `Failed` |
 //! | `Listen`: a listener | `Listening` | `Failed` instead; once open it has none |
 //! | `Accept`: an exchange | `Requested` | `Closed` if the client leaves; `Failed` instead of `Requested` |
+//! | · `Vouch` | nothing | |
+//! | · `ReadBody` | `BodyRead` | |
 //! | · `Reply` | nothing: the exchange is over | |
 //! | · `ReplyStream`: a write-only stream | `Sent` | `Closed` |
 //! | · `Upgrade`: a stream | as after `Open` | as after `Open`; also `Closed` instead of `Opened` |
@@ -103,6 +105,7 @@
 
 pub mod action;
 pub mod check;
+pub mod clients;
 pub mod event;
 pub mod http;
 pub mod machine;

@@ -1,11 +1,12 @@
 //! A relay's configuration.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::base::limits;
+use crate::base::limits::{self, MIN_TOKEN_BYTES, MIN_TOKEN_PAIRS};
 use crate::base::secret::Secret;
 use crate::store::StorePolicy;
 use crate::wire::url::{BaseUrl, UrlError};
@@ -18,6 +19,12 @@ pub struct RelayConfig {
     /// The URL that workers reach it at, if it is behind a proxy; without it, a worker is given the
     /// one it sent its request to.
     pub public_url: Option<String>,
+    /// The names by which it is known besides its public URL's, the addresses that it listens on and
+    /// those of its own machine; `*.` stands for one label. It answers under no others.
+    pub hosts: Vec<String>,
+    /// Whether all of its clients come through a proxy, which appends each one's address to
+    /// `X-Forwarded-For`.
+    pub is_behind_proxy: bool,
     /// Who may use it.
     pub access_tokens: Vec<AccessToken>,
     /// The page and its files; the path of the page itself is `/`.
@@ -42,6 +49,8 @@ impl RelayConfig {
         Self {
             listen,
             public_url: None,
+            hosts: Vec::new(),
+            is_behind_proxy: false,
             access_tokens: Vec::new(),
             assets: &[],
             policy: StorePolicy::default(),
@@ -60,8 +69,11 @@ impl RelayConfig {
         for AccessToken { person, token } in &self.access_tokens {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'*+^`|#%".contains(&b);
             let token = token.reveal();
-            if token.len() < MIN_TOKEN_BYTES || !token.bytes().all(is_plain) {
+            if !token.bytes().all(is_plain) {
                 return Err(RelayConfigError::Token { person: person.clone() });
+            }
+            if !is_hard_to_guess(token) {
+                return Err(RelayConfigError::WeakToken { person: person.clone() });
             }
         }
         if let Some(url) = &self.public_url {
@@ -75,8 +87,12 @@ impl RelayConfig {
     }
 }
 
-/// Shortest access token, in bytes.
-const MIN_TOKEN_BYTES: usize = 16;
+/// Whether a token may have been drawn at random from enough of them. It cannot be known, but what
+/// is short or repeats itself was not.
+fn is_hard_to_guess(token: &str) -> bool {
+    let pairs: BTreeSet<&[u8]> = token.as_bytes().windows(2).collect();
+    token.len() >= MIN_TOKEN_BYTES && pairs.len() >= MIN_TOKEN_PAIRS
+}
 
 /// A person's credential.
 #[derive(Clone, Debug)]
@@ -120,11 +136,19 @@ pub enum RelayConfigError {
     /// Nobody could use the relay.
     #[error("the relay has no access token: give it at least one")]
     NoToken,
-    /// A token is too short, or a browser could not send it.
+    /// A browser could not send a token.
     #[error(
-        "the access token of {person:?} cannot be used: it must have at least {MIN_TOKEN_BYTES} characters, of A-Z, a-z, 0-9, - and _"
+        "the access token of {person:?} cannot be used: it must consist of A-Z, a-z, 0-9, - and _"
     )]
     Token {
+        /// Whose token it is.
+        person: String,
+    },
+    /// A token is too short, or too regular.
+    #[error(
+        "the access token of {person:?} is too easy to guess: it must be at least {MIN_TOKEN_BYTES} characters drawn at random, such as `openssl rand -hex 32` prints; or give none, and the relay makes one"
+    )]
+    WeakToken {
         /// Whose token it is.
         person: String,
     },

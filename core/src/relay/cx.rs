@@ -4,16 +4,20 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
+use super::bodies::Bodies;
 use super::close;
 use super::config::RelayConfig;
 use super::exchange::{Exchange, Exchanges};
+use super::guesses::Guesses;
 use super::http::authority::Authority;
 use super::http::error::ApiError;
+use super::http::site::Site;
 use super::http::views;
 use super::notice::RelayNotice;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, StreamKind, Timer};
 use super::store_calls::StoreCalls;
+use super::streams::watching::Watching;
 use crate::base::id::{OpId, SessionId};
 use crate::base::time::{Instant, UnixTime};
 use crate::contract::action::{Action, Message, Response};
@@ -30,6 +34,10 @@ pub(super) struct Cx<'a> {
 pub(super) struct Shared {
     pub(super) config: RelayConfig,
     pub(super) authority: Authority,
+    pub(super) site: Site,
+    pub(super) bodies: Bodies,
+    pub(super) guesses: Guesses,
+    pub(super) watching: Watching,
     pub(super) phase: Phase,
     pub(super) exchanges: Exchanges,
     pub(super) store_calls: StoreCalls,
@@ -90,8 +98,11 @@ impl<'a> Cx<'a> {
 
     /// Answers an exchange; does nothing if its client has left.
     pub(super) fn reply(&mut self, op: OpId, response: Response) {
-        let Some(Exchange { method, path }) = self.shared.exchanges.answered(op) else { return };
-        self.notify(RelayNotice::Answered { method, path, status: response.status });
+        let Some(Exchange { method, path, client }) = self.shared.exchanges.answered(op) else {
+            return;
+        };
+        self.shared.bodies.over(op);
+        self.notify(RelayNotice::Answered { method, path, status: response.status, client });
         self.engine.fx.act(op, |op| Action::Reply { op, response });
         self.engine.fx.finish(op);
     }
@@ -138,10 +149,11 @@ impl<'a> Cx<'a> {
         protocol: Option<&'static str>,
         max_message: usize,
     ) -> bool {
-        let Some(Exchange { method, path }) = self.shared.exchanges.upgraded(op) else {
+        let Some(Exchange { method, path, client }) = self.shared.exchanges.upgraded(op) else {
             return false;
         };
-        self.notify(RelayNotice::Answered { method, path, status: 101 });
+        self.shared.bodies.over(op);
+        self.notify(RelayNotice::Answered { method, path, status: 101, client });
         self.engine.fx.repurpose(op, purpose);
         let protocol = protocol.map(Into::into);
         self.engine.fx.act(op, |op| Action::Upgrade { op, protocol, max_message });

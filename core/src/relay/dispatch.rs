@@ -1,16 +1,24 @@
 //! Routes each request to the part that serves it, and each store answer to the part that asked.
 
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::bodies::Admitted;
 use super::cx::Cx;
 use super::fanout;
-use super::http::authority::Identity;
+use super::guesses::Guess;
+use super::http::authority::{Denial, Identity};
 use super::http::error::ApiError;
+use super::http::request::client_of;
 use super::http::route::{self, Route, RouteError};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::Pending;
 use super::{link_v1, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
-use crate::base::limits::MAX_REQUEST_HEAD_BYTES;
+use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
+use crate::contract::action::Action;
+use crate::contract::clients::Standing;
 use crate::contract::event::{Body, IncomingRequest};
 use crate::relay::streams::viewers;
 use crate::store::{Answer, StoreError, StoreOp};
@@ -18,32 +26,35 @@ use crate::wire::error::ErrorType;
 use crate::wire::health::{Health, Version};
 use crate::wire::housekeeping::Housekeeping;
 
-/// A request, its target split in two.
-struct Call<'a> {
-    op: OpId,
-    request: &'a IncomingRequest,
-    path: &'a str,
-    query: &'a str,
-}
-
-pub(super) fn on_request(parts: &mut Parts, cx: &mut Cx, op: OpId, request: &IncomingRequest) {
-    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-    let call = Call { op, request, path, query };
-    cx.shared.exchanges.arrived(op, request, path);
+pub(super) fn on_request(parts: &mut Parts, cx: &mut Cx, op: OpId, request: IncomingRequest) {
+    let client = client_of(&request, cx.shared.config.is_behind_proxy);
+    cx.shared.exchanges.arrived(op, request.method, path_of(&request), client);
     if cx.is_stopping() {
         cx.refuse(op, &ApiError::unavailable());
-    } else if let Err(error) = authorize_and_serve(parts, cx, &call) {
+    } else if let Err(error) = admit(parts, cx, op, request, client) {
         cx.refuse(op, &error);
     }
 }
 
-fn authorize_and_serve(parts: &mut Parts, cx: &mut Cx, call: &Call<'_>) -> Result<(), ApiError> {
-    let Call { op, request, path, .. } = *call;
+fn path_of(request: &IncomingRequest) -> &str {
+    request.target.split_once('?').map_or(&*request.target, |(path, _)| path)
+}
+
+/// Decides from the head of a request alone who sent it, and whether they may.
+fn admit(
+    parts: &mut Parts,
+    cx: &mut Cx,
+    op: OpId,
+    request: IncomingRequest,
+    client: IpAddr,
+) -> Result<(), ApiError> {
     let headers = request.headers.iter().map(|(name, value)| name.len() + value.len());
     if request.target.len() + headers.sum::<usize>() > MAX_REQUEST_HEAD_BYTES {
         let message = "the request's path and headers are longer than this relay takes";
         return Err(ApiError::new(413, ErrorType::TooLarge, message));
     }
+    cx.shared.site.check(&request)?;
+    let path = path_of(&request);
     let route = route::find(request.method, path).map_err(|error| match error {
         RouteError::Path => ApiError::new(404, ErrorType::NotFound, "there is no such path here"),
         RouteError::Method => {
@@ -52,10 +63,61 @@ fn authorize_and_serve(parts: &mut Parts, cx: &mut Cx, call: &Call<'_>) -> Resul
         }
         RouteError::Id(error) => error.into(),
     })?;
-    match cx.shared.authority.admit(request, &route, cx.wall()) {
-        Ok(identity) => serve(parts, cx, call, route, identity),
-        Err(error) => refuse_unless_unknown(cx, op, &route, error),
+    let identity = match cx.shared.authority.admit(&request, &route, cx.wall()) {
+        Ok(identity) => identity,
+        Err(denial) => return deny(cx, op, &route, denial, client),
+    };
+    let standing = identity.standing();
+    if standing != Standing::Stranger {
+        cx.engine.fx.act(op, |op| Action::Vouch { op, standing });
     }
+    let admitted = Admitted { request, route, identity };
+    match admitted.request.body {
+        Body::Unread { length } if admitted.route.takes_body() => {
+            cx.shared.bodies.read(cx.engine, op, admitted, length)
+        }
+        _ => serve(parts, cx, op, admitted),
+    }
+}
+
+/// The body of an admitted request is there.
+pub(super) fn on_body(parts: &mut Parts, cx: &mut Cx, op: OpId, body: Body) {
+    let Some(admitted) = cx.shared.bodies.arrived(op, body) else { return };
+    if let Err(error) = serve(parts, cx, op, admitted) {
+        cx.refuse(op, &error);
+    }
+}
+
+/// The relay is stopping: it waits for no more bodies.
+pub(super) fn refuse_unread(cx: &mut Cx) {
+    let waiting: Vec<_> = cx.shared.bodies.waiting().collect();
+    for op in waiting {
+        cx.refuse(op, &ApiError::unavailable());
+    }
+}
+
+fn deny(
+    cx: &mut Cx,
+    op: OpId,
+    route: &Route,
+    denial: Denial,
+    client: IpAddr,
+) -> Result<(), ApiError> {
+    let refusal = match denial {
+        Denial::Refused(refusal) => refusal,
+        Denial::Unknown => {
+            let now = cx.now();
+            let Guess { is_slowed, report } = cx.shared.guesses.wrong(now, client);
+            if let Some(report) = report {
+                cx.notify(report);
+            }
+            if is_slowed {
+                return Err(ApiError::slowed());
+            }
+            ApiError::unauthenticated()
+        }
+    };
+    refuse_unless_unknown(cx, op, route, refusal)
 }
 
 /// A worker has to learn that the relay no longer knows its environment before it learns that its
@@ -71,22 +133,20 @@ fn refuse_unless_unknown(
     if environment.is_none() && session.is_none() {
         return Err(refusal);
     }
+    if cx.shared.store_calls.under_way() >= MAX_STORE_OPERATIONS_FOR_STRANGERS {
+        return Err(ApiError::unavailable());
+    }
     let find = StoreOp::Find { environment: environment.cloned(), session: session.cloned() };
     cx.store(Pending::Refuse { op, refusal }, find);
     Ok(())
 }
 
-fn serve(
-    parts: &mut Parts,
-    cx: &mut Cx,
-    call: &Call<'_>,
-    route: Route,
-    identity: Identity,
-) -> Result<(), ApiError> {
-    let Call { op, request, path, query } = *call;
+fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result<(), ApiError> {
+    let Admitted { request, route, identity } = admitted;
+    let request = &request;
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     if request.body == Body::TooLarge {
-        let message = "the request's body is larger than this relay takes";
-        return Err(ApiError::new(413, ErrorType::TooLarge, message));
+        return Err(ApiError::body_too_large());
     }
     match (identity, route) {
         (Identity::Anybody, Route::Health) => {
@@ -94,6 +154,9 @@ fn serve(
             Ok(())
         }
         (Identity::Anybody, Route::Ready) => {
+            if cx.shared.store_calls.under_way() >= MAX_STORE_OPERATIONS_FOR_STRANGERS {
+                return Err(ApiError::unavailable());
+            }
             cx.store(Pending::Ready { op }, StoreOp::Find { environment: None, session: None });
             Ok(())
         }
@@ -106,7 +169,8 @@ fn serve(
             Ok(())
         }
         (Identity::Anybody, _) => {
-            let response = assets::serve(cx.shared.config.assets, request, path)?;
+            let is_secure = request.is_tls || cx.shared.site.is_public_tls();
+            let response = assets::serve(cx.shared.config.assets, request, path, is_secure)?;
             cx.reply(op, response);
             Ok(())
         }
@@ -182,6 +246,9 @@ pub(super) fn on_answer(
 pub(super) fn on_store_failed(parts: &mut Parts, cx: &mut Cx, pending: Pending) {
     if let Pending::Refresh { owner, session } = pending {
         return parts.refreshes.retry_refresh(cx, owner, session);
+    }
+    if let Pending::Page { .. } = pending {
+        parts.viewers.on_page_failed(cx);
     }
     if let Some(op) = pending.waiting() {
         cx.refuse(op, &ApiError::unavailable());

@@ -2,10 +2,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use core::net::IpAddr;
 
 use crate::base::id::OpId;
+use crate::base::text::is_hidden;
 use crate::contract::action::Method;
-use crate::contract::event::IncomingRequest;
 
 /// Requests, from arrival to answer.
 #[derive(Debug, Default)]
@@ -21,15 +22,16 @@ pub(super) struct Exchange {
     pub(super) method: Method,
     /// The beginning of its path, without its query.
     pub(super) path: String,
+    pub(super) client: IpAddr,
 }
 
 /// Longest path in an access log, in characters.
 const MAX_LOGGED_PATH: usize = 200;
 
 impl Exchanges {
-    pub(super) fn arrived(&mut self, op: OpId, request: &IncomingRequest, path: &str) {
-        let path = path.chars().filter(|c| !c.is_control()).take(MAX_LOGGED_PATH).collect();
-        self.waiting.insert(op, Exchange { method: request.method, path });
+    pub(super) fn arrived(&mut self, op: OpId, method: Method, path: &str, client: IpAddr) {
+        let path = path.chars().filter(|c| !is_hidden(*c)).take(MAX_LOGGED_PATH).collect();
+        self.waiting.insert(op, Exchange { method, path, client });
         self.serving += 1;
     }
 

@@ -3,12 +3,20 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::config::RelayConfig;
 use super::cx::{Cx, Phase, RETRY_AFTER_FAILURE};
 use super::notice::RelayNotice;
 use super::purpose::{Engine, Purpose, Timer};
 use crate::base::id::OpId;
-use crate::base::limits::{ACCEPT_POOL, MAX_EXCHANGES, MAX_REQUEST_BYTES, MAX_STORE_OPERATIONS};
+use crate::base::limits::{
+    ACCEPT_POOL, CLIENT_READ_GRACE, CLIENT_READ_RATE, HEAD_TIME, MAX_EXCHANGES,
+    MAX_PEOPLES_CONNECTIONS, MAX_PEOPLES_CONNECTIONS_PER_ADDRESS, MAX_STORE_OPERATIONS,
+    MAX_STRANGERS_CONNECTIONS, MAX_STRANGERS_CONNECTIONS_PER_ADDRESS, MAX_STRANGERS_REQUESTS,
+    MAX_WORKERS_CONNECTIONS, MAX_WORKERS_CONNECTIONS_PER_ADDRESS, STRANGER_READ_GRACE,
+    STRANGER_READ_RATE, STRANGERS_PAUSE,
+};
 use crate::contract::action::Action;
+use crate::contract::clients::{ConnectionLimits, ListenLimits, Pace};
 use crate::contract::event::IoError;
 use crate::contract::machine::{MachineError, MachineErrorKind};
 
@@ -20,8 +28,10 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn open(engine: &mut Engine, address: String) -> Self {
-        let op = engine.fx.start(Purpose::Listener, |op| Action::Listen { op, address });
+    pub(super) fn open(engine: &mut Engine, config: &RelayConfig) -> Self {
+        let address = config.listen.clone();
+        let limits = listen_limits(config.is_behind_proxy);
+        let op = engine.fx.start(Purpose::Listener, |op| Action::Listen { op, address, limits });
         Self { op, accepting: 0 }
     }
 
@@ -71,12 +81,52 @@ impl Listener {
             && self.accepting + cx.shared.store_calls.under_way() < MAX_STORE_OPERATIONS
         {
             self.accepting += 1;
-            let (listener, max_body) = (self.op, MAX_REQUEST_BYTES);
-            cx.engine.fx.start(Purpose::Accept, |op| Action::Accept { op, listener, max_body });
+            let listener = self.op;
+            cx.engine.fx.start(Purpose::Accept, |op| Action::Accept { op, listener });
         }
     }
 
     pub(super) fn close(&self, cx: &mut Cx) {
         cx.engine.fx.cancel(self.op);
     }
+}
+
+/// What clients may take up. All connections of a proxy come from one address: it is the proxy that
+/// has to bound how many each of its clients gets.
+const fn listen_limits(is_behind_proxy: bool) -> ListenLimits {
+    let stranger = Pace { grace: STRANGER_READ_GRACE, bytes_per_second: STRANGER_READ_RATE };
+    let client = Pace { grace: CLIENT_READ_GRACE, bytes_per_second: CLIENT_READ_RATE };
+    ListenLimits {
+        head_time: HEAD_TIME,
+        strangers: connections(
+            MAX_STRANGERS_CONNECTIONS,
+            MAX_STRANGERS_CONNECTIONS_PER_ADDRESS,
+            stranger,
+            is_behind_proxy,
+        ),
+        strangers_requests: MAX_STRANGERS_REQUESTS,
+        strangers_pause: STRANGERS_PAUSE,
+        workers: connections(
+            MAX_WORKERS_CONNECTIONS,
+            MAX_WORKERS_CONNECTIONS_PER_ADDRESS,
+            client,
+            is_behind_proxy,
+        ),
+        people: connections(
+            MAX_PEOPLES_CONNECTIONS,
+            MAX_PEOPLES_CONNECTIONS_PER_ADDRESS,
+            client,
+            is_behind_proxy,
+        ),
+    }
+}
+
+const fn connections(
+    total: usize,
+    per_address: usize,
+    reading: Pace,
+    is_one_address: bool,
+) -> ConnectionLimits {
+    let per_address = if is_one_address { total } else { per_address };
+    ConnectionLimits { total, per_address, reading }
 }

@@ -27,6 +27,7 @@
 //! | `refreshes` | sessions that have to be read again |
 //! | `cx` | what all parts act on: steps, timers, configuration, exchanges, store operations |
 //! | `exchange`, `store_calls` | requests waiting for their answer; what the store is doing |
+//! | `bodies`, `guesses` | what requests may take up; credentials that are not known |
 //! | `purpose`, `pending` | what operations, timers and store calls are for |
 //! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
 //! | `codes` | the codes that sign a browser in |
@@ -36,6 +37,7 @@
 //!
 #![doc = include_str!("http.md")]
 
+mod bodies;
 mod close;
 mod codes;
 mod config;
@@ -43,6 +45,7 @@ mod cx;
 mod dispatch;
 mod exchange;
 mod fanout;
+mod guesses;
 mod http;
 mod link_v1;
 mod listener;

@@ -1,6 +1,7 @@
 //! What a program can tell a relay to do, and what the relay reports.
 
 use alloc::string::String;
+use core::net::IpAddr;
 
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
@@ -39,6 +40,15 @@ pub enum RelayNotice {
         path: String,
         /// The status of its answer; 101 for a WebSocket.
         status: u16,
+        /// The address it came from.
+        client: IpAddr,
+    },
+    /// Credentials were refused that this relay does not know. Reported now and then, not each time.
+    CredentialsRefused {
+        /// The address they came from.
+        client: IpAddr,
+        /// How many, since the last such report about it.
+        count: u64,
     },
     /// A worker has registered.
     EnvironmentRegistered {

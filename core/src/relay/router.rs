@@ -1,12 +1,15 @@
 //! The relay as a role: routes each event, timer and command to the part it concerns.
 
+use super::bodies::Bodies;
 use super::close;
 use super::config::{RelayConfig, RelayKeys};
 use super::cx::{Cx, Phase, RETRY_AFTER_FAILURE, Shared};
 use super::dispatch;
 use super::exchange::Exchanges;
 use super::fanout;
+use super::guesses::Guesses;
 use super::http::authority::Authority;
+use super::http::site::Site;
 use super::listener::Listener;
 use super::notice::{RelayCommand, RelayNotice};
 use super::parts::Parts;
@@ -14,6 +17,7 @@ use super::pending::Pending;
 use super::purpose::{Engine, Purpose, Timer};
 use super::sign_in;
 use super::store_calls::StoreCalls;
+use super::streams::watching::Watching;
 use crate::base::id::OpId;
 use crate::base::limits::SHUTDOWN_GRACE;
 use crate::contract::event::{Event, IncomingRequest, IoError};
@@ -31,11 +35,15 @@ impl Router {
     /// `config` has already been checked.
     pub(super) fn new(mut config: RelayConfig, keys: &RelayKeys, engine: &mut Engine) -> Self {
         let authority = Authority::new(keys, core::mem::take(&mut config.access_tokens));
-        let listener = Listener::open(engine, config.listen.clone());
+        let listener = Listener::open(engine, &config);
         let shared = Shared {
             store_calls: StoreCalls::new(config.policy, authority.issuer.run()),
+            site: Site::new(&config),
             config,
             authority,
+            bodies: Bodies::default(),
+            guesses: Guesses::default(),
+            watching: Watching::default(),
             phase: Phase::Starting,
             exchanges: Exchanges::default(),
             connected: alloc::collections::BTreeSet::new(),
@@ -52,11 +60,12 @@ impl Router {
         cx.shared.phase = Phase::Stopping;
         listener.close(cx);
         parts.polls.refuse_all(cx);
+        dispatch::refuse_unread(cx);
         parts.close_all(cx, close::GOING_AWAY);
         cx.engine.set_timer(Timer::Shutdown, SHUTDOWN_GRACE);
     }
 
-    fn on_requested(&mut self, engine: &mut Engine, op: OpId, request: &IncomingRequest) {
+    fn on_requested(&mut self, engine: &mut Engine, op: OpId, request: IncomingRequest) {
         let Self { shared, listener, parts } = self;
         let cx = &mut Cx::new(engine, shared);
         if listener.on_requested(cx, op) {
@@ -86,6 +95,7 @@ impl Router {
             Purpose::Accept => listener.on_accept_failed(cx),
             Purpose::Exchange => {
                 cx.shared.exchanges.abandoned(op);
+                cx.shared.bodies.over(op);
                 parts.polls.forget(cx, op);
             }
             Purpose::Opening(kind) | Purpose::Stream(kind) => {
@@ -127,7 +137,7 @@ impl Role for Router {
 
     fn on_event(&mut self, engine: &mut Engine, event: Event) {
         match event {
-            Event::Requested { op, request } => return self.on_requested(engine, op, &request),
+            Event::Requested { op, request } => return self.on_requested(engine, op, request),
             Event::Stored { op, committed } => return self.on_stored(engine, op, committed),
             Event::Closed { op, .. } => return self.on_over(engine, op, None),
             Event::Failed { op, failure } => return self.on_over(engine, op, Some(failure)),
@@ -137,6 +147,7 @@ impl Role for Router {
         let cx = &mut Cx::new(engine, shared);
         match event {
             Event::Listening { op, address } => Listener::on_listening(cx, op, address),
+            Event::BodyRead { op, body } => dispatch::on_body(parts, cx, op, body),
             Event::Opened { op } => parts.on_opened(cx, op),
             Event::Received { op, message } => parts.on_received(cx, op, message),
             Event::Sent { op, messages } => parts.on_sent(cx, op, messages),

@@ -103,6 +103,10 @@ error_types! {
     UpgradeRequired = "upgrade_required",
     /// A count is at its limit.
     LimitReached = "limit_reached",
+    /// The relay is not known by the name in `Host`.
+    HostUnknown = "host_unknown",
+    /// A page of another site sent the request.
+    OriginRefused = "origin_refused",
     /// The relay is shutting down, or overloaded.
     Unavailable = "unavailable",
 }

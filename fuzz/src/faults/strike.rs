@@ -196,7 +196,7 @@ fn slow_line(cx: &mut Cx) {
 fn fail_accepts(cx: &mut Cx) {
     let life = cx.parties[RELAY].life;
     for _ in 0..cx.rng.usize(1..=4) {
-        let Some((op, _)) = cx.parties[RELAY].accepts.pop_front() else { return };
+        let Some(op) = cx.parties[RELAY].accepts.pop_front() else { return };
         let to = Address { party: RELAY, life, op };
         cx.tell(to, Event::Failed { op, failure: failure(IoErrorKind::Full) });
     }

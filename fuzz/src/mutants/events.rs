@@ -55,11 +55,10 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
             let message = Message::Binary(Bytes::from_static(b"no word"));
             Some(Event::Received { op, message })
         }
-        (Mutant::StrictRelay, Event::Requested { op, mut request }) if id == RELAY => {
-            if matches!(&request.body, Body::Whole(body) if holds(body, FUTURE)) {
-                request.body = Body::Whole(Bytes::from_static(b"["));
-            }
-            Some(Event::Requested { op, request })
+        (Mutant::StrictRelay, Event::BodyRead { op, body: Body::Whole(body) }) if id == RELAY => {
+            let is_strange = holds(&body, FUTURE);
+            let body = if is_strange { Bytes::from_static(b"[") } else { body };
+            Some(Event::BodyRead { op, body: Body::Whole(body) })
         }
         (Mutant::AllowOnInterrupt | Mutant::AllowOnEnd, Event::Stdout { op, data })
             if is_worker =>

@@ -10,6 +10,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
 use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{Action, Message, Response};
+use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
@@ -42,7 +43,8 @@ impl Liar {
         };
         let op = liar.steps.op();
         liar.listener = Some(op);
-        liar.steps.act(Action::Listen { op, address: String::from("0.0.0.0:443") });
+        let (address, limits) = (String::from("0.0.0.0:443"), ListenLimits::default());
+        liar.steps.act(Action::Listen { op, address, limits });
         for _ in 0..ACCEPTS {
             liar.accept();
         }
@@ -52,7 +54,7 @@ impl Liar {
     fn accept(&mut self) {
         let Some(listener) = self.listener else { return };
         let op = self.steps.op();
-        self.steps.act(Action::Accept { op, listener, max_body: 1 << 20 });
+        self.steps.act(Action::Accept { op, listener });
     }
 
     fn answer(&mut self, op: OpId, target: &str) {

@@ -47,6 +47,7 @@ pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<
 
 fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node> {
     let mut config = RelayConfig::new(String::from("0.0.0.0:8787"));
+    config.hosts = vec![String::from("relay.example")];
     let person = |person: &str, token: &str| AccessToken {
         person: person.to_owned(),
         token: Secret::from(token),

@@ -31,8 +31,8 @@ pub(crate) struct Party {
     /// Identifies the current deadline; older ones no longer count.
     pub(crate) turn: u64,
     pub(crate) listener: Option<OpId>,
-    /// The `Accept`s waiting for a request, and the largest body that each accepts.
-    pub(crate) accepts: VecDeque<(OpId, usize)>,
+    /// The `Accept`s waiting for a request.
+    pub(crate) accepts: VecDeque<OpId>,
     /// Connections that no `Accept` has taken yet.
     pub(crate) backlog: VecDeque<ConnId>,
     /// It restarts when this is over.

@@ -58,16 +58,19 @@ impl World {
             | Action::Load { op, .. }
             | Action::Remove { op, .. }
             | Action::List { op, .. } => files::touch(cx, from(op), action),
-            Action::Listen { op, address } => {
+            Action::Listen { op, address, .. } => {
                 cx.parties[id].ops.insert(op, Op::Listener);
                 cx.parties[id].listener = Some(op);
                 cx.tell(from(op), Event::Listening { op, address });
             }
-            Action::Accept { op, max_body, .. } => {
+            Action::Accept { op, .. } => {
                 cx.parties[id].ops.insert(op, Op::Accept);
-                cx.parties[id].accepts.push_back((op, max_body));
+                cx.parties[id].accepts.push_back(op);
                 self.network.take_backlog(cx, id);
             }
+            // Connections are not scarce here.
+            Action::Vouch { .. } => {}
+            Action::ReadBody { op, max_body, .. } => self.network.read_body(cx, id, op, max_body),
             Action::Reply { op, response } => self.network.reply(cx, id, op, response),
             Action::ReplyStream { op, head, write_timeout } => {
                 self.network.reply_stream(cx, id, op, head, write_timeout);
@@ -175,7 +178,7 @@ impl World {
                 party.accepts.clear();
                 self.network.refuse_backlog(cx, id);
             }
-            Some(Op::Accept) => party.accepts.retain(|(accept, _)| *accept != op),
+            Some(Op::Accept) => party.accepts.retain(|accept| *accept != op),
             Some(Op::Stdio(process)) => self.processes.end_stdout(cx, process),
             Some(Op::Single) | None => {}
         }

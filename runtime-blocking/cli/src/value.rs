@@ -291,6 +291,35 @@ impl Value for Flags {
     }
 }
 
+/// Names of hosts; `*.` stands for one label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts(pub Vec<String>);
+
+impl Value for Hosts {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let host = |host: &str| {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            let is_char = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+            // Colons are for addresses of IPv6 only.
+            let is_host = !name.is_empty()
+                && name.bytes().all(is_char)
+                && (!name.contains(':') || name.parse::<IpAddr>().is_ok());
+            is_host.then(|| host.to_owned())
+        };
+        listed(text, host).map(Self).map_err(|wrong| {
+            format!(
+                "{wrong:?} is not the name of a host; use a form like relay.example, without scheme and port"
+            )
+        })
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.join(",")).filter(|names| !names.is_empty())
+    }
+}
+
 /// Addresses of relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relays(pub Vec<BaseUrl>);

@@ -53,6 +53,9 @@ pub(super) struct Serve {
     pub(super) reports: LogArgs,
     pub(super) listen: SocketAddr,
     pub(super) public_url: Option<BaseUrl>,
+    /// Further names that it is known by.
+    pub(super) hosts: Vec<String>,
+    pub(super) is_behind_proxy: bool,
     /// Certificate chain and private key.
     pub(super) tls: Option<(PathBuf, PathBuf)>,
     pub(super) data: Data,
@@ -353,7 +356,16 @@ fn serve(
     let (public_url, data) = (settings.public_url.value.clone(), data(settings));
     let keeping =
         Keeping { max_data: settings.max_data.value.0, keep_ended: settings.keep_ended.value.0 };
-    Ok(Serve { reports, listen, public_url, tls, data, keeping })
+    Ok(Serve {
+        reports,
+        listen,
+        public_url,
+        hosts: settings.allow_host.value.0.clone(),
+        is_behind_proxy: settings.behind_proxy.value,
+        tls,
+        data,
+        keeping,
+    })
 }
 
 /// The relay of this machine, which listens where the settings say.

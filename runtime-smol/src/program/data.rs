@@ -66,7 +66,7 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
             }
             match &opened.made {
                 Some(made) if key.exists() => report_missing_database(serve, made, &key),
-                None if opened.is_used && !key.exists() => report_missing_key(serve, &key),
+                None if !key.exists() => report_missing_key(serve, &key),
                 _ => {}
             }
             keys.signing = read_or_create_key(&key)?;

@@ -196,8 +196,14 @@ const CONFIG_JSON: &str = "      --json                 Print it as a single lin
 const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 picks a free port
                              [default: 127.0.0.1:8787]
       --behind-proxy         Allow an address that other machines can reach
-                             without TLS, because a proxy in front handles TLS
+                             without TLS, because a proxy in front handles TLS;
+                             it has to append each client's address to
+                             X-Forwarded-For
       --public-url URL       The relay's address as seen by others
+      --allow-host NAME      Another name that the relay is reached by, such as
+                             relay.example or *.example.org; can be repeated.
+                             It is known by its addresses, the names in its
+                             certificate and that of --public-url anyway
       --data DIR             Keep sessions, keys and the access token in DIR
                              [default: ~/.local/state/footbridge/relay, and the
                              token beside it]

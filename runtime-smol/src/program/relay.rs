@@ -6,12 +6,14 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
+use footbridge_cli::secret_file::check_private_key;
 use footbridge_cli::value::Level;
-use footbridge_core::base::limits::MAX_ENDED_SESSIONS_ON_DISK;
+use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
 use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, block_on, drive};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt;
 
 use super::args::{Data, Keeping, Serve};
@@ -20,6 +22,9 @@ use super::data::{self, Kept};
 use super::ready::{local_url, page_url};
 use super::signals::Ends;
 
+/// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
+/// is no larger than it has to be.
+const OPEN_FILES: u64 = 8192;
 /// The access token's owner. A relay run by this program has one account.
 const PERSON: &str = "owner";
 
@@ -73,21 +78,40 @@ pub(super) fn build(
     let Kept { token, keys, store, .. } = kept;
     let mut config = RelayConfig::new(serve.listen.to_string());
     config.public_url = public_url;
+    config.hosts = serve.hosts.clone();
+    config.is_behind_proxy = serve.is_behind_proxy;
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
-    if serve.data != Data::InMemory {
-        let Keeping { max_data, keep_ended } = serve.keeping;
+    let Keeping { max_data, keep_ended } = serve.keeping;
+    if serve.data == Data::InMemory {
+        config.policy.store_bytes = MEMORY_STORE_BYTES.min(max_data);
+    } else {
         config.policy.ended_sessions = MAX_ENDED_SESSIONS_ON_DISK;
         config.policy.store_bytes = max_data;
         config.policy.ended_for = keep_ended;
     }
     config.assets = ASSETS;
-    let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
     let certificate = serve.tls.as_ref();
     let certificate =
         certificate.map(|(chain, key)| Certificate { chain: chain.clone(), key: key.clone() });
+    if let Some(certificate) = &certificate {
+        check_private_key(&certificate.key)?;
+        config.hosts.extend(certificate.names()?);
+    }
+    allow_connections();
+    let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
     let host =
         Host::new(HostOptions { certificate, store: Some(store), ..HostOptions::default() })?;
     Ok((relay, host))
+}
+
+/// Many systems let a program open 1,024 files at first, and more if it asks. Without leave there are
+/// fewer connections.
+fn allow_connections() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if current.is_some_and(|current| current < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
 }
 
 fn announce(
@@ -125,9 +149,13 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
         }
         // It is printed, and not logged.
         Notice::SignInCode { .. } => {}
-        Notice::Answered { method, path, status } => {
-            let words = format_args!("{} {path} {status}", method.as_str());
+        Notice::Answered { method, path, status, client } => {
+            let words = format_args!("{client} {} {path} {status}", method.as_str());
             log.write(Debug, "answered", &[], words);
+        }
+        Notice::CredentialsRefused { client, count } => {
+            let words = format_args!("unknown credentials from {client}: {count}");
+            log.write(Level::Warn, "credentials_refused", &[], words);
         }
         Notice::EnvironmentRegistered { environment, machine_name } => {
             let ids = [("environment", environment.as_str())];

@@ -74,8 +74,6 @@ pub struct Opened {
     pub salvaged: Option<Salvaged>,
     /// Set if there was no database, so that this one is empty.
     pub made: Option<Made>,
-    /// Whether anything was ever registered there.
-    pub is_used: bool,
 }
 
 /// A database that was made because there was none.
@@ -97,7 +95,7 @@ pub fn open(directory: &Path) -> Result<Opened, OpenError> {
     let directory = Directory::take(directory)?;
     let path = directory.database();
     let opened = if directory.is_damage_noted() { None } else { Some(Database::open(&path)) };
-    let (mut database, salvaged) = match opened {
+    let (database, salvaged) = match opened {
         None | Some(Err(OpenError::Damaged { .. })) => {
             let salvaged = salvage(&path)?;
             directory.damage_is_mended().map_err(|error| OpenError::io(&path, &error))?;
@@ -109,12 +107,8 @@ pub fn open(directory: &Path) -> Result<Opened, OpenError> {
         Found::Database => None,
         Found::NoDatabase { log } => Some(Made { path, orphaned_log: log.clone() }),
     };
-    let used = "SELECT EXISTS (SELECT 1 FROM environment) OR EXISTS (SELECT 1 FROM session)";
-    // One that cannot tell is damaged, which shows soon.
-    let is_used = matches!(database.value::<bool>(used, []), Ok(Some(true)));
-    database.rollback();
     let rules = RuleStore::over(SqliteTables::over(database, directory));
-    Ok(Opened { store: SqliteStore { rules }, salvaged, made, is_used })
+    Ok(Opened { store: SqliteStore { rules }, salvaged, made })
 }
 
 /// Where the meta row stands.

@@ -1,6 +1,7 @@
 //! The program `footbridge`, run as people run it.
 
 mod agent;
+mod attacks;
 mod check;
 mod client;
 mod command_line;

@@ -1,6 +1,7 @@
 //! A relay that speaks TLS, and a worker that trusts its certificate.
 
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,7 +33,9 @@ pub(crate) fn over(stream: TcpStream, certificate: &Path) -> Box<dyn Stream> {
 fn make_certificate(directory: &Path) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     std::fs::write(directory.join("cert.pem"), made.cert.pem()).expect("written");
-    std::fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
+    let key = directory.join("key.pem");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).expect("set");
 }
 
 fn relay(home: &Path) -> (Running, Ready) {

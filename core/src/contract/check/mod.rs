@@ -6,7 +6,8 @@
 //!   Stream    opening ──Opened, Head──▶ open ──Close──▶ closing ──Closed──▶ over
 //!   Process   starting ──Spawned──▶ running ──three ends──▶ ended ──Cancel──▶ over
 //!   Listener  binding ──Listening──▶ listening ──Cancel──▶ over
-//!   Accept    ──Requested──▶ Exchange ──Reply, Closed──▶ over
+//!   Accept    ──Requested──▶ Exchange ◀──ReadBody, BodyRead──▶ Reading
+//!                                 ├──Reply, Closed──▶ over
 //!                                 └──Upgrade, ReplyStream──▶ Stream
 //! ```
 //!
@@ -50,6 +51,8 @@ pub enum Operation {
     Accept,
     /// A request not answered yet.
     Exchange,
+    /// The same, while its body is read.
+    Reading,
     /// Nothing follows.
     Over,
 }
@@ -188,11 +191,13 @@ impl Operation {
             (_, Action::Cancel { .. }) => *self = Self::Over,
             (Self::Stream(stream), action) => stream.act(action)?,
             (Self::Process(process), action) => process.act(action)?,
-            (Self::Exchange, Action::Reply { .. }) => *self = Self::Over,
-            (Self::Exchange, Action::ReplyStream { .. }) => {
+            (Self::Exchange | Self::Reading, Action::Vouch { .. }) => {}
+            (Self::Exchange, Action::ReadBody { .. }) => *self = Self::Reading,
+            (Self::Exchange | Self::Reading, Action::Reply { .. }) => *self = Self::Over,
+            (Self::Exchange | Self::Reading, Action::ReplyStream { .. }) => {
                 *self = Self::Stream(Stream::new(StreamKind::Outgoing));
             }
-            (Self::Exchange, Action::Upgrade { .. }) => {
+            (Self::Exchange | Self::Reading, Action::Upgrade { .. }) => {
                 *self = Self::Stream(Stream::new(StreamKind::Upgrade));
             }
             // The machine may not know that it ended.
@@ -229,7 +234,8 @@ impl Operation {
             (Self::Listener { is_open }, Event::Listening { .. }) if !*is_open => *is_open = true,
             (Self::Listener { is_open: false } | Self::Accept, Event::Failed { .. }) => {}
             (Self::Accept, Event::Requested { .. }) => *self = Self::Exchange,
-            (Self::Exchange, Event::Closed { .. }) => {}
+            (Self::Reading, Event::BodyRead { .. }) => *self = Self::Exchange,
+            (Self::Exchange | Self::Reading, Event::Closed { .. }) => {}
             _ => return Err(NO_ANSWER),
         }
         if event.is_last() {

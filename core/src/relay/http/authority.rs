@@ -9,6 +9,7 @@ use super::route::Route;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
+use crate::contract::clients::Standing;
 use crate::contract::event::IncomingRequest;
 use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
@@ -33,7 +34,8 @@ struct Account {
 /// The credential of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Credential {
-    /// None, or one this relay did not issue.
+    None,
+    /// One this relay did not issue.
     Unknown,
     Account(AccountId),
     /// The token of one of a person's browsers.
@@ -69,6 +71,25 @@ pub(in crate::relay) enum Identity {
     Code(String),
     Worker,
     Session(Claims),
+}
+
+impl Identity {
+    /// What a runtime has to know of it.
+    pub(in crate::relay) const fn standing(&self) -> Standing {
+        match self {
+            Self::Anybody | Self::Code(_) => Standing::Stranger,
+            Self::Worker | Self::Session(_) => Standing::Worker,
+            Self::Account(_) => Standing::Person,
+        }
+    }
+}
+
+/// Why a request was not admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::relay) enum Denial {
+    /// The credential is not one of this relay's: it may be a guess.
+    Unknown,
+    Refused(ApiError),
 }
 
 /// The subprotocol that carries a browser's access token.
@@ -108,7 +129,7 @@ impl Authority {
         request: &IncomingRequest,
         route: &Route,
         now: UnixTime,
-    ) -> Result<Identity, ApiError> {
+    ) -> Result<Identity, Denial> {
         let required = required_access(route);
         if required == RequiredAccess::Nothing {
             return Ok(Identity::Anybody);
@@ -116,7 +137,8 @@ impl Authority {
         let may_be_protocol = matches!(route, Route::Subscribe(_) | Route::Overview);
         let credential = self.credential(request, may_be_protocol, now);
         match (required, credential) {
-            (_, Credential::Unknown) => Err(ApiError::unauthenticated()),
+            (_, Credential::None) => Err(Denial::Refused(ApiError::unauthenticated())),
+            (_, Credential::Unknown) => Err(Denial::Unknown),
             (
                 RequiredAccess::Account | RequiredAccess::AccessToken | RequiredAccess::SignIn,
                 Credential::Account(account),
@@ -125,7 +147,7 @@ impl Authority {
                 if now.as_secs() < claims.exp {
                     Ok(Identity::Account(account))
                 } else {
-                    Err(ApiError::signed_out())
+                    Err(Denial::Refused(ApiError::signed_out()))
                 }
             }
             (RequiredAccess::SignIn, Credential::Code(code)) => Ok(Identity::Code(code)),
@@ -142,7 +164,7 @@ impl Authority {
             {
                 unexpired(claims, now)
             }
-            _ => Err(ApiError::forbidden()),
+            _ => Err(Denial::Refused(ApiError::forbidden())),
         }
     }
 
@@ -156,7 +178,7 @@ impl Authority {
         let protocol =
             || offered_protocols(request).find_map(|offer| offer.strip_prefix(BEARER_PROTOCOL));
         let Some(token) = bearer.or_else(|| if may_be_protocol { protocol() } else { None }) else {
-            return Credential::Unknown;
+            return Credential::None;
         };
         if let Some(claims) = self.issuer.claims_of(token) {
             return Credential::Session(claims);
@@ -180,8 +202,11 @@ impl Authority {
     }
 }
 
-fn unexpired(claims: Claims, now: UnixTime) -> Result<Identity, ApiError> {
-    if claims.is_expired(now) { Err(ApiError::expired()) } else { Ok(Identity::Session(claims)) }
+fn unexpired(claims: Claims, now: UnixTime) -> Result<Identity, Denial> {
+    if claims.is_expired(now) {
+        return Err(Denial::Refused(ApiError::expired()));
+    }
+    Ok(Identity::Session(claims))
 }
 
 fn bearer(header: &str) -> Option<&str> {

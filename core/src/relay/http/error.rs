@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::response::json;
 use crate::base::id::IdError;
+use crate::base::limits::GUESS_ALLOWED_EVERY;
 use crate::base::text::Text;
 use crate::contract::action::Response;
 use crate::store::StoreError;
@@ -23,11 +24,14 @@ pub(in crate::relay) struct ApiError {
     retry_after: Option<u64>,
     /// The answer that counts, for a question that was answered twice.
     answer: Option<Text>,
+    /// Whether the connection ends with it.
+    closes: bool,
 }
 
 impl ApiError {
     pub(in crate::relay) fn new(status: u16, kind: ErrorType, message: &str) -> Self {
-        Self { status, kind, message: message.to_owned(), retry_after: None, answer: None }
+        let message = message.to_owned();
+        Self { status, kind, message, retry_after: None, answer: None, closes: false }
     }
 
     pub(in crate::relay) fn invalid(message: &str) -> Self {
@@ -53,6 +57,22 @@ impl ApiError {
         Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }
 
+    /// A credential that is not known, of an address that has shown too many of them.
+    pub(in crate::relay) fn slowed() -> Self {
+        let message = "this address has sent too many credentials that this relay does not know: check the access token, and try again in a moment";
+        let retry_after = Some(GUESS_ALLOWED_EVERY.as_secs().max(1));
+        Self {
+            retry_after,
+            closes: true,
+            ..Self::new(429, ErrorType::AuthenticationFailed, message)
+        }
+    }
+
+    pub(in crate::relay) fn body_too_large() -> Self {
+        let message = "the request's body is larger than this relay takes";
+        Self::new(413, ErrorType::TooLarge, message)
+    }
+
     pub(in crate::relay) fn unavailable() -> Self {
         let message = "the relay is stopping or overloaded: try again in a moment";
         Self { retry_after: Some(1), ..Self::new(503, ErrorType::Unavailable, message) }
@@ -65,6 +85,9 @@ impl ApiError {
         let mut response = json(self.status, &ErrorBody { error });
         if let Some(seconds) = self.retry_after {
             response.headers.push(("retry-after".to_owned(), seconds.to_string()));
+        }
+        if self.closes {
+            response.headers.push(("connection".to_owned(), "close".to_owned()));
         }
         response
     }

@@ -7,4 +7,5 @@ pub(in crate::relay) mod error;
 pub(in crate::relay) mod request;
 pub(in crate::relay) mod response;
 pub(in crate::relay) mod route;
+pub(in crate::relay) mod site;
 pub(in crate::relay) mod views;

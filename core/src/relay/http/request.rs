@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::base::id::IdError;
 use crate::base::limits::MAX_ID_BYTES;
 use crate::base::text::Text;
 use crate::contract::event::{Body, IncomingRequest};
+use crate::engine::admission::counted_address;
 use crate::wire::error::ErrorType;
 
 /// The body of a request as JSON.
@@ -46,8 +48,22 @@ fn body_bytes(request: &IncomingRequest) -> &Bytes {
     static EMPTY: Bytes = Bytes::new();
     match &request.body {
         Body::Whole(bytes) => bytes,
-        Body::TooLarge => &EMPTY,
+        Body::Unread { .. } | Body::TooLarge => &EMPTY,
     }
+}
+
+/// The address that a request comes from. Behind a proxy, it is the one that the proxy has appended
+/// to `X-Forwarded-For`; whatever stands before it, anyone may have written.
+pub(in crate::relay) fn client_of(request: &IncomingRequest, is_behind_proxy: bool) -> IpAddr {
+    let forwarded = || {
+        let (_, value) = request.headers.iter().rfind(|(name, _)| name == "x-forwarded-for")?;
+        let last = value.rsplit(',').next()?.trim();
+        let is_ip = |text: &str| text.parse::<IpAddr>().ok();
+        let without_port = || last.parse::<SocketAddr>().ok().map(|address| address.ip());
+        is_ip(last).or_else(without_port)
+    };
+    let proxied = if is_behind_proxy { forwarded() } else { None };
+    counted_address(proxied.unwrap_or(request.peer))
 }
 
 /// A JSON value on one line. In JSON a line break can occur only between tokens, never inside a

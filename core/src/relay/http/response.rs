@@ -22,6 +22,7 @@ pub(in crate::relay) fn json_bytes(status: u16, body: Bytes) -> Response {
         ("content-type", "application/json"),
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
     ];
     Response { status, headers: owned(&headers), body }
 }

@@ -43,6 +43,25 @@ pub(in crate::relay) enum Route {
 }
 
 impl Route {
+    /// Whether its request has a body. One of any other request is not read.
+    pub(in crate::relay) const fn takes_body(&self) -> bool {
+        matches!(
+            self,
+            Self::Register
+                | Self::Ack(..)
+                | Self::Heartbeat(..)
+                | Self::StopWork(..)
+                | Self::Redispatch(..)
+                | Self::Deregister(_)
+                | Self::Healthcheck(_)
+                | Self::CreateSession
+                | Self::Messages(_)
+                | Self::Permission(_)
+                | Self::Interrupt(_)
+                | Self::StopSession(_)
+        )
+    }
+
     /// The item the request is about.
     pub(in crate::relay) const fn work(&self) -> Option<&WorkId> {
         match self {

@@ -5,3 +5,4 @@ pub(in crate::relay) mod outgoing;
 pub(in crate::relay) mod overviews;
 mod viewer_stream;
 pub(in crate::relay) mod viewers;
+pub(in crate::relay) mod watching;

@@ -58,7 +58,7 @@ impl Overviews {
         if watching >= cx.shared.config.max_subscribers {
             cx.upgrade_and_close(op, close::LIMIT, protocol, MAX_VIEWER_MESSAGE);
         } else if cx.upgrade(op, StreamKind::Overview, protocol, MAX_VIEWER_MESSAGE) {
-            let stream = ViewerStream::new(op);
+            let stream = ViewerStream::new(cx, op);
             self.by_op.insert(op, Overview { owner, state: State::Opening, stream });
         }
         Ok(())
@@ -128,7 +128,7 @@ impl Overviews {
     /// A stream of the overview is over, or about to be.
     pub(in crate::relay) fn forget(&mut self, cx: &mut Cx, op: OpId) {
         if let Some(Overview { stream, .. }) = self.by_op.remove(&op) {
-            stream.clear_timers(cx);
+            stream.end(cx);
         }
     }
 

@@ -25,11 +25,37 @@ pub(super) fn select_protocol(request: &IncomingRequest) -> Option<&'static str>
 pub(super) struct ViewerStream {
     op: OpId,
     outgoing: Outgoing,
+    /// An event larger than its credit is on its way.
+    has_large: bool,
 }
 
 impl ViewerStream {
-    pub(super) fn new(op: OpId) -> Self {
-        Self { op, outgoing: Outgoing::default() }
+    pub(super) fn new(cx: &mut Cx, op: OpId) -> Self {
+        cx.shared.watching.begin_stream();
+        Self { op, outgoing: Outgoing::default(), has_large: false }
+    }
+
+    /// Bytes that may be on their way to a viewer.
+    pub(super) fn credit(cx: &Cx) -> usize {
+        cx.shared.watching.credit(cx.shared.config.stream_credit)
+    }
+
+    /// Makes room for an event, if it is larger than the credit. Returns whether there is any.
+    pub(super) fn makes_room(&mut self, cx: &mut Cx, bytes: usize) -> bool {
+        if bytes <= Self::credit(cx) || self.has_large {
+            return true;
+        }
+        self.has_large = cx.shared.watching.large_left() > 0;
+        if self.has_large {
+            cx.shared.watching.begin_large();
+        }
+        self.has_large
+    }
+
+    fn large_over(&mut self, cx: &mut Cx) {
+        if core::mem::take(&mut self.has_large) {
+            cx.shared.watching.end_large();
+        }
     }
 
     pub(super) fn on_opened(&self, cx: &mut Cx) {
@@ -37,19 +63,19 @@ impl ViewerStream {
     }
 
     /// Bytes that may still be sent before the viewer counts as slow.
-    pub(super) const fn room(&self, cx: &Cx) -> usize {
-        cx.shared.config.stream_credit.saturating_sub(self.outgoing.bytes())
+    pub(super) fn room(&self, cx: &Cx) -> usize {
+        Self::credit(cx).saturating_sub(self.outgoing.bytes())
     }
 
-    pub(super) const fn has_room(&self, cx: &Cx) -> bool {
+    pub(super) fn has_room(&self, cx: &Cx) -> bool {
         self.room(cx) > 0
     }
 
     /// Whether a page is worth reading: half of what is on its way has left. Each read is an
     /// operation of the store, so many small pages would cost more than what they carry; and while
     /// one is read, the other half keeps the viewer busy.
-    pub(super) const fn has_room_for_page(&self, cx: &Cx) -> bool {
-        self.outgoing.bytes() <= cx.shared.config.stream_credit / 2
+    pub(super) fn has_room_for_page(&self, cx: &Cx) -> bool {
+        self.outgoing.bytes() <= Self::credit(cx) / 2
     }
 
     /// Whether everything has arrived.
@@ -72,6 +98,7 @@ impl ViewerStream {
     pub(super) fn on_sent(&mut self, cx: &mut Cx, messages: usize) {
         self.outgoing.sent(messages);
         if self.is_idle() {
+            self.large_over(cx);
             cx.engine.timers.clear(&Timer::ViewerStalled(self.op));
         } else {
             cx.engine.set_timer(Timer::ViewerStalled(self.op), VIEWER_STALLED_AFTER);
@@ -93,7 +120,10 @@ impl ViewerStream {
         cx.engine.set_timer(Timer::ViewerIdle(self.op), VIEWER_SILENT_AFTER);
     }
 
-    pub(super) fn clear_timers(&self, cx: &mut Cx) {
+    /// It is over.
+    pub(super) fn end(mut self, cx: &mut Cx) {
+        self.large_over(cx);
+        cx.shared.watching.end_stream();
         let op = self.op;
         for timer in [Timer::ViewerKeepalive(op), Timer::ViewerStalled(op), Timer::ViewerIdle(op)] {
             cx.engine.timers.clear(&timer);

@@ -10,7 +10,7 @@
 //!          opened     first page      cursor at the end that the first page named
 //! ```
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, select_protocol};
@@ -33,6 +33,10 @@ use crate::wire::viewer::{Receipts, SessionFrame};
 pub(in crate::relay) struct Viewers {
     by_op: BTreeMap<OpId, Viewer>,
     by_session: BTreeMap<SessionId, BTreeSet<OpId>>,
+    /// Those that wait until a page can be read for them.
+    waiting: VecDeque<OpId>,
+    /// Those whose next event is larger than their credit, and has to wait for others.
+    held_up: VecDeque<OpId>,
 }
 
 struct Viewer {
@@ -71,6 +75,8 @@ enum Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PageRead {
     Idle,
+    /// Others come first.
+    Waiting,
     UnderWay,
 }
 
@@ -118,7 +124,7 @@ impl Viewers {
             stage: Stage::Opening,
             snapshot: Snapshot::Due,
             page: PageRead::Idle,
-            stream: ViewerStream::new(op),
+            stream: ViewerStream::new(cx, op),
         };
         self.by_op.insert(op, viewer);
     }
@@ -127,7 +133,7 @@ impl Viewers {
         let Some(viewer) = self.by_op.get_mut(&op) else { return };
         viewer.stage = Stage::Starting;
         viewer.stream.on_opened(cx);
-        viewer.read_on(cx, op);
+        self.read_on(cx, op);
     }
 
     pub(in crate::relay) fn on_page(
@@ -136,10 +142,61 @@ impl Viewers {
         op: OpId,
         answer: Result<Answer, StoreError>,
     ) {
-        let Ok(Answer::Page(page)) = answer else { return self.close(cx, op, close::GONE) };
+        cx.shared.watching.end_read();
+        match (answer, self.by_op.get_mut(&op)) {
+            (Ok(Answer::Page(page)), Some(viewer)) => {
+                let first = page.entries.first().map_or(0, |entry| entry.line.len());
+                if viewer.stream.makes_room(cx, first) {
+                    viewer.send_page(cx, &page);
+                    self.read_on(cx, op);
+                } else {
+                    viewer.page = PageRead::Waiting;
+                    self.held_up.push_back(op);
+                }
+            }
+            (Ok(Answer::Page(_)), None) => {}
+            _ => self.close(cx, op, close::GONE),
+        }
+        self.read_waiting(cx);
+    }
+
+    /// The store failed to read a page; whoever it was for is about to be closed.
+    pub(in crate::relay) fn on_page_failed(&mut self, cx: &mut Cx) {
+        cx.shared.watching.end_read();
+        self.read_waiting(cx);
+    }
+
+    /// Reads the next page for a viewer that is behind, now or when it is its turn.
+    fn read_on(&mut self, cx: &mut Cx, op: OpId) {
         let Some(viewer) = self.by_op.get_mut(&op) else { return };
-        viewer.send_page(cx, &page);
-        viewer.read_on(cx, op);
+        if !viewer.wants_page(cx) {
+            return;
+        }
+        if cx.shared.watching.may_read() {
+            viewer.read_page(cx, op);
+        } else {
+            viewer.page = PageRead::Waiting;
+            self.waiting.push_back(op);
+        }
+    }
+
+    /// Reads pages for those who wait, as far as there is room.
+    fn read_waiting(&mut self, cx: &mut Cx) {
+        if cx.is_stopping() {
+            return;
+        }
+        for _ in 0..cx.shared.watching.large_left() {
+            let Some(op) = self.held_up.pop_front() else { break };
+            self.waiting.push_back(op);
+        }
+        while cx.shared.watching.may_read() {
+            let Some(op) = self.waiting.pop_front() else { return };
+            let Some(viewer) = self.by_op.get_mut(&op) else { continue };
+            viewer.page = PageRead::Idle;
+            if viewer.wants_page(cx) {
+                viewer.read_page(cx, op);
+            }
+        }
     }
 
     /// Sends a new event to every viewer that has all earlier ones and room for it.
@@ -153,19 +210,22 @@ impl Viewers {
         for op in self.of(session) {
             let Some(viewer) = self.by_op.get_mut(&op) else { continue };
             viewer.until = viewer.until.max(seq);
-            if viewer.awaits(seq) && viewer.stream.has_room(cx) {
-                viewer.cursor = seq;
-                viewer.stream.send(cx, frame.clone());
+            if !viewer.awaits(seq) || !viewer.stream.has_room(cx) {
+                continue;
             }
+            if frame.len() > ViewerStream::credit(cx) {
+                self.read_on(cx, op);
+                continue;
+            }
+            viewer.cursor = seq;
+            viewer.stream.send(cx, frame.clone());
         }
     }
 
     /// Reads what viewers of a session have missed, for those with room for it.
     pub(in crate::relay) fn catch_up(&mut self, cx: &mut Cx, session: &SessionId) {
         for op in self.of(session) {
-            if let Some(viewer) = self.by_op.get_mut(&op) {
-                viewer.read_on(cx, op);
-            }
+            self.read_on(cx, op);
         }
     }
 
@@ -198,7 +258,8 @@ impl Viewers {
     pub(in crate::relay) fn on_sent(&mut self, cx: &mut Cx, op: OpId, messages: usize) {
         let Some(viewer) = self.by_op.get_mut(&op) else { return };
         viewer.stream.on_sent(cx, messages);
-        viewer.read_on(cx, op);
+        self.read_on(cx, op);
+        self.read_waiting(cx);
     }
 
     pub(in crate::relay) fn touch_viewer(&self, cx: &mut Cx, op: OpId) {
@@ -221,7 +282,10 @@ impl Viewers {
     /// A viewer's stream is over, or about to be.
     pub(in crate::relay) fn forget(&mut self, cx: &mut Cx, op: OpId) {
         let Some(Viewer { session, stream, .. }) = self.by_op.remove(&op) else { return };
-        stream.clear_timers(cx);
+        stream.end(cx);
+        self.waiting.retain(|waiting| *waiting != op);
+        self.held_up.retain(|waiting| *waiting != op);
+        self.read_waiting(cx);
         if let Some(ops) = self.by_session.get_mut(&session) {
             ops.remove(&op);
             if ops.is_empty() {
@@ -250,13 +314,15 @@ impl Viewer {
         self.stage == Stage::Live && self.page == PageRead::Idle && self.cursor + 1 == seq
     }
 
-    /// Reads the next page for a viewer that is behind, if it has room.
-    fn read_on(&mut self, cx: &mut Cx, op: OpId) {
+    /// Whether it is behind, and has room for a page.
+    fn wants_page(&self, cx: &Cx) -> bool {
         let is_behind = self.snapshot == Snapshot::Due || self.cursor < self.until;
         let may_read = self.stage != Stage::Opening && self.page == PageRead::Idle;
-        if !may_read || !is_behind || !self.stream.has_room_for_page(cx) {
-            return;
-        }
+        may_read && is_behind && self.stream.has_room_for_page(cx)
+    }
+
+    fn read_page(&mut self, cx: &mut Cx, op: OpId) {
+        cx.shared.watching.begin_read();
         self.page = PageRead::UnderWay;
         let (owner, session) = (self.owner.clone(), self.session.clone());
         let (after, max_events) = (self.cursor, MAX_PAGE_EVENTS);

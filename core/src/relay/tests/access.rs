@@ -130,11 +130,16 @@ fn the_page_has_its_security_headers_and_is_not_sent_twice() {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
         ("cache-control", "no-cache"),
         ("content-type", "text/html"),
     ] {
         assert_eq!(response.header(name), Some(value));
     }
+    assert!(policy.contains("connect-src 'self';"), "{policy}");
+    assert!(response.header("permissions-policy").is_some_and(|all| all.contains("camera=()")));
+    assert_eq!(response.header("strict-transport-security"), None, "without TLS");
     let etag = response.header("etag").expect("an etag").to_owned();
     let headers = [("if-none-match", etag.as_str())];
     let op = world.ask_with(Method::Get, "/", "", &Value::Null, &headers);
@@ -159,6 +164,17 @@ fn a_configuration_that_cannot_work_is_refused_with_a_reason() {
     let refused = |config: RelayConfig| Relay::new(config, &keys()).err().expect("refused");
     let bare = RelayConfig { access_tokens: Vec::new(), ..config() };
     assert!(refused(bare).to_string().contains("at least one"));
+    for weak in [
+        "aaaaaaaaaaaaaaaa",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "0123456789012345678901234567890123456789",
+        "Xq7-Lm2_Pz9",
+    ] {
+        let token = AccessToken { person: "me".to_owned(), token: Secret::from(weak) };
+        let error = refused(RelayConfig { access_tokens: alloc::vec![token], ..config() });
+        assert!(error.to_string().contains("openssl rand"), "{error}");
+        assert!(!error.to_string().contains(weak), "{error}");
+    }
     for bad in ["short", "a token with spaces in it", "a,token,that,no,header,takes"] {
         let token = AccessToken { person: "me".to_owned(), token: Secret::from(bad) };
         let error = refused(RelayConfig { access_tokens: alloc::vec![token], ..config() });

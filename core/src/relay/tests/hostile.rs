@@ -54,13 +54,17 @@ fn malformed_requests_are_refused_with_a_reason() {
         (TOKEN, "/v1/sessions/%2e%2e/stop", "", "session id"),
     ];
     for (token, target, body, reason) in cases {
-        let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {token}"))];
+        let headers = alloc::vec![
+            ("host".to_owned(), "localhost".to_owned()),
+            ("authorization".to_owned(), format!("Bearer {token}")),
+        ];
         let op = world.ask_raw(IncomingRequest {
             method: Method::Post,
             target: target.to_owned(),
             headers,
             body: Body::Whole(Bytes::from(body.to_owned())),
             is_tls: false,
+            peer: IpAddr::from([127, 0, 0, 1]),
         });
         let (status, error) = world.answer(op);
         let message = error["error"]["message"].as_str().unwrap_or_default();
@@ -72,10 +76,8 @@ fn malformed_requests_are_refused_with_a_reason() {
 #[test]
 fn oversized_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
     let mut world = World::new();
-    let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))];
-    let (method, body) = (Method::Post, Body::TooLarge);
-    let target = "/v1/sessions".to_owned();
-    let op = world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
+    let op = world.ask_unread("/v1/sessions", TOKEN, None);
+    world.deliver(Event::BodyRead { op, body: Body::TooLarge });
     assert_eq!(world.answer(op).1["error"]["type"], "too_large");
     let op = world.ask(Method::Other, "/v1/sessions", TOKEN, &Value::Null);
     assert_eq!(world.answer(op).1["error"]["type"], "method_not_allowed");
@@ -227,8 +229,10 @@ fn perform(world: &mut World, action: PeerAction, worker: &Worker, taken: &Taken
                 .replace("{S}", &taken.session);
             let token = ["", TOKEN, BOB, &worker.secret, &taken.token][who];
             headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+            headers.push(("host".to_owned(), "localhost".to_owned()));
             let body = Body::Whole(Bytes::from(body));
-            world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false });
+            let peer = IpAddr::from([127, 0, 0, 1]);
+            world.ask_raw(IncomingRequest { method, target, headers, body, is_tls: false, peer });
         }
         PeerAction::Say(message) => world.deliver_stray(Event::Received { op: *link, message }),
         PeerAction::Link => *link = world.ingress(taken),

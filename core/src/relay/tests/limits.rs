@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::base::limits::{
-    ACCEPT_POOL, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS,
+    ACCEPT_POOL, MAX_ID_BYTES, MAX_LARGE_EVENTS, MAX_NAME_BYTES, MAX_REQUEST_HEAD_BYTES,
+    MAX_STORE_OPERATIONS,
 };
 use crate::store::StoreOp;
 
@@ -141,4 +142,62 @@ fn environments_that_come_and_go_leave_no_trace() {
     }
     let kept = Some(Instant::ORIGIN + crate::base::limits::ENDED_SESSION_KEPT_FOR);
     assert_eq!(world.hand.deadline, kept, "nothing but what is kept of the sessions can lapse");
+}
+
+#[test]
+fn viewers_who_read_nothing_hold_few_large_events_and_no_small_ones_of_others() {
+    let mut config = config();
+    config.stream_credit = 2000;
+    let mut world = World::with(config);
+    let (_, large, link) = world.running();
+    let line = |size: usize| {
+        json!({"type": "assistant", "message": {"content": "x".repeat(size)}}).to_string()
+    };
+    world.lines(link, &line(5000));
+    world.lines(link, &line(5000));
+    world.arrives = false;
+    let viewers: Vec<_> = (0..10).map(|_| world.subscribe(&large.session, 0)).collect();
+    let has_large = |world: &World, op: &OpId| {
+        world.streams[op].sent.iter().filter(|message| message.len() > 5000).count()
+    };
+    let holders = |world: &World| -> usize { viewers.iter().map(|op| has_large(world, op)).sum() };
+    let confirm = |world: &mut World, op: OpId| {
+        let stream = world.streams.get_mut(&op).expect("a stream");
+        let messages = core::mem::take(&mut stream.under_way);
+        if messages > 0 {
+            world.deliver(Event::Sent { op, messages });
+        }
+    };
+    // The first frames are small; each viewer then waits for its turn.
+    for op in &viewers {
+        confirm(&mut world, *op);
+    }
+    assert_eq!(holders(&world), MAX_LARGE_EVENTS);
+
+    // Somebody else's log is not held up.
+    let (_, small, other) = world.running();
+    let reader = world.subscribe(&small.session, 0);
+    confirm(&mut world, reader);
+    world.lines(other, &line(10));
+    let is_there = |world: &World| {
+        world.streams[&reader].sent.iter().any(|message| {
+            matches!(message,
+            Message::Text(text) if text.as_str().contains("xxxxxxxxxx"))
+        })
+    };
+    assert!(is_there(&world));
+
+    // Whoever reads, or goes, makes room for the next.
+    let holder = *viewers.iter().find(|op| has_large(&world, op) == 1).expect("a holder");
+    world.deliver(Event::Closed { op: holder, code: None, failure: None });
+    assert_eq!(holders(&world), MAX_LARGE_EVENTS + 1);
+    for _ in 0..100 {
+        for op in &viewers {
+            if *op != holder {
+                confirm(&mut world, *op);
+            }
+        }
+    }
+    let all = viewers.iter().filter(|op| **op != holder);
+    assert!(all.clone().all(|op| has_large(&world, op) == 2), "everyone gets everything");
 }

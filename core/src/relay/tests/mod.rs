@@ -11,6 +11,7 @@ mod receipts;
 mod seeds;
 mod several_relays;
 mod sign_in;
+mod strangers;
 mod viewers;
 mod workers;
 
@@ -22,6 +23,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use base64::Engine as _;
@@ -35,13 +37,14 @@ use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::{Instant, Now, UnixTime};
 use crate::contract::action::{Action, Message, Method, Response};
+use crate::contract::clients::Standing;
 use crate::contract::event::{Body, Event, IncomingRequest};
 use crate::store::{Changes, Committed, MemoryStore};
 use crate::testing::Hand;
 use crate::wire::link_v1::ControlFrame;
 
 const TOKEN: &str = "alices-token-0123456789";
-const BOB: &str = "bobs-token-0123456789";
+const BOB: &str = "bobs-own-token-0123456789";
 
 /// When a relay starts, unless a test says otherwise.
 const START: Now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_767_225_600_000) };
@@ -53,6 +56,10 @@ struct World {
     unheard: Vec<Changes>,
     events: VecDeque<Event>,
     accepts: VecDeque<OpId>,
+    /// Who the relay says a client is.
+    standings: BTreeMap<OpId, Standing>,
+    /// The bodies that the relay has asked for, and how large each may be.
+    bodies_asked: BTreeMap<OpId, usize>,
     replies: BTreeMap<OpId, Response>,
     streams: BTreeMap<OpId, Stream>,
     /// Whether messages arrive immediately.
@@ -119,6 +126,8 @@ impl World {
             unheard: Vec::new(),
             events: VecDeque::new(),
             accepts: VecDeque::new(),
+            standings: BTreeMap::new(),
+            bodies_asked: BTreeMap::new(),
             replies: BTreeMap::new(),
             streams: BTreeMap::new(),
             arrives: true,
@@ -151,10 +160,12 @@ impl World {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Listen { op, address } => {
+            Action::Listen { op, address, .. } => {
                 self.events.push_back(Event::Listening { op, address });
             }
             Action::Accept { op, .. } => self.accepts.push_back(op),
+            Action::Vouch { op, standing } => drop(self.standings.insert(op, standing)),
+            Action::ReadBody { op, max_body, .. } => drop(self.bodies_asked.insert(op, max_body)),
             Action::Reply { op, response } => {
                 assert!(self.replies.insert(op, response).is_none(), "answered twice");
             }
@@ -271,6 +282,7 @@ impl World {
             headers: all,
             body: Body::Whole(Bytes::from(body)),
             is_tls: false,
+            peer: IpAddr::from([127, 0, 0, 1]),
         })
     }
 

@@ -56,11 +56,10 @@ fn a_message_on_several_lines_reaches_the_agent_on_one() {
     let mut world = World::new();
     let (_, taken, op) = world.running();
     let target = format!("/v1/sessions/{}/messages", taken.session);
-    let headers = alloc::vec![("authorization".to_owned(), format!("Bearer {TOKEN}"))];
     let body = "{\"messages\":[{\r\n \"type\":\"user\",\n \"uuid\":\"a\\nb\"\n}]}";
+    let asked = world.ask_unread(&target, TOKEN, None);
     let body = Body::Whole(Bytes::from_static(body.as_bytes()));
-    let asked = IncomingRequest { method: Method::Post, target, headers, body, is_tls: false };
-    let asked = world.ask_raw(asked);
+    world.deliver(Event::BodyRead { op: asked, body });
     assert_eq!(world.answer(asked).0, 200);
     let Some(Message::Text(line)) = world.streams[&op].sent.last() else { panic!("no line") };
     assert!(!line.as_str().contains(['\n', '\r']), "{line:?}");

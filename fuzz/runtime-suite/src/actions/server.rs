@@ -2,17 +2,31 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Action, Method, Request};
+use footbridge_core::contract::action::{Action, Method, Request, Response};
+use footbridge_core::contract::clients::{ConnectionLimits, ListenLimits, Pace, Standing};
 use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind};
 
 use crate::Runtime;
 use crate::harness::{Driven, PATIENCE, answer, get};
 
-pub(super) fn accept(server: &mut Driven, listener: OpId, max_body: usize) -> OpId {
-    server.begin(|op| Action::Accept { op, listener, max_body })
+pub(super) fn accept(server: &mut Driven, listener: OpId) -> OpId {
+    server.begin(|op| Action::Accept { op, listener })
+}
+
+/// How slowly bodies may come in these tests.
+const PACE: Pace = Pace { grace: Duration::from_secs(20), bytes_per_second: 1 << 20 };
+
+/// Reads the body of a request.
+fn body_of(server: &mut Driven, op: OpId, max_body: usize) -> Body {
+    server.act(Action::ReadBody { op, max_body, pace: PACE });
+    match server.next() {
+        Event::BodyRead { op: of, body } if of == op => body,
+        other => panic!("not the body of {op}: {other:?}"),
+    }
 }
 
 pub(super) fn connect(address: &str, text: &str) -> TcpStream {
@@ -37,10 +51,14 @@ pub fn a_request_waits_for_an_accept_and_is_answered<R: Runtime>() {
     let request = Request { method: Method::Put, body: body.clone(), ..get(&url) };
     let near = client.begin(|op| Action::Request { op, request });
     server.is_quiet();
-    let far = accept(&mut server, listener, body.len());
-    let IncomingRequest { method, target, headers, body: came, is_tls } = server.asked(far);
+    let far = accept(&mut server, listener);
+    let asked = server.asked(far);
+    let IncomingRequest { method, target, headers, body: unread, is_tls, peer } = asked;
+    assert!(peer.is_loopback(), "{peer}");
+    assert!(unread == Body::Unread { length: Some(body.len() as u64) }, "{unread:?}");
     assert_eq!((method, target.as_str(), is_tls), (Method::Put, "/v1/x?y=1%20", false));
-    assert!(came == Body::Whole(body));
+    let most = body.len();
+    assert!(body_of(&mut server, far, most) == Body::Whole(body));
     assert!(headers.contains(&("host".into(), address)), "{headers:?}");
     let mut response = answer(201, "made");
     response.headers = vec![("x-a".into(), "b".into())];
@@ -59,7 +77,7 @@ pub fn no_more_requests_are_delivered_than_there_are_accepts<R: Runtime>() {
     let url = format!("http://{address}/");
     let waiting: Vec<_> = (0..5).map(|_| client.get(&url)).collect();
     for left in (0..5).rev() {
-        let op = accept(&mut server, listener, 0);
+        let op = accept(&mut server, listener);
         server.asked(op);
         server.is_quiet();
         server.act(Action::Reply { op, response: answer(200, "ok") });
@@ -83,7 +101,7 @@ pub fn a_body_that_is_too_large_is_not_read_and_its_sender_gets_the_answer<R: Ru
     for (rest_of_request, is_too_large) in cases {
         let mut server = Driven::start::<R>();
         let (listener, address) = server.listen();
-        let op = accept(&mut server, listener, 10);
+        let op = accept(&mut server, listener);
         let head = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
         let text = format!("{head}{rest_of_request}");
         let sender = std::thread::spawn(move || rest(&mut connect(&address, &text)));
@@ -91,7 +109,8 @@ pub fn a_body_that_is_too_large_is_not_read_and_its_sender_gets_the_answer<R: Ru
             true => Body::TooLarge,
             false => Body::Whole(Bytes::from_static(b"0123456789")),
         };
-        assert!(server.asked(op).body == expected);
+        assert!(matches!(server.asked(op).body, Body::Unread { .. }));
+        assert!(body_of(&mut server, op, 10) == expected);
         server.act(Action::Reply { op, response: answer(413, "no") });
         let seen = sender.join().expect("an answer");
         assert!(seen.starts_with("HTTP/1.1 413") && seen.ends_with("no"), "{seen}");
@@ -102,7 +121,7 @@ pub fn a_body_that_is_too_large_is_not_read_and_its_sender_gets_the_answer<R: Ru
 pub fn a_client_that_leaves_while_it_is_held_is_reported_once<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    let op = accept(&mut server, listener, 0);
+    let op = accept(&mut server, listener);
     let stream = connect(&address, "GET /held HTTP/1.1\r\nhost: x\r\n\r\n");
     server.asked(op);
     drop(stream);
@@ -115,11 +134,124 @@ pub fn a_client_that_leaves_while_it_is_held_is_reported_once<R: Runtime>() {
 pub fn a_client_that_leaves_before_it_is_accepted_uses_up_no_accept<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    let op = accept(&mut server, listener, 100);
-    drop(connect(&address, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nhalf"));
+    let op = accept(&mut server, listener);
     drop(connect(&address, "GET / HT"));
     let _other = connect(&address, "GET /other HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(server.asked(op).target, "/other");
+    server.end();
+}
+
+pub fn a_request_is_delivered_before_its_body_has_come<R: Runtime>() {
+    let mut server = Driven::start::<R>();
+    let (listener, address) = server.listen();
+    // Those who send no more than the head take up no accept.
+    let head = "POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n";
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let op = accept(&mut server, listener);
+            let stream = connect(&address, head);
+            assert!(server.asked(op).body == Body::Unread { length: Some(50) });
+            (op, stream)
+        })
+        .collect();
+    for (at, (op, mut stream)) in waiting.into_iter().enumerate() {
+        match at {
+            // Answered without its body: the connection ends, because its rest is still to come.
+            0 => {
+                server.act(Action::Reply { op, response: answer(401, "who are you?") });
+                assert!(rest(&mut stream).ends_with("who are you?"));
+            }
+            // Answered while it is read.
+            1 => {
+                server.act(Action::ReadBody { op, max_body: 50, pace: PACE });
+                server.is_quiet();
+                server.act(Action::Reply { op, response: answer(503, "not now") });
+                assert!(rest(&mut stream).ends_with("not now"));
+            }
+            // Its client leaves.
+            _ => {
+                server.act(Action::ReadBody { op, max_body: 50, pace: PACE });
+                stream.write_all(b"half").expect("sent");
+                drop(stream);
+                assert_eq!(server.next(), Event::Closed { op, code: None, failure: None });
+            }
+        }
+    }
+    server.is_quiet();
+    server.end();
+}
+
+pub fn a_body_that_comes_too_slowly_is_given_up<R: Runtime>() {
+    let mut server = Driven::start::<R>();
+    let (listener, address) = server.listen();
+    let pace = Pace { grace: Duration::from_millis(300), bytes_per_second: 1 << 20 };
+    for drips in [false, true] {
+        let op = accept(&mut server, listener);
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
+        let mut stream = connect(&address, head);
+        server.asked(op);
+        server.act(Action::ReadBody { op, max_body: 1_000_000, pace });
+        // One byte now and then is not enough.
+        while drips && stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(server.next(), Event::Closed { op, code: None, failure: None });
+    }
+    server.end();
+}
+
+pub fn whoever_takes_too_many_connections_loses_the_oldest<R: Runtime>() {
+    let mut server = Driven::start::<R>();
+    let few = |total| ConnectionLimits { total, per_address: 3, reading: PACE };
+    let limits = ListenLimits { strangers: few(100), workers: few(100), ..ListenLimits::default() };
+    let (listener, address) = server.listen_with(limits);
+    let get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let op = accept(&mut server, listener);
+    let mut known = connect(&address, get);
+    server.asked(op);
+    server.act(Action::Vouch { op, standing: Standing::Worker });
+    server.is_quiet();
+    let mut strangers: Vec<_> = (0..4).map(|_| connect(&address, "GET / HT")).collect();
+    let mut byte = [0];
+    assert!(matches!(strangers[0].read(&mut byte), Ok(0) | Err(_)), "the oldest was closed");
+    server.act(Action::Reply { op, response: answer(200, "ok") });
+    known.read_exact(&mut byte).expect("an answer: it is known");
+    for stranger in &mut strangers[1..] {
+        let op = accept(&mut server, listener);
+        stranger.write_all(b"TP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+        server.asked(op);
+        server.act(Action::Reply { op, response: answer(200, "ok") });
+        assert!(rest(stranger).starts_with("HTTP/1.1 200"));
+    }
+    server.end();
+}
+
+pub fn a_client_that_reads_too_slowly_is_cut_off<R: Runtime>() {
+    let mut server = Driven::start::<R>();
+    let pace = Pace { grace: Duration::from_millis(300), bytes_per_second: 64 << 20 };
+    let slow = ConnectionLimits { total: 100, per_address: 100, reading: pace };
+    let limits = ListenLimits { strangers: slow, ..ListenLimits::default() };
+    let (listener, address) = server.listen_with(limits);
+    for drips in [false, true] {
+        let op = accept(&mut server, listener);
+        let mut stream = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        server.asked(op);
+        let large = Bytes::from(vec![b'x'; 64 << 20]);
+        let response = Response { status: 200, headers: Vec::new(), body: large };
+        server.act(Action::Reply { op, response });
+        // Nothing, or a little now and then.
+        let mut some = [0; 1000];
+        if drips {
+            while matches!(stream.read(&mut some), Ok(1..)) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        } else {
+            // What it has not read is gone with the connection.
+            std::thread::sleep(Duration::from_millis(600));
+            let mut all = Vec::new();
+            assert!(stream.read_to_end(&mut all).is_err(), "it was reset");
+        }
+    }
     server.end();
 }
 
@@ -128,7 +260,7 @@ pub fn a_connection_serves_one_request_after_another<R: Runtime>() {
     let (listener, address) = server.listen();
     let mut stream = TcpStream::connect(&address).expect("a connection");
     for path in ["/one", "/two", "/three"] {
-        let op = accept(&mut server, listener, 0);
+        let op = accept(&mut server, listener);
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
         assert_eq!(server.asked(op).target, path);
         server.act(Action::Reply { op, response: answer(200, "ok") });
@@ -145,7 +277,7 @@ pub fn a_connection_serves_one_request_after_another<R: Runtime>() {
 pub fn an_endless_or_malformed_head_is_cut_off<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    accept(&mut server, listener, 0);
+    accept(&mut server, listener);
     let began = std::time::Instant::now();
     let mut slow = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\nx-a: ");
     let mut foreign = connect(&address, "SSH-2.0-OpenSSH_9\r\n\r\n");
@@ -172,7 +304,10 @@ pub fn an_address_in_use_or_an_invalid_one_fails<R: Runtime>() {
         ("192.0.2.1:80", IoErrorKind::Unreachable),
         ("nonsense", IoErrorKind::Other),
     ] {
-        let op = server.begin(|op| Action::Listen { op, address: address.into() });
+        let op = server.begin(|op| {
+            let limits = ListenLimits::default();
+            Action::Listen { op, address: address.into(), limits }
+        });
         let failure = server.failed(op);
         assert_eq!(failure.kind, kind, "{failure}");
         assert!(failure.detail.contains(address), "{failure}");
@@ -183,7 +318,7 @@ pub fn an_address_in_use_or_an_invalid_one_fails<R: Runtime>() {
 pub fn a_cancelled_listener_finishes_its_reply_and_accepts_nobody<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    let op = accept(&mut server, listener, 0);
+    let op = accept(&mut server, listener);
     let mut held = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     server.asked(op);
     server.act(Action::Cancel { op: listener });
@@ -198,7 +333,7 @@ pub fn a_cancelled_listener_finishes_its_reply_and_accepts_nobody<R: Runtime>() 
 pub fn a_reply_is_sent_even_if_the_machine_ends_right_after_it<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    let op = accept(&mut server, listener, 0);
+    let op = accept(&mut server, listener);
     let mut held = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     server.asked(op);
     server.act(Action::Reply { op, response: answer(503, "good bye") });
@@ -210,7 +345,7 @@ pub fn a_reply_is_sent_even_if_the_machine_ends_right_after_it<R: Runtime>() {
 pub fn a_request_abandoned_by_the_machine_ends_without_a_response<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    let op = accept(&mut server, listener, 0);
+    let op = accept(&mut server, listener);
     let mut held = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     server.asked(op);
     server.act(Action::Cancel { op });

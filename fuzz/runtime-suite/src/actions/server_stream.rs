@@ -42,7 +42,7 @@ impl Pair {
         let (mut server, mut client) = (Driven::start::<R>(), Driven::start::<R>());
         let (listener, address) = server.listen();
         let url = format!("http://{address}/events");
-        let out = accept(&mut server, listener, 0);
+        let out = accept(&mut server, listener);
         let incoming = client.stream(&url, LONG);
         server.asked(out);
         reply(&server, out, 200, LONG);
@@ -91,14 +91,14 @@ pub fn complete_and_streamed_responses_combine_in_every_way<R: Runtime>() {
     let (listener, address) = server.listen();
     let url = format!("http://{address}/");
     // A complete response to a client that wants a stream.
-    let op = accept(&mut server, listener, 0);
+    let op = accept(&mut server, listener);
     let near = client.stream(&url, LONG);
     server.asked(op);
     server.act(Action::Reply { op, response: answer(404, "nothing there") });
     assert_eq!(client.head(near).status, 404);
     assert_eq!(client.rest(near), (b"nothing there".to_vec(), None));
     // A stream to a client that wants a complete response.
-    let op = accept(&mut server, listener, 0);
+    let op = accept(&mut server, listener);
     let near = client.get(&url);
     server.asked(op);
     reply(&server, op, 200, LONG);
@@ -118,7 +118,7 @@ pub fn a_client_that_reads_nothing_is_cut_off_in_time<R: Runtime>() {
     for is_closing in [false, true] {
         let mut server = Driven::start::<R>();
         let (listener, address) = server.listen();
-        let op = accept(&mut server, listener, 0);
+        let op = accept(&mut server, listener);
         let mut stream = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
         server.asked(op);
         reply(&server, op, 200, Duration::from_secs(1));
@@ -218,7 +218,7 @@ pub fn a_response_without_a_body_is_closed_immediately<R: Runtime>() {
     let pair = Pair::start::<R>();
     let Pair { mut server, mut client, listener, url, .. } = pair;
     for (method, status) in [(Method::Head, 200), (Method::Get, 204)] {
-        let op = accept(&mut server, listener, 0);
+        let op = accept(&mut server, listener);
         let request =
             Request { method, answer: Answer::Stream { idle_timeout: LONG }, ..get(&url) };
         let near = client.begin(|op| Action::Request { op, request });

@@ -31,7 +31,7 @@ impl Pair {
     fn with<R: Runtime>(change: impl FnOnce(&mut Target), max_message: usize) -> Self {
         let (mut client, mut server) = (Driven::start::<R>(), Driven::start::<R>());
         let (listener, address) = server.listen();
-        let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+        let far = server.begin(|op| Action::Accept { op, listener });
         let mut target = websocket(&format!("ws://{address}/link"), Some("test.v1"));
         change(&mut target);
         let near = client.begin(|op| Action::Open { op, target });
@@ -158,7 +158,7 @@ pub fn a_server_that_selects_no_subprotocol_refuses<R: Runtime>() {
     for selected in [None, Some("other.v1".to_owned())] {
         let (mut client, mut server) = (Driven::start::<R>(), Driven::start::<R>());
         let (listener, address) = server.listen();
-        let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+        let far = server.begin(|op| Action::Accept { op, listener });
         let target = websocket(&format!("ws://{address}/"), Some("test.v1"));
         let near = client.begin(|op| Action::Open { op, target });
         server.asked(far);
@@ -176,7 +176,7 @@ pub fn a_refusal_includes_the_beginning_of_its_response<R: Runtime>() {
     let (mut client, mut server) = (Driven::start::<R>(), Driven::start::<R>());
     let (listener, address) = server.listen();
     for length in [20, 100_000] {
-        let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+        let far = server.begin(|op| Action::Accept { op, listener });
         let target = websocket(&format!("ws://{address}/"), Some("test.v1"));
         let near = client.begin(|op| Action::Open { op, target });
         server.asked(far);
@@ -206,7 +206,7 @@ pub fn a_request_that_is_not_a_handshake_cannot_be_upgraded<R: Runtime>() {
         "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n",
     ];
     for head in heads {
-        let op = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+        let op = server.begin(|op| Action::Accept { op, listener });
         let mut client = TcpStream::connect(&address).expect("a connection");
         client.write_all(head.as_bytes()).expect("sent");
         server.asked(op);
@@ -222,7 +222,7 @@ pub fn a_request_that_is_not_a_handshake_cannot_be_upgraded<R: Runtime>() {
 pub fn an_upgrade_of_a_client_that_has_left_opens_nothing<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();
-    let op = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+    let op = server.begin(|op| Action::Accept { op, listener });
     let mut client = TcpStream::connect(&address).expect("a connection");
     client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
     server.asked(op);

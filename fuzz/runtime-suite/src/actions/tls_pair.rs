@@ -30,13 +30,13 @@ pub fn a_client_that_trusts_the_servers_authority_speaks_https_and_wss_with_it<R
     let (listener, address) = server.listen();
     let authority = address.replace("127.0.0.1", "localhost");
 
-    let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+    let far = server.begin(|op| Action::Accept { op, listener });
     let near = client.get(&format!("https://{authority}/"));
     assert!(server.asked(far).is_tls);
     server.act(Action::Reply { op: far, response: answer(200, "secret") });
     assert_eq!(client.response(near).body.as_ref(), b"secret");
 
-    let far = server.begin(|op| Action::Accept { op, listener, max_body: 0 });
+    let far = server.begin(|op| Action::Accept { op, listener });
     let target = websocket(&format!("wss://{authority}/"), None);
     let near = client.begin(|op| Action::Open { op, target });
     server.asked(far);

@@ -18,6 +18,7 @@ use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{
     Action, Answer, Head, Message, Method, ProcessSpec, Request, Response, Target,
 };
+use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::{Event, IncomingRequest, IoError, IoErrorKind};
 use footbridge_core::contract::machine::{Machine, Outcome, Step};
 
@@ -232,7 +233,14 @@ impl Driven {
     /// Listens on a free port of this machine.
     #[track_caller]
     pub fn listen(&mut self) -> (OpId, String) {
-        let op = self.begin(|op| Action::Listen { op, address: "127.0.0.1:0".into() });
+        self.listen_with(ListenLimits::default())
+    }
+
+    /// The same, with limits for its clients.
+    #[track_caller]
+    pub fn listen_with(&mut self, limits: ListenLimits) -> (OpId, String) {
+        let address = "127.0.0.1:0".into();
+        let op = self.begin(|op| Action::Listen { op, address, limits });
         match self.next() {
             Event::Listening { op: opened, address } if opened == op => (op, address),
             other => panic!("not listening: {other:?}"),

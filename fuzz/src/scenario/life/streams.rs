@@ -11,6 +11,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{Action, Answer, Head, Message, Method, Request};
 use footbridge_core::contract::check::Checker;
+use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
@@ -80,7 +81,11 @@ struct Counting {
 impl Counting {
     fn new() -> Self {
         let mut base = Base::new();
-        let listener = base.begin(|op| Action::Listen { op, address: "0.0.0.0:1".into() });
+        let listener = base.begin(|op| Action::Listen {
+            op,
+            address: "0.0.0.0:1".into(),
+            limits: ListenLimits::default(),
+        });
         let mut counting = Self { base, listener, streams: Vec::new() };
         (0..3).for_each(|_| counting.accept());
         counting
@@ -88,7 +93,7 @@ impl Counting {
 
     fn accept(&mut self) {
         let listener = self.listener;
-        self.base.begin(|op| Action::Accept { op, listener, max_body: 0 });
+        self.base.begin(|op| Action::Accept { op, listener });
     }
 
     fn fill(&mut self, at: usize) {

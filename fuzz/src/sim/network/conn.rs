@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use footbridge_core::contract::action::{Answer, Message, Response};
 use footbridge_core::contract::event::IncomingRequest;
 
@@ -33,6 +34,8 @@ pub(crate) struct Conn {
     pub(crate) kind: ConnKind,
     /// The client's request, until somebody accepts it.
     pub(crate) asked: Option<IncomingRequest>,
+    /// The body of that request, until the server reads it.
+    pub(crate) unread: Option<Bytes>,
     /// Whatever is sent on it from now on disappears, and neither side is told.
     pub(crate) is_swallowed: bool,
     /// Something has been sent on it since: a system will notice that nobody acknowledges it.

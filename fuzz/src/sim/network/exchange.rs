@@ -1,6 +1,7 @@
 //! Requests and responses: the connection made for one, a server that accepts it, and a response
 //! that comes back or a stream that opens.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,7 @@ impl Network {
             headers: headers.chain([host_header(&request.url)]).collect(),
             body: Body::Whole(request.body.clone()),
             is_tls: true,
+            peer: address_of(cx, from.party),
         };
         let kind = ConnKind::Http { answer: request.answer };
         self.connect(cx, from, asked, kind, &request.url, request.timeout);
@@ -53,6 +55,7 @@ impl Network {
             headers,
             body: Body::Whole(Bytes::new()),
             is_tls: true,
+            peer: address_of(cx, from.party),
         };
         let kind = ConnKind::WebSocket { protocol, max_message };
         self.connect(cx, from, asked, kind, &url, timeout);
@@ -94,6 +97,7 @@ impl Network {
             to,
             kind,
             asked: Some(asked),
+            unread: None,
             is_swallowed: false,
             is_doomed: false,
             loses_answer: false,
@@ -140,6 +144,7 @@ impl Network {
                 to,
                 kind,
                 asked: Some(asked),
+                unread: None,
                 is_swallowed: false,
                 is_doomed: false,
                 loses_answer: false,
@@ -197,16 +202,33 @@ impl Network {
             }
             let Some(conn_id) = party.backlog.pop_front() else { return };
             let Some(conn) = self.conns.get_mut(&conn_id) else { continue };
-            let Some((op, max_body)) = party.accepts.pop_front() else { return };
+            let Some(op) = party.accepts.pop_front() else { return };
             let to = Address { party: id, life: party.life, op };
             conn.server = Some(to);
             let Some(mut asked) = conn.asked.take() else { continue };
-            if matches!(&asked.body, Body::Whole(body) if body.len() > max_body) {
-                asked.body = Body::TooLarge;
+            if let Body::Whole(body) = &asked.body
+                && !body.is_empty()
+            {
+                let length = Some(body.len() as u64);
+                conn.unread = Some(body.clone());
+                asked.body = Body::Unread { length };
             }
             party.ops.insert(op, Op::Exchange(conn_id));
             cx.tell(to, Event::Requested { op, request: asked });
         }
+    }
+
+    /// The server reads the body of a request, which takes a moment.
+    pub(crate) fn read_body(&mut self, cx: &mut Cx, id: PartyId, op: OpId, max_body: usize) {
+        let Some(Op::Exchange(conn)) = cx.parties[id].op(op) else { return };
+        let Some(found) = self.conns.get_mut(&conn) else { return };
+        let body = match found.unread.take().unwrap_or_default() {
+            body if body.len() > max_body => Body::TooLarge,
+            body => Body::Whole(body),
+        };
+        let to = Address { party: id, life: cx.parties[id].life, op };
+        let wait = cx.about(Duration::from_micros(500));
+        cx.later(wait, SimEvent::Deliver(to, Event::BodyRead { op, body }));
     }
 
     pub(crate) fn refuse_backlog(&mut self, cx: &mut Cx, id: PartyId) {
@@ -322,6 +344,12 @@ impl Network {
 fn path_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/").to_owned()
+}
+
+/// Each party has an address of its own.
+fn address_of(cx: &Cx, party: PartyId) -> IpAddr {
+    let [.., high, low] = (cx.parties[party].host as u32).to_be_bytes();
+    IpAddr::from([10, 0, high, low])
 }
 
 fn host_header(url: &str) -> (String, String) {

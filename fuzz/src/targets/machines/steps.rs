@@ -52,7 +52,9 @@ where
         let at = usize::from(input.byte().unwrap_or(0)) % bench.late.len();
         return bench.late.get(at).cloned();
     }
-    let is_answered = |open: &Open| !matches!(open.state, Operation::Accept | Operation::Exchange);
+    let is_answered = |open: &Open| {
+        !matches!(open.state, Operation::Accept | Operation::Exchange | Operation::Reading)
+    };
     let open: Vec<_> = bench.open.iter().filter(|(_, open)| is_answered(open)).collect();
     let at = usize::from(what) % open.len().max(1);
     open.get(at).map(|(op, open)| (**op, (*open).clone()))

@@ -14,6 +14,8 @@ fn serve() -> Serve {
         reports: LogArgs::default(),
         listen: "127.0.0.1:8787".parse().expect("an address"),
         public_url: None,
+        hosts: Vec::new(),
+        is_behind_proxy: false,
         tls: None,
         data: Data::Default,
         keeping: Keeping { max_data: 10 << 30, keep_ended: Duration::from_secs(90 * 86_400) },
@@ -44,7 +46,10 @@ fn each_command_line_means_one_thing() {
             "relay --data /d --in-memory",
             Invocation::Relay { serve: Serve { data: Data::InMemory, ..serve() } },
         ),
-        ("up --behind-proxy --listen 0.0.0.0:1", up(listening("0.0.0.0:1"), Work::default())),
+        (
+            "up --behind-proxy --listen 0.0.0.0:1",
+            up(Serve { is_behind_proxy: true, ..listening("0.0.0.0:1") }, Work::default()),
+        ),
         (
             "up --agent 'claude --model m' --name n --spawn-mode worktree --max-sessions 1 --session-limit 1h --shutdown-grace 5s --directory /d --allow-variable A --allow-variable B --allow-flag settings,mcp-config --allow-relay https://i.example",
             up(

@@ -19,8 +19,8 @@ use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
-    Count, Flags, Format, Kind, Level, MachineName, Millis, Relays, Size, Span, SpawnMode, Value,
-    Variables,
+    Count, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays, Size, Span, SpawnMode,
+    Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -162,6 +162,7 @@ settings! {
     listen: SocketAddr, [Up, Relay, SignIn], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay], None;
+    allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
     data: Option<PathBuf>, [Up, Relay, Backup, SignIn], None;

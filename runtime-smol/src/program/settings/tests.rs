@@ -57,6 +57,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("listen", "\"[::1]:1\"", "[::1]:1"),
         ("behind_proxy", "true", "true"),
         ("public_url", "\"https://a.example\"", "https://a.example"),
+        ("allow_host", "[\"a.example\", \"*.b.example\"]", "a.example,*.b.example"),
         ("tls_cert", "\"/c\"", "/c"),
         ("tls_key", "\"/k\"", "/k"),
         ("data", "\"/data\"", "/data"),

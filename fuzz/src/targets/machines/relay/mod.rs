@@ -6,6 +6,7 @@ mod requests;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::{
     LINK_BACKLOG_BYTES, MAX_EXCHANGES, MAX_LINE_BYTES, MAX_STORE_OPERATIONS,
@@ -13,7 +14,7 @@ use footbridge_core::base::limits::{
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Action, Response};
 use footbridge_core::contract::check::Operation;
-use footbridge_core::contract::event::{Event, IncomingRequest};
+use footbridge_core::contract::event::{Body, Event, IncomingRequest};
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
 use footbridge_core::store::{MemoryStore, Transaction};
 use serde_json::Value;
@@ -96,6 +97,10 @@ pub(super) struct Stage {
     store: MemoryStore,
     waiting: VecDeque<(OpId, Transaction)>,
     accepts: Vec<OpId>,
+    /// Requests whose body is to be read, and how large it may be.
+    reading: Vec<(OpId, usize)>,
+    /// Bodies that have not been asked for.
+    unread: Vec<(OpId, Bytes)>,
     clients: Clients,
     replies: Vec<(OpId, Response)>,
 }
@@ -107,6 +112,8 @@ impl Stage {
             store: MemoryStore::new(),
             waiting: VecDeque::new(),
             accepts: Vec::new(),
+            reading: Vec::new(),
+            unread: Vec::new(),
             clients: Clients::default(),
             replies: Vec::new(),
         };
@@ -129,6 +136,7 @@ impl Stage {
                     self.replies.push((op, response));
                 }
                 Action::Upgrade { op, .. } => self.clients.upgraded(op),
+                Action::ReadBody { op, max_body, .. } => self.reading.push((op, max_body)),
                 _ => {}
             }
         }
@@ -158,18 +166,41 @@ impl Stage {
 
     fn streams(&self) -> Vec<(OpId, Open)> {
         let open = self.bench.open.iter();
-        let streams = open
-            .filter(|(_, open)| matches!(open.state, Operation::Stream(_) | Operation::Exchange));
+        let streams = open.filter(|(_, open)| {
+            matches!(open.state, Operation::Stream(_) | Operation::Exchange | Operation::Reading)
+        });
         streams.map(|(op, open)| (*op, open.clone())).collect()
     }
 
-    fn ask(&mut self, (asked, kind): (IncomingRequest, Asking)) -> Option<OpId> {
+    fn ask(&mut self, (mut asked, kind): (IncomingRequest, Asking)) -> Option<OpId> {
         self.look();
         let op = self.accepts.pop()?;
         self.clients.asking.push((op, kind));
+        if let Body::Whole(body) = &asked.body
+            && !body.is_empty()
+        {
+            self.unread.push((op, body.clone()));
+            asked.body = Body::Unread { length: Some(body.len() as u64) };
+        }
         self.bench.handle(Event::Requested { op, request: asked });
         self.look();
+        self.read_bodies();
         Some(op)
+    }
+
+    /// Reads the bodies that the relay has asked for.
+    fn read_bodies(&mut self) {
+        for (op, max_body) in std::mem::take(&mut self.reading) {
+            let at = self.unread.iter().position(|(of, _)| *of == op);
+            let body = at.map(|at| self.unread.swap_remove(at).1).unwrap_or_default();
+            let is_open =
+                self.bench.open.get(&op).is_some_and(|open| open.state == Operation::Reading);
+            if is_open {
+                let body = if body.len() > max_body { Body::TooLarge } else { Body::Whole(body) };
+                self.bench.handle(Event::BodyRead { op, body });
+                self.look();
+            }
+        }
     }
 
     /// Sends a request, with a working store, and returns the response if it is immediate.

@@ -1,5 +1,7 @@
 //! Requests to the relay: mostly sensible ones, some of them corrupted.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use footbridge_core::contract::action::Method;
 use footbridge_core::contract::event::{Body, IncomingRequest};
@@ -29,6 +31,7 @@ pub(in crate::targets::machines) fn asked(
         headers,
         body: Body::Whole(body.into()),
         is_tls: false,
+        peer: IpAddr::from([192, 0, 2, 1]),
     }
 }
 
@@ -221,7 +224,7 @@ impl Clients {
             1 => asked.target = any(input),
             2 => asked.target = input.choose(&TARGETS).to_owned(),
             3 => asked.target.push_str(&any(input)),
-            4 => asked.body = Body::TooLarge,
+            4 => asked.body = Body::Unread { length: None },
             5 => asked.body = Body::Whole(Bytes::copy_from_slice(input.some())),
             6 => {
                 let lease = of(&self.leases, input);

@@ -1,0 +1,204 @@
+//! One request: its head goes to the machine, which then asks for its body, or answers.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_channel::Sender;
+use async_io::Timer;
+use bytes::{Bytes, BytesMut};
+use footbridge_core::contract::action::Response;
+use footbridge_core::contract::clients::Pace;
+use footbridge_core::contract::event::{Body, Event, IncomingRequest};
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::EXPECT;
+use smol::future::or;
+
+use super::clients::Client;
+use super::reply::{method_of, reply, switch_protocols, unavailable, whole};
+use super::{AcceptSlot, Answer, ListenerShared};
+use crate::handshake::accept_key;
+use crate::http;
+use crate::io::within;
+use crate::stream::ReplyBody;
+
+/// How long the rest of a body that is not wanted is drained, so that its sender sees the response.
+const SCRAP_LIMIT: Duration = Duration::from_secs(2);
+/// How much of it.
+const MAX_SCRAP_BYTES: usize = 16 << 20;
+/// What is set aside for a body before any of it has come.
+const MAX_FIRST_BYTES: usize = 64 << 10;
+
+/// One request with its slot. However the client leaves, the machine learns what it must: nothing
+/// if it never saw the request, and that the client is gone if it did.
+struct Exchange {
+    ticket: Option<AcceptSlot>,
+    is_asked: bool,
+    desk: Rc<ListenerShared>,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        if !self.is_asked {
+            let _ = self.desk.tickets.try_send(ticket);
+            return;
+        }
+        let (op, mailbox) = (ticket.op, self.desk.shared.mailbox.clone());
+        self.desk.shared.spawner.detach(async move {
+            mailbox.last(Event::Closed { op, code: None, failure: None }).await;
+        });
+    }
+}
+
+pub(super) async fn answer(
+    mut request: Request<Incoming>,
+    desk: Rc<ListenerShared>,
+    client: Client,
+    connection: Sender<()>,
+) -> io::Result<hyper::Response<ReplyBody>> {
+    client.turn().await;
+    let switch_over = hyper::upgrade::on(&mut request);
+    let (head, body) = request.into_parts();
+    let Some(ticket) = admitted(&desk).await else { return Ok(unavailable()) };
+    let (op, answered, is_tls) = (ticket.op, ticket.answered.clone(), desk.tls.is_some());
+    let mut exchange = Exchange { ticket: Some(ticket), is_asked: false, desk: Rc::clone(&desk) };
+    let mut unread = (!body.is_end_stream()).then_some(body);
+    let asked = IncomingRequest {
+        method: method_of(&head.method),
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+        headers: http::headers_of(&head.headers),
+        body: match &unread {
+            Some(body) => Body::Unread { length: body.size_hint().exact() },
+            None => Body::Whole(Bytes::new()),
+        },
+        is_tls,
+        peer: client.address,
+    };
+    let mailbox = &desk.shared.mailbox;
+    mailbox.tell(Event::Requested { op, request: asked }).await;
+    exchange.is_asked = true;
+    let mut early = None;
+    let answer = loop {
+        let answer = match early.take() {
+            Some(answer) => answer,
+            None => answered.recv().await,
+        };
+        match answer {
+            Ok(Answer::Vouch(standing)) => client.vouch(standing),
+            Ok(Answer::ReadBody { max_body, pace }) => {
+                let reading = async { Ok(read(&mut unread, max_body, pace).await) };
+                // It may be answered before its body is there.
+                match or(reading, async { Err(answered.recv().await) }).await {
+                    Ok(body) => mailbox.tell(Event::BodyRead { op, body: body? }).await,
+                    Err(answer) => early = Some(answer),
+                }
+            }
+            other => break other,
+        }
+    };
+    exchange.ticket = None;
+    let is_cut = unread.is_some();
+    if let Some(body) = unread
+        && !head.headers.contains_key(EXPECT)
+    {
+        // A client that waits for permission to send sends nothing to drain.
+        drain(body, &desk);
+    }
+    match answer {
+        Ok(Answer::Reply(Response { status, headers, body })) => {
+            let head = footbridge_core::contract::action::Head { status, headers };
+            Ok(reply(&head, whole(body), is_cut))
+        }
+        Ok(Answer::Stream(reply_head, body)) => {
+            let has_body =
+                head.method != hyper::Method::HEAD && !matches!(reply_head.status, 204 | 304);
+            let body = if has_body {
+                body.attach(connection);
+                ReplyBody::Stream(body)
+            } else {
+                body.discard();
+                whole(Bytes::new())
+            };
+            Ok(reply(&reply_head, body, is_cut))
+        }
+        Ok(Answer::Upgrade { protocol, switch }) => {
+            let key = accept_key(&head.method, &head.headers);
+            Ok(switch_protocols(key, protocol.as_deref(), &switch, switch_over))
+        }
+        Ok(Answer::Vouch(_) | Answer::ReadBody { .. }) | Err(_) => {
+            Err(io::Error::new(io::ErrorKind::ConnectionAborted, "abandoned by the machine"))
+        }
+    }
+}
+
+/// Waits for a slot whose operation is still open; `None` once the listener is closed.
+async fn admitted(desk: &ListenerShared) -> Option<AcceptSlot> {
+    let stopped = async {
+        desk.stopped().await;
+        None
+    };
+    let next = async {
+        loop {
+            match desk.queue.recv().await {
+                Ok(ticket) if ticket.answered.is_closed() => {}
+                other => break other.ok(),
+            }
+        }
+    };
+    or(stopped, next).await
+}
+
+/// Reads a body, unless it is too large, or comes too slowly. What is left of it stays unread.
+async fn read(unread: &mut Option<Incoming>, limit: usize, pace: Pace) -> io::Result<Body> {
+    let Some(body) = unread else { return Ok(Body::Whole(Bytes::new())) };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Ok(Body::TooLarge);
+    }
+    let (began, mut bytes) =
+        (Instant::now(), BytesMut::with_capacity(announced.min(MAX_FIRST_BYTES)));
+    let mut timer = pin!(Timer::never());
+    loop {
+        timer.set_after((pace.grace + pace.time_for(bytes.len())).saturating_sub(began.elapsed()));
+        let next = std::future::poll_fn(|cx| {
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+                return Poll::Ready(Ok(frame));
+            }
+            timer.as_mut().poll(cx).map(|_| Err(io::ErrorKind::TimedOut))
+        });
+        match next.await? {
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                if bytes.len() + data.len() > limit {
+                    return Ok(Body::TooLarge);
+                }
+                bytes.extend_from_slice(&data);
+            }
+            Some(Err(error)) => return Err(io::Error::other(error)),
+            None => break,
+        }
+    }
+    *unread = None;
+    Ok(Body::Whole(bytes.freeze()))
+}
+
+fn drain(mut body: Incoming, desk: &Rc<ListenerShared>) {
+    let desk = Rc::clone(desk);
+    let spawner = desk.shared.spawner.clone();
+    spawner.detach(async move {
+        let mut bytes = 0;
+        let rest = async {
+            while let Some(Ok(frame)) = http_body_util::BodyExt::frame(&mut body).await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if bytes > MAX_SCRAP_BYTES {
+                    break;
+                }
+            }
+        };
+        or(desk.stopped(), async { _ = within(SCRAP_LIMIT, rest).await }).await;
+    });
+}
