@@ -118,6 +118,9 @@ struct Conversation<'a> {
     /// Messages that the library has but the system does not.
     unflushed: usize,
     is_paused: bool,
+    /// The peer does not read the answers to its pings. It is not read either until it does, or
+    /// they would pile up here.
+    is_clogged: bool,
     /// The code to close with once everything before it has been sent.
     close_with: Option<u16>,
     /// When closing has taken too long.
@@ -170,6 +173,7 @@ impl<'a> Conversation<'a> {
             pending: VecDeque::new(),
             unflushed: 0,
             is_paused: false,
+            is_clogged: false,
             close_with: None,
             close_by: None,
             closed_by_peer: None,
@@ -208,7 +212,7 @@ impl<'a> Conversation<'a> {
 
     /// The closing handshake is read even when paused: without it there is no end.
     fn is_reading(&self) -> bool {
-        !self.is_paused || self.close_by.is_some()
+        (!self.is_paused && !self.is_clogged) || self.close_by.is_some()
     }
 
     /// Reads and writes whatever it can, then waits for more.
@@ -256,6 +260,14 @@ impl<'a> Conversation<'a> {
                     self.begin_to_close();
                     continue;
                 }
+                Ok(tungstenite::Message::Ping(_)) => {
+                    // The library has queued the answer.
+                    self.is_clogged = unless_blocked(self.socket.flush())?;
+                    if self.is_clogged {
+                        return Ok(false);
+                    }
+                    continue;
+                }
                 Ok(_) => continue,
                 Err(error) if is_would_block(&error) => return Ok(false),
                 Err(error) => return Err(error.into()),
@@ -279,6 +291,7 @@ impl<'a> Conversation<'a> {
             if unless_blocked(self.socket.flush())? {
                 return Ok(true);
             }
+            self.is_clogged = false;
             if self.unflushed > 0 {
                 let messages = std::mem::take(&mut self.unflushed);
                 self.outbox.post(Event::Sent { op: self.op, messages })?;

@@ -192,6 +192,12 @@ impl Conversation {
                     within(CLOSE_LIMIT, self.drain()).await;
                     return End::orderly(frame.map(|frame| frame.code.into()));
                 }
+                Some(Ok(Frame::Ping(_))) => {
+                    // The library has queued the answer. A peer that reads none is not read either,
+                    // or answers would pile up here. If this fails, the next read says why.
+                    let _ = self.flush().await;
+                    continue;
+                }
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => return End::broken(&error),
                 None => return End::orderly(None),

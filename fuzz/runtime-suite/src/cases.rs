@@ -104,6 +104,7 @@ macro_rules! action_tests {
             failures_name_the_place_but_no_secret,
         );
         $crate::tests!($runtime, actions::socket_raw:
+            a_peer_that_pings_and_does_not_read_is_not_read_either,
             a_peer_that_does_not_read_does_not_stop_our_reading,
             protocol_violations_are_closed_with_the_right_code,
             an_unanswered_close_ends_in_time,

@@ -1,7 +1,8 @@
 //! WebSockets: this client with a peer that speaks raw TCP, and so can misbehave.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use footbridge_core::contract::action::Action;
 use footbridge_core::contract::event::IoErrorKind;
@@ -52,6 +53,41 @@ pub fn a_peer_that_does_not_read_does_not_stop_our_reading<R: Runtime>() {
     assert_eq!(client.received(op), text("hi"));
     client.act(Action::Cancel { op });
     client.end();
+}
+
+pub fn a_peer_that_pings_and_does_not_read_is_not_read_either<R: Runtime>() {
+    const PING: &[u8] = &[0x89, 125];
+    // More than the buffers of the system hold, and far less than what piled up before.
+    const ENOUGH: usize = 64 << 20;
+    let (url, peer) = raw_server();
+    let mut client = Driven::start::<R>();
+    let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });
+    client.opened(op);
+    assert_eq!(client.received(op), text("early"));
+    let mut peer = peer.join().expect("a WebSocket");
+    let pings = [PING, &[b'x'; 125]].concat().repeat(512);
+    peer.set_write_timeout(Some(Duration::from_secs(1))).expect("set");
+    let mut sent = 0;
+    // A write that takes a second is one that is held up.
+    let held_up = loop {
+        match peer.write(&pings) {
+            Ok(n) => sent += n,
+            Err(error) => break error,
+        }
+        assert!(sent < ENOUGH, "it was never held up");
+    };
+    assert!(matches!(held_up.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{held_up}");
+    // Once it reads, everything goes on.
+    let mut reader = peer.try_clone().expect("the same");
+    let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    let rest = pings.len() - sent % pings.len();
+    peer.set_write_timeout(Some(PATIENCE)).expect("set");
+    peer.write_all(&pings[pings.len() - rest..]).expect("sent");
+    peer.write_all(b"\x81\x02hi").expect("sent");
+    assert_eq!(client.received(op), text("hi"));
+    client.act(Action::Cancel { op });
+    client.end();
+    drop(reading);
 }
 
 pub fn protocol_violations_are_closed_with_the_right_code<R: Runtime>() {
