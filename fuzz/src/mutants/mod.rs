@@ -120,7 +120,7 @@ mutants! {
     /// A worker detaches `HEAD` before it removes a worktree.
     Detacher = "detacher" found by "worktrees" within 120,
     /// A worker deletes a session's branch wherever it points by then.
-    AnyTip = "any-tip" found by "worktrees" within 60,
+    AnyTip = "any-tip" found by "worktrees" within 120,
     /// A worker keeps its worktrees where others keep theirs, and takes all of them for its own.
     StealsLiveWorktree = "steals-live-worktree" found by "worktrees" within 80,
     /// A worker claims to have removed worktrees, but does not.
