@@ -77,7 +77,10 @@ fn a_failure_shrinks_to_a_smaller_run_that_fails_in_the_same_way() {
     let mutant = footbridge_fuzz::MUTANTS[0];
     let mutants =
         (0..mutant.seeds()).map(|seed| Options { mutant: Some(mutant), ..Options::new(seed) });
-    let options = mutants.into_iter().find(|options| run(options).violation.is_some());
+    let finds = |options: &Options| {
+        run(options).violation.is_some_and(|broken| broken.promise == mutant.promise())
+    };
+    let options = mutants.into_iter().find(finds);
     let options = options.expect("one that fails");
     let smaller = footbridge_fuzz::shrink(&options);
     let broken = run(&smaller).violation.expect("it still fails");
