@@ -9,6 +9,7 @@ use super::close;
 use super::config::RelayConfig;
 use super::exchange::{Exchange, Exchanges};
 use super::guesses::Guesses;
+use super::http::assets::Page;
 use super::http::authority::Authority;
 use super::http::error::ApiError;
 use super::http::site::Site;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) config: RelayConfig,
     pub(super) authority: Authority,
     pub(super) site: Site,
+    pub(super) page: Page,
     pub(super) bodies: Bodies,
     pub(super) guesses: Guesses,
     pub(super) watching: Watching,

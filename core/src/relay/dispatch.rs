@@ -170,7 +170,7 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         }
         (Identity::Anybody, _) => {
             let is_secure = request.is_tls || cx.shared.site.is_public_tls();
-            let response = assets::serve(cx.shared.config.assets, request, path, is_secure)?;
+            let response = assets::serve(&cx.shared.page, request, path, is_secure)?;
             cx.reply(op, response);
             Ok(())
         }

@@ -8,6 +8,7 @@ use super::dispatch;
 use super::exchange::Exchanges;
 use super::fanout;
 use super::guesses::Guesses;
+use super::http::assets::Page;
 use super::http::authority::Authority;
 use super::http::site::Site;
 use super::listener::Listener;
@@ -39,6 +40,7 @@ impl Router {
         let shared = Shared {
             store_calls: StoreCalls::new(config.policy, authority.issuer.run()),
             site: Site::new(&config),
+            page: Page::new(config.assets),
             config,
             authority,
             bodies: Bodies::default(),

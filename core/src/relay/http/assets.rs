@@ -2,6 +2,8 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -21,21 +23,31 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self'; \
 const PERMISSIONS_POLICY: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), \
      geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
+/// The files, each with its entity tag: anyone may ask for them, so that is worked out only once.
+pub(in crate::relay) struct Page(Vec<(Asset, String)>);
+
+impl Page {
+    pub(in crate::relay) fn new(assets: &[Asset]) -> Self {
+        let tagged = |asset: &Asset| {
+            let digest = Sha256::digest(asset.bytes);
+            let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            (*asset, format!("\"{hex}\""))
+        };
+        Self(assets.iter().map(tagged).collect())
+    }
+}
+
 pub(in crate::relay) fn serve(
-    assets: &[Asset],
+    page: &Page,
     request: &IncomingRequest,
     path: &str,
     is_secure: bool,
 ) -> Result<Response, ApiError> {
-    let asset = assets.iter().find(|asset| asset.path == path);
-    let asset = asset
+    let found = page.0.iter().find(|(asset, _)| asset.path == path);
+    let (asset, etag) = found
         .ok_or_else(|| ApiError::new(404, ErrorType::NotFound, "there is no such file here"))?;
-    let digest = Sha256::digest(asset.bytes);
-    let etag: alloc::string::String =
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let etag = format!("\"{etag}\"");
     let known = request.header("if-none-match").unwrap_or_default();
-    let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);
+    let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == *etag);
     let mut headers = owned(&[
         ("cache-control", "no-cache"),
         ("content-security-policy", CONTENT_SECURITY_POLICY),
@@ -46,7 +58,7 @@ pub(in crate::relay) fn serve(
         ("permissions-policy", PERMISSIONS_POLICY),
         ("content-type", asset.content_type),
     ]);
-    headers.push(("etag".to_owned(), etag));
+    headers.push(("etag".to_owned(), etag.clone()));
     if is_secure {
         headers.extend(owned(&[("strict-transport-security", "max-age=31536000")]));
     }
