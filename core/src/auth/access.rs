@@ -1,13 +1,14 @@
-//! The person's access token, and where to find a newer one (T-1, E-10).
+//! What a worker registers with, and where to find a newer one (T-1, E-10).
 
 use alloc::string::String;
 
+use super::worker_credential::is_worker_credential;
 use crate::base::secret::Secret;
 
 /// The largest token file that is read, in bytes.
 pub(crate) const MAX_TOKEN_FILE_BYTES: usize = 16 << 10;
 
-/// The access token in use, and the file it came from.
+/// The credential in use, a worker's own or a person's access token, and the file it came from.
 ///
 /// When the relay rejects it, the file is read again and the request retried once: whoever runs the
 /// relay may have written a new token there since. A second rejection is final.
@@ -26,6 +27,11 @@ impl AccessToken {
     /// A token from a file.
     pub const fn from_file(token: Secret, path: String) -> Self {
         Self { current: token, file: Some(path) }
+    }
+
+    /// Whether it is a worker's own credential, which opens nothing that is a person's.
+    pub fn is_worker_credential(&self) -> bool {
+        is_worker_credential(&self.current)
     }
 
     pub(crate) const fn secret(&self) -> &Secret {

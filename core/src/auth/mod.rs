@@ -1,6 +1,11 @@
-//! A person's credentials, as a machine holds them (T, E-10).
+//! The credentials of a person and of their workers (T, E-10, Y-4).
 
 mod access;
+mod account_key;
+mod worker_credential;
 
 pub use access::AccessToken;
 pub(crate) use access::MAX_TOKEN_FILE_BYTES;
+pub(crate) use account_key::{AccountKey, keyed, mac};
+pub use worker_credential::{MAX_CREDENTIAL_NAME_BYTES, worker_credential};
+pub(crate) use worker_credential::{is_worker_credential, worker_of};

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use crate::auth::is_worker_credential;
 use crate::base::limits::{self, MIN_TOKEN_BYTES, MIN_TOKEN_PAIRS};
 use crate::base::secret::Secret;
 use crate::store::StorePolicy;
@@ -68,6 +69,9 @@ impl RelayConfig {
         }
         for AccessToken { person, token } in &self.access_tokens {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'*+^`|#%".contains(&b);
+            if is_worker_credential(token) {
+                return Err(RelayConfigError::WorkerCredential { person: person.clone() });
+            }
             let token = token.reveal();
             if !token.bytes().all(is_plain) {
                 return Err(RelayConfigError::Token { person: person.clone() });
@@ -141,6 +145,14 @@ pub enum RelayConfigError {
         "the access token of {person:?} cannot be used: it must consist of A-Z, a-z, 0-9, - and _"
     )]
     Token {
+        /// Whose token it is.
+        person: String,
+    },
+    /// A worker holds what should be known to a person alone.
+    #[error(
+        "the access token of {person:?} is a worker credential, which workers know: give the relay's access token, or none, and the relay makes one"
+    )]
+    WorkerCredential {
         /// Whose token it is.
         person: String,
     },

@@ -175,6 +175,9 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             Ok(())
         }
         (Identity::Code(code), _) => sign_in::redeem(cx, op, &code),
+        (Identity::Registrar(owner), _) | (Identity::Account(owner), Route::Register) => {
+            worker_api::environments::register(cx, op, request, owner)
+        }
         (Identity::Worker, route) => worker_api::serve(cx, op, request, route),
         (Identity::Session(claims), Route::Ingress(session)) => {
             link_v1::attach(cx, op, request, session, &claims)
@@ -186,9 +189,6 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         (Identity::Account(account), Route::SignInCodes) => {
             sign_in::issue(cx, op, account);
             Ok(())
-        }
-        (Identity::Account(owner), Route::Register) => {
-            worker_api::environments::register(cx, op, request, owner)
         }
         (Identity::Account(owner), Route::Subscribe(session)) => {
             viewers::subscribe(cx, op, request, query, owner, session)

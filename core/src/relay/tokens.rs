@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::config::RelayKeys;
+use crate::auth::{AccountKey, keyed, mac};
 use crate::base::id::{EnvironmentId, IdError, SessionId, WorkId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
@@ -61,10 +62,6 @@ pub(super) struct TokenIssuer {
 
 impl TokenIssuer {
     pub(super) fn new(keys: &RelayKeys) -> Self {
-        let keyed = |key: &[u8; 32]| match Hmac::new_from_slice(key) {
-            Ok(mac) => mac,
-            Err(error) => unreachable!("HMAC takes a key of any length: {error}"),
-        };
         Self { signing: keyed(&keys.signing), entropy: keyed(&keys.entropy), drawn: 0 }
     }
 
@@ -175,15 +172,6 @@ impl TokenIssuer {
     }
 }
 
-fn mac(key: &Hmac<Sha256>, purpose: &str, text: &str) -> Hmac<Sha256> {
-    // The purpose contains no zero byte, so no two pairs hash the same bytes.
-    let mut mac = key.clone();
-    mac.update(purpose.as_bytes());
-    mac.update(&[0]);
-    mac.update(text.as_bytes());
-    mac
-}
-
 /// What a browser's token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BrowserClaims {
@@ -193,29 +181,20 @@ pub(super) struct BrowserClaims {
     pub(super) exp: u64,
 }
 
-/// Issues the tokens of one person's browsers, and recognises them. The key comes from the access
-/// token: with another one, all browsers have to sign in again.
-pub(super) struct BrowserTokens(Hmac<Sha256>);
-
-impl BrowserTokens {
-    pub(super) fn new(access_token: &Secret) -> Self {
-        match Hmac::new_from_slice(access_token.reveal().as_bytes()) {
-            Ok(mac) => Self(mac),
-            Err(error) => unreachable!("HMAC takes a key of any length: {error}"),
-        }
-    }
-
-    pub(super) fn issue(&self, claims: &BrowserClaims) -> Secret {
-        let claims = URL_SAFE_NO_PAD.encode(to_json(claims));
-        let signature = mac(&self.0, "browser", &claims).finalize().into_bytes();
+impl BrowserClaims {
+    /// A token for a browser of the person with this key: with another access token, all browsers
+    /// have to sign in again.
+    pub(super) fn issue(&self, key: &AccountKey) -> Secret {
+        let claims = URL_SAFE_NO_PAD.encode(to_json(self));
+        let signature = key.mac("browser", &claims).finalize().into_bytes();
         Secret::new(format!("{BROWSER_PREFIX}{claims}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// The claims of a token, if it was issued here; it may have expired.
-    pub(super) fn claims_of(&self, token: &str) -> Option<BrowserClaims> {
+    /// The claims of a token, if it was issued with this key; it may have expired.
+    pub(super) fn of(token: &str, key: &AccountKey) -> Option<Self> {
         let (claims, signature) = token.strip_prefix(BROWSER_PREFIX)?.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        mac(&self.0, "browser", claims).verify_slice(&signature).ok()?;
+        key.mac("browser", claims).verify_slice(&signature).ok()?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
     }
 }

@@ -20,7 +20,7 @@ use crate::wire::url::BaseUrl;
 pub struct WorkerConfig {
     /// Where the relay is.
     pub relay: BaseUrl,
-    /// The person's access token.
+    /// What it registers with: a worker's own credential, or a person's access token.
     pub access_token: AccessToken,
     /// This computer's name, for people.
     pub machine_name: String,

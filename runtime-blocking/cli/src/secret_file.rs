@@ -82,15 +82,8 @@ impl SecretFile<'_> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot)?;
         check_directory(directory, what)?;
         let secret = new_secret()?;
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let temporary = directory.join(name);
-        let written = write_new(&temporary, secret.reveal())
-            .and_then(|()| std::fs::hard_link(&temporary, self.path))
-            .and_then(|()| File::open(directory)?.sync_all());
-        let removed = std::fs::remove_file(&temporary);
-        match written {
-            Ok(()) => removed.map(|()| secret).map_err(cannot),
+        match place(self.path, &secret) {
+            Ok(()) => Ok(secret),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 self.read()?.ok_or_else(|| {
                     Error::local(format!(
@@ -101,6 +94,31 @@ impl SecretFile<'_> {
             Err(error) => Err(cannot(error)),
         }
     }
+}
+
+/// Writes a secret to a new file that only its owner can read.
+pub fn write_secret(path: &Path, what: &str, secret: &Secret) -> Result<(), Error> {
+    check_directory(directory_of(path), what)?;
+    let shown = path.display();
+    place(path, secret).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Error::local(format!(
+            "{shown} exists already and is left as it is: remove it, or choose another file"
+        )),
+        _ => Error::disk(format_args!("cannot write the {what} file {shown}"), &error),
+    })
+}
+
+/// Makes a file with a secret appear complete, or not at all.
+fn place(path: &Path, secret: &Secret) -> io::Result<()> {
+    let directory = directory_of(path);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = directory.join(name);
+    let written = write_new(&temporary, secret.reveal())
+        .and_then(|()| std::fs::hard_link(&temporary, path))
+        .and_then(|()| File::open(directory)?.sync_all());
+    let removed = std::fs::remove_file(&temporary);
+    written.and(removed)
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -37,6 +37,20 @@ pub fn remote(
     prepare(relay.clone(), token, work, state.as_deref())
 }
 
+/// Says once that a worker needs less than it was given (Y-4).
+pub fn warn_of_access_token(log: EventLog, config: &WorkerConfig) {
+    if config.access_token.is_worker_credential() {
+        return;
+    }
+    let words = format_args!(
+        "this worker was given an access token, with which whoever reads it can answer for its \
+         owner. It needs less: make a credential where the relay runs, with footbridge relay \
+         credential --name {}, and give it in {TOKEN_VARIABLE} or with --token-file",
+        config.machine_name
+    );
+    log.write(Level::Warn, "access_token_held", &[], words);
+}
+
 /// The access token, and the file to read it from again if the relay refuses it.
 pub fn access_token(token: Secret, file: Option<PathBuf>) -> AccessToken {
     match file.and_then(|file| file.into_os_string().into_string().ok()) {

@@ -43,7 +43,8 @@ const VERSION: &str = "  -V, --version              Print the version
 
 const ENVIRONMENT: &str = "
 Environment:
-  FOOTBRIDGE_TOKEN   The relay's access token; takes precedence over the file
+  FOOTBRIDGE_TOKEN   A worker credential (footbridge relay credential), or the
+                     relay's access token; takes precedence over the file
   XDG_STATE_HOME     Where footbridge/token is, instead of ~/.local/state
 ";
 

@@ -26,6 +26,7 @@ pub(super) enum Invocation {
     Relay { serve: Serve },
     Work { relay: BaseUrl, reach: RelayArgs, work: Work, is_check: bool },
     SignIn(SignIn),
+    Credential(Credential),
     Backup(Backup),
     Config(Box<ConfigQuery>),
     Agent(Agent),
@@ -40,6 +41,7 @@ impl Invocation {
             Self::Up { serve, .. } | Self::Relay { serve } => serve.reports.format,
             Self::Work { reach, .. } => reach.reports.format,
             Self::SignIn(ask) => ask.reach.reports.format,
+            Self::Credential(make) => make.reports.format,
             Self::Backup(backup) => backup.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
@@ -102,6 +104,17 @@ pub(super) struct SignIn {
     pub(super) data: Data,
 }
 
+/// A request for what a worker holds instead of the access token.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Credential {
+    pub(super) reports: LogArgs,
+    /// Where the access token is, if the relay was started with a data directory.
+    pub(super) data: Data,
+    pub(super) name: Option<String>,
+    /// The file to write it to.
+    pub(super) out: Option<PathBuf>,
+}
+
 /// A request to show the settings in effect.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ConfigQuery {
@@ -142,6 +155,11 @@ pub(super) fn parse(
                     return help(&mut parser);
                 }
                 topic = Some(Topic::parse(&word)?);
+                continue;
+            }
+            // `footbridge relay credential` is how people look for it.
+            Arg::Value(word) if topic == Some(Topic::Relay) && word == "credential" => {
+                topic = Some(Topic::Credential);
                 continue;
             }
             Arg::Value(target) if topic == Some(Topic::Backup) && line.target.is_none() => {
@@ -209,6 +227,8 @@ struct Line {
     is_check: bool,
     /// Where a backup goes.
     target: Option<PathBuf>,
+    /// Where a credential goes.
+    out: Option<PathBuf>,
     continues: bool,
     agent: Agent,
 }
@@ -226,6 +246,7 @@ impl Line {
             (_, "json") => self.json = true,
             (_, "check") => self.is_check = true,
             (_, "continue") => self.continues = true,
+            (_, "out") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
             (Topic::Agent, _) => self.agent.take(name, parser)?,
             _ => {
@@ -252,6 +273,7 @@ impl Line {
             | Topic::Relay
             | Topic::Work
             | Topic::SignIn
+            | Topic::Credential
             | Topic::Backup
             | Topic::Config => {}
         }
@@ -299,6 +321,12 @@ impl Line {
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
                 Ok(Invocation::SignIn(SignIn { relay, page, reach, data: data(&settings) }))
             }
+            Topic::Credential => Ok(Invocation::Credential(Credential {
+                reports,
+                data: data(&settings),
+                name: settings.name.value.map(|name| name.0),
+                out: self.out,
+            })),
             Topic::Backup => {
                 let target = self.target.ok_or_else(|| {
                     Error::usage("footbridge backup needs the directory to make, such as footbridge backup relay-today")

@@ -66,6 +66,18 @@ pub(super) fn text(topic: Topic) -> String {
         Topic::SignIn => {
             (SIGN_IN, &[SIGN_IN_RELAY, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
         }
+        Topic::Credential => (
+            CREDENTIAL,
+            &[
+                CREDENTIAL_OPTIONS,
+                TOKEN_FILE,
+                CONFIG_FILE,
+                LOG,
+                SETTINGS,
+                EXIT_CODES,
+                CREDENTIAL_EXAMPLE,
+            ],
+        ),
         Topic::Backup => (
             BACKUP,
             &[BACKUP_DATA, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, BACKUP_EXAMPLE],
@@ -103,6 +115,8 @@ Commands:
   relay   Only the relay and its web page
   work    A worker for a directory, for a relay that runs elsewhere
   sign-in Print an address that signs a browser in
+  credential
+          Make the credential that a worker needs, and nothing more
   backup  Copy what a relay keeps, while it works on
   config  Show the settings in effect and where each value comes from
   agent   The built-in shell agent, on standard input and output
@@ -164,6 +178,33 @@ const SIGN_IN_RELAY: &str = "      --relay URL            The relay's address
                              was started with --data
       --ca-file FILE         Certificate authorities to trust in addition to the
                              well-known ones (PEM)
+";
+
+const CREDENTIAL: &str = "\
+Prints a credential for workers, which they take in place of the access token:
+it registers machines, and can neither read nor answer anything. It is signed
+with the access token, is the same each time for the same name, and ends when
+the relay gets another access token. The relay need not be running.
+
+Usage: footbridge relay credential [OPTIONS]
+
+Options:
+";
+
+const CREDENTIAL_OPTIONS: &str =
+    "      --name NAME            Whose it is, such as the worker's machine
+                             [default: worker]
+      --out FILE             Write it to a new file that only you can read,
+                             instead of printing it
+      --data DIR             The relay's data directory, where its access token
+                             is if it was started with --data
+";
+
+const CREDENTIAL_EXAMPLE: &str = "
+Example:
+  footbridge relay credential --name laptop --out laptop.credential
+  footbridge work --relay https://relay.example.org \\
+    --token-file laptop.credential
 ";
 
 const BACKUP: &str = "\
@@ -273,7 +314,8 @@ Environment:
 
 const WORK_ENVIRONMENT: &str = "
 Environment:
-  FOOTBRIDGE_TOKEN   The relay's access token; takes precedence over the file
+  FOOTBRIDGE_TOKEN   A worker credential, or the relay's access token; takes
+                     precedence over the file
   FOOTBRIDGE_CONFIG  The configuration file, unless --config is given
   XDG_CONFIG_HOME    Where footbridge/config.toml is, instead of ~/.config
   XDG_STATE_HOME     Where footbridge/token is, instead of ~/.local/state

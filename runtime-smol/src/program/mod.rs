@@ -8,6 +8,7 @@ mod assets;
 mod backup;
 mod check;
 mod config;
+mod credential;
 mod data;
 mod help;
 mod ready;
@@ -45,6 +46,7 @@ fn run(invocation: Invocation) -> Result<(), Error> {
         }
         Invocation::Work { relay, reach, work, is_check: false } => work::run(&relay, &reach, work),
         Invocation::SignIn(ask) => sign_in::run(&ask),
+        Invocation::Credential(make) => credential::run(&make),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),

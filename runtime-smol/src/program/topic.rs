@@ -11,17 +11,19 @@ pub(super) enum Topic {
     Relay,
     Work,
     SignIn,
+    Credential,
     Backup,
     Config,
     Agent,
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 7] = [
+    pub(super) const COMMANDS: [(&str, Self); 8] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
         ("sign-in", Self::SignIn),
+        ("credential", Self::Credential),
         ("backup", Self::Backup),
         ("config", Self::Config),
         ("agent", Self::Agent),
@@ -31,7 +33,7 @@ impl Topic {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             Error::usage(format!(
-                "unknown command {name:?}; use up, relay, work, sign-in, backup, config, agent or help"
+                "unknown command {name:?}; use up, relay, work, sign-in, credential, backup, config, agent or help"
             ))
         })
     }
@@ -43,6 +45,7 @@ impl Topic {
             Self::Relay => "relay",
             Self::Work => "work",
             Self::SignIn => "sign-in",
+            Self::Credential => "credential",
             Self::Backup => "backup",
             Self::Config => "config",
             Self::Agent => "agent",
@@ -55,6 +58,7 @@ impl Topic {
             Self::Program => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
             Self::Backup | Self::SignIn => &["config"],
+            Self::Credential => &["config", "out"],
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
         }

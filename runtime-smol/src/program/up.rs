@@ -20,7 +20,7 @@ use footbridge_cli::{print, worker};
 use super::args::Serve;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::{data, relay, work};
+use super::{credential, data, relay, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
@@ -30,7 +30,9 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let kept = data::open(serve)?;
-    let token = kept.token.clone();
+    // Its worker holds nothing of the person's.
+    let name = args.name.clone().unwrap_or_else(worker::host_name);
+    let credential = credential::of_up(&kept.token, &name)?;
     let token_file = kept.token_file.clone();
     relay::log_token_file(relay::event_log(serve), token_file.as_deref());
     // All of this comes before listening, so that a wrong option is reported first. The public URL
@@ -41,7 +43,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         listen.set_port(1);
     }
     let base = base_url(&listen.to_string())?;
-    let access = AccessToken::fixed(token);
+    let access = AccessToken::fixed(credential);
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);

@@ -23,6 +23,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     left_session::settle(log, &mut work, found);
     let (config, _lock) = worker::remote(relay, reach, &work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
+    worker::warn_of_access_token(log, &config);
     worker::end_strays(log);
     let host = host(relay, reach)?;
     let (commands, asked) = async_channel::unbounded();

@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod command_line;
 mod config;
+mod credential;
 mod log;
 mod restart;
 mod running;

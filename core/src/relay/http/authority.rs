@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::error::ApiError;
 use super::request::offered_protocols;
 use super::route::Route;
+use crate::auth::{AccountKey, worker_of};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
@@ -13,7 +14,7 @@ use crate::contract::clients::Standing;
 use crate::contract::event::IncomingRequest;
 use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
-use crate::relay::tokens::{BrowserClaims, BrowserTokens, Claims, TokenIssuer};
+use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::store::AccountId;
 
 /// Knows every credential of this relay, access tokens only by what is derived from them.
@@ -28,7 +29,8 @@ struct Account {
     id: AccountId,
     /// Of the access token.
     digest: Vec<u8>,
-    browsers: BrowserTokens,
+    /// Of what is signed for the person's browsers and workers.
+    key: AccountKey,
 }
 
 /// The credential of a request.
@@ -42,6 +44,8 @@ enum Credential {
     Browser(AccountId, BrowserClaims),
     /// A code that signs a browser in.
     Code(String),
+    /// The credential of one of a person's workers.
+    Worker(AccountId),
     Environment(EnvironmentId),
     Session(Claims),
 }
@@ -54,6 +58,8 @@ pub(in crate::relay) enum RequiredAccess {
     Account,
     /// A person's access token: it makes other credentials.
     AccessToken,
+    /// What registers a machine.
+    Registration,
     /// What signs a browser in.
     SignIn,
     Environment(EnvironmentId),
@@ -69,6 +75,8 @@ pub(in crate::relay) enum Identity {
     Account(AccountId),
     /// Nobody yet, but with a code that makes somebody of them.
     Code(String),
+    /// A worker that may register for a person.
+    Registrar(AccountId),
     Worker,
     Session(Claims),
 }
@@ -78,7 +86,7 @@ impl Identity {
     pub(in crate::relay) const fn standing(&self) -> Standing {
         match self {
             Self::Anybody | Self::Code(_) => Standing::Stranger,
-            Self::Worker | Self::Session(_) => Standing::Worker,
+            Self::Registrar(_) | Self::Worker | Self::Session(_) => Standing::Worker,
             Self::Account(_) => Standing::Person,
         }
     }
@@ -101,7 +109,7 @@ impl Authority {
         let account = |AccessToken { person, token }: AccessToken| Account {
             id: AccountId(person),
             digest: issuer.digest(&token),
-            browsers: BrowserTokens::new(&token),
+            key: AccountKey::new(&token),
         };
         let accounts = tokens.into_iter().map(account).collect();
         Self { issuer, codes: SignInCodes::default(), accounts }
@@ -120,7 +128,7 @@ impl Authority {
         expires_at: UnixTime,
     ) -> Option<Secret> {
         let account = self.accounts.iter().find(|known| known.id == *account)?;
-        Some(account.browsers.issue(&BrowserClaims { id, exp: expires_at.as_secs() }))
+        Some(BrowserClaims { id, exp: expires_at.as_secs() }.issue(&account.key))
     }
 
     /// Returns whose request it is, if they are allowed to make it.
@@ -140,7 +148,10 @@ impl Authority {
             (_, Credential::None) => Err(Denial::Refused(ApiError::unauthenticated())),
             (_, Credential::Unknown) => Err(Denial::Unknown),
             (
-                RequiredAccess::Account | RequiredAccess::AccessToken | RequiredAccess::SignIn,
+                RequiredAccess::Account
+                | RequiredAccess::AccessToken
+                | RequiredAccess::Registration
+                | RequiredAccess::SignIn,
                 Credential::Account(account),
             ) => Ok(Identity::Account(account)),
             (RequiredAccess::Account, Credential::Browser(account, claims)) => {
@@ -149,6 +160,9 @@ impl Authority {
                 } else {
                     Err(Denial::Refused(ApiError::signed_out()))
                 }
+            }
+            (RequiredAccess::Registration, Credential::Worker(account)) => {
+                Ok(Identity::Registrar(account))
             }
             (RequiredAccess::SignIn, Credential::Code(code)) => Ok(Identity::Code(code)),
             (RequiredAccess::Environment(id), Credential::Environment(given)) if id == given => {
@@ -191,11 +205,13 @@ impl Authority {
         }
         // All are compared, so that the time taken does not reveal whose it is.
         let mut found = Credential::Unknown;
-        for Account { id, digest, browsers } in &self.accounts {
+        for Account { id, digest, key } in &self.accounts {
             if self.issuer.is_token(token, digest) {
                 found = Credential::Account(id.clone());
-            } else if let Some(claims) = browsers.claims_of(token) {
+            } else if let Some(claims) = BrowserClaims::of(token, key) {
                 found = Credential::Browser(id.clone(), claims);
+            } else if worker_of(key, token).is_some() {
+                found = Credential::Worker(id.clone());
             }
         }
         found
@@ -225,7 +241,8 @@ fn required_access(route: &Route) -> RequiredAccess {
         | Route::Deregister(id) => RequiredAccess::Environment(id.clone()),
         Route::Ack(id, _) | Route::Heartbeat(id, _) => RequiredAccess::Lease(id.clone()),
         Route::Ingress(id) => RequiredAccess::Session(id.clone()),
-        Route::Register | Route::SignInCodes => RequiredAccess::AccessToken,
+        Route::Register => RequiredAccess::Registration,
+        Route::SignInCodes => RequiredAccess::AccessToken,
         Route::SignIn => RequiredAccess::SignIn,
         Route::Environments
         | Route::Environment(_)

@@ -1,6 +1,7 @@
 //! Browsers that sign in.
 
 use super::*;
+use crate::auth::worker_credential;
 use crate::base::limits::{BROWSER_TOKEN_LIFE, MAX_SIGN_IN_CODES, SIGN_IN_CODE_LIFE};
 
 /// A code, as the program asks for one.
@@ -83,6 +84,24 @@ fn codes_and_tokens_end() {
 }
 
 #[test]
+fn a_workers_credential_registers_machines_until_the_access_token_is_replaced() {
+    let mut world = World::new();
+    let credential = worker_credential(&Secret::from(TOKEN), "laptop").expect("a credential");
+    let body = json!({"machine_name": "m", "directory": "/d", "max_sessions": 1});
+    let (status, made) = world.post("/v1/environments/bridge", credential.reveal(), &body);
+    assert_eq!(status, 200, "{made}");
+    let id = made["environment_id"].as_str().expect("an id");
+    // It is its person's.
+    assert_eq!(world.get(&format!("/v1/environments/{id}"), TOKEN).0, 200);
+    assert_eq!(world.get(&format!("/v1/environments/{id}"), BOB).0, 404);
+    let renewed =
+        AccessToken { person: "alice".to_owned(), token: Secret::from("another-token-of-alice") };
+    let renewed = RelayConfig { access_tokens: alloc::vec![renewed], ..config() };
+    let mut renewed = World::on_store(renewed, &keys(), Rc::default(), START);
+    assert_eq!(renewed.post("/v1/environments/bridge", credential.reveal(), &body).0, 401);
+}
+
+#[test]
 fn of_too_many_codes_the_newest_work() {
     let mut world = World::new();
     let codes: Vec<String> = (0..=MAX_SIGN_IN_CODES).map(|_| code(&mut world)).collect();
@@ -123,7 +142,9 @@ fn no_bent_code_or_token_works() {
                 &bent,
                 &Value::Null,
             );
-            assert_eq!(world.answer(op).0, 401, "byte {at} of {good}");
+            // After many guesses they are slowed.
+            let status = world.answer(op).0;
+            assert!(matches!(status, 401 | 429), "byte {at} of {good}: {status}");
         }
     };
     statuses(&code, "/v1/sign-in");

@@ -261,6 +261,11 @@ impl Checks {
         let Some(token) = &self.config.access_token else {
             return self.ask_git(cx);
         };
+        if token.is_worker_credential() {
+            let words = "only registering can tell whether the relay accepts a worker credential";
+            notify(cx, "token", Finding::Skipped(String::from(words)));
+            return self.ask_git(cx);
+        }
         let request = worker_api::environments(&self.config.relay, token.secret());
         cx.fx.start(Purpose::Token, |op| Action::Request { op, request });
     }

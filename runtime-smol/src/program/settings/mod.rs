@@ -165,17 +165,17 @@ settings! {
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
-    data: Option<PathBuf>, [Up, Relay, Backup, SignIn], None;
+    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Credential], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
     relay: Option<BaseUrl>, [Work, SignIn], None;
     ca_file: Option<PathBuf>, [Work, SignIn], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Credential], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     directory: Option<PathBuf>, [Up, Work], None;
-    name: Option<MachineName>, [Up, Work], None;
+    name: Option<MachineName>, [Up, Work, Credential], None;
     spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
     max_sessions: Count, [Up, Work], Count(DEFAULT_MAX_SESSIONS);
     session_limit: Span, [Up, Work], Span(DEFAULT_SESSION_LIMIT);
@@ -192,8 +192,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Backup, SignIn], Level::Info;
-    log_format: Format, [Up, Relay, Work, Backup, SignIn], Format::Text;
+    log_level: Level, [Up, Relay, Work, Backup, SignIn, Credential], Level::Info;
+    log_format: Format, [Up, Relay, Work, Backup, SignIn, Credential], Format::Text;
 }
 
 /// One setting as given on the command line.
