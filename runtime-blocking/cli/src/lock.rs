@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::exit::{Error, ExitKind};
 
@@ -13,6 +14,11 @@ use crate::exit::{Error, ExitKind};
 pub struct Lock {
     _file: File,
 }
+
+/// How long a worker that has just been killed may take to be gone: it may be in the middle of a
+/// write to its disk. Whoever starts it again should not be told that it still runs.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 impl Lock {
     /// Takes the lock in a worker's part of the state directory. `what` is what the worker would
@@ -26,10 +32,16 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(&mut file, what)),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                    std::thread::sleep(LOOK_AGAIN_AFTER);
+                }
+                Err(TryLockError::WouldBlock) => return Err(in_use(&mut file, what)),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
         // Only for whoever is refused. Without it the lock works as well.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));

@@ -165,6 +165,7 @@ pub fn an_mcp_configuration_is_in_a_private_file_that_is_removed_with_its_sessio
     agent.args.push("sh".to_owned());
     let mut config = config(&proxy.address, home.path(), agent);
     config.state_directory = Some(home.path().join("state").to_str().expect("text").to_owned());
+    config.allowance.flags.push("mcp-config".to_owned());
     let worker = Worker::start::<R>(config);
     let session = relay.session();
     let [argv, environ] = argv_and_environ(session.running());

@@ -141,6 +141,7 @@ pub fn the_next_worker_ends_what_nobody_else_has<R: Runtime>() {
         let tools = stage.tools();
         kill(guard_of(&stage));
         kill(stage.program.pid());
+        until_gone(stage.program.pid());
         until_gone(tools[0]);
         assert!(is_alive(tools[1]), "nobody knows of it");
         // What it starts must not run beside what is left.
