@@ -307,10 +307,10 @@ pub const MAX_BODY_BYTES_OF_PEOPLE: usize = 64 << 20;
 pub const MAX_BODY_BYTES_OF_WORKERS: usize = 16 << 20;
 /// Store operations in progress beyond which none is started for a client without a credential.
 pub const MAX_STORE_OPERATIONS_FOR_STRANGERS: usize = 256;
-/// Shortest access token, in bytes: 128 bits, as letters and digits.
-pub const MIN_TOKEN_BYTES: usize = 22;
+/// Shortest access token, in bytes: 95 bits, as letters and digits. Guesses are slowed down.
+pub const MIN_TOKEN_BYTES: usize = 16;
 /// Different pairs of neighbouring characters in an access token.
-pub const MIN_TOKEN_PAIRS: usize = 16;
+pub const MIN_TOKEN_PAIRS: usize = 12;
 /// Unknown credentials that one address may show at once before it has to wait.
 pub const GUESSES_ALLOWED: u32 = 10;
 /// How long an address has to wait for each further one.

@@ -8,6 +8,7 @@ use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::secret_file::check_private_key;
 use footbridge_cli::value::Level;
+use footbridge_cli::worker::host_name;
 use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
@@ -79,6 +80,9 @@ pub(super) fn build(
     let mut config = RelayConfig::new(serve.listen.to_string());
     config.public_url = public_url;
     config.hosts = serve.hosts.clone();
+    // Nobody else's page can be at this machine's own name.
+    let name = host_name();
+    config.hosts.extend([format!("{name}.local"), name]);
     config.is_behind_proxy = serve.is_behind_proxy;
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
     let Keeping { max_data, keep_ended } = serve.keeping;

@@ -20,8 +20,6 @@ use crate::wire::error::ErrorType;
 pub(in crate::relay) struct Site {
     /// In lower case.
     names: Vec<String>,
-    /// The address that it listens on; none if it is any of its machine's.
-    address: Option<IpAddr>,
     /// `https://relay.example:8443`
     public_origin: Option<String>,
     is_behind_proxy: bool,
@@ -35,9 +33,8 @@ impl Site {
             Some(host_of(authority)?.to_string())
         });
         let names = config.hosts.iter().map(|name| name.to_ascii_lowercase()).chain(public_host);
-        let address = host_of(&config.listen).and_then(ip_of).filter(|ip| !ip.is_unspecified());
         let is_behind_proxy = config.is_behind_proxy;
-        Self { names: names.collect(), address, public_origin, is_behind_proxy }
+        Self { names: names.collect(), public_origin, is_behind_proxy }
     }
 
     /// Refuses a request under a foreign name, or from a foreign page.
@@ -70,13 +67,9 @@ impl Site {
     }
 
     fn is_known(&self, host: &str) -> bool {
-        // A name cannot be made to look like an address, so an address is what was asked for.
-        if let Some(ip) = ip_of(host) {
-            return ip.is_loopback()
-                || self.address.is_none_or(|own| own == ip)
-                || self.is_named(host);
-        }
-        host == "localhost" || self.is_named(host)
+        // A name cannot be made to look like an address, so an address is what was asked for: one of
+        // this machine's, or one that leads here through a tunnel.
+        is_address(host) || host == "localhost" || self.is_named(host)
     }
 
     fn is_named(&self, host: &str) -> bool {
@@ -126,8 +119,8 @@ fn host_of(authority: &str) -> Option<&str> {
     (is_port && !host.is_empty()).then_some(host)
 }
 
-fn ip_of(host: &str) -> Option<IpAddr> {
-    host.parse().ok()
+fn is_address(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
 }
 
 /// The origin of a URL, as browsers write it.
@@ -181,8 +174,8 @@ mod tests {
             ("127.9.9.9", [200; 3]),
             ("LOCALHOST:1", [200; 3]),
             ("[::1]:8787", [200; 3]),
-            ("192.0.2.7", [421, 200, 200]),
-            ("192.0.2.8:80", [421, 421, 200]),
+            ("192.0.2.7", [200; 3]),
+            ("192.0.2.8:80", [200; 3]),
             ("relay.example.:8443", [421, 200, 421]),
             ("other.example", [421, 200, 421]),
             ("a.wild.example", [421, 200, 421]),

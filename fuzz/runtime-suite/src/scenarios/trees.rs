@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::stage::process::{is_alive, kill, pid_in, until_gone};
+use rustix::process::Signal;
+
+use super::stage::process::{is_alive, kill, pid_in, signal, until_gone};
 use super::stage::program::Program;
 use super::stage::{Relay, until};
 use crate::Runtime;
@@ -68,6 +70,16 @@ fn guard_of(stage: &Stage) -> u32 {
         let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
         children.into_iter().find(|pid| name(pid).as_deref() == Some("fb-guard\n"))
     })
+}
+
+/// Kills a worker and what watches over it, so that neither sees the other's death.
+fn kill_with_guard(stage: &Stage) {
+    let guard = guard_of(stage);
+    signal(guard, Signal::STOP);
+    kill(stage.program.pid());
+    until_gone(stage.program.pid());
+    kill(guard);
+    until_gone(guard);
 }
 
 /// In both ways that a system may offer: with cgroups, and without.
@@ -139,9 +151,7 @@ pub fn the_next_worker_ends_what_nobody_else_has<R: Runtime>() {
         let stage = Stage::new::<R>(AGENT, shell, &[]);
         let _session = stage.relay.session();
         let tools = stage.tools();
-        kill(guard_of(&stage));
-        kill(stage.program.pid());
-        until_gone(stage.program.pid());
+        kill_with_guard(&stage);
         until_gone(tools[0]);
         assert!(is_alive(tools[1]), "nobody knows of it");
         // What it starts must not run beside what is left.
@@ -162,8 +172,7 @@ pub fn what_a_killed_worker_left_is_left_alone_by_the_workers_of_other_directori
         let stage = Stage::new::<R>(AGENT, shell, &[]);
         let _session = stage.relay.session();
         let tools = stage.tools();
-        kill(guard_of(&stage));
-        kill(stage.program.pid());
+        kill_with_guard(&stage);
         until_gone(tools[0]);
         let mut other = Stage::new::<R>("echo > ran", shell, &[]);
         let _session = other.relay.session();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use rustix::process::Signal;
+
 use super::until;
 pub(crate) use crate::harness::process::is_alive;
 
@@ -15,8 +17,13 @@ pub(crate) fn until_gone(pid: u32) {
 
 /// Kills a process with SIGKILL.
 pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+/// Sends a process a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is running");
+    rustix::process::kill_process(pid, signal).expect("it is running");
 }
 
 /// The number that a script has written to a file.
