@@ -170,6 +170,8 @@ pub const GIT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const GIT_LOCK_RETRIES: u32 = 5;
 /// Pause before a git command that ran into a lock is retried; it doubles.
 pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// Settings of one repository that are overridden when the worker's git runs in it.
+pub const MAX_GIT_OVERRIDES: usize = 1_000;
 /// How often a worker tries to create a session's worktree, or to take up the one it had.
 pub const WORKTREE_ATTEMPTS: u32 = 3;
 /// Worktrees of earlier runs that a worker checks when it starts.

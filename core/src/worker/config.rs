@@ -35,6 +35,9 @@ pub struct WorkerConfig {
     /// Variables of the worker's own environment that no child process inherits, neither an agent
     /// nor git (S-3, T-5).
     pub agent_env_remove: Vec<String>,
+    /// Whether the worker's own git may run the filters that a repository's configuration names, and
+    /// fetch what a partial clone lacks (W-16).
+    pub trusts_repository: bool,
     /// What the relay may decide about the agents here (S-3).
     pub allowance: Allowance,
     /// Where sessions work (W-5).
@@ -120,6 +123,7 @@ impl WorkerConfig {
             agent,
             agent_resume: None,
             agent_env_remove: Vec::new(),
+            trusts_repository: false,
             allowance: Allowance::default(),
             spawn_mode: SpawnMode::SameDir,
             max_sessions: DEFAULT_MAX_SESSIONS,

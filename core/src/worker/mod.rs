@@ -33,6 +33,7 @@ mod cx;
 mod dispatch;
 mod git;
 mod heartbeat;
+mod inherited;
 mod lease;
 mod notice;
 mod pointer_search;

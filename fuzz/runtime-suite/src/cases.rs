@@ -291,6 +291,12 @@ macro_rules! scenario_tests {
         $crate::tests!($runtime, scenarios::worker_storm:
             killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,
         );
+        $crate::tests!($runtime, scenarios::git_programs:
+            nothing_that_an_agent_makes_its_repository_name_is_run_by_the_workers_git,
+            filters_of_the_owners_run_and_not_what_a_repository_makes_of_them,
+            a_trusted_repositorys_filters_run_and_missing_objects_are_fetched_but_no_hook_runs,
+            a_worker_started_from_a_git_hook_or_by_an_agent_passes_nothing_of_it_on,
+        );
         $crate::tests!($runtime, scenarios::worktrees:
             a_session_has_its_own_worktree_and_branch_and_a_clean_one_is_removed,
             a_worktree_with_work_in_it_is_kept_and_named,

@@ -213,7 +213,7 @@ impl Twins {
                 (&main, add.into_iter().chain(rest).collect())
             }
             8 => {
-                let args = ["--porcelain", "--untracked-files=all", "--ignore-submodules=none"];
+                let args = ["--porcelain", "--untracked-files=all", "--ignore-submodules=all"];
                 (&tree, ["status"].into_iter().chain(args).collect())
             }
             9 => (&tree, vec!["rev-parse", "--verify", "--quiet", &reference]),

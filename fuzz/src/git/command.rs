@@ -48,6 +48,10 @@ impl Repository {
             ["symbolic-ref", "--quiet", "--short", "HEAD"] => self.branch(directory),
             ["symbolic-ref", "--quiet", "HEAD"] => self.symbolic_head(directory),
             ["config", "--get", _] => Answer::fails(1, ""),
+            // Nobody here names programs.
+            ["config", "--includes", "--show-scope", ..] => {
+                Answer::prints("command\0core.hookspath\n/dev/null\0")
+            }
             ["rev-parse", "--show-prefix"] => Answer::prints("\n"),
             ["rev-parse", "--verify", "--quiet", .., name] => self.verify(directory, name),
             ["worktree", "list", "--porcelain"] => Answer::prints(self.list()),
@@ -58,7 +62,7 @@ impl Repository {
                 self.attach(reason, branch, path)
             }
             ["worktree", "lock", "--reason", reason, path] => self.lock(reason, path),
-            ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"] => {
+            ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"] => {
                 let lines = self.changes(directory, true);
                 Answer::prints(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
             }

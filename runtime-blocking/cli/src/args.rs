@@ -67,6 +67,8 @@ pub struct Work {
     pub shutdown_grace: Duration,
     /// What the relay may decide about the agents here.
     pub allowance: Allowance,
+    /// Whether git may run the filters that the repository's own configuration names.
+    pub trusts_repository: bool,
     /// Retry delays, and when it gives up (W-2).
     pub backoff: BackoffConfig,
     /// The initial delay before a result is reported again.
@@ -88,6 +90,7 @@ impl Default for Work {
             session_limit: DEFAULT_SESSION_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
             allowance: Allowance::default(),
+            trusts_repository: false,
             backoff: BackoffConfig::default(),
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
         }

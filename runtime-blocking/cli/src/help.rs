@@ -52,6 +52,11 @@ pub const WORK: &str =
       --allow-relay URL      Let sessions connect to this address if the relay
                              names it, and not only to the relay itself; can be
                              repeated
+      --trust-repository     Let the worker's own git run the filters that the
+                             repository's configuration names, and fetch what a
+                             partial clone lacks. Filters in your own git
+                             configuration, such as Git LFS, run without it;
+                             hooks never do
 ";
 
 /// How a worker starts where another one ended.

@@ -101,6 +101,7 @@ impl Line {
                 work.backoff.connection.give_up = None;
                 work.backoff.general.give_up = None;
             }
+            "trust-repository" => work.trusts_repository = true,
             "relay" => self.relay = Some(value(name, parser)?),
             "ca-file" => reach.ca_file = Some(value(name, parser)?),
             "token-file" => reach.reports.token_file = Some(value(name, parser)?),
@@ -165,7 +166,8 @@ mod tests {
                 "-q --json --relay=https://r.example --never-give-up --ca-file ca --agent a \
                  --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
                  --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
-                 --allow-variable B --allow-flag --settings --allow-relay https://i.example",
+                 --allow-variable B --allow-flag --settings --allow-relay https://i.example \
+                 --trust-repository",
                 Invocation::Work {
                     relay,
                     reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
@@ -182,6 +184,7 @@ mod tests {
                             flags: vec!["settings".to_owned()],
                             relays: vec![BaseUrl::parse("https://i.example").expect("a URL")],
                         },
+                        trusts_repository: true,
                         backoff: for_ever,
                         ..Work::default()
                     }),
@@ -227,7 +230,7 @@ mod tests {
     }
 
     /// The long options of the worker: each is accepted, and is in the help.
-    const OPTIONS: [&str; 20] = [
+    const OPTIONS: [&str; 21] = [
         "continue",
         "hand-over",
         "relay",
@@ -246,6 +249,7 @@ mod tests {
         "allow-variable",
         "allow-flag",
         "allow-relay",
+        "trust-repository",
         "log-level",
         "log-format",
     ];

@@ -433,6 +433,7 @@ fn work(settings: Settings) -> Work {
             flags: settings.allow_flag.value.0,
             relays: settings.allow_relay.value.0,
         },
+        trusts_repository: settings.trust_repository.value,
     }
 }
 

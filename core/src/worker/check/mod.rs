@@ -21,6 +21,7 @@ use serde::de::IgnoredAny;
 
 use super::config::{AgentProgram, WorkerConfig};
 use super::git::{QUESTION_TIMEOUT, git};
+use super::inherited::withheld;
 use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
 use crate::base::time::UnixTime;
@@ -400,7 +401,7 @@ impl Checks {
             }
             return cx.fx.end(Ok(()));
         };
-        let env_remove = self.config.agent_env_remove.clone();
+        let env_remove = withheld(&self.config.agent_env_remove);
         let check = AgentCheck::start(&mut cx.fx, agent, directory.clone(), env_remove);
         self.agent = Some(check);
     }

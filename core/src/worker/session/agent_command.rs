@@ -9,6 +9,7 @@ use crate::base::secret::Secret;
 use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
 use crate::worker::config::{AgentResume, WorkerConfig};
+use crate::worker::inherited::withheld;
 
 /// The command that starts the agent of `session`, in a new conversation or in one to resume. The
 /// error names what the secret must not
@@ -49,7 +50,7 @@ pub(in crate::worker) fn agent_command(
         program,
         args,
         env,
-        env_remove: config.agent_env_remove.clone(),
+        env_remove: withheld(&config.agent_env_remove),
         directory: Some(directory),
     })
 }

@@ -2,8 +2,21 @@
 
 use super::*;
 
-/// The next git command: its arguments without `-C DIRECTORY`, and where it runs.
+/// Git's answer if the repository names no programs.
+const NO_PROGRAMS: &str = "command\0core.hookspath\n/dev/null\0";
+
+/// The next git command: its arguments without `-C DIRECTORY`, and where it runs. A question about
+/// programs has been answered.
 fn git_command(bench: &mut Bench) -> (OpId, String, String) {
+    let next = next_git_command(bench);
+    if !next.1.starts_with("config --includes") {
+        return next;
+    }
+    git_says(bench, next.0, 0, NO_PROGRAMS, "");
+    next_git_command(bench)
+}
+
+fn next_git_command(bench: &mut Bench) -> (OpId, String, String) {
     bench.take("a git command", |action| match action {
         Action::Run { op, command, .. } if command.program == "git" => {
             Some((*op, command.args[2..].join(" "), command.args[1].clone()))
@@ -310,12 +323,8 @@ fn returns(steps: Steps<'_>) -> (Bench, OpId) {
     let exists = "fatal: a branch named 'footbridge/session_1' already exists";
     git_says(&mut bench, op, 255, "", exists);
     for (expected, code, out) in steps {
-        let (op, command) = bench.take("a command", |action| match action {
-            Action::Run { op, command, .. } => Some((*op, command.clone())),
-            _ => None,
-        });
-        let line = [&[command.program], &command.args[..]].concat().join(" ");
-        assert_eq!(line, *expected);
+        let (op, args, directory) = git_command(&mut bench);
+        assert_eq!(format!("git -C {directory} {args}"), *expected);
         git_says(&mut bench, op, *code, out, "fatal: no");
     }
     (bench, link)

@@ -23,6 +23,11 @@ impl Answer {
         }
     }
 
+    /// A command that could not be run as it has to be.
+    pub(super) const fn failed(reason: String) -> Self {
+        Self::none(reason)
+    }
+
     const fn none(error: String) -> Self {
         Self { is_success: false, out: String::new(), error }
     }

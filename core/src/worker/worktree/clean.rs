@@ -40,12 +40,18 @@ impl Cleaning {
         matches!(self.step, Clean::Unlock | Clean::Remove | Clean::RecheckCommits | Clean::Branch)
     }
 
+    /// Whether the next command reads or writes files of the worktree.
+    pub(super) const fn touches_files(&self) -> bool {
+        matches!(self.step, Clean::Changes | Clean::Idle | Clean::Remove)
+    }
+
     /// The next git command.
     pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
         let (head, tip) = (self.head.as_str(), self.tip.as_deref());
         let args: &[&str] = match self.step {
+            // Each submodule has a configuration of its own. Git does not remove a worktree with one.
             Clean::Changes => {
-                &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none"]
+                &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
             }
             Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
             Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],

@@ -39,6 +39,11 @@ impl Making {
         Self { step: Make::Resolve, reference, complaint: String::new(), attempts: 0 }
     }
 
+    /// Whether the next command writes files of the worktree.
+    pub(super) const fn touches_files(&self) -> bool {
+        matches!(self.step, Make::Add | Make::Attach)
+    }
+
     /// The next git command.
     pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
         let commit = format!("{}^{{commit}}", self.reference);

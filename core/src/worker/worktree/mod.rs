@@ -23,12 +23,16 @@
 //! guess whether another one is alive. Within a run, one job follows another, and a session that
 //! returns waits until the last one about it is done. One git command runs at a time, so git's locks are only
 //! contended by other programs; a command that met one is retried.
+//!
+//! Right before each command that reads or writes files, git is asked which programs the
+//! repository's configuration names, so that it runs none of them (W-16).
 
 mod answer;
 mod clean;
 mod done;
 mod list;
 mod make;
+mod programs;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -43,7 +47,7 @@ use self::list::leftovers;
 use self::make::Making;
 use super::config::{SpawnMode, WorkerConfig};
 use super::cx::{Cx, Purpose, Timer};
-use super::git::git;
+use super::git::{Programs, git, git_with};
 use super::notice::WorkerNotice;
 use crate::base::id::SessionId;
 use crate::base::limits::{GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES};
@@ -61,12 +65,57 @@ struct Job {
     run: Option<String>,
     kind: JobKind,
     failures: u32,
+    named: Named,
+}
+
+/// What is known of the programs that the repository names, before a command that could run them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Named {
+    Unknown,
+    /// Git has been asked.
+    Asked,
+    /// It runs with these.
+    Known(Programs),
 }
 
 #[derive(Clone, Debug)]
 enum JobKind {
     Make(Making),
     Clean(Cleaning),
+}
+
+impl JobKind {
+    /// The next git command.
+    fn args(&self, path: &str, branch: &str) -> Vec<String> {
+        match self {
+            Self::Make(making) => making.args(path, branch),
+            Self::Clean(cleaning) => cleaning.args(path, branch),
+        }
+    }
+
+    /// Where it runs.
+    fn place<'a>(&self, directory: &'a str, path: &'a str) -> &'a str {
+        match self {
+            Self::Clean(cleaning) if !cleaning.is_about_to_go() => path,
+            Self::Make(_) | Self::Clean(_) => directory,
+        }
+    }
+
+    /// Whether it reads or writes files of the worktree, which can take filters.
+    const fn touches_files(&self) -> bool {
+        match self {
+            Self::Make(making) => making.touches_files(),
+            Self::Clean(cleaning) => cleaning.touches_files(),
+        }
+    }
+
+    /// Where the configuration applies that decides about them: a worktree can have its own.
+    const fn files<'a>(&self, directory: &'a str, path: &'a str) -> &'a str {
+        match self {
+            Self::Make(_) => directory,
+            Self::Clean(_) => path,
+        }
+    }
 }
 
 /// What became of a job.
@@ -135,7 +184,7 @@ impl Worktrees {
         kind: JobKind,
     ) {
         let session = session.clone();
-        self.queue.push_back(Job { session, run, kind, failures: 0 });
+        self.queue.push_back(Job { session, run, kind, failures: 0, named: Named::Unknown });
         self.run_next(cx);
     }
 
@@ -149,16 +198,23 @@ impl Worktrees {
         if self.turn != Turn::Free {
             return;
         }
-        let Some(job) = self.queue.front() else { return };
+        let Some(job) = self.queue.front_mut() else { return };
         let Some(path) = cx.config.worktree_path(&job.session) else { return };
         let branch = format!("{BRANCHES}{}", job.session);
         let directory = &cx.config.directory;
         let withheld = &cx.config.agent_env_remove;
-        let command = match &job.kind {
-            JobKind::Make(making) => git(directory, &making.args(&path, &branch), withheld),
-            JobKind::Clean(cleaning) => {
-                let directory = if cleaning.is_about_to_go() { directory } else { &path };
-                git(directory, &cleaning.args(&path, &branch), withheld)
+        if cx.config.trusts_repository {
+            job.named = Named::Known(Programs::OfRepository);
+        }
+        let place = job.kind.place(directory, &path);
+        let command = match &job.named {
+            _ if !job.kind.touches_files() => git(place, &job.kind.args(&path, &branch), withheld),
+            Named::Known(programs) => {
+                git_with(place, &job.kind.args(&path, &branch), withheld, programs)
+            }
+            Named::Unknown | Named::Asked => {
+                job.named = Named::Asked;
+                git(job.kind.files(directory, &path), &programs::QUESTION, withheld)
             }
         };
         self.turn = Turn::Running;
@@ -171,7 +227,19 @@ impl Worktrees {
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: &Event) -> Option<JobDone> {
         self.turn = Turn::Free;
         let mut job = self.queue.pop_front()?;
-        let answer = Answer::of(event);
+        let mut answer = Answer::of(event);
+        let is_about_programs = job.named == Named::Asked;
+        if is_about_programs && answer.is_success {
+            match programs::overrides(&answer.out) {
+                Ok(overrides) => {
+                    job.named = Named::Known(Programs::OfOwner(overrides));
+                    self.queue.push_front(job);
+                    return None;
+                }
+                Err(reason) => answer = Answer::failed(reason),
+            }
+        }
+        job.named = Named::Unknown;
         if answer.has_met_a_lock() && job.failures < GIT_LOCK_RETRIES {
             let pause = GIT_LOCK_PAUSE * (1 << job.failures);
             job.failures += 1;

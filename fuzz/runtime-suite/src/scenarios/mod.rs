@@ -6,6 +6,7 @@ pub mod answers;
 pub mod clocks;
 pub mod command_line;
 pub mod disk;
+pub mod git_programs;
 pub mod links;
 pub mod restarts;
 pub mod secrets;

@@ -177,7 +177,7 @@ pub fn a_worktree_with_a_submodule_is_removed_only_if_the_submodule_is_empty<R: 
     let own_commit = &format!("{init}; cd part; {COMMIT}");
     // Git itself does not remove a tree with initialised submodules: it stays, and that is
     // reported.
-    let cases = [("test -d part", ""), (init, "submodule"), (own_commit, "uncommitted")];
+    let cases = [("test -d part", ""), (init, "submodule"), (own_commit, "submodule")];
     for (agent, why) in cases {
         let stage = Stage::new();
         let part = stage.repository.with_file_name("a part");

@@ -313,6 +313,10 @@ fn words(variant: Variant, action: &Action, input: &mut Input<'_>) -> Bytes {
                 () if is("list") => String::from(
                     "worktree /p\nHEAD 1\n\nworktree /state/worktrees/session_2\nHEAD 1\nlocked footbridge 77\n\nworktree /state/worktrees/session_3\nHEAD 1\n",
                 ),
+                () if is("--show-scope") => {
+                    let names = ["", "", "", "local\0filter.x.clean\ny\0"];
+                    format!("{}command\0core.hookspath\n/dev/null\0", input.choose(&names))
+                }
                 () if is("status") || is("rev-list") => {
                     input.choose(&["", "", "", " M file"]).to_owned()
                 }

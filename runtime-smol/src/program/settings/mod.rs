@@ -183,6 +183,7 @@ settings! {
     allow_variable: Variables, [Up, Work], Variables(Vec::new());
     allow_flag: Flags, [Up, Work], Flags(Vec::new());
     allow_relay: Relays, [Up, Work], Relays(Vec::new());
+    trust_repository: bool, [Up, Work], false;
     hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);

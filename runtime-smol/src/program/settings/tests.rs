@@ -78,6 +78,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("allow_variable", "[\"A\", \"B\"]", "A,B"),
         ("allow_flag", "[\"--settings\", \"mcp-config\"]", "settings,mcp-config"),
         ("allow_relay", "[\"https://i.example\"]", "https://i.example"),
+        ("trust_repository", "true", "true"),
         ("hand_over", "true", "true"),
         ("never_give_up", "true", "true"),
         ("conn_initial_ms", "1", "1"),
