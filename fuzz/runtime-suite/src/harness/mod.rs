@@ -278,9 +278,13 @@ impl Driven {
     #[track_caller]
     pub fn spawned(&mut self, command: ProcessSpec) -> (OpId, u32) {
         let op = self.begin(|op| Action::Spawn { op, command });
-        match self.next() {
-            Event::Spawned { op: of, pid } if of == op => (op, pid),
-            other => panic!("not spawned: {other:?}"),
+        loop {
+            match self.next() {
+                Event::Spawned { op: of, pid } if of == op => return (op, pid),
+                // Of a process before it, which takes its time.
+                Event::OutputEnded { op: of, .. } if of != op => {}
+                other => panic!("not spawned: {other:?}"),
+            }
         }
     }
 }
