@@ -5,6 +5,7 @@ import { ApiError, uuid } from './api.js';
 import { Connection } from './connection.js';
 import { ago, stateOf, titleOf } from './format.js';
 import { visibleText } from './visible.js';
+import { list, record, text } from './values.js';
 
 const SHOWN_AT_FIRST = 20;
 
@@ -229,8 +230,9 @@ class Item {
     this.title = h('span', { class: 'item-title' });
     this.when = h('span', { class: 'muted small' });
     this.state = h('span', { class: 'state' });
+    this.doing = h('span', { class: 'item-doing muted small', 'data-testid': 'doing' });
     this.link = h('a', { href: `#/session/${encodeURIComponent(id)}` },
-      this.title, h('span', { class: 'item-facts' }, this.state, this.when));
+      this.title, h('span', { class: 'item-facts' }, this.state, this.when), this.doing);
     this.element = h('li', { 'data-testid': 'session-item', 'data-session-id': id }, this.link);
   }
 
@@ -240,6 +242,10 @@ class Item {
     setText(this.title, titleOf(session));
     setText(this.when, ago(session.created_at));
     setText(this.state, label);
+    const last = record(list(session.activities).at(-1));
+    const doing = session.state === 'running' ? visibleText(text(last.what)) : '';
+    setText(this.doing, doing);
+    this.doing.hidden = !doing;
     setAttributes(this.state, { 'data-tone': tone });
     setAttributes(this.element, { 'data-state': state, 'data-detail': detail });
     setAttributes(this.link, { 'aria-current': current ? 'page' : null });

@@ -59,6 +59,8 @@ pub const MAX_FAILED_RECEIPTS: usize = 256;
 pub const MAX_REASON_BYTES: usize = 200;
 /// How long a worker may hold a line for its agent before it says so (M-7).
 pub const HELD_LINE_AFTER: Duration = Duration::from_millis(250);
+/// What an agent has done last that a session shows (W-10).
+pub const MAX_ACTIVITIES: usize = 5;
 /// How long an agent may leave its full stdin unread before viewers are told.
 pub const AGENT_NOT_READING_AFTER: Duration = Duration::from_secs(10);
 /// Permission questions that one session may have open at once.

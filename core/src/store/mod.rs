@@ -39,7 +39,7 @@ pub use self::committed::{
 pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
 pub use self::record::{
-    AccountId, Entry, Environment, Healthcheck, Origin, Question, Receipts, Session,
+    AccountId, Activity, Entry, Environment, Healthcheck, Origin, Question, Receipts, Session,
 };
 pub use self::rows::{
     ClaimRow, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts, InboundKind, InboundRow,

@@ -11,7 +11,7 @@ use crate::base::time::UnixTime;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::worker_api::environment::Registration;
 
-pub use crate::wire::viewer::{Origin, Question, Receipts};
+pub use crate::wire::viewer::{Activity, Origin, Question, Receipts};
 
 /// An account, named by the person whose access token it is. Each sees only what is its own (Y-4).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub struct Session {
     /// How far what viewers sent has come (M-7).
     #[serde(default)]
     pub receipts: Receipts,
+    /// What the agent has done last, newest last (W-10).
+    #[serde(default)]
+    pub activities: Vec<Activity>,
     /// When it was created.
     pub created_at: UnixTime,
     /// When its log last grew.

@@ -50,6 +50,7 @@ pub(in crate::relay) fn session(session: &Session, connected: bool) -> SessionVi
         stopping: session.is_stopping,
         pending_permissions: Cow::Borrowed(&session.pending),
         receipts: session.receipts,
+        activities: Cow::Borrowed(&session.activities),
         created_at: session.created_at,
         updated_at: session.updated_at,
         first_seq: session.first_seq,

@@ -52,6 +52,30 @@ fn whatever_else_an_agent_may_know_passes_through() {
 }
 
 #[test]
+fn a_session_shows_what_its_agent_has_done_last() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let watcher = world.subscribe(&taken.session, 0);
+    world.received(watcher);
+    for n in 0..7 {
+        let input = json!({"command": format!("make {n}")});
+        let content = json!([{"type": "tool_use", "id": "t", "name": "Bash", "input": input}]);
+        let line = json!({"type": "assistant", "message": {"content": content}});
+        world.lines(op, &line.to_string());
+    }
+    let session = world.session(&taken.session);
+    let what = |session: &Value| {
+        let activities = session["activities"].as_array().expect("a list").clone();
+        activities.into_iter().map(|activity| activity["what"].clone()).collect::<Vec<_>>()
+    };
+    let last = ["Bash: make 2", "Bash: make 3", "Bash: make 4", "Bash: make 5", "Bash: make 6"];
+    assert_eq!(what(&session), last);
+    let came = world.received(watcher);
+    let told = frames(&came, "session");
+    assert_eq!(what(&told.last().expect("a change")["session"]), last, "and viewers are told");
+}
+
+#[test]
 fn a_message_on_several_lines_reaches_the_agent_on_one() {
     let mut world = World::new();
     let (_, taken, op) = world.running();

@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::mark_seen;
-use super::{questions, receipts, requests};
+use super::{activities, questions, receipts, requests};
 use crate::base::id::SessionId;
 use crate::base::limits::MAX_NAME_BYTES;
 use crate::base::text::Text;
@@ -159,6 +159,7 @@ fn record_agent_line<T: Tables>(
     let head = Head::parse(line).unwrap_or_default();
     let seq = conversation.record(cx, Origin::Agent, line.clone())?;
     receipts::react(cx, conversation, &head, line)?;
+    activities::note(cx, conversation, &head, line, seq);
     let Some(request_id) = head.request_id.clone() else { return Ok(()) };
     match head.kind() {
         Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {

@@ -20,6 +20,7 @@
 //! | `links` | what is sent and received over a session's link |
 //! | `title` | the title of a session that was created without one |
 
+mod activities;
 mod conversation;
 mod cx;
 mod environments;

@@ -55,6 +55,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         state: SessionState::Queued,
         is_stopping: false,
         pending: alloc::vec::Vec::new(),
+        activities: alloc::vec::Vec::new(),
         receipts: Receipts::default(),
         created_at: cx.wall,
         updated_at: cx.wall,

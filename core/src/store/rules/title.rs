@@ -54,7 +54,7 @@ pub(super) fn title_of(line: &Text) -> Option<String> {
 }
 
 /// Adds as many words of a text as fit, on one line and without control characters.
-fn add_words(title: &mut String, text: &str) {
+pub(super) fn add_words(title: &mut String, text: &str) {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     for word in words.filter(|word| !word.is_empty()) {
         if title.len() >= MAX_DERIVED_TITLE_BYTES {

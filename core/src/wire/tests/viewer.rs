@@ -13,7 +13,7 @@ use crate::base::id::{EnvironmentId, SessionId};
 use crate::wire::control::Fields;
 use crate::wire::versions::test::shape;
 use crate::wire::viewer::{
-    Behavior, CreateSession, EnvironmentList, EnvironmentView, EventPage, EventView,
+    Activity, Behavior, CreateSession, EnvironmentList, EnvironmentView, EventPage, EventView,
     HealthcheckView, InterruptReceipt, MessageReceipt, Origin, OverviewFrame, PermissionPost,
     PermissionReceipt, PostMessages, PostReceipt, Question, Receipts, SessionFrame, SessionList,
     SessionView, write_page,
@@ -70,6 +70,11 @@ fn session() -> impl Strategy<Value = SessionView<'static>> {
             stopping,
             pending_permissions: Cow::Owned(pending),
             receipts: Receipts { stored: last_seq, seen: first_seq, ..Receipts::default() },
+            activities: Cow::Owned(alloc::vec![Activity {
+                at: created_at,
+                seq: first_seq,
+                what: "Bash: ls".into(),
+            }]),
             created_at,
             updated_at,
             first_seq,

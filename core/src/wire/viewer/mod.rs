@@ -19,7 +19,7 @@ pub use post::{
     PostMessages, PostReceipt,
 };
 pub use receipt::{FailedReceipts, Receipt, ReceiptList, Receipts, Stage};
-pub use session::{Question, SessionList, SessionView};
+pub use session::{Activity, Question, SessionList, SessionView};
 pub use sign_in::{SignInCode, SignedIn};
 
 /// The WebSocket subprotocol of viewers.

@@ -35,6 +35,9 @@ pub struct SessionView<'a> {
     /// How far what viewers sent has come (M-7).
     #[serde(default)]
     pub receipts: Receipts,
+    /// What the agent has done last, newest last (W-10).
+    #[serde(default)]
+    pub activities: Cow<'a, [Activity]>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created_at: UnixTime,
@@ -60,6 +63,19 @@ pub struct Question {
     pub tool_name: String,
     /// The event that asked the question.
     pub seq: u64,
+}
+
+/// Something that an agent has done (W-10).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// When it was told.
+    #[serde(with = "rfc3339")]
+    pub at: UnixTime,
+    /// The event that tells it.
+    pub seq: u64,
+    /// In a few words: a tool, and what it is used for.
+    #[serde(default)]
+    pub what: String,
 }
 
 /// The answer to `GET /v1/sessions`.
