@@ -2,6 +2,7 @@
 
 mod conversation;
 mod polling;
+mod renewal;
 mod restarts;
 mod results;
 mod sessions;
