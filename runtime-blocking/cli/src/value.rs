@@ -1,5 +1,7 @@
 //! The types of setting values: how they are written, and what is allowed.
 
+mod lists;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use footbridge_core::wire::url::BaseUrl;
 
+pub use self::lists::{Flags, Hosts, Relays, Variables};
 use crate::duration;
 
 /// Upper bound on a worker's number of concurrent sessions.
@@ -240,109 +243,6 @@ impl Value for Millis {
     fn show(&self) -> Option<String> {
         Some(self.0.as_millis().to_string())
     }
-}
-
-/// Names of environment variables; `NAME*` for all that begin so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variables(pub Vec<String>);
-
-impl Value for Variables {
-    const KIND: Kind = Kind::List;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let is_char = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let is_name = |name: &str| name.strip_suffix('*').unwrap_or(name).chars().all(is_char);
-        let name = |name: &str| is_name(name).then(|| name.to_owned());
-        listed(text, name).map(Self).map_err(|wrong| {
-            format!(
-                "{wrong:?} is not the name of a variable; use only A-Z, a-z, 0-9 and _, perhaps a * at the end, and no value"
-            )
-        })
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.0.join(",")).filter(|names| !names.is_empty())
-    }
-}
-
-/// Names of an agent's flags, with or without their dashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flags(pub Vec<String>);
-
-impl Value for Flags {
-    const KIND: Kind = Kind::List;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let flag = |flag: &str| {
-            let name = flag.strip_prefix("--").unwrap_or(flag);
-            let is_name = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_char);
-            is_name.then(|| name.to_owned())
-        };
-        listed(text, flag).map(Self).map_err(|wrong| {
-            format!(
-                "{wrong:?} is not the name of a flag; write it as in --settings, without a value"
-            )
-        })
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.0.join(",")).filter(|names| !names.is_empty())
-    }
-}
-
-/// Names of hosts; `*.` stands for one label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hosts(pub Vec<String>);
-
-impl Value for Hosts {
-    const KIND: Kind = Kind::List;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let host = |host: &str| {
-            let name = host.strip_prefix("*.").unwrap_or(host);
-            let is_char = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
-            // Colons are for addresses of IPv6 only.
-            let is_host = !name.is_empty()
-                && name.bytes().all(is_char)
-                && (!name.contains(':') || name.parse::<IpAddr>().is_ok());
-            is_host.then(|| host.to_owned())
-        };
-        listed(text, host).map(Self).map_err(|wrong| {
-            format!(
-                "{wrong:?} is not the name of a host; use a form like relay.example, without scheme and port"
-            )
-        })
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(self.0.join(",")).filter(|names| !names.is_empty())
-    }
-}
-
-/// Addresses of relays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relays(pub Vec<BaseUrl>);
-
-impl Value for Relays {
-    const KIND: Kind = Kind::List;
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
-        let urls = urls.map(|url| BaseUrl::parse(url).map_err(|error| error.to_string()));
-        urls.collect::<Result<_, _>>().map(Self)
-    }
-
-    fn show(&self) -> Option<String> {
-        let urls: Vec<_> = self.0.iter().map(BaseUrl::to_string).collect();
-        Some(urls.join(",")).filter(|urls| !urls.is_empty())
-    }
-}
-
-/// What a list separated by commas names; the error is the first that cannot be read.
-fn listed<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, &str> {
-    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(|name| read(name).ok_or(name)).collect()
 }
 
 /// `a, b or c`.
