@@ -14,6 +14,7 @@ use footbridge_core::store::{MemoryStore, Store};
 use footbridge_store_sqlite::{Made, Salvaged};
 
 use super::args::{Data, Serve};
+use super::relay_log::event_log;
 
 /// The file of the key that tokens of workers and sessions are signed with, in the data directory.
 pub(super) const SIGNING_KEY: &str = "signing-key";
@@ -91,7 +92,7 @@ fn report_missing_database(serve: &Serve, made: &Made, key: &Path) {
          not remove the file on purpose, stop this relay now, put the file back, or use a backup \
          with --data, and start it again.{log}"
     );
-    super::relay::event_log(serve).write(Level::Error, "data_missing", &[], words);
+    event_log(serve).write(Level::Error, "data_missing", &[], words);
 }
 
 fn report_missing_key(serve: &Serve, key: &Path) {
@@ -101,7 +102,7 @@ fn report_missing_key(serve: &Serve, key: &Path) {
          else is missing, and put it back",
         key.display()
     );
-    super::relay::event_log(serve).write(Level::Error, "signing_key_missing", &[], words);
+    event_log(serve).write(Level::Error, "signing_key_missing", &[], words);
 }
 
 fn report_salvaged(serve: &Serve, salvaged: &Salvaged) {
@@ -110,7 +111,7 @@ fn report_salvaged(serve: &Serve, salvaged: &Salvaged) {
         "the data was damaged: {sessions} sessions were recovered, {events_lost} events are lost; the damaged file is {}",
         damaged.display()
     );
-    super::relay::event_log(serve).write(Level::Error, "data_damaged", &[], words);
+    event_log(serve).write(Level::Error, "data_damaged", &[], words);
 }
 
 fn default_directory(sources: &Sources) -> Result<PathBuf, Error> {

@@ -13,6 +13,7 @@ mod data;
 mod help;
 mod ready;
 mod relay;
+mod relay_log;
 mod settings;
 mod sign_in;
 mod signals;

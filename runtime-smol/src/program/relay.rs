@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
-use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::secret_file::check_private_key;
-use footbridge_cli::value::Level;
 use footbridge_cli::worker::host_name;
 use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
-use footbridge_core::wire::session::SessionState;
 use footbridge_smol::{Certificate, Host, HostOptions, block_on, drive};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt;
@@ -21,6 +18,7 @@ use super::args::{Data, Keeping, Serve};
 use super::assets::ASSETS;
 use super::data::{self, Kept};
 use super::ready::{local_url, page_url};
+use super::relay_log::{event_log, log_notice, log_token_file};
 use super::signals::Ends;
 
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
@@ -66,10 +64,6 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     printed
 }
 
-pub(super) fn event_log(serve: &Serve) -> EventLog {
-    EventLog::new("relay", serve.reports.level, serve.reports.format)
-}
-
 /// A relay machine, and the host for its operations.
 pub(super) fn build(
     serve: &Serve,
@@ -108,7 +102,7 @@ pub(super) fn build(
     Ok((relay, host))
 }
 
-/// Many systems let a program open 1,024 files at first, and more if it asks. Without leave there are
+/// Many systems let a program open 1,024 files at first, and more if it asks. If it may not, there are
 /// fewer connections.
 fn allow_connections() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -133,68 +127,4 @@ fn announce(
     }
     let token_file = token_file.and_then(Path::to_str);
     Ready { url, page: Some(&page), token_file, listen: Some(listen), environment_id: None }.print()
-}
-
-/// Says where the access token is, which is never printed.
-pub(super) fn log_token_file(log: EventLog, file: Option<&Path>) {
-    if let Some(file) = file {
-        let words = format_args!("the access token is in {}", file.display());
-        log.write(Level::Info, "token_file", &[], words);
-    }
-}
-
-/// Logs what a relay reports.
-pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
-    use Level::{Debug, Error, Info};
-    use RelayNotice as Notice;
-    match notice {
-        Notice::Listening { address } => {
-            log.write(Info, "listening", &[], format_args!("listening on {address}"));
-        }
-        // It is printed, and not logged.
-        Notice::SignInCode { .. } => {}
-        Notice::Answered { method, path, status, client } => {
-            let words = format_args!("{client} {} {path} {status}", method.as_str());
-            log.write(Debug, "answered", &[], words);
-        }
-        Notice::CredentialsRefused { client, count } => {
-            let words = format_args!("unknown credentials from {client}: {count}");
-            log.write(Level::Warn, "credentials_refused", &[], words);
-        }
-        Notice::EnvironmentRegistered { environment, machine_name } => {
-            let ids = [("environment", environment.as_str())];
-            let words = format_args!("registered by {machine_name}");
-            log.write(Info, "environment_registered", &ids, words);
-        }
-        Notice::EnvironmentGone { environment } => {
-            let ids = [("environment", environment.as_str())];
-            log.write(Info, "environment_gone", &ids, format_args!("gone"));
-        }
-        Notice::SessionState { session, state } => {
-            let ids = [("session", session.as_str())];
-            log.write(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
-        }
-        Notice::WorkerConnected { session } => {
-            let ids = [("session", session.as_str())];
-            log.write(Debug, "worker_connected", &ids, format_args!("connected"));
-        }
-        Notice::WorkerDisconnected { session } => {
-            let ids = [("session", session.as_str())];
-            log.write(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
-        }
-        Notice::StoreFailed { detail } => {
-            log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
-        }
-        // Those newer than this program.
-        other => log.write(Debug, "other", &[], format_args!("{other:?}")),
-    }
-}
-
-const fn state_name(state: SessionState) -> &'static str {
-    match state {
-        SessionState::Queued => "waiting for its worker",
-        SessionState::Starting => "starting",
-        SessionState::Running => "running",
-        SessionState::Ended => "ended",
-    }
 }

@@ -20,21 +20,21 @@ use footbridge_cli::{print, worker};
 use super::args::Serve;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
-use super::{credential, data, relay, work};
+use super::{credential, data, relay, relay_log, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
-    relay::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
+    relay_log::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
     let kept = data::open(serve)?;
     // Its worker holds nothing of the person's.
     let name = args.name.clone().unwrap_or_else(worker::host_name);
     let credential = credential::of_up(&kept.token, &name)?;
     let token_file = kept.token_file.clone();
-    relay::log_token_file(relay::event_log(serve), token_file.as_deref());
+    relay_log::log_token_file(relay_log::event_log(serve), token_file.as_deref());
     // All of this comes before listening, so that a wrong option is reported first. The public URL
     // is for others: the worker next to the relay connects to it directly, past any proxy.
     let mut listen = serve.listen;
@@ -117,9 +117,9 @@ struct Up<'a> {
 
 impl Up<'_> {
     async fn serve(&self, relay: Relay, host: Host, listening: Sender<String>) {
-        let log = relay::event_log(self.serve);
+        let log = relay_log::event_log(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
-            relay::log_notice(log, &notice);
+            relay_log::log_notice(log, &notice);
             match notice {
                 RelayNotice::Listening { address } => {
                     let _ = listening.try_send(address);

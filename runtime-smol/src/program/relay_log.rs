@@ -1,0 +1,78 @@
+//! What a relay logs.
+
+use std::path::Path;
+
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::value::Level;
+use footbridge_core::relay::RelayNotice;
+use footbridge_core::wire::session::SessionState;
+
+use super::args::Serve;
+
+pub(super) fn event_log(serve: &Serve) -> EventLog {
+    EventLog::new("relay", serve.reports.level, serve.reports.format)
+}
+
+/// Says where the access token is, which is never printed.
+pub(super) fn log_token_file(log: EventLog, file: Option<&Path>) {
+    if let Some(file) = file {
+        let words = format_args!("the access token is in {}", file.display());
+        log.write(Level::Info, "token_file", &[], words);
+    }
+}
+
+/// Logs what a relay reports.
+pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
+    use Level::{Debug, Error, Info};
+    use RelayNotice as Notice;
+    match notice {
+        Notice::Listening { address } => {
+            log.write(Info, "listening", &[], format_args!("listening on {address}"));
+        }
+        // It is printed, and not logged.
+        Notice::SignInCode { .. } => {}
+        Notice::Answered { method, path, status, client } => {
+            let words = format_args!("{client} {} {path} {status}", method.as_str());
+            log.write(Debug, "answered", &[], words);
+        }
+        Notice::CredentialsRefused { client, count } => {
+            let words = format_args!("unknown credentials from {client}: {count}");
+            log.write(Level::Warn, "credentials_refused", &[], words);
+        }
+        Notice::EnvironmentRegistered { environment, machine_name } => {
+            let ids = [("environment", environment.as_str())];
+            let words = format_args!("registered by {machine_name}");
+            log.write(Info, "environment_registered", &ids, words);
+        }
+        Notice::EnvironmentGone { environment } => {
+            let ids = [("environment", environment.as_str())];
+            log.write(Info, "environment_gone", &ids, format_args!("gone"));
+        }
+        Notice::SessionState { session, state } => {
+            let ids = [("session", session.as_str())];
+            log.write(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
+        }
+        Notice::WorkerConnected { session } => {
+            let ids = [("session", session.as_str())];
+            log.write(Debug, "worker_connected", &ids, format_args!("connected"));
+        }
+        Notice::WorkerDisconnected { session } => {
+            let ids = [("session", session.as_str())];
+            log.write(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
+        }
+        Notice::StoreFailed { detail } => {
+            log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
+        }
+        // Those newer than this program.
+        other => log.write(Debug, "other", &[], format_args!("{other:?}")),
+    }
+}
+
+const fn state_name(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Queued => "waiting for its worker",
+        SessionState::Starting => "starting",
+        SessionState::Running => "running",
+        SessionState::Ended => "ended",
+    }
+}
