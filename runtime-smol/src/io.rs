@@ -11,8 +11,6 @@ use hyper::rt::ReadBufCursor;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::net::TcpStream;
 
-use crate::server::Served;
-
 /// Maximum size of hyper's reads. It is on the stack, so an idle connection holds no buffer.
 const READ_BYTES: usize = 8 << 10;
 
@@ -21,8 +19,8 @@ pub(crate) enum Connection {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<futures_rustls::TlsStream<TcpStream>>),
-    /// One of a listener's clients.
-    Served(Box<Served>),
+    /// One whose bytes somebody else counts: a listener's client.
+    Watched(Box<dyn Duplex + Send + Unpin>),
 }
 
 impl Connection {
@@ -31,7 +29,7 @@ impl Connection {
             Self::Plain(stream) => Pin::new(stream),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(&mut **stream),
-            Self::Served(served) => Pin::new(&mut **served),
+            Self::Watched(watched) => Pin::new(&mut **watched),
         }
     }
 
@@ -47,7 +45,8 @@ impl Connection {
     }
 }
 
-trait Duplex: AsyncRead + AsyncWrite {}
+/// Bytes in both directions.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite {}
 impl<T: AsyncRead + AsyncWrite> Duplex for T {}
 
 impl AsyncRead for Connection {

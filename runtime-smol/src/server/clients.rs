@@ -34,7 +34,7 @@ pub(super) fn room() -> usize {
 }
 
 /// The clients of a listener. Upgraded connections have to be `Send`, so this is too.
-pub(crate) struct Clients {
+pub(super) struct Clients {
     connected: Mutex<Connected>,
     limits: ListenLimits,
 }
@@ -84,7 +84,7 @@ fn forget_unsent(socket: &TcpStream) {
 
 /// One connected client.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(super) struct Client {
     place: Arc<Place>,
     pub(super) address: IpAddr,
 }
@@ -141,7 +141,7 @@ impl Drop for Place {
 
 /// A client's connection, whose place is free again once it is dropped. Writing to one that reads
 /// too slowly fails.
-pub(crate) struct Served {
+pub(super) struct Served {
     connection: Connection,
     client: Client,
     /// How long writing was blocked, less what the bytes since then are worth.

@@ -8,21 +8,22 @@ use smol::future::or;
 use smol::net::TcpStream;
 
 use super::clients::{Client, Served};
-use super::{ListenerShared, exchange};
+use super::exchange;
+use super::slot::ListenerShared;
 use crate::io::{Connection, HyperIo, HyperTimer, within};
 
 /// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// Errors are not reported: only its client cares, and it knows.
-pub(super) async fn serve(stream: TcpStream, client: Client, desk: &Rc<ListenerShared>) {
-    let head_time = desk.limits.head_time;
-    let connection = match &desk.tls {
+pub(super) async fn serve(stream: TcpStream, client: Client, common: &Rc<ListenerShared>) {
+    let head_time = common.limits.head_time;
+    let connection = match &common.tls {
         None => Connection::Plain(stream),
         Some(tls) => {
             let handshake = within(head_time, tls.accept(stream));
             let stopped = async {
-                desk.stopped().await;
+                common.stopped().await;
                 None
             };
             match or(handshake, stopped).await {
@@ -31,10 +32,10 @@ pub(super) async fn serve(stream: TcpStream, client: Client, desk: &Rc<ListenerS
             }
         }
     };
-    let connection = Connection::Served(Box::new(Served::new(connection, client.clone())));
+    let connection = Connection::Watched(Box::new(Served::new(connection, client.clone())));
     let (cut, was_cut) = async_channel::bounded(1);
     let service = service_fn(|request| {
-        exchange::answer(request, Rc::clone(desk), client.clone(), cut.clone())
+        exchange::answer(request, Rc::clone(common), client.clone(), cut.clone())
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(HyperTimer)
@@ -48,7 +49,7 @@ pub(super) async fn serve(stream: TcpStream, client: Client, desk: &Rc<ListenerS
         let _ = was_cut.recv().await;
     };
     let stopped = async {
-        desk.stopped().await;
+        common.stopped().await;
         false
     };
     let mut was_cut = pin!(was_cut);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use async_io::Timer;
 use bytes::{Bytes, BytesMut};
-use footbridge_core::contract::action::Response;
+use footbridge_core::contract::action::{Head, Response};
 use footbridge_core::contract::clients::Pace;
 use footbridge_core::contract::event::{Body, Event, IncomingRequest};
 use hyper::Request;
@@ -19,7 +19,7 @@ use smol::future::or;
 
 use super::clients::Client;
 use super::reply::{method_of, reply, switch_protocols, unavailable, whole};
-use super::{AcceptSlot, Answer, ListenerShared};
+use super::slot::{AcceptSlot, Answer, ListenerShared};
 use crate::handshake::accept_key;
 use crate::http;
 use crate::io::within;
@@ -35,20 +35,20 @@ const MAX_FIRST_BYTES: usize = 64 << 10;
 /// One request with its slot. However the client leaves, the machine learns what it must: nothing
 /// if it never saw the request, and that the client is gone if it did.
 struct Exchange {
-    ticket: Option<AcceptSlot>,
+    slot: Option<AcceptSlot>,
     is_asked: bool,
-    desk: Rc<ListenerShared>,
+    common: Rc<ListenerShared>,
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take() else { return };
+        let Some(slot) = self.slot.take() else { return };
         if !self.is_asked {
-            let _ = self.desk.tickets.try_send(ticket);
+            let _ = self.common.slots.try_send(slot);
             return;
         }
-        let (op, mailbox) = (ticket.op, self.desk.shared.mailbox.clone());
-        self.desk.shared.spawner.detach(async move {
+        let (op, mailbox) = (slot.op, self.common.shared.mailbox.clone());
+        self.common.shared.spawner.detach(async move {
             mailbox.last(Event::Closed { op, code: None, failure: None }).await;
         });
     }
@@ -56,16 +56,16 @@ impl Drop for Exchange {
 
 pub(super) async fn answer(
     mut request: Request<Incoming>,
-    desk: Rc<ListenerShared>,
+    common: Rc<ListenerShared>,
     client: Client,
     connection: Sender<()>,
 ) -> io::Result<hyper::Response<ReplyBody>> {
     client.turn().await;
     let switch_over = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
-    let Some(ticket) = admitted(&desk).await else { return Ok(unavailable()) };
-    let (op, answered, is_tls) = (ticket.op, ticket.answered.clone(), desk.tls.is_some());
-    let mut exchange = Exchange { ticket: Some(ticket), is_asked: false, desk: Rc::clone(&desk) };
+    let Some(slot) = admitted(&common).await else { return Ok(unavailable()) };
+    let (op, answered, is_tls) = (slot.op, slot.answered.clone(), common.tls.is_some());
+    let mut exchange = Exchange { slot: Some(slot), is_asked: false, common: Rc::clone(&common) };
     let mut unread = (!body.is_end_stream()).then_some(body);
     let asked = IncomingRequest {
         method: method_of(&head.method),
@@ -78,7 +78,7 @@ pub(super) async fn answer(
         is_tls,
         peer: client.address,
     };
-    let mailbox = &desk.shared.mailbox;
+    let mailbox = &common.shared.mailbox;
     mailbox.tell(Event::Requested { op, request: asked }).await;
     exchange.is_asked = true;
     let mut early = None;
@@ -100,17 +100,17 @@ pub(super) async fn answer(
             other => break other,
         }
     };
-    exchange.ticket = None;
+    exchange.slot = None;
     let is_cut = unread.is_some();
     if let Some(body) = unread
         && !head.headers.contains_key(EXPECT)
     {
         // A client that waits for permission to send sends nothing to drain.
-        drain(body, &desk);
+        drain(body, &common);
     }
     match answer {
         Ok(Answer::Reply(Response { status, headers, body })) => {
-            let head = footbridge_core::contract::action::Head { status, headers };
+            let head = Head { status, headers };
             Ok(reply(&head, whole(body), is_cut))
         }
         Ok(Answer::Stream(reply_head, body)) => {
@@ -136,15 +136,15 @@ pub(super) async fn answer(
 }
 
 /// Waits for a slot whose operation is still open; `None` once the listener is closed.
-async fn admitted(desk: &ListenerShared) -> Option<AcceptSlot> {
+async fn admitted(common: &ListenerShared) -> Option<AcceptSlot> {
     let stopped = async {
-        desk.stopped().await;
+        common.stopped().await;
         None
     };
     let next = async {
         loop {
-            match desk.queue.recv().await {
-                Ok(ticket) if ticket.answered.is_closed() => {}
+            match common.queue.recv().await {
+                Ok(slot) if slot.answered.is_closed() => {}
                 other => break other.ok(),
             }
         }
@@ -186,9 +186,9 @@ async fn read(unread: &mut Option<Incoming>, limit: usize, pace: Pace) -> io::Re
     Ok(Body::Whole(bytes.freeze()))
 }
 
-fn drain(mut body: Incoming, desk: &Rc<ListenerShared>) {
-    let desk = Rc::clone(desk);
-    let spawner = desk.shared.spawner.clone();
+fn drain(mut body: Incoming, common: &Rc<ListenerShared>) {
+    let common = Rc::clone(common);
+    let spawner = common.shared.spawner.clone();
     spawner.detach(async move {
         let mut bytes = 0;
         let rest = async {
@@ -199,6 +199,6 @@ fn drain(mut body: Incoming, desk: &Rc<ListenerShared>) {
                 }
             }
         };
-        or(desk.stopped(), async { _ = within(SCRAP_LIMIT, rest).await }).await;
+        or(common.stopped(), async { _ = within(SCRAP_LIMIT, rest).await }).await;
     });
 }

@@ -7,11 +7,13 @@
 //! | `connection` | one connection until its end |
 //! | `exchange` | one request: its head, its body, its answer |
 //! | `reply` | answers as the wire has them |
+//! | `slot` | what the machine says to a request, and what all connections share |
 
 mod clients;
 mod connection;
 mod exchange;
 mod reply;
+mod slot;
 
 use std::convert::Infallible;
 use std::io;
@@ -20,22 +22,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 use async_io::Timer;
 use footbridge_core::base::id::OpId;
-use footbridge_core::contract::action::{Head, Response};
-use footbridge_core::contract::clients::{ListenLimits, Pace, Standing};
+use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::Event;
 use smol::Task;
 use smol::future::yield_now;
 use smol::net::{TcpListener, TcpStream};
 
 use self::clients::Clients;
-pub(crate) use self::clients::Served;
+use self::slot::ListenerShared;
+pub(crate) use self::slot::{AcceptSlot, Answer};
 use crate::failure::about;
-use crate::handshake::Switch;
 use crate::shared::Shared;
-use crate::stream::StreamBody;
 use crate::tls;
 
 /// Pause after a failed accept, mostly for lack of file descriptors.
@@ -45,48 +45,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// after the reply in progress.
 pub(crate) struct Listener {
     _task: Option<Task<()>>,
-    tickets: Sender<AcceptSlot>,
+    slots: Sender<AcceptSlot>,
     _stop: Sender<Infallible>,
 }
 
-/// Permission to pass one request to the machine.
-pub(crate) struct AcceptSlot {
-    pub(crate) op: OpId,
-    pub(crate) answered: Receiver<Answer>,
-}
-
-/// What the machine says to a request. The last three end it.
-pub(crate) enum Answer {
-    Vouch(Standing),
-    ReadBody { max_body: usize, pace: Pace },
-    Reply(Response),
-    Stream(Head, StreamBody),
-    Upgrade { protocol: Option<String>, switch: Switch },
-}
-
 impl Listener {
-    pub(crate) fn admit(&self, ticket: AcceptSlot) {
-        let _ = self.tickets.try_send(ticket);
-    }
-}
-
-/// Shared by all connections of a listener.
-struct ListenerShared {
-    tickets: Sender<AcceptSlot>,
-    queue: Receiver<AcceptSlot>,
-    /// Closed when the listener is.
-    stopped: Receiver<Infallible>,
-    tls: Option<tls::Server>,
-    limits: ListenLimits,
-    clients: Arc<Clients>,
-    shared: Rc<Shared>,
-}
-
-impl ListenerShared {
-    /// Ends once the listener is closed.
-    async fn stopped(&self) {
-        // Nothing is ever sent there.
-        let _ = self.stopped.recv().await;
+    pub(crate) fn admit(&self, slot: AcceptSlot) {
+        let _ = self.slots.try_send(slot);
     }
 }
 
@@ -99,17 +64,16 @@ pub(crate) fn listen(
     linger: Option<Sender<Infallible>>,
     shared: Rc<Shared>,
 ) -> Listener {
-    let (tickets, queue) = async_channel::unbounded();
+    let (slots, queue) = async_channel::unbounded();
     let (stop, stopped) = async_channel::bounded(1);
     let spawner = shared.spawner.clone();
     let limits = limits.within(clients::room());
     let clients = Arc::new(Clients::new(limits));
-    let tickets_of_desk = tickets.clone();
-    let desk =
-        ListenerShared { tickets: tickets_of_desk, queue, stopped, tls, limits, clients, shared };
-    let desk = Rc::new(desk);
+    let common =
+        ListenerShared { slots: slots.clone(), queue, stopped, tls, limits, clients, shared };
+    let common = Rc::new(common);
     let task = spawner.spawn(async move {
-        let shared = &desk.shared;
+        let shared = &common.shared;
         let bound = async {
             let listener = TcpListener::bind(address.as_str()).await?;
             let address = listener.local_addr()?.to_string();
@@ -118,23 +82,23 @@ pub(crate) fn listen(
         match bound.await {
             Ok((listener, address)) => {
                 shared.mailbox.tell(Event::Listening { op, address }).await;
-                accept(&listener, &desk, linger.as_ref()).await;
+                accept(&listener, &common, linger.as_ref()).await;
             }
             Err(error) => shared.mailbox.failed(op, about(&address, &error)).await,
         }
     });
-    Listener { _task: task, tickets, _stop: stop }
+    Listener { _task: task, slots, _stop: stop }
 }
 
 async fn accept(
     listener: &TcpListener,
-    desk: &Rc<ListenerShared>,
+    common: &Rc<ListenerShared>,
     linger: Option<&Sender<Infallible>>,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                begin(stream, peer, desk, linger.cloned());
+                begin(stream, peer, common, linger.cloned());
                 // Those who are connected come before those who queue.
                 yield_now().await;
             }
@@ -146,16 +110,16 @@ async fn accept(
 fn begin(
     stream: TcpStream,
     peer: SocketAddr,
-    desk: &Rc<ListenerShared>,
+    common: &Rc<ListenerShared>,
     linger: Option<Sender<Infallible>>,
 ) {
     // Send small messages at once; without this they are merely slower.
     let _ = stream.set_nodelay(true);
-    let client = desk.clients.arrived(&stream, peer.ip());
-    let desk = Rc::clone(desk);
-    let spawner = desk.shared.spawner.clone();
+    let client = common.clients.arrived(&stream, peer.ip());
+    let common = Rc::clone(common);
+    let spawner = common.shared.spawner.clone();
     spawner.detach(async move {
-        connection::serve(stream, client, &desk).await;
+        connection::serve(stream, client, &common).await;
         drop(linger);
     });
 }
