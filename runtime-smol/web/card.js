@@ -126,7 +126,7 @@ export class Card {
         h('p', { class: 'muted remark' }, `${who}: `, h('q', {}, visible(clip(text(words), WORDS))))),
       request.agent_id ? h('p', { class: 'muted' }, 'Asked by a subagent') : '',
       isDisguised
-        ? h('p', { class: 'line warn' }, 'Careful: this contains characters that are not seen, or that change how others are seen. They are marked.') : '',
+        ? h('p', { class: 'line warn' }, 'Careful: this contains characters that are invisible, or that change how others are shown. They are marked.') : '',
       this.clear ? h('p', { class: 'label' }, label) : h('label', { for: inputId }, label),
       this.#reading.element,
       this.rest,

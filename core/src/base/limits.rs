@@ -293,15 +293,15 @@ pub const MAX_PEOPLES_CONNECTIONS: usize = 1024;
 pub const MAX_PEOPLES_CONNECTIONS_PER_ADDRESS: usize = 512;
 /// How long a client without a credential may leave what it is sent unread.
 pub const STRANGER_READ_GRACE: Duration = Duration::from_secs(5);
-/// How much of it it has to read a second from then on, in bytes.
+/// Bytes that it has to read each second from then on.
 pub const STRANGER_READ_RATE: u32 = 4 << 10;
 /// How long a known client may leave what it is sent unread.
 pub const CLIENT_READ_GRACE: Duration = Duration::from_secs(45);
-/// How much of it it has to read a second from then on, in bytes.
+/// Bytes that it has to read each second from then on.
 pub const CLIENT_READ_RATE: u32 = 512;
-/// How long nothing of a body may come.
+/// How long nothing of a body may arrive.
 pub const BODY_GRACE: Duration = Duration::from_secs(10);
-/// How much of a body has to come a second from then on, in bytes.
+/// Bytes of a body that have to arrive each second from then on.
 pub const BODY_RATE: u32 = 16 << 10;
 /// Largest body of a request that carries no line, in bytes.
 pub const MAX_SMALL_BODY_BYTES: usize = 256 << 10;
@@ -311,7 +311,7 @@ pub const MAX_BODY_BYTES_OF_PEOPLE: usize = 64 << 20;
 pub const MAX_BODY_BYTES_OF_WORKERS: usize = 16 << 20;
 /// Store operations in progress beyond which none is started for a client without a credential.
 pub const MAX_STORE_OPERATIONS_FOR_STRANGERS: usize = 256;
-/// Shortest access token, in bytes: 95 bits, as letters and digits. Guesses are slowed down.
+/// Shortest access token, in bytes: 95 bits if it is drawn from letters and digits.
 pub const MIN_TOKEN_BYTES: usize = 16;
 /// Different pairs of neighbouring characters in an access token.
 pub const MIN_TOKEN_PAIRS: usize = 12;
@@ -330,7 +330,7 @@ pub const GUESS_REPORTS_ALLOWED: u32 = 10;
 /// Addresses whose unknown credentials are counted; beyond that, the one that has shown none for
 /// the longest time is forgotten.
 pub const MAX_TRACKED_ADDRESSES: usize = 1024;
-/// How much of a name that is not this relay's is shown, in characters.
+/// Characters shown of a `Host` that is not this relay's.
 pub const MAX_SHOWN_HOST_CHARS: usize = 100;
 /// Requests that a relay is ready to accept at once.
 pub const ACCEPT_POOL: usize = 64;

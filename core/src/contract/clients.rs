@@ -71,7 +71,7 @@ pub struct ListenLimits {
 }
 
 impl Default for ListenLimits {
-    /// Enough for anyone who means well.
+    /// Enough for any well-behaved client.
     fn default() -> Self {
         let reading = Pace { grace: Duration::from_secs(60), bytes_per_second: 1 };
         let limits = ConnectionLimits { total: 1024, per_address: 1024, reading };

@@ -2,7 +2,7 @@
 //! that has to go when there are too many.
 //!
 //! A new connection always gets in, as a stranger's. If that is one too many, the oldest of the
-//! address that has the most goes instead: whoever has something to show does so at once, and is no
+//! address that has the most goes instead: whoever has a credential shows it at once, and is no
 //! stranger from then on. So an address that opens connections without end takes only its own places.
 
 use alloc::collections::{BTreeMap, BTreeSet};

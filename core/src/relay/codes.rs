@@ -67,11 +67,11 @@ impl SignInCodes {
         if !code.starts_with(CODE_PREFIX) {
             return None;
         }
-        let is_it = |open: &Code| issuer.is_code(code, &open.digest) && open.expires_at > now;
+        let matches = |open: &Code| issuer.is_code(code, &open.digest) && open.expires_at > now;
         self.open.iter().enumerate().fold(
             None,
             |found, (at, open)| {
-                if is_it(open) { Some(at) } else { found }
+                if matches(open) { Some(at) } else { found }
             },
         )
     }

@@ -20,8 +20,8 @@ pub struct RelayConfig {
     /// The URL that workers reach it at, if it is behind a proxy; without it, a worker is given the
     /// one it sent its request to.
     pub public_url: Option<String>,
-    /// The names by which it is known besides its public URL's, the addresses that it listens on and
-    /// those of its own machine; `*.` stands for one label. It answers under no others.
+    /// The names by which it is known besides its public URL's, `localhost` and any address; `*.`
+    /// stands for one label. It answers under no others.
     pub hosts: Vec<String>,
     /// Whether all of its clients come through a proxy, which appends each one's address to
     /// `X-Forwarded-For`.
@@ -91,8 +91,8 @@ impl RelayConfig {
     }
 }
 
-/// Whether a token may have been drawn at random from enough of them. It cannot be known, but what
-/// is short or repeats itself was not.
+/// Whether a token may have been drawn at random from a large enough set. That cannot be known, but
+/// one that is short or repeats itself was not.
 fn is_hard_to_guess(token: &str) -> bool {
     let pairs: BTreeSet<&[u8]> = token.as_bytes().windows(2).collect();
     token.len() >= MIN_TOKEN_BYTES && pairs.len() >= MIN_TOKEN_PAIRS

@@ -53,7 +53,8 @@ impl Sessions {
         self.all.values().filter(|session| session.takes_room()).count()
     }
 
-    /// Whether one of them was promised another lease, or may have it already, which can only come through a poll.
+    /// Whether one of them was promised another lease, or may have been given it already, which can
+    /// only come through a poll.
     pub(super) fn await_lease(&self) -> bool {
         let awaits =
             |renewal: &_| matches!(renewal, Renewal::AwaitsLease | Renewal::Superseded { .. });

@@ -42,9 +42,9 @@ pub const WORK: &str =
       --shutdown-grace TIME  How long an agent has to exit before it is killed
                              [default: 30s]
       --allow-variable NAME  Let the relay set this variable for the agents of
-                             its sessions (NAME* for all that begin so); can be
-                             repeated. It sets none but LANG, LC_*, TZ and two
-                             for colours without it
+                             its sessions (NAME* for all that begin with NAME);
+                             can be repeated. LANG, LC_*, TZ, NO_COLOR and
+                             COLORTERM need no permission
       --allow-flag NAME      Let the relay give this flag to the agents of its
                              sessions, such as settings or mcp-config, which can
                              make them run any program; can be repeated. A few
@@ -81,10 +81,11 @@ pub const REACH: &str =
                              well-known ones (PEM)
 ";
 
-/// Where the access token is.
+/// Where the access token or a worker's credential is.
 pub const TOKEN_FILE: &str =
-    "      --token-file FILE      File that holds the access token; must not be
-                             accessible to anyone else
+    "      --token-file FILE      File that holds the access token, or a worker's
+                             own credential; must not be accessible to anyone
+                             else
                              [default: ~/.local/state/footbridge/token]
 ";
 

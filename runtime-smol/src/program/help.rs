@@ -243,8 +243,9 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
       --public-url URL       The relay's address as seen by others
       --allow-host NAME      Another name that the relay is reached by, such as
                              relay.example or *.example.org; can be repeated.
-                             It is known by its addresses, the names in its
-                             certificate and that of --public-url anyway
+                             Any address, localhost, this machine's own name,
+                             the names in the certificate and the one in
+                             --public-url are accepted without it
       --data DIR             Keep sessions, keys and the access token in DIR
                              [default: ~/.local/state/footbridge/relay, and the
                              token beside it]

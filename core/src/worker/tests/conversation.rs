@@ -67,7 +67,7 @@ fn a_tool_does_not_run_because_nobody_answers_its_hook() {
 }
 
 #[test]
-fn an_agent_that_asks_and_does_not_listen_is_paused_and_said_to() {
+fn an_agent_that_asks_and_does_not_listen_is_paused_and_reported() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
     let subtype = "x".repeat(60_000);

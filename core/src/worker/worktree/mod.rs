@@ -21,8 +21,8 @@
 //! its worktrees is its own, and the system lets one run of it at a time have it. So whatever is
 //! there belongs to a session of this run, or was left by an earlier one, and no worker ever has to
 //! guess whether another one is alive. Within a run, one job follows another, and a session that
-//! returns waits until the last one about it is done. One git command runs at a time, so git's locks are only
-//! contended by other programs; a command that met one is retried.
+//! returns waits until the last one about it is done. One git command runs at a time, so git's locks
+//! are only contended by other programs; a command that met one is retried.
 //!
 //! Right before each command that reads or writes files, git is asked which programs the
 //! repository's configuration names, so that it runs none of them (W-16).
