@@ -34,6 +34,8 @@ struct Story {
     without_runs: bool,
     is_gone: bool,
     is_ended: bool,
+    /// The event of its end.
+    ended_at: Option<u64>,
 }
 
 /// What a line for an agent is called.
@@ -175,7 +177,17 @@ impl Story {
         self.without_runs || matches!(name, Name::Request(id) if !self.with_uuid.contains(id))
     }
 
+    /// A worker that has been away for too long still tells what it knows of a session that was
+    /// given up meanwhile, and what became of its lines: nobody could know, and now somebody does.
+    fn is_late(&self, seq: u64, how: &str, before: &str) -> bool {
+        let is_better_known = (before, how) == ("messages_indeterminate", "messages_undelivered");
+        is_better_known && self.ended_at.is_some_and(|end| end < seq)
+    }
+
     fn reported(&mut self, seq: u64, line: &str) -> Result<(), String> {
+        if line.contains("\"session_state\"") && parsed(line)["state"] == "ended" {
+            self.ended_at.get_or_insert(seq);
+        }
         if !line.contains("\"messages_") {
             return Ok(());
         }
@@ -190,6 +202,11 @@ impl Story {
             }
             if how != "messages_indeterminate" && self.handed.contains(&name) {
                 return Err(format!("{name:?}: {how}, but it was handed over"));
+            }
+            if let Some((before, _)) = self.failed.get(&name)
+                && self.is_late(seq, how, before)
+            {
+                continue;
             }
             let known = self.failed.entry(name.clone()).or_insert((how.to_owned(), seq));
             known.1 = known.1.min(seq);
@@ -260,5 +277,9 @@ mod tests {
         assert_eq!(story.reported(3, &said("indeterminate")), Ok(()));
         assert_eq!(story.reported(3, &said("indeterminate")), Ok(()), "another viewer reads it");
         assert!(story.reported(5, &said("undelivered")).is_err());
+        let ended = r#"{"subtype":"session_state","state":"ended"}"#;
+        assert_eq!(story.reported(6, ended), Ok(()));
+        assert!(story.reported(5, &said("undelivered")).is_err(), "it came before the end");
+        assert_eq!(story.reported(7, &said("undelivered")), Ok(()), "and this is a late word");
     }
 }
