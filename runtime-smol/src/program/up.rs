@@ -49,7 +49,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
     worker::end_strays(log);
     let trial = work::try_agent(&config, log)?;
-    let (relay, relay_host) = relay::build(serve, None, kept)?;
+    let (relay, relay_host) =
+        relay::build(serve, serve.public_url.as_ref().map(ToString::to_string), kept)?;
     let worker_host = Host::new(HostOptions {
         proxy: Proxy::None,
         supervision: Supervision::Whole,

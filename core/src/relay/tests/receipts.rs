@@ -80,11 +80,12 @@ fn a_message_is_followed_from_the_store_to_the_agents_echo() {
 #[test]
 fn each_kind_of_agent_shows_in_its_way_what_it_has_read() {
     let shows = [
-        (r#"{"type":"command_lifecycle","command_uuid":"u2","state":"queued"}"#, 2),
+        (r#"{"type":"command_lifecycle","command_uuid":"u2","state":"started"}"#, 2),
         (r#"{"type":"result","user_message_uuids":["u1"]}"#, 1),
         (r#"{"type":"system","subtype":"init"}"#, 1),
         (r#"{"type":"assistant","message":{}}"#, 1),
-        // These show nothing about a message that it was given.
+        // These show nothing about a message that it was given, or that it is lost with the agent.
+        (r#"{"type":"command_lifecycle","command_uuid":"u2","state":"queued"}"#, 0),
         (r#"{"type":"system","subtype":"status"}"#, 0),
         (r#"{"type":"user","uuid":"other","message":{}}"#, 0),
         (r#"{"type":"later"}"#, 0),

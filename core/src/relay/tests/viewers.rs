@@ -20,6 +20,10 @@ fn messages_are_numbered_given_ids_and_stored_once() {
     assert_eq!(status, 200, "{answer}");
     let accepted = answer["accepted"].as_array().expect("a list");
     assert_eq!((&accepted[0]["uuid"], accepted.len()), (&json!("u1"), 3));
+    let Some(Message::Text(second)) = world.streams[&op].sent.iter().rev().nth(1).cloned() else {
+        panic!("no line")
+    };
+    assert_eq!(second.as_str().matches("\"uuid\"").count(), 1, "{second:?}");
     let came = world.received(op);
     assert_eq!((came.len(), &came[1]["uuid"]), (3, &accepted[1]["uuid"]));
     assert_eq!(came[2]["request_id"], accepted[2]["request_id"]);

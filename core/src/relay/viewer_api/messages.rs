@@ -20,7 +20,7 @@ use crate::relay::http::response;
 use crate::relay::pending::{MessageName, ViewerCall};
 use crate::relay::tokens::TokenIssuer;
 use crate::store::{Accepted, AccountId, NewMessage, StoreOp};
-use crate::wire::control::{self, Callbacks};
+use crate::wire::control::{self, Callbacks, Fields};
 use crate::wire::log_message::OWN_TYPE;
 use crate::wire::message::{Head, Kind};
 use crate::wire::viewer::{InterruptReceipt, MessageReceipt, PostMessages, PostReceipt};
@@ -96,8 +96,7 @@ fn read_message(
     }
 }
 
-/// A message's id, drawn and added to its line if it is missing. It is added at the end, where it
-/// counts even if the key already appears with a value that is not text.
+/// A message's id, drawn and added to its line if it is missing, or if it is there and is not text.
 fn with_name(
     issuer: &mut TokenIssuer,
     line: Text,
@@ -108,9 +107,18 @@ fn with_name(
         return (value, line);
     }
     let value = issuer.uuid();
+    let line = without(&line, key).unwrap_or(line);
     let open = line.as_str().strip_suffix('}').unwrap_or_default();
     let line = Text::from(format!("{open},\"{key}\":\"{value}\"}}"));
     (value, line)
+}
+
+/// An object without a field that it has; `None` if it has none. Some readers reject a key that
+/// appears twice. No message consists of that field alone, so something is left before a comma.
+fn without(line: &Text, key: &str) -> Option<Text> {
+    let mut fields: Fields = serde_json::from_str(line.as_str()).ok()?;
+    fields.remove(key)?;
+    serde_json::to_string(&fields).ok().map(Text::from)
 }
 
 pub(super) fn interrupt(cx: &mut Cx, op: OpId, owner: AccountId, session: SessionId) {

@@ -118,7 +118,8 @@ pub(super) fn react<T: Tables>(
     if has_unseen {
         let echoed = match head.kind.as_str() {
             "user" => head.uuid.as_deref(),
-            "command_lifecycle" => head.command_uuid.as_deref(),
+            // What only waits in the agent's own queue is lost with the agent.
+            "command_lifecycle" if !is_queued(line) => head.command_uuid.as_deref(),
             _ => None,
         };
         let named = if is_result { named_by_result(line) } else { Vec::new() };
@@ -158,6 +159,16 @@ fn explain_turn<T: Tables>(
         conversation.row.turn = Turn::Explained;
     }
     Ok(())
+}
+
+/// Whether a `command_lifecycle` says no more than that its message waits.
+fn is_queued(line: &Text) -> bool {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow, default)]
+        state: Cow<'a, str>,
+    }
+    serde_json::from_str::<Line<'_>>(line.as_str()).is_ok_and(|line| line.state == "queued")
 }
 
 /// The messages that a `result` says it is about.
