@@ -116,7 +116,7 @@ mutants! {
     /// A worker lets git overlook new files if the user's settings say so.
     BlindRemoval = "blind-removal" found by "worktrees" within 120,
     /// A worker never checks for commits that only a session's branch has.
-    CommitBlind = "commit-blind" found by "worktrees" within 20,
+    CommitBlind = "commit-blind" found by "worktrees" within 60,
     /// A worker detaches `HEAD` before it removes a worktree.
     Detacher = "detacher" found by "worktrees" within 120,
     /// A worker deletes a session's branch wherever it points by then.
