@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::error::RequestError;
 use crate::auth::AccessToken;
 
-/// Whether a request made with the person's access token may be retried once.
+/// Whether a request made with a credential from a file may be retried once.
 ///
 /// ```text
 ///             401: read the token's file

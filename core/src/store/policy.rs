@@ -32,8 +32,8 @@ pub struct StorePolicy {
     pub ended_sessions: usize,
     /// An ended session goes after this time.
     pub ended_for: Duration,
-    /// Bytes that the store may take on its disk, or in memory for logs; beyond them the sessions that ended first go, and
-    /// if there are none, a log grows no more.
+    /// Bytes that the store may take on its disk, or in memory for logs; beyond them the sessions that
+    /// ended first go, and if there are none, a log grows no more.
     pub store_bytes: u64,
     /// Lines of one session that its worker has not acknowledged.
     pub inbound_lines: usize,

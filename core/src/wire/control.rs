@@ -112,6 +112,16 @@ pub fn error(request_id: &str, error: &str) -> Text {
 /// Fields of an object that pass through unread, by name.
 pub type Fields = BTreeMap<String, Box<RawValue>>;
 
+/// Fields of an object that are looked at, by name. If a key appears twice the last one counts, as
+/// it does for the agents that read the same line.
+pub(crate) type FieldsOf<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// The `request` of a `control_request`; `None` if it is not of this shape.
+pub(crate) fn request_of<'a, T: Deserialize<'a>>(line: &'a str) -> Option<T> {
+    let fields = serde_json::from_str::<FieldsOf<'a>>(line).ok()?;
+    serde_json::from_str(fields.get("request")?.get()).ok()
+}
+
 /// Takes a field out, and reads it.
 pub(crate) fn take_field<T: DeserializeOwned, E: serde::de::Error>(
     fields: &mut Fields,
@@ -188,35 +198,22 @@ impl Callbacks {
     /// What a `control_request` declares, if it declares anything.
     pub fn declared_by(line: &str) -> Option<Self> {
         #[derive(Deserialize)]
-        struct Line<'a> {
-            #[serde(borrow)]
-            request: Request<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Request<'a> {
-            #[serde(borrow, default)]
-            hooks: Option<&'a RawValue>,
-            #[serde(borrow, default, rename = "sdkMcpServers")]
-            sdk_servers: Option<&'a RawValue>,
-            /// Of `mcp_set_servers`: by name, each with its `type`.
-            #[serde(borrow, default)]
-            servers: Option<&'a RawValue>,
-        }
-        #[derive(Deserialize)]
         struct Server<'a> {
             #[serde(borrow, default, rename = "type")]
             kind: Cow<'a, str>,
         }
-        let Ok(Line { request }) = serde_json::from_str::<Line<'_>>(line) else { return None };
-        if request.hooks.is_some_and(holds_something) {
+        let request = request_of::<FieldsOf<'_>>(line)?;
+        let field = |name: &str| request.get(name).copied();
+        if field("hooks").is_some_and(holds_something) {
             return Some(Self::Hooks);
         }
+        // Those of `mcp_set_servers`: by name, each with its `type`.
         let is_own = |servers: &RawValue| {
             let servers = serde_json::from_str::<BTreeMap<String, Server<'_>>>(servers.get());
             servers.is_ok_and(|servers| servers.values().any(|server| server.kind == "sdk"))
         };
-        let has_servers = request.sdk_servers.is_some_and(holds_something);
-        (has_servers || request.servers.is_some_and(is_own)).then_some(Self::McpServers)
+        let has_servers = field("sdkMcpServers").is_some_and(holds_something);
+        (has_servers || field("servers").is_some_and(is_own)).then_some(Self::McpServers)
     }
 
     /// Its name, for people.
@@ -238,11 +235,6 @@ fn holds_something(raw: &RawValue) -> bool {
 /// The answer to a `hook_callback` that nobody can answer (M-6): a tool that a hook would have been
 /// asked about does not run, and any other hook fails.
 pub fn hook_unanswered(request_id: &str, line: &str, reason: &str) -> Text {
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(borrow)]
-        request: Request<'a>,
-    }
     #[derive(Deserialize)]
     struct Request<'a> {
         #[serde(borrow)]
@@ -266,8 +258,8 @@ pub fn hook_unanswered(request_id: &str, line: &str, reason: &str) -> Text {
         permission_decision_reason: &'a str,
     }
     const ASKS: &str = "PreToolUse";
-    match serde_json::from_str::<Line<'_>>(line) {
-        Ok(line) if line.request.input.hook_event_name != ASKS => error(request_id, reason),
+    match request_of::<Request<'_>>(line) {
+        Some(request) if request.input.hook_event_name != ASKS => error(request_id, reason),
         // Also if it cannot be read: it may be one that asks.
         _ => success(
             request_id,
@@ -329,6 +321,8 @@ mod tests {
         ] {
             assert_eq!(declared(nothing), None, "{nothing}");
         }
+        let twice = r#"{"subtype":"initialize","hooks":null,"hooks":{"Stop":[]}}"#;
+        assert_eq!(declared(twice), Some(Callbacks::Hooks), "the last one counts");
         for hooks in [r#"{"PreToolUse":[]}"#, r#"[1]"#, r#""PreToolUse""#, "true"] {
             let request = format!(r#"{{"subtype":"initialize","hooks":{hooks}}}"#);
             assert_eq!(declared(&request), Some(Callbacks::Hooks), "{hooks}");

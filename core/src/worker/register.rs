@@ -204,7 +204,7 @@ impl Registration {
         }
     }
 
-    /// Reads the access token's file again, once per run of refusals (E-10).
+    /// Reads the credential's file again, once per run of refusals (E-10).
     fn reread_token(&mut self, cx: &mut Cx<'_>, error: &RequestError) -> bool {
         let Some(path) = self.token_retry.take(error, &self.token) else { return false };
         let limit = MAX_TOKEN_FILE_BYTES;

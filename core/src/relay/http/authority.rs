@@ -100,7 +100,7 @@ pub(in crate::relay) enum Denial {
     Refused(ApiError),
 }
 
-/// The subprotocol that carries a browser's access token.
+/// The subprotocol that carries a browser's credential.
 const BEARER_PROTOCOL: &str = "footbridge.bearer.";
 
 impl Authority {

@@ -13,6 +13,7 @@ use super::title::add_words;
 use crate::base::limits::MAX_ACTIVITIES;
 use crate::base::text::Text;
 use crate::store::record::Activity;
+use crate::wire::control::FieldsOf;
 use crate::wire::message::Head;
 
 #[derive(Deserialize)]
@@ -38,25 +39,9 @@ struct ToolUse<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// What a tool's input says about what it is used for, under the names that tools have for it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Purpose<'a> {
-    #[serde(borrow)]
-    command: Option<&'a RawValue>,
-    #[serde(borrow)]
-    file_path: Option<&'a RawValue>,
-    #[serde(borrow)]
-    notebook_path: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pattern: Option<&'a RawValue>,
-    #[serde(borrow)]
-    query: Option<&'a RawValue>,
-    #[serde(borrow)]
-    url: Option<&'a RawValue>,
-    #[serde(borrow)]
-    description: Option<&'a RawValue>,
-}
+/// The fields of a tool's input that say what it is used for, the first that there is.
+const PURPOSES: [&str; 7] =
+    ["command", "file_path", "notebook_path", "pattern", "query", "url", "description"];
 
 /// The agent has printed this line, which is already logged. Viewers are told if it uses a tool.
 pub(super) fn note<T>(
@@ -97,12 +82,11 @@ fn tools_used(line: &Text) -> Vec<String> {
 fn words_of(ToolUse { name, input, .. }: &ToolUse<'_>) -> String {
     let mut words = String::new();
     add_words(&mut words, name);
-    let purpose = input.and_then(|input| serde_json::from_str::<Purpose<'_>>(input.get()).ok());
-    let Purpose { command, file_path, notebook_path, pattern, query, url, description } =
-        purpose.unwrap_or_default();
-    let said = [command, file_path, notebook_path, pattern, query, url, description];
-    let mut said = said.into_iter().flatten().filter_map(|raw| {
-        serde_json::from_str::<String>(raw.get()).ok().filter(|text| !text.trim().is_empty())
+    let fields = input.and_then(|input| serde_json::from_str::<FieldsOf<'_>>(input.get()).ok());
+    let fields = fields.unwrap_or_default();
+    let mut said = PURPOSES.iter().filter_map(|purpose| {
+        let text = serde_json::from_str::<String>(fields.get(*purpose)?.get()).ok()?;
+        Some(text).filter(|text| !text.trim().is_empty())
     });
     if let Some(said) = said.next() {
         words.push(':');

@@ -17,7 +17,6 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::conversation::Conversation;
@@ -29,7 +28,7 @@ use crate::store::record::{Origin, Question};
 use crate::store::rows::{InboundKind, QuestionRow, Standing};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::PermissionReply;
-use crate::wire::control::{self, ControlResponse, Fields, PermissionAnswer};
+use crate::wire::control::{self, ControlResponse, Fields, FieldsOf, PermissionAnswer};
 use crate::wire::log_message::LogMessage;
 
 /// The agent has asked a question, on a line that is already logged.
@@ -247,18 +246,7 @@ fn input_of_answer(line: &Text) -> Option<Text> {
 
 /// `request.input` of a `can_use_tool` question; an empty object where there is none.
 fn input_of(line: &Text) -> Text {
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(borrow)]
-        request: Request<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Request<'a> {
-        #[serde(borrow)]
-        input: &'a RawValue,
-    }
-    let Ok(Line { request }) = serde_json::from_str::<Line<'_>>(line.as_str()) else {
-        return Text::from("{}");
-    };
-    Text::from(request.input.get().to_string())
+    let request = control::request_of::<FieldsOf<'_>>(line.as_str());
+    let input = request.as_ref().and_then(|request| request.get("input"));
+    Text::from(input.map_or("{}", |input| input.get()).to_string())
 }

@@ -39,7 +39,7 @@ use agent::AgentCheck;
 pub struct CheckConfig {
     /// The relay's URL.
     pub relay: BaseUrl,
-    /// The person's access token.
+    /// What the worker would register with.
     pub access_token: Option<AccessToken>,
     /// The directory that sessions would work in.
     pub directory: Option<String>,

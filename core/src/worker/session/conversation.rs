@@ -130,6 +130,11 @@ impl Conversation {
 
     /// The agent has started.
     pub(super) fn started(&mut self, now: Instant) {
+        self.look_at_pipe(now);
+    }
+
+    /// The agent's time to read begins, or begins again.
+    fn look_at_pipe(&mut self, now: Instant) {
         self.reading = if self.in_pipe.is_empty() { Reading::Free } else { Reading::Full(now) };
     }
 
@@ -260,7 +265,7 @@ impl Conversation {
             }
         }
         let was_reported = self.reading == Reading::Reported;
-        self.started(now);
+        self.look_at_pipe(now);
         was_reported
     }
 

@@ -34,6 +34,17 @@ fn superseded(find_out: impl Fn(&mut Bench, &Running)) -> (Bench, Running, OpId)
     (bench, running, poll)
 }
 
+/// The newer lease comes, and the session's link is up under it.
+fn renew(bench: &mut Bench, poll: OpId) -> OpId {
+    bench.respond(poll, 200, &item(2, NEWER).replace("session_2", "session_1"));
+    let (ack, _) = bench.request("/work/work_2/ack");
+    bench.respond(ack, 200, "{}");
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+    link
+}
+
 fn by_heartbeat(bench: &mut Bench, _: &Running) {
     while !bench.has_request("/heartbeat") {
         bench.wait();
@@ -63,12 +74,7 @@ fn whoever_holds_the_newer_lease_of_a_session_keeps_its_agent() {
     for find_out in [by_heartbeat, by_close_code, by_handshake] {
         let (mut bench, running, poll) = superseded(find_out);
         bench.handle(stdout(running.agent, "{\"type\":\"assistant\"}\n"));
-        bench.respond(poll, 200, &item(2, NEWER).replace("session_2", "session_1"));
-        let (ack, _) = bench.request("/work/work_2/ack");
-        bench.respond(ack, 200, "{}");
-        let link = bench.open();
-        bench.handle(Event::Opened { op: link });
-        bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+        let link = renew(&mut bench, poll);
         assert!(bench.sent(link).iter().any(|sent| sent.contains("assistant")));
         let beats = bench.now.mono + 4 * SUPERSEDED_LEASE_GRACE;
         while bench.now.mono < beats {
@@ -105,12 +111,7 @@ fn what_an_agent_said_last_goes_out_under_the_newer_lease() {
     bench.handle(stdout(running.agent, "{\"type\":\"result\"}\n"));
     bench.exit(running.agent, ExitStatus::Code(0));
     assert!(!bench.has_request("/stop"), "its last line is not there yet");
-    bench.respond(poll, 200, &item(2, NEWER).replace("session_2", "session_1"));
-    let (ack, _) = bench.request("/work/work_2/ack");
-    bench.respond(ack, 200, "{}");
-    let link = bench.open();
-    bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+    let link = renew(&mut bench, poll);
     assert!(bench.sent(link).iter().any(|sent| sent.contains("result")));
     bench.handle(frame(link, &ControlFrame::Ack { received: 3 }));
     let (_, request) = bench.request("/work/work_2/stop");

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Action;
 use footbridge_core::contract::event::IoErrorKind;
 
@@ -38,13 +39,19 @@ fn raw_server() -> (String, std::thread::JoinHandle<TcpStream>) {
     (url, thread)
 }
 
-pub fn a_peer_that_does_not_read_does_not_stop_our_reading<R: Runtime>() {
+/// A client with an open stream to a raw peer.
+fn open_raw<R: Runtime>() -> (Driven, OpId, TcpStream) {
     let (url, peer) = raw_server();
     let mut client = Driven::start::<R>();
     let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });
     client.opened(op);
     assert_eq!(client.received(op), text("early"));
-    let mut peer = peer.join().expect("a WebSocket");
+    let peer = peer.join().expect("a WebSocket");
+    (client, op, peer)
+}
+
+pub fn a_peer_that_does_not_read_does_not_stop_our_reading<R: Runtime>() {
+    let (client, op, mut peer) = open_raw::<R>();
     for _ in 0..300 {
         send(&client, op, zeros(100_000));
     }
@@ -59,12 +66,7 @@ pub fn a_peer_that_pings_and_does_not_read_is_not_read_either<R: Runtime>() {
     const PING: &[u8] = &[0x89, 125];
     // More than the buffers of the system hold, and far less than what piled up before.
     const ENOUGH: usize = 64 << 20;
-    let (url, peer) = raw_server();
-    let mut client = Driven::start::<R>();
-    let op = client.begin(|op| Action::Open { op, target: websocket(&url, None) });
-    client.opened(op);
-    assert_eq!(client.received(op), text("early"));
-    let mut peer = peer.join().expect("a WebSocket");
+    let (client, op, mut peer) = open_raw::<R>();
     let pings = [PING, &[b'x'; 125]].concat().repeat(512);
     peer.set_write_timeout(Some(Duration::from_secs(1))).expect("set");
     let mut sent = 0;

@@ -82,6 +82,16 @@ fn kill_with_guard(stage: &Stage) {
     until_gone(guard);
 }
 
+/// A stage whose worker is dead, and the tools that nobody has ended.
+fn left_alone<R: Runtime>(shell: &str) -> (Stage, Vec<u32>) {
+    let stage = Stage::new::<R>(AGENT, shell, &[]);
+    let _session = stage.relay.session();
+    let tools = stage.tools();
+    kill_with_guard(&stage);
+    until_gone(tools[0]);
+    (stage, tools)
+}
+
 /// In both ways that a system may offer: with cgroups, and without.
 fn both(each: impl Fn(&str)) {
     each("");
@@ -148,11 +158,7 @@ pub fn the_death_of_the_worker_ends_the_whole_tree<R: Runtime>() {
 /// rest.
 pub fn the_next_worker_ends_what_nobody_else_has<R: Runtime>() {
     both(|shell| {
-        let stage = Stage::new::<R>(AGENT, shell, &[]);
-        let _session = stage.relay.session();
-        let tools = stage.tools();
-        kill_with_guard(&stage);
-        until_gone(tools[0]);
+        let (stage, tools) = left_alone::<R>(shell);
         assert!(is_alive(tools[1]), "nobody knows of it");
         // What it starts must not run beside what is left.
         let look = "for tool in one two three four five; do \
@@ -169,11 +175,7 @@ pub fn the_next_worker_ends_what_nobody_else_has<R: Runtime>() {
 /// It is for that worker's next run to end, whoever else starts on this machine.
 pub fn what_a_killed_worker_left_is_left_alone_by_the_workers_of_other_directories<R: Runtime>() {
     both(|shell| {
-        let stage = Stage::new::<R>(AGENT, shell, &[]);
-        let _session = stage.relay.session();
-        let tools = stage.tools();
-        kill_with_guard(&stage);
-        until_gone(tools[0]);
+        let (stage, tools) = left_alone::<R>(shell);
         let mut other = Stage::new::<R>("echo > ran", shell, &[]);
         let _session = other.relay.session();
         until("its agent", || other.home.path().join("ran").exists().then_some(()));

@@ -25,7 +25,7 @@ impl Value for Variables {
     }
 
     fn show(&self) -> Option<String> {
-        Some(self.0.join(",")).filter(|names| !names.is_empty())
+        shown(&self.0)
     }
 }
 
@@ -51,7 +51,7 @@ impl Value for Flags {
     }
 
     fn show(&self) -> Option<String> {
-        Some(self.0.join(",")).filter(|names| !names.is_empty())
+        shown(&self.0)
     }
 }
 
@@ -80,7 +80,7 @@ impl Value for Hosts {
     }
 
     fn show(&self) -> Option<String> {
-        Some(self.0.join(",")).filter(|names| !names.is_empty())
+        shown(&self.0)
     }
 }
 
@@ -98,9 +98,13 @@ impl Value for Relays {
     }
 
     fn show(&self) -> Option<String> {
-        let urls: Vec<_> = self.0.iter().map(BaseUrl::to_string).collect();
-        Some(urls.join(",")).filter(|urls| !urls.is_empty())
+        shown(&self.0.iter().map(BaseUrl::to_string).collect::<Vec<_>>())
     }
+}
+
+/// A list separated by commas; `None` if it is empty.
+fn shown(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// What a list separated by commas names; the error is the first that cannot be read.
