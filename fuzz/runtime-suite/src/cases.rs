@@ -273,6 +273,8 @@ macro_rules! scenario_tests {
             the_death_of_the_agent_ends_the_whole_tree,
             the_end_of_the_worker_ends_the_whole_tree,
             the_death_of_the_worker_ends_the_whole_tree,
+            the_next_worker_ends_what_nobody_else_has,
+            what_a_killed_worker_left_is_left_alone_by_the_workers_of_other_directories,
             a_tool_that_hides_ends_with_the_last_session,
             a_session_that_begins_while_the_last_one_ends_is_left_alone,
             orphans_that_have_exited_are_reaped,
@@ -305,18 +307,6 @@ macro_rules! scenario_tests {
             a_session_of_a_subdirectory_works_in_the_same_subdirectory_of_its_worktree,
             a_directory_without_possible_worktrees_is_a_clear_error,
             a_bare_repository_has_worktrees_too,
-        );
-    };
-}
-
-/// The scenarios about what a killed worker leaves behind. They need a test program of their own:
-/// one that runs workers itself adopts orphans, and ends them with its last session.
-#[macro_export]
-macro_rules! orphan_tests {
-    ($runtime:path) => {
-        $crate::tests!($runtime, scenarios::trees:
-            the_next_worker_ends_what_nobody_else_has,
-            what_a_killed_worker_left_is_left_alone_by_the_workers_of_other_directories,
         );
     };
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::stage::process::{is_alive, kill, pid_in, signal, until_gone};
+use super::stage::process::{
+    argv_and_environ, descendants, is_alive, kill, pid_in, signal, until_gone,
+};
 use super::stage::program::Program;
 use super::stage::{Relay, until};
 use crate::Runtime;
@@ -63,18 +65,25 @@ fn all_gone(tools: Vec<u32>) {
     tools.into_iter().for_each(until_gone);
 }
 
-/// The process that watches over its worker.
-fn guard_of(stage: &Stage) -> u32 {
-    until("a guard", || {
-        let children = super::stage::process::descendants(stage.program.pid());
-        let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-        children.into_iter().find(|pid| name(pid).as_deref() == Some("fb-guard\n"))
+/// The process that would end a tool if its worker died. While a worker tries its agent there is
+/// another one, which watches over that.
+fn guard_of(stage: &Stage, tool: u32) -> u32 {
+    let marks = until("its marks", || {
+        let [_, environ] = argv_and_environ(tool);
+        environ.lines().find(|line| line.starts_with("FOOTBRIDGE_TREE=")).map(str::to_owned)
+    });
+    until("its guard", || {
+        descendants(stage.program.pid()).into_iter().find(|pid| {
+            let [argv, _] = argv_and_environ(*pid);
+            let mut args = argv.lines().skip_while(|arg| *arg != "--footbridge-guard").skip(1);
+            args.next().is_some_and(|run| marks.contains(run))
+        })
     })
 }
 
-/// Kills a worker and what watches over it, so that neither sees the other's death.
-fn kill_with_guard(stage: &Stage) {
-    let guard = guard_of(stage);
+/// Kills a worker and what watches over a tool, so that neither sees the other's death.
+fn kill_with_guard(stage: &Stage, tool: u32) {
+    let guard = guard_of(stage, tool);
     signal(guard, Signal::STOP);
     kill(stage.program.pid());
     until_gone(stage.program.pid());
@@ -87,7 +96,7 @@ fn left_alone<R: Runtime>(shell: &str) -> (Stage, Vec<u32>) {
     let stage = Stage::new::<R>(AGENT, shell, &[]);
     let _session = stage.relay.session();
     let tools = stage.tools();
-    kill_with_guard(&stage);
+    kill_with_guard(&stage, tools[1]);
     until_gone(tools[0]);
     (stage, tools)
 }
