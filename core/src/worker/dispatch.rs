@@ -12,7 +12,7 @@ use super::cx::{Cx, Purpose, Timer};
 use super::lease::{Environment, Lease};
 use super::notice::WorkerNotice;
 use super::result::Finished;
-use crate::base::id::WorkId;
+use crate::base::id::{SessionId, WorkId};
 use crate::base::limits::MAX_IDLE_LEASE;
 use crate::client::{answer, worker_api};
 use crate::contract::event::Event;
@@ -50,6 +50,12 @@ pub(super) enum Acked {
 impl Claims {
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Whether one of them is for this session.
+    pub(super) fn have_session(&self, session: &SessionId) -> bool {
+        let is_it = |data: &WorkData| matches!(data, WorkData::Session(id) if id == session);
+        self.open.values().any(|(claim, _)| is_it(&claim.data))
     }
 
     /// Takes an item. Returns what to report if it cannot be run.

@@ -29,8 +29,8 @@ impl Parts {
             Progress::Asking => {}
             Progress::Done(mut directory) => {
                 let prefix = core::mem::take(&mut directory.prefix);
-                let may_continue = |session: &SessionId| self.continuity.has(session);
-                self.worktrees.take_up(cx, prefix, &directory.worktrees, may_continue);
+                let may_return = |session: &SessionId| self.continuity.has(session);
+                self.worktrees.take_up(cx, prefix, &directory.worktrees, may_return);
                 self.registration.start(cx, directory, &self.continuity);
             }
             Progress::Failed(error) => self.shut_down(cx, Err(error)),
@@ -149,7 +149,12 @@ impl Parts {
                 self.poll_if_there_is_room(cx);
             }
             // Without room for it, it is not acknowledged, so that the relay hands it out again.
-            Polled::Work(_) | Polled::Nothing => {
+            Polled::Work(_) => {
+                self.polling.pace(cx);
+                self.poll_if_there_is_room(cx);
+            }
+            Polled::Nothing => {
+                self.clean_kept(cx);
                 self.polling.pace(cx);
                 self.poll_if_there_is_room(cx);
             }
@@ -162,6 +167,13 @@ impl Parts {
             }
             Polled::Failed(error) => self.shut_down(cx, Err(error)),
         }
+    }
+
+    /// The relay has no session for this worker: those of the earlier run that have not returned by
+    /// now are over. Should one return after all, it gets a worktree again.
+    fn clean_kept(&mut self, cx: &mut Cx<'_>) {
+        let (sessions, claims) = (&self.sessions, &self.claims);
+        self.worktrees.clean_kept(cx, |id| sessions.contains(id) || claims.have_session(id));
     }
 
     fn take_work(&mut self, cx: &mut Cx<'_>, item: WorkItem) {

@@ -455,6 +455,40 @@ fn a_worktree_of_an_earlier_run_is_cleaned_up_without_asking_whether_a_process_i
 }
 
 #[test]
+fn the_worktree_of_a_session_that_the_relay_gave_up_after_a_restart_is_cleaned_up() {
+    let change = |config: &mut WorkerConfig| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+        config.state_directory = Some("/state".to_owned());
+    };
+    let mut first = Bench::new(change);
+    for out in ["main", "", "", "c0ffee", ""] {
+        let (op, _, _) = git_command(&mut first);
+        git_says(&mut first, op, 0, out, "");
+    }
+    let (register, _) = first.request("/bridge");
+    first.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
+    let (poll, _) = first.request("/work/poll");
+    first.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    let (ack, _) = first.request("/ack");
+    first.respond(ack, 200, "{}");
+    // Killed; the next run is told that the session continues, and is never given it.
+    let mut next = Bench::on(first.files, change);
+    for out in ["main", "", "", "c0ffee", &listed("locked footbridge: a session runs here\n")] {
+        let (op, _, _) = git_command(&mut next);
+        git_says(&mut next, op, 0, out, "");
+    }
+    let (register, _) = next.request("/bridge");
+    let registered =
+        r#"{"environment_id":"env_1","environment_secret":"s","sessions":["session_1"]}"#;
+    next.respond(register, 200, registered);
+    let (poll, _) = next.request("/work/poll");
+    assert!(!next.actions.iter().any(|action| matches!(action, Action::Run { .. })));
+    next.respond(poll, 204, "");
+    let (_, args, place) = git_command(&mut next);
+    assert!(args.starts_with("status") && place == "/trees/session_1", "{args} in {place}");
+}
+
+#[test]
 fn a_worktree_in_another_workers_place_is_left_alone() {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees/of another".to_owned() };

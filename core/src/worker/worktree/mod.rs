@@ -133,7 +133,7 @@ pub(super) struct Worktrees {
     turn: Turn,
     /// The worker's directory within the repository: empty, or `sub/directory/`.
     prefix: String,
-    /// Worktrees of sessions that may continue.
+    /// Worktrees of an earlier run whose sessions may return.
     kept: Vec<SessionId>,
 }
 
@@ -168,6 +168,7 @@ impl Worktrees {
         run: Option<String>,
         reference: Option<String>,
     ) {
+        self.kept.retain(|kept| kept != session);
         self.add_job(cx, session, run, JobKind::Make(Making::at(reference)));
     }
 
@@ -262,19 +263,19 @@ impl Worktrees {
     }
 
     /// Picks up the worktrees of earlier runs from git's own list of them, and learns where in the
-    /// repository sessions work. Those of sessions that may continue wait for
+    /// repository sessions work. Those of sessions that may return wait for
     /// [`clean_kept`](Self::clean_kept).
     pub(super) fn take_up(
         &mut self,
         cx: &mut Cx<'_>,
         prefix: String,
         list: &str,
-        may_continue: impl Fn(&SessionId) -> bool,
+        may_return: impl Fn(&SessionId) -> bool,
     ) {
         self.prefix = prefix;
         let SpawnMode::Worktree { root } = &cx.config.spawn_mode else { return };
         for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
-            if may_continue(&leftover) {
+            if may_return(&leftover) {
                 self.kept.push(leftover);
             } else {
                 self.clean(cx, &leftover, None);
@@ -282,12 +283,14 @@ impl Worktrees {
         }
     }
 
-    /// The relay has said which sessions continue: the worktrees of the others are cleaned up.
-    pub(super) fn clean_kept(&mut self, cx: &mut Cx<'_>, continues: impl Fn(&SessionId) -> bool) {
-        for leftover in core::mem::take(&mut self.kept) {
-            if !continues(&leftover) {
-                self.clean(cx, &leftover, None);
-            }
+    /// The relay has said more about which sessions return: the worktrees of those that
+    /// `may_return` does not hold for are cleaned up.
+    pub(super) fn clean_kept(&mut self, cx: &mut Cx<'_>, may_return: impl Fn(&SessionId) -> bool) {
+        let (kept, over) = core::mem::take(&mut self.kept).into_iter().partition(may_return);
+        self.kept = kept;
+        let over: Vec<SessionId> = over;
+        for leftover in &over {
+            self.clean(cx, leftover, None);
         }
     }
 }
