@@ -80,6 +80,10 @@ pub(crate) enum Fact {
         what: &'static str,
         mono: Duration,
     },
+    /// A worker takes its environment from the relay.
+    Deregistering {
+        party: PartyId,
+    },
     /// A worker's request was answered.
     Answered {
         party: PartyId,

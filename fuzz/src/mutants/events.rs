@@ -33,6 +33,10 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
             let is_token = data.as_deref().is_some_and(|data| data.starts_with(b"alice-has"));
             Some(Event::Loaded { op, data: data.filter(|_| !is_token), modified })
         }
+        (Mutant::Forgetful, Event::Loaded { op, data, modified }) if is_worker => {
+            let is_state = data.as_deref().is_some_and(|data| data.starts_with(b"{\"worker_id\""));
+            Some(Event::Loaded { op, data: data.filter(|_| !is_state), modified })
+        }
         (Mutant::Stubborn, Event::Response { op, mut response }) if is_worker => {
             if response.status == 401 {
                 response.status = 503;

@@ -131,6 +131,8 @@ mutants! {
     TornFile = "torn-file" found by "safe restart" within 60,
     /// A worker removes a result from its disk as soon as the report is in flight.
     HastyRemoval = "hasty-removal" found by "safe restart" within 20,
+    /// A worker does not find what it has kept of itself.
+    Forgetful = "forgetful" found by "one environment" within 60,
     /// A worker reads its token file twice at the same time.
     TwiceRead = "twice-read" found by "fresh tokens" within 60,
     /// A worker does not use the token it has read.

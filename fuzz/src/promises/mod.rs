@@ -9,6 +9,7 @@ mod no_loss;
 mod nobody_waits;
 mod one_agent;
 mod one_answer;
+mod one_environment;
 mod one_hand_off;
 mod one_view;
 mod patience;
@@ -65,6 +66,7 @@ impl Promises {
             Box::new(whole_list::WholeList::default()),
             Box::new(one_view::OneView::default()),
             Box::new(two_versions::TwoVersions),
+            Box::new(one_environment::OneEnvironment::default()),
             Box::new(leaks::Leaks::default()),
         ];
         Self { all, calm_since: None }

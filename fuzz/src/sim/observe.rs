@@ -45,6 +45,12 @@ pub(crate) fn request_kind(label: &str) -> Option<&'static str> {
         None
     }
 }
+/// Whether a request takes a whole environment from the relay.
+pub(crate) fn is_deregistration(label: &str) -> bool {
+    let path = label.split('?').next().unwrap_or("");
+    path.contains("/environments/") && path.ends_with("/stop") && !path.contains("/work/")
+}
+
 /// What a worker is told about its sessions and their results.
 fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
     let Event::Response { response, .. } = event else { return };

@@ -89,6 +89,9 @@ impl Network {
         if let (Some(work), Role::Worker) = (observe::reported_work(&label), role) {
             cx.fact(Fact::Reporting { party: from.party, work: work.to_owned() });
         }
+        if role == Role::Worker && observe::is_deregistration(&label) {
+            cx.fact(Fact::Deregistering { party: from.party });
+        }
         let path = label.clone();
         let conn = self.add(Conn {
             client: Some(from),
