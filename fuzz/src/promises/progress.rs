@@ -33,6 +33,9 @@ pub(crate) struct Progress {
 
 /// Every viewer requests the list more often than this.
 pub(super) const ASKED_WITHIN: Duration = Duration::from_secs(120);
+/// At a calm end, whatever is in the list was shown to somebody this recently. One that ended since
+/// and was forgotten at once is not taken for stuck.
+const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Within this time, a free place is known to be free and is taken by the next viewer that asks.
 const SEATED_WITHIN: Duration = Duration::from_secs(120);
@@ -117,7 +120,7 @@ impl Promise for Progress {
             if found.is_gone || found.state == "ended" || found.state.is_empty() {
                 continue;
             }
-            if self.keeps_little && found.seen_at + ASKED_WITHIN < at {
+            if self.keeps_little && found.seen_at + SHOWN_WITHIN < at {
                 continue;
             }
             self.is_moving(session, found, at)?;
