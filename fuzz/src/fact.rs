@@ -170,6 +170,10 @@ pub(crate) enum Fact {
     Slept {
         party: PartyId,
     },
+    /// It continues after that.
+    Woke {
+        party: PartyId,
+    },
     /// Something sent by a worker has reached the relay on the session's link.
     LinkHeard {
         session: String,

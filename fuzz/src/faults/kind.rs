@@ -53,6 +53,8 @@ fault_kinds! {
     Proxy = "proxy",
     /// A host sleeps.
     Suspend = "suspend",
+    /// The relay's process is stopped for a while; its clocks go on.
+    RelayStop = "relay-stop",
     /// A wall clock is set.
     WallStep = "wall-step",
     /// A disk is full.
@@ -93,6 +95,7 @@ impl FaultKind {
             Self::WriteCrash => Some(0x7772_6974),
             Self::TokenRotation => Some(0x726f_7461),
             Self::KeyRotation => Some(0x6b65_7973),
+            Self::RelayStop => Some(0x7374_6f70),
             Self::Versions => Some(0x0bad_5eed_008a),
             _ => None,
         }

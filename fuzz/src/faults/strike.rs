@@ -78,6 +78,7 @@ pub(crate) fn strike(world: &mut World, kind: FaultKind) {
         FaultKind::SlowLine => slow_line(cx),
         FaultKind::AcceptError => fail_accepts(cx),
         FaultKind::Suspend => suspend(cx),
+        FaultKind::RelayStop => stop_relay(cx),
         FaultKind::WallStep => step_wall(cx),
         FaultKind::TokenRotation => world.tokens.rotate_token(cx),
         FaultKind::KeyRotation => {
@@ -218,6 +219,19 @@ fn suspend(cx: &mut Cx) {
         cx.hosts[host].clock.miss(time);
     }
     let until = cx.at + time;
+    cx.queue.note(until, SimEvent::WakeUp(host));
+    note_odd_clocks(cx, host);
+}
+
+/// The relay's process is stopped and then continues. Nobody can renew a lease meanwhile.
+fn stop_relay(cx: &mut Cx) {
+    let host = cx.parties[RELAY].host;
+    if cx.hosts[host].is_suspended(cx.at) {
+        return;
+    }
+    let until = cx.at + Duration::from_secs(cx.rng.u64(1..200));
+    cx.hosts[host].suspended_until = until;
+    cx.hosts[host].stands_still = false;
     cx.queue.note(until, SimEvent::WakeUp(host));
     note_odd_clocks(cx, host);
 }

@@ -50,7 +50,7 @@ mutants! {
     /// A worker writes something else instead of a message, and calls it delivered.
     LostWrite = "lost-write" found by "no acknowledged loss" within 10,
     /// A store says *stored* before it is durable.
-    EarlyStored = "early-stored" found by "no acknowledged loss" within 40,
+    EarlyStored = "early-stored" found by "no acknowledged loss" within 120,
     /// A worker loses a line from its agent and keeps counting.
     LostLine = "lost-line" found by "no acknowledged loss" within 20,
     /// A worker writes every message twice.

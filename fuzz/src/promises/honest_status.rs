@@ -13,6 +13,7 @@ use footbridge_core::base::limits::LINK_DEAD_AFTER;
 use super::Promise;
 use crate::fact::Fact;
 use crate::ids::ConnId;
+use crate::names::RELAY;
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
@@ -30,6 +31,8 @@ pub(crate) struct HonestStatus {
     /// What each stream was last told about connections.
     told: BTreeMap<ConnId, Vec<String>>,
     calm_since: Option<Time>,
+    /// When the relay last continued: what came while it stood still, it hears only then.
+    continued_at: Time,
 }
 
 impl Promise for HonestStatus {
@@ -40,6 +43,7 @@ impl Promise for HonestStatus {
     fn see(&mut self, at: Time, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::Calm => self.calm_since = Some(at),
+            Fact::Woke { party: RELAY } => self.continued_at = at,
             Fact::LinkHeard { session } => {
                 self.heard_at.insert(session.clone(), at);
             }
@@ -77,7 +81,8 @@ impl Promise for HonestStatus {
 
 impl HonestStatus {
     fn silent_for(&self, at: Time, session: &str) -> Duration {
-        at.saturating_sub(self.heard_at.get(session).copied().unwrap_or_default())
+        let heard = self.heard_at.get(session).copied().unwrap_or_default();
+        at.saturating_sub(heard.max(self.continued_at))
     }
 
     fn said(

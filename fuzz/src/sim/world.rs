@@ -313,6 +313,11 @@ impl World {
         if self.cx.hosts[host].is_suspended(self.cx.at) {
             return;
         }
+        for party in 0..self.cx.parties.len() {
+            if self.cx.parties[party].host == host {
+                self.cx.fact(Fact::Woke { party });
+            }
+        }
         for (to, event) in std::mem::take(&mut self.cx.hosts[host].held) {
             self.cx.later(Duration::ZERO, SimEvent::Deliver(to, event));
         }
