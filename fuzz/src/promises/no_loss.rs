@@ -207,23 +207,32 @@ impl Story {
     /// running. The last output before an agent was killed or its worker died may be missing.
     fn is_told_in_order(&self, session: &str, end: Time) -> Result<(), String> {
         let agents: Vec<_> = self.printed.iter().collect();
-        let (mut agent, mut at) = (0, 0);
-        for told in self.told.values() {
-            while let Some((process, printed)) = agents.get(agent)
-                && printed.get(at) != Some(told)
-            {
-                let is_last = agent + 1 == agents.len();
-                if is_last || self.running.contains(*process) {
-                    return Err(format!(
-                        "line {} of agent {process} in the log of {session} is {told}, and it \
-                         printed {}",
-                        at + 1,
-                        printed.get(at).map_or("nothing", String::as_str)
-                    ));
+        // Two agents may print the same line, and the log does not say whose it was: all that fit
+        // are followed, each with how much of it has been told.
+        let mut fitting = BTreeSet::from([(0, 0)]);
+        for told in self.told.values().filter(|_| !agents.is_empty()) {
+            for (agent, (process, _)) in agents.iter().enumerate() {
+                let is_left = fitting.iter().any(|(one, _)| *one == agent);
+                if is_left && !self.running.contains(*process) && agent + 1 < agents.len() {
+                    fitting.insert((agent + 1, 0));
                 }
-                (agent, at) = (agent + 1, 0);
             }
-            at += 1;
+            let next: BTreeSet<_> = fitting
+                .iter()
+                .filter(|(agent, at)| agents[*agent].1.get(*at) == Some(told))
+                .map(|(agent, at)| (*agent, at + 1))
+                .collect();
+            if next.is_empty() {
+                let (agent, at) = fitting.last().copied().unwrap_or_default();
+                let (process, printed) = agents[agent];
+                return Err(format!(
+                    "line {} of agent {process} in the log of {session} is {told}, and it \
+                     printed {}",
+                    at + 1,
+                    printed.get(at).map_or("nothing", String::as_str)
+                ));
+            }
+            fitting = next;
         }
         // The last ones may be in flight.
         let all = self.printed_at.partition_point(|at| *at + ON_ITS_WAY < end);
