@@ -29,6 +29,10 @@ const BUFFER_BYTES: usize = 16 << 10;
 /// A connection idle for longer is not reused: the server may be closing it.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(15);
 
+/// A request that has waited for longer was not lost to a connection that the server was closing:
+/// something ended it while it waited, and the machine has to know.
+const RESEND_LIMIT: Duration = Duration::from_secs(1);
+
 /// The HTTP client.
 ///
 /// An agent carries one exchange at a time, so shutting it down frees that one and no other. When
@@ -204,7 +208,8 @@ impl Tries<'_> {
         let Self { request, slot, tls, is_reused } = *self;
         let begun = Instant::now();
         let answer = attempt(&client, request.timeout);
-        let is_safe = matches!(request.method, Method::Get | Method::Head);
+        let is_soon = begun.elapsed() < RESEND_LIMIT;
+        let is_safe = is_soon && matches!(request.method, Method::Get | Method::Head);
         if is_reused
             && is_safe
             && answer.as_ref().is_err_and(|failure| failure.kind == IoErrorKind::Disconnected)

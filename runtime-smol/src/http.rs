@@ -24,6 +24,9 @@ const MAX_IDLE: usize = 8;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// How long one is used, so that address changes are noticed.
 const AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// A request that has waited for longer was not lost to a connection that the server was closing:
+/// something ended it while it waited, and the machine has to know.
+const RESEND_LIMIT: Duration = Duration::from_secs(1);
 /// The largest response head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
@@ -106,6 +109,7 @@ impl Client {
             None => self.open(origin).await?,
         };
         let request = build(origin, url, ask)?;
+        let sent = Instant::now();
         let mut answer = line.sender.try_send_request(request).await;
         if let Err(lost) = &mut answer
             && line.is_reused
@@ -113,7 +117,8 @@ impl Client {
             // A server may close a kept connection just as the next request is sent. What was not
             // sent is sent again; so is any idempotent request, if nothing came back.
             let unsent = lost.take_message();
-            let is_safe = matches!(ask.method, Method::Get | Method::Head);
+            let is_soon = sent.elapsed() < RESEND_LIMIT;
+            let is_safe = is_soon && matches!(ask.method, Method::Get | Method::Head);
             let is_broken = !lost.error().is_parse();
             if unsent.is_some() || (is_safe && is_broken) {
                 line = self.open(origin).await?;

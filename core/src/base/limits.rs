@@ -103,20 +103,31 @@ pub const DEFAULT_STOP_WORK_BASE_DELAY: Duration = Duration::from_secs(1);
 
 /// Timeout of a request that is answered immediately (E-1).
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest `Retry-After` that is believed.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Longest `Retry-After` that is believed: as long as the longest pause after failures. Whoever asks
+/// for more, such as a page about maintenance, is often well again sooner.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(2 * 60);
 /// Longest `error.type` or `error.message` kept from a peer's answer, in characters.
 pub const MAX_ERROR_CHARS: usize = 400;
+/// Longest part kept of what another server than the relay says about itself, in characters.
+pub const MAX_FOREIGN_CHARS: usize = 100;
 /// How long a worker asks the relay to hold a poll (E-2). Below the idle limit of common proxies.
 pub const POLL_WAIT: Duration = Duration::from_secs(50);
 /// What a held poll may take beyond [`POLL_WAIT`] before it counts as lost.
 pub const POLL_SLACK: Duration = Duration::from_secs(10);
+/// The shortest time that a worker asks the relay to hold a poll, where longer ones are cut.
+pub const MIN_POLL_WAIT: Duration = Duration::from_secs(1);
+/// How long a worker asks for shorter polls before it tries a long one again.
+pub const POLL_SHORT_FOR: Duration = Duration::from_secs(10 * 60);
 /// A link that has been silent this long pings the other side.
 pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
+/// The same where silent links are cut sooner.
+pub const MIN_LINK_PING_AFTER: Duration = Duration::from_secs(1);
 /// A link that has been silent this long counts as dead.
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
 /// Longest time from the start of a connection to its first frame.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a session's first link may find that no WebSocket gets through to the relay.
+pub const NO_UPGRADE_GIVE_UP: Duration = Duration::from_secs(60);
 /// How long a worker keeps the agent of a session of which a newer lease was handed out. If that is
 /// not its own by then, another worker has it: an item must be acked within this time.
 pub const SUPERSEDED_LEASE_GRACE: Duration = ACK_TIME;

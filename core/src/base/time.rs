@@ -42,6 +42,12 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// Whether two durations are so near each other that one time limit may be behind both.
+pub fn is_near(one: Duration, other: Duration) -> bool {
+    let (less, more) = (one.min(other), one.max(other));
+    more - less <= (more / 5).max(Duration::from_secs(1))
+}
+
 /// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. It may step in either direction, so
 /// it is compared afresh on every call and never waited for.
 #[derive(

@@ -3,47 +3,43 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::error::{ApiError, RequestError};
+use super::error::RequestError;
+use super::foreign::ForeignAnswer;
 use crate::contract::event::Event;
 
-/// Reads the answer to a request. 204 and an empty body are `null`.
+/// Reads the answer to a request. 204 is `null`; any other answer has a body.
 pub fn answer<T: DeserializeOwned>(event: Event) -> Result<T, RequestError> {
-    let body = body(event)?;
-    let body: &[u8] = if body.is_empty() { b"null" } else { body.as_ref() };
+    let response = match event {
+        Event::Response { response, .. } => response,
+        Event::Failed { failure, .. } => return Err(RequestError::Broken(failure)),
+        other => unreachable!("a request is answered by Response or Failed, not {other:?}"),
+    };
+    let body: &[u8] = match response.status {
+        204 => b"null",
+        200..=299 => &response.body,
+        _ => return Err(RequestError::of(&response)),
+    };
     serde_json::from_slice(body).map_err(|error| {
-        let reason = format!("the answer is not what a relay gives ({})", category(&error));
-        RequestError::BadAnswer(reason)
+        RequestError::Foreign(match category(&error) {
+            Some(reason) => ForeignAnswer::unreadable(response.status, &reason),
+            None => ForeignAnswer::of(&response),
+        })
     })
 }
 
-fn body(event: Event) -> Result<Bytes, RequestError> {
-    match event {
-        Event::Response { response, .. } => match response.status {
-            200..=299 => Ok(response.body),
-            400..=599 => Err(RequestError::Refused(ApiError::of(&response))),
-            status => {
-                let reason = format!("the answer has the unexpected status {status}");
-                Err(RequestError::BadAnswer(reason))
-            }
-        },
-        Event::Failed { failure, .. } => Err(RequestError::Broken(failure)),
-        other => unreachable!("a request is answered by Response or Failed, not {other:?}"),
-    }
-}
-
-/// What is wrong with an answer, without any of its content, which may hold secrets.
-fn category(error: &serde_json::Error) -> String {
+/// What is wrong with JSON, without any of its content, which may hold secrets; `None` if it is
+/// none.
+fn category(error: &serde_json::Error) -> Option<String> {
     let words = error.to_string();
     match error.classify() {
         // Our own error about an identifier names the field and shows none of its value (E-8).
-        _ if words.contains("usable identifier") => words,
+        _ if words.contains("usable identifier") => Some(words),
         serde_json::error::Category::Data => {
-            format!("JSON of another shape, at column {}", error.column())
+            Some(format!("JSON of another shape, at column {}", error.column()))
         }
-        _ => String::from("no JSON"),
+        _ => None,
     }
 }
 
@@ -56,6 +52,7 @@ mod tests {
     use crate::engine::backoff::FailureTrack;
     use crate::wire::worker_api::work::Fence;
     use alloc::vec;
+    use bytes::Bytes;
 
     fn response(status: u16, body: &'static str) -> Event {
         let body = Bytes::from_static(body.as_bytes());
@@ -66,19 +63,22 @@ mod tests {
     fn every_status_and_transport_error_is_classified() {
         use FailureTrack::{Connection, General};
         let track = |event| answer::<Option<Fence>>(event).map(|_| ()).map_err(|e| e.track());
-        for status in [200, 201, 204] {
-            assert_eq!(track(response(status, "")), Ok(()), "{status}");
+        let refusal = |status| response(status, r#"{"error":{"type":"later"}}"#);
+        for (status, body) in [(204, ""), (200, "null"), (201, r#"{"fence":1}"#)] {
+            assert_eq!(track(response(status, body)), Ok(()), "{status}");
         }
         for status in [400, 401, 403, 404, 405, 409, 410, 413, 426] {
-            assert_eq!(track(response(status, "")), Err(None), "{status} is never retried");
+            assert_eq!(track(refusal(status)), Err(None), "{status} is never retried");
         }
         for status in [429, 500, 502, 503, 504, 599] {
-            assert_eq!(track(response(status, "")), Err(Some(General)), "{status}");
+            assert_eq!(track(refusal(status)), Err(Some(General)), "{status}");
         }
-        for status in [100, 301, 302, 304] {
-            assert_eq!(track(response(status, "")), Err(Some(General)), "{status}");
+        for status in [100, 301, 302, 304, 400, 401, 403, 404, 407, 409, 410, 503] {
+            assert_eq!(track(response(status, "<html>")), Err(Some(General)), "{status}");
         }
-        assert_eq!(track(response(200, "<html>")), Err(Some(General)));
+        for body in ["", "<html>", r#"{"fence":"#] {
+            assert_eq!(track(response(200, body)), Err(Some(General)), "200 {body}");
+        }
         for kind in
             [IoErrorKind::Dns, IoErrorKind::Refused, IoErrorKind::TimedOut, IoErrorKind::Tls]
         {

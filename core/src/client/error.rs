@@ -1,11 +1,11 @@
 //! Why a request failed, and what that means (E-9).
 
-use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
 
+use super::foreign::ForeignAnswer;
 use super::retry_after::RetryAfter;
 use crate::base::limits::MAX_ERROR_CHARS;
 use crate::base::time::UnixTime;
@@ -24,7 +24,7 @@ pub enum RequestError {
     /// There was no answer.
     Broken(IoError),
     /// The answer is not one a relay gives: another server's page, a truncated body.
-    BadAnswer(String),
+    Foreign(ForeignAnswer),
 }
 
 impl fmt::Display for RequestError {
@@ -32,31 +32,53 @@ impl fmt::Display for RequestError {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Broken(failure) => failure.fmt(f),
-            Self::BadAnswer(reason) => f.write_str(reason),
+            Self::Foreign(answer) => answer.fmt(f),
         }
     }
 }
 
 impl RequestError {
+    /// What an answer of 300 or above means: only one with the relay's own error is the relay's.
+    pub fn of(response: &Response) -> Self {
+        ApiError::of(response)
+            .map_or_else(|| Self::Foreign(ForeignAnswer::of(response)), Self::Refused)
+    }
+
     /// The backoff track to retry on; `None` for a fatal error, where retrying cannot help.
     pub fn track(&self) -> Option<FailureTrack> {
         match self {
             Self::Broken(_) => Some(FailureTrack::Connection),
-            Self::BadAnswer(_) => Some(FailureTrack::General),
+            Self::Foreign(_) => Some(FailureTrack::General),
             Self::Refused(refusal) => refusal.is_retryable().then_some(FailureTrack::General),
         }
     }
 
-    /// How long the relay asks us to wait, if it says so.
+    /// How long whoever answered asks us to wait, within reason.
     pub fn retry_after(&self, now: UnixTime) -> Option<Duration> {
-        self.refusal().and_then(|refusal| refusal.retry_after(now))
+        self.asked_pause().map(|retry_after| retry_after.pause(now))
+    }
+
+    /// Why it failed, and how long whoever answered asks us to wait.
+    pub fn in_words(&self, now: UnixTime) -> String {
+        match self.asked_pause() {
+            Some(retry_after) => format!("{self}; {}", retry_after.in_words(now)),
+            None => self.to_string(),
+        }
+    }
+
+    const fn asked_pause(&self) -> Option<RetryAfter> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            Self::Foreign(answer) => answer.retry_after(),
+            Self::Broken(_) => None,
+        }
     }
 
     /// The relay's refusal, if it refused.
     pub const fn refusal(&self) -> Option<&ApiError> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Broken(_) | Self::BadAnswer(_) => None,
+            Self::Broken(_) | Self::Foreign(_) => None,
         }
     }
 
@@ -78,21 +100,23 @@ impl RequestError {
             Some(ErrorClass::NotFound) => {
                 (MachineErrorKind::NotFound, "check that this URL is a Footbridge relay's")
             }
-            Some(ErrorClass::Retryable | ErrorClass::Protocol) | None => {
+            Some(ErrorClass::Protocol) => {
                 (MachineErrorKind::Protocol, "check that relay and worker are of the same version")
             }
+            Some(ErrorClass::Retryable) => (MachineErrorKind::GaveUp, "try again later"),
+            None => (MachineErrorKind::GaveUp, "check the address, and what is on the way to it"),
         };
         MachineError { kind, message: format!("could not {what} at {relay}: {self}; {advice}") }
     }
 }
 
-/// A refusal from the relay: any status of 400 or above, with its type as received.
+/// A refusal from the relay: any status of 400 or above, with the relay's own error in its body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("HTTP {status} {kind}: {message}")]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// `error.type`, or `unknown` if there is none.
+    /// `error.type`.
     pub kind: ErrorType,
     /// `error.message`, shortened for a person to read.
     pub message: String,
@@ -117,25 +141,18 @@ pub enum ErrorClass {
 }
 
 impl ApiError {
-    /// Reads an answer of 400 or above.
-    pub fn of(response: &Response) -> Self {
+    /// Reads an answer of 400 or above; `None` if it is not a relay's, which names what is wrong.
+    pub fn of(response: &Response) -> Option<Self> {
         let status = response.status;
-        let (kind, message) = match serde_json::from_slice(&response.body) {
-            Ok(ErrorBody { error: ErrorDetail { kind, message, .. } }) => {
-                let kind = match kind {
-                    ErrorType::Other(name) => ErrorType::Other(shortened(&name)),
-                    known => known,
-                };
-                (kind, shortened(&message))
-            }
-            Err(_) => {
-                let size = response.body.len();
-                let message = format!("the relay gave no reason ({size} bytes)");
-                (ErrorType::Other("unknown".to_owned()), message)
-            }
+        let ErrorBody { error: ErrorDetail { kind, message, .. } } =
+            serde_json::from_slice(&response.body).ok().filter(|_| status >= 400)?;
+        let kind = match kind {
+            ErrorType::Other(name) if name.is_empty() => return None,
+            ErrorType::Other(name) => ErrorType::Other(shortened(&name)),
+            known => known,
         };
         let retry_after = RetryAfter::of(response).filter(|_| matches!(status, 429 | 503));
-        Self { status, kind, message, retry_after }
+        Some(Self { status, kind, message: shortened(&message), retry_after })
     }
 
     /// The kind of refusal. `error.type` decides where it says more than the status: a 403 may be
@@ -182,11 +199,6 @@ impl ApiError {
     pub fn is_environment_unknown(&self) -> bool {
         self.status == 404 && self.kind == ErrorType::EnvironmentUnknown
     }
-
-    /// How long the relay asks us to wait, if it says so.
-    pub fn retry_after(&self, now: UnixTime) -> Option<Duration> {
-        self.retry_after.map(|retry_after| retry_after.pause(now))
-    }
 }
 
 /// A peer's words, fit for one line of a log.
@@ -200,9 +212,13 @@ mod tests {
     use alloc::vec;
     use bytes::Bytes;
 
-    fn refusal(status: u16, body: &str) -> ApiError {
+    fn read(status: u16, body: &str) -> RequestError {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        ApiError::of(&Response { status, headers: vec![], body })
+        RequestError::of(&Response { status, headers: vec![], body })
+    }
+
+    fn refusal(status: u16, body: &str) -> ApiError {
+        read(status, body).refusal().cloned().expect("a relay's own error")
     }
 
     fn of_type(status: u16, kind: &str) -> ApiError {
@@ -219,11 +235,29 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_without_an_error_body_is_still_a_refusal() {
-        for body in ["", "<html>", "[]", r#"{"error":3}"#] {
-            assert_eq!(refusal(502, body).kind.as_str(), "unknown");
+    fn an_answer_without_the_relays_error_is_passing_trouble_whatever_its_status() {
+        let bodies = [
+            "",
+            "<html>",
+            "[]",
+            "null",
+            r#"{"error":3}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":{"type":""}}"#,
+            r#"{"error":{"code":403,"message":"Forbidden"}}"#,
+            r#"{"message":"Forbidden"}"#,
+            r#"{"error":{"type":"session_ended","messa"#,
+        ];
+        for status in 300..600 {
+            for body in bodies {
+                let error = read(status, body);
+                assert_eq!(error.track(), Some(FailureTrack::General), "{status} {body}");
+                assert!(!error.is_unauthorized() && error.refusal().is_none(), "{status} {body}");
+            }
         }
-        assert_eq!(refusal(502, r#"{"error":{}}"#).kind.as_str(), "");
+        // A redirect is never a relay's.
+        let error = read(302, r#"{"error":{"type":"session_ended"}}"#);
+        assert_eq!(error.track(), Some(FailureTrack::General));
     }
 
     #[test]
@@ -236,8 +270,8 @@ mod tests {
     fn only_429_and_5xx_are_retried() {
         for status in 400..600 {
             let expected = status == 429 || status >= 500;
-            for refusal in [refusal(status, ""), of_type(status, "token_expired")] {
-                assert_eq!(refusal.is_retryable(), expected, "{status}");
+            for kind in ["token_expired", "later"] {
+                assert_eq!(of_type(status, kind).is_retryable(), expected, "{status} {kind}");
             }
         }
     }
@@ -272,15 +306,16 @@ mod tests {
     }
 
     #[test]
-    fn only_429_and_503_can_ask_for_a_pause() {
-        let pause = |status| {
-            let headers = vec![("retry-after".to_owned(), "7".to_owned())];
-            let refusal = ApiError::of(&Response { status, headers, body: Bytes::new() });
-            refusal.retry_after(UnixTime::from_millis(0)).map(|pause| pause.as_secs())
+    fn of_a_relays_own_errors_only_429_and_503_can_ask_for_a_pause() {
+        let pause = |status, body: &'static [u8]| {
+            let headers = vec![("retry-after".into(), "7".into())];
+            let response = Response { status, headers, body: Bytes::from_static(body) };
+            let pause = RequestError::of(&response).retry_after(UnixTime::from_millis(0));
+            pause.map(|pause| pause.as_secs())
         };
-        assert_eq!(
-            (pause(429), pause(503), pause(500), pause(403)),
-            (Some(7), Some(7), None, None)
-        );
+        let own = |status| pause(status, br#"{"error":{"type":"later"}}"#);
+        assert_eq!((own(429), own(503), own(500), own(403)), (Some(7), Some(7), None, None));
+        let foreign = |status| pause(status, b"<html>");
+        assert_eq!((foreign(503), foreign(403)), (Some(7), Some(7)));
     }
 }

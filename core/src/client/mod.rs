@@ -8,6 +8,7 @@
 
 mod answer;
 mod error;
+mod foreign;
 mod request;
 mod retry_after;
 mod sign_in;
@@ -16,5 +17,6 @@ pub mod worker_api;
 
 pub use answer::answer;
 pub use error::{ApiError, ErrorClass, RequestError};
+pub use foreign::ForeignAnswer;
 pub use sign_in::AskForCode;
 pub use token_retry::TokenRetry;

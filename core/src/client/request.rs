@@ -27,10 +27,10 @@ pub(super) fn get(relay: &BaseUrl, path: &str, credential: Option<&Secret>) -> R
 pub(super) fn post<T: Serialize>(
     relay: &BaseUrl,
     path: &str,
-    credential: &Secret,
+    credential: Option<&Secret>,
     body: &T,
 ) -> Request {
-    let mut headers = headers(Some(credential));
+    let mut headers = headers(credential);
     headers.push(("content-type", Secret::from("application/json")));
     request(Method::Post, relay.join(path), headers, to_json(body))
 }

@@ -25,7 +25,7 @@ impl AskForCode {
     /// Asks with its first step.
     pub fn new(relay: BaseUrl, access_token: &Secret) -> Self {
         let mut cx = Cx::new();
-        let request = post(&relay, "/v1/sign-in/codes", access_token, &Empty {});
+        let request = post(&relay, "/v1/sign-in/codes", Some(access_token), &Empty {});
         cx.fx.start((), |op| Action::Request { op, request });
         Self { runner: Runner::new(Asking { relay }, cx) }
     }

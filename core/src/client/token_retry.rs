@@ -40,14 +40,13 @@ impl TokenRetry {
 mod tests {
     use super::*;
     use crate::base::secret::Secret;
-    use crate::client::ApiError;
     use crate::contract::action::Response;
     use alloc::vec;
     use bytes::Bytes;
 
     fn refusal(status: u16) -> RequestError {
-        let response = Response { status, headers: vec![], body: Bytes::new() };
-        RequestError::Refused(ApiError::of(&response))
+        let body = Bytes::from_static(br#"{"error":{"type":"authentication_failed"}}"#);
+        RequestError::of(&Response { status, headers: vec![], body })
     }
 
     #[test]

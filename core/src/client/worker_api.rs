@@ -1,10 +1,11 @@
 //! Requests of the Environments API (E-1 to E-7).
 
 use alloc::format;
+use core::time::Duration;
 
 use super::request::{Empty, get, post};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::base::limits::{POLL_SLACK, POLL_WAIT};
+use crate::base::limits::POLL_SLACK;
 use crate::base::secret::Secret;
 use crate::contract::action::Request;
 use crate::wire::url::BaseUrl;
@@ -35,16 +36,22 @@ pub struct LeaseKey<'a> {
 
 /// `POST /v1/environments/bridge` (E-1).
 pub fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request {
-    post(relay, "/v1/environments/bridge", token, body)
+    post(relay, "/v1/environments/bridge", Some(token), body)
 }
 
-/// `GET …/work/poll` (E-2). With the key, the relay repeats a lost answer instead of moving on.
-pub fn poll(relay: &BaseUrl, environment: EnvironmentKey<'_>, key: &str) -> Request {
+/// `GET …/work/poll` (E-2), held for as long as `wait`, which is in whole seconds. With the key, the
+/// relay repeats a lost answer instead of moving on.
+pub fn poll(
+    relay: &BaseUrl,
+    environment: EnvironmentKey<'_>,
+    key: &str,
+    wait: Duration,
+) -> Request {
     let path = format!("/v1/environments/{}/work/poll", environment.id);
     let mut request = get(relay, &path, Some(environment.secret));
-    let wait = Secret::new(format!("wait={}", POLL_WAIT.as_secs()));
-    request.headers.extend([("prefer", wait), ("idempotency-key", Secret::from(key))]);
-    request.timeout = POLL_WAIT + POLL_SLACK;
+    let preference = Secret::new(format!("wait={}", wait.as_secs()));
+    request.headers.extend([("prefer", preference), ("idempotency-key", Secret::from(key))]);
+    request.timeout = wait + POLL_SLACK;
     request
 }
 
@@ -60,7 +67,7 @@ pub fn heartbeat(relay: &BaseUrl, lease: LeaseKey<'_>) -> Request {
 
 fn about_lease(relay: &BaseUrl, lease: LeaseKey<'_>, verb: &str) -> Request {
     let path = format!("/v1/environments/{}/work/{}/{verb}", lease.environment, lease.work);
-    post(relay, &path, lease.token, &Fence { fence: lease.fence })
+    post(relay, &path, Some(lease.token), &Fence { fence: lease.fence })
 }
 
 /// `POST …/work/{work}/stop` (E-6).
@@ -71,7 +78,7 @@ pub fn stop_work(
     body: &StopWork,
 ) -> Request {
     let path = format!("/v1/environments/{}/work/{work}/stop", environment.id);
-    post(relay, &path, environment.secret, body)
+    post(relay, &path, Some(environment.secret), body)
 }
 
 /// `POST …/sessions/{session}/redispatch` (W-8).
@@ -81,13 +88,24 @@ pub fn redispatch(
     session: &SessionId,
 ) -> Request {
     let path = format!("/v1/environments/{}/sessions/{session}/redispatch", environment.id);
-    post(relay, &path, environment.secret, &Empty {})
+    post(relay, &path, Some(environment.secret), &Empty {})
 }
 
 /// `POST /v1/environments/{id}/stop` (E-7).
 pub fn deregister(relay: &BaseUrl, environment: EnvironmentKey<'_>) -> Request {
     let path = format!("/v1/environments/{}/stop", environment.id);
-    post(relay, &path, environment.secret, &Empty {})
+    post(relay, &path, Some(environment.secret), &Empty {})
+}
+
+/// A poll for an environment that does not exist, to see whether one reaches the relay.
+pub fn try_poll(relay: &BaseUrl, environment: &EnvironmentId) -> Request {
+    get(relay, &format!("/v1/environments/{environment}/work/poll"), None)
+}
+
+/// The same of a call with a body.
+pub fn try_call(relay: &BaseUrl, environment: &EnvironmentId, work: &WorkId) -> Request {
+    let path = format!("/v1/environments/{environment}/work/{work}/heartbeat");
+    post(relay, &path, None, &Empty {})
 }
 
 /// `GET /health`, which needs no credential.
@@ -103,6 +121,7 @@ pub fn environments(relay: &BaseUrl, token: &Secret) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::POLL_WAIT;
     use alloc::vec::Vec;
 
     #[test]
@@ -110,7 +129,7 @@ mod tests {
         let relay = BaseUrl::parse("https://relay.example").expect("a URL");
         let id = EnvironmentId::new("env_1").expect("valid");
         let environment = EnvironmentKey { id: &id, secret: &Secret::from("s") };
-        let request = poll(&relay, environment, "k");
+        let request = poll(&relay, environment, "k", POLL_WAIT);
         assert_eq!(request.url, "https://relay.example/v1/environments/env_1/work/poll");
         let headers: Vec<_> = request.headers.iter().map(|(n, v)| (*n, v.reveal())).collect();
         assert_eq!(headers[0], ("authorization", "Bearer s"));

@@ -9,7 +9,7 @@ use super::fanout;
 use super::guesses::Guess;
 use super::http::authority::{Denial, Identity};
 use super::http::error::ApiError;
-use super::http::request::client_of;
+use super::http::request::{client_of, is_handshake, require_websocket};
 use super::http::route::{self, Route, RouteError};
 use super::http::{assets, response};
 use super::parts::Parts;
@@ -63,6 +63,10 @@ fn admit(
         }
         RouteError::Id(error) => error.into(),
     })?;
+    if matches!(route, Route::Ingress(_)) && is_handshake(&request) {
+        // Before the credential: whoever tries whether WebSockets get through has none.
+        require_websocket(&request)?;
+    }
     let identity = match cx.shared.authority.admit(&request, &route, cx.wall()) {
         Ok(identity) => identity,
         Err(denial) => return deny(cx, op, &route, denial, client),

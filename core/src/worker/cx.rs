@@ -1,7 +1,6 @@
 //! What the parts of a worker act on, and the purposes of its operations and timers.
 
 use alloc::format;
-use alloc::string::ToString;
 use core::time::Duration;
 
 use fastrand::Rng;
@@ -117,7 +116,8 @@ impl Cx<'_> {
         error: &RequestError,
         retry_in: Duration,
     ) {
-        self.notify(WorkerNotice::Retrying { what, reason: error.to_string(), retry_in });
+        let reason = error.in_words(self.fx.now().wall);
+        self.notify(WorkerNotice::Retrying { what, reason, retry_in });
     }
 
     /// Ends a worker that has tried to do `what` for as long as is allowed (W-2).

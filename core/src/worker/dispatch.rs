@@ -6,8 +6,6 @@ use alloc::format;
 use alloc::string::ToString;
 use core::time::Duration;
 
-use serde::de::IgnoredAny;
-
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::{Environment, Lease};
 use super::notice::WorkerNotice;
@@ -18,7 +16,7 @@ use crate::client::{answer, worker_api};
 use crate::contract::event::Event;
 use crate::engine::backoff::{Backoff, Verdict};
 use crate::wire::work_secret::WorkSecret;
-use crate::wire::worker_api::work::{WorkData, WorkItem};
+use crate::wire::worker_api::work::{StateAnswer, WorkData, WorkItem};
 
 /// How long a lease lasts if the relay does not say.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
@@ -97,7 +95,7 @@ impl Claims {
     }
 
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, work: &WorkId, event: Event) -> Acked {
-        let error = match answer::<IgnoredAny>(event) {
+        let error = match answer::<StateAnswer>(event) {
             Ok(_) => {
                 let claim = self.open.remove(work);
                 return claim.map_or(Acked::Pending, |(claim, _)| Acked::Taken(Box::new(claim)));

@@ -13,7 +13,7 @@
 //! | `continuity` | what the next run of the worker needs to continue |
 //! | `survey` | what git knows about the directory |
 //! | `register` | the registration, and its secret |
-//! | `poll`, `dispatch` | the one poll; items that are not acknowledged yet |
+//! | `poll`, `hold`, `dispatch` | the one poll, and for how long; items that are not acknowledged yet |
 //! | `sessions`, `session`, `process`, `heartbeat` | running sessions: agent, link, lease |
 //! | `worktree` | git's jobs, one at a time |
 //! | `result`, `spool` | results that the relay does not have yet, and their files |
@@ -33,6 +33,7 @@ mod cx;
 mod dispatch;
 mod git;
 mod heartbeat;
+mod hold;
 mod inherited;
 mod lease;
 mod notice;

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::config::WorkerConfig;
 use super::cx::{Cx, Purpose, Timer};
+use super::hold::Hold;
 use super::lease::Environment;
 use super::notice::WorkerNotice;
 use crate::base::id::OpId;
@@ -13,7 +14,7 @@ use crate::base::time::Instant;
 use crate::client::{RequestError, answer, worker_api};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineError;
-use crate::engine::backoff::{Backoff, Verdict};
+use crate::engine::backoff::{Backoff, FailureTrack, Verdict};
 use crate::wire::worker_api::work::WorkItem;
 
 /// What the worker calls it in messages.
@@ -29,16 +30,19 @@ pub(super) struct Polling {
     asked_at: Instant,
     /// Identifies the claim, so that a lost answer is sent again.
     key: Option<String>,
+    hold: Hold,
     backoff: Backoff,
     has_failed: bool,
+    /// The pause before the next one was asked for by whoever answered the last one.
+    is_pause_asked: bool,
 }
 
 /// The result of a poll.
 pub(super) enum Polled {
     Work(WorkItem),
     Nothing,
-    /// It failed, and is retried after a pause.
-    Retrying,
+    /// It failed, and is retried after this pause.
+    Retrying(Duration),
     /// The environment's secret was refused.
     SecretRefused(RequestError),
     /// The relay no longer knows the environment.
@@ -52,8 +56,10 @@ impl Polling {
             in_flight: None,
             asked_at: Instant::ORIGIN,
             key: None,
+            hold: Hold::new(),
             backoff: Backoff::new(config.backoff),
             has_failed: false,
+            is_pause_asked: false,
         }
     }
 
@@ -65,7 +71,8 @@ impl Polling {
     pub(super) fn poll(&mut self, cx: &mut Cx<'_>, environment: &Environment) {
         let rng = &mut *cx.rng;
         let key = self.key.get_or_insert_with(|| format!("{:032x}", rng.u128(..)));
-        let request = worker_api::poll(&cx.config.relay, environment.key(), key);
+        let wait = self.hold.wait(cx.fx.now().mono);
+        let request = worker_api::poll(&cx.config.relay, environment.key(), key, wait);
         self.asked_at = cx.now();
         self.in_flight = Some(cx.request(Purpose::Poll, request));
     }
@@ -83,19 +90,39 @@ impl Polling {
         }
     }
 
+    /// The relay answers elsewhere: a pause that it has not asked for is over.
+    pub(super) fn relay_answers(&mut self, cx: &mut Cx<'_>) {
+        if self.has_failed && !self.is_pause_asked {
+            self.backoff.reset();
+            cx.timers.clear(&Timer::Poll);
+        }
+    }
+
+    /// A lease may be on its way, and this poll's connection may be too old to bring it. The key
+    /// stays, so that anything the poll may have claimed is sent again.
+    pub(super) fn ask_again(&mut self, cx: &mut Cx<'_>) {
+        self.relay_answers(cx);
+        if cx.now() >= self.asked_at + MIN_INTERVAL {
+            self.drop_request(cx);
+        }
+    }
+
     /// The computer slept: the connection of a held poll is most likely dead (W-2). The key stays,
     /// so that anything the poll may have claimed is sent again.
     pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
         self.backoff.reset();
+        self.hold.forget();
         self.cancel(cx);
     }
 
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: Event) -> Polled {
         self.in_flight = None;
+        let age = cx.now().saturating_since(self.asked_at);
         let item = match answer::<Option<WorkItem>>(event) {
             Ok(item) => item,
-            Err(error) => return self.failed(cx, error),
+            Err(error) => return self.failed(cx, error, age),
         };
+        self.hold.answered(age);
         self.key = None;
         self.backoff.reset();
         if core::mem::take(&mut self.has_failed) {
@@ -112,7 +139,7 @@ impl Polling {
         }
     }
 
-    fn failed(&mut self, cx: &mut Cx<'_>, error: RequestError) -> Polled {
+    fn failed(&mut self, cx: &mut Cx<'_>, error: RequestError, age: Duration) -> Polled {
         if let Some(refusal) = error.refusal() {
             if refusal.is_unauthorized() {
                 self.key = None;
@@ -123,16 +150,30 @@ impl Polling {
                 return Polled::EnvironmentGone(error);
             }
         }
-        let Some(track) = error.track() else {
+        let Some(mut track) = error.track() else {
             return Polled::Failed(error.fault(WHAT, &cx.config.relay));
         };
+        let shorter = self.hold.failed(cx.now(), age, &error);
+        if shorter.is_some() {
+            // That was to be expected, and will not happen again.
+            self.backoff.reset();
+            track = FailureTrack::General;
+        }
         self.has_failed = true;
         let pause = cx.retry_after(&error);
+        self.is_pause_asked = pause.is_some();
         match self.backoff.fail(cx.now(), track, pause, cx.rng) {
             Verdict::RetryAfter(retry_in) => {
                 cx.set_timer(Timer::Poll, retry_in);
-                cx.notify_retry(WHAT, &error, retry_in);
-                Polled::Retrying
+                let mut reason = error.in_words(cx.fx.now().wall);
+                if let Some(wait) = shorter {
+                    let (age, wait) = (age.as_secs(), wait.as_secs());
+                    reason += &format!(
+                        "; something on the way ends requests after {age} s without an answer, so the relay is asked to answer within {wait} s"
+                    );
+                }
+                cx.notify(WorkerNotice::Retrying { what: WHAT, reason, retry_in });
+                Polled::Retrying(retry_in)
             }
             Verdict::GiveUp { failing_for } => {
                 Polled::Failed(cx.gave_up(WHAT, &error, failing_for))

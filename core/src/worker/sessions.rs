@@ -8,11 +8,15 @@ use super::heartbeat;
 use super::lease::Environment;
 use super::session::{Ended, Renewal, Session};
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::time::Instant;
+use crate::transport::v1::Rhythm;
 
 /// Running sessions, and those whose last lines are still on their way.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     all: BTreeMap<SessionId, Session>,
+    /// What the links of earlier ones have learned about the network.
+    rhythm: Rhythm,
 }
 
 impl Sessions {
@@ -44,6 +48,18 @@ impl Sessions {
             .map(|(id, session)| (id.clone(), session.lease().environment.id.clone()))
     }
 
+    /// What a new link begins with.
+    pub(super) const fn rhythm(&self) -> Rhythm {
+        self.rhythm
+    }
+
+    /// One of them may have learned something about the network.
+    pub(super) fn note_rhythm(&mut self, id: &SessionId) {
+        if let Some(session) = self.all.get(id) {
+            self.rhythm = session.rhythm();
+        }
+    }
+
     pub(super) fn insert(&mut self, id: SessionId, session: Session) {
         self.all.insert(id, session);
     }
@@ -59,6 +75,21 @@ impl Sessions {
         let awaits =
             |renewal: &_| matches!(renewal, Renewal::AwaitsLease | Renewal::Superseded { .. });
         self.all.values().any(|session| awaits(&session.renewal))
+    }
+
+    /// Polls are failing, so a newer lease can come only later: those that wait for one wait until
+    /// then.
+    pub(super) fn await_leases_until(&mut self, cx: &mut Cx<'_>, at: Instant) {
+        for id in self.ids() {
+            if let Some(session) = self.get_mut(&id)
+                && let Renewal::Superseded { until, .. } = &mut session.renewal
+            {
+                *until = at.max(*until);
+                if let Some(at) = session.deadline() {
+                    cx.timers.set(Timer::Session(id), at);
+                }
+            }
+        }
     }
 
     /// A work item has arrived for the session.

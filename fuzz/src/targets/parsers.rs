@@ -6,7 +6,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
 use footbridge_core::base::text::Text;
 use footbridge_core::base::time::UnixTime;
-use footbridge_core::client::ApiError;
+use footbridge_core::client::RequestError;
 use footbridge_core::contract::action::Response;
 use footbridge_core::wire::control;
 use footbridge_core::wire::link_v1::ControlFrame;
@@ -187,11 +187,13 @@ pub fn api_shapes(data: &[u8]) {
         reach("a shape was read");
     }
     let headers = vec![("retry-after".into(), String::from_utf8_lossy(json).into_owned())];
-    let refusal = ApiError::of(&Response { status, headers, body: Bytes::copy_from_slice(json) });
-    assert!(!refusal.to_string().chars().any(char::is_control), "{refusal}");
-    assert!(refusal.message.chars().count() <= 400 && refusal.kind.as_str().chars().count() <= 400);
-    assert!(refusal.retry_after(UnixTime::default()).is_none_or(|after| after.as_secs() <= 3600));
-    if refusal.kind.as_str() != "unknown" {
+    let response = Response { status, headers, body: Bytes::copy_from_slice(json) };
+    let error = RequestError::of(&response);
+    assert!(!error.to_string().chars().any(char::is_control), "{error}");
+    assert!(error.retry_after(UnixTime::default()).is_none_or(|after| after.as_secs() <= 120));
+    if let Some(refusal) = error.refusal() {
+        let (message, kind) = (refusal.message.chars(), refusal.kind.as_str().chars());
+        assert!(message.count() <= 400 && kind.count() <= 400);
         reach("a refusal was read");
     }
 }

@@ -157,14 +157,20 @@ pub fn end_strays(log: EventLog) {
 
 /// Logs what came of trying the agent at the start (W-15).
 pub fn log_trial(log: EventLog, tried: &Checked) {
+    let [ok, not_tried, failed] = match tried.what {
+        "link" => ["link_ok", "link_not_tried", "link_failed"],
+        _ => ["agent_ok", "agent_not_tried", "agent_failed"],
+    };
     match &tried.finding {
-        Finding::Ok(words) => log.write(Level::Debug, "agent_ok", &[], format_args!("{words}")),
+        Finding::Ok(words) => {
+            log.write(Level::Debug, ok, &[], format_args!("{words}"));
+        }
         Finding::Skipped(words) => {
-            log.write(Level::Debug, "agent_not_tried", &[], format_args!("{words}"));
+            log.write(Level::Debug, not_tried, &[], format_args!("{words}"));
         }
         Finding::Failed { reason, .. } => {
             let words = format_args!("sessions may fail: {reason}");
-            log.write(Level::Error, "agent_failed", &[], words);
+            log.write(Level::Error, failed, &[], words);
         }
     }
 }

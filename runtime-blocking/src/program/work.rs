@@ -28,9 +28,12 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     worker::warn_of_access_token(log, &config);
     worker::end_strays(log);
-    let supervision = Supervision::Whole;
-    let host = Host::new(HostOptions { extra_ca: reach.ca_file.clone(), supervision })?;
-    try_agent(&config, log)?;
+    let host = || {
+        let supervision = Supervision::Whole;
+        Host::new(HostOptions { extra_ca: reach.ca_file.clone(), supervision })
+    };
+    trial(&config, host()?, log)?;
+    let host = host()?;
     let (driver, handle) = Driver::new(host);
     let commands = handle.clone();
     let clean = if work.hand_over { WorkerCommand::HandOver } else { WorkerCommand::Shutdown };
@@ -64,10 +67,9 @@ fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSessi
     Ok(found)
 }
 
-/// Tries the agent in a thread beside the worker, and says what is wrong with it.
-fn try_agent(config: &WorkerConfig, log: EventLog) -> Result<(), Error> {
-    let host = HostOptions { supervision: Supervision::Whole, ..HostOptions::default() };
-    let (check, host) = (Check::of_agent(config), Host::new(host)?);
+/// Tries the agent and WebSockets in a thread beside the worker, and says what is wrong.
+fn trial(config: &WorkerConfig, host: Host, log: EventLog) -> Result<(), Error> {
+    let check = Check::beside(config);
     let (driver, _handle) = Driver::new(host);
     let work = move || {
         // It ends well, whatever it has found.

@@ -48,14 +48,14 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
     worker::end_strays(log);
-    let trial = work::try_agent(&config, log)?;
+    let host = || {
+        let supervision = Supervision::Whole;
+        Host::new(HostOptions { proxy: Proxy::None, supervision, ..HostOptions::default() })
+    };
+    let trial = work::trial(&config, host()?, log);
     let (relay, relay_host) =
         relay::build(serve, serve.public_url.as_ref().map(ToString::to_string), kept)?;
-    let worker_host = Host::new(HostOptions {
-        proxy: Proxy::None,
-        supervision: Supervision::Whole,
-        ..HostOptions::default()
-    })?;
+    let worker_host = host()?;
     let ends = Ends::listen()?;
     let hand_over = args.hand_over;
     let up = Up {

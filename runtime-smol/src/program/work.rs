@@ -30,7 +30,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let ends = Ends::listen()?;
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
-    let trial = try_agent(&config, log)?;
+    let trial = trial(&config, self::host(relay, reach)?, log);
     let driven = drive(Worker::new(config), host, asked, |notice| {
         worker::log_notice(log, &notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
@@ -60,19 +60,19 @@ fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSessi
     Ok(found)
 }
 
-/// Tries the agent beside a worker, says what is wrong with it, and never ends.
-pub(super) fn try_agent<T>(
+/// Tries the agent and WebSockets beside a worker, says what is wrong, and never ends.
+pub(super) fn trial<T>(
     config: &WorkerConfig,
+    host: Host,
     log: EventLog,
-) -> Result<impl Future<Output = T> + use<T>, Error> {
-    let host = HostOptions { supervision: Supervision::Whole, ..HostOptions::default() };
-    let (check, host) = (Check::of_agent(config), Host::new(host)?);
+) -> impl Future<Output = T> + use<T> {
+    let check = Check::beside(config);
     let (_commands, asked) = async_channel::bounded(1);
-    Ok(async move {
+    async move {
         // It ends well, whatever it has found.
         let _ = drive(check, host, asked, |tried| worker::log_trial(log, &tried)).await;
         std::future::pending().await
-    })
+    }
 }
 
 /// What a worker for this relay runs on.

@@ -131,6 +131,11 @@ pub(in crate::relay) fn require_websocket(request: &IncomingRequest) -> Result<(
     Err(ApiError::new(426, ErrorType::UpgradeRequired, "this path speaks WebSocket only"))
 }
 
+/// Whether a request was a WebSocket's handshake when it was sent, whatever a proxy has taken out.
+pub(in crate::relay) fn is_handshake(request: &IncomingRequest) -> bool {
+    request.headers.iter().any(|(name, _)| name.starts_with("sec-websocket-"))
+}
+
 /// The WebSocket subprotocols that a client offers.
 pub(in crate::relay) fn offered_protocols(request: &IncomingRequest) -> impl Iterator<Item = &str> {
     let headers = request.headers.iter().filter(|(name, _)| name == "sec-websocket-protocol");

@@ -40,10 +40,13 @@ impl Site {
     /// Refuses a request under a foreign name, or from a foreign page.
     pub(in crate::relay) fn check(&self, request: &IncomingRequest) -> Result<(), ApiError> {
         let host = only(request, "host")
-            .map_err(|()| ApiError::invalid("a request needs exactly one Host header"))?
-            .ok_or_else(|| ApiError::invalid("a request needs a Host header"))?
-            .to_ascii_lowercase();
-        if !host_of(&host).is_some_and(|name| self.is_known(name)) {
+            .map_err(|()| ApiError::invalid("a request needs exactly one Host header"))?;
+        // A proxy that speaks HTTP/1.0 may send none.
+        let is_missing = host.is_none() && self.is_behind_proxy;
+        let host = host.or(is_missing.then_some(""));
+        let host = host.ok_or_else(|| ApiError::invalid("a request needs a Host header"))?;
+        let host = host.to_ascii_lowercase();
+        if !is_missing && !host_of(&host).is_some_and(|name| self.is_known(name)) {
             let shown = shown(&host);
             let message = format!(
                 "this relay is not known by the name {shown:?}: if it should be, start it with --public-url or with --allow-host"
@@ -91,7 +94,7 @@ impl Site {
             _ => false,
         };
         // A proxy may have replaced the Host by its own name for this relay.
-        let is_site = authority == host
+        let is_site = (authority == host && !host.is_empty())
             || (self.is_behind_proxy && host_of(authority).is_some_and(|name| self.is_named(name)));
         is_scheme && is_site
     }
@@ -193,6 +196,24 @@ mod tests {
         assert_eq!(status(&local, false, &[]), 400, "no Host");
         let twice = [("host", "localhost"), ("host", "localhost")];
         assert_eq!(status(&local, false, &twice), 400, "two of them");
+    }
+
+    #[test]
+    fn a_proxy_may_leave_the_host_out_but_not_the_origin_of_another_site_pass() {
+        let proxied = site("127.0.0.1:8787", |config| {
+            config.public_url = Some("https://relay.example".into());
+            config.is_behind_proxy = true;
+        });
+        assert_eq!(status(&proxied, false, &[]), 200);
+        assert_eq!(status(&proxied, false, &[("host", "")]), 421, "an empty one is one");
+        for (origin, expected) in [
+            ("https://relay.example", 200),
+            ("https://evil.example", 403),
+            ("https://", 403),
+            ("null", 403),
+        ] {
+            assert_eq!(status(&proxied, false, &[("origin", origin)]), expected, "{origin}");
+        }
     }
 
     #[test]

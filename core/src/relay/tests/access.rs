@@ -69,6 +69,26 @@ fn each_credential_opens_what_is_its_own_and_nothing_else() {
     }
 }
 
+/// Proxies take `Upgrade` out, which is for one hop, and leave the rest of a handshake.
+#[test]
+fn a_handshake_that_has_lost_its_upgrade_is_told_so_before_its_credential_is_looked_at() {
+    let mut world = World::new();
+    let (_, taken, _) = world.running();
+    for session in ["check", &taken.session] {
+        let target = format!("/v1/session_ingress/ws/{session}");
+        for (headers, status) in [
+            (&[("sec-websocket-version", "13")][..], 426),
+            (&[("sec-websocket-protocol", "footbridge.link.v1")], 426),
+            (&[("upgrade", "websocket"), ("sec-websocket-version", "13")], 404),
+            (&[], 404),
+        ] {
+            let status = if status == 404 && session == taken.session { 401 } else { status };
+            let op = world.ask_with(Method::Get, &target, "", &Value::Null, headers);
+            assert_eq!(world.answer(op).0, status, "{target}");
+        }
+    }
+}
+
 #[test]
 fn only_its_own_worker_can_end_a_thing() {
     for target in ["/v1/environments/{E}/work/{W}/stop", "/v1/environments/{E}/stop"] {

@@ -9,9 +9,11 @@
 //!            (Backoff, W-2)           refused for good, gave up, closed ──▶ Over
 //! ```
 //!
-//! This file keeps the connection up and sends; `receive` handles what arrives.
+//! This file keeps the connection up and sends; `receive` handles what arrives; `rhythm` knows how
+//! long it may be silent.
 
 mod receive;
+mod rhythm;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -20,10 +22,11 @@ use core::time::Duration;
 use fastrand::Rng;
 use serde_json::value::RawValue;
 
+pub(crate) use self::receive::NO_UPGRADE;
+pub(crate) use self::rhythm::Rhythm;
 use crate::base::id::OpId;
 use crate::base::limits::{
-    CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES,
-    MAX_LINE_BYTES,
+    CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES,
 };
 use crate::base::secret::Secret;
 use crate::base::text::Text;
@@ -36,7 +39,7 @@ use crate::transport::outbox::{Item, Outbox};
 use crate::wire::link_v1::{self, ControlFrame};
 
 /// The longest line, with room for its framing.
-const MAX_MESSAGE_BYTES: usize = MAX_LINE_BYTES + 1024;
+pub(crate) const MAX_MESSAGE_BYTES: usize = MAX_LINE_BYTES + 1024;
 
 /// The close code for a peer that broke the protocol.
 const CLOSE_PROTOCOL: u16 = 1002;
@@ -87,6 +90,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Connection {
     op: OpId,
+    since: Instant,
     last_heard: Instant,
     /// A ping is out, and nothing has arrived since.
     is_pinged: bool,
@@ -109,6 +113,7 @@ pub(crate) struct Link {
     agent_run: String,
     state: State,
     backoff: Backoff,
+    rhythm: Rhythm,
     outbox: Outbox,
     /// Lines of the relay that have arrived here, on any connection.
     received: u64,
@@ -116,6 +121,8 @@ pub(crate) struct Link {
     delivered: u64,
     /// Whether it was ever up.
     is_resumed_once: bool,
+    /// Since when the relay has been getting its handshakes as ordinary requests.
+    not_upgraded_since: Option<Instant>,
 }
 
 impl Link {
@@ -124,6 +131,7 @@ impl Link {
         token: Secret,
         agent_run: String,
         backoff: BackoffConfig,
+        rhythm: Rhythm,
     ) -> Self {
         Self {
             url,
@@ -131,10 +139,12 @@ impl Link {
             agent_run,
             state: State::Idle,
             backoff: Backoff::new(backoff),
+            rhythm,
             outbox: Outbox::new(),
             received: 0,
             delivered: 0,
             is_resumed_once: false,
+            not_upgraded_since: None,
         }
     }
 
@@ -145,6 +155,11 @@ impl Link {
 
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// What it knows about the network.
+    pub(crate) const fn rhythm(&self) -> Rhythm {
+        self.rhythm
     }
 
     /// Whether the relay has acknowledged everything that was sent.
@@ -288,7 +303,7 @@ impl Link {
             State::Pausing { until } => Some(until),
             State::Greeting { last_heard, .. } => Some(last_heard + LINK_DEAD_AFTER),
             State::Up(up) => {
-                let silence = if up.is_pinged { LINK_DEAD_AFTER } else { LINK_PING_AFTER };
+                let silence = if up.is_pinged { LINK_DEAD_AFTER } else { self.rhythm.ping_after() };
                 let silent_at = up.last_heard + silence;
                 Some(up.held_due.map_or(silent_at, |due| due.min(silent_at)))
             }
@@ -298,6 +313,7 @@ impl Link {
     /// The computer slept: earlier failures no longer count (W-2).
     pub(crate) fn wake<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
         self.backoff.reset();
+        self.rhythm = Rhythm::new();
         self.connect(fx, purpose);
     }
 
@@ -330,10 +346,20 @@ impl Link {
             }
             State::Greeting { op, .. } | State::Up(Connection { op, .. }) => {
                 fx.cancel(*op);
+                self.cut(now);
                 let reason = String::from("the relay fell silent");
                 Some(self.fail(now, FailureTrack::Connection, reason, rng))
             }
             State::Idle | State::Opening(_) | State::Over => None,
+        }
+    }
+
+    /// Its connection has ended without a word.
+    fn cut(&mut self, now: Instant) {
+        if let State::Up(up) = self.state {
+            let (age, silence) = (up.since, up.last_heard);
+            let silence = now.saturating_since(silence).min(self.rhythm.ping_after());
+            self.rhythm.broke(now.saturating_since(age), silence);
         }
     }
 

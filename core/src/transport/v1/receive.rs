@@ -1,14 +1,15 @@
 //! What arrives on a link: the end of the handshake, lines, control frames, the close.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use fastrand::Rng;
 
 use super::{CLOSE_PROTOCOL, Connection, Link, LinkEvent, State, send};
 use crate::base::id::OpId;
-use crate::base::limits::HELD_LINE_AFTER;
+use crate::base::limits::{HELD_LINE_AFTER, NO_UPGRADE_GIVE_UP};
 use crate::base::text::Text;
-use crate::client::ApiError;
+use crate::base::time::Instant;
+use crate::client::RequestError;
 use crate::contract::action::{Action, Message, Response};
 use crate::contract::event::Event;
 use crate::engine::backoff::FailureTrack;
@@ -58,6 +59,9 @@ impl Link {
                     self.state = State::Over;
                     return each(LinkEvent::LeaseLost);
                 }
+                if failure.is_some() || code.is_none() {
+                    self.cut(now);
+                }
                 let reason = failure.map_or_else(
                     || alloc::format!("closed with code {}", code.unwrap_or(1005)),
                     |failure| failure.to_string(),
@@ -80,27 +84,49 @@ impl Link {
         }
     }
 
-    /// The relay answered the handshake with an ordinary HTTP response.
+    /// The handshake was answered with an ordinary HTTP response, by the relay or in its place.
     fn refused<P: Clone, N>(
         &mut self,
         fx: &Effects<P, N>,
         response: &Response,
         rng: &mut Rng,
     ) -> LinkEvent {
-        let now = fx.now().mono;
-        let error = ApiError::of(response);
-        if response.status < 400 {
-            let reason = "the relay does not speak footbridge.link.v1".into();
-            self.fail(now, FailureTrack::General, reason, rng)
-        } else if error.is_retryable() {
-            let pause = error.retry_after(fx.now().wall);
-            self.retry(now, FailureTrack::General, pause, error.to_string(), rng)
-        } else {
-            // A new credential may still be found for it; nothing else helps.
-            self.state = if error.is_unauthorized() { State::Idle } else { State::Over };
-            self.outbox.disconnect();
-            LinkEvent::Refused(error)
+        let now = fx.now();
+        let error = RequestError::of(response);
+        let reason = match response.status {
+            101 => NO_SUBPROTOCOL.to_string(),
+            426 => NO_UPGRADE.to_string(),
+            _ => error.in_words(now.wall),
+        };
+        match &error {
+            RequestError::Refused(refusal) if refusal.status == 426 => {
+                self.not_upgraded(now.mono, reason, rng)
+            }
+            RequestError::Refused(refusal) if !refusal.is_retryable() => {
+                // A new credential may still be found for it; nothing else helps.
+                self.state = if refusal.is_unauthorized() { State::Idle } else { State::Over };
+                self.outbox.disconnect();
+                LinkEvent::Refused(refusal.clone())
+            }
+            _ => {
+                let pause = error.retry_after(now.wall);
+                self.retry(now.mono, FailureTrack::General, pause, reason, rng)
+            }
         }
+    }
+
+    /// The relay got the handshake as an ordinary request: something on the way lets no WebSocket
+    /// through. As long as none ever has come through, that is how the network is built, and it
+    /// is better said soon.
+    fn not_upgraded(&mut self, now: Instant, reason: String, rng: &mut Rng) -> LinkEvent {
+        let since = *self.not_upgraded_since.get_or_insert(now);
+        let failing_for = now.saturating_since(since);
+        if self.is_resumed_once || failing_for < NO_UPGRADE_GIVE_UP {
+            return self.fail(now, FailureTrack::General, reason, rng);
+        }
+        self.outbox.disconnect();
+        self.state = State::Over;
+        LinkEvent::GaveUp { reason, failing_for }
     }
 
     fn take_lines<P: Clone, N>(
@@ -146,6 +172,7 @@ impl Link {
                 let start = acked.max(from);
                 self.state = State::Up(Connection {
                     op,
+                    since: last_heard,
                     last_heard,
                     is_pinged: false,
                     is_paused: false,
@@ -154,6 +181,7 @@ impl Link {
                     held_due: None,
                 });
                 self.is_resumed_once = true;
+                self.not_upgraded_since = None;
                 self.backoff.reset();
                 each(LinkEvent::Up);
                 self.pump(fx);
@@ -184,5 +212,12 @@ impl Link {
         }
     }
 }
+
+/// Also how a check puts it.
+pub(crate) const NO_UPGRADE: &str = "no WebSocket gets through to the relay: a proxy on the way must \
+     use HTTP/1.1 and pass on the headers Upgrade and Connection";
+
+const NO_SUBPROTOCOL: &str = "the WebSocket opens without its subprotocol footbridge.link.v1: a proxy \
+     on the way removes Sec-WebSocket-Protocol, or the relay is of another version";
 
 const NO_RESUME: &str = "the relay sent data before its resume";

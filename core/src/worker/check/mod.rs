@@ -1,13 +1,14 @@
 //! Tries everything a worker would need for a run. Nothing is registered.
 //!
 //! ```text
-//!   relay ──▶ clock ──▶ token ──▶ git ──▶ state directory ──▶ agent
+//!   relay ──▶ clock ──▶ token ──▶ poll ──▶ call ──▶ link ──▶ git ──▶ state directory ──▶ agent
 //! ```
 //!
 //! The checks run one after the other, and each ends with one [`Checked`]. A check that cannot be
 //! tried because an earlier one failed, or that a run can do without, is [`Finding::Skipped`].
 
 mod agent;
+mod channels;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,6 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 
 use super::config::{AgentProgram, WorkerConfig};
 use super::git::{QUESTION_TIMEOUT, git};
@@ -32,7 +32,9 @@ use crate::contract::machine::MachineErrorKind;
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
 use crate::wire::health::Health;
 use crate::wire::url::BaseUrl;
+use crate::wire::viewer::EnvironmentList;
 use agent::AgentCheck;
+use channels::Channel;
 
 /// What to try. Anything that is `None` could not even be found, and the caller reports that.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ pub struct CheckConfig {
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// What was checked: `relay`, `clock`, `token`, `git`, `state` or `agent`.
+    /// What was checked: `relay`, `clock`, `token`, `poll`, `call`, `link`, `git`, `state` or `agent`.
     pub what: &'static str,
     /// What was found.
     pub finding: Finding,
@@ -90,6 +92,7 @@ enum Purpose {
     Health,
     Token,
     TokenFile,
+    Channel(Channel),
     GitVersion,
     GitCommit,
     Save,
@@ -125,9 +128,9 @@ impl Check {
 }
 
 impl Check {
-    /// Only the last one: what a program does beside a worker that starts, so that an agent which is
-    /// of no use is known before the first session (W-15).
-    pub fn of_agent(worker: &WorkerConfig) -> Self {
+    /// What a program does beside a worker that starts, so that an agent which is of no use (W-15),
+    /// or a proxy that lets no WebSocket through, is known before the first session.
+    pub fn beside(worker: &WorkerConfig) -> Self {
         let config = CheckConfig {
             relay: worker.relay.clone(),
             access_token: None,
@@ -138,8 +141,8 @@ impl Check {
             agent_env_remove: worker.agent_env_remove.clone(),
         };
         let mut cx = Cx::new();
-        let mut checks = Checks::new(config);
-        checks.start_agent(&mut cx);
+        let checks = Checks { is_beside_a_run: true, ..Checks::new(config) };
+        checks.try_channel(&mut cx, Channel::Link);
         Self { runner: Runner::new(checks, cx) }
     }
 }
@@ -150,6 +153,8 @@ struct Checks {
     config: CheckConfig,
     token_retry: TokenRetry,
     agent: Option<AgentCheck>,
+    /// The run itself says what it meets; only what it would meet later is tried.
+    is_beside_a_run: bool,
 }
 
 impl Role for Checks {
@@ -172,11 +177,17 @@ impl Role for Checks {
             let finding = self.agent.as_mut().and_then(|agent| agent.handle(&mut cx.fx, event));
             return notify_agent(cx, finding);
         }
-        cx.fx.finish(op);
+        if let Event::Opened { op } = event {
+            cx.fx.act(op, |op| Action::Close { op, code: 1000 });
+            cx.fx.forget(op);
+        } else {
+            cx.fx.finish(op);
+        }
         match purpose {
             Purpose::Health => self.health_answered(cx, event),
             Purpose::Token => self.token_answered(cx, event),
             Purpose::TokenFile => self.token_file_read(cx, &event),
+            Purpose::Channel(channel) => self.channel_tried(cx, channel, event),
             Purpose::GitVersion => self.git_version(cx, &event),
             Purpose::GitCommit => self.git_commit(cx, &event),
             Purpose::Save => self.saved(cx, &event),
@@ -212,7 +223,7 @@ fn notify_agent(cx: &mut Cx, finding: Option<Finding>) {
 
 impl Checks {
     const fn new(config: CheckConfig) -> Self {
-        Self { config, token_retry: TokenRetry::Unused, agent: None }
+        Self { config, token_retry: TokenRetry::Unused, agent: None, is_beside_a_run: false }
     }
 
     fn health_answered(&mut self, cx: &mut Cx, event: Event) {
@@ -257,22 +268,41 @@ impl Checks {
         self.ask_git(cx);
     }
 
+    fn try_channel(&self, cx: &mut Cx, channel: Channel) {
+        channel.start(&mut cx.fx, &self.config.relay);
+    }
+
+    fn channel_tried(&mut self, cx: &mut Cx, channel: Channel, event: Event) {
+        let finding = channel.finding(event);
+        if self.is_beside_a_run {
+            if finding == Finding::no_upgrade() {
+                notify(cx, channel.name(), finding);
+            }
+            return self.start_agent(cx);
+        }
+        notify(cx, channel.name(), finding);
+        match channel.next() {
+            Some(next) => self.try_channel(cx, next),
+            None => self.ask_git(cx),
+        }
+    }
+
     /// Some request that needs the access token and changes nothing.
     fn ask_token(&mut self, cx: &mut Cx) {
         let Some(token) = &self.config.access_token else {
-            return self.ask_git(cx);
+            return self.try_channel(cx, Channel::Poll);
         };
         if token.is_worker_credential() {
             let words = "only registering can tell whether the relay accepts a worker credential";
             notify(cx, "token", Finding::Skipped(String::from(words)));
-            return self.ask_git(cx);
+            return self.try_channel(cx, Channel::Poll);
         }
         let request = worker_api::environments(&self.config.relay, token.secret());
         cx.fx.start(Purpose::Token, |op| Action::Request { op, request });
     }
 
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
-        let finding = match answer::<IgnoredAny>(event) {
+        let finding = match answer::<EnvironmentList<'_>>(event) {
             Ok(_) => Finding::Ok(String::from("the relay accepts it")),
             // It is tried once more with what its file holds now, as a run would do (E-10).
             Err(error) => match self.config.access_token.as_ref() {
@@ -285,7 +315,7 @@ impl Checks {
             },
         };
         notify(cx, "token", finding);
-        self.ask_git(cx);
+        self.try_channel(cx, Channel::Poll);
     }
 
     fn token_file_read(&mut self, cx: &mut Cx, event: &Event) {

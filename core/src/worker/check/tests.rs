@@ -13,6 +13,7 @@ use crate::contract::event::ExitStatus;
 use crate::contract::event::{IoError, IoErrorKind};
 use crate::testing::Hand;
 
+const ERROR: &str = r#"{"error":{"type":"later"}}"#;
 const NOON: &str = "Sat, 31 Jan 2026 12:00:00 GMT";
 
 /// A check driven by hand.
@@ -63,6 +64,7 @@ impl Bench {
     fn op(&self) -> OpId {
         match self.actions.back().expect("an operation is requested") {
             Action::Request { op, .. }
+            | Action::Open { op, .. }
             | Action::Run { op, .. }
             | Action::Save { op, .. }
             | Action::Load { op, .. }
@@ -92,6 +94,18 @@ impl Bench {
         self.handle(Event::Ran { op: self.op(), status, stdout: Bytes::new(), stderr });
     }
 
+    fn channels_are_good(&mut self) {
+        self.respond(404, ERROR);
+        self.respond(404, ERROR);
+        self.refuse_link(404, ERROR);
+    }
+
+    fn refuse_link(&mut self, status: u16, body: &'static str) {
+        let body = Bytes::from_static(body.as_bytes());
+        let response = Response { status, headers: vec![], body };
+        self.handle(Event::Refused { op: self.op(), response });
+    }
+
     fn state_is_good(&mut self) {
         self.handle(Event::Saved { op: self.op() });
         self.handle(Event::Removed { op: self.op() });
@@ -102,6 +116,7 @@ impl Bench {
         let mut bench = Self::new(|_| {});
         bench.respond(200, r#"{"status":"ok"}"#);
         bench.respond(200, r#"{"environments":[]}"#);
+        bench.channels_are_good();
         bench.ran(0, "");
         bench.state_is_good();
         let op = bench.op();
@@ -158,18 +173,17 @@ fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
     assert!(matches!(bench.actions.back(), Some(Action::CloseInput { .. })));
     bench.exits(ExitStatus::Code(0));
     let order: Vec<_> = bench.notices.iter().map(|checked| checked.what).collect();
-    assert_eq!(order, ["relay", "clock", "token", "git", "state", "agent"]);
+    assert_eq!(order, ["relay", "clock", "token", "poll", "call", "link", "git", "state", "agent"]);
     assert!(bench.notices.iter().all(|checked| matches!(checked.finding, Finding::Ok(_))));
     assert!((bench.outcome == Some(Ok(()))));
-    let is_get = |request: &crate::contract::action::Request| {
-        request.method == crate::contract::action::Method::Get
-    };
-    assert!(
-        bench
-            .actions
-            .iter()
-            .all(|a| !matches!(a, Action::Request { request, .. } if !is_get(request)))
-    );
+    for action in &bench.actions {
+        if let Action::Request { request, .. } = action
+            && request.method != crate::contract::action::Method::Get
+        {
+            assert!(request.url.ends_with("/v1/environments/check/work/check/heartbeat"));
+            assert!(request.headers.iter().all(|(name, _)| *name != "authorization"));
+        }
+    }
 }
 
 #[test]
@@ -187,9 +201,9 @@ fn an_unreachable_relay_does_not_end_the_check() {
 
 #[test]
 fn something_else_that_answers_is_not_mistaken_for_a_relay() {
-    use MachineErrorKind::{GaveUp, NotFound};
+    use MachineErrorKind::GaveUp;
     let cases = [
-        (404, "<html>", NotFound),
+        (404, "<html>", GaveUp),
         (200, "<html>", GaveUp),
         (503, "", GaveUp),
         (200, r#"{"status":"ill"}"#, GaveUp),
@@ -211,7 +225,7 @@ fn a_token_that_the_relay_refuses_is_reported_as_a_run_would_fail() {
     ] {
         let mut bench = Bench::new(|_| {});
         bench.respond(200, r#"{"status":"ok"}"#);
-        bench.respond(status, "");
+        bench.respond(status, ERROR);
         assert_eq!(bench.failed("token").0, kind, "{status}");
     }
 }
@@ -224,7 +238,7 @@ fn a_refused_token_is_tried_once_more_with_what_its_file_holds_now() {
             config.access_token = Some(token);
         });
         bench.respond(200, r#"{"status":"ok"}"#);
-        bench.respond(401, "");
+        bench.respond(401, ERROR);
         let op = bench.op();
         bench.handle(Event::Loaded {
             op,
@@ -233,7 +247,7 @@ fn a_refused_token_is_tried_once_more_with_what_its_file_holds_now() {
         });
         let Some(Action::Request { request, .. }) = bench.actions.back() else { panic!() };
         assert_eq!(request.headers[0].1.reveal(), "Bearer new");
-        bench.respond(second, "{}");
+        bench.respond(second, if second == 200 { "{}" } else { ERROR });
         assert_eq!(matches!(bench.found("token"), Finding::Ok(_)), is_fine, "{second}");
     }
 }
@@ -329,16 +343,66 @@ fn an_agent_has_to_answer_initialize_in_whatever_way() {
 }
 
 #[test]
-fn only_the_agent_is_tried_beside_a_worker() {
+fn a_channel_that_does_not_reach_the_relay_is_named() {
+    const PAGE: &str = "<html><title>Gateway</title></html>";
+    for broken in ["poll", "call", "link"] {
+        let mut bench = Bench::new(|config| config.access_token = None);
+        bench.respond(200, r#"{"status":"ok"}"#);
+        for channel in ["poll", "call"] {
+            let body = if channel == broken { PAGE } else { ERROR };
+            bench.respond(404, body);
+        }
+        bench.refuse_link(404, if broken == "link" { PAGE } else { ERROR });
+        let (kind, reason) = bench.failed(broken);
+        assert_eq!(kind, MachineErrorKind::GaveUp);
+        assert!(reason.contains("does not reach the relay") && reason.contains("Gateway"));
+        for fine in ["poll", "call", "link"].into_iter().filter(|channel| *channel != broken) {
+            assert!(matches!(bench.found(fine), Finding::Ok(_)), "{fine}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_passes_no_upgrade_is_named_with_what_it_has_to_pass() {
+    let mut bench = Bench::new(|config| config.access_token = None);
+    bench.respond(200, r#"{"status":"ok"}"#);
+    bench.respond(404, ERROR);
+    bench.respond(404, ERROR);
+    bench.refuse_link(426, ERROR);
+    assert!(bench.failed("link").1.contains("headers Upgrade and Connection"));
+}
+
+fn beside_a_worker() -> Bench {
     let relay = BaseUrl::parse("https://relay.example").expect("a URL");
     let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
     let token = AccessToken::fixed(Secret::from("hunter2"));
     let config = WorkerConfig::new(relay, token, "/w".to_owned(), agent, 1);
-    let mut hand = Hand::new(Check::of_agent(&config), Now::default());
+    let mut hand = Hand::new(Check::beside(&config), Now::default());
     hand.trees_ended = Some(0);
-    let mut bench = Bench { hand };
-    assert!(matches!(bench.actions.front(), Some(Action::Spawn { .. })), "{:?}", bench.actions);
+    Bench { hand }
+}
+
+#[test]
+fn only_websockets_and_the_agent_are_tried_beside_a_worker() {
+    let mut bench = beside_a_worker();
+    bench.refuse_link(426, ERROR);
+    assert!(bench.failed("link").1.contains("WebSocket"));
     bench.fail(IoErrorKind::NotFound);
     assert!(bench.failed("agent").1.contains("agent cannot be started"));
     assert_eq!(bench.outcome, Some(Ok(())));
+}
+
+#[test]
+fn beside_a_worker_only_what_it_would_meet_later_is_said() {
+    let answers: [fn(&mut Bench); 3] = [
+        |bench| bench.refuse_link(404, ERROR),
+        |bench| bench.refuse_link(503, "<html>"),
+        |bench| bench.fail(IoErrorKind::Refused),
+    ];
+    for answer in answers {
+        let mut bench = beside_a_worker();
+        answer(&mut bench);
+        bench.fail(IoErrorKind::NotFound);
+        assert_eq!(bench.notices.len(), 1, "{:?}", bench.notices);
+    }
 }

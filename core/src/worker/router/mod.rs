@@ -5,9 +5,6 @@ mod stages;
 
 use alloc::string::{String, ToString};
 
-use fastrand::Rng;
-use serde::de::IgnoredAny;
-
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::SHUTDOWN_FLUSH;
 use crate::client::{answer, worker_api};
@@ -15,6 +12,7 @@ use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::contract::machine;
 use crate::engine::runner::{CxOf, Role, Slept};
+use crate::wire::worker_api::work::StateAnswer;
 use crate::worker::config::WorkerConfig;
 use crate::worker::continuity::pointer::PointerFile;
 use crate::worker::continuity::{Continuity, Opened};
@@ -32,6 +30,7 @@ use crate::worker::sessions::Sessions;
 use crate::worker::shutdown::{Remaining, Shutdown};
 use crate::worker::survey::Survey;
 use crate::worker::worktree::{self, Done, JobDone, Worktrees};
+use fastrand::Rng;
 
 /// The worker without the loop around it.
 #[derive(Debug)]
@@ -241,8 +240,12 @@ impl Parts {
                 self.worktrees.clean(cx, id, run);
             }
             Outcome::Redispatch => self.redispatch(cx, id),
-            Outcome::AwaitLease => self.poll_if_there_is_room(cx),
+            Outcome::AwaitLease => {
+                self.polling.ask_again(cx);
+                self.poll_if_there_is_room(cx);
+            }
         }
+        self.sessions.note_rhythm(id);
         let changed = self.sessions.get_mut(id).and_then(Session::take_conversation);
         if let Some(conversation) = changed {
             self.continuity.converses(cx, id, conversation);
@@ -251,6 +254,8 @@ impl Parts {
             && session.take_up()
         {
             self.pointer.show(cx, id, &session.lease().environment.id);
+            self.polling.relay_answers(cx);
+            self.poll_if_there_is_room(cx);
         }
         if let Some(ended) = self.sessions.settle(cx, id) {
             self.session_ended(cx, id, ended);
@@ -302,7 +307,7 @@ impl Parts {
         registration: u32,
         event: Event,
     ) {
-        let answer = answer::<IgnoredAny>(event);
+        let answer = answer::<StateAnswer>(event);
         self.registration.note_answer(answer.as_ref().err());
         let Some(session) = self.sessions.get_mut(id) else { return };
         let error = match answer {
@@ -412,7 +417,7 @@ impl Parts {
     /// Once the relay has let the environment go, there is nothing left for another run to
     /// continue.
     fn deregistered(&mut self, cx: &mut Cx<'_>, event: Event) {
-        let is_gone = match answer::<IgnoredAny>(event) {
+        let is_gone = match answer::<StateAnswer>(event) {
             Ok(_) => true,
             Err(trouble) => matches!(trouble.refusal().map(|r| r.status), Some(404 | 410)),
         };

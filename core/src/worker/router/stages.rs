@@ -4,14 +4,13 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use serde::de::IgnoredAny;
-
 use super::Parts;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::client::{RequestError, answer};
 use crate::contract::event::Event;
 use crate::wire::work_secret::WorkSecret;
-use crate::wire::worker_api::work::{WorkData, WorkItem};
+use crate::wire::worker_api::work::{StateAnswer, WorkData, WorkItem};
 use crate::worker::config::WorkerConfig;
 use crate::worker::cx::{Cx, GitQuestion};
 use crate::worker::dispatch::{Acked, Claim};
@@ -158,7 +157,10 @@ impl Parts {
                 self.polling.pace(cx);
                 self.poll_if_there_is_room(cx);
             }
-            Polled::Retrying => {}
+            Polled::Retrying(retry_in) => {
+                let until = cx.now() + retry_in + SUPERSEDED_LEASE_GRACE;
+                self.sessions.await_leases_until(cx, until);
+            }
             Polled::SecretRefused(error) => self.look_for_new_secret(cx, poll::WHAT, &error),
             Polled::EnvironmentGone(error) => {
                 let what = "ask for work; registering again";
@@ -244,7 +246,8 @@ impl Parts {
         let sessions = &self.sessions;
         let is_running = |id: &SessionId| sessions.contains(id);
         let beginning = self.continuity.begin(cx, id, &lease.work, is_running);
-        let session = Session::new(cx, id.clone(), lease, url, secret, &directory, beginning);
+        let begun = (beginning, self.sessions.rhythm());
+        let session = Session::new(cx, id.clone(), lease, url, secret, &directory, begun);
         self.sessions.insert(id.clone(), session);
         self.session(cx, id, |session, cx| session.start(cx, reference));
         self.sessions.start_heartbeat(cx, id);
@@ -258,7 +261,7 @@ impl Parts {
         event: Event,
     ) {
         let Some((environment, registration)) = self.reports.sent(work, fence) else { return };
-        let answer = answer::<IgnoredAny>(event);
+        let answer = answer::<StateAnswer>(event);
         let error = answer.as_ref().err();
         self.registration.note_answer(error);
         let may_be_secret =

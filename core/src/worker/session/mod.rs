@@ -41,7 +41,7 @@ use super::process::{Process, ProcessEvent};
 use crate::base::id::{SessionId, WorkId};
 use crate::base::time::Instant;
 use crate::contract::event::{Event, ExitStatus};
-use crate::transport::v1::Link;
+use crate::transport::v1::{Link, Rhythm};
 use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::WorkSecret;
@@ -142,7 +142,7 @@ impl Session {
         url: String,
         secret: WorkSecret,
         directory: &str,
-        beginning: Beginning,
+        (beginning, rhythm): (Beginning, Rhythm),
     ) -> Self {
         let config = cx.config;
         let command = |conversation: Option<&str>| {
@@ -151,7 +151,7 @@ impl Session {
         let (command, succession) = Succession::begin(config, beginning, command);
         let run = format!("{:032x}", cx.rng.u128(..));
         Self {
-            link: Link::new(url, lease.token.clone(), run, config.backoff),
+            link: Link::new(url, lease.token.clone(), run, config.backoff, rhythm),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             conversation: Conversation::new(),
             stderr: Stderr::new(),
@@ -185,6 +185,11 @@ impl Session {
     #[cfg(test)]
     pub(super) const fn link(&self) -> &Link {
         &self.link
+    }
+
+    /// What its link knows about the network.
+    pub(super) const fn rhythm(&self) -> Rhythm {
+        self.link.rhythm()
     }
 
     /// Sets the run of its agent.

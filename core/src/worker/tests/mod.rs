@@ -1,6 +1,7 @@
 //! The worker driven by hand: what it requests, and what each answer leads to.
 
 mod conversation;
+mod foreign;
 mod polling;
 mod renewal;
 mod restarts;

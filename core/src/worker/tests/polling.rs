@@ -14,7 +14,7 @@ fn what_each_answer_to_a_poll_leads_to() {
     use Then::{AsksAgain, Ends, RegistersAnew, Retries};
     let cases = [
         (204, "", AsksAgain),
-        (200, "", AsksAgain),
+        (200, "null", AsksAgain),
         (400, "invalid_request", Ends(MachineErrorKind::Protocol)),
         (401, "authentication_failed", RegistersAnew),
         (403, "permission_denied", Ends(MachineErrorKind::Forbidden)),
@@ -29,10 +29,9 @@ fn what_each_answer_to_a_poll_leads_to() {
     for (status, kind, then) in cases {
         let (mut bench, poll) = Bench::serving(|_| {});
         bench.pass(Duration::from_secs(50));
-        let body = if kind.is_empty() {
-            String::new()
-        } else {
-            format!(r#"{{"error":{{"type":"{kind}"}}}}"#)
+        let body = match kind {
+            "" | "null" => kind.to_owned(),
+            _ => format!(r#"{{"error":{{"type":"{kind}"}}}}"#),
         };
         bench.respond(poll, status, &body);
         let found = if bench.has_request("/work/poll") {
@@ -212,7 +211,10 @@ fn after_a_401_the_token_is_read_again_once_and_a_second_401_ends_the_worker() {
         let (register, request) = bench.request("/bridge");
         assert_eq!(request.headers[0].1.reveal(), format!("Bearer {}", file.trim()));
         let answer = r#"{"environment_id":"env_1","environment_secret":"s"}"#;
-        bench.respond(register, second, answer);
+        match second {
+            401 => bench.refuse(register, 401, "authentication_failed"),
+            _ => bench.respond(register, second, answer),
+        }
         assert_eq!(bench.outcome.is_some(), is_end, "{file} {second}");
     }
 }

@@ -86,6 +86,46 @@ fn whoever_holds_the_newer_lease_of_a_session_keeps_its_agent() {
     }
 }
 
+/// The relay was stopped for so long that the lease lapsed and polls failed; it continues, and the
+/// link hears of the newer lease before any poll could bring it.
+#[test]
+fn a_newer_lease_is_asked_for_at_once_however_long_the_pause_after_failed_polls() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let running = bench.start_session(poll, 1);
+    let (mut poll, _) = bench.request("/work/poll");
+    let stopped_at = bench.now.mono;
+    while bench.now.mono < stopped_at + Duration::from_secs(300) {
+        bench.handle(frame(running.link, &ControlFrame::Pong));
+        bench.fail(poll, IoErrorKind::TimedOut);
+        while !bench.has_request("/work/poll") {
+            bench.handle(frame(running.link, &ControlFrame::Pong));
+            bench.wait();
+        }
+        (poll, _) = bench.request("/work/poll");
+    }
+    bench.fail(poll, IoErrorKind::TimedOut);
+    by_close_code(&mut bench, &running);
+    let (poll, _) = bench.request("/work/poll");
+    renew(&mut bench, poll);
+    assert!(bench.signals().is_empty() && bench.machine.sessions() == 1);
+}
+
+#[test]
+fn an_agent_is_kept_as_long_as_no_poll_could_have_brought_its_newer_lease() {
+    let (mut bench, _, mut poll) = superseded(by_close_code);
+    let lost_at = bench.now.mono;
+    while bench.now.mono < lost_at + 5 * SUPERSEDED_LEASE_GRACE {
+        bench.respond(poll, 503, "<html>maintenance</html>");
+        while !bench.has_request("/work/poll") {
+            bench.wait();
+        }
+        (poll, _) = bench.request("/work/poll");
+    }
+    assert!(bench.signals().is_empty(), "it may be its own");
+    renew(&mut bench, poll);
+    assert!(bench.signals().is_empty() && bench.machine.sessions() == 1);
+}
+
 #[test]
 fn a_session_whose_newer_lease_does_not_arrive_was_given_to_another_worker() {
     for find_out in [by_heartbeat, by_close_code, by_handshake] {

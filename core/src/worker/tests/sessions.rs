@@ -129,19 +129,19 @@ fn what_each_answer_to_a_heartbeat_leads_to() {
         EndsLater,
     }
     use Then::{Ends, EndsLater, GoesOn, Redispatch};
+    const ERROR: &str = r#"{"error":{"type":"later"}}"#;
     let good = r#"{"lease_extended":true,"state":"running"}"#;
     let cases = [
         (200, good, GoesOn),
         (200, r#"{"lease_extended":true,"state":"stopping"}"#, Ends(Signal::Terminate)),
         (200, r#"{"lease_extended":false,"state":"running"}"#, EndsLater),
-        (401, "", Redispatch),
-        (403, "", Ends(Signal::Kill)),
-        (404, "", Ends(Signal::Kill)),
-        (409, "", EndsLater),
-        (410, "", Ends(Signal::Kill)),
-        (429, "", GoesOn),
-        (500, "", GoesOn),
-        (200, "<html>", GoesOn),
+        (401, ERROR, Redispatch),
+        (403, ERROR, Ends(Signal::Kill)),
+        (404, ERROR, Ends(Signal::Kill)),
+        (409, ERROR, EndsLater),
+        (410, ERROR, Ends(Signal::Kill)),
+        (429, ERROR, GoesOn),
+        (500, ERROR, GoesOn),
     ];
     for (status, body, then) in cases {
         let (mut bench, poll) = Bench::serving(|_| {});
