@@ -194,6 +194,25 @@ macro_rules! action_tests {
 #[macro_export]
 macro_rules! scenario_tests {
     ($runtime:path) => {
+        $crate::tests!($runtime, field::half_a_proxy:
+            a_proxy_that_names_the_relay_by_its_own_address_or_not_at_all_passes_sessions,
+            a_proxy_that_passes_no_upgrade_is_named_and_the_session_fails_instead_of_waiting,
+        );
+        $crate::tests!($runtime, field::long_pauses:
+            maintenance_for_an_hour_that_ends_early_keeps_a_worker_away_for_minutes_only,
+        );
+        $crate::tests!($runtime, field::pages_of_others:
+            a_page_in_the_relays_place_ends_neither_the_worker_nor_the_session,
+            a_worker_that_starts_behind_a_captive_portal_waits_for_the_relay,
+            a_refusal_of_the_relay_itself_keeps_its_meaning,
+        );
+        $crate::tests!($runtime, field::short_limits:
+            work_comes_quickly_where_waiting_requests_are_answered_with_504,
+            work_comes_quickly_where_waiting_requests_are_cut,
+        );
+        $crate::tests!($runtime, field::stopped_relays:
+            a_relay_that_stood_still_until_the_leases_lapsed_keeps_its_sessions,
+        );
         $crate::tests!($runtime, scenarios::agents:
             one_that_dies_before_its_first_byte,
             one_that_dies_with_a_question_open,
@@ -369,6 +388,7 @@ mod tests {
     fn every_case_is_listed_and_every_listed_case_exists() {
         let mut written = written("actions");
         written.append(&mut super::tests::written("scenarios"));
+        written.append(&mut super::tests::written("field"));
         let listed = listed();
         assert!(written.len() > 100, "{}", written.len());
         let apart: Vec<_> = written.symmetric_difference(&listed).collect();

@@ -1,9 +1,10 @@
 //! What every runtime must do, tested with real sockets, processes, files and git.
 //!
-//! Two suites, each written once and run by each runtime's own tests:
+//! Three suites, each written once and run by each runtime's own tests:
 //!
 //! - [`actions`]: each action of the contract, and each way it can go wrong;
-//! - [`scenarios`]: the worker, as a machine and as a program, with the real relay.
+//! - [`scenarios`]: the worker, as a machine and as a program, with the real relay;
+//! - [`field`]: what people have met outside, one file each; run with the scenarios.
 //!
 //! A case is a function over a [`Runtime`]. [`action_tests!`] and [`scenario_tests!`] make one
 //! `#[test]` of each, so every case has its own name and runs in any order. Cases that not every
@@ -27,6 +28,8 @@
 #[expect(missing_docs, reason = "the name of a case says it")]
 pub mod actions;
 mod cases;
+#[expect(missing_docs, reason = "the name of a case says it")]
+pub mod field;
 pub mod harness;
 mod runtime;
 #[expect(missing_docs, reason = "the name of a case says it")]

@@ -11,7 +11,7 @@ pub mod links;
 pub mod restarts;
 pub mod secrets;
 pub mod sessions;
-mod stage;
+pub(crate) mod stage;
 pub mod stops;
 pub mod trees;
 pub mod worker_restarts;

@@ -1,10 +1,15 @@
 //! A TCP proxy between a worker and its relay, which can do what networks do.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
+
+/// What nginx says when the relay is silent for too long.
+const GATEWAY_TIMEOUT: &[u8] = b"HTTP/1.1 504 Gateway Time-out\r\nserver: nginx\r\nconnection: close\r\n\
+    content-type: text/html\r\ncontent-length: 47\r\n\r\n<html><title>504 Gateway Time-out</title></html>";
 
 /// A request of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,17 @@ pub(crate) enum Fate {
 /// Changes the relay's response: head and body.
 pub(crate) type Rewrite = Box<dyn Fn(String) -> String + Send>;
 
+/// Changes the head of a request, a line at a time; `None` leaves the line out.
+pub(crate) type HeadRewrite = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// How long the proxy waits for something from the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) silence: Duration,
+    /// Whether a request that brings nothing is answered with 504 before its connection ends.
+    pub(crate) says_so: bool,
+}
+
 #[derive(Default)]
 struct State {
     connections: Vec<[TcpStream; 2]>,
@@ -58,6 +74,13 @@ struct State {
     dead: usize,
     accepted: usize,
     rewrite: Option<(String, Rewrite)>,
+    /// What every request is answered with, in the relay's place.
+    page: Option<String>,
+    pages: usize,
+    head_rewrite: Option<HeadRewrite>,
+    limit: Option<Limit>,
+    /// Nothing passes until this ends, and nothing is lost.
+    is_frozen: bool,
     downstream: String,
 }
 
@@ -130,6 +153,39 @@ impl Proxy {
         state.dead = if is_swallowing { usize::MAX } else { state.accepted };
     }
 
+    /// Ends every connection, and answers all requests itself: with this head and body, or never
+    /// again.
+    pub(crate) fn answer_with(&self, page: Option<&str>) {
+        let mut state = self.shared.lock();
+        state.page = page.map(str::to_owned);
+        state.pages = 0;
+        drop(state);
+        self.cut();
+    }
+
+    /// Waits until it has answered this many requests in the relay's place.
+    #[track_caller]
+    pub(crate) fn has_answered(&self, pages: usize) {
+        self.shared.wait("pages are answered", |state| state.pages >= pages);
+    }
+
+    /// Changes the head of each request from now on.
+    pub(crate) fn rewrite_requests(&self, rewrite: HeadRewrite) {
+        self.shared.lock().head_rewrite = Some(rewrite);
+    }
+
+    /// Ends each connection on which the relay is silent for too long while it is waited for, from
+    /// the next connection on.
+    pub(crate) fn limit(&self, limit: Limit) {
+        self.shared.lock().limit = Some(limit);
+    }
+
+    /// Stands still, like a relay that is stopped, or continues.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.shared.lock().is_frozen = is_frozen;
+        self.shared.changed.notify_all();
+    }
+
     /// How many connections have been made so far.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.lock().accepted
@@ -151,6 +207,12 @@ impl Shared {
         self.state.lock().expect("no panic in the proxy")
     }
 
+    /// Waits until nothing is frozen.
+    fn thaw(&self) -> MutexGuard<'_, State> {
+        let state = self.lock();
+        self.changed.wait_while(state, |state| state.is_frozen).expect("no panic in the proxy")
+    }
+
     #[track_caller]
     fn wait(&self, what: &str, is: impl Fn(&State) -> bool) {
         let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, |state| !is(state));
@@ -169,13 +231,35 @@ fn serve(shared: &Arc<Shared>, client: TcpStream, relay: TcpStream) {
         state.connections.push(both());
         state.accepted
     };
-    // Whether to lose the next response.
-    let is_doomed = Arc::new(Mutex::new(false));
-    let ([from_client, to_relay], up, doomed) =
-        (both(), Arc::clone(shared), Arc::clone(&is_doomed));
-    std::thread::spawn(move || upwards(&up, number, from_client, to_relay, &doomed));
+    let line = Arc::new(Mutex::new(Line::default()));
+    let ([from_client, to_relay], up, of_up) = (both(), Arc::clone(shared), Arc::clone(&line));
+    std::thread::spawn(move || upwards(&up, number, from_client, to_relay, &of_up));
     let down = Arc::clone(shared);
-    std::thread::spawn(move || downwards(&down, number, client, relay, &is_doomed));
+    std::thread::spawn(move || downwards(&down, number, client, relay, &line));
+}
+
+/// What both directions of a connection know.
+#[derive(Default)]
+struct Line {
+    /// The next response is to be lost.
+    is_doomed: bool,
+    /// Since when nothing has come back for a request, or on a WebSocket.
+    waiting_since: Option<Instant>,
+    is_web_socket: bool,
+}
+
+/// The request with its head changed.
+fn changed(request: &[u8], rewrite: &HeadRewrite) -> Vec<u8> {
+    let end = request.windows(4).position(|four| four == b"\r\n\r\n");
+    let Some(end) = end.filter(|_| request.starts_with(b"GET ") || request.starts_with(b"POST "))
+    else {
+        return request.to_vec();
+    };
+    let head = String::from_utf8_lossy(&request[..end]);
+    let lines = head.split("\r\n").filter_map(|line| rewrite(line));
+    let mut out = lines.collect::<Vec<_>>().join("\r\n").into_bytes();
+    out.extend_from_slice(&request[end..]);
+    out
 }
 
 fn upwards(
@@ -183,14 +267,26 @@ fn upwards(
     number: usize,
     mut client: TcpStream,
     mut relay: TcpStream,
-    doomed: &Mutex<bool>,
+    line: &Mutex<Line>,
 ) {
     let mut buffer = vec![0; 64 << 10];
     while let Some(n) = client.read(&mut buffer).ok().filter(|n| *n > 0) {
+        let mut request = buffer[..n].to_vec();
         let fate = {
-            let mut state = shared.lock();
+            let mut state = shared.thaw();
             if state.dead >= number {
                 continue;
+            }
+            if let Some(page) = state.page.clone() {
+                state.pages += 1;
+                shared.changed.notify_all();
+                drop(state);
+                // A client that has left misses nothing.
+                let _ = client.write_all(page.as_bytes());
+                break;
+            }
+            if let Some(rewrite) = &state.head_rewrite {
+                request = changed(&request, rewrite);
             }
             let text = String::from_utf8_lossy(&buffer[..n]);
             let request = Request::of(&text);
@@ -207,10 +303,11 @@ fn upwards(
                 let _ = shared.changed.wait_timeout_while(state, PATIENCE, |s| s.released < mine);
                 break;
             }
-            Some(Fate::AnswerLost) => *doomed.lock().expect("no panic") = true,
+            Some(Fate::AnswerLost) => line.lock().expect("no panic").is_doomed = true,
             None => {}
         }
-        if relay.write_all(&buffer[..n]).is_err() {
+        line.lock().expect("no panic").waiting_since.get_or_insert_with(Instant::now);
+        if relay.write_all(&request).is_err() {
             break;
         }
     }
@@ -223,11 +320,36 @@ fn downwards(
     number: usize,
     mut client: TcpStream,
     mut relay: TcpStream,
-    doomed: &Mutex<bool>,
+    line: &Mutex<Line>,
 ) {
     let mut buffer = vec![0; 64 << 10];
-    while let Some(n) = relay.read(&mut buffer).ok().filter(|n| *n > 0) {
-        if std::mem::take(&mut *doomed.lock().expect("no panic")) {
+    let limit = shared.lock().limit;
+    relay.set_read_timeout(limit.map(|_| Duration::from_millis(20))).expect("a limit");
+    loop {
+        let n = match relay.read(&mut buffer) {
+            Ok(n) if n > 0 => n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let line = line.lock().expect("no panic");
+                let (Some(limit), Some(since)) = (limit, line.waiting_since) else { continue };
+                if since.elapsed() < limit.silence {
+                    continue;
+                }
+                if !line.is_web_socket && limit.says_so {
+                    // A client that has left misses nothing.
+                    let _ = client.write_all(GATEWAY_TIMEOUT);
+                }
+                break;
+            }
+            _ => break,
+        };
+        drop(shared.thaw());
+        let is_doomed = {
+            let mut line = line.lock().expect("no panic");
+            line.is_web_socket |= buffer.starts_with(b"HTTP/1.1 101");
+            line.waiting_since = line.is_web_socket.then(Instant::now);
+            std::mem::take(&mut line.is_doomed)
+        };
+        if is_doomed {
             shared.lock().lost += 1;
             shared.changed.notify_all();
             break;

@@ -14,32 +14,55 @@ use smol::future::FutureExt;
 use super::PATIENCE;
 use super::api::{Api, Session, TOKEN};
 
+/// What a relay is started with.
+#[derive(Clone, Copy)]
+struct Spec {
+    lease: Duration,
+    ack: Duration,
+    is_behind_proxy: bool,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        // Work that was handed out but not acknowledged does not return by itself during a test.
+        let (lease, ack) = (Duration::from_secs(60), Duration::from_secs(600));
+        Self { lease, ack, is_behind_proxy: false }
+    }
+}
+
 /// A listening relay.
 pub(crate) struct Relay {
     pub(crate) address: String,
     pub(crate) api: Api,
-    lease: Duration,
-    ack: Duration,
+    spec: Spec,
     killed: Option<(async_channel::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Relay {
     pub(crate) fn start() -> Self {
-        Self::with_lease(Duration::from_secs(60))
+        Self::of(Spec::default())
+    }
+
+    /// One that is told that all of its clients come through a proxy.
+    pub(crate) fn behind_proxy() -> Self {
+        Self::of(Spec { is_behind_proxy: true, ..Spec::default() })
     }
 
     /// One whose leases last this long; whole seconds.
     pub(crate) fn with_lease(lease: Duration) -> Self {
-        // Work that was handed out but not acknowledged does not return by itself during a test.
-        Self::with_times(lease, Duration::from_secs(600))
+        Self::of(Spec { lease, ..Spec::default() })
     }
 
     /// One whose leases last this long, and must have been acknowledged within this time, which is
     /// not longer.
     pub(crate) fn with_times(lease: Duration, ack: Duration) -> Self {
-        let (address, killed) = serve(&own_address(), lease, ack);
+        Self::of(Spec { lease, ack, ..Spec::default() })
+    }
+
+    fn of(spec: Spec) -> Self {
+        let (address, killed) = serve(&own_address(), spec);
         let api = Api::new(format!("http://{address}"));
-        Self { address, api, lease, ack, killed: Some(killed) }
+        Self { address, api, spec, killed: Some(killed) }
     }
 
     pub(crate) fn session(&self) -> Session<'_> {
@@ -57,7 +80,7 @@ impl Relay {
     /// A new one in its place, which knows nothing of the past.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let (_, killed) = serve(&self.address, self.lease, self.ack);
+        let (_, killed) = serve(&self.address, self.spec);
         self.killed = Some(killed);
     }
 }
@@ -78,18 +101,15 @@ fn own_address() -> String {
     format!("127.{}.{}.{nth}:0", 1 + id % 254, id / 254 % 256)
 }
 
-fn serve(
-    listen: &str,
-    lease: Duration,
-    ack: Duration,
-) -> (String, (async_channel::Sender<()>, JoinHandle<()>)) {
+fn serve(listen: &str, spec: Spec) -> (String, (async_channel::Sender<()>, JoinHandle<()>)) {
     static STARTED: AtomicU8 = AtomicU8::new(1);
     let started = STARTED.fetch_add(1, Ordering::Relaxed);
     let mut config = RelayConfig::new(listen.to_owned());
     config.access_tokens =
         vec![AccessToken { person: "owner".to_owned(), token: Secret::from(TOKEN) }];
-    config.policy.lease_time = lease;
-    config.policy.ack_time = ack;
+    config.policy.lease_time = spec.lease;
+    config.policy.ack_time = spec.ack;
+    config.is_behind_proxy = spec.is_behind_proxy;
     let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
     let relay = Machine::new(config, &keys).expect("a good configuration");
     let (killed, kill) = async_channel::bounded::<()>(1);

@@ -1,0 +1,11 @@
+//! What people have met in the field: networks, proxies and machines that are not like ours.
+//!
+//! One file for each thing that was met, and in it what it stands for too. To add a case: a file
+//! here, its name below and in `cases.rs`. What it needs of relays, workers and proxies is in
+//! `scenarios/stage`.
+
+pub mod half_a_proxy;
+pub mod long_pauses;
+pub mod pages_of_others;
+pub mod short_limits;
+pub mod stopped_relays;
