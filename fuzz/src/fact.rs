@@ -89,6 +89,8 @@ pub(crate) enum Fact {
         party: PartyId,
         what: &'static str,
         status: u16,
+        /// Whether the relay has answered, and nobody in its place.
+        is_relays: bool,
         retry_after: Option<u64>,
         mono: Duration,
     },
@@ -165,6 +167,8 @@ pub(crate) enum Fact {
     Killed {
         party: PartyId,
         session: String,
+        /// All that it was told just before is an answer that no relay gives.
+        is_misled: bool,
     },
     /// A party's host slept, or its clocks did something odd.
     Slept {

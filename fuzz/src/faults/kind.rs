@@ -51,6 +51,8 @@ fault_kinds! {
     Duplicate = "duplicate",
     /// An intermediary responds in the relay's place.
     Proxy = "proxy",
+    /// A worker's host is behind something that answers all its requests, as a captive portal does.
+    Portal = "portal",
     /// A host sleeps.
     Suspend = "suspend",
     /// The relay's process is stopped for a while; its clocks go on.
@@ -97,6 +99,7 @@ impl FaultKind {
             Self::KeyRotation => Some(0x6b65_7973),
             Self::RelayStop => Some(0x7374_6f70),
             Self::Versions => Some(0x0bad_5eed_008a),
+            Self::Portal => Some(0x706f_7274_616c),
             _ => None,
         }
     }

@@ -35,6 +35,7 @@ pub(crate) fn clear(world: &mut World) {
     for host in &mut cx.hosts {
         host.cut_until = host.cut_until.min(cx.at);
         host.slow_until = host.slow_until.min(cx.at);
+        host.portal_until = host.portal_until.min(cx.at);
         host.disk.is_full = false;
         host.disk.is_unreadable = false;
         let rest = host.suspended_until.saturating_sub(cx.at);
@@ -77,6 +78,7 @@ pub(crate) fn strike(world: &mut World, kind: FaultKind) {
         }
         FaultKind::SlowLine => slow_line(cx),
         FaultKind::AcceptError => fail_accepts(cx),
+        FaultKind::Portal => portal(cx),
         FaultKind::Suspend => suspend(cx),
         FaultKind::RelayStop => stop_relay(cx),
         FaultKind::WallStep => step_wall(cx),
@@ -191,6 +193,20 @@ fn slow_line(cx: &mut Cx) {
     let host = cx.rng.usize(1..cx.hosts.len());
     cx.hosts[host].slow_until = cx.at + Duration::from_millis(cx.rng.u64(500..90_000));
     cx.hosts[host].slowness = cx.rng.u32(5..400);
+}
+
+/// Something answers a worker's requests in the relay's place: for seconds, or until somebody has
+/// signed in. It may give the same answer to all, or one to each.
+fn portal(cx: &mut Cx) {
+    let Some(worker) = a_worker(cx) else { return };
+    let time = match cx.rng.u8(..10) {
+        0 => Duration::from_secs(cx.rng.u64(60..900)),
+        _ => Duration::from_millis(cx.rng.u64(100..60_000)),
+    };
+    let page = cx.rng.bool().then(|| cx.rng.usize(..));
+    let host = &mut cx.hosts[cx.parties[worker].host];
+    host.portal_until = cx.at + time;
+    host.portal_page = page;
 }
 
 /// The error of a system that has run out of file descriptors.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use footbridge_core::contract::action::Message;
+use footbridge_core::contract::action::{Message, Response};
 use footbridge_core::contract::event::{Body, Event};
 
 use super::Mutant;
@@ -13,6 +13,7 @@ use crate::ids::{Op, PartyId, Role};
 use crate::names::{FUTURE, RELAY};
 use crate::sim::cx::Cx;
 use crate::sim::network::Network;
+use crate::sim::network::portal::is_foreign;
 
 /// An event as a broken party would see it.
 pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event) -> Option<Event> {
@@ -29,6 +30,7 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
             response.headers.retain(|(name, _)| name != "retry-after");
             Some(Event::Response { op, response })
         }
+        (Mutant::Gullible, event) if is_worker && is_foreign(&event) => Some(believed(event)),
         (Mutant::OldToken, Event::Loaded { op, data, modified }) if is_worker => {
             let is_token = data.as_deref().is_some_and(|data| data.starts_with(b"alice-has"));
             Some(Event::Loaded { op, data: data.filter(|_| !is_token), modified })
@@ -75,6 +77,20 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
         // It was told so before.
         (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,
         (_, event) => Some(event),
+    }
+}
+
+/// An answer that no relay gives, as if the relay gave it.
+fn believed(event: Event) -> Event {
+    let body = Bytes::from_static(br#"{"error":{"type":"later","message":"simulated"}}"#);
+    match event {
+        Event::Response { op, response } => {
+            Event::Response { op, response: Response { body, ..response } }
+        }
+        Event::Refused { op, response } => {
+            Event::Refused { op, response: Response { body, ..response } }
+        }
+        other => other,
     }
 }
 

@@ -91,6 +91,8 @@ mutants! {
     Impatient = "impatient" found by "patience" within 60,
     /// A worker does not read `Retry-After`.
     IgnoresRetryAfter = "ignores-retry-after" found by "patience" within 60,
+    /// A worker takes whatever answers for the relay.
+    Gullible = "gullible" found by "patience" within 60,
     /// A worker starts every agent twice.
     TwoAgents = "two-agents" found by "one agent" within 10,
     /// A relay treats messages as sent as soon as it has requested that they be sent.

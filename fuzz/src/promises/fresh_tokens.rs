@@ -69,7 +69,7 @@ impl Promise for FreshTokens {
             Fact::TokenAsked { party } => return self.worker(*party).reads(),
             Fact::TokenRead { party, token } => self.worker(*party).read(token.as_ref()),
             Fact::Presented { party, token } => return self.worker(*party).presents(at, token),
-            Fact::Answered { party, what: "register", status, .. } => {
+            Fact::Answered { party, what: "register", status, is_relays: true, .. } => {
                 let worker = self.worker(*party);
                 match status {
                     200..=299 => (worker.refused, worker.was_good) = (0, true),
@@ -80,7 +80,7 @@ impl Promise for FreshTokens {
             Fact::Denied { party, session } => {
                 self.worker(*party).denied.insert(session.clone(), at);
             }
-            Fact::Killed { party, session } => return self.worker(*party).kills(at, session),
+            Fact::Killed { party, session, .. } => return self.worker(*party).kills(at, session),
             Fact::Finished { party, role: Role::Worker, outcome: Err(fault), .. }
                 if fault.kind == MachineErrorKind::Unauthorized =>
             {
@@ -182,7 +182,8 @@ mod tests {
 
     fn answered(status: u16) -> Fact {
         let (retry_after, mono) = (None, Duration::ZERO);
-        Fact::Answered { party: WORKER, what: "register", status, retry_after, mono }
+        let is_relays = true;
+        Fact::Answered { party: WORKER, what: "register", status, is_relays, retry_after, mono }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Promise 8: What can be retried never ends a worker early, and `Retry-After` is honored.
+//! Promise 8: What can be retried never ends a worker early, and `Retry-After` is honored. What
+//! somebody else than the relay answers is always such, and ends no agent either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +10,9 @@ use super::Promise;
 use crate::fact::Fact;
 use crate::ids::{PartyId, Role};
 use crate::sim::clock::Time;
+
+/// The longest pause that a worker keeps because it is asked to.
+const LONGEST_PAUSE: u64 = 120;
 
 /// How long a worker keeps trying (W-2).
 const GIVE_UP: Duration = Duration::from_secs(600);
@@ -44,17 +48,23 @@ impl Promise for Patience {
                     return Err(format!("a worker did {what} before Retry-After was over"));
                 }
             }
-            Fact::Answered { party, what, status, retry_after, mono } => {
+            Fact::Answered { party, what, status, is_relays, retry_after, mono } => {
                 self.mono.insert(*party, *mono);
+                let until = |secs: u64| *mono + Duration::from_secs(secs.min(LONGEST_PAUSE));
                 match status {
+                    _ if !is_relays => {
+                        self.failing.entry((*party, *what)).or_insert(*mono);
+                        if let Some(secs) = retry_after {
+                            self.not_before.insert((*party, *what), until(*secs));
+                        }
+                    }
                     200..=299 => {
                         self.failing.remove(&(*party, *what));
                     }
                     429 | 500..=599 => {
                         self.failing.entry((*party, *what)).or_insert(*mono);
                         if let (Some(secs), 429 | 503) = (retry_after, status) {
-                            let until = *mono + Duration::from_secs(*secs);
-                            self.not_before.insert((*party, *what), until);
+                            self.not_before.insert((*party, *what), until(*secs));
                         }
                     }
                     _ => {
@@ -65,6 +75,10 @@ impl Promise for Patience {
             Fact::Failed { party, what, mono } => {
                 self.mono.insert(*party, *mono);
                 self.failing.entry((*party, *what)).or_insert(*mono);
+            }
+            Fact::Killed { session, is_misled: true, .. } => {
+                let words = "was ended by an answer that is not the relay's";
+                return Err(format!("the agent of {session} {words}"));
             }
             Fact::Slept { party } => {
                 self.dozed.insert(*party);

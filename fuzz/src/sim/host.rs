@@ -26,6 +26,10 @@ pub(crate) struct Host {
     pub(crate) cut_until: Time,
     /// Whether a cut shows at once as an error, or only as silence.
     pub(crate) is_cut_visible: bool,
+    /// Its requests are answered by something else than the relay until this time: all with this
+    /// page, or each with another.
+    pub(crate) portal_until: Time,
+    pub(crate) portal_page: Option<usize>,
     /// Its network is slow until this time, by this factor.
     pub(crate) slow_until: Time,
     pub(crate) slowness: u32,
@@ -46,6 +50,8 @@ impl Host {
             put_off: Vec::new(),
             cut_until: Time::ZERO,
             is_cut_visible: false,
+            portal_until: Time::ZERO,
+            portal_page: None,
             slow_until: Time::ZERO,
             slowness: 1,
             latency,

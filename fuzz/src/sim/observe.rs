@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::ids::{Address, ConnId, Op, PartyId};
 use crate::names::RELAY;
 use crate::sim::cx::Cx;
+use crate::sim::network::portal::is_foreign;
 
 /// The outcome of a worker's requests, for the promises about patience.
 pub(crate) fn answer(cx: &mut Cx, to: Address, op: Op, event: &Event) {
@@ -26,6 +27,7 @@ pub(crate) fn answer(cx: &mut Cx, to: Address, op: Op, event: &Event) {
             party: to.party,
             what,
             status: response.status,
+            is_relays: !is_foreign(event),
             retry_after: response.header("retry-after").and_then(|text| text.parse().ok()),
             mono,
         },
@@ -54,6 +56,9 @@ pub(crate) fn is_deregistration(label: &str) -> bool {
 /// What a worker is told about its sessions and their results.
 fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
     let Event::Response { response, .. } = event else { return };
+    if is_foreign(event) {
+        return;
+    }
     let status = response.status;
     if let Some(work) = reported_work(label) {
         let work = work.to_owned();

@@ -39,6 +39,8 @@ pub(crate) struct Party {
     pub(crate) has_finished: bool,
     /// When it last crashed or finished.
     pub(crate) died_at: Time,
+    /// What it was told last is an answer that no relay gives.
+    pub(crate) is_misled: bool,
     /// It has been told to end since it last started.
     pub(crate) is_ordered_down: bool,
 }
@@ -62,6 +64,7 @@ impl Party {
             backlog: VecDeque::new(),
             has_finished: false,
             died_at: Time::ZERO,
+            is_misled: false,
             is_ordered_down: false,
         }
     }

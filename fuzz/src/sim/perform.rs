@@ -142,7 +142,8 @@ impl World {
             && let Some(session) = self.processes.session_of(process)
         {
             let session = session.to_owned();
-            self.cx.fact(Fact::Killed { party: id, session });
+            let is_misled = self.cx.parties[id].is_misled;
+            self.cx.fact(Fact::Killed { party: id, session, is_misled });
         }
     }
 

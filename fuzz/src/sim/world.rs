@@ -19,6 +19,7 @@ use crate::sim::census::{self, Census};
 use crate::sim::cx::Cx;
 use crate::sim::event::{Arrival, ProcessEvent, RepositoryEvent, SimEvent};
 use crate::sim::network::Network;
+use crate::sim::network::portal::is_foreign;
 use crate::sim::process::{Processes, Upshot};
 use crate::sim::repositories::Repositories;
 use crate::sim::store::SimStore;
@@ -141,6 +142,7 @@ impl World {
     }
 
     pub(crate) fn hand_in(&mut self, id: PartyId, event: Event) {
+        self.cx.parties[id].is_misled = is_foreign(&event);
         let Some(event) = mutants::events::mutated(&mut self.cx, &self.network, id, event) else {
             return;
         };

@@ -189,7 +189,7 @@ impl Network {
         if party.listener.is_none() || is_full {
             return self.put(cx, id, End::Client, Arrival::Reset(IoErrorKind::Refused), 0);
         }
-        if self.proxy_answers(cx, id) {
+        if self.portal_answers(cx, id) || self.proxy_answers(cx, id) {
             return;
         }
         cx.parties[to].backlog.push_back(id);

@@ -4,6 +4,7 @@
 mod body;
 pub(crate) mod conn;
 mod exchange;
+pub(crate) mod portal;
 mod stream;
 
 use std::collections::BTreeMap;
