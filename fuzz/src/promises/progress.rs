@@ -33,6 +33,8 @@ pub(crate) struct Progress {
 
 /// Every viewer requests the list more often than this.
 pub(super) const ASKED_WITHIN: Duration = Duration::from_secs(120);
+/// Each of a session's viewers asks for the rest of its log more often than this.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 /// At a calm end, whatever is in the list was shown to somebody this recently. One that ended since
 /// and was forgotten at once is not taken for stuck.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
@@ -53,7 +55,9 @@ struct Session {
     is_deaf: bool,
     last_seq: BTreeMap<PartyId, u64>,
     unread: Unread,
-    end: u64,
+    /// Where its log ended, and since when that has been shown: the last one from before
+    /// [`READ_WITHIN`], and all since.
+    ends: Vec<(Time, u64)>,
     seen_at: Time,
     watchers: Watchers,
 }
@@ -70,7 +74,25 @@ struct Watchers {
 
 struct Agent {
     session: String,
-    open: BTreeSet<String>,
+    /// What it asks, and since when.
+    open: BTreeMap<String, Time>,
+}
+
+impl Session {
+    fn ends_at(&mut self, at: Time, end: u64) {
+        if self.ends.last().is_some_and(|(_, last)| *last >= end) {
+            return;
+        }
+        self.ends.push((at, end));
+        let old = self.ends.partition_point(|(since, _)| *since + READ_WITHIN < at);
+        self.ends.drain(..old.saturating_sub(1));
+    }
+
+    /// Where it ended some time before `at`.
+    fn end_before(&self, at: Time) -> u64 {
+        let old = self.ends.partition_point(|(since, _)| *since + READ_WITHIN < at);
+        old.checked_sub(1).map_or(0, |last| self.ends[last].1)
+    }
 }
 
 impl Promise for Progress {
@@ -92,13 +114,13 @@ impl Promise for Progress {
             }
             Fact::IsDeaf { session } => self.session(session).is_deaf = true,
             Fact::AgentStarted { process, session } => {
-                let agent = Agent { session: session.clone(), open: BTreeSet::new() };
+                let agent = Agent { session: session.clone(), open: BTreeMap::new() };
                 self.agents.insert(*process, agent);
             }
             Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
                 self.agents.remove(process);
             }
-            Fact::Printed { session, line, .. } => self.printed(session, line),
+            Fact::Printed { session, line, .. } => self.printed(at, session, line),
             Fact::HandedOff { process, line, .. } => self.handed(*process, line),
             Fact::Viewed { viewer, notice } => self.viewed(at, *viewer, notice),
             _ => {}
@@ -138,12 +160,12 @@ impl Progress {
         self.agents.values_mut().filter(move |agent| agent.session == session)
     }
 
-    fn printed(&mut self, session: &str, line: &str) {
+    fn printed(&mut self, at: Time, session: &str, line: &str) {
         if line.contains("can_use_tool")
             && let Some(id) = parsed(line)["request_id"].as_str()
         {
             for agent in self.agents_of(session) {
-                agent.open.insert(id.to_owned());
+                agent.open.entry(id.to_owned()).or_insert(at);
             }
         } else if line.contains("control_cancel_request")
             && let Some(id) = parsed(line)["request_id"].as_str()
@@ -209,7 +231,7 @@ impl Progress {
                 found.unlinked_since =
                     (!view.is_connected).then(|| found.unlinked_since.unwrap_or(at));
                 found.pending.clone_from(&view.pending);
-                found.end = found.end.max(view.last_seq);
+                found.ends_at(at, view.last_seq);
             }
             _ => {}
         }
@@ -231,21 +253,19 @@ impl Progress {
         if found.unlinked_since.is_some_and(|since| since + RELINKED_WITHIN < at) {
             return Err(format!("{session} is {}, but not connected", found.state));
         }
-        for id in &agent.open {
-            if !found.pending.contains(id) {
+        for (id, since) in &agent.open {
+            if *since + READ_WITHIN < at && !found.pending.contains(id) {
                 return Err(format!(
                     "the agent of {session} is waiting for {id}, but nobody is asked"
                 ));
             }
         }
+        let end = found.end_before(at);
         for (viewer, seq) in &found.last_seq {
             // A viewer that is told that there is no place knows what blocks it.
             let is_blocked = found.watchers.turned_away.contains(viewer);
-            if *seq + 50 < found.end && !found.is_deaf && !is_blocked {
-                return Err(format!(
-                    "viewer {viewer} has {seq} of {session}, which has {}",
-                    found.end
-                ));
+            if *seq + 50 < end && !found.is_deaf && !is_blocked {
+                return Err(format!("viewer {viewer} has {seq} of {session}, which has {}", end));
             }
         }
         if !found.is_deaf {
