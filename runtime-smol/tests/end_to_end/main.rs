@@ -4,5 +4,6 @@ mod faults;
 mod hostile;
 mod page;
 mod programs;
+mod real_agent;
 mod restarts;
 mod support;

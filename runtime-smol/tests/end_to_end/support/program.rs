@@ -24,8 +24,8 @@ const MARK: &str = "FOOTBRIDGE_TEST_RUN";
 pub(crate) struct Program {
     child: Child,
     mark: String,
-    /// Where it keeps what outlives it.
-    _state: TempDir,
+    /// Where it keeps what outlives it, if that goes with it.
+    _state: Option<TempDir>,
     stderr: Arc<Mutex<String>>,
     /// Collects `stderr` until its end.
     listener: Option<JoinHandle<()>>,
@@ -43,7 +43,8 @@ pub(crate) struct Ended {
 /// Runs the program until it exits.
 #[track_caller]
 pub(crate) fn run(args: &[&str], token: &str) -> Ended {
-    let mut program = Program::spawn(args, token);
+    let state = tempfile::tempdir().expect("a directory");
+    let mut program = Program::spawn(args, token, state.path());
     let mut stdout = program.child.stdout.take().expect("a pipe");
     let code = program.wait().unwrap_or_else(|| panic!("{args:?} does not exit"));
     program.listener.take().expect("not joined yet").join().expect("no panic");
@@ -69,7 +70,16 @@ impl Program {
     /// Starts it and waits for its ready line.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut program = Self::spawn(&[args, &["--json"]].concat(), TOKEN);
+        let state = tempfile::tempdir().expect("a directory");
+        let mut program = Self::start_on(state.path(), args);
+        program._state = Some(state);
+        program
+    }
+
+    /// The same, with what an earlier one has kept.
+    #[track_caller]
+    pub(crate) fn start_on(state: &Path, args: &[&str]) -> Self {
+        let mut program = Self::spawn(&[args, &["--json"]].concat(), TOKEN, state);
         let mut stdout = BufReader::new(program.child.stdout.take().expect("a pipe"));
         let (sender, line) = mpsc::channel();
         std::thread::spawn(move || {
@@ -85,13 +95,12 @@ impl Program {
         program
     }
 
-    fn spawn(args: &[&str], token: &str) -> Self {
+    fn spawn(args: &[&str], token: &str, state: &Path) -> Self {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let mark = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-        let state = tempfile::tempdir().expect("a directory");
         let mut command = Command::new(env!("CARGO_BIN_EXE_footbridge"));
         command.args(args).env(MARK, &mark).env("FOOTBRIDGE_TOKEN", token);
-        command.env("XDG_STATE_HOME", state.path());
+        command.env("XDG_STATE_HOME", state);
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
@@ -105,7 +114,7 @@ impl Program {
                 *collected.lock().expect("no panic") += &(line + "\n");
             }
         });
-        Self { child, mark, _state: state, stderr, listener: Some(listener), ready: Value::Null }
+        Self { child, mark, _state: None, stderr, listener: Some(listener), ready: Value::Null }
     }
 
     /// Its relay's URL.
@@ -163,6 +172,16 @@ impl Program {
     #[track_caller]
     pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
+        self.wait().expect("it is killed");
+        self.assert_nothing_left();
+    }
+
+    /// Kills it and everything that it has started, at once: the power is gone.
+    #[track_caller]
+    pub(crate) fn crash(mut self) {
+        for pid in left_of(&self.mark).into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
         self.wait().expect("it is killed");
         self.assert_nothing_left();
     }

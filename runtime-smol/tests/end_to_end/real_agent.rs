@@ -1,0 +1,242 @@
+//! The real Claude Code, with a stand-in for its model: `REAL_AGENT` says that `claude` is
+//! it, and that whatever it is asked costs nothing. Elsewhere these tests are skipped.
+//!
+//! The stand-in repeats what it is told, drips words for half a minute when told `SLOW`, and asks for
+//! a tool when told `TOOL Name {input}`.
+
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::api::Api;
+use crate::support::page::{Page, hook};
+use crate::support::poll;
+use crate::support::program::{Program, path};
+
+/// Whether it is here; says so if it is not.
+fn is_here() -> bool {
+    let is_here = std::env::var_os("REAL_AGENT").is_some();
+    if !is_here {
+        eprintln!("skipped: REAL_AGENT does not say that the real Claude Code is here");
+    }
+    is_here
+}
+
+/// What of a machine outlives its programs.
+struct Disk {
+    state: TempDir,
+    directory: TempDir,
+    /// Each has a port of its own, which no connection takes while the program is away.
+    listen: String,
+}
+
+impl Disk {
+    fn new(host: u8) -> Self {
+        let directory = || tempfile::tempdir().expect("a directory");
+        let listen = format!("127.92.0.{host}:8787");
+        Self { state: directory(), directory: directory(), listen }
+    }
+
+    fn up(&self) -> Program {
+        let directory = path(self.directory.path());
+        let args = ["up", "--listen", &self.listen, "--agent", "claude", "--directory", directory];
+        Program::start_on(self.state.path(), &args)
+    }
+
+    fn relay(&self) -> Program {
+        Program::start_on(self.state.path(), &["relay", "--listen", &self.listen])
+    }
+
+    fn work(&self, relay: &str) -> Program {
+        let directory = path(self.directory.path());
+        let args = ["work", "--relay", relay, "--agent", "claude", "--directory", directory];
+        Program::start_on(self.state.path(), &args)
+    }
+}
+
+fn is_result(event: &Value, text: &str) -> bool {
+    event["message"]["type"] == "result"
+        && event["message"]["result"].as_str().is_some_and(|result| result.contains(text))
+}
+
+/// A session whose agent has answered once, and works on something long now.
+fn in_mid_turn(api: &Api) -> String {
+    let session = api.new_session();
+    api.say(&session, "the first words");
+    api.wait_for_event(&session, "an answer", |event| is_result(event, "the first words"));
+    api.say(&session, "SLOW");
+    let is_taken = |event: &Value| {
+        event["message"]["type"] == "command_lifecycle" && event["message"]["state"] == "started"
+    };
+    let count = |api: &Api| api.log(&session).iter().filter(|event| is_taken(event)).count();
+    assert!(poll(|| (count(api) > 1).then_some(())).is_some(), "{:?}", api.log(&session));
+    session
+}
+
+/// The ids that the agent has given its conversation.
+fn conversations(log: &[Value]) -> Vec<&str> {
+    let is_init = |event: &&Value| event["message"]["subtype"] == "init";
+    let mut ids: Vec<_> = log
+        .iter()
+        .filter(is_init)
+        .filter_map(|one| one["message"]["session_id"].as_str())
+        .collect();
+    ids.dedup();
+    ids
+}
+
+/// The session goes on in the same conversation, and the log and the page say what happened.
+fn goes_on(program: &Program, session: &str) {
+    let api = program.api();
+    let is_resumed = |event: &Value| event["message"]["subtype"] == "agent_resumed";
+    api.wait_for_event(session, "a word about the restart", is_resumed);
+    api.say(session, "the last words");
+    api.wait_for_event(session, "an answer", |event| is_result(event, "the last words"));
+    let log = api.log(session);
+    assert_eq!(conversations(&log).len(), 1, "{log:?}");
+    assert_eq!(api.session(session)["state"], "running");
+    let mut page = Page::open(program.page());
+    page.click(&format!("[data-session-id={session}] a"));
+    page.see_text(&hook("transcript"), "The worker restarted, and the agent continues.");
+    page.see_text(&hook("transcript"), "the first words");
+    page.see_text(&hook("transcript"), "the last words");
+}
+
+#[test]
+fn the_conversation_goes_on_when_the_machine_loses_its_power_in_mid_turn() {
+    if !is_here() {
+        return;
+    }
+    let disk = Disk::new(1);
+    let program = disk.up();
+    let session = in_mid_turn(&program.api());
+    program.crash();
+    goes_on(&disk.up(), &session);
+}
+
+#[test]
+fn the_conversation_goes_on_when_the_worker_is_killed_in_mid_turn() {
+    if !is_here() {
+        return;
+    }
+    let (relay, machine) = (Disk::new(2), Disk::new(3));
+    let relay = relay.relay();
+    let worker = machine.work(relay.url());
+    let session = in_mid_turn(&relay.api());
+    worker.kill();
+    let _worker = machine.work(relay.url());
+    goes_on(&relay, &session);
+}
+
+#[test]
+fn the_agent_does_not_notice_that_the_relay_is_killed_and_a_question_stays_open() {
+    if !is_here() {
+        return;
+    }
+    let (disk, machine) = (Disk::new(4), Disk::new(5));
+    let relay = disk.relay();
+    let _worker = machine.work(relay.url());
+    let api = relay.api();
+    let session = api.new_session();
+    let call = json!({"command": "touch allowed", "description": "a file"});
+    api.say(&session, &format!("TOOL Bash {call}"));
+    api.wait_for(&session, "a question", |one| one["pending_permissions"][0].is_object());
+    relay.kill();
+    let relay = disk.relay();
+    let api = relay.api();
+    api.allow(&session);
+    api.wait_for_event(&session, "a result", |event| event["message"]["type"] == "result");
+    assert!(machine.directory.path().join("allowed").exists());
+    let log = api.log(&session);
+    let started = log.iter().filter(|event| event["message"]["subtype"] == "agent_started").count();
+    assert_eq!((started, conversations(&log).len()), (1, 1), "{log:?}");
+    let seqs: Vec<_> = log.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert!(seqs.iter().zip(1..).all(|(seq, expected)| *seq == expected), "{seqs:?}");
+}
+
+/// The processes that run this command line.
+fn running(command: &str) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").expect("a /proc").filter_map(Result::ok);
+    let runs = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+            == format!("{command} ")
+    };
+    processes.filter_map(|one| one.file_name().to_str()?.parse().ok()).filter(runs).collect()
+}
+
+/// What a tool runs that does not end by itself; `number` tells the tests' own apart.
+fn endless(number: u32) -> String {
+    format!("tail -s {number} -f /dev/null")
+}
+
+/// A running Bash tool of a session, started in a process group of its own, as the agent does it.
+fn with_a_running_tool(api: &Api, number: u32) -> String {
+    let session = api.new_session();
+    let command = endless(number);
+    let call = json!({"command": command, "description": "wait"});
+    api.say(&session, &format!("TOOL Bash {call}"));
+    api.allow(&session);
+    let has_begun = poll(|| (!running(&command).is_empty()).then_some(()));
+    assert!(has_begun.is_some(), "the tool never ran: {:?}", api.log(&session));
+    session
+}
+
+fn is_over(number: u32, how: &str) {
+    let command = endless(number);
+    let is_gone = poll(|| running(&command).is_empty().then_some(()));
+    assert!(is_gone.is_some(), "the tool outlived its session: {how}");
+}
+
+/// The agent's own process, below a program of this test.
+fn agent_in(directory: &Path) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").expect("a /proc").filter_map(Result::ok);
+    let is_it = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&line);
+        text.contains("claude") && text.contains("stream-json") && cwd.starts_with(directory)
+    };
+    processes.filter_map(|one| one.file_name().to_str()?.parse().ok()).filter(is_it).collect()
+}
+
+#[test]
+fn a_running_tool_ends_with_its_session_however_that_ends() {
+    if !is_here() {
+        return;
+    }
+    let disk = Disk::new(6);
+    let program = disk.up();
+    let api = program.api();
+
+    let session = with_a_running_tool(&api, 86_401);
+    let (status, _) = api.post(&format!("/v1/sessions/{session}/stop"), &json!({}));
+    assert!(status < 300, "{status}");
+    is_over(86_401, "a person stopped it");
+
+    let session = with_a_running_tool(&api, 86_402);
+    for pid in agent_in(disk.directory.path()).into_iter().filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    is_over(86_402, "its agent was killed");
+    assert_eq!(api.result(&session)["status"], "failed");
+
+    with_a_running_tool(&api, 86_403);
+    program.stop(Signal::TERM);
+    is_over(86_403, "the program was ended");
+
+    let program = disk.up();
+    with_a_running_tool(&program.api(), 86_404);
+    program.kill();
+    is_over(86_404, "the program was killed");
+
+    let other = Disk::new(7);
+    let (relay, directory) = (other.relay(), path(other.directory.path()));
+    let args = ["work", "--relay", relay.url(), "--agent", "claude", "--directory", directory];
+    let _worker = Program::start(&[&args[..], &["--session-limit", "20s"]].concat());
+    let session = with_a_running_tool(&relay.api(), 86_405);
+    is_over(86_405, "its time was up");
+    assert_eq!(relay.api().result(&session)["status"], "timed_out");
+}
