@@ -3,26 +3,42 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Instant, SystemTime};
 
 use footbridge_core::base::time::{self, Now, UnixTime};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, MachineError, MachineErrorKind, Outcome, Step};
+use footbridge_core::engine::proxies::Proxies;
 use footbridge_supervision::Supervision;
 
-use crate::http::Http;
+use crate::http::{Http, Way};
 use crate::mailbox::{Handle, MAILBOX_LEN, Mail, Outbox, mailbox};
 use crate::operations::Operations;
 use crate::socket::Sockets;
 use crate::threads::Threads;
 use crate::tls::Tls;
 
+/// How connections go out. A proxy is asked for a tunnel (`CONNECT`) to every target, TLS or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// Directly, whatever the environment says.
+    None,
+    /// Through the proxy at this `http:` URL.
+    At(String),
+}
+
 /// The options of a [`Host`]; the default suits most.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
     /// A PEM file of certificates to trust in addition to the well-known authorities.
     pub extra_ca: Option<PathBuf>,
+    /// Whether requests and streams go through an HTTP proxy.
+    pub proxy: Proxy,
     /// How thoroughly processes are supervised.
     pub supervision: Supervision,
 }
@@ -38,10 +54,16 @@ pub struct Host {
 impl Host {
     /// Reads the files named by the options. Fails with [`MachineErrorKind::Local`].
     pub fn new(options: HostOptions) -> Result<Self, MachineError> {
-        let HostOptions { extra_ca, supervision } = options;
+        let HostOptions { extra_ca, proxy, supervision } = options;
         let local = |message: String| MachineError { kind: MachineErrorKind::Local, message };
         let tls = Tls::new(extra_ca.as_deref()).map_err(local)?;
-        let (http, sockets) = (Http::new(tls.clone()), Sockets::new(tls));
+        let proxies = Arc::new(match proxy {
+            Proxy::Environment => Proxies::from_variables(|name| std::env::var(name).ok()),
+            Proxy::None => Proxies::none(),
+            Proxy::At(url) => Proxies::all(&url),
+        });
+        let way = Way { tls, proxies };
+        let (http, sockets) = (Http::new(way.clone()), Sockets::new(way));
         let threads = Threads::new().map_err(|error| local(format!("no eventfd: {error}")))?;
         Ok(Self { threads, http, sockets, supervision })
     }

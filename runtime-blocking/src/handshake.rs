@@ -20,10 +20,11 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, WebSocket};
 
 use crate::failure::{failure, io_failure};
-use crate::http::headers;
+use crate::http::{Way, headers};
 use crate::inbox::Inbox;
 use crate::net;
-use crate::tls::{Tls, TlsStream};
+use crate::tls::TlsStream;
+use crate::transport;
 
 /// Bytes kept of the body of a response that is not an upgrade.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
@@ -118,7 +119,7 @@ pub(crate) enum Shaken<'a> {
 pub(crate) fn connect<T>(
     offer: &Offer,
     inbox: &Inbox<T>,
-    tls: &Tls,
+    way: &Way,
 ) -> Result<Option<Stream>, IoError> {
     let wrong = |detail: &str| failure(IoErrorKind::Protocol, detail);
     let uri: Uri = offer.url.parse().map_err(|_| wrong("the WebSocket URL is invalid"))?;
@@ -128,11 +129,20 @@ pub(crate) fn connect<T>(
         Some("wss") => true,
         _ => return Err(wrong("a WebSocket URL must begin with ws: or wss:")),
     };
-    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let left = offer.deadline.saturating_duration_since(Instant::now());
-    let addresses = net::resolve(host, port, Some(left))?;
-    let Some(socket) = net::connect_to(&addresses, offer.deadline, inbox)? else { return Ok(None) };
-    Ok(Some(if is_tls { Stream::Tls(tls.wrap(host, socket)?) } else { Stream::Plain(socket) }))
+    let proxy = transport::proxy_of(&way.proxies, &uri)?;
+    let (name, port) = match proxy {
+        Some(proxy) => (proxy.host.as_str(), proxy.port),
+        None => transport::place(&uri),
+    };
+    let (deadline, inbox) = (offer.deadline, Some(inbox));
+    let left = deadline.saturating_duration_since(Instant::now());
+    let addresses = net::resolve(name, port, Some(left))?;
+    let mut socket = net::connect_to(&addresses, deadline, inbox)?;
+    if let (Some(connected), Some(proxy)) = (socket.take_if(|_| proxy.is_some()), proxy) {
+        socket = net::tunnel(connected, proxy, &transport::target(&uri), deadline, inbox)?;
+    }
+    let Some(socket) = socket else { return Ok(None) };
+    Ok(Some(if is_tls { Stream::Tls(way.tls.wrap(host, socket)?) } else { Stream::Plain(socket) }))
 }
 
 /// Asks the peer for a WebSocket.

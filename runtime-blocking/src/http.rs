@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
+use footbridge_core::base::limits::MAX_DIALED_ADDRESSES;
 use footbridge_core::contract::action::{Answer, Head, Method, Request, Response};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
+use footbridge_core::engine::proxies::Proxies;
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{self, HeaderMap, HeaderValue, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
+use ureq::unversioned::transport::{Connector, NextTimeout};
 use ureq::{Agent, AsSendBody, Body, Error};
 
 use crate::failure::{failure, io_failure, kind_of};
@@ -21,6 +23,7 @@ use crate::net;
 use crate::stream::{CurrentFlow, Flow, FlowConnector, Order};
 use crate::threads::{LARGE_STACK, Threads};
 use crate::tls::{Tls, TlsConnector};
+use crate::transport::{self, Dialer};
 
 /// Idle agents, and so connections, kept for the next exchange with their origin.
 const MAX_IDLE_AGENTS: usize = 4;
@@ -38,8 +41,15 @@ const RESEND_LIMIT: Duration = Duration::from_secs(1);
 /// An agent carries one exchange at a time, so shutting it down frees that one and no other. When
 /// its exchange is over, it waits with its connection for the next one to the same origin.
 pub(crate) struct Http {
-    tls: Tls,
+    way: Way,
     idle: Arc<Mutex<Vec<(Origin, Client)>>>,
+}
+
+/// How connections go out.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) tls: Tls,
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 /// An agent, and how it reads the response in progress.
@@ -88,8 +98,8 @@ enum Reading {
 }
 
 impl Http {
-    pub(crate) fn new(tls: Tls) -> Self {
-        Self { tls, idle: Arc::default() }
+    pub(crate) fn new(way: Way) -> Self {
+        Self { way, idle: Arc::default() }
     }
 
     /// Starts an exchange.
@@ -117,9 +127,9 @@ impl Http {
         let (client, is_reused) = self.client(&origin);
         let slot: Slot = Arc::new(Mutex::new(Some(client.clone())));
         let exchange = Exchange { slot: Arc::clone(&slot), orders };
-        let (idle, tls) = (Arc::clone(&self.idle), self.tls.clone());
+        let (idle, way) = (Arc::clone(&self.idle), self.way.clone());
         let work = move || {
-            let tries = Tries { request: &request, slot: &slot, tls: &tls, is_reused };
+            let tries = Tries { request: &request, slot: &slot, way: &way, is_reused };
             let last = match reading {
                 Reading::Whole { max_body } => {
                     let read =
@@ -172,19 +182,19 @@ impl Http {
         let mut idle = lock(&self.idle);
         match idle.iter().rposition(|(of, _)| of == origin) {
             Some(at) => (idle.remove(at).1, true),
-            None => (Client::new(&self.tls), false),
+            None => (Client::new(&self.way), false),
         }
     }
 }
 
 impl Client {
-    fn new(tls: &Tls) -> Self {
+    fn new(way: &Way) -> Self {
+        let Way { tls, proxies } = way;
         let flow = CurrentFlow::default();
-        let connector =
-            ().chain(TcpConnector::default())
-                .chain(FlowConnector(flow.clone()))
-                .chain(TlsConnector(tls.clone()));
-        Self { agent: Agent::with_parts(config(), connector, Names), flow }
+        let connector = Dialer(Arc::clone(proxies))
+            .chain(FlowConnector(flow.clone()))
+            .chain(TlsConnector(tls.clone()));
+        Self { agent: Agent::with_parts(config(), connector, Names(Arc::clone(proxies))), flow }
     }
 }
 
@@ -192,7 +202,7 @@ impl Client {
 struct Tries<'a> {
     request: &'a Request,
     slot: &'a Slot,
-    tls: &'a Tls,
+    way: &'a Way,
     /// Whether its connection was used before.
     is_reused: bool,
 }
@@ -205,7 +215,7 @@ impl Tries<'_> {
         client: Client,
         attempt: impl Fn(&Client, Duration) -> Result<T, IoError>,
     ) -> (Client, Result<T, IoError>) {
-        let Self { request, slot, tls, is_reused } = *self;
+        let Self { request, slot, way, is_reused } = *self;
         let begun = Instant::now();
         let answer = attempt(&client, request.timeout);
         let is_soon = begun.elapsed() < RESEND_LIMIT;
@@ -213,7 +223,7 @@ impl Tries<'_> {
         if is_reused
             && is_safe
             && answer.as_ref().is_err_and(|failure| failure.kind == IoErrorKind::Disconnected)
-            && let Some(renewed) = renew(slot, tls)
+            && let Some(renewed) = renew(slot, way)
         {
             drop(client);
             let left = request.timeout.saturating_sub(begun.elapsed());
@@ -225,10 +235,10 @@ impl Tries<'_> {
 }
 
 /// Replaces the client of an exchange in progress with a new one; `None` if it was cancelled.
-fn renew(slot: &Slot, tls: &Tls) -> Option<Client> {
+fn renew(slot: &Slot, way: &Way) -> Option<Client> {
     let mut slot = lock(slot);
     let current = slot.as_mut()?;
-    *current = Client::new(tls);
+    *current = Client::new(way);
     Some(current.clone())
 }
 
@@ -397,9 +407,10 @@ fn of_ureq(place: &str, error: Error) -> IoError {
     failure(kind, format_args!("{place}: {error}"))
 }
 
-/// Looks up names as everywhere else in this crate.
+/// Looks up names as everywhere else in this crate: of a proxy, if there is one, which looks up the
+/// rest.
 #[derive(Debug)]
-struct Names;
+struct Names(Arc<Proxies>);
 
 impl Resolver for Names {
     fn resolve(
@@ -408,13 +419,15 @@ impl Resolver for Names {
         _: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        let host = uri.host().unwrap_or_default();
-        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let own = |failure: IoError| Error::Other(failure.into());
         let limit = (!timeout.after.is_not_happening()).then(|| *timeout.after);
-        let found = net::resolve(host, uri.port_u16().unwrap_or(default), limit)
-            .map_err(|failure| Error::Other(failure.into()))?;
+        let (host, port) = match transport::proxy_of(&self.0, uri).map_err(own)? {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => transport::place(uri),
+        };
+        let found = net::resolve(host, port, limit).map_err(own)?;
         let mut addresses = self.empty();
-        for address in found {
+        for address in found.into_iter().take(MAX_DIALED_ADDRESSES) {
             addresses.push(address);
         }
         Ok(addresses)

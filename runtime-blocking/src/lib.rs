@@ -30,8 +30,8 @@
 //! the other runtime's program is in the package `footbridge-cli`.
 //!
 //! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and waiting
-//! for them), `operations` (the open operations), `threads`; `net`, `tls` and `handshake` (from a
-//! URL to a connection), `group` (process groups), `failure` (errors as the core has them).
+//! for them), `operations` (the open operations), `threads`; `net`, `transport`, `tls` and
+//! `handshake` (from a URL to a connection), `group` (process groups), `failure` (errors as the core has them).
 //!
 //! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not supported: such an
 //! operation fails at once.
@@ -69,7 +69,8 @@ mod stdio;
 mod stream;
 mod threads;
 mod tls;
+mod transport;
 
-pub use driver::{Driver, Host, HostOptions};
+pub use driver::{Driver, Host, HostOptions, Proxy};
 pub use footbridge_supervision::Supervision;
 pub use mailbox::Handle;

@@ -25,10 +25,10 @@ use tungstenite::{Error, WebSocket};
 
 use crate::failure::{failure, io_failure, kind_of};
 use crate::handshake::{self, Lent, Offer, Shaken, Stream};
+use crate::http::Way;
 use crate::inbox::Inbox;
 use crate::mailbox::{Gone, Outbox};
 use crate::threads::{LARGE_STACK, Threads};
-use crate::tls::Tls;
 
 /// From either side's request to close until the end of the connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,12 +54,12 @@ pub(crate) enum Order {
 
 /// Opens WebSockets.
 pub(crate) struct Sockets {
-    tls: Tls,
+    way: Way,
 }
 
 impl Sockets {
-    pub(crate) const fn new(tls: Tls) -> Self {
-        Self { tls }
+    pub(crate) const fn new(way: Way) -> Self {
+        Self { way }
     }
 
     /// Starts opening a WebSocket.
@@ -72,9 +72,9 @@ impl Sockets {
     ) -> Result<Arc<Inbox<Order>>, IoError> {
         let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
         let orders = Arc::clone(&inbox);
-        let tls = self.tls.clone();
+        let way = self.way.clone();
         let work = move || {
-            let connected = handshake::connect(&offer, &orders, &tls);
+            let connected = handshake::connect(&offer, &orders, &way);
             // Nobody is listening any more, so there is nothing left to do.
             let _ = match connected {
                 Ok(Some(stream)) => open(op, offer, &RefCell::new(stream), &orders, &outbox),

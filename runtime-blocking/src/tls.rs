@@ -14,9 +14,8 @@ mod with {
     use std::sync::Arc;
 
     use footbridge_core::contract::event::{IoError, IoErrorKind};
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, ServerName};
-    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, StreamOwned};
     use ureq::unversioned::transport::{
         Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
         TransportAdapter,
@@ -29,29 +28,13 @@ mod with {
     pub(crate) struct Tls(Arc<ClientConfig>);
 
     impl Tls {
-        /// Trusts the well-known authorities and those in a PEM file. The error is for people.
+        /// Trusts the well-known authorities and the certificates in a PEM file. The error is for
+        /// people.
         pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, String> {
-            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            if let Some(path) = extra_ca {
-                let refuse = |why: &dyn std::fmt::Display| {
-                    format!("cannot read the certificates in {}: {why}", path.display())
-                };
-                let before = roots.len();
-                for certificate in CertificateDer::pem_file_iter(path).map_err(|e| refuse(&e))? {
-                    let certificate = certificate.map_err(|e| refuse(&e))?;
-                    roots.add(certificate).map_err(|e| refuse(&e))?;
-                }
-                if roots.len() == before {
-                    return Err(refuse(&"it holds none; a PEM file is expected"));
-                }
-            }
-            // Named, so that no feature of another crate can change it.
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let config = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .map_err(|error| error.to_string())?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+            let config = footbridge_trust::client_config(extra_ca).map_err(|error| {
+                let path = extra_ca.unwrap_or(Path::new("this program")).display();
+                format!("cannot read the certificates in {path}: {error}")
+            })?;
             Ok(Self(Arc::new(config)))
         }
 

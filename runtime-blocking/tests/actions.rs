@@ -2,6 +2,6 @@
 
 mod runtime;
 
-footbridge_runtime_suite::action_tests!(crate::runtime::Threads: client, client_only);
+footbridge_runtime_suite::action_tests!(crate::runtime::Threads: client, client_only, proxy);
 #[cfg(feature = "tls")]
 footbridge_runtime_suite::action_tests!(crate::runtime::Threads: tls);

@@ -1,24 +1,25 @@
 //! Connecting to a server: its address, a proxy if there is one, TLS.
 
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Instant;
 
+use async_io::Timer;
 use bytes::Bytes;
 use footbridge_core::contract::event::{IoError, IoErrorKind};
+use footbridge_core::engine::dial::Dial;
+use footbridge_core::engine::proxies::{Proxies, Proxy, tunnel_error};
 use http_body_util::Empty;
-use hyper::header::{HOST, PROXY_AUTHORIZATION};
+use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Method, Uri};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use smol::net::TcpStream;
 
 use crate::failure::{about, about_http, failure};
-use crate::io::{Connection, HyperIo, within};
+use crate::io::{Connection, HyperIo};
 use crate::tls;
-
-/// How long one of a host's several addresses is tried before the next one.
-const ADDRESS_LIMIT: Duration = Duration::from_secs(3);
 
 /// Which server, and whether over TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,34 +69,28 @@ impl fmt::Display for Origin {
 /// Opens connections.
 pub(crate) struct Dialer {
     tls: tls::Client,
-    proxies: Option<Matcher>,
+    proxies: Proxies,
 }
 
 impl Dialer {
-    pub(crate) const fn new(tls: tls::Client, proxies: Option<Matcher>) -> Self {
+    pub(crate) const fn new(tls: tls::Client, proxies: Proxies) -> Self {
         Self { tls, proxies }
     }
 
     pub(crate) async fn dial(&self, origin: &Origin) -> Result<Connection, IoError> {
-        let stream = match self.proxy(origin) {
-            Some(proxy) => through(&proxy, origin).await?,
-            None => connect(&origin.host, origin.port).await?,
+        let Origin { is_tls, host, port } = origin;
+        let proxy = self.proxies.of(*is_tls, host, *port);
+        let proxy = proxy.map_err(|error| failure(IoErrorKind::Other, error))?;
+        let stream = match proxy {
+            Some(proxy) => through(proxy, origin).await?,
+            None => connect(host, *port).await?,
         };
-        if origin.is_tls {
-            self.tls.connect(&origin.host, stream).await
-        } else {
-            Ok(Connection::Plain(stream))
-        }
-    }
-
-    fn proxy(&self, origin: &Origin) -> Option<Intercept> {
-        let scheme = if origin.is_tls { "https" } else { "http" };
-        let target = format!("{scheme}://{origin}/").parse().ok()?;
-        self.proxies.as_ref()?.intercept(&target)
+        if *is_tls { self.tls.connect(host, stream).await } else { Ok(Connection::Plain(stream)) }
     }
 }
 
-/// Connects to a host. An address needs no lookup, and so no thread.
+/// Connects to a host, by the first of its addresses that answers. An address needs no lookup, and
+/// so no thread.
 async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
     let addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
@@ -103,44 +98,74 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
             .await
             .map_err(|error| failure(IoErrorKind::Dns, format_args!("{host}: {error}")))?,
     };
-    let mut last = failure(IoErrorKind::Dns, format_args!("{host} has no address"));
-    for (at, address) in addresses.iter().enumerate() {
-        let attempt = TcpStream::connect(address);
-        let is_last = at + 1 == addresses.len();
-        let attempt =
-            if is_last { Some(attempt.await) } else { within(ADDRESS_LIMIT, attempt).await };
-        match attempt {
-            Some(Ok(stream)) => {
-                // Send small messages at once; without this they are merely slower.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
+    if addresses.is_empty() {
+        return Err(failure(IoErrorKind::Dns, format_args!("{host} has no address")));
+    }
+    let stream = dial(host, addresses).await?;
+    // Send small messages at once; without this they are merely slower.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Tries addresses side by side.
+async fn dial(host: &str, addresses: Vec<SocketAddr>) -> Result<TcpStream, IoError> {
+    let (mut dial, begun) = (Dial::new(addresses), Instant::now());
+    let mut attempts: Vec<Attempt<'_>> = Vec::new();
+    loop {
+        while let Some(address) = dial.next(begun.elapsed()) {
+            attempts.push(Box::pin(async move {
+                let attempt = TcpStream::connect(address).await;
+                attempt.map_err(|error| about(format_args!("{host} ({address})"), &error))
+            }));
+        }
+        let ended = async { Some(any(&mut attempts).await) };
+        let due = async {
+            match dial.due() {
+                Some(at) => Timer::at(begun + at).await,
+                None => pending().await,
+            };
+            None
+        };
+        match smol::future::or(ended, due).await {
+            None => {}
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => {
+                let has_hope = dial.failed();
+                if !has_hope {
+                    return Err(error);
+                }
             }
-            Some(Err(error)) => last = about(format_args!("{host} ({address})"), &error),
-            None => last = failure(IoErrorKind::TimedOut, format_args!("{host} ({address})")),
         }
     }
-    Err(last)
+}
+
+type Attempt<'a> = Pin<Box<dyn Future<Output = Result<TcpStream, IoError>> + 'a>>;
+
+/// The end of the first attempt that ends, which is taken out.
+async fn any(attempts: &mut Vec<Attempt<'_>>) -> Result<TcpStream, IoError> {
+    poll_fn(|cx| {
+        for at in 0..attempts.len() {
+            if let Poll::Ready(ended) = attempts[at].as_mut().poll(cx) {
+                drop(attempts.swap_remove(at));
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Opens a tunnel through an HTTP proxy; `http:` targets get one too.
-async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, IoError> {
-    let uri = proxy.uri();
-    if uri.scheme_str() != Some("http") {
-        let scheme = uri.scheme_str().unwrap_or("none");
-        let detail =
-            format!("the proxy for {origin}: only http: proxies are supported, not {scheme}:");
-        return Err(failure(IoErrorKind::Other, detail));
-    }
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let stream = connect(host, uri.port_u16().unwrap_or(80)).await?;
-
-    let name = format!("the proxy {host}");
-    let mut request = hyper::Request::builder()
-        .method(Method::CONNECT)
-        .uri(origin.to_string())
-        .header(HOST, origin.to_string());
-    if let Some(credential) = proxy.basic_auth() {
-        request = request.header(PROXY_AUTHORIZATION, credential);
+async fn through(proxy: &Proxy, origin: &Origin) -> Result<TcpStream, IoError> {
+    let (stream, target) = (connect(&proxy.host, proxy.port).await?, origin.to_string());
+    let name = format!("the proxy {proxy}");
+    let mut request =
+        hyper::Request::builder().method(Method::CONNECT).uri(&target).header(HOST, &target);
+    if let Some(credential) = &proxy.authorization {
+        let value = HeaderValue::from_str(credential.reveal());
+        let mut value = value.map_err(|error| failure(IoErrorKind::Protocol, error))?;
+        value.set_sensitive(true);
+        request = request.header(PROXY_AUTHORIZATION, value);
     }
     let request = request.body(Empty::<Bytes>::new());
     let request = request.map_err(|error| failure(IoErrorKind::Protocol, error))?;
@@ -154,8 +179,7 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, IoErro
     let tunnel = async {
         let answer = sender.send_request(request).await;
         let answer = answer.map_err(|error| about_http(&name, &error))?;
-        if !answer.status().is_success() {
-            let detail = format!("{name} refused a tunnel to {origin}: {}", answer.status());
+        if let Some(detail) = tunnel_error(proxy, &target, answer.status().as_u16()) {
             return Err(failure(IoErrorKind::Refused, detail));
         }
         let upgraded = hyper::upgrade::on(answer).await;
@@ -177,6 +201,9 @@ async fn through(proxy: &Intercept, origin: &Origin) -> Result<TcpStream, IoErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use footbridge_runtime_suite::harness::Hole;
+    use std::net::TcpListener;
+    use std::time::Duration;
 
     #[test]
     fn an_origin_comes_from_the_url_and_omits_the_default_port() {
@@ -195,5 +222,42 @@ mod tests {
         for url in ["/path", "ftp://example.org/", "example.org:80"] {
             assert!(Origin::of(&url.parse().expect("a URL")).is_err(), "{url}");
         }
+    }
+
+    /// An address at which somebody listens, and one of the other family that swallows everything.
+    fn pair(alive: &str, dead: &str) -> (TcpListener, [SocketAddr; 2], Hole) {
+        let listener = TcpListener::bind(alive).expect("a port");
+        let alive = listener.local_addr().expect("bound");
+        let dead = SocketAddr::new(dead.parse().expect("an address"), alive.port());
+        (listener, [dead, alive], Hole::at(dead))
+    }
+
+    #[test]
+    fn an_address_that_swallows_everything_costs_a_quarter_of_a_second() {
+        for (alive, dead) in
+            [("127.0.0.1:0", "::1"), ("[::1]:0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.2")]
+        {
+            let (_listener, addresses, _hole) = pair(alive, dead);
+            let began = Instant::now();
+            let stream = smol::block_on(dial("host", addresses.to_vec())).expect("one answers");
+            assert_eq!(stream.peer_addr().expect("connected"), addresses[1]);
+            let took = began.elapsed();
+            assert!(
+                took >= Duration::from_millis(240) && took < Duration::from_secs(2),
+                "{took:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refused_address_costs_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let alive = listener.local_addr().expect("bound");
+        let refused = SocketAddr::new([127, 0, 0, 3].into(), alive.port());
+        let addresses = [refused, alive];
+        let began = Instant::now();
+        let stream = smol::block_on(dial("host", addresses.to_vec())).expect("one answers");
+        assert_eq!(stream.peer_addr().expect("connected"), alive);
+        assert!(began.elapsed() < Duration::from_millis(240));
     }
 }

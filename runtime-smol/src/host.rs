@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use async_channel::Receiver;
 use footbridge_core::contract::event::IoError;
+use footbridge_core::engine::proxies::Proxies;
 use footbridge_core::store::{Changes, Store};
 use footbridge_supervision::Supervision;
-use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::tls::{self, Certificate};
 
@@ -45,7 +45,7 @@ pub enum Proxy {
 pub struct Host {
     pub(crate) client_tls: tls::Client,
     pub(crate) server_tls: Option<tls::Server>,
-    pub(crate) proxies: Option<Matcher>,
+    pub(crate) proxies: Proxies,
     pub(crate) supervision: Supervision,
     pub(crate) store: Option<Box<dyn Store>>,
     pub(crate) store_changes: Option<Receiver<Changes>>,
@@ -58,9 +58,9 @@ impl Host {
             client_tls: tls::Client::new(options.extra_ca.as_deref())?,
             server_tls: options.certificate.as_ref().map(tls::Server::new).transpose()?,
             proxies: match options.proxy {
-                Proxy::Environment => Some(Matcher::from_env()),
-                Proxy::None => None,
-                Proxy::At(url) => Some(Matcher::builder().all(url).build()),
+                Proxy::Environment => Proxies::from_variables(|name| std::env::var(name).ok()),
+                Proxy::None => Proxies::none(),
+                Proxy::At(url) => Proxies::all(&url),
             },
             supervision: options.supervision,
             store: options.store,

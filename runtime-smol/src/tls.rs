@@ -32,10 +32,11 @@ mod with {
     use std::sync::Arc;
 
     use footbridge_core::contract::event::{IoError, IoErrorKind};
+    use footbridge_trust::{GivenError, client_config};
     use futures_rustls::pki_types::pem::{self, PemObject};
     use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use futures_rustls::rustls::ServerConfig;
     use futures_rustls::rustls::crypto::ring;
-    use futures_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
     use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
     use smol::net::TcpStream;
 
@@ -48,18 +49,7 @@ mod with {
 
     impl Client {
         pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, IoError> {
-            let mut roots = RootCertStore::empty();
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            if let Some(path) = extra_ca {
-                for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(|error| unusable(path, error))?;
-                }
-            }
-            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .map_err(|error| failure(IoErrorKind::Tls, error))?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+            let config = client_config(extra_ca).map_err(|error| given(extra_ca, &error))?;
             Ok(Self(TlsConnector::from(Arc::new(config))))
         }
 
@@ -115,6 +105,15 @@ mod with {
             return Err(unusable(path, "it contains no certificate"));
         }
         Ok(found)
+    }
+
+    /// What is wrong with the certificates that a client was given.
+    fn given(path: Option<&Path>, error: &GivenError) -> IoError {
+        let path = path.unwrap_or(Path::new("the certificates"));
+        match error {
+            GivenError::Unreadable(error) => about(path.display(), error),
+            GivenError::Unusable(why) => unusable(path, why),
+        }
     }
 
     fn unreadable(path: &Path, error: &pem::Error) -> IoError {

@@ -124,6 +124,10 @@ pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 pub const MIN_LINK_PING_AFTER: Duration = Duration::from_secs(1);
 /// A link that has been silent this long counts as dead.
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
+/// How long one of a host's addresses is tried before the next one is tried beside it (RFC 8305).
+pub const DIAL_INTERVAL: Duration = Duration::from_millis(250);
+/// How many of a host's addresses are tried.
+pub const MAX_DIALED_ADDRESSES: usize = 8;
 /// Longest time from the start of a connection to its first frame.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a session's first link may find that no WebSocket gets through to the relay.

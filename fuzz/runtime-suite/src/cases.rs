@@ -17,6 +17,10 @@ macro_rules! action_tests {
             an_unanswered_operation_does_not_keep_the_driver,
             actions_on_an_operation_never_started_do_nothing,
         );
+        $crate::tests!($runtime, actions::addresses:
+            an_address_that_swallows_everything_delays_a_connection_by_a_moment_only,
+            a_host_of_which_no_address_answers_fails_within_the_time_limit,
+        );
         $crate::tests!($runtime, actions::files:
             a_saved_file_can_be_loaded_and_is_private_to_its_owner,
             a_reader_sees_the_old_file_or_the_new_one_and_never_a_mixture,
@@ -130,6 +134,7 @@ macro_rules! action_tests {
     (@ tls $runtime:path) => {
         $crate::tests!($runtime, actions::tls:
             an_authority_from_a_file_is_trusted,
+            a_certificate_of_the_server_itself_from_a_file_is_trusted,
             an_unknown_authority_is_not,
             a_file_without_certificates_is_refused_by_name,
             a_web_socket_under_tls_keeps_order_through_a_pause,
@@ -185,6 +190,8 @@ macro_rules! action_tests {
     (@ proxy $runtime:path) => {
         $crate::tests!($runtime, actions::proxy:
             a_request_goes_through_the_tunnel_of_a_proxy_that_resolves_its_name,
+            a_web_socket_goes_through_the_tunnel_of_a_proxy,
+            a_proxy_that_says_nothing_costs_no_more_than_the_time_limit,
             a_proxy_that_refuses_a_tunnel_is_named,
         );
     };

@@ -46,6 +46,8 @@ Environment:
   FOOTBRIDGE_TOKEN   A worker credential (footbridge relay credential), or the
                      relay's access token; takes precedence over the file
   XDG_STATE_HOME     Where footbridge/token is, instead of ~/.local/state
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                     The proxy to use for reaching the relay
 ";
 
 const EXAMPLE: &str = "

@@ -2,7 +2,7 @@
 
 use std::thread::Builder;
 
-use footbridge_blocking::{Driver, Host, HostOptions, Supervision};
+use footbridge_blocking::{Driver, Host, HostOptions, Proxy, Supervision};
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
@@ -29,8 +29,10 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     worker::warn_of_access_token(log, &config);
     worker::end_strays(log);
     let host = || {
-        let supervision = Supervision::Whole;
-        Host::new(HostOptions { extra_ca: reach.ca_file.clone(), supervision })
+        // No proxy leads back to this machine.
+        let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
+        let (extra_ca, supervision) = (reach.ca_file.clone(), Supervision::Whole);
+        Host::new(HostOptions { extra_ca, proxy, supervision })
     };
     trial(&config, host()?, log)?;
     let host = host()?;

@@ -1,6 +1,6 @@
 //! This runtime, adapted to the suite for all runtimes.
 
-use footbridge_blocking::{Driver, Host, HostOptions};
+use footbridge_blocking::{Driver, Host, HostOptions, Proxy};
 use footbridge_core::contract::machine::Machine;
 use footbridge_runtime_suite::{HostSpec, Running, Runtime};
 
@@ -19,15 +19,19 @@ impl Runtime for Threads {
         M: Machine + Send + 'static,
         M::Command: Send,
     {
-        let options = HostOptions { extra_ca: host.extra_ca, ..HostOptions::default() };
-        let host = Host::new(options).expect("a host");
+        let host = Host::new(options(host)).expect("a host");
         let (driver, handle) = Driver::new(host);
         let thread = std::thread::spawn(move || driver.run(machine, on_notice));
         Running { command: Box::new(move |command| handle.command(command)), thread }
     }
 
     fn try_host(host: HostSpec) -> Result<(), String> {
-        let host = Host::new(HostOptions { extra_ca: host.extra_ca, ..HostOptions::default() });
-        host.map(drop).map_err(|error| error.to_string())
+        Host::new(options(host)).map(drop).map_err(|error| error.to_string())
     }
+}
+
+fn options(host: HostSpec) -> HostOptions {
+    let HostSpec { extra_ca, proxy, .. } = host;
+    let proxy = proxy.map_or(Proxy::None, Proxy::At);
+    HostOptions { extra_ca, proxy, ..HostOptions::default() }
 }

@@ -176,8 +176,8 @@ const SIGN_IN_RELAY: &str = "      --relay URL            The relay's address
                              [default: 127.0.0.1:8787]
       --data DIR             Its data directory, where its access token is if it
                              was started with --data
-      --ca-file FILE         Certificate authorities to trust in addition to the
-                             well-known ones (PEM)
+      --ca-file FILE         Certificates to trust in addition to the well-known
+                             authorities' (PEM): an authority's, or the relay's own
 ";
 
 const CREDENTIAL: &str = "\

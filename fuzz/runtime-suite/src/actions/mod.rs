@@ -1,5 +1,6 @@
 //! Every action of the contract, carried out on real sockets, processes and files.
 
+pub mod addresses;
 pub mod client_only;
 pub mod driver;
 pub mod files;

@@ -3,8 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use footbridge_core::contract::event::IoErrorKind;
+use footbridge_core::base::text::Text;
+use footbridge_core::contract::action::{Action, Message, Target};
+use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::harness::Driven;
 use crate::{HostSpec, Runtime};
@@ -51,14 +54,63 @@ pub fn a_request_goes_through_the_tunnel_of_a_proxy_that_resolves_its_name<R: Ru
     driven.end();
 }
 
-pub fn a_proxy_that_refuses_a_tunnel_is_named<R: Runtime>() {
-    let (url, proxy) = proxy("403 Forbidden");
+pub fn a_web_socket_goes_through_the_tunnel_of_a_proxy<R: Runtime>() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://me:word@{}", listener.local_addr().expect("an address"));
+    let proxy = std::thread::spawn(move || {
+        let mut stream = listener.accept().expect("a connection").0;
+        let seen = head(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nx: y\r\n\r\n").expect("sent");
+        let mut socket = tungstenite::accept(stream).expect("a WebSocket");
+        let said = socket.read().expect("a message");
+        socket.send(said).expect("sent");
+        // The other side closes.
+        let _ = socket.read();
+        let _ = socket.flush();
+        seen
+    });
     let mut driven = through::<R>(url);
-    let op = driven.get("https://somewhere.invalid/");
-    let failure = driven.failed(op);
-    assert_eq!(failure.kind, IoErrorKind::Refused);
-    assert!(failure.detail.contains("the proxy 127.0.0.1"), "{failure}");
-    assert!(!failure.detail.contains("word"), "{failure}");
-    proxy.join().expect("asked");
+    let target = Target::WebSocket {
+        url: "ws://somewhere.invalid/path".to_owned(),
+        headers: Vec::new(),
+        protocol: None,
+        timeout: Duration::from_secs(10),
+        max_message: 1000,
+    };
+    let op = driven.begin(|op| Action::Open { op, target });
+    assert_eq!(driven.next(), Event::Opened { op });
+    let message = Message::Text(Text::from("hello".to_owned()));
+    driven.act(Action::Send { op, message: message.clone() });
+    assert_eq!(driven.next(), Event::Sent { op, messages: 1 });
+    assert_eq!(driven.next(), Event::Received { op, message });
+    driven.act(Action::Close { op, code: 1000 });
+    assert!(matches!(driven.next(), Event::Closed { .. }));
+    let seen = proxy.join().expect("asked");
+    assert!(seen.starts_with("CONNECT somewhere.invalid:80 HTTP/1.1\r\n"), "{seen}");
     driven.end();
+}
+
+pub fn a_proxy_that_says_nothing_costs_no_more_than_the_time_limit<R: Runtime>() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let mut driven = through::<R>(url);
+    let op = driven.get_within("http://somewhere.invalid/", Duration::from_secs(1));
+    let failure = driven.failed(op);
+    assert_eq!(failure.kind, IoErrorKind::TimedOut, "{failure}");
+    driven.end();
+}
+
+pub fn a_proxy_that_refuses_a_tunnel_is_named<R: Runtime>() {
+    for (status, words) in [("403 Forbidden", "HTTP 403"), ("407 Asks", "NAME:PASSWORD")] {
+        let (url, proxy) = proxy(status);
+        let mut driven = through::<R>(url);
+        let op = driven.get("https://somewhere.invalid/");
+        let failure = driven.failed(op);
+        assert_eq!(failure.kind, IoErrorKind::Refused);
+        assert!(failure.detail.contains("the proxy 127.0.0.1"), "{failure}");
+        assert!(failure.detail.contains(words), "{failure}");
+        assert!(!failure.detail.contains("me:word"), "{failure}");
+        proxy.join().expect("asked");
+        driven.end();
+    }
 }

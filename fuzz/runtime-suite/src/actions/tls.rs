@@ -13,7 +13,7 @@ use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Answer, Message, Method, Request, Target};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
@@ -37,14 +37,21 @@ fn authority() -> (TempDir, PathBuf, Arc<ServerConfig>) {
     let path = directory.path().join("ca.pem");
     std::fs::write(&path, ca.pem()).expect("written");
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    (directory, path, server_config(certificate.der().clone(), key))
+}
+
+fn server_config(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .expect("a certificate");
-    (directory, path, Arc::new(config))
+    Arc::new(config)
 }
 
 /// Serves one client at a time, and returns the port.
@@ -93,6 +100,34 @@ pub fn an_authority_from_a_file_is_trusted<R: Runtime>() {
             "{event:?}"
         );
     }
+    driven.end();
+}
+
+/// As `openssl req -x509` makes it, which marks it as an authority's; and one that an authority has
+/// signed.
+pub fn a_certificate_of_the_server_itself_from_a_file_is_trusted<R: Runtime>() {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own = params.self_signed(&key).expect("signed");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let own = (own.pem(), server_config(own.der().clone(), key));
+    let (_directory, _, config) = authority();
+    let port = serve(Arc::clone(&config), answer);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("own.pem");
+    std::fs::write(&path, &own.0).expect("written");
+    let mut driven = Driven::on::<R>(HostSpec { extra_ca: Some(path), ..HostSpec::default() });
+    let own_port = serve(own.1, answer);
+    driven.begin(get(format!("https://localhost:{own_port}/")));
+    let event = driven.next();
+    assert!(
+        matches!(&event, Event::Response { response, .. } if response.body == "hi"),
+        "{event:?}"
+    );
+    driven.begin(get(format!("https://localhost:{port}/")));
+    let Event::Failed { failure, .. } = driven.next() else { panic!("another is trusted") };
+    assert!(failure.detail.contains("--ca-file"), "{failure}");
     driven.end();
 }
 

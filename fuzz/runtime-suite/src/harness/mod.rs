@@ -3,9 +3,11 @@
 //! Only [`Driven::start`] knows the runtime. Everything else, and every case, is about actions and
 //! events.
 
+mod hole;
 pub(crate) mod process;
 pub(crate) mod stream;
 
+pub use hole::Hole;
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -259,6 +261,12 @@ impl Driven {
     /// Starts a GET.
     pub fn get(&mut self, url: &str) -> OpId {
         let request = get(url);
+        self.begin(|op| Action::Request { op, request })
+    }
+
+    /// Starts a GET with this time limit.
+    pub fn get_within(&mut self, url: &str, timeout: Duration) -> OpId {
+        let request = Request { timeout, ..get(url) };
         self.begin(|op| Action::Request { op, request })
     }
 
