@@ -21,6 +21,13 @@ pub(super) fn run(args: &Backup) -> Result<(), Error> {
         let words = format!("{} is there already; name a directory to make", target.display());
         return Err(Error::usage(words));
     }
+    if !directory.is_dir() {
+        let words = format!(
+            "there is nothing to copy: no relay has kept anything in {} (name its directory with --data, as for the relay)",
+            directory.display()
+        );
+        return Err(Error::local(words));
+    }
     // It gets its name once it is complete.
     let partial = beside(target);
     let cannot = |error: &io::Error| Error::disk(partial.display(), error);

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -22,8 +22,26 @@ pub(in crate::relay) fn body<'a, T: Deserialize<'a>>(
     request: &'a IncomingRequest,
 ) -> Result<T, ApiError> {
     serde_json::from_slice(body_bytes(request)).map_err(|error| {
-        ApiError::invalid(&format!("the body is not the JSON that is expected here: {error}"))
+        let why = without_type_names(&error.to_string());
+        ApiError::invalid(&format!("the body is not the JSON that is expected here: {why}"))
     })
+}
+
+/// What is wrong with a body, without the names that its parts have in this program.
+fn without_type_names(words: &str) -> String {
+    const NAMES: [(&str, &str); 5] = [
+        ("expected struct ", "expected an object"),
+        ("expected tuple struct ", "expected a list"),
+        ("expected enum ", "expected one of the words for it"),
+        ("expected internally tagged enum ", "expected an object"),
+        ("expected unit struct ", "expected null"),
+    ];
+    let found = NAMES.iter().find_map(|(named, plain)| {
+        let (before, after) = words.split_once(named)?;
+        let rest = after.find(' ').and_then(|at| after.get(at..)).unwrap_or_default();
+        Some(format!("{before}{plain}{rest}"))
+    });
+    found.unwrap_or_else(|| String::from(words))
 }
 
 /// The body of a request as JSON; `None` if it has none.
@@ -93,10 +111,12 @@ pub(in crate::relay) fn query_id<T>(
     Ok(query_value(query, name).map(parse).transpose()?)
 }
 
-/// The `limit` from the query: at least one, and at most `most`.
+/// The `limit` from the query: at most `most`.
 pub(in crate::relay) fn query_limit(query: &str, most: usize) -> Result<usize, ApiError> {
-    let limit = query_number(query, "limit")?.map(usize::try_from);
-    Ok(limit.map_or(most, |limit| limit.unwrap_or(most)).min(most).max(1))
+    match query_number(query, "limit")? {
+        Some(0) => Err(ApiError::invalid("limit must be at least 1")),
+        limit => Ok(limit.map_or(most, |limit| usize::try_from(limit).unwrap_or(most)).min(most)),
+    }
 }
 
 /// A raw value from the query.

@@ -82,7 +82,7 @@ fn oversized_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
     let op = world.ask(Method::Other, "/v1/sessions", TOKEN, &Value::Null);
     assert_eq!(world.answer(op).1["error"]["type"], "method_not_allowed");
     assert_eq!(world.get("/v1/secrets", TOKEN).1["error"]["type"], "not_found");
-    for query in ["after=-1", "after=x", "limit=1e3", "after="] {
+    for query in ["after=-1", "after=x", "limit=1e3", "limit=0", "after="] {
         assert_eq!(world.get(&format!("/v1/sessions/s/events?{query}"), TOKEN).0, 400, "{query}");
     }
 }
