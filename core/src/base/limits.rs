@@ -34,6 +34,13 @@ pub const STORE_SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 /// HTTP exchanges and streams that a relay serves at once.
 pub const MAX_EXCHANGES: usize = 4096;
 
+/// Bytes that viewers see of a line of an agent that is no message.
+pub const STRAY_LINE_BYTES: usize = 200;
+/// The first pause between two reports of such lines; doubled as long as there are more.
+pub const STRAY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two of them.
+pub const STRAY_LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Bytes kept of the end of an agent's stderr, for the session's result (W-10).
 pub const STDERR_TAIL_BYTES: usize = 4 << 10;
 /// Bytes kept of one line of an agent's stderr for viewers.

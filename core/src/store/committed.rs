@@ -267,7 +267,8 @@ impl StoreError {
                 "this question has already been answered differently".into()
             }
             Self::PermissionWithdrawn => {
-                "the agent withdrew its question, or can no longer be answered".into()
+                "the agent withdrew its question, has ended, or asks another one under this id now"
+                    .into()
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),
         }

@@ -314,6 +314,12 @@ pub enum Standing {
         /// The tool's input: a part of the agent's line, byte for byte. A copy, so that a question
         /// does not keep its whole line in memory.
         input: Text,
+        /// The number of that line, as the link counts them; 0 if an earlier version stored it.
+        #[serde(default)]
+        line: u64,
+        /// Whether a subagent asked it, which may go on when a turn ends.
+        #[serde(default)]
+        is_of_subagent: bool,
     },
     /// It was answered.
     Answered {

@@ -254,6 +254,8 @@ pub enum StoreOp {
         session: SessionId,
         /// The question.
         request_id: String,
+        /// The event that asked it, if the answer says so: the same id may have been used again.
+        seq: Option<u64>,
         /// The answer.
         reply: PermissionReply,
     },

@@ -51,6 +51,8 @@ pub(crate) struct Outbox {
     ever_sent: usize,
     /// Whether both sides agree where the numbering starts.
     is_settled: bool,
+    /// The number before the first item here, once they do.
+    base: u64,
 }
 
 impl Outbox {
@@ -63,6 +65,7 @@ impl Outbox {
             in_flight_bytes: 0,
             ever_sent: 0,
             is_settled: false,
+            base: 0,
         }
     }
 
@@ -90,6 +93,12 @@ impl Outbox {
         self.acked.saturating_add(u64::try_from(self.items.len()).unwrap_or(u64::MAX))
     }
 
+    /// The number before the first item that was ever pushed, once both sides agree on it; 0 until
+    /// then.
+    pub(crate) const fn base(&self) -> u64 {
+        self.base
+    }
+
     /// The connection is gone, along with everything in flight on it.
     pub(crate) const fn disconnect(&mut self) {
         self.in_flight = 0;
@@ -102,7 +111,7 @@ impl Outbox {
         self.disconnect();
         if !self.is_settled {
             self.is_settled = true;
-            self.acked = received;
+            (self.acked, self.base) = (received, received);
             return Ok(());
         }
         // Items the other side acknowledged and has lost since cannot be sent again.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::to_text;
+use crate::base::limits::MAX_ID_BYTES;
 use crate::base::text::Text;
 
 /// A `control_request` whose subtype has no fields.
@@ -107,6 +108,57 @@ pub fn error(request_id: &str, error: &str) -> Text {
         response: None,
         error: Some(Cow::Borrowed(error)),
     })
+}
+
+/// An answer to the question that this line of the agent asked, as its link counts them. The id alone
+/// does not say it: agents may use one again. The worker takes it off ([`asked_on`]).
+pub fn answer_on(answer: &Text, line: u64) -> Text {
+    match answer.as_str().strip_suffix('}') {
+        Some(open) if line > 0 => Text::from(format!("{open},\"asked_on_line\":{line}}}")),
+        _ => answer.clone(),
+    }
+}
+
+/// Which line of the agent an answer is about, and the answer as the agent gets it.
+pub fn asked_on(answer: &Text) -> Option<(u64, Text)> {
+    #[derive(Serialize, Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        response: &'a RawValue,
+        #[serde(default, skip_serializing)]
+        asked_on_line: Option<u64>,
+    }
+    let answer = serde_json::from_str::<Answer<'_>>(answer.as_str()).ok()?;
+    Some((answer.asked_on_line?, to_text(&answer)))
+}
+
+/// The error for a `control_request` whose `request_id` is no text. It is repeated as it is, if it is
+/// short, so that the agent knows which of its requests is meant.
+pub fn unnamed(line: &str) -> Text {
+    #[derive(Serialize)]
+    struct Response<'a> {
+        subtype: &'a str,
+        request_id: Option<&'a RawValue>,
+        error: &'a str,
+    }
+    let fields = serde_json::from_str::<FieldsOf<'_>>(line).unwrap_or_default();
+    let id = fields.get("request_id").copied().filter(|id| id.get().len() <= MAX_ID_BYTES);
+    to_text(&Typed {
+        kind: "control_response",
+        response: Response { subtype: "error", request_id: id, error: UNNAMED },
+    })
+}
+
+/// Why such a request is refused.
+const UNNAMED: &str = "a request_id has to be text";
+
+#[derive(Serialize)]
+struct Typed<T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    response: T,
 }
 
 /// Fields of an object that pass through unread, by name.
@@ -306,6 +358,33 @@ mod tests {
             error("P", "viewer went away").as_str(),
             r#"{"type":"control_response","response":{"subtype":"error","request_id":"P","error":"viewer went away"}}"#
         );
+    }
+
+    #[test]
+    fn an_answer_says_which_line_asked_and_the_agent_gets_it_as_it_was() {
+        let answer = success("P", &1);
+        let (line, given) = asked_on(&answer_on(&answer, 7)).expect("it says so");
+        assert_eq!((line, given), (7, answer.clone()));
+        assert_eq!(answer_on(&answer, 0), answer, "an earlier version did not count");
+        assert_eq!(asked_on(&answer), None);
+        assert_eq!(asked_on(&Text::from(r#"{"type":"user","asked_on_line":3}"#)), None);
+    }
+
+    #[test]
+    fn a_request_without_a_usable_id_is_refused_under_the_one_that_it_has() {
+        let refused = |id: &str| {
+            let line = format!(r#"{{"type":"control_request"{id},"request":{{}}}}"#);
+            let answer: serde_json::Value =
+                serde_json::from_str(unnamed(&line).as_str()).expect("JSON");
+            assert_eq!(answer["response"]["subtype"], "error");
+            answer["response"]["request_id"].clone()
+        };
+        assert_eq!(refused(r#","request_id":7"#), 7);
+        assert_eq!(refused(r#","request_id":{"a":[1]}"#)["a"][0], 1);
+        for none in ["", r#","request_id":null"#, &format!(r#","request_id":{}"#, "1".repeat(9000))]
+        {
+            assert!(refused(none).is_null());
+        }
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub enum LogMessage<'a> {
         /// Its beginning.
         #[serde(default)]
         line: Cow<'a, str>,
+        /// How many more lines of the same kind were skipped.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: u64,
     },
     /// The agent wrote to stderr.
     AgentStderr {

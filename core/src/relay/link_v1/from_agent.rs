@@ -173,6 +173,7 @@ pub(super) fn checked(origin: Origin, line: Text) -> Result<Line, u16> {
     let error = LogMessage::AgentOutputError {
         message: format!("{error}").into(),
         line: Cow::Borrowed(shown),
+        more: 0,
     };
     Ok(Line { origin: Origin::Relay, line: error.to_line() })
 }

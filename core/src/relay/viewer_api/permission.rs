@@ -24,7 +24,7 @@ pub(super) fn answer(
     owner: AccountId,
     session: SessionId,
 ) -> Result<(), ApiError> {
-    let PermissionPost { request_id, behavior, updated_input, message, interrupt, further } =
+    let PermissionPost { request_id, seq, behavior, updated_input, message, interrupt, further } =
         utf8_body(request)?;
     let further = further.iter().map(|(name, raw)| (name.clone(), one_line(raw))).collect();
     let reply = match behavior {
@@ -40,7 +40,7 @@ pub(super) fn answer(
             return Err(ApiError::invalid("behavior must be \"allow\" or \"deny\""));
         }
     };
-    let answer = StoreOp::AnswerPermission { owner, session, request_id, reply };
+    let answer = StoreOp::AnswerPermission { owner, session, request_id, seq, reply };
     ask(cx, op, ViewerCall::Permission, answer);
     Ok(())
 }

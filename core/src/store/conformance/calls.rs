@@ -73,13 +73,13 @@ impl Model {
                 known.acked = known.acked.max(if was_sent { *received } else { 0 });
                 Ok(())
             }
-            StoreOp::AnswerPermission { owner, session, request_id, reply } => {
+            StoreOp::AnswerPermission { owner, session, request_id, seq: asked_at, reply } => {
                 let Some(known) = self.own(owner, session) else {
                     return ensure(*answer == Err(StoreError::SessionUnknown), || {
                         format!("owners: an answer from another account returned {answer:?}")
                     });
                 };
-                let expected = known.expected(request_id, reply);
+                let expected = known.expected(request_id, *asked_at, reply);
                 let seq = known.last_seq() + 1;
                 let is_kept = match (expected, answer) {
                     (Expected::First, Ok(Answer::Answered { seq: given })) => *given == seq,

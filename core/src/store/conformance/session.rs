@@ -54,8 +54,15 @@ pub(super) struct SessionModel {
 }
 
 enum Question {
-    Open { seq: u64 },
-    Closed { seq: u64, reply: Option<PermissionReply> },
+    Open {
+        seq: u64,
+    },
+    /// The event that asked it, and the one that closed it.
+    Closed {
+        asked: u64,
+        seq: u64,
+        reply: Option<PermissionReply>,
+    },
 }
 
 /// The input of every question in a run.
@@ -152,17 +159,23 @@ impl SessionModel {
         let Some(id) = head.request_id else { return };
         let is_withdrawn = match entry.origin {
             Origin::Agent => kind == Kind::ControlCancelRequest,
-            Origin::Relay => subtype == "permission_withdrawn",
-            Origin::Viewer | Origin::Worker => false,
+            Origin::Relay | Origin::Worker => subtype == "permission_withdrawn",
+            Origin::Viewer => false,
         };
-        let is_open = matches!(self.questions.get(&id), Some(Question::Open { .. }));
-        if is_withdrawn && is_open {
-            self.questions.insert(id, Question::Closed { seq: entry.seq, reply: None });
+        let open = match self.questions.get(&id) {
+            Some(Question::Open { seq }) => Some(*seq),
+            _ => None,
+        };
+        if is_withdrawn {
+            if let Some(asked) = open {
+                let seq = entry.seq;
+                self.questions.insert(id, Question::Closed { asked, seq, reply: None });
+            }
         } else if entry.origin == Origin::Agent && subtype == "can_use_tool" {
             // A question asked after the session's end is never open.
             let has_ended = self.state == SessionState::Ended;
-            if !has_ended {
-                self.questions.entry(id).or_insert(Question::Open { seq: entry.seq });
+            if !has_ended && open.is_none() {
+                self.questions.insert(id, Question::Open { seq: entry.seq });
             }
         }
     }
@@ -345,11 +358,22 @@ impl SessionModel {
     }
 
     /// What an answer to a question has to lead to.
-    pub(super) fn expected(&self, id: &str, reply: &PermissionReply) -> Expected {
+    pub(super) fn expected(
+        &self,
+        id: &str,
+        asked_at: Option<u64>,
+        reply: &PermissionReply,
+    ) -> Expected {
+        let known = self.asked_at(id);
+        if known.is_some() && asked_at.is_some() && known != asked_at {
+            return Expected::Withdrawn;
+        }
         match self.questions.get(id) {
             Some(Question::Open { .. }) => Expected::First,
             Some(Question::Closed { reply: None, .. }) => Expected::Withdrawn,
-            Some(Question::Closed { seq, reply: Some(given) }) if *given == effective(reply) => {
+            Some(Question::Closed { seq, reply: Some(given), .. })
+                if *given == effective(reply) =>
+            {
                 Expected::Same(*seq)
             }
             Some(Question::Closed { .. }) => Expected::Conflict,
@@ -359,7 +383,15 @@ impl SessionModel {
 
     pub(super) fn answered(&mut self, id: &str, seq: u64, reply: &PermissionReply) {
         let reply = Some(effective(reply));
-        self.questions.insert(id.into(), Question::Closed { seq, reply });
+        let asked = self.asked_at(id).unwrap_or(0);
+        self.questions.insert(id.into(), Question::Closed { asked, seq, reply });
+    }
+
+    /// The event that asked the last question under an id.
+    pub(super) fn asked_at(&self, id: &str) -> Option<u64> {
+        self.questions.get(id).map(|question| match question {
+            Question::Open { seq: asked } | Question::Closed { asked, .. } => *asked,
+        })
     }
 }
 

@@ -359,7 +359,14 @@ impl Walk {
                 PermissionReply::Deny { message, interrupt, further }
             }
         };
-        StoreOp::AnswerPermission { owner, session, request_id: self.question(), reply }
+        let request_id = self.question();
+        let asked_at = model.sessions.get(&session).and_then(|known| known.asked_at(&request_id));
+        let seq = match self.rng.u32(..3) {
+            0 => None,
+            1 => asked_at,
+            _ => asked_at.map(|seq| seq.saturating_sub(self.rng.u64(..2))),
+        };
+        StoreOp::AnswerPermission { owner, session, request_id, seq, reply }
     }
 
     /// An operation on a session's link, usually the current one.
@@ -438,6 +445,13 @@ impl Walk {
             14 => {
                 let uuid = self.rng.u32(..40);
                 (Origin::Agent, format!(r#"{{"type":"user","uuid":"uuid_{uuid}"}}"#))
+            }
+            16 => {
+                let id = self.question();
+                let line = format!(
+                    r#"{{"type":"footbridge","subtype":"permission_withdrawn","request_id":"{id}"}}"#
+                );
+                (Origin::Worker, line)
             }
             15 => {
                 let (lost, subtype) = (self.rng.u64(..12), "messages_undelivered");

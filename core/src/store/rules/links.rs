@@ -160,12 +160,20 @@ fn record_agent_line<T: Tables>(
     let seq = conversation.record(cx, Origin::Agent, line.clone())?;
     receipts::react(cx, conversation, &head, line)?;
     activities::note(cx, conversation, &head, line, seq);
+    if head.kind == "result" {
+        questions::turn_ended(cx, conversation, line)?;
+    }
     let Some(request_id) = head.request_id.clone() else { return Ok(()) };
     match head.kind() {
         Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
             let mut tool_name = head.tool_name.unwrap_or_default();
             tool_name.truncate(tool_name.floor_char_boundary(MAX_NAME_BYTES));
-            questions::ask(cx, conversation, Question { request_id, tool_name, seq }, line)
+            questions::ask(
+                cx,
+                conversation,
+                Question { request_id, tool_name, seq, turn_ended: false },
+                line,
+            )
         }
         Kind::ControlCancelRequest => questions::cancel(cx, conversation, &request_id, seq),
         Kind::ControlResponse => requests::answered(cx, conversation, &request_id),
@@ -179,7 +187,7 @@ fn record_report<T: Tables>(
     line: &Text,
 ) -> Result<(), TableError> {
     let head = Head::parse(line).unwrap_or_default();
-    conversation.record(cx, Origin::Worker, line.clone())?;
+    let seq = conversation.record(cx, Origin::Worker, line.clone())?;
     if head.kind != "footbridge" {
         return Ok(());
     }
@@ -195,6 +203,11 @@ fn record_report<T: Tables>(
             requests::give_up(cx, conversation, given, "the agent has exited")
         }
         Some("messages_undelivered") => receipts::not_given(cx, conversation, line),
+        // It has refused a question that cannot be answered.
+        Some("permission_withdrawn") => match head.request_id {
+            Some(request_id) => questions::cancel(cx, conversation, &request_id, seq),
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }

@@ -59,9 +59,9 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             let conversation = Conversation::of(own(cx, owner, session)?);
             messages::post(cx, conversation, messages)
         }
-        StoreOp::AnswerPermission { owner, session, request_id, reply } => {
+        StoreOp::AnswerPermission { owner, session, request_id, seq, reply } => {
             let mut conversation = Conversation::of(own(cx, owner, session)?);
-            let answer = questions::answer(cx, &mut conversation, request_id, reply)?;
+            let answer = questions::answer(cx, &mut conversation, request_id, *seq, reply)?;
             conversation.save(cx)?;
             Ok(answer)
         }

@@ -8,15 +8,19 @@
 //!                                  end of session
 //! ```
 //!
-//! A question whose id is known is not opened again: agents use a fresh id for each question, so
-//! the second line is a repeat, which is logged and changes nothing. A closed question is forgotten
-//! when retention drops the event that closed it.
+//! The ids are the agent's, who may use one again: some count from the start after a restart. Under the
+//! id of a closed question a new one opens. While a question is open, the same one again is a repeat,
+//! which is logged and changes nothing; a different one under its id makes both unanswerable, since
+//! nobody can know which of them an answer would be taken for. An answer may name the event of its
+//! question, and on its way to the agent it names the line that asked. A closed question is forgotten
+//! when retention drops the event that closed it, or when its id is used again.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::conversation::Conversation;
@@ -30,6 +34,9 @@ use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::PermissionReply;
 use crate::wire::control::{self, ControlResponse, Fields, FieldsOf, PermissionAnswer};
 use crate::wire::log_message::LogMessage;
+
+/// Why none of two questions under one id can be answered.
+const AMBIGUOUS: &str = "the agent asked another question under the same id";
 
 /// The agent has asked a question, on a line that is already logged.
 pub(super) fn ask<T: Tables>(
@@ -45,10 +52,17 @@ pub(super) fn ask<T: Tables>(
     if request_id.len() > MAX_ID_BYTES {
         return refuse(cx, conversation, &request_id, "its request_id is too long");
     }
-    if known(cx, conversation, &request_id)?.is_some() {
-        return Ok(());
+    let (input, is_of_subagent) = asked_in(line);
+    let before = known(cx, conversation, &request_id)?;
+    if let Some(QuestionRow { question: before, standing: Standing::Open { input: other, .. } }) =
+        before
+    {
+        if before.tool_name == question.tool_name && other == input {
+            return Ok(());
+        }
+        refuse(cx, conversation, &request_id, AMBIGUOUS)?;
+        return refuse_once(cx, conversation, &request_id, AMBIGUOUS);
     }
-    let input = input_of(line);
     let bytes = conversation.row.question_bytes + input.len();
     let open = conversation.row.session.pending.len();
     if open >= MAX_OPEN_PERMISSIONS || bytes > MAX_OPEN_PERMISSION_BYTES {
@@ -56,7 +70,8 @@ pub(super) fn ask<T: Tables>(
     }
     conversation.row.question_bytes = bytes;
     conversation.row.session.pending.push(question.clone());
-    let row = QuestionRow { question, standing: Standing::Open { input } };
+    let standing = Standing::Open { input, line: conversation.row.received, is_of_subagent };
+    let row = QuestionRow { question, standing };
     cx.tables.put_question(conversation.id(), row)?;
     conversation.announce(cx);
     Ok(())
@@ -81,7 +96,17 @@ fn refuse<T: Tables>(
     reason: &str,
 ) -> Result<(), TableError> {
     withdraw(cx, conversation, request_id, reason)?;
-    let answer = control::error(request_id, reason);
+    refuse_once(cx, conversation, request_id, reason)
+}
+
+/// Tells the agent.
+fn refuse_once<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    reason: &str,
+) -> Result<(), TableError> {
+    let answer = control::answer_on(&control::error(request_id, reason), conversation.row.received);
     if conversation.has_room(cx, 1, answer.len()) {
         conversation.record_for_agent(cx, InboundKind::Refusal, answer, None)?;
     }
@@ -114,7 +139,41 @@ fn withdraw<T: Tables>(
     close(cx, conversation, request_id, seq, None)
 }
 
-/// The agent cancels a question, by this event.
+/// A turn has ended, by this line. Questions that it has left open can still be answered, but nobody
+/// should think that the agent waits for them.
+pub(super) fn turn_ended<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    line: &Text,
+) -> Result<(), TableError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Line<'a> {
+        is_error: bool,
+        #[serde(borrow)]
+        subtype: Cow<'a, str>,
+    }
+    let Line { is_error, subtype } = serde_json::from_str(line.as_str()).unwrap_or_default();
+    let is_error = is_error || subtype.starts_with("error");
+    let mut pending = core::mem::take(&mut conversation.row.session.pending);
+    let mut has_changed = false;
+    for question in pending.iter_mut().filter(|question| !question.turn_ended) {
+        let row = cx.tables.question(conversation.id(), &question.request_id)?;
+        let standing = row.map(|row| row.standing);
+        // A subagent may go on in the background, unless everything has failed.
+        let goes_on = matches!(standing, Some(Standing::Open { is_of_subagent: true, .. }));
+        if is_error || !goes_on {
+            (question.turn_ended, has_changed) = (true, true);
+        }
+    }
+    conversation.row.session.pending = pending;
+    if has_changed {
+        conversation.announce(cx);
+    }
+    Ok(())
+}
+
+/// The agent cancels a question, or its worker says that it cannot be answered, by this event.
 pub(super) fn cancel<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
@@ -137,7 +196,7 @@ fn close<T: Tables>(
         return Ok(());
     };
     let row = cx.tables.question(conversation.id(), request_id)?;
-    let Some(QuestionRow { standing: Standing::Open { input }, .. }) = row else {
+    let Some(QuestionRow { standing: Standing::Open { input, .. }, .. }) = row else {
         let detail = alloc::format!("an open question of {} is missing", conversation.id());
         return Err(TableError::Damaged { detail });
     };
@@ -161,11 +220,16 @@ pub(super) fn answer<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_id: &str,
+    asked_at: Option<u64>,
     reply: &PermissionReply,
 ) -> Answered {
     let row = known(cx, conversation, request_id)?.ok_or(StoreError::PermissionUnknown)?;
-    let line = match row.standing {
-        Standing::Open { input } => line_for(request_id, Some(&input), reply),
+    if asked_at.is_some_and(|seq| seq != row.question.seq) {
+        // Its id is that of another question now.
+        return Err(StoreError::PermissionWithdrawn.into());
+    }
+    let (line, asked_on) = match row.standing {
+        Standing::Open { input, line, .. } => (line_for(request_id, Some(&input), reply), line),
         Standing::Withdrawn { .. } => return Err(StoreError::PermissionWithdrawn.into()),
         Standing::Answered { seq, line, is_as_asked } => {
             let is_same = match reply {
@@ -185,10 +249,11 @@ pub(super) fn answer<T: Tables>(
             };
         }
     };
-    if !conversation.has_room(cx, 1, line.len()) {
+    let named = control::answer_on(&line, asked_on);
+    if !conversation.has_room(cx, 1, named.len()) {
         return Err(StoreError::Limit(Limit::InboundLines).into());
     }
-    let seq = conversation.record_for_agent(cx, InboundKind::Answer, line.clone(), None)?;
+    let seq = conversation.record_for_agent(cx, InboundKind::Answer, named, None)?;
     close(cx, conversation, request_id, seq, Some((line, reply)))?;
     Ok(Answer::Answered { seq })
 }
@@ -244,9 +309,11 @@ fn input_of_answer(line: &Text) -> Option<Text> {
     }
 }
 
-/// `request.input` of a `can_use_tool` question; an empty object where there is none.
-fn input_of(line: &Text) -> Text {
-    let request = control::request_of::<FieldsOf<'_>>(line.as_str());
-    let input = request.as_ref().and_then(|request| request.get("input"));
-    Text::from(input.map_or("{}", |input| input.get()).to_string())
+/// `request.input` of a `can_use_tool` question, an empty object where there is none; and whether a
+/// subagent asks it.
+fn asked_in(line: &Text) -> (Text, bool) {
+    let request = control::request_of::<FieldsOf<'_>>(line.as_str()).unwrap_or_default();
+    let input = request.get("input").map_or("{}", |input| input.get());
+    let is_of_subagent = request.get("agent_id").is_some_and(|id| id.get() != "null");
+    (Text::from(input.to_string()), is_of_subagent)
 }

@@ -177,6 +177,17 @@ impl Link {
         self.outbox.last()
     }
 
+    /// How many lines and reports this side has sent, or is about to, since the link was made.
+    pub(crate) fn sent_here(&self) -> u64 {
+        self.outbox.last().saturating_sub(self.outbox.base())
+    }
+
+    /// The number that the relay gives to the line before those. It sends nothing before both sides
+    /// agree on that.
+    pub(crate) const fn base(&self) -> u64 {
+        self.outbox.base()
+    }
+
     /// The number of the last one that the relay has acknowledged.
     pub(crate) const fn acked(&self) -> u64 {
         self.outbox.acked()

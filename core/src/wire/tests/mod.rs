@@ -102,8 +102,10 @@ fn log_message() -> impl Strategy<Value = LogMessage<'static>> {
         any::<(u64, u64)>()
             .prop_map(|(after, resumes_after)| LogMessage::LinesLost { after, resumes_after }),
         words().prop_map(|message| LogMessage::MessagesLost { message }),
-        (words(), words())
-            .prop_map(|(message, line)| LogMessage::AgentOutputError { message, line }),
+        (words(), words()).prop_map(|(message, line)| {
+            let more = line.len() as u64 % 3;
+            LogMessage::AgentOutputError { message, line, more }
+        }),
         (words(), any::<u64>())
             .prop_map(|(text, dropped)| LogMessage::AgentStderr { text, dropped }),
         any::<u32>().prop_map(|pid| LogMessage::AgentStarted { pid }),

@@ -53,8 +53,9 @@ fn environment() -> impl Strategy<Value = EnvironmentView<'static>> {
 }
 
 fn session() -> impl Strategy<Value = SessionView<'static>> {
-    let question = (text(), text(), any::<u64>())
-        .prop_map(|(request_id, tool_name, seq)| Question { request_id, tool_name, seq });
+    let question = (text(), text(), any::<u64>()).prop_map(|(request_id, tool_name, seq)| {
+        Question { request_id, tool_name, seq, turn_ended: seq % 2 == 1 }
+    });
     let names = (session_id(), environment_id(), maybe_text(), state());
     let rest = (any::<(bool, bool, u64, u64)>(), vec(question, 0..3), time(), time(), of(result()));
     (names, rest).prop_map(|(names, rest)| {
@@ -184,6 +185,7 @@ proptest! {
         for behavior in [Behavior::Allow, Behavior::Deny, Behavior::Unknown] {
             let post = PermissionPost {
                 request_id: texts[1].clone().unwrap_or_default(),
+                seq: interrupt.then_some(seq),
                 behavior,
                 updated_input: texts[2].is_some().then(|| raw.clone()),
                 message: texts[2].clone(),

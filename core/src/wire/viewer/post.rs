@@ -55,6 +55,10 @@ pub struct MessageReceipt<'a> {
 pub struct PermissionPost {
     /// The agent's id for the question.
     pub request_id: String,
+    /// The event that asked it: agents may use an id again, and an answer that was delayed must not
+    /// be taken for one to a later question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
     /// The answer.
     pub behavior: Behavior,
     /// The input to run the tool with; none for the input in the question.
@@ -78,6 +82,7 @@ impl<'de> Deserialize<'de> for PermissionPost {
         Ok(Self {
             request_id: take_field(&mut fields, "request_id")?
                 .ok_or_else(|| D::Error::missing_field("request_id"))?,
+            seq: take_field(&mut fields, "seq")?,
             behavior: take_field(&mut fields, "behavior")?
                 .ok_or_else(|| D::Error::missing_field("behavior"))?,
             updated_input: take_field(&mut fields, "updatedInput")?,

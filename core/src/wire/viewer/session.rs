@@ -63,6 +63,10 @@ pub struct Question {
     pub tool_name: String,
     /// The event that asked the question.
     pub seq: u64,
+    /// The turn that asked it has ended without an answer. One still reaches the agent, which may no
+    /// longer be waiting for it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub turn_ended: bool,
 }
 
 /// Something that an agent has done (W-10).

@@ -4,12 +4,11 @@
 //! waits for: a line that is not a message would end some agents, and a second answer or a second copy
 //! of a message would be acted on twice.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
-use bytes::Bytes;
-
+use super::questions::{Asked, Questions};
 use crate::base::limits::{
     AGENT_NOT_READING_AFTER, MAX_NAME_BYTES, MAX_OPEN_PERMISSIONS, MAX_RECENT_UUIDS,
 };
@@ -18,7 +17,6 @@ use crate::base::time::Instant;
 use crate::transport::dedupe::Recent;
 use crate::wire::control;
 use crate::wire::message::{Head, Kind};
-use crate::wire::ndjson::Line;
 
 /// Whose line is waiting for the agent's pipe.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,32 +62,33 @@ pub(super) enum AgentLine {
     Unanswerable {
         answer: Text,
     },
+    /// It asks two different questions under this id. Each of so many gets an error.
+    Ambiguous {
+        request_id: String,
+        times: usize,
+    },
 }
 
 /// What a line from the relay means for the agent.
 #[derive(Debug, PartialEq)]
 pub(super) enum AgentInput {
+    /// As it is.
     Give,
+    /// This, so often: it answers a question.
+    Answer { answer: Text, times: usize },
     /// It answers a question that the agent no longer asks, or never has.
     StaleAnswer(String),
     /// The agent has had a message with this uuid.
     Repeated(String),
-    /// It is no message.
+    /// It is no message, or it refuses a question that this side has refused already.
     Nothing,
-}
-
-/// A line from the agent that cannot be passed on (M-1).
-#[derive(Debug, PartialEq)]
-pub(super) struct BadLine {
-    pub(super) reason: String,
-    pub(super) line: Bytes,
 }
 
 /// The state of one agent's conversation with the relay.
 #[derive(Debug)]
 pub(super) struct Conversation {
     /// The agent's questions that nobody has answered.
-    questions: BTreeSet<String>,
+    questions: Questions,
     /// The messages that the agent was given.
     seen: Recent,
     unacked_inbound: VecDeque<(Inbound, usize)>,
@@ -118,7 +117,7 @@ enum Reading {
 impl Conversation {
     pub(super) const fn new() -> Self {
         Self {
-            questions: BTreeSet::new(),
+            questions: Questions::new(),
             seen: Recent::new(MAX_RECENT_UUIDS),
             unacked_inbound: VecDeque::new(),
             inbound_bytes: 0,
@@ -138,26 +137,18 @@ impl Conversation {
         self.reading = if self.in_pipe.is_empty() { Reading::Free } else { Reading::Full(now) };
     }
 
-    /// A line from the agent on its way to the relay.
-    pub(super) fn read_output(&mut self, line: Line) -> Result<(Text, AgentLine), BadLine> {
-        let text = match line {
-            Line::Whole(bytes) => Text::from_utf8(bytes)
-                .map_err(|line| BadLine { reason: String::from("a line is not UTF-8"), line })?,
-            Line::TooLong { beginning, bytes } => {
-                let reason = format!("a line of {bytes} bytes is over the limit");
-                return Err(BadLine { reason, line: beginning });
-            }
-        };
-        let head = Head::parse(&text).map_err(|error| BadLine {
-            reason: error.to_string(),
-            line: text.as_bytes().clone(),
-        })?;
-        let line = match (head.kind(), head.request_id) {
+    /// A message from the agent on its way to the relay, as the line of this number.
+    pub(super) fn read_output(&mut self, text: &Text, head: Head, number: u64) -> AgentLine {
+        match (head.kind(), head.request_id) {
             (Kind::ControlRequest, Some(id)) => {
-                self.asked(id, &head.subtype.unwrap_or_default(), head.tool_name, &text)
+                let asked = (id, number, head.subtype.unwrap_or_default(), head.tool_name);
+                self.asked(asked, text)
+            }
+            (Kind::ControlRequest, None) => {
+                AgentLine::Unanswerable { answer: control::unnamed(text.as_str()) }
             }
             (Kind::ControlCancelRequest, Some(id)) => {
-                self.questions.remove(&id);
+                self.questions.cancel(&id);
                 AgentLine::Message
             }
             _ if head.kind == "result" => AgentLine::Result,
@@ -165,43 +156,53 @@ impl Conversation {
                 AgentLine::Init
             }
             _ => AgentLine::Message,
-        };
-        Ok((text, line))
+        }
     }
 
     /// People answer permission questions; nobody here answers anything else.
     fn asked(
         &mut self,
-        request_id: String,
-        subtype: &str,
-        tool: Option<String>,
+        (request_id, number, subtype, tool): (String, u64, String, Option<String>),
         line: &Text,
     ) -> AgentLine {
         if subtype != "can_use_tool" {
             let shown = subtype.get(..subtype.floor_char_boundary(MAX_NAME_BYTES));
             let reason = format!("nobody here answers {:?}", shown.unwrap_or_default());
-            let answer = match subtype {
+            let answer = match subtype.as_str() {
                 "hook_callback" => control::hook_unanswered(&request_id, line.as_str(), &reason),
                 _ => control::error(&request_id, &reason),
             };
             return AgentLine::Unanswerable { answer };
         }
-        if self.questions.len() >= MAX_OPEN_PERMISSIONS {
-            let reason = format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open");
-            return AgentLine::Unanswerable { answer: control::error(&request_id, &reason) };
+        match self.questions.ask(request_id.clone(), number, line) {
+            Asked::Open => AgentLine::Permission { tool: tool.unwrap_or_default() },
+            Asked::TooMany => {
+                let reason =
+                    format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open");
+                AgentLine::Unanswerable { answer: control::error(&request_id, &reason) }
+            }
+            Asked::Ambiguous { times } => AgentLine::Ambiguous { request_id, times },
         }
-        self.questions.insert(request_id);
-        AgentLine::Permission { tool: tool.unwrap_or_default() }
     }
 
     /// What to do with a line from the relay: the agent gets it if it can read it and is waiting for
-    /// it.
-    pub(super) fn take_input(&mut self, line: &Text) -> AgentInput {
+    /// it. The relay counts this side's lines from `base`.
+    pub(super) fn take_input(&mut self, line: &Text, base: u64) -> AgentInput {
         let Ok(head) = Head::parse(line) else { return AgentInput::Nothing };
         match (head.kind(), head.request_id, head.uuid) {
-            // Exactly one answer reaches the agent, and only to a question that is open (M-2).
-            (Kind::ControlResponse, Some(id), _) if self.questions.remove(&id) => AgentInput::Give,
-            (Kind::ControlResponse, Some(id), _) => AgentInput::StaleAnswer(id),
+            (Kind::ControlResponse, Some(id), _) => {
+                let (named, answer) = match control::asked_on(line) {
+                    // One of before this link is never open.
+                    Some((line, answer)) => (Some(line.saturating_sub(base)), answer),
+                    None => (None, line.clone()),
+                };
+                let is_refusal = head.subtype.as_deref() == Some("error");
+                match self.questions.answer(&id, named) {
+                    Some(times) => AgentInput::Answer { answer, times },
+                    None if is_refusal => AgentInput::Nothing,
+                    None => AgentInput::StaleAnswer(id),
+                }
+            }
             (Kind::ControlResponse, None, _) => AgentInput::Nothing,
             (Kind::User, _, Some(uuid)) if self.seen.insert(&uuid) => AgentInput::Give,
             (Kind::User, _, Some(uuid)) => AgentInput::Repeated(uuid),

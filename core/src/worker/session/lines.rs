@@ -1,15 +1,17 @@
 //! How a session passes lines between its agent and its link.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use super::Session;
-use super::conversation::{AgentInput, AgentLine, BadLine};
+use super::conversation::{AgentInput, AgentLine};
+use super::output::{self, Part};
 use crate::base::text::Text;
+use crate::wire::control;
 use crate::wire::log_message::{LogMessage, Unsettled};
+use crate::wire::message::Head;
 use crate::wire::ndjson::Line;
 use crate::worker::continuity::conversation_of;
 use crate::worker::cx::Cx;
@@ -21,45 +23,72 @@ const STALE_ANSWER: &str = "the agent is no longer waiting for this answer";
 const NOT_READING: &str = "The agent is not reading its input: its pipe is full, and what is sent to it waits. If this goes on, end the session.";
 /// And when that is over.
 const READS_AGAIN: &str = "The agent reads its input again.";
+/// Why none of two questions under one id can be answered.
+const AMBIGUOUS: &str = "the agent asked another question under the same id";
 /// Why a message is not passed on.
 const REPEATED: &str = "the agent has already had a message with this uuid";
 
 impl Session {
     /// A line from the agent on its way to the relay.
     pub(super) fn take_output(&mut self, cx: &mut Cx<'_>, line: Line) {
-        match self.conversation.read_output(line) {
-            Ok((text, line)) => {
-                match line {
-                    AgentLine::Message => self.agent_spoke(cx),
-                    AgentLine::Result => {}
-                    AgentLine::Init => {
-                        self.agent_spoke(cx);
-                        if let Some(conversation) = conversation_of(&text) {
-                            self.kept_conversation = Some(Some(conversation));
-                        }
-                    }
-                    AgentLine::Permission { tool } => {
-                        let (session, work) = self.names();
-                        cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
-                    }
-                    AgentLine::Unanswerable { answer } => {
-                        self.write_own(cx, &answer);
-                    }
+        for part in output::parts(line) {
+            match part {
+                Part::Message(text, head) => self.take_message(cx, text, head),
+                Part::Stray(stray) => {
+                    let report = self.strays.push(cx.now(), stray);
+                    self.report_strays(cx, report);
                 }
-                self.link.send_line(cx.fx, text);
             }
-            Err(bad) => self.skip_output(cx, &bad),
         }
     }
 
-    fn skip_output(&mut self, cx: &mut Cx<'_>, bad: &BadLine) {
-        const SHOWN_BYTES: usize = 200;
-        let shown = bad.line.get(..bad.line.len().min(SHOWN_BYTES)).unwrap_or_default();
-        let line = String::from_utf8_lossy(shown);
-        self.log(cx, &LogMessage::AgentOutputError { message: Cow::Borrowed(&bad.reason), line });
-        let (session, work) = self.names();
-        let reason = bad.reason.clone();
-        cx.notify(WorkerNotice::AgentOutputError { session, work, reason });
+    fn take_message(&mut self, cx: &mut Cx<'_>, text: Text, head: Head) {
+        self.strays.saw_message();
+        let number = self.link.sent_here() + 1;
+        match self.conversation.read_output(&text, head, number) {
+            AgentLine::Message => self.agent_spoke(cx),
+            AgentLine::Result => {}
+            AgentLine::Init => {
+                self.agent_spoke(cx);
+                if let Some(conversation) = conversation_of(&text) {
+                    self.kept_conversation = Some(Some(conversation));
+                }
+            }
+            AgentLine::Permission { tool } => {
+                let (session, work) = self.names();
+                cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
+            }
+            AgentLine::Unanswerable { answer } => self.write_own(cx, &answer),
+            AgentLine::Ambiguous { request_id, times } => {
+                self.link.send_line(cx.fx, text);
+                return self.refuse_ambiguous(cx, &request_id, times);
+            }
+        }
+        self.link.send_line(cx.fx, text);
+    }
+
+    /// The agent has asked different questions under one id: nobody may answer any of them.
+    fn refuse_ambiguous(&mut self, cx: &mut Cx<'_>, request_id: &str, times: usize) {
+        let answer = control::error(request_id, AMBIGUOUS);
+        for _ in 0..times {
+            self.write_own(cx, &answer);
+        }
+        let (request_id, reason) = (Cow::Borrowed(request_id), Cow::Borrowed(AMBIGUOUS));
+        self.log(cx, &LogMessage::PermissionWithdrawn { request_id, reason });
+    }
+
+    /// Tells viewers what the agent has printed that is no message.
+    pub(super) fn report_strays(
+        &mut self,
+        cx: &mut Cx<'_>,
+        reports: impl IntoIterator<Item = output::Report>,
+    ) {
+        for output::Report { reason, line, more } in reports {
+            let (message, line) = (Cow::Borrowed(reason.as_str()), Cow::Owned(line));
+            self.log(cx, &LogMessage::AgentOutputError { message, line, more });
+            let (session, work) = self.names();
+            cx.notify(WorkerNotice::AgentOutputError { session, work, reason });
+        }
     }
 
     /// A line from the relay on its way to the agent, passed on only if the agent can read and
@@ -72,10 +101,13 @@ impl Session {
 
     /// Gives the agent a line from the relay. The caller then has to confirm it.
     pub(super) fn give(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
-        match self.conversation.take_input(line) {
-            AgentInput::Give => {
-                let is_written = self.write(cx, line);
-                self.conversation.pass_on(cx.now(), line.len(), is_written);
+        match self.conversation.take_input(line, self.link.base()) {
+            AgentInput::Give => self.pass_on(cx, line),
+            AgentInput::Answer { answer, times } => {
+                self.pass_on(cx, &answer);
+                for _ in 1..times {
+                    self.write_own(cx, &answer);
+                }
             }
             AgentInput::StaleAnswer(id) => {
                 let answers = Cow::Owned(alloc::vec![id]);
@@ -89,6 +121,11 @@ impl Session {
             }
             AgentInput::Nothing => self.conversation.skip(None),
         }
+    }
+
+    fn pass_on(&mut self, cx: &mut Cx<'_>, line: &Text) {
+        let is_written = self.write(cx, line);
+        self.conversation.pass_on(cx.now(), line.len(), is_written);
     }
 
     /// A line from the relay that the agent does not get: whoever sent it has to know (M-7).

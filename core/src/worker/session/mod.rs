@@ -15,6 +15,8 @@ mod conversation;
 mod end;
 mod launch;
 mod lines;
+mod output;
+mod questions;
 mod stderr;
 mod succession;
 mod uplink;
@@ -31,6 +33,7 @@ use self::agent_command::agent_command;
 use self::conversation::Conversation;
 pub(super) use self::end::EndReason;
 use self::launch::{Launch, Life};
+use self::output::Strays;
 use self::stderr::Stderr;
 use self::succession::Succession;
 use super::continuity::Beginning;
@@ -105,6 +108,7 @@ pub(super) struct Session {
     process: Process,
     conversation: Conversation,
     stderr: Stderr,
+    strays: Strays,
     succession: Succession,
     /// The conversation that its agent has come to since this was last taken.
     kept_conversation: Option<Option<String>>,
@@ -155,6 +159,7 @@ impl Session {
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             conversation: Conversation::new(),
             stderr: Stderr::new(),
+            strays: Strays::new(),
             succession,
             kept_conversation: None,
             is_newly_up: false,
@@ -239,6 +244,8 @@ impl Session {
         }
         let report = self.stderr.take(cx.now());
         self.report_stderr(cx, report);
+        let reports = self.strays.take(cx.now());
+        self.report_strays(cx, reports);
         self.balance(cx);
         outcome
     }
@@ -260,6 +267,8 @@ impl Session {
         self.conversation.close();
         let report = self.stderr.finish();
         self.report_stderr(cx, report);
+        let reports = self.strays.finish();
+        self.report_strays(cx, reports);
         let (delivered, attempted) = self.given(has_run);
         self.log(
             cx,
@@ -379,6 +388,7 @@ impl Session {
             self.link.deadline(),
             self.process.deadline(),
             self.stderr.deadline(),
+            self.strays.deadline(),
             self.succession.deadline(),
             self.conversation.deadline(),
             self.renewal.deadline(),

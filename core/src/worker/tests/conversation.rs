@@ -216,6 +216,39 @@ fn output_that_is_not_a_message_is_reported_and_skipped() {
 }
 
 #[test]
+fn an_answer_reaches_the_agent_only_if_it_is_to_the_question_that_is_open_now() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let named = |number: u64| {
+        let open = ANSWER.strip_suffix('}').expect("an object");
+        line(link, &format!("{open},\"asked_on_line\":{number}}}"))
+    };
+    let other = QUESTION.replace("{}", r#"{"command":"rm"}"#);
+    let cancel = r#"{"type":"control_cancel_request","request_id":"P"}"#;
+    // The report of the agent's start is the first line, the questions are the second and the fourth.
+    bench.handle(stdout(agent, &format!("{QUESTION}\n{cancel}\n{other}\n")));
+    bench.handle(named(2));
+    assert_eq!(bench.written(agent), [""; 0], "that was about the one that was withdrawn");
+    bench.handle(named(4));
+    assert_eq!(bench.written(agent), [format!("{ANSWER}\n")], "as the agent expects it");
+}
+
+#[test]
+fn two_different_questions_under_one_id_are_refused_at_once() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let other = QUESTION.replace("{}", r#"{"command":"rm"}"#);
+    bench.handle(stdout(agent, &format!("{QUESTION}\n{other}\n")));
+    let refused = bench.written(agent);
+    assert_eq!(refused.len(), 2);
+    assert!(refused.iter().all(|line| line.contains(r#""subtype":"error","request_id":"P""#)));
+    let sent = bench.sent(link);
+    assert!(sent[2].contains("permission_withdrawn"), "after both of them: {sent:?}");
+    bench.handle(line(link, ANSWER));
+    assert_eq!(bench.written(agent), [""; 0]);
+}
+
+#[test]
 fn what_the_agent_does_not_get_is_said_with_the_reason() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
