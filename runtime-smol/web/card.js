@@ -5,25 +5,33 @@
 import { h, freshId } from './dom.js';
 import { ApiError } from './api.js';
 import { entry, toolInput } from './messages.js';
+import { LongText } from './long.js';
 import { Reading } from './reading.js';
-import { clip, isSame, pretty, record, text } from './values.js';
-import { isDeceptive, visible, visibleCode, visibleText } from './visible.js';
+import { clip, isSame, prettyParts, prettyWithin, record, text } from './values.js';
+import { isDeceptive, visible, visibleCode, visibleForm, visibleText } from './visible.js';
 
 /**
- * @typedef {{seq: number, outcome: 'allowed' | 'denied' | 'withdrawn' | 'failed', detail: string, input?: any}} Resolution
+ * @typedef {'allowed' | 'denied' | 'withdrawn' | 'failed'} Outcome
+ * @typedef {{seq: number, outcome: Outcome, detail: string, input?: any}} Resolution
  * @typedef {(answer: any) => Promise<any>} Answer
  */
 
 /** Characters of an input that are shown before someone asks for the rest. */
 const SHOWN = 20_000;
+/** Characters that a textarea shows without holding the page; a longer input is shown in pieces, and cannot be edited. */
+const EDITABLE = 60_000;
+/** Of one with hidden characters, each of which is marked. */
+const EDITABLE_MARKED = 6000;
 /** Characters of what the agent says about its question. */
 const WORDS = 600;
 const NAME = 200;
 
-/** @param {any} answer @returns {{outcome: 'allowed' | 'denied', detail: string, input?: any}} */
+/** @param {any} answer @returns {{outcome: Outcome, detail: string, input?: any}} */
 export function ofAnswer(answer) {
   if (answer?.behavior === 'allow') return { outcome: 'allowed', detail: '', input: answer.updatedInput };
-  return { outcome: 'denied', detail: text(answer?.message) };
+  if (answer?.behavior === 'deny') return { outcome: 'denied', detail: text(answer.message) };
+  // Nobody has denied what only cannot be read.
+  return { outcome: 'failed', detail: 'the answer is neither yes nor no' };
 }
 
 /** @param {string} value @returns {number} a guess, for browsers that cannot size a textarea by its content */
@@ -40,9 +48,9 @@ function remarks(request) {
   ];
 }
 
-/** @param {any} input of a command @returns {string} */
+/** @param {any} input of a command @returns {Record<string, any> | null} what it comes with besides itself */
 function othersIn({ command, description, ...others }) {
-  return Object.keys(others).length ? pretty(others) : '';
+  return Object.keys(others).length ? others : null;
 }
 
 export class Card {
@@ -51,9 +59,10 @@ export class Card {
   #answer;
   #onResolved;
   #isCommand;
-  /** The whole input, as text. */ #source;
-  /** What a command comes with besides itself, such as where it runs. */ #others = '';
-  /** @type {HTMLElement} */ #othersShown;
+  /** The whole input, as text; its beginning, if it is too long to be edited. */ #source;
+  /** @type {LongText | null} the whole input, if it is too long to be edited */ #long = null;
+  /** @type {LongText | null} what a command comes with besides itself, such as where it runs */ #others = null;
+  #turnEnded = false;
   /** @type {HTMLTextAreaElement} */ #input;
   #shownInput = '';
   /** How many characters of it are shown. */ #shown;
@@ -69,8 +78,14 @@ export class Card {
     this.#onResolved = onResolved;
     const { tool_name: tool, input } = this.#request;
     this.#isCommand = tool === 'Bash' && typeof input?.command === 'string';
-    this.#source = this.#isCommand ? input.command : pretty(input ?? {});
-    if (this.#isCommand) this.#others = othersIn(input);
+    const source = this.#isCommand ? input.command : prettyWithin(input ?? {}, EDITABLE);
+    const tooLong = source === null || source.length > EDITABLE
+      || (source.length > EDITABLE_MARKED && isDeceptive(source));
+    const read = () => this.#reading.again();
+    if (tooLong) this.#long = new LongText(this.#isCommand ? source : prettyParts(input), source?.length, visibleForm, read);
+    this.#source = source?.slice(0, EDITABLE) ?? '';
+    const others = this.#isCommand && othersIn(input);
+    if (others) this.#others = new LongText(prettyParts(others), NaN, visibleForm, read);
     this.#shown = SHOWN;
     this.tool = visibleText(clip(text(tool, 'a tool without a name'), NAME));
     this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
@@ -85,7 +100,25 @@ export class Card {
 
   focus() {
     this.element.scrollIntoView({ block: 'nearest' });
-    this.#input.focus();
+    if (this.#long) this.body.querySelector('button')?.focus();
+    else this.#input.focus();
+  }
+
+  get turnEnded() {
+    return this.#turnEnded;
+  }
+
+  /** Whether the turn that asked has ended without an answer. */
+  set turnEnded(ended) {
+    this.#turnEnded = ended;
+    this.over.hidden = !ended;
+    this.body.toggleAttribute('data-turn-ended', ended);
+  }
+
+  /** @param {any} request @returns {boolean} whether another request asks the same */
+  asks(request) {
+    const { tool_name: tool, input } = record(request);
+    return tool === this.#request.tool_name && isSame(input ?? {}, this.#request.input ?? {}) === true;
   }
 
   /** To be called when it leaves the page unanswered. */
@@ -115,9 +148,13 @@ export class Card {
     const label = this.#isCommand ? 'Command' : 'Input (JSON)';
     const isDisguised = isDeceptive(this.#source.replaceAll('\r\n', '\n'));
     // A textarea cannot show what is hidden in its text.
-    this.clear = isDisguised ? h('div', { class: 'clear-text', 'data-testid': 'clear-text' }) : null;
-    this.#othersShown = h('div', {});
-    const others = this.#others && [h('p', { class: 'label' }, 'Also given to the tool'), this.#othersShown];
+    this.clear = isDisguised || this.#long ? h('div', { class: 'clear-text', 'data-testid': 'clear-text' }) : null;
+    if (this.#long) this.clear?.append(this.#long.element, this.#long.button);
+    const others = this.#others && [
+      h('p', { class: 'label' }, 'Also given to the tool'), this.#others.element, this.#others.button,
+    ];
+    this.over = h('p', { class: 'line warn', hidden: true, 'data-testid': 'turn-ended' },
+      'The turn that asked this has ended. An answer still reaches the agent, which may no longer be waiting for it.');
     this.#reading = new Reading(h('div', { class: 'asked' }, this.clear ?? input, others));
     this.body.setAttribute('aria-labelledby', headId);
     this.body.append(
@@ -125,12 +162,14 @@ export class Card {
       ...remarks(request).filter(([, words]) => text(words)).map(([who, words]) =>
         h('p', { class: 'muted remark' }, `${who}: `, h('q', {}, visible(clip(text(words), WORDS))))),
       request.agent_id ? h('p', { class: 'muted' }, 'Asked by a subagent') : '',
+      this.over,
       isDisguised
         ? h('p', { class: 'line warn' }, 'Careful: this contains characters that are invisible, or that change how others are shown. They are marked.') : '',
       this.clear ? h('p', { class: 'label' }, label) : h('label', { for: inputId }, label),
       this.#reading.element,
       this.rest,
-      ...(this.clear ? [h('label', { for: inputId }, 'To edit it (what is hidden is not marked here)'), input] : []),
+      ...(this.clear && !this.#long ? [h('label', { for: inputId }, 'To edit it (what is hidden is not marked here)'), input] : []),
+      this.#long ? h('p', { class: 'muted' }, 'It is too long to be edited here.') : '',
       this.error,
       h('div', { class: 'actions' },
         h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, 'Allow'),
@@ -143,21 +182,25 @@ export class Card {
     return input;
   }
 
-  /** @returns {number} characters that are not shown yet */
+  /** @returns {number} characters that are not shown yet; NaN if it is not known how many */
   get #hidden() {
-    return [this.#source, this.#others].reduce((sum, whole) => sum + Math.max(0, whole.length - this.#shown), 0);
+    const inPieces = (this.#long?.left ?? 0) + (this.#others?.left ?? 0);
+    return inPieces + (this.#long ? 0 : Math.max(0, this.#source.length - this.#shown));
   }
 
   #show() {
+    if (this.#long) {
+      this.rest.hidden = true;
+      return;
+    }
     const part = this.#source.slice(0, this.#shown);
-    const hidden = this.#hidden;
+    const hidden = Math.max(0, this.#source.length - this.#shown);
     this.#input.rows = rowsFor(part);
     this.#input.value = part;
     // A textarea changes line endings; only the user's own changes count as an edit.
     this.#shownInput = this.#input.value;
     this.#input.readOnly = hidden > 0;
     this.clear?.replaceChildren(visibleCode(part));
-    this.#othersShown.replaceChildren(visibleCode(this.#others.slice(0, this.#shown)));
     this.rest.hidden = !hidden;
     this.rest.textContent = `${hidden.toLocaleString()} more characters are not shown: show them`;
   }
@@ -173,7 +216,8 @@ export class Card {
     if (this.#isUnread()) return;
     /** @type {any} */
     const answer = { request_id: this.id, behavior: 'allow' };
-    if (this.#input.value !== this.#shownInput) {
+    answer.seq = this.seq;
+    if (!this.#long && this.#input.value !== this.#shownInput) {
       const edited = this.#edited();
       if (edited === undefined) return;
       answer.updatedInput = edited;
@@ -187,11 +231,12 @@ export class Card {
     const hidden = this.#hidden;
     this.#reading.measure();
     const { lines, unseen } = this.#reading.progress;
-    if (!hidden && !unseen) return false;
-    const what = hidden ? `${hidden.toLocaleString()} characters of it` : `${unseen} of about ${lines} lines`;
+    if (hidden === 0 && !unseen) return false;
+    const what = Number.isNaN(hidden) ? 'parts of it'
+      : hidden ? `${hidden.toLocaleString()} characters of it` : `${unseen} of about ${lines} lines`;
     this.#complain(`Not sent: ${what} have not been on this screen. Read to the end, or allow it unread.`);
     this.skip.hidden = false;
-    if (!unseen) this.rest.focus();
+    if (!unseen) (this.#long?.button ?? this.#others?.button ?? this.rest).focus();
     else this.#reading.goToUnseen();
     return true;
   }
@@ -203,7 +248,7 @@ export class Card {
 
   #deny() {
     const message = this.reason.value.trim() || 'Denied by the user.';
-    this.#post({ request_id: this.id, behavior: 'deny', message });
+    this.#post({ request_id: this.id, seq: this.seq, behavior: 'deny', message });
   }
 
   /** @returns {any} undefined if it cannot be sent as it is */
@@ -247,10 +292,11 @@ export class Card {
       this.#setBusy(false);
       if (!this.open) return;
       const refusal = error instanceof ApiError ? error : new ApiError(0, '', String(error));
-      if (refusal.type === 'permission_conflict') {
-        const known = ofAnswer(refusal.detail?.answer?.response ?? refusal.detail?.answer);
+      const answer = refusal.detail?.answer?.response ?? refusal.detail?.answer;
+      if (refusal.type === 'permission_conflict' && answer) {
+        const known = ofAnswer(answer);
         this.#onResolved({ seq: Infinity, ...known, detail: known.detail || 'answered elsewhere first' });
-      } else if (refusal.status === 404 || refusal.status === 410) {
+      } else if (refusal.status === 404 || refusal.status === 409 || refusal.status === 410) {
         this.#onResolved({ seq: Infinity, outcome: 'withdrawn', detail: refusal.message });
       } else {
         this.#complain(`Not sent. ${refusal.message} Your answer is still here; try again.`);
@@ -264,7 +310,7 @@ export class Card {
     this.open = false;
     this.#reading.stop();
     const words = { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' };
-    const changed = outcome === 'allowed' && input !== undefined && !isSame(input, this.#request.input ?? {});
+    const changed = outcome === 'allowed' && input !== undefined && isSame(input, this.#request.input ?? {}) === false;
     const shown = changed ? input : this.#request.input;
     const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },
       h('strong', {}, words[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${visibleText(clip(detail, WORDS))}`);

@@ -1,7 +1,7 @@
 // @ts-check
 // Words for times, ids and states, the same everywhere on the page.
 import { h } from './dom.js';
-import { text } from './values.js';
+import { list, text } from './values.js';
 
 /** @param {string} id @returns {string} enough of an id to tell sessions apart */
 export const shortId = (id) => id.slice(id.lastIndexOf('_') + 1).slice(-6);
@@ -56,7 +56,8 @@ export function stateOf(session) {
     return { state, detail, label, tone };
   }
   if (session.stopping) return { state, detail: 'stopping', label: 'Stopping', tone: 'quiet' };
-  if (session.pending_permissions?.length) {
+  const questions = list(session.pending_permissions);
+  if (questions.some((one) => !one.turn_ended)) {
     return { state, detail: 'waiting', label: 'Waiting for permission', tone: 'warn' };
   }
   if (state === 'running' && session.connected === false) {
@@ -64,6 +65,9 @@ export function stateOf(session) {
   }
   if (state === 'queued') return { state, detail: state, label: 'Queued', tone: 'quiet' };
   if (state === 'starting') return { state, detail: state, label: 'Starting', tone: 'quiet' };
+  if (state === 'running' && questions.length) {
+    return { state, detail: 'left-open', label: 'Running, a question was left open', tone: 'good' };
+  }
   if (state === 'running') return { state, detail: state, label: 'Running', tone: 'good' };
   return { state, detail: text(state), label: text(state), tone: 'quiet' };
 }
@@ -79,5 +83,23 @@ export function exitOf(result) {
   return parts.join(', ');
 }
 
+/** A terminal's codes: for colours and moves, and for its title. */
+const CODES = /\x1b\[[0-9;?]{0,50}[A-Za-z]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)/g;
+/** Characters that are searched for them at once, and of the longest code. */
+const SEARCHED = 16_000;
+const LONGEST_CODE = 504;
+
 /** @param {string} text @returns {string} without the terminal's colour codes */
-export const withoutColour = (text) => text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+export const withoutColour = (text) => text.replace(CODES, '');
+
+/** @param {string} text @returns {Generator<string>} the same in parts, for a text that may be long */
+export function* withoutColours(text) {
+  for (let at = 0; at < text.length;) {
+    let part = text.slice(at, at + SEARCHED);
+    const code = part.lastIndexOf('\x1b');
+    // One that may continue after this part is left for the next.
+    if (at + part.length < text.length && code > SEARCHED - LONGEST_CODE) part = part.slice(0, code);
+    at += part.length;
+    yield withoutColour(part);
+  }
+}

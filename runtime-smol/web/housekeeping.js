@@ -20,15 +20,14 @@ export class Housekeeping {
     this.#rules = list(record(table).rules).map(record);
   }
 
-  /** @param {any} event @param {HTMLElement[]} entries @returns {HTMLElement[]} those that are for the log */
-  sort(event, entries) {
+  /** @param {any} event @param {HTMLElement} entry @returns {boolean} whether it is for the log */
+  shows(event, entry) {
     const { from, message } = event;
-    if (from !== 'agent') return entries;
+    if (from !== 'agent') return true;
     const subtype = message?.response?.subtype ?? message?.request?.subtype ?? message?.subtype;
     const rule = this.#rules.find((one) => one.type === message?.type && (one.subtype === undefined || one.subtype === subtype));
-    if (rule?.show === 'never') return [];
-    if (rule?.show === 'quiet') for (const entry of entries) entry.dataset.quiet = '';
-    return entries;
+    if (rule?.show === 'quiet') entry.dataset.quiet = '';
+    return rule?.show !== 'never';
   }
 
   #toggle() {

@@ -2,10 +2,12 @@
 // Turns one event of the log into its entry in the transcript: every event gets one,
 // and what is not understood is kept verbatim, folded.
 import { h, disclosure } from './dom.js';
-import { clock, duration, exitOf, withoutColour } from './format.js';
-import { clipped, codeBlock, prose } from './prose.js';
-import { clip, keep, list, number, pretty, text } from './values.js';
-import { visible, visibleCode } from './visible.js';
+import { clock, duration, exitOf, withoutColours } from './format.js';
+import { clipped, codeForm } from './long.js';
+import { proseForm } from './prose.js';
+import { errorOfTurn, limitOf, plainWords } from './results.js';
+import { clip, keep, list, number, prettyParts, text } from './values.js';
+import { visible, visibleForm } from './visible.js';
 
 /** Parts of one message that are shown; the others are folded together. */
 const PARTS = 100;
@@ -48,20 +50,20 @@ const folded = (event, summary, value = event.message) =>
   entry(event, 'system', [raw(summary, value)]);
 
 /** @param {string} summary @param {unknown} value @returns {Node} */
-const raw = (summary, value) => disclosure(summary, () => h('div', {}, clipped(pretty(value), codeBlock)), 'folded');
+const raw = (summary, value) => disclosure(summary, () => h('div', {}, clipped(prettyParts(value), codeForm)), 'folded');
 
 /** @param {LogEvent} event @returns {HTMLElement} for an event that cannot be shown in any other way */
 export const rawEntry = (event) => folded(event, `Cannot be shown: ${nameOf(event.message)}`);
 
-/** @param {LogEvent} event @returns {HTMLElement} for a question whose id belongs to another one that is open */
-export const repeatEntry = (event) => folded(event, 'The agent repeated a question that is open; only the first one counts');
+/** @param {LogEvent} event @param {string} summary @returns {HTMLElement} for a question that gets no card of its own */
+export const foldedQuestion = (event, summary) => folded(event, summary);
 
 /** @param {LogEvent} event @param {string} who */
 const byline = (event, who) => h('p', { class: 'byline' }, who, ' ', clock(event.at));
 
 /**
  * @param {LogEvent} event @param {Memory} memory
- * @returns {HTMLElement[]} empty if the event only repeats what is already shown
+ * @returns {Iterable<HTMLElement>} empty if the event only repeats what is already shown; one at a time, since there may be many
  */
 export function entriesOf(event, memory) {
   const { message } = event;
@@ -73,6 +75,7 @@ export function entriesOf(event, memory) {
     case 'system': return [systemEntry(event)];
     case 'control_request': return [requestEntry(event)];
     case 'control_response': return [responseEntry(event)];
+    case 'rate_limit_event': return [limitEntry(event)];
     default: return [folded(event, nameOf(message))];
   }
 }
@@ -88,18 +91,20 @@ const blocksOf = (content) => (typeof content === 'string' ? [{ type: 'text', te
 
 /**
  * @param {LogEvent} event @param {any[]} blocks @param {(block: any) => HTMLElement} show
- * @returns {HTMLElement[]} what cannot be shown is folded, and takes nothing else with it
+ * @returns {Generator<HTMLElement>} what cannot be shown is folded, and takes nothing else with it
  */
-function entriesFor(event, blocks, show) {
-  const entries = blocks.slice(0, PARTS).map((block) => {
+function* entriesFor(event, blocks, show) {
+  for (const block of blocks.slice(0, PARTS)) {
+    let entry;
     try {
-      return show(block);
+      entry = show(block);
     } catch {
-      return folded(event, 'Cannot be shown', block);
+      entry = folded(event, 'Cannot be shown', block);
     }
-  });
+    yield entry;
+  }
   const rest = blocks.slice(PARTS);
-  return rest.length ? [...entries, folded(event, `${rest.length.toLocaleString()} more parts`, rest)] : entries;
+  if (rest.length) yield folded(event, `${rest.length.toLocaleString()} more parts`, rest);
 }
 
 /** @param {LogEvent} event @param {Memory} memory */
@@ -137,9 +142,9 @@ export function assistantEntry(event, children, more) {
 /** @param {any} block @returns {Node[]} */
 function content(block) {
   switch (block?.type) {
-    case 'text': return clipped(text(block.text), prose);
+    case 'text': return clipped(plainWords(text(block.text)), proseForm);
     case 'thinking':
-      return [disclosure('Thinking', () => h('div', {}, clipped(text(block.thinking), prose)), 'folded thinking')];
+      return [disclosure('Thinking', () => h('div', {}, clipped(text(block.thinking), proseForm)), 'folded thinking')];
     case 'image': return [image(block)];
     default: return [raw(text(block?.type, 'content'), block)];
   }
@@ -170,10 +175,10 @@ function toolUse(event, block, memory) {
 /** @param {any} input @returns {Node[]} */
 export function toolInput(input) {
   if (input === undefined || (typeof input === 'object' && input && !Object.keys(input).length)) return [];
-  if (typeof input?.command !== 'string') return clipped(pretty(input), visibleCode);
+  if (typeof input?.command !== 'string') return clipped(prettyParts(input), visibleForm);
   const { command, description, ...others } = input;
-  const rest = Object.keys(others).length ? clipped(pretty(others), visibleCode) : [];
-  return [...clipped(command, visibleCode), ...rest];
+  const rest = Object.keys(others).length ? clipped(prettyParts(others), visibleForm) : [];
+  return [...clipped(command, visibleForm), ...rest];
 }
 
 /** @param {LogEvent} event @param {any} block @param {Memory} memory */
@@ -184,11 +189,12 @@ function toolResult(event, block, memory) {
   const others = parts.filter((part) => part?.type !== 'text');
   const rest = others.slice(0, PARTS).flatMap(content);
   if (others.length > PARTS) rest.push(raw(`${others.length - PARTS} more parts`, others.slice(PARTS)));
-  const said = withoutColour(texts.join('\n'));
+  const said = texts.join('\n');
+  const shown = /\S/.test(said) ? clipped(withoutColours(said), codeForm) : [];
   const label = `${block.is_error ? 'Error' : 'Result'}${name ? ` of ${name}` : ''}`;
   return entry(event, 'tool', [
     h('p', { class: 'tool-head small' }, label),
-    said.trim() ? clipped(said, codeBlock) : !rest.length && h('p', { class: 'muted small' }, 'No output'),
+    shown.length ? shown : !rest.length && h('p', { class: 'muted small' }, 'No output'),
     rest,
   ], { 'data-part': 'result', 'data-error': block.is_error ? '' : null });
 }
@@ -196,12 +202,13 @@ function toolResult(event, block, memory) {
 /** @param {LogEvent} event */
 function resultEntry(event) {
   const { message } = event;
-  if (message.is_error) {
-    const said = list(message.errors).map((error) => text(error)).join('\n') || text(message.result);
+  const failure = errorOfTurn(message);
+  if (failure) {
     return entry(event, 'result', [
-      h('p', { class: 'tool-head' }, h('strong', {}, 'The turn ended with an error'), ' ',
-        h('span', { class: 'muted' }, text(message.subtype).replaceAll('_', ' '))),
-      said && clipped(withoutColour(said), codeBlock),
+      h('p', { class: 'tool-head' }, h('strong', {}, failure.head)),
+      failure.hint && h('p', { class: 'line' }, failure.hint),
+      failure.said && clipped(withoutColours(failure.said), codeForm),
+      failure.raw && disclosure('What the agent said exactly', () => h('div', {}, clipped(failure.raw, codeForm)), 'folded'),
     ], { 'data-error': '' });
   }
   const facts = [
@@ -210,7 +217,18 @@ function resultEntry(event) {
     number(message.total_cost_usd) > 0 && `$${number(message.total_cost_usd).toFixed(4)}`,
   ].filter(Boolean);
   const summary = ['Turn finished', ...facts].join(' · ');
-  return entry(event, 'result', [disclosure(summary, () => h('div', {}, clipped(pretty(message), codeBlock)), 'folded turn')]);
+  return entry(event, 'result', [disclosure(summary, () => h('div', {}, clipped(prettyParts(message), codeForm)), 'folded turn')]);
+}
+
+/** @param {LogEvent} event */
+function limitEntry(event) {
+  const limit = limitOf(event.message.rate_limit_info);
+  if (!limit) {
+    const quiet = folded(event, 'No usage limit is near');
+    quiet.dataset.quiet = '';
+    return quiet;
+  }
+  return line(event, limit.words, limit.tone);
 }
 
 /** @param {LogEvent} event */
@@ -225,7 +243,7 @@ function systemEntry(event) {
     case 'permission_denied':
       return line(event, `Denied: ${text(message.tool_name, 'tool')}. ${text(message.message)}`);
     case 'api_retry':
-      return line(event, `The model did not answer (${text(message.error ?? message.error_status, 'error')}); `
+      return line(event, `The model did not answer (${text(message.error ?? message.error_status, 'error').replaceAll('_', ' ')}); `
         + `attempt ${text(message.attempt, '?')} of ${text(message.max_retries, '?')}`, 'warn');
     default: return folded(event, nameOf(message));
   }
@@ -254,14 +272,16 @@ function footbridgeEntry(event) {
     case 'agent_stderr':
       return entry(event, 'system', [
         h('p', { class: 'tool-head small' }, 'The agent wrote to stderr'),
-        clipped(withoutColour(text(message.text)), codeBlock),
+        clipped(withoutColours(text(message.text)), codeForm),
         number(message.dropped) > 0 && h('p', { class: 'line quiet' },
           message.dropped === 1 ? 'One more line was left out.' : `${number(message.dropped)} more lines were left out.`),
       ], { 'data-part': 'stderr' });
     case 'agent_output_error':
       return entry(event, 'system', [
         h('p', { class: 'line warn' }, `Skipped a line that is not a message: ${text(message.message)}`),
-        message.line && clipped(text(message.line), codeBlock),
+        message.line && clipped(withoutColours(text(message.line)), codeForm),
+        number(message.more) > 0 && h('p', { class: 'line quiet' },
+          message.more === 1 ? 'One more line like it was skipped.' : `${number(message.more).toLocaleString()} more lines like it were skipped.`),
       ]);
     case 'lines_lost': {
       const many = Math.max(0, number(message.resumes_after) - number(message.after)) || 0;
@@ -305,6 +325,10 @@ const REQUESTS = new Map([
 
 /** @param {LogEvent} event */
 function requestEntry(event) {
+  const { request, request_id: id } = event.message;
+  if (event.from === 'agent' && request?.subtype === 'can_use_tool' && typeof id !== 'string') {
+    return folded(event, 'The agent asked for permission under an id that is not text; it was refused');
+  }
   const known = event.from === 'viewer' ? REQUESTS.get(event.message.request?.subtype) : undefined;
   return folded(event, known ?? nameOf(event.message));
 }

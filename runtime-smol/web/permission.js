@@ -2,7 +2,7 @@
 // The agent's permission requests: a card while one is open, a line once anyone has
 // answered it. The log decides; until then, this page's own answer is only a guess.
 import { Card, ofAnswer } from './card.js';
-import { isReport, repeatEntry } from './messages.js';
+import { foldedQuestion, isReport } from './messages.js';
 import { keep, text } from './values.js';
 
 /** @typedef {import('./card.js').Resolution} Resolution */
@@ -29,12 +29,32 @@ function resolutionIn(event) {
   return [response?.request_id, { seq, ...ofAnswer(response?.response) }];
 }
 
-/** Requests that are over and still known, and what is known about requests by their ids. */
+/** Ids that are still known although nothing under them is open, and what is known under each. */
 const REMEMBERED = 1000;
+const UNDER_ONE_ID = 100;
+
+/**
+ * What is known under one id: agents may use one again, so it may be that of several questions, one
+ * after another.
+ * @typedef {{cards: Card[], resolutions: Resolution[]}} Known both by `seq`
+ */
+
+/** @template {{seq: number}} T @param {T[]} all @param {T} one kept in order, and few */
+function insert(all, one) {
+  const at = all.findIndex(({ seq }) => seq >= one.seq);
+  if (at === -1) all.push(one);
+  else if (all[at].seq !== one.seq) all.splice(at, 0, one);
+  if (all.length > UNDER_ONE_ID) all.shift();
+}
+
+/** @template {{seq: number}} T @param {T[]} all @param {number} seq @returns {T | undefined} the last one before it */
+const lastBefore = (all, seq) => all.filter((one) => one.seq < seq).pop();
+
+/** @template {{seq: number}} T @param {T[]} all @param {number} seq @returns {T | undefined} the first one after it */
+const firstAfter = (all, seq) => all.find((one) => one.seq > seq);
 
 export class Permissions {
-  /** @type {Map<string, Resolution>} */ #resolutions = new Map();
-  /** @type {Map<string, Card>} */ #cards = new Map();
+  /** @type {Map<string, Known>} */ #known = new Map();
 
   /** @param {import('./card.js').Answer} answer @param {() => void} onChange called when a request opens or closes */
   constructor(answer, onChange) {
@@ -44,27 +64,53 @@ export class Permissions {
 
   /** @returns {Card[]} open requests, oldest first */
   get pending() {
-    return [...this.#cards.values()].filter((card) => card.open).sort((a, b) => a.seq - b.seq);
+    const all = [...this.#known.values()].flatMap(({ cards }) => cards);
+    return all.filter((card) => card.open).sort((a, b) => a.seq - b.seq);
+  }
+
+  /** @returns {Card[]} those whose turn goes on, so that the agent waits for an answer */
+  get waiting() {
+    return this.pending.filter((card) => !card.turnEnded);
+  }
+
+  /** @param {any[]} questions the open ones, as the relay knows them */
+  learn(questions) {
+    const ended = new Set(questions.filter((one) => one.turn_ended === true).map((one) => one.seq));
+    let changed = false;
+    for (const card of this.pending) {
+      if (card.turnEnded === ended.has(card.seq)) continue;
+      card.turnEnded = ended.has(card.seq);
+      changed = true;
+    }
+    if (changed) this.onChange();
+  }
+
+  /** @param {string} id @returns {Known} */
+  #of(id) {
+    const known = this.#known.get(id) ?? { cards: [], resolutions: [] };
+    keep(this.#known, id, known, Infinity);
+    if (this.#known.size > 2 * REMEMBERED) this.#forgetOldest();
+    return known;
   }
 
   /** @param {any} event @returns {HTMLElement} the one card for this request, wherever it is shown */
   card(event) {
-    const id = event.message.request_id;
-    const known = this.#cards.get(id);
-    if (known && known.seq === event.seq) return known.element;
-    if (known && known.seq > event.seq) {
-      // A restarted agent may number its requests from the start again.
-      const old = new Card(event, this.answer, () => {});
-      old.resolve({ seq: known.seq, outcome: 'withdrawn', detail: 'asked again later with the same id' });
-      return old.element;
+    const { cards, resolutions } = this.#of(event.message.request_id);
+    const shown = cards.find((card) => card.seq === event.seq);
+    if (shown) return shown.element;
+    const before = lastBefore(cards, event.seq);
+    const closed = before && firstAfter(resolutions, before.seq);
+    if (before && (closed ? closed.seq > event.seq : before.open)) {
+      return foldedQuestion(event, before.asks(event.message.request)
+        ? 'The agent repeated a question that is open; one answer is for both'
+        : 'The agent asked another question under the id of one that was open; neither can be answered');
     }
-    // An answer names only the id, and is one to the question that was asked first.
-    if (known?.open) return repeatEntry(event);
-    const card = new Card(event, this.answer, (resolution) => this.resolve(id, resolution));
-    this.#cards.set(id, card);
-    if (this.#cards.size > 2 * REMEMBERED) this.#forgetOldest();
-    const resolution = this.#resolutions.get(id);
-    if (resolution && resolution.seq > event.seq) card.resolve(resolution);
+    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution));
+    insert(cards, card);
+    const next = firstAfter(cards, event.seq);
+    const resolution = firstAfter(resolutions, event.seq);
+    if (resolution && !(next && next.seq < resolution.seq)) card.resolve(resolution);
+    else if (next) card.resolve({ seq: next.seq, outcome: 'withdrawn', detail: 'asked again later with the same id' });
     else this.onChange();
     return card.element;
   }
@@ -73,33 +119,37 @@ export class Permissions {
   take(event) {
     const found = resolutionIn(event);
     if (!found || typeof found[0] !== 'string') return false;
-    this.resolve(...found);
-    return this.#cards.has(found[0]);
+    const [id, resolution] = found;
+    const { cards, resolutions } = this.#of(id);
+    const before = lastBefore(resolutions, resolution.seq);
+    insert(resolutions, resolution);
+    const card = lastBefore(cards, resolution.seq);
+    // What says that a closed question is closed says nothing new.
+    if (card && !(before && before.seq > card.seq)) this.#close(card, resolution);
+    return cards.length > 0;
   }
 
   /** @param {any} event an answer @returns {HTMLElement | undefined} the card of its question */
   cardOf(event) {
-    return this.#cards.get(event.message.response?.request_id)?.element;
+    const known = this.#known.get(event.message.response?.request_id);
+    return known && lastBefore(known.cards, event.seq)?.element;
   }
 
-  /** @param {string} id @param {Resolution} resolution */
-  resolve(id, resolution) {
-    keep(this.#resolutions, id, resolution, 2 * REMEMBERED);
-    const card = this.#cards.get(id);
-    if (!card || resolution.seq <= card.seq) return;
+  /** @param {Card} card @param {Resolution} resolution */
+  #close(card, resolution) {
     card.resolve(resolution);
     this.onChange();
   }
 
   #forgetOldest() {
-    const over = [...this.#cards].filter(([, card]) => !card.open);
-    for (const [id] of over.slice(0, -REMEMBERED)) this.#cards.delete(id);
+    const over = [...this.#known].filter(([, { cards }]) => !cards.some((card) => card.open));
+    for (const [id] of over.slice(0, -REMEMBERED)) this.#known.delete(id);
   }
 
   /** No one is left to receive an answer. */
   sessionEnded() {
     for (const card of this.pending) {
-      this.resolve(card.id, { seq: Infinity, outcome: 'withdrawn', detail: 'the session ended' });
+      this.#close(card, { seq: Infinity, outcome: 'withdrawn', detail: 'the session ended' });
     }
   }
 
@@ -110,8 +160,7 @@ export class Permissions {
 
   clear() {
     this.leave();
-    this.#cards.clear();
-    this.#resolutions.clear();
+    this.#known.clear();
     this.onChange();
   }
 }

@@ -1,10 +1,20 @@
 // @ts-check
-// The bit of Markdown that agents write, built as elements. Anything not recognised
-// stays as it was written.
+// The bit of Markdown that agents write, built as elements, one block after another. Anything not
+// recognised stays as it was written.
 import { h } from './dom.js';
+import { Groups } from './long.js';
 import { visible } from './visible.js';
 
 const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(https?:\/\/[^\s<>"'`)\]]{1,2000})/g;
+
+/** Characters and lines of one block: a paragraph that is longer continues in the next one. */
+const BLOCK = 2000;
+const BLOCK_LINES = 100;
+/** Characters without anything to show that are read at once. */
+const BLANK = 4000;
+
+/** @typedef {import('./long.js').Line} Line */
+/** @typedef {import('./long.js').Made} Made */
 
 /** @param {string} text @returns {(string | Node)[]} */
 function inline(text) {
@@ -21,76 +31,69 @@ function inline(text) {
   return parts;
 }
 
-/** @param {string} text @returns {Node[]} paragraphs, headings and list items, one block each */
-function blocks(text) {
-  return text.split(/\n{2,}/).flatMap((block) => {
-    if (!block.trim()) return [];
-    const heading = /^#{1,6} (.*)$/.exec(block.trim());
-    if (heading) return [h('p', { class: 'prose-heading' }, h('strong', {}, inline(heading[1])))];
-    return [h('p', {}, inline(block.replace(/^\n+|\n+$/g, '')))];
-  });
-}
+/** @param {Line} line @returns {string} the mark that opens or closes a block of code, if it is one */
+const fenceIn = ({ text }) => /^ {0,3}(`{3,}|~{3,})/.exec(text.slice(0, 200))?.[1] ?? '';
 
-/**
- * @param {string} text @returns {HTMLElement}
- */
-export function prose(text) {
-  const root = h('div', { class: 'prose', dir: 'auto' });
-  /** @type {string[]} */ let lines = [];
-  let fence = '';
-  const flush = () => {
-    const body = lines.join('\n');
-    lines = [];
-    if (fence) root.append(codeBlock(body));
-    else root.append(...blocks(body));
+/** @param {HTMLElement} root @param {Iterable<Line>} lines @returns {Generator<Made>} */
+function* blocks(root, lines) {
+  /** @type {Line[]} */ let held = [];
+  let [heldChars, chars, continues] = [0, 0, false];
+  let [fence, startsLine] = ['', true];
+  /** @type {Groups | null} */ let code = null;
+  const groups = new Groups(root, 'div');
+  /** @param {boolean} isOver whether the paragraph or the code ends here @returns {Made} */
+  const flush = (isOver) => {
+    const text = held.map((line) => line.text).join('\n');
+    const made = { element: null, chars };
+    const only = held.length === 1 && !continues && isOver;
+    [held, heldChars, chars] = [[], 0, 0];
+    const props = { 'data-continues': continues ? '' : null };
+    continues = !isOver;
+    if (fence) {
+      if (!code) {
+        const inner = h('code', {});
+        code = new Groups(inner, 'span');
+        groups.add(h('pre', { dir: 'ltr' }, inner), 0);
+      }
+      const piece = h('span', { class: 'piece', ...props }, text);
+      code.add(piece, made.chars);
+      return { ...made, element: piece };
+    }
+    if (!text.trim()) return made;
+    const heading = only && /^#{1,6} (.*)$/.exec(text.trim());
+    const block = heading
+      ? h('p', { class: 'prose-heading' }, h('strong', {}, inline(heading[1])))
+      : h('p', props, inline(text));
+    groups.add(block, made.chars);
+    return { ...made, element: block };
   };
-  for (const line of text.split('\n')) {
-    const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
-    if (mark && !fence) {
-      flush();
-      fence = mark;
-    } else if (mark && mark[0] === fence[0] && mark.length >= fence.length) {
-      flush();
-      fence = '';
+  for (const line of lines) {
+    const mark = startsLine ? fenceIn(line) : '';
+    const isBlank = startsLine && line.ends && !line.text.trim();
+    startsLine = line.ends;
+    chars += line.chars;
+    const opens = mark && !fence;
+    const closes = mark && fence && mark[0] === fence[0] && mark.length >= fence.length;
+    if (opens || closes) {
+      if (held.length || closes) yield flush(true);
+      [fence, code, continues] = [opens ? mark : '', null, false];
+    } else if (isBlank && !fence) {
+      if (held.length) yield flush(true);
+      else if (chars > BLANK) yield flush(true);
+      continues = false;
     } else {
-      lines.push(line);
+      if (heldChars + line.text.length > BLOCK || held.length >= BLOCK_LINES) yield flush(false);
+      held.push(line);
+      heldChars += line.text.length;
+      if (!line.ends) yield flush(false);
     }
   }
-  flush();
-  return root;
+  if (held.length) yield flush(true);
+  else if (chars) yield { element: null, chars };
 }
 
-/** @param {string} text @returns {HTMLElement} */
-export const codeBlock = (text) => h('pre', { dir: 'ltr' }, h('code', {}, text));
-
-const SHOWN = 4000;
-/** How much more a click shows. */
-const STEP = 200_000;
-
-/**
- * Output can be megabytes, and a browser lays out all of it even if most is clipped,
- * so the rest waits for a click.
- * @param {string} text @param {(text: string) => Node} build @returns {Node[]}
- */
-export function clipped(text, build) {
-  if (text.length <= SHOWN * 1.5) return [build(text)];
-  let shown = SHOWN;
-  const holder = h('div', {}, build(text.slice(0, shown)));
-  const more = h('button', { type: 'button', class: 'link', on: { click: () => showMore() } });
-  const nameButton = () => {
-    const rest = text.length - shown;
-    more.textContent = rest > STEP
-      ? `Show ${STEP.toLocaleString()} of ${rest.toLocaleString()} more characters`
-      : `Show all ${text.length.toLocaleString()} characters`;
-  };
-  const showMore = () => {
-    shown += STEP;
-    if (shown >= text.length) more.remove();
-    else nameButton();
-    holder.replaceChildren(build(text.slice(0, shown)));
-    holder.tabIndex = -1;
-    holder.focus();
-  };
-  nameButton();
-  return [holder, more];
+/** @returns {import('./long.js').Form} */
+export function proseForm() {
+  const element = h('div', { class: 'prose', dir: 'auto' });
+  return { element, make: (lines) => blocks(element, lines) };
 }

@@ -2,13 +2,14 @@
 // How far what was sent from here or elsewhere has come: a quiet mark on each message,
 // answer and request until the agent has read it, and a loud one if it never will.
 import { h } from './dom.js';
+import { uuid } from './api.js';
 import { isReport } from './messages.js';
 import { list, text } from './values.js';
 
 /**
  * @typedef {{stored: number, sent: number, with_worker: number, delivered: number, seen: number}} Cursors
  * @typedef {{stage: string, reason: string}} Failure
- * @typedef {{element: HTMLElement, names: string[]}} Mark
+ * @typedef {{element: HTMLElement, names: string[], message: any}} Mark
  */
 
 /** Marks beyond which those that have left the page are forgotten. */
@@ -54,10 +55,29 @@ export class Receipts {
   /** @type {Map<string, Failure>} */ #failures = new Map();
   /** @type {Map<number, Mark>} those that are shown */ #marks = new Map();
   /** @type {Set<number>} the ones that have not come to an end */ #open = new Set();
+  #sessionEnded = false;
 
-  /** @param {(text: string) => void} onFailure */
-  constructor(onFailure) {
+  /**
+   * @param {(text: string) => void} onFailure
+   * @param {(message: any, key: string) => Promise<boolean>} sendAgain a user message, to this session or to a new one, which is made under the key
+   */
+  constructor(onFailure, sendAgain = () => Promise.resolve(false)) {
     this.onFailure = onFailure;
+    this.sendAgain = sendAgain;
+  }
+
+  /** Whether only a new session could have a message sent again. */
+  set sessionEnded(ended) {
+    if (ended === this.#sessionEnded) return;
+    this.#sessionEnded = ended;
+    for (const { element } of this.#marks.values()) {
+      const button = element.querySelector('button');
+      if (button) button.textContent = this.#again;
+    }
+  }
+
+  get #again() {
+    return this.#sessionEnded ? 'Send again in a new session' : 'Send again';
   }
 
   clear() {
@@ -88,7 +108,8 @@ export class Receipts {
     for (const old of entry.querySelectorAll('[data-testid="receipt"]')) old.remove();
     const element = h('p', { class: 'receipt', 'data-testid': 'receipt' });
     entry.append(element);
-    this.#marks.set(event.seq, { element, names: namesOf(event) });
+    const message = event.message.type === 'user' ? event.message : null;
+    this.#marks.set(event.seq, { element, names: namesOf(event), message });
     this.#open.add(event.seq);
     this.#update(event.seq);
   }
@@ -111,17 +132,32 @@ export class Receipts {
     for (const [seq, mark] of this.#marks) if (mark.names.some((name) => names.includes(name))) this.#update(seq);
   }
 
+  /** @param {any} message @returns {HTMLButtonElement} */
+  #againButton(message) {
+    const button = h('button', { type: 'button', class: 'link', 'data-testid': 'send-again' }, this.#again);
+    // Made once, so that trying again after a lost answer does no harm.
+    const [name, key] = [uuid(), uuid()];
+    button.addEventListener('click', async () => {
+      if (button.getAttribute('aria-disabled') === 'true') return;
+      button.setAttribute('aria-disabled', 'true');
+      if (await this.sendAgain({ ...message, uuid: name }, key)) button.replaceWith('Sent again.');
+      else button.removeAttribute('aria-disabled');
+    });
+    return button;
+  }
+
   /** @param {number} seq */
   #update(seq) {
     const mark = this.#marks.get(seq);
     if (!mark) return;
-    const { element, names } = mark;
+    const { element, names, message } = mark;
     const failure = names.map((name) => this.#failures.get(name)).find(Boolean);
     const stage = failure?.stage ?? stageOf(this.#cursors, seq);
     if (element.dataset.stage !== stage) {
       element.dataset.stage = stage;
       element.textContent = WORDS[stage] ?? '';
       if (failure?.reason) element.append(h('span', { class: 'why' }, ` · ${failure.reason}`));
+      if (failure && message) element.append(' ', this.#againButton(message));
     }
     if (failure || stage === 'seen') this.#open.delete(seq);
   }

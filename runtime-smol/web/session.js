@@ -7,10 +7,10 @@ import { Connection } from './connection.js';
 import { exitOf, stateOf, titleOf, withoutColour } from './format.js';
 import { isReport } from './messages.js';
 import { Permissions } from './permission.js';
-import { clipped, codeBlock } from './prose.js';
+import { clipped, codeForm } from './long.js';
 import { Receipts } from './receipts.js';
 import { Transcript } from './transcript.js';
-import { text } from './values.js';
+import { list, text } from './values.js';
 
 /** How much of a long session is shown at first; the rest loads on request. */
 const FIRST_LOOK = 2000;
@@ -49,7 +49,7 @@ export class SessionView {
       sessionId: this.id, send: (message) => api.send(this.id, message), extra: this.interruptButton,
     });
     this.working = h('p', { class: 'working', hidden: true }, 'The agent is working');
-    this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); });
+    this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); }, (message, key) => this.#sendAgain(message, key));
     this.transcript = new Transcript({
       permissions: this.permissions,
       receipts: this.receipts,
@@ -230,13 +230,14 @@ export class SessionView {
   #showWork() {
     const { state, connected } = this.#session ?? {};
     const { state: way } = this.connection.status;
-    this.working.hidden = !(this.#working && way === 'connected' && state === 'running' && connected !== false && !this.permissions.pending.length);
+    this.working.hidden = !(this.#working && way === 'connected' && state === 'running' && connected !== false && !this.permissions.waiting.length);
   }
 
   /** @param {any} session */
   #show(session) {
     this.#session = session;
     this.receipts.show(session.receipts);
+    this.permissions.learn(list(session.pending_permissions));
     const { state, detail, label, tone } = stateOf(session);
     setText(this.heading, titleOf(session));
     this.#showTitle();
@@ -245,6 +246,7 @@ export class SessionView {
     setAttributes(this.state, { 'data-state': state, 'data-detail': detail, 'data-tone': tone });
     this.transcript.loggedFrom = session.first_seq ?? 1;
     const ended = state === 'ended';
+    this.receipts.sessionEnded = ended;
     this.stopButton.hidden = ended;
     setAttributes(this.stopButton, { 'aria-disabled': session.stopping ? 'true' : null });
     setAttributes(this.interruptButton, { 'aria-disabled': state === 'running' ? null : 'true' });
@@ -268,7 +270,7 @@ export class SessionView {
       h('p', { 'data-tone': tone }, h('strong', {}, label), exit && ` · ${exit}`),
       result?.message ? h('p', { class: 'muted' }, text(result.message)) : '',
       stderr ? h('details', { class: 'folded', ...(tone === 'bad' ? { open: true } : {}) },
-        h('summary', {}, 'Last lines of stderr'), clipped(stderr, codeBlock)) : '',
+        h('summary', {}, 'Last lines of stderr'), clipped(stderr, codeForm)) : '',
     );
     this.ending.hidden = false;
   }
@@ -280,6 +282,7 @@ export class SessionView {
   }
 
   #questionsChanged() {
+    this.permissions.learn(list(this.#session?.pending_permissions));
     const pending = this.permissions.pending;
     this.#showTitle();
     for (const card of pending) this.sight.observe(card.element);
@@ -291,15 +294,15 @@ export class SessionView {
     // While the log is replayed, requests open and close in quick succession.
     if (!this.#caughtUp) return;
     for (const card of pending) {
-      if (this.#announced.has(card.id)) continue;
-      this.#announced.add(card.id);
+      if (this.#announced.has(card.seq)) continue;
+      this.#announced.add(card.seq);
       this.options.announce(card.announcement);
     }
   }
 
   #showTitle() {
     const name = this.#session ? titleOf(this.#session) : 'Session';
-    this.options.onTitle(this.permissions.pending.length ? `● Permission requested · ${name}` : name);
+    this.options.onTitle(this.permissions.waiting.length ? `● Permission requested · ${name}` : name);
   }
 
   /** @param {IntersectionObserverEntry[]} seen */
@@ -318,6 +321,22 @@ export class SessionView {
   async #interrupt() {
     if (this.interruptButton.getAttribute('aria-disabled') === 'true') return;
     await this.#attempt(() => this.options.api.interrupt(this.id), 'Interrupt');
+  }
+
+  /**
+   * A message that may not have been read. It is a new one: whether the first copy was acted on is for the person to know.
+   * @param {any} message @param {string} key of a new session, if it needs one @returns {Promise<boolean>}
+   */
+  async #sendAgain(message, key) {
+    const { api } = this.options;
+    const sent = await this.#attempt(async () => {
+      const isHere = this.#session?.state !== 'ended';
+      const id = isHere ? this.id : (await api.newSession(this.#session.environment_id, key)).id;
+      await api.send(id, message);
+      if (!isHere) location.hash = `#/session/${encodeURIComponent(id)}`;
+      return true;
+    }, 'Send again');
+    return sent === true;
   }
 
   #askToStop() {

@@ -8,8 +8,11 @@ import { number, text } from './values.js';
 /** Messages that may be in the writing at once, and pieces of each. */
 const WRITERS = 32;
 const PIECES = 64;
-/** Characters kept of a piece; the message shows all of it once it is complete. */
-const KEPT = 50_000;
+/**
+ * Characters kept of a piece; the message shows all of it once it is complete. All of them are laid
+ * out with each frame.
+ */
+const KEPT = 8000;
 
 /** @param {any} message @returns {string} the tool call that its writer belongs to */
 export const writerOf = (message) => text(message.parent_tool_use_id);
@@ -37,7 +40,7 @@ export class Streams {
     const index = number(part.index) || 0;
     const ended = this.#makeRoom(writer, index);
     const block = this.#block(event, writer, index, text(delta.type));
-    block.pending = (block.pending + added).slice(-KEPT);
+    block.pending = (block.pending + added.slice(-KEPT)).slice(-KEPT);
     block.element.dataset.seq = `${event.seq}`;
     return ended;
   }

@@ -4,17 +4,22 @@
 import { h } from './dom.js';
 import { Housekeeping } from './housekeeping.js';
 import { entriesOf, entry, isReport, rawEntry } from './messages.js';
+import { nextFrame } from './long.js';
 import { isQuestion } from './permission.js';
 import { Streams, writerOf } from './stream.js';
 
 const KEPT = 2000;
 const EARLIER_PAGE = 1000;
 const FRAME_BUDGET_MS = 8;
-const HIDDEN_BUDGET_MS = 200;
+const HIDDEN_BUDGET_MS = 25;
+/** Entries that are added between two frames: they have to be laid out, too. */
+const FRAME_ENTRIES = 100;
 const AT_END_PX = 48;
 
 export class Transcript {
   /** @type {any[]} */ #queue = [];
+  /** @type {Iterator<HTMLElement> | null} the entries of the item before those in the queue, as far as they have not been made */
+  #making = null;
   #scheduled = false;
   #follow = true;
   #lastTop = 0;
@@ -67,6 +72,7 @@ export class Transcript {
   destroy() {
     this.observer.disconnect();
     this.#queue = [];
+    this.#making = null;
   }
 
   /** @param {number} after the log is shown from the event after this one */
@@ -102,6 +108,7 @@ export class Transcript {
 
   clear() {
     this.#queue = [];
+    this.#making = null;
     this.#memory = this.#newMemory();
     this.#streams.settle();
     this.#first = 1;
@@ -149,9 +156,12 @@ export class Transcript {
     const until = performance.now() + (document.hidden ? HIDDEN_BUDGET_MS : FRAME_BUDGET_MS);
     const batch = document.createDocumentFragment();
     let taken = 0;
-    while (taken < this.#queue.length && performance.now() < until) {
-      for (const entry of this.#render(this.#queue[taken], this.#streams)) batch.append(entry);
-      taken += 1;
+    while (batch.childNodes.length < FRAME_ENTRIES && performance.now() < until) {
+      this.#making ??= taken < this.#queue.length ? this.#render(this.#queue[taken++], this.#streams) : null;
+      if (!this.#making) break;
+      const { value, done } = this.#making.next();
+      if (done) this.#making = null;
+      else batch.append(value);
     }
     this.#queue.splice(0, taken);
     this.#streams.flush();
@@ -160,7 +170,7 @@ export class Transcript {
     this.#trim();
     this.#stick();
     if (grew) this.#showJump();
-    if (this.#queue.length) this.#schedule();
+    if (this.#queue.length || this.#making) this.#schedule();
     else if (this.#live && this.log.getAttribute('aria-live') === 'off') {
       this.log.setAttribute('aria-live', 'polite');
       this.log.setAttribute('aria-busy', 'false');
@@ -170,32 +180,39 @@ export class Transcript {
 
   /**
    * @param {any} item @param {Streams} streams
-   * @returns {HTMLElement[]} whatever is wrong with one event, the next ones are still shown
+   * @returns {Generator<HTMLElement>} whatever is wrong with one event, the next ones are still shown
    */
-  #render(item, streams) {
+  *#render(item, streams) {
     try {
-      return this.#entries(item, streams);
+      yield* this.#entries(item, streams);
     } catch {
-      return [rawEntry(item)];
+      yield rawEntry(item);
     }
   }
 
-  /** @param {any} item @param {Streams} streams @returns {HTMLElement[]} */
-  #entries(item, streams) {
-    if (item.type === 'gap') return [gapLine(item)];
+  /** @param {any} item @param {Streams} streams @returns {Generator<HTMLElement>} one at a time, since there may be many */
+  *#entries(item, streams) {
     const { message } = item;
-    if (message?.type === 'stream_event') return streams.take(item);
-    if (isQuestion(item)) return [this.#permissions.card(item)];
-    if (this.#permissions.take(item)) {
-      this.#receipts.mark(item, this.#permissions.cardOf(item));
-      return [];
-    }
+    if (item.type === 'gap') yield gapLine(item);
+    else if (message?.type === 'stream_event') yield* streams.take(item);
+    else if (isQuestion(item)) yield this.#permissions.card(item);
+    else if (this.#permissions.take(item)) this.#receipts.mark(item, this.#permissions.cardOf(item));
+    else yield* this.#ordinary(item, streams);
+  }
+
+  /** @param {any} item @param {Streams} streams @returns {Generator<HTMLElement>} */
+  *#ordinary(item, streams) {
+    const { message } = item;
     this.#receipts.take(item);
-    const entries = this.housekeeping.sort(item, entriesOf(item, this.#memory));
-    this.#receipts.mark(item, entries[entries.length - 1]);
     if (message?.type === 'assistant') streams.discard(writerOf(message));
-    const turnIsOver = message?.type === 'result' || isReport(item, 'agent_exited');
-    return turnIsOver ? [...streams.settle(), ...entries] : entries;
+    if (message?.type === 'result' || isReport(item, 'agent_exited')) yield* streams.settle();
+    let last;
+    for (const entry of entriesOf(item, this.#memory)) {
+      if (!this.housekeeping.shows(item, entry)) continue;
+      last = entry;
+      yield entry;
+    }
+    this.#receipts.mark(item, last);
   }
 
   #trim() {
@@ -259,7 +276,13 @@ export class Transcript {
     this.#first = Math.max(start, this.#loggedFrom);
     const streams = new Streams();
     const page = document.createDocumentFragment();
-    for (const event of events) for (const entry of this.#render(event, streams)) page.append(entry);
+    let until = performance.now() + FRAME_BUDGET_MS;
+    for (const event of events) {
+      for (const entry of this.#render(event, streams)) page.append(entry);
+      if (performance.now() < until) continue;
+      await nextFrame();
+      until = performance.now() + FRAME_BUDGET_MS;
+    }
     return page;
   }
 

@@ -2,6 +2,7 @@
 // Characters that nobody sees, or that change where others are seen, shown by their numbers:
 // wherever a person decides by what a text says. Unicode's own classes say which they are.
 import { h } from './dom.js';
+import { preformatted } from './long.js';
 
 /**
  * Ignorable ones (zero width, tags, fillers, variation selectors), direction marks, control and
@@ -40,3 +41,6 @@ export function visible(text) {
 
 /** @param {string} text @returns {HTMLElement} */
 export const visibleCode = (text) => h('pre', { dir: 'ltr' }, h('code', {}, visible(text)));
+
+/** The same for a text that may be long. */
+export const visibleForm = preformatted(visible);

@@ -30,6 +30,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/format.js": "format.js", JS;
     "/housekeeping.js": "housekeeping.js", JS;
     "/icon.svg": "icon.svg", SVG;
+    "/long.js": "long.js", JS;
     "/main.js": "main.js", JS;
     "/manifest.webmanifest": "manifest.webmanifest", MANIFEST;
     "/messages.js": "messages.js", JS;
@@ -38,6 +39,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/prose.js": "prose.js", JS;
     "/reading.js": "reading.js", JS;
     "/receipts.js": "receipts.js", JS;
+    "/results.js": "results.js", JS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
     "/status.js": "status.js", JS;
