@@ -1,0 +1,92 @@
+// Shows the page's transcript texts of every kind, as long as an agent's line may be, and asks for
+// more of each. Evaluates to how much was added at once, and how long that took.
+(async () => {
+  const names = ['transcript', 'permission', 'receipts'];
+  const [{ Transcript }, { Permissions }, { Receipts }] = await Promise.all(names.map((name) => import(`/${name}.js`)));
+  const sentence = 'Some **bold** text with `code` and https://example.com/a/b?c=d and more words to fill a line or two. ';
+  const section = `## Heading\n\n${sentence.repeat(3)}\n\n- item\n  - nested\n\n> quote\n\n\`\`\`js\nconst x = 1;\n\`\`\`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n`;
+  const markdown = (length) => section.repeat(Math.ceil(length / section.length)).slice(0, length);
+  const said = (text) => ({ type: 'assistant', message: { content: [{ type: 'text', text }] } });
+  const printed = (content) => ({ type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: 't', content }] } });
+  const used = (input) => ({ type: 'assistant', message: { content: [{ type: 'tool_use', id: 't', name: 'Write', input }] } });
+  const asked = (input) => ({ type: 'control_request', request_id: 'q', request: { subtype: 'can_use_tool', tool_name: 'Bash', input } });
+  // Each with how many clicks show all of it, if those are few.
+  const KINDS = {
+    'Markdown of 500 kB': [said(markdown(500_000)), 4],
+    'Markdown of 5 MB': [said(markdown(5_000_000))],
+    'one line of 1 MB': [said('word '.repeat(200_000)), 6],
+    'one word of 1 MB': [said('x'.repeat(1_000_000)), 6],
+    'wide characters': [said('漢😀'.repeat(100_000)), 3],
+    'blank lines': [said(`${'\n'.repeat(100_000)}end`), 2],
+    'many paragraphs': [said('a\n\n'.repeat(60_000))],
+    'nested lists': [said(Array.from({ length: 2000 }, (_, at) => `${' '.repeat(at % 300)}- x`).join('\n')), 3],
+    'nested quotes': [said('> '.repeat(50_000)), 2],
+    'emphasis that never ends': [said('**a'.repeat(60_000)), 3],
+    'ticks': [said('`'.repeat(50_000)), 2],
+    'much code in lines': [said('`a`'.repeat(50_000)), 3],
+    'links': [said('https://example.com/x '.repeat(9_000)), 3],
+    'a table': [said('| a | b | c |\n'.repeat(14_000)), 3],
+    'a block of code': [said(`\`\`\`\n${'code line\n'.repeat(20_000)}`), 3],
+    'fences': [said('~~~\n```\n'.repeat(20_000)), 3],
+    'colours': [printed('\x1b[31mred\x1b[0m '.repeat(100_000)), 4],
+    'codes that never end': [printed('\x1b['.repeat(200_000)), 4],
+    'output of 5 MB': [printed('line of output\n'.repeat(350_000))],
+    'one line of output of 5 MB': [printed('y'.repeat(5_000_000))],
+    'a large input': [used({ content: 'z\n'.repeat(500_000) })],
+    'an input of many parts': [used(Array.from({ length: 50_000 }, (_, at) => ({ at })))],
+    'hidden characters': [used({ content: 'a\u200b'.repeat(200_000) })],
+    'a diff': [used({ old_string: '-a line\n'.repeat(20_000), new_string: '+a line\n'.repeat(20_000) })],
+    'a command of 1 MB': [asked({ command: 'echo x\n'.repeat(150_000) })],
+    'a command of one long line': [asked({ command: 'x '.repeat(20_000) })],
+    'a command of hidden characters': [asked({ command: 'a\u200b'.repeat(100_000) })],
+    'many parts': [{ type: 'assistant', message: { content: Array.from({ length: 90 }, () => ({ type: 'text', text: markdown(5000) })) } }],
+    'an error of 1 MB': [{ type: 'result', subtype: 'success', is_error: true, result: 'r\n'.repeat(500_000) }],
+  };
+  const found = [];
+  let now = { chars: 0, nodes: 0 };
+  let longest = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+  }).observe({ type: 'longtask' });
+  const wait = (ms) => new Promise((wake) => setTimeout(wake, ms));
+  for (const [kind, [message, clicks = Infinity]] of Object.entries(KINDS)) {
+    window.progress = kind;
+    const transcript = new Transcript({
+      permissions: new Permissions(() => Promise.resolve({}), () => {}), receipts: new Receipts(() => {}),
+      loadEarlier: () => Promise.reject(), onCaughtUp: () => {}, tail: document.createElement('div'),
+    });
+    document.querySelector('main').replaceChildren(transcript.element);
+    transcript.setLive();
+    await wait(100);
+    const most = { chars: 0, nodes: 0 };
+    longest = 0;
+    // Records of changes come together after each task, so after each slice.
+    const observer = new MutationObserver((records) => {
+      now = { chars: 0, nodes: 0 };
+      for (const { addedNodes } of records) {
+        for (const node of addedNodes) {
+          if (!node.isConnected) continue;
+          now.chars += node.textContent.length;
+          now.nodes += 1 + (node.querySelectorAll?.('*').length ?? 0);
+        }
+      }
+      for (const name of ['chars', 'nodes']) most[name] = Math.max(most[name], now[name]);
+    });
+    observer.observe(transcript.log, { childList: true, subtree: true });
+    transcript.push({ type: 'event', seq: 1, at: '2026-01-01T00:00:00Z', from: 'agent', message });
+    for (let tries = 0; tries < 200 && !transcript.log.childElementCount; tries += 1) await wait(20);
+    await wait(50);
+    const button = () => [...transcript.log.querySelectorAll('[data-testid="show-more"], [data-testid="show-rest"]')].find((one) => !one.hidden);
+    let clicked = 0;
+    for (; clicked < Math.min(clicks, 3) && button(); clicked += 1) {
+      button().click();
+      for (let tries = 0; tries < 3000 && button()?.getAttribute('aria-disabled') === 'true'; tries += 1) await wait(20);
+    }
+    transcript.toEnd();
+    await wait(50);
+    observer.disconnect();
+    const end = clicks > 3 || !button() || kind === 'many parts';
+    found.push({ kind, ...most, longest, clicked, end });
+  }
+  return found;
+})
