@@ -1,7 +1,7 @@
 // @ts-check
 // The relay's HTTP calls. Every call that is retried here is safe to repeat.
 
-/** A request that failed, with the relay's own message; `status` 0 means it was unreachable. */
+/** A request that failed, with the relay's own message; `status` 0 means that it was unreachable, or that something else has answered in its place. */
 export class ApiError extends Error {
   /** @param {number} status @param {string} type @param {string} message @param {any} [detail] */
   constructor(status, type, message, detail) {
@@ -148,11 +148,19 @@ export class Api {
   }
 }
 
-/** @param {Response} response @returns {Promise<ApiError>} */
+/**
+ * Only an answer with the relay's own error in it says anything about the call: a captive portal, a
+ * proxy or a page about maintenance may answer with any status.
+ * @param {Response} response @returns {Promise<ApiError>}
+ */
 async function refusal(response) {
   const body = await response.json().catch(() => null);
   const error = body?.error ?? {};
   const retryAfter = Number(response.headers.get('retry-after')) || 0;
+  if (typeof error.type !== 'string' || error.type === '') {
+    const words = `Something else than the relay has answered (HTTP ${response.status}). Does this network want you to sign in?`;
+    return new ApiError(0, 'unreachable', words, { retryAfter });
+  }
   const message = typeof error.message === 'string' ? error.message : `The relay answered ${response.status}.`;
-  return new ApiError(response.status, String(error.type ?? ''), message, { ...error, retryAfter });
+  return new ApiError(response.status, error.type, message, { ...error, retryAfter });
 }

@@ -30,6 +30,29 @@ fn a_lost_network_is_shown_and_what_was_missed_is_fetched_later() {
     page.see("[data-testid=connection][data-state=connected]");
 }
 
+/// A captive portal: the page has been loaded before, and is still signed in afterwards.
+#[test]
+fn a_page_of_somebody_else_in_the_relays_place_signs_nobody_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = Program::up(&directory, &[]);
+    let mut page = Page::open(program.page());
+    page.see(&hook("new-session"));
+    for status in [401, 403, 404] {
+        page.evaluate(&format!(
+            "window.relayFetch ??= window.fetch; window.fetch = () => Promise.resolve(\
+             new Response('<html>', {{ status: {status} }})); 0"
+        ));
+        page.click(&hook("new-session"));
+        page.see_text(
+            ".environment [role=alert]",
+            &format!("Something else than the relay has answered (HTTP {status})"),
+        );
+    }
+    page.evaluate("window.fetch = window.relayFetch; 0");
+    page.click(&hook("new-session"));
+    page.see("[data-testid=session-state][data-state=running]");
+}
+
 #[test]
 fn a_relay_that_comes_back_without_its_data_finds_its_page_and_its_worker_again() {
     let directory = tempfile::tempdir().expect("a directory");
