@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::cx::{Cx, Purpose, Timer};
@@ -113,6 +114,19 @@ impl Claims {
         let reason = format!("it could not be acknowledged: {error}");
         cx.notify(WorkerNotice::BadWork { work: work.clone(), reason });
         Acked::Lost
+    }
+
+    /// The computer slept: earlier failures no longer count (W-2).
+    pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
+        let waits = |work: &WorkId| cx.timers.is_set(&Timer::Ack(work.clone()));
+        let waiting: Vec<_> = self.open.keys().filter(|work| waits(work)).cloned().collect();
+        for work in waiting {
+            cx.timers.clear(&Timer::Ack(work.clone()));
+            if let Some((_, backoff)) = self.open.get_mut(&work) {
+                backoff.reset();
+            }
+            self.ack(cx, &work);
+        }
     }
 
     /// The environment has a new secret.

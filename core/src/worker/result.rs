@@ -158,6 +158,19 @@ impl Reports {
         cx.request(Purpose::Report(work.clone(), report.body.fence), request);
     }
 
+    /// The computer slept: earlier failures no longer count (W-2).
+    pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {
+        let waits = |work: &WorkId| cx.timers.is_set(&Timer::Report(work.clone()));
+        let waiting: Vec<_> = self.open.keys().filter(|work| waits(work)).cloned().collect();
+        for work in waiting {
+            cx.timers.clear(&Timer::Report(work.clone()));
+            if let Some(report) = self.open.get_mut(&work) {
+                (report.since, report.failures) = (cx.now(), 0);
+            }
+            self.send(cx, &work);
+        }
+    }
+
     /// An item that ended here was handed out again: its lease expired before the relay had the
     /// result, which is repeated under the new lease (W-4).
     pub(super) fn repeat(&mut self, cx: &mut Cx<'_>, lease: Lease) {

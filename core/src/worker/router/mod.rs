@@ -145,6 +145,8 @@ impl Role for Router {
             cx.notify(WorkerNotice::Woke { slept: slept.time });
             parts.registration.wake(cx);
             parts.polling.wake(cx);
+            parts.claims.wake(cx);
+            parts.reports.wake(cx);
             parts.poll_if_there_is_room(cx);
             for id in parts.sessions.ids() {
                 parts.session(cx, &id, |session, cx| {

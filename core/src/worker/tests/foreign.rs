@@ -155,6 +155,27 @@ fn a_pause_of_an_hour_is_kept_for_two_minutes_and_ends_when_the_computer_wakes()
     }
 }
 
+#[test]
+fn when_the_computer_wakes_an_ack_and_a_report_wait_for_no_pause_either() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
+    // An item that cannot be run is reported at once.
+    let (poll, _) = bench.request("/work/poll");
+    bench.respond(poll, 200, &item(2, "no secret"));
+    for call in ["/work_1/ack", "/work_2/stop"] {
+        let (op, _) = bench.request(call);
+        let headers = vec![("retry-after".to_owned(), "3600".to_owned())];
+        let response = Response { status: 503, headers, body: Bytes::new() };
+        bench.handle(Event::Response { op, response });
+    }
+    bench.pass(Duration::from_secs(5));
+    bench.handle(Event::Tick);
+    assert!(!bench.has_request("/work_1/ack") && !bench.has_request("/work_2/stop"));
+    bench.now.wall = bench.now.wall + Duration::from_secs(3600);
+    bench.handle(Event::Tick);
+    assert!(bench.has_request("/work_1/ack") && bench.has_request("/work_2/stop"));
+}
+
 /// How long the relay is asked to hold a poll.
 fn wait_of(request: &crate::contract::action::Request) -> Duration {
     let header = request.headers.iter().find(|(name, _)| *name == "prefer");
