@@ -128,7 +128,7 @@ mutants! {
     /// A worker claims to have removed worktrees, but does not.
     SkipsRemoval = "skips-removal" found by "worktrees" within 20,
     /// A runtime reports a worker's file as saved, but saves it some seconds later.
-    EarlySaved = "early-saved" found by "safe restart" within 60,
+    EarlySaved = "early-saved" found by "one environment" within 80,
     /// A runtime leaves half a file behind when the worker dies.
     TornFile = "torn-file" found by "safe restart" within 60,
     /// A worker removes a result from its disk as soon as the report is in flight.

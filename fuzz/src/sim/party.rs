@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
+use footbridge_core::base::time::Instant;
 use footbridge_core::contract::check::Checker;
 
 use crate::ids::{ConnId, HostId, Op, Role};
@@ -39,7 +40,9 @@ pub(crate) struct Party {
     pub(crate) has_finished: bool,
     /// When it last crashed or finished.
     pub(crate) died_at: Time,
-    /// What it was told last is an answer that no relay gives.
+    /// What it waits for, besides events.
+    pub(crate) deadline: Option<Instant>,
+    /// What it was told last, with nothing else to do, is an answer that no relay gives.
     pub(crate) is_misled: bool,
     /// It has been told to end since it last started.
     pub(crate) is_ordered_down: bool,
@@ -64,6 +67,7 @@ impl Party {
             backlog: VecDeque::new(),
             has_finished: false,
             died_at: Time::ZERO,
+            deadline: None,
             is_misled: false,
             is_ordered_down: false,
         }

@@ -142,7 +142,11 @@ impl World {
     }
 
     pub(crate) fn hand_in(&mut self, id: PartyId, event: Event) {
-        self.cx.parties[id].is_misled = is_foreign(&event);
+        let party = &self.cx.parties[id];
+        let now = self.cx.hosts[party.host].clock.now(self.cx.at).mono;
+        // What is due is done as well, whatever the event.
+        let is_due = party.deadline.is_some_and(|deadline| deadline <= now);
+        self.cx.parties[id].is_misled = !is_due && is_foreign(&event);
         let Some(event) = mutants::events::mutated(&mut self.cx, &self.network, id, event) else {
             return;
         };
@@ -230,6 +234,7 @@ impl World {
         };
         let party = &mut self.cx.parties[id];
         party.turn += 1;
+        party.deadline = deadline;
         let (turn, role, operations) = (party.turn, party.role, party.ops.len());
         let clock = &self.cx.hosts[party.host].clock;
         if let Some(deadline) = deadline {
