@@ -6,6 +6,7 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::secret_file::check_private_key;
+use footbridge_cli::value::Level;
 use footbridge_cli::worker::host_name;
 use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
 use footbridge_core::base::secret::Secret;
@@ -34,6 +35,11 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let token_file = kept.token_file.clone();
     log_token_file(log, token_file.as_deref());
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
+    if serve.is_behind_proxy && public_url.is_none() {
+        let words = "behind a proxy without --public-url: the address of the page is this relay's own and \
+             not the proxy's, and a page is refused unless the proxy passes on its Host";
+        log.write(Level::Warn, "no_public_url", &[], format_args!("{words}"));
+    }
     let (relay, host) = build(serve, public_url.clone(), kept)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
