@@ -164,7 +164,7 @@ impl<'a> Leader<'a> {
             let mut received = Vec::new();
             // A connection that breaks means that it was killed, which shows in its exit.
             let _ = control.take(REFUSAL_BYTES as u64).read_to_end(&mut received);
-            if let Some(failure) = refusal(&spec.program, &received) {
+            if let Some(failure) = refusal(spec, &received) {
                 return Err(failure);
             }
         }
@@ -181,7 +181,7 @@ impl<'a> Leader<'a> {
         group: &'a Group,
         supervisor: &'a Supervisor,
     ) -> Result<(Self, Pipes), IoError> {
-        let mut child = supervisor.spawn(&spec.program, move || {
+        let mut child = supervisor.spawn(spec, move || {
             command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
             command.spawn().map(|child| {
                 let pid = child.id();

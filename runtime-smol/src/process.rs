@@ -157,7 +157,7 @@ fn start(
     stdin: Stdio,
     shared: &Shared,
 ) -> Result<Child, IoError> {
-    let mut child = shared.supervisor.spawn(&spec.program, move || {
+    let mut child = shared.supervisor.spawn(spec, move || {
         let mut build = async_process::Command::from(command);
         build.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         build.spawn().map(|child| {
@@ -189,7 +189,7 @@ async fn becomes(spec: &ProcessSpec, control: Option<Async<UnixStream>>) -> Resu
     let mut received = Vec::new();
     // A connection that breaks means that it was killed, which shows in its exit.
     let _ = control.take(REFUSAL_BYTES as u64).read_to_end(&mut received).await;
-    refusal(&spec.program, &received).map_or(Ok(()), Err)
+    refusal(spec, &received).map_or(Ok(()), Err)
 }
 
 async fn attend(

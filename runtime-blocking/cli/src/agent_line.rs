@@ -86,6 +86,7 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
         .next()
         .filter(|program| !program.is_empty())
         .ok_or_else(|| Error::usage("expected a program, optionally followed by arguments"))?;
+    let program = from_here(program);
     let mut args: Vec<String> = words.collect();
     if let Some(at) = claude_in(&program, &args) {
         let own = args.split_off(at);
@@ -93,6 +94,14 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
         args.extend(own);
     }
     Ok(AgentProgram { program, args, env: Vec::new() })
+}
+
+/// A path is meant from where it is typed, if there is something; an agent runs in its session's
+/// directory.
+fn from_here(program: String) -> String {
+    let is_path = program.contains('/') && Path::new(&program).exists();
+    let absolute = is_path.then(|| std::path::absolute(&program).ok()).flatten();
+    absolute.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or(program)
 }
 
 /// How an agent is started to resume a conversation: by the words of `--agent-resume`, or, for

@@ -25,6 +25,7 @@
 //!
 //! Only Linux has all of this. Elsewhere a process's group is killed, and nothing else.
 
+mod explain;
 mod mark;
 mod prepare;
 
@@ -134,7 +135,8 @@ impl Supervisor {
     /// Prepares a process that is the root of a tree, in a group of its own.
     pub fn prepare(&self, tree: OpId, spec: &ProcessSpec) -> Result<Prepared, IoError> {
         prepare::check_directory(spec)?;
-        let not_started = |error| prepare::not_started(&spec.program, &error);
+        explain::check(spec)?;
+        let not_started = |error| prepare::no_pipes(&spec.program, &error);
         let (reader, writer) = io::pipe().map_err(not_started)?;
         let mut command = self.system.command(tree, &prepare::program_of(spec), &spec.args);
         prepare::set(&mut command, spec);
@@ -156,6 +158,7 @@ impl Supervisor {
     /// after.
     pub fn prepare_command(&self, spec: &ProcessSpec) -> Result<Command, IoError> {
         prepare::check_directory(spec)?;
+        explain::check(spec)?;
         let mut command = Command::new(prepare::program_of(spec));
         command.args(&spec.args).process_group(0);
         prepare::set(&mut command, spec);
@@ -167,10 +170,10 @@ impl Supervisor {
     /// let go of the command before it returns.
     pub fn spawn<C>(
         &self,
-        program: &str,
+        spec: &ProcessSpec,
         spawn: impl FnOnce() -> io::Result<(C, u32)>,
     ) -> Result<C, IoError> {
-        self.system.spawn(spawn).map_err(|error| prepare::not_started(program, &error))
+        self.system.spawn(spawn).map_err(|error| explain::not_started(spec, &error))
     }
 
     /// A child of [`spawn`](Self::spawn) has been reaped.
@@ -205,7 +208,7 @@ impl Launch {
             None => None,
             Some(Gift { control, stdin }) => {
                 let sent = system::give(&control, &stdin);
-                sent.map_err(|error| prepare::not_started(&program, &error))?;
+                sent.map_err(|error| prepare::no_pipes(&program, &error))?;
                 Some(control)
             }
         };
@@ -214,9 +217,9 @@ impl Launch {
 }
 
 /// Why a program does not run, from what came on [`Started::control`]; `None` if it does.
-pub fn refusal(program: &str, received: &[u8]) -> Option<IoError> {
+pub fn refusal(spec: &ProcessSpec, received: &[u8]) -> Option<IoError> {
     let code = i32::from_ne_bytes(received.try_into().ok()?);
-    Some(prepare::not_started(program, &io::Error::from_raw_os_error(code)))
+    Some(explain::not_started(spec, &io::Error::from_raw_os_error(code)))
 }
 
 /// How many bytes [`refusal`] needs.

@@ -41,15 +41,20 @@ fn is_executable(path: &Path) -> bool {
 pub(crate) fn check_directory(spec: &ProcessSpec) -> Result<(), IoError> {
     let Some(directory) = &spec.directory else { return Ok(()) };
     let error = match std::fs::metadata(directory) {
-        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(found) if found.is_dir() => {
+            match rustix::fs::access(directory, rustix::fs::Access::EXEC_OK) {
+                Ok(()) => return Ok(()),
+                Err(error) => error.into(),
+            }
+        }
         Ok(_) => io::ErrorKind::NotADirectory.into(),
         Err(error) => error,
     };
     Err(failure(&format!("the directory {directory}"), &error))
 }
 
-pub(crate) fn not_started(program: &str, error: &io::Error) -> IoError {
-    failure(&format!("the program {program}"), error)
+pub(crate) fn no_pipes(program: &str, error: &io::Error) -> IoError {
+    failure(&format!("the pipes of {program}"), error)
 }
 
 fn failure(place: &str, error: &io::Error) -> IoError {
