@@ -8,7 +8,7 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::value::Level;
-use footbridge_cli::{left_session, worker};
+use footbridge_cli::{left_session, place, worker};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
     Check, LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerConfig,
@@ -28,6 +28,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     worker::warn_of_access_token(log, &config);
     worker::end_strays(log);
+    let _presence = place::settle(log, &config, work.name.is_some());
     let host = || {
         // No proxy leads back to this machine.
         let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };

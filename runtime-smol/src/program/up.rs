@@ -15,7 +15,7 @@ use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
 use smol::future::{FutureExt, zip};
 
 use footbridge_cli::args::Work;
-use footbridge_cli::{print, worker};
+use footbridge_cli::{place, print, worker};
 
 use super::args::Serve;
 use super::ready::{local_url, page_url};
@@ -48,6 +48,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
     worker::end_strays(log);
+    let _presence = place::settle(log, &config, args.name.is_some());
     let host = || {
         let supervision = Supervision::Whole;
         Host::new(HostOptions { proxy: Proxy::None, supervision, ..HostOptions::default() })
