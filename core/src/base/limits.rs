@@ -194,6 +194,11 @@ pub const GIT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const GIT_LOCK_RETRIES: u32 = 5;
 /// Pause before a git command that ran into a lock is retried; it doubles.
 pub const GIT_LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// How much of git's list of a worktree's ignored or tracked files is read; what does not fit is
+/// taken for work.
+pub const MAX_FILE_LIST_BYTES: usize = 32 << 20;
+/// Submodules of a worktree that are looked into; with more, it is kept.
+pub const MAX_SUBMODULES: usize = 200;
 /// Settings of one repository that are overridden when the worker's git runs in it.
 pub const MAX_GIT_OVERRIDES: usize = 1_000;
 /// How often a worker tries to create a session's worktree, or to take up the one it had.

@@ -38,6 +38,9 @@ pub struct WorkerConfig {
     /// Whether the worker's own git may run the filters that a repository's configuration names, and
     /// fetch what a partial clone lacks (W-16).
     pub trusts_repository: bool,
+    /// Names of files and directories that need not be kept when a worktree is removed, if git
+    /// ignores them: `NAME`, or `*NAME` for all that end so (W-5). They add to the usual ones.
+    pub disposable: Vec<String>,
     /// What the relay may decide about the agents here (S-3).
     pub allowance: Allowance,
     /// Where sessions work (W-5).
@@ -124,6 +127,7 @@ impl WorkerConfig {
             agent_resume: None,
             agent_env_remove: Vec::new(),
             trusts_repository: false,
+            disposable: Vec::new(),
             allowance: Allowance::default(),
             spawn_mode: SpawnMode::SameDir,
             max_sessions: DEFAULT_MAX_SESSIONS,

@@ -54,6 +54,7 @@ pub(super) enum GitQuestion {
     Prefix,
     Commit,
     Worktrees,
+    SessionBranches,
 }
 
 /// The worker's timers.

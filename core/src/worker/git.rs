@@ -40,8 +40,14 @@ use crate::contract::action::ProcessSpec;
 pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What overrides any configuration, in every command.
-const SETTINGS: [(&str, &str); 3] =
-    [("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("submodule.recurse", "false")];
+const SETTINGS: [(&str, &str); 5] = [
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("submodule.recurse", "false"),
+    // A file that changes keeps neither its time of change nor its inode.
+    ("core.trustCtime", "true"),
+    ("core.checkStat", "default"),
+];
 
 /// The first of them as `git config` prints it: a git that does not has ignored all of them, since
 /// those before 2.31 do not know the variables that they are passed in.

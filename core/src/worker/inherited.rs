@@ -1,16 +1,20 @@
 //! The variables of the worker's own environment that none of its child processes inherits (S-3,
 //! T-5): neither an agent nor git, at a session or in a check.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Those that tie git to one repository, which a worker started from a git hook or by `git` itself
 /// has: an agent's git would work on that one instead of its own worktree. They are git's own list
 /// (`git rev-parse --local-env-vars`), those of its older and newer versions, and the others that
-/// git sets for what it runs and that change what a path or a reference means.
-const OF_A_REPOSITORY: [&str; 25] = [
+/// git sets for what it runs and that change what a path, a reference or the time means.
+const OF_A_REPOSITORY: [&str; 28] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_ATTR_SOURCE",
+    "GIT_AUTHOR_DATE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_COMMITTER_DATE",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
     "GIT_CONFIG_COUNT",
@@ -76,10 +80,17 @@ const OF_AN_OUTER_SESSION: [&str; 33] = [
     "GEMINI_CLI",
 ];
 
+/// How many of the settings in `GIT_CONFIG_COUNT` are looked for: without that, they say nothing
+/// anyway.
+const NUMBERED_SETTINGS: usize = 16;
+
 /// All of them, and those that the program keeps to itself.
 pub(super) fn withheld(own: &[String]) -> Vec<String> {
     let others = OF_A_REPOSITORY.iter().chain(&OF_AN_OUTER_SESSION);
-    own.iter().cloned().chain(others.map(|name| String::from(*name))).collect()
+    let others = others.map(|name| String::from(*name));
+    let settings = (0..NUMBERED_SETTINGS)
+        .flat_map(|n| ["KEY", "VALUE"].map(|part| format!("GIT_CONFIG_{part}_{n}")));
+    own.iter().cloned().chain(others).chain(settings).collect()
 }
 
 #[cfg(test)]

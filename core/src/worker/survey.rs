@@ -18,6 +18,7 @@ pub(super) struct Survey {
     branch: Option<String>,
     remote_url: Option<String>,
     prefix: String,
+    worktrees: String,
 }
 
 /// What a worker knows about its directory when it registers. For a directory that is not a
@@ -30,6 +31,8 @@ pub(super) struct Directory {
     pub(super) prefix: String,
     /// Git's list of worktrees, in worktree mode.
     pub(super) worktrees: String,
+    /// The full names of the branches of sessions, in worktree mode.
+    pub(super) branches: String,
 }
 
 /// What an answer leads to.
@@ -82,15 +85,20 @@ impl Survey {
             (GitQuestion::Commit, None) => {
                 return no_worktrees(cx, "is a git repository without a commit", event);
             }
-            (GitQuestion::Worktrees, list) => return self.done(list.unwrap_or_default()),
+            (GitQuestion::Worktrees, list) => {
+                self.worktrees = list.unwrap_or_default().to_string();
+                GitQuestion::SessionBranches
+            }
+            (GitQuestion::SessionBranches, list) => return self.done(list.unwrap_or_default()),
         };
         ask(cx, next);
         Progress::Asking
     }
 
-    fn done(&mut self, worktrees: &str) -> Progress {
-        let Self { branch, remote_url, prefix } = core::mem::take(self);
-        Progress::Done(Directory { branch, remote_url, prefix, worktrees: worktrees.to_string() })
+    fn done(&mut self, branches: &str) -> Progress {
+        let Self { branch, remote_url, prefix, worktrees } = core::mem::take(self);
+        let branches = branches.to_string();
+        Progress::Done(Directory { branch, remote_url, prefix, worktrees, branches })
     }
 }
 
@@ -101,6 +109,9 @@ fn ask(cx: &mut Cx<'_>, question: GitQuestion) {
         GitQuestion::Prefix => &["rev-parse", "--show-prefix"],
         GitQuestion::Commit => &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"],
         GitQuestion::Worktrees => &["worktree", "list", "--porcelain"],
+        GitQuestion::SessionBranches => {
+            &["for-each-ref", "--format=%(refname)", "refs/heads/footbridge/"]
+        }
     };
     let command = git(&cx.config.directory, args, &cx.config.agent_env_remove);
     let run = |op| Action::Run { op, command, timeout: QUESTION_TIMEOUT, limit: OUTPUT_BYTES };

@@ -201,9 +201,30 @@ macro_rules! action_tests {
 #[macro_export]
 macro_rules! scenario_tests {
     ($runtime:path) => {
+        $crate::tests!($runtime, field::a_clean_submodule_keeps_its_worktree_for_ever:
+            only_what_is_nowhere_else_keeps_it,
+        );
+        $crate::tests!($runtime, field::a_worktree_that_could_not_be_made_leaves_its_branch:
+            its_branch_goes_and_the_reason_is_told,
+        );
+        $crate::tests!($runtime, field::a_worktree_that_its_agent_removed_stays_locked:
+            its_lock_and_branch_go,
+            what_was_moved_stays_usable,
+            a_session_that_returns_gets_a_new_one,
+            a_branch_without_a_worktree_goes_at_the_next_start,
+        );
+        $crate::tests!($runtime, field::an_agent_is_not_found_although_it_is_there:
+            what_is_really_missing_is_named,
+            a_directory_that_may_not_be_searched_is_named,
+            a_path_is_meant_from_where_it_was_typed,
+        );
         $crate::tests!($runtime, field::half_a_proxy:
             a_proxy_that_names_the_relay_by_its_own_address_or_not_at_all_passes_sessions,
             a_proxy_that_passes_no_upgrade_is_named_and_the_session_fails_instead_of_waiting,
+        );
+        $crate::tests!($runtime, field::ignored_work_is_deleted_with_its_worktree:
+            it_keeps_the_worktree_unless_it_can_be_made_again,
+            what_its_owner_calls_disposable_goes,
         );
         $crate::tests!($runtime, field::long_pauses:
             maintenance_for_an_hour_that_ends_early_keeps_a_worker_away_for_minutes_only,
@@ -219,6 +240,16 @@ macro_rules! scenario_tests {
         );
         $crate::tests!($runtime, field::stopped_relays:
             a_relay_that_stood_still_until_the_leases_lapsed_keeps_its_sessions,
+        );
+        $crate::tests!($runtime, field::the_pointer_shows_in_git_status:
+            it_is_excluded_and_what_a_crash_left_is_removed,
+        );
+        $crate::tests!($runtime, field::two_workers_serve_one_directory_without_a_word:
+            the_second_one_says_so,
+        );
+        $crate::tests!($runtime, field::work_that_git_status_does_not_show_is_deleted:
+            it_keeps_the_worktree,
+            what_is_elsewhere_too_does_not,
         );
         $crate::tests!($runtime, scenarios::agents:
             one_that_dies_before_its_first_byte,
@@ -329,7 +360,6 @@ macro_rules! scenario_tests {
             a_commit_that_is_also_on_another_branch_survives_its_worktree,
             several_worktrees_do_not_interfere,
             a_worktree_left_by_an_earlier_run_is_picked_up_and_never_deleted_with_work_in_it,
-            a_worktree_with_a_submodule_is_removed_only_if_the_submodule_is_empty,
             a_session_of_a_subdirectory_works_in_the_same_subdirectory_of_its_worktree,
             a_directory_without_possible_worktrees_is_a_clear_error,
             a_bare_repository_has_worktrees_too,

@@ -10,6 +10,8 @@ use super::model::{Commit, HEADS, Head, LockFile, Repository, Tree};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RepoAction {
     Write(String),
+    /// Writes a file that git ignores.
+    WriteIgnored,
     Delete(String),
     Stage,
     Commit,
@@ -41,6 +43,8 @@ pub(crate) struct Touched {
     pub(crate) alone: Option<Commit>,
 }
 
+/// A file that the repository's owner has git ignore.
+pub(super) const IGNORED: &str = ".env";
 const FILES: [&str; 4] = ["a", "b", "c", "d"];
 const BRANCHES: [&str; 3] = ["main", "topic", "other"];
 
@@ -52,7 +56,7 @@ impl RepoAction {
             n if n < BRANCHES.len() => BRANCHES[n].to_owned(),
             _ => branch.to_owned(),
         };
-        match rng.u8(..24) {
+        match rng.u8(..25) {
             0..4 => Self::Write(file(rng)),
             4 => Self::Delete(file(rng)),
             5 => Self::Stage,
@@ -71,6 +75,7 @@ impl RepoAction {
                 _ => LockFile::PackedRefs,
             }),
             22 => Self::Unlock,
+            23 => Self::WriteIgnored,
             _ => Self::LoseDirectory,
         }
     }
@@ -124,6 +129,9 @@ impl Repository {
         match action {
             RepoAction::Write(name) => {
                 self.worktrees.get_mut(path)?.files.insert(name.clone(), content);
+            }
+            RepoAction::WriteIgnored => {
+                self.worktrees.get_mut(path)?.ignored.insert(IGNORED.to_owned(), content);
             }
             RepoAction::Delete(name) => {
                 self.worktrees.get_mut(path)?.files.remove(name)?;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use fastrand::Rng;
 
-use super::action::RepoAction;
+use super::action::{IGNORED, RepoAction};
 use super::command::name_of;
 use super::model::{Commit, HEADS, Head, LockFile, Repository};
 
@@ -37,6 +37,7 @@ impl Twins {
             twins.must(&path, args);
         }
         twins.learn(0, "HEAD");
+        fs::write(path.join(".git/info/exclude"), IGNORED).expect("a file");
         twins
     }
 
@@ -120,6 +121,7 @@ impl Twins {
         let git = |args: &[&str]| drop(self.must(&path, args));
         match action {
             RepoAction::Write(name) => fs::write(path.join(name), &message).expect("a file"),
+            RepoAction::WriteIgnored => fs::write(path.join(IGNORED), &message).expect("a file"),
             RepoAction::Delete(name) => fs::remove_file(path.join(name)).expect("a file"),
             RepoAction::Stage => git(&["add", "-A"]),
             RepoAction::Commit => {
@@ -201,7 +203,8 @@ impl Twins {
         };
         // Sometimes somebody has switched branches since it was queried.
         let on = if rng.u8(..4) == 0 { String::from("topic") } else { on };
-        let (at, args): (&str, Vec<&str>) = match rng.u8(..22) {
+        let other_head = format!("worktrees/{session}/HEAD");
+        let (at, args): (&str, Vec<&str>) = match rng.u8(..27) {
             0 => (&main, vec!["symbolic-ref", "--quiet", "--short", "HEAD"]),
             1 => (&main, vec!["config", "--get", "remote.origin.url"]),
             2 => (&main, vec!["rev-parse", "--show-prefix"]),
@@ -218,8 +221,9 @@ impl Twins {
             }
             9 => (&tree, vec!["rev-parse", "--verify", "--quiet", &reference]),
             10..12 => {
-                let args = ["rev-list", "--max-count=1", "HEAD", &tip, "--not", &exclude];
-                let rest = ["--exclude=refs/bisect/*", "--glob=refs/*"];
+                let private = "--glob=refs/worktree/*";
+                let args = ["rev-list", "--max-count=1", "HEAD", &tip, private, "--not", &exclude];
+                let rest = ["--exclude=refs/stash", "--exclude=refs/bisect/*", "--glob=refs/*"];
                 (&tree, args.into_iter().chain(rest).collect())
             }
             12 => (&tree, vec!["symbolic-ref", "--quiet", "HEAD"]),
@@ -233,6 +237,20 @@ impl Twins {
             }
             15 => (&main, vec!["update-ref", "-d", &reference, &tip]),
             16 => (&main, vec!["worktree", "remove", &tree]),
+            22 => {
+                let args = ["--others", "--ignored", "--exclude-standard", "-z"];
+                (&tree, ["ls-files"].into_iter().chain(args).collect())
+            }
+            23 => {
+                let beginning = "refs/heads/footbridge/";
+                (&main, vec!["for-each-ref", "--format=%(refname)", beginning])
+            }
+            26 => (&main, vec!["symbolic-ref", "--quiet", &other_head]),
+            // Only then does a worker; git would otherwise leave a directory in its place.
+            24..26 if self.model.worktrees.contains_key(&tree) => {
+                let args = vec!["update-ref", "--no-deref", &other_head, &tip, &tip];
+                (&main, args)
+            }
             _ => {
                 let shows = "status.showUntrackedFiles=all";
                 (&main, vec!["-c", shows, "worktree", "remove", &tree])

@@ -47,6 +47,10 @@ impl Repository {
         Some(match args {
             ["symbolic-ref", "--quiet", "--short", "HEAD"] => self.branch(directory),
             ["symbolic-ref", "--quiet", "HEAD"] => self.symbolic_head(directory),
+            ["symbolic-ref", "--quiet", name] => match self.path_of(name) {
+                Some(path) => self.symbolic_head(&path),
+                None => Answer::fails(1, ""),
+            },
             ["config", "--get", _] => Answer::fails(1, ""),
             // Nobody here names programs.
             ["config", "--includes", "--show-scope", ..] => {
@@ -66,6 +70,17 @@ impl Repository {
                 let lines = self.changes(directory, true);
                 Answer::prints(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
             }
+            ["ls-files", "--others", "--ignored", ..] => {
+                let names = self.worktrees[*directory].ignored.keys();
+                Answer::prints(names.map(|name| format!("{name}\0")).collect::<String>())
+            }
+            // Nothing here is overlooked.
+            ["-c", _, "-c", _, "update-index" | "ls-files", ..] | ["ls-files", ..] => {
+                Answer::prints("")
+            }
+            ["rev-parse", "--absolute-git-dir"] => Answer::prints("/a git directory\n"),
+            ["for-each-ref", "--format=%(refname)", beginning] => self.references(beginning),
+            ["update-ref", "--no-deref", name, to, before] => self.detach_other(name, to, before),
             ["rev-list", count, args @ ..] => self.rev_list(directory, count, args)?,
             ["switch", "--quiet", "--detach"] => self.detach(directory),
             ["switch", "--quiet", "--no-guess", branch] => self.switch(directory, branch),
@@ -83,6 +98,11 @@ impl Repository {
             Head::Branch(name) => Answer::prints(name.replacen(HEADS, "", 1) + "\n"),
             Head::Detached(_) => Answer::fails(1, ""),
         }
+    }
+
+    fn references(&self, beginning: &str) -> Answer {
+        let names = self.refs.keys().filter(|name| name.starts_with(beginning));
+        Answer::prints(names.map(|name| format!("{name}\n")).collect::<String>())
     }
 
     fn symbolic_head(&self, path: &str) -> Answer {
@@ -213,7 +233,8 @@ impl Repository {
         let (tips, not) = args.split_at(args.iter().position(|arg| *arg == "--not")?);
         let [_, excluded @ .., "--glob=refs/*"] = not else { return None };
         let mut from = Vec::new();
-        for tip in tips {
+        // No worktree here has references of its own.
+        for tip in tips.iter().filter(|tip| !tip.starts_with("--glob=")) {
             let Some(commit) = self.resolve(path, tip) else {
                 let words = format!("fatal: ambiguous argument '{tip}': unknown revision\n");
                 return Some(Answer::fails(128, words));
@@ -246,6 +267,33 @@ impl Repository {
             return Answer::meets(128, "HEAD");
         }
         if let Some(tree) = self.worktrees.get_mut(path) {
+            tree.head = Head::Detached(commit);
+        }
+        Answer::prints("")
+    }
+
+    /// The worktree that has this `HEAD`: `worktrees/NAME/HEAD`.
+    fn path_of(&self, name: &str) -> Option<String> {
+        let is_named = |path: &&String| {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            name == format!("worktrees/{id}/HEAD")
+        };
+        self.worktrees.keys().filter(|path| **path != self.path).find(is_named).cloned()
+    }
+
+    /// Takes another worktree off its branch: `worktrees/NAME/HEAD`.
+    fn detach_other(&mut self, name: &str, to: &str, before: &str) -> Answer {
+        let failed =
+            |words: &str| Answer::fails(128, format!("fatal: update_ref failed: {words}\n"));
+        let Some(path) = self.path_of(name) else { return failed("no such reference") };
+        if self.lock_files.contains(&LockFile::Head(path.clone())) {
+            return Answer::meets(128, "HEAD");
+        }
+        if self.head(&path).map(name_of).as_deref() != Some(before) {
+            return failed("is at another");
+        }
+        let Some(commit) = self.resolve(&path, to) else { return failed("not a commit") };
+        if let Some(tree) = self.worktrees.get_mut(&path) {
             tree.head = Head::Detached(commit);
         }
         Answer::prints("")

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `against_git.rs` shows that the model responds like the real git. What it leaves out: ignored files
-//! (they are nobody's work), the contents of submodules, reflogs (what only a reflog refers to counts
+//! that can be made again, files that git was told to overlook, the contents of submodules, reflogs (what only a reflog refers to counts
 //! as deleted already).
 
 pub(crate) mod action;

@@ -30,6 +30,8 @@ pub(crate) struct Worktree {
     pub(crate) head: Head,
     pub(crate) index: Tree,
     pub(crate) files: Tree,
+    /// Files that git ignores, and that nothing can make again.
+    pub(crate) ignored: Tree,
     /// The reason given to `git worktree lock`.
     pub(crate) lock: Option<String>,
     /// The other side of an unfinished merge.
@@ -151,6 +153,13 @@ impl Repository {
         lines
     }
 
+    /// All files in a worktree that are in no commit.
+    pub(crate) fn work_in(&self, path: &str) -> Vec<String> {
+        let ignored = self.worktrees.get(path).filter(|tree| !tree.is_gone);
+        let ignored = ignored.into_iter().flat_map(|tree| tree.ignored.keys().cloned());
+        self.changes(path, true).into_iter().chain(ignored).collect()
+    }
+
     /// Whether everything in a session's worktree and on its own branch is elsewhere too, so that a
     /// worker may remove it.
     pub(crate) fn is_spent(
@@ -161,11 +170,13 @@ impl Repository {
     ) -> bool {
         let Some(tree) = self.worktrees.get(path) else { return false };
         let Head::Branch(on) = &tree.head else { return false };
-        let others = self.refs.iter().filter(|(name, _)| !is_session(name));
+        let is_other = |name: &str| !is_session(name) && name != "refs/stash";
+        let others = self.refs.iter().filter(|(name, _)| is_other(name));
         let elsewhere = self.reachable(others.map(|(_, commit)| *commit));
         !tree.is_gone
             && !tree.has_submodule
             && tree.merging.is_none()
+            && tree.ignored.is_empty()
             && self.changes(path, true).is_empty()
             && self.refs.get(on).is_some_and(|commit| elsewhere.contains(commit))
             && self.refs.get(own).is_none_or(|commit| elsewhere.contains(commit))
@@ -184,6 +195,7 @@ impl Worktree {
             head,
             index: tree.clone(),
             files: tree,
+            ignored: Tree::new(),
             lock: None,
             merging: None,
             has_submodule: false,

@@ -69,6 +69,8 @@ pub struct Work {
     pub allowance: Allowance,
     /// Whether git may run the filters that the repository's own configuration names.
     pub trusts_repository: bool,
+    /// What git ignores in a worktree and need not be kept, besides the usual.
+    pub disposable: Vec<String>,
     /// Retry delays, and when it gives up (W-2).
     pub backoff: BackoffConfig,
     /// The initial delay before a result is reported again.
@@ -91,6 +93,7 @@ impl Default for Work {
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
             allowance: Allowance::default(),
             trusts_repository: false,
+            disposable: Vec::new(),
             backoff: BackoffConfig::default(),
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
         }

@@ -36,6 +36,12 @@ pub const WORK: &str =
                              workers for the same directory need different ones
       --spawn-mode MODE      same-dir; worktree, for a git worktree per session;
                              or single-session [default: same-dir]
+      --disposable NAME      Let a worktree go with ignored files that have this
+                             name or are in a directory of this name (*NAME for
+                             all that end with NAME); can be repeated. Without
+                             it, what git ignores keeps a worktree, except in
+                             directories such as node_modules, target, build,
+                             dist and .venv, and in caches with a CACHEDIR.TAG
       --max-sessions N       Maximum number of concurrent sessions, 1 to 1024
                              [default: 32]
       --session-limit TIME   Maximum length of a session [default: 24h]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use footbridge_core::wire::url::BaseUrl;
 
-pub use self::lists::{Flags, Hosts, Relays, Variables};
+pub use self::lists::{FileNames, Flags, Hosts, Relays, Variables};
 use crate::duration;
 
 /// Upper bound on a worker's number of concurrent sessions.

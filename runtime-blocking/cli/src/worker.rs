@@ -94,6 +94,7 @@ fn config(relay: BaseUrl, token: AccessToken, work: &Work) -> Result<WorkerConfi
     config.shutdown_grace = work.shutdown_grace;
     config.allowance.clone_from(&work.allowance);
     config.trusts_repository = work.trusts_repository;
+    config.disposable.clone_from(&work.disposable);
     config.backoff = work.backoff;
     config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)

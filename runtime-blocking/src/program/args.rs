@@ -6,7 +6,7 @@ use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::args::{Agent, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
 use footbridge_cli::value::{
-    Count, Flags, Format, Level, MachineName, Relays, Span, Value, Variables,
+    Count, FileNames, Flags, Format, Level, MachineName, Relays, Span, Value, Variables,
 };
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Arg, Parser};
@@ -119,6 +119,7 @@ impl Line {
                 work.allowance.variables.extend(value::<Variables>(name, parser)?.0);
             }
             "allow-flag" => work.allowance.flags.extend(value::<Flags>(name, parser)?.0),
+            "disposable" => work.disposable.extend(value::<FileNames>(name, parser)?.0),
             "allow-relay" => work.allowance.relays.extend(value::<Relays>(name, parser)?.0),
             _ => return Err(Error::usage(format!("unknown option --{name}; see --help"))),
         }
@@ -167,7 +168,7 @@ mod tests {
                  --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
                  --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
                  --allow-variable B --allow-flag --settings --allow-relay https://i.example \
-                 --trust-repository",
+                 --trust-repository --disposable out --disposable *.log",
                 Invocation::Work {
                     relay,
                     reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
@@ -185,6 +186,7 @@ mod tests {
                             relays: vec![BaseUrl::parse("https://i.example").expect("a URL")],
                         },
                         trusts_repository: true,
+                        disposable: vec!["out".to_owned(), "*.log".to_owned()],
                         backoff: for_ever,
                         ..Work::default()
                     }),
@@ -230,7 +232,7 @@ mod tests {
     }
 
     /// The long options of the worker: each is accepted, and is in the help.
-    const OPTIONS: [&str; 21] = [
+    const OPTIONS: [&str; 22] = [
         "continue",
         "hand-over",
         "relay",
@@ -243,6 +245,7 @@ mod tests {
         "directory",
         "name",
         "spawn-mode",
+        "disposable",
         "max-sessions",
         "session-limit",
         "shutdown-grace",

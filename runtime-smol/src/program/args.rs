@@ -434,6 +434,7 @@ fn work(settings: Settings) -> Work {
             relays: settings.allow_relay.value.0,
         },
         trusts_repository: settings.trust_repository.value,
+        disposable: settings.disposable.value.0,
     }
 }
 

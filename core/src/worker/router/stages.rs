@@ -29,7 +29,8 @@ impl Parts {
             Progress::Done(mut directory) => {
                 let prefix = core::mem::take(&mut directory.prefix);
                 let may_return = |session: &SessionId| self.continuity.has(session);
-                self.worktrees.take_up(cx, prefix, &directory.worktrees, may_return);
+                let (worktrees, branches) = (&directory.worktrees, &directory.branches);
+                self.worktrees.take_up(cx, prefix, worktrees, branches, may_return);
                 self.registration.start(cx, directory, &self.continuity);
             }
             Progress::Failed(error) => self.shut_down(cx, Err(error)),

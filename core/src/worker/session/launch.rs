@@ -113,6 +113,13 @@ impl Session {
                 *is_cleaning = false;
                 Outcome::Nothing
             }
+            (Life::Over { is_cleaning, result }, Done::Gone) => {
+                *is_cleaning = false;
+                let path = cx.config.worktree_path(&self.id).unwrap_or_default();
+                let words = "was removed or moved by something else";
+                result.message.push_str(&format!("; its worktree {path} {words}"));
+                Outcome::Nothing
+            }
             (Life::Over { is_cleaning, result }, Done::Kept(reason)) => {
                 *is_cleaning = false;
                 let path = cx.config.worktree_path(&self.id).unwrap_or_default();

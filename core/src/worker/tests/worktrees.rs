@@ -56,6 +56,7 @@ fn in_worktree_mode_with(change: impl FnOnce(&mut WorkerConfig)) -> (Bench, OpId
         ("rev-parse --show-prefix", "sub/"),
         ("rev-parse --verify", "c0ffee"),
         ("worktree list", ""),
+        ("for-each-ref", ""),
     ];
     for (beginning, out) in answers {
         let (op, args, _) = git_command(&mut bench);
@@ -179,16 +180,15 @@ fn a_worktree_without_work_is_removed_before_the_result_is_reported() {
     let mut bench = ended_in_worktree();
     let steps = [
         ("status --porcelain", "/trees/session_1", ""),
+        ("-c core.sparseCheckout=true ", "/trees/session_1", ""),
+        ("ls-files --others --ignored ", "/trees/session_1", "target/a\0"),
+        ("-c core.sparseCheckout=true ", "/trees/session_1", "H 100644 c1 0\ta\0"),
         (
             "rev-parse --verify --quiet refs/heads/footbridge/session_1",
             "/trees/session_1",
             "c0ffee",
         ),
-        (
-            "rev-list --max-count=1 HEAD c0ffee --not --exclude=refs/heads/footbridge/* ",
-            "/trees/session_1",
-            "",
-        ),
+        ("rev-list --max-count=1 HEAD c0ffee --glob=refs/worktree/* ", "/trees/session_1", ""),
         ("symbolic-ref --quiet HEAD", "/trees/session_1", "refs/heads/topic"),
         ("switch --quiet --no-guess topic", "/trees/session_1", ""),
         ("worktree unlock /trees/session_1", "/w", ""),
@@ -209,19 +209,42 @@ fn a_worktree_without_work_is_removed_before_the_result_is_reported() {
 #[test]
 fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
     type GitSays<'a> = &'a [(i32, &'a str, &'a str)];
+    const NONE: (i32, &str, &str) = (0, "", "");
     const ON_BRANCH: (i32, &str, &str) = (0, "refs/heads/b", "");
-    let cases: [(GitSays<'_>, &str); 7] = [
+    const NO_TIP: (i32, &str, &str) = (1, "", "");
+    let cases: [(GitSays<'_>, &str); 15] = [
         (&[(0, " M a\n?? b\n", "")], "2 uncommitted or untracked files"),
         (&[(128, "", "fatal: broken\n")], "fatal: broken"),
-        (&[(0, "", ""), (0, "c1", ""), (0, "c1\n", "")], "commits that no other branch has"),
-        (&[(0, "", ""), (1, "", ""), (128, "", "fatal: no\n")], "fatal: no"),
+        (&[NONE, (1, "a: needs update\n", "")], "git status does not show, such as a"),
+        (&[NONE, NONE, (0, ".env\0", "")], "a file that git ignores"),
+        (&[NONE, NONE, NONE, (0, "?\0H 160000 c1", "")], "list of its files cannot be read"),
+        (
+            &[NONE, NONE, NONE, (0, "S 100644 c1 0\ta\0", ""), (0, "git version 2.34.1", "")],
+            "only git 2.36 or newer shows",
+        ),
+        (
+            &[NONE, NONE, NONE, (0, "H 160000 c1 0\tpart\0", ""), (0, "part/notes\0", "")],
+            "a file in the place of a submodule, part/notes",
+        ),
+        (
+            &[NONE, NONE, NONE, NONE, (0, "c1", ""), (0, "c1\n", "")],
+            "commits that no other branch has",
+        ),
+        (&[NONE, NONE, NONE, NONE, NO_TIP, (128, "", "fatal: no\n")], "fatal: no"),
+        (
+            &[NONE, NONE, NONE, NONE, NO_TIP, (128, "", "fatal: ambiguous argument 'HEAD': ?\n")],
+            "its HEAD is on a branch without a commit",
+        ),
         // A commit made now would go with the worktree.
-        (&[(0, "", ""), (1, "", ""), (0, "", ""), (1, "", "")], "its HEAD is not on a branch"),
+        (&[NONE, NONE, NONE, NONE, NO_TIP, NONE, (1, "", "")], "its HEAD is not on a branch"),
         (
             &[
-                (0, "", ""),
-                (1, "", ""),
-                (0, "", ""),
+                NONE,
+                NONE,
+                NONE,
+                NONE,
+                NO_TIP,
+                NONE,
                 ON_BRANCH,
                 (128, "", "fatal: cannot switch branch while merging\n"),
             ],
@@ -229,15 +252,38 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
         ),
         (
             &[
-                (0, "", ""),
-                (1, "", ""),
-                (0, "", ""),
+                NONE,
+                NONE,
+                NONE,
+                NONE,
+                NO_TIP,
+                NONE,
                 ON_BRANCH,
-                (0, "", ""),
-                (0, "", ""),
+                (0, "", "warning: you are switching branch while bisecting\n"),
+            ],
+            "a bisection is in progress",
+        ),
+        (
+            &[
+                NONE,
+                NONE,
+                NONE,
+                NONE,
+                NO_TIP,
+                NONE,
+                ON_BRANCH,
+                NONE,
+                NONE,
                 (128, "", "fatal: contains modified files\n"),
             ],
             "contains modified files",
+        ),
+        (
+            &[
+                (128, "", GONE),
+                (0, "worktree /else\nHEAD 1\nbranch refs/heads/footbridge/session_1\n", ""),
+            ],
+            "somebody has moved it to /else",
         ),
     ];
     for (answers, reason) in cases {
@@ -325,11 +371,14 @@ fn returns(steps: Steps<'_>) -> (Bench, OpId) {
     for (expected, code, out) in steps {
         let (op, args, directory) = git_command(&mut bench);
         assert_eq!(format!("git -C {directory} {args}"), *expected);
-        git_says(&mut bench, op, *code, out, "fatal: no");
+        let error = if *expected == CHECK { GONE } else { "fatal: no" };
+        git_says(&mut bench, op, *code, out, error);
     }
     (bench, link)
 }
 
+const GONE: &str = "fatal: cannot change to '/trees/session_1': No such file or directory\n";
+const CHECK: &str = "git -C /trees/session_1 rev-parse --absolute-git-dir";
 const LIST: &str = "git -C /w worktree list --porcelain";
 const LOCK: &str =
     "git -C /w worktree lock --reason footbridge: a session runs here /trees/session_1";
@@ -350,12 +399,16 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
     let none = "worktree /w\nHEAD 1\nbranch refs/heads/main\n";
     let attach = "git -C /w worktree add --quiet --lock --reason footbridge: a session runs here \
         /trees/session_1 footbridge/session_1";
-    let ways: [Steps<'_>; 6] = [
-        &[(LIST, 0, &own)],
-        &[(LIST, 0, &older)],
-        &[(LIST, 0, &free), (LOCK, 0, "")],
+    let unlock = "git -C /w worktree unlock /trees/session_1";
+    let forget = "git -C /w worktree remove /trees/session_1";
+    let ways: [Steps<'_>; 7] = [
+        &[(LIST, 0, &own), (CHECK, 0, "")],
+        &[(LIST, 0, &older), (CHECK, 0, "")],
+        &[(LIST, 0, &free), (LOCK, 0, ""), (CHECK, 0, "")],
         // Only its branch is left.
         &[(LIST, 0, none), (attach, 0, "")],
+        // Somebody has removed its directory.
+        &[(LIST, 0, &own), (CHECK, 128, ""), (unlock, 0, ""), (forget, 0, ""), (attach, 0, "")],
         // A removal that an earlier run had begun comes to its end.
         &[(LIST, 0, &free), (LOCK, 128, ""), (ADD, 255, ""), (LIST, 0, none), (attach, 0, "")],
         &[(LIST, 0, none), (attach, 128, ""), (ADD, 0, "")],
@@ -375,10 +428,12 @@ fn a_worktree_that_someone_else_is_using_is_not_taken_over() {
     let (person, free) = (listed("locked on a stick\n"), listed(""));
     let again: Steps<'_> = &[(ADD, 255, ""), (LIST, 0, &free), (LOCK, 1, "")];
     let in_vain = [&[(LIST, 0, free.as_str()), (LOCK, 1, "")], again, again].concat();
+    let left = (LIST, 0, free.as_str());
+    let in_vain = [&in_vain[..], &[left]].concat();
     let ways: [(Steps<'_>, &str); 3] = [
-        (&[(LIST, 0, &person)], "/trees/session_1 is locked by someone else"),
+        (&[(LIST, 0, &person), (LIST, 0, &person)], "/trees/session_1 is locked by someone else"),
         (&in_vain, "fatal: no"),
-        (&[(LIST, 1, "")], "a branch named 'footbridge/session_1' already exists"),
+        (&[(LIST, 1, ""), (LIST, 1, "")], "a branch named 'footbridge/session_1' already exists"),
     ];
     for (steps, reason) in ways {
         let (mut bench, link) = returns(steps);
@@ -422,7 +477,7 @@ fn a_session_that_returns_while_its_worktree_is_being_created_gets_one_agent() {
     assert_eq!(spawns(&bench), 0, "that worktree was for another agent");
 
     let list = listed("locked footbridge: a session runs here\n");
-    for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list)] {
+    for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list), (0, "")] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, code, out, "fatal: it exists");
     }
@@ -435,7 +490,7 @@ fn with_a_leftover(reason: &str) -> (Bench, OpId) {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
     });
-    for out in ["main", "", "", "c0ffee", &listed(&format!("locked {reason}\n"))] {
+    for out in ["main", "", "", "c0ffee", &listed(&format!("locked {reason}\n")), ""] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 0, out, "");
     }
@@ -461,7 +516,7 @@ fn the_worktree_of_a_session_that_the_relay_gave_up_after_a_restart_is_cleaned_u
         config.state_directory = Some("/state".to_owned());
     };
     let mut first = Bench::new(change);
-    for out in ["main", "", "", "c0ffee", ""] {
+    for out in ["main", "", "", "c0ffee", "", ""] {
         let (op, _, _) = git_command(&mut first);
         git_says(&mut first, op, 0, out, "");
     }
@@ -473,7 +528,8 @@ fn the_worktree_of_a_session_that_the_relay_gave_up_after_a_restart_is_cleaned_u
     first.respond(ack, 200, "{}");
     // Killed; the next run is told that the session continues, and is never given it.
     let mut next = Bench::on(first.files, change);
-    for out in ["main", "", "", "c0ffee", &listed("locked footbridge: a session runs here\n")] {
+    let list = listed("locked footbridge: a session runs here\n");
+    for out in ["main", "", "", "c0ffee", &list, ""] {
         let (op, _, _) = git_command(&mut next);
         git_says(&mut next, op, 0, out, "");
     }
@@ -494,7 +550,7 @@ fn a_worktree_in_another_workers_place_is_left_alone() {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees/of another".to_owned() };
     });
     let list = listed("locked footbridge: a session runs here\n");
-    for out in ["main", "", "", "c0ffee", &list] {
+    for out in ["main", "", "", "c0ffee", &list, ""] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 0, out, "");
     }
@@ -508,7 +564,9 @@ fn a_session_that_returns_while_its_worktree_is_cleaned_up_waits_until_that_is_d
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");
-    let cleaning = ["", "c0ffee", "", "refs/heads/footbridge/session_1", "", "", "", "", ""];
+    let clean =
+        ["", "", "", "", "c0ffee", "", "refs/heads/footbridge/session_1", "", "", "", "", ""];
+    let cleaning = clean;
     for out in cleaning {
         let (op, args, _) = git_command(&mut bench);
         assert!(!args.ends_with("^{commit}"), "{args}");
@@ -553,4 +611,125 @@ fn a_session_that_ends_while_its_worktree_cannot_be_created_is_logged_as_ended_o
     git_says(&mut bench, op, 128, "", "fatal: no");
     let ends = bench.sent(link).into_iter().filter(|sent| sent.contains("agent_exited"));
     assert_eq!(ends.count(), 1);
+}
+
+#[test]
+fn a_branch_that_a_failed_creation_leaves_is_deleted_and_the_first_complaint_is_reported() {
+    let (mut bench, link) = taken_in_worktree_mode();
+    let no_filter = "error: external filter 'x' failed\nfatal: a: smudge filter x failed\n";
+    let exists = "fatal: a branch named 'footbridge/session_1' already exists\n";
+    let none = "worktree /w\nHEAD 1\n";
+    let tries = [("worktree add", exists), ("worktree list", ""), ("worktree add", no_filter)];
+    let first = [("rev-parse", ""), ("worktree add", no_filter), ("worktree list", "")];
+    let again = [&[("worktree add", no_filter)], &tries[..]].concat();
+    let all = first.into_iter().chain(again).chain(tries);
+    for (beginning, error) in all {
+        let (op, args, _) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        let out = if beginning == "rev-parse" { "c0ffee" } else { none };
+        git_says(&mut bench, op, i32::from(!error.is_empty()), out, error);
+    }
+    let rest = [
+        ("worktree list", none),
+        ("rev-parse --verify --quiet refs/heads/footbridge/session_1", "c0ffee"),
+        ("rev-list --max-count=1 c0ffee --not ", ""),
+        ("update-ref -d refs/heads/footbridge/session_1 c0ffee", ""),
+    ];
+    for (beginning, out) in rest {
+        let (op, args, place) = git_command(&mut bench);
+        assert!(args.starts_with(beginning) && place == "/w", "{args} in {place}");
+        git_says(&mut bench, op, 0, out, "");
+    }
+    bench.handle(Event::Opened { op: link });
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
+    let (_, stop) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8_lossy(&stop.body).into_owned();
+    assert!(body.contains("external filter 'x' failed"), "{body}");
+}
+
+#[test]
+fn a_worktree_whose_directory_is_gone_is_unlocked_and_its_branch_deleted() {
+    let mut bench = ended_in_worktree();
+    let list = listed("locked footbridge: a session runs here\n").replace("HEAD 1", "HEAD c0ffee");
+    let steps = [
+        ("status ", 128, ""),
+        ("worktree list", 0, &*list),
+        ("rev-parse --verify --quiet refs/heads/footbridge/session_1", 0, "c0ffee"),
+        ("rev-list --max-count=1 c0ffee c0ffee --not ", 0, ""),
+        ("worktree unlock /trees/session_1", 0, ""),
+        ("symbolic-ref --quiet worktrees/session_1/HEAD", 0, "refs/heads/footbridge/session_1"),
+        ("update-ref --no-deref worktrees/session_1/HEAD c0ffee c0ffee", 0, ""),
+        ("update-ref -d refs/heads/footbridge/session_1 c0ffee", 0, ""),
+    ];
+    for (beginning, code, out) in steps {
+        let (op, args, place) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        assert_eq!(place == "/w", beginning != "status ", "{args}");
+        git_says(&mut bench, op, code, out, GONE);
+    }
+    let (_, stop) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8_lossy(&stop.body).into_owned();
+    assert!(body.contains("/trees/session_1 was removed or moved by something else"), "{body}");
+}
+
+#[test]
+fn a_branch_without_a_worktree_is_deleted_at_the_start_if_it_has_nothing_of_its_own() {
+    let mut bench = Bench::new(|config| {
+        config.spawn_mode = SpawnMode::Worktree { root: "/trees".to_owned() };
+    });
+    let branches = "refs/heads/footbridge/session_1\nrefs/heads/footbridge/session_2\n";
+    for out in ["main", "", "", "c0ffee", "worktree /w\nHEAD 1\n", branches] {
+        let (op, _, _) = git_command(&mut bench);
+        git_says(&mut bench, op, 0, out, "");
+    }
+    let list = "worktree /w\nHEAD 1\n";
+    for (id, own) in [("session_1", ""), ("session_2", "c1")] {
+        for out in [list, "c1", own] {
+            let (op, _, _) = git_command(&mut bench);
+            git_says(&mut bench, op, 0, out, "");
+        }
+        if own.is_empty() {
+            let (op, args, _) = git_command(&mut bench);
+            assert_eq!(args, format!("update-ref -d refs/heads/footbridge/{id} c1"));
+            git_says(&mut bench, op, 0, "", "");
+        }
+    }
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));
+}
+
+#[test]
+fn a_clean_submodule_goes_with_its_worktree() {
+    let mut bench = ended_in_worktree();
+    let at = |place: &str| format!("/trees/session_1{place}");
+    let (git, part) = ("/r/.git/worktrees/session_1", "/r/.git/worktrees/session_1/modules/part");
+    let files = "H 100644 c1 0\ta\0H 160000 c2 0\tpart\0";
+    let steps = [
+        ("status ", at(""), ""),
+        ("-c ", at(""), ""),
+        ("ls-files --others --ignored ", at(""), ""),
+        ("-c ", at(""), files),
+        ("ls-files --others -z -- :(literal)part", at(""), "part/\0"),
+        ("rev-parse --absolute-git-dir", at(""), git),
+        ("rev-parse --absolute-git-dir", at("/part"), part),
+        ("status ", at("/part"), ""),
+        ("-c ", at("/part"), ""),
+        ("ls-files --others --ignored ", at("/part"), ""),
+        ("-c ", at("/part"), "H 100644 c3 0\ta\0"),
+        ("rev-parse --verify --quiet HEAD", at("/part"), "c2"),
+        ("rev-list --max-count=1 HEAD --all --not --remotes", at("/part"), ""),
+        ("--git-dir /r/.git/worktrees/session_1 ", format!("{git}/modules"), "part/config\0"),
+        ("rev-parse --verify --quiet refs/heads/footbridge/session_1", at(""), "c0ffee"),
+        ("rev-list ", at(""), ""),
+        ("symbolic-ref --quiet HEAD", at(""), "refs/heads/topic"),
+        ("switch --quiet --no-guess topic", at(""), ""),
+        ("worktree unlock /trees/session_1", "/w".to_owned(), ""),
+        ("worktree remove --force /trees/session_1", "/w".to_owned(), ""),
+    ];
+    for (beginning, place, out) in steps {
+        let (op, args, directory) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        assert_eq!(directory, place, "{args}");
+        git_says(&mut bench, op, 0, out, "");
+    }
 }

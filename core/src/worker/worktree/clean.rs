@@ -6,56 +6,135 @@ use alloc::vec::Vec;
 
 use super::answer::Answer;
 use super::done::{BRANCHES, Done, HEADS};
+use super::gone::Gone;
+use super::ignored::Ignored;
+use super::submodules::{Submodules, Within};
+use super::tracked::{self, Tracked};
+use crate::base::limits::MAX_FILE_LIST_BYTES;
 
 /// How far it has come.
 #[derive(Clone, Debug)]
 pub(super) struct Cleaning {
     step: Clean,
+    /// The submodules that are checked out in it; the steps up to [`Clean::Within`] are taken for
+    /// each.
+    submodules: Submodules,
     /// The full name of the branch its `HEAD` is on.
     head: String,
     /// The commit that the session's own branch points to.
     tip: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Clean {
     Changes,
-    Head,
+    Overlooked,
+    Ignored,
+    Tracked,
+    Version(Tracked),
+    Within(Tracked),
+    GitDirectory,
+    Submodule,
+    SubmoduleHead,
+    SubmoduleCommits,
+    SubmodulesLeft,
     Tip,
     OwnCommits,
+    Head,
     Idle,
     Unlock,
     Remove,
     RecheckCommits,
     Branch,
+    /// Somebody else has removed it.
+    Gone(Gone),
 }
 
+/// With these settings, git looks at files marked `--skip-worktree` that are there as at any other.
+const UNMARKED: [&str; 4] =
+    ["-c", "core.sparseCheckout=true", "-c", "sparse.expectFilesOutsideOfPatterns=false"];
+
+const REFRESH: [&str; 3] = ["update-index", "--ignore-submodules", "--really-refresh"];
+
 impl Cleaning {
-    pub(super) const fn new() -> Self {
-        Self { step: Clean::Changes, head: String::new(), tip: None }
+    pub(super) fn new() -> Self {
+        Self::at(Clean::Changes)
     }
 
-    /// Whether the next command runs outside the worktree itself.
-    pub(super) const fn is_about_to_go(&self) -> bool {
-        matches!(self.step, Clean::Unlock | Clean::Remove | Clean::RecheckCommits | Clean::Branch)
+    /// Of a branch without a worktree.
+    pub(super) fn of_branch() -> Self {
+        Self::at(Clean::Gone(Gone::with_branch_only()))
+    }
+
+    fn at(step: Clean) -> Self {
+        Self { step, submodules: Submodules::default(), head: String::new(), tip: None }
+    }
+
+    /// Where the next command runs.
+    pub(super) fn place(&self, directory: &str, path: &str) -> String {
+        match self.step {
+            Clean::Unlock
+            | Clean::Remove
+            | Clean::RecheckCommits
+            | Clean::Branch
+            | Clean::Gone(_) => directory.to_string(),
+            Clean::SubmodulesLeft => self.submodules.repositories(),
+            _ => self.submodules.place(path),
+        }
+    }
+
+    /// Whose files it reads or writes.
+    pub(super) fn files(&self, path: &str) -> String {
+        self.submodules.place(path)
     }
 
     /// Whether the next command reads or writes files of the worktree.
     pub(super) const fn touches_files(&self) -> bool {
-        matches!(self.step, Clean::Changes | Clean::Idle | Clean::Remove)
+        matches!(
+            self.step,
+            Clean::Changes | Clean::Overlooked | Clean::Tracked | Clean::Idle | Clean::Remove
+        )
+    }
+
+    /// Whether the next command lists files.
+    pub(super) const fn lists_files(&self) -> bool {
+        matches!(self.step, Clean::Ignored | Clean::Tracked)
+    }
+
+    /// Whether the next command takes every file for a new one.
+    pub(super) const fn knows_no_files(&self) -> bool {
+        matches!(self.step, Clean::Within(_) | Clean::SubmodulesLeft)
     }
 
     /// The next git command.
     pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
         let (head, tip) = (self.head.as_str(), self.tip.as_deref());
-        let args: &[&str] = match self.step {
-            // Each submodule has a configuration of its own. Git does not remove a worktree with one.
+        let args: &[&str] = match &self.step {
+            // Each submodule has a configuration of its own, and is looked into later.
             Clean::Changes => {
                 &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
             }
+            // It fails if a file has changed, marked `--assume-unchanged` or not.
+            Clean::Overlooked => &[&UNMARKED[..], &REFRESH].concat(),
+            Clean::Ignored => &["ls-files", "--others", "--ignored", "--exclude-standard", "-z"],
+            Clean::Tracked => &[&UNMARKED[..], &["ls-files", "--stage", "-t", "-z"]].concat(),
+            Clean::Version(_) => &["version"],
+            Clean::Within(tracked) => return tracked.question(),
+            Clean::GitDirectory | Clean::Submodule => &["rev-parse", "--absolute-git-dir"],
+            Clean::SubmoduleHead => &["rev-parse", "--verify", "--quiet", "HEAD"],
+            Clean::SubmoduleCommits => {
+                &["rev-list", "--max-count=1", "HEAD", "--all", "--not", "--remotes"]
+            }
+            Clean::SubmodulesLeft => return self.submodules.question(),
             Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
-            Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")],
-            Clean::OwnCommits => return own_commits(&["HEAD", tip.unwrap_or("HEAD")]),
+            Clean::Tip => &["rev-parse", "--verify", "--quiet", &format!("{HEADS}{branch}")],
+            Clean::OwnCommits => {
+                let private = ["worktree", "bisect", "rewritten"];
+                let private = private.map(|name| format!("--glob=refs/{name}/*"));
+                let private = private.iter().map(String::as_str);
+                let tips: Vec<_> = ["HEAD"].into_iter().chain(tip).chain(private).collect();
+                return own_commits(&tips);
+            }
             // What HEAD had was checked before the worktree was removed.
             Clean::RecheckCommits => return own_commits(&[tip.unwrap_or_default()]),
             // To where it already is: git refuses during a merge, a rebase or the like, and
@@ -64,38 +143,141 @@ impl Cleaning {
                 &["switch", "--quiet", "--no-guess", head.strip_prefix(HEADS).unwrap_or(head)]
             }
             Clean::Unlock => &["worktree", "unlock", path],
+            // Git removes none with submodules otherwise. Those have been looked into.
+            Clean::Remove if self.submodules.are_there() => {
+                &["worktree", "remove", "--force", path]
+            }
             // Git checks for changes once more, but could ignore new files if the user's settings
             // say so.
             Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
             Clean::Branch => {
-                &["update-ref", "-d", &format!("refs/heads/{branch}"), tip.unwrap_or_default()]
+                &["update-ref", "-d", &format!("{HEADS}{branch}"), tip.unwrap_or_default()]
             }
+            Clean::Gone(gone) => return gone.args(path, branch),
         };
         args.iter().map(ToString::to_string).collect()
     }
 
     /// Takes one step, according to the answer.
-    pub(super) fn advance(&mut self, answer: &Answer) -> Option<Done> {
-        let next = match self.step {
-            Clean::Changes if !answer.is_success => {
-                return Some(Done::Kept(answer.complaint()));
+    pub(super) fn advance(
+        &mut self,
+        answer: &Answer,
+        path: &str,
+        branch: &str,
+        ignored: &Ignored<'_>,
+    ) -> Option<Done> {
+        match self.next(answer, path, branch, ignored) {
+            Ok(step) => {
+                self.step = step;
+                None
+            }
+            Err(done) => Some(done),
+        }
+    }
+
+    fn next(
+        &mut self,
+        answer: &Answer,
+        path: &str,
+        branch: &str,
+        ignored: &Ignored<'_>,
+    ) -> Result<Clean, Done> {
+        // A job that is done takes no step any more.
+        Ok(match core::mem::replace(&mut self.step, Clean::Changes) {
+            Clean::Changes if answer.says_directory_is_gone() && self.submodules.is_outside() => {
+                Clean::Gone(Gone::new())
+            }
+            Clean::Overlooked if !answer.is_success => {
+                let changes = "changes that git status does not show";
+                let files = answer.out.lines().next().unwrap_or_default();
+                return Err(self.kept(match files.strip_suffix(": needs update") {
+                    Some(file) => format!("{changes}, such as {file}"),
+                    None => answer.complaint(),
+                }));
+            }
+            Clean::OwnCommits if answer.says_head_is_unborn() => {
+                return Err(self.kept("its HEAD is on a branch without a commit"));
+            }
+            Clean::Changes
+            | Clean::Ignored
+            | Clean::Tracked
+            | Clean::Version(_)
+            | Clean::Within(_)
+            | Clean::GitDirectory
+            | Clean::Submodule
+            | Clean::SubmoduleHead
+            | Clean::SubmoduleCommits
+            | Clean::SubmodulesLeft
+            | Clean::OwnCommits
+            | Clean::Idle
+            | Clean::Remove
+                if !answer.is_success =>
+            {
+                return Err(self.kept(answer.complaint()));
             }
             Clean::Changes if !answer.out.is_empty() => {
                 let changes = answer.out.lines().count();
-                return Some(Done::Kept(format!("{changes} uncommitted or untracked files")));
+                return Err(self.kept(format!("{changes} uncommitted or untracked files")));
             }
-            Clean::Changes => Clean::Tip,
+            Clean::Changes => Clean::Overlooked,
+            Clean::Overlooked => Clean::Ignored,
+            Clean::Ignored | Clean::Tracked if answer.is_cut(MAX_FILE_LIST_BYTES) => {
+                return Err(self.kept("more files than could be looked at"));
+            }
+            Clean::Ignored => match ignored.work_in(&answer.out) {
+                Some(work) => return Err(self.kept(work)),
+                None => Clean::Tracked,
+            },
+            Clean::Tracked => {
+                let tracked = Tracked::of(&answer.out).map_err(|why| self.kept(why))?;
+                if tracked.has_hidden_files {
+                    Clean::Version(tracked)
+                } else {
+                    self.look_within(tracked)
+                }
+            }
+            Clean::Version(tracked) => {
+                if let Some(reason) = tracked::hides_changes(&answer.out) {
+                    return Err(self.kept(reason));
+                }
+                self.look_within(tracked)
+            }
+            Clean::Within(tracked) => {
+                let found = tracked.found(&answer.out).map_err(|why| self.kept(why))?;
+                self.submodules.add(found);
+                self.after_within()
+            }
+            Clean::GitDirectory => {
+                self.submodules.set_git_directory(&answer.out);
+                self.after_within()
+            }
+            Clean::Submodule => match self.submodules.enter(&answer.out) {
+                Within::Submodule => Clean::Changes,
+                Within::Other(reason) => return Err(self.kept(reason)),
+            },
+            Clean::SubmoduleHead => match self.submodules.is_at(&answer.out) {
+                true => Clean::SubmoduleCommits,
+                false => return Err(self.kept("another commit than the one committed")),
+            },
+            Clean::SubmoduleCommits if !answer.out.is_empty() => {
+                return Err(self.kept("commits that no remote is known to have"));
+            }
+            Clean::SubmoduleCommits => {
+                self.submodules.leave();
+                self.after_within()
+            }
+            Clean::SubmodulesLeft => match self.submodules.unchecked(&answer.out) {
+                Some(reason) => return Err(self.kept(reason)),
+                None => Clean::Tip,
+            },
             Clean::Tip => {
                 // A branch that the agent deleted has nothing that HEAD lacks.
                 self.tip =
                     Some(answer.out.clone()).filter(|tip| answer.is_success && !tip.is_empty());
                 Clean::OwnCommits
             }
-            Clean::OwnCommits if !answer.is_success => {
-                return Some(Done::Kept(answer.complaint()));
-            }
             Clean::OwnCommits if !answer.out.is_empty() => {
-                return Some(Done::Kept(String::from("commits that no other branch has")));
+                return Err(self.kept("commits that no other branch has"));
             }
             Clean::OwnCommits => Clean::Head,
             // As late as possible: on a `HEAD` that was detached before the commits were checked,
@@ -104,37 +286,54 @@ impl Cleaning {
                 self.head.clone_from(&answer.out);
                 Clean::Idle
             }
-            Clean::Head => {
-                return Some(Done::Kept(String::from("its HEAD is not on a branch")));
-            }
-            Clean::Idle if !answer.is_success => {
-                return Some(Done::Kept(answer.complaint()));
+            Clean::Head => return Err(self.kept("its HEAD is not on a branch")),
+            // There, git only warns.
+            Clean::Idle if answer.warns_of_bisecting() => {
+                return Err(self.kept("a bisection is in progress"));
             }
             Clean::Idle => Clean::Unlock,
             // It is not locked if an earlier attempt came this far.
             Clean::Unlock => Clean::Remove,
-            Clean::Remove if !answer.is_success => {
-                return Some(Done::Kept(answer.complaint()));
-            }
             Clean::Remove if self.tip.is_some() => Clean::RecheckCommits,
             // Someone may have deleted the other branch that had its commits: then this one stays.
             Clean::RecheckCommits if answer.is_success && answer.out.is_empty() => Clean::Branch,
             // A branch that has moved in the meantime stays, along with its commits.
-            Clean::Remove | Clean::RecheckCommits | Clean::Branch => return Some(Done::Removed),
-        };
-        self.step = next;
-        None
+            Clean::Remove | Clean::RecheckCommits | Clean::Branch => return Err(Done::Removed),
+            Clean::Gone(gone) => Clean::Gone(gone.advance(answer, path, branch)?),
+        })
+    }
+
+    fn kept(&self, reason: impl AsRef<str>) -> Done {
+        self.submodules.kept(reason.as_ref())
+    }
+
+    /// The tracked files are known: what is in the places of its submodules?
+    fn look_within(&mut self, tracked: Tracked) -> Clean {
+        if tracked.is_without_submodules() { self.after_within() } else { Clean::Within(tracked) }
+    }
+
+    /// A repository's files have been looked at: what its commits are, and the next repository.
+    fn after_within(&mut self) -> Clean {
+        match () {
+            () if !self.submodules.are_there() => Clean::Tip,
+            () if !self.submodules.is_outside() => Clean::SubmoduleHead,
+            () if self.submodules.lack_git_directory() => Clean::GitDirectory,
+            () if self.submodules.go_to_next() => Clean::Submodule,
+            () => Clean::SubmodulesLeft,
+        }
     }
 }
 
 /// Asks for one commit that is reachable from these and from no other reference. Another session's
-/// branch does not count: its worker may be about to delete it by the same reasoning. `--glob` does
-/// not count HEAD, as `--all` would; references private to this worktree are removed with it.
-fn own_commits(tips: &[&str]) -> Vec<String> {
+/// branch does not count: its worker may be about to delete it by the same reasoning. Neither does
+/// the stash, which goes when it is applied. `--glob` does not count HEAD, as `--all` would;
+/// references private to this worktree are removed with it.
+pub(super) fn own_commits(tips: &[&str]) -> Vec<String> {
     let branches = format!("--exclude={HEADS}{BRANCHES}*");
     let others = [
         "--not",
         &branches,
+        "--exclude=refs/stash",
         "--exclude=refs/bisect/*",
         "--exclude=refs/worktree/*",
         "--exclude=refs/rewritten/*",

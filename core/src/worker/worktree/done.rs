@@ -13,6 +13,8 @@ pub(in crate::worker) enum Done {
     Made,
     NotMade(String),
     Removed,
+    /// Somebody else has removed it.
+    Gone,
     /// Why it was kept.
     Kept(String),
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::answer::Answer;
 use super::done::Done;
-use super::list::{LOCK_REASON, Lock};
+use super::list::{LOCK_REASON, Lock, entries};
 use crate::base::limits::WORKTREE_ATTEMPTS;
 
 /// How far it has come.
@@ -21,7 +21,8 @@ pub(super) struct Making {
 }
 
 /// A session may return, after a crash or a lost lease: it then continues in the worktree that was
-/// kept for it, or from its branch if only that is left. Both may go in between: a command that an
+/// kept for it, or from its branch if only that is left, because its directory was removed. Both may
+/// go in between: a command that an
 /// earlier run had started can take effect after that run's death. It then starts over.
 #[derive(Clone, Copy, Debug)]
 enum Make {
@@ -29,6 +30,10 @@ enum Make {
     Add,
     Find,
     Lock,
+    /// Is its directory still there?
+    Check,
+    Unlock,
+    Forget,
     Attach,
 }
 
@@ -63,6 +68,9 @@ impl Making {
                 &self.reference,
             ],
             Make::Find => &["worktree", "list", "--porcelain"],
+            Make::Check => &["rev-parse", "--absolute-git-dir"],
+            Make::Unlock => &["worktree", "unlock", path],
+            Make::Forget => &["worktree", "remove", path],
             Make::Lock => &["worktree", "lock", "--reason", LOCK_REASON, path],
             Make::Attach => {
                 &["worktree", "add", "--quiet", "--lock", "--reason", LOCK_REASON, path, branch]
@@ -82,28 +90,51 @@ impl Making {
             Make::Resolve => {
                 return Some(Done::NotMade(format!("git cannot resolve {:?}", self.reference)));
             }
-            Make::Add | Make::Lock | Make::Attach if answer.is_success => {
-                return Some(Done::Made);
-            }
+            Make::Add | Make::Attach if answer.is_success => return Some(Done::Made),
+            Make::Lock if answer.is_success => Make::Check,
             Make::Add => {
-                self.complaint = answer.complaint();
+                self.note(answer);
                 self.attempts += 1;
                 Make::Find
             }
-            Make::Find if answer.is_success => match Lock::at(&answer.out, path) {
-                Some(Lock::Own) => return Some(Done::Made),
-                Some(Lock::None) => Make::Lock,
-                Some(Lock::Other) => {
-                    return Some(Done::NotMade(format!("{path} is locked by someone else")));
+            Make::Find if answer.is_success => {
+                let entry = entries(&answer.out).into_iter().find(|entry| entry.path == path);
+                match entry.map(|entry| entry.lock) {
+                    Some(Lock::Own) => Make::Check,
+                    Some(Lock::None) => Make::Lock,
+                    Some(Lock::Other) => {
+                        return Some(Done::NotMade(format!("{path} is locked by someone else")));
+                    }
+                    None => Make::Attach,
                 }
-                None => Make::Attach,
-            },
-            Make::Lock | Make::Attach if self.attempts < WORKTREE_ATTEMPTS => Make::Add,
-            Make::Find | Make::Lock | Make::Attach => {
+            }
+            Make::Check if answer.says_directory_is_gone() => Make::Unlock,
+            Make::Check => return Some(Done::Made),
+            Make::Unlock => Make::Forget,
+            Make::Forget if answer.is_success => Make::Attach,
+            Make::Lock | Make::Attach | Make::Forget if self.attempts < WORKTREE_ATTEMPTS => {
+                if matches!(self.step, Make::Attach) {
+                    self.note(answer);
+                }
+                Make::Add
+            }
+            Make::Find | Make::Lock | Make::Forget | Make::Attach => {
                 return Some(Done::NotMade(core::mem::take(&mut self.complaint)));
             }
         };
         self.step = next;
         None
+    }
+
+    /// Whether the next command runs in the worktree itself.
+    pub(super) const fn is_within(&self) -> bool {
+        matches!(self.step, Make::Check)
+    }
+
+    /// That its branch exists says only that this was tried before.
+    fn note(&mut self, answer: &Answer) {
+        if self.complaint.is_empty() || !answer.says_branch_exists() {
+            self.complaint = answer.complaint();
+        }
     }
 }

@@ -4,11 +4,14 @@
 //! ```text
 //!   make:   resolve the reference ──▶ worktree add ──▶ the agent starts there
 //!             or, if the session was here before: find it ──▶ take over the worktree, or its branch
-//!   clean:  uncommitted or untracked files? ──▶ commits that only session branches have?
+//!   clean:  uncommitted or untracked files? ──▶ changes that git was told to overlook?
+//!             ──▶ ignored files that cannot be made again? ──▶ the same in submodules?
+//!             ──▶ commits that only session branches have?
 //!             ──▶ on a branch? ──▶ a merge or similar in progress? ──▶ unlock
 //!             ──▶ worktree remove (git itself refuses if a file has appeared since)
 //!             ──▶ do other branches still have its commits? ──▶ delete its branch, if it has not
 //!             moved since
+//!   If its directory is gone: gone.rs. If it could not be made: its branch is deleted likewise.
 //! ```
 //!
 //! Any step that finds something or fails ends the cleaning, and the worktree is kept. `HEAD` stays
@@ -30,32 +33,44 @@
 mod answer;
 mod clean;
 mod done;
+mod gone;
+mod ignored;
 mod list;
 mod make;
 mod programs;
+mod submodules;
+mod tracked;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use self::answer::Answer;
 use self::clean::Cleaning;
 use self::done::BRANCHES;
 pub(super) use self::done::Done;
-use self::list::leftovers;
+use self::ignored::Ignored;
+use self::list::{branches_only, entries, leftovers};
 use self::make::Making;
 use super::config::{SpawnMode, WorkerConfig};
 use super::cx::{Cx, Purpose, Timer};
 use super::git::{Programs, git, git_with};
 use super::notice::WorkerNotice;
 use crate::base::id::SessionId;
-use crate::base::limits::{GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES};
+use crate::base::limits::{
+    GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_FILE_LIST_BYTES, MAX_LEFTOVER_WORKTREES,
+};
+use crate::base::secret::Secret;
 use crate::contract::action::Action;
 use crate::contract::event::Event;
 
 /// How much of git's output is read. A list of changes only matters for being empty or not.
 const OUTPUT_BYTES: usize = 256 << 10;
+/// What follows a worktree's path in that of a file that does not exist.
+const NO_INDEX: &str = " has no such index";
+
 /// A job for one session's worktree.
 #[derive(Clone, Debug)]
 struct Job {
@@ -66,6 +81,8 @@ struct Job {
     kind: JobKind,
     failures: u32,
     named: Named,
+    /// Why the worktree could not be made, once only what was left of that is cleaned up.
+    not_made: Option<String>,
 }
 
 /// What is known of the programs that the repository names, before a command that could run them.
@@ -81,7 +98,7 @@ enum Named {
 #[derive(Clone, Debug)]
 enum JobKind {
     Make(Making),
-    Clean(Cleaning),
+    Clean(Box<Cleaning>),
 }
 
 impl JobKind {
@@ -94,15 +111,24 @@ impl JobKind {
     }
 
     /// Where it runs.
-    fn place<'a>(&self, directory: &'a str, path: &'a str) -> &'a str {
+    fn place(&self, directory: &str, path: &str) -> String {
         match self {
-            Self::Clean(cleaning) if !cleaning.is_about_to_go() => path,
-            Self::Make(_) | Self::Clean(_) => directory,
+            Self::Make(making) if making.is_within() => path.to_string(),
+            Self::Make(_) => directory.to_string(),
+            Self::Clean(cleaning) => cleaning.place(directory, path),
+        }
+    }
+
+    /// How much of its output is read.
+    fn output_limit(&self) -> usize {
+        match self {
+            Self::Clean(cleaning) if cleaning.lists_files() => MAX_FILE_LIST_BYTES,
+            Self::Make(_) | Self::Clean(_) => OUTPUT_BYTES,
         }
     }
 
     /// Whether it reads or writes files of the worktree, which can take filters.
-    const fn touches_files(&self) -> bool {
+    fn touches_files(&self) -> bool {
         match self {
             Self::Make(making) => making.touches_files(),
             Self::Clean(cleaning) => cleaning.touches_files(),
@@ -110,11 +136,15 @@ impl JobKind {
     }
 
     /// Where the configuration applies that decides about them: a worktree can have its own.
-    const fn files<'a>(&self, directory: &'a str, path: &'a str) -> &'a str {
+    fn files(&self, directory: &str, path: &str) -> String {
         match self {
-            Self::Make(_) => directory,
-            Self::Clean(_) => path,
+            Self::Make(_) => directory.to_string(),
+            Self::Clean(cleaning) => cleaning.files(path),
         }
+    }
+
+    fn knows_no_files(&self) -> bool {
+        matches!(self, Self::Clean(cleaning) if cleaning.knows_no_files())
     }
 }
 
@@ -174,7 +204,7 @@ impl Worktrees {
 
     /// Removes a session's worktree if that would lose nothing.
     pub(super) fn clean(&mut self, cx: &mut Cx<'_>, session: &SessionId, run: Option<String>) {
-        self.add_job(cx, session, run, JobKind::Clean(Cleaning::new()));
+        self.add_job(cx, session, run, JobKind::Clean(Box::new(Cleaning::new())));
     }
 
     fn add_job(
@@ -185,7 +215,8 @@ impl Worktrees {
         kind: JobKind,
     ) {
         let session = session.clone();
-        self.queue.push_back(Job { session, run, kind, failures: 0, named: Named::Unknown });
+        let named = Named::Unknown;
+        self.queue.push_back(Job { session, run, kind, failures: 0, named, not_made: None });
         self.run_next(cx);
     }
 
@@ -208,18 +239,23 @@ impl Worktrees {
             job.named = Named::Known(Programs::OfRepository);
         }
         let place = job.kind.place(directory, &path);
-        let command = match &job.named {
-            _ if !job.kind.touches_files() => git(place, &job.kind.args(&path, &branch), withheld),
+        let mut command = match &job.named {
+            _ if !job.kind.touches_files() => git(&place, &job.kind.args(&path, &branch), withheld),
             Named::Known(programs) => {
-                git_with(place, &job.kind.args(&path, &branch), withheld, programs)
+                git_with(&place, &job.kind.args(&path, &branch), withheld, programs)
             }
             Named::Unknown | Named::Asked => {
                 job.named = Named::Asked;
-                git(job.kind.files(directory, &path), &programs::QUESTION, withheld)
+                git(&job.kind.files(directory, &path), &programs::QUESTION, withheld)
             }
         };
+        if job.kind.knows_no_files() {
+            let none = Secret::from(format!("{path}{NO_INDEX}").as_str());
+            command.env.push((String::from("GIT_INDEX_FILE"), none));
+        }
         self.turn = Turn::Running;
-        let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit: OUTPUT_BYTES };
+        let limit = job.kind.output_limit();
+        let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit };
         cx.fx.start(Purpose::Worktree, run);
     }
 
@@ -250,10 +286,26 @@ impl Worktrees {
             return None;
         }
         let path = cx.config.worktree_path(&job.session).unwrap_or_default();
+        let branch = format!("{BRANCHES}{}", job.session);
         job.failures = 0;
         let done = match &mut job.kind {
             JobKind::Make(making) => making.advance(&answer, &path),
-            JobKind::Clean(cleaning) => cleaning.advance(&answer),
+            JobKind::Clean(cleaning) => {
+                cleaning.advance(&answer, &path, &branch, &Ignored::new(&cx.config.disposable))
+            }
+        };
+        let done = match (done, job.not_made.take()) {
+            (Some(Done::NotMade(reason)), None) => {
+                job.not_made = Some(reason);
+                job.kind = JobKind::Clean(Box::new(Cleaning::of_branch()));
+                None
+            }
+            (None, reason) => {
+                job.not_made = reason;
+                None
+            }
+            (Some(_), Some(reason)) => Some(Done::NotMade(reason)),
+            (done, None) => done,
         };
         let Some(done) = done else {
             self.queue.push_front(job);
@@ -270,15 +322,25 @@ impl Worktrees {
         cx: &mut Cx<'_>,
         prefix: String,
         list: &str,
+        branches: &str,
         may_return: impl Fn(&SessionId) -> bool,
     ) {
         self.prefix = prefix;
         let SpawnMode::Worktree { root } = &cx.config.spawn_mode else { return };
-        for leftover in leftovers(list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
+        let list = entries(list);
+        let branches = branches_only(&list, root, branches);
+        for leftover in leftovers(&list, root).into_iter().take(MAX_LEFTOVER_WORKTREES) {
             if may_return(&leftover) {
                 self.kept.push(leftover);
             } else {
                 self.clean(cx, &leftover, None);
+            }
+        }
+        for session in branches.into_iter().take(MAX_LEFTOVER_WORKTREES) {
+            if may_return(&session) {
+                self.kept.push(session);
+            } else {
+                self.add_job(cx, &session, None, JobKind::Clean(Box::new(Cleaning::of_branch())));
             }
         }
     }
@@ -303,7 +365,7 @@ pub(super) fn leftover_done(cx: &mut Cx<'_>, session: &SessionId, done: Done) ->
         Done::Removed => None,
         // Its session ended before it was created. If the session returns, it finds the worktree.
         Done::Made => return true,
-        Done::NotMade(_) => return false,
+        Done::NotMade(_) | Done::Gone => return false,
     };
     let path = cx.config.worktree_path(session).unwrap_or_default();
     cx.notify(WorkerNotice::LeftoverWorktree { path, kept });

@@ -1,89 +1,14 @@
 //! A git worktree per session, with real git: nobody's work is ever deleted.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use footbridge_core::contract::machine::MachineErrorKind;
-use footbridge_core::worker::{AgentProgram, SpawnMode, WorkerNotice};
-use serde_json::Value;
-use tempfile::TempDir;
+use footbridge_core::worker::WorkerNotice;
 
-use super::stage::worker::{config, script};
-use super::stage::{Relay, Worker, until};
+use super::stage::repository::{COMMIT, Stage, git};
+use super::stage::until;
+use super::stage::worker::script;
 use crate::Runtime;
-
-/// An agent's commits need an author.
-const COMMIT: &str = "git -c user.name=a -c user.email=a@b commit --quiet --allow-empty -m work";
-
-/// A repository with one commit, and a place for worktrees; both with spaces in their paths.
-struct Stage {
-    relay: Relay,
-    repository: PathBuf,
-    root: PathBuf,
-    _home: TempDir,
-}
-
-fn git(directory: &Path, args: &[&str]) -> String {
-    let mut git = Command::new("git");
-    git.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]);
-    let output = git.arg("-C").arg(directory).args(args).output().expect("git");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "git {args:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-fn repository(at: &Path) {
-    std::fs::create_dir_all(at).expect("made");
-    git(at, &["init", "--quiet", "--initial-branch=main"]);
-    std::fs::write(at.join("file"), "as committed\n").expect("written");
-    git(at, &["add", "."]);
-    git(at, &["commit", "--quiet", "-m", "first"]);
-}
-
-impl Stage {
-    fn new() -> Self {
-        let home = tempfile::tempdir().expect("a directory");
-        let path = home.path().canonicalize().expect("there");
-        let (at, root) = (path.join("a repository"), path.join("state of it/work trees"));
-        repository(&at);
-        std::fs::create_dir_all(&root).expect("made");
-        Self { relay: Relay::start(), repository: at, root, _home: home }
-    }
-
-    fn worker<R: Runtime>(&self, directory: &Path, agent: AgentProgram) -> Worker {
-        let mut config = config(&self.relay.address, directory, agent);
-        let root = self.root.to_str().expect("text").to_owned();
-        config.spawn_mode = SpawnMode::Worktree { root };
-        Worker::start::<R>(config)
-    }
-
-    /// Runs one session of a script; returns its id and its result.
-    fn run<R: Runtime>(&self, agent: &str) -> (String, Value) {
-        let worker = self.worker::<R>(&self.repository, script(agent));
-        let session = self.relay.session();
-        let result = session.result();
-        worker.shut_down();
-        (session.id.clone(), result)
-    }
-
-    /// The existing worktrees, according to git and to the directory.
-    fn worktrees(&self) -> Vec<PathBuf> {
-        let list = git(&self.repository, &["worktree", "list", "--porcelain"]);
-        let paths = list.lines().filter_map(|line| line.strip_prefix("worktree "));
-        let mut of_git: Vec<_> =
-            paths.map(PathBuf::from).filter(|path| path.starts_with(&self.root)).collect();
-        let entries = std::fs::read_dir(&self.root).expect("there");
-        let mut of_directory: Vec<_> = entries.map(|entry| entry.expect("one").path()).collect();
-        of_git.sort();
-        of_directory.sort();
-        assert_eq!(of_git, of_directory);
-        of_git
-    }
-
-    fn branches(&self) -> String {
-        git(&self.repository, &["for-each-ref", "--format=%(refname:short)", "refs/heads"])
-    }
-}
 
 pub fn a_session_has_its_own_worktree_and_branch_and_a_clean_one_is_removed<R: Runtime>() {
     let stage = Stage::new();
@@ -170,29 +95,6 @@ pub fn a_worktree_left_by_an_earlier_run_is_picked_up_and_never_deleted_with_wor
     });
     worker.shut_down();
     assert!(stage.worktrees().is_empty());
-}
-
-pub fn a_worktree_with_a_submodule_is_removed_only_if_the_submodule_is_empty<R: Runtime>() {
-    let init = "git -c protocol.file.allow=always submodule --quiet update --init";
-    let own_commit = &format!("{init}; cd part; {COMMIT}");
-    // Git itself does not remove a tree with initialised submodules: it stays, and that is
-    // reported.
-    let cases = [("test -d part", ""), (init, "submodule"), (own_commit, "submodule")];
-    for (agent, why) in cases {
-        let stage = Stage::new();
-        let part = stage.repository.with_file_name("a part");
-        repository(&part);
-        let url = part.to_str().expect("text");
-        git(&stage.repository, &["submodule", "--quiet", "add", url, "part"]);
-        git(&stage.repository, &["commit", "--quiet", "-m", "with a part"]);
-        let (session, result) = stage.run::<R>(agent);
-        assert_eq!(result["status"], "completed", "{agent}: {result}");
-        let message = result["message"].as_str().expect("text");
-        assert_eq!(message.contains("was kept"), !why.is_empty(), "{agent}: {result}");
-        assert!(message.contains(why), "{agent}: {result}");
-        let kept = stage.root.join(session);
-        assert_eq!(stage.worktrees().contains(&kept), !why.is_empty(), "{agent}: {result}");
-    }
 }
 
 pub fn a_session_of_a_subdirectory_works_in_the_same_subdirectory_of_its_worktree<R: Runtime>() {

@@ -141,7 +141,7 @@ impl Repositories {
         }
         let is_removed = is_there(&before) && !is_there(&after);
         let is_in_use = is_removed && self.has_an_agent(cx, processes, host, &path);
-        let files = if is_removed { before.changes(&path, true) } else { Vec::new() };
+        let files = if is_removed { before.work_in(&path) } else { Vec::new() };
         let commits = before.alive().difference(&after.alive()).copied().collect();
         let command = args.join(" ");
         let deleted =

@@ -317,6 +317,17 @@ fn words(variant: Variant, action: &Action, input: &mut Input<'_>) -> Bytes {
                     let names = ["", "", "", "local\0filter.x.clean\ny\0"];
                     format!("{}command\0core.hookspath\n/dev/null\0", input.choose(&names))
                 }
+                () if is("--stage") => {
+                    let part = "H 160000 c1 0\tpart\0";
+                    input.choose(&["", "", part, "S 100644 c1 0\ta\0", "?"]).to_owned()
+                }
+                () if is("ls-files") => {
+                    input.choose(&["", "", "target/a\0", ".env\0", "part/\0"]).to_owned()
+                }
+                () if is("for-each-ref") => String::from("refs/heads/footbridge/session_5\n"),
+                () if is("--absolute-git-dir") => input
+                    .choose(&["/p/.git/worktrees/x", "/p/.git/worktrees/x/modules/part"])
+                    .to_owned(),
                 () if is("status") || is("rev-list") => {
                     input.choose(&["", "", "", " M file"]).to_owned()
                 }

@@ -55,6 +55,30 @@ impl Value for Flags {
     }
 }
 
+/// Names of files and directories; `*NAME` for all that end so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNames(pub Vec<String>);
+
+impl Value for FileNames {
+    const KIND: Kind = Kind::List;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let name = |name: &str| {
+            let rest = name.strip_prefix('*').unwrap_or(name);
+            (!rest.contains(['/', '*'])).then(|| name.to_owned())
+        };
+        listed(text, name).map(Self).map_err(|wrong| {
+            format!(
+                "{wrong:?} is not the name of a file or directory; use one like out or *.log, without a path"
+            )
+        })
+    }
+
+    fn show(&self) -> Option<String> {
+        shown(&self.0)
+    }
+}
+
 /// Names of hosts; `*.` stands for one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosts(pub Vec<String>);

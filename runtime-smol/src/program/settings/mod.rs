@@ -19,8 +19,8 @@ use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
-    Count, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays, Size, Span, SpawnMode,
-    Value, Variables,
+    Count, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays, Size, Span,
+    SpawnMode, Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -177,6 +177,7 @@ settings! {
     directory: Option<PathBuf>, [Up, Work], None;
     name: Option<MachineName>, [Up, Work, Credential], None;
     spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
+    disposable: FileNames, [Up, Work], FileNames(Vec::new());
     max_sessions: Count, [Up, Work], Count(DEFAULT_MAX_SESSIONS);
     session_limit: Span, [Up, Work], Span(DEFAULT_SESSION_LIMIT);
     shutdown_grace: Span, [Up, Work], Span(DEFAULT_SHUTDOWN_GRACE);

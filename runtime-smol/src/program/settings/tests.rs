@@ -72,6 +72,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("directory", "\"/d\"", "/d"),
         ("name", "\"n\"", "n"),
         ("spawn_mode", "\"worktree\"", "worktree"),
+        ("disposable", "[\"out\", \"*.log\"]", "out,*.log"),
         ("max_sessions", "7", "7"),
         ("session_limit", "\"90m\"", "1h30m"),
         ("shutdown_grace", "\"1500ms\"", "1s500ms"),

@@ -5,6 +5,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod relay;
+pub(crate) mod repository;
 pub(crate) mod warp;
 pub(crate) mod worker;
 

@@ -1,0 +1,183 @@
+//! Which of the files that git ignores are work.
+//!
+//! A worktree's removal deletes them, and they are in no commit. Most can be made again from what
+//! is, but a `.env`, a note or a repository within cannot. So everything ignored counts as work,
+//! except for
+//!
+//! - all below a directory with one of the names here, or with one that the worker's owner gives
+//!   (`--disposable`);
+//! - all below a directory that says itself what it is: with a `CACHEDIR.TAG`, as most tools write
+//!   it into their caches, or with a `pyvenv.cfg`;
+//! - single files with one of the endings here, or with a name that the owner gives.
+//!
+//! A repository or worktree of its own counts wherever it is.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+
+/// Directories of dependencies, of what was built, and of caches.
+const REMADE_DIRECTORIES: [&str; 30] = [
+    ".build",
+    ".cache",
+    ".dart_tool",
+    ".eggs",
+    ".gradle",
+    ".mypy_cache",
+    ".next",
+    ".nox",
+    ".nuxt",
+    ".nyc_output",
+    ".parcel-cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".stack-work",
+    ".svelte-kit",
+    ".tox",
+    ".turbo",
+    ".venv",
+    ".zig-cache",
+    "CMakeFiles",
+    "DerivedData",
+    "__pycache__",
+    "_build",
+    "bower_components",
+    "build",
+    "dist",
+    "dist-newstyle",
+    "node_modules",
+    "target",
+    "venv",
+];
+
+/// Those that are often links to the ones of another worktree, and never files.
+const LINKED: [&str; 3] = [".venv", "node_modules", "venv"];
+
+/// Files in whose directory everything is made.
+const TAGS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
+
+/// Endings of files that compilers and systems make, and of what an agent was allowed in a worktree
+/// that ends with it.
+const REMADE_ENDINGS: [&str; 13] = [
+    ".claude/settings.local.json",
+    ".DS_Store",
+    ".a",
+    ".class",
+    ".dll",
+    ".dylib",
+    ".exe",
+    ".o",
+    ".obj",
+    ".pyc",
+    ".pyo",
+    ".so",
+    ".tsbuildinfo",
+];
+
+/// What tells work from the rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ignored<'a> {
+    /// The owner's names, each of a directory or a file; `*NAME` for all that end so.
+    disposable: &'a [String],
+}
+
+impl<'a> Ignored<'a> {
+    pub(super) const fn new(disposable: &'a [String]) -> Self {
+        Self { disposable }
+    }
+
+    /// Why a worktree is kept with these ignored files: a list of git's, each ended by NUL. Git does
+    /// not look into repositories, which are listed with a `/` at the end.
+    pub(super) fn work_in(&self, list: &str) -> Option<String> {
+        let paths = || list.split_terminator('\0');
+        let marked: BTreeSet<&str> = paths().filter_map(tagged).collect();
+        let bare: BTreeSet<&str> = paths().filter_map(|path| path.strip_suffix("/HEAD")).collect();
+        let within =
+            paths().find_map(|path| path.strip_suffix('/').or_else(|| object_of(path, &bare)));
+        if let Some(repository) = within {
+            return Some(format!("a repository within that git ignores, {repository}"));
+        }
+        let mut work = paths().filter(|path| !self.is_remade(path, &marked));
+        let first = work.next()?;
+        Some(match work.count() {
+            0 => format!("a file that git ignores and no commit has, {first}"),
+            more => {
+                format!("{} files that git ignores and no commit has, such as {first}", more + 1)
+            }
+        })
+    }
+
+    fn is_remade(&self, path: &str, marked: &BTreeSet<&str>) -> bool {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let is_disposable = |name: &str| {
+            self.disposable.iter().any(|one| match one.strip_prefix('*') {
+                Some(ending) => name.ends_with(ending),
+                None => name == one,
+            })
+        };
+        let mut directories = directory.split('/').filter(|name| !name.is_empty());
+        LINKED.contains(&name)
+            || REMADE_ENDINGS.iter().any(|ending| path.ends_with(ending))
+            || is_disposable(name)
+            || directories.any(|name| REMADE_DIRECTORIES.contains(&name) || is_disposable(name))
+            || (!marked.is_empty() && above(path).any(|directory| marked.contains(directory)))
+    }
+}
+
+/// The directory that this file says is made.
+fn tagged(path: &str) -> Option<&str> {
+    path.rsplit_once('/').filter(|(_, name)| TAGS.contains(name)).map(|(directory, _)| directory)
+}
+
+/// The repository without files of its own that this is an object of.
+fn object_of<'a>(path: &'a str, bare: &BTreeSet<&str>) -> Option<&'a str> {
+    if bare.is_empty() {
+        return None;
+    }
+    let (repository, _) = path.split_once("/objects/")?;
+    bare.contains(repository).then_some(repository)
+}
+
+/// The directories that a file is in, from the innermost.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.rmatch_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_made_again_is_not_work_and_anything_else_is() {
+        let disposable = [String::from("scratch"), String::from("*.log")];
+        let ignored = Ignored::new(&disposable);
+        let remade = [
+            "",
+            "node_modules/a/.env\0",
+            "a/target/x\0b.pyc\0",
+            "sub/.DS_Store\0",
+            "node_modules\0sub/.venv\0",
+            "cache of it/CACHEDIR.TAG\0cache of it/a/b\0",
+            "env/bin/python\0env/pyvenv.cfg\0",
+            "scratch/a/b\0c/scratch\0d/e.log\0",
+            "target/refs/HEAD\0target/objects/a\0",
+        ];
+        for list in remade {
+            assert_eq!(ignored.work_in(list), None, "{list:?}");
+        }
+        let cases = [
+            (".env\0node_modules/a\0", "no commit has, .env"),
+            ("a/.env\0notes\0target/b\0", "2 files that git ignores"),
+            ("target/part/\0", "a repository within that git ignores, target/part"),
+            ("target/p.git/HEAD\0target/p.git/objects/a\0", "git ignores, target/p.git"),
+            ("target\0", "no commit has, target"),
+            ("CACHEDIR.TAG\0a\0", "2 files"),
+            ("a/CACHEDIR.TAG\0ab/c\0", "no commit has, ab/c"),
+            ("scratches/a\0", "no commit has, scratches/a"),
+        ];
+        for (list, reason) in cases {
+            let why = ignored.work_in(list);
+            assert!(why.as_ref().is_some_and(|why| why.contains(reason)), "{list:?}: {why:?}");
+        }
+    }
+}
