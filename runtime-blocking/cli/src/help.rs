@@ -84,7 +84,8 @@ pub const REACH: &str =
     "      --never-give-up        Keep trying to reach the relay forever instead of
                              giving up after 10 minutes
       --ca-file FILE         Certificates to trust in addition to the well-known
-                             authorities' (PEM): an authority's, or the relay's own
+                             authorities' (PEM): an authority's, or the relay's
+                             own
 ";
 
 /// Where the access token or a worker's credential is.
