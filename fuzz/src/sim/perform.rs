@@ -142,7 +142,8 @@ impl World {
             && let Some(session) = self.processes.session_of(process)
         {
             let session = session.to_owned();
-            let is_misled = self.cx.parties[id].is_misled;
+            // One that has exited on its own is only tidied up after.
+            let is_misled = self.cx.parties[id].is_misled && self.processes.is_running(process);
             self.cx.fact(Fact::Killed { party: id, session, is_misled });
         }
     }
