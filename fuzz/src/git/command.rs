@@ -71,8 +71,10 @@ impl Repository {
                 Answer::prints(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
             }
             ["ls-files", "--others", "--ignored", ..] => {
-                let names = self.worktrees[*directory].ignored.keys();
-                Answer::prints(names.map(|name| format!("{name}\0")).collect::<String>())
+                let tree = self.worktrees.get_mut(*directory)?;
+                tree.listed = Some(tree.ignored.clone());
+                let names = tree.ignored.keys().map(|name| format!("{name}\0"));
+                Answer::prints(names.collect::<String>())
             }
             // Nothing here is overlooked.
             ["-c", _, "-c", _, "update-index" | "ls-files", ..] | ["ls-files", ..] => {

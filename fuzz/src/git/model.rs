@@ -32,6 +32,8 @@ pub(crate) struct Worktree {
     pub(crate) files: Tree,
     /// Files that git ignores, and that nothing can make again.
     pub(crate) ignored: Tree,
+    /// Those that were there when they were last listed.
+    pub(crate) listed: Option<Tree>,
     /// The reason given to `git worktree lock`.
     pub(crate) lock: Option<String>,
     /// The other side of an unfinished merge.
@@ -153,10 +155,17 @@ impl Repository {
         lines
     }
 
-    /// All files in a worktree that are in no commit.
+    /// All files in a worktree that are in no commit, except for ignored ones that nobody could have
+    /// seen: git removes a worktree without looking for those.
     pub(crate) fn work_in(&self, path: &str) -> Vec<String> {
-        let ignored = self.worktrees.get(path).filter(|tree| !tree.is_gone);
-        let ignored = ignored.into_iter().flat_map(|tree| tree.ignored.keys().cloned());
+        let tree = self.worktrees.get(path).filter(|tree| !tree.is_gone);
+        let is_new = |name: &str, content| {
+            let listed = tree.and_then(|tree| tree.listed.as_ref());
+            listed.is_some_and(|listed| listed.get(name) != Some(content))
+        };
+        let ignored = tree.into_iter().flat_map(|tree| &tree.ignored);
+        let ignored = ignored.filter(|(name, content)| !is_new(name, content));
+        let ignored = ignored.map(|(name, _)| name.clone());
         self.changes(path, true).into_iter().chain(ignored).collect()
     }
 
@@ -196,6 +205,7 @@ impl Worktree {
             index: tree.clone(),
             files: tree,
             ignored: Tree::new(),
+            listed: None,
             lock: None,
             merging: None,
             has_submodule: false,
