@@ -98,15 +98,6 @@ impl Polling {
         }
     }
 
-    /// A lease may be on its way, and this poll's connection may be too old to bring it. The key
-    /// stays, so that anything the poll may have claimed is sent again.
-    pub(super) fn ask_again(&mut self, cx: &mut Cx<'_>) {
-        self.relay_answers(cx);
-        if cx.now() >= self.asked_at + MIN_INTERVAL {
-            self.drop_request(cx);
-        }
-    }
-
     /// The computer slept: the connection of a held poll is most likely dead (W-2). The key stays,
     /// so that anything the poll may have claimed is sent again.
     pub(super) fn wake(&mut self, cx: &mut Cx<'_>) {

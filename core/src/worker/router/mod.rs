@@ -243,7 +243,7 @@ impl Parts {
             }
             Outcome::Redispatch => self.redispatch(cx, id),
             Outcome::AwaitLease => {
-                self.polling.ask_again(cx);
+                self.polling.relay_answers(cx);
                 self.poll_if_there_is_room(cx);
             }
         }
