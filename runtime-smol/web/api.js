@@ -1,5 +1,6 @@
 // @ts-check
 // The relay's HTTP calls. Every call that is retried here is safe to repeat.
+import { askForProof } from './proof.js';
 
 /** A request that failed, with the relay's own message; `status` 0 means that it was unreachable, or that something else has answered in its place. */
 export class ApiError extends Error {
@@ -35,11 +36,48 @@ const urlOf = (path) => new URL(path, document.baseURI);
 export class Api {
   #token;
   #onDenied;
+  /** Something else may answer by now: it has to prove that it is the relay before it is sent the token. */
+  #inDoubt = false;
 
   /** @param {string} token @param {() => void} onDenied called when the relay rejects the token */
   constructor(token, onDenied) {
     this.#token = token;
     this.#onDenied = onDenied;
+  }
+
+  /** A connection broke. */
+  doubt() {
+    this.#inDoubt = true;
+  }
+
+  /** @returns {Promise<void>} once what answers may be sent the token */
+  async assure() {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), LIMIT_MS);
+    try {
+      await this.#assure(abort.signal);
+    } catch (error) {
+      throw this.#failure(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #assure(signal) {
+    if (!this.#inDoubt) return;
+    const found = await askForProof(this.#token, urlOf('v1/proof'), signal);
+    if (found === 'unknown') throw new ApiError(401, 'authentication_failed', 'The relay does not know this token.');
+    if (found === 'stranger') throw new ApiError(0, 'unproved', 'What answers at this address is not the relay.');
+    this.#inDoubt = false;
+  }
+
+  /** @param {unknown} error @returns {ApiError} what to throw */
+  #failure(error) {
+    const failure = error instanceof ApiError ? error : new ApiError(0, 'unreachable', 'The relay could not be reached.');
+    if (failure.passing || failure.status === 401) this.#inDoubt = true;
+    if (failure.status === 401) this.#onDenied();
+    return failure;
   }
 
   /**
@@ -121,6 +159,7 @@ export class Api {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), LIMIT_MS);
     try {
+      await this.#assure(abort.signal);
       const response = await fetch(urlOf(path), {
         method,
         signal: abort.signal,
@@ -137,11 +176,7 @@ export class Api {
       if (response.ok) return await response.json();
       throw await refusal(response);
     } catch (error) {
-      if (!(error instanceof ApiError)) {
-        throw new ApiError(0, 'unreachable', 'The relay could not be reached.');
-      }
-      if (error.status === 401) this.#onDenied();
-      throw error;
+      throw this.#failure(error);
     } finally {
       clearTimeout(timer);
     }

@@ -34,12 +34,14 @@ export class Connection {
   /**
    * @param {{
    *   prepare: (refused: boolean) => Promise<string> | string,
+   *   api: { doubt: () => void, assure: () => Promise<void> },
    *   open: (path: string) => WebSocket,
    *   onMessage: (message: any) => void,
    *   onStatus: (status: Status) => void,
    *   onEnd: (error: ApiError) => void,
    * }} options `prepare` gives the path for the next attempt. A browser does not say
-   *   why a handshake was refused; with `refused`, it finds out with an ordinary request.
+   *   why a handshake was refused; with `refused`, it finds out with an ordinary request. After
+   *   a connection has ended, `api` has to be sure that what answers is still the relay.
    */
   constructor(options) {
     this.options = options;
@@ -107,6 +109,7 @@ export class Connection {
     let path;
     try {
       path = await this.options.prepare(this.#refused);
+      await this.options.api.assure();
     } catch (error) {
       if (stale()) return;
       const fatal = error instanceof ApiError && !error.passing;
@@ -167,6 +170,7 @@ export class Connection {
 
   /** @param {number} [atLeastSeconds] the delay the relay asked for */
   #later(atLeastSeconds = 0) {
+    this.options.api.doubt();
     if (this.#connected && Date.now() - this.#connectedAt > STEADY_MS) this.#attempt = 0;
     this.#drop();
     const ceiling = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt);

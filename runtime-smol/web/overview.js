@@ -34,6 +34,7 @@ export class Overview {
     this.note = h('p', { class: 'muted', role: 'status' }, 'Loading…');
     this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, this.heading, this.note, this.list);
     this.connection = new Connection({
+      api,
       prepare: async (refused) => {
         if (refused) await api.environments();
         return 'v1/overview/ws';

@@ -58,6 +58,7 @@ export class SessionView {
       tail: h('div', {}, this.composer.outbox, this.working),
     });
     this.connection = new Connection({
+      api,
       prepare: (refused) => this.#path(refused),
       open: (path) => api.socket(path),
       onMessage: (message) => this.#take(message),

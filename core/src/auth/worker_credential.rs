@@ -16,12 +16,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac;
 
 use super::account_key::AccountKey;
+use super::proof::SIGNATURE_CHARS;
 use crate::base::secret::Secret;
 
 /// The prefix of every worker credential.
 const PREFIX: &str = "fbworker-";
-/// The characters of a signature of 32 bytes.
-const SIGNATURE_CHARS: usize = 43;
 /// The longest name, in bytes.
 pub const MAX_CREDENTIAL_NAME_BYTES: usize = 64;
 
@@ -44,6 +43,11 @@ fn sign(key: &AccountKey, name: &str) -> Secret {
 /// Whether a credential says of itself that it is a worker's.
 pub(crate) fn is_worker_credential(credential: &Secret) -> bool {
     credential.reveal().starts_with(PREFIX)
+}
+
+/// The worker credential of which this is all but the signature.
+pub(crate) fn signed_again(key: &AccountKey, public: &str) -> Option<Secret> {
+    public.strip_prefix(PREFIX).map(|name| sign(key, name))
 }
 
 /// The name in a worker credential that was signed with this key.

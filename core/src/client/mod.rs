@@ -9,6 +9,7 @@
 mod answer;
 mod error;
 mod foreign;
+mod proof;
 mod request;
 mod retry_after;
 mod sign_in;
@@ -18,5 +19,6 @@ pub mod worker_api;
 pub use answer::answer;
 pub use error::{ApiError, ErrorClass, RequestError};
 pub use foreign::ForeignAnswer;
+pub use proof::{ask_for_proof, proved};
 pub use sign_in::AskForCode;
 pub use token_retry::TokenRetry;

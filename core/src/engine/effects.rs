@@ -102,6 +102,28 @@ impl<P: Clone, N> Effects<P, N> {
         }
     }
 
+    /// Shows each queued action to `keep`, which returns it or takes it. The operation that a taken
+    /// action would start stays open until it is [`restarted`](Self::restart), finished or cancelled.
+    pub(crate) fn filter(&mut self, mut keep: impl FnMut(Action) -> Option<Action>) {
+        let queue = core::mem::take(&mut self.queue);
+        self.queue.extend(queue.into_iter().filter_map(|queued| match queued {
+            Queued::Do(action) => keep(action).map(Queued::Do),
+            Queued::Tell(notice) => Some(Queued::Tell(notice)),
+        }));
+    }
+
+    /// Starts an operation whose action was taken, unless it is over; under a new id, because those
+    /// that a runtime sees increase. Returns what it is for, and that id.
+    pub(crate) fn restart(
+        &mut self,
+        op: OpId,
+        action: impl FnOnce(OpId) -> Action,
+    ) -> Option<(P, OpId)> {
+        let purpose = self.finish(op)?;
+        let op = self.start(purpose.clone(), action);
+        Some((purpose, op))
+    }
+
     pub(crate) fn notify(&mut self, notice: N) {
         self.queue.push_back(Queued::Tell(notice));
     }

@@ -25,6 +25,7 @@ use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::error::ErrorType;
 use crate::wire::health::{Health, Version};
 use crate::wire::housekeeping::Housekeeping;
+use crate::wire::proof::Proof;
 
 pub(super) fn on_request(parts: &mut Parts, cx: &mut Cx, op: OpId, request: IncomingRequest) {
     let client = client_of(&request, cx.shared.config.is_behind_proxy);
@@ -176,6 +177,10 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             let is_secure = request.is_tls || cx.shared.site.is_public_tls();
             let response = assets::serve(&cx.shared.page, request, path, is_secure)?;
             cx.reply(op, response);
+            Ok(())
+        }
+        (Identity::Asker(proof), _) => {
+            cx.reply(op, response::json(200, &Proof { proof }));
             Ok(())
         }
         (Identity::Code(code), _) => sign_in::redeem(cx, op, &code),

@@ -143,6 +143,12 @@ impl TokenIssuer {
         Secret::new(format!("{id}.{}", URL_SAFE_NO_PAD.encode(proof)))
     }
 
+    /// The credential of an environment of which this is all but the signature.
+    pub(super) fn environment_signed_again(&self, public: &str) -> Option<Secret> {
+        let id = EnvironmentId::new(public.strip_suffix('.')?).ok()?;
+        id.as_str().starts_with("env_").then(|| self.environment_secret(&id))
+    }
+
     /// The environment a credential was issued to.
     pub(super) fn environment_of(&self, secret: &str) -> Option<EnvironmentId> {
         let (id, proof) = secret.split_once('.')?;
@@ -185,9 +191,13 @@ impl BrowserClaims {
     /// A token for a browser of the person with this key: with another access token, all browsers
     /// have to sign in again.
     pub(super) fn issue(&self, key: &AccountKey) -> Secret {
-        let claims = URL_SAFE_NO_PAD.encode(to_json(self));
-        let signature = key.mac("browser", &claims).finalize().into_bytes();
-        Secret::new(format!("{BROWSER_PREFIX}{claims}.{}", URL_SAFE_NO_PAD.encode(signature)))
+        sign_browser(key, &URL_SAFE_NO_PAD.encode(to_json(self)))
+    }
+
+    /// The token of which this is all but the signature.
+    pub(super) fn signed_again(key: &AccountKey, public: &str) -> Option<Secret> {
+        let claims = public.strip_prefix(BROWSER_PREFIX)?.strip_suffix('.')?;
+        Some(sign_browser(key, claims))
     }
 
     /// The claims of a token, if it was issued with this key; it may have expired.
@@ -197,6 +207,11 @@ impl BrowserClaims {
         key.mac("browser", claims).verify_slice(&signature).ok()?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
     }
+}
+
+fn sign_browser(key: &AccountKey, claims: &str) -> Secret {
+    let signature = key.mac("browser", claims).finalize().into_bytes();
+    Secret::new(format!("{BROWSER_PREFIX}{claims}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod link_v1;
 pub mod log_message;
 pub mod message;
 pub mod ndjson;
+pub mod proof;
 mod raw;
 mod rfc3339;
 pub mod session;

@@ -99,6 +99,12 @@ impl BaseUrl {
         format!("{self}{path}")
     }
 
+    /// Whether a URL, of a WebSocket too, is below it.
+    pub fn is_base_of(&self, url: &str) -> bool {
+        let below = url.split_once("://").and_then(|(_, rest)| rest.strip_prefix(&*self.rest));
+        below.is_some_and(|below| below.is_empty() || below.starts_with(['/', '?']))
+    }
+
     /// A session's ingress in version 1 (S-2).
     pub fn session_ingress(&self, session: &SessionId) -> String {
         // This host uses plain `ws` unless its own URL says TLS, and always path version 2.

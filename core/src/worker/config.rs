@@ -41,6 +41,8 @@ pub struct WorkerConfig {
     /// Names of files and directories that need not be kept when a worktree is removed, if git
     /// ignores them: `NAME`, or `*NAME` for all that end so (W-5). They add to the usual ones.
     pub disposable: Vec<String>,
+    /// Whether to register although the relay cannot prove that it is the one from before (Y-4).
+    pub trusts_relay: bool,
     /// What the relay may decide about the agents here (S-3).
     pub allowance: Allowance,
     /// Where sessions work (W-5).
@@ -128,6 +130,7 @@ impl WorkerConfig {
             agent_env_remove: Vec::new(),
             trusts_repository: false,
             disposable: Vec::new(),
+            trusts_relay: false,
             allowance: Allowance::default(),
             spawn_mode: SpawnMode::SameDir,
             max_sessions: DEFAULT_MAX_SESSIONS,

@@ -24,6 +24,8 @@ pub(super) enum Purpose {
     Pointer,
     Git(GitQuestion),
     Worktree,
+    /// That the relay is the relay.
+    Proof,
     Register,
     Token,
     Poll,
@@ -42,6 +44,36 @@ pub(super) enum Purpose {
     Deregister,
     Agent(SessionId),
     Link(SessionId),
+}
+
+impl Purpose {
+    /// Whether the relay answers, for which a credential has to be shown to it.
+    pub(super) const fn is_answered_by_relay(&self) -> bool {
+        match self {
+            Self::Register
+            | Self::Poll
+            | Self::Ack(_)
+            | Self::Heartbeat(..)
+            | Self::Redispatch(..)
+            | Self::Report(..)
+            | Self::Deregister
+            | Self::Link(_) => true,
+            Self::LoadState
+            | Self::SaveState
+            | Self::ClearState
+            | Self::Pointer
+            | Self::Git(_)
+            | Self::Worktree
+            | Self::Proof
+            | Self::Token
+            | Self::Spool(_)
+            | Self::Remove
+            | Self::McpConfig(_)
+            | Self::ListSpool
+            | Self::LoadSpool(_)
+            | Self::Agent(_) => false,
+        }
+    }
 }
 
 /// What to ask git before the worker registers.

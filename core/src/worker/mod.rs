@@ -31,6 +31,7 @@ mod config;
 mod continuity;
 mod cx;
 mod dispatch;
+mod gate;
 mod git;
 mod heartbeat;
 mod hold;

@@ -77,6 +77,11 @@ impl Polling {
         self.in_flight = Some(cx.request(Purpose::Poll, request));
     }
 
+    /// The poll in progress has been sent under this id.
+    pub(super) const fn restarted(&mut self, op: OpId) {
+        self.in_flight = Some(op);
+    }
+
     /// Drops the poll in progress and the pause before the next one.
     pub(super) fn cancel(&mut self, cx: &mut Cx<'_>) {
         cx.timers.clear(&Timer::Poll);

@@ -17,6 +17,7 @@ use super::lease::Environment;
 use super::survey::Directory;
 use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::secret::Secret;
 use crate::client::{RequestError, TokenRetry, answer, worker_api};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
@@ -47,6 +48,8 @@ pub(super) struct Registration {
     /// The environment as the last registration returned it.
     environment: Option<Environment>,
     secret: SecretTrust,
+    /// Whether the relay that it has registered with can prove that it is the same one.
+    relay_proves: bool,
     worker_id: String,
     /// Which run of the worker this is.
     run: u64,
@@ -99,6 +102,7 @@ impl Registration {
             count: 0,
             environment: None,
             secret: SecretTrust::Good,
+            relay_proves: false,
             worker_id: String::new(),
             run: 0,
             previous: None,
@@ -111,6 +115,16 @@ impl Registration {
 
     pub(super) const fn count(&self) -> u32 {
         self.count
+    }
+
+    /// What it registers with.
+    pub(super) const fn credential(&self) -> &Secret {
+        self.token.secret()
+    }
+
+    /// Whether the relay can prove who it is, and so has to.
+    pub(super) const fn relay_proves(&self) -> bool {
+        self.relay_proves
     }
 
     /// The environment, once there is one.
@@ -128,6 +142,7 @@ impl Registration {
         self.directory = directory;
         self.worker_id = own.worker_id().into();
         self.run = own.run();
+        self.relay_proves = own.relay_proves() && !cx.config.trusts_relay;
         self.previous = own.environment().or(cx.config.take_up.as_ref()).cloned();
         self.register(cx);
     }
@@ -158,14 +173,20 @@ impl Registration {
         cx.set_timer(Timer::Register, pause);
     }
 
-    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: Event) -> Answered {
+    /// `is_unproved` if nobody knows whether it is the relay that refuses.
+    pub(super) fn answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        event: Event,
+        is_unproved: bool,
+    ) -> Answered {
         let registered = match answer::<Registered>(event) {
             Ok(registered) => registered,
             Err(_) if self.is_closed() => return Answered::Pending,
             Err(error) if self.reread_token(cx, &error) => {
                 return Answered::Pending;
             }
-            Err(error) => return self.failed(cx, &error),
+            Err(error) => return self.failed(cx, &error, is_unproved),
         };
         self.token_retry.reset();
         self.backoff.reset();
@@ -173,6 +194,7 @@ impl Registration {
         let environment =
             Environment { id: registered.environment_id, secret: registered.environment_secret };
         self.environment = Some(environment.clone());
+        self.relay_proves |= registered.proves;
         Answered::Registered(environment, registered.sessions)
     }
 
@@ -222,13 +244,14 @@ impl Registration {
         }
     }
 
-    fn failed(&mut self, cx: &mut Cx<'_>, error: &RequestError) -> Answered {
+    fn failed(&mut self, cx: &mut Cx<'_>, error: &RequestError, is_unproved: bool) -> Answered {
         // The token worked before, so it may just be early: its file already has the new one, the
         // relay does not yet. Running sessions deserve some patience, and the file a fresh look
         // each time.
         let was_good = self.count > 0;
         let is_refused = error.is_unauthorized();
-        let is_early = was_good && is_refused && self.token.file().is_some();
+        let may_pass = is_unproved || self.token.file().is_some();
+        let is_early = was_good && is_refused && may_pass;
         let track = error.track().or(is_early.then_some(FailureTrack::General));
         let Some(track) = track else {
             return Answered::Failed(error.fault(WHAT, &cx.config.relay));

@@ -293,6 +293,9 @@ macro_rules! scenario_tests {
             a_link_that_keeps_breaking_loses_and_duplicates_nothing,
             output_while_the_relay_is_away_arrives_later,
         );
+        $crate::tests!($runtime, scenarios::imposter:
+            whatever_takes_the_relays_port_is_sent_no_credential,
+        );
         $crate::tests!($runtime, scenarios::restarts:
             a_relay_that_restarts_while_a_worker_registers,
             a_relay_that_restarts_while_a_poll_is_in_flight,

@@ -15,6 +15,11 @@ use crate::sim::clock::Time;
 /// A pause is at least half of the first one (W-2).
 const LEAST_PAUSE: Duration = Duration::from_millis(250);
 
+/// The proof that a relay knows what a worker registers with.
+const OWN_PROOF: &str = "prove to its owner";
+/// The proof that it knows its environment's secret.
+const SECRET_PROOF: &str = "prove";
+
 #[derive(Default)]
 pub(crate) struct FreshTokens {
     /// What the relay accepts, and since when.
@@ -38,10 +43,16 @@ struct Worker {
     has_slept: bool,
     /// Refusals in a row, when the first refused request was sent, and the last of them.
     refused: u32,
+    /// How often the relay did not know it without being shown it.
+    unproved: u32,
+    /// It waits for a proof that the last refusal was the relay's.
+    is_unconfirmed: bool,
     asked_at: Time,
     refused_at: Time,
     /// When a session's request was last refused.
     denied: BTreeMap<String, Time>,
+    /// The same, as long as no proof was given since.
+    denied_by_somebody: BTreeSet<String>,
 }
 
 impl Promise for FreshTokens {
@@ -68,17 +79,42 @@ impl Promise for FreshTokens {
             }
             Fact::TokenAsked { party } => return self.worker(*party).reads(),
             Fact::TokenRead { party, token } => self.worker(*party).read(token.as_ref()),
+            Fact::IncomingRequest { party, what: OWN_PROOF, .. } => self.worker(*party).asks(at),
+            Fact::Answered { party, what: OWN_PROOF, status: 401, is_relays: true, .. } => {
+                let worker = self.worker(*party);
+                (worker.unproved, worker.is_unconfirmed) = (worker.unproved + 1, false);
+            }
+            Fact::Answered { party, what: OWN_PROOF | SECRET_PROOF, status: 200, .. } => {
+                let worker = self.worker(*party);
+                worker.is_unconfirmed = false;
+                // It knows only now that it was the relay that denied it.
+                let denied = std::mem::take(&mut worker.denied_by_somebody);
+                worker.denied.extend(denied.into_iter().map(|session| (session, at)));
+            }
+            // It asks for another proof.
+            Fact::Answered { what: SECRET_PROOF, status: 401, is_relays: true, .. } => {}
+            Fact::Answered { party, what: OWN_PROOF | SECRET_PROOF, .. }
+            | Fact::Failed { party, what: OWN_PROOF | SECRET_PROOF, .. } => {
+                self.worker(*party).takes_back();
+            }
             Fact::Presented { party, token } => return self.worker(*party).presents(at, token),
             Fact::Answered { party, what: "register", status, is_relays: true, .. } => {
                 let worker = self.worker(*party);
                 match status {
-                    200..=299 => (worker.refused, worker.was_good) = (0, true),
-                    401 => (worker.refused, worker.refused_at) = (worker.refused + 1, at),
+                    200..=299 => {
+                        (worker.refused, worker.unproved, worker.was_good) = (0, 0, true);
+                    }
+                    401 => {
+                        (worker.refused, worker.refused_at) = (worker.refused + 1, at);
+                        worker.is_unconfirmed = true;
+                    }
                     _ => {}
                 }
             }
             Fact::Denied { party, session } => {
-                self.worker(*party).denied.insert(session.clone(), at);
+                let worker = self.worker(*party);
+                worker.denied.insert(session.clone(), at);
+                worker.denied_by_somebody.insert(session.clone());
             }
             Fact::Killed { party, session, .. } => return self.worker(*party).kills(at, session),
             Fact::Finished { party, role: Role::Worker, outcome: Err(fault), .. }
@@ -105,7 +141,7 @@ impl FreshTokens {
         });
         let is_excused = self.failed.contains(&party);
         let worker = self.worker(party);
-        if worker.refused < 2 {
+        if worker.refused + worker.unproved < 2 {
             return Err(String::from("a worker was ended by the refusal of a secret"));
         }
         if is_good && worker.asked_at > since && !is_excused {
@@ -139,10 +175,22 @@ impl Worker {
         self.replaced.extend(self.current.replace(token.clone()));
     }
 
-    fn presents(&mut self, at: Time, token: &str) -> Result<(), String> {
-        if self.refused == 0 {
+    fn asks(&mut self, at: Time) {
+        if self.refused + self.unproved == 0 {
             self.asked_at = at;
         }
+    }
+
+    /// Nobody knows whether it was the relay that refused.
+    fn takes_back(&mut self) {
+        if std::mem::take(&mut self.is_unconfirmed) {
+            self.refused = self.refused.saturating_sub(1);
+        }
+    }
+
+    fn presents(&mut self, at: Time, token: &str) -> Result<(), String> {
+        self.asks(at);
+        self.is_unconfirmed = false;
         let is_awake_again = std::mem::take(&mut self.has_slept);
         self.current.get_or_insert_with(|| token.to_owned());
         if self.replaced.contains(token) {
@@ -150,8 +198,10 @@ impl Worker {
         }
         // The first refusal leads to another look at the file and a retry, the second to the end,
         // or to a pause, which a sleep ends.
-        let is_early =
-            self.refused.is_multiple_of(2) && at < self.refused_at + LEAST_PAUSE && !is_awake_again;
+        let is_early = self.refused.is_multiple_of(2)
+            && self.unproved == 0
+            && at < self.refused_at + LEAST_PAUSE
+            && !is_awake_again;
         if self.refused >= 2 && (!self.was_good || is_early) {
             return Err(String::from("a worker retries after a second refusal"));
         }

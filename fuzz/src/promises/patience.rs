@@ -50,22 +50,31 @@ impl Promise for Patience {
             }
             Fact::Answered { party, what, status, is_relays, retry_after, mono } => {
                 self.mono.insert(*party, *mono);
+                let is_proof = what.starts_with("prove");
                 let until = |secs: u64| *mono + Duration::from_secs(secs.min(LONGEST_PAUSE));
                 match status {
                     _ if !is_relays => {
                         self.failing.entry((*party, *what)).or_insert(*mono);
-                        if let Some(secs) = retry_after {
-                            self.not_before.insert((*party, *what), until(*secs));
+                        if let Some(secs) = retry_after.filter(|_| !is_proof) {
+                            self.not_before.insert((*party, *what), until(secs));
                         }
                     }
+                    // Whatever it was asked for has still to succeed.
+                    200..=299 if is_proof => {}
                     200..=299 => {
+                        self.failing
+                            .retain(|(of, what), _| of != party || !what.starts_with("prove"));
                         self.failing.remove(&(*party, *what));
                     }
                     429 | 500..=599 => {
                         self.failing.entry((*party, *what)).or_insert(*mono);
-                        if let (Some(secs), 429 | 503) = (retry_after, status) {
+                        // The next one may be asked for something else.
+                        if let (Some(secs), 429 | 503, false) = (retry_after, status, is_proof) {
                             self.not_before.insert((*party, *what), until(*secs));
                         }
+                    }
+                    _ if is_proof => {
+                        self.failing.entry((*party, *what)).or_insert(*mono);
                     }
                     _ => {
                         self.refused.insert(*party, *status);

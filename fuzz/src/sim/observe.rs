@@ -39,7 +39,10 @@ pub(crate) fn answer(cx: &mut Cx, to: Address, op: Op, event: &Event) {
 
 /// Which of a worker's activities a request belongs to.
 pub(crate) fn request_kind(label: &str) -> Option<&'static str> {
-    if label.ends_with("/environments/bridge") {
+    let (label, query) = label.split_once('?').unwrap_or((label, ""));
+    if label.ends_with("/v1/proof") {
+        Some(if query.starts_with("of=env_") { "prove" } else { "prove to its owner" })
+    } else if label.ends_with("/environments/bridge") {
         Some("register")
     } else if label.ends_with("/work/poll") {
         Some("poll")

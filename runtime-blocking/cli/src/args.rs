@@ -71,6 +71,8 @@ pub struct Work {
     pub trusts_repository: bool,
     /// What git ignores in a worktree and need not be kept, besides the usual.
     pub disposable: Vec<String>,
+    /// Whether to register with a relay that cannot prove that it is the one from before.
+    pub trusts_relay: bool,
     /// Retry delays, and when it gives up (W-2).
     pub backoff: BackoffConfig,
     /// The initial delay before a result is reported again.
@@ -94,6 +96,7 @@ impl Default for Work {
             allowance: Allowance::default(),
             trusts_repository: false,
             disposable: Vec::new(),
+            trusts_relay: false,
             backoff: BackoffConfig::default(),
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
         }

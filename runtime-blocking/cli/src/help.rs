@@ -83,6 +83,9 @@ pub const HAND_OVER: &str =
 pub const REACH: &str =
     "      --never-give-up        Keep trying to reach the relay forever instead of
                              giving up after 10 minutes
+      --trust-relay          Register although the relay cannot prove that it is
+                             the one from before: after a return to an older
+                             version of it
       --ca-file FILE         Certificates to trust in addition to the well-known
                              authorities' (PEM): an authority's, or the relay's
                              own

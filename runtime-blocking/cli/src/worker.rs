@@ -95,6 +95,7 @@ fn config(relay: BaseUrl, token: AccessToken, work: &Work) -> Result<WorkerConfi
     config.allowance.clone_from(&work.allowance);
     config.trusts_repository = work.trusts_repository;
     config.disposable.clone_from(&work.disposable);
+    config.trusts_relay = work.trusts_relay;
     config.backoff = work.backoff;
     config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)

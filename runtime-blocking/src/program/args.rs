@@ -101,6 +101,7 @@ impl Line {
                 work.backoff.connection.give_up = None;
                 work.backoff.general.give_up = None;
             }
+            "trust-relay" => work.trusts_relay = true,
             "trust-repository" => work.trusts_repository = true,
             "relay" => self.relay = Some(value(name, parser)?),
             "ca-file" => reach.ca_file = Some(value(name, parser)?),
@@ -168,7 +169,7 @@ mod tests {
                  --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
                  --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
                  --allow-variable B --allow-flag --settings --allow-relay https://i.example \
-                 --trust-repository --disposable out --disposable *.log",
+                 --trust-repository --trust-relay --disposable out --disposable *.log",
                 Invocation::Work {
                     relay,
                     reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
@@ -187,6 +188,7 @@ mod tests {
                         },
                         trusts_repository: true,
                         disposable: vec!["out".to_owned(), "*.log".to_owned()],
+                        trusts_relay: true,
                         backoff: for_ever,
                         ..Work::default()
                     }),
@@ -232,11 +234,12 @@ mod tests {
     }
 
     /// The long options of the worker: each is accepted, and is in the help.
-    const OPTIONS: [&str; 22] = [
+    const OPTIONS: [&str; 23] = [
         "continue",
         "hand-over",
         "relay",
         "never-give-up",
+        "trust-relay",
         "ca-file",
         "token-file",
         "json",

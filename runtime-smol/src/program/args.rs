@@ -435,6 +435,7 @@ fn work(settings: Settings) -> Work {
         },
         trusts_repository: settings.trust_repository.value,
         disposable: settings.disposable.value.0,
+        trusts_relay: settings.trust_relay.value,
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/messages.js": "messages.js", JS;
     "/overview.js": "overview.js", JS;
     "/permission.js": "permission.js", JS;
+    "/proof.js": "proof.js", JS;
     "/prose.js": "prose.js", JS;
     "/reading.js": "reading.js", JS;
     "/receipts.js": "receipts.js", JS;

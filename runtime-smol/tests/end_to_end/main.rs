@@ -3,6 +3,7 @@
 mod faults;
 mod field;
 mod hostile;
+mod imposter;
 mod page;
 mod programs;
 mod real_agent;

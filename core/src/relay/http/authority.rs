@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::ApiError;
-use super::request::offered_protocols;
+use super::request::{offered_protocols, query_value};
 use super::route::Route;
-use crate::auth::{AccountKey, worker_of};
+use crate::auth::{AccountKey, proof, signed_again, worker_of};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
@@ -62,6 +62,8 @@ pub(in crate::relay) enum RequiredAccess {
     Registration,
     /// What signs a browser in.
     SignIn,
+    /// A question that only somebody with a credential can ask.
+    Question,
     Environment(EnvironmentId),
     /// The token of a lease in this environment.
     Lease(EnvironmentId),
@@ -78,6 +80,8 @@ pub(in crate::relay) enum Identity {
     /// A worker that may register for a person.
     Registrar(AccountId),
     Worker,
+    /// Somebody with a credential that they do not show, and the proof that they asked for.
+    Asker(String),
     Session(Claims),
 }
 
@@ -85,7 +89,8 @@ impl Identity {
     /// What a runtime has to know of it.
     pub(in crate::relay) const fn standing(&self) -> Standing {
         match self {
-            Self::Anybody | Self::Code(_) => Standing::Stranger,
+            // A question can be read in a proxy's log, and asked again by anybody.
+            Self::Anybody | Self::Code(_) | Self::Asker(_) => Standing::Stranger,
             Self::Registrar(_) | Self::Worker | Self::Session(_) => Standing::Worker,
             Self::Account(_) => Standing::Person,
         }
@@ -142,6 +147,9 @@ impl Authority {
         if required == RequiredAccess::Nothing {
             return Ok(Identity::Anybody);
         }
+        if required == RequiredAccess::Question {
+            return self.prove(request);
+        }
         let may_be_protocol = matches!(route, Route::Subscribe(_) | Route::Overview);
         let credential = self.credential(request, may_be_protocol, now);
         match (required, credential) {
@@ -180,6 +188,33 @@ impl Authority {
             }
             _ => Err(Denial::Refused(ApiError::forbidden())),
         }
+    }
+
+    /// Proves to whoever knows a credential that this relay knows it too.
+    fn prove(&self, request: &IncomingRequest) -> Result<Identity, Denial> {
+        let (_, query) = request.target.split_once('?').unwrap_or_default();
+        let value = |name| query_value(query, name).unwrap_or_default();
+        let (of, nonce, mac) = (value("of"), value("nonce"), value("mac"));
+        if !proof::is_nonce(nonce) || mac.is_empty() {
+            let message = "it takes of, nonce and mac: see http.md";
+            return Err(Denial::Refused(ApiError::invalid(message)));
+        }
+        let own = if of.is_empty() { None } else { self.issuer.environment_signed_again(of) };
+        if let Some(secret) = own {
+            let proof = proof::answer(&AccountKey::new(&secret), nonce, mac);
+            return proof.map(Identity::Asker).ok_or(Denial::Unknown);
+        }
+        // All are compared, so that the time taken does not reveal whose it is.
+        let mut found = None;
+        for Account { key, .. } in &self.accounts {
+            let signed = signed_again(key, of).or_else(|| BrowserClaims::signed_again(key, of));
+            let proof = match signed {
+                Some(signed) => proof::answer(&AccountKey::new(&signed), nonce, mac),
+                None => proof::answer(key, nonce, mac).filter(|_| of.is_empty()),
+            };
+            found = found.or(proof);
+        }
+        found.map(Identity::Asker).ok_or(Denial::Unknown)
     }
 
     fn credential(
@@ -241,6 +276,7 @@ fn required_access(route: &Route) -> RequiredAccess {
         | Route::Deregister(id) => RequiredAccess::Environment(id.clone()),
         Route::Ack(id, _) | Route::Heartbeat(id, _) => RequiredAccess::Lease(id.clone()),
         Route::Ingress(id) => RequiredAccess::Session(id.clone()),
+        Route::Proof => RequiredAccess::Question,
         Route::Register => RequiredAccess::Registration,
         Route::SignInCodes => RequiredAccess::AccessToken,
         Route::SignIn => RequiredAccess::SignIn,

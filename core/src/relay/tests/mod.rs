@@ -7,6 +7,7 @@ mod life;
 mod limits;
 mod links;
 mod permission;
+mod proof;
 mod receipts;
 mod seeds;
 mod several_relays;

@@ -42,7 +42,8 @@ pub(super) fn registered(
         machine_name: environment.registration.machine_name.clone(),
     });
     let sessions = sessions.to_vec();
-    response::json(200, &Registered { environment_id: id.clone(), environment_secret, sessions })
+    let environment_id = id.clone();
+    response::json(200, &Registered { environment_id, environment_secret, sessions, proves: true })
 }
 
 pub(super) fn deregister(cx: &mut Cx, op: OpId, id: EnvironmentId) {

@@ -212,6 +212,13 @@ impl Link {
         self.state = State::Opening(fx.start(purpose, |op| Action::Open { op, target }));
     }
 
+    /// It is being opened under this id.
+    pub(crate) const fn restarted(&mut self, op: OpId) {
+        if let State::Opening(opening) = &mut self.state {
+            *opening = op;
+        }
+    }
+
     /// Reconnects at once with another credential (W-8).
     pub(crate) fn renew<P: Clone, N>(
         &mut self,

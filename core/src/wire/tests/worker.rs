@@ -86,7 +86,7 @@ proptest! {
             worker_run,
         };
         shape!(registration, Registration, required: ["machine_name", "directory"]);
-        let registered = Registered { environment_id: known, environment_secret: secret, sessions };
+        let registered = Registered { environment_id: known, environment_secret: secret, sessions, proves: true };
         shape!(registered, Registered);
     }
 

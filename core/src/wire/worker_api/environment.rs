@@ -58,6 +58,9 @@ pub struct Registered {
     /// Its sessions that have not ended, which continue.
     #[serde(default, deserialize_with = "or_default")]
     pub sessions: Vec<SessionId>,
+    /// Whether the relay can prove that it is the same one, and so has to from now on.
+    #[serde(default)]
+    pub proves: bool,
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use super::inherited::withheld;
 use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
 use crate::base::time::UnixTime;
-use crate::client::{RequestError, TokenRetry, answer, worker_api};
+use crate::client::{RequestError, TokenRetry, answer, ask_for_proof, proved, worker_api};
 use crate::contract::action::{Action, Response};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineErrorKind;
@@ -152,6 +152,8 @@ impl Check {
 struct Checks {
     config: CheckConfig,
     token_retry: TokenRetry,
+    /// When a proof was asked for.
+    asked_at: UnixTime,
     agent: Option<AgentCheck>,
     /// The run itself says what it meets; only what it would meet later is tried.
     is_beside_a_run: bool,
@@ -209,6 +211,11 @@ impl Role for Checks {
     }
 }
 
+/// A number that no check before this one has used.
+fn number(now: UnixTime) -> u128 {
+    u128::from(now.as_millis())
+}
+
 fn notify(cx: &mut Cx, what: &'static str, finding: Finding) {
     cx.fx.notify(Checked { what, finding });
 }
@@ -223,7 +230,14 @@ fn notify_agent(cx: &mut Cx, finding: Option<Finding>) {
 
 impl Checks {
     const fn new(config: CheckConfig) -> Self {
-        Self { config, token_retry: TokenRetry::Unused, agent: None, is_beside_a_run: false }
+        let asked_at = UnixTime::from_millis(0);
+        Self {
+            config,
+            token_retry: TokenRetry::Unused,
+            asked_at,
+            agent: None,
+            is_beside_a_run: false,
+        }
     }
 
     fn health_answered(&mut self, cx: &mut Cx, event: Event) {
@@ -287,23 +301,31 @@ impl Checks {
         }
     }
 
-    /// Some request that needs the access token and changes nothing.
+    /// Some request that needs the access token and changes nothing. A worker credential allows none,
+    /// but a relay can prove that it knows it.
     fn ask_token(&mut self, cx: &mut Cx) {
         let Some(token) = &self.config.access_token else {
             return self.try_channel(cx, Channel::Poll);
         };
-        if token.is_worker_credential() {
-            let words = "only registering can tell whether the relay accepts a worker credential";
-            notify(cx, "token", Finding::Skipped(String::from(words)));
-            return self.try_channel(cx, Channel::Poll);
-        }
-        let request = worker_api::environments(&self.config.relay, token.secret());
+        let relay = &self.config.relay;
+        let request = if token.is_worker_credential() {
+            self.asked_at = cx.fx.now().wall;
+            ask_for_proof(relay, token.secret(), number(self.asked_at))
+        } else {
+            worker_api::environments(relay, token.secret())
+        };
         cx.fx.start(Purpose::Token, |op| Action::Request { op, request });
     }
 
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
-        let finding = match answer::<EnvironmentList<'_>>(event) {
-            Ok(_) => Finding::Ok(String::from("the relay accepts it")),
+        let asked = match &self.config.access_token {
+            Some(token) if token.is_worker_credential() => {
+                proved(event, token.secret(), number(self.asked_at))
+            }
+            _ => answer::<EnvironmentList<'_>>(event).map(|_| ()),
+        };
+        let finding = match asked {
+            Ok(()) => Finding::Ok(String::from("the relay accepts it")),
             // It is tried once more with what its file holds now, as a run would do (E-10).
             Err(error) => match self.config.access_token.as_ref() {
                 Some(token) if let Some(path) = self.token_retry.take(&error, token) => {

@@ -211,15 +211,23 @@ impl Continuity {
         &mut self,
         cx: &mut Cx<'_>,
         environment: &Environment,
+        relay_proves: bool,
         continues: impl Fn(&SessionId) -> bool,
     ) {
         let kept = self.state.sessions.len();
         self.state.sessions.retain(|id, _| continues(id));
         let is_same = self.state.environment_id.as_ref() == Some(&environment.id);
-        if !is_same || self.state.sessions.len() != kept {
+        let proves_anew = relay_proves && !self.state.relay_proves;
+        if !is_same || proves_anew || self.state.sessions.len() != kept {
+            self.state.relay_proves |= relay_proves;
             self.state.environment_id = Some(environment.id.clone());
             self.save(cx);
         }
+    }
+
+    /// Whether the relay has to prove that it is the one that a previous run had registered with.
+    pub(super) const fn relay_proves(&self) -> bool {
+        self.state.relay_proves
     }
 
     /// Whether a previous run had this session.

@@ -21,6 +21,9 @@ pub(super) struct State {
     /// What the relay calls it.
     #[serde(default)]
     pub(super) environment_id: Option<EnvironmentId>,
+    /// Whether that relay can prove that it is the same one, and so has to.
+    #[serde(default)]
+    pub(super) relay_proves: bool,
     /// Its sessions that have not ended, as far as it knows.
     #[serde(default)]
     pub(super) sessions: BTreeMap<SessionId, KeptSession>,

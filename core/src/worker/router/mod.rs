@@ -4,6 +4,7 @@
 mod stages;
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::SHUTDOWN_FLUSH;
@@ -18,6 +19,7 @@ use crate::worker::continuity::pointer::PointerFile;
 use crate::worker::continuity::{Continuity, Opened};
 use crate::worker::cx::{Cx, Purpose, Timer};
 use crate::worker::dispatch::Claims;
+use crate::worker::gate::{Gate, Verdict};
 use crate::worker::heartbeat;
 use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
@@ -43,6 +45,7 @@ pub(super) struct Router {
 /// The parts of a worker. Each owns its state; none knows about another.
 #[derive(Debug)]
 pub(super) struct Parts {
+    gate: Gate,
     continuity: Continuity,
     pointer: PointerFile,
     survey: Survey,
@@ -61,6 +64,7 @@ impl Router {
         let mut router = Self {
             rng: Rng::with_seed(config.seed),
             parts: Parts {
+                gate: Gate::new(),
                 continuity: Continuity::new(&config),
                 pointer: PointerFile::new(&config.directory, config.keeps_pointer),
                 survey: Survey::default(),
@@ -109,7 +113,7 @@ impl Role for Router {
 
     fn on_event(&mut self, engine: &mut CxOf<Self>, event: Event) {
         if let Some(op) = event.op() {
-            self.with(engine, |parts, cx| parts.answered(cx, op, event));
+            self.with(engine, |parts, cx| parts.arrived(cx, op, event));
         }
     }
 
@@ -143,6 +147,9 @@ impl Role for Router {
     fn on_wake(&mut self, engine: &mut CxOf<Self>, slept: Slept) {
         self.with(engine, |parts, cx| {
             cx.notify(WorkerNotice::Woke { slept: slept.time });
+            if parts.registration.relay_proves() {
+                parts.gate.doubt();
+            }
             parts.registration.wake(cx);
             parts.polling.wake(cx);
             parts.claims.wake(cx);
@@ -156,9 +163,64 @@ impl Role for Router {
             }
         });
     }
+
+    fn settle(&mut self, engine: &mut CxOf<Self>) {
+        self.with(engine, |parts, cx| {
+            let secret = parts.registration.environment().map(|own| &own.secret);
+            parts.gate.hold(cx, secret, parts.registration.credential());
+        });
+    }
 }
 
 impl Parts {
+    fn arrived(&mut self, cx: &mut Cx<'_>, op: OpId, event: Event) {
+        let is_relays = cx.fx.purpose(op).is_some_and(|purpose| purpose.is_answered_by_relay());
+        let event = match is_relays && self.registration.relay_proves() {
+            true => self.gate.check(event),
+            false => Some(event),
+        };
+        if let Some(event) = event {
+            self.answered(cx, op, event);
+        }
+    }
+
+    fn proof_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
+        match self.gate.answered(cx, event) {
+            Verdict::Pending => {}
+            Verdict::Proved { started, refusals } => {
+                for (purpose, op) in started {
+                    self.restarted(&purpose, op);
+                }
+                self.handle_all(cx, refusals);
+            }
+            Verdict::Unproved(events) => {
+                self.handle_all(cx, events);
+                self.gate.settled();
+            }
+        }
+    }
+
+    /// What the gate had held back has another id since it was sent.
+    fn restarted(&mut self, purpose: &Purpose, op: OpId) {
+        match purpose {
+            Purpose::Poll => self.polling.restarted(op),
+            Purpose::Link(id) => {
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.link_restarted(op);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_all(&mut self, cx: &mut Cx<'_>, events: Vec<Event>) {
+        for event in events {
+            if let Some(op) = event.op() {
+                self.answered(cx, op, event);
+            }
+        }
+    }
+
     fn answered(&mut self, cx: &mut Cx<'_>, op: OpId, event: Event) {
         let is_lasting = matches!(cx.fx.purpose(op), Some(Purpose::Agent(_) | Purpose::Link(_)));
         let purpose = if is_lasting { cx.fx.purpose(op) } else { cx.fx.finish(op) };
@@ -190,6 +252,7 @@ impl Parts {
             Purpose::ClearState => self.shutdown.finish(cx),
             Purpose::Git(question) => self.git_answered(cx, question, &event),
             Purpose::Worktree => self.worktree_answered(cx, &event),
+            Purpose::Proof => self.proof_answered(cx, event),
             Purpose::Register => self.register_answered(cx, event),
             Purpose::Token => self.registration.token_loaded(cx, &event),
             Purpose::Poll => self.poll_answered(cx, event),

@@ -32,6 +32,9 @@ impl Parts {
                 let (worktrees, branches) = (&directory.worktrees, &directory.branches);
                 self.worktrees.take_up(cx, prefix, worktrees, branches, may_return);
                 self.registration.start(cx, directory, &self.continuity);
+                if self.registration.relay_proves() {
+                    self.gate.doubt();
+                }
             }
             Progress::Failed(error) => self.shut_down(cx, Err(error)),
         }
@@ -39,11 +42,12 @@ impl Parts {
 
     pub(super) fn register_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
         let is_again = self.registration.environment().is_some();
-        let (environment, live) = match self.registration.answered(cx, event) {
-            Answered::Pending => return,
-            Answered::Registered(environment, live) => (environment, live),
-            Answered::Failed(error) => return self.shut_down(cx, Err(error)),
-        };
+        let (environment, live) =
+            match self.registration.answered(cx, event, self.gate.is_unproved()) {
+                Answered::Pending => return,
+                Answered::Registered(environment, live) => (environment, live),
+                Answered::Failed(error) => return self.shut_down(cx, Err(error)),
+            };
         let is_refused = cx.config.take_up.as_ref().is_some_and(|wanted| *wanted != environment.id);
         if is_refused
             && !is_again
@@ -52,7 +56,8 @@ impl Parts {
             self.removals.remove(cx, foreign);
         }
         let sessions = &self.sessions;
-        self.continuity.registered(cx, &environment, |session| {
+        let proves = self.registration.relay_proves();
+        self.continuity.registered(cx, &environment, proves, |session| {
             live.contains(session) || sessions.contains(session)
         });
         self.worktrees.clean_kept(cx, |session| self.continuity.has(session));

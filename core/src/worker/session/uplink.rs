@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{EndReason, Outcome, Renewal, Session};
+use crate::base::id::OpId;
 use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::contract::event::Event;
 use crate::transport::v1::LinkEvent;
@@ -26,6 +27,11 @@ impl Session {
         self.confirm(cx);
         self.balance(cx);
         outcome
+    }
+
+    /// Its link is being opened under this id.
+    pub(in crate::worker) const fn link_restarted(&mut self, op: OpId) {
+        self.link.restarted(op);
     }
 
     /// The deadline of its link may have passed.

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod foreign;
+mod imposter;
 mod polling;
 mod renewal;
 mod restarts;

@@ -7,6 +7,7 @@ pub mod clocks;
 pub mod command_line;
 pub mod disk;
 pub mod git_programs;
+pub mod imposter;
 pub mod links;
 pub mod restarts;
 pub mod secrets;

@@ -76,7 +76,7 @@ impl Network {
         self.skew.request(cx, from.party, to, &mut asked);
         let (host, role) = (cx.parties[from.party].host, cx.parties[from.party].role);
         let is_http = matches!(kind, ConnKind::Http { .. });
-        if let Some(what) = observe::request_kind(label.split('?').next().unwrap_or(""))
+        if let Some(what) = observe::request_kind(&label)
             && role == Role::Worker
         {
             let mono = cx.hosts[host].clock.now(cx.at).mono.since_origin();

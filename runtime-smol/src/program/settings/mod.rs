@@ -187,6 +187,7 @@ settings! {
     trust_repository: bool, [Up, Work], false;
     hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
+    trust_relay: bool, [Work], false;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
     conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);
     conn_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().connection.give_up);

@@ -82,6 +82,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("trust_repository", "true", "true"),
         ("hand_over", "true", "true"),
         ("never_give_up", "true", "true"),
+        ("trust_relay", "true", "true"),
         ("conn_initial_ms", "1", "1"),
         ("conn_cap_ms", "2", "2"),
         ("conn_give_up_ms", "3", "3"),
