@@ -19,9 +19,9 @@ import { isDeceptive, visible, visibleCode, visibleForm, visibleText } from './v
 /** Characters of an input that are shown before someone asks for the rest. */
 const SHOWN = 20_000;
 /** Characters that a textarea shows without holding the page; a longer input is shown in pieces, and cannot be edited. */
-const EDITABLE = 60_000;
+const EDITABLE = 40_000;
 /** Of one with hidden characters, each of which is marked. */
-const EDITABLE_MARKED = 6000;
+const EDITABLE_MARKED = 3000;
 /** Characters of what the agent says about its question. */
 const WORDS = 600;
 const NAME = 200;

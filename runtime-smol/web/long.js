@@ -18,7 +18,7 @@ const STEP_PIECES = 4000;
 
 /**
  * A piece of a text that has been made. Without an element, it had nothing to show.
- * @typedef {{element: HTMLElement | null, chars: number}} Made
+ * @typedef {{element: HTMLElement | null, chars: number, nodes?: number}} Made `nodes` beyond those of the element
  * @typedef {{element: HTMLElement, make: (lines: Iterable<Line>) => Iterable<Made>}} Form how a text is shown
  * @typedef {{text: string, ends: boolean, chars: number}} Line part of a line, or all of it; `ends` if a line break follows
  */
@@ -96,7 +96,7 @@ export function* piecesOf(lines) {
 /** Characters of one group of pieces. What is not on the screen is left out by groups. */
 const GROUP = 8000;
 /** How many characters a node counts for. */
-const NODE = 20;
+export const NODE = 20;
 
 /** Adds pieces to an element, in groups. */
 export class Groups {
@@ -201,7 +201,7 @@ export class LongText {
     this.#weight = 0;
     if (value.element) {
       this.isEmpty = false;
-      this.#weight = 1 + value.element.childNodes.length;
+      this.#weight = 1 + value.element.childNodes.length + (value.nodes ?? 0);
     }
     this.#shown += value.chars;
     return true;

@@ -2,7 +2,7 @@
 // The bit of Markdown that agents write, built as elements, one block after another. Anything not
 // recognised stays as it was written.
 import { h } from './dom.js';
-import { Groups } from './long.js';
+import { Groups, NODE } from './long.js';
 import { visible } from './visible.js';
 
 const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(https?:\/\/[^\s<>"'`)\]]{1,2000})/g;
@@ -10,6 +10,8 @@ const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(https?:\/\/[^\s<>"'`)
 /** Characters and lines of one block: a paragraph that is longer continues in the next one. */
 const BLOCK = 2000;
 const BLOCK_LINES = 100;
+/** How many nodes a block that scrolls by itself costs. */
+const SCROLLED = 20;
 /** Characters without anything to show that are read at once. */
 const BLANK = 4000;
 
@@ -50,14 +52,16 @@ function* blocks(root, lines) {
     const props = { 'data-continues': continues ? '' : null };
     continues = !isOver;
     if (fence) {
+      let nodes = 0;
       if (!code) {
         const inner = h('code', {});
         code = new Groups(inner, 'span');
-        groups.add(h('pre', { dir: 'ltr' }, inner), 0);
+        groups.add(h('pre', { dir: 'ltr' }, inner), SCROLLED * NODE);
+        nodes = SCROLLED;
       }
       const piece = h('span', { class: 'piece', ...props }, text);
       code.add(piece, made.chars);
-      return { ...made, element: piece };
+      return { ...made, element: piece, nodes };
     }
     if (!text.trim()) return made;
     const heading = only && /^#{1,6} (.*)$/.exec(text.trim());

@@ -10,10 +10,10 @@ import { Streams, writerOf } from './stream.js';
 
 const KEPT = 2000;
 const EARLIER_PAGE = 1000;
-const FRAME_BUDGET_MS = 8;
+const FRAME_BUDGET_MS = 5;
 const HIDDEN_BUDGET_MS = 25;
 /** Entries that are added between two frames: they have to be laid out, too. */
-const FRAME_ENTRIES = 100;
+const FRAME_ENTRIES = 50;
 const AT_END_PX = 48;
 
 export class Transcript {
