@@ -53,6 +53,8 @@ struct Session {
     pending: Vec<String>,
     is_gone: bool,
     is_deaf: bool,
+    /// When it last lost an agent; that may not have been shown yet.
+    agent_left_at: Option<Time>,
     last_seq: BTreeMap<PartyId, u64>,
     unread: Unread,
     /// Where its log ended, and since when that has been shown: the last one from before
@@ -118,7 +120,9 @@ impl Promise for Progress {
                 self.agents.insert(*process, agent);
             }
             Fact::AgentEnded { process } | Fact::AgentOrphaned { process } => {
-                self.agents.remove(process);
+                if let Some(agent) = self.agents.remove(process) {
+                    self.session(&agent.session).agent_left_at = Some(at);
+                }
             }
             Fact::Printed { session, line, .. } => self.printed(at, session, line),
             Fact::HandedOff { process, line, .. } => self.handed(*process, line),
@@ -248,6 +252,9 @@ impl Progress {
             };
         }
         let Some(agent) = agents.first() else {
+            if found.agent_left_at.is_some_and(|left| at <= left + READ_WITHIN) {
+                return Ok(());
+            }
             return Err(format!("{session} is {}, but has no agent", found.state));
         };
         if found.unlinked_since.is_some_and(|since| since + RELINKED_WITHIN < at) {
