@@ -91,6 +91,7 @@ impl Repository {
             ["worktree", "remove", "--force", path] => self.remove(path, shows_untracked, true),
             ["update-ref", "-d", name, before] => self.delete_ref(name, Some(before)),
             ["update-ref", "-d", name] => self.delete_ref(name, None),
+            ["update-ref", name, commit] => self.set_ref(directory, name, commit),
             _ => return None,
         })
     }
@@ -377,6 +378,17 @@ impl Repository {
         }
         self.worktrees.remove(path);
         self.lock_files.remove(&LockFile::Head(path.to_owned()));
+        Answer::prints("")
+    }
+
+    fn set_ref(&mut self, directory: &str, name: &str, to: &str) -> Answer {
+        if self.lock_files.contains(&LockFile::Reference(name.to_owned())) {
+            return Answer::meets(128, name);
+        }
+        let Some(commit) = self.resolve(directory, to) else {
+            return Answer::fails(128, format!("fatal: {to}: not a valid SHA1\n"));
+        };
+        self.refs.insert(name.to_owned(), commit);
         Answer::prints("")
     }
 

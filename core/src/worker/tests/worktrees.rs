@@ -401,7 +401,10 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
         /trees/session_1 footbridge/session_1";
     let unlock = "git -C /w worktree unlock /trees/session_1";
     let forget = "git -C /w worktree remove /trees/session_1";
-    let ways: [Steps<'_>; 7] = [
+    let detached =
+        own.replace("HEAD 1\nbranch refs/heads/footbridge/session_1", "HEAD c1\ndetached");
+    let keep = "git -C /w update-ref refs/footbridge/kept/c1 c1";
+    let ways: [Steps<'_>; 8] = [
         &[(LIST, 0, &own), (CHECK, 0, "")],
         &[(LIST, 0, &older), (CHECK, 0, "")],
         &[(LIST, 0, &free), (LOCK, 0, ""), (CHECK, 0, "")],
@@ -409,6 +412,15 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
         &[(LIST, 0, none), (attach, 0, "")],
         // Somebody has removed its directory.
         &[(LIST, 0, &own), (CHECK, 128, ""), (unlock, 0, ""), (forget, 0, ""), (attach, 0, "")],
+        // What only its `HEAD` held is kept.
+        &[
+            (LIST, 0, &detached),
+            (CHECK, 128, ""),
+            (keep, 0, ""),
+            (unlock, 0, ""),
+            (forget, 0, ""),
+            (attach, 0, ""),
+        ],
         // A removal that an earlier run had begun comes to its end.
         &[(LIST, 0, &free), (LOCK, 128, ""), (ADD, 255, ""), (LIST, 0, none), (attach, 0, "")],
         &[(LIST, 0, none), (attach, 128, ""), (ADD, 0, "")],

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::answer::Answer;
 use super::done::Done;
-use super::list::{LOCK_REASON, Lock, entries};
+use super::list::{Entry, LOCK_REASON, Lock, entries};
 use crate::base::limits::WORKTREE_ATTEMPTS;
 
 /// How far it has come.
@@ -18,6 +18,8 @@ pub(super) struct Making {
     complaint: String,
     /// How often it has been tried.
     attempts: u32,
+    /// The commit that a detached `HEAD` of the one before is on, which may be nowhere else.
+    detached: Option<String>,
 }
 
 /// A session may return, after a crash or a lost lease: it then continues in the worktree that was
@@ -32,16 +34,27 @@ enum Make {
     Lock,
     /// Is its directory still there?
     Check,
+    /// It is gone. What its `HEAD` alone holds gets a name, [`KEPT`], before that goes as well.
+    Keep,
     Unlock,
     Forget,
     Attach,
 }
 
+/// Where commits are kept whose worktree was deleted while its `HEAD` was detached.
+const KEPT: &str = "refs/footbridge/kept/";
+
 impl Making {
     /// At `reference`, or at the repository's `HEAD`.
     pub(super) fn at(reference: Option<String>) -> Self {
         let reference = reference.unwrap_or_else(|| String::from("HEAD"));
-        Self { step: Make::Resolve, reference, complaint: String::new(), attempts: 0 }
+        Self {
+            step: Make::Resolve,
+            reference,
+            complaint: String::new(),
+            attempts: 0,
+            detached: None,
+        }
     }
 
     /// Whether the next command writes files of the worktree.
@@ -69,6 +82,10 @@ impl Making {
             ],
             Make::Find => &["worktree", "list", "--porcelain"],
             Make::Check => &["rev-parse", "--absolute-git-dir"],
+            Make::Keep => {
+                let commit = self.detached.as_deref().unwrap_or_default();
+                &["update-ref", &format!("{KEPT}{commit}"), commit]
+            }
             Make::Unlock => &["worktree", "unlock", path],
             Make::Forget => &["worktree", "remove", path],
             Make::Lock => &["worktree", "lock", "--reason", LOCK_REASON, path],
@@ -99,6 +116,9 @@ impl Making {
             }
             Make::Find if answer.is_success => {
                 let entry = entries(&answer.out).into_iter().find(|entry| entry.path == path);
+                let is_detached = |entry: &&Entry| entry.branch.is_none();
+                let commit = entry.as_ref().filter(is_detached).and_then(Entry::commit);
+                self.detached = commit.map(String::from);
                 match entry.map(|entry| entry.lock) {
                     Some(Lock::Own) => Make::Check,
                     Some(Lock::None) => Make::Lock,
@@ -108,8 +128,10 @@ impl Making {
                     None => Make::Attach,
                 }
             }
+            Make::Check if answer.says_directory_is_gone() && self.detached.is_some() => Make::Keep,
             Make::Check if answer.says_directory_is_gone() => Make::Unlock,
             Make::Check => return Some(Done::Made),
+            Make::Keep if answer.is_success => Make::Unlock,
             Make::Unlock => Make::Forget,
             Make::Forget if answer.is_success => Make::Attach,
             Make::Lock | Make::Attach | Make::Forget if self.attempts < WORKTREE_ATTEMPTS => {
@@ -118,7 +140,7 @@ impl Making {
                 }
                 Make::Add
             }
-            Make::Find | Make::Lock | Make::Forget | Make::Attach => {
+            Make::Find | Make::Lock | Make::Keep | Make::Forget | Make::Attach => {
                 return Some(Done::NotMade(core::mem::take(&mut self.complaint)));
             }
         };
