@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::stage::process::until_gone;
 use super::stage::program::Program;
 use super::stage::proxy::{Fate, Request};
@@ -131,8 +133,9 @@ pub fn a_state_file_that_cannot_be_read_is_waited_for_and_kept<R: Runtime>() {
         let printed = worker.printed();
         (printed.contains("waiting for the file") && printed.contains("worker.json")).then_some(())
     });
-    fs::remove_dir(&file).expect("it is left as it is");
-    fs::rename(&aside, &file).expect("moved back");
+    // At once: a worker that met no file in between would rightly begin anew.
+    renameat_with(CWD, &aside, CWD, &file, RenameFlags::EXCHANGE).expect("moved back");
+    fs::remove_dir(&aside).expect("it is left as it was");
     session.event("it goes on", |message| message["subtype"] == "agent_restarted");
     assert_eq!(relay.api.environments().len(), 1);
     assert_eq!(worker.end(), Some(0));
