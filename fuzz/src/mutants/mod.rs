@@ -48,7 +48,7 @@ macro_rules! mutants {
 
 mutants! {
     /// A worker writes something else instead of a message, and calls it delivered.
-    LostWrite = "lost-write" found by "no acknowledged loss" within 10,
+    LostWrite = "lost-write" found by "no acknowledged loss" within 40,
     /// A store says *stored* before it is durable.
     EarlyStored = "early-stored" found by "no acknowledged loss" within 120,
     /// A worker loses a line from its agent and keeps counting.

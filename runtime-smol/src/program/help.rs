@@ -177,7 +177,8 @@ const SIGN_IN_RELAY: &str = "      --relay URL            The relay's address
       --data DIR             Its data directory, where its access token is if it
                              was started with --data
       --ca-file FILE         Certificates to trust in addition to the well-known
-                             authorities' (PEM): an authority's, or the relay's own
+                             authorities' (PEM): an authority's, or the
+                             relay's own
 ";
 
 const CREDENTIAL: &str = "\

@@ -87,7 +87,8 @@ pub fn a_session_that_returns_gets_a_new_one<R: Runtime>() {
     let worker = start();
     let session = stage.relay.session();
     let tree = stage.root.join(&session.id);
-    until("it is made", || tree.join("file").exists().then_some(()));
+    // With an agent in it: a session that has none yet ends, and its worktree with it.
+    session.event("its agent", |message| message["subtype"] == "agent_started");
     worker.command(WorkerCommand::HandOver);
     worker.ends().expect("it ends well");
     fs::remove_dir_all(&tree).expect("removed");

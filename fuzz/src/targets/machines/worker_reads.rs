@@ -15,7 +15,7 @@ use crate::targets::input::Input;
 use crate::targets::reach::reach;
 
 /// Steps within which a worker gets to anything that it does at all.
-const STEPS: usize = 60;
+const STEPS: usize = 120;
 
 /// A worker for which everything goes well.
 struct Run {
