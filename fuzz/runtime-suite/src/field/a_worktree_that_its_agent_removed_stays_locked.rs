@@ -93,12 +93,13 @@ pub fn a_session_that_returns_gets_a_new_one<R: Runtime>() {
     worker.ends().expect("it ends well");
     fs::remove_dir_all(&tree).expect("removed");
     let worker = start();
-    until("it is made again", || tree.join("file").exists().then_some(()));
+    session.event("another agent", |message| message["subtype"] == "agent_restarted");
+    assert!(tree.join("file").exists(), "it is made again");
     worker.shut_down();
     let result = session.result();
     assert_eq!(result["status"], "interrupted", "{result}");
-    assert!(stage.worktrees().is_empty(), "{result}");
-    assert_eq!(stage.branches(), "main\n");
+    until("it is removed", || stage.worktrees().is_empty().then_some(()));
+    until("its branch, too", || (stage.branches() == "main\n").then_some(()));
 }
 
 pub fn a_branch_without_a_worktree_goes_at_the_next_start<R: Runtime>() {

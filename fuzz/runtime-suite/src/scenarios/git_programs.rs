@@ -234,8 +234,9 @@ pub fn a_worker_started_from_a_git_hook_or_by_an_agent_passes_nothing_of_it_on<R
     shell.extend(OF_AN_AGENT.map(|name| format!("export {name}=outer-marked")));
     shell.push("export GIT_AUTHOR_NAME=mine".to_owned());
     shell.push(watched_git(&stage));
+    // The agent is tried in the repository itself first; the same commit would count as elsewhere.
     let agent = "env > \"$HOME/seen-by-agent\"; git rev-parse --show-toplevel > \"$HOME/seen\"
-        git commit --quiet --allow-empty -m work; git log -1 --format=%an,%ce >> \"$HOME/seen\"";
+        git commit --quiet --allow-empty -m \"$PWD\"; git log -1 --format=%an,%ce >> \"$HOME/seen\"";
     let mut program = stage.program::<R>(&shell.join("\n"), agent, &[]);
     let session = stage.relay.session();
     let result = session.result();
