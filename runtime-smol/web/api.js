@@ -66,9 +66,13 @@ export class Api {
   /** @param {AbortSignal} signal */
   async #assure(signal) {
     if (!this.#inDoubt) return;
-    const found = await askForProof(this.#token, urlOf('v1/proof'), signal);
-    if (found === 'unknown') throw new ApiError(401, 'authentication_failed', 'The relay does not know this token.');
-    if (found === 'stranger') throw new ApiError(0, 'unproved', 'What answers at this address is not the relay.');
+    const unproved = await askForProof(this.#token, urlOf('v1/proof'), signal);
+    if (unproved) {
+      // The relay may not know the token, or not be able to tell now.
+      const why = unproved.ok ? null : await refusal(unproved);
+      if (why?.status === 401 || why?.passing) throw why;
+      throw new ApiError(0, 'unproved', 'What answers at this address is not the relay.');
+    }
     this.#inDoubt = false;
   }
 

@@ -14,11 +14,11 @@ function base64url(bytes) {
 
 /**
  * @param {string} token @param {URL} url where proofs are given @param {AbortSignal} signal
- * @returns {Promise<'proved' | 'unknown' | 'stranger'>} `unknown` if the answer is that the token is not known
+ * @returns {Promise<Response | null>} what was answered instead of a proof
  */
 export async function askForProof(token, url, signal) {
   // Browsers have no keyed hashes for pages that came over plain http from another machine.
-  if (!crypto.subtle) return 'proved';
+  if (!crypto.subtle) return null;
   const utf8 = new TextEncoder();
   const key = await crypto.subtle.importKey('raw', utf8.encode(token), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
   const nonce = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -27,8 +27,7 @@ export async function askForProof(token, url, signal) {
   const of = token.startsWith(SIGNED) ? token.slice(0, -SIGNATURE) : '';
   url.search = new URLSearchParams({ of, nonce, mac: await sign('question') }).toString();
   const response = await fetch(url, { signal, cache: 'no-store', credentials: 'omit', redirect: 'error' });
-  if (response.status === 401) return 'unknown';
-  if (!response.ok) return 'stranger';
+  if (!response.ok) return response;
   const answer = await response.json();
-  return answer?.proof === await sign('proof') ? 'proved' : 'stranger';
+  return answer?.proof === await sign('proof') ? null : response;
 }
