@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use footbridge_core::base::time::{self, Now, UnixTime};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, MachineError, MachineErrorKind, Outcome, Step};
-use footbridge_core::engine::proxies::Proxies;
+use footbridge_core::engine::proxies::{Proxies, ProxySource};
 use footbridge_supervision::Supervision;
 
 use crate::http::{Http, Way};
@@ -20,25 +20,13 @@ use crate::socket::Sockets;
 use crate::threads::Threads;
 use crate::tls::Tls;
 
-/// How connections go out. A proxy is asked for a tunnel (`CONNECT`) to every target, TLS or not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Proxy {
-    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
-    #[default]
-    Environment,
-    /// Directly, whatever the environment says.
-    None,
-    /// Through the proxy at this `http:` URL.
-    At(String),
-}
-
 /// The options of a [`Host`]; the default suits most.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
     /// A PEM file of certificates to trust in addition to the well-known authorities.
     pub extra_ca: Option<PathBuf>,
     /// Whether requests and streams go through an HTTP proxy.
-    pub proxy: Proxy,
+    pub proxy: ProxySource,
     /// How thoroughly processes are supervised.
     pub supervision: Supervision,
 }
@@ -57,11 +45,7 @@ impl Host {
         let HostOptions { extra_ca, proxy, supervision } = options;
         let local = |message: String| MachineError { kind: MachineErrorKind::Local, message };
         let tls = Tls::new(extra_ca.as_deref()).map_err(local)?;
-        let proxies = Arc::new(match proxy {
-            Proxy::Environment => Proxies::from_variables(|name| std::env::var(name).ok()),
-            Proxy::None => Proxies::none(),
-            Proxy::At(url) => Proxies::all(&url),
-        });
+        let proxies = Arc::new(Proxies::from_source(&proxy, |name| std::env::var(name).ok()));
         let way = Way { tls, proxies };
         let (http, sockets) = (Http::new(way.clone()), Sockets::new(way));
         let threads = Threads::new().map_err(|error| local(format!("no eventfd: {error}")))?;

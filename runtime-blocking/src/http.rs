@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::base::limits::MAX_DIALED_ADDRESSES;
+use footbridge_core::base::limits::{MAX_DIALED_ADDRESSES, MAX_RESEND_AGE};
 use footbridge_core::contract::action::{Answer, Head, Method, Request, Response};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use footbridge_core::engine::proxies::Proxies;
@@ -31,10 +31,6 @@ const MAX_IDLE_AGENTS: usize = 4;
 const BUFFER_BYTES: usize = 16 << 10;
 /// A connection idle for longer is not reused: the server may be closing it.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(15);
-
-/// A request that has waited for longer was not lost to a connection that the server was closing:
-/// something ended it while it waited, and the machine has to know.
-const RESEND_LIMIT: Duration = Duration::from_secs(1);
 
 /// The HTTP client.
 ///
@@ -218,7 +214,7 @@ impl Tries<'_> {
         let Self { request, slot, way, is_reused } = *self;
         let begun = Instant::now();
         let answer = attempt(&client, request.timeout);
-        let is_soon = begun.elapsed() < RESEND_LIMIT;
+        let is_soon = begun.elapsed() < MAX_RESEND_AGE;
         let is_safe = is_soon && matches!(request.method, Method::Get | Method::Head);
         if is_reused
             && is_safe

@@ -71,6 +71,7 @@ mod threads;
 mod tls;
 mod transport;
 
-pub use driver::{Driver, Host, HostOptions, Proxy};
+pub use driver::{Driver, Host, HostOptions};
+pub use footbridge_core::engine::proxies::ProxySource;
 pub use footbridge_supervision::Supervision;
 pub use mailbox::Handle;

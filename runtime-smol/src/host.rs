@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use async_channel::Receiver;
 use footbridge_core::contract::event::IoError;
-use footbridge_core::engine::proxies::Proxies;
+use footbridge_core::engine::proxies::{Proxies, ProxySource};
 use footbridge_core::store::{Changes, Store};
 use footbridge_supervision::Supervision;
 
@@ -19,7 +19,7 @@ pub struct HostOptions {
     /// The certificate that listeners present; without one, they speak plain HTTP.
     pub certificate: Option<Certificate>,
     /// Whether requests and streams go through an HTTP proxy.
-    pub proxy: Proxy,
+    pub proxy: ProxySource,
     /// How thoroughly processes are supervised.
     pub supervision: Supervision,
     /// The store for store operations; without one they fail. It runs on a thread of its own,
@@ -27,18 +27,6 @@ pub struct HostOptions {
     pub store: Option<Box<dyn Store>>,
     /// Changes that others make to that store, if others use it.
     pub store_changes: Option<Receiver<Changes>>,
-}
-
-/// How connections go out. A proxy is asked for a tunnel (`CONNECT`) to every target, TLS or not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Proxy {
-    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
-    #[default]
-    Environment,
-    /// Directly, whatever the environment says.
-    None,
-    /// Through the proxy at this `http:` URL.
-    At(String),
 }
 
 /// What operations need: trust, identity, store.
@@ -57,11 +45,7 @@ impl Host {
         Ok(Self {
             client_tls: tls::Client::new(options.extra_ca.as_deref())?,
             server_tls: options.certificate.as_ref().map(tls::Server::new).transpose()?,
-            proxies: match options.proxy {
-                Proxy::Environment => Proxies::from_variables(|name| std::env::var(name).ok()),
-                Proxy::None => Proxies::none(),
-                Proxy::At(url) => Proxies::all(&url),
-            },
+            proxies: Proxies::from_source(&options.proxy, |name| std::env::var(name).ok()),
             supervision: options.supervision,
             store: options.store,
             store_changes: options.store_changes,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use footbridge_core::base::limits::MAX_RESEND_AGE;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::{Method, Request, Response};
 use footbridge_core::contract::event::{IoError, IoErrorKind};
@@ -24,9 +25,6 @@ const MAX_IDLE: usize = 8;
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// How long one is used, so that address changes are noticed.
 const AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// A request that has waited for longer was not lost to a connection that the server was closing:
-/// something ended it while it waited, and the machine has to know.
-const RESEND_LIMIT: Duration = Duration::from_secs(1);
 /// The largest response head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
@@ -117,7 +115,7 @@ impl Client {
             // A server may close a kept connection just as the next request is sent. What was not
             // sent is sent again; so is any idempotent request, if nothing came back.
             let unsent = lost.take_message();
-            let is_soon = sent.elapsed() < RESEND_LIMIT;
+            let is_soon = sent.elapsed() < MAX_RESEND_AGE;
             let is_safe = is_soon && matches!(ask.method, Method::Get | Method::Head);
             let is_broken = !lost.error().is_parse();
             if unsent.is_some() || (is_safe && is_broken) {

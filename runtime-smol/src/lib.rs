@@ -47,6 +47,7 @@ mod stream;
 mod tls;
 
 pub use driver::{block_on, drive};
+pub use footbridge_core::engine::proxies::ProxySource;
 pub use footbridge_supervision::Supervision;
-pub use host::{Host, HostOptions, Proxy};
+pub use host::{Host, HostOptions};
 pub use tls::Certificate;

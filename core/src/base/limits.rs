@@ -125,6 +125,10 @@ pub const POLL_SLACK: Duration = Duration::from_secs(10);
 pub const MIN_POLL_WAIT: Duration = Duration::from_secs(1);
 /// How long a worker asks for shorter polls before it tries a long one again.
 pub const POLL_SHORT_FOR: Duration = Duration::from_secs(10 * 60);
+/// A request that a reused connection lost is sent again on another one if it waited no longer than
+/// this. What waited longer was not lost to a connection that was closing anyway: something ended it,
+/// and the machine has to know.
+pub const MAX_RESEND_AGE: Duration = Duration::from_secs(1);
 /// A link that has been silent this long pings the other side.
 pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 /// The same where silent links are cut sooner.

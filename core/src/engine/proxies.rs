@@ -24,6 +24,18 @@ pub struct Proxy {
     pub authorization: Option<Secret>,
 }
 
+/// What says which proxies a program uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxySource {
+    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// Directly, whatever the environment says.
+    None,
+    /// Through the proxy at this `http:` URL.
+    At(String),
+}
+
 /// The proxies of a program, and what is reached without them.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
@@ -54,6 +66,15 @@ enum Exception {
 }
 
 impl Proxies {
+    /// As `source` says; `variable` reads one of the environment.
+    pub fn from_source(source: &ProxySource, variable: impl Fn(&str) -> Option<String>) -> Self {
+        match source {
+            ProxySource::Environment => Self::from_variables(variable),
+            ProxySource::None => Self::none(),
+            ProxySource::At(url) => Self::all(url),
+        }
+    }
+
     /// As variables say, each by its name in upper or lower case.
     pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Self {
         let value = |name: &str| {

@@ -151,6 +151,8 @@ pub fn unnamed(line: &str) -> Text {
     })
 }
 
+/// Why none of two questions under one id can be answered.
+pub(crate) const AMBIGUOUS: &str = "the agent asked another question under the same id";
 /// Why such a request is refused.
 const UNNAMED: &str = "a request_id has to be text";
 

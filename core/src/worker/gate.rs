@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Another program may have taken the relay's address. It is sent neither the worker's credential nor
-//! an environment's secret nor a session's token, and no refusal of its ends anything: one that would
+//! an environment's secret nor a session's token, and none of its refusals ends anything: one that would
 //! be final counts only once the relay has proved that it comes from it. The parts of a worker know
 //! nothing of this. To them, what cannot prove that it is the relay is a relay that cannot be reached,
 //! or, where it refuses the proof with 401, one that knows none of their credentials.

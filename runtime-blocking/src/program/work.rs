@@ -2,7 +2,7 @@
 
 use std::thread::Builder;
 
-use footbridge_blocking::{Driver, Host, HostOptions, Proxy, Supervision};
+use footbridge_blocking::{Driver, Host, HostOptions, ProxySource, Supervision};
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
@@ -31,7 +31,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let _presence = place::settle(log, &config, work.name.is_some());
     let host = || {
         // No proxy leads back to this machine.
-        let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
+        let proxy = if relay.is_localhost() { ProxySource::None } else { ProxySource::Environment };
         let (extra_ca, supervision) = (reach.ca_file.clone(), Supervision::Whole);
         Host::new(HostOptions { extra_ca, proxy, supervision })
     };

@@ -1,6 +1,6 @@
 //! This runtime, adapted to the suite for all runtimes.
 
-use footbridge_blocking::{Driver, Host, HostOptions, Proxy};
+use footbridge_blocking::{Driver, Host, HostOptions, ProxySource};
 use footbridge_core::contract::machine::Machine;
 use footbridge_runtime_suite::{HostSpec, Running, Runtime};
 
@@ -32,6 +32,6 @@ impl Runtime for Threads {
 
 fn options(host: HostSpec) -> HostOptions {
     let HostSpec { extra_ca, proxy, .. } = host;
-    let proxy = proxy.map_or(Proxy::None, Proxy::At);
+    let proxy = proxy.map_or(ProxySource::None, ProxySource::At);
     HostOptions { extra_ca, proxy, ..HostOptions::default() }
 }

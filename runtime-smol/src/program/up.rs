@@ -11,7 +11,7 @@ use footbridge_core::contract::machine::Outcome;
 use footbridge_core::relay::{Relay, RelayCommand, RelayNotice};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Worker, WorkerCommand, WorkerConfig, WorkerNotice};
-use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
+use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, drive};
 use smol::future::{FutureExt, zip};
 
 use footbridge_cli::args::Work;
@@ -51,7 +51,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let _presence = place::settle(log, &config, args.name.is_some());
     let host = || {
         let supervision = Supervision::Whole;
-        Host::new(HostOptions { proxy: Proxy::None, supervision, ..HostOptions::default() })
+        Host::new(HostOptions { proxy: ProxySource::None, supervision, ..HostOptions::default() })
     };
     let trial = work::trial(&config, host()?, log);
     let (relay, relay_host) =

@@ -11,7 +11,7 @@ use footbridge_core::worker::{
     Check, LeftSession, PointerSearch, PointerSearchConfig, Worker, WorkerCommand, WorkerConfig,
     WorkerNotice,
 };
-use footbridge_smol::{Host, HostOptions, Proxy, Supervision, block_on, drive};
+use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, drive};
 use smol::future::FutureExt;
 
 use super::signals::{Ends, Urgency};
@@ -54,7 +54,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
 }
 
 fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSession>, Error> {
-    let host = Host::new(HostOptions { proxy: Proxy::None, ..HostOptions::default() })?;
+    let host = Host::new(HostOptions { proxy: ProxySource::None, ..HostOptions::default() })?;
     let (_commands, asked) = async_channel::bounded(1);
     let mut found = None;
     block_on(drive(PointerSearch::new(search), host, asked, |left| found = Some(left)))?;
@@ -79,7 +79,7 @@ pub(super) fn trial<T>(
 /// What a worker for this relay runs on.
 pub(super) fn host(relay: &BaseUrl, reach: &RelayArgs) -> Result<Host, Error> {
     // No proxy leads back to this machine.
-    let proxy = if relay.is_localhost() { Proxy::None } else { Proxy::Environment };
+    let proxy = if relay.is_localhost() { ProxySource::None } else { ProxySource::Environment };
     let extra_ca = reach.ca_file.clone();
     let supervision = Supervision::Whole;
     Ok(Host::new(HostOptions { extra_ca, proxy, supervision, ..HostOptions::default() })?)

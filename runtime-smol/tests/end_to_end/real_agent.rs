@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::api::Api;
 use crate::support::page::{Page, hook};
 use crate::support::poll;
-use crate::support::program::{Program, path};
+use crate::support::program::{Program, path, processes};
 
 /// Whether it is here; says so if it is not.
 fn is_here() -> bool {
@@ -156,15 +156,15 @@ fn the_agent_does_not_notice_that_the_relay_is_killed_and_a_question_stays_open(
     assert!(seqs.iter().zip(1..).all(|(seq, expected)| *seq == expected), "{seqs:?}");
 }
 
+fn command_line(about: &Path) -> String {
+    let line = std::fs::read(about.join("cmdline")).unwrap_or_default();
+    let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    words.join(" ").trim_end().to_owned()
+}
+
 /// The processes that run this command line.
 fn running(command: &str) -> Vec<i32> {
-    let processes = std::fs::read_dir("/proc").expect("a /proc").filter_map(Result::ok);
-    let runs = |pid: &i32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
-            == format!("{command} ")
-    };
-    processes.filter_map(|one| one.file_name().to_str()?.parse().ok()).filter(runs).collect()
+    processes(|about| command_line(about) == command)
 }
 
 /// What a tool runs that does not end by itself; `number` tells the tests' own apart.
@@ -192,14 +192,12 @@ fn is_over(number: u32, how: &str) {
 
 /// The agent's own process, below a program of this test.
 fn agent_in(directory: &Path) -> Vec<i32> {
-    let processes = std::fs::read_dir("/proc").expect("a /proc").filter_map(Result::ok);
-    let is_it = |pid: &i32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&line);
-        text.contains("claude") && text.contains("stream-json") && cwd.starts_with(directory)
-    };
-    processes.filter_map(|one| one.file_name().to_str()?.parse().ok()).filter(is_it).collect()
+    processes(|about| {
+        let (line, cwd) = (command_line(about), std::fs::read_link(about.join("cwd")));
+        line.contains("claude")
+            && line.contains("stream-json")
+            && cwd.is_ok_and(|cwd| cwd.starts_with(directory))
+    })
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use footbridge_core::contract::machine::Machine;
 use footbridge_runtime_suite::{HostSpec, Running, Runtime};
-use footbridge_smol::{Certificate, Host, HostOptions, Proxy, block_on, drive};
+use footbridge_smol::{Certificate, Host, HostOptions, ProxySource, block_on, drive};
 
 /// Machines on smol.
 pub(crate) struct Smol;
@@ -51,7 +51,7 @@ fn options(host: HostSpec) -> HostOptions {
     HostOptions {
         extra_ca,
         certificate: certificate.map(|files| Certificate { chain: files.chain, key: files.key }),
-        proxy: proxy.map_or(Proxy::None, Proxy::At),
+        proxy: proxy.map_or(ProxySource::None, ProxySource::At),
         ..HostOptions::default()
     }
 }

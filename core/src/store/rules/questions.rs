@@ -35,9 +35,6 @@ use crate::store::transaction::PermissionReply;
 use crate::wire::control::{self, ControlResponse, Fields, FieldsOf, PermissionAnswer};
 use crate::wire::log_message::LogMessage;
 
-/// Why none of two questions under one id can be answered.
-const AMBIGUOUS: &str = "the agent asked another question under the same id";
-
 /// The agent has asked a question, on a line that is already logged.
 pub(super) fn ask<T: Tables>(
     cx: &mut Cx<'_, T>,
@@ -60,8 +57,8 @@ pub(super) fn ask<T: Tables>(
         if before.tool_name == question.tool_name && other == input {
             return Ok(());
         }
-        refuse(cx, conversation, &request_id, AMBIGUOUS)?;
-        return refuse_once(cx, conversation, &request_id, AMBIGUOUS);
+        refuse(cx, conversation, &request_id, control::AMBIGUOUS)?;
+        return refuse_once(cx, conversation, &request_id, control::AMBIGUOUS);
     }
     let bytes = conversation.row.question_bytes + input.len();
     let open = conversation.row.session.pending.len();

@@ -23,8 +23,6 @@ const STALE_ANSWER: &str = "the agent is no longer waiting for this answer";
 const NOT_READING: &str = "The agent is not reading its input: its pipe is full, and what is sent to it waits. If this goes on, end the session.";
 /// And when that is over.
 const READS_AGAIN: &str = "The agent reads its input again.";
-/// Why none of two questions under one id can be answered.
-const AMBIGUOUS: &str = "the agent asked another question under the same id";
 /// Why a message is not passed on.
 const REPEATED: &str = "the agent has already had a message with this uuid";
 
@@ -69,11 +67,11 @@ impl Session {
 
     /// The agent has asked different questions under one id: nobody may answer any of them.
     fn refuse_ambiguous(&mut self, cx: &mut Cx<'_>, request_id: &str, times: usize) {
-        let answer = control::error(request_id, AMBIGUOUS);
+        let answer = control::error(request_id, control::AMBIGUOUS);
         for _ in 0..times {
             self.write_own(cx, &answer);
         }
-        let (request_id, reason) = (Cow::Borrowed(request_id), Cow::Borrowed(AMBIGUOUS));
+        let (request_id, reason) = (Cow::Borrowed(request_id), Cow::Borrowed(control::AMBIGUOUS));
         self.log(cx, &LogMessage::PermissionWithdrawn { request_id, reason });
     }
 

@@ -16,9 +16,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::answer::Answer;
-use super::clean::own_commits;
 use super::done::{Done, HEADS};
 use super::list::{Entry, Lock, entries};
+use super::own_commits::own_commits;
 
 /// How far it has come.
 #[derive(Clone, Debug)]

@@ -37,6 +37,7 @@ mod gone;
 mod ignored;
 mod list;
 mod make;
+mod own_commits;
 mod programs;
 mod submodules;
 mod tracked;

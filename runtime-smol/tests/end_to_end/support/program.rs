@@ -206,14 +206,17 @@ impl Drop for Program {
 /// The processes that have the mark in their environment; a zombie has none.
 fn left_of(mark: &str) -> Vec<i32> {
     let entry = format!("{MARK}={mark}");
-    let processes = std::fs::read_dir("/proc").expect("a /proc").filter_map(Result::ok);
-    processes
-        .filter_map(|process| process.file_name().to_str()?.parse().ok())
-        .filter(|pid: &i32| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
-        })
-        .collect()
+    processes(|about| {
+        let environment = std::fs::read(about.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+    })
+}
+
+/// The processes of which that holds what the system says about them, in a folder for each.
+pub(crate) fn processes(is_one: impl Fn(&Path) -> bool) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc").expect("a /proc").filter_map(Result::ok);
+    let found = all.filter(|process| is_one(&process.path()));
+    found.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// A path as an argument.
