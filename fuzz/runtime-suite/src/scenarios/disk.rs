@@ -122,10 +122,13 @@ pub fn a_state_file_that_cannot_be_read_is_waited_for_and_kept<R: Runtime>() {
     let worker = start();
     let session = relay.session();
     let agent = session.running();
+    let (file, aside) = (own_state(home.path()).join("worker.json"), home.path().join("aside"));
+    // It may be written a little later than its agent starts.
+    let is_kept = || fs::read_to_string(&file).is_ok_and(|kept| kept.contains(&session.id));
+    until("its session is kept", || is_kept().then_some(()));
     worker.kill();
     until_gone(agent);
     // Permissions would not keep every user away.
-    let (file, aside) = (own_state(home.path()).join("worker.json"), home.path().join("aside"));
     fs::rename(&file, &aside).expect("moved");
     fs::create_dir(&file).expect("made");
     let mut worker = start();
