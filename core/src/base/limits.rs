@@ -135,6 +135,8 @@ pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 pub const MIN_LINK_PING_AFTER: Duration = Duration::from_secs(1);
 /// A link that has been silent this long counts as dead.
 pub const LINK_DEAD_AFTER: Duration = Duration::from_secs(45);
+/// A link that was open when the computer slept counts as dead if it does not answer in this time.
+pub const LINK_AWAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long one of a host's addresses is tried before the next one is tried beside it (RFC 8305).
 pub const DIAL_INTERVAL: Duration = Duration::from_millis(250);
 /// How many of a host's addresses are tried.

@@ -26,7 +26,8 @@ pub(crate) use self::receive::NO_UPGRADE;
 pub(crate) use self::rhythm::Rhythm;
 use crate::base::id::OpId;
 use crate::base::limits::{
-    CONNECT_TIMEOUT, LINK_DEAD_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES,
+    CONNECT_TIMEOUT, LINK_AWAKE_WITHIN, LINK_DEAD_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES,
+    MAX_LINE_BYTES,
 };
 use crate::base::secret::Secret;
 use crate::base::text::Text;
@@ -92,8 +93,8 @@ struct Connection {
     op: OpId,
     since: Instant,
     last_heard: Instant,
-    /// A ping is out, and nothing has arrived since.
-    is_pinged: bool,
+    /// A ping is out, and nothing has arrived since: by when something must.
+    answer_due: Option<Instant>,
     /// Reading is paused, because the agent is too far behind.
     is_paused: bool,
     /// The last line that arrived on this connection. The relay resends what was received but not
@@ -321,18 +322,28 @@ impl Link {
             State::Pausing { until } => Some(until),
             State::Greeting { last_heard, .. } => Some(last_heard + LINK_DEAD_AFTER),
             State::Up(up) => {
-                let silence = if up.is_pinged { LINK_DEAD_AFTER } else { self.rhythm.ping_after() };
-                let silent_at = up.last_heard + silence;
+                let silent_at =
+                    up.answer_due.unwrap_or_else(|| up.last_heard + self.rhythm.ping_after());
                 Some(up.held_due.map_or(silent_at, |due| due.min(silent_at)))
             }
         }
     }
 
-    /// The computer slept: earlier failures no longer count (W-2).
+    /// The computer slept: earlier failures no longer count (W-2), and a connection has to show
+    /// that it is still one. What broke it may never have been told to this side.
     pub(crate) fn wake<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
         self.backoff.reset();
         self.rhythm = Rhythm::new();
-        self.connect(fx, purpose);
+        let now = fx.now().mono;
+        match &mut self.state {
+            // Its answer waits behind lines that are not read yet.
+            State::Up(up) if up.is_paused => {}
+            State::Up(up) => {
+                up.answer_due = Some(now + LINK_AWAKE_WITHIN);
+                send(fx, up.op, &ControlFrame::Ping);
+            }
+            _ => self.connect(fx, purpose),
+        }
     }
 
     /// Acts on its deadline, if that has passed.
@@ -357,8 +368,10 @@ impl Link {
                 send(fx, up.op, &ControlFrame::Held { received });
                 None
             }
-            State::Up(up) if !up.is_pinged => {
-                up.is_pinged = true;
+            State::Up(up) if up.answer_due.is_none() => {
+                // This timer may be late itself.
+                let answer_due = (up.last_heard + LINK_DEAD_AFTER).max(now + LINK_AWAKE_WITHIN);
+                up.answer_due = Some(answer_due);
                 send(fx, up.op, &ControlFrame::Ping);
                 None
             }

@@ -78,7 +78,7 @@ impl Link {
             State::Greeting { last_heard, .. } => *last_heard = fx.now().mono,
             State::Up(up) => {
                 up.last_heard = fx.now().mono;
-                up.is_pinged = false;
+                up.answer_due = None;
             }
             State::Idle | State::Pausing { .. } | State::Opening(_) | State::Over => {}
         }
@@ -174,7 +174,7 @@ impl Link {
                     op,
                     since: last_heard,
                     last_heard,
-                    is_pinged: false,
+                    answer_due: None,
                     is_paused: false,
                     received_on_connection: start,
                     acked: start,

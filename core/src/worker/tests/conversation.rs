@@ -1,7 +1,10 @@
 //! The conversation between an agent and the relay.
 
 use super::*;
-use crate::base::limits::{AGENT_NOT_READING_AFTER, MAX_NAME_BYTES, OUTBOX_HIGH_WATER_BYTES};
+use crate::base::limits::{
+    AGENT_NOT_READING_AFTER, LINK_AWAKE_WITHIN, LINK_PING_AFTER, MAX_NAME_BYTES,
+    OUTBOX_HIGH_WATER_BYTES,
+};
 
 #[test]
 fn a_question_gets_exactly_one_answer_and_none_after_it_was_withdrawn() {
@@ -381,4 +384,27 @@ fn what_an_agent_writes_to_stderr_is_reported_as_it_comes_and_before_its_end() {
     bench.exit(agent, ExitStatus::Code(1));
     let sent = bench.sent(link);
     assert!(sent[0].contains("last words") && sent[1].contains("agent_exited"), "{sent:?}");
+}
+
+#[test]
+fn after_a_sleep_an_open_link_has_ten_seconds_to_show_that_it_is_one() {
+    for answers in [false, true] {
+        let (mut bench, poll) = Bench::serving(|_| {});
+        let Running { link, .. } = bench.start_session(poll, 1);
+        bench.now.wall = bench.now.wall + Duration::from_secs(3600);
+        let woke_at = bench.now.mono;
+        bench.handle(Event::Tick);
+        assert!(bench.sent(link).iter().any(|sent| sent.contains("ping")), "at once");
+        if answers {
+            bench.handle(frame(link, &ControlFrame::Pong));
+        }
+        let is_cut = |bench: &Bench| bench.actions.contains(&Action::Cancel { op: link });
+        while !is_cut(&bench) && bench.now.mono < woke_at + LINK_PING_AFTER {
+            bench.wait();
+        }
+        assert_eq!(is_cut(&bench), !answers);
+        if !answers {
+            assert_eq!(bench.now.mono, woke_at + LINK_AWAKE_WITHIN);
+        }
+    }
 }
