@@ -356,6 +356,10 @@ pub const GUESS_ALLOWED_EVERY: Duration = Duration::from_secs(2);
 pub const GUESSES_ALLOWED_IN_ALL: u32 = 200;
 /// How long they have to wait for each further one.
 pub const GUESS_ALLOWED_EVERY_IN_ALL: Duration = Duration::from_millis(100);
+/// How often the same failure of the store is reported.
+pub const STORE_FAILURES_REPORTED_EVERY: Duration = Duration::from_secs(60);
+/// Different failures of the store that are reported in that time.
+pub const MAX_STORE_FAILURES_REPORTED: usize = 10;
 /// How often unknown credentials of one address are reported.
 pub const GUESSES_REPORTED_EVERY: Duration = Duration::from_secs(60);
 /// Reports about unknown credentials, of all addresses, in that time.

@@ -79,9 +79,13 @@ pub enum RelayNotice {
         /// The session.
         session: SessionId,
     },
-    /// The store failed to carry something out; whoever was waiting was told to try again.
+    /// The store failed to carry something out; whoever was waiting was told to try again. The same
+    /// failure is reported at most every
+    /// [`STORE_FAILURES_REPORTED_EVERY`](crate::base::limits::STORE_FAILURES_REPORTED_EVERY).
     StoreFailed {
         /// The store's own message.
         detail: String,
+        /// How many operations have failed so since it was reported last.
+        times: u64,
     },
 }

@@ -107,8 +107,10 @@ impl Router {
             Purpose::CloseOnOpen(_) | Purpose::Closing => cx.stream_over(op),
             Purpose::Store(pending) => {
                 cx.shared.store_calls.over(&pending);
-                if let Some(failure) = failure {
-                    cx.notify(RelayNotice::StoreFailed { detail: failure.detail });
+                let report = failure
+                    .and_then(|failure| cx.shared.store_calls.failed(cx.now(), failure.detail));
+                if let Some(report) = report {
+                    cx.notify(report);
                 }
                 if matches!(*pending, Pending::Sweep) {
                     cx.engine.set_timer(Timer::Sweep, RETRY_AFTER_FAILURE);

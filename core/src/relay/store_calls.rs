@@ -2,11 +2,15 @@
 //! anything that has expired.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::notice::RelayNotice;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, Timer};
+use crate::base::limits::{MAX_STORE_FAILURES_REPORTED, STORE_FAILURES_REPORTED_EVERY};
 use crate::base::time::{Instant, Now};
 use crate::contract::action::Action;
 use crate::store::{RelayRun, RelayTime, StoreOp, StorePolicy, Transaction};
@@ -22,6 +26,17 @@ pub(super) struct StoreCalls {
     slept: Duration,
     under_way: usize,
     sweep: Sweep,
+    /// The failures that were reported last.
+    reported: Vec<Reported>,
+}
+
+/// A failure that was reported.
+#[derive(Debug)]
+struct Reported {
+    detail: String,
+    at: Instant,
+    /// How many times it has come back since.
+    unreported: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +57,7 @@ impl StoreCalls {
             slept: Duration::ZERO,
             under_way: 0,
             sweep: Sweep::Scheduled,
+            reported: Vec::new(),
         }
     }
 
@@ -82,6 +98,29 @@ impl StoreCalls {
         if matches!(pending, Pending::Sweep) {
             self.sweep = Sweep::Scheduled;
         }
+    }
+
+    /// Whether to report a failure now: a full disk refuses every request alike.
+    pub(super) fn failed(&mut self, now: Instant, detail: String) -> Option<RelayNotice> {
+        let is_due =
+            |last: &Reported| now.saturating_since(last.at) >= STORE_FAILURES_REPORTED_EVERY;
+        let known = self.reported.iter().position(|last| last.detail == detail);
+        let times = if let Some(at) = known {
+            let last = self.reported.get_mut(at)?;
+            last.unreported += 1;
+            if !is_due(last) {
+                return None;
+            }
+            self.reported.remove(at).unreported
+        } else {
+            self.reported.retain(|last| !is_due(last));
+            if self.reported.len() >= MAX_STORE_FAILURES_REPORTED {
+                return None;
+            }
+            1
+        };
+        self.reported.push(Reported { detail: detail.clone(), at: now, unreported: 0 });
+        Some(RelayNotice::StoreFailed { detail, times })
     }
 
     pub(super) const fn under_way(&self) -> usize {

@@ -60,8 +60,13 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
             let ids = [("session", session.as_str())];
             log.write(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
         }
-        Notice::StoreFailed { detail } => {
+        Notice::StoreFailed { detail, times: 1 } => {
             log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
+        }
+        Notice::StoreFailed { detail, times } => {
+            let words =
+                format_args!("store failure: {detail} ({times} times since the last report)");
+            log.write(Error, "store_failed", &[], words);
         }
         // Those newer than this program.
         other => log.write(Debug, "other", &[], format_args!("{other:?}")),

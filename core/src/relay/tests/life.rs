@@ -1,6 +1,7 @@
 //! The relay's own life: stopping, and failures underneath it.
 
 use super::*;
+use crate::base::limits::STORE_FAILURES_REPORTED_EVERY;
 
 #[test]
 fn shutdown_tells_everyone_to_come_back_and_finishes() {
@@ -105,4 +106,36 @@ fn viewers_learn_that_a_worker_is_gone_even_if_the_store_fails_at_first() {
     world.pass(Duration::from_secs(1));
     let came = world.received(viewer);
     assert_eq!(came.last().expect("an update")["session"]["connected"], false);
+}
+
+#[test]
+fn a_store_that_keeps_failing_is_reported_once_a_minute_with_a_count() {
+    let mut world = World::new();
+    let (_, taken, _) = world.running();
+    let fail_once = |world: &mut World| {
+        world.holds_store = true;
+        let path = format!("/v1/sessions/{}", taken.session);
+        let asked = world.ask(Method::Get, &path, TOKEN, &Value::Null);
+        let (op, _) = world.held.pop_front().expect("the session is read");
+        let kind = crate::contract::event::IoErrorKind::Full;
+        let failure = crate::contract::event::IoError { kind, detail: "no space left".to_owned() };
+        world.deliver(Event::Failed { op, failure });
+        world.holds_store = false;
+        assert_eq!(world.answer(asked).0, 503);
+    };
+    let reported = |world: &World| -> Vec<u64> {
+        let notices = world.hand.notices.iter();
+        let times = notices.filter_map(|notice| match notice {
+            RelayNotice::StoreFailed { times, .. } => Some(*times),
+            _ => None,
+        });
+        times.collect()
+    };
+    for _ in 0..40 {
+        fail_once(&mut world);
+    }
+    assert_eq!(reported(&world), [1]);
+    world.pass(STORE_FAILURES_REPORTED_EVERY);
+    fail_once(&mut world);
+    assert_eq!(reported(&world), [1, 40]);
 }
