@@ -95,10 +95,11 @@ impl Polling {
         }
     }
 
-    /// The relay answers elsewhere: a pause that it has not asked for is over.
+    /// The relay answers elsewhere: a pause that it has not asked for is over, and so is what has
+    /// been failing until now.
     pub(super) fn relay_answers(&mut self, cx: &mut Cx<'_>) {
+        self.backoff.reset();
         if self.has_failed && !self.is_pause_asked {
-            self.backoff.reset();
             cx.timers.clear(&Timer::Poll);
         }
     }

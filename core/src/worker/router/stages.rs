@@ -74,6 +74,7 @@ impl Parts {
             self.redispatch(cx, &id);
         }
         self.reports.look_for_earlier(cx);
+        self.polling.relay_answers(cx);
         self.poll_if_there_is_room(cx);
     }
 

@@ -136,6 +136,23 @@ fn it_gives_up_after_600_s_of_continuous_failure_and_says_where_and_why() {
 }
 
 #[test]
+fn registering_again_ends_what_was_failing_until_then() {
+    let (mut bench, mut poll) = Bench::serving(|_| {});
+    let began = bench.now.mono;
+    while bench.now.mono.saturating_since(began) < Duration::from_secs(590) {
+        bench.fail(poll, IoErrorKind::TimedOut);
+        bench.wait();
+        (poll, _) = bench.request("/work/poll");
+    }
+    bench.refuse(poll, 401, "authentication_failed");
+    poll = bench.respond_to_registration("");
+    bench.now.mono = bench.now.mono + Duration::from_secs(60);
+    bench.fail(poll, IoErrorKind::Disconnected);
+    assert_eq!(bench.outcome, None, "it was in touch with its relay a minute ago");
+    assert!(bench.wait() <= Duration::from_secs(2));
+}
+
+#[test]
 fn after_a_sleep_everything_is_retried_immediately_and_the_pauses_start_over() {
     let mut bench = Bench::new(|_| {});
     bench.answer_git();
