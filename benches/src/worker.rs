@@ -79,7 +79,8 @@ impl ByHand {
     pub fn bring_up(&mut self, session: &mut Running) {
         self.handle(Event::Spawned { op: session.agent, pid: 7 });
         self.handle(Event::Opened { op: session.link });
-        let sent = self.word(session.link, &ControlFrame::Resume { received: 0, from: 0 });
+        let sent =
+            self.word(session.link, &ControlFrame::Resume { received: 0, from: 0, window: None });
         session.acknowledged += lines_of(&sent);
         self.word(session.link, &ControlFrame::Ack { received: session.acknowledged });
     }

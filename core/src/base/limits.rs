@@ -12,6 +12,9 @@ pub const MAX_LINE_BYTES: usize = 8 << 20;
 
 /// Lines that one side of a link may have sent and not had acknowledged.
 pub const LINK_WINDOW_LINES: usize = 256;
+/// The same for the lines of an agent, where the relay says that it takes so many: with fewer, a
+/// worker waits for the disk of its relay more than it sends.
+pub const LINK_WINDOW_LINES_TO_RELAY: u64 = 1024;
 /// Bytes that one side of a link may have sent and not had acknowledged; one line always fits.
 pub const LINK_WINDOW_BYTES: usize = 1 << 20;
 
@@ -285,7 +288,7 @@ pub const MAX_OPEN_PERMISSION_BYTES: usize = 16 << 20;
 /// Viewers of one session at once.
 pub const MAX_SUBSCRIBERS: usize = 64;
 /// Bytes on the way to one viewer (Y-5).
-pub const STREAM_CREDIT_BYTES: usize = 256 << 10;
+pub const STREAM_CREDIT_BYTES: usize = 1 << 20;
 /// Bytes on the way to all viewers: with many of them, each has less than [`STREAM_CREDIT_BYTES`].
 pub const STREAM_CREDIT_IN_ALL: usize = 64 << 20;
 /// Viewers that are sent an event larger than their credit at the same time.

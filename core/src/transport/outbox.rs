@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES};
+use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY};
 use crate::base::text::Text;
 use crate::contract::action::Message;
 
@@ -49,6 +49,8 @@ pub(crate) struct Outbox {
     in_flight_bytes: usize,
     /// How many of `items` were sent on any connection.
     ever_sent: usize,
+    /// How many may be in flight.
+    window: usize,
     /// Whether both sides agree where the numbering starts.
     is_settled: bool,
     /// The number before the first item here, once they do.
@@ -64,6 +66,7 @@ impl Outbox {
             in_flight: 0,
             in_flight_bytes: 0,
             ever_sent: 0,
+            window: LINK_WINDOW_LINES,
             is_settled: false,
             base: 0,
         }
@@ -105,10 +108,18 @@ impl Outbox {
         self.in_flight_bytes = 0;
     }
 
-    /// On a new connection the other side says what it has. A session that ran elsewhere before has
-    /// lines there already, and the numbering starts after those.
-    pub(crate) fn resume(&mut self, received: u64) -> Result<(), AckOutOfRange> {
+    /// On a new connection the other side says what it has, and how much more it takes at a time. A
+    /// session that ran elsewhere before has lines there already, and the numbering starts after
+    /// those.
+    pub(crate) fn resume(
+        &mut self,
+        received: u64,
+        window: Option<u64>,
+    ) -> Result<(), AckOutOfRange> {
         self.disconnect();
+        let window = window.map(|lines| lines.min(LINK_WINDOW_LINES_TO_RELAY));
+        let window = window.and_then(|lines| usize::try_from(lines).ok());
+        self.window = window.unwrap_or(LINK_WINDOW_LINES);
         if !self.is_settled {
             self.is_settled = true;
             (self.acked, self.base) = (received, received);
@@ -143,8 +154,8 @@ impl Outbox {
     /// The next message to send on this connection, if the window has room for it.
     pub(crate) fn next_to_send(&mut self) -> Option<Message> {
         let item = self.items.get(self.in_flight)?;
-        let has_room = self.in_flight < LINK_WINDOW_LINES
-            && self.in_flight_bytes + item.len() <= LINK_WINDOW_BYTES;
+        let has_room =
+            self.in_flight < self.window && self.in_flight_bytes + item.len() <= LINK_WINDOW_BYTES;
         if !has_room && self.in_flight > 0 {
             return None;
         }
@@ -181,10 +192,10 @@ mod tests {
     #[test]
     fn after_a_break_exactly_what_the_other_side_lacks_is_sent_again() {
         let mut outbox = with_lines(5);
-        outbox.resume(0).expect("fresh");
+        outbox.resume(0, None).expect("fresh");
         assert_eq!(send_all(&mut outbox), [1, 2, 3, 4, 5]);
         outbox.ack(2).expect("counted");
-        outbox.resume(3).expect("counted");
+        outbox.resume(3, None).expect("counted");
         assert_eq!(send_all(&mut outbox), [4, 5]);
         outbox.ack(5).expect("counted");
         assert!(outbox.is_empty());
@@ -194,7 +205,7 @@ mod tests {
     #[test]
     fn the_numbering_starts_after_what_the_other_side_has_from_before() {
         let mut outbox = with_lines(2);
-        outbox.resume(40).expect("fresh");
+        outbox.resume(40, None).expect("fresh");
         assert_eq!(send_all(&mut outbox), [1, 2]);
         outbox.ack(42).expect("counted");
         assert!(outbox.is_empty());
@@ -203,27 +214,39 @@ mod tests {
     #[test]
     fn a_peer_that_acknowledges_items_never_sent_is_caught() {
         let mut outbox = with_lines(2);
-        outbox.resume(0).expect("fresh");
+        outbox.resume(0, None).expect("fresh");
         assert_eq!(outbox.ack(1), Err(AckOutOfRange));
         assert_eq!(send_all(&mut outbox), [1, 2]);
         assert_eq!(outbox.ack(3), Err(AckOutOfRange));
-        assert_eq!(outbox.resume(u64::MAX), Err(AckOutOfRange));
+        assert_eq!(outbox.resume(u64::MAX, None), Err(AckOutOfRange));
     }
 
     #[test]
     fn a_peer_that_lost_acknowledged_lines_gets_the_next_one_still_held() {
         let mut outbox = with_lines(3);
-        outbox.resume(0).expect("fresh");
+        outbox.resume(0, None).expect("fresh");
         send_all(&mut outbox);
         outbox.ack(2).expect("counted");
-        outbox.resume(0).expect("counted");
+        outbox.resume(0, None).expect("counted");
         assert_eq!(send_all(&mut outbox), [3]);
+    }
+
+    #[test]
+    fn the_other_side_says_how_large_the_window_is_within_a_limit() {
+        let most = LINK_WINDOW_LINES_TO_RELAY as usize;
+        let cases =
+            [(None, LINK_WINDOW_LINES), (Some(0), 1), (Some(300), 300), (Some(u64::MAX), most)];
+        for (window, sent) in cases {
+            let mut outbox = with_lines(most + 1);
+            outbox.resume(0, window).expect("fresh");
+            assert_eq!(send_all(&mut outbox).len(), sent, "{window:?}");
+        }
     }
 
     #[test]
     fn the_window_holds_back_but_one_line_always_fits() {
         let mut outbox = with_lines(LINK_WINDOW_LINES + 1);
-        outbox.resume(0).expect("fresh");
+        outbox.resume(0, None).expect("fresh");
         assert_eq!(send_all(&mut outbox).len(), LINK_WINDOW_LINES);
         outbox.ack(1).expect("counted");
         assert_eq!(send_all(&mut outbox).len(), 1);
@@ -232,7 +255,7 @@ mod tests {
         let big = "x".repeat(LINK_WINDOW_BYTES + 1);
         outbox.push(Item::Line(Text::from(big.clone())));
         outbox.push(Item::Line(Text::from(big)));
-        outbox.resume(0).expect("fresh");
+        outbox.resume(0, None).expect("fresh");
         assert!(outbox.next_to_send().is_some());
         assert!(outbox.next_to_send().is_none());
     }

@@ -36,6 +36,10 @@ pub enum ControlFrame {
         received: u64,
         /// The last of its own lines that this side no longer holds.
         from: u64,
+        /// From the relay: how many lines it takes ahead of its acks, if that is more than
+        /// [`LINK_WINDOW_LINES`](crate::base::limits::LINK_WINDOW_LINES).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        window: Option<u64>,
     },
     /// All lines of the other side up to `received` are safe.
     Ack {
@@ -75,6 +79,7 @@ impl ControlFrame {
         struct Resume {
             received: u64,
             from: u64,
+            window: Option<u64>,
         }
         #[derive(Deserialize)]
         struct Ack {
@@ -86,9 +91,9 @@ impl ControlFrame {
         }
         Ok(match &*tag_of(bytes).map_err(|_| ControlFrameError)? {
             "resume" => {
-                let Resume { received, from } =
+                let Resume { received, from, window } =
                     serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
-                Self::Resume { received, from }
+                Self::Resume { received, from, window }
             }
             "ack" => {
                 let Ack { received } =
@@ -135,7 +140,8 @@ mod tests {
     fn words_come_back_as_they_were() {
         let raw = RawValue::from_string(r#"{"type": "footbridge"}"#.to_owned()).expect("JSON");
         let words = [
-            ControlFrame::Resume { received: 3, from: 1 },
+            ControlFrame::Resume { received: 3, from: 1, window: None },
+            ControlFrame::Resume { received: 3, from: 1, window: Some(7) },
             ControlFrame::Ack { received: u64::MAX },
             ControlFrame::Held { received: 7 },
             ControlFrame::Report { message: raw },

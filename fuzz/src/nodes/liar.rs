@@ -133,7 +133,9 @@ impl Liar {
         let other = [0, 1, 5, u64::MAX][self.rng.usize(..4)];
         let word = |text: String| Message::Binary(Bytes::from(text));
         let message = match self.rng.u8(..14) {
-            0..4 => word(format!(r#"{{"type":"resume","received":{number},"from":{other}}}"#)),
+            0..4 => word(format!(
+                r#"{{"type":"resume","received":{number},"from":{other},"window":{number}}}"#
+            )),
             4..6 => word(format!(r#"{{"type":"ack","received":{number}}}"#)),
             6 => word(String::from(r#"{"type":"ping"}"#)),
             7 => word(String::from(r#"{"type":"stop"}"#)),

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::base::limits::{
-    LINK_HIGH_WATER_BYTES, LINK_LOW_WATER_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES,
+    LINK_HIGH_WATER_BYTES, LINK_LOW_WATER_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY,
+    MAX_LINE_BYTES,
 };
 use crate::base::text::Text;
 use crate::relay::close;
@@ -62,7 +63,9 @@ pub(super) struct Stored {
 }
 
 /// How many lines a worker may be ahead of the acks it was sent.
-const WINDOW: u64 = LINK_WINDOW_LINES as u64;
+const WINDOW: u64 = LINK_WINDOW_LINES_TO_RELAY;
+/// How many lines of a worker that gets no acks may wait for the store.
+const PLAIN_WINDOW: u64 = LINK_WINDOW_LINES as u64;
 /// After this many lines an ack is sent even though more are on their way to the store.
 const ACK_EVERY_LINES: u64 = 64;
 
@@ -105,7 +108,7 @@ impl FromAgent {
         let is_ahead = match self.window {
             Window::Acknowledged => self.unacknowledged() > WINDOW,
             // Even a single message must not be longer.
-            Window::Unacknowledged => count > WINDOW,
+            Window::Unacknowledged => count > PLAIN_WINDOW,
         };
         if is_ahead {
             return Err(close::PROTOCOL);
@@ -128,7 +131,7 @@ impl FromAgent {
     /// Whether more lines are waiting for the store than the window allows a worker that has one.
     fn has_many_unstored(&self) -> bool {
         let unstored = self.next.saturating_sub(self.stored.saturating_add(1));
-        self.window == Window::Unacknowledged && unstored > WINDOW
+        self.window == Window::Unacknowledged && unstored > PLAIN_WINDOW
     }
 
     /// A batch of this many bytes is stored, and with it all lines up to `received`.
@@ -158,7 +161,8 @@ pub(super) fn lines_of(text: &Text) -> Result<Vec<Line>, u16> {
         checked(Origin::Agent, own)
     };
     // One more than allowed is enough to see that there are too many.
-    text.lines().take(LINK_WINDOW_LINES + 1).map(line).collect()
+    let most = usize::try_from(WINDOW).unwrap_or(usize::MAX);
+    text.lines().take(most.saturating_add(1)).map(line).collect()
 }
 
 /// A line for the log, which can hold only messages: in place of one that is none, the log says

@@ -3,7 +3,9 @@
 use super::from_agent::{FromAgent, Window, checked, lines_of};
 use super::to_agent::{Note, ToAgent, Wanted};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
-use crate::base::limits::{LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER};
+use crate::base::limits::{
+    LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_LINES_TO_RELAY,
+};
 use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::action::{Action, Message};
@@ -115,7 +117,8 @@ impl Link {
         let (stored, sent) = (self.from_agent.stored(), self.to_agent.sent());
         match self.framing {
             Framing::LinkV1 => {
-                self.send_frame(cx, &ControlFrame::Resume { received: stored, from: sent })
+                let window = Some(LINK_WINDOW_LINES_TO_RELAY);
+                self.send_frame(cx, &ControlFrame::Resume { received: stored, from: sent, window })
             }
             // It cannot send a `resume`, so it continues where the store is.
             Framing::Ndjson => self.on_resume(cx, sent, stored),
@@ -186,7 +189,7 @@ impl Link {
 
     fn on_frame(&mut self, cx: &mut Cx, frame: ControlFrame) -> Result<(), LinkEnd> {
         match frame {
-            ControlFrame::Resume { received, from } => self.on_resume(cx, received, from),
+            ControlFrame::Resume { received, from, .. } => self.on_resume(cx, received, from),
             ControlFrame::Ack { received } => self.on_ack(cx, received),
             ControlFrame::Held { received } => self.on_held(cx, received),
             ControlFrame::Report { message } => {

@@ -1,7 +1,9 @@
 //! A session's link: nothing lost and nothing duplicated, in either direction.
 
 use super::*;
-use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, MAX_LINE_BYTES};
+use crate::base::limits::{
+    LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY, MAX_LINE_BYTES,
+};
 
 /// What was received besides control frames: the lines for the agent.
 fn lines_of(came: &[Value]) -> Vec<&str> {
@@ -28,10 +30,10 @@ fn each_side_begins_with_its_resume() {
     let taken = world.take(&worker);
     let op = world.ingress(&taken);
     assert_eq!(world.streams[&op].protocol.as_deref(), Some("footbridge.link.v1"));
-    let resume = json!({"frame": {"type": "resume", "received": 0, "from": 0}});
+    let resume = json!({"frame": {"type": "resume", "received": 0, "from": 0, "window": 1024}});
     assert_eq!(world.received(op), [resume], "no line before the other side's resume");
     assert_eq!(world.session(&id)["connected"], false);
-    world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0 });
+    world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0, window: None });
     assert_eq!(lines_of(&world.received(op)), ["early"]);
 }
 
@@ -52,9 +54,9 @@ fn after_a_break_both_sides_continue_where_they_were() {
     // The worker has "b" as well, but its ack was lost; nor did the ack for its third line reach
     // it, which the relay repeats in its resume.
     let second = world.ingress(&taken);
-    let resume = json!({"frame": {"type": "resume", "received": 3, "from": 1}});
+    let resume = json!({"frame": {"type": "resume", "received": 3, "from": 1, "window": 1024}});
     assert_eq!(world.received(second), [resume]);
-    world.send_frame(second, &ControlFrame::Resume { received: 2, from: 2 });
+    world.send_frame(second, &ControlFrame::Resume { received: 2, from: 2, window: None });
     assert_eq!(lines_of(&world.received(second)), ["c", "d"]);
     world.lines(second, &line(4));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2, 3, 4]);
@@ -107,7 +109,7 @@ fn an_ack_right_after_a_resume_that_confirmed_more_is_accepted() {
     world.deliver(Event::Closed { op: first, code: None, failure: None });
     let second = world.ingress(&taken);
     world.holds_store = true;
-    world.send_frame(second, &ControlFrame::Resume { received: 2, from: 0 });
+    world.send_frame(second, &ControlFrame::Resume { received: 2, from: 0, window: None });
     world.send_frame(second, &ControlFrame::Ack { received: 1 });
     world.release_store();
     assert_eq!(world.streams[&second].closed, None);
@@ -245,7 +247,7 @@ fn lines_in_flight_when_a_link_is_replaced_are_stored_once() {
     // The first line was in time, the second arrived after the newer link was accepted.
     assert_eq!(world.received(second)[0]["frame"]["received"], 1);
     assert_eq!(world.streams[&first].closed, Some(4408));
-    world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0 });
+    world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0, window: None });
     world.lines(second, &line(2));
     assert_eq!(agent_lines(&mut world, &taken.session), [1, 2]);
 }
@@ -367,10 +369,10 @@ fn a_line_that_is_not_a_message_keeps_its_number_and_is_reported() {
 fn what_breaks_the_protocol_closes_the_link() {
     let far = "x".repeat(MAX_LINE_BYTES + 1);
     type Breach<'a> = (&'a str, u16, &'a dyn Fn(&mut World, OpId));
-    let many = "{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES + 1);
+    let many = "{\"type\":\"x\"}\n".repeat(LINK_WINDOW_LINES_TO_RELAY as usize + 1);
     let breaches: [Breach<'_>; 8] = [
         ("a second resume", 1002, &|world, op| {
-            world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0 });
+            world.send_frame(op, &ControlFrame::Resume { received: 0, from: 0, window: None });
         }),
         ("an ack of lines never sent", 1002, &|world, op| {
             world.send_frame(op, &ControlFrame::Ack { received: 1 });
@@ -394,11 +396,11 @@ fn what_breaks_the_protocol_closes_the_link() {
         let opening = match name {
             "lines before the resume" => Some(Message::Text(Text::from("{\"type\":\"x\"}"))),
             "a resume from the largest number" => {
-                let frame = ControlFrame::Resume { received: 0, from: u64::MAX };
+                let frame = ControlFrame::Resume { received: 0, from: u64::MAX, window: None };
                 Some(Message::Binary(frame.to_bytes()))
             }
             "a resume with lines never sent" => {
-                let frame = ControlFrame::Resume { received: 9, from: 0 };
+                let frame = ControlFrame::Resume { received: 9, from: 0, window: None };
                 Some(Message::Binary(frame.to_bytes()))
             }
             _ => None,
@@ -471,6 +473,6 @@ fn a_fresh_worker_does_not_get_again_what_reached_the_agent_before() {
     world.say(&taken.session, "next");
     let second = world.ingress(&taken);
     assert_eq!(world.received(second)[0]["frame"]["from"], 1);
-    world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0 });
+    world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0, window: None });
     assert_eq!(lines_of(&world.received(second)), ["next"]);
 }

@@ -412,14 +412,14 @@ impl World {
             ("x-footbridge-agent-run", run),
         ];
         let op = self.ask_with(Method::Get, &target, &taken.token, &Value::Null, &headers);
-        self.send_frame(op, &ControlFrame::Resume { received, from: 0 });
+        self.send_frame(op, &ControlFrame::Resume { received, from: 0, window: None });
         op
     }
 
     /// Opens a link; the worker sends its `resume`.
     fn link(&mut self, taken: &Taken, received: u64, from: u64) -> OpId {
         let op = self.ingress(taken);
-        self.send_frame(op, &ControlFrame::Resume { received, from });
+        self.send_frame(op, &ControlFrame::Resume { received, from, window: None });
         op
     }
 

@@ -31,7 +31,7 @@ impl Link {
                 let acked = self.delivered;
                 self.state = State::Greeting { op, last_heard: now, acked };
                 let from = self.outbox.acked();
-                send(fx, op, &ControlFrame::Resume { received: acked, from });
+                send(fx, op, &ControlFrame::Resume { received: acked, from, window: None });
             }
             Event::Received { op, message } => {
                 self.note_heard(fx);
@@ -164,10 +164,10 @@ impl Link {
             (ControlFrame::Ping, _) => send(fx, op, &ControlFrame::Pong),
             (ControlFrame::Pong | ControlFrame::Unknown, _) => {}
             (
-                ControlFrame::Resume { received, from },
+                ControlFrame::Resume { received, from, window },
                 State::Greeting { last_heard, acked, .. },
             ) => {
-                self.outbox.resume(received).map_err(out_of_range)?;
+                self.outbox.resume(received, window).map_err(out_of_range)?;
                 self.skip_to(from, each);
                 let start = acked.max(from);
                 self.state = State::Up(Connection {

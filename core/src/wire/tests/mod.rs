@@ -181,12 +181,12 @@ proptest! {
 
     #[test]
     fn control_frames_are_read_as_they_were_written(
-        (received, from) in any::<(u64, u64)>(),
+        (received, from, window) in any::<(u64, u64, Option<u64>)>(),
         message in json(),
     ) {
         let message = serde_json::value::RawValue::from_string(message).expect("JSON");
         for word in [
-            ControlFrame::Resume { received, from },
+            ControlFrame::Resume { received, from, window },
             ControlFrame::Ack { received },
             ControlFrame::Report { message },
             ControlFrame::Stop,

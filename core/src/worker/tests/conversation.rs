@@ -149,7 +149,7 @@ fn after_a_broken_link_nothing_is_lost_and_nothing_arrives_twice() {
     bench.handle(Event::Opened { op: link });
     // The report of the start and two lines were sent; the pipe has not accepted the line yet.
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(frame(link, &ControlFrame::Resume { received: 2, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 2, from: 0, window: None }));
     assert_eq!(bench.sent(link), [r#"{"type":"a","n":2}"#, r#"{"type":"a","n":3}"#]);
     bench.handle(line(link, user));
     assert_eq!(bench.written(agent), [""; 0], "it already has this line");
@@ -176,7 +176,7 @@ fn a_relay_whose_line_count_overflows_is_cut_off() {
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: u64::MAX }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: u64::MAX, window: None }));
     bench.handle(line(link, r#"{"type":"user"}"#));
     let code = bench.take("close", |action| match action {
         Action::Close { op, code } if *op == link => Some(*code),
@@ -294,7 +294,7 @@ fn a_resume_acknowledges_nothing_whose_report_the_relay_may_not_have() {
     bench.handle(Event::Opened { op: link });
     // The relay learns that the agent has ended before it learns of the line.
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0, window: None }));
     let sent = bench.sent(link);
     assert!(sent[0].contains("agent_exited") && sent[1].contains("messages_undelivered"));
     assert_eq!(sent.len(), 2, "{sent:?}");

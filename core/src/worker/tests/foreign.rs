@@ -103,7 +103,7 @@ fn a_page_in_the_relays_place_delays_a_registration_an_ack_and_a_report() {
         bench.handle(Event::Failed { op: agent, failure });
         let link = bench.open();
         bench.handle(Event::Opened { op: link });
-        bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+        bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
         bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
         let (report, _) = bench.request("/work_1/stop");
         bench.respond(report, *status, body);
@@ -238,7 +238,7 @@ fn a_link_that_is_cut_after_a_steady_silence_pings_sooner() {
             }
             (link, _) = opened.expect("a link");
             bench.handle(Event::Opened { op: link });
-            bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+            bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0, window: None }));
             silent_since = bench.now.mono;
             continue;
         }

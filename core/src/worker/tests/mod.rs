@@ -224,7 +224,7 @@ impl Bench {
         let link = self.open();
         self.handle(Event::Spawned { op: agent, pid: 7 });
         self.handle(Event::Opened { op: link });
-        self.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+        self.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
         self.actions.retain(|action| !matches!(action, Action::Send { .. }));
         Running { agent, link }
     }

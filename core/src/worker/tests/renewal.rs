@@ -41,7 +41,7 @@ fn renew(bench: &mut Bench, poll: OpId) -> OpId {
     bench.respond(ack, 200, "{}");
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0, window: None }));
     link
 }
 

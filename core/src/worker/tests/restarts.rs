@@ -28,7 +28,7 @@ fn next_run(change: impl FnOnce(&mut WorkerConfig)) -> (Bench, Running, Vec<Stri
     let (agent, args) = spawn(&mut bench);
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 3, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 3, from: 0, window: None }));
     (bench, Running { agent, link }, args)
 }
 

@@ -94,7 +94,7 @@ fn an_agent_that_cannot_be_started_is_a_failed_session_with_the_reason() {
     let link = bench.open();
     bench.fail(agent, IoErrorKind::NotFound);
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
     let (_, request) = bench.request("/work/work_1/stop");
     let body = String::from_utf8(request.body.to_vec()).expect("JSON");
@@ -265,7 +265,7 @@ fn an_mcp_configuration_is_in_a_file_for_the_agent_as_long_as_it_runs() {
     let link = bench.open();
     bench.handle(Event::Spawned { op: agent, pid: 7 });
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     bench.exit(agent, ExitStatus::Code(0));
     bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     bench.take("remove", |action| match action {

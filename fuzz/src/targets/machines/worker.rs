@@ -259,7 +259,7 @@ impl RelaysPart {
 
     fn message(&mut self, op: OpId, input: &mut Input<'_>) -> Message {
         const WORDS: [&str; 8] = [
-            r#"{"type":"resume","received":0,"from":0}"#,
+            r#"{"type":"resume","received":0,"from":0,"window":18446744073709551615}"#,
             r#"{"type":"resume","received":18446744073709551615,"from":18446744073709551615}"#,
             r#"{"type":"resume","received":0,"from":18446744073709551614}"#,
             r#"{"type":"ack","received":18446744073709551615}"#,
@@ -275,7 +275,7 @@ impl RelaysPart {
             let received = self.taken.get(url).copied().unwrap_or(0);
             if !std::mem::replace(is_resumed, true) {
                 reach("a session's link came up");
-                return word(&ControlFrame::Resume { received, from: 0 });
+                return word(&ControlFrame::Resume { received, from: 0, window: None });
             }
             return match input.byte().unwrap_or(0) % 4 {
                 0 => word(&ControlFrame::Ack { received }),

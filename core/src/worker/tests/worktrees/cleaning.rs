@@ -24,7 +24,7 @@ fn ended_in_worktree() -> Bench {
     assert_eq!(directory.as_deref(), Some("/trees/session_1/sub"));
     bench.handle(Event::Spawned { op: agent, pid: 7 });
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     bench.exit(agent, ExitStatus::Code(0));
     bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
     bench

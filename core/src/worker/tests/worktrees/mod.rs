@@ -97,7 +97,7 @@ fn spawned(bench: &mut Bench) -> OpId {
 fn messages_during_the_creation_of_the_worktree_wait_for_the_agent_unacknowledged() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     let user = r#"{"type":"user","uuid":"U","message":{}}"#;
     bench.handle(line(link, user));
     for out in ["c0ffee", ""] {
@@ -115,7 +115,7 @@ fn messages_during_the_creation_of_the_worktree_wait_for_the_agent_unacknowledge
 fn messages_waiting_for_the_agent_when_the_link_breaks_reach_it_once_and_are_not_acked_before() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     let user = |n| format!(r#"{{"type":"x","n":{n}}}"#);
     bench.handle(line(link, &user(1)));
     bench.handle(line(link, &user(2)));
@@ -124,7 +124,7 @@ fn messages_waiting_for_the_agent_when_the_link_breaks_reach_it_once_and_are_not
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
     assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
 
     // The agent reads both before the relay has sent anything again.
     for out in ["c0ffee", ""] {
@@ -237,7 +237,7 @@ fn a_session_that_ends_while_its_mcp_configuration_is_written_leaves_no_worktree
 fn a_session_that_ends_while_its_worktree_cannot_be_created_is_logged_as_ended_once() {
     let (mut bench, link) = taken_in_worktree_mode();
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     bench.handle(frame(link, &ControlFrame::Stop));
     let (op, _, _) = git_command(&mut bench);
     git_says(&mut bench, op, 128, "", "fatal: no");
@@ -273,7 +273,7 @@ fn a_branch_that_a_failed_creation_leaves_is_deleted_and_the_first_complaint_is_
         git_says(&mut bench, op, 0, out, "");
     }
     bench.handle(Event::Opened { op: link });
-    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+    bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
     bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
     let (_, stop) = bench.request("/work/work_1/stop");
     let body = String::from_utf8_lossy(&stop.body).into_owned();

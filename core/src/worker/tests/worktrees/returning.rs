@@ -91,7 +91,7 @@ fn a_worktree_that_someone_else_is_using_is_not_taken_over() {
         let (mut bench, link) = returns(steps);
         assert!(!bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. })));
         bench.handle(Event::Opened { op: link });
-        bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0 }));
+        bench.handle(frame(link, &ControlFrame::Resume { received: 0, from: 0, window: None }));
         bench.handle(frame(link, &ControlFrame::Ack { received: 1 }));
         let (_, stop) = bench.request("/work/work_1/stop");
         let body = String::from_utf8_lossy(&stop.body).into_owned();
