@@ -35,6 +35,8 @@ pub(crate) struct Database {
     is_begun: bool,
     /// Bytes that the open transaction has written, about.
     written: usize,
+    /// Bytes in use, once the open transaction has asked.
+    used: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Database {
         let _ = db.execute_batch("PRAGMA shrink_memory");
         let file = FileId::of(path).map_err(|error| OpenError::io(path, &error))?;
         let connected = Some(Connected { db, checkpoints: Checkpoints::start(path) });
-        Ok(Self { path: path.into(), file, connected, is_begun: false, written: 0 })
+        Ok(Self { path: path.into(), file, connected, is_begun: false, written: 0, used: None })
     }
 
     /// Connects again if a sync has failed, and makes certain what the disk has.
@@ -104,6 +106,7 @@ impl Database {
         sql: &'static str,
         params: impl Params,
     ) -> Result<(), TableError> {
+        self.used = None;
         self.write(sql, 0, params).map(drop)
     }
 
@@ -179,11 +182,17 @@ impl Database {
         self.written > 0
     }
 
-    /// The bytes in use, as far as the open transaction knows: what is written last counts later.
+    /// The bytes in use when the open transaction first asked, or since it last deleted: what it
+    /// writes counts in the next. It is asked for each line of a log.
     pub(crate) fn bytes(&mut self) -> Result<u64, TableError> {
+        if let Some(used) = self.used {
+            return Ok(used);
+        }
         let pages: i64 = self.value("PRAGMA page_count", [])?.unwrap_or(0);
         let free: i64 = self.value("PRAGMA freelist_count", [])?.unwrap_or(0);
-        Ok(pages.saturating_sub(free).unsigned_abs() * u64::from(PAGE_BYTES))
+        let used = pages.saturating_sub(free).unsigned_abs() * u64::from(PAGE_BYTES);
+        self.used = Some(used);
+        Ok(used)
     }
 
     /// Makes what was written durable.
@@ -191,6 +200,7 @@ impl Database {
         if !self.is_begun {
             return Ok(());
         }
+        self.used = None;
         let written = std::mem::take(&mut self.written);
         if written > 0 && FileId::of(&self.path).ok() != Some(self.file) {
             self.rollback();
@@ -222,6 +232,7 @@ impl Database {
 
     pub(crate) fn rollback(&mut self) {
         self.written = 0;
+        self.used = None;
         self.is_begun = false;
         // After some failures SQLite has already done so.
         if let Some(Connected { db, .. }) = &self.connected
