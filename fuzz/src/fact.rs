@@ -228,6 +228,7 @@ pub(crate) enum Fact {
     },
     /// At the end: a worktree still exists, although it contains no work.
     WorktreeLeft {
+        worker: PartyId,
         session: String,
         path: String,
     },

@@ -79,6 +79,8 @@ impl Promise for SafeRestart {
                 };
                 let mut kept = Kept::new(at, &parsed(data));
                 let known = self.kept.remove(&(*party, work.to_owned()));
+                // A write that was under way when the relay answered changes nothing about that.
+                kept.is_answered = known.as_ref().is_some_and(|known| known.is_answered);
                 kept.status = kept.status.or(known.and_then(|known| known.status));
                 self.kept.insert((*party, work.to_owned()), kept);
             }

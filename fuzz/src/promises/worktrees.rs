@@ -13,7 +13,7 @@ use super::Promise;
 use super::progress::ASKED_WITHIN;
 use crate::fact::Fact;
 use crate::git::{Commit, Touched};
-use crate::ids::HostId;
+use crate::ids::{HostId, PartyId};
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
@@ -23,6 +23,11 @@ pub(crate) struct Worktrees {
     since: BTreeMap<(HostId, String), Since>,
     /// When a session was last shown, if it had not ended by then.
     live: BTreeMap<String, Time>,
+    /// When a session was first shown as ended.
+    ended: BTreeMap<String, Time>,
+    /// When a worker last heard that there is nothing for it. One that runs as many sessions as it
+    /// may does not ask, and so waits for those that are to return.
+    told: BTreeMap<PartyId, Time>,
 }
 
 #[derive(Default)]
@@ -60,6 +65,10 @@ impl Promise for Worktrees {
             }
             Fact::Viewed { notice: ViewerNotice::View(view), .. } if view.state == "ended" => {
                 self.live.remove(&view.session);
+                self.ended.entry(view.session.clone()).or_insert(at);
+            }
+            Fact::Answered { party, what: "poll", status: 204, is_relays: true, .. } => {
+                self.told.insert(*party, at);
             }
             Fact::Viewed { notice: ViewerNotice::View(view), .. } => {
                 self.live.insert(view.session.clone(), at);
@@ -67,7 +76,9 @@ impl Promise for Worktrees {
             Fact::Viewed { notice: ViewerNotice::Gone { session }, .. } => {
                 self.live.remove(session);
             }
-            Fact::WorktreeLeft { session, path } if !self.may_continue(session, at) => {
+            Fact::WorktreeLeft { worker, session, path }
+                if !self.may_continue(session, at) && self.is_known_over(*worker, session) =>
+            {
                 return Err(format!("{path} still exists, although there is no work in it"));
             }
             _ => {}
@@ -80,6 +91,12 @@ impl Worktrees {
     /// Whether a viewer has seen lately that a session has not ended.
     fn may_continue(&self, session: &str, at: Time) -> bool {
         self.live.get(session).is_some_and(|seen| at <= *seen + ASKED_WITHIN)
+    }
+
+    /// Whether a worker can know that a session does not return.
+    fn is_known_over(&self, worker: PartyId, session: &str) -> bool {
+        let told = self.told.get(&worker);
+        self.ended.get(session).is_none_or(|ended| told.is_some_and(|told| told > ended))
     }
 
     fn touched(&mut self, repository: HostId, session: &str, touched: &Touched) {
@@ -106,6 +123,11 @@ mod tests {
     /// What a judge says of a spent worktree after a viewer was shown this state of its session,
     /// and then nothing for some time.
     fn verdict(state: &str, silence: Duration) -> Result<(), String> {
+        verdict_of(state, silence, true)
+    }
+
+    fn verdict_of(state: &str, silence: Duration, is_told: bool) -> Result<(), String> {
+        const WORKER: PartyId = 3;
         let view = View {
             session: String::from("session_1"),
             state: state.to_owned(),
@@ -119,11 +141,26 @@ mod tests {
         let mut judge = Worktrees::default();
         let shown = Time::from_secs(1_000);
         judge.see(shown, &Fact::Viewed { viewer: 1, notice: ViewerNotice::View(view) })?;
+        if is_told {
+            judge.see(shown + Duration::from_secs(1), &nothing_for(WORKER))?;
+        }
         let left = Fact::WorktreeLeft {
+            worker: WORKER,
             session: String::from("session_1"),
             path: String::from("/state/worktrees/session_1"),
         };
         judge.see(shown + silence, &left)
+    }
+
+    fn nothing_for(party: PartyId) -> Fact {
+        let mono = Duration::ZERO;
+        let (what, status, retry_after) = ("poll", 204, None);
+        Fact::Answered { party, what, status, is_relays: true, retry_after, mono }
+    }
+
+    #[test]
+    fn a_spent_worktree_may_wait_until_its_worker_can_know_that_the_session_is_over() {
+        assert_eq!(verdict_of("ended", Duration::from_secs(60), false), Ok(()));
     }
 
     #[test]

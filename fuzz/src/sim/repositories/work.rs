@@ -96,12 +96,12 @@ impl Repositories {
             let has_worker = cx.parties[session.worker].is_up();
             let is_needless = session.is_spent && !session.is_disturbed;
             if is_over && is_late && has_worker && is_needless && self.is_spent(*host, path) {
-                left.push(path.clone());
+                left.push((session.worker, path.clone()));
             }
         }
-        for path in left {
+        for (worker, path) in left {
             let session = session_in(&path).to_owned();
-            cx.fact(Fact::WorktreeLeft { session, path });
+            cx.fact(Fact::WorktreeLeft { worker, session, path });
         }
     }
 
