@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
-use tungstenite::{WebSocket, client};
 
 /// The error of a benchmark that could not be run.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -35,7 +35,16 @@ pub fn build() -> Result<PathBuf> {
 
 /// Posts to the relay at `base`, as its user.
 pub fn api(base: &str, path: &str, body: &Value) -> Result<Value> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    post(&client(), base, path, body)
+}
+
+/// A client that keeps its connections.
+pub fn client() -> ureq::Agent {
+    ureq::Agent::config_builder().proxy(None).build().into()
+}
+
+/// Posts to the relay at `base`, as its user.
+pub fn post(agent: &ureq::Agent, base: &str, path: &str, body: &Value) -> Result<Value> {
     let request = agent.post(format!("{base}{path}"));
     let request = request.header("authorization", format!("Bearer {TOKEN}"));
     let mut answer = request.header("content-type", "application/json").send(body.to_string())?;
@@ -51,7 +60,7 @@ pub fn subscribe(listen: &str, session: &str) -> Result<WebSocket<TcpStream>> {
     let protocols = format!("footbridge.viewer.v1, footbridge.bearer.{TOKEN}");
     let protocols = HeaderValue::from_str(&protocols)?;
     request.headers_mut().insert("sec-websocket-protocol", protocols);
-    let (socket, _) = client(request, tcp)?;
+    let (socket, _) = tungstenite::client(request, tcp)?;
     Ok(socket)
 }
 

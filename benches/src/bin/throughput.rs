@@ -1,5 +1,7 @@
 //! End to end: an agent's messages reach a viewer through the real program, in order, none missing
-//! and none twice. Prints how fast, and how much memory relay and worker needed.
+//! and none twice. Prints how fast, and how much memory relay and worker needed, with a relay that
+//! keeps everything in memory and one that keeps it on disk, in turns; then how long it takes until
+//! a person's message is accepted, against a bare append and sync on the same disk.
 //!
 //! ```text
 //! this program as an agent ──▶ footbridge work ──▶ footbridge relay ──▶ this program as a viewer
@@ -7,14 +9,20 @@
 //!
 //! `throughput [MESSAGES]`, 10,000 by default, of 1 kB each.
 
+use std::fs::File;
 use std::io::{self, BufRead, Write};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use footbridge_benches::running::{Result, Running, api, build, subscribe};
+use footbridge_benches::running::{Result, Running, api, build, client, post, subscribe};
 use serde_json::{Value, json};
 use tungstenite::Message;
 
 const MESSAGE_BYTES: usize = 1_000;
+/// How often each kind of relay has its turn.
+const TURNS: usize = 3;
+/// A person's messages whose acceptance is measured.
+const ACCEPTED: usize = 500;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +30,14 @@ fn main() -> Result<()> {
     if args.first().is_some_and(|arg| arg == "agent") {
         agent(count(1)?)
     } else {
-        measure(count(0)?)
+        let messages = count(0)?;
+        let program = build()?;
+        for _ in 0..TURNS {
+            let in_memory = flood(&program, messages, &["--in-memory"])?;
+            let on_disk = flood(&program, messages, &[])?;
+            println!("on disk {:.2} × as fast as in memory\n", on_disk / in_memory);
+        }
+        accepted(&program)
     }
 }
 
@@ -44,15 +59,16 @@ fn agent(messages: u64) -> Result<()> {
     Ok(())
 }
 
-fn measure(messages: u64) -> Result<()> {
+/// Returns how many messages arrived in a second.
+fn flood(program: &Path, messages: u64, storage: &[&str]) -> Result<f64> {
     let own = std::env::current_exe()?;
-    let program = build()?;
     let directory = tempfile::tempdir()?;
-    let relay = Running::start(&program, directory.path(), &["relay", "--listen", "127.0.0.1:0"])?;
+    let options = [&["relay", "--listen", "127.0.0.1:0"], storage].concat();
+    let relay = Running::start(program, directory.path(), &options)?;
     let agent = format!("'{}' agent {messages}", own.display());
     let url = relay.ready("url")?;
     let worker =
-        Running::start(&program, directory.path(), &["work", "--relay", url, "--agent", &agent])?;
+        Running::start(program, directory.path(), &["work", "--relay", url, "--agent", &agent])?;
 
     let session =
         api(url, "/v1/sessions", &json!({"environment_id": worker.ready("environment_id")?}))?;
@@ -72,7 +88,10 @@ fn measure(messages: u64) -> Result<()> {
     let per_second = |amount: f64| amount / took;
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     let count = messages as f64;
-    println!("{messages} messages of {MESSAGE_BYTES} bytes in order, none missing, none twice");
+    let kind = if storage.is_empty() { "on disk" } else { "in memory" };
+    println!(
+        "{kind}: {messages} messages of {MESSAGE_BYTES} bytes in order, none missing or twice"
+    );
     println!(
         "{took:.2} s, {:.0} messages/s, {:.1} MB/s",
         per_second(count),
@@ -84,7 +103,47 @@ fn measure(messages: u64) -> Result<()> {
         worker.peak_memory_kib()?
     );
     worker.stop()?;
+    relay.stop()?;
+    Ok(per_second(count))
+}
+
+/// How long a person's message takes until it is accepted.
+fn accepted(program: &Path) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let relay = Running::start(program, directory.path(), &["relay", "--listen", "127.0.0.1:0"])?;
+    let url = relay.ready("url")?;
+    let options = ["work", "--relay", url, "--agent", "cat"];
+    let worker = Running::start(program, directory.path(), &options)?;
+    let environment = json!({"environment_id": worker.ready("environment_id")?});
+    let session = api(url, "/v1/sessions", &environment)?;
+    let session = session["id"].as_str().ok_or("a session without an id")?;
+    let path = format!("/v1/sessions/{session}/messages");
+    let mut bare = File::create(directory.path().join("bare"))?;
+    let bytes = [b'x'; MESSAGE_BYTES];
+    let text = "x".repeat(MESSAGE_BYTES);
+    let user = json!({"type": "user", "message": {"role": "user", "content": text}});
+    let client = client();
+    let (mut posts, mut syncs) = (Vec::new(), Vec::new());
+    for _ in 0..ACCEPTED {
+        let began = Instant::now();
+        bare.write_all(&bytes)?;
+        bare.sync_data()?;
+        syncs.push(began.elapsed());
+        let began = Instant::now();
+        post(&client, url, &path, &json!({ "messages": [user] }))?;
+        posts.push(began.elapsed());
+    }
+    println!("a person's message of {MESSAGE_BYTES} bytes");
+    report("append + fdatasync", &mut syncs);
+    report("accepted", &mut posts);
+    worker.stop()?;
     relay.stop()
+}
+
+fn report(name: &str, times: &mut [Duration]) {
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    println!("{name:20} p50 {:.3} ms, p99 {:.3} ms", at(50), at(99));
 }
 
 /// What the viewer has seen so far.
