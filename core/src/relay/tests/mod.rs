@@ -6,6 +6,7 @@ mod hostile;
 mod life;
 mod limits;
 mod links;
+mod page;
 mod permission;
 mod proof;
 mod receipts;
