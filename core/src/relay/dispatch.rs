@@ -10,7 +10,7 @@ use super::guesses::Guess;
 use super::http::authority::{Denial, Identity};
 use super::http::error::ApiError;
 use super::http::request::{client_of, is_handshake, require_websocket};
-use super::http::route::{self, Route, RouteError};
+use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::Pending;
@@ -56,7 +56,7 @@ fn admit(
     }
     cx.shared.site.check(&request)?;
     let path = path_of(&request);
-    let route = route::find(request.method, path).map_err(|error| match error {
+    let (route, row) = route::find(request.method, path).map_err(|error| match error {
         RouteError::Path => ApiError::new(404, ErrorType::NotFound, "there is no such path here"),
         RouteError::Method => {
             let message = "the path exists, but not with this method";
@@ -68,7 +68,7 @@ fn admit(
         // Before the credential: whoever tries whether WebSockets get through has none.
         require_websocket(&request)?;
     }
-    let identity = match cx.shared.authority.admit(&request, &route, cx.wall()) {
+    let identity = match cx.shared.authority.admit(&request, &route, row.access, cx.wall()) {
         Ok(identity) => identity,
         Err(denial) => return deny(cx, op, &route, denial, client),
     };
@@ -78,7 +78,7 @@ fn admit(
     }
     let admitted = Admitted { request, route, identity };
     match admitted.request.body {
-        Body::Unread { length } if admitted.route.takes_body() => {
+        Body::Unread { length } if row.sends == Sends::Body => {
             cx.shared.bodies.read(cx.engine, op, admitted, length)
         }
         _ => serve(parts, cx, op, admitted),

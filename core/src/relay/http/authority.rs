@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::error::ApiError;
 use super::request::{offered_protocols, query_value};
-use super::route::Route;
+use super::route::{Access, Route};
 use crate::auth::{AccountKey, proof, signed_again, worker_of};
-use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::id::EnvironmentId;
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::contract::clients::Standing;
@@ -48,26 +48,6 @@ enum Credential {
     Worker(AccountId),
     Environment(EnvironmentId),
     Session(Claims),
-}
-
-/// What a route requires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::relay) enum RequiredAccess {
-    Nothing,
-    /// A person, at a browser or with the access token.
-    Account,
-    /// A person's access token: it makes other credentials.
-    AccessToken,
-    /// What registers a machine.
-    Registration,
-    /// What signs a browser in.
-    SignIn,
-    /// A question that only somebody with a credential can ask.
-    Question,
-    Environment(EnvironmentId),
-    /// The token of a lease in this environment.
-    Lease(EnvironmentId),
-    Session(SessionId),
 }
 
 /// Whose request it is.
@@ -141,48 +121,46 @@ impl Authority {
         &self,
         request: &IncomingRequest,
         route: &Route,
+        access: Access,
         now: UnixTime,
     ) -> Result<Identity, Denial> {
-        let required = required_access(route);
-        if required == RequiredAccess::Nothing {
-            return Ok(Identity::Anybody);
-        }
-        if required == RequiredAccess::Question {
-            return self.prove(request);
+        match access {
+            Access::Anybody => return Ok(Identity::Anybody),
+            Access::Question => return self.prove(request),
+            _ => {}
         }
         let may_be_protocol = matches!(route, Route::Subscribe(_) | Route::Overview);
         let credential = self.credential(request, may_be_protocol, now);
-        match (required, credential) {
+        let (environment, session) = route.worker_subjects();
+        match (access, credential) {
             (_, Credential::None) => Err(Denial::Refused(ApiError::unauthenticated())),
             (_, Credential::Unknown) => Err(Denial::Unknown),
             (
-                RequiredAccess::Account
-                | RequiredAccess::AccessToken
-                | RequiredAccess::Registration
-                | RequiredAccess::SignIn,
+                Access::Person | Access::Owner | Access::Registration | Access::SignIn,
                 Credential::Account(account),
             ) => Ok(Identity::Account(account)),
-            (RequiredAccess::Account, Credential::Browser(account, claims)) => {
+            (Access::Person, Credential::Browser(account, claims)) => {
                 if now.as_secs() < claims.exp {
                     Ok(Identity::Account(account))
                 } else {
                     Err(Denial::Refused(ApiError::signed_out()))
                 }
             }
-            (RequiredAccess::Registration, Credential::Worker(account)) => {
-                Ok(Identity::Registrar(account))
-            }
-            (RequiredAccess::SignIn, Credential::Code(code)) => Ok(Identity::Code(code)),
-            (RequiredAccess::Environment(id), Credential::Environment(given)) if id == given => {
+            (Access::Registration, Credential::Worker(account)) => Ok(Identity::Registrar(account)),
+            (Access::SignIn, Credential::Code(code)) => Ok(Identity::Code(code)),
+            (Access::Environment, Credential::Environment(given))
+                if environment == Some(&given) =>
+            {
                 Ok(Identity::Worker)
             }
-            (RequiredAccess::Lease(id), Credential::Session(claims))
-                if claims.environment == id && route.work().is_none_or(|w| claims.work == *w) =>
+            (Access::Lease, Credential::Session(claims))
+                if environment == Some(&claims.environment)
+                    && route.work() == Some(&claims.work) =>
             {
                 unexpired(claims, now)
             }
-            (RequiredAccess::Session(id), Credential::Session(claims))
-                if claims.session.as_ref() == Some(&id) =>
+            (Access::Session, Credential::Session(claims))
+                if session.is_some() && claims.session.as_ref() == session =>
             {
                 unexpired(claims, now)
             }
@@ -263,37 +241,4 @@ fn unexpired(claims: Claims, now: UnixTime) -> Result<Identity, Denial> {
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn required_access(route: &Route) -> RequiredAccess {
-    match route {
-        Route::Health | Route::Ready | Route::Version | Route::Housekeeping | Route::Asset => {
-            RequiredAccess::Nothing
-        }
-        Route::Poll(id)
-        | Route::StopWork(id, _)
-        | Route::Redispatch(id, _)
-        | Route::Deregister(id) => RequiredAccess::Environment(id.clone()),
-        Route::Ack(id, _) | Route::Heartbeat(id, _) => RequiredAccess::Lease(id.clone()),
-        Route::Ingress(id) => RequiredAccess::Session(id.clone()),
-        Route::Proof => RequiredAccess::Question,
-        Route::Register => RequiredAccess::Registration,
-        Route::SignInCodes => RequiredAccess::AccessToken,
-        Route::SignIn => RequiredAccess::SignIn,
-        Route::Environments
-        | Route::Environment(_)
-        | Route::Healthcheck(_)
-        | Route::Sessions
-        | Route::CreateSession
-        | Route::Session(_)
-        | Route::Messages(_)
-        | Route::Permission(_)
-        | Route::Interrupt(_)
-        | Route::StopSession(_)
-        | Route::Events(_)
-        | Route::Receipts(_)
-        | Route::Receipt(..)
-        | Route::Subscribe(_)
-        | Route::Overview => RequiredAccess::Account,
-    }
 }

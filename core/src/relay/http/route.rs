@@ -1,5 +1,5 @@
-//! From method and path to a typed route. A path that exists, but not for this method, is
-//! distinguished from one that does not exist.
+//! The table of requests, and the way from method and path to a typed route. A path that exists, but
+//! not for this method, is distinguished from one that does not exist.
 
 use alloc::vec::Vec;
 
@@ -44,25 +44,6 @@ pub(in crate::relay) enum Route {
 }
 
 impl Route {
-    /// Whether its request has a body. One of any other request is not read.
-    pub(in crate::relay) const fn takes_body(&self) -> bool {
-        matches!(
-            self,
-            Self::Register
-                | Self::Ack(..)
-                | Self::Heartbeat(..)
-                | Self::StopWork(..)
-                | Self::Redispatch(..)
-                | Self::Deregister(_)
-                | Self::Healthcheck(_)
-                | Self::CreateSession
-                | Self::Messages(_)
-                | Self::Permission(_)
-                | Self::Interrupt(_)
-                | Self::StopSession(_)
-        )
-    }
-
     /// The item the request is about.
     pub(in crate::relay) const fn work(&self) -> Option<&WorkId> {
         match self {
@@ -102,71 +83,177 @@ impl From<IdError> for RouteError {
     }
 }
 
-/// Finds the route of a path without its query. Nothing is decoded: an id has no characters that
-/// need it.
-pub(in crate::relay) fn find(method: Method, path: &str) -> Result<Route, RouteError> {
+/// Which credential a request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::relay) enum Access {
+    /// None.
+    Anybody,
+    /// None is shown: it is a question that only somebody with a credential can ask.
+    Question,
+    /// A person's, at a browser or with the access token.
+    Person,
+    /// A person's access token, because it makes other credentials.
+    Owner,
+    /// What registers a machine.
+    Registration,
+    /// What signs a browser in.
+    SignIn,
+    /// The secret of the environment in the path.
+    Environment,
+    /// The token of the work item in the path.
+    Lease,
+    /// The token of the session in the path.
+    Session,
+}
+
+/// What a request consists of besides its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::relay) enum Sends {
+    /// Nothing: a body is not read.
+    Nothing,
+    Body,
+}
+
+/// A request of the interface.
+#[derive(Debug)]
+pub(in crate::relay) struct Row {
+    pub(in crate::relay) method: Method,
+    /// Its path; each segment in braces is an id or a number.
+    pub(in crate::relay) path: &'static str,
+    pub(in crate::relay) access: Access,
+    pub(in crate::relay) sends: Sends,
+    make: Make,
+}
+
+/// How a route is made of what stands in the path's braces.
+#[derive(Debug)]
+enum Make {
+    Plain(Route),
+    Environment(fn(EnvironmentId) -> Route),
+    Work(fn(EnvironmentId, WorkId) -> Route),
+    Redispatch(fn(EnvironmentId, SessionId) -> Route),
+    Session(fn(SessionId) -> Route),
+    Receipt(fn(SessionId, u64) -> Route),
+}
+
+const fn row(method: Method, path: &'static str, access: Access, sends: Sends, make: Make) -> Row {
+    Row { method, path, access, sends, make }
+}
+
+/// The path of the page's files: whatever is in no other row, and not below the interface.
+const ASSETS: &str = "/{file}";
+
+/// Every request of the interface. Of two paths that both fit, the first one counts.
+#[rustfmt::skip]
+pub(in crate::relay) static TABLE: [Row; 33] = {
+    use Access::{Anybody, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
+    use Sends::{Body, Nothing};
+    [
+        row(Get, "/health", Anybody, Nothing, Make::Plain(Route::Health)),
+        row(Get, "/ready", Anybody, Nothing, Make::Plain(Route::Ready)),
+        row(Get, "/v1/version", Anybody, Nothing, Make::Plain(Route::Version)),
+        row(Get, "/v1/housekeeping", Anybody, Nothing, Make::Plain(Route::Housekeeping)),
+        row(Get, "/v1/proof", Question, Nothing, Make::Plain(Route::Proof)),
+        row(Post, "/v1/sign-in", SignIn, Nothing, Make::Plain(Route::SignIn)),
+        row(Post, "/v1/sign-in/codes", Owner, Nothing, Make::Plain(Route::SignInCodes)),
+        row(Post, "/v1/environments/bridge", Registration, Body, Make::Plain(Route::Register)),
+        row(Get, "/v1/environments/{id}/work/poll", Environment, Nothing, Make::Environment(Route::Poll)),
+        row(Post, "/v1/environments/{id}/work/{work}/ack", Lease, Body, Make::Work(Route::Ack)),
+        row(Post, "/v1/environments/{id}/work/{work}/heartbeat", Lease, Body, Make::Work(Route::Heartbeat)),
+        row(Post, "/v1/environments/{id}/work/{work}/stop", Environment, Body, Make::Work(Route::StopWork)),
+        row(Post, "/v1/environments/{id}/sessions/{session}/redispatch", Environment, Body, Make::Redispatch(Route::Redispatch)),
+        row(Post, "/v1/environments/{id}/stop", Environment, Body, Make::Environment(Route::Deregister)),
+        row(Get, "/v1/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
+        row(Get, "/v2/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
+        row(Get, "/v1/environments", Person, Nothing, Make::Plain(Route::Environments)),
+        row(Get, "/v1/environments/{id}", Person, Nothing, Make::Environment(Route::Environment)),
+        row(Post, "/v1/environments/{id}/healthcheck", Person, Body, Make::Environment(Route::Healthcheck)),
+        row(Get, "/v1/overview/ws", Person, Nothing, Make::Plain(Route::Overview)),
+        row(Get, "/v1/sessions", Person, Nothing, Make::Plain(Route::Sessions)),
+        row(Post, "/v1/sessions", Person, Body, Make::Plain(Route::CreateSession)),
+        row(Get, "/v1/sessions/{id}", Person, Nothing, Make::Session(Route::Session)),
+        row(Post, "/v1/sessions/{id}/messages", Person, Body, Make::Session(Route::Messages)),
+        row(Post, "/v1/sessions/{id}/permission", Person, Body, Make::Session(Route::Permission)),
+        row(Post, "/v1/sessions/{id}/interrupt", Person, Body, Make::Session(Route::Interrupt)),
+        row(Post, "/v1/sessions/{id}/stop", Person, Body, Make::Session(Route::StopSession)),
+        row(Get, "/v1/sessions/{id}/receipts", Person, Nothing, Make::Session(Route::Receipts)),
+        row(Get, "/v1/sessions/{id}/receipts/{seq}", Person, Nothing, Make::Receipt(Route::Receipt)),
+        row(Get, "/v1/sessions/{id}/events", Person, Nothing, Make::Session(Route::Events)),
+        row(Get, "/v1/sessions/{id}/events/ws", Person, Nothing, Make::Session(Route::Subscribe)),
+        row(Get, "/", Anybody, Nothing, Make::Plain(Route::Asset)),
+        row(Get, ASSETS, Anybody, Nothing, Make::Plain(Route::Asset)),
+    ]
+};
+
+/// Finds the row of a path without its query, and the route. Nothing is decoded: an id has no
+/// characters that need it.
+pub(in crate::relay) fn find(
+    method: Method,
+    path: &str,
+) -> Result<(Route, &'static Row), RouteError> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let environment = EnvironmentId::new;
-    let session = SessionId::new;
-    let (expected, route) = match *segments.as_slice() {
-        ["health"] => (Get, Route::Health),
-        ["ready"] => (Get, Route::Ready),
-        ["v1", "version"] => (Get, Route::Version),
-        ["v1", "housekeeping"] => (Get, Route::Housekeeping),
-        ["v1", "proof"] => (Get, Route::Proof),
-        ["v1", "sign-in"] => (Post, Route::SignIn),
-        ["v1", "sign-in", "codes"] => (Post, Route::SignInCodes),
-        ["v1", "environments", "bridge"] => (Post, Route::Register),
-        ["v1", "environments", id, "work", "poll"] => (Get, Route::Poll(environment(id)?)),
-        ["v1", "environments", id, "work", work, call] => {
-            let (id, work) = (environment(id)?, WorkId::new(work)?);
-            match call {
-                "ack" => (Post, Route::Ack(id, work)),
-                "heartbeat" => (Post, Route::Heartbeat(id, work)),
-                "stop" => (Post, Route::StopWork(id, work)),
-                _ => return Err(RouteError::Path),
+    let fitting = TABLE.iter().find_map(|row| Some((row, row.fit(&segments)?)));
+    let (first, values) = fitting.ok_or(RouteError::Path)?;
+    let route = first.make.route(&values)?;
+    if first.takes(method) {
+        return Ok((route, first));
+    }
+    // The same path may be there for another method.
+    let other = TABLE.iter().find(|row| row.path == first.path && row.takes(method));
+    let row = other.ok_or(RouteError::Method)?;
+    Ok((row.make.route(&values)?, row))
+}
+
+impl Row {
+    fn takes(&self, method: Method) -> bool {
+        method == self.method || (method == Head && self.access == Access::Anybody)
+    }
+
+    /// What stands in its braces, if a path is of its form.
+    fn fit<'p>(&self, segments: &[&'p str]) -> Option<Vec<&'p str>> {
+        if self.path == ASSETS {
+            let is_interface = matches!(segments, ["v1" | "v2" | "api", ..] | []);
+            return (!is_interface).then(Vec::new);
+        }
+        let mut values = Vec::new();
+        let mut expected = self.path.split('/').skip(1);
+        for segment in segments {
+            match expected.next()? {
+                braces if braces.starts_with('{') => values.push(*segment),
+                literal if literal == *segment => {}
+                _ => return None,
             }
         }
-        ["v1", "environments", id, "sessions", of, "redispatch"] => {
-            (Post, Route::Redispatch(environment(id)?, session(of)?))
-        }
-        ["v1", "environments", id, "stop"] => (Post, Route::Deregister(environment(id)?)),
-        ["v1" | "v2", "session_ingress", "ws", id] => (Get, Route::Ingress(session(id)?)),
-        ["v1", "environments"] => (Get, Route::Environments),
-        ["v1", "environments", id] => (Get, Route::Environment(environment(id)?)),
-        ["v1", "environments", id, "healthcheck"] => (Post, Route::Healthcheck(environment(id)?)),
-        ["v1", "overview", "ws"] => (Get, Route::Overview),
-        ["v1", "sessions"] if method == Post => (Post, Route::CreateSession),
-        ["v1", "sessions"] => (Get, Route::Sessions),
-        ["v1", "sessions", id] => (Get, Route::Session(session(id)?)),
-        ["v1", "sessions", id, "messages"] => (Post, Route::Messages(session(id)?)),
-        ["v1", "sessions", id, "permission"] => (Post, Route::Permission(session(id)?)),
-        ["v1", "sessions", id, "interrupt"] => (Post, Route::Interrupt(session(id)?)),
-        ["v1", "sessions", id, "stop"] => (Post, Route::StopSession(session(id)?)),
-        ["v1", "sessions", id, "receipts"] => (Get, Route::Receipts(session(id)?)),
-        ["v1", "sessions", id, "receipts", seq] => {
-            let seq = seq.parse().map_err(|_| RouteError::Path)?;
-            (Get, Route::Receipt(session(id)?, seq))
-        }
-        ["v1", "sessions", id, "events"] => (Get, Route::Events(session(id)?)),
-        ["v1", "sessions", id, "events", "ws"] => (Get, Route::Subscribe(session(id)?)),
-        ["v1" | "v2" | "api", ..] | [] => return Err(RouteError::Path),
-        _ => (Get, Route::Asset),
-    };
-    let is_plain = matches!(
-        route,
-        Route::Asset | Route::Health | Route::Ready | Route::Version | Route::Housekeeping
-    );
-    if method == expected || (method == Head && is_plain) {
-        Ok(route)
-    } else {
-        Err(RouteError::Method)
+        expected.next().is_none().then_some(values)
+    }
+}
+
+impl Make {
+    fn route(&self, values: &[&str]) -> Result<Route, RouteError> {
+        Ok(match (self, values) {
+            (Self::Plain(route), []) => route.clone(),
+            (Self::Environment(make), [id]) => make(EnvironmentId::new(id)?),
+            (Self::Work(make), [id, work]) => make(EnvironmentId::new(id)?, WorkId::new(work)?),
+            (Self::Redispatch(make), [id, session]) => {
+                make(EnvironmentId::new(id)?, SessionId::new(session)?)
+            }
+            (Self::Session(make), [id]) => make(SessionId::new(id)?),
+            (Self::Receipt(make), [id, seq]) => {
+                let seq = seq.parse().map_err(|_| RouteError::Path)?;
+                make(SessionId::new(id)?, seq)
+            }
+            _ => return Err(RouteError::Path),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn found(method: Method, path: &str) -> Result<Route, RouteError> {
+        find(method, path).map(|(route, _)| route)
+    }
 
     #[test]
     fn every_path_of_the_interface_has_its_route() {
@@ -220,8 +307,24 @@ mod tests {
             (Get, "/", Route::Asset),
         ];
         for (method, path, route) in routes {
-            assert_eq!(find(method, path), Ok(route), "{path}");
-            assert_eq!(find(Method::Put, path), Err(RouteError::Method), "{path}");
+            assert_eq!(found(method, path), Ok(route), "{path}");
+            assert_eq!(found(Method::Put, path), Err(RouteError::Method), "{path}");
+        }
+        assert_eq!(found(Get, "/v1/environments/bridge"), Err(RouteError::Method));
+        assert_eq!(found(Head, "/app.js"), Ok(Route::Asset));
+        assert_eq!(found(Head, "/v1/sessions"), Err(RouteError::Method));
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_own_path() {
+        for row in &TABLE {
+            let path: Vec<&str> = row
+                .path
+                .split('/')
+                .map(|segment| if segment.starts_with('{') { "7" } else { segment })
+                .collect();
+            let (_, found) = find(row.method, &path.join("/")).expect("it is there");
+            assert_eq!((found.method, found.path), (row.method, row.path));
         }
     }
 
@@ -235,12 +338,12 @@ mod tests {
             "/v1/sessions/session_1/events/ws/x",
             "/v1/sessions/session_1/receipts/x",
         ] {
-            assert_eq!(find(Get, path), Err(RouteError::Path), "{path:?}");
+            assert_eq!(found(Get, path), Err(RouteError::Path), "{path:?}");
         }
         for id in ["..", "a.b", "%2e%2e", "", "é"] {
             let path = alloc::format!("/v1/sessions/{id}");
             let bad = RouteError::Id(IdError { field: "session id" });
-            assert_eq!(find(Get, &path), Err(bad), "{path:?}");
+            assert_eq!(found(Get, &path), Err(bad), "{path:?}");
         }
     }
 }

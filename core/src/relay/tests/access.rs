@@ -1,66 +1,216 @@
 //! Who may do what (Y-4): each kind of credential at each route.
 
 use super::*;
+use crate::auth::{AccountKey, worker_credential};
+use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::relay::http::route::{Access, TABLE};
+use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 
-/// A route, and the statuses that nobody, Alice, Bob, the environment, another environment, the
-/// session and another session get there.
-type Row = (Method, &'static str, [u16; 7]);
-
-const ROWS: [Row; 26] = [
-    (Method::Get, "/health", [200; 7]),
-    (Method::Get, "/ready", [200; 7]),
-    (Method::Get, "/v1/version", [200; 7]),
-    (Method::Get, "/v1/housekeeping", [200; 7]),
-    (Method::Get, "/", [200; 7]),
-    (Method::Post, "/v1/sign-in", [401, 200, 200, 403, 403, 403, 403]),
-    (Method::Post, "/v1/sign-in/codes", [401, 201, 201, 403, 403, 403, 403]),
-    (Method::Post, "/v1/environments/bridge", [401, 400, 400, 403, 403, 403, 403]),
-    (Method::Get, "/v1/environments/{E}/work/poll", [401, 403, 403, 204, 403, 403, 403]),
-    (Method::Post, "/v1/environments/{E}/work/{W}/ack", [401, 403, 403, 403, 403, 200, 403]),
-    (Method::Post, "/v1/environments/{E}/work/{W}/heartbeat", [401, 403, 403, 403, 403, 200, 403]),
-    (
-        Method::Post,
-        "/v1/environments/{E}/sessions/{S}/redispatch",
-        [401, 403, 403, 200, 403, 403, 403],
-    ),
-    (Method::Get, "/v2/session_ingress/ws/{S}", [401, 403, 403, 403, 403, 426, 403]),
-    (Method::Get, "/v1/environments", [401, 200, 200, 403, 403, 403, 403]),
-    (Method::Get, "/v1/environments/{E}", [401, 200, 404, 403, 403, 403, 403]),
-    (Method::Post, "/v1/environments/{E}/healthcheck", [401, 202, 404, 403, 403, 403, 403]),
-    (Method::Get, "/v1/sessions", [401, 200, 200, 403, 403, 403, 403]),
-    (Method::Post, "/v1/sessions", [401, 400, 400, 403, 403, 403, 403]),
-    (Method::Get, "/v1/sessions/{S}", [401, 200, 404, 403, 403, 403, 403]),
-    (Method::Get, "/v1/sessions/{S}/events", [401, 200, 404, 403, 403, 403, 403]),
-    (Method::Post, "/v1/sessions/{S}/messages", [401, 400, 400, 403, 403, 403, 403]),
-    (Method::Post, "/v1/sessions/{S}/permission", [401, 400, 400, 403, 403, 403, 403]),
-    (Method::Get, "/v1/sessions/{S}/events/ws", [401, 426, 426, 403, 403, 403, 403]),
-    (Method::Get, "/v1/overview/ws", [401, 426, 426, 403, 403, 403, 403]),
-    (Method::Post, "/v1/sessions/{S}/interrupt", [401, 200, 404, 403, 403, 403, 403]),
-    (Method::Post, "/v1/sessions/{S}/stop", [401, 200, 404, 403, 403, 403, 403]),
+/// Each request, and the statuses that its people and workers get there, and another person.
+const ANSWERS: [(&str, u16, u16); 33] = [
+    ("GET /health", 200, 200),
+    ("GET /ready", 200, 200),
+    ("GET /v1/version", 200, 200),
+    ("GET /v1/housekeeping", 200, 200),
+    ("GET /v1/proof", 400, 400),
+    ("POST /v1/sign-in", 200, 200),
+    ("POST /v1/sign-in/codes", 201, 201),
+    ("POST /v1/environments/bridge", 400, 400),
+    ("GET /v1/environments/{id}/work/poll", 204, 403),
+    ("POST /v1/environments/{id}/work/{work}/ack", 200, 403),
+    ("POST /v1/environments/{id}/work/{work}/heartbeat", 200, 403),
+    ("POST /v1/environments/{id}/work/{work}/stop", 200, 403),
+    ("POST /v1/environments/{id}/sessions/{session}/redispatch", 200, 403),
+    ("POST /v1/environments/{id}/stop", 200, 403),
+    ("GET /v1/session_ingress/ws/{session}", 426, 403),
+    ("GET /v2/session_ingress/ws/{session}", 426, 403),
+    ("GET /v1/environments", 200, 200),
+    ("GET /v1/environments/{id}", 200, 404),
+    ("POST /v1/environments/{id}/healthcheck", 202, 404),
+    ("GET /v1/overview/ws", 426, 426),
+    ("GET /v1/sessions", 200, 200),
+    ("POST /v1/sessions", 400, 400),
+    ("GET /v1/sessions/{id}", 200, 404),
+    ("POST /v1/sessions/{id}/messages", 400, 400),
+    ("POST /v1/sessions/{id}/permission", 400, 400),
+    ("POST /v1/sessions/{id}/interrupt", 200, 404),
+    ("POST /v1/sessions/{id}/stop", 200, 404),
+    ("GET /v1/sessions/{id}/receipts", 200, 404),
+    ("GET /v1/sessions/{id}/receipts/{seq}", 404, 404),
+    ("GET /v1/sessions/{id}/events", 200, 404),
+    ("GET /v1/sessions/{id}/events/ws", 426, 426),
+    ("GET /", 200, 200),
+    ("GET /{file}", 404, 404),
 ];
+
+/// Whatever may be shown as a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    Garbage,
+    /// One that a relay with other keys has issued.
+    OtherRelays,
+    UsedCode,
+    AccessToken,
+    OtherPersons,
+    BrowserToken,
+    ExpiredBrowserToken,
+    Code,
+    WorkerCredential,
+    EnvironmentSecret,
+    OtherEnvironments,
+    SessionToken,
+    OtherSessions,
+    ExpiredSessionToken,
+}
+
+use Shown::{
+    AccessToken as Own, BrowserToken, Code, EnvironmentSecret, ExpiredBrowserToken,
+    ExpiredSessionToken, Garbage, Nothing, OtherEnvironments, OtherPersons, OtherRelays,
+    OtherSessions, SessionToken, UsedCode, WorkerCredential,
+};
+
+const ALL: [Shown; 15] = [
+    Nothing,
+    Garbage,
+    OtherRelays,
+    UsedCode,
+    Own,
+    OtherPersons,
+    BrowserToken,
+    ExpiredBrowserToken,
+    Code,
+    WorkerCredential,
+    EnvironmentSecret,
+    OtherEnvironments,
+    SessionToken,
+    OtherSessions,
+    ExpiredSessionToken,
+];
+
+/// The status that it gets for a request of this kind.
+fn expected(access: Access, shown: Shown, own: u16, other: u16) -> u16 {
+    match (access, shown) {
+        // Nothing that is shown is looked at.
+        (Access::Anybody | Access::Question, _) => own,
+        (_, Nothing | Garbage | OtherRelays | UsedCode) => 401,
+        (
+            Access::Person | Access::Owner | Access::Registration | Access::SignIn,
+            Shown::AccessToken,
+        )
+        | (Access::Person, BrowserToken)
+        | (Access::Registration, WorkerCredential)
+        | (Access::SignIn, Code)
+        | (Access::Environment, EnvironmentSecret)
+        | (Access::Lease | Access::Session, SessionToken) => own,
+        (_, OtherPersons) => other,
+        (Access::Person, ExpiredBrowserToken)
+        | (Access::Lease | Access::Session, ExpiredSessionToken) => 401,
+        _ => 403,
+    }
+}
+
+/// A relay with a session that runs, another one of another worker, and one of each credential.
+fn world_with(shown: Shown) -> (World, Worker, Taken, String) {
+    let mut world = super::page::world_with_page();
+    let (worker, taken, _) = world.running();
+    let other = world.register();
+    world.create(&other);
+    let others = world.take(&other);
+    let claims = |exp: u64| Claims {
+        session: SessionId::new(&taken.session).ok(),
+        environment: EnvironmentId::new(&worker.environment).expect("valid"),
+        work: WorkId::new(&taken.work).expect("valid"),
+        fence: 1,
+        iat: 0,
+        exp,
+    };
+    let alice = AccountKey::new(&Secret::from(TOKEN));
+    let browser = |exp| BrowserClaims { id: "b".to_owned(), exp }.issue(&alice).reveal().to_owned();
+    let mut code = || {
+        let (_, made) = world.post("/v1/sign-in/codes", TOKEN, &Value::Null);
+        made["code"].as_str().expect("a code").to_owned()
+    };
+    let signed_by = |keys: &RelayKeys, exp| {
+        TokenIssuer::new(keys).session_token(&claims(exp)).reveal().to_owned()
+    };
+    let credential = match shown {
+        Nothing => String::new(),
+        Garbage => "a-token-that-nobody-issued".to_owned(),
+        OtherRelays => signed_by(&RelayKeys { signing: [8; 32], entropy: [9; 32] }, u64::MAX),
+        UsedCode => {
+            let used = code();
+            assert_eq!(world.post("/v1/sign-in", &used, &Value::Null).0, 200);
+            used
+        }
+        Shown::AccessToken => TOKEN.to_owned(),
+        OtherPersons => BOB.to_owned(),
+        BrowserToken => browser(u64::MAX),
+        ExpiredBrowserToken => browser(1),
+        Code => code(),
+        WorkerCredential => {
+            let made = worker_credential(&Secret::from(TOKEN), "laptop").expect("a credential");
+            made.reveal().to_owned()
+        }
+        EnvironmentSecret => worker.secret.clone(),
+        OtherEnvironments => other.secret,
+        SessionToken => taken.token.clone(),
+        OtherSessions => others.token,
+        ExpiredSessionToken => signed_by(&keys(), 1),
+    };
+    (world, worker, taken, credential)
+}
 
 #[test]
 fn each_credential_opens_what_is_its_own_and_nothing_else() {
-    for (method, target, expected) in ROWS {
-        let mut got = [0; 7];
-        for (at, status) in got.iter_mut().enumerate() {
-            let mut world = super::page::world_with_page();
-            let (worker, taken, _) = world.running();
-            let other = world.register();
-            world.create(&other);
-            let stranger = world.take(&other);
-            let target = target
-                .replace("{E}", &worker.environment)
-                .replace("{W}", &taken.work)
-                .replace("{S}", &taken.session);
-            let tokens =
-                ["", TOKEN, BOB, &worker.secret, &other.secret, &taken.token, &stranger.token];
-            let body = json!({"fence": 1});
-            let op = world.ask(method, &target, tokens[at], &body);
-            *status = world.answer(op).0;
+    let mut wrong = Vec::new();
+    for (row, (request, own, other)) in TABLE.iter().zip(ANSWERS) {
+        assert_eq!(format!("{} {}", row.method.as_str(), row.path), request);
+        for shown in ALL {
+            let (mut world, worker, taken, credential) = world_with(shown);
+            let of = if row.path.contains("/environments/") {
+                &worker.environment
+            } else {
+                &taken.session
+            };
+            let target = row.path.replace("{id}", of).replace("{work}", &taken.work);
+            let target = target.replace("{session}", &taken.session).replace("{seq}", "1");
+            let op = world.ask(row.method, &target, &credential, &json!({"fence": 1}));
+            let status = world.answer(op).0;
+            if status != expected(row.access, shown, own, other) {
+                wrong.push((request, shown, status));
+            }
         }
-        assert_eq!(got, expected, "{target}");
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What `http.md` calls the credentials that a request takes.
+const fn words(access: Access) -> &'static str {
+    match access {
+        Access::Anybody => "none",
+        Access::Question => "none is shown",
+        Access::Person => "access token, browser token",
+        Access::Owner => "access token",
+        Access::Registration => "worker credential, access token",
+        Access::SignIn => "sign-in code, access token",
+        Access::Environment => "the environment's secret",
+        Access::Lease => "the item's session token",
+        Access::Session => "the session's token",
+    }
+}
+
+#[test]
+fn the_documentation_names_each_request_and_what_it_takes() {
+    let documented: Vec<&str> = include_str!("../http.md")
+        .lines()
+        .filter(|line| line.starts_with("| `GET /") || line.starts_with("| `POST /"))
+        .collect();
+    let expected: Vec<String> = TABLE
+        .iter()
+        .map(|row| format!("| `{} {}` | {} |", row.method.as_str(), row.path, words(row.access)))
+        .collect();
+    assert_eq!(documented, expected, "\n{}", expected.join("\n"));
 }
 
 /// Proxies take `Upgrade` out, which is for one hop, and leave the rest of a handshake.
@@ -79,26 +229,6 @@ fn a_handshake_that_has_lost_its_upgrade_is_told_so_before_its_credential_is_loo
             let status = if status == 404 && session == taken.session { 401 } else { status };
             let op = world.ask_with(Method::Get, &target, "", &Value::Null, headers);
             assert_eq!(world.answer(op).0, status, "{target}");
-        }
-    }
-}
-
-#[test]
-fn only_its_own_worker_can_end_a_thing() {
-    for target in ["/v1/environments/{E}/work/{W}/stop", "/v1/environments/{E}/stop"] {
-        let mut world = World::new();
-        let (worker, taken, _) = world.running();
-        let other = world.register();
-        let target = target.replace("{E}", &worker.environment).replace("{W}", &taken.work);
-        for (token, status) in [
-            ("", 401),
-            ("a token that nobody issued", 401),
-            (TOKEN, 403),
-            (&other.secret, 403),
-            (&taken.token, 403),
-            (&worker.secret, 200),
-        ] {
-            assert_eq!(world.post(&target, token, &json!({"fence": 1})).0, status, "{target}");
         }
     }
 }
