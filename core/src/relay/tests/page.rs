@@ -3,9 +3,14 @@
 use super::*;
 
 pub(super) fn world_with_page() -> World {
+    world_known_as(None)
+}
+
+fn world_known_as(public_url: Option<&str>) -> World {
     static ASSETS: [super::super::Asset; 1] =
         [super::super::Asset { path: "/", content_type: "text/html", bytes: b"<p>" }];
-    World::with(RelayConfig { assets: &ASSETS, ..config() })
+    let public_url = public_url.map(str::to_owned);
+    World::with(RelayConfig { assets: &ASSETS, public_url, ..config() })
 }
 
 #[test]
@@ -37,4 +42,33 @@ fn the_page_has_its_security_headers_and_is_not_sent_twice() {
     let response = world.replies.remove(&op).expect("an answer");
     assert_eq!((response.status, response.body.len()), (304, 0));
     assert_eq!(world.get("/nothing.js", "").0, 404);
+}
+
+#[test]
+fn a_browser_that_has_come_over_tls_is_told_to_insist_on_it() {
+    let told = |public_url, is_tls| {
+        let mut world = world_known_as(public_url);
+        let op = world.ask_raw(IncomingRequest {
+            method: Method::Get,
+            target: "/".to_owned(),
+            headers: alloc::vec![("host".to_owned(), "127.0.0.1:8787".to_owned())],
+            body: Body::Whole(Bytes::new()),
+            is_tls,
+            peer: IpAddr::from([127, 0, 0, 1]),
+        });
+        let response = world.replies.remove(&op).expect("an answer");
+        assert_eq!(response.status, 200);
+        response.header("strict-transport-security").map(str::to_owned)
+    };
+    // On plain HTTP the header would mean nothing, and a later relay on the same name may have no TLS.
+    assert_eq!(told(None, false), None);
+    assert_eq!(told(Some("http://localhost:8080"), false), None);
+    // The proxy before a relay with a public https URL has taken TLS off.
+    for told in [told(None, true), told(Some("https://relay.example"), false)] {
+        let told = told.expect("the header");
+        let seconds = told.strip_prefix("max-age=").and_then(|rest| rest.split(';').next());
+        let seconds: u64 = seconds.and_then(|text| text.parse().ok()).expect("seconds");
+        assert!(seconds >= 180 * 24 * 60 * 60, "{told}");
+        assert!(!told.contains("includeSubDomains"), "other names are not this relay's: {told}");
+    }
 }
