@@ -10,7 +10,7 @@ use super::retry_after::RetryAfter;
 use crate::base::limits::MAX_ERROR_CHARS;
 use crate::base::time::UnixTime;
 use crate::contract::action::Response;
-use crate::contract::event::IoError;
+use crate::contract::event::{IoError, IoErrorKind};
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::backoff::FailureTrack;
 use crate::wire::error::{ErrorBody, ErrorDetail, ErrorType};
@@ -89,24 +89,31 @@ impl RequestError {
 
     /// Turns it into the error that ends a machine, which was trying to do `what`.
     pub fn fault(&self, what: &str, relay: &BaseUrl) -> MachineError {
-        let (kind, advice) = match self.refusal().map(ApiError::class) {
-            Some(ErrorClass::Unauthorized | ErrorClass::Expired) => (
-                MachineErrorKind::Unauthorized,
-                "log in again: check that the access token is the one that the relay was started with",
-            ),
-            Some(ErrorClass::Forbidden) => {
-                (MachineErrorKind::Forbidden, "ask whoever runs the relay")
+        let (kind, advice) = match self {
+            Self::Refused(refusal) => refusal.advice(),
+            Self::Broken(failure) => {
+                (MachineErrorKind::GaveUp, advice_without_answer(failure.kind))
             }
-            Some(ErrorClass::NotFound) => {
-                (MachineErrorKind::NotFound, "check that this URL is a Footbridge relay's")
+            Self::Foreign(_) => {
+                (MachineErrorKind::GaveUp, "check the address, and what is on the way to it")
             }
-            Some(ErrorClass::Protocol) => {
-                (MachineErrorKind::Protocol, "check that relay and worker are of the same version")
-            }
-            Some(ErrorClass::Retryable) => (MachineErrorKind::GaveUp, "try again later"),
-            None => (MachineErrorKind::GaveUp, "check the address, and what is on the way to it"),
         };
         MachineError { kind, message: format!("could not {what} at {relay}: {self}; {advice}") }
+    }
+}
+
+/// What to try where nothing answers.
+const fn advice_without_answer(kind: IoErrorKind) -> &'static str {
+    match kind {
+        IoErrorKind::Tls => {
+            "check that the relay there has TLS, and that its certificate is for the name in this \
+             address"
+        }
+        IoErrorKind::Disconnected | IoErrorKind::Protocol => {
+            "check the address: a relay with TLS is at https://, and what is there may be another \
+             program"
+        }
+        _ => "check the address, and that a relay is running there",
     }
 }
 
@@ -165,6 +172,26 @@ impl ApiError {
             (_, ErrorType::PermissionDenied) | (403, _) => ErrorClass::Forbidden,
             (404 | 410, _) => ErrorClass::NotFound,
             _ => ErrorClass::Protocol,
+        }
+    }
+
+    /// What kind of failure it is, and what a person can do about it.
+    const fn advice(&self) -> (MachineErrorKind, &'static str) {
+        match self.class() {
+            ErrorClass::Unauthorized | ErrorClass::Expired => (
+                MachineErrorKind::Unauthorized,
+                "check the credential: an access token has to be the one that the relay was started \
+                 with; a worker's own is made by footbridge relay credential where the relay runs, \
+                 and ends when that token is replaced",
+            ),
+            ErrorClass::Forbidden => (MachineErrorKind::Forbidden, "ask whoever runs the relay"),
+            ErrorClass::NotFound => {
+                (MachineErrorKind::NotFound, "check that this URL is a Footbridge relay's")
+            }
+            ErrorClass::Protocol => {
+                (MachineErrorKind::Protocol, "check that both sides are of the same version")
+            }
+            ErrorClass::Retryable => (MachineErrorKind::GaveUp, "try again later"),
         }
     }
 
@@ -227,10 +254,10 @@ mod tests {
 
     #[test]
     fn a_refusal_carries_the_relays_own_words() {
-        let body = r#"{"error":{"type":"token_expired","message":"log in\nagain"}}"#;
+        let body = r#"{"error":{"type":"token_expired","message":"too\nlate"}}"#;
         let refusal = refusal(401, body);
         assert_eq!(refusal.kind, ErrorType::TokenExpired);
-        assert_eq!(refusal.message, "log inagain");
+        assert_eq!(refusal.message, "toolate");
         assert!(refusal.is_expired() && !refusal.is_retryable());
     }
 
@@ -258,6 +285,27 @@ mod tests {
         // A redirect is never a relay's.
         let error = read(302, r#"{"error":{"type":"session_ended"}}"#);
         assert_eq!(error.track(), Some(FailureTrack::General));
+    }
+
+    #[test]
+    fn the_advice_is_about_what_went_wrong() {
+        use MachineErrorKind::{GaveUp, NotFound, Unauthorized};
+        let relay = BaseUrl::parse("https://relay.example").expect("a URL");
+        let broken = |kind| RequestError::Broken(IoError { kind, detail: String::new() });
+        let refused = |status, kind| RequestError::Refused(of_type(status, kind));
+        for (error, kind, advice) in [
+            (broken(IoErrorKind::Tls), GaveUp, "certificate"),
+            (broken(IoErrorKind::Disconnected), GaveUp, "https://"),
+            (broken(IoErrorKind::Refused), GaveUp, "running there"),
+            (read(401, "<html>"), GaveUp, "on the way"),
+            (refused(401, "authentication_failed"), Unauthorized, "footbridge relay credential"),
+            (refused(404, "not_found"), NotFound, "a Footbridge relay's"),
+            (refused(503, "unavailable"), GaveUp, "later"),
+        ] {
+            let fault = error.fault("register", &relay);
+            assert_eq!(fault.kind, kind, "{fault}");
+            assert!(fault.message.contains(advice), "{fault}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct MachineError {
 /// The kinds of failure that a program distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MachineErrorKind {
-    /// The credential was refused: log in again (401, E-9).
+    /// The credential was refused: another one is needed (401, E-9).
     Unauthorized,
     /// The relay does not permit it (403, E-9).
     Forbidden,

@@ -75,7 +75,7 @@ fn each_problem_is_reported_with_the_exit_code_of_a_run() {
     type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, i32, &'a str, &'a str);
     let cases: [Case<'_>; 8] = [
         (nowhere, &[], good, 4, "relay", "connection refused"),
-        (url, &[], token, 3, "token", "log in again"),
+        (url, &[], token, 3, "token", "check the credential"),
         (url, &["--token-file", "none"], None, 2, "token", "FOOTBRIDGE_TOKEN"),
         (url, &["--directory", "none"], good, 5, "directory", "none"),
         (url, &["--spawn-mode", "worktree"], good, 5, "git", "not a git repository"),

@@ -350,7 +350,7 @@ impl Checks {
     }
 
     fn refused(&self, error: &RequestError) -> Finding {
-        let fault = error.fault("use the access token", &self.config.relay);
+        let fault = error.fault("use the credential", &self.config.relay);
         let kind = if error.track().is_some() { MachineErrorKind::GaveUp } else { fault.kind };
         Finding::Failed { kind, reason: fault.message }
     }
