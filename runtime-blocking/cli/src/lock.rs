@@ -32,20 +32,32 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&path).map_err(failed)?;
-        let patience = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < patience => {
-                    std::thread::sleep(LOOK_AGAIN_AFTER);
-                }
-                Err(TryLockError::WouldBlock) => return Err(in_use(&mut file, what)),
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-            }
-        }
+        wait_for(&mut file, what)?.map_err(failed)?;
         // Only for whoever is refused. Without it the lock works as well.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
+    }
+
+    /// Whether the lock could be taken, which leaves nothing behind. Where there is no lock to be
+    /// read, nobody is known to hold it.
+    pub fn try_out(state: &str, what: &str) -> Result<(), Error> {
+        let Ok(mut file) = File::open(Path::new(state).join("lock")) else { return Ok(()) };
+        wait_for(&mut file, what).map(|_| ())
+    }
+}
+
+/// Locks the file; the system may not be able to.
+fn wait_for(file: &mut File, what: &str) -> Result<std::io::Result<()>, Error> {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Ok(())),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                std::thread::sleep(LOOK_AGAIN_AFTER);
+            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(file, what)),
+            Err(TryLockError::Error(error)) => return Ok(Err(error)),
+        }
     }
 }
 
@@ -72,12 +84,16 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let state = directory.path().join("workers/x");
         let state = state.to_str().expect("text");
+        assert_eq!(Lock::try_out(state, "/w"), Ok(()));
+        assert!(!Path::new(state).exists(), "nothing is left there");
         let first = Lock::take(state, "/w").expect("it is free");
         let error = Lock::take(state, "/w").expect_err("it is held");
         assert_eq!(error.why, ExitKind::InUse);
         let pid = std::process::id().to_string();
         assert!(error.message.contains(&pid) && error.message.contains("--name"), "{error}");
+        assert_eq!(Lock::try_out(state, "/w"), Err(error));
         drop(first);
+        assert_eq!(Lock::try_out(state, "/w"), Ok(()));
         let _again = Lock::take(state, "/w").expect("it is free again");
     }
 }

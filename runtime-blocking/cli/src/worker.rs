@@ -69,7 +69,7 @@ pub fn prepare(
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
     let mut config = config(relay, token, work)?;
     let own = own_state(state, &config.relay, &config.directory, work.name.as_deref());
-    let what = format!("{} at {}", config.directory, config.relay);
+    let what = service(&config.directory, &config.relay);
     let lock = own.as_deref().map(|own| Lock::take(own, &what)).transpose()?;
     config.spawn_mode = spawn_mode(work.spawn_mode, own.as_deref())?;
     if let Some(own) = own.as_deref().and_then(|own| Path::new(own).file_name()?.to_str()) {
@@ -77,6 +77,16 @@ pub fn prepare(
     }
     config.state_directory = own;
     Ok((config, lock))
+}
+
+/// Whether a worker could have this part of the state directory, which is left as it was.
+pub fn try_lock(own: &str, directory: &str, relay: &BaseUrl) -> Result<(), Error> {
+    Lock::try_out(own, &service(directory, relay))
+}
+
+/// What a worker serves, for people.
+fn service(directory: &str, relay: &BaseUrl) -> String {
+    format!("{directory} at {relay}")
 }
 
 fn config(relay: BaseUrl, token: AccessToken, work: &Work) -> Result<WorkerConfig, Error> {

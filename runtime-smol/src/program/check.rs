@@ -36,13 +36,19 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     let agent = findings.note("agent", agent_program(work.agent.as_deref()));
     let state = sources.state_directory();
     let state = state.as_deref();
+    let own = directory.as_ref().and_then(|directory| {
+        let own = worker::own_state(state, relay, directory, work.name.as_deref())?;
+        // Another worker may have it. One that starts meanwhile is not kept from it.
+        findings.note("worker", worker::try_lock(&own, directory, relay));
+        Some(own)
+    });
     let config = CheckConfig {
         relay: relay.clone(),
         access_token: token.map(|(token, file)| worker::access_token(token, file)),
-        state_directory: directory.as_ref().map_or_else(
-            || state.and_then(Path::to_str).map(str::to_owned),
-            |directory| worker::own_state(state, relay, directory, work.name.as_deref()),
-        ),
+        state_directory: match directory {
+            Some(_) => own,
+            None => state.and_then(Path::to_str).map(str::to_owned),
+        },
         directory,
         is_worktree_mode: work.spawn_mode == SpawnMode::Worktree,
         agent,

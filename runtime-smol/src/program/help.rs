@@ -155,10 +155,11 @@ Options:
 ";
 
 const CHECK: &str = "      --check                Check everything a run needs without registering:
-                             the token, the directory, the relay and its clock,
-                             git, the state directory, the agent. The exit code
-                             is the one a run would end with; with --json the
-                             findings are one JSON object
+                             the credential, the directory and whether another
+                             worker has it, the relay and its clock, git, the
+                             state directory, the agent. The exit code is the
+                             one a run would end with; with --json the findings
+                             are one JSON object
 ";
 
 const SIGN_IN: &str = "\

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::client::{Ready, ready};
-use crate::running::{Running, footbridge, until};
+use crate::running::{Running, footbridge, output, until};
 
 fn relay(home: &Path) -> (Running, Ready) {
     let mut program = Running::start(footbridge(home).args(["relay", "--listen", ":0", "--json"]));
@@ -90,6 +90,26 @@ fn each_problem_is_reported_with_the_exit_code_of_a_run() {
         assert_eq!(failed.len(), 1, "{report}");
         assert!(failed[0].0 == name && failed[0].1.contains(words), "{failed:?}");
     }
+}
+
+#[test]
+fn a_worker_that_has_the_directory_is_named_and_left_alone() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    let mut worker =
+        Running::start(footbridge(home.path()).args(["work", "--relay", &relay.url, "--json"]));
+    ready(&mut worker);
+    let refused = output(home.path(), &["work", "--relay", &relay.url]);
+    let (code, report) = check(home.path(), &relay.url, &[], None);
+    assert_eq!((code, refused.status.code()), (6, Some(6)), "{report}");
+    let failed = with(&report, "failed");
+    assert_eq!(failed.len(), 1, "{report}");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(failed[0].0 == "worker" && stderr.contains(failed[0].1), "{report} {stderr}");
+    let (code, report) = check(home.path(), &relay.url, &["--name", "another"], None);
+    assert_eq!(code, 0, "{report}");
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), Some(0));
 }
 
 #[test]
