@@ -1,6 +1,7 @@
 //! TLS for clients and servers, using rustls with ring. Without the feature `tls`, whatever asks
 //! for it fails and says so.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use footbridge_core::contract::event::IoError;
@@ -24,10 +25,16 @@ impl Certificate {
     pub fn names(&self) -> Result<Vec<String>, IoError> {
         Server::names(&self.chain)
     }
+
+    /// Whether it is for this address.
+    pub fn is_for(&self, address: IpAddr) -> Result<bool, IoError> {
+        Server::is_for(&self.chain, address)
+    }
 }
 
 #[cfg(feature = "tls")]
 mod with {
+    use std::net::IpAddr;
     use std::path::Path;
     use std::sync::Arc;
 
@@ -86,10 +93,12 @@ mod with {
         }
 
         pub(super) fn names(chain: &Path) -> Result<Vec<String>, IoError> {
-            let chain_of = certificates(chain)?;
-            let own = chain_of.first().map(webpki::EndEntityCert::try_from);
-            let own = own.transpose().map_err(|error| unusable(chain, error))?;
-            Ok(own.iter().flat_map(|own| own.valid_dns_names()).map(str::to_owned).collect())
+            with_own(chain, |own| own.valid_dns_names().map(str::to_owned).collect())
+        }
+
+        pub(super) fn is_for(chain: &Path, address: IpAddr) -> Result<bool, IoError> {
+            let name = ServerName::IpAddress(address.into());
+            with_own(chain, |own| own.verify_is_valid_for_subject_name(&name).is_ok())
         }
 
         pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<Connection> {
@@ -98,11 +107,24 @@ mod with {
         }
     }
 
+    /// Looks at the first certificate of a chain, which is the server's own.
+    fn with_own<T>(
+        chain: &Path,
+        look: impl FnOnce(&webpki::EndEntityCert<'_>) -> T,
+    ) -> Result<T, IoError> {
+        let certificates = certificates(chain)?;
+        let own = certificates.first().ok_or_else(|| unusable(chain, NO_CERTIFICATE))?;
+        let own = webpki::EndEntityCert::try_from(own).map_err(|error| unusable(chain, error))?;
+        Ok(look(&own))
+    }
+
+    const NO_CERTIFICATE: &str = "it contains no certificate";
+
     fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IoError> {
         let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
         let found: Vec<_> = found.map_err(|error| unreadable(path, &error))?;
         if found.is_empty() {
-            return Err(unusable(path, "it contains no certificate"));
+            return Err(unusable(path, NO_CERTIFICATE));
         }
         Ok(found)
     }
@@ -130,6 +152,7 @@ mod with {
 
 #[cfg(not(feature = "tls"))]
 mod without {
+    use std::net::IpAddr;
     use std::path::Path;
 
     use footbridge_core::contract::event::{IoError, IoErrorKind};
@@ -164,6 +187,10 @@ mod without {
         }
 
         pub(super) fn names(_: &Path) -> Result<Vec<String>, IoError> {
+            Err(missing())
+        }
+
+        pub(super) fn is_for(_: &Path, _: IpAddr) -> Result<bool, IoError> {
             Err(missing())
         }
 

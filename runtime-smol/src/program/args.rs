@@ -16,7 +16,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::ready::local_url;
-use super::settings::{Given, Place, Setting, Settings};
+use super::settings::{Given, Origin, Place, Setting, Settings};
 use super::topic::Topic;
 
 /// What the program should do.
@@ -97,11 +97,19 @@ pub(super) struct Backup {
 /// A request for an address that signs a browser in.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SignIn {
-    /// The relay as it is reached from here, and as it is called elsewhere.
-    pub(super) relay: BaseUrl,
+    /// The relay, and what it is called elsewhere, if the command line says so.
+    pub(super) relay: Option<BaseUrl>,
     pub(super) page: Option<BaseUrl>,
+    pub(super) assumed: Assumed,
     pub(super) reach: RelayArgs,
     pub(super) data: Data,
+}
+
+/// What the settings say of this machine's relay, for where it has not written down where it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Assumed {
+    pub(super) relay: BaseUrl,
+    pub(super) page: Option<BaseUrl>,
 }
 
 /// A request for what a worker holds instead of the access token.
@@ -313,13 +321,20 @@ impl Line {
                 Ok(Invocation::Work { relay, reach, work, is_check: self.is_check })
             }
             Topic::SignIn => {
-                let relay =
-                    settings.relay.value.clone().map_or_else(|| own_relay(&settings), Ok)?;
-                // That of this machine's relay, which the configuration file may name.
-                let page =
-                    settings.public_url.value.clone().filter(|_| settings.relay.value.is_none());
+                let is_given = |origin: &Origin| matches!(origin, Origin::Flag(_));
+                let named = settings.relay.value.clone();
+                // The page that the configuration file names is this machine's relay's.
+                let page = settings.public_url.value.clone();
+                let (given, configured) = match is_given(&settings.public_url.origin) {
+                    true => (page, None),
+                    false => (None, page.filter(|_| named.is_none())),
+                };
+                let own = named.clone().map_or_else(|| own_relay(&settings), Ok)?;
+                let listens = is_given(&settings.listen.origin).then(|| own.clone());
+                let assumed = Assumed { relay: own, page: configured };
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
-                Ok(Invocation::SignIn(SignIn { relay, page, reach, data: data(&settings) }))
+                let (relay, data) = (named.or(listens), data(&settings));
+                Ok(Invocation::SignIn(SignIn { relay, page: given, assumed, reach, data }))
             }
             Topic::Credential => Ok(Invocation::Credential(Credential {
                 reports,

@@ -25,6 +25,8 @@ const RELAY: &str = "relay";
 
 /// What outlives a relay.
 pub(super) struct Kept {
+    /// Where all of it is kept, if anywhere.
+    pub(super) directory: Option<PathBuf>,
     pub(super) token: Secret,
     /// Where the token is kept, unless it came from the environment.
     pub(super) token_file: Option<PathBuf>,
@@ -52,14 +54,14 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     // The ids of one run must never be those of another.
     let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
     random(&mut keys.entropy)?;
-    let store: Box<dyn Store> = match directory {
+    let store: Box<dyn Store> = match &directory {
         None => {
             random(&mut keys.signing)?;
             Box::new(MemoryStore::new())
         }
         // The store comes first: it locks the directory.
         Some(directory) => {
-            let opened = footbridge_store_sqlite::open(&directory)
+            let opened = footbridge_store_sqlite::open(directory)
                 .map_err(|error| Error::local(error.to_string()))?;
             let key = directory.join(SIGNING_KEY);
             if let Some(salvaged) = &opened.salvaged {
@@ -76,7 +78,7 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     };
     let (token, token_file) = sources.read_or_create()?;
     let token_file = token_file.map(|file| std::path::absolute(&file).unwrap_or(file));
-    Ok(Kept { token, token_file, keys, store })
+    Ok(Kept { directory, token, token_file, keys, store })
 }
 
 /// Part of what a relay keeps is not there: it was removed, or it is on a disk that is not mounted.

@@ -172,14 +172,18 @@ Options:
 ";
 
 const SIGN_IN_RELAY: &str = "      --relay URL            The relay's address
-                             [default: the one on this machine]
-      --listen ADDR:PORT     Where the relay on this machine listens
-                             [default: 127.0.0.1:8787]
-      --data DIR             Its data directory, where its access token is if it
-                             was started with --data
+                             [default: the one that runs on this machine,
+                             wherever it listens]
+      --listen ADDR:PORT     Where this machine's relay listens, if it keeps
+                             no data (--in-memory) [default: 127.0.0.1:8787]
+      --public-url URL       What to call the relay in the address that is
+                             printed [default: what the relay calls itself]
+      --data DIR             Its data directory, if it was started with --data:
+                             its access token is there, and where it listens
       --ca-file FILE         Certificates to trust in addition to the well-known
                              authorities' (PEM): an authority's, or the
-                             relay's own
+                             relay's own [default: the certificate of the relay
+                             that runs on this machine]
 ";
 
 const CREDENTIAL: &str = "\

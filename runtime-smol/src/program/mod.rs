@@ -19,6 +19,7 @@ mod sign_in;
 mod signals;
 mod topic;
 mod up;
+mod whereabouts;
 mod work;
 
 use std::process::ExitCode;

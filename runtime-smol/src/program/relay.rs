@@ -18,9 +18,10 @@ use smol::future::FutureExt;
 use super::args::{Data, Keeping, Serve};
 use super::assets::ASSETS;
 use super::data::{self, Kept};
-use super::ready::{local_url, page_url};
+use super::ready::{fitting_name, local_url, named_url, page_url, reachable};
 use super::relay_log::{event_log, log_notice, log_token_file};
 use super::signals::Ends;
+use super::whereabouts::{Noted, Whereabouts};
 
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
 /// is no larger than it has to be.
@@ -31,8 +32,12 @@ const PERSON: &str = "owner";
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let log = event_log(serve);
     log.unknown_variables(&serve.reports.unknown_variables);
+    // What was named wrongly is reported before anything is made.
+    let certificate = certificate(serve)?;
+    let called = certificate.as_ref().map(|own| certified_name(own, serve)).transpose()?.flatten();
     let kept = data::open(serve)?;
     let token_file = kept.token_file.clone();
+    let noted = Noted::new(kept.directory.as_deref());
     log_token_file(log, token_file.as_deref());
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     if serve.is_behind_proxy && public_url.is_none() {
@@ -40,7 +45,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
              not the proxy's, and a page is refused unless the proxy passes on its Host";
         log.write(Level::Warn, "no_public_url", &[], format_args!("{words}"));
     }
-    let (relay, host) = build(serve, public_url.clone(), kept)?;
+    let (relay, host) = build(serve, public_url.clone(), kept, certificate)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let mut printed = Ok(());
@@ -53,8 +58,14 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
                 let _ = commands.try_send(RelayCommand::MakeSignInCode);
             }
             RelayNotice::SignInCode { code } => {
-                let token_file = token_file.as_deref();
-                printed = announce(serve, &listening, public_url.as_deref(), &code, token_file);
+                let is_tls = serve.tls.is_some();
+                let own = called.as_ref().map_or_else(
+                    || local_url(&listening, is_tls),
+                    |name| named_url(&listening, name),
+                );
+                let url = public_url.as_ref().unwrap_or(&own);
+                noted.write(&whereabouts(serve, &own, url));
+                printed = announce(serve, &listening, url, &code, token_file.as_deref());
                 if printed.is_err() {
                     let _ = commands.try_send(RelayCommand::Shutdown);
                 }
@@ -70,11 +81,34 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     printed
 }
 
+/// The certificate and its key, which has to be nobody else's to read.
+fn certificate(serve: &Serve) -> Result<Option<Certificate>, Error> {
+    let Some((chain, key)) = &serve.tls else { return Ok(None) };
+    check_private_key(key)?;
+    Ok(Some(Certificate { chain: chain.clone(), key: key.clone() }))
+}
+
+/// The name by which clients that check the certificate reach this relay, unless they do by its
+/// address.
+fn certified_name(own: &Certificate, serve: &Serve) -> Result<Option<String>, Error> {
+    let ip = serve.listen.ip();
+    if own.is_for(reachable(ip))? {
+        return Ok(None);
+    }
+    Ok(fitting_name(ip, &own.names()?).map(str::to_owned))
+}
+
+fn whereabouts(serve: &Serve, url: &str, page: &str) -> Whereabouts {
+    let certificate = serve.tls.as_ref().and_then(|(chain, _)| std::path::absolute(chain).ok());
+    Whereabouts { url: url.to_owned(), page: page.to_owned(), certificate }
+}
+
 /// A relay machine, and the host for its operations.
 pub(super) fn build(
     serve: &Serve,
     public_url: Option<String>,
     kept: Kept,
+    certificate: Option<Certificate>,
 ) -> Result<(Relay, Host), Error> {
     let Kept { token, keys, store, .. } = kept;
     let mut config = RelayConfig::new(serve.listen.to_string());
@@ -94,11 +128,7 @@ pub(super) fn build(
         config.policy.ended_for = keep_ended;
     }
     config.assets = ASSETS;
-    let certificate = serve.tls.as_ref();
-    let certificate =
-        certificate.map(|(chain, key)| Certificate { chain: chain.clone(), key: key.clone() });
     if let Some(certificate) = &certificate {
-        check_private_key(&certificate.key)?;
         config.hosts.extend(certificate.names()?);
     }
     allow_connections();
@@ -121,12 +151,10 @@ fn allow_connections() {
 fn announce(
     serve: &Serve,
     listen: &str,
-    public_url: Option<&str>,
+    url: &str,
     code: &Secret,
     token_file: Option<&Path>,
 ) -> Result<(), Error> {
-    let local = local_url(listen, serve.tls.is_some());
-    let url = public_url.unwrap_or(&local);
     let page = page_url(url, code);
     if !serve.reports.json {
         return print(&format!("{page}\n"));

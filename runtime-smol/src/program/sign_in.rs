@@ -1,26 +1,58 @@
 //! `footbridge sign-in`: an address that signs one browser in.
 
+use std::fs::File;
+
+use footbridge_cli::args::RelayArgs;
 use footbridge_cli::exit::Error;
-use footbridge_cli::print;
+use footbridge_cli::{print, seed};
 use footbridge_core::client::AskForCode;
+use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
-use super::args::SignIn;
+use super::args::{Assumed, SignIn};
 use super::ready::page_url;
+use super::whereabouts::{self, Whereabouts};
 use super::{data, work};
 
 /// Asks the relay for a code, with the access token, and prints the page's address with it.
 pub(super) fn run(ask: &SignIn) -> Result<(), Error> {
-    let SignIn { relay, page, reach, data } = ask;
-    let (_, sources) = data::places(data, &reach.reports)?;
+    let (directory, sources) = data::places(&ask.data, &ask.reach.reports)?;
     let (token, _) = sources.read()?;
-    let base = page.as_ref().unwrap_or(relay).to_string();
-    let host = work::host(relay, reach)?;
+    let running = directory.filter(|_| ask.relay.is_none());
+    let running = running.and_then(|directory| whereabouts::look_up(&directory));
+    let Place { relay, page, reach } = place(ask, running);
+    let host = work::host(&relay, &reach)?;
     let (_commands, asked) = async_channel::bounded(1);
     let mut printed = Ok(());
-    let driven = drive(AskForCode::new(relay.clone(), &token), host, asked, |made| {
-        printed = print(&format!("{}\n", page_url(base.trim_end_matches('/'), &made.code)));
+    let driven = drive(AskForCode::new(relay, token, seed()?), host, asked, |made| {
+        printed = print(&format!("{}\n", page_url(page.trim_end_matches('/'), &made.code)));
     });
     block_on(driven)?;
     printed
+}
+
+/// Which relay is asked, how, and what it is called where the address is opened.
+#[derive(Debug, PartialEq)]
+struct Place {
+    relay: BaseUrl,
+    page: String,
+    reach: RelayArgs,
+}
+
+/// What the command line says comes first, then what a running relay has written down, then what the
+/// settings say that it would do.
+fn place(ask: &SignIn, running: Option<Whereabouts>) -> Place {
+    let SignIn { relay, page, assumed, reach, .. } = ask;
+    let (mut reach, given) = (reach.clone(), page.as_ref().map(ToString::to_string));
+    let found = running.and_then(|found| Some((BaseUrl::parse(&found.url).ok()?, found)));
+    let Some((url, found)) = found else {
+        let Assumed { relay: assumed, page: configured } = assumed;
+        let relay = relay.as_ref().unwrap_or(assumed).clone();
+        let page = given.or_else(|| configured.as_ref().map(ToString::to_string));
+        return Place { page: page.unwrap_or_else(|| relay.to_string()), relay, reach };
+    };
+    // It may be signed by nobody whom this machine knows.
+    let certificate = found.certificate.filter(|file| File::open(file).is_ok());
+    reach.ca_file = reach.ca_file.or(certificate);
+    Place { relay: url, page: given.unwrap_or(found.page), reach }
 }

@@ -20,6 +20,7 @@ use footbridge_cli::{place, print, worker};
 use super::args::Serve;
 use super::ready::{local_url, page_url};
 use super::signals::{Ends, Urgency};
+use super::whereabouts::{Noted, Whereabouts};
 use super::{credential, data, relay, relay_log, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
@@ -34,6 +35,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let name = args.name.clone().unwrap_or_else(worker::host_name);
     let credential = credential::of_up(&kept.token, &name)?;
     let token_file = kept.token_file.clone();
+    let noted = Noted::new(kept.directory.as_deref());
     relay_log::log_token_file(relay_log::event_log(serve), token_file.as_deref());
     // All of this comes before listening, so that a wrong option is reported first. The public URL
     // is for others: the worker next to the relay connects to it directly, past any proxy.
@@ -55,7 +57,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     };
     let trial = work::trial(&config, host()?, log);
     let (relay, relay_host) =
-        relay::build(serve, serve.public_url.as_ref().map(ToString::to_string), kept)?;
+        relay::build(serve, serve.public_url.as_ref().map(ToString::to_string), kept, None)?;
     let worker_host = host()?;
     let ends = Ends::listen()?;
     let hand_over = args.hand_over;
@@ -63,6 +65,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         serve,
         hand_over,
         token_file,
+        noted,
         ready: RefCell::default(),
         relay: Line::new(),
         worker: Line::new(),
@@ -109,6 +112,7 @@ struct Up<'a> {
     serve: &'a Serve,
     hand_over: bool,
     token_file: Option<PathBuf>,
+    noted: Noted,
     /// The relay's socket and the worker's environment, once there is one.
     ready: RefCell<Option<(String, EnvironmentId)>>,
     relay: Line<RelayCommand>,
@@ -169,7 +173,10 @@ impl Up<'_> {
         let Some((listen, environment)) = &*ready else { return Ok(()) };
         let url = local_url(listen, false);
         let public = self.serve.public_url.as_ref().map(ToString::to_string);
-        let page = page_url(public.as_deref().unwrap_or(&url), code);
+        let page = public.unwrap_or_else(|| url.clone());
+        let whereabouts = Whereabouts { url: url.clone(), page, certificate: None };
+        self.noted.write(&whereabouts);
+        let page = page_url(&whereabouts.page, code);
         if !self.serve.reports.json {
             return print(&format!("{page}\n"));
         }

@@ -11,6 +11,7 @@ mod log;
 mod restart;
 mod running;
 mod seeds;
+mod sign_in;
 mod storm;
 #[cfg(feature = "tls")]
 mod tls;

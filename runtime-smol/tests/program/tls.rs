@@ -29,24 +29,30 @@ pub(crate) fn over(stream: TcpStream, certificate: &Path) -> Box<dyn Stream> {
     Box::new(StreamOwned::new(client, stream))
 }
 
-/// Writes a certificate for `localhost` and its key.
-fn make_certificate(directory: &Path) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+/// Writes a certificate for these names and its key.
+fn make_certificate(directory: &Path, names: &[&str]) {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
     std::fs::write(directory.join("cert.pem"), made.cert.pem()).expect("written");
     let key = directory.join("key.pem");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).expect("set");
 }
 
+/// A relay whose certificate is for `localhost`.
 fn relay(home: &Path) -> (Running, Ready) {
-    make_certificate(home);
+    let (program, relay) = relay_for(home, &["localhost"]);
+    assert!(relay.url.starts_with("https://localhost:"), "{}", relay.url);
+    (program, Ready { certificate: Some(home.join("cert.pem")), ..relay })
+}
+
+fn relay_for(home: &Path, names: &[&str]) -> (Running, Ready) {
+    make_certificate(home, names);
     let args =
         ["relay", "--listen", ":0", "--json", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
     let mut program = Running::start(footbridge(home).args(args));
     let relay = ready(&mut program);
-    assert!(relay.url.starts_with("https://127.0.0.1:"), "{}", relay.url);
-    let url = relay.url.replace("127.0.0.1", "localhost");
-    (program, Ready { url, certificate: Some(home.join("cert.pem")), ..relay })
+    (program, relay)
 }
 
 #[test]
@@ -80,4 +86,32 @@ fn a_worker_that_does_not_trust_the_relays_certificate_says_so_and_gives_up_with
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(4), "{stderr}");
     assert!(stderr.contains("TLS failed"), "{stderr}");
+}
+
+#[test]
+fn a_relay_is_called_by_what_its_certificate_is_for() {
+    for (names, called) in [
+        (&["127.0.0.1", "localhost"][..], "https://127.0.0.1:"),
+        (&["*.example", "relay.example"], "https://relay.example:"),
+        (&["*.example"], "https://127.0.0.1:"),
+    ] {
+        let home = tempfile::tempdir().expect("a directory");
+        let relay = relay_for(home.path(), names).1;
+        assert!(relay.url.starts_with(called), "{}", relay.url);
+    }
+}
+
+#[test]
+fn whoever_signs_in_on_the_relays_machine_need_not_name_its_certificate() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    let made = output(home.path(), &["sign-in"]);
+    let stdout = String::from_utf8_lossy(&made.stdout);
+    assert!(stdout.starts_with(&format!("{}/#code=", relay.url)), "{made:?}");
+    // Elsewhere it has to be named.
+    let mut ask = footbridge(home.path());
+    let refused = ask.args(["sign-in", "--relay", &relay.url]).output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("--ca-file"), "{stderr}");
 }

@@ -161,7 +161,7 @@ macro_rules! settings {
 settings! {
     listen: SocketAddr, [Up, Relay, SignIn], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
     behind_proxy: bool, [Up, Relay], false;
-    public_url: Option<BaseUrl>, [Up, Relay], None;
+    public_url: Option<BaseUrl>, [Up, Relay, SignIn], None;
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
