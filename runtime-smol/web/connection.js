@@ -2,6 +2,7 @@
 // A WebSocket that reconnects by itself and never claims to be connected when it
 // is not: it must have heard something within the last 45 s.
 import { ApiError } from './api.js';
+import { Rhythm } from './rhythm.js';
 
 const SILENCE_MS = 45_000;
 const ALIVE_MS = 15_000;
@@ -29,6 +30,7 @@ export class Connection {
   /** @type {number | null} */ #nextTryAt = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #generation = 0;
+  #rhythm = new Rhythm();
   #abort = new AbortController();
 
   /**
@@ -51,7 +53,10 @@ export class Connection {
     this.#running = true;
     const { signal } = this.#abort;
     const wake = () => this.wake();
-    window.addEventListener('online', wake, { signal });
+    window.addEventListener('online', () => {
+      this.#rhythm.forget();
+      wake();
+    }, { signal });
     window.addEventListener('focus', wake, { signal });
     window.addEventListener('pageshow', wake, { signal });
     window.addEventListener('offline', () => this.#publish(), { signal });
@@ -119,7 +124,9 @@ export class Connection {
     }
     if (stale()) return;
 
-    const socket = this.options.open(path);
+    const seconds = this.#rhythm.seconds;
+    const wish = seconds === null ? '' : `${path.includes('?') ? '&' : '?'}alive=${seconds}`;
+    const socket = this.options.open(path + wish);
     this.#socket = socket;
     this.#refused = true;
     this.#timer = setTimeout(() => this.#later(), HANDSHAKE_MS);
@@ -131,6 +138,8 @@ export class Connection {
     };
     socket.onclose = ({ code }) => {
       if (stale()) return;
+      // Nobody has closed it: it was cut.
+      if (code === 1006 && this.#connected) this.#rhythm.broke(Date.now() - this.#heardAt);
       if (code === 4404) this.#end(new ApiError(404, 'session_unknown', 'The relay no longer has this session.'));
       else this.#later(code === 4429 ? 5 : 0);
     };
@@ -171,7 +180,8 @@ export class Connection {
   /** @param {number} [atLeastSeconds] the delay the relay asked for */
   #later(atLeastSeconds = 0) {
     this.options.api.doubt();
-    if (this.#connected && Date.now() - this.#connectedAt > STEADY_MS) this.#attempt = 0;
+    const lasted = Date.now() - this.#connectedAt > STEADY_MS;
+    if (this.#connected && (lasted || this.#rhythm.steady)) this.#attempt = 0;
     this.#drop();
     const ceiling = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt);
     // Half fixed, half random: a relay's many viewers must not all return at once.

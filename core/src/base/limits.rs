@@ -218,7 +218,7 @@ pub const MAX_LEFTOVER_WORKTREES: usize = 256;
 /// How far this machine's clock may be off the relay's before a check complains.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// How long a check waits for an agent's answer to `initialize`.
-pub const CHECK_AGENT_ANSWER: Duration = Duration::from_secs(10);
+pub const CHECK_AGENT_ANSWER: Duration = Duration::from_secs(20);
 /// How long a checked agent may take to exit after its input ends.
 pub const CHECK_AGENT_END: Duration = Duration::from_secs(5);
 
@@ -382,6 +382,8 @@ pub const MAX_DERIVED_TITLE_BYTES: usize = 120;
 pub const MAX_PATH_BYTES: usize = 4096;
 /// How often a viewer's stream sends a keepalive.
 pub const VIEWER_ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// The same where something on the way ends connections that are silent for less.
+pub const MIN_VIEWER_ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// A viewer that has ever sent a keepalive is cut off after being silent for this long.
 pub const VIEWER_SILENT_AFTER: Duration = Duration::from_secs(60);
 /// A viewer whose stream makes no progress for this long is cut off.

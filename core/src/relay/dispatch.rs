@@ -203,7 +203,7 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             viewers::subscribe(cx, op, request, query, owner, session)
         }
         (Identity::Account(owner), Route::Overview) => {
-            parts.overviews.watch(cx, op, request, owner)
+            parts.overviews.watch(cx, op, request, query, owner)
         }
         (Identity::Account(owner), route) => {
             viewer_api::serve(cx, op, request, query, route, owner)

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::http::error::ApiError;
 use crate::base::id::{EnvironmentId, OpId, SessionId};
@@ -135,5 +136,7 @@ pub(super) struct Subscribing {
     pub(super) session: SessionId,
     pub(super) owner: AccountId,
     pub(super) after: u64,
+    /// How often it wants to be sent something.
+    pub(super) alive_every: Duration,
     pub(super) protocol: Option<&'static str>,
 }

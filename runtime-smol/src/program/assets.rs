@@ -41,6 +41,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/reading.js": "reading.js", JS;
     "/receipts.js": "receipts.js", JS;
     "/results.js": "results.js", JS;
+    "/rhythm.js": "rhythm.js", JS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
     "/status.js": "status.js", JS;

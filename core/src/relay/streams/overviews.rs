@@ -6,7 +6,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, select_protocol};
+use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, alive_every, select_protocol};
 use crate::base::id::OpId;
 use crate::base::text::Text;
 use crate::contract::event::IncomingRequest;
@@ -50,15 +50,17 @@ impl Overviews {
         cx: &mut Cx,
         op: OpId,
         request: &IncomingRequest,
+        query: &str,
         owner: AccountId,
     ) -> Result<(), ApiError> {
         require_websocket(request)?;
+        let alive_every = alive_every(query)?;
         let protocol = select_protocol(request);
         let watching = self.by_op.values().filter(|other| other.owner == owner).count();
         if watching >= cx.shared.config.max_subscribers {
             cx.upgrade_and_close(op, close::LIMIT, protocol, MAX_VIEWER_MESSAGE);
         } else if cx.upgrade(op, StreamKind::Overview, protocol, MAX_VIEWER_MESSAGE) {
-            let stream = ViewerStream::new(cx, op);
+            let stream = ViewerStream::new(cx, op, alive_every);
             self.by_op.insert(op, Overview { owner, state: State::Opening, stream });
         }
         Ok(())

@@ -1,13 +1,18 @@
 //! The WebSocket of a viewer: frames out, keepalives both ways.
 
+use core::time::Duration;
+
 use super::outgoing::Outgoing;
 use crate::base::id::OpId;
-use crate::base::limits::{VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER};
+use crate::base::limits::{
+    MIN_VIEWER_ALIVE_EVERY, VIEWER_ALIVE_EVERY, VIEWER_SILENT_AFTER, VIEWER_STALLED_AFTER,
+};
 use crate::base::text::Text;
 use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
-use crate::relay::http::request::offered_protocols;
+use crate::relay::http::error::ApiError;
+use crate::relay::http::request::{offered_protocols, query_number};
 use crate::relay::purpose::Timer;
 use crate::wire::to_text;
 use crate::wire::viewer::{PROTOCOL, SessionFrame};
@@ -20,19 +25,28 @@ pub(super) fn select_protocol(request: &IncomingRequest) -> Option<&'static str>
     offered_protocols(request).any(|offer| offer == PROTOCOL).then_some(PROTOCOL)
 }
 
+/// How often a viewer wants to be sent something, from the `alive` of its query, in seconds.
+pub(super) fn alive_every(query: &str) -> Result<Duration, ApiError> {
+    let wanted = query_number(query, "alive")?.map(Duration::from_secs);
+    let within = |wanted: Duration| wanted.clamp(MIN_VIEWER_ALIVE_EVERY, VIEWER_ALIVE_EVERY);
+    Ok(wanted.map_or(VIEWER_ALIVE_EVERY, within))
+}
+
 /// One viewer's WebSocket, of a session or of the overview.
 #[derive(Debug)]
 pub(super) struct ViewerStream {
     op: OpId,
+    /// How often it is sent something.
+    alive_every: Duration,
     outgoing: Outgoing,
     /// An event larger than its credit is on its way.
     has_large: bool,
 }
 
 impl ViewerStream {
-    pub(super) fn new(cx: &mut Cx, op: OpId) -> Self {
+    pub(super) fn new(cx: &mut Cx, op: OpId, alive_every: Duration) -> Self {
         cx.shared.watching.begin_stream();
-        Self { op, outgoing: Outgoing::default(), has_large: false }
+        Self { op, alive_every, outgoing: Outgoing::default(), has_large: false }
     }
 
     /// Bytes that may be on their way to a viewer.
@@ -59,7 +73,7 @@ impl ViewerStream {
     }
 
     pub(super) fn on_opened(&self, cx: &mut Cx) {
-        cx.engine.set_timer(Timer::ViewerKeepalive(self.op), VIEWER_ALIVE_EVERY);
+        cx.engine.set_timer(Timer::ViewerKeepalive(self.op), self.alive_every);
     }
 
     /// Bytes that may still be sent before the viewer counts as slow.
@@ -91,7 +105,7 @@ impl ViewerStream {
         if !cx.engine.timers.is_set(&Timer::ViewerStalled(self.op)) {
             cx.engine.set_timer(Timer::ViewerStalled(self.op), VIEWER_STALLED_AFTER);
         }
-        cx.engine.set_timer(Timer::ViewerKeepalive(self.op), VIEWER_ALIVE_EVERY);
+        cx.engine.set_timer(Timer::ViewerKeepalive(self.op), self.alive_every);
         cx.send(self.op, message);
     }
 
@@ -107,7 +121,7 @@ impl ViewerStream {
 
     /// Sends a keepalive, unless something is already on its way, which serves as one.
     pub(super) fn keep_alive(&mut self, cx: &mut Cx) {
-        cx.engine.set_timer(Timer::ViewerKeepalive(self.op), VIEWER_ALIVE_EVERY);
+        cx.engine.set_timer(Timer::ViewerKeepalive(self.op), self.alive_every);
         if self.is_idle() {
             self.send(cx, to_text(&SessionFrame::Alive));
         }

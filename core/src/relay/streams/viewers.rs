@@ -13,7 +13,7 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, select_protocol};
+use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, alive_every, select_protocol};
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::MAX_PAGE_EVENTS;
 use crate::base::text::Text;
@@ -92,7 +92,8 @@ pub(in crate::relay) fn subscribe(
     let after = query_number(query, "after")?.unwrap_or(0);
     let read = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
     let protocol = select_protocol(request);
-    let subscribing = Subscribing { session, owner, after, protocol };
+    let alive_every = alive_every(query)?;
+    let subscribing = Subscribing { session, owner, after, alive_every, protocol };
     cx.store(Pending::Subscribe { op, subscribing }, read);
     Ok(())
 }
@@ -105,7 +106,7 @@ impl Viewers {
         subscribing: Subscribing,
         answer: &Result<Answer, StoreError>,
     ) {
-        let Subscribing { session, owner, after, protocol } = subscribing;
+        let Subscribing { session, owner, after, alive_every, protocol } = subscribing;
         if answer.is_err() {
             return cx.upgrade_and_close(op, close::GONE, protocol, MAX_VIEWER_MESSAGE);
         }
@@ -124,7 +125,7 @@ impl Viewers {
             stage: Stage::Opening,
             snapshot: Snapshot::Due,
             page: PageRead::Idle,
-            stream: ViewerStream::new(cx, op),
+            stream: ViewerStream::new(cx, op, alive_every),
         };
         self.by_op.insert(op, viewer);
     }

@@ -260,6 +260,25 @@ fn a_stalled_viewer_is_cut_off_and_a_quiet_one_is_kept_alive() {
 }
 
 #[test]
+fn a_viewer_says_how_often_it_wants_to_be_sent_something() {
+    let cases = [("", 15), ("&alive=3", 3), ("&alive=0", 1), ("&alive=99999999999", 15)];
+    for (wish, seconds) in cases {
+        for path in ["/v1/overview/ws?x", "/v1/sessions/{id}/events/ws?after=0"] {
+            let mut world = World::new();
+            let (_, taken, _) = world.running();
+            let target = path.replace("{id}", &taken.session) + wish;
+            let offer = format!("footbridge.viewer.v1, footbridge.bearer.{TOKEN}");
+            let viewer = world.websocket(&target, "", &offer);
+            world.received(viewer);
+            world.pass(Duration::from_millis(seconds * 1000 - 1));
+            assert!(world.received(viewer).is_empty(), "{target}");
+            world.pass(Duration::from_millis(1));
+            assert_eq!(world.received(viewer), [json!({"type": "alive"})], "{target}");
+        }
+    }
+}
+
+#[test]
 fn a_viewer_that_stops_sending_keepalives_is_cut_off() {
     let mut world = World::new();
     let (_, taken, link) = world.running();

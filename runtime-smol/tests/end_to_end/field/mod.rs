@@ -3,6 +3,7 @@
 
 mod a_limit_is_reached;
 mod a_message_to_an_agent_that_dies;
+mod a_proxy_ends_what_is_silent;
 mod a_question_outlives_its_turn;
 mod a_text_of_megabytes;
 mod an_id_is_used_again;
