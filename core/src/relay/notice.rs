@@ -57,6 +57,11 @@ pub enum RelayNotice {
         /// The name the machine gave itself.
         machine_name: String,
     },
+    /// It takes no new requests, and ends once those under way are answered, or soon.
+    ShuttingDown {
+        /// Requests under way.
+        requests: usize,
+    },
     /// A worker has deregistered, or was silent for too long.
     EnvironmentGone {
         /// The environment.

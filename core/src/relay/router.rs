@@ -60,6 +60,7 @@ impl Router {
             return;
         }
         cx.shared.phase = Phase::Stopping;
+        cx.notify(RelayNotice::ShuttingDown { requests: cx.shared.exchanges.serving() });
         listener.close(cx);
         parts.polls.refuse_all(cx);
         dispatch::refuse_unread(cx);

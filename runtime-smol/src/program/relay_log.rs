@@ -60,6 +60,10 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
             let ids = [("session", session.as_str())];
             log.write(Debug, "worker_disconnected", &ids, format_args!("disconnected"));
         }
+        Notice::ShuttingDown { requests } => {
+            let words = format_args!("shutting down: {requests} requests under way");
+            log.write(Info, "shutting_down", &[], words);
+        }
         Notice::StoreFailed { detail, times: 1 } => {
             log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
         }

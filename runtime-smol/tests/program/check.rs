@@ -233,7 +233,7 @@ fn an_agent_that_says_nothing_is_named_and_fails_the_check() {
     let token = Some(relay.token.as_str());
     for (agent, words) in [
         ("sh -c 'read line'", "sh ended with exit code 0 before it had answered initialize"),
-        ("cat", "cat starts, but has not answered initialize within 10 s"),
+        ("cat", "cat starts, but has not answered initialize within 20 s"),
     ] {
         let (code, report) = check(home.path(), &relay.url, &["--agent", agent], token);
         assert_eq!(code, 5, "{report}");

@@ -16,6 +16,8 @@ fn shutdown_tells_everyone_to_come_back_and_finishes() {
     assert_eq!(world.streams[&viewer].closed, Some(1001));
     assert_eq!(world.hand.outcome, Some(Ok(())));
     assert!(world.accepts.is_empty());
+    let mut notices = world.hand.notices.iter();
+    assert!(notices.any(|notice| matches!(notice, RelayNotice::ShuttingDown { .. })));
 }
 
 #[test]
