@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::time::{Instant, Now, UnixTime};
@@ -43,7 +43,7 @@ impl ByHand {
     pub fn new() -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".into(), args: vec![], env: vec![] };
-        let token = AccessToken::fixed(Secret::from("token"));
+        let token = Credential::fixed(Secret::from("token"));
         let worker = Worker::new(WorkerConfig::new(relay, token, "/w".into(), agent, 42));
         let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) };
         let mut by_hand = Self { worker, now, poll: None };

@@ -53,7 +53,7 @@
 //! use std::time::Duration;
 //! use bytes::Bytes;
 //! use footbridge_core::contract::action::Action;
-//! use footbridge_core::auth::AccessToken;
+//! use footbridge_core::auth::Credential;
 //! use footbridge_core::contract::event::{Event, ExitStatus};
 //! use footbridge_core::contract::machine::{Machine, Step};
 //! use footbridge_core::base::secret::Secret;
@@ -63,7 +63,7 @@
 //!
 //! let relay = BaseUrl::parse("https://relay.example")?;
 //! let agent = AgentProgram { program: "my-agent".into(), args: vec![], env: vec![] };
-//! let token = AccessToken::fixed(Secret::from("token"));
+//! let token = Credential::fixed(Secret::from("token"));
 //! let config = WorkerConfig::new(relay, token, "/project".into(), agent, 7);
 //! let mut worker = Worker::new(config);
 //!

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::error::RequestError;
-use crate::auth::AccessToken;
+use crate::auth::Credential;
 
 /// Whether a request made with a credential from a file may be retried once.
 ///
@@ -25,7 +25,7 @@ pub enum TokenRetry {
 impl TokenRetry {
     /// Where to look for a newer token before the retry; `None` if the error is about something
     /// else, the token cannot change, or this was the second refusal.
-    pub fn take(&mut self, error: &RequestError, token: &AccessToken) -> Option<String> {
+    pub fn take(&mut self, error: &RequestError, token: &Credential) -> Option<String> {
         let file = token.file().filter(|_| error.is_unauthorized())?;
         (core::mem::replace(self, Self::Used) == Self::Unused).then_some(file)
     }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn only_the_first_401_in_a_row_is_worth_another_try() {
-        let token = AccessToken::from_file(Secret::from("t"), String::from("/token"));
+        let token = Credential::from_file(Secret::from("t"), String::from("/token"));
         let mut retry = TokenRetry::default();
         assert_eq!(retry.take(&refusal(403), &token), None);
         assert_eq!(retry.take(&refusal(401), &token).as_deref(), Some("/token"));
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_token_that_cannot_change_is_not_retried() {
-        let token = AccessToken::fixed(Secret::from("t"));
+        let token = Credential::fixed(Secret::from("t"));
         assert_eq!(TokenRetry::default().take(&refusal(401), &token), None);
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::allowance::Allowance;
-use crate::auth::AccessToken;
+use crate::auth::Credential;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -21,7 +21,7 @@ pub struct WorkerConfig {
     /// Where the relay is.
     pub relay: BaseUrl,
     /// What it registers with: a worker's own credential, or a person's access token.
-    pub access_token: AccessToken,
+    pub credential: Credential,
     /// This computer's name, for people.
     pub machine_name: String,
     /// The directory that sessions work in.
@@ -114,14 +114,14 @@ impl WorkerConfig {
     /// A configuration with the defaults of the specification.
     pub fn new(
         relay: BaseUrl,
-        access_token: AccessToken,
+        credential: Credential,
         directory: String,
         agent: AgentProgram,
         seed: u64,
     ) -> Self {
         Self {
             relay,
-            access_token,
+            credential,
             machine_name: String::from("unnamed"),
             directory,
             worker_type: String::from("footbridge"),

@@ -15,7 +15,7 @@ use super::continuity::Continuity;
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Environment;
 use super::survey::Directory;
-use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
+use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::client::{RequestError, TokenRetry, answer, worker_api};
@@ -40,7 +40,7 @@ enum Stage {
 pub(super) struct Registration {
     stage: Stage,
     directory: Directory,
-    token: AccessToken,
+    token: Credential,
     token_retry: TokenRetry,
     backoff: Backoff,
     /// How many registrations there were. Identifies the secret a request was sent with.
@@ -96,7 +96,7 @@ impl Registration {
         Self {
             stage: Stage::Registering,
             directory: Directory::default(),
-            token: config.access_token.clone(),
+            token: config.credential.clone(),
             token_retry: TokenRetry::Unused,
             backoff: Backoff::new(config.backoff),
             count: 0,

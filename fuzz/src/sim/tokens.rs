@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::machine::{MachineErrorKind, Outcome};
 
@@ -60,13 +60,13 @@ impl Tokens {
     }
 
     /// A worker's program starts, and reads the token file.
-    pub(crate) fn worker_token(&mut self, cx: &mut Cx, id: PartyId) -> AccessToken {
+    pub(crate) fn worker_token(&mut self, cx: &mut Cx, id: PartyId) -> Credential {
         let token = Secret::from(self.written.as_str());
         if !self.is_in_files || cx.parties[id].role != Role::Worker {
-            return AccessToken::fixed(Secret::from(FIRST));
+            return Credential::fixed(Secret::from(FIRST));
         }
         self.write_token_at(cx, id);
-        AccessToken::from_file(token, TOKEN_FILE.to_owned())
+        Credential::from_file(token, TOKEN_FILE.to_owned())
     }
 
     fn write_token_at(&mut self, cx: &mut Cx, id: PartyId) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::wire::session::{ResultStatus, SessionResult};
 use footbridge_core::wire::url::BaseUrl;
@@ -32,14 +32,14 @@ pub fn remote(
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let (token, file) = sources.read()?;
-    let token = access_token(token, file);
+    let token = credential(token, file);
     let state = sources.state_directory();
     prepare(relay.clone(), token, work, state.as_deref())
 }
 
 /// Says once that a worker needs less than it was given (Y-4).
 pub fn warn_of_access_token(log: EventLog, config: &WorkerConfig) {
-    if config.access_token.is_worker_credential() {
+    if config.credential.is_worker_credential() {
         return;
     }
     let words = format_args!(
@@ -51,11 +51,11 @@ pub fn warn_of_access_token(log: EventLog, config: &WorkerConfig) {
     log.write(Level::Warn, "access_token_held", &[], words);
 }
 
-/// The access token, and the file to read it from again if the relay refuses it.
-pub fn access_token(token: Secret, file: Option<PathBuf>) -> AccessToken {
+/// The credential, and the file to read it from again if the relay refuses it.
+pub fn credential(token: Secret, file: Option<PathBuf>) -> Credential {
     match file.and_then(|file| file.into_os_string().into_string().ok()) {
-        Some(file) => AccessToken::from_file(token, file),
-        None => AccessToken::fixed(token),
+        Some(file) => Credential::from_file(token, file),
+        None => Credential::fixed(token),
     }
 }
 
@@ -63,7 +63,7 @@ pub fn access_token(token: Secret, file: Option<PathBuf>) -> AccessToken {
 /// `state`.
 pub fn prepare(
     relay: BaseUrl,
-    token: AccessToken,
+    token: Credential,
     work: &Work,
     state: Option<&Path>,
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
@@ -89,7 +89,7 @@ fn service(directory: &str, relay: &BaseUrl) -> String {
     format!("{directory} at {relay}")
 }
 
-fn config(relay: BaseUrl, token: AccessToken, work: &Work) -> Result<WorkerConfig, Error> {
+fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig, Error> {
     let directory = crate::directory(work.directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(work.agent.as_deref())?;
     let agent_resume = agent_resume(&agent, work.agent_resume.as_deref())?;

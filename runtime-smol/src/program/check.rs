@@ -44,7 +44,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     });
     let config = CheckConfig {
         relay: relay.clone(),
-        access_token: token.map(|(token, file)| worker::access_token(token, file)),
+        credential: token.map(|(token, file)| worker::credential(token, file)),
         state_directory: match directory {
             Some(_) => own,
             None => state.and_then(Path::to_str).map(str::to_owned),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use async_channel::{Receiver, Sender};
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::id::EnvironmentId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::machine::Outcome;
@@ -45,7 +45,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         listen.set_port(1);
     }
     let base = base_url(&listen.to_string())?;
-    let access = AccessToken::fixed(credential);
+    let access = Credential::fixed(credential);
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
     let log = EventLog::new("worker", serve.reports.level, serve.reports.format);

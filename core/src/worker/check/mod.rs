@@ -22,7 +22,7 @@ use bytes::Bytes;
 use super::config::{AgentProgram, WorkerConfig};
 use super::git::{QUESTION_TIMEOUT, git};
 use super::inherited::withheld;
-use crate::auth::{AccessToken, MAX_TOKEN_FILE_BYTES};
+use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
 use crate::base::limits::{CLOCK_TOLERANCE, STDERR_TAIL_BYTES};
 use crate::base::time::UnixTime;
 use crate::client::{RequestError, TokenRetry, answer, ask_for_proof, proved, worker_api};
@@ -42,7 +42,7 @@ pub struct CheckConfig {
     /// The relay's URL.
     pub relay: BaseUrl,
     /// What the worker would register with.
-    pub access_token: Option<AccessToken>,
+    pub credential: Option<Credential>,
     /// The directory that sessions would work in.
     pub directory: Option<String>,
     /// Whether each session would get a git worktree.
@@ -133,7 +133,7 @@ impl Check {
     pub fn beside(worker: &WorkerConfig) -> Self {
         let config = CheckConfig {
             relay: worker.relay.clone(),
-            access_token: None,
+            credential: None,
             directory: Some(worker.directory.clone()),
             is_worktree_mode: false,
             state_directory: None,
@@ -276,7 +276,7 @@ impl Checks {
         notify(cx, "relay", Finding::Failed { kind, reason });
         let only_the_relay = || Finding::Skipped(String::from("only the relay can tell"));
         notify(cx, "clock", only_the_relay());
-        if self.config.access_token.is_some() {
+        if self.config.credential.is_some() {
             notify(cx, "token", only_the_relay());
         }
         self.ask_git(cx);
@@ -304,7 +304,7 @@ impl Checks {
     /// Some request that needs the access token and changes nothing. A worker credential allows none,
     /// but a relay can prove that it knows it.
     fn ask_token(&mut self, cx: &mut Cx) {
-        let Some(token) = &self.config.access_token else {
+        let Some(token) = &self.config.credential else {
             return self.try_channel(cx, Channel::Poll);
         };
         let relay = &self.config.relay;
@@ -318,7 +318,7 @@ impl Checks {
     }
 
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
-        let asked = match &self.config.access_token {
+        let asked = match &self.config.credential {
             Some(token) if token.is_worker_credential() => {
                 proved(event, token.secret(), number(self.asked_at))
             }
@@ -327,7 +327,7 @@ impl Checks {
         let finding = match asked {
             Ok(()) => Finding::Ok(String::from("the relay accepts it")),
             // It is tried once more with what its file holds now, as a run would do (E-10).
-            Err(error) => match self.config.access_token.as_ref() {
+            Err(error) => match self.config.credential.as_ref() {
                 Some(token) if let Some(path) = self.token_retry.take(&error, token) => {
                     let limit = MAX_TOKEN_FILE_BYTES;
                     cx.fx.start(Purpose::TokenFile, |op| Action::Load { op, path, limit });
@@ -342,7 +342,7 @@ impl Checks {
 
     fn token_file_read(&mut self, cx: &mut Cx, event: &Event) {
         if let (Event::Loaded { data: Some(data), .. }, Some(token)) =
-            (event, &mut self.config.access_token)
+            (event, &mut self.config.credential)
         {
             token.refresh(data);
         }

@@ -40,7 +40,7 @@ impl Bench {
         let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
         let mut config = CheckConfig {
             relay: BaseUrl::parse("https://relay.example").expect("a URL"),
-            access_token: Some(AccessToken::fixed(Secret::from("hunter2"))),
+            credential: Some(Credential::fixed(Secret::from("hunter2"))),
             directory: Some("/w".to_owned()),
             is_worktree_mode: false,
             state_directory: Some("/s".to_owned()),
@@ -234,8 +234,8 @@ fn a_token_that_the_relay_refuses_is_reported_as_a_run_would_fail() {
 fn a_refused_token_is_tried_once_more_with_what_its_file_holds_now() {
     for (second, is_fine) in [(200, true), (401, false)] {
         let mut bench = Bench::new(|config| {
-            let token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
-            config.access_token = Some(token);
+            let token = Credential::from_file(Secret::from("old"), "/token".to_owned());
+            config.credential = Some(token);
         });
         bench.respond(200, r#"{"status":"ok"}"#);
         bench.respond(401, ERROR);
@@ -346,7 +346,7 @@ fn an_agent_has_to_answer_initialize_in_whatever_way() {
 fn a_channel_that_does_not_reach_the_relay_is_named() {
     const PAGE: &str = "<html><title>Gateway</title></html>";
     for broken in ["poll", "call", "link"] {
-        let mut bench = Bench::new(|config| config.access_token = None);
+        let mut bench = Bench::new(|config| config.credential = None);
         bench.respond(200, r#"{"status":"ok"}"#);
         for channel in ["poll", "call"] {
             let body = if channel == broken { PAGE } else { ERROR };
@@ -364,7 +364,7 @@ fn a_channel_that_does_not_reach_the_relay_is_named() {
 
 #[test]
 fn a_proxy_that_passes_no_upgrade_is_named_with_what_it_has_to_pass() {
-    let mut bench = Bench::new(|config| config.access_token = None);
+    let mut bench = Bench::new(|config| config.credential = None);
     bench.respond(200, r#"{"status":"ok"}"#);
     bench.respond(404, ERROR);
     bench.respond(404, ERROR);
@@ -375,7 +375,7 @@ fn a_proxy_that_passes_no_upgrade_is_named_with_what_it_has_to_pass() {
 fn beside_a_worker() -> Bench {
     let relay = BaseUrl::parse("https://relay.example").expect("a URL");
     let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
-    let token = AccessToken::fixed(Secret::from("hunter2"));
+    let token = Credential::fixed(Secret::from("hunter2"));
     let config = WorkerConfig::new(relay, token, "/w".to_owned(), agent, 1);
     let mut hand = Hand::new(Check::beside(&config), Now::default());
     hand.trees_ended = Some(0);

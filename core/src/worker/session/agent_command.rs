@@ -86,7 +86,7 @@ mod tests {
         let relay = crate::wire::url::BaseUrl::parse("http://localhost").expect("a URL");
         let args = alloc::vec!["-x".into()];
         let agent = AgentProgram { program: "agent".into(), args, env: alloc::vec![] };
-        let token = crate::auth::AccessToken::fixed(Secret::from("a"));
+        let token = crate::auth::Credential::fixed(Secret::from("a"));
         let mut config = WorkerConfig::new(relay, token, "/w".into(), agent, 1);
         change(&mut config);
         let session = SessionId::new("session_1").expect("an id");

@@ -226,7 +226,7 @@ fn the_next_run_may_be_told_to_trust_another_relay_or_be_given_its_credential() 
 
     let mut next = Bench::on(bench.files.clone(), |config| {
         keep(config);
-        config.access_token = AccessToken::fixed(Secret::from("another"));
+        config.credential = Credential::fixed(Secret::from("another"));
     });
     next.answer_git();
     prove(&mut next, "another");

@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 use super::result::Reports;
 use super::*;
-use crate::auth::AccessToken;
+use crate::auth::Credential;
 use crate::base::id::OpId;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
@@ -80,7 +80,7 @@ impl Bench {
         let agent = AgentProgram { program: "agent".to_owned(), args: vec![], env: vec![] };
         let mut config = WorkerConfig::new(
             relay,
-            AccessToken::fixed(Secret::from("token")),
+            Credential::fixed(Secret::from("token")),
             "/w".to_owned(),
             agent,
             42,

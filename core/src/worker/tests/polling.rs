@@ -211,7 +211,7 @@ fn a_late_answer_is_dropped() {
 #[test]
 fn after_a_401_the_token_is_read_again_once_and_a_second_401_ends_the_worker() {
     let from_file = |config: &mut WorkerConfig| {
-        config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+        config.credential = Credential::from_file(Secret::from("old"), "/token".to_owned());
     };
     for (file, second, is_end) in
         [("new\n", 200, false), ("new\n", 401, true), ("old\n", 401, true)]
@@ -279,7 +279,7 @@ fn a_new_registration_does_not_shorten_the_pause_the_relay_asked_for() {
 #[test]
 fn a_worker_whose_token_worked_waits_for_a_relay_that_does_not_know_the_new_one_yet() {
     let (mut bench, poll) = Bench::serving(|config| {
-        config.access_token = AccessToken::from_file(Secret::from("old"), "/token".to_owned());
+        config.credential = Credential::from_file(Secret::from("old"), "/token".to_owned());
     });
     let began = bench.now.mono;
     bench.refuse(poll, 401, "authentication_failed");

@@ -1,6 +1,6 @@
 //! Sessions as people use them: with the built-in agent, from start to finish.
 
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::machine::MachineErrorKind;
 use serde_json::json;
@@ -127,7 +127,7 @@ pub fn a_shutdown_leaves_no_process_and_reports_how_the_sessions_ended<R: Runtim
 pub fn an_unknown_token_ends_the_worker_with_a_message<R: Runtime>() {
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     let mut config = config(&relay.address, home.path(), shell_agent::<R>(&[]));
-    config.access_token = AccessToken::fixed(Secret::from("quite-another-token"));
+    config.credential = Credential::fixed(Secret::from("quite-another-token"));
     let fault = Worker::start::<R>(config).ends().expect_err("refused");
     assert_eq!(fault.kind, MachineErrorKind::Unauthorized);
     assert!(!fault.message.contains("quite-another-token"), "{fault}");
@@ -139,7 +139,7 @@ pub fn a_token_renewed_in_its_file_is_found_there<R: Runtime>() {
     std::fs::write(&file, super::stage::api::TOKEN).expect("written");
     let mut config = config(&relay.address, home.path(), shell_agent::<R>(&[]));
     let path = file.to_str().expect("text").to_owned();
-    config.access_token = AccessToken::from_file(Secret::from("the-one-before-it"), path);
+    config.credential = Credential::from_file(Secret::from("the-one-before-it"), path);
     let worker = Worker::start::<R>(config);
     until("it registers", || (relay.api.environments().len() == 1).then_some(()));
     worker.shut_down();

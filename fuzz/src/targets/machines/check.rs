@@ -1,7 +1,7 @@
 //! The check of a worker's needs, with anything at all as the result of its attempts.
 
 use bytes::Bytes;
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::MAX_LINE_BYTES;
 use footbridge_core::base::secret::Secret;
@@ -35,7 +35,7 @@ fn drive(data: &[u8]) -> Record {
     let agent = AgentProgram { program: "agent".into(), args: vec![], env: vec![] };
     let config = CheckConfig {
         relay: BaseUrl::parse("https://relay.example").expect("a URL"),
-        access_token: given(0, TOKEN).map(|token| AccessToken::fixed(Secret::new(token))),
+        credential: given(0, TOKEN).map(|token| Credential::fixed(Secret::new(token))),
         directory: given(1, "/p"),
         is_worktree_mode: has & 4 != 0,
         state_directory: given(3, "/state"),

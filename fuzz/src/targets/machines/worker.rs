@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::{LINK_WINDOW_BYTES, MAX_INBOUND_BYTES, MAX_LINE_BYTES};
 use footbridge_core::base::secret::Secret;
@@ -44,8 +44,8 @@ pub(super) fn worker(variant: Variant) -> Bench<Worker> {
     let relay = BaseUrl::parse("https://relay.example").expect("a URL");
     let agent = AgentProgram { program: "agent".into(), args: vec![], env: vec![] };
     let token = match variant {
-        Variant::TokenFile => AccessToken::from_file(Secret::from(TOKEN), "/token".into()),
-        _ => AccessToken::fixed(Secret::from(TOKEN)),
+        Variant::TokenFile => Credential::from_file(Secret::from(TOKEN), "/token".into()),
+        _ => Credential::fixed(Secret::from(TOKEN)),
     };
     let mut config = WorkerConfig::new(relay, token, "/p".into(), agent, 7);
     config.max_sessions = 3;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use footbridge_core::auth::AccessToken;
+use footbridge_core::auth::Credential;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::machine::Outcome;
 use footbridge_core::engine::backoff::Track;
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
 pub(crate) fn config(address: &str, directory: &Path, agent: AgentProgram) -> WorkerConfig {
     let relay = BaseUrl::parse(&format!("http://{address}")).expect("a URL");
     let directory = directory.to_str().expect("text").to_owned();
-    let token = AccessToken::fixed(Secret::from(TOKEN));
+    let token = Credential::fixed(Secret::from(TOKEN));
     let mut config = WorkerConfig::new(relay, token, directory, agent, 1);
     let pause = |initial, cap| Track {
         initial: Duration::from_millis(initial),

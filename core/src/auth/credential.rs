@@ -13,12 +13,12 @@ pub(crate) const MAX_TOKEN_FILE_BYTES: usize = 16 << 10;
 /// When the relay rejects it, the file is read again and the request retried once: whoever runs the
 /// relay may have written a new token there since. A second rejection is final.
 #[derive(Clone, Debug)]
-pub struct AccessToken {
+pub struct Credential {
     current: Secret,
     file: Option<String>,
 }
 
-impl AccessToken {
+impl Credential {
     /// A token that never changes: one from the environment.
     pub const fn fixed(token: Secret) -> Self {
         Self { current: token, file: None }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn only_a_different_token_is_worth_a_retry() {
-        let mut token = AccessToken::from_file(Secret::from("old"), String::from("/t"));
+        let mut token = Credential::from_file(Secret::from("old"), String::from("/t"));
         for same in [&b"old\n"[..], b"", b"  \n", b"\xff", b"two\nlines", b"new\0"] {
             assert!(!token.refresh(same));
         }
