@@ -203,6 +203,28 @@ pub(crate) enum Fact {
         role: Role,
         operations: usize,
     },
+    /// How many connections to the relay strangers have.
+    Strangers {
+        connections: usize,
+    },
+    /// The relay reads the body of a stranger's request.
+    StrangersBody {
+        what: String,
+    },
+    /// A connection to the relay was closed to make room for another one.
+    ShownOut {
+        role: Role,
+    },
+    /// A request has waited that long for the relay to take it.
+    Heard {
+        role: Role,
+        waited: Duration,
+    },
+    /// The answer to a request took that long.
+    Served {
+        role: Role,
+        took: Duration,
+    },
     /// A worker has checked which commits only a session's worktree has.
     LookedInto {
         repository: HostId,

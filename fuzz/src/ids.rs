@@ -25,6 +25,8 @@ pub(crate) enum Role {
     Shell(ProcessId),
     /// A client with a good access token and bad manners.
     Mallory,
+    /// Somebody without a credential.
+    Stranger,
     /// A relay that says anything.
     Liar,
     /// A worker that connects to the liar. All that is expected of it is to stay sane.

@@ -28,6 +28,7 @@ virtual time, all drawn from a seed.
   --viewers N      number of viewers
   --agent KIND     the kind of all agents: chatty, asking, flooding, …, shell
   --faults LIST    what may go wrong, separated by commas, or none: relay-crash,cut,…
+  --strangers Y    whether somebody without a credential takes part: yes or no
   --mutant NAME    break something on purpose
   --list           list all kinds of agents, faults and mutants
   --help           show this text
@@ -87,8 +88,8 @@ fn parse() -> Result<Option<Args>, lexopt::Error> {
                 return Ok(None);
             }
             Long(
-                name
-                @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults" | "mutant"),
+                name @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults"
+                | "strangers" | "mutant"),
             ) => {
                 let name = name.to_owned();
                 let value = parser.value()?.string()?;

@@ -155,9 +155,20 @@ mutants! {
     StaleOverview = "stale-overview" found by "one view" within 150,
     /// A relay reports wrong session titles.
     BentTitle = "bent-title" found by "one view" within 60,
+    /// A relay tells its runtime of nobody who they are.
+    Unvouched = "unvouched" found by "strangers" within 20,
+    /// A runtime closes no connection, however many there are.
+    OpenDoor = "open-door" found by "strangers" within 20,
+    /// A runtime hands on a request only once its body is there.
+    BodyFirst = "body-first" found by "strangers" within 20,
 }
 
 impl Mutant {
+    /// Whether it takes strangers to find it out. The worlds of the others have none.
+    pub(crate) const fn meets_strangers(self) -> bool {
+        matches!(self, Self::Unvouched | Self::OpenDoor | Self::BodyFirst)
+    }
+
     /// The kind of agent that gives it the most opportunities.
     pub(crate) const fn agent(self) -> Option<Kind> {
         match self {

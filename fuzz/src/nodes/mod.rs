@@ -8,4 +8,5 @@ pub(crate) mod mallory;
 pub(crate) mod node;
 pub(crate) mod shell;
 mod steps;
+pub(crate) mod stranger;
 pub(crate) mod viewer;

@@ -6,6 +6,7 @@ use footbridge_core::base::time::Now;
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
+use crate::nodes::stranger::Knock;
 use crate::nodes::viewer::notice::ViewerNotice;
 
 /// What the world can tell a node from outside.
@@ -26,6 +27,8 @@ pub(crate) enum NodeNotice {
     Words(String),
     /// What a viewer has seen; viewers are the simulator's own eyes.
     Seen(ViewerNotice),
+    /// A stranger opens a connection.
+    Knocks(Knock),
 }
 
 /// A machine of any kind.

@@ -16,6 +16,7 @@ mod patience;
 mod progress;
 mod receipts;
 mod safe_restart;
+mod strangers;
 mod two_versions;
 mod unread;
 mod whole_list;
@@ -68,6 +69,7 @@ impl Promises {
             Box::new(two_versions::TwoVersions),
             Box::new(one_environment::OneEnvironment::default()),
             Box::new(leaks::Leaks::default()),
+            Box::new(strangers::Strangers::default()),
         ];
         Self { all, calm_since: None }
     }

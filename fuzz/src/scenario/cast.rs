@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use crate::ids::{PartyId, Role};
 use crate::scenario::options::Options;
 use crate::sim::clock::Clock;
@@ -11,6 +13,11 @@ use crate::sim::event::SimEvent;
 use crate::sim::host::Host;
 use crate::sim::party::Party;
 use crate::sim::world::World;
+
+/// Combined with the run's seed to draw whether there are strangers.
+const STRANGERS: u64 = 0x57a4_6e25;
+/// In so many of 256 runs there are.
+const STRANGERS_OF_256: u8 = 40;
 
 pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     let World { cx, git, .. } = world;
@@ -42,6 +49,9 @@ pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     if has_mallory {
         add(cx, seed, "mallory", Role::Mallory);
     }
+    if has_strangers(options) {
+        add(cx, seed, "stranger", Role::Stranger);
+    }
     git.set_up(cx);
     for id in 0..cx.parties.len() {
         if cx.parties[id].role == Role::Liar && !has_liar {
@@ -52,6 +62,19 @@ pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
         cx.later(wait, SimEvent::Restart(id));
     }
     cx.later(Duration::from_secs(minutes * 60), SimEvent::Calm);
+}
+
+/// Whether somebody without a credential takes part. That comes from a random stream of its own, so
+/// that all other runs are unchanged.
+pub(crate) fn has_strangers(options: &Options) -> bool {
+    let drawn = || match options.mutant {
+        Some(mutant) => mutant.meets_strangers(),
+        None => {
+            options.workers.is_none()
+                && Rng::with_seed(options.seed ^ STRANGERS).u8(..) < STRANGERS_OF_256
+        }
+    };
+    options.strangers.unwrap_or_else(drawn)
 }
 
 fn add(cx: &mut Cx, seed: u64, name: &str, role: Role) -> PartyId {

@@ -35,6 +35,9 @@ use crate::trace::Trace;
 /// How long the world is calm at the end: longer than anything in the protocol may take.
 const CALM: Duration = Duration::from_secs(25 * 60);
 
+/// How long strangers go on in the calm, where it shows whom they delay.
+const STRANGERS_STAY: Duration = Duration::from_secs(8 * 60);
+
 pub(crate) struct Life {
     pub(crate) world: World,
     options: Options,
@@ -63,7 +66,10 @@ impl Life {
             plan,
         };
         let mut world = World {
-            network: Network::new(Skew::new(options.seed, cx.plan.has(FaultKind::Versions))),
+            network: Network::new(
+                Skew::new(options.seed, cx.plan.has(FaultKind::Versions)),
+                cast::has_strangers(options),
+            ),
             processes: Processes::new(options.agent.or(options.mutant.and_then(Mutant::agent))),
             store: SimStore::new(),
             git: Repositories::new(options.seed, has_repositories),
@@ -179,6 +185,9 @@ impl Life {
             if cx.parties[id].role == Role::Viewer {
                 let wait = Duration::from_millis(cx.rng.u64(100..5_000));
                 cx.later(wait, SimEvent::Order(id, Order::Settle));
+            }
+            if cx.parties[id].role == Role::Stranger {
+                cx.later(STRANGERS_STAY, SimEvent::Order(id, Order::Settle));
             }
         }
     }

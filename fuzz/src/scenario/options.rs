@@ -25,6 +25,8 @@ pub struct Options {
     pub agent: Option<Kind>,
     /// What may go wrong.
     pub faults: Option<BTreeSet<FaultKind>>,
+    /// Whether somebody without a credential takes part.
+    pub strangers: Option<bool>,
     /// The deliberately broken part.
     pub mutant: Option<Mutant>,
     /// Whether to keep a trace.
@@ -42,6 +44,7 @@ impl Options {
             viewers: None,
             agent: None,
             faults: None,
+            strangers: None,
             mutant: None,
             trace: false,
         }
@@ -60,6 +63,7 @@ impl Options {
             "viewers" => few().map(|viewers| self.viewers = Some(viewers)),
             "agent" => agent_of(value).map(|agent| self.agent = Some(agent)),
             "faults" => faults_of(value).map(|faults| self.faults = Some(faults)),
+            "strangers" => yes_or_no(value).map(|are_there| self.strangers = Some(are_there)),
             "mutant" => mutant_of(value).map(|mutant| self.mutant = Some(mutant)),
             _ => return None,
         })
@@ -88,6 +92,14 @@ fn faults_of(names: &str) -> Result<BTreeSet<FaultKind>, String> {
         kind.copied().ok_or_else(|| unknown("fault", name))
     };
     names.map(fault).collect()
+}
+
+fn yes_or_no(value: &str) -> Result<bool, String> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(format!("{value:?} is neither yes nor no")),
+    }
 }
 
 fn mutant_of(name: &str) -> Result<Mutant, String> {
@@ -135,6 +147,9 @@ impl fmt::Display for Options {
             let names = if names.is_empty() { String::from("none") } else { names.join(",") };
             write!(f, " --faults {names}")?;
         }
+        if let Some(are_there) = self.strangers {
+            write!(f, " --strangers {}", if are_there { "yes" } else { "no" })?;
+        }
         if let Some(mutant) = self.mutant {
             write!(f, " --mutant {}", mutant.name())?;
         }
@@ -149,7 +164,7 @@ mod tests {
     #[test]
     fn the_arguments_that_replay_a_run_are_read_as_written() {
         let all = "--seed 7 --steps 1500 --minutes 2 --workers 1 --viewers 3 --agent askingmany \
-                   --faults cut,versions --mutant lost-write";
+                   --faults cut,versions --strangers no --mutant lost-write";
         for arguments in ["--seed 9 --steps 400000", "--seed 9 --steps 1 --faults none", all] {
             let options: Options = arguments.parse().expect("valid arguments");
             assert_eq!(options.to_string(), arguments);
@@ -165,6 +180,7 @@ mod tests {
             ("--seed x", "--seed x"),
             ("--agent nobody", "nobody"),
             ("--faults cut,rain", "rain"),
+            ("--strangers some", "some"),
             ("--mutant none", "none"),
         ] {
             let error = arguments.parse::<Options>().expect_err("an error");

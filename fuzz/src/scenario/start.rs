@@ -20,9 +20,11 @@ use crate::names::{LIAR_URL, MALLORY_TOKEN, MAX_LINE_BYTES, RELAY_URL};
 use crate::nodes::liar::Liar;
 use crate::nodes::mallory::Mallory;
 use crate::nodes::node::{Driven, Node, NodeNotice, Order};
+use crate::nodes::stranger::Stranger;
 use crate::nodes::viewer::{Viewer, ViewerConfig};
 use crate::scenario::limits;
 use crate::scenario::options::Options;
+use crate::sim::network::exchange::address_of;
 use crate::sim::world::World;
 
 /// Separates the random draw of whether viewers have habits.
@@ -39,6 +41,11 @@ pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<
         Role::Viewer => viewer(world, options, id, seed),
         Role::Mallory => {
             Box::new(Driven { machine: Mallory::new(seed), command: |_| None, is_traced })
+        }
+        Role::Stranger => {
+            let beside = world.cx.parties.iter().position(|party| party.role == Role::Worker);
+            let neighbour = address_of(&world.cx, beside.unwrap_or(id));
+            Box::new(Stranger::new(seed, neighbour))
         }
         Role::Liar => Box::new(Driven { machine: Liar::new(seed), command: |_| None, is_traced }),
         Role::Shell(_) => return None,

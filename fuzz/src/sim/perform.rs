@@ -58,7 +58,8 @@ impl World {
             | Action::Load { op, .. }
             | Action::Remove { op, .. }
             | Action::List { op, .. } => files::touch(cx, from(op), action),
-            Action::Listen { op, address, .. } => {
+            Action::Listen { op, address, limits } => {
+                self.network.open_door(id, limits);
                 cx.parties[id].ops.insert(op, Op::Listener);
                 cx.parties[id].listener = Some(op);
                 cx.tell(from(op), Event::Listening { op, address });
@@ -68,8 +69,7 @@ impl World {
                 cx.parties[id].accepts.push_back(op);
                 self.network.take_backlog(cx, id);
             }
-            // Connections are not scarce here.
-            Action::Vouch { .. } => {}
+            Action::Vouch { op, standing } => self.network.vouch(cx, id, op, standing),
             Action::ReadBody { op, max_body, .. } => self.network.read_body(cx, id, op, max_body),
             Action::Reply { op, response } => self.network.reply(cx, id, op, response),
             Action::ReplyStream { op, head, write_timeout } => {

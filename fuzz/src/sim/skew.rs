@@ -65,7 +65,9 @@ impl Skew {
         match found.role {
             Role::Relay | Role::Worker | Role::Viewer => self.version(party, found.life),
             // Parties with bad manners need no other version.
-            Role::Shell(_) | Role::Mallory | Role::Liar | Role::Victim => Version::This,
+            Role::Shell(_) | Role::Mallory | Role::Stranger | Role::Liar | Role::Victim => {
+                Version::This
+            }
         }
     }
 

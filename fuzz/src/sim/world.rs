@@ -75,7 +75,7 @@ impl World {
     pub(crate) fn arrive(&mut self, conn: ConnId, end: End, arrival: Arrival) {
         if let Some((to, last)) = self.network.arrive(&mut self.cx, conn, end, arrival) {
             self.deliver(to, last);
-            self.network.remove(conn);
+            self.network.forget(conn);
         }
     }
 
@@ -223,6 +223,7 @@ impl World {
                 self.cx.trace.record(at, &self.cx.parties[id].name, || format!("sees {notice:?}"));
                 self.cx.fact(Fact::Viewed { viewer: id, notice });
             }
+            NodeNotice::Knocks(knock) => self.network.knock(&mut self.cx, id, knock),
         }
     }
 

@@ -114,7 +114,7 @@ impl Network {
                     Some(response) => Event::Response { op, response },
                     None => Event::Closed { op, code: None, failure: None },
                 };
-                self.conns.remove(&id);
+                self.forget(id);
                 cx.tell(to, last);
             }
         }

@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use footbridge_core::contract::action::{Answer, Message, Response};
 use footbridge_core::contract::event::IncomingRequest;
 
 use crate::ids::{Address, End, HostId, PartyId};
+use crate::nodes::stranger::Manners;
 use crate::sim::clock::Time;
 
 /// Bytes that a connection accepts before its sender has to wait.
@@ -32,6 +34,9 @@ pub(crate) struct Conn {
     /// The party it leads to.
     pub(crate) to: PartyId,
     pub(crate) kind: ConnKind,
+    /// Where it comes from.
+    pub(crate) peer: IpAddr,
+    pub(crate) manners: Manners,
     /// The client's request, until somebody accepts it.
     pub(crate) asked: Option<IncomingRequest>,
     /// The body of that request, until the server reads it.

@@ -13,6 +13,7 @@ use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind
 use crate::fact::Fact;
 use crate::ids::{Address, ConnId, End, Op, PartyId, Role};
 use crate::names::{RELAY, server_at};
+use crate::nodes::stranger::Manners;
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::Network;
@@ -99,6 +100,8 @@ impl Network {
             host,
             to,
             kind,
+            peer: asked.peer,
+            manners: Manners::Good,
             asked: Some(asked),
             unread: None,
             is_swallowed: false,
@@ -118,7 +121,7 @@ impl Network {
         let op = if is_whole { Op::Request(conn) } else { Op::Stream(conn, End::Client) };
         cx.parties[from.party].ops.insert(from.op, op);
         if cx.hosts[host].is_cut(cx.at) && cx.hosts[host].is_cut_visible {
-            self.conns.remove(&conn);
+            self.forget(conn);
             let kind = if cx.rng.bool() { IoErrorKind::Unreachable } else { IoErrorKind::Dns };
             return cx.tell(from, Event::Failed { op: from.op, failure: failure(kind) });
         }
@@ -146,6 +149,8 @@ impl Network {
                 host,
                 to,
                 kind,
+                peer: asked.peer,
+                manners: Manners::Good,
                 asked: Some(asked),
                 unread: None,
                 is_swallowed: false,
@@ -185,11 +190,15 @@ impl Network {
         let Some(conn) = self.conns.get(&id) else { return };
         let to = conn.to;
         let party = &mut cx.parties[to];
-        let is_full = party.backlog.len() >= BACKLOG;
+        // Where strangers are about, the door keeps the number down.
+        let is_full = party.backlog.len() >= BACKLOG && self.door.is_none();
         if party.listener.is_none() || is_full {
             return self.put(cx, id, End::Client, Arrival::Reset(IoErrorKind::Refused), 0);
         }
         if self.portal_answers(cx, id) || self.proxy_answers(cx, id) {
+            return;
+        }
+        if !self.is_let_in(cx, id) {
             return;
         }
         cx.parties[to].backlog.push_back(id);
@@ -204,8 +213,16 @@ impl Network {
                 return;
             }
             let Some(conn_id) = party.backlog.pop_front() else { return };
-            let Some(conn) = self.conns.get_mut(&conn_id) else { continue };
+            if !self.conns.contains_key(&conn_id) {
+                continue;
+            }
             let Some(op) = party.accepts.pop_front() else { return };
+            if self.is_kept_waiting(cx, conn_id, op) {
+                continue;
+            }
+            self.note_wait(cx, conn_id);
+            let Some(conn) = self.conns.get_mut(&conn_id) else { continue };
+            let party = &mut cx.parties[id];
             let to = Address { party: id, life: party.life, op };
             conn.server = Some(to);
             let Some(mut asked) = conn.asked.take() else { continue };
@@ -225,6 +242,11 @@ impl Network {
     pub(crate) fn read_body(&mut self, cx: &mut Cx, id: PartyId, op: OpId, max_body: usize) {
         let Some(Op::Exchange(conn)) = cx.parties[id].op(op) else { return };
         let Some(found) = self.conns.get_mut(&conn) else { return };
+        if found.manners != Manners::Good {
+            // It never comes.
+            let what = found.label.clone();
+            return cx.fact(Fact::StrangersBody { what });
+        }
         let body = match found.unread.take().unwrap_or_default() {
             body if body.len() > max_body => Body::TooLarge,
             body => Body::Whole(body),
@@ -243,6 +265,7 @@ impl Network {
     pub(crate) fn reply(&mut self, cx: &mut Cx, id: PartyId, op: OpId, mut response: Response) {
         let Some(Op::Exchange(conn)) = cx.parties[id].ops.remove(&op) else { return };
         self.note_refusal(cx, conn, &response);
+        self.note_service(cx, conn);
         self.skew.answer(cx, id, &mut response);
         let Some(found) = self.conns.get_mut(&conn) else { return };
         found.server = None;
@@ -269,7 +292,9 @@ impl Network {
     ) -> Option<(Address, Event)> {
         let conn = self.conns.get(&id)?;
         let Some(to) = conn.client else {
-            self.conns.remove(&id);
+            if !self.is_left_unread(cx, id) {
+                self.forget(id);
+            }
             return None;
         };
         let op = to.op;
@@ -281,7 +306,7 @@ impl Network {
             }
             ConnKind::Http { answer: Answer::Stream { .. } } => {
                 stream_answer(cx, to, response);
-                self.conns.remove(&id);
+                self.forget(id);
                 return None;
             }
             ConnKind::Http { .. } => Event::Response { op, response },
@@ -350,7 +375,7 @@ fn path_of(url: &str) -> String {
 }
 
 /// Each party has an address of its own.
-fn address_of(cx: &Cx, party: PartyId) -> IpAddr {
+pub(crate) fn address_of(cx: &Cx, party: PartyId) -> IpAddr {
     let [.., high, low] = (cx.parties[party].host as u32).to_be_bytes();
     IpAddr::from([10, 0, high, low])
 }

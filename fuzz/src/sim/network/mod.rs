@@ -3,14 +3,17 @@
 
 mod body;
 pub(crate) mod conn;
-mod exchange;
+mod door;
+pub(crate) mod exchange;
 pub(crate) mod portal;
 mod stream;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::Answer;
+use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::ids::{Address, ConnId, End, Op, PartyId};
@@ -20,6 +23,7 @@ use crate::sim::clock::Time;
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::conn::{Conn, ConnKind, Parcel};
+use crate::sim::network::door::Door;
 use crate::sim::skew::Skew;
 
 /// After this time, a system gives up a connection whose packets nobody acknowledges.
@@ -33,11 +37,16 @@ pub(crate) struct Network {
     pub(crate) conns: BTreeMap<ConnId, Conn>,
     next: ConnId,
     skew: Skew,
+    /// Whom the relay lets in, in a world with strangers.
+    door: Option<Door>,
+    /// What a broken runtime keeps for those whose body is not there.
+    kept: BTreeMap<ConnId, OpId>,
 }
 
 impl Network {
-    pub(crate) const fn new(skew: Skew) -> Self {
-        Self { conns: BTreeMap::new(), next: 0, skew }
+    pub(crate) fn new(skew: Skew, has_strangers: bool) -> Self {
+        let door = has_strangers.then(|| Door::new(ListenLimits::default()));
+        Self { conns: BTreeMap::new(), next: 0, skew, door, kept: BTreeMap::new() }
     }
 
     fn add(&mut self, conn: Conn) -> ConnId {
@@ -53,8 +62,12 @@ impl Network {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: ConnId) {
+    /// A connection is over.
+    pub(crate) fn forget(&mut self, id: ConnId) {
         self.conns.remove(&id);
+        if let Some(door) = &mut self.door {
+            door.gone(id);
+        }
     }
 
     /// Sends something. It arrives after everything that was sent before; not at all if the
@@ -119,11 +132,11 @@ impl Network {
                     let closed = Event::Closed { op: to.op, code: Some(code), failure: None };
                     cx.tell(to, closed);
                 }
-                self.conns.remove(&id);
+                self.forget(id);
             }
             Arrival::Reset(kind) => {
                 let was_open = end == End::Server || conn.label.starts_with("open ");
-                self.conns.remove(&id);
+                self.forget(id);
                 if let Some(to) = to {
                     broken_at(cx, to, kind, was_open);
                 }
@@ -159,6 +172,9 @@ impl Network {
         let Some(to) = conn.client else { return };
         let is_whole = matches!(conn.kind, ConnKind::Http { answer: Answer::Whole { .. } });
         if is_whole || !conn.label.starts_with("open ") {
+            if cx.parties[conn.to].backlog.contains(&id) {
+                self.note_wait(cx, id);
+            }
             let failure = failure(IoErrorKind::TimedOut);
             self.abandon(cx, id, End::Client, false);
             cx.tell(to, Event::Failed { op: to.op, failure });
@@ -173,7 +189,7 @@ impl Network {
         let is_untaken = conn.end(end.other()).is_none() && end == End::Client;
         // A client that left before its request was accepted may have sent it already.
         if is_untaken && (conn.asked.is_none() || cx.rng.bool()) {
-            self.conns.remove(&id);
+            self.forget(id);
         } else {
             self.put(cx, id, end.other(), Arrival::Reset(IoErrorKind::Disconnected), 0);
         }
@@ -188,6 +204,7 @@ impl Network {
 
     /// A connection breaks in the middle, and both ends are told.
     pub(crate) fn reset(&mut self, cx: &mut Cx, id: ConnId) {
+        self.free_place(cx, id);
         for end in [End::Client, End::Server] {
             let Some(conn) = self.conns.get(&id) else { return };
             let was_open = end == End::Server || conn.label.starts_with("open ");
@@ -195,7 +212,7 @@ impl Network {
                 broken_at(cx, to, IoErrorKind::Disconnected, was_open);
             }
         }
-        self.conns.remove(&id);
+        self.forget(id);
     }
 }
 
