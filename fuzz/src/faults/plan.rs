@@ -8,6 +8,9 @@ use fastrand::Rng;
 use crate::faults::kind::{FAULT_KINDS, FaultKind};
 use crate::git::STREAM;
 
+/// The random stream of the time limits of proxies.
+const SHORT_LIMITS: u64 = 0x6c69_6d69_7473;
+
 /// What can go wrong in this run, and how often.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultPlan {
@@ -22,6 +25,8 @@ pub(crate) struct FaultPlan {
     pub(crate) duplicate: u32,
     pub(crate) proxy: u32,
     pub(crate) hang_up: u32,
+    /// How long a proxy waits for the relay.
+    pub(crate) short_limit: Option<Duration>,
 }
 
 impl FaultPlan {
@@ -59,6 +64,9 @@ impl FaultPlan {
             }
         }
         plan.every.extend(of_git(seed, wanted, has_repositories));
+        let mut own = Rng::with_seed(seed ^ SHORT_LIMITS);
+        let limit = Duration::from_secs(own.u64(4..50));
+        plan.short_limit = plan.has(FaultKind::ShortLimit).then_some(limit);
         let has = |kind| plan.every.contains_key(&kind);
         let mut rate = |kind, most: u32| if has(kind) { rng.u32(1..=most) } else { 0 };
         let loss = rate(FaultKind::Loss, 15);

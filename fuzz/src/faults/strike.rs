@@ -99,6 +99,7 @@ pub(crate) fn strike(world: &mut World, kind: FaultKind) {
         | FaultKind::Duplicate
         | FaultKind::Proxy
         | FaultKind::HangUp
+        | FaultKind::ShortLimit
         | FaultKind::WriteCrash
         | FaultKind::SlowStore
         | FaultKind::StoreError

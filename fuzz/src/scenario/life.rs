@@ -125,6 +125,7 @@ impl Life {
         let World { cx, network, store, .. } = &mut self.world;
         match event {
             SimEvent::TimeLimit { conn } => network.time_limit(cx, conn),
+            SimEvent::ShortLimit { conn } => network.short_limit(cx, conn),
             SimEvent::HangUp { conn } => network.reset(cx, conn),
             SimEvent::Unacknowledged { conn } => network.unacknowledged(cx, conn),
             SimEvent::Commit { life } => store.commit(cx, life),

@@ -17,6 +17,7 @@ pub(crate) enum SimEvent {
     Wake { party: PartyId, turn: u64 },
     Arrive { conn: ConnId, end: End, arrival: Arrival },
     TimeLimit { conn: ConnId },
+    ShortLimit { conn: ConnId },
     HangUp { conn: ConnId },
     Unacknowledged { conn: ConnId },
     CloseLimit(Address),

@@ -126,6 +126,9 @@ impl Network {
             return cx.tell(from, Event::Failed { op: from.op, failure: failure(kind) });
         }
         cx.later(timeout, SimEvent::TimeLimit { conn });
+        if let Some(limit) = cx.plan.short_limit.filter(|_| is_whole) {
+            cx.later(limit, SimEvent::ShortLimit { conn });
+        }
         self.apply_faults(cx, conn, is_http);
         self.put(cx, conn, End::Server, Arrival::Request, 512);
     }

@@ -52,6 +52,22 @@ impl Network {
     }
 }
 
+impl Network {
+    /// A proxy has waited for as long as it waits: it answers, and leaves the relay.
+    pub(crate) fn short_limit(&mut self, cx: &mut Cx, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        // What is swallowed on its way does not come from a proxy either.
+        let Some(to) = conn.client.filter(|_| !conn.is_swallowed) else { return };
+        if cx.plan.short_limit.is_none() {
+            return;
+        }
+        let body = Bytes::from_static(b"<html><title>504 Gateway Time-out</title></html>");
+        let response = Response { status: 504, headers: Vec::new(), body };
+        self.abandon(cx, id, End::Client, false);
+        cx.tell(to, Event::Response { op: to.op, response });
+    }
+}
+
 /// Whether an event is an answer that no relay gives.
 pub(crate) fn is_foreign(event: &Event) -> bool {
     let (Event::Response { response, .. } | Event::Refused { response, .. }) = event else {
