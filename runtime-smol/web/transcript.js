@@ -12,8 +12,9 @@ const KEPT = 2000;
 const EARLIER_PAGE = 1000;
 const FRAME_BUDGET_MS = 5;
 const HIDDEN_BUDGET_MS = 25;
-/** Entries that are added between two frames: they have to be laid out, too. */
+/** What is added between two frames has to be laid out, too: so many entries, and about so many characters. */
 const FRAME_ENTRIES = 50;
+const FRAME_CHARS = 16_000;
 const AT_END_PX = 48;
 
 export class Transcript {
@@ -155,13 +156,17 @@ export class Transcript {
   #flush() {
     const until = performance.now() + (document.hidden ? HIDDEN_BUDGET_MS : FRAME_BUDGET_MS);
     const batch = document.createDocumentFragment();
-    let taken = 0;
-    while (batch.childNodes.length < FRAME_ENTRIES && performance.now() < until) {
+    let [taken, chars] = [0, 0];
+    while (batch.childNodes.length < FRAME_ENTRIES && chars < FRAME_CHARS && performance.now() < until) {
       this.#making ??= taken < this.#queue.length ? this.#render(this.#queue[taken++], this.#streams) : null;
       if (!this.#making) break;
       const { value, done } = this.#making.next();
-      if (done) this.#making = null;
-      else batch.append(value);
+      if (done) {
+        this.#making = null;
+      } else {
+        batch.append(value);
+        chars += value.textContent?.length ?? 0;
+      }
     }
     this.#queue.splice(0, taken);
     this.#streams.flush();

@@ -7,15 +7,11 @@ use crate::support::poll;
 use crate::support::program::Program;
 
 /// Between two frames, the page adds no more than this to what it shows: so many characters, and so
-/// many nodes. Time depends on what else the machine does.
-const MOST: (u64, u64) = (200_000, 20_000);
-/// The longest that the page may ever be held, in milliseconds, on a machine that is busy with many
-/// other things: in processor time, no task takes 50.
-const LONGEST_TASK: f64 = 5_000.0;
+/// many elements. How long that takes is another matter on every machine, and only reported.
+const MOST: (u64, u64) = (26_000, 1_200);
 
 #[test]
-#[ignore = "takes many minutes on a busy machine, where it measures the others: run it alone"]
-fn no_text_that_an_agent_prints_holds_the_page() {
+fn no_text_that_an_agent_prints_is_shown_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = Program::up(&directory, &[]);
     let mut page = Page::open(program.page());
@@ -28,9 +24,9 @@ fn no_text_that_an_agent_prints_holds_the_page() {
     let progress = page.evaluate("window.progress");
     let found = found.unwrap_or_else(|| panic!("it does not come to an end: {progress}"));
     for one in found.as_array().expect("a list") {
-        let (chars, nodes) = (one["chars"].as_u64(), one["nodes"].as_u64());
-        assert!(chars <= Some(MOST.0) && nodes <= Some(MOST.1), "{one} of {found}");
-        assert!(one["longest"].as_f64() <= Some(LONGEST_TASK), "{one} of {found}");
+        let number = |name: &str| one[name].as_u64().expect("a number");
+        println!("{one}");
+        assert!(number("chars") <= MOST.0 && number("nodes") <= MOST.1, "{one} of {found:#}");
         assert_eq!(one["end"], json!(true), "not all of it is shown: {one}");
     }
     page.assert_no_complaints();
