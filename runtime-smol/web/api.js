@@ -143,6 +143,11 @@ export class Api {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/stop`, {});
   }
 
+  /** @param {string} id @param {any} ask what to do with its worktree, which was kept */
+  worktree(id, ask) {
+    return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/worktree`, ask);
+  }
+
   /** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] */
   async #retry(method, path, body, headers) {
     for (let attempt = 0; ; attempt += 1) {

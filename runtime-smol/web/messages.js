@@ -6,7 +6,7 @@ import { clock, duration, exitOf, withoutColours } from './format.js';
 import { clipped, codeForm } from './long.js';
 import { proseForm } from './prose.js';
 import { errorOfTurn, limitOf, plainWords } from './results.js';
-import { clip, keep, list, number, prettyParts, text } from './values.js';
+import { clip, keep, list, number, prettyParts, record, text } from './values.js';
 import { visible, visibleForm } from './visible.js';
 
 /** Parts of one message that are shown; the others are folded together. */
@@ -249,6 +249,17 @@ function systemEntry(event) {
   }
 }
 
+/** @type {Map<string, string>} what a person wants done with a worktree that was kept */
+const WISHES = new Map([
+  ['look', 'The worker is to look into the worktree'],
+  ['keep', 'The worktree is to stay where it is'],
+  ['branch', 'The worktree is to be brought into a branch'],
+  ['delete', 'The worktree is to be deleted'],
+]);
+
+/** @param {string} words @returns {string} with a capital letter */
+const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** @param {LogEvent} event */
 function footbridgeEntry(event) {
   const { message } = event;
@@ -295,6 +306,14 @@ function footbridgeEntry(event) {
     case 'messages_undelivered':
     case 'messages_expired':
       return line(event, undelivered(message), 'warn');
+    case 'worktree': {
+      const { state, error } = record(message.worktree);
+      return line(event, sentence(text(message.message, 'Something has become of the worktree')), state === 'kept' || error ? 'warn' : 'quiet');
+    }
+    case 'worktree_requested': return line(event, WISHES.get(text(message.action)) ?? nameOf(message));
+    case 'worktree_unanswered':
+      return line(event, `Nothing was done about the worktree: ${text(message.reason, 'the worker did not answer')}`, 'warn');
+    case 'commit_kept': return line(event, sentence(text(message.message, 'A commit that only the worktree had is kept')), 'warn');
     case 'requests_unanswered': {
       const many = list(message.request_ids).length;
       return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${text(message.reason, 'the agent has ended')}`);

@@ -11,6 +11,7 @@ import { clipped, codeForm } from './long.js';
 import { Receipts } from './receipts.js';
 import { Transcript } from './transcript.js';
 import { list, text } from './values.js';
+import { KeptWorktree } from './worktree.js';
 
 /** How much of a long session is shown at first; the rest loads on request. */
 const FIRST_LOOK = 2000;
@@ -85,7 +86,8 @@ export class SessionView {
       type: 'button', class: 'waiting', hidden: true, on: { click: () => this.permissions.pending[0]?.focus() },
     });
     this.ending = h('section', { class: 'ending', 'aria-label': 'How the session ended', hidden: true });
-    this.foot = h('footer', { class: 'session-foot' }, this.waiting, this.notice, this.ending, this.composer.form);
+    this.worktree = new KeptWorktree((ask) => this.#askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
+    this.foot = h('footer', { class: 'session-foot' }, this.waiting, this.notice, this.ending, this.worktree.element, this.composer.form);
     this.element = h('section', { class: 'session', 'aria-labelledby': headId },
       h('header', { class: 'session-head' },
         h('a', { class: 'back', href: '#/' }, h('span', { 'aria-hidden': 'true' }, '‹'), h('span', { class: 'sr' }, 'Back to the overview')),
@@ -215,6 +217,7 @@ export class SessionView {
     this.#lastSeq = event.seq;
     this.transcript.push(event);
     this.composer.sawEvent(event);
+    this.worktree.saw(event);
     this.#noteWork(event);
   }
 
@@ -252,6 +255,7 @@ export class SessionView {
     setAttributes(this.stopButton, { 'aria-disabled': session.stopping ? 'true' : null });
     setAttributes(this.interruptButton, { 'aria-disabled': state === 'running' ? null : 'true' });
     this.composer.form.hidden = ended;
+    this.worktree.show(session);
     if (ended) {
       this.dialog.close();
       this.permissions.sessionEnded();
@@ -338,6 +342,12 @@ export class SessionView {
       return true;
     }, 'Send again');
     return sent === true;
+  }
+
+  /** @param {import('./worktree.js').Ask} ask */
+  async #askOfWorktree(ask) {
+    const session = await this.#attempt(() => this.options.api.worktree(this.id, ask), 'The worktree');
+    if (session?.id && session.updated_at > (this.#session?.updated_at ?? '')) this.#show(session);
   }
 
   #askToStop() {

@@ -214,6 +214,20 @@ pub const MAX_GIT_OVERRIDES: usize = 1_000;
 pub const WORKTREE_ATTEMPTS: u32 = 3;
 /// Worktrees of earlier runs that a worker checks when it starts.
 pub const MAX_LEFTOVER_WORKTREES: usize = 256;
+/// Files that are named of a worktree that was kept.
+pub const MAX_KEPT_FILES_NAMED: usize = 40;
+/// Commits that are named of it.
+pub const MAX_KEPT_COMMITS_NAMED: usize = 20;
+/// Commits of it that are counted.
+pub const MAX_KEPT_COMMITS_COUNTED: usize = 500;
+/// Files of it whose contents are compared before it is deleted; of others, only their names are.
+pub const MAX_KEPT_FILES_COMPARED: usize = 200;
+/// Longest name, reason or subject in what is said about it, in bytes.
+pub const MAX_KEPT_TEXT_BYTES: usize = 512;
+/// Worktrees about which a worker still has to tell its relay something.
+pub const MAX_WORKTREE_NOTES: usize = 2 * MAX_LEFTOVER_WORKTREES;
+/// How often a worker tries to tell it.
+pub const WORKTREE_NOTE_ATTEMPTS: u32 = 10;
 
 /// How far this machine's clock may be off the relay's before a check complains.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);

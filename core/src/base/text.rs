@@ -97,6 +97,11 @@ impl fmt::Debug for Text {
     }
 }
 
+/// Cuts a text to a length in bytes, between characters.
+pub fn cut(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
+}
+
 /// Whether a character shows nothing of itself but changes how others are shown: a control character,
 /// a line separator, or a format character (Unicode's classes Cc, Zl, Zp and Cf).
 pub const fn is_hidden(c: char) -> bool {

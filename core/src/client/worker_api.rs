@@ -11,6 +11,7 @@ use crate::contract::action::Request;
 use crate::wire::url::BaseUrl;
 use crate::wire::worker_api::environment::Registration;
 use crate::wire::worker_api::work::{Fence, StopWork};
+use crate::wire::worktree::WorktreeNote;
 
 /// A registered environment: its relay and its credential.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,16 @@ pub fn stop_work(
 ) -> Request {
     let path = format!("/v1/environments/{}/work/{work}/stop", environment.id);
     post(relay, &path, Some(environment.secret), body)
+}
+
+/// `POST …/worktrees` (W-5).
+pub fn note_worktree(
+    relay: &BaseUrl,
+    environment: EnvironmentKey<'_>,
+    note: &WorktreeNote,
+) -> Request {
+    let path = format!("/v1/environments/{}/worktrees", environment.id);
+    post(relay, &path, Some(environment.secret), note)
 }
 
 /// `POST …/sessions/{session}/redispatch` (W-8).

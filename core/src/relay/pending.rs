@@ -67,6 +67,7 @@ pub(super) enum WorkerCall {
     Ack,
     Heartbeat,
     StopWork,
+    NoteWorktree,
     Redispatch,
 }
 

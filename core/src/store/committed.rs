@@ -15,6 +15,7 @@ use crate::base::time::UnixTime;
 use crate::wire::session::SessionState;
 use crate::wire::viewer::{FailedReceipts, Receipt};
 use crate::wire::worker_api::work::WorkData;
+use crate::wire::worktree::WorktreeRequest;
 
 /// The outcome of one operation: its answer, and what it changed. `Debug` shows the contents of
 /// neither (T-5).
@@ -108,6 +109,9 @@ pub struct Lease {
     pub work: WorkId,
     /// What work it is.
     pub data: WorkData,
+    /// What a person wants done with a worktree, if it is about that.
+    #[serde(default)]
+    pub worktree: Option<WorktreeRequest>,
     /// The number of its lease.
     pub fence: u64,
     /// When the item was first queued.
@@ -167,6 +171,14 @@ pub enum StoreError {
         line: Text,
     },
     PermissionWithdrawn,
+    /// The session has no worktree that was kept.
+    WorktreeUnknown,
+    /// Something else has been asked for, and is not done yet.
+    WorktreeBusy,
+    /// Something else is in it than what the person was shown.
+    WorktreeChanged,
+    /// The worker that has it is not registered any more.
+    WorktreeUnreachable,
     /// A count is at its limit.
     Limit(Limit),
 }
@@ -268,6 +280,20 @@ impl StoreError {
             }
             Self::PermissionWithdrawn => {
                 "the agent withdrew its question, has ended, or asks another one under this id now"
+                    .into()
+            }
+            Self::WorktreeUnknown => {
+                "no worktree of this session was kept, or it is no longer there".into()
+            }
+            Self::WorktreeBusy => {
+                "something else was asked for about this worktree, and is not done yet: wait for it"
+                    .into()
+            }
+            Self::WorktreeChanged => {
+                "something else is in this worktree than what was looked at: look again".into()
+            }
+            Self::WorktreeUnreachable => {
+                "the worker that has this worktree has shut down: start it again in its directory"
                     .into()
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),

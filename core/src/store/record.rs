@@ -10,6 +10,7 @@ use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::worker_api::environment::Registration;
+use crate::wire::worktree::KeptWorktree;
 
 pub use crate::wire::viewer::{Activity, Origin, Question, Receipts};
 
@@ -81,6 +82,9 @@ pub struct Session {
     pub last_seq: u64,
     /// Its result, once it has ended.
     pub result: Option<SessionResult>,
+    /// Its worktree, if that was kept (W-5).
+    #[serde(default)]
+    pub worktree: Option<KeptWorktree>,
     /// Grows from one session to the next, in the order they were created.
     pub ordinal: u64,
 }

@@ -16,6 +16,7 @@ use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::viewer::FailedReceipts;
 use crate::wire::worker_api::work::WorkData;
+use crate::wire::worktree::WorktreeRequest;
 
 /// What a store has exactly one of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ pub struct WorkRow {
     pub environment: EnvironmentId,
     /// What work it is.
     pub data: WorkData,
+    /// What a person wants done with a worktree, if it is about that.
+    #[serde(default)]
+    pub worktree: Option<WorktreeRequest>,
     /// Its state.
     pub state: WorkState,
     /// The number of its latest lease; 0 before the first.
@@ -159,6 +163,9 @@ pub struct SessionRow {
     pub ran_under: u64,
     /// The current link.
     pub link: u64,
+    /// The item of the open request about its worktree.
+    #[serde(default)]
+    pub worktree_request: Option<WorkId>,
 }
 
 impl SessionRow {

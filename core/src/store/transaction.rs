@@ -16,6 +16,7 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::wire::session::SessionResult;
 use crate::wire::worker_api::environment::Registration;
+use crate::wire::worktree::{WorktreeNote, WorktreePost};
 
 /// One atomic operation: its time, its policy, and what to do. `Debug` names it and shows none of
 /// its contents.
@@ -149,6 +150,17 @@ pub enum StoreOp {
         fence: u64,
         /// The session's result.
         result: Box<SessionResult>,
+        /// What became of a request about a worktree, if the item was one.
+        #[serde(default)]
+        worktree: Option<Box<WorktreeNote>>,
+    },
+    /// A worker says what has become of the worktree of a session of the same account that has
+    /// ended. Answer: `Done`.
+    NoteWorktree {
+        /// Whose worker.
+        environment: EnvironmentId,
+        /// What it says.
+        note: Box<WorktreeNote>,
     },
     /// Queues a session again that has not ended, unless it is queued already (W-8). Answer:
     /// `Done`.
@@ -206,6 +218,18 @@ pub enum StoreOp {
         owner: AccountId,
         /// The session.
         id: SessionId,
+    },
+    /// Asks the worker to do something about a worktree that was kept, or notes that it stays. Asking
+    /// again for what is not done yet changes nothing. Answer: `Session`.
+    AskWorktree {
+        /// Whose it is.
+        owner: AccountId,
+        /// The session.
+        session: SessionId,
+        /// The id of the item.
+        work: WorkId,
+        /// What to do.
+        post: WorktreePost,
     },
     /// Reads a page of a session's log; one event always fits. Answer: `Page`.
     ReadLog {
@@ -353,6 +377,8 @@ impl StoreOp {
             Self::ListSessions { .. } => "ListSessions",
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
+            Self::NoteWorktree { .. } => "NoteWorktree",
+            Self::AskWorktree { .. } => "AskWorktree",
             Self::ReadLog { .. } => "ReadLog",
             Self::ReadReceipts { .. } => "ReadReceipts",
             Self::ReadReceipt { .. } => "ReadReceipt",

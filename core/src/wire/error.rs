@@ -97,6 +97,14 @@ error_types! {
     SessionEnded = "session_ended",
     /// The agent withdrew its question.
     PermissionWithdrawn = "permission_withdrawn",
+    /// No worktree of this session was kept (any more).
+    WorktreeUnknown = "worktree_unknown",
+    /// Another request about this worktree is not done yet.
+    WorktreeBusy = "worktree_busy",
+    /// Something else is in this worktree than what the person was shown.
+    WorktreeChanged = "worktree_changed",
+    /// The worker that has this worktree has shut down.
+    WorktreeUnreachable = "worktree_unreachable",
     /// The request exceeds the relay's limit.
     TooLarge = "too_large",
     /// The path is for WebSockets only.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::{SessionResult, SessionState};
 use super::to_text;
+use super::worktree::{WorktreeAction, WorktreeNote, WorktreePost};
 use crate::base::text::Text;
 
 /// A message from the relay or the worker, by its `subtype`.
@@ -127,6 +128,39 @@ pub enum LogMessage<'a> {
         /// The last line that was written to its stdin, accepted or not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempted: Option<u64>,
+    },
+    /// What has become of the session's worktree, which was kept when the session ended.
+    Worktree {
+        /// What happened, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+        /// What a person had asked for, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<WorktreeAction>,
+        /// What the worker says about it.
+        worktree: Cow<'a, WorktreeNote>,
+    },
+    /// A person has decided about it.
+    WorktreeRequested(WorktreePost),
+    /// What a person has asked for will not be done.
+    WorktreeUnanswered {
+        /// What it was.
+        action: WorktreeAction,
+        /// Why.
+        #[serde(default)]
+        reason: Cow<'a, str>,
+    },
+    /// A commit that only the `HEAD` of a worktree had that somebody removed has got a name.
+    CommitKept {
+        /// What happened, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+        /// The commit.
+        #[serde(default)]
+        commit: Cow<'a, str>,
+        /// Its name.
+        #[serde(default)]
+        reference: Cow<'a, str>,
     },
     /// A subtype from a later version.
     #[serde(other)]

@@ -11,6 +11,7 @@
 //! | [`worker_api`] | the Environments API (E) |
 //! | [`work_secret`] | a work secret (S-1) |
 //! | [`session`] | a session's state and result |
+//! | [`worktree`] | a worktree that was kept, and what a person wants done with it (W-5) |
 //! | [`viewer`] | what viewers request, and what they receive |
 //! | [`housekeeping`] | which of an agent's messages are for people (M-8) |
 //! | [`health`] | whether a relay is up |
@@ -36,6 +37,7 @@ pub mod versions;
 pub mod viewer;
 pub mod work_secret;
 pub mod worker_api;
+pub mod worktree;
 
 use bytes::Bytes;
 use serde::Serialize;

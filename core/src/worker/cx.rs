@@ -41,6 +41,7 @@ pub(super) enum Purpose {
     LoadSpool(WorkId),
     /// With the fence that it was sent under.
     Report(WorkId, u64),
+    WorktreeNote,
     Deregister,
     Agent(SessionId),
     Link(SessionId),
@@ -56,6 +57,7 @@ impl Purpose {
             | Self::Heartbeat(..)
             | Self::Redispatch(..)
             | Self::Report(..)
+            | Self::WorktreeNote
             | Self::Deregister
             | Self::Link(_) => true,
             Self::LoadState
@@ -105,6 +107,8 @@ pub(super) enum Timer {
     Limit(SessionId),
     /// The pointer file has to be touched.
     Pointer,
+    /// The relay is told again what became of a worktree.
+    WorktreeNote,
     /// The pause after a git command that ran into a lock.
     Git,
     /// The end of a shutdown, whatever is still outstanding.

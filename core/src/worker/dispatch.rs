@@ -18,6 +18,7 @@ use crate::contract::event::Event;
 use crate::engine::backoff::{Backoff, Verdict};
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{StateAnswer, WorkData, WorkItem};
+use crate::wire::worktree::WorktreeRequest;
 
 /// How long a lease lasts if the relay does not say.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
@@ -28,6 +29,8 @@ pub(super) struct Claim {
     pub(super) lease: Lease,
     pub(super) data: WorkData,
     pub(super) secret: WorkSecret,
+    /// What a person wants done with a worktree, with a healthcheck.
+    pub(super) worktree: Option<WorktreeRequest>,
 }
 
 /// Taken items that are not acknowledged yet, each with its failures so far.
@@ -83,7 +86,7 @@ impl Claims {
             fence: item.fence,
             length: length.clamp(Duration::from_secs(1), MAX_IDLE_LEASE),
         };
-        let claim = Claim { lease, data: item.data, secret };
+        let claim = Claim { lease, data: item.data, secret, worktree: item.worktree };
         self.open.insert(item.id.clone(), (claim, Backoff::new(cx.config.backoff)));
         self.ack(cx, &item.id);
         None
@@ -152,7 +155,8 @@ fn refuse(cx: &mut Cx<'_>, environment: &Environment, item: &WorkItem, reason: &
             Finished::unstarted(environment, work, item.fence, message)
         }
         WorkData::Healthcheck(_) => {
-            Finished { environment, work, fence: item.fence, force: true, result: None }
+            let fence = item.fence;
+            Finished { environment, work, fence, force: true, result: None, worktree: None }
         }
     }
 }

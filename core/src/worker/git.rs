@@ -13,7 +13,8 @@
 //! | what Git LFS would run: `lfs.extension.*`, `lfs.customtransfer.*`, `lfs.*standalonetransferagent` | likewise |
 //! | `core.sshCommand`, `core.askPass`, `core.gitProxy`, credential helpers, remote helpers, `uploadpack` | likewise; without it, git reaches no remote, so it fetches nothing that a partial clone lacks |
 //! | submodules: `submodule.*.update`, and the configuration of each | does not enter them |
-//! | external diffs, `textconv`, merge drivers, `gpg.program`, editors, pagers, `sequence.editor`, aliases, `gc` and its hooks | runs no command that would use them |
+//! | external diffs, `textconv` | are switched off where files are compared |
+//! | merge drivers, `gpg.program`, editors, pagers, `sequence.editor`, aliases, `gc` and its hooks | runs no command that would use them |
 //! | `GIT_SSH`, `GIT_ASKPASS` and the like in the worker's own environment | are its owner's, and stay |
 //! | variables that name a repository | not inherited: [`super::inherited`] |
 //! | `safe.directory`, the owner of a repository | left to git, which refuses other people's |

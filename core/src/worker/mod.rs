@@ -38,6 +38,7 @@ mod hold;
 mod inherited;
 mod lease;
 mod notice;
+mod offers;
 mod pointer_search;
 mod poll;
 mod process;

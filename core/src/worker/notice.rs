@@ -177,6 +177,22 @@ pub enum WorkerNotice {
         /// Why.
         reason: String,
     },
+    /// A worktree that somebody had removed was made again. What only its `HEAD` had has got a name.
+    CommitKept {
+        /// The session.
+        session: SessionId,
+        /// The commit.
+        commit: String,
+        /// Its name.
+        reference: String,
+    },
+    /// A person has asked for something about a worktree that was kept, and this came of it.
+    WorktreeAsked {
+        /// The session whose worktree it was.
+        session: SessionId,
+        /// What came of it.
+        outcome: String,
+    },
     /// A worktree left by an earlier run was checked.
     LeftoverWorktree {
         /// Where it is, or was.

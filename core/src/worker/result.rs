@@ -19,6 +19,7 @@ use crate::contract::event::Event;
 use crate::transport::dedupe::Recent;
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::worker_api::work::StopWork;
+use crate::wire::worktree::WorktreeNote;
 
 /// A finished item, and how it ended.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Finished {
     pub(super) force: bool,
     /// `None` for an item without a session.
     pub(super) result: Option<SessionResult>,
+    /// What became of a request about a worktree.
+    pub(super) worktree: Option<WorktreeNote>,
 }
 
 impl Finished {
@@ -47,7 +50,7 @@ impl Finished {
             message,
             stderr: String::new(),
         };
-        Self { environment, work, fence, force: true, result: Some(result) }
+        Self { environment, work, fence, force: true, result: Some(result), worktree: None }
     }
 }
 
@@ -123,8 +126,9 @@ impl Reports {
     }
 
     pub(super) fn add(&mut self, cx: &mut Cx<'_>, finished: Finished) {
-        let Finished { environment, work, fence, force, result } = finished;
-        let report = Report::new(environment, StopWork { fence, force, result }, cx.now());
+        let Finished { environment, work, fence, force, result, worktree } = finished;
+        let report =
+            Report::new(environment, StopWork { fence, force, result, worktree }, cx.now());
         self.open.insert(work.clone(), report);
         self.save(cx, &work);
     }
@@ -178,9 +182,10 @@ impl Reports {
         let at = self.stale.iter().position(|(stale, _)| *stale == work);
         let stale = at.and_then(|at| self.stale.remove(at)).map(|(_, body)| body);
         let body = self.open.remove(&work).map(|report| report.body).or(stale);
-        let (force, result) = body.map_or((false, None), |body| (body.force, body.result));
+        let body = body.map(|body| (body.force, body.result, body.worktree));
+        let (force, result, worktree) = body.unwrap_or_default();
         cx.timers.clear(&Timer::Report(work.clone()));
-        self.add(cx, Finished { environment, work, fence, force, result });
+        self.add(cx, Finished { environment, work, fence, force, result, worktree });
     }
 
     /// A later registration: open reports are sent with its secret.
@@ -292,7 +297,7 @@ impl Reports {
             }
             SpoolFile::Result(environment, stop) => {
                 self.complete(work);
-                let mut report = Report::new(environment, stop, cx.now());
+                let mut report = Report::new(environment, *stop, cx.now());
                 report.is_spooled = true;
                 self.open.insert(work.clone(), report);
                 self.send(cx, work);

@@ -8,6 +8,7 @@
 //! ```
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -51,7 +52,7 @@ pub(super) enum SpoolFile {
     Broken,
     /// For another relay: it stays for the worker that talks to that relay.
     Foreign,
-    Result(Environment, StopWork),
+    Result(Environment, Box<StopWork>),
 }
 
 /// The directory of those files, if there is one.
@@ -152,6 +153,6 @@ impl Spool {
             id: spooled.environment_id,
             secret: Secret::from(&*spooled.environment_secret),
         };
-        SpoolFile::Result(environment, spooled.stop)
+        SpoolFile::Result(environment, Box::new(spooled.stop))
     }
 }

@@ -367,6 +367,15 @@ macro_rules! scenario_tests {
             a_directory_without_possible_worktrees_is_a_clear_error,
             a_bare_repository_has_worktrees_too,
         );
+        $crate::tests!($runtime, scenarios::kept_worktrees:
+            a_kept_worktree_is_offered_with_what_is_in_it,
+            work_is_brought_into_a_branch_of_its_own,
+            ignored_files_stay_unless_a_person_says_so,
+            only_what_a_person_was_shown_is_deleted,
+            a_request_waits_for_the_next_run_of_the_worker,
+            a_worktree_whose_directory_was_removed_gives_its_commits_a_branch,
+            a_commit_that_only_a_removed_worktree_had_is_named_in_the_log,
+        );
     };
 }
 

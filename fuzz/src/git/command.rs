@@ -77,13 +77,15 @@ impl Repository {
                 Answer::prints(names.collect::<String>())
             }
             // Nothing here is overlooked.
-            ["-c", _, "-c", _, "update-index" | "ls-files", ..] | ["ls-files", ..] => {
-                Answer::prints("")
-            }
+            ["-c", _, "-c", _, "update-index" | "ls-files" | "diff", ..]
+            | ["ls-files" | "hash-object", ..] => Answer::prints(""),
             ["rev-parse", "--absolute-git-dir"] => Answer::prints("/a git directory\n"),
             ["for-each-ref", "--format=%(refname)", beginning] => self.references(beginning),
             ["update-ref", "--no-deref", name, to, before] => self.detach_other(name, to, before),
-            ["rev-list", count, args @ ..] => self.rev_list(directory, count, args)?,
+            ["rev-list", "--oneline", _, "--ignore-missing", limit, args @ ..] => {
+                self.rev_list(directory, limit, args, true)?
+            }
+            ["rev-list", count, args @ ..] => self.rev_list(directory, count, args, false)?,
             ["switch", "--quiet", "--detach"] => self.detach(directory),
             ["switch", "--quiet", "--no-guess", branch] => self.switch(directory, branch),
             ["worktree", "unlock", path] => self.unlock(path),
@@ -231,14 +233,19 @@ impl Repository {
         }
     }
 
-    /// `rev-list TIPS --not --exclude=… --glob=refs/*`: one commit that only the tips have.
-    fn rev_list(&self, path: &str, count: &str, args: &[&str]) -> Option<Answer> {
+    /// `rev-list TIPS --not --exclude=… --glob=refs/*`: one commit that only the tips have, or all of
+    /// them with their subjects.
+    fn rev_list(&self, path: &str, count: &str, args: &[&str], lists_all: bool) -> Option<Answer> {
         let (tips, not) = args.split_at(args.iter().position(|arg| *arg == "--not")?);
         let [_, excluded @ .., "--glob=refs/*"] = not else { return None };
         let mut from = Vec::new();
         // No worktree here has references of its own.
         for tip in tips.iter().filter(|tip| !tip.starts_with("--glob=")) {
-            let Some(commit) = self.resolve(path, tip) else {
+            let of_other = self.path_of(tip).and_then(|other| self.head(&other));
+            let Some(commit) = self.resolve(path, tip).or(of_other) else {
+                if lists_all {
+                    continue;
+                }
                 let words = format!("fatal: ambiguous argument '{tip}': unknown revision\n");
                 return Some(Answer::fails(128, words));
             };
@@ -255,6 +262,10 @@ impl Repository {
         let others = self.refs.iter().filter(|(name, _)| !is_excluded(name));
         let others = self.reachable(others.map(|(_, commit)| *commit));
         let own = self.reachable(from);
+        if lists_all {
+            let lines = own.difference(&others).map(|commit| name_of(*commit) + " a commit\n");
+            return Some(Answer::prints(lines.collect::<String>()));
+        }
         let found = own.difference(&others).last().filter(|_| count == "--max-count=1");
         Some(Answer::prints(found.map(|commit| name_of(*commit) + "\n").unwrap_or_default()))
     }

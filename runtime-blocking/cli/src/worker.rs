@@ -306,6 +306,16 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let words = format_args!("could not report the result: {reason}");
             log.write(Error, "report_lost", &[("work", work.as_str())], words);
         }
+        Notice::CommitKept { session, commit, reference } => {
+            let words = format_args!(
+                "the worktree was removed by something else; its commit {commit}, which no branch had, is kept as {reference}"
+            );
+            log.write(Warn, "commit_kept", &[("session", session.as_str())], words);
+        }
+        Notice::WorktreeAsked { session, outcome } => {
+            let words = format_args!("a person asked about a worktree: {outcome}");
+            log.write(Info, "worktree_asked", &[("session", session.as_str())], words);
+        }
         Notice::LeftoverWorktree { path, kept: None } => {
             let words = format_args!("removed worktree {path} left by an earlier run");
             log.write(Debug, "worktree_removed", &[], words);

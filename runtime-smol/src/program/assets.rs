@@ -50,6 +50,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/transcript.js": "transcript.js", JS;
     "/values.js": "values.js", JS;
     "/visible.js": "visible.js", JS;
+    "/worktree.js": "worktree.js", JS;
 };
 
 #[cfg(test)]

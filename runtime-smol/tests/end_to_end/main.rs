@@ -9,3 +9,4 @@ mod programs;
 mod real_agent;
 mod restarts;
 mod support;
+mod worktree;

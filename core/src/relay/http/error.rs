@@ -108,6 +108,10 @@ impl From<StoreError> for ApiError {
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
             StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),
+            StoreError::WorktreeUnknown => (404, ErrorType::WorktreeUnknown),
+            StoreError::WorktreeBusy => (409, ErrorType::WorktreeBusy),
+            StoreError::WorktreeChanged => (409, ErrorType::WorktreeChanged),
+            StoreError::WorktreeUnreachable => (410, ErrorType::WorktreeUnreachable),
             StoreError::Limit(_) => (429, ErrorType::LimitReached),
         };
         let mut refusal = Self::new(status, kind, &error.message());

@@ -22,6 +22,7 @@ pub(in crate::relay) enum Route {
     Heartbeat(EnvironmentId, WorkId),
     StopWork(EnvironmentId, WorkId),
     Redispatch(EnvironmentId, SessionId),
+    NoteWorktree(EnvironmentId),
     Deregister(EnvironmentId),
     Ingress(SessionId),
     Environments,
@@ -34,6 +35,7 @@ pub(in crate::relay) enum Route {
     Permission(SessionId),
     Interrupt(SessionId),
     StopSession(SessionId),
+    Worktree(SessionId),
     Events(SessionId),
     Subscribe(SessionId),
     Receipts(SessionId),
@@ -62,6 +64,7 @@ impl Route {
             | Self::Heartbeat(id, _)
             | Self::StopWork(id, _)
             | Self::Redispatch(id, _)
+            | Self::NoteWorktree(id)
             | Self::Deregister(id) => (Some(id), None),
             Self::Ingress(id) => (None, Some(id)),
             _ => (None, None),
@@ -145,7 +148,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 33] = {
+pub(in crate::relay) static TABLE: [Row; 35] = {
     use Access::{Anybody, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -162,6 +165,7 @@ pub(in crate::relay) static TABLE: [Row; 33] = {
         row(Post, "/v1/environments/{id}/work/{work}/heartbeat", Lease, Body, Make::Work(Route::Heartbeat)),
         row(Post, "/v1/environments/{id}/work/{work}/stop", Environment, Body, Make::Work(Route::StopWork)),
         row(Post, "/v1/environments/{id}/sessions/{session}/redispatch", Environment, Body, Make::Redispatch(Route::Redispatch)),
+        row(Post, "/v1/environments/{id}/worktrees", Environment, Body, Make::Environment(Route::NoteWorktree)),
         row(Post, "/v1/environments/{id}/stop", Environment, Body, Make::Environment(Route::Deregister)),
         row(Get, "/v1/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
         row(Get, "/v2/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
@@ -176,6 +180,7 @@ pub(in crate::relay) static TABLE: [Row; 33] = {
         row(Post, "/v1/sessions/{id}/permission", Person, Body, Make::Session(Route::Permission)),
         row(Post, "/v1/sessions/{id}/interrupt", Person, Body, Make::Session(Route::Interrupt)),
         row(Post, "/v1/sessions/{id}/stop", Person, Body, Make::Session(Route::StopSession)),
+        row(Post, "/v1/sessions/{id}/worktree", Person, Body, Make::Session(Route::Worktree)),
         row(Get, "/v1/sessions/{id}/receipts", Person, Nothing, Make::Session(Route::Receipts)),
         row(Get, "/v1/sessions/{id}/receipts/{seq}", Person, Nothing, Make::Receipt(Route::Receipt)),
         row(Get, "/v1/sessions/{id}/events", Person, Nothing, Make::Session(Route::Events)),
@@ -286,6 +291,7 @@ mod tests {
                 "/v1/environments/env_1/sessions/session_1/redispatch",
                 Route::Redispatch(environment(), session()),
             ),
+            (Post, "/v1/environments/env_1/worktrees", Route::NoteWorktree(environment())),
             (Post, "/v1/environments/env_1/stop", Route::Deregister(environment())),
             (Get, "/v1/session_ingress/ws/session_1", Route::Ingress(session())),
             (Get, "/v2/session_ingress/ws/session_1", Route::Ingress(session())),
@@ -299,6 +305,7 @@ mod tests {
             (Post, "/v1/sessions/session_1/permission", Route::Permission(session())),
             (Post, "/v1/sessions/session_1/interrupt", Route::Interrupt(session())),
             (Post, "/v1/sessions/session_1/stop", Route::StopSession(session())),
+            (Post, "/v1/sessions/session_1/worktree", Route::Worktree(session())),
             (Get, "/v1/sessions/session_1/events", Route::Events(session())),
             (Get, "/v1/sessions/session_1/receipts", Route::Receipts(session())),
             (Get, "/v1/sessions/session_1/receipts/7", Route::Receipt(session(), 7)),

@@ -56,6 +56,7 @@ pub(in crate::relay) fn session(session: &Session, connected: bool) -> SessionVi
         first_seq: session.first_seq,
         last_seq: session.last_seq,
         result: session.result.as_ref().map(Cow::Borrowed),
+        worktree: session.worktree.as_ref().map(Cow::Borrowed),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::relay::http::route::{Access, TABLE};
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 33] = [
+const ANSWERS: [(&str, u16, u16); 35] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -21,6 +21,7 @@ const ANSWERS: [(&str, u16, u16); 33] = [
     ("POST /v1/environments/{id}/work/{work}/heartbeat", 200, 403),
     ("POST /v1/environments/{id}/work/{work}/stop", 200, 403),
     ("POST /v1/environments/{id}/sessions/{session}/redispatch", 200, 403),
+    ("POST /v1/environments/{id}/worktrees", 400, 403),
     ("POST /v1/environments/{id}/stop", 200, 403),
     ("GET /v1/session_ingress/ws/{session}", 426, 403),
     ("GET /v2/session_ingress/ws/{session}", 426, 403),
@@ -35,6 +36,7 @@ const ANSWERS: [(&str, u16, u16); 33] = [
     ("POST /v1/sessions/{id}/permission", 400, 400),
     ("POST /v1/sessions/{id}/interrupt", 200, 404),
     ("POST /v1/sessions/{id}/stop", 200, 404),
+    ("POST /v1/sessions/{id}/worktree", 400, 400),
     ("GET /v1/sessions/{id}/receipts", 200, 404),
     ("GET /v1/sessions/{id}/receipts/{seq}", 404, 404),
     ("GET /v1/sessions/{id}/events", 200, 404),

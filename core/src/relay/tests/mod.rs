@@ -16,6 +16,7 @@ mod sign_in;
 mod strangers;
 mod viewers;
 mod workers;
+mod worktrees;
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

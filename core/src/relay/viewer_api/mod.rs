@@ -4,6 +4,7 @@
 mod messages;
 mod permission;
 mod sessions;
+mod worktree;
 
 use super::cx::Cx;
 use super::http::error::ApiError;
@@ -44,6 +45,7 @@ pub(in crate::relay) fn serve(
             let call = ViewerCall::Session { status: 200 };
             ask(cx, op, call, StoreOp::RequestStop { owner, id });
         }
+        Route::Worktree(session) => worktree::ask(cx, op, request, owner, session)?,
         Route::Messages(session) => messages::post(cx, op, request, owner, session)?,
         Route::Permission(session) => permission::answer(cx, op, request, owner, session)?,
         Route::Interrupt(session) => messages::interrupt(cx, op, owner, session),

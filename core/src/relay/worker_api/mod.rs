@@ -26,6 +26,7 @@ pub(in crate::relay) fn serve(
     match route {
         Route::Poll(environment) => polls::poll(cx, op, request, environment),
         Route::StopWork(environment, id) => work::stop(cx, op, request, environment, id),
+        Route::NoteWorktree(environment) => work::note_worktree(cx, op, request, environment),
         Route::Redispatch(environment, session) => work::redispatch(cx, op, environment, session),
         Route::Deregister(id) => {
             environments::deregister(cx, op, id);
@@ -63,6 +64,7 @@ pub(in crate::relay) fn response(cx: &mut Cx, call: WorkerCall, answer: &Answer)
             environments::registered(cx, environment, sessions)
         }
         (WorkerCall::Deregister | WorkerCall::StopWork, Answer::Done) => response::state("stopped"),
+        (WorkerCall::NoteWorktree, Answer::Done) => response::state("noted"),
         (WorkerCall::Redispatch, Answer::Done) => response::state("queued"),
         (WorkerCall::Ack, Answer::Renewed { .. }) => response::state("acked"),
         (WorkerCall::Heartbeat, Answer::Renewed { is_stopping }) => work::renewed(cx, *is_stopping),

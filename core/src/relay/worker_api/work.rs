@@ -9,7 +9,7 @@ use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
-use crate::relay::http::request::optional_body;
+use crate::relay::http::request::{body, optional_body};
 use crate::relay::http::response;
 use crate::relay::pending::{Claim, Pending, WorkerCall};
 use crate::relay::tokens::Claims;
@@ -17,6 +17,7 @@ use crate::store::{Lease, StoreError, StoreOp};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{Fence, Heartbeat, LeaseState, StopWork, WorkData, WorkItem};
+use crate::wire::worktree::WorktreeNote;
 
 /// A call of the worker that holds a lease; `then` makes its operation from the lease's fence.
 pub(super) fn with_lease(
@@ -56,11 +57,13 @@ pub(super) fn stop(
     environment: EnvironmentId,
     work: WorkId,
 ) -> Result<(), ApiError> {
-    let nothing_said = StopWork { fence: 0, force: false, result: None };
-    let StopWork { fence, force, result } = optional_body(request)?.unwrap_or(nothing_said);
+    let nothing_said = StopWork { fence: 0, force: false, result: None, worktree: None };
+    let StopWork { fence, force, result, worktree } =
+        optional_body(request)?.unwrap_or(nothing_said);
+    let worktree = worktree.map(|note| Box::new(note.bounded()));
     let result = Box::new(bounded_result(result, force)?);
     let call = WorkerCall::StopWork;
-    let stop = StoreOp::StopWork { environment, work, fence, result };
+    let stop = StoreOp::StopWork { environment, work, fence, result, worktree };
     cx.store(Pending::WorkerCall { op, call }, stop);
     Ok(())
 }
@@ -75,6 +78,19 @@ pub(super) fn redispatch(
     let call = WorkerCall::Redispatch;
     let redispatch = StoreOp::Redispatch { environment, session, work };
     cx.store(Pending::WorkerCall { op, call }, redispatch);
+    Ok(())
+}
+
+/// A worker says what has become of a worktree (W-5).
+pub(super) fn note_worktree(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    environment: EnvironmentId,
+) -> Result<(), ApiError> {
+    let note = Box::new(body::<WorktreeNote>(request)?.bounded());
+    let call = WorkerCall::NoteWorktree;
+    cx.store(Pending::WorkerCall { op, call }, StoreOp::NoteWorktree { environment, note });
     Ok(())
 }
 
@@ -104,6 +120,7 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
         created_at: format!("{}", lease.created_at),
         fence: lease.fence,
         lease_seconds: Some(config.policy.lease_time.as_secs()),
+        worktree: lease.worktree.clone(),
     };
     response::json(200, &item)
 }

@@ -221,7 +221,7 @@ impl Walk {
             38..40 => {
                 let (environment, work, fence) = self.leased(model);
                 let result = Box::new(ended(ResultStatus::Completed, "done"));
-                StoreOp::StopWork { environment, work, fence, result }
+                StoreOp::StopWork { environment, work, fence, result, worktree: None }
             }
             40..43 => {
                 let (_, session) = self.session(model);

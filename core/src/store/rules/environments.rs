@@ -9,6 +9,7 @@ use super::queue::forget_work;
 use super::result::ended;
 use super::sessions::end_session_as;
 use super::takeover::{self, Run};
+use super::worktrees;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
@@ -162,6 +163,7 @@ fn drop_environment<T: Tables>(
         end_session_as(cx, &session, ended(status, message), undelivered)?;
     }
     for item in cx.tables.works_of(id)? {
+        worktrees::worker_gone(cx, &item, message)?;
         forget_work(cx, &item)?;
     }
     cx.tables.delete_due(&DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;

@@ -9,6 +9,7 @@ use alloc::string::ToString;
 use super::cx::{Answered, Cx};
 use super::presence::owned;
 use super::queue::{End, dequeue_from, enqueue, enqueue_in, forget_work, new_item};
+use super::worktrees;
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::limits::MAX_HEALTHCHECK_KEYS;
 use crate::store::committed::{Answer, StoreError};
@@ -71,8 +72,10 @@ pub(super) fn answered<T: Tables>(
     cx.tables.put_environment(known)
 }
 
-/// The worker took it and did not answer in time, so it is asked again.
+/// The worker took it, or a request about a worktree, and did not answer in time, so it is asked
+/// again.
 pub(super) fn requeue<T: Tables>(cx: &mut Cx<'_, T>, mut work: WorkRow) -> Result<(), TableError> {
     enqueue(cx, &mut work, End::Front)?;
+    worktrees::is_with_worker(cx, &work, false)?;
     cx.tables.put_work(work)
 }

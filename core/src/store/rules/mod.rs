@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `environments`, `presence` | which environments exist, and whether they are online |
 //! | `takeover` | what becomes of the previous run of a worker that has restarted |
+//! | `worktrees` | what viewers see of worktrees that were kept, and what is asked about them |
 //! | `healthcheck` | whether to ask a worker if it is there |
 //! | `queue`, `work` | which items are queued, who holds the others, and for how long |
 //! | `retention` | what is kept of sessions that have ended |
@@ -39,6 +40,7 @@ mod sessions;
 mod takeover;
 mod title;
 mod work;
+mod worktrees;
 
 use alloc::boxed::Box;
 

@@ -3,7 +3,9 @@
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
-use super::{environments, healthcheck, links, messages, questions, receipts, sessions, work};
+use super::{
+    environments, healthcheck, links, messages, questions, receipts, sessions, work, worktrees,
+};
 use crate::store::tables::Tables;
 use crate::store::transaction::StoreOp;
 
@@ -27,8 +29,12 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         | StoreOp::RenewLease { environment, work, fence } => {
             work::renew(cx, environment, work, *fence)
         }
-        StoreOp::StopWork { environment, work, fence, result } => {
-            work::stop(cx, environment, work, *fence, result)
+        StoreOp::StopWork { environment, work, fence, result, worktree } => {
+            work::stop(cx, environment, work, *fence, result, worktree.as_deref())
+        }
+        StoreOp::NoteWorktree { environment, note } => worktrees::note(cx, environment, note),
+        StoreOp::AskWorktree { owner, session, work, post } => {
+            worktrees::ask(cx, owner, session, work, post)
         }
         StoreOp::Redispatch { environment, session, work } => {
             work::redispatch(cx, environment, session, work)

@@ -94,6 +94,7 @@ pub(super) fn new_item<T>(
         id,
         environment,
         data,
+        worktree: None,
         state: WorkState::Stopped,
         fence: 0,
         created_at: cx.wall,

@@ -62,6 +62,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         first_seq: 1,
         last_seq: 0,
         result: None,
+        worktree: None,
         ordinal: cx.meta.sessions_made,
     };
     let mut conversation = Conversation::of(SessionRow {
@@ -83,6 +84,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         fence: 0,
         ran_under: 0,
         link: 0,
+        worktree_request: None,
     });
     conversation.log_state(cx)?;
     let answer = Answer::Session(Box::new(conversation.row.session.clone()));

@@ -25,6 +25,7 @@ use super::queue::{
 use super::result::ended;
 use super::retention;
 use super::sessions::end_session;
+use super::worktrees;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::{DAMAGED_RETRY_AFTER, MAX_NAMED_CLAIMS};
 use crate::store::committed::{Answer, Lease, StoreError};
@@ -32,6 +33,7 @@ use crate::store::rows::{ClaimRow, Due, DueRow, WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::worker_api::work::WorkData;
+use crate::wire::worktree::WorktreeNote;
 
 pub(super) fn lease<T: Tables>(
     cx: &mut Cx<'_, T>,
@@ -70,6 +72,7 @@ pub(super) fn lease<T: Tables>(
     }
     cx.tables.put_environment(known)?;
     let lease = lease_of(&work);
+    worktrees::is_with_worker(cx, &work, true)?;
     cx.tables.put_work(work)?;
     Ok(Answer::Leased(Some(lease)))
 }
@@ -93,8 +96,8 @@ fn leased_by<T: Tables>(
 }
 
 fn lease_of(work: &WorkRow) -> Lease {
-    let WorkRow { id, data, fence, created_at, .. } = work;
-    Lease { work: id.clone(), data: data.clone(), fence: *fence, created_at: *created_at }
+    let WorkRow { id, data, worktree, fence, created_at, .. } = work.clone();
+    Lease { work: id, data, worktree, fence, created_at }
 }
 
 pub(super) fn give_back<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId, fence: u64) -> Answered {
@@ -111,6 +114,7 @@ pub(super) fn give_back<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId, fence: u64) 
         work.state = WorkState::Stopped;
     } else {
         enqueue(cx, &mut work, End::Front)?;
+        worktrees::is_with_worker(cx, &work, false)?;
     }
     cx.tables.put_work(work)?;
     Ok(Answer::Done)
@@ -178,6 +182,7 @@ pub(super) fn stop<T: Tables>(
     id: &WorkId,
     fence: u64,
     result: &SessionResult,
+    worktree: Option<&WorktreeNote>,
 ) -> Answered {
     mark_seen(cx, environment)?;
     let work = own(cx, environment, id)?;
@@ -188,6 +193,7 @@ pub(super) fn stop<T: Tables>(
     }
     match session_of(&work) {
         Some(session) => end_session(cx, session, result.clone())?,
+        None if work.worktree.is_some() => worktrees::answered(cx, environment, &work, worktree)?,
         None => healthcheck::answered(cx, environment, work)?,
     }
     Ok(Answer::Done)

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{id, json, maybe_text, result, state, text, time, words};
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::time::UnixTime;
 use crate::wire::control::Fields;
 use crate::wire::versions::test::shape;
 use crate::wire::viewer::{
@@ -18,6 +19,7 @@ use crate::wire::viewer::{
     PermissionReceipt, PostMessages, PostReceipt, Question, Receipts, SessionFrame, SessionList,
     SessionView, write_page,
 };
+use crate::wire::worktree::{KeptWorktree, OpenRequest, WorktreeAction, WorktreePost};
 
 fn environment_id() -> impl Strategy<Value = EnvironmentId> {
     id().prop_map(|id| EnvironmentId::new(&id).expect("valid"))
@@ -52,6 +54,21 @@ fn environment() -> impl Strategy<Value = EnvironmentView<'static>> {
     })
 }
 
+fn kept_worktree(asked_at: UnixTime, seq: u64) -> KeptWorktree {
+    let action = [WorktreeAction::Look, WorktreeAction::Branch, WorktreeAction::Delete];
+    let action = action[usize::try_from(seq % 3).unwrap_or(0)];
+    let post = WorktreePost { action, ignored: seq % 5 == 1, seen: "5ee4".into() };
+    KeptWorktree {
+        environment_id: EnvironmentId::new("env_1").expect("valid"),
+        path: "/w/a tree".into(),
+        reason: "1 uncommitted or untracked files".into(),
+        seen: "5ee4".into(),
+        seq,
+        dismissed: seq.is_multiple_of(2),
+        request: (seq % 4 > 1).then_some(OpenRequest { post, asked_at, with_worker: seq % 7 > 3 }),
+    }
+}
+
 fn session() -> impl Strategy<Value = SessionView<'static>> {
     let question = (text(), text(), any::<u64>()).prop_map(|(request_id, tool_name, seq)| {
         Question { request_id, tool_name, seq, turn_ended: seq % 2 == 1 }
@@ -81,6 +98,7 @@ fn session() -> impl Strategy<Value = SessionView<'static>> {
             first_seq,
             last_seq,
             result: result.map(Cow::Owned),
+            worktree: (last_seq % 2 == 1).then(|| Cow::Owned(kept_worktree(created_at, first_seq))),
         }
     })
 }

@@ -17,6 +17,10 @@ use crate::wire::worker_api::environment::{Metadata, Registered, Registration};
 use crate::wire::worker_api::work::{
     Fence, Heartbeat, LeaseState, StateAnswer, StopWork, WorkData, WorkItem,
 };
+use crate::wire::worktree::{
+    Contents, KeptBecause, KeptCommit, KeptFile, WorktreeAction, WorktreeNote, WorktreePost,
+    WorktreeRequest, WorktreeState,
+};
 
 fn environment_id() -> impl Strategy<Value = EnvironmentId> {
     id().prop_map(|id| EnvironmentId::new(&id).expect("valid"))
@@ -110,6 +114,7 @@ proptest! {
             created_at,
             fence,
             lease_seconds,
+            worktree: (fence % 2 == 1).then(worktree_request),
         };
         shape!(item, WorkItem);
     }
@@ -122,7 +127,8 @@ proptest! {
         state in text(),
     ) {
         shape!(Fence { fence }, Fence);
-        shape!(StopWork { fence, force, result }, StopWork);
+        let worktree = force.then(worktree_note);
+        shape!(StopWork { fence, force, result, worktree }, StopWork);
         shape!(StateAnswer { state: Cow::Owned(state) }, StateAnswer);
         for state in [LeaseState::Running, LeaseState::Stopping, LeaseState::Other] {
             let answer = Heartbeat { lease_extended, state, lease_seconds };
@@ -135,6 +141,33 @@ proptest! {
         let again = WorkSecret::decode(secret.encode().reveal()).expect("a work secret");
         prop_assert_eq!(to_json(&again), to_json(&secret));
         shape!(secret, WorkSecret, required: ["type", "repo"]);
+    }
+}
+
+fn worktree_request() -> WorktreeRequest {
+    let session_id = SessionId::new("session_1").expect("valid");
+    let post = WorktreePost { action: WorktreeAction::Delete, ignored: true, seen: "5ee4".into() };
+    WorktreeRequest { session_id, post }
+}
+
+fn worktree_note() -> WorktreeNote {
+    let what = [KeptBecause::Changed, KeptBecause::Deleted, KeptBecause::Ignored];
+    let files = what.map(|what| KeptFile { path: "a".into(), what, added: Some(1), removed: None });
+    let commit = KeptCommit { id: "c0ffee".into(), subject: "a subject".into() };
+    WorktreeNote {
+        session_id: SessionId::new("session_1").expect("valid"),
+        state: WorktreeState::Kept,
+        path: "/trees/session_1".into(),
+        reason: "a reason".into(),
+        branches: alloc::vec!["b".into()],
+        error: "an error".into(),
+        contents: Contents {
+            files: files.into(),
+            more_files: 7,
+            commits: alloc::vec![commit],
+            more_commits: 1,
+            seen: "5ee4".into(),
+        },
     }
 }
 

@@ -114,6 +114,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for SessionFrame<'a> {
 /// A message on the overview: environments and sessions as they change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a frame is written or read at once, and not kept")]
 pub enum OverviewFrame<'a> {
     /// The whole state: sent first, and again to a viewer that missed a change.
     Overview {

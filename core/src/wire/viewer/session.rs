@@ -11,6 +11,7 @@ use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::time::UnixTime;
 use crate::wire::rfc3339;
 use crate::wire::session::{SessionResult, SessionState};
+use crate::wire::worktree::KeptWorktree;
 
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct SessionView<'a> {
     pub last_seq: u64,
     /// Its result, once it has ended.
     pub result: Option<Cow<'a, SessionResult>>,
+    /// Its worktree, if that was kept when it ended (W-5).
+    #[serde(default)]
+    pub worktree: Option<Cow<'a, KeptWorktree>>,
 }
 
 /// An open permission question (M-2).

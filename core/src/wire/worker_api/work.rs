@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::secret::{self, Secret};
 use crate::wire::session::SessionResult;
+use crate::wire::worktree::{WorktreeNote, WorktreeRequest};
 
 /// A work item as a poll returns it (E-3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,10 @@ pub struct WorkItem {
     /// How long the lease lasts without a heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,
+    /// What a person wants done with a worktree; only with a healthcheck, which it is to a worker
+    /// that does not know this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeRequest>,
 }
 
 /// What a work item asks for.
@@ -103,6 +108,9 @@ pub struct StopWork {
     /// The session's result; none for an item without a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<SessionResult>,
+    /// What became of a request about a worktree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeNote>,
 }
 
 #[cfg(test)]

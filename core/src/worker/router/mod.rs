@@ -2,6 +2,7 @@
 //! that set it, and whatever a part returns to the parts it concerns.
 
 mod stages;
+mod worktrees;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -23,6 +24,7 @@ use crate::worker::gate::{Gate, Verdict};
 use crate::worker::heartbeat;
 use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
+use crate::worker::offers::Offers;
 use crate::worker::poll::Polling;
 use crate::worker::register::Registration;
 use crate::worker::removal::Removals;
@@ -31,7 +33,7 @@ use crate::worker::session::{EndReason, Ended, Outcome, Renewal, Session};
 use crate::worker::sessions::Sessions;
 use crate::worker::shutdown::{Remaining, Shutdown};
 use crate::worker::survey::Survey;
-use crate::worker::worktree::{self, Done, JobDone, Worktrees};
+use crate::worker::worktree::Worktrees;
 use fastrand::Rng;
 
 /// The worker without the loop around it.
@@ -55,6 +57,7 @@ pub(super) struct Parts {
     pub(super) sessions: Sessions,
     pub(super) reports: Reports,
     worktrees: Worktrees,
+    offers: Offers,
     removals: Removals,
     shutdown: Shutdown,
 }
@@ -74,6 +77,7 @@ impl Router {
                 sessions: Sessions::default(),
                 reports: Reports::new(&config),
                 worktrees: Worktrees::new(),
+                offers: Offers::default(),
                 removals: Removals::default(),
                 shutdown: Shutdown::NotBegun,
             },
@@ -137,6 +141,7 @@ impl Role for Router {
                 parts.session(cx, &session, |session, cx| session.end(cx, EndReason::TimedOut));
             }
             Timer::Pointer => parts.pointer.touch(cx),
+            Timer::WorktreeNote => parts.tell_of_worktrees(cx),
             Timer::Git => parts.worktrees.resume(cx),
             Timer::Shutdown => parts.shutdown.finish(cx),
         });
@@ -252,6 +257,10 @@ impl Parts {
             Purpose::ClearState => self.shutdown.finish(cx),
             Purpose::Git(question) => self.git_answered(cx, question, &event),
             Purpose::Worktree => self.worktree_answered(cx, &event),
+            Purpose::WorktreeNote => {
+                self.offers.told(cx, event);
+                self.tell_of_worktrees(cx);
+            }
             Purpose::Proof => self.proof_answered(cx, event),
             Purpose::Register => self.register_answered(cx, event),
             Purpose::Token => self.registration.token_loaded(cx, &event),
@@ -347,9 +356,11 @@ impl Parts {
             WorkerNotice::SessionEnded { session, work: item, result: result.clone() }
         });
         // One that was lost to this worker may come back, and continues then.
+        self.offers.ended(id, &work, result.is_some());
         if result.is_some() {
             self.reports.complete(&work);
-            let finished = Finished { environment, work, fence, force: is_forced, result };
+            let force = is_forced;
+            let finished = Finished { environment, work, fence, force, result, worktree: None };
             self.reports.add(cx, finished);
         }
         self.poll_if_there_is_room(cx);
@@ -397,32 +408,6 @@ impl Parts {
             self.redispatch(cx, id);
         } else if let Some(session) = self.sessions.get_mut(id) {
             session.renewal = Renewal::AwaitsSecret;
-        }
-    }
-
-    fn worktree_answered(&mut self, cx: &mut Cx<'_>, event: &Event) {
-        if let Some(JobDone { session: id, run, done }) = self.worktrees.answered(cx, event) {
-            let session = self.sessions.get(&id);
-            // A session may have returned while git was still busy with its previous run.
-            if session.is_some_and(|session| run.as_deref() == Some(session.agent_run())) {
-                self.session(cx, &id, |session, cx| session.worktree_done(cx, done));
-            } else {
-                self.leftover_done(cx, &id, done);
-            }
-        }
-        self.worktrees.run_next(cx);
-    }
-
-    fn leftover_done(&mut self, cx: &mut Cx<'_>, id: &SessionId, done: Done) {
-        if worktree::leftover_done(cx, id, done) {
-            self.clean_leftover(cx, id);
-        }
-    }
-
-    /// Cleans up what an earlier run left, unless the session has returned and works in it.
-    fn clean_leftover(&mut self, cx: &mut Cx<'_>, session: &SessionId) {
-        if !self.sessions.contains(session) {
-            self.worktrees.clean(cx, session, None);
         }
     }
 

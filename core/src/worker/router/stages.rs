@@ -65,6 +65,7 @@ impl Parts {
         // Everything in progress for the environment continues with its new secret.
         self.sessions.renew_secret(&environment);
         self.claims.renew_secret(&environment);
+        self.offers.renew_secret(&environment);
         self.reports.renew_secret(cx, &environment, self.registration.count());
         if !self.registration.serve() {
             return;
@@ -74,6 +75,7 @@ impl Parts {
             self.redispatch(cx, &id);
         }
         self.reports.look_for_earlier(cx);
+        self.tell_of_worktrees(cx);
         self.polling.relay_answers(cx);
         self.poll_if_there_is_room(cx);
     }
@@ -205,14 +207,18 @@ impl Parts {
     }
 
     fn run(&mut self, cx: &mut Cx<'_>, claim: Claim) {
-        let Claim { lease, data, secret } = claim;
+        let Claim { lease, data, secret, worktree } = claim;
         match data {
             // It already ended here; its result is repeated (W-4).
             _ if self.reports.is_completed(&lease.work) => self.reports.repeat(cx, lease),
             WorkData::Healthcheck(_) => {
+                if let Some(request) = worktree {
+                    return self.ask_of_worktree(cx, lease, request);
+                }
                 self.reports.complete(&lease.work);
                 let Lease { work, environment, fence, .. } = lease;
-                let finished = Finished { environment, work, fence, force: false, result: None };
+                let (force, result, worktree) = (false, None, None);
+                let finished = Finished { environment, work, fence, force, result, worktree };
                 self.reports.add(cx, finished);
             }
             WorkData::Session(id) => match cx
@@ -280,9 +286,14 @@ impl Parts {
         };
         match self.reports.answered(cx, work, answer, hope) {
             Delivery::Open => return,
-            Delivery::Postponed => {}
+            Delivery::Postponed => {
+                self.offers.reported(work);
+            }
             Delivery::Settled { file } => {
                 self.continuity.end(cx, work);
+                if let Some((session, reason)) = self.offers.reported(work) {
+                    self.offer(cx, &session, reason);
+                }
                 if let Some(path) = file {
                     self.removals.remove(cx, path);
                 }

@@ -10,6 +10,7 @@ use super::{Outcome, Session};
 use crate::base::secret::Secret;
 use crate::contract::action::{Action, ProcessSpec};
 use crate::contract::event::Event;
+use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionResult;
 use crate::worker::cx::{Cx, Purpose, Timer};
 use crate::worker::worktree::Done;
@@ -97,16 +98,22 @@ impl Session {
     /// Git is done with its worktree: the agent can start there, or the result is complete.
     pub(in crate::worker) fn worktree_done(&mut self, cx: &mut Cx<'_>, done: Done) -> Outcome {
         match (&mut self.life, done) {
-            (Life::Preparing(launch), Done::Made) => {
+            (Life::Preparing(launch), Done::Made(named)) => {
                 launch.has_worktree = true;
+                if let Some(commit) = named {
+                    self.log_kept_commit(cx, &commit);
+                }
                 self.start_agent(cx)
             }
             (Life::Preparing(_), Done::NotMade(reason)) => {
                 self.over(cx, Err(format!("its worktree could not be made: {reason}")))
             }
             // It was ended while the worktree was being created.
-            (Life::Over { is_cleaning, .. }, Done::Made) => {
+            (Life::Over { is_cleaning, .. }, Done::Made(named)) => {
                 *is_cleaning = true;
+                if let Some(commit) = named {
+                    self.log_kept_commit(cx, &commit);
+                }
                 Outcome::CleanWorktree
             }
             (Life::Over { is_cleaning, .. }, Done::Removed) => {
@@ -128,5 +135,20 @@ impl Session {
             }
             _ => Outcome::Nothing,
         }
+    }
+
+    /// Its worktree was removed by somebody while it was away, and a commit that only that had has got
+    /// a name.
+    fn log_kept_commit(&mut self, cx: &mut Cx<'_>, commit: &str) {
+        let reference = format!("{}{commit}", crate::worker::worktree::KEPT_COMMITS);
+        let message = format!(
+            "the worktree was removed by something else while the session was away; the commit {commit}, which no branch had, is kept as {reference}"
+        );
+        let message = LogMessage::CommitKept {
+            message: message.into(),
+            commit: commit.into(),
+            reference: reference.into(),
+        };
+        self.log(cx, &message);
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Cleaning {
     head: String,
     /// The commit that the session's own branch points to.
     tip: Option<String>,
+    /// Whether files that git ignores may go: a person has said so.
+    takes_ignored: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -52,14 +54,19 @@ enum Clean {
 }
 
 /// With these settings, git looks at files marked `--skip-worktree` that are there as at any other.
-const UNMARKED: [&str; 4] =
+pub(super) const UNMARKED: [&str; 4] =
     ["-c", "core.sparseCheckout=true", "-c", "sparse.expectFilesOutsideOfPatterns=false"];
 
-const REFRESH: [&str; 3] = ["update-index", "--ignore-submodules", "--really-refresh"];
+pub(super) const REFRESH: [&str; 3] = ["update-index", "--ignore-submodules", "--really-refresh"];
 
 impl Cleaning {
     pub(super) fn new() -> Self {
         Self::at(Clean::Changes)
+    }
+
+    /// Of a worktree whose contents were brought into a branch.
+    pub(super) fn of_brought(takes_ignored: bool) -> Self {
+        Self { takes_ignored, ..Self::new() }
     }
 
     /// Of a branch without a worktree.
@@ -68,7 +75,13 @@ impl Cleaning {
     }
 
     fn at(step: Clean) -> Self {
-        Self { step, submodules: Submodules::default(), head: String::new(), tip: None }
+        Self {
+            step,
+            submodules: Submodules::default(),
+            head: String::new(),
+            tip: None,
+            takes_ignored: false,
+        }
     }
 
     /// Where the next command runs.
@@ -225,10 +238,16 @@ impl Cleaning {
             Clean::Ignored | Clean::Tracked if answer.is_cut(MAX_FILE_LIST_BYTES) => {
                 return Err(self.kept("more files than could be looked at"));
             }
-            Clean::Ignored => match ignored.work_in(&answer.out) {
-                Some(work) => return Err(self.kept(work)),
-                None => Clean::Tracked,
-            },
+            Clean::Ignored => {
+                let work = match self.takes_ignored {
+                    true => Ignored::repository_in(&answer.out),
+                    false => ignored.work_in(&answer.out),
+                };
+                match work {
+                    Some(work) => return Err(self.kept(work)),
+                    None => Clean::Tracked,
+                }
+            }
             Clean::Tracked => {
                 let tracked = Tracked::of(&answer.out).map_err(|why| self.kept(why))?;
                 if tracked.has_hidden_files {

@@ -10,7 +10,9 @@ pub(super) const BRANCHES: &str = "footbridge/";
 /// What became of a worktree.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::worker) enum Done {
-    Made,
+    /// The agent can start in it. With a commit that got a name, because only a worktree had it that
+    /// somebody has removed.
+    Made(Option<String>),
     NotMade(String),
     Removed,
     /// Somebody else has removed it.

@@ -89,15 +89,10 @@ impl<'a> Ignored<'a> {
     /// Why a worktree is kept with these ignored files: a list of git's, each ended by NUL. Git does
     /// not look into repositories, which are listed with a `/` at the end.
     pub(super) fn work_in(&self, list: &str) -> Option<String> {
-        let paths = || list.split_terminator('\0');
-        let marked: BTreeSet<&str> = paths().filter_map(tagged).collect();
-        let bare: BTreeSet<&str> = paths().filter_map(|path| path.strip_suffix("/HEAD")).collect();
-        let within =
-            paths().find_map(|path| path.strip_suffix('/').or_else(|| object_of(path, &bare)));
-        if let Some(repository) = within {
-            return Some(format!("a repository within that git ignores, {repository}"));
+        if let Some(reason) = Self::repository_in(list) {
+            return Some(reason);
         }
-        let mut work = paths().filter(|path| !self.is_remade(path, &marked));
+        let mut work = self.work(list);
         let first = work.next()?;
         Some(match work.count() {
             0 => format!("a file that git ignores and no commit has, {first}"),
@@ -105,6 +100,23 @@ impl<'a> Ignored<'a> {
                 format!("{} files that git ignores and no commit has, such as {first}", more + 1)
             }
         })
+    }
+
+    /// The same if only repositories within count.
+    pub(super) fn repository_in(list: &str) -> Option<String> {
+        let paths = || list.split_terminator('\0');
+        let bare: BTreeSet<&str> = paths().filter_map(|path| path.strip_suffix("/HEAD")).collect();
+        let within =
+            paths().find_map(|path| path.strip_suffix('/').or_else(|| object_of(path, &bare)));
+        Some(format!("a repository within that git ignores, {}", within?))
+    }
+
+    /// The files of such a list that are work, and the repositories.
+    pub(super) fn work<'l>(&self, list: &'l str) -> impl Iterator<Item = &'l str> + use<'l, 'a> {
+        let marked: BTreeSet<&str> = list.split_terminator('\0').filter_map(tagged).collect();
+        let ignored = *self;
+        let is_work = move |path: &&str| path.ends_with('/') || !ignored.is_remade(path, &marked);
+        list.split_terminator('\0').filter(is_work)
     }
 
     fn is_remade(&self, path: &str, marked: &BTreeSet<&str>) -> bool {

@@ -20,6 +20,8 @@ pub(super) struct Making {
     attempts: u32,
     /// The commit that a detached `HEAD` of the one before is on, which may be nowhere else.
     detached: Option<String>,
+    /// Such a commit that has got a name.
+    named: Option<String>,
 }
 
 /// A session may return, after a crash or a lost lease: it then continues in the worktree that was
@@ -42,7 +44,7 @@ enum Make {
 }
 
 /// Where commits are kept whose worktree was deleted while its `HEAD` was detached.
-const KEPT: &str = "refs/footbridge/kept/";
+pub(in crate::worker) const KEPT: &str = "refs/footbridge/kept/";
 
 impl Making {
     /// At `reference`, or at the repository's `HEAD`.
@@ -54,6 +56,7 @@ impl Making {
             complaint: String::new(),
             attempts: 0,
             detached: None,
+            named: None,
         }
     }
 
@@ -107,7 +110,9 @@ impl Making {
             Make::Resolve => {
                 return Some(Done::NotMade(format!("git cannot resolve {:?}", self.reference)));
             }
-            Make::Add | Make::Attach if answer.is_success => return Some(Done::Made),
+            Make::Add | Make::Attach if answer.is_success => {
+                return Some(Done::Made(self.named.take()));
+            }
             Make::Lock if answer.is_success => Make::Check,
             Make::Add => {
                 self.note(answer);
@@ -130,8 +135,11 @@ impl Making {
             }
             Make::Check if answer.says_directory_is_gone() && self.detached.is_some() => Make::Keep,
             Make::Check if answer.says_directory_is_gone() => Make::Unlock,
-            Make::Check => return Some(Done::Made),
-            Make::Keep if answer.is_success => Make::Unlock,
+            Make::Check => return Some(Done::Made(None)),
+            Make::Keep if answer.is_success => {
+                self.named = self.detached.take();
+                Make::Unlock
+            }
             Make::Unlock => Make::Forget,
             Make::Forget if answer.is_success => Make::Attach,
             Make::Lock | Make::Attach | Make::Forget if self.attempts < WORKTREE_ATTEMPTS => {
@@ -141,7 +149,11 @@ impl Making {
                 Make::Add
             }
             Make::Find | Make::Lock | Make::Keep | Make::Forget | Make::Attach => {
-                return Some(Done::NotMade(core::mem::take(&mut self.complaint)));
+                let mut complaint = core::mem::take(&mut self.complaint);
+                if let Some(commit) = self.named.take() {
+                    complaint += &format!("; the commit {commit} was kept as {KEPT}{commit}");
+                }
+                return Some(Done::NotMade(complaint));
             }
         };
         self.step = next;

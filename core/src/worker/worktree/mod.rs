@@ -31,21 +31,26 @@
 //! repository's configuration names, so that it runs none of them (W-16).
 
 mod answer;
+mod bring;
 mod clean;
+mod delete;
 mod done;
 mod gone;
 mod ignored;
+mod job;
 mod list;
+mod look;
 mod make;
 mod own_commits;
 mod programs;
 mod submodules;
 mod tracked;
+mod wish;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::answer::Answer;
@@ -53,101 +58,25 @@ use self::clean::Cleaning;
 use self::done::BRANCHES;
 pub(super) use self::done::Done;
 use self::ignored::Ignored;
+use self::job::{Job, JobKind, Named};
 use self::list::{branches_only, entries, leftovers};
+pub(super) use self::make::KEPT as KEPT_COMMITS;
 use self::make::Making;
+use self::wish::{Next, Step};
+pub(super) use self::wish::{Wish, farewell, refusal};
 use super::config::{SpawnMode, WorkerConfig};
 use super::cx::{Cx, Purpose, Timer};
 use super::git::{Programs, git, git_with};
 use super::notice::WorkerNotice;
-use crate::base::id::SessionId;
-use crate::base::limits::{
-    GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_FILE_LIST_BYTES, MAX_LEFTOVER_WORKTREES,
-};
+use crate::base::id::{SessionId, WorkId};
+use crate::base::limits::{GIT_LOCK_PAUSE, GIT_LOCK_RETRIES, GIT_TIMEOUT, MAX_LEFTOVER_WORKTREES};
 use crate::base::secret::Secret;
 use crate::contract::action::Action;
 use crate::contract::event::Event;
+use crate::wire::worktree::WorktreeNote;
 
-/// How much of git's output is read. A list of changes only matters for being empty or not.
-const OUTPUT_BYTES: usize = 256 << 10;
 /// What follows a worktree's path in that of a file that does not exist.
 const NO_INDEX: &str = " has no such index";
-
-/// A job for one session's worktree.
-#[derive(Clone, Debug)]
-struct Job {
-    session: SessionId,
-    /// The run of its agent that it is for; `None` for leftovers. A session may return while git is
-    /// still busy with its previous run.
-    run: Option<String>,
-    kind: JobKind,
-    failures: u32,
-    named: Named,
-    /// Why the worktree could not be made, once only what was left of that is cleaned up.
-    not_made: Option<String>,
-}
-
-/// What is known of the programs that the repository names, before a command that could run them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Named {
-    Unknown,
-    /// Git has been asked.
-    Asked,
-    /// It runs with these.
-    Known(Programs),
-}
-
-#[derive(Clone, Debug)]
-enum JobKind {
-    Make(Making),
-    Clean(Box<Cleaning>),
-}
-
-impl JobKind {
-    /// The next git command.
-    fn args(&self, path: &str, branch: &str) -> Vec<String> {
-        match self {
-            Self::Make(making) => making.args(path, branch),
-            Self::Clean(cleaning) => cleaning.args(path, branch),
-        }
-    }
-
-    /// Where it runs.
-    fn place(&self, directory: &str, path: &str) -> String {
-        match self {
-            Self::Make(making) if making.is_within() => path.to_string(),
-            Self::Make(_) => directory.to_string(),
-            Self::Clean(cleaning) => cleaning.place(directory, path),
-        }
-    }
-
-    /// How much of its output is read.
-    fn output_limit(&self) -> usize {
-        match self {
-            Self::Clean(cleaning) if cleaning.lists_files() => MAX_FILE_LIST_BYTES,
-            Self::Make(_) | Self::Clean(_) => OUTPUT_BYTES,
-        }
-    }
-
-    /// Whether it reads or writes files of the worktree, which can take filters.
-    fn touches_files(&self) -> bool {
-        match self {
-            Self::Make(making) => making.touches_files(),
-            Self::Clean(cleaning) => cleaning.touches_files(),
-        }
-    }
-
-    /// Where the configuration applies that decides about them: a worktree can have its own.
-    fn files(&self, directory: &str, path: &str) -> String {
-        match self {
-            Self::Make(_) => directory.to_string(),
-            Self::Clean(cleaning) => cleaning.files(path),
-        }
-    }
-
-    fn knows_no_files(&self) -> bool {
-        matches!(self, Self::Clean(cleaning) if cleaning.knows_no_files())
-    }
-}
 
 /// What became of a job.
 #[derive(Debug)]
@@ -155,6 +84,20 @@ pub(super) struct JobDone {
     pub(super) session: SessionId,
     pub(super) run: Option<String>,
     pub(super) done: Done,
+}
+
+/// What became of a worktree that was kept, by the item that has asked about it, if one has.
+#[derive(Debug)]
+pub(super) struct Noted {
+    pub(super) work: Option<WorkId>,
+    pub(super) note: WorktreeNote,
+}
+
+/// What has come to an end.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Job(JobDone),
+    Wish(Noted),
 }
 
 /// The jobs in order; git works on the first.
@@ -208,6 +151,13 @@ impl Worktrees {
         self.add_job(cx, session, run, JobKind::Clean(Box::new(Cleaning::new())));
     }
 
+    /// Finds out, or does, something about a worktree that was kept.
+    pub(super) fn wish(&mut self, cx: &mut Cx<'_>, session: &SessionId, wish: Wish) {
+        let kind = wish.first();
+        self.queue.push_back(Job { wish: Some(Box::new(wish)), ..Job::new(session, None, kind) });
+        self.run_next(cx);
+    }
+
     fn add_job(
         &mut self,
         cx: &mut Cx<'_>,
@@ -215,9 +165,7 @@ impl Worktrees {
         run: Option<String>,
         kind: JobKind,
     ) {
-        let session = session.clone();
-        let named = Named::Unknown;
-        self.queue.push_back(Job { session, run, kind, failures: 0, named, not_made: None });
+        self.queue.push_back(Job::new(session, run, kind));
         self.run_next(cx);
     }
 
@@ -262,7 +210,7 @@ impl Worktrees {
 
     /// Handles the answer of a job's command. The caller then has to call
     /// [`run_next`](Self::run_next).
-    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: &Event) -> Option<JobDone> {
+    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: &Event) -> Option<Ended> {
         self.turn = Turn::Free;
         let mut job = self.queue.pop_front()?;
         let mut answer = Answer::of(event);
@@ -289,11 +237,19 @@ impl Worktrees {
         let path = cx.config.worktree_path(&job.session).unwrap_or_default();
         let branch = format!("{BRANCHES}{}", job.session);
         job.failures = 0;
-        let done = match &mut job.kind {
-            JobKind::Make(making) => making.advance(&answer, &path),
-            JobKind::Clean(cleaning) => {
-                cleaning.advance(&answer, &path, &branch, &Ignored::new(&cx.config.disposable))
+        let step = job.kind.advance(&answer, &path, &branch, &Ignored::new(&cx.config.disposable));
+        let done = match (step, &mut job.wish) {
+            (Some(step), Some(wish)) => {
+                match wish.after(step, &path) {
+                    Next::Do(kind) => job.kind = kind,
+                    Next::Noted(note) => {
+                        return Some(Ended::Wish(Noted { work: wish.work.take(), note: *note }));
+                    }
+                }
+                None
             }
+            (Some(Step::Over(done)), None) => Some(done),
+            (None | Some(Step::Looked(_) | Step::Brought(_)), _) => None,
         };
         let done = match (done, job.not_made.take()) {
             (Some(Done::NotMade(reason)), None) => {
@@ -312,7 +268,7 @@ impl Worktrees {
             self.queue.push_front(job);
             return None;
         };
-        Some(JobDone { session: job.session, run: job.run, done })
+        Some(Ended::Job(JobDone { session: job.session, run: job.run, done }))
     }
 
     /// Picks up the worktrees of earlier runs from git's own list of them, and learns where in the
@@ -360,12 +316,12 @@ impl Worktrees {
 
 /// Notes what became of a worktree that no session of this run works in. Returns whether it has to
 /// be cleaned up.
-pub(super) fn leftover_done(cx: &mut Cx<'_>, session: &SessionId, done: Done) -> bool {
+pub(super) fn leftover_done(cx: &mut Cx<'_>, session: &SessionId, done: &Done) -> bool {
     let kept = match done {
-        Done::Kept(reason) => Some(reason),
+        Done::Kept(reason) => Some(reason.clone()),
         Done::Removed => None,
         // Its session ended before it was created. If the session returns, it finds the worktree.
-        Done::Made => return true,
+        Done::Made(_) => return true,
         Done::NotMade(_) | Done::Gone => return false,
     };
     let path = cx.config.worktree_path(session).unwrap_or_default();

@@ -11,6 +11,17 @@ use super::done::{BRANCHES, HEADS};
 /// the stash, which goes when it is applied. `--glob` does not count HEAD, as `--all` would;
 /// references private to this worktree are removed with it.
 pub(super) fn own_commits(tips: &[&str]) -> Vec<String> {
+    list(&["--max-count=1"], tips)
+}
+
+/// Asks for the newest of all of them, each with the first line of its message. Not all of the tips
+/// need exist.
+pub(super) fn commits_of(tips: &[&str], limit: usize) -> Vec<String> {
+    let limit = format!("--max-count={limit}");
+    list(&["--oneline", "--abbrev=12", "--ignore-missing", &limit], tips)
+}
+
+fn list(options: &[&str], tips: &[&str]) -> Vec<String> {
     let branches = format!("--exclude={HEADS}{BRANCHES}*");
     let others = [
         "--not",
@@ -21,6 +32,6 @@ pub(super) fn own_commits(tips: &[&str]) -> Vec<String> {
         "--exclude=refs/rewritten/*",
         "--glob=refs/*",
     ];
-    let args = ["rev-list", "--max-count=1"].iter().chain(tips).chain(&others);
+    let args = ["rev-list"].iter().chain(options).chain(tips).chain(&others);
     args.map(ToString::to_string).collect()
 }

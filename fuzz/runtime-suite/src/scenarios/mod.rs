@@ -8,6 +8,7 @@ pub mod command_line;
 pub mod disk;
 pub mod git_programs;
 pub mod imposter;
+pub mod kept_worktrees;
 pub mod links;
 pub mod restarts;
 pub mod secrets;

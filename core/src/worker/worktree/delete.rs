@@ -1,0 +1,90 @@
+//! Deleting a worktree with everything in it, because a person who was shown what that is said so.
+//!
+//! ```text
+//!   who locked it? ──▶ unlock ──▶ worktree remove --force ──▶ its branch is deleted
+//! ```
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::answer::Answer;
+use super::done::{Done, HEADS};
+use super::list::{Lock, entries};
+
+/// How far it has come.
+#[derive(Clone, Debug)]
+pub(super) struct Deleting {
+    step: Step,
+    /// The commit that the session's own branch points to.
+    tip: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Tip,
+    List,
+    Unlock,
+    Remove,
+    Branch,
+}
+
+impl Deleting {
+    pub(super) const fn new() -> Self {
+        Self { step: Step::Tip, tip: None }
+    }
+
+    /// Whether the next command reads or writes files of the worktree.
+    pub(super) const fn touches_files(&self) -> bool {
+        matches!(self.step, Step::Remove)
+    }
+
+    /// The next git command, outside of the worktree.
+    pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
+        let tip = self.tip.as_deref().unwrap_or_default();
+        let own = format!("{HEADS}{branch}");
+        let args: &[&str] = match self.step {
+            Step::Tip => &["rev-parse", "--verify", "--quiet", &own],
+            Step::List => &["worktree", "list", "--porcelain"],
+            Step::Unlock => &["worktree", "unlock", path],
+            Step::Remove => &["worktree", "remove", "--force", path],
+            Step::Branch => &["update-ref", "-d", &own, tip],
+        };
+        args.iter().map(ToString::to_string).collect()
+    }
+
+    /// Takes one step, according to the answer.
+    pub(super) fn advance(&mut self, answer: &Answer, path: &str) -> Option<Done> {
+        self.step = match self.step {
+            Step::Tip => {
+                self.tip =
+                    Some(answer.out.clone()).filter(|tip| answer.is_success && !tip.is_empty());
+                Step::List
+            }
+            Step::List | Step::Remove if !answer.is_success => {
+                return Some(Done::Kept(answer.complaint()));
+            }
+            Step::List => {
+                let entry = entries(&answer.out).into_iter().find(|entry| entry.path == path);
+                match entry.map(|entry| entry.lock) {
+                    Some(Lock::Other) => {
+                        return Some(Done::Kept(String::from("it is locked by someone else")));
+                    }
+                    Some(Lock::Own) => Step::Unlock,
+                    Some(Lock::None) => Step::Remove,
+                    None => return self.branch(),
+                }
+            }
+            Step::Unlock => Step::Remove,
+            Step::Remove => return self.branch(),
+            // One that has moved since stays, along with its commits.
+            Step::Branch => return Some(Done::Removed),
+        };
+        None
+    }
+
+    fn branch(&mut self) -> Option<Done> {
+        self.step = Step::Branch;
+        if self.tip.is_some() { None } else { Some(Done::Removed) }
+    }
+}
