@@ -114,6 +114,12 @@ impl Promise for Progress {
             Fact::Crashed { party, .. } | Fact::Finished { party, .. } => {
                 self.workers_up.remove(party);
             }
+            // An earlier version's link may be another agent's: what was on its way to this one is
+            // said to be indeterminate, and its answers with it.
+            Fact::NoAgentRun { session } => {
+                let agents = self.agents.values_mut().filter(|agent| agent.session == *session);
+                agents.for_each(|agent| agent.open.clear());
+            }
             Fact::IsDeaf { session } => self.session(session).is_deaf = true,
             Fact::AgentStarted { process, session } => {
                 let agent = Agent { session: session.clone(), open: BTreeMap::new() };
