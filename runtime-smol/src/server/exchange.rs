@@ -12,9 +12,9 @@ use bytes::{Bytes, BytesMut};
 use footbridge_core::contract::action::{Head, Response};
 use footbridge_core::contract::clients::Pace;
 use footbridge_core::contract::event::{Body, Event, IncomingRequest};
-use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
+use hyper::{Request, Version};
 use smol::future::or;
 
 use super::clients::Client;
@@ -64,13 +64,19 @@ pub(super) async fn answer(
     let switch_over = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let Some(slot) = admitted(&common).await else { return Ok(unavailable()) };
+    let mut headers = http::headers_of(&head.headers);
+    if head.version < Version::HTTP_11 {
+        // Such a client cannot switch protocols, whatever somebody on the way has passed on
+        // (RFC 9110, section 7.8).
+        headers.retain(|(name, _)| name != "upgrade");
+    }
     let (op, answered, is_tls) = (slot.op, slot.answered.clone(), common.tls.is_some());
     let mut exchange = Exchange { slot: Some(slot), is_asked: false, common: Rc::clone(&common) };
     let mut unread = (!body.is_end_stream()).then_some(body);
     let asked = IncomingRequest {
         method: method_of(&head.method),
         target: head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
-        headers: http::headers_of(&head.headers),
+        headers,
         body: match &unread {
             Some(body) => Body::Unread { length: body.size_hint().exact() },
             None => Body::Whole(Bytes::new()),

@@ -148,7 +148,13 @@ pub(in crate::relay) fn require_websocket(request: &IncomingRequest) -> Result<(
     if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {
         return Ok(());
     }
-    Err(ApiError::new(426, ErrorType::UpgradeRequired, "this path speaks WebSocket only"))
+    let words = if is_handshake(request) {
+        "this path speaks WebSocket only, and the request's Upgrade was lost on the way: a proxy has to \
+         pass on Upgrade and Connection, and to speak HTTP/1.1 to the relay"
+    } else {
+        "this path speaks WebSocket only"
+    };
+    Err(ApiError::new(426, ErrorType::UpgradeRequired, words))
 }
 
 /// Whether a request was a WebSocket's handshake when it was sent, whatever a proxy has taken out.

@@ -74,3 +74,22 @@ fn a_relay_that_is_told_to_stop_waits_for_no_body() {
     assert_eq!(target.program.wait(), Some(0));
     drop(waiting);
 }
+
+#[test]
+fn a_client_of_an_old_version_is_told_that_it_cannot_switch() {
+    use std::io::Read;
+
+    let home = tempfile::tempdir().expect("a directory");
+    let target = Target::start(home.path());
+    let head = format!(
+        "GET /v1/overview/ws HTTP/1.0\r\n{}upgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         sec-websocket-protocol: footbridge.viewer.v1, footbridge.bearer.{}\r\n\r\n",
+        target.host(),
+        target.relay.token
+    );
+    let mut answer = String::new();
+    target.send(&head).read_to_string(&mut answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.0 426"), "{answer}");
+    assert!(answer.contains("upgrade_required") && answer.contains("HTTP/1.1"), "{answer}");
+}
