@@ -28,6 +28,7 @@
 mod explain;
 mod mark;
 mod prepare;
+mod signals;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
@@ -78,9 +79,11 @@ pub fn set_owner(name: &str) {
     mark::set_owner(name);
 }
 
-/// Carries out the hidden commands that this package starts its own program with. To be called
-/// first in `main`; returns `None` for every other command line.
+/// Makes signals what they are by default, and carries out the hidden commands that this package
+/// starts its own program with. To be called first in `main`; returns `None` for every other command
+/// line.
 pub fn intercept() -> Option<ExitCode> {
+    signals::settle();
     system::intercept()
 }
 

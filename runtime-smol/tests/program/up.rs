@@ -91,3 +91,41 @@ fn a_second_signal_does_not_wait_for_an_agent_that_will_not_end() {
     assert_eq!(program.wait(), Some(0));
     until_gone(pid);
 }
+
+#[test]
+fn what_a_parent_does_to_signals_changes_no_result() {
+    let home = tempfile::tempdir().expect("a directory");
+    let program = env!("CARGO_BIN_EXE_footbridge");
+    let mut command = footbridge(home.path());
+    let ignoring = format!(
+        "trap '' CHLD; exec {program} up --listen :0 --json --agent 'sh -c \"read line; exit 3\"'"
+    );
+    let directory = command.get_current_dir().expect("a directory").to_owned();
+    let variables: Vec<_> = command
+        .get_envs()
+        .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+        .collect();
+    command = std::process::Command::new("sh");
+    for (name, value) in variables {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.args(["-c", &ignoring]).current_dir(directory);
+    let mut program = Running::start(&mut command);
+    let relay = ready(&mut program);
+    let session = relay.new_session();
+    relay.send(&session, "end");
+    let result = crate::running::until("a result", || {
+        let (_, session) = relay.call("GET", &format!("/v1/sessions/{session}"), &Value::Null);
+        Some(session["result"].clone()).filter(|result| !result.is_null())
+    });
+    assert_eq!(
+        (&result["status"], &result["exit_code"]),
+        (&"failed".into(), &3.into()),
+        "{result}"
+    );
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+}
