@@ -1,7 +1,8 @@
 //! Progress for people and their tools: on stderr, one event per line.
 
+mod queue;
+
 use std::fmt;
-use std::io::Write;
 use std::time::SystemTime;
 
 use footbridge_core::base::text::is_hidden;
@@ -26,7 +27,7 @@ impl EventLog {
     }
 
     /// One event: its name, the ids it is about by kind, and a message for people.
-    /// A closed stderr is ignored.
+    /// Never waits: if nobody reads stderr, lines are dropped and counted. A closed stderr is ignored.
     pub fn write(
         self,
         level: Level,
@@ -38,11 +39,16 @@ impl EventLog {
             return;
         }
         let entry = Entry { level, component: self.component, event, ids, message };
-        let line = match self.format {
-            Format::Text => entry.text(),
-            Format::Json => entry.json(now()),
+        let dropped = match self.format {
+            Format::Text => |lines| dropped(lines, Format::Text),
+            Format::Json => |lines| dropped(lines, Format::Json),
         };
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        queue::put(entry.line(self.format), dropped);
+    }
+
+    /// Waits, for a moment, until all that was written has left this process.
+    pub fn flush() {
+        queue::flush();
     }
 
     /// Warns about variables that look like settings but are not.
@@ -56,6 +62,13 @@ impl EventLog {
             );
         }
     }
+}
+
+/// Says that lines were dropped.
+fn dropped(lines: u64, format: Format) -> String {
+    let message = format_args!("{lines} lines were dropped, because nobody read this log");
+    let (level, component, event) = (Level::Warn, "log", "lines_dropped");
+    Entry { level, component, event, ids: &[], message }.line(format)
 }
 
 fn now() -> UnixTime {
@@ -72,6 +85,13 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    fn line(&self, format: Format) -> String {
+        match format {
+            Format::Text => self.text(),
+            Format::Json => self.json(now()),
+        }
+    }
+
     /// `worker: session_1 work_2 started, process 12`. Control characters, which may come from a
     /// remote peer, do not reach the terminal, and neither do those that reorder or hide text.
     fn text(&self) -> String {

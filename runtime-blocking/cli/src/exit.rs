@@ -67,14 +67,16 @@ impl Error {
 
 /// Ends a program, logging what went wrong, if anything, as its last line in the given format.
 pub fn conclude(program: &'static str, format: Format, outcome: Result<(), Error>) -> ExitCode {
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let log = EventLog::new(program, Level::Error, format);
             log.write(Level::Error, "failed", &[], format_args!("{error}"));
             ExitCode::from(&error)
         }
-    }
+    };
+    EventLog::flush();
+    code
 }
 
 impl fmt::Display for Error {

@@ -60,3 +60,27 @@ fn every_event_is_a_json_object_with_its_ids_and_none_holds_a_secret() {
         "{answered}"
     );
 }
+
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    use std::io::Write;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+    let home = tempfile::tempdir().expect("a directory");
+    let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+    let flags = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("flags");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    fcntl_setfl(&writer, flags).expect("flags");
+    let mut command = footbridge(home.path());
+    command.args(["up", "--listen", ":0", "--json", "--log-level", "debug"]).stderr(writer);
+    let mut program = Running::start(&mut command);
+    let relay = ready(&mut program);
+    let session = relay.new_session();
+    relay.send(&session, "echo it ran");
+    relay.allow(&session);
+    relay.event(&session, |message| message["type"] == "result");
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+}
