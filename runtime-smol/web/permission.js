@@ -135,8 +135,14 @@ export class Permissions {
     return known && lastBefore(known.cards, event.seq)?.element;
   }
 
+  /** @param {Set<number> | null} open shows those of these events only: the answers to others are still to come */
+  showOnly(open) {
+    for (const card of this.pending) card.element.hidden = open !== null && !open.has(card.seq);
+  }
+
   /** @param {Card} card @param {Resolution} resolution */
   #close(card, resolution) {
+    card.element.hidden = false;
     card.resolve(resolution);
     this.onChange();
   }

@@ -288,7 +288,10 @@ export class SessionView {
 
   #questionsChanged() {
     this.permissions.learn(list(this.#session?.pending_permissions));
-    const pending = this.permissions.pending;
+    // While the log is replayed, long-answered questions would look open until their answers come.
+    const open = list(this.#session?.pending_permissions).map((/** @type {any} */ { seq }) => seq);
+    this.permissions.showOnly(this.#caughtUp ? null : new Set(open));
+    const pending = this.permissions.pending.filter((card) => !card.element.hidden);
     this.#showTitle();
     for (const card of pending) this.sight.observe(card.element);
     this.#showWaiting();
@@ -296,7 +299,6 @@ export class SessionView {
       ? `Go to the first of ${pending.length} questions`
       : `Go to the question: ${pending[0]?.tool ?? ''}`);
     this.#showWork();
-    // While the log is replayed, requests open and close in quick succession.
     if (!this.#caughtUp) return;
     for (const card of pending) {
       if (this.#announced.has(card.seq)) continue;
@@ -320,7 +322,7 @@ export class SessionView {
   }
 
   #showWaiting() {
-    this.waiting.hidden = this.permissions.pending.every((card) => this.#inSight.has(card.element));
+    this.waiting.hidden = this.permissions.pending.every((card) => card.element.hidden || this.#inSight.has(card.element));
   }
 
   async #interrupt() {

@@ -62,10 +62,16 @@ fn a_command_needs_permission_runs_and_is_still_shown_after_a_reload() {
     page.see_text(OUTPUT, "hello");
     page.see(&format!("{RESOLVED}[data-outcome=allowed]"));
 
+    page.on_load(&format!(
+        "new MutationObserver(() => {{
+            window.wasAsked ||= document.querySelector('{CARD}')?.checkVisibility() ?? false;
+        }}).observe(document, {{ childList: true, subtree: true, attributes: true }});"
+    ));
     page.reload();
     page.see_text(OUTPUT, "hello");
     page.see(&format!("{RESOLVED}[data-outcome=allowed]"));
     assert_eq!(page.count(CARD), 0, "an answered question is asked again");
+    assert_eq!(page.evaluate("window.wasAsked"), false, "it was, until its answer came");
     let address = page.evaluate("location.href");
     assert!(!address.as_str().expect("text").contains(TOKEN), "the token is still in the address");
     assert!(!program.stderr().contains(TOKEN), "the token is in the log");
@@ -302,6 +308,18 @@ fn every_control_has_a_name_for_screen_readers() {
     for name in ["Allow", "Deny", "Interrupt", "Send", "Message the agent"] {
         assert!(usable.iter().any(|(_, known)| known == name), "no {name:?} in {usable:?}");
     }
+}
+
+#[test]
+fn only_the_transcript_scrolls_however_long_it_is() {
+    let Scene { page, .. } = &mut Scene::with_session();
+    send(page, "seq 400");
+    page.see(CARD);
+    page.click(&hook("allow"));
+    page.see(TURN);
+    let beyond = page.evaluate("document.documentElement.scrollHeight - innerHeight");
+    assert_eq!(beyond, 0, "the page itself is longer than the screen");
+    page.assert_no_complaints();
 }
 
 #[test]

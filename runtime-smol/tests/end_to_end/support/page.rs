@@ -75,6 +75,12 @@ impl Page {
         self.call("Page.navigate", &json!({ "url": url }));
     }
 
+    /// Runs this before anything else whenever a page is loaded.
+    #[track_caller]
+    pub(crate) fn on_load(&mut self, script: &str) {
+        self.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
+    }
+
     pub(crate) fn reload(&mut self) {
         // So that remains of the old page are not mistaken for the new one.
         self.evaluate("document.body.replaceChildren()");
