@@ -39,7 +39,7 @@ const ENDINGS = new Map([
   ['completed', ['Completed', 'good']],
   ['failed', ['Failed', 'bad']],
   ['timed_out', ['Timed out', 'bad']],
-  ['interrupted', ['Interrupted', 'quiet']],
+  ['interrupted', ['Stopped', 'quiet']],
   ['lost', ['Lost: the worker disappeared', 'bad']],
 ]);
 

@@ -12,7 +12,7 @@ use rusqlite::{Error, ErrorCode};
 pub enum OpenError {
     /// Another process has it.
     #[error(
-        "{} is in use by another relay{}; stop that one, or choose another directory with --data, or --in-memory",
+        "{} is in use by another relay{}; to serve another project, run footbridge work --relay URL there; for a second relay, choose another directory with --data, or --in-memory",
         directory.display(),
         pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
