@@ -163,6 +163,10 @@ pub(crate) enum Fact {
         party: PartyId,
         session: String,
     },
+    /// The relay refused a worker's link: it does not know the session, or no longer does.
+    Unlinked {
+        party: PartyId,
+    },
     /// A worker kills an agent.
     Killed {
         party: PartyId,

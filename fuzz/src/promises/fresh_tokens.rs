@@ -20,6 +20,9 @@ const OWN_PROOF: &str = "prove to its owner";
 /// The proof that it knows its environment's secret.
 const SECRET_PROOF: &str = "prove";
 
+/// A worker finds out in this time whether it was the relay that has answered.
+const UNLINKED_WITHIN: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub(crate) struct FreshTokens {
     /// What the relay accepts, and since when.
@@ -51,6 +54,9 @@ struct Worker {
     refused_at: Time,
     /// When a session's request was last refused.
     denied: BTreeMap<String, Time>,
+    /// When it was last told that a session is not known. It may act on that only once it knows that
+    /// it was the relay, together with what else it was told.
+    unlinked_at: Option<Time>,
     /// The same, as long as no proof was given since.
     denied_by_somebody: BTreeSet<String>,
 }
@@ -116,6 +122,7 @@ impl Promise for FreshTokens {
                 worker.denied.insert(session.clone(), at);
                 worker.denied_by_somebody.insert(session.clone());
             }
+            Fact::Unlinked { party } => self.worker(*party).unlinked_at = Some(at),
             Fact::Killed { party, session, .. } => return self.worker(*party).kills(at, session),
             Fact::Finished { party, role: Role::Worker, outcome: Err(fault), .. }
                 if fault.kind == MachineErrorKind::Unauthorized =>
@@ -160,7 +167,8 @@ impl Worker {
     }
 
     fn kills(&self, at: Time, session: &str) -> Result<(), String> {
-        if self.denied.get(session) == Some(&at) {
+        let is_unknown = self.unlinked_at.is_some_and(|told| at <= told + UNLINKED_WITHIN);
+        if self.denied.get(session) == Some(&at) && !is_unknown {
             return Err(format!("{session} was abandoned over a token that could be renewed"));
         }
         Ok(())

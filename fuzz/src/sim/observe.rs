@@ -13,6 +13,12 @@ use crate::sim::network::portal::is_foreign;
 
 /// The outcome of a worker's requests, for the promises about patience.
 pub(crate) fn answer(cx: &mut Cx, to: Address, op: Op, event: &Event) {
+    if let Event::Refused { response, .. } = event
+        && matches!(response.status, 404 | 410)
+        && !is_foreign(event)
+    {
+        cx.fact(Fact::Unlinked { party: to.party });
+    }
     if !matches!(op, Op::Request(_)) {
         return;
     }
