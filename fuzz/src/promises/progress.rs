@@ -53,6 +53,10 @@ struct Session {
     pending: Vec<String>,
     is_gone: bool,
     is_deaf: bool,
+    /// A link of it has not named the run of its agent, as those of an earlier version do not. The
+    /// next one that does may be another agent's: what was on its way to this one, answers too, is
+    /// said to be indeterminate.
+    is_unnamed: bool,
     /// When it last lost an agent; that may not have been shown yet.
     agent_left_at: Option<Time>,
     last_seq: BTreeMap<PartyId, u64>,
@@ -114,12 +118,7 @@ impl Promise for Progress {
             Fact::Crashed { party, .. } | Fact::Finished { party, .. } => {
                 self.workers_up.remove(party);
             }
-            // An earlier version's link may be another agent's: what was on its way to this one is
-            // said to be indeterminate, and its answers with it.
-            Fact::NoAgentRun { session } => {
-                let agents = self.agents.values_mut().filter(|agent| agent.session == *session);
-                agents.for_each(|agent| agent.open.clear());
-            }
+            Fact::NoAgentRun { session } => self.session(session).is_unnamed = true,
             Fact::IsDeaf { session } => self.session(session).is_deaf = true,
             Fact::AgentStarted { process, session } => {
                 let agent = Agent { session: session.clone(), open: BTreeMap::new() };
@@ -267,7 +266,8 @@ impl Progress {
             return Err(format!("{session} is {}, but not connected", found.state));
         }
         for (id, since) in &agent.open {
-            if *since + READ_WITHIN < at && !found.pending.contains(id) {
+            let is_old = *since + READ_WITHIN < at;
+            if is_old && !found.pending.contains(id) && !found.is_unnamed {
                 return Err(format!(
                     "the agent of {session} is waiting for {id}, but nobody is asked"
                 ));
