@@ -1,6 +1,8 @@
 //! Where the relay on a data directory can be reached while it runs, for `footbridge sign-in`.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -33,9 +35,11 @@ impl Noted {
     pub(super) fn write(&self, whereabouts: &Whereabouts) {
         let Some(file) = &self.0 else { return };
         let new = file.with_extension("json.new");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
         let written = serde_json::to_vec(whereabouts)
             .map_err(io::Error::from)
-            .and_then(|json| std::fs::write(&new, json))
+            .and_then(|json| options.open(&new)?.write_all(&json))
             .and_then(|()| std::fs::rename(&new, file));
         if written.is_err() {
             self.remove();
