@@ -38,12 +38,12 @@ pub fn api(base: &str, path: &str, body: &Value) -> Result<Value> {
     post(&client(), base, path, body)
 }
 
-/// A client that keeps its connections.
+/// A client that keeps its connection.
 pub fn client() -> ureq::Agent {
     ureq::Agent::config_builder().proxy(None).build().into()
 }
 
-/// Posts to the relay at `base`, as its user.
+/// The same through this client.
 pub fn post(agent: &ureq::Agent, base: &str, path: &str, body: &Value) -> Result<Value> {
     let request = agent.post(format!("{base}{path}"));
     let request = request.header("authorization", format!("Bearer {TOKEN}"));

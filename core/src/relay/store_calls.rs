@@ -1,5 +1,5 @@
-//! The operations that the store is carrying out, the time they are decided by, and the sweep for
-//! anything that has expired.
+//! The operations that the store is carrying out, the time they are decided by, the sweep for
+//! anything that has expired, and which failures to report.
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -189,6 +189,19 @@ pub struct OpenRequest {
 }
 
 impl WorktreeNote {
+    /// That a session's worktree is in this state, and nothing more.
+    pub fn new(session: &SessionId, path: String, state: WorktreeState) -> Self {
+        Self {
+            session_id: session.clone(),
+            state,
+            path,
+            reason: String::new(),
+            branches: Vec::new(),
+            error: String::new(),
+            contents: Contents::default(),
+        }
+    }
+
     /// What it says, for a person.
     pub fn in_words(&self) -> String {
         let Self { path, reason, branches, error, .. } = self;

@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::{Environment, Lease};
+use super::result::retry_pause;
 use crate::base::id::{SessionId, WorkId};
 use crate::base::limits::{MAX_WORKTREE_NOTES, WORKTREE_NOTE_ATTEMPTS};
 use crate::client::{answer, worker_api};
@@ -17,7 +18,9 @@ use crate::contract::event::Event;
 use crate::wire::worker_api::work::StateAnswer;
 use crate::wire::worktree::WorktreeNote;
 
-/// The longest pause before the relay is told again what it could not be told.
+/// Half of the first pause before the relay is told again what it could not be told, and the longest
+/// one.
+const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is still to be told, and what is being done.
@@ -109,7 +112,7 @@ impl Offers {
             });
             self.attempts += 1;
             if !is_over && self.attempts < WORKTREE_NOTE_ATTEMPTS {
-                let pause = Duration::from_secs(1 << self.attempts.min(6)).min(LONGEST_PAUSE);
+                let pause = retry_pause(PAUSE, self.attempts, LONGEST_PAUSE);
                 let pause = pause.max(cx.retry_after(&error).unwrap_or_default());
                 return cx.set_timer(Timer::WorktreeNote, pause);
             }

@@ -317,8 +317,8 @@ pub(super) enum Delivery {
     Settled { file: Option<String> },
 }
 
-/// `stopWorkBaseDelayMs`, doubling (W-7).
-fn retry_pause(base: Duration, failures: u32, cap: Duration) -> Duration {
+/// The pause before what the relay has to be told is told again: it doubles (W-7).
+pub(super) fn retry_pause(base: Duration, failures: u32, cap: Duration) -> Duration {
     base.saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX)).min(cap.max(base))
 }
 

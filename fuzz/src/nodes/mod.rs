@@ -3,6 +3,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod commands;
+pub(crate) mod knock;
 pub(crate) mod liar;
 pub(crate) mod mallory;
 pub(crate) mod node;

@@ -6,7 +6,7 @@ use footbridge_core::base::time::Now;
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
-use crate::nodes::stranger::Knock;
+use crate::nodes::knock::Knock;
 use crate::nodes::viewer::notice::ViewerNotice;
 
 /// What the world can tell a node from outside.

@@ -48,8 +48,8 @@ impl Parts {
         let path = cx.config.worktree_path(id).unwrap_or_default();
         match done {
             Done::Kept(reason) => self.offer(cx, id, reason),
-            Done::Removed => self.tell(cx, worktree::farewell(id, path, WorktreeState::Removed)),
-            Done::Gone => self.tell(cx, worktree::farewell(id, path, WorktreeState::Gone)),
+            Done::Removed => self.tell(cx, WorktreeNote::new(id, path, WorktreeState::Removed)),
+            Done::Gone => self.tell(cx, WorktreeNote::new(id, path, WorktreeState::Gone)),
             Done::Made(_) | Done::NotMade(_) => {}
         }
     }
@@ -100,7 +100,10 @@ impl Parts {
         };
         let wish = Wish::of(lease.work.clone(), request);
         if let Some(problem) = problem {
-            let note = worktree::refusal(&session, path.unwrap_or_default(), problem);
+            let note = WorktreeNote {
+                error: String::from(problem),
+                ..WorktreeNote::new(&session, path.unwrap_or_default(), WorktreeState::Kept)
+            };
             return self.answer_wish(cx, lease, note);
         }
         self.offers.ask(lease);

@@ -1,23 +1,12 @@
-//! One job for a session's worktree: its next git command.
+//! One job for a session's worktree.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 
-use super::answer::Answer;
-use super::bring::Bringing;
-use super::clean::Cleaning;
-use super::delete::Deleting;
-use super::ignored::Ignored;
-use super::look::Looking;
-use super::make::Making;
-use super::wish::{Step, Wish};
+use super::kind::JobKind;
+use super::wish::Wish;
 use crate::base::id::SessionId;
-use crate::base::limits::MAX_FILE_LIST_BYTES;
 use crate::worker::git::Programs;
-
-/// How much of git's output is read. A list of changes only matters for being empty or not.
-const OUTPUT_BYTES: usize = 256 << 10;
 
 /// A job for one session's worktree.
 #[derive(Clone, Debug)]
@@ -45,95 +34,9 @@ pub(super) enum Named {
     Known(Programs),
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum JobKind {
-    Make(Making),
-    Clean(Box<Cleaning>),
-    Look(Box<Looking>),
-    Bring(Box<Bringing>),
-    Delete(Deleting),
-}
-
 impl Job {
     pub(super) fn new(session: &SessionId, run: Option<String>, kind: JobKind) -> Self {
         let session = session.clone();
         Self { session, run, kind, failures: 0, named: Named::Unknown, not_made: None, wish: None }
-    }
-}
-
-impl JobKind {
-    /// Takes one step, according to the answer.
-    pub(super) fn advance(
-        &mut self,
-        answer: &Answer,
-        path: &str,
-        branch: &str,
-        ignored: &Ignored<'_>,
-    ) -> Option<Step> {
-        match self {
-            Self::Make(making) => making.advance(answer, path).map(Step::Over),
-            Self::Clean(cleaning) => {
-                cleaning.advance(answer, path, branch, ignored).map(Step::Over)
-            }
-            Self::Look(looking) => looking.advance(answer, ignored).map(Step::Looked),
-            Self::Bring(bringing) => bringing.advance(answer, path).map(Step::Brought),
-            Self::Delete(deleting) => deleting.advance(answer, path).map(Step::Over),
-        }
-    }
-
-    /// The next git command.
-    pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
-        match self {
-            Self::Make(making) => making.args(path, branch),
-            Self::Clean(cleaning) => cleaning.args(path, branch),
-            Self::Look(looking) => looking.args(path, branch),
-            Self::Bring(bringing) => bringing.args(path, branch),
-            Self::Delete(deleting) => deleting.args(path, branch),
-        }
-    }
-
-    /// Where it runs.
-    pub(super) fn place(&self, directory: &str, path: &str) -> String {
-        match self {
-            Self::Make(making) if making.is_within() => path.to_string(),
-            Self::Make(_) => directory.to_string(),
-            Self::Clean(cleaning) => cleaning.place(directory, path),
-            Self::Look(looking) if looking.is_within() => path.to_string(),
-            Self::Bring(bringing) if bringing.is_within() => path.to_string(),
-            Self::Look(_) | Self::Bring(_) | Self::Delete(_) => directory.to_string(),
-        }
-    }
-
-    /// How much of its output is read.
-    pub(super) fn output_limit(&self) -> usize {
-        match self {
-            Self::Clean(cleaning) if cleaning.lists_files() => MAX_FILE_LIST_BYTES,
-            Self::Look(looking) if looking.lists_files() => MAX_FILE_LIST_BYTES,
-            _ => OUTPUT_BYTES,
-        }
-    }
-
-    /// Whether it reads or writes files of the worktree, which can take filters.
-    pub(super) fn touches_files(&self) -> bool {
-        match self {
-            Self::Make(making) => making.touches_files(),
-            Self::Clean(cleaning) => cleaning.touches_files(),
-            Self::Look(looking) => looking.touches_files(),
-            Self::Bring(bringing) => bringing.touches_files(),
-            Self::Delete(deleting) => deleting.touches_files(),
-        }
-    }
-
-    /// Where the configuration applies that decides about them: a worktree can have its own.
-    pub(super) fn files(&self, directory: &str, path: &str) -> String {
-        match self {
-            Self::Make(_) => directory.to_string(),
-            Self::Clean(cleaning) => cleaning.files(path),
-            Self::Look(_) | Self::Bring(_) | Self::Delete(_) => path.to_string(),
-        }
-    }
-
-    pub(super) fn knows_no_files(&self) -> bool {
-        matches!(self, Self::Clean(cleaning) if cleaning.knows_no_files())
     }
 }

@@ -14,7 +14,7 @@ use super::bring::{Bringing, Brought};
 use super::clean::Cleaning;
 use super::delete::Deleting;
 use super::done::Done;
-use super::job::JobKind;
+use super::kind::{JobKind, Step};
 use super::look::{Looked, Looking};
 use crate::base::id::{SessionId, WorkId};
 use crate::wire::worktree::{
@@ -39,13 +39,6 @@ pub(in crate::worker) struct Wish {
 pub(super) enum Next {
     Do(JobKind),
     Noted(Box<WorktreeNote>),
-}
-
-/// What a step has led to.
-pub(super) enum Step {
-    Looked(Looked),
-    Brought(Brought),
-    Over(Done),
 }
 
 impl Wish {
@@ -153,36 +146,12 @@ impl Wish {
 
     fn note(&mut self, path: &str, state: WorktreeState, contents: Contents) -> WorktreeNote {
         let note = WorktreeNote {
-            session_id: self.session.clone(),
-            state,
-            path: String::from(path),
             reason: core::mem::take(&mut self.reason),
             branches: core::mem::take(&mut self.branches),
             error: core::mem::take(&mut self.error),
             contents,
+            ..WorktreeNote::new(&self.session, String::from(path), state)
         };
         note.bounded()
-    }
-}
-
-/// What a worker says that cannot do anything about it.
-pub(in crate::worker) fn refusal(session: &SessionId, path: String, error: &str) -> WorktreeNote {
-    WorktreeNote { error: String::from(error), ..farewell(session, path, WorktreeState::Kept) }
-}
-
-/// What a worker says of one that is not there any more.
-pub(in crate::worker) fn farewell(
-    session: &SessionId,
-    path: String,
-    state: WorktreeState,
-) -> WorktreeNote {
-    WorktreeNote {
-        session_id: session.clone(),
-        state,
-        path,
-        reason: String::new(),
-        branches: Vec::new(),
-        error: String::new(),
-        contents: Contents::default(),
     }
 }

@@ -18,7 +18,7 @@ use footbridge_core::contract::action::{Answer, Message, Response};
 use footbridge_core::contract::event::IncomingRequest;
 
 use crate::ids::{Address, End, HostId, PartyId};
-use crate::nodes::stranger::Manners;
+use crate::nodes::knock::Manners;
 use crate::sim::clock::Time;
 
 /// Bytes that a connection accepts before its sender has to wait.
@@ -116,6 +116,37 @@ impl Parcel {
 }
 
 impl Conn {
+    /// One on which its client has just asked for something.
+    pub(crate) fn new(
+        host: HostId,
+        to: PartyId,
+        kind: ConnKind,
+        asked: IncomingRequest,
+        label: String,
+        heard_at: Time,
+    ) -> Self {
+        Self {
+            client: None,
+            server: None,
+            host,
+            to,
+            kind,
+            peer: asked.peer,
+            manners: Manners::Good,
+            asked: Some(asked),
+            unread: None,
+            is_swallowed: false,
+            is_doomed: false,
+            loses_answer: false,
+            up: Lane::default(),
+            down: Lane::default(),
+            body: None,
+            server_max: usize::MAX,
+            label,
+            heard_at,
+        }
+    }
+
     pub(crate) fn lane(&mut self, towards: End) -> &mut Lane {
         match towards {
             End::Server => &mut self.up,

@@ -15,11 +15,11 @@ use crate::fact::Fact;
 use crate::ids::{ConnId, End, Op, PartyId, Role};
 use crate::mutants::Mutant;
 use crate::names::RELAY;
-use crate::nodes::stranger::{Knock, Manners};
+use crate::nodes::knock::{Knock, Manners};
 use crate::sim::cx::Cx;
 use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::Network;
-use crate::sim::network::conn::{Conn, ConnKind, Lane};
+use crate::sim::network::conn::{Conn, ConnKind};
 
 /// Who is connected.
 #[derive(Debug)]
@@ -118,26 +118,9 @@ impl Network {
             None => Body::Whole(Bytes::new()),
         };
         let asked = IncomingRequest { method, target, headers, body, is_tls: true, peer };
-        let conn = self.add(Conn {
-            client: None,
-            server: None,
-            host: cx.parties[party].host,
-            to: RELAY,
-            kind: ConnKind::Http { answer: Answer::Whole { max_body: 1 << 20 } },
-            peer,
-            manners,
-            asked: Some(asked),
-            unread: None,
-            is_swallowed: false,
-            is_doomed: false,
-            loses_answer: false,
-            up: Lane::default(),
-            down: Lane::default(),
-            body: None,
-            server_max: usize::MAX,
-            label,
-            heard_at: cx.at,
-        });
+        let kind = ConnKind::Http { answer: Answer::Whole { max_body: 1 << 20 } };
+        let conn = Conn::new(cx.parties[party].host, RELAY, kind, asked, label, cx.at);
+        let conn = self.add(Conn { manners, ..conn });
         cx.later(stays, SimEvent::HangUp { conn });
         self.put(cx, conn, End::Server, Arrival::Request, 512);
     }

@@ -13,12 +13,12 @@ use footbridge_core::contract::event::{Body, Event, IncomingRequest, IoErrorKind
 use crate::fact::Fact;
 use crate::ids::{Address, ConnId, End, Op, PartyId, Role};
 use crate::names::{RELAY, server_at};
-use crate::nodes::stranger::Manners;
+use crate::nodes::knock::Manners;
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::Network;
 use crate::sim::network::body::stream_answer;
-use crate::sim::network::conn::{Conn, ConnKind, Lane};
+use crate::sim::network::conn::{Conn, ConnKind};
 use crate::sim::observe;
 
 /// Connections that may wait for a server that accepts none.
@@ -94,26 +94,8 @@ impl Network {
             cx.fact(Fact::Deregistering { party: from.party });
         }
         let path = label.clone();
-        let conn = self.add(Conn {
-            client: Some(from),
-            server: None,
-            host,
-            to,
-            kind,
-            peer: asked.peer,
-            manners: Manners::Good,
-            asked: Some(asked),
-            unread: None,
-            is_swallowed: false,
-            is_doomed: false,
-            loses_answer: false,
-            up: Lane::default(),
-            down: Lane::default(),
-            body: None,
-            server_max: usize::MAX,
-            label,
-            heard_at: cx.at,
-        });
+        let conn = Conn::new(host, to, kind, asked, label, cx.at);
+        let conn = self.add(Conn { client: Some(from), ..conn });
         if is_http && role == Role::Worker {
             cx.parties[from.party].asked.insert(from.op, path);
         }
@@ -146,26 +128,7 @@ impl Network {
         if doubles && let Some(asked) = conn.asked.clone() {
             let (host, to, kind, label) = (conn.host, conn.to, conn.kind, conn.label.clone());
             let heard_at = conn.heard_at;
-            let ghost = self.add(Conn {
-                client: None,
-                server: None,
-                host,
-                to,
-                kind,
-                peer: asked.peer,
-                manners: Manners::Good,
-                asked: Some(asked),
-                unread: None,
-                is_swallowed: false,
-                is_doomed: false,
-                loses_answer: false,
-                up: Default::default(),
-                down: Default::default(),
-                body: None,
-                server_max: usize::MAX,
-                label,
-                heard_at,
-            });
+            let ghost = self.add(Conn::new(host, to, kind, asked, label, heard_at));
             self.put(cx, ghost, End::Server, Arrival::Request, 512);
         }
     }
