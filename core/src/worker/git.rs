@@ -81,6 +81,8 @@ pub(super) fn git_with<S: AsRef<str>>(
     let mut env = vec![
         (String::from("GIT_TERMINAL_PROMPT"), Secret::from("0")),
         (String::from("LC_ALL"), Secret::from("C")),
+        // Whoever works there meanwhile, a person or an agent, does not meet the lock of a look.
+        (String::from("GIT_OPTIONAL_LOCKS"), Secret::from("0")),
     ];
     let mut settings: Vec<(&str, &str)> = SETTINGS.to_vec();
     if let Programs::OfOwner(overrides) = programs {

@@ -28,7 +28,7 @@ pub(super) enum Shutdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remaining {
     Sessions,
-    /// Unreported results, or files not removed yet.
+    /// Unreported results, files not removed yet, or a git command under way.
     Reports,
     Nothing,
 }

@@ -431,6 +431,7 @@ impl Parts {
         self.polling.cancel(cx);
         self.registration.close(cx);
         self.claims.clear();
+        self.worktrees.stop();
         cx.notify(WorkerNotice::ShuttingDown { sessions: self.sessions.len() });
         let flush_deadline = cx.now() + cx.config.shutdown_grace + SHUTDOWN_FLUSH;
         for id in self.sessions.ids() {
@@ -454,9 +455,10 @@ impl Parts {
     }
 
     fn advance_shutdown(&mut self, cx: &mut Cx<'_>) {
+        let is_idle = self.worktrees.is_idle();
         let remaining = if self.sessions.len() > 0 {
             Remaining::Sessions
-        } else if self.reports.is_empty() && self.removals.is_empty() {
+        } else if self.reports.is_empty() && self.removals.is_empty() && is_idle {
             Remaining::Nothing
         } else {
             Remaining::Reports

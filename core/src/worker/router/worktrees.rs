@@ -20,6 +20,7 @@ impl Parts {
             Some(Ended::Wish(noted)) => self.noted(cx, noted),
             None => {}
         }
+        self.advance_shutdown(cx);
         self.worktrees.run_next(cx);
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) not_made: Option<String>,
     /// What it is to find out, or to do, about a worktree that was kept.
     pub(super) wish: Option<Box<Wish>>,
+    /// Whether it is over once the command under way has ended.
+    pub(super) is_stopped: bool,
 }
 
 /// What is known of the programs that the repository names, before a command that could run them.
@@ -36,7 +38,24 @@ pub(super) enum Named {
 
 impl Job {
     pub(super) fn new(session: &SessionId, run: Option<String>, kind: JobKind) -> Self {
-        let session = session.clone();
-        Self { session, run, kind, failures: 0, named: Named::Unknown, not_made: None, wish: None }
+        Self {
+            session: session.clone(),
+            run,
+            kind,
+            failures: 0,
+            named: Named::Unknown,
+            not_made: None,
+            wish: None,
+            is_stopped: false,
+        }
+    }
+
+    pub(super) const fn is_of_this_run(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// The same, unless it is for a session of this run: then it goes on.
+    pub(super) fn without_further_steps(self) -> Self {
+        Self { is_stopped: !self.is_of_this_run(), ..self }
     }
 }

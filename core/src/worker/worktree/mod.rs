@@ -177,6 +177,22 @@ impl Worktrees {
         self.run_next(cx);
     }
 
+    /// Leaves what earlier runs left, and what was asked about it, to the next run. A command that
+    /// is under way for that ends: killed, it would leave its lock, and git would refuse to work
+    /// there. What sessions of this run leave is still cleaned up.
+    pub(super) fn stop(&mut self) {
+        let running = usize::from(self.turn == Turn::Running);
+        let mut jobs = core::mem::take(&mut self.queue);
+        let rest = jobs.split_off(running.min(jobs.len()));
+        self.queue = jobs.into_iter().map(Job::without_further_steps).collect();
+        self.queue.extend(rest.into_iter().filter(Job::is_of_this_run));
+    }
+
+    /// Whether there is nothing left to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(super) fn run_next(&mut self, cx: &mut Cx<'_>) {
         if self.turn != Turn::Free {
             return;
@@ -215,6 +231,9 @@ impl Worktrees {
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: &Event) -> Option<Ended> {
         self.turn = Turn::Free;
         let mut job = self.queue.pop_front()?;
+        if job.is_stopped {
+            return None;
+        }
         let mut answer = Answer::of(event);
         let is_about_programs = job.named == Named::Asked;
         if is_about_programs && answer.is_success {

@@ -118,3 +118,18 @@ fn a_branch_without_a_worktree_is_deleted_at_the_start_if_it_has_nothing_of_its_
     }
     assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));
 }
+
+#[test]
+fn a_shutdown_lets_the_git_command_under_way_end_and_starts_no_other() {
+    let (mut bench, _) = with_a_leftover("footbridge: a session runs here");
+    let (op, _, _) = git_command(&mut bench);
+    bench.command(WorkerCommand::Shutdown);
+    // Killed, it would leave its lock, and git would refuse to work there until somebody removed it.
+    assert!(!bench.actions.contains(&Action::Cancel { op }));
+    assert!(bench.outcome.is_none() && !bench.has_request("/environments/env_1/stop"));
+    git_says(&mut bench, op, 0, " M file", "");
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));
+    let (stop, _) = bench.request("/environments/env_1/stop");
+    bench.respond(stop, 200, r#"{"state":"stopped"}"#);
+    assert_eq!(bench.hand.outcome, Some(Ok(())));
+}

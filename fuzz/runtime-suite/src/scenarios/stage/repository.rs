@@ -26,13 +26,7 @@ pub(crate) struct Stage {
 pub(crate) fn git(directory: &Path, args: &[&str]) -> String {
     let mut git = Command::new("git");
     git.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]);
-    git.arg("-C").arg(directory).args(args);
-    let mut output = git.output().expect("git");
-    // The worker may be looking into the same worktree.
-    while String::from_utf8_lossy(&output.stderr).contains("index.lock': File exists") {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        output = git.output().expect("git");
-    }
+    let output = git.arg("-C").arg(directory).args(args).output().expect("git");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "git {args:?}: {stderr}");
     String::from_utf8(output.stdout).expect("text")
