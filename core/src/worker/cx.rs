@@ -87,6 +87,8 @@ pub(super) enum GitQuestion {
     /// commit to start from, and what earlier runs left behind.
     Prefix,
     Commit,
+    /// Whether the directory is part of that commit.
+    Tree,
     Worktrees,
     SessionBranches,
 }

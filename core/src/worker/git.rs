@@ -41,10 +41,18 @@ use crate::contract::action::ProcessSpec;
 pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What overrides any configuration, in every command.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("submodule.recurse", "false"),
+    // Where these say otherwise, as in a repository that comes from another system, git overlooks
+    // files whose names differ only in case, and changes of their mode; it believes notes on what
+    // was there before; and it takes other commits for those that are there.
+    ("core.ignoreCase", "false"),
+    ("core.fileMode", "true"),
+    ("core.ignoreStat", "false"),
+    ("core.untrackedCache", "false"),
+    ("core.useReplaceRefs", "false"),
     // A file that changes keeps neither its time of change nor its inode.
     ("core.trustCtime", "true"),
     ("core.checkStat", "default"),
@@ -83,6 +91,8 @@ pub(super) fn git_with<S: AsRef<str>>(
         (String::from("LC_ALL"), Secret::from("C")),
         // Whoever works there meanwhile, a person or an agent, does not meet the lock of a look.
         (String::from("GIT_OPTIONAL_LOCKS"), Secret::from("0")),
+        // Which commits a commit follows is what it says itself.
+        (String::from("GIT_GRAFT_FILE"), Secret::from("/dev/null")),
     ];
     let mut settings: Vec<(&str, &str)> = SETTINGS.to_vec();
     if let Programs::OfOwner(overrides) = programs {

@@ -47,7 +47,7 @@ pub(super) enum Progress {
 impl Survey {
     /// The first thing that a worker does.
     pub(super) fn start(cx: &mut Cx<'_>) {
-        ask(cx, GitQuestion::Branch);
+        ask(cx, GitQuestion::Branch, "");
     }
 
     pub(super) fn answered(
@@ -81,7 +81,13 @@ impl Survey {
             (GitQuestion::Prefix, None) => {
                 return no_worktrees(cx, "is not a git repository", event);
             }
-            (GitQuestion::Commit, Some(_)) => GitQuestion::Worktrees,
+            (GitQuestion::Commit, Some(_)) if self.prefix.is_empty() => GitQuestion::Worktrees,
+            (GitQuestion::Commit, Some(_)) => GitQuestion::Tree,
+            (GitQuestion::Tree, Some(_)) => GitQuestion::Worktrees,
+            (GitQuestion::Tree, None) => {
+                let why = "is not in the last commit of its git repository";
+                return no_worktrees(cx, why, event);
+            }
             (GitQuestion::Commit, None) => {
                 return no_worktrees(cx, "is a git repository without a commit", event);
             }
@@ -91,7 +97,7 @@ impl Survey {
             }
             (GitQuestion::SessionBranches, list) => return self.done(list.unwrap_or_default()),
         };
-        ask(cx, next);
+        ask(cx, next, &self.prefix);
         Progress::Asking
     }
 
@@ -102,12 +108,14 @@ impl Survey {
     }
 }
 
-fn ask(cx: &mut Cx<'_>, question: GitQuestion) {
+fn ask(cx: &mut Cx<'_>, question: GitQuestion, prefix: &str) {
+    let tree = alloc::format!("HEAD:{}", prefix.trim_end_matches('/'));
     let args: &[&str] = match question {
         GitQuestion::Branch => &["symbolic-ref", "--quiet", "--short", "HEAD"],
         GitQuestion::RemoteUrl => &["config", "--get", "remote.origin.url"],
         GitQuestion::Prefix => &["rev-parse", "--show-prefix"],
         GitQuestion::Commit => &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"],
+        GitQuestion::Tree => &["rev-parse", "--verify", "--quiet", &tree],
         GitQuestion::Worktrees => &["worktree", "list", "--porcelain"],
         GitQuestion::SessionBranches => {
             &["for-each-ref", "--format=%(refname)", "refs/heads/footbridge/"]
@@ -126,8 +134,8 @@ fn no_worktrees(cx: &Cx<'_>, why: &str, event: &Event) -> Progress {
              {failure}; try again, or use the spawn mode same-dir"
         ),
         _ => alloc::format!(
-            "{directory} {why}, so sessions cannot have worktrees of it; choose another \
-             directory, or use the spawn mode same-dir"
+            "{directory} {why}, so sessions cannot have worktrees of it; commit \
+             something in it, choose another directory, or use the spawn mode same-dir"
         ),
     };
     Progress::Failed(MachineError { kind: MachineErrorKind::Local, message })

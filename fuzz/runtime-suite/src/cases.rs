@@ -365,6 +365,7 @@ macro_rules! scenario_tests {
             a_worktree_left_by_an_earlier_run_is_picked_up_and_never_deleted_with_work_in_it,
             a_session_of_a_subdirectory_works_in_the_same_subdirectory_of_its_worktree,
             a_directory_without_possible_worktrees_is_a_clear_error,
+            a_repository_that_was_moved_under_its_worker_is_named,
             a_bare_repository_has_worktrees_too,
         );
         $crate::tests!($runtime, scenarios::kept_worktrees:

@@ -241,6 +241,10 @@ impl Twins {
                 let args = ["--others", "--ignored", "--exclude-standard", "-z"];
                 (&tree, ["ls-files"].into_iter().chain(args).collect())
             }
+            23 if rng.bool() => {
+                let symbolic = "--format=%(if)%(symref)%(then)%(refname)%(end)";
+                (&main, vec!["for-each-ref", symbolic])
+            }
             23 => {
                 let beginning = "refs/heads/footbridge/";
                 (&main, vec!["for-each-ref", "--format=%(refname)", beginning])

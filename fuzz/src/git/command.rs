@@ -80,6 +80,10 @@ impl Repository {
             ["-c", _, "-c", _, "update-index" | "ls-files" | "diff", ..]
             | ["ls-files" | "hash-object", ..] => Answer::prints(""),
             ["rev-parse", "--absolute-git-dir"] => Answer::prints("/a git directory\n"),
+            // None is symbolic.
+            ["for-each-ref", format] if format.starts_with("--format=%(if)%(symref)") => {
+                Answer::prints("\n".repeat(self.refs.len()))
+            }
             ["for-each-ref", "--format=%(refname)", beginning] => self.references(beginning),
             ["update-ref", "--no-deref", name, to, before] => self.detach_other(name, to, before),
             ["rev-list", "--oneline", _, "--ignore-missing", limit, args @ ..] => {

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::gone::Gone;
-use super::ignored::Ignored;
-use super::own_commits::own_commits;
+use super::ignored::{Ignored, TAGS_QUESTION};
+use super::own_commits::{SYMBOLIC, own_commits, symbolic};
 use super::submodules::{Submodules, Within};
 use super::tracked::{self, Tracked};
 use crate::base::limits::MAX_FILE_LIST_BYTES;
@@ -26,6 +26,8 @@ pub(super) struct Cleaning {
     tip: Option<String>,
     /// Whether files that git ignores may go: a person has said so.
     takes_ignored: bool,
+    /// The symbolic references, as of the last question.
+    symbolic: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ enum Clean {
     Changes,
     Overlooked,
     Ignored,
+    /// With the list of ignored files: some say that all in their directories can be made again.
+    Tagged(String),
     Tracked,
     Version(Tracked),
     Within(Tracked),
@@ -42,11 +46,13 @@ enum Clean {
     SubmoduleCommits,
     SubmodulesLeft,
     Tip,
+    Symbolic,
     OwnCommits,
     Head,
     Idle,
     Unlock,
     Remove,
+    RecheckSymbolic,
     RecheckCommits,
     Branch,
     /// Somebody else has removed it.
@@ -81,6 +87,7 @@ impl Cleaning {
             head: String::new(),
             tip: None,
             takes_ignored: false,
+            symbolic: Vec::new(),
         }
     }
 
@@ -89,6 +96,7 @@ impl Cleaning {
         match self.step {
             Clean::Unlock
             | Clean::Remove
+            | Clean::RecheckSymbolic
             | Clean::RecheckCommits
             | Clean::Branch
             | Clean::Gone(_) => directory.to_string(),
@@ -110,9 +118,16 @@ impl Cleaning {
         )
     }
 
-    /// Whether the next command lists files.
+    /// Whether the next command lists files, or other things of which there can be many.
     pub(super) const fn lists_files(&self) -> bool {
-        matches!(self.step, Clean::Ignored | Clean::Tracked)
+        matches!(
+            self.step,
+            Clean::Ignored
+                | Clean::Tagged(_)
+                | Clean::Tracked
+                | Clean::Symbolic
+                | Clean::RecheckSymbolic
+        )
     }
 
     /// Whether the next command takes every file for a new one.
@@ -131,6 +146,8 @@ impl Cleaning {
             // It fails if a file has changed, marked `--assume-unchanged` or not.
             Clean::Overlooked => &[&UNMARKED[..], &REFRESH].concat(),
             Clean::Ignored => &["ls-files", "--others", "--ignored", "--exclude-standard", "-z"],
+            Clean::Tagged(_) => &TAGS_QUESTION,
+            Clean::Symbolic | Clean::RecheckSymbolic => &SYMBOLIC,
             Clean::Tracked => &[&UNMARKED[..], &["ls-files", "--stage", "-t", "-z"]].concat(),
             Clean::Version(_) => &["version"],
             Clean::Within(tracked) => return tracked.question(),
@@ -147,10 +164,12 @@ impl Cleaning {
                 let private = private.map(|name| format!("--glob=refs/{name}/*"));
                 let private = private.iter().map(String::as_str);
                 let tips: Vec<_> = ["HEAD"].into_iter().chain(tip).chain(private).collect();
-                return own_commits(&tips);
+                return own_commits(&tips, &self.symbolic);
             }
             // What HEAD had was checked before the worktree was removed.
-            Clean::RecheckCommits => return own_commits(&[tip.unwrap_or_default()]),
+            Clean::RecheckCommits => {
+                return own_commits(&[tip.unwrap_or_default()], &self.symbolic);
+            }
             // To where it already is: git refuses during a merge, a rebase or the like, and
             // otherwise changes nothing.
             Clean::Idle => {
@@ -222,6 +241,7 @@ impl Cleaning {
             | Clean::SubmoduleHead
             | Clean::SubmoduleCommits
             | Clean::SubmodulesLeft
+            | Clean::Symbolic
             | Clean::OwnCommits
             | Clean::Idle
             | Clean::Remove
@@ -235,19 +255,25 @@ impl Cleaning {
             }
             Clean::Changes => Clean::Overlooked,
             Clean::Overlooked => Clean::Ignored,
-            Clean::Ignored | Clean::Tracked if answer.is_cut(MAX_FILE_LIST_BYTES) => {
-                return Err(self.kept("more files than could be looked at"));
+            Clean::Ignored | Clean::Tracked | Clean::Symbolic
+                if answer.is_cut(MAX_FILE_LIST_BYTES) =>
+            {
+                return Err(self.kept("more files or references than could be looked at"));
             }
-            Clean::Ignored => {
-                let work = match self.takes_ignored {
-                    true => Ignored::repository_in(&answer.out),
-                    false => ignored.work_in(&answer.out),
-                };
-                match work {
-                    Some(work) => return Err(self.kept(work)),
-                    None => Clean::Tracked,
-                }
-            }
+            Clean::Ignored if self.takes_ignored => match Ignored::repository_in(&answer.out) {
+                Some(work) => return Err(self.kept(work)),
+                None => Clean::Tracked,
+            },
+            Clean::Ignored => match ignored.work_in(&answer.out, "") {
+                Some(_) if Ignored::has_tags(&answer.out) => Clean::Tagged(answer.out.clone()),
+                Some(work) => return Err(self.kept(work)),
+                None => Clean::Tracked,
+            },
+            // Git fails if there is none, and any that could not be read is none.
+            Clean::Tagged(list) => match ignored.work_in(&list, &answer.out) {
+                Some(work) => return Err(self.kept(work)),
+                None => Clean::Tracked,
+            },
             Clean::Tracked => {
                 let tracked = Tracked::of(&answer.out).map_err(|why| self.kept(why))?;
                 if tracked.has_hidden_files {
@@ -294,6 +320,10 @@ impl Cleaning {
                 // A branch that the agent deleted has nothing that HEAD lacks.
                 self.tip =
                     Some(answer.out.clone()).filter(|tip| answer.is_success && !tip.is_empty());
+                Clean::Symbolic
+            }
+            Clean::Symbolic => {
+                self.symbolic = symbolic(&answer.out);
                 Clean::OwnCommits
             }
             Clean::OwnCommits if !answer.out.is_empty() => {
@@ -314,11 +344,17 @@ impl Cleaning {
             Clean::Idle => Clean::Unlock,
             // It is not locked if an earlier attempt came this far.
             Clean::Unlock => Clean::Remove,
-            Clean::Remove if self.tip.is_some() => Clean::RecheckCommits,
+            Clean::Remove if self.tip.is_some() => Clean::RecheckSymbolic,
+            Clean::RecheckSymbolic if answer.is_success && !answer.is_cut(MAX_FILE_LIST_BYTES) => {
+                self.symbolic = symbolic(&answer.out);
+                Clean::RecheckCommits
+            }
             // Someone may have deleted the other branch that had its commits: then this one stays.
             Clean::RecheckCommits if answer.is_success && answer.out.is_empty() => Clean::Branch,
             // A branch that has moved in the meantime stays, along with its commits.
-            Clean::Remove | Clean::RecheckCommits | Clean::Branch => return Err(Done::Removed),
+            Clean::Remove | Clean::RecheckSymbolic | Clean::RecheckCommits | Clean::Branch => {
+                return Err(Done::Removed);
+            }
             Clean::Gone(gone) => Clean::Gone(gone.advance(answer, path, branch)?),
         })
     }

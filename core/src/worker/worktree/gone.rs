@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::list::{Entry, Lock, entries};
-use super::own_commits::own_commits;
+use super::own_commits::{SYMBOLIC, own_commits, symbolic};
 
 /// How far it has come.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub(super) struct Gone {
     entry: Option<Entry>,
     /// The commit that the session's own branch points to.
     tip: Option<String>,
+    symbolic: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ enum Step {
     List,
     Release,
     Tip,
+    Symbolic,
     OwnCommits,
     /// Then it is kept for this reason, if there is one.
     Unlock(Option<String>),
@@ -51,11 +53,23 @@ enum Step {
 
 impl Gone {
     pub(super) const fn new() -> Self {
-        Self { step: Step::List, is_branch_only: false, entry: None, tip: None }
+        Self {
+            step: Step::List,
+            is_branch_only: false,
+            entry: None,
+            tip: None,
+            symbolic: Vec::new(),
+        }
     }
 
     pub(super) const fn with_branch_only() -> Self {
-        Self { step: Step::List, is_branch_only: true, entry: None, tip: None }
+        Self {
+            step: Step::List,
+            is_branch_only: true,
+            entry: None,
+            tip: None,
+            symbolic: Vec::new(),
+        }
     }
 
     /// The next git command, outside of the worktree.
@@ -68,9 +82,11 @@ impl Gone {
             Step::List => &["worktree", "list", "--porcelain"],
             Step::Release => &["worktree", "unlock", entry.map_or("", |entry| &entry.path)],
             Step::Tip => &["rev-parse", "--verify", "--quiet", &format!("{HEADS}{branch}")],
+            Step::Symbolic => &SYMBOLIC,
             Step::OwnCommits => {
                 let head = entry.and_then(Entry::commit);
-                return own_commits(&head.into_iter().chain(tip).collect::<Vec<_>>());
+                let tips: Vec<_> = head.into_iter().chain(tip).collect();
+                return own_commits(&tips, &self.symbolic);
             }
             Step::Unlock(_) => &["worktree", "unlock", path],
             Step::Name => &["symbolic-ref", "--quiet", &format!("worktrees/{name}/HEAD")],
@@ -96,7 +112,9 @@ impl Gone {
         let is_own = |entry: &Entry| entry.branch.as_ref() == Some(&own);
         let on_branch = self.entry.as_ref().is_some_and(|entry| entry.branch.is_some());
         self.step = match core::mem::replace(&mut self.step, Step::List) {
-            Step::List | Step::OwnCommits | Step::Detach | Step::Forget if !answer.is_success => {
+            Step::List | Step::Symbolic | Step::OwnCommits | Step::Detach | Step::Forget
+                if !answer.is_success =>
+            {
                 return Err(self.kept(answer.complaint()));
             }
             Step::List => {
@@ -121,8 +139,12 @@ impl Gone {
                 match (&self.tip, &self.entry) {
                     (None, None) => return Err(Done::Gone),
                     (None, Some(entry)) if entry.commit().is_none() => self.after_commits(&own),
-                    _ => Step::OwnCommits,
+                    _ => Step::Symbolic,
                 }
+            }
+            Step::Symbolic => {
+                self.symbolic = symbolic(&answer.out);
+                Step::OwnCommits
             }
             Step::OwnCommits if !answer.out.is_empty() => {
                 let reason =

@@ -137,7 +137,7 @@ impl Looking {
                 Step::Ignored
             }
             Step::Ignored => {
-                ignored.work(out).for_each(|path| self.add(path, KeptBecause::Ignored));
+                ignored.work(out, "").for_each(|path| self.add(path, KeptBecause::Ignored));
                 Step::Numbers
             }
             Step::Numbers => {

@@ -107,6 +107,13 @@ impl Making {
                 self.reference.clone_from(&answer.out);
                 Make::Add
             }
+            Make::Resolve if answer.says_directory_is_gone() => {
+                return Some(Done::NotMade(format!(
+                    "the directory that the worker was started in is gone; if it was moved, start \
+                     the worker there ({})",
+                    answer.complaint()
+                )));
+            }
             Make::Resolve => {
                 return Some(Done::NotMade(format!("git cannot resolve {:?}", self.reference)));
             }

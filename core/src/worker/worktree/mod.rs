@@ -220,6 +220,11 @@ impl Worktrees {
             let none = Secret::from(format!("{path}{NO_INDEX}").as_str());
             command.env.push((String::from("GIT_INDEX_FILE"), none));
         }
+        // The configuration of a worktree can name another directory as the one with its files.
+        if place == path {
+            let own = Secret::from(path.as_str());
+            command.env.push((String::from("GIT_WORK_TREE"), own));
+        }
         self.turn = Turn::Running;
         let limit = job.kind.output_limit();
         let run = |op| Action::Run { op, command, timeout: GIT_TIMEOUT, limit };

@@ -6,25 +6,35 @@ use alloc::vec::Vec;
 
 use super::done::{BRANCHES, HEADS};
 
+/// Asks for the symbolic references: a line for each reference, and empty ones for all others.
+pub(super) const SYMBOLIC: [&str; 2] =
+    ["for-each-ref", "--format=%(if)%(symref)%(then)%(refname)%(end)"];
+
+/// The answer to that.
+pub(super) fn symbolic(list: &str) -> Vec<String> {
+    list.lines().filter(|line| !line.is_empty()).map(ToString::to_string).collect()
+}
+
 /// Asks for one commit that is reachable from these and from no other reference. Another session's
 /// branch does not count: its worker may be about to delete it by the same reasoning. Neither does
 /// the stash, which goes when it is applied. `--glob` does not count HEAD, as `--all` would;
-/// references private to this worktree are removed with it.
-pub(super) fn own_commits(tips: &[&str]) -> Vec<String> {
-    list(&["--max-count=1"], tips)
+/// references private to this worktree are removed with it. Nor do `symbolic` references: each holds
+/// only what another one does, which may be the session's branch.
+pub(super) fn own_commits(tips: &[&str], symbolic: &[String]) -> Vec<String> {
+    list(&["--max-count=1"], tips, symbolic)
 }
 
 /// Asks for the newest of all of them, each with the first line of its message. Not all of the tips
 /// need exist.
 pub(super) fn commits_of(tips: &[&str], limit: usize) -> Vec<String> {
     let limit = format!("--max-count={limit}");
-    list(&["--oneline", "--abbrev=12", "--ignore-missing", &limit], tips)
+    list(&["--oneline", "--abbrev=12", "--ignore-missing", &limit], tips, &[])
 }
 
-fn list(options: &[&str], tips: &[&str]) -> Vec<String> {
+fn list(options: &[&str], tips: &[&str], symbolic: &[String]) -> Vec<String> {
     let branches = format!("--exclude={HEADS}{BRANCHES}*");
+    let symbolic = symbolic.iter().map(|name| format!("--exclude={name}"));
     let others = [
-        "--not",
         &branches,
         "--exclude=refs/stash",
         "--exclude=refs/bisect/*",
@@ -32,6 +42,7 @@ fn list(options: &[&str], tips: &[&str]) -> Vec<String> {
         "--exclude=refs/rewritten/*",
         "--glob=refs/*",
     ];
-    let args = ["rev-list"].iter().chain(options).chain(tips).chain(&others);
-    args.map(ToString::to_string).collect()
+    let args = ["rev-list"].iter().chain(options).chain(tips).chain(&["--not"]);
+    let args = args.map(ToString::to_string).chain(symbolic);
+    args.chain(others.iter().map(ToString::to_string)).collect()
 }

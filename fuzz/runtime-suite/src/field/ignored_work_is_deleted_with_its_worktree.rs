@@ -18,6 +18,7 @@ fn stage() -> Stage {
 
 pub fn it_keeps_the_worktree_unless_it_can_be_made_again<R: Runtime>() {
     let commit = format!("git init --quiet; {COMMIT}");
+    let signed = "echo 'Signature: 8a477f597d28d172789f06886806bc55' >> CACHEDIR.TAG";
     let cases = [
         ("echo KEY=1 > .env", "a file that git ignores and no commit has, .env"),
         ("mkdir local; echo a > local/a; echo b > local/b", "2 files that git ignores"),
@@ -40,10 +41,30 @@ pub fn it_keeps_the_worktree_unless_it_can_be_made_again<R: Runtime>() {
             "a repository within that git ignores, target/b.git",
         ),
         ("git worktree add --quiet local/tree; cd local/tree; echo new > file", "local/tree"),
+        // A tag without what makes it one.
+        ("mkdir 'cache of it'; cd 'cache of it'; touch CACHEDIR.TAG note", "2 files that git"),
+        (
+            &format!(
+                "mkdir 'cache of it'; cd 'cache of it'; echo > CACHEDIR.TAG; {signed}; touch note"
+            ),
+            "2 files",
+        ),
+        (
+            &format!(
+                "mkdir 'cache of it' out; cd 'cache of it'; touch note; {signed}; mv CACHEDIR.TAG ../out; ln -s ../out/CACHEDIR.TAG"
+            ),
+            "2 files",
+        ),
+        ("mkdir out; cd out; touch pyvenv.cfg note", "2 files that git ignores"),
+        // Repositories of other systems.
+        ("mkdir -p target/a/.hg/store; touch target/a/.hg/store/b", "git ignores, target/a"),
+        ("mkdir -p target/.jj/repo; touch target/.jj/repo/b", "that git ignores, target"),
+        ("mkdir target; touch target/notes.fossil", "a repository within that git ignores, target"),
         // What can be made again.
         ("mkdir -p node_modules/a a/target; touch node_modules/a/.env a/target/b c.pyc", ""),
         ("ln -s /elsewhere node_modules", ""),
-        ("mkdir -p 'cache of it/a'; touch 'cache of it/CACHEDIR.TAG' 'cache of it/a/b'", ""),
+        (&format!("mkdir -p 'cache of it/a'; cd 'cache of it'; {signed}; touch a/b"), ""),
+        ("mkdir -p out/bin; echo 'home = /usr/bin' > out/pyvenv.cfg; touch out/bin/python", ""),
     ];
     let stage = stage();
     for (agent, why) in cases {

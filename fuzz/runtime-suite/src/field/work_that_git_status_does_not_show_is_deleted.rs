@@ -30,6 +30,32 @@ pub fn it_keeps_the_worktree<R: Runtime>() {
             "git config core.trustctime false; git config core.checkStat minimal; touch -r file t; echo Changed > file; touch -r t file; rm t",
             "uncommitted",
         ),
+        ("git config core.ignorecase true; echo new > FILE", "uncommitted or untracked"),
+        ("git config core.fileMode false; chmod +x file", "uncommitted or untracked"),
+        (
+            "git config core.untrackedCache true; git status >&2; git config status.showUntrackedFiles no; echo new > a",
+            "uncommitted or untracked",
+        ),
+        (
+            "git config extensions.worktreeConfig true; git config --worktree core.worktree \"$(git rev-parse --git-common-dir)/..\"; echo new > a",
+            "uncommitted or untracked",
+        ),
+        (
+            &format!("{COMMIT}; git symbolic-ref refs/heads/alias $(git symbolic-ref HEAD)"),
+            "commits that no other branch has",
+        ),
+        (
+            &format!(
+                "{COMMIT}; git symbolic-ref refs/tags/a $(git symbolic-ref HEAD); git symbolic-ref refs/heads/b refs/tags/a"
+            ),
+            "commits that no other branch has",
+        ),
+        (
+            &format!(
+                "{COMMIT}; echo $(git rev-parse main HEAD) > \"$(git rev-parse --git-common-dir)/info/grafts\""
+            ),
+            "commits that no other branch has",
+        ),
         ("echo new > a; git add a; rm a", "uncommitted or untracked"),
         ("echo new > a; git add --intent-to-add a", "uncommitted or untracked"),
         ("ln -s /elsewhere a", "uncommitted or untracked"),
@@ -72,6 +98,9 @@ pub fn what_is_elsewhere_too_does_not<R: Runtime>() {
         &format!("{AS} tag -m note a-tag; {AS} notes add -m note"),
         &format!("{COMMIT}; git tag a-tag"),
         &format!("git switch --quiet -c new; {COMMIT}"),
+        &format!(
+            "git switch --quiet -c new; {COMMIT}; git symbolic-ref refs/heads/b refs/heads/new"
+        ),
     ];
     for agent in cases {
         stage().keeps::<R>(agent, "");

@@ -121,7 +121,14 @@ pub fn a_directory_without_possible_worktrees_is_a_clear_error<R: Runtime>() {
     std::fs::create_dir(&none).expect("made");
     std::fs::create_dir(&empty).expect("made");
     git(&empty, &["init", "--quiet"]);
-    for (directory, why) in [(none, "not a git repository"), (empty, "without a commit")] {
+    let untracked = stage.repository.join("not committed");
+    std::fs::create_dir(&untracked).expect("made");
+    let cases = [
+        (none, "not a git repository"),
+        (empty, "without a commit"),
+        (untracked, "is not in the last commit"),
+    ];
+    for (directory, why) in cases {
         let fault = stage.worker::<R>(&directory, script("exit 0")).ends().expect_err("refused");
         assert_eq!(fault.kind, MachineErrorKind::Local, "{fault}");
         assert!(fault.message.contains(why), "{fault}");
@@ -129,6 +136,18 @@ pub fn a_directory_without_possible_worktrees_is_a_clear_error<R: Runtime>() {
         assert!(fault.message.contains("same-dir"), "it says what to try: {fault}");
     }
     assert!(stage.relay.api.environments().is_empty(), "nothing was registered");
+}
+
+pub fn a_repository_that_was_moved_under_its_worker_is_named<R: Runtime>() {
+    let stage = Stage::new();
+    let worker = stage.worker::<R>(&stage.repository, script("exit 0"));
+    stage.relay.session().result();
+    std::fs::rename(&stage.repository, stage.repository.with_file_name("moved")).expect("moved");
+    let result = stage.relay.session().result();
+    let message = result["message"].as_str().expect("text");
+    assert!(message.contains(&*stage.repository.to_string_lossy()), "{result}");
+    assert!(message.contains("is gone; if it was moved, start the worker there"), "{result}");
+    worker.shut_down();
 }
 
 pub fn a_bare_repository_has_worktrees_too<R: Runtime>() {

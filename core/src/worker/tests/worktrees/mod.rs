@@ -10,14 +10,17 @@ use super::*;
 const NO_PROGRAMS: &str = "command\0core.hookspath\n/dev/null\0";
 
 /// The next git command: its arguments without `-C DIRECTORY`, and where it runs. A question about
-/// programs has been answered.
+/// programs or symbolic references has been answered.
 fn git_command(bench: &mut Bench) -> (OpId, String, String) {
-    let next = next_git_command(bench);
-    if !next.1.starts_with("config --includes") {
-        return next;
+    loop {
+        let next = next_git_command(bench);
+        let answer = match next.1.as_str() {
+            args if args.starts_with("config --includes") => NO_PROGRAMS,
+            args if args.starts_with("for-each-ref --format=%(if)") => "\n\n",
+            _ => return next,
+        };
+        git_says(bench, next.0, 0, answer, "");
     }
-    git_says(bench, next.0, 0, NO_PROGRAMS, "");
-    next_git_command(bench)
 }
 
 fn next_git_command(bench: &mut Bench) -> (OpId, String, String) {
@@ -59,6 +62,7 @@ fn in_worktree_mode_with(change: impl FnOnce(&mut WorkerConfig)) -> (Bench, OpId
         ("config", ""),
         ("rev-parse --show-prefix", "sub/"),
         ("rev-parse --verify", "c0ffee"),
+        ("rev-parse --verify --quiet HEAD:sub", "c0ffee"),
         ("worktree list", ""),
         ("for-each-ref", ""),
     ];
