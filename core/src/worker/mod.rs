@@ -58,8 +58,9 @@ mod worktree;
 pub use allowance::Allowance;
 pub use check::{Check, CheckConfig, Checked, Finding};
 pub use config::{AgentProgram, AgentResume, SpawnMode, WorkerConfig};
+pub use continuity::{Identity, Places};
 pub use notice::{WorkerCommand, WorkerNotice};
-pub use pointer_search::{LeftSession, PointerSearch, PointerSearchConfig};
+pub use pointer_search::{LeftSession, LeftWorker, PointerSearch, PointerSearchConfig};
 
 use self::router::Router;
 use crate::engine::runner::{Cx, Runner, delegate_machine};

@@ -17,8 +17,8 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::time::Duration;
 
-use super::continuity::has_sessions;
 use super::continuity::pointer::{self, Found, Pointer};
+use super::continuity::{Identity, has_sessions, identity_with};
 use super::git::{QUESTION_TIMEOUT, git};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{MAX_POINTER_WORKTREES, MAX_STATE_FILE_BYTES};
@@ -49,8 +49,19 @@ pub struct LeftSession {
     pub session: SessionId,
     /// Its environment.
     pub environment: EnvironmentId,
+    /// Its worker, if that left what it knows of the session.
+    pub worker: Option<LeftWorker>,
     /// For how long its worker has been silent, at most.
     pub age: Duration,
+}
+
+/// The worker that ran a session, or still does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftWorker {
+    /// Its part of the state directory.
+    pub state_directory: String,
+    /// As what it ran.
+    pub identity: Identity,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +70,8 @@ enum Purpose {
     Own,
     Worktrees,
     Sibling(String),
+    /// What the worker of the found session has left, there.
+    Worker(String),
     Remove,
 }
 
@@ -79,7 +92,7 @@ impl PointerSearch {
     /// A search that starts with its first step.
     pub fn new(config: PointerSearchConfig) -> Self {
         let mut cx = Cx::new();
-        let mut search = Search { config, open: 0, best: None };
+        let mut search = Search { config, open: 0, best: None, worker: None };
         search.start(&mut cx);
         Self { runner: Runner::new(search, cx) }
     }
@@ -91,6 +104,8 @@ struct Search {
     /// Files that are being read or removed.
     open: usize,
     best: Option<LeftSession>,
+    /// What the pointer of that one calls its worker.
+    worker: Option<String>,
 }
 
 impl Role for Search {
@@ -123,10 +138,17 @@ impl Role for Search {
                 self.open -= 1;
                 self.judge(cx, directory, &event);
             }
+            Purpose::Worker(state_directory) => {
+                self.open -= 1;
+                self.know_worker(state_directory, &event);
+            }
             Purpose::Remove => self.open -= 1,
         }
         let is_asking = cx.fx.is_open(&Purpose::Worktrees) || cx.fx.is_open(&Purpose::Own);
         if self.open == 0 && !is_asking {
+            if self.look_at_worker(cx) {
+                return;
+            }
             if let Some(best) = self.best.take() {
                 cx.fx.notify(best);
             }
@@ -160,13 +182,38 @@ impl Search {
                 self.open += 1;
                 cx.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
             }
-            Found::Fresh { pointer: Pointer { session_id, environment_id, .. }, age } => {
+            Found::Fresh { pointer: Pointer { session_id, environment_id, worker, .. }, age } => {
                 if self.best.as_ref().is_none_or(|best| age < best.age) {
                     let (session, environment) = (session_id, environment_id);
-                    self.best = Some(LeftSession { directory, session, environment, age });
+                    self.worker = worker;
+                    self.best =
+                        Some(LeftSession { directory, session, environment, worker: None, age });
                 }
             }
         }
+    }
+
+    /// Reads what the worker of the found session has left, unless that was read before.
+    fn look_at_worker(&mut self, cx: &mut Cx) -> bool {
+        let name = self.worker.take().filter(|name| pointer::is_name(name));
+        let own = self.config.state_directory.as_deref();
+        let (Some(name), Some((parts, _))) = (name, own.and_then(|own| own.rsplit_once('/')))
+        else {
+            return false;
+        };
+        let state = format!("{parts}/{name}");
+        let (path, limit) = (format!("{state}/worker.json"), MAX_STATE_FILE_BYTES);
+        self.open += 1;
+        cx.fx.start(Purpose::Worker(state), |op| Action::Load { op, path, limit });
+        true
+    }
+
+    fn know_worker(&mut self, state_directory: String, event: &Event) {
+        let (Some(best), Event::Loaded { data: Some(data), .. }) = (&mut self.best, event) else {
+            return;
+        };
+        let identity = identity_with(data, &best.session);
+        best.worker = identity.map(|identity| LeftWorker { state_directory, identity });
     }
 
     fn list_worktrees(&mut self, cx: &mut Cx) {

@@ -347,6 +347,7 @@ macro_rules! scenario_tests {
             a_worker_that_hands_over_leaves_its_sessions_to_the_next_one,
             a_pointer_shows_a_running_session_and_goes_with_it,
             without_its_state_a_worker_continues_what_a_pointer_names_if_it_is_told_to,
+            what_another_worker_left_is_continued_as_that_worker,
         );
         $crate::tests!($runtime, scenarios::worker_storm:
             killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,

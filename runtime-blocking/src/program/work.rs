@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 256 << 10;
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<(), Error> {
     let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
     let found = look_for_left_session(left_session::search(relay, reach, &work)?)?;
-    left_session::settle(log, &mut work, found);
+    left_session::settle(log, relay, &mut work, found)?;
     let (config, _lock) = worker::remote(relay, reach, &work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     worker::warn_of_access_token(log, &config);

@@ -20,7 +20,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
     log.unknown_variables(&reach.reports.unknown_variables);
     let found = look_for_left_session(left_session::search(relay, reach, &work)?)?;
-    left_session::settle(log, &mut work, found);
+    left_session::settle(log, relay, &mut work, found)?;
     let (config, _lock) = worker::remote(relay, reach, &work)?;
     log.write(Level::Info, "starting", &[], format_args!("{} at {relay}", config.directory));
     worker::warn_of_access_token(log, &config);

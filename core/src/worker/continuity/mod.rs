@@ -22,6 +22,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 pub(super) use self::state::conversation_of;
+pub use self::state::{Identity, Places};
 use self::state::{KeptSession, State};
 use super::config::WorkerConfig;
 use super::cx::{Cx, Purpose, Timer};
@@ -37,6 +38,12 @@ use crate::wire::to_json;
 /// Whether a state file names sessions that the next run continues.
 pub(super) fn has_sessions(file: &[u8]) -> bool {
     State::parse(file).is_ok_and(|state| !state.sessions.is_empty())
+}
+
+/// As what the worker of a state file ran, if the file names this session.
+pub(super) fn identity_with(file: &[u8], session: &SessionId) -> Option<Identity> {
+    let state = State::parse(file).ok()?;
+    state.identity.filter(|_| state.sessions.contains_key(session))
 }
 
 /// The worker's state file, and what it holds.
@@ -138,6 +145,9 @@ impl Continuity {
             self.state.worker_id = format!("{:032x}", cx.rng.u128(..));
         }
         self.state.run = self.state.run.saturating_add(1);
+        let machine_name = cx.config.machine_name.clone();
+        let places = Places::from(&cx.config.spawn_mode);
+        self.state.identity = Some(Identity { machine_name, places });
     }
 
     /// It was written, or could not be.

@@ -11,7 +11,9 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EnvironmentId, SessionId};
-use crate::base::limits::{MAX_POINTER_BYTES, POINTER_FRESH_FOR, POINTER_TOUCHED_EVERY};
+use crate::base::limits::{
+    MAX_ID_BYTES, MAX_POINTER_BYTES, POINTER_FRESH_FOR, POINTER_TOUCHED_EVERY,
+};
 use crate::base::time::UnixTime;
 use crate::contract::action::Action;
 use crate::contract::event::Event;
@@ -25,6 +27,10 @@ pub(in crate::worker) struct Pointer {
     pub(in crate::worker) session_id: SessionId,
     pub(in crate::worker) environment_id: EnvironmentId,
     source: Source,
+    /// The name of its worker's part of the state directory, which knows all else about the
+    /// session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::worker) worker: Option<String>,
 }
 
 /// What kind of program wrote it.
@@ -52,6 +58,17 @@ pub(in crate::worker) enum Found {
 /// The file of a directory.
 pub(in crate::worker) fn path_in(directory: &str) -> String {
     format!("{}/bridge-pointer.json", directory.trim_end_matches('/'))
+}
+
+/// What a worker's part of the state directory is called.
+fn name_of(state_directory: &str) -> Option<String> {
+    state_directory.rsplit('/').next().filter(|name| is_name(name)).map(String::from)
+}
+
+/// Whether this can only name something within a directory: anybody may have written a pointer.
+pub(in crate::worker) fn is_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !text.is_empty() && text.len() <= MAX_ID_BYTES && text.bytes().all(is_allowed)
 }
 
 /// Reads a pointer file.
@@ -98,6 +115,7 @@ impl PointerFile {
             session_id: session.clone(),
             environment_id: environment.clone(),
             source: Source::Standalone,
+            worker: cx.config.state_directory.as_deref().and_then(name_of),
         };
         if self.current.as_ref() != Some(&pointer) {
             self.current = Some(pointer);
@@ -193,6 +211,7 @@ mod tests {
             session_id: SessionId::new("session_1").expect("an id"),
             environment_id: EnvironmentId::new("env_1").expect("an id"),
             source: Source::Standalone,
+            worker: None,
         };
         let text = r#"{"sessionId":"session_1","environmentId":"env_1","source":"standalone"}"#;
         assert_eq!(to_json(&pointer), text);

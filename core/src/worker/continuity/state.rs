@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::{MAX_CONVERSATION_ID_BYTES, MAX_ID_BYTES};
 use crate::base::text::Text;
+use crate::worker::config::SpawnMode;
 
 /// What a worker knows about itself over all its runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +25,43 @@ pub(super) struct State {
     /// Whether that relay can prove that it is the same one, and so has to.
     #[serde(default)]
     pub(super) relay_proves: bool,
+    /// What people call it, and where its sessions run: whoever continues them runs as it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<Identity>,
     /// Its sessions that have not ended, as far as it knows.
     #[serde(default)]
     pub(super) sessions: BTreeMap<SessionId, KeptSession>,
+}
+
+/// As what a worker ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its name for people.
+    pub machine_name: String,
+    /// Where its sessions ran.
+    pub places: Places,
+}
+
+/// Where a worker's sessions run (W-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Places {
+    /// One session at a time, in the worker's directory.
+    SingleSession,
+    /// All of them in the worker's directory.
+    SameDir,
+    /// Each in a worktree of its own.
+    Worktree,
+}
+
+impl From<&SpawnMode> for Places {
+    fn from(mode: &SpawnMode) -> Self {
+        match mode {
+            SpawnMode::SingleSession => Self::SingleSession,
+            SpawnMode::SameDir => Self::SameDir,
+            SpawnMode::Worktree { .. } => Self::Worktree,
+        }
+    }
 }
 
 /// A session that the next run would continue.

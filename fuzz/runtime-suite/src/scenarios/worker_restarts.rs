@@ -236,3 +236,22 @@ pub fn without_its_state_a_worker_continues_what_a_pointer_names_if_it_is_told_t
     assert_eq!(worker.end(), Some(0));
     assert!(!pointer.exists());
 }
+
+pub fn what_another_worker_left_is_continued_as_that_worker<R: Runtime>() {
+    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
+    std::fs::write(home.path().join("agent.sh"), AGENT).expect("written");
+    let agents = ["--agent", "sh agent.sh new", "--agent-resume", "sh agent.sh again-{session}"];
+    let start = |options: &[&str]| {
+        Program::start::<R>(&relay.address, home.path(), "", &[&agents, options].concat())
+    };
+    let worker = start(&["--name", "one"]);
+    let (session, _) = killed_in_conversation(worker, &relay, home.path());
+    session.say("two");
+
+    let mut worker = start(&["--name", "two", "--continue"]);
+    session.event("it is said", subtype("agent_resumed"));
+    session.echo("again-talk-1: two");
+    assert_eq!(environments(&relay), 1);
+    assert!(worker.printed().contains("runs as one did"), "{}", worker.printed());
+    assert_eq!(worker.end(), Some(0));
+}
