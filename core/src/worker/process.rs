@@ -53,6 +53,8 @@ pub(super) enum ProcessEvent {
 enum Phase {
     Starting,
     Running,
+    /// It has closed its stdout; SIGTERM follows at this instant.
+    Silent(Instant),
     /// SIGTERM was sent; SIGKILL follows at this instant.
     Terminating(Instant),
     /// SIGKILL was sent; at this instant it is given up on.
@@ -72,6 +74,8 @@ pub(super) struct Process {
     phase: Phase,
     grace: Duration,
     status: Option<ExitStatus>,
+    /// Whether it was ended because it had closed its stdout.
+    ended_silent: bool,
     is_stdout_open: bool,
     is_stderr_open: bool,
     is_input_open: bool,
@@ -91,6 +95,7 @@ impl Process {
             phase: Phase::Starting,
             grace,
             status: None,
+            ended_silent: false,
             is_stdout_open: true,
             is_stderr_open: true,
             is_input_open: true,
@@ -123,6 +128,11 @@ impl Process {
         if self.op.is_none() {
             self.phase = Phase::Over;
         }
+    }
+
+    /// Whether it was ended because it had closed its stdout, and did not end by itself.
+    pub(super) const fn was_ended_silent(&self) -> bool {
+        self.ended_silent
     }
 
     /// The tail of its stderr.
@@ -169,7 +179,7 @@ impl Process {
 
     /// Starts ending it: SIGTERM to the group, the grace period, SIGKILL (W-6).
     pub(super) fn terminate<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
-        if matches!(self.phase, Phase::Starting | Phase::Running) {
+        if matches!(self.phase, Phase::Starting | Phase::Running | Phase::Silent(_)) {
             let now = fx.now().mono;
             self.signal(fx, Signal::Terminate);
             self.phase = Phase::Terminating(now + self.grace);
@@ -178,7 +188,10 @@ impl Process {
 
     /// SIGKILL to the group, immediately.
     pub(super) fn kill<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
-        if matches!(self.phase, Phase::Starting | Phase::Running | Phase::Terminating(_)) {
+        if matches!(
+            self.phase,
+            Phase::Starting | Phase::Running | Phase::Silent(_) | Phase::Terminating(_)
+        ) {
             let now = fx.now().mono;
             self.signal(fx, Signal::Kill);
             self.phase = Phase::Killing(now + AGENT_REAP_LIMIT);
@@ -195,7 +208,8 @@ impl Process {
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting | Phase::Running | Phase::Over => None,
-            Phase::Terminating(at)
+            Phase::Silent(at)
+            | Phase::Terminating(at)
             | Phase::Killing(at)
             | Phase::Draining(at)
             | Phase::Clearing(at) => Some(at),
@@ -211,6 +225,10 @@ impl Process {
             return;
         }
         match self.phase {
+            Phase::Silent(_) => {
+                self.ended_silent = true;
+                self.terminate(fx);
+            }
             Phase::Terminating(_) => self.kill(fx),
             Phase::Clearing(_) => {
                 let unknown = String::from("whatever it started, which took too long to end");
@@ -293,7 +311,7 @@ impl Process {
         } else if output == Output::Stdout && self.phase == Phase::Running {
             // It cannot print anything more. It gets end-of-file, then a moment to exit.
             self.close_input(fx);
-            self.phase = Phase::Terminating(fx.now().mono + AGENT_OUTPUT_CLOSED_GRACE);
+            self.phase = Phase::Silent(fx.now().mono + AGENT_OUTPUT_CLOSED_GRACE);
         }
     }
 

@@ -59,6 +59,14 @@ pub(super) fn result(
     SessionResult { status, exit_code, signal, message, stderr }
 }
 
+/// The agent has closed its output, and had to be ended.
+pub(super) fn ended_silent(result: &mut SessionResult) {
+    result.status = ResultStatus::Failed;
+    result.message = String::from(
+        "the agent closed its output, so nothing more could come from it, and it was ended",
+    );
+}
+
 /// A duration in the largest unit that divides it evenly.
 fn shown(length: Duration) -> String {
     let secs = length.as_secs();

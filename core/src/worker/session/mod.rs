@@ -258,6 +258,9 @@ impl Session {
         let has_run = over.is_ok();
         let stderr = self.process.stderr_tail();
         let mut result = end::result(self.end.as_ref(), over, self.limit, stderr);
+        if self.end.is_none() && has_run && self.process.was_ended_silent() {
+            end::ended_silent(&mut result);
+        }
         let survivors = core::mem::take(&mut self.survivors);
         if !survivors.is_empty() {
             result.message.push_str(&format!("; could not be ended: {}", survivors.join(", ")));

@@ -74,11 +74,17 @@ fn a_grandchild_that_holds_stdout_does_not_hold_the_session() {
 #[test]
 fn an_agent_that_closes_its_stdout_and_keeps_running_is_ended() {
     let (mut bench, poll) = Bench::serving(|_| {});
-    let Running { agent, .. } = bench.start_session(poll, 1);
+    let Running { agent, link } = bench.start_session(poll, 1);
     bench.handle(Event::OutputEnded { op: agent, output: Output::Stdout });
     bench.take("close of stdin", |a| matches!(a, Action::CloseInput { .. }).then_some(()));
     assert_eq!(bench.wait(), crate::base::limits::AGENT_OUTPUT_CLOSED_GRACE);
-    assert_eq!(bench.signals(), [Signal::Kill]);
+    assert_eq!(bench.signals(), [Signal::Terminate], "it may end in order");
+    bench.handle(Event::Exited { op: agent, status: ExitStatus::Signal(15) });
+    bench.handle(Event::OutputEnded { op: agent, output: Output::Stderr });
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
+    let (_, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains("failed") && body.contains("closed its output"), "{body}");
 }
 
 #[test]
