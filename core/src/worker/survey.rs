@@ -141,10 +141,15 @@ fn no_worktrees(cx: &Cx<'_>, why: &str, event: &Event) -> Progress {
     Progress::Failed(MachineError { kind: MachineErrorKind::Local, message })
 }
 
-/// A remote URL that is safe to show: any password in it is removed (T-5).
+/// A remote URL that is safe to show: what may be a secret in it is removed, whether as a password
+/// or in a query or a fragment (T-5).
 fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
-        Some((scheme, rest)) => {
+        Some((scheme, whole)) => {
+            let end = whole.find(['?', '#']).unwrap_or(whole.len());
+            let (rest, cut) = whole.split_at_checked(end).unwrap_or((whole, ""));
+            // A password with such a character in it.
+            let rest = if !rest.contains('/') && cut.contains('@') { "" } else { rest };
             let authority = rest.find('/').unwrap_or(rest.len());
             let at = rest.get(..authority).and_then(|authority| authority.rfind('@'));
             let rest = at.and_then(|at| rest.get(at + 1..)).unwrap_or(rest);
@@ -164,6 +169,9 @@ mod tests {
             ("https://me:hunter2@host/a/b.git", "https://host/a/b.git"),
             ("https://token@host", "https://host"),
             ("https://host/a@b", "https://host/a@b"),
+            ("https://host/a.git?token=hunter2#hunter2", "https://host/a.git"),
+            ("https://me:hunter2@host?token=hunter2", "https://host"),
+            ("https://me:hunt#er2@host/a", "https://"),
             ("git@host:a/b.git", "git@host:a/b.git"),
         ];
         for (url, shown) in cases {
