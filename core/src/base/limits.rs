@@ -361,6 +361,10 @@ pub const MAX_BODY_BYTES_OF_PEOPLE: usize = 64 << 20;
 pub const MAX_BODY_BYTES_OF_WORKERS: usize = 16 << 20;
 /// Store operations in progress beyond which none is started for a client without a credential.
 pub const MAX_STORE_OPERATIONS_FOR_STRANGERS: usize = 256;
+/// What a store is made to write to show that it can, in bytes, unless more has failed before.
+pub const STORE_PROOF_BYTES: usize = 4096;
+/// A store that has just shown whether it can write need not show it again for so long.
+pub const STORE_PROVED_EVERY: Duration = Duration::from_secs(1);
 /// Shortest access token, in bytes: 95 bits if it is drawn from letters and digits.
 pub const MIN_TOKEN_BYTES: usize = 16;
 /// Different pairs of neighbouring characters in an access token.

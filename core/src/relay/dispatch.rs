@@ -9,7 +9,7 @@ use super::fanout;
 use super::guesses::Guess;
 use super::http::authority::{Denial, Identity};
 use super::http::error::ApiError;
-use super::http::request::{client_of, is_handshake, require_websocket};
+use super::http::request::{check, client_of, is_handshake, require_websocket};
 use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
@@ -19,7 +19,7 @@ use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
 use crate::contract::action::Action;
 use crate::contract::clients::Standing;
-use crate::contract::event::{Body, IncomingRequest};
+use crate::contract::event::{Body, IncomingRequest, IoError};
 use crate::relay::streams::viewers;
 use crate::store::{Answer, StoreError, StoreOp};
 use crate::wire::error::ErrorType;
@@ -55,6 +55,7 @@ fn admit(
         return Err(ApiError::new(413, ErrorType::TooLarge, message));
     }
     cx.shared.site.check(&request)?;
+    check(&request)?;
     let path = path_of(&request);
     let (route, row) = route::find(request.method, path).map_err(|error| match error {
         RouteError::Path => ApiError::new(404, ErrorType::NotFound, "there is no such path here"),
@@ -162,8 +163,14 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             if cx.shared.store_calls.under_way() >= MAX_STORE_OPERATIONS_FOR_STRANGERS {
                 return Err(ApiError::unavailable());
             }
-            cx.store(Pending::Ready { op }, StoreOp::Find { environment: None, session: None });
-            Ok(())
+            let now = cx.now();
+            match cx.shared.store_calls.proof(now) {
+                Ok(prove) => {
+                    cx.store(Pending::Ready { op }, prove);
+                    Ok(())
+                }
+                Err(failure) => Err(ApiError::store_failed(Some(&failure), true)),
+            }
         }
         (Identity::Anybody, Route::Version) => {
             cx.reply(op, response::json(200, &Version::CURRENT));
@@ -252,7 +259,12 @@ pub(super) fn on_answer(
 }
 
 /// A store operation failed.
-pub(super) fn on_store_failed(parts: &mut Parts, cx: &mut Cx, pending: Pending) {
+pub(super) fn on_store_failed(
+    parts: &mut Parts,
+    cx: &mut Cx,
+    pending: Pending,
+    failure: Option<&IoError>,
+) {
     if let Pending::Refresh { owner, session } = pending {
         return parts.refreshes.retry_refresh(cx, owner, session);
     }
@@ -260,7 +272,7 @@ pub(super) fn on_store_failed(parts: &mut Parts, cx: &mut Cx, pending: Pending) 
         parts.viewers.on_page_failed(cx);
     }
     if let Some(op) = pending.waiting() {
-        cx.refuse(op, &ApiError::unavailable());
+        cx.refuse(op, &ApiError::store_failed(failure, pending.is_strangers()));
         parts.close(cx, op, super::close::FAILED);
     }
 }

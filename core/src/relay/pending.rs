@@ -41,6 +41,11 @@ pub(super) enum Pending {
 }
 
 impl Pending {
+    /// Whether nobody knows who is waiting.
+    pub(super) const fn is_strangers(&self) -> bool {
+        matches!(self, Self::Ready { .. } | Self::Refuse { .. })
+    }
+
     /// The exchange or stream waiting for the answer.
     pub(super) const fn waiting(&self) -> Option<OpId> {
         match self {

@@ -32,8 +32,8 @@ pub(super) enum Purpose {
     CloseOnOpen(u16),
     /// A WebSocket that is closing.
     Closing,
-    /// A store operation.
-    Store(Box<Pending>),
+    /// A store operation, and how many bytes it writes; `None` if it only reads.
+    Store(Box<Pending>, Option<usize>),
 }
 
 /// Which part owns a WebSocket.

@@ -79,8 +79,9 @@ impl Router {
     fn on_stored(&mut self, engine: &mut Engine, op: OpId, committed: Committed) {
         let Self { shared, parts, .. } = self;
         let cx = &mut Cx::new(engine, shared);
-        let Some(Purpose::Store(pending)) = cx.engine.fx.finish(op) else { return };
+        let Some(Purpose::Store(pending, writes)) = cx.engine.fx.finish(op) else { return };
         cx.shared.store_calls.over(&pending);
+        cx.shared.store_calls.kept(cx.engine.fx.now().mono, writes);
         let Committed { answer, changes } = committed;
         let due = changes.due;
         dispatch::on_answer(parts, cx, *pending, answer);
@@ -106,17 +107,19 @@ impl Router {
                 cx.stream_over(op);
             }
             Purpose::CloseOnOpen(_) | Purpose::Closing => cx.stream_over(op),
-            Purpose::Store(pending) => {
+            Purpose::Store(pending, writes) => {
                 cx.shared.store_calls.over(&pending);
+                let now = cx.now();
                 let report = failure
-                    .and_then(|failure| cx.shared.store_calls.failed(cx.now(), failure.detail));
+                    .as_ref()
+                    .and_then(|failure| cx.shared.store_calls.failed(now, failure, writes));
                 if let Some(report) = report {
                     cx.notify(report);
                 }
                 if matches!(*pending, Pending::Sweep) {
                     cx.engine.set_timer(Timer::Sweep, RETRY_AFTER_FAILURE);
                 }
-                dispatch::on_store_failed(parts, cx, *pending);
+                dispatch::on_store_failed(parts, cx, *pending, failure.as_ref());
             }
         }
     }

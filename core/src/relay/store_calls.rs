@@ -10,7 +10,11 @@ use core::time::Duration;
 use super::notice::RelayNotice;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, Timer};
-use crate::base::limits::{MAX_STORE_FAILURES_REPORTED, STORE_FAILURES_REPORTED_EVERY};
+use crate::base::io_error::IoError;
+use crate::base::limits::{
+    MAX_STORE_FAILURES_REPORTED, STORE_FAILURES_REPORTED_EVERY, STORE_PROOF_BYTES,
+    STORE_PROVED_EVERY,
+};
 use crate::base::time::{Instant, Now};
 use crate::contract::action::Action;
 use crate::store::{RelayRun, RelayTime, StoreOp, StorePolicy, Transaction};
@@ -26,6 +30,7 @@ pub(super) struct StoreCalls {
     slept: Duration,
     under_way: usize,
     sweep: Sweep,
+    writes: Writes,
     /// The failures that were reported last.
     reported: Vec<Reported>,
 }
@@ -47,6 +52,22 @@ enum Sweep {
     UnderWay,
 }
 
+/// Whether what is written stays. A full disk still has room for something small, and what was
+/// removed can still be read.
+#[derive(Debug)]
+enum Writes {
+    Untried,
+    /// It last did so then.
+    Kept(Instant),
+    Failing {
+        why: IoError,
+        /// As much has to be written before it counts as mended.
+        bytes: usize,
+        /// When that was tried last.
+        tried: Option<Instant>,
+    },
+}
+
 impl StoreCalls {
     pub(super) fn new(policy: StorePolicy, run: RelayRun) -> Self {
         let policy = Arc::new(policy);
@@ -57,6 +78,7 @@ impl StoreCalls {
             slept: Duration::ZERO,
             under_way: 0,
             sweep: Sweep::Scheduled,
+            writes: Writes::Untried,
             reported: Vec::new(),
         }
     }
@@ -82,12 +104,13 @@ impl StoreCalls {
 
     pub(super) fn start(&mut self, engine: &mut Engine, pending: Pending, op: StoreOp) {
         let at = self.time(engine.fx.now());
+        let writes = op.writes();
         let transaction = Transaction { at, policy: self.policy.clone(), op: Box::new(op) };
         self.under_way += 1;
         if matches!(pending, Pending::Sweep) {
             self.sweep = Sweep::UnderWay;
         }
-        let purpose = Purpose::Store(Box::new(pending));
+        let purpose = Purpose::Store(Box::new(pending), writes);
         engine.fx.start(purpose, |op| Action::Store { op, transaction });
     }
 
@@ -100,8 +123,47 @@ impl StoreCalls {
         }
     }
 
-    /// Whether to report a failure now: a full disk refuses every request alike.
-    pub(super) fn failed(&mut self, now: Instant, detail: String) -> Option<RelayNotice> {
+    /// What shows whether the store can write; or why it cannot, if that was just tried.
+    pub(super) fn proof(&mut self, now: Instant) -> Result<StoreOp, IoError> {
+        let is_recent = |at: Instant| now.saturating_since(at) < STORE_PROVED_EVERY;
+        match &mut self.writes {
+            Writes::Kept(at) if is_recent(*at) => {
+                Ok(StoreOp::Find { environment: None, session: None })
+            }
+            Writes::Untried | Writes::Kept(_) => Ok(StoreOp::Prove { bytes: STORE_PROOF_BYTES }),
+            Writes::Failing { why, tried: Some(at), .. } if is_recent(*at) => Err(why.clone()),
+            Writes::Failing { bytes, tried, .. } => {
+                *tried = Some(now);
+                Ok(StoreOp::Prove { bytes: (*bytes).max(STORE_PROOF_BYTES) })
+            }
+        }
+    }
+
+    /// An operation that writes so much was carried out.
+    pub(super) fn kept(&mut self, now: Instant, writes: Option<usize>) {
+        let Some(written) = writes else { return };
+        match &self.writes {
+            Writes::Failing { bytes, .. } if written < *bytes => {}
+            _ => self.writes = Writes::Kept(now),
+        }
+    }
+
+    /// An operation that would have written so much has failed. Returns whether to report it now: a
+    /// full disk refuses every request alike.
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        failure: &IoError,
+        writes: Option<usize>,
+    ) -> Option<RelayNotice> {
+        if let Some(written) = writes {
+            let (most, tried) = match &self.writes {
+                Writes::Failing { bytes, tried, .. } => (written.max(*bytes), *tried),
+                Writes::Untried | Writes::Kept(_) => (written, None),
+            };
+            self.writes = Writes::Failing { why: failure.clone(), bytes: most, tried };
+        }
+        let detail = failure.detail.clone();
         let is_due =
             |last: &Reported| now.saturating_since(last.at) >= STORE_FAILURES_REPORTED_EVERY;
         let known = self.reported.iter().position(|last| last.detail == detail);

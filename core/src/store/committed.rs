@@ -179,6 +179,8 @@ pub enum StoreError {
     WorktreeChanged,
     /// The worker that has it is not registered any more.
     WorktreeUnreachable,
+    /// The idempotency key is that of another request.
+    KeyReused,
     /// A count is at its limit.
     Limit(Limit),
 }
@@ -294,6 +296,10 @@ impl StoreError {
             }
             Self::WorktreeUnreachable => {
                 "the worker that has this worktree has shut down: start it again in its directory"
+                    .into()
+            }
+            Self::KeyReused => {
+                "this Idempotency-Key was used for a session of another worker, or with another title: give each request a key of its own"
                     .into()
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),

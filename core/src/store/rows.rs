@@ -127,6 +127,9 @@ pub struct SessionRow {
     pub session: Session,
     /// The idempotency key of the request that created it, among its owner's.
     pub key: Option<String>,
+    /// Whether that request gave it its title.
+    #[serde(default)]
+    pub is_titled: bool,
     /// Its items, newest last.
     pub works: Vec<WorkId>,
     /// Its number among all ended sessions, once it has ended.

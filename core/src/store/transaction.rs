@@ -80,6 +80,11 @@ pub enum StoreOp {
         /// A session.
         session: Option<SessionId>,
     },
+    /// Shows that the store can write, and changes nothing. Answer: `Done`.
+    Prove {
+        /// This much.
+        bytes: usize,
+    },
     /// Reads one environment. Answer: `Environment`.
     GetEnvironment {
         /// Whose it is.
@@ -358,11 +363,26 @@ impl StoreOp {
         )
     }
 
+    /// About how many bytes it writes, apart from what any operation does; `None` if it only reads.
+    pub fn writes(&self) -> Option<usize> {
+        match self {
+            Self::Post { messages, .. } => {
+                Some(messages.iter().map(|message| message.line.len()).sum())
+            }
+            Self::Append { lines, .. } => Some(lines.iter().map(|line| line.line.len()).sum()),
+            Self::Prove { bytes } => Some(*bytes),
+            Self::ReadReceipts { .. } | Self::ReadReceipt { .. } | Self::ReadInbound { .. } => None,
+            op if op.is_read() => None,
+            _ => Some(0),
+        }
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::RegisterEnvironment { .. } => "RegisterEnvironment",
             Self::RemoveEnvironment { .. } => "RemoveEnvironment",
             Self::Find { .. } => "Find",
+            Self::Prove { .. } => "Prove",
             Self::GetEnvironment { .. } => "GetEnvironment",
             Self::AskHealthcheck { .. } => "AskHealthcheck",
             Self::List { .. } => "List",

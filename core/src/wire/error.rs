@@ -93,6 +93,8 @@ error_types! {
     LeaseLost = "lease_lost",
     /// Someone has already answered the question differently.
     PermissionConflict = "permission_conflict",
+    /// The idempotency key is that of another request.
+    KeyReused = "key_reused",
     /// The session accepts no more messages.
     SessionEnded = "session_ended",
     /// The agent withdrew its question.
@@ -117,6 +119,8 @@ error_types! {
     OriginRefused = "origin_refused",
     /// The relay is shutting down, or overloaded.
     Unavailable = "unavailable",
+    /// The relay cannot store anything: its disk is full, or gone.
+    StoreFailed = "store_failed",
 }
 
 impl Default for ErrorType {

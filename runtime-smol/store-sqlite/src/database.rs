@@ -7,7 +7,9 @@
 //! crash. Until that has succeeded nothing is read or written. A file that was removed or replaced
 //! is not written to any more: what goes there would be gone with this process.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use footbridge_core::base::io_error::{IoError, IoErrorKind};
@@ -20,7 +22,7 @@ use serde::de::DeserializeOwned;
 use crate::body::Body;
 use crate::checkpoint::Checkpoints;
 use crate::connection::{PAGE_BYTES, connect, settle};
-use crate::error::{OpenError, table_error};
+use crate::error::{OpenError, io_error, table_error};
 use crate::schema;
 
 /// An open database.
@@ -202,13 +204,11 @@ impl Database {
         }
         self.used = None;
         let written = std::mem::take(&mut self.written);
-        if written > 0 && FileId::of(&self.path).ok() != Some(self.file) {
+        if written > 0
+            && let Err(error) = self.check_file()
+        {
             self.rollback();
-            let detail = format!(
-                "{} was removed or replaced while the relay runs: restart it",
-                self.path.display()
-            );
-            return Err(IoError { kind: IoErrorKind::NotFound, detail }.into());
+            return Err(error);
         }
         let Connected { db, checkpoints } = self.connected()?;
         let committed = db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
@@ -230,6 +230,25 @@ impl Database {
         }
     }
 
+    fn check_file(&self) -> Result<(), TableError> {
+        if FileId::of(&self.path).ok() == Some(self.file) {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let detail = format!("{path} was removed or replaced while the relay runs: restart it");
+        Err(IoError { kind: IoErrorKind::NotFound, detail }.into())
+    }
+
+    /// Shows that the disk still takes this much, in a file of its own: the database's may have
+    /// room left from before.
+    pub(crate) fn prove(&self, bytes: usize) -> Result<(), TableError> {
+        self.check_file()?;
+        let path = self.path.with_extension("proof");
+        let wrote = proof(&path, bytes);
+        let removed = std::fs::remove_file(&path);
+        wrote.and(removed).map_err(|error| io_error(&self.path, &error))
+    }
+
     pub(crate) fn rollback(&mut self) {
         self.written = 0;
         self.used = None;
@@ -242,6 +261,13 @@ impl Database {
             let _ = db.execute_batch("ROLLBACK");
         }
     }
+}
+
+fn proof(path: &Path, bytes: usize) -> std::io::Result<()> {
+    let mut options = File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    std::io::copy(&mut std::io::repeat(0).take(bytes as u64), &mut file)?;
+    file.sync_data()
 }
 
 /// Tables in which what is not found would count as unknown. None of them is large.

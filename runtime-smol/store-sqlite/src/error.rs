@@ -97,6 +97,18 @@ const fn advice_on(code: Option<ErrorCode>) -> &'static str {
     }
 }
 
+/// A failure of the system while the store is open.
+pub(crate) fn io_error(path: &Path, error: &io::Error) -> TableError {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => IoErrorKind::Full,
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => IoErrorKind::Denied,
+        io::ErrorKind::NotFound => IoErrorKind::NotFound,
+        _ => IoErrorKind::Other,
+    };
+    let detail = OpenError::io(path, error).to_string();
+    TableError::Io(IoError { kind, detail })
+}
+
 /// A failure while the store is open.
 pub(crate) fn table_error(path: &Path, error: &Error) -> TableError {
     let code = error.sqlite_error_code();

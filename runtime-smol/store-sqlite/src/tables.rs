@@ -104,6 +104,10 @@ impl Tables for SqliteTables {
         self.database.bytes()
     }
 
+    fn prove(&mut self, bytes: usize) -> Done {
+        self.database.prove(bytes)
+    }
+
     fn meta(&mut self) -> Result<MetaRow, TableError> {
         if let Some(meta) = &self.meta {
             return Ok(meta.clone());

@@ -253,6 +253,11 @@ fn a_relay_is_ready_once_its_store_answers() {
     let body = json!({"machine_name": "m", "directory": "/", "max_sessions": 1});
     let (status, answer) = client.call("POST", "/v1/environments/bridge", &body);
     assert_eq!(status, 503, "{answer}");
+    assert_eq!(answer["error"]["type"], "store_failed");
+    // The proof that it can write is repeated once a second.
+    until("that the relay is not ready", || {
+        (client.call("GET", "/ready", &Value::Null).0 == 503).then_some(())
+    });
     std::fs::rename(home.path().join("taken.db"), &store).expect("moved back");
     let (status, answer) = client.call("POST", "/v1/environments/bridge", &body);
     assert_eq!(status, 200, "{answer}");

@@ -12,6 +12,7 @@ use crate::base::id::IdError;
 use crate::base::limits::GUESS_ALLOWED_EVERY;
 use crate::base::text::Text;
 use crate::contract::action::Response;
+use crate::contract::event::{IoError, IoErrorKind};
 use crate::store::StoreError;
 use crate::wire::error::{ErrorBody, ErrorDetail, ErrorType};
 
@@ -78,6 +79,22 @@ impl ApiError {
         Self { retry_after: Some(1), ..Self::new(503, ErrorType::Unavailable, message) }
     }
 
+    /// The store has failed. A path is for whoever has a credential.
+    pub(in crate::relay) fn store_failed(failure: Option<&IoError>, is_stranger: bool) -> Self {
+        let detail = match failure {
+            Some(failure) if !is_stranger => &*failure.detail,
+            failure => match failure.map(|failure| failure.kind) {
+                Some(IoErrorKind::Full) => "its disk is full",
+                Some(IoErrorKind::NotFound) => "it was removed or replaced",
+                Some(IoErrorKind::Denied) => "it may not be written",
+                Some(IoErrorKind::Damaged) => "it is damaged",
+                _ => "the relay's log says why",
+            },
+        };
+        let message = format!("the relay's store has failed: {detail}");
+        Self { retry_after: Some(1), ..Self::new(503, ErrorType::StoreFailed, &message) }
+    }
+
     pub(in crate::relay) fn response(&self) -> Response {
         let answer = self.answer.as_ref().map(Text::as_str);
         let error =
@@ -107,6 +124,7 @@ impl From<StoreError> for ApiError {
             StoreError::NeverSent => (400, ErrorType::InvalidRequest),
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
+            StoreError::KeyReused => (409, ErrorType::KeyReused),
             StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),
             StoreError::WorktreeUnknown => (404, ErrorType::WorktreeUnknown),
             StoreError::WorktreeBusy => (409, ErrorType::WorktreeBusy),

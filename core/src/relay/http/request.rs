@@ -44,6 +44,29 @@ fn without_type_names(words: &str) -> String {
     found.unwrap_or_else(|| String::from(words))
 }
 
+/// The one value of a header, if there is one; `Err` if there are several.
+pub(in crate::relay) fn only<'r>(
+    request: &'r IncomingRequest,
+    name: &str,
+) -> Result<Option<&'r str>, ()> {
+    let mut values = request.headers.iter().filter(|(given, _)| given == name);
+    let first = values.next().map(|(_, value)| value.trim());
+    if values.next().is_some() { Err(()) } else { Ok(first) }
+}
+
+/// Refuses what could be read in two ways, or not at all.
+pub(in crate::relay) fn check(request: &IncomingRequest) -> Result<(), ApiError> {
+    only(request, "authorization").map_err(|()| {
+        ApiError::invalid("a request can have only one Authorization header: which one counts?")
+    })?;
+    let mut codings = request.headers.iter().filter(|(name, _)| name == "content-encoding");
+    if codings.any(|(_, value)| !value.trim().eq_ignore_ascii_case("identity")) {
+        let message = "this relay reads no compressed body: send it without Content-Encoding";
+        return Err(ApiError::new(415, ErrorType::InvalidRequest, message));
+    }
+    Ok(())
+}
+
 /// The body of a request as JSON; `None` if it has none.
 pub(in crate::relay) fn optional_body<'a, T: Deserialize<'a>>(
     request: &'a IncomingRequest,
@@ -137,7 +160,12 @@ pub(in crate::relay) fn bounded(name: &str, text: &str, limit: usize) -> Result<
 pub(in crate::relay) fn idempotency_key(
     request: &IncomingRequest,
 ) -> Result<Option<String>, ApiError> {
-    let Some(key) = request.header("idempotency-key") else { return Ok(None) };
+    let key = only(request, "idempotency-key")
+        .map_err(|()| ApiError::invalid("a request can have only one Idempotency-Key"))?;
+    let Some(key) = key else { return Ok(None) };
+    if key.trim().is_empty() {
+        return Err(ApiError::invalid("the Idempotency-Key is empty: leave it out, or give one"));
+    }
     bounded("the Idempotency-Key", key, MAX_ID_BYTES)?;
     Ok(Some(key.into()))
 }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
 use super::error::ApiError;
+use super::request::only;
 use crate::base::limits::MAX_SHOWN_HOST_CHARS;
 use crate::base::text::is_hidden;
 use crate::contract::event::IncomingRequest;
@@ -101,12 +102,6 @@ impl Site {
 }
 
 /// The value of a header; fails if there are several.
-fn only<'r>(request: &'r IncomingRequest, name: &str) -> Result<Option<&'r str>, ()> {
-    let mut values = request.headers.iter().filter(|(given, _)| given == name);
-    let first = values.next().map(|(_, value)| value.trim());
-    if values.next().is_some() { Err(()) } else { Ok(first) }
-}
-
 /// The host of `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::limits::STORE_FAILURES_REPORTED_EVERY;
+use crate::store::StoreOp;
 
 #[test]
 fn shutdown_tells_everyone_to_come_back_and_finishes() {
@@ -60,6 +61,41 @@ fn a_failing_store_is_reported_as_unavailable() {
         let notice = world.hand.notices.last();
         assert!(matches!(notice, Some(RelayNotice::Answered { status: 503, .. })));
     }
+}
+
+#[test]
+fn a_relay_is_ready_once_its_store_has_taken_as_much_as_it_refused() {
+    let mut world = World::new();
+    let (_, taken, _) = world.running();
+    let kind = crate::contract::event::IoErrorKind::Full;
+    let failure = crate::contract::event::IoError { kind, detail: "/data: disk full".to_owned() };
+    let long = "x".repeat(100_000);
+    world.pass(Duration::from_secs(2));
+    world.holds_store = true;
+    let body = json!({"messages": [{"type": "user", "uuid": "u", "text": long}]});
+    let target = format!("/v1/sessions/{}/messages", taken.session);
+    let posted = world.ask(Method::Post, &target, TOKEN, &body);
+    let (store, _) = world.held.pop_front().expect("an operation");
+    world.deliver(Event::Failed { op: store, failure: failure.clone() });
+    let (status, answer) = world.answer(posted);
+    assert_eq!((status, &answer["error"]["type"]), (503, &json!("store_failed")));
+    assert!(answer["error"]["message"].as_str().is_some_and(|m| m.contains("/data: disk full")));
+
+    // Something small is still taken.
+    world.holds_store = false;
+    world.post(&format!("/v1/sessions/{}/interrupt", taken.session), TOKEN, &Value::Null);
+    world.holds_store = true;
+    let ready = world.ask(Method::Get, "/ready", "", &Value::Null);
+    let (store, asked) = world.held.pop_front().expect("an operation");
+    assert!(matches!(*asked.op, StoreOp::Prove { bytes } if bytes >= long.len()));
+    world.deliver(Event::Failed { op: store, failure });
+    let (status, answer) = world.answer(ready);
+    let message = answer["error"]["message"].as_str().expect("a reason").to_owned();
+    assert!(status == 503 && message.contains("full") && !message.contains("/data"), "{message}");
+    world.holds_store = false;
+    assert_eq!(world.get("/ready", "").0, 503, "it was tried just now");
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.get("/ready", "").0, 200);
 }
 
 /// A relay starts in place of the previous one, over the same store; its clocks start over.

@@ -431,6 +431,29 @@ fn a_session_is_created_once_per_key() {
     assert_eq!(make(TOKEN, "a").1["id"], first["id"]);
     assert_ne!(make(TOKEN, "b").1["id"], first["id"]);
     assert_eq!(make(BOB, "a").0, 404, "two people's keys do not collide");
+    assert_eq!(make(TOKEN, "").0, 400);
+}
+
+#[test]
+fn a_key_belongs_to_one_request() {
+    let mut world = World::new();
+    let (one, other) = (world.register(), world.register());
+    let mut make = |body: &Value, key| {
+        let headers = [("idempotency-key", key)];
+        let op = world.ask_with(Method::Post, "/v1/sessions", TOKEN, body, &headers);
+        world.answer(op)
+    };
+    let titled = json!({"environment_id": one.environment, "title": "t"});
+    let plain = json!({"environment_id": one.environment});
+    let (titled_id, plain_id) = (make(&titled, "a").1, make(&plain, "b").1);
+    let elsewhere = json!({"environment_id": other.environment});
+    let retitled = json!({"environment_id": one.environment, "title": "u"});
+    for (body, key) in [(&elsewhere, "b"), (&retitled, "a"), (&plain, "a"), (&retitled, "b")] {
+        let (status, answer) = make(body, key);
+        assert_eq!((status, &answer["error"]["type"]), (409, &json!("key_reused")), "{body} {key}");
+    }
+    assert_eq!(make(&titled, "a").1["id"], titled_id["id"]);
+    assert_eq!(make(&plain, "b").1["id"], plain_id["id"]);
 }
 
 #[test]

@@ -233,18 +233,23 @@ impl Model {
     }
 
     fn created(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
-        let StoreOp::CreateSession { owner, environment, id, key, .. } = op else {
+        let StoreOp::CreateSession { owner, environment, id, title, key, .. } = op else {
             return Ok(());
         };
         let key = key.as_ref().map(|key| (owner.clone(), key.clone()));
         let made = key.as_ref().and_then(|key| self.made_by.get(key));
-        let made = made.filter(|made| self.sessions.contains_key(*made));
+        let made = made.and_then(|made| Some((made, self.sessions.get(made)?)));
         let given = match answer {
             Ok(Answer::Session(session)) => Some(&session.id),
             _ => None,
         };
-        if made.is_some() {
-            return ensure(given == made, || {
+        if let Some((made, known)) = made {
+            if !known.is_asked_for(environment, title.as_deref()) {
+                return ensure(*answer == Err(StoreError::KeyReused), || {
+                    format!("once: {key:?} of another request returned {answer:?}")
+                });
+            }
+            return ensure(given == Some(made), || {
                 format!("once: {key:?} created {made:?}, but got {given:?}")
             });
         }

@@ -80,6 +80,11 @@ fn effective(reply: &PermissionReply) -> PermissionReply {
 }
 
 impl SessionModel {
+    /// Whether a request for such a session, under the same key, is a repeat.
+    pub(super) fn is_asked_for(&self, environment: &EnvironmentId, title: Option<&str>) -> bool {
+        self.environment == *environment && self.title.as_deref() == title
+    }
+
     pub(super) fn new(
         owner: AccountId,
         environment: EnvironmentId,

@@ -206,7 +206,7 @@ fn operations_and_outcomes_round_trip_through_json() {
 }
 
 /// Every operation that succeeds, every error by its name, and every limit by what it counts.
-const COVERED: [&str; 46] = [
+const COVERED: [&str; 47] = [
     "AckInbound",
     "AckWork",
     "AnswerPermission",
@@ -218,6 +218,7 @@ const COVERED: [&str; 46] = [
     "Find",
     "GetEnvironment",
     "GetSession",
+    "KeyReused",
     "Lapse",
     "LeaseLost",
     "LeaseWork",

@@ -6,6 +6,7 @@ use super::sessions::{NewSession, own};
 use super::{
     environments, healthcheck, links, messages, questions, receipts, sessions, work, worktrees,
 };
+use crate::store::committed::Answer;
 use crate::store::tables::Tables;
 use crate::store::transaction::StoreOp;
 
@@ -17,6 +18,10 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::RemoveEnvironment { id } => environments::remove(cx, id),
         StoreOp::Find { environment, session } => {
             environments::find(cx, environment.as_ref(), session.as_ref())
+        }
+        StoreOp::Prove { bytes } => {
+            cx.tables.prove(*bytes)?;
+            Ok(Answer::Done)
         }
         StoreOp::GetEnvironment { owner, id } => environments::get(cx, owner, id),
         StoreOp::AskHealthcheck { owner, id, work, key } => {

@@ -34,6 +34,15 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         && let Some(made) = cx.tables.session_by_key(owner, key)?
         && let Some(made) = cx.tables.session(&made)?
     {
+        // Without a title it may have taken one since.
+        let has_title = if made.is_titled || title.is_some() {
+            made.session.title.as_deref() == title
+        } else {
+            true
+        };
+        if made.session.environment != *environment || !has_title {
+            return Err(StoreError::KeyReused.into());
+        }
         return Ok(Answer::Session(Box::new(made.session)));
     }
     let mut known = owned(cx, owner, environment)?.ok_or(StoreError::EnvironmentUnknown)?;
@@ -68,6 +77,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
     let mut conversation = Conversation::of(SessionRow {
         session,
         key: key.map(ToString::to_string),
+        is_titled: title.is_some(),
         works: alloc::vec![work.clone()],
         ended: None,
         kept_until: None,
