@@ -86,6 +86,11 @@ pub enum WorkerNotice {
         /// The work item it runs under.
         work: WorkId,
     },
+    /// The environment that was to be taken up is over, or never was its owner's.
+    NotTakenUp {
+        /// Which one.
+        environment: EnvironmentId,
+    },
     /// A session's agent has started over, without the conversation of the one before.
     AgentRestarted {
         /// The session.

@@ -3,14 +3,19 @@
 //!
 //! ```text
 //!   own state file ──▶ own pointer ──▶ git worktree list ──▶ pointers of up to 50 siblings ──▶ done
-//!        │ it continues      │ fresh                                   the freshest
+//!        │ it continues      │ fresh                                   the freshest first
 //!        ▼ by itself         ▼
 //!       done               found
 //! ```
 //!
-//! It runs before the worker does, and only finds: whether to continue is the program's to ask. A
-//! pointer that is broken or too old is removed on the way, and nothing here is fatal.
+//! With each pointer goes what its worker has left in the state directory. One whose worker has no
+//! session any more is passed over.
+//!
+//! It runs before the worker does, and only finds: whether to continue is the program's to ask, and
+//! so is whether a session's worker still runs. A pointer that is broken or too old is removed on
+//! the way, and nothing here is fatal.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -18,7 +23,7 @@ use core::convert::Infallible;
 use core::time::Duration;
 
 use super::continuity::pointer::{self, Found, Pointer};
-use super::continuity::{Identity, has_sessions, identity_with};
+use super::continuity::{Identity, Left, has_sessions, left_in};
 use super::git::{QUESTION_TIMEOUT, git};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{MAX_POINTER_WORKTREES, MAX_STATE_FILE_BYTES};
@@ -49,19 +54,31 @@ pub struct LeftSession {
     pub session: SessionId,
     /// Its environment.
     pub environment: EnvironmentId,
-    /// Its worker, if that left what it knows of the session.
-    pub worker: Option<LeftWorker>,
+    /// What there is of its worker.
+    pub worker: LeftWorker,
     /// For how long its worker has been silent, at most.
     pub age: Duration,
 }
 
-/// The worker that ran a session, or still does.
+/// What there is of the worker that ran a session, or still does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftWorker {
-    /// Its part of the state directory.
-    pub state_directory: String,
-    /// As what it ran.
-    pub identity: Identity,
+pub enum LeftWorker {
+    /// Nothing that anybody knows of.
+    Nothing,
+    /// Its part of the state directory, and as what it ran.
+    Known {
+        /// Where that is.
+        state_directory: String,
+        /// As what it ran.
+        identity: Identity,
+    },
+    /// Its part of the state directory, which cannot be read.
+    Unreadable {
+        /// Where that is.
+        state_directory: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +87,8 @@ enum Purpose {
     Own,
     Worktrees,
     Sibling(String),
-    /// What the worker of the found session has left, there.
-    Worker(String),
+    /// What the worker of this session has left, there.
+    Worker(Box<LeftSession>, String),
     Remove,
 }
 
@@ -80,7 +97,8 @@ enum Timer {}
 
 type Cx = runner::Cx<Purpose, Timer, LeftSession>;
 
-/// The machine that searches. It reports at most one session, and then finishes with `Ok`.
+/// The machine that searches. It reports the sessions that it finds, the freshest first, and then
+/// finishes with `Ok`.
 #[derive(Debug)]
 pub struct PointerSearch {
     runner: Runner<Search>,
@@ -92,7 +110,7 @@ impl PointerSearch {
     /// A search that starts with its first step.
     pub fn new(config: PointerSearchConfig) -> Self {
         let mut cx = Cx::new();
-        let mut search = Search { config, open: 0, best: None, worker: None };
+        let mut search = Search { config, stage: Stage::Own, found: Vec::new() };
         search.start(&mut cx);
         Self { runner: Runner::new(search, cx) }
     }
@@ -101,11 +119,17 @@ impl PointerSearch {
 #[derive(Debug)]
 struct Search {
     config: PointerSearchConfig,
-    /// Files that are being read or removed.
-    open: usize,
-    best: Option<LeftSession>,
-    /// What the pointer of that one calls its worker.
-    worker: Option<String>,
+    stage: Stage,
+    found: Vec<LeftSession>,
+}
+
+/// Where it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// In the worker's own directory.
+    Own,
+    /// In the sibling worktrees.
+    Siblings,
 }
 
 impl Role for Search {
@@ -127,39 +151,48 @@ impl Role for Search {
         match purpose {
             Purpose::State if is_continued(&event) => return cx.fx.end(Ok(())),
             Purpose::State => self.look_in_own(cx),
-            Purpose::Own => {
-                self.judge(cx, self.config.directory.clone(), &event);
-                if self.best.is_none() {
-                    self.list_worktrees(cx);
-                }
-            }
+            Purpose::Own => self.judge(cx, self.config.directory.clone(), &event),
             Purpose::Worktrees => self.look_in_siblings(cx, &event),
-            Purpose::Sibling(directory) => {
-                self.open -= 1;
-                self.judge(cx, directory, &event);
+            Purpose::Sibling(directory) => self.judge(cx, directory, &event),
+            Purpose::Worker(left, state_directory) => {
+                let worker = worker_in(state_directory, &event);
+                self.found.extend(worker.map(|worker| LeftSession { worker, ..*left }));
             }
-            Purpose::Worker(state_directory) => {
-                self.open -= 1;
-                self.know_worker(state_directory, &event);
-            }
-            Purpose::Remove => self.open -= 1,
+            Purpose::Remove => {}
         }
-        let is_asking = cx.fx.is_open(&Purpose::Worktrees) || cx.fx.is_open(&Purpose::Own);
-        if self.open == 0 && !is_asking {
-            if self.look_at_worker(cx) {
-                return;
-            }
-            if let Some(best) = self.best.take() {
-                cx.fx.notify(best);
-            }
-            cx.fx.end(Ok(()));
+        if cx.fx.has_open() {
+            return;
         }
+        if self.stage == Stage::Own && self.found.is_empty() {
+            self.stage = Stage::Siblings;
+            return self.list_worktrees(cx);
+        }
+        self.found.sort_by_key(|left| left.age);
+        for left in self.found.drain(..) {
+            cx.fx.notify(left);
+        }
+        cx.fx.end(Ok(()));
     }
 }
 
 /// Whether the worker would continue sessions by its own state file.
 fn is_continued(event: &Event) -> bool {
     matches!(event, Event::Loaded { data: Some(data), .. } if has_sessions(data))
+}
+
+/// What a worker's state file tells of it; `None` if it has nothing left to continue.
+fn worker_in(state_directory: String, event: &Event) -> Option<LeftWorker> {
+    match event {
+        Event::Loaded { data: Some(data), .. } => match left_in(data) {
+            Left::Sessions(identity) => Some(LeftWorker::Known { state_directory, identity }),
+            Left::NoSessions => None,
+            Left::Nothing => Some(LeftWorker::Nothing),
+        },
+        Event::Failed { failure, .. } => {
+            Some(LeftWorker::Unreadable { state_directory, reason: failure.to_string() })
+        }
+        _ => Some(LeftWorker::Nothing),
+    }
 }
 
 impl Search {
@@ -179,41 +212,30 @@ impl Search {
             Found::Nothing => {}
             Found::Useless => {
                 let path = pointer::path_in(&directory);
-                self.open += 1;
                 cx.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
             }
-            Found::Fresh { pointer: Pointer { session_id, environment_id, worker, .. }, age } => {
-                if self.best.as_ref().is_none_or(|best| age < best.age) {
-                    let (session, environment) = (session_id, environment_id);
-                    self.worker = worker;
-                    self.best =
-                        Some(LeftSession { directory, session, environment, worker: None, age });
+            Found::Fresh { pointer, age } => {
+                let Pointer { session_id: session, environment_id: environment, worker, .. } =
+                    pointer;
+                let state = worker.and_then(|worker| self.state_of(&worker));
+                let worker = LeftWorker::Nothing;
+                let left = LeftSession { directory, session, environment, worker, age };
+                match state {
+                    Some(state) => {
+                        let (path, limit) = (format!("{state}/worker.json"), MAX_STATE_FILE_BYTES);
+                        let purpose = Purpose::Worker(Box::new(left), state);
+                        cx.fx.start(purpose, |op| Action::Load { op, path, limit });
+                    }
+                    None => self.found.push(left),
                 }
             }
         }
     }
 
-    /// Reads what the worker of the found session has left, unless that was read before.
-    fn look_at_worker(&mut self, cx: &mut Cx) -> bool {
-        let name = self.worker.take().filter(|name| pointer::is_name(name));
-        let own = self.config.state_directory.as_deref();
-        let (Some(name), Some((parts, _))) = (name, own.and_then(|own| own.rsplit_once('/')))
-        else {
-            return false;
-        };
-        let state = format!("{parts}/{name}");
-        let (path, limit) = (format!("{state}/worker.json"), MAX_STATE_FILE_BYTES);
-        self.open += 1;
-        cx.fx.start(Purpose::Worker(state), |op| Action::Load { op, path, limit });
-        true
-    }
-
-    fn know_worker(&mut self, state_directory: String, event: &Event) {
-        let (Some(best), Event::Loaded { data: Some(data), .. }) = (&mut self.best, event) else {
-            return;
-        };
-        let identity = identity_with(data, &best.session);
-        best.worker = identity.map(|identity| LeftWorker { state_directory, identity });
+    /// Where the worker of this name keeps its state: beside this one.
+    fn state_of(&self, worker: &str) -> Option<String> {
+        let (parts, _) = self.config.state_directory.as_deref()?.rsplit_once('/')?;
+        pointer::is_name(worker).then(|| format!("{parts}/{worker}"))
     }
 
     fn list_worktrees(&mut self, cx: &mut Cx) {
@@ -231,7 +253,6 @@ impl Search {
         }
         for directory in siblings(list, &self.config.directory) {
             let path = pointer::path_in(&directory);
-            self.open += 1;
             cx.fx.start(Purpose::Sibling(directory), |op| pointer::load(op, path));
         }
     }
@@ -270,12 +291,12 @@ mod tests {
 
     /// Runs a search over files of these contents and ages in minutes. What it finds, and the files
     /// that are left.
-    fn search(files: &[(&str, &str, u64)]) -> (Option<LeftSession>, Vec<String>) {
+    fn search(files: &[(&str, &str, u64)]) -> (Vec<LeftSession>, Vec<String>) {
         let mut files: BTreeMap<_, _> =
             files.iter().map(|(path, text, age)| (path.to_string(), (*text, *age))).collect();
         let config = PointerSearchConfig {
             directory: "/repo/a/sub".into(),
-            state_directory: Some("/state".into()),
+            state_directory: Some("/state/own".into()),
             env_remove: vec![],
         };
         let now = Now { mono: Instant::ORIGIN, wall: NOW };
@@ -304,7 +325,7 @@ mod tests {
             hand.handle(event);
         }
         assert_eq!(hand.outcome, Some(Ok(())));
-        (hand.notices.pop(), files.into_keys().collect())
+        (hand.notices, files.into_keys().collect())
     }
 
     #[test]
@@ -313,13 +334,16 @@ mod tests {
         let own = ("/repo/a/sub/bridge-pointer.json", &*one, 90);
         let older = ("/repo/main/sub/bridge-pointer.json", &*two, 30);
         let newer = ("/repo/b/sub/bridge-pointer.json", &*three, 20);
-        let found = |files: &[_]| search(files).0.map(|left| left.session.to_string());
-        assert_eq!(found(&[own, older, newer]).as_deref(), Some("session_1"));
-        assert_eq!(found(&[older, newer]).as_deref(), Some("session_3"));
-        assert_eq!(found(&[]), None);
+        let found = |files: &[_]| {
+            let found = search(files).0.into_iter();
+            found.map(|left| left.session.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[own, older, newer]), ["session_1"]);
+        assert_eq!(found(&[older, newer]), ["session_3", "session_2"]);
+        assert!(found(&[]).is_empty());
         let elsewhere = ("/repo/b/bridge-pointer.json", &*one, 1);
-        assert_eq!(found(&[elsewhere]), None);
-        let left = search(&[newer]).0.expect("found");
+        assert!(found(&[elsewhere]).is_empty());
+        let left = search(&[newer]).0.remove(0);
         assert_eq!((&*left.directory, left.age.as_secs()), ("/repo/b/sub", 20 * 60));
     }
 
@@ -330,7 +354,7 @@ mod tests {
             ("/repo/a/sub/bridge-pointer.json", &*stale, 5 * 60),
             ("/repo/b/sub/bridge-pointer.json", "{", 1),
         ]);
-        assert_eq!((found, left), (None, vec![]));
+        assert_eq!((found, left), (vec![], vec![]));
     }
 
     #[test]
@@ -339,8 +363,44 @@ mod tests {
         let state = r#"{"worker_id":"w","environment_id":"env_1","sessions":{"session_1":{"work":"work_1"}}}"#;
         let (found, left) = search(&[
             ("/repo/a/sub/bridge-pointer.json", &*pointer, 1),
-            ("/state/worker.json", state, 1),
+            ("/state/own/worker.json", state, 1),
         ]);
-        assert_eq!((found, left.len()), (None, 2));
+        assert_eq!((found, left.len()), (vec![], 2));
+    }
+
+    #[test]
+    fn with_a_session_comes_what_its_worker_has_left_and_one_without_sessions_is_passed_over() {
+        let named = |session: &str, worker: &str| {
+            let mut text = text(session);
+            text.insert_str(text.len() - 1, &format!(r#","worker":"{worker}""#));
+            text
+        };
+        let pointer = "/repo/a/sub/bridge-pointer.json";
+        let sibling = "/repo/b/sub/bridge-pointer.json";
+        let (other, third) = (named("session_1", "other"), named("session_2", "third"));
+        let state = |sessions: &str| {
+            format!(
+                r#"{{"worker_id":"w","identity":{{"machine_name":"one","directory":"/repo/a/sub","places":"worktree"}},"sessions":{{{sessions}}}}}"#
+            )
+        };
+        let running = state(r#""session_1":{"work":"work_1"}"#);
+        let file = ("/state/other/worker.json", &*running, 1);
+        let found = search(&[(pointer, &*other, 1), file]).0.remove(0);
+        let LeftWorker::Known { state_directory, identity } = found.worker else {
+            panic!("{found:?}")
+        };
+        assert_eq!((&*state_directory, &*identity.machine_name), ("/state/other", "one"));
+
+        let over = state("");
+        let over = [(pointer, &*other, 1), ("/state/other/worker.json", &*over, 1)];
+        assert!(search(&over).0.is_empty());
+        let found = search(&[&over[..], &[(sibling, &*third, 1)]].concat()).0.remove(0);
+        assert_eq!((found.session.as_str(), found.worker), ("session_2", LeftWorker::Nothing));
+
+        for elsewhere in ["", "..", "a/b", "/etc"] {
+            let text = named("session_1", elsewhere);
+            let found = search(&[(pointer, &*text, 1)]).0.remove(0);
+            assert_eq!(found.worker, LeftWorker::Nothing, "{elsewhere}");
+        }
     }
 }

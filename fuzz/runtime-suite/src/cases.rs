@@ -346,8 +346,15 @@ macro_rules! scenario_tests {
             a_second_worker_for_a_directory_is_refused_unless_it_has_another_name,
             a_worker_that_hands_over_leaves_its_sessions_to_the_next_one,
             a_pointer_shows_a_running_session_and_goes_with_it,
+        );
+        $crate::tests!($runtime, scenarios::left_sessions:
             without_its_state_a_worker_continues_what_a_pointer_names_if_it_is_told_to,
             what_another_worker_left_is_continued_as_that_worker,
+            what_ran_in_a_worktree_that_was_moved_goes_on_there,
+            a_sibling_whose_worker_runs_is_passed_over_for_one_that_was_killed,
+            a_session_whose_worker_runs_is_left_to_it,
+            a_pointer_that_was_copied_with_its_directory_is_ignored_and_removed,
+            what_another_user_has_left_is_theirs_to_continue,
         );
         $crate::tests!($runtime, scenarios::worker_storm:
             killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,

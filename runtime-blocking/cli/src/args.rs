@@ -53,6 +53,9 @@ pub struct Work {
     pub hand_over: bool,
     /// The environment of a pointer that is to be continued.
     pub take_up: Option<EnvironmentId>,
+    /// The part of the state directory of the worker that is to be continued; by default, the one for
+    /// the relay, the directory and the name.
+    pub state_directory: Option<String>,
     /// Where sessions run; by default, the current directory.
     pub directory: Option<PathBuf>,
     /// The machine's name; by default, its host name.
@@ -87,6 +90,7 @@ impl Default for Work {
             continues: false,
             hand_over: false,
             take_up: None,
+            state_directory: None,
             directory: None,
             name: None,
             spawn_mode: SpawnMode::default(),

@@ -67,10 +67,12 @@ pub const WORK: &str =
 
 /// How a worker starts where another one ended.
 pub const CONTINUE: &str =
-    "      --continue             Take up the session that a crash has left in this
-                             directory or in a sibling git worktree within the
-                             last 4 hours. What this worker itself was running
-                             continues without it
+    "      --continue             Take up what a crash of another worker has left in
+                             this directory or in a sibling git worktree within
+                             the last 4 hours, as that worker: with its --name
+                             and --spawn-mode. What still runs is left alone.
+                             What this worker itself was running continues
+                             without it
 ";
 
 /// How a worker ends where another one starts.

@@ -12,18 +12,25 @@ use crate::exit::{Error, ExitKind};
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    _file: File,
+    files: Vec<File>,
 }
 
 /// How long a worker that has just been killed may take to be gone: it may be in the middle of a
 /// write to its disk. Whoever starts it again should not be told that it still runs.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 impl Lock {
     /// Takes the lock in a worker's part of the state directory. `what` is what the worker would
     /// serve, for people.
     pub fn take(state: &str, what: &str) -> Result<Self, Error> {
+        let mut lock = Self { files: Vec::new() };
+        lock.and(state, what)?;
+        Ok(lock)
+    }
+
+    /// Takes the one there as well.
+    pub fn and(&mut self, state: &str, what: &str) -> Result<(), Error> {
         let path = Path::new(state).join("lock");
         let failed = |error: std::io::Error| {
             Error::disk(format_args!("cannot use {}", path.display()), &error)
@@ -32,42 +39,56 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&path).map_err(failed)?;
-        wait_for(&mut file, what)?.map_err(failed)?;
+        match wait_for(&mut file, PATIENCE) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&holder_in(&mut file), what)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
         // Only for whoever is refused. Without it the lock works as well.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        self.files.push(file);
+        Ok(())
     }
 
     /// Whether the lock could be taken, which leaves nothing behind. Where there is no lock to be
     /// read, nobody is known to hold it.
     pub fn try_out(state: &str, what: &str) -> Result<(), Error> {
-        let Ok(mut file) = File::open(Path::new(state).join("lock")) else { return Ok(()) };
-        wait_for(&mut file, what).map(|_| ())
+        Self::holder(state, PATIENCE).map_or(Ok(()), |holder| Err(in_use(&holder, what)))
+    }
+
+    /// Who holds the lock there, and does not let go of it for so long: words that follow another
+    /// worker's mention, and may be empty. Nothing is left behind.
+    pub fn holder(state: &str, patience: Duration) -> Option<String> {
+        let mut file = File::open(Path::new(state).join("lock")).ok()?;
+        let is_held = matches!(wait_for(&mut file, patience), Err(TryLockError::WouldBlock));
+        is_held.then(|| holder_in(&mut file))
     }
 }
 
 /// Locks the file; the system may not be able to.
-fn wait_for(file: &mut File, what: &str) -> Result<std::io::Result<()>, Error> {
-    let patience = Instant::now() + PATIENCE;
+fn wait_for(file: &mut File, patience: Duration) -> Result<(), TryLockError> {
+    let until = Instant::now() + patience;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Ok(())),
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
                 std::thread::sleep(LOOK_AGAIN_AFTER);
             }
-            Err(TryLockError::WouldBlock) => return Err(in_use(file, what)),
-            Err(TryLockError::Error(error)) => return Ok(Err(error)),
+            tried => return tried,
         }
     }
 }
 
-fn in_use(file: &mut File, what: &str) -> Error {
+/// The process that holds a lock, if its file says.
+fn holder_in(file: &mut File) -> String {
     let mut holder = String::new();
     let _ = file.take(20).read_to_string(&mut holder);
-    let holder = match holder.parse::<u32>() {
+    match holder.parse::<u32>() {
         Ok(pid) => format!(" (process {pid})"),
         Err(_) => String::new(),
-    };
+    }
+}
+
+fn in_use(holder: &str, what: &str) -> Error {
     let message = format!(
         "another worker{holder} already serves {what}; stop it, or give this one a name of its \
          own with --name"

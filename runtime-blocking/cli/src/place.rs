@@ -11,7 +11,7 @@ use crate::event_log::EventLog;
 use crate::value::Level;
 
 /// The file that shows which session runs in a directory (K-1).
-const POINTER: &str = "bridge-pointer.json";
+pub(crate) const POINTER: &str = "bridge-pointer.json";
 /// What the name of a file that is being written ends in, after the id of its process.
 const TEMPORARY: &str = ".new";
 /// What is written above the patterns.

@@ -68,9 +68,16 @@ pub fn prepare(
     state: Option<&Path>,
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
     let mut config = config(relay, token, work)?;
-    let own = own_state(state, &config.relay, &config.directory, work.name.as_deref());
+    let usual = own_state(state, &config.relay, &config.directory, work.name.as_deref());
+    let own = work.state_directory.clone().or_else(|| usual.clone());
     let what = service(&config.directory, &config.relay);
-    let lock = own.as_deref().map(|own| Lock::take(own, &what)).transpose()?;
+    let mut lock = own.as_deref().map(|own| Lock::take(own, &what)).transpose()?;
+    if let (Some(lock), Some(usual)) =
+        (&mut lock, usual.filter(|usual| own.as_ref() != Some(usual)))
+    {
+        // The directory has moved: whoever starts here next has to find the usual one taken.
+        lock.and(&usual, &what)?;
+    }
     config.spawn_mode = spawn_mode(work.spawn_mode, own.as_deref())?;
     if let Some(own) = own.as_deref().and_then(|own| Path::new(own).file_name()?.to_str()) {
         footbridge_supervision::set_owner(own);
@@ -230,6 +237,12 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
         Notice::AgentRestarted { session, work, reason } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             log.write(Info, "agent_restarted", &ids, format_args!("started over: {reason}"));
+        }
+        Notice::NotTakenUp { environment } => {
+            let ids = [("environment", environment.as_str())];
+            let words =
+                format_args!("the relay no longer has what was to be continued; it is over");
+            log.write(Warn, "not_continued", &ids, words);
         }
         Notice::Retrying { what, reason, retry_in } => {
             let retry_in = shown(*retry_in);

@@ -63,10 +63,10 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     printed
 }
 
-fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSession>, Error> {
+fn look_for_left_session(search: PointerSearchConfig) -> Result<Vec<LeftSession>, Error> {
     let (driver, _handle) = Driver::new(Host::new(HostOptions::default())?);
-    let mut found = None;
-    driver.run(PointerSearch::new(search), |left| found = Some(left))?;
+    let mut found = Vec::new();
+    driver.run(PointerSearch::new(search), |left| found.push(left))?;
     Ok(found)
 }
 

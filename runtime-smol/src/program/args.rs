@@ -435,6 +435,7 @@ fn work(settings: Settings) -> Work {
         continues: false,
         hand_over: settings.hand_over.value,
         take_up: None,
+        state_directory: None,
         agent: settings.agent.value.map(|line| line.0),
         agent_resume: settings.agent_resume.value.map(|line| line.0),
         directory: settings.directory.value,

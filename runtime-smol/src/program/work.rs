@@ -53,11 +53,11 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     printed
 }
 
-fn look_for_left_session(search: PointerSearchConfig) -> Result<Option<LeftSession>, Error> {
+fn look_for_left_session(search: PointerSearchConfig) -> Result<Vec<LeftSession>, Error> {
     let host = Host::new(HostOptions { proxy: ProxySource::None, ..HostOptions::default() })?;
     let (_commands, asked) = async_channel::bounded(1);
-    let mut found = None;
-    block_on(drive(PointerSearch::new(search), host, asked, |left| found = Some(left)))?;
+    let mut found = Vec::new();
+    block_on(drive(PointerSearch::new(search), host, asked, |left| found.push(left)))?;
     Ok(found)
 }
 

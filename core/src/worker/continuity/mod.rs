@@ -40,10 +40,22 @@ pub(super) fn has_sessions(file: &[u8]) -> bool {
     State::parse(file).is_ok_and(|state| !state.sessions.is_empty())
 }
 
-/// As what the worker of a state file ran, if the file names this session.
-pub(super) fn identity_with(file: &[u8], session: &SessionId) -> Option<Identity> {
-    let state = State::parse(file).ok()?;
-    state.identity.filter(|_| state.sessions.contains_key(session))
+/// What a worker has left, by its state file.
+pub(super) enum Left {
+    /// Sessions; and as what it ran.
+    Sessions(Identity),
+    /// It knows of none that has not ended.
+    NoSessions,
+    /// The file makes no sense, or is from before it said as what its worker ran.
+    Nothing,
+}
+
+pub(super) fn left_in(file: &[u8]) -> Left {
+    match State::parse(file) {
+        Ok(state) if state.sessions.is_empty() => Left::NoSessions,
+        Ok(State { identity: Some(identity), .. }) => Left::Sessions(identity),
+        Ok(State { identity: None, .. }) | Err(_) => Left::Nothing,
+    }
 }
 
 /// The worker's state file, and what it holds.
@@ -80,6 +92,8 @@ pub(super) enum Beginning {
     First,
     /// Its last agent ended with the previous run of this worker, and had this conversation.
     Again { conversation: Option<String> },
+    /// The same, but whatever this worker's state knew of it is gone.
+    Forgotten,
 }
 
 /// Whether the worker may register.
@@ -145,9 +159,10 @@ impl Continuity {
             self.state.worker_id = format!("{:032x}", cx.rng.u128(..));
         }
         self.state.run = self.state.run.saturating_add(1);
-        let machine_name = cx.config.machine_name.clone();
+        let (machine_name, directory) =
+            (cx.config.machine_name.clone(), cx.config.directory.clone());
         let places = Places::from(&cx.config.spawn_mode);
-        self.state.identity = Some(Identity { machine_name, places });
+        self.state.identity = Some(Identity { machine_name, directory, places });
     }
 
     /// It was written, or could not be.

@@ -38,6 +38,8 @@ pub(super) struct State {
 pub struct Identity {
     /// Its name for people.
     pub machine_name: String,
+    /// The directory that it served.
+    pub directory: String,
     /// Where its sessions ran.
     pub places: Places,
 }

@@ -12,6 +12,7 @@ use crate::contract::event::Event;
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{StateAnswer, WorkData, WorkItem};
 use crate::worker::config::WorkerConfig;
+use crate::worker::continuity::Beginning;
 use crate::worker::cx::{Cx, GitQuestion};
 use crate::worker::dispatch::{Acked, Claim};
 use crate::worker::lease::Lease;
@@ -54,6 +55,9 @@ impl Parts {
             && let Some(foreign) = self.pointer.reject()
         {
             self.removals.remove(cx, foreign);
+            if let Some(wanted) = cx.config.take_up.clone() {
+                cx.notify(WorkerNotice::NotTakenUp { environment: wanted });
+            }
         }
         let sessions = &self.sessions;
         let proves = self.registration.relay_proves();
@@ -258,7 +262,13 @@ impl Parts {
         let directory = self.worktrees.session_directory(cx.config, id);
         let sessions = &self.sessions;
         let is_running = |id: &SessionId| sessions.contains(id);
-        let beginning = self.continuity.begin(cx, id, &lease.work, is_running);
+        let begun = self.continuity.begin(cx, id, &lease.work, is_running);
+        // Of an environment that is not this worker's, only the relay knows which sessions have run.
+        let is_taken_up = cx.config.take_up.as_ref() == Some(&lease.environment.id);
+        let beginning = match begun {
+            Beginning::First if is_taken_up && lease.fence > 1 => Beginning::Forgotten,
+            begun => begun,
+        };
         let begun = (beginning, self.sessions.rhythm());
         let session = Session::new(cx, id.clone(), lease, url, secret, &directory, begun);
         self.sessions.insert(id.clone(), session);

@@ -57,8 +57,14 @@ impl Succession {
         command: impl Fn(Option<&str>) -> Result<ProcessSpec, String>,
     ) -> (Result<ProcessSpec, String>, Self) {
         let fresh = command(None);
-        let Beginning::Again { conversation } = beginning else { return (fresh, Self::Settled) };
         let restarting = |reason: &str| Self::Restarting { reason: reason.into() };
+        let conversation = match beginning {
+            Beginning::First => return (fresh, Self::Settled),
+            Beginning::Forgotten => {
+                return (fresh, restarting("what its worker knew of the conversation is gone"));
+            }
+            Beginning::Again { conversation } => conversation,
+        };
         match (conversation, &config.agent_resume, fresh) {
             (Some(conversation), Some(_), Ok(instead)) => {
                 let resuming = command(Some(&conversation));

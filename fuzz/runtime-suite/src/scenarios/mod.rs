@@ -9,6 +9,7 @@ pub mod disk;
 pub mod git_programs;
 pub mod imposter;
 pub mod kept_worktrees;
+pub mod left_sessions;
 pub mod links;
 pub mod restarts;
 pub mod secrets;

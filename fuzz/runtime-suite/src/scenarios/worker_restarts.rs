@@ -11,7 +11,7 @@ use crate::Runtime;
 
 /// An agent that names its conversation and answers with what it was started with. `fail` stands
 /// for one that finds no conversation to resume.
-const AGENT: &str = r#"
+pub(super) const AGENT: &str = r#"
 if [ "$1" = fail ]; then echo 'no conversation found' >&2; exit 1; fi
 while read -r line; do
   case $line in
@@ -45,7 +45,7 @@ fn keeps_conversation(home: &Path) {
 
 /// A session of this worker, which is killed once the conversation is on its disk, and the agent
 /// that went with it.
-fn killed_in_conversation<'a>(
+pub(super) fn killed_in_conversation<'a>(
     worker: Program,
     relay: &'a Relay,
     home: &Path,
@@ -60,18 +60,18 @@ fn killed_in_conversation<'a>(
     (session, agent)
 }
 
-fn subtype(name: &'static str) -> impl Fn(&Value) -> bool {
+pub(super) fn subtype(name: &'static str) -> impl Fn(&Value) -> bool {
     move |message| message["subtype"] == name
 }
 
 /// How many environments the relay has, online or not.
-fn environments(relay: &Relay) -> usize {
+pub(super) fn environments(relay: &Relay) -> usize {
     let (_, all) = relay.api.get("/v1/environments");
     all["environments"].as_array().map_or(0, Vec::len)
 }
 
 /// Waits for the agent that follows another; its process id.
-fn next_agent(session: &Session<'_>, before: u32) -> u32 {
+pub(super) fn next_agent(session: &Session<'_>, before: u32) -> u32 {
     until("another agent", || {
         let started = session.from("worker").into_iter().rfind(subtype("agent_started"))?;
         let pid = u32::try_from(started["pid"].as_u64()?).ok()?;
@@ -206,52 +206,4 @@ pub fn a_pointer_shows_a_running_session_and_goes_with_it<R: Runtime>() {
     until("it names the other", || read().filter(|shown| shown["sessionId"] == *other.id));
     assert_eq!(worker.end(), Some(0));
     assert!(!pointer.exists(), "a clean end leaves none");
-}
-
-pub fn without_its_state_a_worker_continues_what_a_pointer_names_if_it_is_told_to<R: Runtime>() {
-    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
-    let project = home.path().join("project");
-    std::fs::create_dir(&project).expect("made");
-    let directory = ["--directory", "project"];
-    let worker = Program::start::<R>(&relay.address, home.path(), "", &directory);
-    let session = relay.session();
-    let agent = session.running();
-    let pointer = project.join("bridge-pointer.json");
-    until("a pointer", || pointer.exists().then_some(()));
-    worker.kill();
-    until_gone(agent);
-    std::fs::remove_dir_all(home.path().join(".local")).expect("its state");
-
-    let options = [directory[0], directory[1], "--continue"];
-    let mut worker = Program::start::<R>(&relay.address, home.path(), "", &options);
-    next_agent(&session, agent);
-    assert_eq!(environments(&relay), 1);
-    assert!(worker.printed().contains("continuing what ran in"), "{}", worker.printed());
-    assert_eq!(worker.end(), Some(0));
-
-    // One that nobody can continue is not fatal.
-    std::fs::write(&pointer, "{").expect("written");
-    let mut worker = Program::start::<R>(&relay.address, home.path(), "", &options);
-    until("it is registered", || (environments(&relay) == 1).then_some(()));
-    assert_eq!(worker.end(), Some(0));
-    assert!(!pointer.exists());
-}
-
-pub fn what_another_worker_left_is_continued_as_that_worker<R: Runtime>() {
-    let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
-    std::fs::write(home.path().join("agent.sh"), AGENT).expect("written");
-    let agents = ["--agent", "sh agent.sh new", "--agent-resume", "sh agent.sh again-{session}"];
-    let start = |options: &[&str]| {
-        Program::start::<R>(&relay.address, home.path(), "", &[&agents, options].concat())
-    };
-    let worker = start(&["--name", "one"]);
-    let (session, _) = killed_in_conversation(worker, &relay, home.path());
-    session.say("two");
-
-    let mut worker = start(&["--name", "two", "--continue"]);
-    session.event("it is said", subtype("agent_resumed"));
-    session.echo("again-talk-1: two");
-    assert_eq!(environments(&relay), 1);
-    assert!(worker.printed().contains("runs as one did"), "{}", worker.printed());
-    assert_eq!(worker.end(), Some(0));
 }

@@ -58,7 +58,14 @@ impl Api {
             [one] => one["id"].as_str().map(str::to_owned),
             _ => None,
         });
-        let (status, session) = self.post("/v1/sessions", &json!({ "environment_id": id }));
+        self.session_at(&id)
+    }
+
+    /// Creates a session at an environment.
+    #[track_caller]
+    pub(crate) fn session_at(&self, environment: &str) -> Session<'_> {
+        let asked = json!({ "environment_id": environment });
+        let (status, session) = self.post("/v1/sessions", &asked);
         assert_eq!(status, 201, "{session}");
         let id = session["id"].as_str().expect("an id").to_owned();
         Session { api: self, id, read: RefCell::default() }
