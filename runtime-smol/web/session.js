@@ -225,7 +225,9 @@ export class SessionView {
   #noteWork(event) {
     const { from, message } = event;
     const type = message?.type;
-    if (type === 'result' || isReport(event, 'agent_exited')) this.#working = false;
+    // One that was killed with its worker says nothing of its end; but the next one does of its beginning.
+    const isOver = ['agent_exited', 'agent_resumed', 'agent_restarted'].some((what) => isReport(event, what));
+    if (type === 'result' || isOver) this.#working = false;
     else if (type === 'assistant' || type === 'stream_event' || (type === 'user' && from === 'viewer')) this.#working = true;
     else return;
     this.#showWork();

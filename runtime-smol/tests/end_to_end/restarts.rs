@@ -87,6 +87,29 @@ fn a_relay_that_comes_back_without_its_data_finds_its_page_and_its_worker_again(
 }
 
 #[test]
+fn an_agent_that_was_killed_with_its_worker_is_not_shown_as_working_for_ever() {
+    let [directory, state] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let relay = Program::start(&["relay", "--listen", "127.0.0.1:0"]);
+    let place = directory.path().to_str().expect("text");
+    let options = ["work", "--relay", relay.url(), "--directory", place];
+    let worker = Program::start_on(state.path(), &options);
+    let mut page = Page::open(relay.page());
+    page.click(&hook("new-session"));
+    page.see("[data-testid=session-state][data-state=running]");
+    send(&mut page, "sleep 1000");
+    page.click(&hook("allow"));
+    page.wait_for("the work", "!document.querySelector('p.working').hidden");
+    worker.crash();
+
+    let worker = Program::start_on(state.path(), &options);
+    page.see_text(&hook("transcript"), "a new agent has started");
+    page.see("[data-testid=session-state][data-detail=running]");
+    page.wait_for("its end", "document.querySelector('p.working').hidden");
+    worker.stop(Signal::TERM);
+    relay.stop(Signal::TERM);
+}
+
+#[test]
 fn two_sessions_have_separate_logs_and_one_agents_death_does_not_affect_the_other() {
     let directory = tempfile::tempdir().expect("a directory");
     let program = Program::up(&directory, &[]);
