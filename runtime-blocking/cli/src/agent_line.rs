@@ -25,6 +25,10 @@ const CLAUDE_CONTINUES: [&str; 2] = ["CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1"]
 /// Stands for the id of a conversation.
 const SESSION: &str = "{session}";
 
+/// The names of this program, and of the command that is its own agent.
+const OWN_NAMES: [&str; 2] = ["footbridge", "footbridge-worker"];
+const OWN_AGENT: &str = "agent";
+
 /// The names that Claude Code is installed under, by its installers and as a package.
 const CLAUDE_NAMES: [&str; 2] = ["claude", "claude-code"];
 
@@ -88,6 +92,10 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
         .ok_or_else(|| Error::usage("expected a program, optionally followed by arguments"))?;
     let program = from_here(program);
     let mut args: Vec<String> = words.collect();
+    // As the help and `footbridge config` call it, wherever this program is.
+    if OWN_NAMES.contains(&&*program) && args.first().is_some_and(|first| first == OWN_AGENT) {
+        return Ok(AgentProgram { args, ..own_agent()? });
+    }
     if let Some(at) = claude_in(&program, &args) {
         let own = args.split_off(at);
         args.extend(missing_options(&own));
@@ -202,7 +210,7 @@ fn own_agent() -> Result<AgentProgram, Error> {
             path.display()
         ))
     })?;
-    Ok(AgentProgram { program, args: vec!["agent".to_owned()], env: Vec::new() })
+    Ok(AgentProgram { program, args: vec![OWN_AGENT.to_owned()], env: Vec::new() })
 }
 
 #[cfg(test)]

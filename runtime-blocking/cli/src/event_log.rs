@@ -52,14 +52,9 @@ impl EventLog {
     }
 
     /// Warns about variables that look like settings but are not.
-    pub fn unknown_variables(self, names: &[String]) {
-        for name in names {
-            self.write(
-                Level::Warn,
-                "unknown_variable",
-                &[],
-                format_args!("{name} is set but is not a setting; see footbridge config"),
-            );
+    pub fn unknown_variables(self, warnings: &[String]) {
+        for warning in warnings {
+            self.write(Level::Warn, "unknown_variable", &[], format_args!("{warning}"));
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod help;
 pub mod left_session;
 pub mod lock;
+pub mod near;
 pub mod place;
 pub mod ready;
 pub mod secret_file;

@@ -211,13 +211,15 @@ impl Value for Span {
 /// A duration in full, so that it can be parsed again: `1h30m`.
 fn written(time: Duration) -> String {
     let mut rest = time.as_millis();
-    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    let parts = units.map(|(unit, millis)| {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    // People say 24h, but 90d.
+    let days = usize::from(rest <= 86_400_000);
+    let parts = units.into_iter().skip(days).map(|(unit, millis)| {
         let count = rest / millis;
         rest %= millis;
         if count == 0 { String::new() } else { format!("{count}{unit}") }
     });
-    parts.concat()
+    parts.collect()
 }
 
 /// A duration in milliseconds.

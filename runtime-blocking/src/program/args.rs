@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::args::{Agent, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
+use footbridge_cli::near::nearest;
 use footbridge_cli::value::{
     Count, FileNames, Flags, Format, Level, MachineName, Relays, Span, Value, Variables,
 };
@@ -81,6 +82,33 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
     Ok(Invocation::Work { relay, reach, work: Box::new(work) })
 }
 
+/// The long options of the worker: each is accepted, and is in its help.
+const OPTIONS: [&str; 23] = [
+    "continue",
+    "hand-over",
+    "relay",
+    "never-give-up",
+    "trust-relay",
+    "ca-file",
+    "token-file",
+    "json",
+    "agent",
+    "agent-resume",
+    "directory",
+    "name",
+    "spawn-mode",
+    "disposable",
+    "max-sessions",
+    "session-limit",
+    "shutdown-grace",
+    "allow-variable",
+    "allow-flag",
+    "allow-relay",
+    "trust-repository",
+    "log-level",
+    "log-format",
+];
+
 /// What has been parsed so far.
 #[derive(Default)]
 struct Line {
@@ -122,7 +150,13 @@ impl Line {
             "allow-flag" => work.allowance.flags.extend(value::<Flags>(name, parser)?.0),
             "disposable" => work.disposable.extend(value::<FileNames>(name, parser)?.0),
             "allow-relay" => work.allowance.relays.extend(value::<Relays>(name, parser)?.0),
-            _ => return Err(Error::usage(format!("unknown option --{name}; see --help"))),
+            _ => {
+                let advice = match nearest(name, OPTIONS) {
+                    Some(near) => format!("did you mean --{near}?"),
+                    None => "see --help".to_owned(),
+                };
+                return Err(Error::usage(format!("unknown option --{name}; {advice}")));
+            }
         }
         Ok(())
     }
@@ -218,6 +252,7 @@ mod tests {
             ("work", "work"),
             ("-q agent", "agent"),
             ("--frobnicate", "unknown option --frobnicate; see --help"),
+            ("--relai x", "unknown option --relai; did you mean --relay?"),
             ("--listen :0", "unknown option --listen"),
             ("agent --relay https://r.example", "unknown option --relay"),
             ("--relay example.org", "http://"),
@@ -232,33 +267,6 @@ mod tests {
             assert!(error.message.contains(expected), "{line}: {error}");
         }
     }
-
-    /// The long options of the worker: each is accepted, and is in the help.
-    const OPTIONS: [&str; 23] = [
-        "continue",
-        "hand-over",
-        "relay",
-        "never-give-up",
-        "trust-relay",
-        "ca-file",
-        "token-file",
-        "json",
-        "agent",
-        "agent-resume",
-        "directory",
-        "name",
-        "spawn-mode",
-        "disposable",
-        "max-sessions",
-        "session-limit",
-        "shutdown-grace",
-        "allow-variable",
-        "allow-flag",
-        "allow-relay",
-        "trust-repository",
-        "log-level",
-        "log-format",
-    ];
 
     #[test]
     fn every_option_is_in_the_help() {

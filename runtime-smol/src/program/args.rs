@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use footbridge_cli::args::{Agent, LogArgs, RelayArgs, Work, text};
 use footbridge_cli::exit::Error;
+use footbridge_cli::near::nearest;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{Format, Kind, Level};
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
@@ -16,7 +17,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::ready::local_url;
-use super::settings::{Given, Origin, Place, Setting, Settings};
+use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
 use super::topic::Topic;
 
 /// What the program should do.
@@ -142,6 +143,8 @@ pub(super) fn parse(
 ) -> Result<Invocation, Error> {
     let mut parser = Parser::from_args(args);
     let mut topic = None;
+    let mut is_named = false;
+    let mut taken: Vec<String> = Vec::new();
     let mut line = Line::default();
     while let Some(arg) = parser.next()? {
         let name = match arg {
@@ -157,12 +160,19 @@ pub(super) fn parse(
                 line.tell("--quiet", Level::Error);
                 continue;
             }
-            Arg::Value(word) if topic.is_none() => {
+            Arg::Value(word) if !is_named => {
                 let word = word.string()?;
-                if word == "help" {
-                    return help(&mut parser);
+                match &*word {
+                    "help" => return help(&mut parser),
+                    "version" => return Ok(Invocation::Version),
+                    _ => {}
                 }
-                topic = Some(Topic::parse(&word)?);
+                let command = Topic::parse(&word)?;
+                // Options that every command has may stand before it.
+                if let Some(name) = taken.iter().find(|name| !has(command, name)) {
+                    return Err(not_here(command, name));
+                }
+                (topic, is_named) = (Some(command), true);
                 continue;
             }
             // `footbridge relay credential` is how people look for it.
@@ -177,12 +187,13 @@ pub(super) fn parse(
             Arg::Long(name) => name.to_owned(),
             Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
         };
-        // `up` is the default command; it cannot be named after its options.
+        // `up` is the default command.
         let command = *topic.get_or_insert(Topic::Up);
         if !has(command, &name) {
             return Err(not_here(command, &name));
         }
         line.take(command, &name, &mut parser)?;
+        taken.push(name);
     }
     line.invocation(topic.unwrap_or(Topic::Up), environment)
 }
@@ -190,7 +201,16 @@ pub(super) fn parse(
 fn help(parser: &mut Parser) -> Result<Invocation, Error> {
     match parser.next()? {
         None => Ok(Invocation::Help(Topic::Program)),
-        Some(Arg::Value(word)) => Topic::parse(&word.string()?).map(Invocation::Help),
+        Some(Arg::Value(word)) => {
+            let topic = Topic::parse(&word.string()?)?;
+            match parser.next()? {
+                Some(Arg::Value(word)) if topic == Topic::Relay && word == "credential" => {
+                    Ok(Invocation::Help(Topic::Credential))
+                }
+                Some(other) => Err(other.unexpected().into()),
+                None => Ok(Invocation::Help(topic)),
+            }
+        }
         Some(other) => Err(other.unexpected().into()),
     }
 }
@@ -202,24 +222,23 @@ fn has(command: Topic, option: &str) -> bool {
 }
 
 /// All long options of a command except `--help`, `--version`, `--verbose` and `--quiet`.
-#[cfg(test)]
 fn options(command: Topic) -> Vec<String> {
-    let settings = super::settings::SETTINGS
-        .iter()
-        .filter(|setting| setting.applies_to(command))
-        .map(Setting::flag);
+    let settings = SETTINGS.iter().filter(|setting| setting.applies_to(command)).map(Setting::flag);
     command.own_options().iter().map(ToString::to_string).chain(settings).collect()
 }
 
-fn not_here(command: Topic, name: &str) -> Error {
+fn not_here(topic: Topic, name: &str) -> Error {
     let elsewhere: Vec<_> = Topic::COMMANDS
         .iter()
         .filter(|(_, topic)| *topic != Topic::Config && has(*topic, name))
         .map(|(command, _)| format!("footbridge {command}"))
         .collect();
-    let command = command.name();
+    let command = topic.name();
     Error::usage(if elsewhere.is_empty() {
-        format!("unknown option --{name}; see footbridge help {command}")
+        match nearest(name, options(topic).iter().map(String::as_str)) {
+            Some(near) => format!("unknown option --{name}; did you mean --{near}?"),
+            None => format!("unknown option --{name}; see footbridge help {command}"),
+        }
     } else {
         let elsewhere = elsewhere.join(" and ");
         format!("footbridge {command} has no option --{name}; it belongs to {elsewhere}")

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::args::ConfigQuery;
+use super::data::default_directory;
 use super::settings::{Origin, Row};
 
 pub(super) fn run(inquiry: &ConfigQuery) -> Result<(), Error> {
@@ -97,6 +98,10 @@ fn usual(key: &str, sources: &Sources) -> Option<String> {
         "agent" => Some("footbridge agent".to_owned()),
         "directory" => Some(".".to_owned()),
         "name" => Some(worker::host_name()),
+        "data" => {
+            let directory = default_directory(sources).ok()?;
+            Some(directory.display().to_string())
+        }
         "token_file" => sources.path().ok().map(|path| path.display().to_string()),
         _ => None,
     }

@@ -116,7 +116,7 @@ fn report_salvaged(serve: &Serve, salvaged: &Salvaged) {
     event_log(serve).write(Level::Error, "data_damaged", &[], words);
 }
 
-fn default_directory(sources: &Sources) -> Result<PathBuf, Error> {
+pub(super) fn default_directory(sources: &Sources) -> Result<PathBuf, Error> {
     let state = sources.state_directory();
     state.map(|state| state.join(RELAY)).ok_or_else(|| {
         Error::usage(

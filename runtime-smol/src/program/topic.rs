@@ -2,6 +2,7 @@
 
 use footbridge_cli::args::Agent;
 use footbridge_cli::exit::Error;
+use footbridge_cli::near::nearest;
 
 /// The commands, and the program itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,13 @@ impl Topic {
     pub(super) fn parse(name: &str) -> Result<Self, Error> {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
-            Error::usage(format!(
-                "unknown command {name:?}; use up, relay, work, sign-in, credential, backup, config, agent or help"
-            ))
+            let names = Self::COMMANDS.iter().map(|(command, _)| *command);
+            let advice = match nearest(name, names.chain(["help", "version"])) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "use up, relay, work, sign-in, credential, backup, config, agent or help"
+                    .to_owned(),
+            };
+            Error::usage(format!("unknown command {name:?}; {advice}"))
         })
     }
 

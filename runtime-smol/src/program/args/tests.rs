@@ -118,9 +118,11 @@ fn each_command_line_means_one_thing() {
         ("--help", Invocation::Help(Topic::Program)),
         ("help", Invocation::Help(Topic::Program)),
         ("help work", Invocation::Help(Topic::Work)),
+        ("help relay credential", Invocation::Help(Topic::Credential)),
         ("relay -h", Invocation::Help(Topic::Relay)),
         ("work --help", Invocation::Help(Topic::Work)),
         ("--version", Invocation::Version),
+        ("version", Invocation::Version),
         ("-V", Invocation::Version),
     ];
     for (line, expected) in cases {
@@ -132,10 +134,14 @@ fn each_command_line_means_one_thing() {
 fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
     let cases = [
         ("down", "unknown command \"down\""),
+        ("wrok", "unknown command \"wrok\"; did you mean work?"),
+        ("work --relai x", "unknown option --relai; did you mean --relay?"),
+        ("--config x agent", "footbridge agent has no option --config"),
         ("up down", "down"),
         ("backup", "needs the directory to make"),
         ("backup one two", "two"),
         ("help --x", "--x"),
+        ("help work relay", "relay"),
         ("--frobnicate", "unknown option --frobnicate; see footbridge help up"),
         ("up --ca-file x", "belongs to footbridge work"),
         ("work --listen :0", "belongs to footbridge up and footbridge relay"),
@@ -149,7 +155,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("up --json=yes", "--json"),
         ("up --behind-proxy=maybe", "--behind-proxy: \"maybe\" is not true or false"),
         ("up --check", "belongs to footbridge work"),
-        ("up --max_sessions 3", "unknown option --max_sessions"),
+        ("up --max_sessions 3", "unknown option --max_sessions; did you mean --max-sessions?"),
         ("work --conn-cap-ms 0", "--conn-cap-ms: \"0\" is not a number of milliseconds"),
         ("up --name ''", "--name"),
         ("agent --permission-mode plan", "acceptEdits"),
@@ -159,6 +165,13 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         let error = parsed(line).expect_err(line);
         assert_eq!(error.why, ExitKind::Usage, "{line}");
         assert!(error.message.contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn what_every_command_has_may_stand_before_it() {
+    for line in ["--json config", "-q config", "--log-level error config --json"] {
+        assert!(matches!(parsed(line), Ok(Invocation::Config(_))), "{line}");
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use footbridge_cli::exit::Error;
+use footbridge_cli::near::nearest;
 use footbridge_cli::value::Kind;
 use toml_parser::decoder::IntegerRadix;
 use toml_parser::decoder::ScalarKind;
@@ -164,7 +165,7 @@ impl Document<'_> {
         let is_secret = ["token", "secret", "password"].iter().any(|word| name.contains(word));
         let all: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
         let key: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
-        let wrong = match all.iter().find(|known| is_near(known, &name)) {
+        let wrong = match nearest(&name, all.iter().copied()) {
             Some(near) => format!("unknown setting {key}; did you mean {near}?"),
             None if is_secret => format!(
                 "this file must not contain secrets, and {key} looks like one: remove it, and put the access token in FOOTBRIDGE_TOKEN, or by itself in a file with mode 0600 that token_file names"
@@ -225,13 +226,4 @@ impl Document<'_> {
         let before = self.text.as_bytes().iter().take(span.start());
         before.filter(|byte| **byte == b'\n').count() + 1
     }
-}
-
-/// Whether `name` may be a misspelling of `known`: one letter differs, or dashes and underscores
-/// do.
-fn is_near(known: &str, name: &str) -> bool {
-    let (long, short) = if known.len() >= name.len() { (known, name) } else { (name, known) };
-    let start = long.bytes().zip(short.bytes()).take_while(|(a, b)| a == b).count();
-    let end = long.bytes().rev().zip(short.bytes().rev()).take_while(|(a, b)| a == b).count();
-    long.len() - short.len() <= 1 && start + end + 1 >= long.len()
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::exit::Error;
+use footbridge_cli::near::nearest;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
     Count, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays, Size, Span,
@@ -230,7 +231,7 @@ impl Settings {
             }
             match SETTINGS.iter().find(|setting| setting.variable() == name) {
                 Some(setting) => settings.put(setting.key, &text, Origin::Variable(name))?,
-                None => unknown.push(name),
+                None => unknown.push(unknown_variable(&name)),
             }
         }
         unknown.sort();
@@ -273,5 +274,14 @@ impl Settings {
                 &self.general_give_up_ms,
             ),
         }
+    }
+}
+
+/// Names it, and the one that was meant.
+fn unknown_variable(name: &str) -> String {
+    let known: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
+    match nearest(name, known.iter().map(String::as_str).chain(OTHER_VARIABLES)) {
+        Some(near) => format!("{name} is set but is not a setting; did you mean {near}?"),
+        None => format!("{name} is set but is not a setting; see footbridge config"),
     }
 }

@@ -63,7 +63,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("data", "\"/data\"", "/data"),
         ("in_memory", "true", "true"),
         ("max_data", "\"500M\"", "500M"),
-        ("keep_ended", "\"7d\"", "168h"),
+        ("keep_ended", "\"168h\"", "7d"),
         ("relay", "\"https://b.example\"", "https://b.example"),
         ("ca_file", "\"/ca\"", "/ca"),
         ("token_file", "\"/t\"", "/t"),
@@ -191,7 +191,9 @@ fn an_invalid_variable_is_an_error_that_names_it_and_an_unknown_one_is_only_a_wa
     let error = set("FOOTBRIDGE_MAX_SESSIONS", "many").expect_err("no number");
     assert!(error.message.starts_with("FOOTBRIDGE_MAX_SESSIONS: \"many\" is not"), "{error}");
     let (_, unknown) = set("FOOTBRIDGE_MAX_SESSION", "1").expect("no error");
-    assert_eq!(unknown, ["FOOTBRIDGE_MAX_SESSION"]);
+    let warning =
+        "FOOTBRIDGE_MAX_SESSION is set but is not a setting; did you mean FOOTBRIDGE_MAX_SESSIONS?";
+    assert_eq!(unknown, [warning]);
     for other in OTHER_VARIABLES {
         assert!(set(other, "x").expect("no error").1.is_empty(), "{other}");
     }
