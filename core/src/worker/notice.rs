@@ -86,6 +86,11 @@ pub enum WorkerNotice {
         /// The work item it runs under.
         work: WorkId,
     },
+    /// Sessions of the last run, which continue, ran elsewhere: its spawn mode was another one.
+    PlacesChanged {
+        /// Whether they ran in worktrees, and not in the worker's directory.
+        had_worktrees: bool,
+    },
     /// The environment that was to be taken up is over, or never was its owner's.
     NotTakenUp {
         /// Which one.

@@ -238,6 +238,23 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             log.write(Info, "agent_restarted", &ids, format_args!("started over: {reason}"));
         }
+        Notice::PlacesChanged { had_worktrees } => {
+            let words = match had_worktrees {
+                true => {
+                    "sessions of the last run had worktrees of their own, which stay as they are, \
+                     and go on in the worker's directory"
+                }
+                false => {
+                    "sessions of the last run were in the worker's directory, and go on in \
+                     worktrees of their own"
+                }
+            };
+            let words = format_args!(
+                "{words}, because --spawn-mode has changed: an agent may not find its conversation \
+                 there"
+            );
+            log.write(Warn, "places_changed", &[], words);
+        }
         Notice::NotTakenUp { environment } => {
             let ids = [("environment", environment.as_str())];
             let words =

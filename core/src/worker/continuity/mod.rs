@@ -162,6 +162,14 @@ impl Continuity {
         let (machine_name, directory) =
             (cx.config.machine_name.clone(), cx.config.directory.clone());
         let places = Places::from(&cx.config.spawn_mode);
+        let before = self.state.identity.as_ref().map(|identity| identity.places);
+        let had_worktrees = before.map(|before| before == Places::Worktree);
+        if let Some(had_worktrees) = had_worktrees
+            && had_worktrees != (places == Places::Worktree)
+            && !self.state.sessions.is_empty()
+        {
+            cx.notify(WorkerNotice::PlacesChanged { had_worktrees });
+        }
         self.state.identity = Some(Identity { machine_name, directory, places });
     }
 

@@ -123,6 +123,23 @@ fn an_agent_that_cannot_resume_anything_starts_over_and_that_is_said() {
 }
 
 #[test]
+fn sessions_that_another_spawn_mode_moves_are_not_moved_without_a_word() {
+    let is_told = |bench: &Bench| {
+        let is_one = |notice: &_| matches!(notice, WorkerNotice::PlacesChanged { .. });
+        bench.notices.iter().any(is_one)
+    };
+    let with = |spawn_mode: SpawnMode| {
+        Bench::on(killed_while_talking(), |config| {
+            keep(config);
+            config.spawn_mode = spawn_mode;
+        })
+    };
+    assert!(is_told(&with(SpawnMode::Worktree { root: "/trees".to_owned() })));
+    assert!(!is_told(&with(SpawnMode::SingleSession)), "they stay where they were");
+    assert!(!is_told(&Bench::new(keep)), "there are none");
+}
+
+#[test]
 fn a_clean_end_leaves_nothing_to_take_up_but_only_once_the_relay_has_heard_of_it() {
     for (status, is_kept) in [(200, false), (404, false), (500, true)] {
         let (mut bench, _) = Bench::serving(keep);

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::done::{BRANCHES, HEADS};
 use crate::base::id::SessionId;
 
-/// The reason a worktree is locked with while its session runs. It need not say by whom, since all
-/// worktrees in one place belong to one worker.
-pub(super) const LOCK_REASON: &str = "footbridge: a session runs here";
+/// The reason a worktree is locked with while its session runs, and for as long as it is kept
+/// afterwards. It need not say by whom, since all worktrees in one place belong to one worker.
+pub(super) const LOCK_REASON: &str = "footbridge: a session runs here, or has left work here";
 
 /// What all such reasons begin with, in any version.
 const LOCK_PREFIX: &str = "footbridge";
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     const LIST: &str = "worktree /repo\nHEAD 1\nbranch refs/heads/main\n\n\
-        worktree /state/w/session_1\nHEAD 1\nlocked footbridge: a session runs here\n\n\
+        worktree /state/w/session_1\nHEAD 1\nlocked footbridge: a session runs here, or has left work here\n\n\
         worktree /state/w/session_2\nHEAD 000\ndetached\n\n\
         worktree /state/w/session_3\nHEAD 1\nlocked on a stick\n\n\
         worktree /state/w/session_4/sub\nHEAD 1\n\n\

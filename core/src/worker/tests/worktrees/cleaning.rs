@@ -14,7 +14,7 @@ fn ended_in_worktree() -> Bench {
     let (op, args, _) = git_command(&mut bench);
     assert_eq!(
         args,
-        "worktree add --quiet --no-track --lock --reason footbridge: a session runs here -b footbridge/session_1 /trees/session_1 c0ffee"
+        "worktree add --quiet --no-track --lock --reason footbridge: a session runs here, or has left work here -b footbridge/session_1 /trees/session_1 c0ffee"
     );
     git_says(&mut bench, op, 0, "", "");
     let (agent, directory) = bench.take("spawn", |action| match action {
@@ -167,7 +167,8 @@ fn a_git_command_that_meets_a_lock_is_retried() {
 #[test]
 fn a_worktree_whose_directory_is_gone_is_unlocked_and_its_branch_deleted() {
     let mut bench = ended_in_worktree();
-    let list = listed("locked footbridge: a session runs here\n").replace("HEAD 1", "HEAD c0ffee");
+    let list = listed("locked footbridge: a session runs here, or has left work here\n")
+        .replace("HEAD 1", "HEAD c0ffee");
     let steps = [
         ("status ", 128, ""),
         ("worktree list", 0, &*list),

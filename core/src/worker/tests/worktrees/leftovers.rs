@@ -20,7 +20,7 @@ fn with_a_leftover(reason: &str) -> (Bench, OpId) {
 
 #[test]
 fn a_worktree_of_an_earlier_run_is_cleaned_up_without_asking_whether_a_process_is_alive() {
-    for reason in ["footbridge: a session runs here", "footbridge 77"] {
+    for reason in ["footbridge: a session runs here, or has left work here", "footbridge 77"] {
         let (mut bench, _) = with_a_leftover(reason);
         let (_, args, place) = git_command(&mut bench);
         assert!(args.starts_with("status") && place == "/trees/session_1", "{args} in {place}");
@@ -46,7 +46,7 @@ fn the_worktree_of_a_session_that_the_relay_gave_up_after_a_restart_is_cleaned_u
     first.respond(ack, 200, "{}");
     // Killed; the next run is told that the session continues, and is never given it.
     let mut next = Bench::on(first.files, change);
-    let list = listed("locked footbridge: a session runs here\n");
+    let list = listed("locked footbridge: a session runs here, or has left work here\n");
     for out in ["main", "", "", "c0ffee", &list, ""] {
         let (op, _, _) = git_command(&mut next);
         git_says(&mut next, op, 0, out, "");
@@ -67,7 +67,7 @@ fn a_worktree_in_another_workers_place_is_left_alone() {
     let mut bench = Bench::new(|config| {
         config.spawn_mode = SpawnMode::Worktree { root: "/trees/of another".to_owned() };
     });
-    let list = listed("locked footbridge: a session runs here\n");
+    let list = listed("locked footbridge: a session runs here, or has left work here\n");
     for out in ["main", "", "", "c0ffee", &list, ""] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, 0, out, "");
@@ -78,7 +78,8 @@ fn a_worktree_in_another_workers_place_is_left_alone() {
 
 #[test]
 fn a_session_that_returns_while_its_worktree_is_cleaned_up_waits_until_that_is_done() {
-    let (mut bench, poll) = with_a_leftover("footbridge: a session runs here");
+    let (mut bench, poll) =
+        with_a_leftover("footbridge: a session runs here, or has left work here");
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");
@@ -121,7 +122,7 @@ fn a_branch_without_a_worktree_is_deleted_at_the_start_if_it_has_nothing_of_its_
 
 #[test]
 fn a_shutdown_lets_the_git_command_under_way_end_and_starts_no_other() {
-    let (mut bench, _) = with_a_leftover("footbridge: a session runs here");
+    let (mut bench, _) = with_a_leftover("footbridge: a session runs here, or has left work here");
     let (op, _, _) = git_command(&mut bench);
     bench.command(WorkerCommand::Shutdown);
     // Killed, it would leave its lock, and git would refuse to work there until somebody removed it.

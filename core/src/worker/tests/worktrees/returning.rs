@@ -26,18 +26,18 @@ const CHECK: &str = "git -C /trees/session_1 rev-parse --absolute-git-dir";
 
 const LIST: &str = "git -C /w worktree list --porcelain";
 
-const LOCK: &str =
-    "git -C /w worktree lock --reason footbridge: a session runs here /trees/session_1";
+const LOCK: &str = "git -C /w worktree lock --reason footbridge: a session runs here, or has left work here /trees/session_1";
 
-const ADD: &str = "git -C /w worktree add --quiet --no-track --lock --reason footbridge: a session runs here \
+const ADD: &str = "git -C /w worktree add --quiet --no-track --lock --reason footbridge: a session runs here, or has left work here \
     -b footbridge/session_1 /trees/session_1 c0ffee";
 
 #[test]
 fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
-    let (own, free) = (listed("locked footbridge: a session runs here\n"), listed(""));
+    let (own, free) =
+        (listed("locked footbridge: a session runs here, or has left work here\n"), listed(""));
     let older = listed("locked footbridge 77\n");
     let none = "worktree /w\nHEAD 1\nbranch refs/heads/main\n";
-    let attach = "git -C /w worktree add --quiet --lock --reason footbridge: a session runs here \
+    let attach = "git -C /w worktree add --quiet --lock --reason footbridge: a session runs here, or has left work here \
         /trees/session_1 footbridge/session_1";
     let unlock = "git -C /w worktree unlock /trees/session_1";
     let forget = "git -C /w worktree remove /trees/session_1";
@@ -128,7 +128,7 @@ fn a_session_that_returns_while_its_worktree_is_being_created_gets_one_agent() {
     };
     assert_eq!(spawns(&bench), 0, "that worktree was for another agent");
 
-    let list = listed("locked footbridge: a session runs here\n");
+    let list = listed("locked footbridge: a session runs here, or has left work here\n");
     for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list), (0, "")] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, code, out, "fatal: it exists");
