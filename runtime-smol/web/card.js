@@ -2,13 +2,13 @@
 // The card of one permission request. What it says first is what the answer is about: the
 // tool's true name and its whole input, with nothing hidden. What the agent says about it
 // comes after, as the agent's words.
-import { h, freshId } from './dom.js';
+import { append, h, disclosure, freshId } from './dom.js';
 import { ApiError } from './api.js';
+import { askedOf } from './asked.js';
 import { entry, toolInput } from './messages.js';
-import { LongText } from './long.js';
 import { Reading } from './reading.js';
-import { clip, isSame, prettyParts, prettyWithin, record, text } from './values.js';
-import { isDeceptive, visible, visibleCode, visibleForm, visibleText } from './visible.js';
+import { clip, isSame, record, text } from './values.js';
+import { visible, visibleCode, visibleText } from './visible.js';
 
 /**
  * @typedef {'allowed' | 'denied' | 'withdrawn' | 'failed'} Outcome
@@ -16,12 +16,6 @@ import { isDeceptive, visible, visibleCode, visibleForm, visibleText } from './v
  * @typedef {(answer: any) => Promise<any>} Answer
  */
 
-/** Characters of an input that are shown before someone asks for the rest. */
-const SHOWN = 20_000;
-/** Characters that a textarea shows without holding the page; a longer input is shown in pieces, and cannot be edited. */
-const EDITABLE = 40_000;
-/** Of one with hidden characters, each of which is marked. */
-const EDITABLE_MARKED = 3000;
 /** Characters of what the agent says about its question. */
 const WORDS = 600;
 const NAME = 200;
@@ -34,10 +28,6 @@ export function ofAnswer(answer) {
   return { outcome: 'failed', detail: 'the answer is neither yes nor no' };
 }
 
-/** @param {string} value @returns {number} a guess, for browsers that cannot size a textarea by its content */
-const rowsFor = (value) =>
-  value.split('\n').reduce((rows, line) => rows + Math.max(1, Math.ceil(line.length / 34)), 0);
-
 /** @param {any} request @returns {[string, unknown][]} what the agent says about its question */
 function remarks(request) {
   const name = request.display_name;
@@ -48,9 +38,16 @@ function remarks(request) {
   ];
 }
 
-/** @param {any} input of a command @returns {Record<string, any> | null} what it comes with besides itself */
-function othersIn({ command, description, ...others }) {
-  return Object.keys(others).length ? others : null;
+/** What is said on and about the buttons, unless the tool has words of its own. */
+const WORDS_OF_ANY = {
+  allow: 'Allow', deny: 'Deny', reason: 'Reason for denying (optional)', denied: 'Denied by the user.',
+  outcomes: { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' },
+};
+
+/** @param {any} input @returns {Node[]} */
+function inputBlock(input) {
+  const block = toolInput(input);
+  return block.length ? block : [visibleCode('{}')];
 }
 
 export class Card {
@@ -58,15 +55,10 @@ export class Card {
   #request;
   #answer;
   #onResolved;
-  #isCommand;
-  /** The whole input, as text; its beginning, if it is too long to be edited. */ #source;
-  /** @type {LongText | null} the whole input, if it is too long to be edited */ #long = null;
-  /** @type {LongText | null} what a command comes with besides itself, such as where it runs */ #others = null;
+  /** @type {import('./asked.js').Asked} */ #asked;
+  #words;
   #turnEnded = false;
-  /** @type {HTMLTextAreaElement} */ #input;
-  #shownInput = '';
-  /** How many characters of it are shown. */ #shown;
-  /** @type {Reading} */ #reading;
+  /** @type {Reading | null} null if nothing needs to have been read */ #reading = null;
   #maySkip = false;
 
   /** @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved */
@@ -76,32 +68,23 @@ export class Card {
     this.#request = record(event.message.request);
     this.#answer = answer;
     this.#onResolved = onResolved;
-    const { tool_name: tool, input } = this.#request;
-    this.#isCommand = tool === 'Bash' && typeof input?.command === 'string';
-    const source = this.#isCommand ? input.command : prettyWithin(input ?? {}, EDITABLE);
-    const tooLong = source === null || source.length > EDITABLE
-      || (source.length > EDITABLE_MARKED && isDeceptive(source));
-    const read = () => this.#reading.again();
-    if (tooLong) this.#long = new LongText(this.#isCommand ? source : prettyParts(input), source?.length, visibleForm, read);
-    this.#source = source?.slice(0, EDITABLE) ?? '';
-    const others = this.#isCommand && othersIn(input);
-    if (others) this.#others = new LongText(prettyParts(others), NaN, visibleForm, read);
-    this.#shown = SHOWN;
-    this.tool = visibleText(clip(text(tool, 'a tool without a name'), NAME));
+    this.#asked = askedOf(this.#request, () => this.#reading?.again());
+    this.#words = this.#asked.words ?? WORDS_OF_ANY;
+    this.tool = visibleText(clip(text(this.#request.tool_name, 'a tool without a name'), NAME));
     this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
     this.element = entry(event, 'permission', [this.body]);
-    this.#input = this.#build();
+    this.#build();
   }
 
   /** @returns {string} what a screen reader announces at once */
   get announcement() {
-    return `Permission requested: ${this.tool}. ${visibleText(this.#source.slice(0, 200))}`;
+    return `${this.#asked.name}: ${this.tool}. ${visibleText(this.#asked.summary)}`;
   }
 
   focus() {
     this.element.scrollIntoView({ block: 'nearest' });
-    if (this.#long) this.body.querySelector('button')?.focus();
-    else this.#input.focus();
+    // Not a field: on a phone, that would bring up the keyboard.
+    this.heading.focus({ preventScroll: true });
   }
 
   get turnEnded() {
@@ -123,93 +106,43 @@ export class Card {
 
   /** To be called when it leaves the page unanswered. */
   leave() {
-    this.#reading.stop();
+    this.#reading?.stop();
   }
 
   #build() {
     const request = this.#request;
-    const [headId, inputId, errorId, reasonId] = ['ask', 'input', 'error', 'reason'].map(freshId);
-    const input = h('textarea', {
-      id: inputId,
-      class: 'code',
-      'data-testid': 'permission-input',
-      spellcheck: 'false',
-      autocapitalize: 'off',
-      autocomplete: 'off',
-      dir: 'ltr',
-      'aria-describedby': errorId,
-    });
-    this.error = h('p', { id: errorId, class: 'error', role: 'alert' });
+    const asked = this.#asked;
+    const [headId, reasonId] = ['ask', 'reason'].map(freshId);
+    this.error = h('p', { class: 'error', role: 'alert' });
     this.reason = h('input', { id: reasonId, type: 'text', autocomplete: 'off', 'data-testid': 'deny-reason' });
-    this.rest = h('button', { type: 'button', 'data-testid': 'show-rest', on: { click: () => this.#showRest() } });
     this.skip = h('button', {
       type: 'button', class: 'danger', hidden: true, 'data-testid': 'allow-unread', on: { click: () => this.#allowUnread() },
     }, 'Allow unread');
-    const label = this.#isCommand ? 'Command' : 'Input (JSON)';
-    const isDisguised = isDeceptive(this.#source.replaceAll('\r\n', '\n'));
-    // A textarea cannot show what is hidden in its text.
-    this.clear = isDisguised || this.#long ? h('div', { class: 'clear-text', 'data-testid': 'clear-text' }) : null;
-    if (this.#long) this.clear?.append(this.#long.element, this.#long.button);
-    const others = this.#others && [
-      h('p', { class: 'label' }, 'Also given to the tool'), this.#others.element, this.#others.button,
-    ];
     this.over = h('p', { class: 'line warn', hidden: true, 'data-testid': 'turn-ended' },
       'The turn that asked this has ended. An answer still reaches the agent, which may no longer be waiting for it.');
-    this.#reading = new Reading(h('div', { class: 'asked' }, this.clear ?? input, others));
+    if (asked.needsReading !== false) this.#reading = new Reading(asked.element);
+    this.heading = h('h3', { id: headId, tabindex: '-1' }, asked.name, asked.words ? ' ' : ': ',
+      h('span', { 'data-testid': 'tool', class: asked.words && 'muted small' }, this.tool));
     this.body.setAttribute('aria-labelledby', headId);
-    this.body.append(
-      h('h3', { id: headId }, 'Permission requested: ', h('span', { 'data-testid': 'tool' }, this.tool)),
-      ...remarks(request).filter(([, words]) => text(words)).map(([who, words]) =>
+    this.body.addEventListener('input', () => this.#complain(''));
+    append(this.body, [
+      this.heading,
+      remarks(request).filter(([, words]) => text(words)).map(([who, words]) =>
         h('p', { class: 'muted remark' }, `${who}: `, h('q', {}, visible(clip(text(words), WORDS))))),
-      request.agent_id ? h('p', { class: 'muted' }, 'Asked by a subagent') : '',
+      request.agent_id ? h('p', { class: 'muted' }, 'Asked by a subagent') : null,
       this.over,
-      isDisguised
-        ? h('p', { class: 'line warn' }, 'Careful: this contains characters that are invisible, or that change how others are shown. They are marked.') : '',
-      this.clear ? h('p', { class: 'label' }, label) : h('label', { for: inputId }, label),
-      this.#reading.element,
-      this.rest,
-      ...(this.clear && !this.#long ? [h('label', { for: inputId }, 'To edit it (what is hidden is not marked here)'), input] : []),
-      this.#long ? h('p', { class: 'muted' }, 'It is too long to be edited here.') : '',
+      asked.isDisguised
+        ? h('p', { class: 'line warn' }, 'Careful: this contains characters that are invisible, or that change how others are shown. They are marked.') : null,
+      asked.before,
+      this.#reading?.element ?? asked.element,
+      asked.after,
       this.error,
       h('div', { class: 'actions' },
-        h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, 'Allow'),
-        h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, 'Deny'),
+        h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, this.#words.allow),
+        h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, this.#words.deny),
         this.skip),
-      h('div', { class: 'reason' }, h('label', { for: reasonId }, 'Reason for denying (optional)'), this.reason),
-    );
-    this.#input = input;
-    this.#show();
-    return input;
-  }
-
-  /** @returns {number} characters that are not shown yet; NaN if it is not known how many */
-  get #hidden() {
-    const inPieces = (this.#long?.left ?? 0) + (this.#others?.left ?? 0);
-    return inPieces + (this.#long ? 0 : Math.max(0, this.#source.length - this.#shown));
-  }
-
-  #show() {
-    if (this.#long) {
-      this.rest.hidden = true;
-      return;
-    }
-    const part = this.#source.slice(0, this.#shown);
-    const hidden = Math.max(0, this.#source.length - this.#shown);
-    this.#input.rows = rowsFor(part);
-    this.#input.value = part;
-    // A textarea changes line endings; only the user's own changes count as an edit.
-    this.#shownInput = this.#input.value;
-    this.#input.readOnly = hidden > 0;
-    this.clear?.replaceChildren(visibleCode(part));
-    this.rest.hidden = !hidden;
-    this.rest.textContent = `${hidden.toLocaleString()} more characters are not shown: show them`;
-  }
-
-  #showRest() {
-    this.#shown = Infinity;
-    this.#show();
-    this.#input.focus({ preventScroll: true });
-    this.#reading.again();
+      h('div', { class: 'reason' }, h('label', { for: reasonId }, this.#words.reason), this.reason),
+    ]);
   }
 
   #allow() {
@@ -217,18 +150,16 @@ export class Card {
     /** @type {any} */
     const answer = { request_id: this.id, behavior: 'allow' };
     answer.seq = this.seq;
-    if (!this.#long && this.#input.value !== this.#shownInput) {
-      const edited = this.#edited();
-      if (edited === undefined) return;
-      answer.updatedInput = edited;
-    }
+    const changed = this.#asked.changed((words) => this.#complain(words));
+    if (changed === undefined) return;
+    if (changed !== null) answer.updatedInput = changed;
     this.#post(answer);
   }
 
   /** @returns {boolean} whether there is something in it that the person has neither seen nor waived */
   #isUnread() {
-    if (this.#maySkip) return false;
-    const hidden = this.#hidden;
+    if (this.#maySkip || !this.#reading) return false;
+    const { hidden } = this.#asked;
     this.#reading.measure();
     const { lines, unseen } = this.#reading.progress;
     if (hidden === 0 && !unseen) return false;
@@ -236,7 +167,7 @@ export class Card {
       : hidden ? `${hidden.toLocaleString()} characters of it` : `${unseen} of about ${lines} lines`;
     this.#complain(`Not sent: ${what} have not been on this screen. Read to the end, or allow it unread.`);
     this.skip.hidden = false;
-    if (!unseen) (this.#long?.button ?? this.#others?.button ?? this.rest).focus();
+    if (!unseen) this.#asked.focusHidden();
     else this.#reading.goToUnseen();
     return true;
   }
@@ -247,29 +178,13 @@ export class Card {
   }
 
   #deny() {
-    const message = this.reason.value.trim() || 'Denied by the user.';
+    const message = this.reason.value.trim() || this.#words.denied;
     this.#post({ request_id: this.id, seq: this.seq, behavior: 'deny', message });
-  }
-
-  /** @returns {any} undefined if it cannot be sent as it is */
-  #edited() {
-    const text = this.#input.value;
-    if (this.#isCommand) return { ...this.#request.input, command: text };
-    try {
-      const value = JSON.parse(text);
-      if (value && typeof value === 'object' && !Array.isArray(value)) return value;
-      this.#complain('The input must be a JSON object, in braces.');
-    } catch (error) {
-      this.#complain(`This is not valid JSON: ${/** @type {Error} */ (error).message}`);
-    }
-    this.#input.setAttribute('aria-invalid', 'true');
-    this.#input.focus();
-    return undefined;
   }
 
   /** @param {string} text */
   #complain(text) {
-    this.error.textContent = text;
+    if (this.error.textContent !== text) this.error.textContent = text;
   }
 
   /** @param {boolean} busy */
@@ -283,7 +198,6 @@ export class Card {
   async #post(answer) {
     if (this.body.hasAttribute('aria-busy')) return;
     this.#complain('');
-    this.#input.removeAttribute('aria-invalid');
     this.#setBusy(true);
     try {
       const { seq } = await this.#answer(answer);
@@ -308,14 +222,16 @@ export class Card {
   resolve({ outcome, detail, input }) {
     const hadFocus = this.body.contains(document.activeElement);
     this.open = false;
-    this.#reading.stop();
-    const words = { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' };
-    const changed = outcome === 'allowed' && input !== undefined && isSame(input, this.#request.input ?? {}) === false;
-    const shown = changed ? input : this.#request.input;
+    this.#reading?.stop();
+    const own = this.#asked.resolved?.(outcome, input);
+    const changed = !own && outcome === 'allowed' && input !== undefined && isSame(input, this.#request.input ?? {}) === false;
     const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },
-      h('strong', {}, words[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${visibleText(clip(detail, WORDS))}`);
-    const block = toolInput(shown);
-    this.body.replaceChildren(summary, ...(block.length ? block : [visibleCode('{}')]));
+      h('strong', {}, this.#words.outcomes[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${visibleText(clip(detail, WORDS))}`);
+    this.body.replaceChildren(summary);
+    // The call itself is in the transcript, as it was asked.
+    if (own) append(this.body, own);
+    else if (changed) append(this.body, inputBlock(input));
+    else append(this.body, [disclosure('What was asked', () => inputBlock(this.#request.input), 'folded')]);
     this.body.classList.add('closed');
     this.body.dataset.testid = 'permission-resolved';
     this.body.dataset.outcome = outcome;

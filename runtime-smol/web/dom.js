@@ -29,7 +29,7 @@ export function h(tag, props = {}, ...children) {
 }
 
 /** @param {Node} parent @param {Child[]} children */
-function append(parent, children) {
+export function append(parent, children) {
   for (const child of children) {
     if (Array.isArray(child)) append(parent, child);
     else if (child instanceof Node) parent.appendChild(child);

@@ -23,10 +23,12 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
     "/api.js": "api.js", JS;
     "/app.css": "app.css", CSS;
+    "/asked.js": "asked.js", JS;
     "/card.js": "card.js", JS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
     "/dom.js": "dom.js", JS;
+    "/editor.js": "editor.js", JS;
     "/format.js": "format.js", JS;
     "/housekeeping.js": "housekeeping.js", JS;
     "/icon.svg": "icon.svg", SVG;
@@ -38,6 +40,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/permission.js": "permission.js", JS;
     "/proof.js": "proof.js", JS;
     "/prose.js": "prose.js", JS;
+    "/questions.js": "questions.js", JS;
     "/reading.js": "reading.js", JS;
     "/receipts.js": "receipts.js", JS;
     "/results.js": "results.js", JS;
@@ -73,11 +76,14 @@ mod tests {
     fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
         let of_own = ["String(error)", "String(busy)", "Number(/** @type {HTMLElement} */"];
         for name in [
+            "asked",
             "card",
+            "editor",
             "housekeeping",
             "messages",
             "permission",
             "prose",
+            "questions",
             "receipts",
             "stream",
             "transcript",

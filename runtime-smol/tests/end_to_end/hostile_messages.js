@@ -5,6 +5,7 @@
   const names = ['transcript', 'permission', 'receipts', 'composer'];
   const [{ Transcript }, { Permissions }, { Receipts }, { Composer }] = await Promise.all(names.map((name) => import(`/${name}.js`)));
   const ask = { type: 'control_request', request_id: 'P', request: { subtype: 'can_use_tool', tool_name: 'Bash', input: { command: 'ls', description: 'd' }, tool_use_id: 't', permission_suggestions: [], blocked_path: '/w/f', display_name: 'Bash', description: 'list', agent_id: 'a' } };
+  const asked = (tool_name, input) => ['agent', { ...ask, request: { ...ask.request, tool_name, input } }];
   const answer = { type: 'control_response', response: { subtype: 'success', request_id: 'P', response: { behavior: 'allow', updatedInput: { command: 'ls -l' }, message: 'm' } } };
   const delta = { type: 'stream_event', event: { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'h' } }, parent_tool_use_id: null };
   const report = (subtype, more) => ['worker', { type: 'footbridge', subtype, ...more }];
@@ -23,6 +24,7 @@
     ['agent', { type: 'system', subtype: 'api_retry', attempt: 1, max_retries: 10, error_status: 429, error: 'rate_limit' }],
     ['agent', { type: 'system', subtype: 'status', status: null }],
     ['agent', ask],
+    asked('AskUserQuestion', { questions: [{ question: 'q', header: 'h', options: [{ label: 'a', description: 'd', preview: 'p' }], multiSelect: true }] }),
     ['agent', { type: 'control_cancel_request', request_id: 'P' }],
     ['agent', { type: 'control_request', request_id: 'H', request: { subtype: 'hook_callback', callback_id: 'h' } }],
     ['agent', { type: 'control_response', response: { subtype: 'error', request_id: 'r', error: 'text' } }],

@@ -34,15 +34,15 @@ hear() {
 "#;
 
 /// A session whose agent is a script, on the page of its relay.
-struct Case {
+pub(crate) struct Case {
     directory: tempfile::TempDir,
     program: Program,
-    page: Page,
+    pub(crate) page: Page,
 }
 
 impl Case {
     #[track_caller]
-    fn of(script: &str) -> Self {
+    pub(crate) fn of(script: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let agent = format!("{WORDS}{script}\n");
         std::fs::write(directory.path().join("agent.sh"), agent).expect("a file");
@@ -77,7 +77,7 @@ impl Case {
 
     /// The lines that the agent has heard, once there are so many.
     #[track_caller]
-    fn heard(&self, count: usize) -> Vec<Value> {
+    pub(crate) fn heard(&self, count: usize) -> Vec<Value> {
         let heard = || std::fs::read_to_string(self.file("heard")).unwrap_or_default();
         let lines = poll(|| Some(heard()).filter(|text| text.lines().count() >= count));
         let lines = lines.unwrap_or_else(|| panic!("{count} lines were expected: {}", heard()));

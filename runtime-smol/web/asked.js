@@ -1,0 +1,33 @@
+// @ts-check
+// What a permission request is about, in the form that suits its tool.
+import { Editor, isCommandLine } from './editor.js';
+import { QuestionForm, questionsIn } from './questions.js';
+import { record } from './values.js';
+
+/**
+ * @typedef {import('./dom.js').Child} Child
+ * @typedef {{
+ *   name: string,
+ *   summary: string,
+ *   isDisguised: boolean,
+ *   before: Child[],
+ *   element: HTMLElement,
+ *   after: Child[],
+ *   hidden: number,
+ *   needsReading?: boolean,
+ *   words?: {allow: string, deny: string, reason: string, denied: string, outcomes: Record<string, string>},
+ *   focusHidden: () => void,
+ *   changed: (complain: (words: string) => void) => any,
+ *   resolved?: (outcome: string, input: unknown) => Child[] | null,
+ * }} Asked `element` is what has to be read, with what stands around it; `hidden` is how many
+ *   characters of it are not shown yet, NaN if it is not known how many; `changed` is the input to
+ *   allow instead, null if it is the one that was asked, undefined if there is something to put right first
+ */
+
+/** @param {any} request @param {() => void} onMore called when more of it is shown @returns {Asked} */
+export function askedOf(request, onMore) {
+  const { tool_name: tool, input } = record(request);
+  const questions = tool === 'AskUserQuestion' ? questionsIn(input) : null;
+  if (questions) return new QuestionForm(questions, input);
+  return new Editor(input, tool === 'Bash' && isCommandLine(input), onMore);
+}
