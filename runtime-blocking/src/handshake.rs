@@ -10,6 +10,7 @@ use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::Response;
 use footbridge_core::contract::event::{IoError, IoErrorKind};
+use footbridge_core::engine::proxies::unreachable;
 use rustix::event::PollFlags;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::error::{ProtocolError, SubProtocolError};
@@ -136,8 +137,9 @@ pub(crate) fn connect<T>(
     };
     let (deadline, inbox) = (offer.deadline, Some(inbox));
     let left = deadline.saturating_duration_since(Instant::now());
-    let addresses = net::resolve(name, port, Some(left))?;
-    let mut socket = net::connect_to(&addresses, deadline, inbox)?;
+    let failed = |error| unreachable(proxy, error);
+    let addresses = net::resolve(name, port, Some(left)).map_err(failed)?;
+    let mut socket = net::connect_to(&addresses, deadline, inbox).map_err(failed)?;
     if let (Some(connected), Some(proxy)) = (socket.take_if(|_| proxy.is_some()), proxy) {
         socket = net::tunnel(connected, proxy, &transport::target(&uri), deadline, inbox)?;
     }

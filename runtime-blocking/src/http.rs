@@ -9,7 +9,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::{MAX_DIALED_ADDRESSES, MAX_RESEND_AGE};
 use footbridge_core::contract::action::{Answer, Head, Method, Request, Response};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
-use footbridge_core::engine::proxies::Proxies;
+use footbridge_core::engine::proxies::{Proxies, unreachable};
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::{self, HeaderMap, HeaderValue, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -417,11 +417,13 @@ impl Resolver for Names {
     ) -> Result<ResolvedSocketAddrs, Error> {
         let own = |failure: IoError| Error::Other(failure.into());
         let limit = (!timeout.after.is_not_happening()).then(|| *timeout.after);
-        let (host, port) = match transport::proxy_of(&self.0, uri).map_err(own)? {
+        let proxy = transport::proxy_of(&self.0, uri).map_err(own)?;
+        let (host, port) = match proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => transport::place(uri),
         };
-        let found = net::resolve(host, port, limit).map_err(own)?;
+        let found = net::resolve(host, port, limit);
+        let found = found.map_err(|error| own(unreachable(proxy, error)))?;
         let mut addresses = self.empty();
         for address in found.into_iter().take(MAX_DIALED_ADDRESSES) {
             addresses.push(address);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use footbridge_core::contract::event::IoError;
-use footbridge_core::engine::proxies::{Proxies, Proxy};
+use footbridge_core::engine::proxies::{Proxies, Proxy, unreachable};
 use ureq::Error;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{
@@ -59,8 +59,10 @@ impl Connector<()> for Dialer {
         let limit = details.timeout.not_zero();
         let deadline = deadline_after(limit.map_or(Duration::from_secs(3600), |limit| *limit));
         let addresses: Vec<_> = details.addrs.iter().copied().collect();
-        let stream = net::connect_to::<()>(&addresses, deadline, None).map_err(own)?;
-        let stream = match (stream, proxy_of(&self.0, details.uri).map_err(own)?) {
+        let proxy = proxy_of(&self.0, details.uri).map_err(own)?;
+        let stream = net::connect_to::<()>(&addresses, deadline, None)
+            .map_err(|error| own(unreachable(proxy, error)))?;
+        let stream = match (stream, proxy) {
             (Some(stream), Some(proxy)) => {
                 net::tunnel::<()>(stream, proxy, &target(details.uri), deadline, None)
                     .map_err(own)?

@@ -11,7 +11,7 @@ use async_io::Timer;
 use bytes::Bytes;
 use footbridge_core::contract::event::{IoError, IoErrorKind};
 use footbridge_core::engine::dial::Dial;
-use footbridge_core::engine::proxies::{Proxies, Proxy, tunnel_error};
+use footbridge_core::engine::proxies::{Proxies, Proxy, tunnel_error, unreachable};
 use http_body_util::Empty;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Method, Uri};
@@ -157,7 +157,9 @@ async fn any(attempts: &mut Vec<Attempt<'_>>) -> Result<TcpStream, IoError> {
 
 /// Opens a tunnel through an HTTP proxy; `http:` targets get one too.
 async fn through(proxy: &Proxy, origin: &Origin) -> Result<TcpStream, IoError> {
-    let (stream, target) = (connect(&proxy.host, proxy.port).await?, origin.to_string());
+    let stream = connect(&proxy.host, proxy.port).await;
+    let stream = stream.map_err(|error| unreachable(Some(proxy), error))?;
+    let target = origin.to_string();
     let name = format!("the proxy {proxy}");
     let mut request =
         hyper::Request::builder().method(Method::CONNECT).uri(&target).header(HOST, &target);

@@ -11,6 +11,7 @@ use core::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::base::io_error::IoError;
 use crate::base::secret::Secret;
 
 /// A proxy.
@@ -233,6 +234,14 @@ impl fmt::Display for Proxy {
         let Self { host, port, .. } = self;
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
+}
+
+/// A failure to reach what a connection is made to: it says so if that is a proxy, since people look
+/// for the fault at the server that they have named.
+pub fn unreachable(proxy: Option<&Proxy>, failure: IoError) -> IoError {
+    let Some(proxy) = proxy else { return failure };
+    let detail = format!("the proxy {proxy}, on the way to the relay: {}", failure.detail);
+    IoError { detail, ..failure }
 }
 
 /// The request for a tunnel to `host:port`, with an IPv6 address in brackets.

@@ -190,6 +190,7 @@ macro_rules! action_tests {
     (@ proxy $runtime:path) => {
         $crate::tests!($runtime, actions::proxy:
             a_request_goes_through_the_tunnel_of_a_proxy_that_resolves_its_name,
+            a_proxy_that_cannot_be_reached_is_named,
             a_web_socket_goes_through_the_tunnel_of_a_proxy,
             a_proxy_that_says_nothing_costs_no_more_than_the_time_limit,
             a_proxy_that_refuses_a_tunnel_is_named,

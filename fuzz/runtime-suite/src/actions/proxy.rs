@@ -114,3 +114,30 @@ pub fn a_proxy_that_refuses_a_tunnel_is_named<R: Runtime>() {
         driven.end();
     }
 }
+
+pub fn a_proxy_that_cannot_be_reached_is_named<R: Runtime>() {
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = gone.local_addr().expect("an address").to_string();
+    drop(gone);
+    for (proxy, kind) in
+        [(at.as_str(), IoErrorKind::Refused), ("proxy.invalid:3128", IoErrorKind::Dns)]
+    {
+        let mut driven = through::<R>(format!("http://me:word@{proxy}"));
+        let asked = driven.get("https://somewhere.invalid/");
+        let target = Target::WebSocket {
+            url: "wss://somewhere.invalid/path".to_owned(),
+            headers: Vec::new(),
+            protocol: None,
+            timeout: Duration::from_secs(10),
+            max_message: 1000,
+        };
+        let request = driven.failed(asked);
+        let opened = driven.begin(|op| Action::Open { op, target });
+        for failure in [request, driven.failed(opened)] {
+            assert_eq!(failure.kind, kind, "{failure}");
+            assert!(failure.detail.contains(&format!("the proxy {proxy}")), "{failure}");
+            assert!(!failure.detail.contains("me:word"), "{failure}");
+        }
+        driven.end();
+    }
+}
