@@ -314,6 +314,8 @@ function footbridgeEntry(event) {
     case 'worktree_unanswered':
       return line(event, `Nothing was done about the worktree: ${text(message.reason, 'the worker did not answer')}`, 'warn');
     case 'commit_kept': return line(event, sentence(text(message.message, 'A commit that only the worktree had is kept')), 'warn');
+    case 'callback_withdrawn':
+      return line(event, `What the agent asked a client was not answered: ${text(message.reason, 'the client is gone')}`, 'warn');
     case 'requests_unanswered': {
       const many = list(message.request_ids).length;
       return line(event, `${many === 1 ? 'A request' : `${many} requests`} will not be answered: ${text(message.reason, 'the agent has ended')}`);

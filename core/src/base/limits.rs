@@ -76,6 +76,21 @@ pub const AGENT_NOT_READING_AFTER: Duration = Duration::from_secs(10);
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
+/// How long the client that declared a hook or an MCP server may take to answer the agent, unless the
+/// hook states a shorter time (M-6). Agents wait longer by default.
+pub const CALLBACK_TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Questions to such a client that one session may have open at once.
+pub const MAX_OPEN_CALLBACKS: usize = 256;
+/// Hooks of one session whose own time limits are known.
+pub const MAX_TIMED_HOOKS: usize = 1024;
+/// Largest declaration of hooks and MCP servers, in bytes: the relay keeps it for later runs of the
+/// agent.
+pub const MAX_DECLARATION_BYTES: usize = 32 << 10;
+/// Shortest id of a client, in bytes: no other client should guess it.
+pub const MIN_CLIENT_ID_BYTES: usize = 16;
+/// Longest id of a client, in bytes.
+pub const MAX_CLIENT_ID_BYTES: usize = 128;
+
 /// Longest command line the shell agent accepts, in bytes. Linux allows 128 KiB in one argument.
 pub const MAX_SHELL_COMMAND_BYTES: usize = 100 << 10;
 /// Messages that wait while the shell agent is busy.

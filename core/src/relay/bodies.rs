@@ -93,7 +93,7 @@ impl Bodies {
 /// The largest body of a request.
 const fn largest(route: &Route) -> usize {
     match route {
-        Route::Messages(_) | Route::Permission(_) => MAX_REQUEST_BYTES,
+        Route::Messages(_) | Route::Permission(_) | Route::Callback(_) => MAX_REQUEST_BYTES,
         _ => MAX_SMALL_BODY_BYTES,
     }
 }

@@ -209,6 +209,10 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         (Identity::Account(owner), Route::Subscribe(session)) => {
             viewers::subscribe(cx, op, request, query, owner, session)
         }
+        (Identity::Account(owner), Route::Messages(session)) => {
+            let connected = parts.viewers.clients_of(&session);
+            viewer_api::messages::post(cx, op, request, owner, session, connected)
+        }
         (Identity::Account(owner), Route::Overview) => {
             parts.overviews.watch(cx, op, request, query, owner)
         }

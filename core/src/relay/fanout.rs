@@ -31,6 +31,9 @@ pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
             parts.viewers.on_appended(cx, session, entry.seq, &SessionFrame::event(&entry.into()));
         }
     }
+    for (session, answerer, callback) in &changes.callbacks {
+        parts.viewers.on_callback(cx, session, answerer, callback);
+    }
     for (session, until) in &changes.inbound {
         parts.links.on_inbound(cx, session, *until);
     }

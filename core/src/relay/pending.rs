@@ -80,12 +80,19 @@ pub(super) enum WorkerCall {
 #[derive(Clone, Debug)]
 pub(super) enum ViewerCall {
     Environments,
-    Environment { status: u16 },
+    Environment {
+        status: u16,
+    },
     Sessions,
-    Session { status: u16 },
+    Session {
+        status: u16,
+    },
     Post(Vec<MessageName>),
-    Interrupt { request_id: String },
-    Permission,
+    Interrupt {
+        request_id: String,
+    },
+    /// An answer to the agent, of a person or of a client.
+    Answer,
     Receipts,
     Receipt,
     Events,
@@ -144,5 +151,7 @@ pub(super) struct Subscribing {
     pub(super) after: u64,
     /// How often it wants to be sent something.
     pub(super) alive_every: Duration,
+    /// The id of the client, if it says so.
+    pub(super) client: Option<String>,
     pub(super) protocol: Option<&'static str>,
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{AccountId, Entry, Environment, Receipts, Session};
+use super::record::{AccountId, Entry, Environment, OpenCallback, Receipts, Session};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
@@ -78,6 +78,8 @@ pub enum Answer {
         from: u64,
         /// Whose session it is.
         owner: AccountId,
+        /// What its agent has to be told before anything else (M-6): a line that is not numbered.
+        declared: Option<Text>,
     },
     /// A link has resumed.
     Resumed {
@@ -181,6 +183,29 @@ pub enum StoreError {
     WorktreeUnreachable,
     /// The idempotency key is that of another request.
     KeyReused,
+    /// The agent has used the id for several questions, and the answer does not say for which it is.
+    PermissionAmbiguous {
+        /// The event of the one that is open.
+        open: Option<u64>,
+    },
+    /// A client that is not connected declares hooks or MCP servers.
+    CallbacksUnanswerable,
+    /// Another client that is connected has declared some.
+    CallbacksTaken,
+    CallbackUnknown,
+    /// It asks another client.
+    CallbackNotYours,
+    CallbackWithdrawn,
+    /// The question has already been answered, differently.
+    CallbackConflict {
+        /// The `control_response` that counts.
+        line: Text,
+    },
+    /// The agent could not read the answer.
+    CallbackUnclear {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A count is at its limit.
     Limit(Limit),
 }
@@ -232,6 +257,9 @@ pub struct Changes {
     pub work_for: Vec<EnvironmentId>,
     /// Sessions with new lines for their agent, and the number of the last one.
     pub inbound: Vec<(SessionId, u64)>,
+    /// What agents ask of which clients (M-6).
+    #[serde(default)]
+    pub callbacks: Vec<(SessionId, String, OpenCallback)>,
     /// How far what viewers sent has come, where it has come further and `sessions` does not say so.
     pub receipts: Vec<(SessionId, Receipts)>,
     /// How long after this operation something may lapse, in the store's own time.
@@ -301,6 +329,33 @@ impl StoreError {
             Self::KeyReused => {
                 "this Idempotency-Key was used for a session of another worker, or with another title: give each request a key of its own"
                     .into()
+            }
+            Self::PermissionAmbiguous { open: Some(seq) } => alloc::format!(
+                "the agent has used this id for several questions: answer with \"seq\": {seq}, which is the one that is open"
+            ),
+            Self::PermissionAmbiguous { open: None } => {
+                "the agent has used this id for several questions, and none of them is open".into()
+            }
+            Self::CallbacksUnanswerable => {
+                "hooks and MCP servers of a client's own can be declared only by a client that the agent can reach: open the events WebSocket with client=<an id of your own> first, and name that \"client\" here".into()
+            }
+            Self::CallbacksTaken => {
+                "another client that is connected answers this agent: leave hooks and MCP servers out, or end that client first".into()
+            }
+            Self::CallbackUnknown => {
+                "the agent has not asked a client this, or it is no longer kept".into()
+            }
+            Self::CallbackNotYours => {
+                "the agent asks another client, the one that has declared its hooks and MCP servers".into()
+            }
+            Self::CallbackWithdrawn => {
+                "too late: the agent no longer waits for this answer, because the time limit has passed, it has withdrawn its question or ended, or another client has taken over".into()
+            }
+            Self::CallbackConflict { .. } => {
+                "this question has already been answered differently".into()
+            }
+            Self::CallbackUnclear { why } => {
+                alloc::format!("the agent could not read this answer: {why}")
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),
         }

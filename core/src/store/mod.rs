@@ -39,14 +39,17 @@ pub use self::committed::{
 pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
 pub use self::record::{
-    AccountId, Activity, Entry, Environment, Healthcheck, Origin, Question, Receipts, Session,
+    AccountId, Activity, Callbacks, Entry, Environment, Healthcheck, OpenCallback, Origin,
+    Question, Receipts, Session,
 };
 pub use self::rows::{
-    ClaimRow, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts, InboundKind, InboundRow,
-    LogRow, MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow, SessionFilter, SessionRow,
-    Standing, Turn, WorkRow, WorkState,
+    ClaimRow, Declared, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts, InboundKind,
+    InboundRow, LogRow, MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow, SessionFilter,
+    SessionRow, Standing, Turn, WorkRow, WorkState,
 };
 pub use self::rule_store::{RuleStore, Store};
 pub(crate) use self::rules::ended;
 pub use self::tables::{TableError, Tables};
-pub use self::transaction::{Line, NewMessage, PermissionReply, StoreOp, Transaction};
+pub use self::transaction::{
+    CallbackReply, Line, NewMessage, PermissionReply, Sender, StoreOp, Transaction,
+};

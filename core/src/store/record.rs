@@ -66,6 +66,9 @@ pub struct Session {
     pub is_stopping: bool,
     /// The agent's open questions, oldest first (M-2).
     pub pending: Vec<Question>,
+    /// What its agent asks of the client that has declared hooks or MCP servers (M-6).
+    #[serde(default)]
+    pub callbacks: Callbacks,
     /// How far what viewers sent has come (M-7).
     #[serde(default)]
     pub receipts: Receipts,
@@ -87,6 +90,26 @@ pub struct Session {
     pub worktree: Option<KeptWorktree>,
     /// Grows from one session to the next, in the order they were created.
     pub ordinal: u64,
+}
+
+/// Who answers what a session's agent asks because of hooks or MCP servers (M-6). Other viewers are
+/// not told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Callbacks {
+    /// The client that has declared them, if any are declared.
+    pub answerer: Option<String>,
+    /// What the agent asks it and waits for, oldest first.
+    pub open: Vec<OpenCallback>,
+}
+
+/// A question that waits for a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCallback {
+    /// The agent's id for it.
+    pub request_id: String,
+    /// The event that asks.
+    pub seq: u64,
 }
 
 /// One event of a session's log.

@@ -14,6 +14,7 @@ use super::record::{AccountId, Entry, Environment, Question, Session};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
+use crate::wire::callback::Callback;
 use crate::wire::viewer::FailedReceipts;
 use crate::wire::worker_api::work::WorkData;
 use crate::wire::worktree::WorktreeRequest;
@@ -145,6 +146,9 @@ pub struct SessionRow {
     pub question_bytes: usize,
     /// Viewers' requests that its agent has not answered.
     pub open_requests: usize,
+    /// What a client has declared to its agent (M-6).
+    #[serde(default)]
+    pub declared: Declared,
     /// The lines for its agent.
     pub inbound: InboundCounts,
     /// The last few things from viewers that did not end well, oldest first (M-7).
@@ -175,6 +179,29 @@ impl SessionRow {
     /// Whether it is known that this event of a viewer did not end well.
     pub fn has_failed(&self, seq: u64) -> bool {
         self.failed.iter().any(|failed| failed.receipts.holds(seq))
+    }
+}
+
+/// The hooks and MCP servers of a client that an agent was told of, or will be (M-6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Declared {
+    /// The hooks: JSON.
+    pub hooks: Option<Text>,
+    /// The MCP servers: JSON.
+    pub servers: Option<Text>,
+    /// The event that declared them last.
+    pub seq: u64,
+    /// The number of the first line for the agent that ever declared any; 0 before it.
+    pub number: u64,
+    /// An earlier run of the agent was told, and this one has to be told again, before anything else.
+    pub is_for_earlier_run: bool,
+}
+
+impl Declared {
+    /// Whether there is anything that a run of the agent has to be told.
+    pub const fn has_any(&self) -> bool {
+        self.hooks.is_some() || self.servers.is_some()
     }
 }
 
@@ -306,23 +333,29 @@ pub struct MessageRow {
     pub inbound: u64,
 }
 
-/// A permission question, by session and `request_id`.
+/// A question of the agent, by session and `request_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuestionRow {
     /// The question.
     pub question: Question,
+    /// What it is if a client is asked, rather than a person (M-6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
+    /// Whether its id was that of another question before.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub is_reused: bool,
     /// Its state.
     pub standing: Standing,
 }
 
-/// The state of a permission question.
+/// The state of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It is waiting for an answer.
     Open {
         /// The tool's input: a part of the agent's line, byte for byte. A copy, so that a question
-        /// does not keep its whole line in memory.
+        /// does not keep its whole line in memory. For a client's, a digest of what is asked.
         input: Text,
         /// The number of that line, as the link counts them; 0 if an earlier version stored it.
         #[serde(default)]

@@ -274,6 +274,10 @@ pub enum StoreOp {
         session: SessionId,
         /// The messages.
         messages: Vec<NewMessage>,
+        /// Who sends them, if they say so. Only somebody who is connected may declare hooks or MCP
+        /// servers, and not while another client that has is connected (M-6).
+        #[serde(default)]
+        sender: Option<Sender>,
     },
     /// Answers an agent's question. The first answer counts (M-2). Answer: `Answered`.
     AnswerPermission {
@@ -287,6 +291,23 @@ pub enum StoreOp {
         seq: Option<u64>,
         /// The answer.
         reply: PermissionReply,
+    },
+
+    /// Answers what the agent asks of the client that has declared hooks or MCP servers (M-6).
+    /// Answer: `Answered`.
+    AnswerCallback {
+        /// Whose session.
+        owner: AccountId,
+        /// The session.
+        session: SessionId,
+        /// Who answers.
+        client: String,
+        /// The question.
+        request_id: String,
+        /// The event that asked it.
+        seq: u64,
+        /// The answer.
+        reply: CallbackReply,
     },
 
     /// Opens a link of a session, replacing any other. Lines that were given to another run of its
@@ -404,6 +425,7 @@ impl StoreOp {
             Self::ReadReceipt { .. } => "ReadReceipt",
             Self::Post { .. } => "Post",
             Self::AnswerPermission { .. } => "AnswerPermission",
+            Self::AnswerCallback { .. } => "AnswerCallback",
             Self::AttachLink { .. } => "AttachLink",
             Self::ResumeLink { .. } => "ResumeLink",
             Self::Append { .. } => "Append",
@@ -428,6 +450,24 @@ pub struct NewMessage {
     pub request_id: Option<String>,
     /// The line for the agent.
     pub line: Text,
+}
+
+/// A client that sends messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// Its id.
+    pub client: String,
+    /// The clients that are connected to the session.
+    pub connected: Vec<String>,
+}
+
+/// A client's answer to the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallbackReply {
+    /// What the agent asked for: JSON.
+    Response(Text),
+    /// Why there is none.
+    Error(String),
 }
 
 /// An answer to a permission question, before the question has been looked up.

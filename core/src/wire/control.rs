@@ -119,8 +119,27 @@ pub fn answer_on(answer: &Text, line: u64) -> Text {
     }
 }
 
-/// Which line of the agent an answer is about, and the answer as the agent gets it.
-pub fn asked_on(answer: &Text) -> Option<(u64, Text)> {
+/// The same for one of the relay's own, which is nobody's answer.
+pub fn refusal_on(answer: &Text, line: u64) -> Text {
+    match answer.as_str().strip_suffix('}') {
+        Some(open) => answer_on(&Text::from(format!("{open},\"refused\":true}}")), line),
+        None => answer.clone(),
+    }
+}
+
+/// What an answer from the relay is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The line of the agent, if it says so.
+    pub line: Option<u64>,
+    /// Whether the relay has refused the question.
+    pub is_refusal: bool,
+    /// The answer as the agent gets it.
+    pub answer: Text,
+}
+
+/// Reads an answer from the relay.
+pub fn asked_on(line: &Text) -> Answered {
     #[derive(Serialize, Deserialize)]
     struct Answer<'a> {
         #[serde(borrow, rename = "type")]
@@ -129,9 +148,17 @@ pub fn asked_on(answer: &Text) -> Option<(u64, Text)> {
         response: &'a RawValue,
         #[serde(default, skip_serializing)]
         asked_on_line: Option<u64>,
+        #[serde(default, skip_serializing)]
+        refused: bool,
     }
-    let answer = serde_json::from_str::<Answer<'_>>(answer.as_str()).ok()?;
-    Some((answer.asked_on_line?, to_text(&answer)))
+    match serde_json::from_str::<Answer<'_>>(line.as_str()) {
+        Ok(answer) if answer.asked_on_line.is_some() || answer.refused => Answered {
+            line: answer.asked_on_line,
+            is_refusal: answer.refused,
+            answer: to_text(&answer),
+        },
+        _ => Answered { line: None, is_refusal: false, answer: line.clone() },
+    }
 }
 
 /// The error for a `control_request` whose `request_id` is no text. It is repeated as it is, if it is
@@ -238,96 +265,6 @@ impl<'de> Deserialize<'de> for PermissionAnswer {
     }
 }
 
-/// A `control_request` of a client that makes the client responsible for answering the agent later
-/// (M-6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Callbacks {
-    /// It declares hooks: the agent sends a `hook_callback` before it uses a tool, for instance.
-    Hooks,
-    /// It declares tools of the client's own: the agent sends an `mcp_message` to use them.
-    McpServers,
-}
-
-impl Callbacks {
-    /// What a `control_request` declares, if it declares anything.
-    pub fn declared_by(line: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Server<'a> {
-            #[serde(borrow, default, rename = "type")]
-            kind: Cow<'a, str>,
-        }
-        let request = request_of::<FieldsOf<'_>>(line)?;
-        let field = |name: &str| request.get(name).copied();
-        if field("hooks").is_some_and(holds_something) {
-            return Some(Self::Hooks);
-        }
-        // Those of `mcp_set_servers`: by name, each with its `type`.
-        let is_own = |servers: &RawValue| {
-            let servers = serde_json::from_str::<BTreeMap<String, Server<'_>>>(servers.get());
-            servers.is_ok_and(|servers| servers.values().any(|server| server.kind == "sdk"))
-        };
-        let has_servers = field("sdkMcpServers").is_some_and(holds_something);
-        (has_servers || field("servers").is_some_and(is_own)).then_some(Self::McpServers)
-    }
-
-    /// Its name, for people.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hooks => "hooks",
-            Self::McpServers => "MCP servers of its own",
-        }
-    }
-}
-
-/// Whether a value is neither null nor an empty list or object.
-fn holds_something(raw: &RawValue) -> bool {
-    let mut inside = raw.get().chars().filter(|letter| !letter.is_ascii_whitespace());
-    let ends = (inside.next(), inside.next());
-    raw.get() != "null" && !matches!(ends, (Some('['), Some(']')) | (Some('{'), Some('}')))
-}
-
-/// The answer to a `hook_callback` that nobody can answer (M-6): a tool that a hook would have been
-/// asked about does not run, and any other hook fails.
-pub fn hook_unanswered(request_id: &str, line: &str, reason: &str) -> Text {
-    #[derive(Deserialize)]
-    struct Request<'a> {
-        #[serde(borrow)]
-        input: Input<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Input<'a> {
-        #[serde(borrow)]
-        hook_event_name: Cow<'a, str>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Deny<'a> {
-        hook_specific_output: Decision<'a>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Decision<'a> {
-        hook_event_name: &'a str,
-        permission_decision: &'a str,
-        permission_decision_reason: &'a str,
-    }
-    const ASKS: &str = "PreToolUse";
-    match request_of::<Request<'_>>(line) {
-        Some(request) if request.input.hook_event_name != ASKS => error(request_id, reason),
-        // Also if it cannot be read: it may be one that asks.
-        _ => success(
-            request_id,
-            &Deny {
-                hook_specific_output: Decision {
-                    hook_event_name: ASKS,
-                    permission_decision: "deny",
-                    permission_decision_reason: reason,
-                },
-            },
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,11 +302,14 @@ mod tests {
     #[test]
     fn an_answer_says_which_line_asked_and_the_agent_gets_it_as_it_was() {
         let answer = success("P", &1);
-        let (line, given) = asked_on(&answer_on(&answer, 7)).expect("it says so");
-        assert_eq!((line, given), (7, answer.clone()));
+        let said = asked_on(&answer_on(&answer, 7));
+        assert_eq!(said, Answered { line: Some(7), is_refusal: false, answer: answer.clone() });
+        let refused = asked_on(&refusal_on(&answer, 7));
+        assert_eq!(refused, Answered { line: Some(7), is_refusal: true, answer: answer.clone() });
         assert_eq!(answer_on(&answer, 0), answer, "an earlier version did not count");
-        assert_eq!(asked_on(&answer), None);
-        assert_eq!(asked_on(&Text::from(r#"{"type":"user","asked_on_line":3}"#)), None);
+        assert_eq!(asked_on(&answer).line, None);
+        let other = Text::from(r#"{"type":"user","asked_on_line":3}"#);
+        assert_eq!(asked_on(&other), Answered { line: None, is_refusal: false, answer: other });
     }
 
     #[test]
@@ -387,53 +327,5 @@ mod tests {
         {
             assert!(refused(none).is_null());
         }
-    }
-
-    #[test]
-    fn a_request_that_would_make_its_client_answer_later_is_recognised() {
-        let declared = |request: &str| {
-            Callbacks::declared_by(&format!(r#"{{"type":"control_request","request":{request}}}"#))
-        };
-        for nothing in [
-            r#"{"subtype":"initialize"}"#,
-            r#"{"subtype":"initialize","hooks":null,"sdkMcpServers":[]}"#,
-            r#"{"subtype":"initialize","hooks":{ }}"#,
-            r#"{"subtype":"mcp_set_servers","servers":{"calc":{"type":"stdio","command":"calc"}}}"#,
-        ] {
-            assert_eq!(declared(nothing), None, "{nothing}");
-        }
-        let twice = r#"{"subtype":"initialize","hooks":null,"hooks":{"Stop":[]}}"#;
-        assert_eq!(declared(twice), Some(Callbacks::Hooks), "the last one counts");
-        for hooks in [r#"{"PreToolUse":[]}"#, r#"[1]"#, r#""PreToolUse""#, "true"] {
-            let request = format!(r#"{{"subtype":"initialize","hooks":{hooks}}}"#);
-            assert_eq!(declared(&request), Some(Callbacks::Hooks), "{hooks}");
-        }
-        for servers in [
-            r#"{"subtype":"initialize","sdkMcpServers":["calc"]}"#,
-            r#"{"subtype":"mcp_set_servers","servers":{"calc":{"type":"sdk","name":"calc"}}}"#,
-        ] {
-            assert_eq!(declared(servers), Some(Callbacks::McpServers), "{servers}");
-        }
-    }
-
-    #[test]
-    fn a_hook_that_nobody_answers_never_lets_a_tool_run() {
-        let callback = |input: &str| {
-            let line = format!(
-                r#"{{"type":"control_request","request":{{"subtype":"hook_callback"{input}}}}}"#
-            );
-            hook_unanswered("H", &line, "nobody is there")
-        };
-        for asks in [r#","input":{"hook_event_name":"PreToolUse"}"#, r#","input":3"#, ""] {
-            assert_eq!(
-                callback(asks).as_str(),
-                r#"{"type":"control_response","response":{"subtype":"success","request_id":"H","response":{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"nobody is there"}}}}"#,
-                "{asks}"
-            );
-        }
-        assert_eq!(
-            callback(r#","input":{"hook_event_name":"Stop"}"#),
-            error("H", "nobody is there")
-        );
     }
 }

@@ -25,9 +25,12 @@ pub struct ErrorDetail<'a> {
     /// What happened, and what to try.
     #[serde(default)]
     pub message: Cow<'a, str>,
-    /// For a `permission_conflict`, the answer that counts: JSON exactly as it was sent.
+    /// For a `permission_conflict` or `callback_conflict`, the answer that counts: JSON exactly as it was sent.
     #[serde(borrow, with = "raw::optional", default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<&'a str>,
+    /// For a `permission_ambiguous`, the event of the question that is open, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
 }
 
 macro_rules! error_types {
@@ -95,6 +98,20 @@ error_types! {
     PermissionConflict = "permission_conflict",
     /// The idempotency key is that of another request.
     KeyReused = "key_reused",
+    /// The id of the question is that of several; the answer has to say which.
+    PermissionAmbiguous = "permission_ambiguous",
+    /// The client declares hooks or MCP servers, and the agent could not reach it.
+    CallbacksUnanswerable = "callbacks_unanswerable",
+    /// Another client that is connected has declared hooks or MCP servers.
+    CallbacksTaken = "callbacks_taken",
+    /// Another client is asked this.
+    CallbackNotYours = "callback_not_yours",
+    /// No such question to a client (any more).
+    CallbackUnknown = "callback_unknown",
+    /// The client has already answered differently.
+    CallbackConflict = "callback_conflict",
+    /// The agent no longer waits for the client's answer.
+    CallbackWithdrawn = "callback_withdrawn",
     /// The session accepts no more messages.
     SessionEnded = "session_ended",
     /// The agent withdrew its question.

@@ -49,6 +49,8 @@ const fn one(kind: &'static str, subtype: &'static str, show: Showing) -> Rule {
 pub const RULES: &[Rule] = &[
     all("command_lifecycle", Showing::Quiet),
     all("control_cancel_request", Showing::Quiet),
+    one("control_request", "hook_callback", Showing::Quiet),
+    one("control_request", "mcp_message", Showing::Quiet),
     one("control_response", "success", Showing::Quiet),
     all("keep_alive", Showing::Never),
     one("system", "files_persisted", Showing::Quiet),

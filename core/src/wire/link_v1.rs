@@ -57,6 +57,12 @@ pub enum ControlFrame {
         /// The message.
         message: Box<RawValue>,
     },
+    /// From the relay, before its lines: what a client has declared to an earlier run of the agent, as
+    /// a line for the agent (M-6). It is not numbered.
+    Declared {
+        /// An `initialize`.
+        message: Box<RawValue>,
+    },
     /// From the relay: end the session.
     Stop,
     /// Are you there?
@@ -110,6 +116,11 @@ impl ControlFrame {
                     serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
                 Self::Report { message }
             }
+            "declared" => {
+                let Report { message } =
+                    serde_json::from_slice(bytes).map_err(|_| ControlFrameError)?;
+                Self::Declared { message }
+            }
             "stop" => Self::Stop,
             "ping" => Self::Ping,
             "pong" => Self::Pong,
@@ -144,7 +155,8 @@ mod tests {
             ControlFrame::Resume { received: 3, from: 1, window: Some(7) },
             ControlFrame::Ack { received: u64::MAX },
             ControlFrame::Held { received: 7 },
-            ControlFrame::Report { message: raw },
+            ControlFrame::Report { message: raw.clone() },
+            ControlFrame::Declared { message: raw },
             ControlFrame::Stop,
             ControlFrame::Ping,
             ControlFrame::Pong,

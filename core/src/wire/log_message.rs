@@ -30,6 +30,14 @@ pub enum LogMessage<'a> {
         #[serde(default)]
         reason: Cow<'a, str>,
     },
+    /// A question to a client with hooks or MCP servers can no longer be answered (M-6).
+    CallbackWithdrawn {
+        /// The agent's id for it.
+        request_id: Cow<'a, str>,
+        /// Why.
+        #[serde(default)]
+        reason: Cow<'a, str>,
+    },
     /// Messages were on their way to an agent that has ended: nobody can know whether it read them.
     MessagesIndeterminate(Unsettled<'a>),
     /// Messages that never reached an agent, and never will.

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`ndjson`] | a byte stream cut into lines |
 //! | [`message`] | what kind of message a line is (M-1) |
+//! | [`callback`] | what an agent asks of a client with hooks or MCP servers (M-6) |
 //! | [`control`] | control requests and responses (M-2, M-3) |
 //! | [`log_message`] | the relay's and the worker's own messages in a log |
 //! | [`link_v1`] | the control frames of a session's link |
@@ -18,6 +19,7 @@
 //! | [`url`] | the relay's base URL and what is built on it (S-2) |
 //! | [`error`] | the body of a refusal (E-9) |
 
+pub mod callback;
 pub mod control;
 pub mod error;
 pub mod health;

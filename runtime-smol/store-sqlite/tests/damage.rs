@@ -69,8 +69,11 @@ fn fill(directory: &Path) {
         for n in 1..=SESSIONS {
             let line = Text::from(event(n, at));
             let messages = vec![NewMessage { uuid: None, request_id: None, line }];
-            apply(&mut store, StoreOp::Post { owner: owner(), session: session(n), messages })
-                .expect("posted");
+            apply(
+                &mut store,
+                StoreOp::Post { owner: owner(), session: session(n), messages, sender: None },
+            )
+            .expect("posted");
         }
     }
 }

@@ -25,6 +25,8 @@ pub(in crate::relay) struct ApiError {
     retry_after: Option<u64>,
     /// The answer that counts, for a question that was answered twice.
     answer: Option<Text>,
+    /// The question that is open, for an answer that does not say for which it is.
+    open: Option<u64>,
     /// Whether the connection ends with it.
     closes: bool,
 }
@@ -32,7 +34,7 @@ pub(in crate::relay) struct ApiError {
 impl ApiError {
     pub(in crate::relay) fn new(status: u16, kind: ErrorType, message: &str) -> Self {
         let message = message.to_owned();
-        Self { status, kind, message, retry_after: None, answer: None, closes: false }
+        Self { status, kind, message, retry_after: None, answer: None, open: None, closes: false }
     }
 
     pub(in crate::relay) fn invalid(message: &str) -> Self {
@@ -97,8 +99,8 @@ impl ApiError {
 
     pub(in crate::relay) fn response(&self) -> Response {
         let answer = self.answer.as_ref().map(Text::as_str);
-        let error =
-            ErrorDetail { kind: self.kind.clone(), message: (&*self.message).into(), answer };
+        let (kind, message) = (self.kind.clone(), (&*self.message).into());
+        let error = ErrorDetail { kind, message, answer, seq: self.open };
         let mut response = json(self.status, &ErrorBody { error });
         if let Some(seconds) = self.retry_after {
             response.headers.push(("retry-after".to_owned(), seconds.to_string()));
@@ -130,12 +132,24 @@ impl From<StoreError> for ApiError {
             StoreError::WorktreeBusy => (409, ErrorType::WorktreeBusy),
             StoreError::WorktreeChanged => (409, ErrorType::WorktreeChanged),
             StoreError::WorktreeUnreachable => (410, ErrorType::WorktreeUnreachable),
+            StoreError::PermissionAmbiguous { .. } => (409, ErrorType::PermissionAmbiguous),
+            StoreError::CallbacksUnanswerable => (409, ErrorType::CallbacksUnanswerable),
+            StoreError::CallbacksTaken => (409, ErrorType::CallbacksTaken),
+            StoreError::CallbackUnknown => (404, ErrorType::CallbackUnknown),
+            StoreError::CallbackNotYours => (403, ErrorType::CallbackNotYours),
+            StoreError::CallbackWithdrawn => (410, ErrorType::CallbackWithdrawn),
+            StoreError::CallbackConflict { .. } => (409, ErrorType::CallbackConflict),
+            StoreError::CallbackUnclear { .. } => (400, ErrorType::InvalidRequest),
             StoreError::Limit(_) => (429, ErrorType::LimitReached),
         };
         let mut refusal = Self::new(status, kind, &error.message());
         refusal.retry_after = (status == 429).then_some(RETRY_AFTER_LIMIT);
-        if let StoreError::PermissionConflict { line } = &error {
-            refusal.answer = answer_of(line);
+        match &error {
+            StoreError::PermissionConflict { line } | StoreError::CallbackConflict { line } => {
+                refusal.answer = answer_of(line);
+            }
+            StoreError::PermissionAmbiguous { open } => refusal.open = *open,
+            _ => {}
         }
         refusal
     }

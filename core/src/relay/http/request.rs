@@ -143,7 +143,7 @@ pub(in crate::relay) fn query_limit(query: &str, most: usize) -> Result<usize, A
 }
 
 /// A raw value from the query.
-pub(super) fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+pub(in crate::relay) fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }

@@ -33,6 +33,7 @@ pub(in crate::relay) enum Route {
     Session(SessionId),
     Messages(SessionId),
     Permission(SessionId),
+    Callback(SessionId),
     Interrupt(SessionId),
     StopSession(SessionId),
     Worktree(SessionId),
@@ -148,7 +149,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 35] = {
+pub(in crate::relay) static TABLE: [Row; 36] = {
     use Access::{Anybody, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -178,6 +179,7 @@ pub(in crate::relay) static TABLE: [Row; 35] = {
         row(Get, "/v1/sessions/{id}", Person, Nothing, Make::Session(Route::Session)),
         row(Post, "/v1/sessions/{id}/messages", Person, Body, Make::Session(Route::Messages)),
         row(Post, "/v1/sessions/{id}/permission", Person, Body, Make::Session(Route::Permission)),
+        row(Post, "/v1/sessions/{id}/callback", Person, Body, Make::Session(Route::Callback)),
         row(Post, "/v1/sessions/{id}/interrupt", Person, Body, Make::Session(Route::Interrupt)),
         row(Post, "/v1/sessions/{id}/stop", Person, Body, Make::Session(Route::StopSession)),
         row(Post, "/v1/sessions/{id}/worktree", Person, Body, Make::Session(Route::Worktree)),
@@ -303,6 +305,7 @@ mod tests {
             (Get, "/v1/sessions/session_1", Route::Session(session())),
             (Post, "/v1/sessions/session_1/messages", Route::Messages(session())),
             (Post, "/v1/sessions/session_1/permission", Route::Permission(session())),
+            (Post, "/v1/sessions/session_1/callback", Route::Callback(session())),
             (Post, "/v1/sessions/session_1/interrupt", Route::Interrupt(session())),
             (Post, "/v1/sessions/session_1/stop", Route::StopSession(session())),
             (Post, "/v1/sessions/session_1/worktree", Route::Worktree(session())),

@@ -1,5 +1,7 @@
 //! One link.
 
+use serde_json::value::RawValue;
+
 use super::from_agent::{FromAgent, Window, checked, lines_of};
 use super::to_agent::{Note, ToAgent, Wanted};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
@@ -36,6 +38,10 @@ pub(super) struct Link {
     outgoing: Outgoing,
     from_agent: FromAgent,
     to_agent: ToAgent,
+    /// What the agent has to be told before anything else (M-6).
+    declared: Option<Text>,
+    /// Messages on their way that are no numbered lines, before those that are.
+    unnumbered: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +88,7 @@ pub(super) struct Attached {
     /// Lines for the agent that the worker has.
     pub(super) from: u64,
     pub(super) owner: AccountId,
+    pub(super) declared: Option<Text>,
 }
 
 impl Link {
@@ -91,7 +98,7 @@ impl Link {
             Framing::LinkV1 => Window::Acknowledged,
             Framing::Ndjson => Window::Unacknowledged,
         };
-        let Attached { number, received, from, owner } = attached;
+        let Attached { number, received, from, owner, declared } = attached;
         Self {
             op,
             session,
@@ -105,6 +112,8 @@ impl Link {
             outgoing: Outgoing::default(),
             from_agent: FromAgent::after(received, window),
             to_agent: ToAgent::after(from),
+            declared,
+            unnumbered: 0,
         }
     }
 
@@ -118,10 +127,33 @@ impl Link {
         match self.framing {
             Framing::LinkV1 => {
                 let window = Some(LINK_WINDOW_LINES_TO_RELAY);
-                self.send_frame(cx, &ControlFrame::Resume { received: stored, from: sent, window })
+                self.send_frame(
+                    cx,
+                    &ControlFrame::Resume { received: stored, from: sent, window },
+                )?;
+                self.send_declared(cx)
             }
-            // It cannot send a `resume`, so it continues where the store is.
-            Framing::Ndjson => self.on_resume(cx, sent, stored),
+            Framing::Ndjson => {
+                self.send_declared(cx)?;
+                // It cannot send a `resume`, so it continues where the store is.
+                self.on_resume(cx, sent, stored)
+            }
+        }
+    }
+
+    /// Tells the agent what was declared to an earlier run of it, ahead of all lines.
+    fn send_declared(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
+        let Some(line) = self.declared.take() else { return Ok(()) };
+        match (self.framing, RawValue::from_string(line.as_str().into())) {
+            (Framing::Ndjson, _) => {
+                self.unnumbered += 1;
+                self.send(cx, Message::Text(line))
+            }
+            (Framing::LinkV1, Ok(message)) => {
+                self.send_frame(cx, &ControlFrame::Declared { message })
+            }
+            // What the rules write is JSON.
+            (Framing::LinkV1, Err(_)) => Err(LinkEnd::Cut),
         }
     }
 
@@ -166,7 +198,9 @@ impl Link {
         self.outgoing.sent(messages);
         // Without acks, a line counts as arrived once it has left. Each message is one line.
         if self.framing == Framing::Ndjson {
-            self.to_agent.on_left(messages);
+            let unnumbered = self.unnumbered.min(messages);
+            self.unnumbered -= unnumbered;
+            self.to_agent.on_left(messages - unnumbered);
             self.note_ack(cx);
             self.feed(cx);
         }
@@ -197,7 +231,10 @@ impl Link {
                 self.append(cx, alloc::vec![line])
             }
             ControlFrame::Ping => self.send_frame(cx, &ControlFrame::Pong),
-            ControlFrame::Pong | ControlFrame::Stop | ControlFrame::Unknown => Ok(()),
+            ControlFrame::Pong
+            | ControlFrame::Stop
+            | ControlFrame::Declared { .. }
+            | ControlFrame::Unknown => Ok(()),
         }
     }
 

@@ -84,8 +84,8 @@ impl Links {
         answer: Result<Answer, StoreError>,
     ) {
         let attached = match answer {
-            Ok(Answer::Attached { link, received, from, owner }) => {
-                Attached { number: link, received, from, owner }
+            Ok(Answer::Attached { link, received, from, owner, declared }) => {
+                Attached { number: link, received, from, owner, declared }
             }
             Ok(_) => return cx.refuse(op, &ApiError::unavailable()),
             Err(error) => return cx.refuse(op, &error.into()),

@@ -10,7 +10,9 @@
 //!          opened     first page      cursor at the end that the first page named
 //! ```
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, alive_every, select_protocol};
@@ -21,10 +23,11 @@ use crate::contract::event::IncomingRequest;
 use crate::relay::close;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
-use crate::relay::http::request::{query_number, require_websocket};
+use crate::relay::http::request::{query_number, query_value, require_websocket};
 use crate::relay::pending::{Pending, Subscribing};
 use crate::relay::purpose::StreamKind;
-use crate::store::{AccountId, Answer, Page, StoreError, StoreOp};
+use crate::relay::viewer_api::callback::check_client;
+use crate::store::{AccountId, Answer, OpenCallback, Page, StoreError, StoreOp};
 use crate::wire::to_text;
 use crate::wire::viewer::{Receipts, SessionFrame};
 
@@ -42,6 +45,10 @@ pub(in crate::relay) struct Viewers {
 struct Viewer {
     session: SessionId,
     owner: AccountId,
+    /// Its id, if it says so: the agent may ask it (M-6).
+    client: Option<String>,
+    /// The last event that it was told to answer.
+    asked: u64,
     /// The last event sent.
     cursor: u64,
     /// The last event known to exist.
@@ -90,10 +97,12 @@ pub(in crate::relay) fn subscribe(
 ) -> Result<(), ApiError> {
     require_websocket(request)?;
     let after = query_number(query, "after")?.unwrap_or(0);
+    let client = query_value(query, "client").map(String::from);
+    client.as_deref().map_or(Ok(()), check_client)?;
     let read = StoreOp::GetSession { owner: owner.clone(), id: session.clone() };
     let protocol = select_protocol(request);
     let alive_every = alive_every(query)?;
-    let subscribing = Subscribing { session, owner, after, alive_every, protocol };
+    let subscribing = Subscribing { session, owner, after, client, alive_every, protocol };
     cx.store(Pending::Subscribe { op, subscribing }, read);
     Ok(())
 }
@@ -106,7 +115,7 @@ impl Viewers {
         subscribing: Subscribing,
         answer: &Result<Answer, StoreError>,
     ) {
-        let Subscribing { session, owner, after, alive_every, protocol } = subscribing;
+        let Subscribing { session, owner, after, client, alive_every, protocol } = subscribing;
         if answer.is_err() {
             return cx.upgrade_and_close(op, close::GONE, protocol, MAX_VIEWER_MESSAGE);
         }
@@ -120,6 +129,8 @@ impl Viewers {
         let viewer = Viewer {
             session,
             owner,
+            client,
+            asked: 0,
             cursor: after,
             until: after,
             stage: Stage::Opening,
@@ -221,6 +232,29 @@ impl Viewers {
             viewer.cursor = seq;
             viewer.stream.send(cx, frame.clone());
         }
+    }
+
+    /// The agent asks the client that has declared its hooks or MCP servers, by an event that was sent
+    /// to it just now, or will be with a page.
+    pub(in crate::relay) fn on_callback(
+        &mut self,
+        cx: &mut Cx,
+        session: &SessionId,
+        answerer: &str,
+        callback: &OpenCallback,
+    ) {
+        for op in self.of(session) {
+            let Some(viewer) = self.by_op.get_mut(&op) else { continue };
+            if viewer.client.as_deref() == Some(answerer) {
+                viewer.ask(cx, callback);
+            }
+        }
+    }
+
+    /// The clients that are connected to a session, as far as they say who they are.
+    pub(in crate::relay) fn clients_of(&self, session: &SessionId) -> Vec<String> {
+        let viewers = self.of(session).into_iter().filter_map(|op| self.by_op.get(&op));
+        viewers.filter_map(|viewer| viewer.client.clone()).collect()
     }
 
     /// Reads what viewers of a session have missed, for those with room for it.
@@ -352,11 +386,26 @@ impl Viewer {
             self.cursor = entry.seq;
             self.stream.send(cx, SessionFrame::event(&entry.into()));
         }
+        let callbacks = &page.session.callbacks;
+        if self.client.is_some() && self.client == callbacks.answerer {
+            callbacks.open.iter().for_each(|callback| self.ask(cx, callback));
+        }
         if let Stage::CatchingUp { end } = self.stage
             && self.cursor >= end
         {
             self.stage = Stage::Live;
             self.stream.send(cx, to_text(&SessionFrame::Live { seq: end }));
+        }
+    }
+
+    /// Tells the client to answer an event that it has, once on each connection.
+    fn ask(&mut self, cx: &mut Cx, OpenCallback { request_id, seq }: &OpenCallback) {
+        // What it claims to have is not known before the first page.
+        let is_known = matches!(self.stage, Stage::CatchingUp { .. } | Stage::Live);
+        if is_known && (self.asked + 1..=self.cursor).contains(seq) {
+            self.asked = *seq;
+            let request_id = Cow::Borrowed(request_id.as_str());
+            self.stream.send(cx, to_text(&SessionFrame::Callback { request_id, seq: *seq }));
         }
     }
 

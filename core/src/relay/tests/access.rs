@@ -7,7 +7,7 @@ use crate::relay::http::route::{Access, TABLE};
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 35] = [
+const ANSWERS: [(&str, u16, u16); 36] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -34,6 +34,7 @@ const ANSWERS: [(&str, u16, u16); 35] = [
     ("GET /v1/sessions/{id}", 200, 404),
     ("POST /v1/sessions/{id}/messages", 400, 400),
     ("POST /v1/sessions/{id}/permission", 400, 400),
+    ("POST /v1/sessions/{id}/callback", 400, 400),
     ("POST /v1/sessions/{id}/interrupt", 200, 404),
     ("POST /v1/sessions/{id}/stop", 200, 404),
     ("POST /v1/sessions/{id}/worktree", 400, 400),

@@ -1,6 +1,7 @@
 //! The relay driven by hand: a small world of a memory store, clients and a clock.
 
 mod access;
+mod callbacks;
 mod healthcheck;
 mod hostile;
 mod life;

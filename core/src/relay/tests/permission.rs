@@ -96,7 +96,14 @@ fn a_question_under_the_id_of_an_answered_one_is_a_new_question() {
     world.lines(op, r#"{"type":"control_cancel_request","request_id":"req-1"}"#);
     world.lines(op, &asks("ls"));
     let without_seq = json!({"request_id": "req-1", "behavior": "deny"});
-    assert_eq!(permission(&mut world, &id, &without_seq).0, 200, "a client need not know");
+    let open = world.session(&id)["pending_permissions"][0]["seq"].clone();
+    let (status, refused) = permission(&mut world, &id, &without_seq);
+    assert_eq!((status, &refused["error"]["type"]), (409, &json!("permission_ambiguous")));
+    assert_eq!(refused["error"]["seq"], open);
+    let with_seq = json!({"request_id": "req-1", "seq": open, "behavior": "deny"});
+    assert_eq!(permission(&mut world, &id, &with_seq).0, 200);
+    let (status, refused) = permission(&mut world, &id, &without_seq);
+    assert_eq!((status, &refused["error"]["seq"]), (409, &Value::Null), "none is open");
 }
 
 #[test]

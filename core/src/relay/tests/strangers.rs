@@ -102,11 +102,27 @@ fn a_body_that_announces_too_much_is_refused_at_once() {
         ("/v1/sessions", MAX_SMALL_BODY_BYTES as u64 + 1),
         ("/v1/sessions/s/messages", MAX_REQUEST_BYTES as u64 + 1),
         ("/v1/sessions/s/messages", u64::MAX),
+        ("/v1/sessions/s/callback", MAX_REQUEST_BYTES as u64 + 1),
     ] {
         let op = world.ask_unread(target, TOKEN, Some(length));
         assert_eq!(world.answer(op).1["error"]["type"], "too_large");
     }
     assert!(world.bodies_asked.is_empty());
+}
+
+#[test]
+fn a_body_may_be_as_long_as_what_it_holds_for_an_agent() {
+    let mut world = World::new();
+    for (path, limit) in [
+        ("messages", MAX_REQUEST_BYTES),
+        ("permission", MAX_REQUEST_BYTES),
+        ("callback", MAX_REQUEST_BYTES),
+        ("worktree", MAX_SMALL_BODY_BYTES),
+    ] {
+        let op = world.ask_unread(&format!("/v1/sessions/s/{path}"), TOKEN, None);
+        assert_eq!(world.bodies_asked.get(&op), Some(&limit), "{path}");
+        world.deliver(Event::Closed { op, code: None, failure: None });
+    }
 }
 
 #[test]

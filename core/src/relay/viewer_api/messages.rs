@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
 use super::ask;
+use super::callback::check_client;
 use crate::base::id::{OpId, SessionId};
-use crate::base::limits::{MAX_ID_BYTES, MAX_LINE_BYTES};
+use crate::base::limits::{MAX_DECLARATION_BYTES, MAX_ID_BYTES, MAX_LINE_BYTES};
 use crate::base::text::Text;
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
@@ -19,20 +20,25 @@ use crate::relay::http::request::{one_line, utf8_body};
 use crate::relay::http::response;
 use crate::relay::pending::{MessageName, ViewerCall};
 use crate::relay::tokens::TokenIssuer;
-use crate::store::{Accepted, AccountId, NewMessage, StoreOp};
-use crate::wire::control::{self, Callbacks, Fields};
+use crate::store::{Accepted, AccountId, NewMessage, Sender, StoreOp};
+use crate::wire::callback::Declaration;
+use crate::wire::control::{self, Fields};
 use crate::wire::log_message::OWN_TYPE;
 use crate::wire::message::{Head, Kind};
 use crate::wire::viewer::{InterruptReceipt, MessageReceipt, PostMessages, PostReceipt};
 
-pub(super) fn post(
+/// Somebody posts messages to a session, to which these clients are `connected`.
+pub(in crate::relay) fn post(
     cx: &mut Cx,
     op: OpId,
     request: &IncomingRequest,
     owner: AccountId,
     session: SessionId,
+    connected: Vec<String>,
 ) -> Result<(), ApiError> {
-    let PostMessages { messages } = utf8_body(request)?;
+    let PostMessages { client, messages } = utf8_body(request)?;
+    client.as_deref().map_or(Ok(()), check_client)?;
+    let sender = client.map(|client| Sender { client, connected });
     let max = cx.shared.config.max_posted;
     if messages.is_empty() || messages.len() > max {
         return Err(ApiError::invalid(&format!("messages must have 1 to {max} of them")));
@@ -44,7 +50,7 @@ pub(super) fn post(
         names.push(name);
         new.push(message);
     }
-    ask(cx, op, ViewerCall::Post(names), StoreOp::Post { owner, session, messages: new });
+    ask(cx, op, ViewerCall::Post(names), StoreOp::Post { owner, session, messages: new, sender });
     Ok(())
 }
 
@@ -71,10 +77,10 @@ fn read_message(
             Ok((name, NewMessage { uuid: Some(uuid), request_id: None, line }))
         }
         (Kind::ControlRequest, Some(_)) => {
-            if let Some(callbacks) = Callbacks::declared_by(line.as_str()) {
-                let declared = callbacks.as_str();
+            let declared = Declaration::of(line.as_str());
+            if declared.is_some_and(|declared| declared.bytes() > MAX_DECLARATION_BYTES) {
                 return Err(format!(
-                    "declares {declared}, and then has to answer whenever the agent asks, which a client of this interface cannot: leave them out"
+                    "declares more than {MAX_DECLARATION_BYTES} bytes of hooks and MCP servers"
                 ));
             }
             let (id, line) = with_name(issuer, line, "request_id", request_id.clone());
@@ -83,7 +89,7 @@ fn read_message(
         }
         (Kind::ControlRequest, None) => Err("must name a subtype in its request".into()),
         (Kind::ControlResponse, _) => {
-            Err("answers the agent: a permission question is answered at .../permission".into())
+            Err("answers the agent: a permission question is answered at .../permission, and what a client is asked at .../callback".into())
         }
         (Kind::Other, _) if head.kind == OWN_TYPE => {
             Err(format!("is of the type {OWN_TYPE:?}, which is for the relay and the worker"))
@@ -127,7 +133,7 @@ pub(super) fn interrupt(cx: &mut Cx, op: OpId, owner: AccountId, session: Sessio
     let message = NewMessage { uuid: None, request_id: Some(request_id.clone()), line };
     let messages = alloc::vec![message];
     let call = ViewerCall::Interrupt { request_id };
-    ask(cx, op, call, StoreOp::Post { owner, session, messages });
+    ask(cx, op, call, StoreOp::Post { owner, session, messages, sender: None });
 }
 
 pub(super) fn posted(names: &[MessageName], accepted: &[Accepted]) -> Response {

@@ -1,7 +1,8 @@
-//! The viewers' side: environments, sessions, messages, answers to questions (M). Each call becomes
+//! The viewers' side: environments, sessions, messages, answers to questions (M, M-6). Each call becomes
 //! one store operation, whose answer comes back to [`response`].
 
-mod messages;
+pub(in crate::relay) mod callback;
+pub(in crate::relay) mod messages;
 mod permission;
 mod sessions;
 mod worktree;
@@ -46,8 +47,8 @@ pub(in crate::relay) fn serve(
             ask(cx, op, call, StoreOp::RequestStop { owner, id });
         }
         Route::Worktree(session) => worktree::ask(cx, op, request, owner, session)?,
-        Route::Messages(session) => messages::post(cx, op, request, owner, session)?,
         Route::Permission(session) => permission::answer(cx, op, request, owner, session)?,
+        Route::Callback(session) => callback::answer(cx, op, request, owner, session)?,
         Route::Interrupt(session) => messages::interrupt(cx, op, owner, session),
         Route::Receipts(session) => {
             ask(cx, op, ViewerCall::Receipts, StoreOp::ReadReceipts { owner, session });
@@ -99,7 +100,7 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Interrupt { request_id }, Answer::Posted(accepted)) => {
             messages::interrupted(request_id, accepted)
         }
-        (ViewerCall::Permission, Answer::Answered { seq }) => {
+        (ViewerCall::Answer, Answer::Answered { seq }) => {
             response::json(200, &PermissionReceipt { seq: *seq })
         }
         (ViewerCall::Receipts, Answer::Receipts(page)) => views::receipts(page),

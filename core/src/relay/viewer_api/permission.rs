@@ -41,7 +41,7 @@ pub(super) fn answer(
         }
     };
     let answer = StoreOp::AnswerPermission { owner, session, request_id, seq, reply };
-    ask(cx, op, ViewerCall::Permission, answer);
+    ask(cx, op, ViewerCall::Answer, answer);
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl Model {
                 self.lapsed();
                 ensure(*answer == Ok(Answer::Done), || format!("lapse: {answer:?}"))
             }
-            StoreOp::Post { owner, session, messages } => {
+            StoreOp::Post { owner, session, messages, .. } => {
                 let known = self.own(owner, session);
                 let Ok(Answer::Posted(accepted)) = answer else {
                     let is_new = |known: &SessionModel| {
@@ -86,6 +86,9 @@ impl Model {
                     (Expected::First, Err(StoreError::Limit(_))) => return Ok(()),
                     (Expected::Same(seq), Ok(Answer::Answered { seq: given })) => {
                         *given == seq && changes.entries.is_empty()
+                    }
+                    (Expected::Ambiguous(seq), Err(StoreError::PermissionAmbiguous { open })) => {
+                        *open == seq
                     }
                     (Expected::Conflict, Err(StoreError::PermissionConflict { .. }))
                     | (Expected::Withdrawn, Err(StoreError::PermissionWithdrawn))
@@ -328,7 +331,7 @@ impl Model {
         if fence != counts {
             return ensure(*answer == Err(StoreError::LeaseLost), || format!("link: {answer:?}"));
         }
-        let Ok(Answer::Attached { link, received, from, owner }) = answer else {
+        let Ok(Answer::Attached { link, received, from, owner, .. }) = answer else {
             return Err(format!("link: the lease holder got {answer:?}"));
         };
         known.check_run(agent_run, &added(session, outcome))?;

@@ -79,7 +79,12 @@ impl World {
     fn post(&mut self, n: u32) {
         let line = format!(r#"{{"type":"user","pad":"{}"}}"#, "x".repeat(200));
         let messages = vec![NewMessage { uuid: None, request_id: None, line: Text::from(line) }];
-        let posted = self.apply(StoreOp::Post { owner: owner(), session: session(n), messages });
+        let posted = self.apply(StoreOp::Post {
+            owner: owner(),
+            session: session(n),
+            messages,
+            sender: None,
+        });
         assert!(posted.answer.is_ok(), "{:?}", posted.answer);
     }
 

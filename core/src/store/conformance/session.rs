@@ -1,6 +1,6 @@
 //! One session: its log, the lines for its agent, its questions.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -43,6 +43,8 @@ pub(super) struct SessionModel {
     /// The last line that was read for it.
     pub(super) handed_out: u64,
     questions: BTreeMap<String, Question>,
+    /// The ids of those that were the id of another question before.
+    reused: BTreeSet<String>,
     requests: RequestsModel,
     pub(super) receipts: ReceiptsModel,
     /// The last line that the agent was given, once that run has ended.
@@ -110,6 +112,7 @@ impl SessionModel {
             agent_run: None,
             handed_out: 0,
             questions: BTreeMap::new(),
+            reused: BTreeSet::new(),
             requests: RequestsModel::default(),
             receipts: ReceiptsModel::default(),
             run_ended_at: None,
@@ -180,7 +183,12 @@ impl SessionModel {
             // A question asked after the session's end is never open.
             let has_ended = self.state == SessionState::Ended;
             if !has_ended && open.is_none() {
-                self.questions.insert(id, Question::Open { seq: entry.seq });
+                let before = self.questions.insert(id.clone(), Question::Open { seq: entry.seq });
+                if before.is_some() {
+                    self.reused.insert(id);
+                } else {
+                    self.reused.remove(&id);
+                }
             }
         }
     }
@@ -373,6 +381,10 @@ impl SessionModel {
         if known.is_some() && asked_at.is_some() && known != asked_at {
             return Expected::Withdrawn;
         }
+        if known.is_some() && asked_at.is_none() && self.reused.contains(id) {
+            let is_open = matches!(self.questions.get(id), Some(Question::Open { .. }));
+            return Expected::Ambiguous(known.filter(|_| is_open));
+        }
         match self.questions.get(id) {
             Some(Question::Open { .. }) => Expected::First,
             Some(Question::Closed { reply: None, .. }) => Expected::Withdrawn,
@@ -407,5 +419,7 @@ pub(super) enum Expected {
     Same(u64),
     Conflict,
     Withdrawn,
+    /// The event of the one that is open.
+    Ambiguous(Option<u64>),
     Unknown,
 }

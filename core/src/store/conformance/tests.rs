@@ -206,7 +206,7 @@ fn operations_and_outcomes_round_trip_through_json() {
 }
 
 /// Every operation that succeeds, every error by its name, and every limit by what it counts.
-const COVERED: [&str; 47] = [
+const COVERED: [&str; 48] = [
     "AckInbound",
     "AckWork",
     "AnswerPermission",
@@ -226,6 +226,7 @@ const COVERED: [&str; 47] = [
     "List",
     "ListSessions",
     "NeverSent",
+    "PermissionAmbiguous",
     "PermissionConflict",
     "PermissionUnknown",
     "PermissionWithdrawn",

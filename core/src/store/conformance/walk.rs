@@ -332,7 +332,7 @@ impl Walk {
             NewMessage { uuid, request_id: None, line: Text::from(line) }
         };
         let messages = (0..self.rng.usize(1..4)).map(|_| message(self)).collect();
-        StoreOp::Post { owner, session, messages }
+        StoreOp::Post { owner, session, messages, sender: None }
     }
 
     fn request(&mut self) -> String {

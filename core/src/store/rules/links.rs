@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::mark_seen;
-use super::{activities, questions, receipts, requests};
+use super::{activities, callbacks, questions, receipts, requests};
 use crate::base::id::SessionId;
 use crate::base::limits::MAX_NAME_BYTES;
 use crate::base::text::Text;
@@ -14,6 +14,7 @@ use crate::store::committed::{Answer, StoreError};
 use crate::store::record::{Origin, Question};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::Line;
+use crate::wire::callback::Callback;
 use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
@@ -37,12 +38,17 @@ pub(super) fn attach<T: Tables>(
     }
     mark_seen(cx, &conversation.row.session.environment)?;
     conversation.row.link += 1;
+    let before = conversation.row.agent_run.clone();
     begin_run(cx, &mut conversation, agent_run)?;
+    if agent_run.is_none() || before.as_deref() != agent_run {
+        callbacks::run_began(cx, &mut conversation, agent_run)?;
+    }
+    let declared = callbacks::declared(&conversation);
     let (link, received) = (conversation.row.link, conversation.row.received);
     let from = conversation.row.inbound.acked;
     let owner = conversation.row.session.owner.clone();
     conversation.save(cx)?;
-    Ok(Answer::Attached { link, received, from, owner })
+    Ok(Answer::Attached { link, received, from, owner, declared })
 }
 
 /// The link is for this run of the agent. What an earlier run was given and had not confirmed when
@@ -165,15 +171,16 @@ fn record_agent_line<T: Tables>(
     }
     let Some(request_id) = head.request_id.clone() else { return Ok(()) };
     match head.kind() {
-        Kind::ControlRequest if head.subtype.as_deref() == Some("can_use_tool") => {
+        Kind::ControlRequest => {
+            let subtype = head.subtype.unwrap_or_default();
+            let callback = Callback::of(&subtype, line.as_str());
+            if callback.is_none() && subtype != "can_use_tool" {
+                return Ok(());
+            }
             let mut tool_name = head.tool_name.unwrap_or_default();
             tool_name.truncate(tool_name.floor_char_boundary(MAX_NAME_BYTES));
-            questions::ask(
-                cx,
-                conversation,
-                Question { request_id, tool_name, seq, turn_ended: false },
-                line,
-            )
+            let question = Question { request_id, tool_name, seq, turn_ended: false };
+            questions::ask(cx, conversation, question, callback, line)
         }
         Kind::ControlCancelRequest => questions::cancel(cx, conversation, &request_id, seq),
         Kind::ControlResponse => requests::answered(cx, conversation, &request_id),
@@ -203,8 +210,8 @@ fn record_report<T: Tables>(
             requests::give_up(cx, conversation, given, "the agent has exited")
         }
         Some("messages_undelivered") => receipts::not_given(cx, conversation, line),
-        // It has refused a question that cannot be answered.
-        Some("permission_withdrawn") => match head.request_id {
+        // It has refused a question that cannot be answered, or was not answered in time.
+        Some("permission_withdrawn" | "callback_withdrawn") => match head.request_id {
             Some(request_id) => questions::cancel(cx, conversation, &request_id, seq),
             None => Ok(()),
         },

@@ -6,13 +6,14 @@ use core::ops::ControlFlow;
 
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
-use super::requests;
 use super::title::title_of;
+use super::{callbacks, requests};
 use crate::base::text::Text;
 use crate::store::committed::{Accepted, Answer, Limit, Page, StoreError};
 use crate::store::rows::{InboundKind, SessionRow};
 use crate::store::tables::{TableError, Tables};
-use crate::store::transaction::NewMessage;
+use crate::store::transaction::{NewMessage, Sender};
+use crate::wire::callback::Declaration;
 use crate::wire::message::{Head, Kind};
 
 /// Stores all messages that are new, or none of them.
@@ -20,6 +21,7 @@ pub(super) fn post<T: Tables>(
     cx: &mut Cx<'_, T>,
     mut conversation: Conversation,
     messages: &[NewMessage],
+    sender: Option<&Sender>,
 ) -> Answered {
     // Looked up before anything is logged, because logging may push out known uuids.
     let mut known = Vec::with_capacity(messages.len());
@@ -38,6 +40,9 @@ pub(super) fn post<T: Tables>(
         }
         if !conversation.has_room(cx, new, bytes) {
             return Err(StoreError::Limit(Limit::InboundLines).into());
+        }
+        for declaration in messages.iter().filter_map(declaration_of) {
+            callbacks::check(&conversation, &declaration, sender)?;
         }
     }
     let mut accepted = Vec::with_capacity(messages.len());
@@ -61,12 +66,21 @@ pub(super) fn post<T: Tables>(
         if let Some(request_id) = request_id {
             requests::ask(cx, &mut conversation, request_id)?;
         }
+        if let Some(declaration) = declaration_of(message) {
+            callbacks::declare(cx, &mut conversation, declaration, sender, seq)?;
+        }
         accepted.push(Accepted { seq });
     }
     if new > 0 {
         conversation.save(cx)?;
     }
     Ok(Answer::Posted(accepted))
+}
+
+/// What a control request declares.
+fn declaration_of(message: &NewMessage) -> Option<Declaration> {
+    message.request_id.as_ref()?;
+    Declaration::of(message.line.as_str())
 }
 
 /// Gives an untitled session a title taken from a user message.

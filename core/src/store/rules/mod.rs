@@ -15,13 +15,15 @@
 //! | `retention` | what is kept of sessions that have ended |
 //! | `sessions` | which sessions exist |
 //! | `conversation` | what is logged and for how long, and which lines wait for the agent |
-//! | `questions`, `requests` | what waits for an answer from a person, or from the agent |
+//! | `questions`, `permissions`, `callbacks` | what the agent asks, and what people and clients answer |
+//! | `requests` | what waits for an answer from the agent |
 //! | `receipts` | how far what a person sent has come, and how it ended |
 //! | `messages` | what a person posts, and what is read from a log |
 //! | `links` | what is sent and received over a session's link |
 //! | `title` | the title of a session that was created without one |
 
 mod activities;
+mod callbacks;
 mod conversation;
 mod cx;
 mod environments;
@@ -29,6 +31,7 @@ mod healthcheck;
 mod links;
 mod messages;
 mod operation;
+mod permissions;
 mod presence;
 mod questions;
 mod queue;

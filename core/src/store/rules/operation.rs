@@ -4,7 +4,8 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
-    environments, healthcheck, links, messages, questions, receipts, sessions, work, worktrees,
+    callbacks, environments, healthcheck, links, messages, permissions, receipts, sessions, work,
+    worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -66,13 +67,20 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             let row = own(cx, owner, session)?;
             receipts::get(cx, row, *seq)
         }
-        StoreOp::Post { owner, session, messages } => {
+        StoreOp::Post { owner, session, messages, sender } => {
             let conversation = Conversation::of(own(cx, owner, session)?);
-            messages::post(cx, conversation, messages)
+            messages::post(cx, conversation, messages, sender.as_ref())
         }
         StoreOp::AnswerPermission { owner, session, request_id, seq, reply } => {
             let mut conversation = Conversation::of(own(cx, owner, session)?);
-            let answer = questions::answer(cx, &mut conversation, request_id, *seq, reply)?;
+            let answer = permissions::answer(cx, &mut conversation, request_id, *seq, reply)?;
+            conversation.save(cx)?;
+            Ok(answer)
+        }
+        StoreOp::AnswerCallback { owner, session, client, request_id, seq, reply } => {
+            let mut conversation = Conversation::of(own(cx, owner, session)?);
+            let answered = callbacks::Answered { client, request_id, seq: *seq, reply };
+            let answer = callbacks::answer(cx, &mut conversation, &answered)?;
             conversation.save(cx)?;
             Ok(answer)
         }

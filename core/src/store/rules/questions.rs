@@ -1,14 +1,17 @@
-//! The permission questions of one session (M-2): each is answered at most once.
+//! What the agent of one session asks (M-2, M-6): each question is answered at most once.
 //!
 //! ```text
 //!            control_request
 //!   unknown ─────────────────▶ open ──── first answer ─────▶ answered
 //!                               │
-//!                               └─ cancel, agent's death, ─▶ withdrawn
+//!                               └─ cancel, time limit, ────▶ withdrawn
+//!                                  agent's death,
 //!                                  end of session
 //! ```
 //!
-//! The ids are the agent's, who may use one again: some count from the start after a restart. Under the
+//! A question is for people ([`permissions`](super::permissions)), or for the client that has declared
+//! hooks or MCP servers ([`callbacks`](super::callbacks)). The ids are the agent's, who may use one
+//! again: some count from the start after a restart. Under the
 //! id of a closed question a new one opens. While a question is open, the same one again is a repeat,
 //! which is logged and changes nothing; a different one under its id makes both unanswerable, since
 //! nobody can know which of them an answer would be taken for. An answer may name the event of its
@@ -16,66 +19,97 @@
 //! when retention drops the event that closed it, or when its id is used again.
 
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::conversation::Conversation;
-use super::cx::{Answered, Cx};
-use crate::base::limits::{MAX_ID_BYTES, MAX_OPEN_PERMISSION_BYTES, MAX_OPEN_PERMISSIONS};
+use super::cx::Cx;
+use crate::base::limits::{
+    MAX_ID_BYTES, MAX_OPEN_CALLBACKS, MAX_OPEN_PERMISSION_BYTES, MAX_OPEN_PERMISSIONS,
+};
 use crate::base::text::Text;
-use crate::store::committed::{Answer, Limit, StoreError};
-use crate::store::record::{Origin, Question};
+use crate::store::record::{OpenCallback, Origin, Question, Session};
 use crate::store::rows::{InboundKind, QuestionRow, Standing};
 use crate::store::tables::{TableError, Tables};
-use crate::store::transaction::PermissionReply;
-use crate::wire::control::{self, ControlResponse, Fields, FieldsOf, PermissionAnswer};
+use crate::wire::callback::{self, Callback};
+use crate::wire::control::{self, FieldsOf};
 use crate::wire::log_message::LogMessage;
 
-/// The agent has asked a question, on a line that is already logged.
+/// Why the agent is told that nobody answers.
+const NO_ANSWERER: &str = "no client answers hooks and MCP servers here";
+
+/// The agent has asked a question, on a line that is already logged: a person, or a client.
 pub(super) fn ask<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     question: Question,
+    callback: Option<Callback>,
     line: &Text,
 ) -> Result<(), TableError> {
     let request_id = question.request_id.clone();
     if conversation.row.session.result.is_some() {
-        return withdraw(cx, conversation, &request_id, "the session has ended");
+        return withdraw(cx, conversation, &request_id, callback, "the session has ended");
     }
     if request_id.len() > MAX_ID_BYTES {
-        return refuse(cx, conversation, &request_id, "its request_id is too long");
+        return refuse(cx, conversation, &request_id, callback, "its request_id is too long");
     }
-    let (input, is_of_subagent) = asked_in(line);
+    let (input, is_of_subagent) = match callback {
+        None => asked_in(line),
+        Some(_) => {
+            let digest = callback::digest(line.as_str());
+            let hex: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            (Text::from(hex.concat()), false)
+        }
+    };
     let before = known(cx, conversation, &request_id)?;
-    if let Some(QuestionRow { question: before, standing: Standing::Open { input: other, .. } }) =
-        before
-    {
-        if before.tool_name == question.tool_name && other == input {
+    let is_reused = before.is_some();
+    if let Some(QuestionRow { standing: Standing::Open { input: other, .. }, .. }) = &before {
+        let before = before.as_ref().map(|row| (&row.question.tool_name, row.callback));
+        if before == Some((&question.tool_name, callback)) && *other == input {
             return Ok(());
         }
-        refuse(cx, conversation, &request_id, control::AMBIGUOUS)?;
-        return refuse_once(cx, conversation, &request_id, control::AMBIGUOUS);
+        let callback = Callback::of_pair([before.and_then(|(_, callback)| callback), callback]);
+        refuse(cx, conversation, &request_id, callback, control::AMBIGUOUS)?;
+        return refuse_once(cx, conversation, &request_id, callback, control::AMBIGUOUS);
+    }
+    let answerer = conversation.row.session.callbacks.answerer.clone();
+    if callback.is_some() && answerer.is_none() {
+        return refuse(cx, conversation, &request_id, callback, NO_ANSWERER);
     }
     let bytes = conversation.row.question_bytes + input.len();
-    let open = conversation.row.session.pending.len();
-    if open >= MAX_OPEN_PERMISSIONS || bytes > MAX_OPEN_PERMISSION_BYTES {
-        return refuse(cx, conversation, &request_id, "too many questions are open");
+    let session = &mut conversation.row.session;
+    let has_room = match callback {
+        None => session.pending.len() < MAX_OPEN_PERMISSIONS && bytes <= MAX_OPEN_PERMISSION_BYTES,
+        Some(_) => session.callbacks.open.len() < MAX_OPEN_CALLBACKS,
+    };
+    if !has_room {
+        return refuse(cx, conversation, &request_id, callback, "too many questions are open");
+    }
+    let seq = question.seq;
+    match callback {
+        None => session.pending.push(question.clone()),
+        Some(_) => {
+            let open = OpenCallback { request_id, seq };
+            session.callbacks.open.push(open.clone());
+            let answerer = answerer.unwrap_or_default();
+            cx.changes.callbacks.push((session.id.clone(), answerer, open));
+        }
     }
     conversation.row.question_bytes = bytes;
-    conversation.row.session.pending.push(question.clone());
     let standing = Standing::Open { input, line: conversation.row.received, is_of_subagent };
-    let row = QuestionRow { question, standing };
+    let row = QuestionRow { question, callback, is_reused, standing };
     cx.tables.put_question(conversation.id(), row)?;
-    conversation.announce(cx);
+    if callback.is_none() {
+        conversation.announce(cx);
+    }
     Ok(())
 }
 
 /// A question, unless the event that closed it has been dropped.
-fn known<T: Tables>(
+pub(super) fn known<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &Conversation,
     request_id: &str,
@@ -90,10 +124,11 @@ fn refuse<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_id: &str,
+    callback: Option<Callback>,
     reason: &str,
 ) -> Result<(), TableError> {
-    withdraw(cx, conversation, request_id, reason)?;
-    refuse_once(cx, conversation, request_id, reason)
+    withdraw(cx, conversation, request_id, callback, reason)?;
+    refuse_once(cx, conversation, request_id, callback, reason)
 }
 
 /// Tells the agent.
@@ -101,9 +136,27 @@ fn refuse_once<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_id: &str,
+    callback: Option<Callback>,
     reason: &str,
 ) -> Result<(), TableError> {
-    let answer = control::answer_on(&control::error(request_id, reason), conversation.row.received);
+    let line = conversation.row.received;
+    refuse_on(cx, conversation, request_id, callback, reason, line)
+}
+
+/// Tells the agent, about the question that this line asked.
+fn refuse_on<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    request_id: &str,
+    callback: Option<Callback>,
+    reason: &str,
+    line: u64,
+) -> Result<(), TableError> {
+    let answer = match callback {
+        None => control::error(request_id, reason),
+        Some(callback) => callback.refusal(request_id, reason),
+    };
+    let answer = control::refusal_on(&answer, line);
     if conversation.has_room(cx, 1, answer.len()) {
         conversation.record_for_agent(cx, InboundKind::Refusal, answer, None)?;
     }
@@ -117,7 +170,36 @@ pub(super) fn withdraw_all<T: Tables>(
     reason: &str,
 ) -> Result<(), TableError> {
     for question in conversation.row.session.pending.clone() {
-        withdraw(cx, conversation, &question.request_id, reason)?;
+        withdraw(cx, conversation, &question.request_id, None, reason)?;
+    }
+    withdraw_callbacks(cx, conversation, reason)
+}
+
+/// Withdraws what clients are asked, from an agent that is gone.
+pub(super) fn withdraw_callbacks<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    reason: &str,
+) -> Result<(), TableError> {
+    for open in conversation.row.session.callbacks.open.clone() {
+        withdraw(cx, conversation, &open.request_id, Some(Callback::Other), reason)?;
+    }
+    Ok(())
+}
+
+/// Refuses what clients are asked, to an agent that waits for it.
+pub(super) fn refuse_callbacks<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    reason: &str,
+) -> Result<(), TableError> {
+    for open in conversation.row.session.callbacks.open.clone() {
+        let row = cx.tables.question(conversation.id(), &open.request_id)?;
+        let Some(QuestionRow { callback, standing: Standing::Open { line, .. }, .. }) = row else {
+            continue;
+        };
+        withdraw(cx, conversation, &open.request_id, callback, reason)?;
+        refuse_on(cx, conversation, &open.request_id, callback, reason, line)?;
     }
     Ok(())
 }
@@ -126,14 +208,16 @@ fn withdraw<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_id: &str,
+    callback: Option<Callback>,
     reason: &str,
 ) -> Result<(), TableError> {
-    let message = LogMessage::PermissionWithdrawn {
-        request_id: Cow::Borrowed(request_id),
-        reason: Cow::Borrowed(reason),
+    let (request_id, reason) = (Cow::Borrowed(request_id), Cow::Borrowed(reason));
+    let message = match callback {
+        None => LogMessage::PermissionWithdrawn { request_id: request_id.clone(), reason },
+        Some(_) => LogMessage::CallbackWithdrawn { request_id: request_id.clone(), reason },
     };
     let seq = conversation.record(cx, Origin::Relay, message.to_line())?;
-    close(cx, conversation, request_id, seq, None)
+    cancel(cx, conversation, &request_id, seq)
 }
 
 /// A turn has ended, by this line. Questions that it has left open can still be answered, but nobody
@@ -170,140 +254,55 @@ pub(super) fn turn_ended<T: Tables>(
     Ok(())
 }
 
-/// The agent cancels a question, or its worker says that it cannot be answered, by this event.
+/// By this event the agent cancels a question, or it is said that it cannot be answered.
 pub(super) fn cancel<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_id: &str,
     seq: u64,
 ) -> Result<(), TableError> {
-    close(cx, conversation, request_id, seq, None)
+    close(cx, conversation, request_id, |_| Standing::Withdrawn { seq })
 }
 
-/// Closes a question, if it is open, and announces that.
-fn close<T: Tables>(
+/// Closes a question, if it is open, and announces that. What comes of it may depend on what was asked.
+pub(super) fn close<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
     request_id: &str,
-    seq: u64,
-    answer: Option<(Text, &PermissionReply)>,
+    outcome: impl FnOnce(&Text) -> Standing,
 ) -> Result<(), TableError> {
-    let pending = &conversation.row.session.pending;
-    let Some(at) = pending.iter().position(|open| open.request_id == request_id) else {
-        return Ok(());
-    };
+    let Some(open) = take_open(&mut conversation.row.session, request_id) else { return Ok(()) };
     let row = cx.tables.question(conversation.id(), request_id)?;
-    let Some(QuestionRow { standing: Standing::Open { input, .. }, .. }) = row else {
-        let detail = alloc::format!("an open question of {} is missing", conversation.id());
-        return Err(TableError::Damaged { detail });
+    let Some(QuestionRow { question, callback, is_reused, standing }) = row else {
+        return Err(missing(conversation));
     };
-    let question = conversation.row.session.pending.remove(at);
+    let Standing::Open { input, .. } = standing else { return Err(missing(conversation)) };
     debug_assert!(conversation.row.question_bytes >= input.len(), "a question was not counted");
     conversation.row.question_bytes = conversation.row.question_bytes.saturating_sub(input.len());
-    let standing = match answer {
-        Some((line, reply)) => {
-            let is_as_asked = line == line_for(request_id, Some(&input), &as_asked(reply));
-            Standing::Answered { seq, line, is_as_asked }
-        }
-        None => Standing::Withdrawn { seq },
-    };
-    cx.tables.put_question(conversation.id(), QuestionRow { question, standing })?;
-    conversation.announce(cx);
+    let standing = outcome(&input);
+    let question = open.unwrap_or(question);
+    let row = QuestionRow { question, callback, is_reused, standing };
+    cx.tables.put_question(conversation.id(), row)?;
+    if callback.is_none() {
+        conversation.announce(cx);
+    }
     Ok(())
 }
 
-/// Somebody answers. The first answer counts.
-pub(super) fn answer<T: Tables>(
-    cx: &mut Cx<'_, T>,
-    conversation: &mut Conversation,
-    request_id: &str,
-    asked_at: Option<u64>,
-    reply: &PermissionReply,
-) -> Answered {
-    let row = known(cx, conversation, request_id)?.ok_or(StoreError::PermissionUnknown)?;
-    if asked_at.is_some_and(|seq| seq != row.question.seq) {
-        // Its id is that of another question now.
-        return Err(StoreError::PermissionWithdrawn.into());
+fn missing(conversation: &Conversation) -> TableError {
+    let detail = format!("an open question of {} is missing", conversation.id());
+    TableError::Damaged { detail }
+}
+
+/// Takes a question off the open ones, if it is one of them. One for people is shown to them.
+fn take_open(session: &mut Session, request_id: &str) -> Option<Option<Question>> {
+    let Session { pending, callbacks, .. } = session;
+    if let Some(at) = pending.iter().position(|open| open.request_id == request_id) {
+        return Some(Some(pending.remove(at)));
     }
-    let (line, asked_on) = match row.standing {
-        Standing::Open { input, line, .. } => (line_for(request_id, Some(&input), reply), line),
-        Standing::Withdrawn { .. } => return Err(StoreError::PermissionWithdrawn.into()),
-        Standing::Answered { seq, line, is_as_asked } => {
-            let is_same = match reply {
-                // The question's input is no longer kept, but the answer holds it.
-                PermissionReply::Allow { updated_input: None, .. } => {
-                    let asked = input_of_answer(&line);
-                    is_as_asked && line_for(request_id, asked.as_ref(), reply) == line
-                }
-                PermissionReply::Allow { .. } | PermissionReply::Deny { .. } => {
-                    line_for(request_id, None, reply) == line
-                }
-            };
-            return if is_same {
-                Ok(Answer::Answered { seq })
-            } else {
-                Err(StoreError::PermissionConflict { line }.into())
-            };
-        }
-    };
-    let named = control::answer_on(&line, asked_on);
-    if !conversation.has_room(cx, 1, named.len()) {
-        return Err(StoreError::Limit(Limit::InboundLines).into());
-    }
-    let seq = conversation.record_for_agent(cx, InboundKind::Answer, named, None)?;
-    close(cx, conversation, request_id, seq, Some((line, reply)))?;
-    Ok(Answer::Answered { seq })
-}
-
-/// *Allow* with the input unchanged, and whatever else a reply says.
-fn as_asked(reply: &PermissionReply) -> PermissionReply {
-    let (PermissionReply::Allow { further, .. } | PermissionReply::Deny { further, .. }) = reply;
-    PermissionReply::Allow { updated_input: None, further: further.clone() }
-}
-
-fn line_for(request_id: &str, asked: Option<&Text>, reply: &PermissionReply) -> Text {
-    let answer = match reply {
-        PermissionReply::Allow { updated_input, further } => {
-            let input = updated_input.as_ref().or(asked).and_then(raw);
-            PermissionAnswer::Allow {
-                updated_input: input.unwrap_or_else(empty_object),
-                further: raw_fields(further),
-            }
-        }
-        PermissionReply::Deny { message, interrupt, further } => PermissionAnswer::Deny {
-            message: message.clone(),
-            interrupt: *interrupt,
-            further: raw_fields(further),
-        },
-    };
-    control::success(request_id, &answer)
-}
-
-fn raw(json: &Text) -> Option<Box<RawValue>> {
-    RawValue::from_string(json.as_str().to_string()).ok()
-}
-
-fn raw_fields(fields: &BTreeMap<String, Text>) -> Fields {
-    let raw = fields.iter().filter_map(|(name, json)| Some((name.clone(), raw(json)?)));
-    raw.collect()
-}
-
-fn empty_object() -> Box<RawValue> {
-    match RawValue::from_string("{}".to_string()) {
-        Ok(raw) => raw,
-        Err(error) => unreachable!("an empty object is JSON: {error}"),
-    }
-}
-
-/// The input in an *allow*.
-fn input_of_answer(line: &Text) -> Option<Text> {
-    let answer = serde_json::from_str::<ControlResponse<'_, PermissionAnswer>>(line.as_str());
-    match answer.ok()?.response.response? {
-        PermissionAnswer::Allow { updated_input, .. } => {
-            Some(Text::from(updated_input.get().to_string()))
-        }
-        PermissionAnswer::Deny { .. } => None,
-    }
+    let at = callbacks.open.iter().position(|open| open.request_id == request_id)?;
+    callbacks.open.remove(at);
+    Some(None)
 }
 
 /// `request.input` of a `can_use_tool` question, an empty object where there is none; and whether a

@@ -11,8 +11,8 @@ use super::result::ended;
 use super::{questions, receipts, requests, retention};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::committed::{Answer, Limit, StoreError};
-use crate::store::record::{AccountId, Receipts, Session};
-use crate::store::rows::{InboundCounts, SessionFilter, SessionRow, Turn};
+use crate::store::record::{AccountId, Callbacks, Receipts, Session};
+use crate::store::rows::{Declared, InboundCounts, SessionFilter, SessionRow, Turn};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 use crate::wire::viewer::Stage;
@@ -65,6 +65,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         is_stopping: false,
         pending: alloc::vec::Vec::new(),
         activities: alloc::vec::Vec::new(),
+        callbacks: Callbacks::default(),
         receipts: Receipts::default(),
         created_at: cx.wall,
         updated_at: cx.wall,
@@ -83,6 +84,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         kept_until: None,
         log_bytes: 0,
         messages: 0,
+        declared: Declared::default(),
         question_bytes: 0,
         open_requests: 0,
         inbound: InboundCounts::default(),

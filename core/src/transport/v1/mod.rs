@@ -65,6 +65,8 @@ pub(crate) enum LinkEvent {
     GaveUp { reason: String, failing_for: Duration },
     /// The relay no longer holds some lines that never arrived here.
     Gap { lines: u64 },
+    /// What an earlier run of the agent was told, and this one has to be before anything else.
+    Declared(Text),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

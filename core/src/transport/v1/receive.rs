@@ -192,6 +192,11 @@ impl Link {
                 self.pump(fx);
             }
             (ControlFrame::Stop, _) => each(LinkEvent::Stop),
+            (ControlFrame::Declared { message }, _) => {
+                // What is not on one line would be two for an agent.
+                let line = message.get().replace(['\n', '\r'], " ");
+                each(LinkEvent::Declared(Text::from(line)));
+            }
             (ControlFrame::Resume { .. }, _) => return Err("the relay sent a second resume"),
             (ControlFrame::Report { .. } | ControlFrame::Held { .. }, _) => {
                 return Err("the relay sent a worker's frame");

@@ -146,7 +146,7 @@ proptest! {
         message in words(),
         answer in of(json()),
     ) {
-        let error = ErrorDetail { kind, message, answer: answer.as_deref() };
+        let error = ErrorDetail { kind, message, answer: answer.as_deref(), seq: None };
         shape!(ErrorBody { error }, ErrorBody<'_>);
     }
 

@@ -189,7 +189,7 @@ proptest! {
     ) {
         shape!(CreateSession { environment_id: id, title: texts[0].clone() }, CreateSession);
         let raw = RawValue::from_string(input).expect("JSON");
-        shape!(PostMessages { messages: alloc::vec![&*raw, &*raw] }, PostMessages<'_>);
+        shape!(PostMessages { client: None, messages: alloc::vec![&*raw, &*raw] }, PostMessages<'_>);
         let receipt = MessageReceipt {
             uuid: texts[0].as_deref().map(Cow::Borrowed),
             request_id: texts[1].as_deref().map(Cow::Borrowed),

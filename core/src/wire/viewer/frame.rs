@@ -34,6 +34,14 @@ pub enum SessionFrame<'a> {
         /// How far.
         receipts: Receipts,
     },
+    /// The agent asks this client, which has declared hooks or MCP servers (M-6). It comes after the
+    /// event, and again after a break.
+    Callback {
+        /// The agent's id for the question.
+        request_id: Cow<'a, str>,
+        /// The event that asks.
+        seq: u64,
+    },
     /// Some events are no longer kept.
     Gap {
         /// The last event before them.
@@ -69,6 +77,11 @@ impl<'a> SessionFrame<'a> {
             resumes_after: u64,
         }
         #[derive(Deserialize)]
+        struct Asked {
+            request_id: String,
+            seq: u64,
+        }
+        #[derive(Deserialize)]
         struct Live {
             seq: u64,
         }
@@ -81,6 +94,10 @@ impl<'a> SessionFrame<'a> {
             "receipts" => {
                 let Moved { receipts } = serde_json::from_str(json)?;
                 Self::Receipts { receipts }
+            }
+            "callback" => {
+                let Asked { request_id, seq } = serde_json::from_str(json)?;
+                Self::Callback { request_id: Cow::Owned(request_id), seq }
             }
             "gap" => {
                 let Gap { after, resumes_after } = serde_json::from_str(json)?;

@@ -25,6 +25,9 @@ pub struct CreateSession {
 /// The body of `POST …/messages`: messages exactly as they should reach the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PostMessages<'a> {
+    /// Which client sends them: one that declares hooks or MCP servers of its own has to say (M-6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// In order.
     #[serde(borrow)]
     pub messages: Vec<&'a RawValue>,
@@ -112,6 +115,27 @@ pub struct PermissionReceipt {
     /// The event holding the answer that counts.
     pub seq: u64,
 }
+
+/// The body of `POST …/callback`: a client's answer to what the agent asks because of the hooks or MCP
+/// servers that this client has declared (M-6).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CallbackPost<'a> {
+    /// Which client answers.
+    pub client: String,
+    /// The agent's id for the question.
+    pub request_id: String,
+    /// The event that asked it.
+    pub seq: u64,
+    /// The answer, for the agent.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<&'a RawValue>,
+    /// Why there is none, for the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The answer to it.
+pub type CallbackReceipt = PermissionReceipt;
 
 /// The answer to `POST …/interrupt`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,18 +4,20 @@
 //! waits for: a line that is not a message would end some agents, and a second answer or a second copy
 //! of a message would be acted on twice.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::questions::{Asked, Questions};
+use super::questions::{Asked, Expired, Questions, Reply};
 use crate::base::limits::{
-    AGENT_NOT_READING_AFTER, MAX_NAME_BYTES, MAX_OPEN_PERMISSIONS, MAX_RECENT_UUIDS,
+    AGENT_NOT_READING_AFTER, CALLBACK_TIME_LIMIT, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_RECENT_UUIDS,
 };
 use crate::base::text::Text;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::transport::dedupe::Recent;
-use crate::wire::control;
+use crate::wire::callback::{self, Callback};
+use crate::wire::control::{self, Answered};
 use crate::wire::message::{Head, Kind};
 
 /// Whose line is waiting for the agent's pipe.
@@ -62,9 +64,12 @@ pub(super) enum AgentLine {
     Unanswerable {
         answer: Text,
     },
-    /// It asks two different questions under this id. Each of so many gets an error.
+    /// It asks the client that has declared a hook or an MCP server.
+    Callback,
+    /// It asks two different questions under this id. Each of so many gets this answer.
     Ambiguous {
         request_id: String,
+        answer: Text,
         times: usize,
     },
 }
@@ -89,6 +94,8 @@ pub(super) enum AgentInput {
 pub(super) struct Conversation {
     /// The agent's questions that nobody has answered.
     questions: Questions,
+    /// The time limits that hooks have stated, by the id of their callback.
+    hook_limits: BTreeMap<String, Duration>,
     /// The messages that the agent was given.
     seen: Recent,
     unacked_inbound: VecDeque<(Inbound, usize)>,
@@ -118,6 +125,7 @@ impl Conversation {
     pub(super) const fn new() -> Self {
         Self {
             questions: Questions::new(),
+            hook_limits: BTreeMap::new(),
             seen: Recent::new(MAX_RECENT_UUIDS),
             unacked_inbound: VecDeque::new(),
             inbound_bytes: 0,
@@ -138,11 +146,17 @@ impl Conversation {
     }
 
     /// A message from the agent on its way to the relay, as the line of this number.
-    pub(super) fn read_output(&mut self, text: &Text, head: Head, number: u64) -> AgentLine {
+    pub(super) fn read_output(
+        &mut self,
+        now: Instant,
+        text: &Text,
+        head: Head,
+        number: u64,
+    ) -> AgentLine {
         match (head.kind(), head.request_id) {
             (Kind::ControlRequest, Some(id)) => {
-                let asked = (id, number, head.subtype.unwrap_or_default(), head.tool_name);
-                self.asked(asked, text)
+                let subtype = head.subtype.unwrap_or_default();
+                self.asked(now, (id, number, &subtype, head.tool_name), text)
             }
             (Kind::ControlRequest, None) => {
                 AgentLine::Unanswerable { answer: control::unnamed(text.as_str()) }
@@ -159,30 +173,58 @@ impl Conversation {
         }
     }
 
-    /// People answer permission questions; nobody here answers anything else.
+    /// People answer permission questions, and a client what it has declared; nobody here answers
+    /// anything else.
     fn asked(
         &mut self,
-        (request_id, number, subtype, tool): (String, u64, String, Option<String>),
+        now: Instant,
+        (request_id, number, subtype, tool): (String, u64, &str, Option<String>),
         line: &Text,
     ) -> AgentLine {
-        if subtype != "can_use_tool" {
+        let callback = Callback::of(subtype, line.as_str());
+        if callback.is_none() && subtype != "can_use_tool" {
             let shown = subtype.get(..subtype.floor_char_boundary(MAX_NAME_BYTES));
             let reason = format!("nobody here answers {:?}", shown.unwrap_or_default());
-            let answer = match subtype.as_str() {
-                "hook_callback" => control::hook_unanswered(&request_id, line.as_str(), &reason),
-                _ => control::error(&request_id, &reason),
-            };
+            return AgentLine::Unanswerable { answer: control::error(&request_id, &reason) };
+        }
+        if request_id.len() > MAX_ID_BYTES {
+            let answer = refusal(callback, &request_id, "its request_id is too long");
             return AgentLine::Unanswerable { answer };
         }
-        match self.questions.ask(request_id.clone(), number, line) {
+        let until = callback.map(|callback| (callback, now + self.limit_of(line)));
+        match self.questions.ask(request_id.clone(), number, line, until) {
+            Asked::Open if callback.is_some() => AgentLine::Callback,
             Asked::Open => AgentLine::Permission { tool: tool.unwrap_or_default() },
-            Asked::TooMany => {
-                let reason =
-                    format!("more than {MAX_OPEN_PERMISSIONS} permission questions are open");
-                AgentLine::Unanswerable { answer: control::error(&request_id, &reason) }
+            Asked::TooMany => AgentLine::Unanswerable {
+                answer: refusal(callback, &request_id, "too many questions like it are open"),
+            },
+            Asked::Ambiguous { times, callback } => {
+                let answer = refusal(callback, &request_id, control::AMBIGUOUS);
+                AgentLine::Ambiguous { request_id, answer, times }
             }
-            Asked::Ambiguous { times } => AgentLine::Ambiguous { request_id, times },
         }
+    }
+
+    /// How long a client may take to answer this.
+    fn limit_of(&self, line: &Text) -> Duration {
+        if self.hook_limits.is_empty() {
+            return CALLBACK_TIME_LIMIT;
+        }
+        let id = callback::callback_id(line.as_str());
+        let stated = id.and_then(|id| self.hook_limits.get(&id));
+        stated.copied().unwrap_or(CALLBACK_TIME_LIMIT)
+    }
+
+    /// The agent is told of hooks, or of none.
+    pub(super) fn declared(&mut self, line: &Text) {
+        if let Some(limits) = callback::time_limits(line.as_str()) {
+            self.hook_limits = limits;
+        }
+    }
+
+    /// Takes off what no client has answered in time.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Expired> {
+        self.questions.expire(now)
     }
 
     /// What to do with a line from the relay: the agent gets it if it can read it and is waiting for
@@ -191,14 +233,14 @@ impl Conversation {
         let Ok(head) = Head::parse(line) else { return AgentInput::Nothing };
         match (head.kind(), head.request_id, head.uuid) {
             (Kind::ControlResponse, Some(id), _) => {
-                let (named, answer) = match control::asked_on(line) {
-                    // One of before this link is never open.
-                    Some((line, answer)) => (Some(line.saturating_sub(base)), answer),
-                    None => (None, line.clone()),
-                };
-                let is_refusal = head.subtype.as_deref() == Some("error");
+                let Answered { line, is_refusal, answer } = control::asked_on(line);
+                // One of before this link is never open.
+                let named = line.map(|line| line.saturating_sub(base));
                 match self.questions.answer(&id, named) {
-                    Some(times) => AgentInput::Answer { answer, times },
+                    Some(Reply { times, callback }) => {
+                        let answer = clear(callback, &id, answer);
+                        AgentInput::Answer { answer, times }
+                    }
                     None if is_refusal => AgentInput::Nothing,
                     None => AgentInput::StaleAnswer(id),
                 }
@@ -206,6 +248,10 @@ impl Conversation {
             (Kind::ControlResponse, None, _) => AgentInput::Nothing,
             (Kind::User, _, Some(uuid)) if self.seen.insert(&uuid) => AgentInput::Give,
             (Kind::User, _, Some(uuid)) => AgentInput::Repeated(uuid),
+            (Kind::ControlRequest, ..) => {
+                self.declared(line);
+                AgentInput::Give
+            }
             _ => AgentInput::Give,
         }
     }
@@ -275,8 +321,14 @@ impl Conversation {
         self.own_bytes
     }
 
-    /// When the agent counts as not reading its stdin.
+    /// When the agent counts as not reading its stdin, or a client as not answering.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        let reading = self.reading_deadline();
+        reading.into_iter().chain(self.questions.deadline()).min()
+    }
+
+    /// When the agent counts as not reading its stdin.
+    fn reading_deadline(&self) -> Option<Instant> {
         match self.reading {
             Reading::Full(since) => Some(since + AGENT_NOT_READING_AFTER),
             Reading::NotStarted | Reading::Free | Reading::Reported => None,
@@ -285,7 +337,7 @@ impl Conversation {
 
     /// Whether viewers are to be told now that the agent does not read its stdin.
     pub(super) fn has_stopped_reading(&mut self, now: Instant) -> bool {
-        let is_due = self.deadline().is_some_and(|at| at <= now);
+        let is_due = self.reading_deadline().is_some_and(|at| at <= now);
         if is_due {
             self.reading = Reading::Reported;
         }
@@ -321,5 +373,25 @@ impl Conversation {
         self.in_pipe.clear();
         self.own_bytes = 0;
         self.reading = Reading::NotStarted;
+    }
+}
+
+/// The answer to a question that nobody answers.
+fn refusal(callback: Option<Callback>, request_id: &str, reason: &str) -> Text {
+    match callback {
+        Some(callback) => callback.refusal(request_id, reason),
+        None => control::error(request_id, reason),
+    }
+}
+
+/// An answer as the agent gets it. It would run a tool if it could not read what guards it.
+fn clear(callback: Option<Callback>, request_id: &str, answer: Text) -> Text {
+    let Some(Callback::Guard) = callback else { return answer };
+    match callback::response_of(answer.as_str()) {
+        Ok(response) => match Callback::Guard.unclear(response) {
+            None => answer,
+            Some(why) => Callback::Guard.refusal(request_id, &why),
+        },
+        Err(reason) => Callback::Guard.refusal(request_id, &reason),
     }
 }

@@ -43,9 +43,9 @@ impl Session {
     fn take_message(&mut self, cx: &mut Cx<'_>, text: Text, head: Head) {
         self.strays.saw_message();
         let number = self.link.sent_here() + 1;
-        match self.conversation.read_output(&text, head, number) {
+        match self.conversation.read_output(cx.now(), &text, head, number) {
             AgentLine::Message => self.agent_spoke(cx),
-            AgentLine::Result => {}
+            AgentLine::Result | AgentLine::Callback => {}
             AgentLine::Init => {
                 self.agent_spoke(cx);
                 if let Some(conversation) = conversation_of(&text) {
@@ -57,19 +57,18 @@ impl Session {
                 cx.notify(WorkerNotice::PermissionAsked { session, work, tool });
             }
             AgentLine::Unanswerable { answer } => self.write_own(cx, &answer),
-            AgentLine::Ambiguous { request_id, times } => {
+            AgentLine::Ambiguous { request_id, answer, times } => {
                 self.link.send_line(cx.fx, text);
-                return self.refuse_ambiguous(cx, &request_id, times);
+                return self.refuse_ambiguous(cx, &request_id, &answer, times);
             }
         }
         self.link.send_line(cx.fx, text);
     }
 
     /// The agent has asked different questions under one id: nobody may answer any of them.
-    fn refuse_ambiguous(&mut self, cx: &mut Cx<'_>, request_id: &str, times: usize) {
-        let answer = control::error(request_id, control::AMBIGUOUS);
+    fn refuse_ambiguous(&mut self, cx: &mut Cx<'_>, request_id: &str, answer: &Text, times: usize) {
         for _ in 0..times {
-            self.write_own(cx, &answer);
+            self.write_own(cx, answer);
         }
         let (request_id, reason) = (Cow::Borrowed(request_id), Cow::Borrowed(control::AMBIGUOUS));
         self.log(cx, &LogMessage::PermissionWithdrawn { request_id, reason });

@@ -11,6 +11,7 @@
 //! (git, polls, reports) is returned as an [`Outcome`].
 
 mod agent_command;
+mod callbacks;
 mod conversation;
 mod end;
 mod launch;
@@ -42,6 +43,7 @@ use super::lease::Lease;
 use super::notice::WorkerNotice;
 use super::process::{Process, ProcessEvent};
 use crate::base::id::{SessionId, WorkId};
+use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::event::{Event, ExitStatus};
 use crate::transport::v1::{Link, Rhythm};
@@ -107,6 +109,8 @@ pub(super) struct Session {
     link: Link,
     process: Process,
     conversation: Conversation,
+    /// What its agent has to be told before anything else: an `initialize`.
+    declared: Option<Text>,
     stderr: Stderr,
     strays: Strays,
     succession: Succession,
@@ -158,6 +162,7 @@ impl Session {
             link: Link::new(url, lease.token.clone(), run, config.backoff, rhythm),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             conversation: Conversation::new(),
+            declared: None,
             stderr: Stderr::new(),
             strays: Strays::new(),
             succession,
@@ -219,6 +224,7 @@ impl Session {
         self.process.on_time(cx.fx, |event| events.push(event));
         self.succession_due(cx);
         self.reading_due(cx);
+        self.callbacks_due(cx);
         self.on_process(cx, events)
     }
 

@@ -179,6 +179,7 @@ impl Session {
         self.process = Process::new(cx.config.shutdown_grace, cx.config.max_line_bytes);
         self.process.start(cx.fx, Purpose::Agent(self.id.clone()), instead);
         self.kept_conversation = Some(None);
+        self.say_declared(cx);
         self.release(cx, held);
         true
     }

@@ -57,6 +57,7 @@ impl Session {
                 let message = format!("{lines} messages to the agent were lost at the relay");
                 self.log(cx, &LogMessage::MessagesLost { message: message.into() });
             }
+            LinkEvent::Declared(line) => self.declare(cx, line),
             LinkEvent::Stop => return self.stop(cx),
             LinkEvent::LeaseLost => {
                 return self.superseded(cx, String::from("another worker has taken it over"));

@@ -59,17 +59,6 @@ fn a_relay_that_sends_more_bytes_than_its_window_is_not_read_until_the_agent_has
 }
 
 #[test]
-fn a_tool_does_not_run_because_nobody_answers_its_hook() {
-    let (mut bench, poll) = Bench::serving(|_| {});
-    let Running { agent, .. } = bench.start_session(poll, 1);
-    let hook = r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback","callback_id":"hook_0","input":{"hook_event_name":"PreToolUse"}}}"#;
-    bench.handle(stdout(agent, &format!("{hook}\n")));
-    let written = bench.written(agent);
-    assert!(written[0].contains(r#""subtype":"success","request_id":"H""#), "{written:?}");
-    assert!(written[0].contains(r#""permissionDecision":"deny""#), "{written:?}");
-}
-
-#[test]
 fn an_agent_that_asks_and_does_not_listen_is_paused_and_reported() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);

@@ -1,5 +1,6 @@
 //! The worker driven by hand: what it requests, and what each answer leads to.
 
+mod callbacks;
 mod conversation;
 mod foreign;
 mod imposter;
