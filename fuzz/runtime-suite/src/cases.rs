@@ -357,6 +357,12 @@ macro_rules! scenario_tests {
             a_pointer_that_was_copied_with_its_directory_is_ignored_and_removed,
             what_another_user_has_left_is_theirs_to_continue,
         );
+        $crate::tests!($runtime, scenarios::callbacks:
+            a_client_that_has_declared_a_hook_decides_whether_the_tool_runs,
+            a_tool_does_not_run_because_its_client_is_gone_or_silent,
+            the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works,
+            an_mcp_server_of_a_client_answers_the_agent,
+        );
         $crate::tests!($runtime, scenarios::worker_storm:
             killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,
         );

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod answers;
+pub mod callbacks;
 pub mod clocks;
 pub mod command_line;
 pub mod disk;

@@ -156,6 +156,7 @@ impl Session<'_> {
     #[track_caller]
     pub(crate) fn answer(&self, mut answer: Value) {
         answer["request_id"] = self.question().into();
+        answer["seq"] = self.now()["pending_permissions"][0]["seq"].clone();
         let (status, body) = self.post("/permission", &answer);
         assert_eq!(status, 200, "{body}");
     }

@@ -1,6 +1,7 @@
 //! The building blocks of the scenarios.
 
 pub(crate) mod api;
+pub(crate) mod client;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod proxy;
