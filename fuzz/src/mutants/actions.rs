@@ -100,6 +100,17 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
         {
             vec![Action::Send { op, message: bent(&message, "\"type\":\"", "\"type\":\"x") }]
         }
+        (Mutant::OpenHook, Role::Worker, Action::Write { op, data })
+            if holds(&data, "\"permissionDecision\":\"deny\"") =>
+        {
+            let line = String::from_utf8_lossy(&data).replace("\"deny\"", "\"DENY\"");
+            vec![Action::Write { op, data: Bytes::from(line) }]
+        }
+        (
+            Mutant::ForgetsHooks,
+            Role::Relay,
+            Action::Send { message: Message::Binary(frame), .. },
+        ) if holds(&frame, "\"declared\"") => Vec::new(),
         (Mutant::HiddenQuestion, Role::Relay, Action::Send { op, message })
             if begins_with(&message, "{\"type\":\"session\"") =>
         {

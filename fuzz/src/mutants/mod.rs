@@ -77,6 +77,10 @@ mutants! {
     DeafToReports = "deaf-to-reports" found by "receipts" within 200,
     /// A worker turns *deny* into *allow*.
     AllowAll = "allow-all" found by "fail closed" within 40,
+    /// A worker lets a tool run whose hook nobody answers.
+    OpenHook = "open-hook" found by "guarded" within 120,
+    /// A relay does not tell the next agent of a session what a client has declared.
+    ForgetsHooks = "forgets-hooks" found by "guarded" within 400,
     /// A relay hides questions from those who could answer them.
     HiddenQuestion = "hidden-question" found by "nothing stuck" within 40,
     /// A relay has room for one viewer of a session, and claims to have more.

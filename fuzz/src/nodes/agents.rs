@@ -148,6 +148,8 @@ struct Script {
     /// Requests that it has not answered yet.
     unanswered: Vec<Value>,
     turns: u64,
+    /// Whether it was told of a hook, which it asks before it does anything.
+    has_hook: bool,
     is_ending: bool,
 }
 
@@ -163,6 +165,7 @@ pub(crate) fn script(kind: Kind, session: &str, process: usize, seed: u64) -> Bo
         open: Vec::new(),
         unanswered: Vec::new(),
         turns: 0,
+        has_hook: false,
         is_ending: false,
     })
 }
@@ -201,6 +204,18 @@ impl Script {
         self.open.push(id);
     }
 
+    /// Asks the hook that guards its tools.
+    fn ask_hook(&mut self, sys: &mut Syscalls) {
+        self.asked += 1;
+        let id = format!("hook-{}-{}", self.process, self.asked);
+        let uuid = self.uuid();
+        let input = json!({"hook_event_name": "PreToolUse", "tool_name": "Bash"});
+        sys.print(&json!({
+            "type": "control_request", "request_id": id, "uuid": uuid,
+            "request": {"subtype": "hook_callback", "callback_id": "hook_0", "input": input},
+        }));
+    }
+
     fn line(&mut self, line: &[u8], sys: &mut Syscalls) {
         let Ok(message) = serde_json::from_slice::<Value>(line) else {
             // Real agents exit when they cannot parse a line.
@@ -222,6 +237,9 @@ impl Script {
         if self.kind != Kind::Silent {
             sys.print(&json!({"type": "system", "subtype": "init", "uuid": uuid,
                               "session_id": self.session, "replies_to": replayed}));
+        }
+        if self.has_hook && self.kind != Kind::Silent {
+            self.ask_hook(sys);
         }
         match self.kind {
             Kind::Asking | Kind::Cancelling => self.ask(sys),
@@ -267,6 +285,9 @@ impl Script {
     fn request(&mut self, message: &Value, sys: &mut Syscalls) {
         let id = &message["request_id"];
         let subtype = message["request"]["subtype"].as_str().unwrap_or_default();
+        if let Some(hooks) = message["request"]["hooks"].as_object() {
+            self.has_hook = !hooks.is_empty();
+        }
         if subtype == "interrupt" {
             for id in std::mem::take(&mut self.open) {
                 let uuid = self.uuid();

@@ -3,6 +3,7 @@
 mod bounded;
 mod fail_closed;
 mod fresh_tokens;
+mod guarded;
 mod honest_status;
 mod leaks;
 mod no_loss;
@@ -54,6 +55,7 @@ impl Promises {
             Box::new(whole_log::WholeLog::default()),
             Box::new(one_answer::OneAnswer::default()),
             Box::new(fail_closed::FailClosed::default()),
+            Box::new(guarded::Guarded::default()),
             Box::new(progress::Progress::default()),
             Box::new(honest_status::HonestStatus::default()),
             Box::new(patience::Patience::default()),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Promise, line_id, parsed};
 use crate::fact::Fact;
+use crate::nodes::viewer::hooks;
 use crate::nodes::viewer::notice::{Receipts as Cursors, ViewerNotice};
 use crate::sim::clock::Time;
 
@@ -53,8 +54,7 @@ impl Name {
         match message["type"].as_str()? {
             "user" => text(&message["uuid"]).map(Self::Message),
             "control_request" => text(&message["request_id"]).map(Self::Request),
-            // The relay's own refusals are nobody's to follow.
-            "control_response" if message["response"]["subtype"] == "success" => {
+            "control_response" if is_of_client(&message) => {
                 text(&message["response"]["request_id"]).map(Self::Answer)
             }
             _ => None,
@@ -74,6 +74,14 @@ impl Name {
         ];
         lists.concat()
     }
+}
+
+/// Whether somebody answers an agent. The refusals of a relay and of a worker are nobody's to follow,
+/// though one of a guard looks like a client's answer, but for its reason.
+fn is_of_client(message: &Value) -> bool {
+    let reason = &message["response"]["response"]["hookSpecificOutput"]["permissionDecisionReason"];
+    let is_own = reason.is_string() && reason != hooks::BROKEN;
+    message["response"]["subtype"] == "success" && message["refused"] != true && !is_own
 }
 
 impl Promise for Receipts {
@@ -268,6 +276,24 @@ mod tests {
     fn what_was_read_has_no_other_end_and_what_ends_counts_as_settled() {
         assert!(judged(3).is_err_and(|why| why.contains("was read, and then")));
         assert_eq!(judged(4), Ok(()), "what is said not to have ended well is passed over");
+    }
+
+    #[test]
+    fn a_refusal_for_a_guard_is_no_answer_of_its_client() {
+        let decided = |reason: Value, rest: Value| {
+            let own = serde_json::json!({"hookEventName": "PreToolUse", "permissionDecision": "deny",
+                                         "permissionDecisionReason": reason});
+            let response = serde_json::json!({"subtype": "success", "request_id": "q",
+                                              "response": {"hookSpecificOutput": own}});
+            let mut line = serde_json::json!({"type": "control_response", "response": response});
+            line["refused"] = rest;
+            Name::of(&line.to_string())
+        };
+        let answer = Some(Name::Answer("q".to_owned()));
+        assert_eq!(decided("the client is gone".into(), Value::Null), None);
+        assert_eq!(decided(Value::Null, true.into()), None);
+        assert_eq!(decided(Value::Null, Value::Null), answer);
+        assert_eq!(decided(hooks::BROKEN.into(), Value::Null), answer, "the client says so");
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub(crate) enum Habit {
     Overview,
     /// Check whether that has fallen silent.
     ListenToOverview,
+    /// Declare a hook.
+    Declare { session: String },
+    /// Answer one.
+    Hook { session: String, request_id: String, body: String, is_allow: bool },
 }
 
 /// Whether a viewer has habits, and which.
@@ -39,7 +43,12 @@ pub(super) struct Habits {
     /// What was accepted recently, to be sent again.
     pub(super) recent: Vec<(String, Said)>,
     pub(super) checks: u64,
+    /// The source of what it does about hooks, if it declares any.
+    pub(super) hooks: Option<Rng>,
 }
+
+/// How many of 256 viewers with habits declare hooks.
+const DECLARING: u8 = 110;
 
 impl Habits {
     pub(super) fn new(seed: Option<u64>) -> Self {
@@ -52,6 +61,7 @@ impl Habits {
             requests: 0,
             recent: Vec::new(),
             checks: 0,
+            hooks: seed.and_then(hooks),
         }
     }
 
@@ -75,6 +85,11 @@ impl Habits {
         let is_titled = self.is_on && key.len() % 2 == 1 && !key.starts_with("shared");
         is_titled.then(|| format!("the title of {key}"))
     }
+}
+
+fn hooks(seed: u64) -> Option<Rng> {
+    let mut rng = Rng::with_seed(seed ^ 0x0b00_c5ed);
+    (rng.u8(..) < DECLARING).then_some(rng)
 }
 
 /// What the subscription has reported.

@@ -3,6 +3,7 @@
 //! knows nothing of how the relay works, and it checks nothing itself.
 
 mod habits;
+pub(crate) mod hooks;
 pub(crate) mod notice;
 mod sessions;
 mod shapes;

@@ -13,6 +13,8 @@ pub(crate) enum ViewerNotice {
     Rejected { session: String, uuid: String },
     /// It answers a permission question.
     Answering { session: String, request_id: String, is_allow: bool },
+    /// It answers a hook that guards a tool. `is_allow`: the tool may run.
+    HookAnswering { session: String, request_id: String, is_allow: bool },
     /// Its answer counts.
     Answered { session: String, request_id: String, body: String },
     /// Another answer counts.

@@ -253,9 +253,13 @@ impl Viewer {
         if watched.stream.is_some() || watched.is_over {
             return;
         }
+        let client = self.client().map(|client| format!("&client={client}")).unwrap_or_default();
         let bearer = format!("Bearer {}", self.config.token.borrow());
         let target = Target::WebSocket {
-            url: format!("{RELAY_WS_URL}/v1/sessions/{session}/events/ws?after={}", watched.after),
+            url: format!(
+                "{RELAY_WS_URL}/v1/sessions/{session}/events/ws?after={}{client}",
+                watched.after
+            ),
             headers: vec![("authorization", Secret::new(bearer))],
             protocol: Some("footbridge.viewer.v1"),
             timeout: Duration::from_secs(15),
@@ -341,6 +345,7 @@ impl Viewer {
         let Some(watched) = self.watched.get_mut(session) else { return };
         if !std::mem::replace(&mut watched.is_served, true) {
             self.tell(ViewerNotice::Subscribed { session: session.to_owned() });
+            self.consider_hooks(session);
         }
     }
 
@@ -350,6 +355,13 @@ impl Viewer {
             "event" => {
                 let message = frame.message.map(RawValue::get).unwrap_or_default();
                 self.apply(session, frame.seq, frame.from, message);
+            }
+            "callback" => {
+                if let Ok(value) = serde_json::from_str::<Value>(text)
+                    && let Some(request_id) = value["request_id"].as_str()
+                {
+                    self.hook_asked(session, request_id, frame.seq);
+                }
             }
             "gap" => {
                 let Some(watched) = self.watched.get_mut(session) else { return };

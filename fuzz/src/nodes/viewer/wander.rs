@@ -46,6 +46,8 @@ impl Viewer {
             Habit::Check { environment, key } => self.check(environment, key),
             Habit::Overview => self.watch_overview(),
             Habit::ListenToOverview => self.listen_to_overview(),
+            Habit::Declare { session } => self.declare_hook(session),
+            Habit::Hook { .. } => self.answer_hook(habit),
         }
     }
 
