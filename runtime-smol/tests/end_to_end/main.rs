@@ -8,6 +8,7 @@ mod imposter;
 mod page;
 mod programs;
 mod real_agent;
+mod real_hooks;
 mod restarts;
 mod support;
 mod worktree;

@@ -16,7 +16,7 @@ use crate::support::poll;
 use crate::support::program::{Program, path, processes};
 
 /// Whether it is here; says so if it is not.
-fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     let is_here = std::env::var_os("REAL_AGENT").is_some();
     if !is_here {
         eprintln!("skipped: REAL_AGENT does not say that the real Claude Code is here");
@@ -25,21 +25,21 @@ fn is_here() -> bool {
 }
 
 /// What of a machine outlives its programs.
-struct Disk {
+pub(crate) struct Disk {
     state: TempDir,
-    directory: TempDir,
+    pub(crate) directory: TempDir,
     /// Each has a port of its own, which no connection takes while the program is away.
     listen: String,
 }
 
 impl Disk {
-    fn new(host: u8) -> Self {
+    pub(crate) fn new(host: u8) -> Self {
         let directory = || tempfile::tempdir().expect("a directory");
         let listen = format!("127.92.0.{host}:8787");
         Self { state: directory(), directory: directory(), listen }
     }
 
-    fn up(&self) -> Program {
+    pub(crate) fn up(&self) -> Program {
         let directory = path(self.directory.path());
         let args = ["up", "--listen", &self.listen, "--agent", "claude", "--directory", directory];
         Program::start_on(self.state.path(), &args)

@@ -8,8 +8,8 @@ use super::{DEADLINE, poll};
 /// The interface of one relay, with one token.
 pub(crate) struct Api {
     agent: Agent,
-    base: String,
-    token: String,
+    pub(super) base: String,
+    pub(super) token: String,
 }
 
 impl Api {
@@ -95,8 +95,9 @@ impl Api {
     pub(crate) fn allow(&self, session: &str) {
         let asking = |one: &Value| one["pending_permissions"][0].is_object();
         let session_now = self.wait_for(session, "a question", asking);
-        let id = &session_now["pending_permissions"][0]["request_id"];
-        let answer = json!({"request_id": id, "behavior": "allow"});
+        let asked = &session_now["pending_permissions"][0];
+        let (id, seq) = (&asked["request_id"], &asked["seq"]);
+        let answer = json!({"request_id": id, "seq": seq, "behavior": "allow"});
         Self::expect(self.post(&format!("/v1/sessions/{session}/permission"), &answer));
     }
 

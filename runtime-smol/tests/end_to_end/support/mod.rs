@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod browser;
+pub(crate) mod client;
 pub(crate) mod page;
 pub(crate) mod program;
 
