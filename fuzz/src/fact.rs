@@ -163,7 +163,8 @@ pub(crate) enum Fact {
         party: PartyId,
         session: String,
     },
-    /// The relay refused a worker's link: it does not know the session, or no longer does.
+    /// The relay refused a worker's link, or a new token for one: it does not know the session, or no
+    /// longer does.
     Unlinked {
         party: PartyId,
     },

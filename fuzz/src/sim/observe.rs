@@ -73,9 +73,13 @@ fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
         let work = work.to_owned();
         return cx.fact(Fact::Reported { party, work, status });
     }
-    if let Some(session) = redispatched_session(label).filter(|_| status == 401) {
+    if let Some(session) = redispatched_session(label) {
         let session = session.to_owned();
-        return cx.fact(Fact::Denied { party, session });
+        return match status {
+            401 => cx.fact(Fact::Denied { party, session }),
+            404 | 410 => cx.fact(Fact::Unlinked { party }),
+            _ => {}
+        };
     }
     if status != 200 {
         return;
