@@ -2,6 +2,7 @@
 // What a permission request is about, in the form that suits its tool.
 import { Editor, isCommandLine } from './editor.js';
 import { QuestionForm, questionsIn } from './questions.js';
+import { readableOf } from './readable.js';
 import { record } from './values.js';
 
 /**
@@ -14,14 +15,19 @@ import { record } from './values.js';
  *   element: HTMLElement,
  *   after: Child[],
  *   hidden: number,
+ *   subject?: string,
+ *   saysDescription?: boolean,
  *   needsReading?: boolean,
  *   words?: {allow: string, deny: string, reason: string, denied: string, outcomes: Record<string, string>},
  *   focusHidden: () => void,
  *   changed: (complain: (words: string) => void) => any,
+ *   permissions?: () => any[] | null,
  *   resolved?: (outcome: string, input: unknown) => Child[] | null,
- * }} Asked `element` is what has to be read, with what stands around it; `hidden` is how many
+ * }} Asked `subject` is what the call is about, such as a path, if that is shown; `saysDescription` that the
+ *   input's description is; `element` is what has to be read, with what stands around it; `hidden` is how many
  *   characters of it are not shown yet, NaN if it is not known how many; `changed` is the input to
- *   allow instead, null if it is the one that was asked, undefined if there is something to put right first
+ *   allow instead, null if it is the one that was asked, undefined if there is something to put right first;
+ *   `permissions` is what changes for later questions
  */
 
 /** @param {any} request @param {() => void} onMore called when more of it is shown @returns {Asked} */
@@ -29,5 +35,6 @@ export function askedOf(request, onMore) {
   const { tool_name: tool, input } = record(request);
   const questions = tool === 'AskUserQuestion' ? questionsIn(input) : null;
   if (questions) return new QuestionForm(questions, input);
-  return new Editor(input, tool === 'Bash' && isCommandLine(input), onMore);
+  if (tool === 'Bash') return new Editor(input, isCommandLine(input), onMore);
+  return readableOf(tool, input, onMore) ?? new Editor(input, false, onMore);
 }

@@ -4,11 +4,13 @@
 // comes after, as the agent's words.
 import { append, h, disclosure, freshId } from './dom.js';
 import { ApiError } from './api.js';
+import { alwaysOf } from './always.js';
 import { askedOf } from './asked.js';
-import { entry, toolInput } from './messages.js';
+import { callOf } from './calls.js';
+import { entry } from './messages.js';
 import { Reading } from './reading.js';
 import { clip, isSame, record, text } from './values.js';
-import { visible, visibleCode, visibleText } from './visible.js';
+import { visible, visibleText } from './visible.js';
 
 /**
  * @typedef {'allowed' | 'denied' | 'withdrawn' | 'failed'} Outcome
@@ -28,13 +30,16 @@ export function ofAnswer(answer) {
   return { outcome: 'failed', detail: 'the answer is neither yes nor no' };
 }
 
-/** @param {any} request @returns {[string, unknown][]} what the agent says about its question */
-function remarks(request) {
-  const name = request.display_name;
+/** @param {any} request @param {import('./asked.js').Asked} asked @returns {[string, unknown][]} what the agent says about its question */
+function remarks(request, { subject = '', saysDescription = false }) {
+  const { display_name: name, description, blocked_path: path } = request;
+  const said = description ?? (saysDescription ? '' : record(request.input).description);
+  // That it is about a file, without the folder, has been said.
+  const isKnown = typeof said === 'string' && subject !== '' && subject.endsWith(said);
   return [
     ['The agent calls it', name === request.tool_name ? '' : name],
-    ['The agent says', request.description ?? record(request.input).description],
-    ['Path', request.blocked_path],
+    ['The agent says', isKnown ? '' : said],
+    ['Path', path === subject ? '' : path],
   ];
 }
 
@@ -44,12 +49,6 @@ const WORDS_OF_ANY = {
   outcomes: { allowed: 'Allowed', denied: 'Denied', withdrawn: 'Withdrawn', failed: 'Answered with an error' },
 };
 
-/** @param {any} input @returns {Node[]} */
-function inputBlock(input) {
-  const block = toolInput(input);
-  return block.length ? block : [visibleCode('{}')];
-}
-
 export class Card {
   open = true;
   #request;
@@ -57,12 +56,17 @@ export class Card {
   #onResolved;
   /** @type {import('./asked.js').Asked} */ #asked;
   #words;
+  /** @type {HTMLElement | undefined} the entry of what it is about */ #call;
   #turnEnded = false;
   /** @type {Reading | null} null if nothing needs to have been read */ #reading = null;
   #maySkip = false;
+  /** @type {any[] | null} what would have been allowed from then on */ #updates = null;
 
-  /** @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved */
-  constructor(event, answer, onResolved) {
+  /**
+   * @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved
+   * @param {import('./messages.js').Call} [call] what it is about
+   */
+  constructor(event, answer, onResolved, call) {
     this.id = event.message.request_id;
     this.seq = event.seq;
     this.#request = record(event.message.request);
@@ -73,6 +77,9 @@ export class Card {
     this.tool = visibleText(clip(text(this.#request.tool_name, 'a tool without a name'), NAME));
     this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
     this.element = entry(event, 'permission', [this.body]);
+    // Nothing is shown twice: while it is open, what it is about is on the card.
+    if (call && isSame(call.input, this.#request.input) === true) this.#call = call.entry;
+    this.#call?.setAttribute('data-asked', '');
     this.#build();
   }
 
@@ -127,7 +134,7 @@ export class Card {
     this.body.addEventListener('input', () => this.#complain(''));
     append(this.body, [
       this.heading,
-      remarks(request).filter(([, words]) => text(words)).map(([who, words]) =>
+      remarks(request, asked).filter(([, words]) => text(words)).map(([who, words]) =>
         h('p', { class: 'muted remark' }, `${who}: `, h('q', {}, visible(clip(text(words), WORDS))))),
       request.agent_id ? h('p', { class: 'muted' }, 'Asked by a subagent') : null,
       this.over,
@@ -141,23 +148,40 @@ export class Card {
         h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, this.#words.allow),
         h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, this.#words.deny),
         this.skip),
+      this.#always(),
       h('div', { class: 'reason' }, h('label', { for: reasonId }, this.#words.reason), this.reason),
     ]);
   }
 
-  #allow() {
-    if (this.#isUnread()) return;
+  /** @returns {HTMLElement | null} what can be allowed from now on, as the agent suggests */
+  #always() {
+    const always = alwaysOf(this.#request);
+    if (!always) return null;
+    const id = freshId('always');
+    return h('div', { class: 'always' },
+      h('button', {
+        type: 'button', 'data-testid': 'allow-always', 'aria-describedby': id, on: { click: () => this.#allow(always.updates) },
+      }, 'Always allow'),
+      h('div', { id, 'data-testid': 'always-what' }, h('p', { class: 'muted small' }, 'Allow this, and from now on:'),
+        h('ul', {}, always.words.map((words) => h('li', { dir: 'auto' }, visible(words))))));
+  }
+
+  /** @param {any[] | null} [updates] what is allowed from now on */
+  #allow(updates = null) {
+    if (this.#isUnread(updates)) return;
     /** @type {any} */
     const answer = { request_id: this.id, behavior: 'allow' };
     answer.seq = this.seq;
     const changed = this.#asked.changed((words) => this.#complain(words));
     if (changed === undefined) return;
     if (changed !== null) answer.updatedInput = changed;
+    const permissions = updates ?? this.#asked.permissions?.();
+    if (permissions) answer.updatedPermissions = permissions;
     this.#post(answer);
   }
 
-  /** @returns {boolean} whether there is something in it that the person has neither seen nor waived */
-  #isUnread() {
+  /** @param {any[] | null} updates @returns {boolean} whether there is something in it that the person has neither seen nor waived */
+  #isUnread(updates) {
     if (this.#maySkip || !this.#reading) return false;
     const { hidden } = this.#asked;
     this.#reading.measure();
@@ -167,6 +191,7 @@ export class Card {
       : hidden ? `${hidden.toLocaleString()} characters of it` : `${unseen} of about ${lines} lines`;
     this.#complain(`Not sent: ${what} have not been on this screen. Read to the end, or allow it unread.`);
     this.skip.hidden = false;
+    this.#updates = updates;
     if (!unseen) this.#asked.focusHidden();
     else this.#reading.goToUnseen();
     return true;
@@ -174,7 +199,7 @@ export class Card {
 
   #allowUnread() {
     this.#maySkip = true;
-    this.#allow();
+    this.#allow(this.#updates);
   }
 
   #deny() {
@@ -222,16 +247,20 @@ export class Card {
   resolve({ outcome, detail, input }) {
     const hadFocus = this.body.contains(document.activeElement);
     this.open = false;
+    this.#call?.removeAttribute('data-asked');
     this.#reading?.stop();
     const own = this.#asked.resolved?.(outcome, input);
     const changed = !own && outcome === 'allowed' && input !== undefined && isSame(input, this.#request.input ?? {}) === false;
     const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },
       h('strong', {}, this.#words.outcomes[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${visibleText(clip(detail, WORDS))}`);
     this.body.replaceChildren(summary);
-    // The call itself is in the transcript, as it was asked.
+    const blockOf = (/** @type {unknown} */ value) => {
+      const { nodes } = callOf(this.#request.tool_name, value);
+      return nodes.length ? nodes : [h('p', { class: 'muted small' }, 'Nothing is given to the tool.')];
+    };
     if (own) append(this.body, own);
-    else if (changed) append(this.body, inputBlock(input));
-    else append(this.body, [disclosure('What was asked', () => inputBlock(this.#request.input), 'folded')]);
+    else if (changed) append(this.body, blockOf(input));
+    else append(this.body, [disclosure('What was asked', () => blockOf(this.#request.input), 'folded')]);
     this.body.classList.add('closed');
     this.body.dataset.testid = 'permission-resolved';
     this.body.dataset.outcome = outcome;

@@ -1,22 +1,26 @@
 // @ts-check
 // Turns one event of the log into its entry in the transcript: every event gets one,
 // and what is not understood is kept verbatim, folded.
+import { callOf } from './calls.js';
 import { h, disclosure } from './dom.js';
 import { clock, duration, exitOf, withoutColours } from './format.js';
 import { clipped, codeForm } from './long.js';
 import { proseForm } from './prose.js';
 import { errorOfTurn, limitOf, plainWords } from './results.js';
 import { clip, keep, list, number, prettyParts, record, text } from './values.js';
-import { visible, visibleForm } from './visible.js';
+import { visible } from './visible.js';
 
 /** Parts of one message that are shown; the others are folded together. */
 const PARTS = 100;
 /** Names of tools, and messages from here, that later events may refer to. */
 const REMEMBERED = 4000;
+/** Calls that a question may be about. */
+const RECENT = 100;
 
 /**
  * @typedef {{seq: number, at: string, from: string, message: any}} LogEvent
- * @typedef {{toolNames: Map<unknown, string>, viewerUuids: Map<unknown, true>}} Memory what
+ * @typedef {{entry: HTMLElement, input: unknown}} Call a tool's use, and what shows it
+ * @typedef {{toolNames: Map<unknown, string>, calls: Map<unknown, Call>, viewerUuids: Map<unknown, true>}} Memory what
  *   later events refer to in earlier ones
  */
 
@@ -151,11 +155,12 @@ function content(block) {
 }
 
 const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /** @param {any} block only images inside the message: a URL would make the browser call out */
 function image(block) {
   const { media_type: type, data } = block.source ?? {};
-  if (!PICTURES.has(type) || typeof data !== 'string') {
+  if (!PICTURES.has(type) || typeof data !== 'string' || data.length % 4 === 1 || !BASE64.test(data)) {
     return raw('image', block);
   }
   return h('img', { src: `data:${type};base64,${data}`, alt: 'Image from the conversation', loading: 'lazy' });
@@ -165,20 +170,16 @@ function image(block) {
 function toolUse(event, block, memory) {
   const name = text(block.name, 'tool');
   keep(memory.toolNames, block.id, name, REMEMBERED);
-  return entry(event, 'tool', [
+  const { subject, isProse, nodes } = callOf(name, block.input);
+  // Its questions come with their choices, right after it.
+  const isAsked = name === 'AskUserQuestion' && nodes.length > 0;
+  const call = entry(event, 'tool', [
     h('p', { class: 'tool-head' }, h('span', { class: 'sr' }, 'Tool: '), h('strong', {}, visible(clip(name, 200))), ' ',
-      h('span', { class: 'muted' }, visible(clip(text(block.input?.description), 600)))),
-    ...toolInput(block.input),
+      h('span', { class: 'muted', dir: isProse ? 'auto' : 'ltr' }, visible(subject))),
+    isAsked ? disclosure('What the agent asked', () => callOf(name, block.input).nodes, 'folded') : nodes,
   ], { 'data-part': 'use' });
-}
-
-/** @param {any} input @returns {Node[]} */
-export function toolInput(input) {
-  if (input === undefined || (typeof input === 'object' && input && !Object.keys(input).length)) return [];
-  if (typeof input?.command !== 'string') return clipped(prettyParts(input), visibleForm);
-  const { command, description, ...others } = input;
-  const rest = Object.keys(others).length ? clipped(prettyParts(others), visibleForm) : [];
-  return [...clipped(command, visibleForm), ...rest];
+  keep(memory.calls, block.id, { entry: call, input: block.input }, RECENT);
+  return call;
 }
 
 /** @param {LogEvent} event @param {any} block @param {Memory} memory */

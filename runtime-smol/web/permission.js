@@ -93,8 +93,11 @@ export class Permissions {
     return known;
   }
 
-  /** @param {any} event @returns {HTMLElement} the one card for this request, wherever it is shown */
-  card(event) {
+  /**
+   * @param {any} event @param {import('./messages.js').Call} [call] what it is about, if that is shown
+   * @returns {HTMLElement} the one card for this request, wherever it is shown
+   */
+  card(event, call) {
     const { cards, resolutions } = this.#of(event.message.request_id);
     const shown = cards.find((card) => card.seq === event.seq);
     if (shown) return shown.element;
@@ -105,7 +108,7 @@ export class Permissions {
         ? 'The agent repeated a question that is open; one answer is for both'
         : 'The agent asked another question under the id of one that was open; neither can be answered');
     }
-    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution));
+    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution), call);
     insert(cards, card);
     const next = firstAfter(cards, event.seq);
     const resolution = firstAfter(resolutions, event.seq);

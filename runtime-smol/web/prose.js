@@ -18,26 +18,28 @@ const BLANK = 4000;
 /** @typedef {import('./long.js').Line} Line */
 /** @typedef {import('./long.js').Made} Made */
 
-/** @param {string} text @returns {(string | Node)[]} */
-function inline(text) {
+/** @typedef {(text: string) => (string | Node)[]} Mark how text is shown */
+
+/** @param {string} text @param {Mark} mark @returns {(string | Node)[]} */
+function inline(text, mark) {
   const parts = [];
   let done = 0;
   for (const match of text.matchAll(INLINE)) {
-    parts.push(text.slice(done, match.index));
-    if (match[1] !== undefined) parts.push(h('code', {}, match[1]));
-    else if (match[2] !== undefined) parts.push(h('strong', {}, match[2]));
+    parts.push(...mark(text.slice(done, match.index)));
+    if (match[1] !== undefined) parts.push(h('code', {}, mark(match[1])));
+    else if (match[2] !== undefined) parts.push(h('strong', {}, mark(match[2])));
     else parts.push(h('a', { href: match[3], target: '_blank', rel: 'noopener noreferrer' }, visible(match[3])));
     done = match.index + match[0].length;
   }
-  parts.push(text.slice(done));
+  parts.push(...mark(text.slice(done)));
   return parts;
 }
 
 /** @param {Line} line @returns {string} the mark that opens or closes a block of code, if it is one */
 const fenceIn = ({ text }) => /^ {0,3}(`{3,}|~{3,})/.exec(text.slice(0, 200))?.[1] ?? '';
 
-/** @param {HTMLElement} root @param {Iterable<Line>} lines @returns {Generator<Made>} */
-function* blocks(root, lines) {
+/** @param {HTMLElement} root @param {Iterable<Line>} lines @param {Mark} mark @returns {Generator<Made>} */
+function* blocks(root, lines, mark) {
   /** @type {Line[]} */ let held = [];
   let [heldChars, chars, continues] = [0, 0, false];
   let [fence, startsLine] = ['', true];
@@ -59,15 +61,15 @@ function* blocks(root, lines) {
         groups.add(h('pre', { dir: 'ltr' }, inner), SCROLLED * NODE);
         nodes = SCROLLED;
       }
-      const piece = h('span', { class: 'piece', ...props }, text);
+      const piece = h('span', { class: 'piece', ...props }, mark(text));
       code.add(piece, made.chars);
       return { ...made, element: piece, nodes };
     }
     if (!text.trim()) return made;
     const heading = only && /^#{1,6} (.*)$/.exec(text.trim());
     const block = heading
-      ? h('p', { class: 'prose-heading' }, h('strong', {}, inline(heading[1])))
-      : h('p', props, inline(text));
+      ? h('p', { class: 'prose-heading' }, h('strong', {}, inline(heading[1], mark)))
+      : h('p', props, inline(text, mark));
     groups.add(block, made.chars);
     return { ...made, element: block };
   };
@@ -96,8 +98,13 @@ function* blocks(root, lines) {
   else if (chars) yield { element: null, chars };
 }
 
-/** @returns {import('./long.js').Form} */
-export function proseForm() {
+/** @param {Mark} mark @returns {() => import('./long.js').Form} */
+const formOf = (mark) => () => {
   const element = h('div', { class: 'prose', dir: 'auto' });
-  return { element, make: (lines) => blocks(element, lines) };
-}
+  return { element, make: (lines) => blocks(element, lines, mark) };
+};
+
+export const proseForm = formOf((text) => [text]);
+
+/** The same where a person decides by it: what is hidden is marked. */
+export const markedProseForm = formOf(visible);

@@ -135,7 +135,7 @@ export class Transcript {
   }
 
   #newMemory() {
-    return { toolNames: new Map(), viewerUuids: new Map() };
+    return { toolNames: new Map(), calls: new Map(), viewerUuids: new Map() };
   }
 
   #schedule() {
@@ -200,7 +200,7 @@ export class Transcript {
     const { message } = item;
     if (item.type === 'gap') yield gapLine(item);
     else if (message?.type === 'stream_event') yield* streams.take(item);
-    else if (isQuestion(item)) yield this.#permissions.card(item);
+    else if (isQuestion(item)) yield this.#permissions.card(item, this.#memory.calls.get(message.request.tool_use_id));
     else if (this.#permissions.take(item)) this.#receipts.mark(item, this.#permissions.cardOf(item));
     else yield* this.#ordinary(item, streams);
   }

@@ -21,14 +21,18 @@ const MANIFEST: &str = "application/manifest+json";
 /// All of them, by path.
 pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
+    "/always.js": "always.js", JS;
     "/api.js": "api.js", JS;
     "/app.css": "app.css", CSS;
     "/asked.js": "asked.js", JS;
+    "/calls.js": "calls.js", JS;
     "/card.js": "card.js", JS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
+    "/diff.js": "diff.js", JS;
     "/dom.js": "dom.js", JS;
     "/editor.js": "editor.js", JS;
+    "/facts.js": "facts.js", JS;
     "/format.js": "format.js", JS;
     "/housekeeping.js": "housekeeping.js", JS;
     "/icon.svg": "icon.svg", SVG;
@@ -42,6 +46,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/prose.js": "prose.js", JS;
     "/questions.js": "questions.js", JS;
     "/reading.js": "reading.js", JS;
+    "/readable.js": "readable.js", JS;
     "/receipts.js": "receipts.js", JS;
     "/results.js": "results.js", JS;
     "/rhythm.js": "rhythm.js", JS;
@@ -76,14 +81,19 @@ mod tests {
     fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
         let of_own = ["String(error)", "String(busy)", "Number(/** @type {HTMLElement} */"];
         for name in [
+            "always",
             "asked",
+            "calls",
             "card",
+            "diff",
             "editor",
+            "facts",
             "housekeeping",
             "messages",
             "permission",
             "prose",
             "questions",
+            "readable",
             "receipts",
             "stream",
             "transcript",

@@ -134,3 +134,189 @@ fn a_question_that_makes_no_sense_is_shown_raw_and_can_be_answered() {
     assert_eq!(*answer, json!({"behavior": "allow", "updatedInput": {}}));
     case.page.assert_no_complaints();
 }
+
+/// An agent that says that it calls a tool, asks whether it may, and hears the answers.
+#[track_caller]
+fn calling(tool: &str, input: &Value, more: &Value) -> Case {
+    let call = json!({"type": "assistant", "message": {"role": "assistant", "content": [
+        {"type": "tool_use", "id": "t", "name": tool, "input": input}]}});
+    let mut question = json!({"type": "control_request", "request_id": "q", "request": {
+        "subtype": "can_use_tool", "tool_name": tool, "input": input, "tool_use_id": "t"}});
+    let fields = more.as_object().expect("an object").clone();
+    question["request"].as_object_mut().expect("an object").extend(fields);
+    let mut case = Case::of(&format!(
+        "cat <<'END'\n{call}\n{question}\nEND\nhear\nsay 'I heard it'\nhear\nexec sleep 600"
+    ));
+    case.page.see(CARD);
+    case
+}
+
+/// The lines of the diff in what matches, each with its sign.
+fn diff(case: &mut Case, within: &str) -> Value {
+    let find =
+        format!("[...document.querySelectorAll('{within} .diff-line')].map((e) => e.textContent)");
+    case.page.evaluate(&find)
+}
+
+const CALL: &str = "[data-part=use]";
+
+#[test]
+fn an_edit_is_shown_as_what_it_changes_once_in_the_question_and_then_in_the_transcript() {
+    let input = json!({"file_path": "/w/main.py", "replace_all": true,
+        "old_string": "def greet():\n    print('hello')\n", "new_string": "def greet(name):\n    print('hello')\n"});
+    let mut case = calling("Edit", &input, &json!({"description": "main.py"}));
+    let lines = json!(["− def greet():", "+ def greet(name):", "      print('hello')"]);
+    assert_eq!(diff(&mut case, CARD), lines);
+    for words in ["/w/main.py", "1 line removed, 1 added, at every occurrence"] {
+        case.page.see_text(CARD, words);
+    }
+    assert_eq!(case.page.count(&hook("permission-input")), 0, "it is shown as JSON");
+    let is_shown = format!("document.querySelector('{CALL} .diff').checkVisibility()");
+    assert_eq!(case.page.evaluate(&is_shown), json!(false), "it is shown twice");
+    case.page.click(&hook("allow"));
+    let answer = &case.heard(1)[0]["response"]["response"];
+    assert_eq!(*answer, json!({"behavior": "allow", "updatedInput": input}));
+    case.page.see(RESOLVED);
+    assert_eq!(case.page.evaluate(&is_shown), json!(true), "it is no longer shown");
+    assert_eq!(diff(&mut case, CALL), lines);
+    assert_eq!(diff(&mut case, RESOLVED), json!([]), "it is shown twice");
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn a_long_file_is_shown_to_its_end_before_it_is_written_or_it_is_said_that_it_was_not() {
+    let content = (1..=1500).map(|line| format!("line {line}\n")).collect::<String>();
+    let input = json!({"file_path": "/w/long.txt", "content": content});
+    let mut case = calling("Write", &input, &json!({}));
+    case.page.see_text(CARD, "The whole file will be (1,500 lines)");
+    case.page.click(&hook("allow"));
+    case.page.see_text(CARD, "have not been on this screen");
+    case.page.click(&format!("{CARD} {}", hook("show-more")));
+    case.page.wait_for(
+        "the last line",
+        &format!("[...document.querySelectorAll('{CARD} .diff-line')].pop().textContent === '+ line 1500'"),
+    );
+    assert_eq!(diff(&mut case, CARD).as_array().map(Vec::len), Some(1500));
+    case.page.click(&hook("allow"));
+    case.page.see_text(CARD, "lines have not been on this screen");
+    case.page.click(&hook("allow-unread"));
+    assert_eq!(case.heard(1)[0]["response"]["response"]["updatedInput"], input);
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn any_other_call_is_shown_as_names_and_values_and_can_be_changed() {
+    let input = json!({"title": "Broken build", "labels": ["ci", "urgent"], "body": "First\nassignee: Bob",
+        "assignee": {"name": "Ann"}, "none": null, "empty": {}});
+    let mut case = calling("mcp__jira__create", &input, &json!({}));
+    let rows = case.page.evaluate(&format!(
+        "[...document.querySelectorAll('{CARD} .facts .group > *')].map((e) => [e.className, e.textContent])"
+    ));
+    let expected = json!([
+        ["fact", "assignee:"],
+        ["fact", "name: Ann"],
+        ["fact", "body:"],
+        ["fact-text value", "First\nassignee: Bob"],
+        ["fact", "empty: empty"],
+        ["fact", "labels:"],
+        ["fact", "1: ci"],
+        ["fact", "2: urgent"],
+        ["fact", "none: nothing"],
+        ["fact", "title: Broken build"],
+    ]);
+    assert_eq!(rows, expected);
+    case.page.click(&format!("{CARD} summary"));
+    case.page.fill(&hook("permission-input"), "{\"title\": ");
+    case.page.click(&hook("allow"));
+    case.page.see_text(CARD, "This is not valid JSON");
+    case.page.fill(&hook("permission-input"), "{\"title\": \"Repaired\"}");
+    case.page.click(&hook("allow"));
+    assert_eq!(
+        case.heard(1)[0]["response"]["response"]["updatedInput"],
+        json!({"title": "Repaired"})
+    );
+    case.page.see_text(RESOLVED, "edited");
+    case.page.see_text(RESOLVED, "Repaired");
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn a_plan_is_read_as_prose_and_approved_with_the_mode_to_continue_in() {
+    let input = json!({"plan": "# Rename it\n\n1. Read `main.py`\n2. **Change** it"});
+    let mut case = calling("ExitPlanMode", &input, &json!({}));
+    let plan = format!("{CARD} .prose");
+    for words in ["Rename it", "Read main.py", "Change it"] {
+        case.page.see_text(&plan, words);
+    }
+    case.page.see_text(CARD, "Ask before each edit");
+    case.page.click(&format!("{CARD} .choice:nth-of-type(2)"));
+    case.page.click(&hook("allow"));
+    let answer = &case.heard(1)[0]["response"]["response"];
+    let mode = json!([{"type": "setMode", "mode": "acceptEdits", "destination": "session"}]);
+    assert_eq!(
+        *answer,
+        json!({"behavior": "allow", "updatedInput": input, "updatedPermissions": mode})
+    );
+    case.page.see_text(RESOLVED, "Approved");
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn a_plan_is_rejected_with_what_to_change() {
+    let mut case = calling("ExitPlanMode", &json!({}), &json!({}));
+    case.page.see_text(CARD, "The agent gives no plan with this");
+    case.page.fill(&hook("deny-reason"), "tests first");
+    case.page.click(&hook("deny"));
+    let answer = &case.heard(1)[0]["response"]["response"];
+    assert_eq!(*answer, json!({"behavior": "deny", "message": "tests first"}));
+    case.page.see_text(RESOLVED, "Rejected");
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn a_checklist_is_shown_with_what_is_done() {
+    let todo = |content: &str, status: &str| json!({"content": content, "status": status, "activeForm": "x"});
+    let todos = [todo("Read", "completed"), todo("Change", "in_progress"), todo("Test", "pending")];
+    let mut case = calling("TodoWrite", &json!({ "todos": todos }), &json!({}));
+    case.page.see_text(CARD, "1 of 3 done");
+    let items = "[...document.querySelectorAll('[data-testid=permission-card] li')].map((e) => e.textContent)";
+    assert_eq!(
+        case.page.evaluate(items),
+        json!(["☑Done: Read", "◐In progress: Change", "☐To do: Test"])
+    );
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn what_the_agent_suggests_is_always_allowed_in_words_or_not_offered() {
+    let rule = json!({"type": "addRules", "behavior": "allow", "destination": "localSettings",
+        "rules": [{"toolName": "Bash", "ruleContent": "npm test:*"}]});
+    let mode = json!({"type": "setMode", "mode": "acceptEdits", "destination": "session"});
+    let suggested = json!([rule, mode]);
+    let input = json!({"command": "npm test"});
+    let mut case = calling("Bash", &input, &json!({"permission_suggestions": suggested}));
+    case.page.see_text(&hook("always-what"), "Bash: npm test:* (in this project, for you)");
+    case.page.see_text(
+        &hook("always-what"),
+        "edit files in its folders without asking, until this session ends",
+    );
+    case.page.click(&hook("allow-always"));
+    let answer = &case.heard(1)[0]["response"]["response"];
+    let expected =
+        json!({"behavior": "allow", "updatedInput": input, "updatedPermissions": suggested});
+    assert_eq!(*answer, expected);
+
+    let unknown = [
+        json!({"type": "setMode", "mode": "bypassPermissions", "destination": "session"}),
+        json!({"type": "addRules", "behavior": "deny", "destination": "session", "rules": [{"toolName": "Bash"}]}),
+        json!({"type": "addRules", "behavior": "allow", "destination": "elsewhere", "rules": [{"toolName": "Bash"}]}),
+        json!({"type": "addRules", "behavior": "allow", "destination": "session", "rules": [{"toolName": "Bash", "more": 1}]}),
+        json!({"type": "replaceRules", "behavior": "allow", "destination": "session", "rules": []}),
+    ];
+    for one in unknown {
+        let suggested = json!({"permission_suggestions": [mode, one]});
+        let mut case = calling("Bash", &input, &suggested);
+        assert_eq!(case.page.count(&hook("allow-always")), 0, "{suggested}");
+        case.page.assert_no_complaints();
+    }
+}

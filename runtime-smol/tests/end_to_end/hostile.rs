@@ -189,6 +189,28 @@ fn characters_that_deceive_are_shown_by_their_numbers() {
         ("clear-text", json!({"tool_name": "Write", "input": {"MARK": "x"}})),
         ("tool", json!({"tool_name": "MARK", "input": {}})),
         ("permission-card", json!({"tool_name": "Bash", "display_name": "MARK", "input": {}})),
+        ("diff", json!({"tool_name": "Write", "input": {"file_path": "f", "content": "MARK"}})),
+        (
+            "diff",
+            json!({"tool_name": "Edit", "input": {"file_path": "f", "old_string": "x", "new_string": "MARK"}}),
+        ),
+        ("asked", json!({"tool_name": "Write", "input": {"file_path": "MARK", "content": ""}})),
+        ("asked", json!({"tool_name": "ExitPlanMode", "input": {"plan": "# MARK"}})),
+        ("facts", json!({"tool_name": "mcp__a__b", "input": {"MARK": 1}})),
+        ("facts", json!({"tool_name": "mcp__a__b", "input": {"a": ["MARK"]}})),
+        (
+            "question",
+            json!({"tool_name": "AskUserQuestion", "input": {"questions": [{"question": "MARK", "options": []}]}}),
+        ),
+        (
+            "question",
+            json!({"tool_name": "AskUserQuestion", "input": {"questions": [{"question": "q", "options": [{"label": "MARK"}]}]}}),
+        ),
+        (
+            "always-what",
+            json!({"tool_name": "x", "input": {}, "permission_suggestions": [
+            {"type": "addRules", "behavior": "allow", "destination": "session", "rules": [{"toolName": "MARK"}]}]}),
+        ),
     ] {
         let text: String = hidden.iter().map(|c| format!("a{c}")).collect();
         let ask = ask.to_string().replace("MARK", json!(text).to_string().trim_matches('"'));

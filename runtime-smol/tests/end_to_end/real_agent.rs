@@ -238,3 +238,70 @@ fn a_running_tool_ends_with_its_session_however_that_ends() {
     is_over(86_405, "its time was up");
     assert_eq!(relay.api().result(&session)["status"], "timed_out");
 }
+
+/// The page, with a session that has been told this.
+#[track_caller]
+fn page_of(program: &Program, session: &str, words: &str) -> Page {
+    program.api().say(session, words);
+    let mut page = Page::open(program.page());
+    page.click(&format!("[data-session-id={session}] a"));
+    page.see(&hook("permission-card"));
+    page
+}
+
+#[test]
+fn the_agent_gets_the_answers_to_its_questions_as_it_expects_them() {
+    if !is_here() {
+        return;
+    }
+    let disk = Disk::new(8);
+    let program = disk.up();
+    let api = program.api();
+    let session = api.new_session();
+    let option = |label: &str| json!({"label": label, "description": "d"});
+    let question = |words: &str, is_multiple: bool| json!({"question": words, "header": "H", "multiSelect": is_multiple, "options": [option("A"), option("B")]});
+    let input =
+        json!({"questions": [question("Which one?", false), question("Which ones?", true)]});
+    let mut page = page_of(&program, &session, &format!("TOOL AskUserQuestion {input}"));
+    let choice = |question: u32, choice: u32| {
+        format!("[data-testid=question]:nth-child({question}) .choice:nth-of-type({choice})")
+    };
+    page.click(&choice(1, 2));
+    page.click(&choice(2, 1));
+    page.click(&choice(2, 3));
+    page.fill("[data-testid=question]:nth-child(2) .own", "mine, too");
+    page.click(&hook("allow"));
+    let said = "\"Which one?\"=\"B\", \"Which ones?\"=\"A, mine, too\"";
+    api.wait_for_event(&session, "the answers", |event| is_result(event, said));
+    page.assert_no_complaints();
+}
+
+#[test]
+fn the_agent_asks_no_more_once_it_is_always_allowed() {
+    if !is_here() {
+        return;
+    }
+    let disk = Disk::new(9);
+    let program = disk.up();
+    let api = program.api();
+    let session = api.new_session();
+    let write = |name: &str| {
+        let path = disk.directory.path().join(name);
+        (
+            path.clone(),
+            format!("TOOL Write {}", json!({"file_path": path, "content": "one\ntwo\n"})),
+        )
+    };
+    let (first, words) = write("first");
+    let mut page = page_of(&program, &session, &words);
+    page.see_text("[data-testid=permission-card] [data-testid=diff]", "+ two");
+    page.click(&hook("allow-always"));
+    page.see("[data-testid=message][data-kind=result]");
+    assert!(first.exists());
+    let (second, words) = write("second");
+    api.say(&session, &words);
+    assert!(poll(|| second.exists().then_some(())).is_some(), "{:?}", api.log(&session));
+    let asked = |event: &&Value| event["message"]["request"]["subtype"] == "can_use_tool";
+    assert_eq!(api.log(&session).iter().filter(asked).count(), 1);
+    page.assert_no_complaints();
+}

@@ -14,6 +14,9 @@
   const said = (text) => ({ type: 'assistant', message: { content: [{ type: 'text', text }] } });
   const printed = (content) => ({ type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: 't', content }] } });
   const used = (input) => ({ type: 'assistant', message: { content: [{ type: 'tool_use', id: 't', name: 'Write', input }] } });
+  const called = (name, input) => ({ type: 'assistant', message: { content: [{ type: 'tool_use', id: 't', name, input }] } });
+  const edit = (before, after) => called('Edit', { file_path: 'f', old_string: before, new_string: after });
+  const askedFor = (tool, input) => ({ type: 'control_request', request_id: 'q', request: { subtype: 'can_use_tool', tool_name: tool, input } });
   const asked = (input) => ({ type: 'control_request', request_id: 'q', request: { subtype: 'can_use_tool', tool_name: 'Bash', input } });
   // Each with whether a few clicks show the rest of it.
   const KINDS = {
@@ -42,6 +45,18 @@
     'an input of many parts': [used(Array.from({ length: 50_000 }, (_, at) => ({ at })))],
     'hidden characters': [used({ content: 'a\u200b'.repeat(200_000) })],
     'a diff': [used({ old_string: '-a line\n'.repeat(20_000), new_string: '+a line\n'.repeat(20_000) })],
+    'a change in a text of 2 MB': [edit('a line\n'.repeat(290_000), `${'a line\n'.repeat(145_000)}x\n${'a line\n'.repeat(145_000)}`)],
+    'another text of 1 MB': [edit('a line\n'.repeat(70_000), 'other line\n'.repeat(50_000))],
+    'a change in each line': [edit('a line\nb\n'.repeat(900), 'a line\nc\n'.repeat(900)), true],
+    'many changes': [called('MultiEdit', { file_path: 'f', edits: Array.from({ length: 900 }, (_, at) => ({ old_string: `a${at}\nb`, new_string: `b\nc${at}` })) }), true],
+    'a file of 2 MB': [askedFor('Write', { file_path: 'f', content: 'a line\n'.repeat(290_000) })],
+    'a file of one line': [askedFor('Write', { file_path: 'f', content: 'x'.repeat(150_000) }), true],
+    'a file of hidden characters': [askedFor('Write', { file_path: 'f', content: 'a\u200b'.repeat(100_000) })],
+    'a list of many': [askedFor('mcp__a__b', { all: Array.from({ length: 50_000 }, (_, at) => at) })],
+    'an object of many': [askedFor('mcp__a__b', Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`key ${at}`, { at }])))],
+    'a value of 1 MB': [askedFor('mcp__a__b', { all: 'a line\n'.repeat(150_000) })],
+    'a name of 1 MB': [askedFor('mcp__a__b', { ['a'.repeat(1_000_000)]: 1 })],
+    'a plan of 500 kB': [askedFor('ExitPlanMode', { plan: markdown(500_000) })],
     'a command of 1 MB': [asked({ command: 'echo x\n'.repeat(150_000) })],
     'a command of one long line': [asked({ command: 'x '.repeat(20_000) })],
     'a command of hidden characters': [asked({ command: 'a\u200b'.repeat(100_000) })],
