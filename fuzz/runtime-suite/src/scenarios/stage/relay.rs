@@ -1,5 +1,6 @@
 //! The real relay, on a thread, which can be killed and restarted.
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -11,8 +12,8 @@ use footbridge_core::store::{MemoryStore, Store};
 use footbridge_smol::{Host, HostOptions, block_on, drive};
 use smol::future::FutureExt;
 
-use super::PATIENCE;
 use super::api::{Api, Session, TOKEN};
+use super::{PATIENCE, until};
 
 /// What a relay is started with.
 #[derive(Clone, Copy)]
@@ -80,6 +81,9 @@ impl Relay {
     /// A new one in its place, which knows nothing of the past.
     pub(crate) fn restart(&mut self) {
         self.kill();
+        // A process that is just being started may hold the socket of the one before, until it
+        // becomes another program.
+        until("the port is free", || TcpListener::bind(&self.address).ok());
         let (_, killed) = serve(&self.address, self.spec);
         self.killed = Some(killed);
     }
