@@ -49,12 +49,15 @@ impl<P: Clone, N> Effects<P, N> {
         self.now
     }
 
-    /// Assigns an id to `purpose` and queues the action that starts it.
+    /// Assigns an id to `purpose` and queues the action that starts it; does nothing after the end,
+    /// which cancels only what was started before.
     pub(crate) fn start(&mut self, purpose: P, action: impl FnOnce(OpId) -> Action) -> OpId {
         let op = self.next_op;
         self.next_op = op.next();
-        self.open.insert(op, purpose);
-        self.queue.push_back(Queued::Do(action(op)));
+        if !self.is_ended() {
+            self.open.insert(op, purpose);
+            self.queue.push_back(Queued::Do(action(op)));
+        }
         op
     }
 
@@ -188,6 +191,16 @@ mod tests {
         fx.end(Ok(()));
         assert_eq!(fx.step(None), Step::Do(Action::Pause { op }));
         assert_eq!(fx.step(None), Step::Do(Action::Cancel { op }));
+        assert_eq!(fx.step(None), Step::Finished(Ok(())));
+    }
+
+    #[test]
+    fn nothing_is_started_after_the_end() {
+        let mut fx: Effects<(), ()> = Effects::new();
+        fx.end(Ok(()));
+        let late = fx.start((), |op| Action::Pause { op });
+        fx.act(late, |op| Action::Resume { op });
+        assert_eq!((fx.purpose(late), fx.has_open()), (None, false));
         assert_eq!(fx.step(None), Step::Finished(Ok(())));
     }
 }

@@ -110,7 +110,9 @@ impl<R: Role> Runner<R> {
             role.on_wake(cx, slept);
         }
         then(role, cx);
-        while let Some((timer, _)) = cx.timers.pop_due(now.mono) {
+        while !cx.fx.is_ended()
+            && let Some((timer, _)) = cx.timers.pop_due(now.mono)
+        {
             role.on_timer(cx, timer);
         }
         role.settle(cx);
