@@ -127,7 +127,12 @@ export class Card {
     }, 'Allow unread');
     this.over = h('p', { class: 'line warn', hidden: true, 'data-testid': 'turn-ended' },
       'The turn that asked this has ended. An answer still reaches the agent, which may no longer be waiting for it.');
-    if (asked.needsReading !== false) this.#reading = new Reading(asked.element);
+    // It stays on the screen while what is asked is.
+    this.foot = h('div', { class: 'answer' }, this.error, h('div', { class: 'actions' },
+      h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, this.#words.allow),
+      h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, this.#words.deny),
+      this.skip));
+    if (asked.needsReading !== false) this.#reading = new Reading(asked.element, this.foot);
     this.heading = h('h3', { id: headId, tabindex: '-1' }, asked.name, asked.words ? ' ' : ': ',
       h('span', { 'data-testid': 'tool', class: asked.words && 'muted small' }, this.tool));
     this.body.setAttribute('aria-labelledby', headId);
@@ -143,11 +148,7 @@ export class Card {
       asked.before,
       this.#reading?.element ?? asked.element,
       asked.after,
-      this.error,
-      h('div', { class: 'actions' },
-        h('button', { type: 'button', class: 'primary', 'data-testid': 'allow', on: { click: () => this.#allow() } }, this.#words.allow),
-        h('button', { type: 'button', class: 'danger', 'data-testid': 'deny', on: { click: () => this.#deny() } }, this.#words.deny),
-        this.skip),
+      this.foot,
       this.#always(),
       h('div', { class: 'reason' }, h('label', { for: reasonId }, this.#words.reason), this.reason),
     ]);

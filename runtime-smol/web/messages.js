@@ -182,6 +182,15 @@ function toolUse(event, block, memory) {
   return call;
 }
 
+/** @type {Set<unknown>} tools whose results only confirm their calls, or repeat what is in a file */
+const KNOWN_RESULTS = new Set([
+  'Read', 'NotebookRead', 'Glob', 'Grep', 'LS', 'Edit', 'MultiEdit', 'Write', 'NotebookEdit', 'TodoWrite', 'TaskCreate', 'TaskUpdate',
+  'AskUserQuestion', 'ExitPlanMode',
+]);
+
+/** @param {string} said @returns {string} without the tags that are meant for the model */
+const withoutFrame = (said) => /^<tool_use_error>([^]*)<\/tool_use_error>\s*$/.exec(said)?.[1] ?? said;
+
 /** @param {LogEvent} event @param {any} block @param {Memory} memory */
 function toolResult(event, block, memory) {
   const name = memory.toolNames.get(block.tool_use_id);
@@ -191,13 +200,18 @@ function toolResult(event, block, memory) {
   const rest = others.slice(0, PARTS).flatMap(content);
   if (others.length > PARTS) rest.push(raw(`${others.length - PARTS} more parts`, others.slice(PARTS)));
   const said = texts.join('\n');
-  const shown = /\S/.test(said) ? clipped(withoutColours(said), codeForm) : [];
-  const label = `${block.is_error ? 'Error' : 'Result'}${name ? ` of ${name}` : ''}`;
+  const { is_error: failed } = block;
+  const words = failed ? withoutFrame(said) : said;
+  const show = () => (/\S/.test(words) ? clipped(withoutColours(words), codeForm) : []);
+  const label = failed ? `${name ?? 'The tool'} failed` : `Result${name ? ` of ${name}` : ''}`;
+  const more = { 'data-part': 'result', 'data-error': failed ? '' : null };
+  if (!failed && !rest.length && KNOWN_RESULTS.has(name)) return entry(event, 'tool', [disclosure(label, show, 'folded')], more);
+  const shown = show();
   return entry(event, 'tool', [
     h('p', { class: 'tool-head small' }, label),
     shown.length ? shown : !rest.length && h('p', { class: 'muted small' }, 'No output'),
     rest,
-  ], { 'data-part': 'result', 'data-error': block.is_error ? '' : null });
+  ], more);
 }
 
 /** @param {LogEvent} event */

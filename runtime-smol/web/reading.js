@@ -14,10 +14,11 @@ export class Reading {
   #seen = [];
   #abort = new AbortController();
   #target;
+  #edge;
 
-  /** @param {HTMLElement} target whose height is that of all its text */
-  constructor(target) {
-    this.#target = target;
+  /** @param {HTMLElement} target whose height is that of all its text @param {HTMLElement} edge what may lie on it at its lower end */
+  constructor(target, edge) {
+    [this.#target, this.#edge] = [target, edge];
     this.above = h('p', { class: 'more above', hidden: true, 'data-testid': 'lines-above' });
     this.below = h('p', { class: 'more below', hidden: true, 'data-testid': 'lines-below' });
     this.element = h('div', { class: 'reading' }, this.above, target, this.below);
@@ -43,7 +44,8 @@ export class Reading {
   /** @returns {{lines: number, unseen: number, first: number}} `first` is where the first one is, in pixels */
   get progress() {
     const height = this.#target.offsetHeight || 1;
-    const line = parseFloat(getComputedStyle(this.#target).lineHeight) || 20;
+    const text = this.#target.querySelector('pre code') ?? this.#target;
+    const line = parseFloat(getComputedStyle(text).lineHeight) || 20;
     const total = Math.max(1, Math.round((height - 2 * TOLERANCE) / line));
     let [covered, reached, first] = [0, 0, NaN];
     for (const [from, to] of [...this.#seen, /** @type {[number, number]} */ ([1, 1])]) {
@@ -71,7 +73,10 @@ export class Reading {
     const around = this.#target.closest('.scroller')?.getBoundingClientRect();
     if (!around || !box.height) return;
     const clipTop = Math.max(around.top, 0);
-    const clipBottom = Math.min(around.bottom, innerHeight);
+    const end = Math.min(around.bottom, innerHeight);
+    const clipBottom = Math.min(end, this.#edge.getBoundingClientRect().top);
+    const raised = `${Math.max(0, Math.round(end - clipBottom))}px`;
+    if (this.below.style.bottom !== raised) this.below.style.bottom = raised;
     const [from, to] = [Math.max(box.top, clipTop), Math.min(box.bottom, clipBottom)];
     if (to > from && !document.hidden) this.#add((from - box.top) / box.height, (to - box.top) / box.height);
     const { lines: total, unseen } = this.progress;

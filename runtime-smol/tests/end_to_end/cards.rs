@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::field::Case;
-use crate::support::page::hook;
+use crate::support::page::{Screen, hook};
 
 const CARD: &str = "[data-testid=permission-card]";
 const RESOLVED: &str = "[data-testid=permission-resolved]";
@@ -319,4 +319,102 @@ fn what_the_agent_suggests_is_always_allowed_in_words_or_not_offered() {
         assert_eq!(case.page.count(&hook("allow-always")), 0, "{suggested}");
         case.page.assert_no_complaints();
     }
+}
+
+#[test]
+fn the_buttons_of_a_long_question_stay_on_a_phones_screen_and_hide_nothing_as_read() {
+    let content = (1..=120).map(|line| format!("line {line}\n")).collect::<String>();
+    let input = json!({"file_path": "/w/long.txt", "content": content});
+    let mut case = calling("Write", &input, &json!({}));
+    for (width, height) in [(390, 844), (320, 640)] {
+        case.page.set_screen(Screen { width, height, is_phone: true, is_dark: false });
+        for at in ["0.1", "0.4", "0.7"] {
+            let in_reach = |name: &str| {
+                format!(
+                    "(() => {{
+                        const scroller = document.querySelector('.scroller');
+                        scroller.scrollTop = scroller.scrollHeight * {at};
+                        const button = document.querySelector('{}');
+                        const box = button.getBoundingClientRect();
+                        return button.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2));
+                    }})()",
+                    hook(name)
+                )
+            };
+            case.page.wait_for("a button in reach", &in_reach("allow"));
+            case.page.wait_for("a button in reach", &in_reach("deny"));
+        }
+    }
+    // The last line on the screen has to be above the buttons to count.
+    case.page.wait_for(
+        "a hint above the buttons",
+        "(() => {
+            const scroller = document.querySelector('.scroller');
+            scroller.scrollTop = scroller.scrollHeight * 0.4;
+            const [hint, bar] = ['.more.below', '.answer'].map((one) => document.querySelector(one).getBoundingClientRect());
+            return hint.height > 0 && hint.bottom <= bar.top + 1;
+        })()",
+    );
+    case.page.assert_no_complaints();
+}
+
+#[test]
+fn results_that_only_confirm_a_call_are_folded_and_failures_are_not() {
+    let line = |message: Value| message.to_string();
+    let call = |id: &str, name: &str| {
+        line(json!({"type": "assistant", "message": {"role": "assistant", "content": [
+            {"type": "tool_use", "id": id, "name": name, "input": {"file_path": "/w/f"}}]}}))
+    };
+    let result = |id: &str, words: &str, failed: bool| {
+        line(json!({"type": "user", "message": {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": id, "content": words, "is_error": failed}]}}))
+    };
+    let lines = [
+        call("a", "Read"),
+        result("a", "what is in it", false),
+        call("b", "Read"),
+        result("b", "<tool_use_error>no such file</tool_use_error>", true),
+    ];
+    let lines = lines.join("\n");
+    let mut case = Case::of(&format!("cat <<'END'\n{lines}\nEND\nexec sleep 600"));
+    case.page.see_text("[data-part=result][data-error]", "Read failed");
+    case.page.see_text("[data-part=result][data-error] code", "no such file");
+    case.page.see_text("[data-part=result] summary", "Result of Read");
+    let failure = "document.querySelector('[data-part=result][data-error] code').textContent";
+    assert_eq!(case.page.evaluate(failure), json!("no such file"));
+    assert_eq!(case.page.count("[data-part=result]:not([data-error]) code"), 0, "it is open");
+    case.page.click("[data-part=result] summary");
+    case.page.see_text("[data-part=result] code", "what is in it");
+    case.page.assert_no_complaints();
+}
+
+/// For any two texts: what is left and removed is the first, what is left and added the second, and
+/// something is marked if they differ.
+const COMPARES: &str = r"(async () => {
+    const { runsOf } = await import('/diff.js');
+    let state = SEED;
+    const draw = (below) => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        return Math.floor((state / 2 ** 32) * below);
+    };
+    const parts = ['a', 'b', 'ab', '', '\r', 'a\r', 'x'.repeat(5000)];
+    const any = () => Array.from({ length: draw(7) }, () => parts[draw(parts.length)]).join('\n') + (draw(2) ? '\n' : '');
+    for (let count = 0; count < 20000; count += 1) {
+        const [before, after] = [any(), any()];
+        const runs = runsOf(before, after);
+        const without = (kind) => runs.filter(([is]) => is !== kind).map(([, text]) => text).join('');
+        const is = (found, text) => found === text || found === `${text}\n`;
+        const wrong = !is(without('added'), before) || !is(without('removed'), after)
+            || (before !== after) !== runs.some(([kind]) => kind !== 'same') || runs.some(([, text]) => !text.endsWith('\n'));
+        if (wrong) return JSON.stringify([before, after, runs]).slice(0, 2000);
+    }
+    return 'all right';
+})()";
+
+#[test]
+fn a_diff_shows_each_line_of_both_texts_and_every_difference() {
+    let mut case = Case::of("exec sleep 600");
+    let seed = std::process::id();
+    let found = case.page.evaluate(&COMPARES.replace("SEED", &seed.to_string()));
+    assert_eq!(found, json!("all right"), "with the seed {seed}");
 }

@@ -184,7 +184,7 @@ fn characters_that_deceive_are_shown_by_their_numbers() {
         '\u{1D173}',
         '\r',
     ];
-    for (place, ask) in [
+    let asked = [
         ("clear-text", json!({"tool_name": "Bash", "input": {"command": "MARK"}})),
         ("clear-text", json!({"tool_name": "Write", "input": {"MARK": "x"}})),
         ("tool", json!({"tool_name": "MARK", "input": {}})),
@@ -211,13 +211,26 @@ fn characters_that_deceive_are_shown_by_their_numbers() {
             json!({"tool_name": "x", "input": {}, "permission_suggestions": [
             {"type": "addRules", "behavior": "allow", "destination": "session", "rules": [{"toolName": "MARK"}]}]}),
         ),
-    ] {
-        let text: String = hidden.iter().map(|c| format!("a{c}")).collect();
-        let ask = ask.to_string().replace("MARK", json!(text).to_string().trim_matches('"'));
-        let ask = serde_json::from_str(&ask).expect("still JSON");
-        let (_directory, _program, mut page) = asked(&ask);
-        let find = format!("document.querySelector('{}').textContent", hook(place));
-        let shown = page.evaluate(&find);
+    ];
+    let text: String = hidden.iter().map(|c| format!("a{c}")).collect();
+    let text = json!(text).to_string();
+    let line = |(at, (_, ask)): (usize, &(&str, Value))| {
+        let mut question = question(&format!("q{at}"));
+        let fields = ask.as_object().expect("an object").clone();
+        question["request"].as_object_mut().expect("an object").extend(fields);
+        question.to_string().replace("MARK", text.trim_matches('"'))
+    };
+    let lines: Vec<_> = asked.iter().enumerate().map(line).collect();
+    let (_directory, _program, mut page) = agent_that_says(&lines);
+    for (at, (place, _)) in asked.iter().enumerate() {
+        let find = format!(
+            "(() => {{
+                const card = document.querySelector('{CARD}[data-request-id=q{at}]');
+                return (card?.matches('{0}') ? card : card?.querySelector('{0}'))?.textContent;
+            }})()",
+            hook(place)
+        );
+        let shown = page.wait_for(place, &find);
         let shown = shown.as_str().expect("text");
         for character in hidden {
             // JSON itself names control characters.
@@ -229,6 +242,6 @@ fn characters_that_deceive_are_shown_by_their_numbers() {
                 "{name} in {place}: {shown}"
             );
         }
-        page.assert_no_complaints();
     }
+    page.assert_no_complaints();
 }

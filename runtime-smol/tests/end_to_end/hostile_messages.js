@@ -10,6 +10,7 @@
   const delta = { type: 'stream_event', event: { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'h' } }, parent_tool_use_id: null };
   const report = (subtype, more) => ['worker', { type: 'footbridge', subtype, ...more }];
   const said = (...content) => ['agent', { type: 'assistant', message: { role: 'assistant', model: 'm', content }, parent_tool_use_id: 'toolu_1' }];
+  // Each with the one field of it in which something is replaced, if it is only that.
   const SEEDS = [
     said({ type: 'text', text: 'hi **there** `x`\n\n```\ncode\n```' }),
     said({ type: 'thinking', thinking: 'hm' }, { type: 'tool_use', id: 't', name: 'Bash', input: { command: 'ls', description: 'd' } }),
@@ -34,10 +35,10 @@
       ['ExitPlanMode', { plan: '# p', planFilePath: 'f' }],
       ['Read', { file_path: 'f', offset: 1 }],
       ['mcp__a__b', { a: { b: ['c'] } }],
-    ].flatMap(([name, input]) => [asked(name, input), said({ type: 'tool_use', id: 't', name, input })]),
+    ].flatMap(([name, input]) => [[...asked(name, input), 'input'], [...said({ type: 'tool_use', id: 't', name, input }), 'input']]),
     ['agent', { ...ask, request: { ...ask.request, permission_suggestions: [
       { type: 'addRules', behavior: 'allow', destination: 'session', rules: [{ toolName: 'Bash', ruleContent: 'ls' }] },
-      { type: 'addDirectories', directories: ['d'], destination: 'session' }, { type: 'setMode', mode: 'acceptEdits', destination: 'session' }] } }],
+      { type: 'addDirectories', directories: ['d'], destination: 'session' }, { type: 'setMode', mode: 'acceptEdits', destination: 'session' }] } }, 'permission_suggestions'],
     ['agent', { type: 'control_cancel_request', request_id: 'P' }],
     ['agent', { type: 'control_request', request_id: 'H', request: { subtype: 'hook_callback', callback_id: 'h' } }],
     ['agent', { type: 'control_response', response: { subtype: 'error', request_id: 'r', error: 'text' } }],
@@ -76,7 +77,7 @@
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
-  const events = SEEDS.flatMap(([from, message]) => pathsOf(message).flatMap((path) => VALUES.map((value) => [from, replace(message, path, value)])));
+  const events = SEEDS.flatMap(([from, message, only]) => pathsOf(message).filter((path) => !only || path.includes(only)).flatMap((path) => VALUES.map((value) => [from, replace(message, path, value)])));
   events.push(...VALUES.map((value) => ['agent', value]));
   for (let count = 0; count < pairs; count += 1) {
     let [from, message] = SEEDS[draw(SEEDS.length)];
