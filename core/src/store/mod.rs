@@ -31,6 +31,7 @@ mod rule_store;
 mod rules;
 mod tables;
 mod transaction;
+mod writes;
 
 pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
 pub use self::committed::{

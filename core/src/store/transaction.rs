@@ -384,20 +384,6 @@ impl StoreOp {
         )
     }
 
-    /// About how many bytes it writes, apart from what any operation does; `None` if it only reads.
-    pub fn writes(&self) -> Option<usize> {
-        match self {
-            Self::Post { messages, .. } => {
-                Some(messages.iter().map(|message| message.line.len()).sum())
-            }
-            Self::Append { lines, .. } => Some(lines.iter().map(|line| line.line.len()).sum()),
-            Self::Prove { bytes } => Some(*bytes),
-            Self::ReadReceipts { .. } | Self::ReadReceipt { .. } | Self::ReadInbound { .. } => None,
-            op if op.is_read() => None,
-            _ => Some(0),
-        }
-    }
-
     const fn name(&self) -> &'static str {
         match self {
             Self::RegisterEnvironment { .. } => "RegisterEnvironment",
