@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::model::{EnvironmentModel, Model};
-use super::session::{Expected, SessionModel};
+use super::questions::{Expected, Reply};
+use super::session::SessionModel;
 use super::subject::Subject;
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, SessionId};
@@ -26,9 +27,13 @@ impl Model {
             | StoreOp::RenewLease { environment, work, fence } => {
                 self.renewed(environment, work, *fence, answer)
             }
-            StoreOp::StopWork { environment, work, fence, .. } => {
-                self.stopped(environment, work, *fence, answer)
+            StoreOp::StopWork { environment, work, fence, worktree, .. } => {
+                self.stopped(environment, work, *fence, worktree.as_deref(), answer)
             }
+            StoreOp::NoteWorktree { environment, note } => {
+                self.worktree_noted(environment, note, answer)
+            }
+            StoreOp::AskWorktree { .. } => self.worktree_asked(op, answer),
             StoreOp::ReturnWork { work, fence } => {
                 self.returned(work, *fence);
                 Ok(())
@@ -39,12 +44,21 @@ impl Model {
                 self.lapsed();
                 ensure(*answer == Ok(Answer::Done), || format!("lapse: {answer:?}"))
             }
-            StoreOp::Post { owner, session, messages, .. } => {
+            StoreOp::Post { owner, session, messages, sender } => {
                 let known = self.own(owner, session);
                 let Ok(Answer::Posted(accepted)) = answer else {
                     let is_new = |known: &SessionModel| {
                         messages.iter().any(|message| !known.has_uuid(message.uuid.as_ref()))
                     };
+                    if let Some(known) = &known
+                        && let Err(StoreError::CallbacksTaken | StoreError::CallbacksUnanswerable) =
+                            answer
+                    {
+                        let denied = known.callbacks.denied(messages, sender.as_ref());
+                        ensure(answer.as_ref().err() == denied.as_ref(), || {
+                            format!("answers: {answer:?} for a declaration, expected {denied:?}")
+                        })?;
+                    }
                     return ensure(known.is_none_or(|known| is_new(known)), || {
                         format!("once: a message accepted before now returns {answer:?}")
                     });
@@ -52,7 +66,7 @@ impl Model {
                 let known =
                     known.ok_or("owners: a message was posted to another account's session")?;
                 let seqs: Vec<_> = accepted.iter().map(|accepted| accepted.seq).collect();
-                known.check_posted(messages, &seqs, &added(session, outcome))
+                known.check_posted((messages, sender.as_ref()), &seqs, &added(session, outcome))
             }
             StoreOp::Append { session, link, first, lines } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
@@ -73,13 +87,26 @@ impl Model {
                 known.acked = known.acked.max(if was_sent { *received } else { 0 });
                 Ok(())
             }
-            StoreOp::AnswerPermission { owner, session, request_id, seq: asked_at, reply } => {
+            StoreOp::AnswerPermission { owner, session, .. }
+            | StoreOp::AnswerCallback { owner, session, .. } => {
                 let Some(known) = self.own(owner, session) else {
                     return ensure(*answer == Err(StoreError::SessionUnknown), || {
                         format!("owners: an answer from another account returned {answer:?}")
                     });
                 };
-                let expected = known.expected(request_id, *asked_at, reply);
+                let (expected, request_id, reply) = match op {
+                    StoreOp::AnswerPermission { request_id, seq, reply, .. } => {
+                        let expected = known.questions.expected(request_id, *seq, reply);
+                        (expected, request_id, Reply::Person(reply.clone()))
+                    }
+                    StoreOp::AnswerCallback { client, request_id, seq, reply, .. } => {
+                        let asked = (request_id.as_str(), *seq);
+                        let is_own = known.callbacks.answerer() == Some(client);
+                        let expected = known.questions.expected_of_client(asked, is_own, reply);
+                        (expected, request_id, Reply::Client(reply.clone()))
+                    }
+                    _ => return Ok(()),
+                };
                 let seq = known.last_seq() + 1;
                 let is_kept = match (expected, answer) {
                     (Expected::First, Ok(Answer::Answered { seq: given })) => *given == seq,
@@ -90,13 +117,11 @@ impl Model {
                     (Expected::Ambiguous(seq), Err(StoreError::PermissionAmbiguous { open })) => {
                         *open == seq
                     }
-                    (Expected::Conflict, Err(StoreError::PermissionConflict { .. }))
-                    | (Expected::Withdrawn, Err(StoreError::PermissionWithdrawn))
-                    | (Expected::Unknown, Err(StoreError::PermissionUnknown)) => true,
+                    (expected, Err(error)) => expected.is_said_by(error, &reply),
                     _ => false,
                 };
                 if expected == Expected::First {
-                    known.answered(request_id, seq, reply);
+                    known.questions.answered(request_id, seq, reply);
                 }
                 ensure(is_kept, || format!("answers: got {answer:?}, expected {expected:?}"))
             }
@@ -148,9 +173,9 @@ impl Model {
                 }
                 Ok(())
             }
-            StoreOp::CreateSession { owner, .. } | StoreOp::GetSession { owner, .. } => {
-                self.shown(owner, answer)
-            }
+            StoreOp::CreateSession { owner, .. }
+            | StoreOp::GetSession { owner, .. }
+            | StoreOp::AskWorktree { owner, .. } => self.shown(owner, answer),
             StoreOp::RequestStop { owner, id } => {
                 if let Some(known) = self.own(owner, id)
                     && matches!(known.state, SessionState::Starting | SessionState::Running)
@@ -205,7 +230,9 @@ impl Model {
         ensure(session.is_stopping == is_stopping, || {
             format!("leases: {} should be stopping: {is_stopping}", session.id)
         })?;
-        self.check_session(session)
+        self.check_session(session)?;
+        let known = self.sessions.get(&session.id);
+        known.map_or(Ok(()), |known| known.check_whole_record(session))
     }
 
     fn healthcheck_asked(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {
@@ -331,9 +358,10 @@ impl Model {
         if fence != counts {
             return ensure(*answer == Err(StoreError::LeaseLost), || format!("link: {answer:?}"));
         }
-        let Ok(Answer::Attached { link, received, from, owner, .. }) = answer else {
+        let Ok(Answer::Attached { link, received, from, owner, declared }) = answer else {
             return Err(format!("link: the lease holder got {answer:?}"));
         };
+        known.check_told(agent_run, *from, declared.as_ref())?;
         known.check_run(agent_run, &added(session, outcome))?;
         let is_newer = *link > known.link;
         known.link = *link;

@@ -10,6 +10,7 @@ use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::limits::MAX_NAMED_CLAIMS;
 use crate::store::{Answer, Lease, StoreError};
 use crate::wire::worker_api::work::WorkData;
+use crate::wire::worktree::WorktreeNote;
 
 impl Model {
     pub(super) fn leased(
@@ -142,6 +143,7 @@ impl Model {
         environment: &EnvironmentId,
         work: &WorkId,
         fence: u64,
+        note: Option<&WorktreeNote>,
         answer: &Result<Answer, StoreError>,
     ) -> Check {
         let holder = self.subject_of(environment, work);
@@ -153,6 +155,9 @@ impl Model {
         ensure(answer.is_ok() == is_holder, || {
             format!("leases: stopped by its holder: {is_holder}, but the answer was {answer:?}")
         })?;
+        if is_holder {
+            self.worktree_answered(environment, work, note);
+        }
         let known = self.environments.get_mut(environment);
         if let Some(known) = known.filter(|known| known.healthcheck.as_ref() == Some(work))
             && is_holder

@@ -23,9 +23,10 @@
 //! | leases | an item is handed out only while it is queued; fences only grow; within a lease, the same key returns the same item; only the newest lease can be acked, renewed or ended; a queued item is always found; another run of a worker ends all its leases, and queues them again |
 //! | log | sequence numbers have no gaps, pages hold exactly what was logged, retention drops neither too little nor too much |
 //! | link | lines from the worker are stored once and in order; lines for the agent are delivered until acknowledged, and to one run of the agent only |
-//! | answers | the first answer to a question counts; repeating it is fine, a different one conflicts |
+//! | answers | the first answer to a question counts; repeating it is fine, a different one conflicts; what the agent asks because of a client's hooks, that client answers, and the next run of the agent is told of them |
 //! | requests | the agent answers a request, or the log gives it up once the agent or the session has ended, and not before |
 //! | receipts | every line for the agent is settled once: it was seen by an agent that printed something since, or the log says how it ended instead |
+//! | worktrees | what a person wants done with one is one item, until its worker has answered it or is gone |
 //! | once | a known uuid stores nothing, and a known key creates nothing |
 //! | limits | no count exceeds its limit |
 //! | lapse | a silent environment is removed on time and not early, and its sessions are lost |
@@ -38,10 +39,12 @@
 
 #[cfg(test)]
 mod bytes;
+mod callbacks;
 mod calls;
 mod environments;
 mod leases;
 mod model;
+mod questions;
 mod receipts;
 mod requests;
 #[cfg(test)]
@@ -53,6 +56,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod worktrees;
 
 use alloc::boxed::Box;
 use alloc::format;

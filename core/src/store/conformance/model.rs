@@ -31,6 +31,8 @@ pub(super) struct Model {
     pub(super) subjects: BTreeMap<String, Subject>,
     /// The subject of every item that ever existed.
     pub(super) works: BTreeMap<WorkId, String>,
+    /// The items that are requests about the worktree of a session.
+    pub(super) requests: BTreeMap<WorkId, SessionId>,
     /// The session that an account's key created.
     pub(super) made_by: BTreeMap<(AccountId, String), SessionId>,
     /// Leases handed out, repeats not counted.
@@ -71,6 +73,7 @@ impl Model {
             sessions: BTreeMap::new(),
             subjects: BTreeMap::new(),
             works: BTreeMap::new(),
+            requests: BTreeMap::new(),
             made_by: BTreeMap::new(),
             handed_out: 0,
             sessions_made: 0,
@@ -102,6 +105,7 @@ impl Model {
             && entries.is_empty()
             && changes.work_for.is_empty()
             && changes.inbound.is_empty()
+            && changes.callbacks.is_empty()
             && changes.receipts.is_empty();
         ensure(is_nothing, || format!("denied: {error:?} was returned, but it made {changes:?}"))?;
         // Everything else that must not be denied is checked elsewhere.
@@ -118,6 +122,7 @@ impl Model {
             | StoreOp::AckWork { environment, .. }
             | StoreOp::RenewLease { environment, .. }
             | StoreOp::StopWork { environment, .. }
+            | StoreOp::NoteWorktree { environment, .. }
             | StoreOp::Redispatch { environment, .. } => Some(environment.clone()),
             StoreOp::AttachLink { session, .. } if is_done => {
                 self.sessions.get(session).map(|known| known.environment.clone())
@@ -147,6 +152,14 @@ impl Model {
                 .ok_or_else(|| format!("log: an event was added to {id}, which is unknown"))?;
             known.add_event(entry, self.at.wall, self.policy.log_bytes)?;
         }
+        let asked = self.sessions.iter_mut().flat_map(|(id, known)| {
+            let asked = known.callbacks.take_asked().into_iter();
+            asked.map(|(client, open)| (id.clone(), client, open))
+        });
+        let asked: Vec<_> = asked.collect();
+        ensure(asked == changes.callbacks, || {
+            format!("answers: {:?} are asked, expected {asked:?}", changes.callbacks)
+        })?;
         for (id, state) in &changes.states {
             let known = self.sessions.get_mut(id);
             let known = known
@@ -232,13 +245,18 @@ impl Model {
                 format!("lapse: {session} is live, but its environment is gone")
             })?;
         }
-        for session in changes.sessions.iter().filter(|session| session.environment == *id) {
+        // Sessions that ended before may have a worktree there, which nobody is asked about any more.
+        let ends_now =
+            |session: &&Session| changes.states.iter().any(|(ended, _)| *ended == session.id);
+        let own = changes.sessions.iter().filter(|session| session.environment == *id);
+        for session in own.filter(ends_now) {
             // A stopping session's lease may have expired in the same sweep.
             let result = session.result.as_ref().map(|result| result.status);
             ensure(result == Some(status), || {
                 format!("lapse: {} ended with {result:?}", session.id)
             })?;
         }
+        self.worktrees_unreachable(id);
         self.subjects.retain(|_, subject| subject.environment != *id);
         self.gone.push_back(id.clone());
         self.gone.drain(..self.gone.len().saturating_sub(MAX_GONE));

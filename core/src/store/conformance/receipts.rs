@@ -42,7 +42,7 @@ impl ReceiptsModel {
     /// Records an event; lines up to `acked` need no more sending.
     pub(super) fn record(&mut self, entry: &Entry, acked: u64) -> Check {
         if entry.origin == Origin::Viewer {
-            let is_refusal = entry.line.as_str().contains(r#""subtype":"error""#);
+            let is_refusal = entry.line.as_str().contains(r#""refused":true"#);
             self.lines.push(Line { seq: entry.seq, is_refusal, failed: None, is_skipped: false });
         }
         if entry.origin == Origin::Worker {

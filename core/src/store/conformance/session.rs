@@ -1,20 +1,22 @@
 //! One session: its log, the lines for its agent, its questions.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::callbacks::CallbacksModel;
+use super::questions::QuestionsModel;
 use super::receipts::ReceiptsModel;
 use super::requests::RequestsModel;
+use super::worktrees::WorktreeModel;
 use super::{Check, ensure};
 use crate::base::id::EnvironmentId;
 use crate::base::limits::{EVENT_OVERHEAD_BYTES, LOG_TRIM_DIVISOR};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
-use crate::store::{AccountId, Entry, Line, NewMessage, Origin, Page, PermissionReply, Session};
+use crate::store::{AccountId, Callbacks, Entry, Line, NewMessage, Origin, Page, Sender, Session};
 use crate::wire::log_message::LogMessage;
-use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
 
 pub(super) struct SessionModel {
@@ -42,9 +44,9 @@ pub(super) struct SessionModel {
     agent_run: Option<String>,
     /// The last line that was read for it.
     pub(super) handed_out: u64,
-    questions: BTreeMap<String, Question>,
-    /// The ids of those that were the id of another question before.
-    reused: BTreeSet<String>,
+    pub(super) questions: QuestionsModel,
+    pub(super) callbacks: CallbacksModel,
+    pub(super) worktree: WorktreeModel,
     requests: RequestsModel,
     pub(super) receipts: ReceiptsModel,
     /// The last line that the agent was given, once that run has ended.
@@ -53,32 +55,6 @@ pub(super) struct SessionModel {
     before_run: (u64, Vec<u64>),
     /// Whether the lines just stored include the agent's exit.
     has_exited: bool,
-}
-
-enum Question {
-    Open {
-        seq: u64,
-    },
-    /// The event that asked it, and the one that closed it.
-    Closed {
-        asked: u64,
-        seq: u64,
-        reply: Option<PermissionReply>,
-    },
-}
-
-/// The input of every question in a run.
-const INPUT: &str = r#"{"asked":1}"#;
-
-/// A reply with its input filled in: without one, it is the input of the question.
-fn effective(reply: &PermissionReply) -> PermissionReply {
-    match reply {
-        PermissionReply::Allow { updated_input: None, further } => PermissionReply::Allow {
-            updated_input: Some(Text::from(INPUT)),
-            further: further.clone(),
-        },
-        other => other.clone(),
-    }
 }
 
 impl SessionModel {
@@ -111,8 +87,9 @@ impl SessionModel {
             link: 0,
             agent_run: None,
             handed_out: 0,
-            questions: BTreeMap::new(),
-            reused: BTreeSet::new(),
+            questions: QuestionsModel::default(),
+            callbacks: CallbacksModel::default(),
+            worktree: WorktreeModel::default(),
             requests: RequestsModel::default(),
             receipts: ReceiptsModel::default(),
             run_ended_at: None,
@@ -145,10 +122,7 @@ impl SessionModel {
             self.first_seq += 1;
         }
         let first_seq = self.first_seq;
-        self.questions.retain(|_, question| match question {
-            Question::Open { .. } => true,
-            Question::Closed { seq, .. } => *seq >= first_seq,
-        });
+        self.questions.forget(first_seq);
         if entry.origin == Origin::Viewer {
             self.inbound.push(entry.line.clone());
         }
@@ -156,41 +130,9 @@ impl SessionModel {
             self.end_run(entry);
         }
         self.receipts.record(entry, self.acked)?;
-        self.update_questions(entry);
+        let is_over = self.state == SessionState::Ended;
+        self.questions.record(entry, is_over, &mut self.callbacks);
         self.requests.record(entry, (self.inbound.len() as u64, self.given()))
-    }
-
-    fn update_questions(&mut self, entry: &Entry) {
-        let head = Head::parse(&entry.line).unwrap_or_default();
-        let kind = head.kind();
-        let subtype = head.subtype.unwrap_or_default();
-        let Some(id) = head.request_id else { return };
-        let is_withdrawn = match entry.origin {
-            Origin::Agent => kind == Kind::ControlCancelRequest,
-            Origin::Relay | Origin::Worker => subtype == "permission_withdrawn",
-            Origin::Viewer => false,
-        };
-        let open = match self.questions.get(&id) {
-            Some(Question::Open { seq }) => Some(*seq),
-            _ => None,
-        };
-        if is_withdrawn {
-            if let Some(asked) = open {
-                let seq = entry.seq;
-                self.questions.insert(id, Question::Closed { asked, seq, reply: None });
-            }
-        } else if entry.origin == Origin::Agent && subtype == "can_use_tool" {
-            // A question asked after the session's end is never open.
-            let has_ended = self.state == SessionState::Ended;
-            if !has_ended && open.is_none() {
-                let before = self.questions.insert(id.clone(), Question::Open { seq: entry.seq });
-                if before.is_some() {
-                    self.reused.insert(id);
-                } else {
-                    self.reused.remove(&id);
-                }
-            }
-        }
     }
 
     /// Takes in the exit of the agent, if this is it; a run ends once.
@@ -231,24 +173,13 @@ impl SessionModel {
         Ok(())
     }
 
-    /// The open questions, in the order they were asked.
-    fn open(&self) -> Vec<(u64, &str)> {
-        let open = self.questions.iter().filter_map(|(id, question)| match question {
-            Question::Open { seq } => Some((*seq, id.as_str())),
-            Question::Closed { .. } => None,
-        });
-        let mut open: Vec<_> = open.collect();
-        open.sort_unstable();
-        open
-    }
-
     /// Checks a current record against what is known.
     pub(super) fn check_record(&self, session: &Session) -> Check {
         self.receipts.check_record(&session.receipts)?;
         let pending = session.pending.iter().map(|asked| (asked.seq, asked.request_id.as_str()));
         let pending: Vec<_> = pending.collect();
-        ensure(pending == self.open(), || {
-            format!("answers: {pending:?} are pending, expected {:?}", self.open())
+        ensure(pending == self.questions.open(false), || {
+            format!("answers: {pending:?} are pending, expected {:?}", self.questions.open(false))
         })?;
         let has_result = session.result.is_some();
         let told = (session.state, has_result, session.last_seq, session.first_seq);
@@ -261,8 +192,19 @@ impl SessionModel {
         ensure(session.updated_at == self.updated_at, || "log: updated_at is wrong".to_string())
     }
 
+    /// Checks a record that was read, with what is not announced.
+    pub(super) fn check_whole_record(&self, session: &Session) -> Check {
+        self.check_record(session)?;
+        self.worktree.check_record(session.worktree.as_ref())?;
+        let Callbacks { answerer, open } = &session.callbacks;
+        let open: Vec<_> = open.iter().map(|open| (open.seq, open.request_id.as_str())).collect();
+        let told = (answerer.as_ref(), open);
+        let known = (self.callbacks.answerer(), self.questions.open(true));
+        ensure(told == known, || format!("answers: got {told:?}, expected {known:?}"))
+    }
+
     pub(super) fn check_page(&self, page: &Page, after: u64, most: (usize, usize)) -> Check {
-        self.check_record(&page.session)?;
+        self.check_whole_record(&page.session)?;
         let (max_events, max_bytes) = most;
         let first = after.saturating_add(1).max(self.first_seq);
         let skip = usize::try_from(first - 1).unwrap_or(usize::MAX).min(self.log.len());
@@ -291,6 +233,24 @@ impl SessionModel {
         ensure(rest.is_empty() || !lines.is_empty(), || "link: one line always fits".into())
     }
 
+    /// A new link serves this run of the agent, if it is named. What an earlier run has asked clients
+    /// is withdrawn, and another run is told what that one was told.
+    pub(super) fn check_told(
+        &mut self,
+        agent_run: Option<&str>,
+        acked: u64,
+        told: Option<&Text>,
+    ) -> Check {
+        let is_other = agent_run.is_some() && agent_run != self.agent_run.as_deref();
+        ensure(!is_other || self.questions.open(true).is_empty(), || {
+            format!("answers: {:?} wait for an agent that is gone", self.questions.open(true))
+        })?;
+        if is_other || agent_run.is_none() {
+            self.callbacks.run_began(is_other, acked);
+        }
+        self.callbacks.check_declared(told)
+    }
+
     /// What a new link logs: once, and only for another run of the agent, what the last run was
     /// given and did not confirm.
     pub(super) fn check_run(&mut self, agent_run: Option<&str>, added: &[&Entry]) -> Check {
@@ -298,6 +258,8 @@ impl SessionModel {
         let is_other = before.is_some() && agent_run.is_some() && agent_run != before;
         self.agent_run = agent_run.or(before).map(String::from);
         let (given, open) = core::mem::take(&mut self.before_run);
+        let is_withdrawn = |entry: &&&Entry| entry.line.as_str().contains("callback_withdrawn");
+        let added: Vec<_> = added.iter().filter(|entry| !is_withdrawn(entry)).collect();
         if agent_run.is_none() {
             self.run_ended_at = None;
         }
@@ -327,7 +289,9 @@ impl SessionModel {
         let known = (self.received + 1).checked_sub(first);
         let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
         let new: Vec<_> = lines.iter().skip(known).map(|line| (line.origin, &line.line)).collect();
-        let said = added.iter().filter(|entry| entry.origin != Origin::Relay);
+        // The relay may also refuse what the agent asks.
+        let is_own = |entry: &Entry| entry.origin == Origin::Relay || is_refusal(entry);
+        let said = added.iter().filter(|entry| !is_own(entry));
         let said: Vec<_> = said.map(|entry| (entry.origin, &entry.line)).collect();
         self.received += new.len() as u64;
         if new.iter().any(|(_, line)| line.as_str().contains("agent_exited")) {
@@ -339,87 +303,49 @@ impl SessionModel {
     /// What a post adds: new messages get the next numbers, known ones keep theirs.
     pub(super) fn check_posted(
         &mut self,
-        messages: &[NewMessage],
+        (messages, sender): (&[NewMessage], Option<&Sender>),
         seqs: &[u64],
         added: &[&Entry],
     ) -> Check {
         ensure(messages.len() == seqs.len(), || {
             format!("once: got {seqs:?} for {} messages", messages.len())
         })?;
-        let mut new = added.iter().filter(|entry| entry.origin == Origin::Viewer);
-        for (NewMessage { uuid, line, .. }, seq) in messages.iter().zip(seqs) {
+        let denied = self.callbacks.denied(messages, sender);
+        let has_new = messages.iter().any(|message| !self.has_uuid(message.uuid.as_ref()));
+        ensure(denied.is_none() || !has_new, || {
+            format!("answers: a declaration was accepted, expected {denied:?}")
+        })?;
+        let lines = added.iter().filter(|entry| entry.origin == Origin::Viewer);
+        let mut new = (self.inbound.len() as u64 + 1..).zip(lines);
+        // What the agent has asked a client that was replaced is refused in between.
+        let mut next = || new.find(|(_, entry)| !is_refusal(entry));
+        for (message, seq) in messages.iter().zip(seqs) {
+            let NewMessage { uuid, line, .. } = message;
             if let Some(known) = uuid.as_ref().and_then(|uuid| self.uuids.get(uuid)) {
                 ensure(known == seq, || format!("once: {uuid:?} is event {known}, but got {seq}"))?;
                 continue;
             }
-            let entry = new.next();
-            let is_next = entry.is_some_and(|entry| {
-                (entry.seq, entry.origin, &entry.line) == (*seq, Origin::Viewer, line)
-            });
+            let entry = next();
+            let is_next = entry.is_some_and(|(_, entry)| (entry.seq, &entry.line) == (*seq, line));
             ensure(is_next, || {
                 format!("log: {entry:?} was logged, but message {seq} was accepted")
             })?;
             if let Some(uuid) = uuid {
                 self.uuids.insert(uuid.clone(), *seq);
             }
+            if let Some((number, _)) = entry {
+                self.callbacks.posted(message, sender, number);
+            }
         }
-        ensure(new.next().is_none(), || "once: more was logged than was posted".into())
+        ensure(next().is_none(), || "once: more was logged than was posted".into())
     }
 
     pub(super) fn has_uuid(&self, uuid: Option<&String>) -> bool {
         uuid.is_some_and(|uuid| self.uuids.contains_key(uuid))
     }
-
-    /// What an answer to a question has to lead to.
-    pub(super) fn expected(
-        &self,
-        id: &str,
-        asked_at: Option<u64>,
-        reply: &PermissionReply,
-    ) -> Expected {
-        let known = self.asked_at(id);
-        if known.is_some() && asked_at.is_some() && known != asked_at {
-            return Expected::Withdrawn;
-        }
-        if known.is_some() && asked_at.is_none() && self.reused.contains(id) {
-            let is_open = matches!(self.questions.get(id), Some(Question::Open { .. }));
-            return Expected::Ambiguous(known.filter(|_| is_open));
-        }
-        match self.questions.get(id) {
-            Some(Question::Open { .. }) => Expected::First,
-            Some(Question::Closed { reply: None, .. }) => Expected::Withdrawn,
-            Some(Question::Closed { seq, reply: Some(given), .. })
-                if *given == effective(reply) =>
-            {
-                Expected::Same(*seq)
-            }
-            Some(Question::Closed { .. }) => Expected::Conflict,
-            None => Expected::Unknown,
-        }
-    }
-
-    pub(super) fn answered(&mut self, id: &str, seq: u64, reply: &PermissionReply) {
-        let reply = Some(effective(reply));
-        let asked = self.asked_at(id).unwrap_or(0);
-        self.questions.insert(id.into(), Question::Closed { asked, seq, reply });
-    }
-
-    /// The event that asked the last question under an id.
-    pub(super) fn asked_at(&self, id: &str) -> Option<u64> {
-        self.questions.get(id).map(|question| match question {
-            Question::Open { seq: asked } | Question::Closed { asked, .. } => *asked,
-        })
-    }
 }
 
-/// What an answer to a question has to lead to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expected {
-    First,
-    Same(u64),
-    Conflict,
-    Withdrawn,
-    /// The event of the one that is open.
-    Ambiguous(Option<u64>),
-    Unknown,
+/// Whether the relay has refused a question by this line.
+fn is_refusal(entry: &Entry) -> bool {
+    entry.origin == Origin::Viewer && entry.line.as_str().contains(r#""refused":true"#)
 }

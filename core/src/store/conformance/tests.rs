@@ -20,11 +20,13 @@ fn the_reference_keeps_every_promise() {
     }
 }
 
-/// Empties the logged events that contain a text.
+/// Empties the logged events that contain a text. They stay as long as they were, because retention
+/// depends on that.
 fn blank(outcome: &mut Committed, what: &str) {
     let entries = outcome.changes.entries.iter_mut().map(|(_, entry)| entry);
     for entry in entries.filter(|entry| entry.line.as_str().contains(what)) {
-        entry.line = Text::from("{}");
+        let length = entry.line.len();
+        entry.line = Text::from(format!("{:length$}", "{}"));
     }
 }
 
@@ -33,7 +35,7 @@ type Mutation = fn(&StoreOp, &mut Committed);
 
 #[test]
 fn a_store_that_breaks_a_promise_is_caught() {
-    let mutations: [(&str, Mutation); 16] = [
+    let mutations: [(&str, Mutation); 20] = [
         ("log", |_, outcome| {
             if let Ok(Answer::Page(page)) = &mut outcome.answer {
                 page.entries.truncate(5);
@@ -85,6 +87,24 @@ fn a_store_that_breaks_a_promise_is_caught() {
         ("answers", |_, outcome| {
             if let Err(StoreError::PermissionConflict { .. }) = outcome.answer {
                 outcome.answer = Ok(Answer::Answered { seq: 1 });
+            }
+        }),
+        ("answers", |op, outcome| {
+            if let (StoreOp::AnswerCallback { .. }, Err(StoreError::CallbackNotYours)) =
+                (op, &outcome.answer)
+            {
+                outcome.answer = Ok(Answer::Answered { seq: 1 });
+            }
+        }),
+        ("answers", |_, outcome| outcome.changes.callbacks.clear()),
+        ("answers", |_, outcome| {
+            if let Ok(Answer::Attached { declared, .. }) = &mut outcome.answer {
+                *declared = None;
+            }
+        }),
+        ("worktrees", |_, outcome| {
+            if outcome.answer == Err(StoreError::WorktreeChanged) {
+                outcome.answer = Err(StoreError::WorktreeBusy);
             }
         }),
         ("requests", |_, outcome| blank(outcome, "requests_unanswered")),
@@ -206,13 +226,22 @@ fn operations_and_outcomes_round_trip_through_json() {
 }
 
 /// Every operation that succeeds, every error by its name, and every limit by what it counts.
-const COVERED: [&str; 48] = [
+const COVERED: [&str; 62] = [
     "AckInbound",
     "AckWork",
+    "AnswerCallback",
     "AnswerPermission",
     "Append",
     "AskHealthcheck",
+    "AskWorktree",
     "AttachLink",
+    "CallbackConflict",
+    "CallbackNotYours",
+    "CallbackUnclear",
+    "CallbackUnknown",
+    "CallbackWithdrawn",
+    "CallbacksTaken",
+    "CallbacksUnanswerable",
     "CreateSession",
     "EnvironmentUnknown",
     "Find",
@@ -226,6 +255,7 @@ const COVERED: [&str; 48] = [
     "List",
     "ListSessions",
     "NeverSent",
+    "NoteWorktree",
     "PermissionAmbiguous",
     "PermissionConflict",
     "PermissionUnknown",
@@ -248,6 +278,10 @@ const COVERED: [&str; 48] = [
     "StopWork",
     "WorkUnknown",
     "WorkerReplaced",
+    "WorktreeBusy",
+    "WorktreeChanged",
+    "WorktreeUnknown",
+    "WorktreeUnreachable",
     "a session is forgotten",
     "another run of the agent begins",
     "environments",

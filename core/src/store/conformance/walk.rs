@@ -1,10 +1,14 @@
 //! Random operations that are likely to succeed, because they name things that the model knows.
 
+mod clients;
+mod links;
+mod worktrees;
+
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -14,10 +18,9 @@ use crate::base::limits::RELAY_RUN_LAG;
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::store::{
-    AccountId, Line, NewMessage, Origin, PermissionReply, RelayRun, RelayTime, StoreOp, StoreTime,
-    ended,
+    AccountId, NewMessage, PermissionReply, RelayRun, RelayTime, StoreOp, StoreTime, ended,
 };
-use crate::wire::session::ResultStatus;
+use crate::wire::session::{ResultStatus, SessionState};
 use crate::wire::worker_api::environment::{Metadata, Registration};
 
 pub(super) struct Walk {
@@ -174,6 +177,14 @@ impl Walk {
         if self.one_in(20) { (self.account(), session) } else { (owner, session) }
     }
 
+    /// A session that has not ended, if there is one, and usually its owner.
+    fn live(&mut self, model: &Model) -> (AccountId, SessionId) {
+        let live = model.sessions.iter().filter(|(_, s)| s.state != SessionState::Ended);
+        let known = self.pick(live.map(|(id, s)| (s.owner.clone(), id.clone())));
+        let rare = self.one_in(15);
+        known.filter(|_| !rare).unwrap_or_else(|| self.session(model))
+    }
+
     /// A leased item, with its environment and, usually, its fence.
     fn leased(&mut self, model: &Model) -> (EnvironmentId, WorkId, u64) {
         let leased = model.subjects.values().filter_map(|subject| {
@@ -221,7 +232,9 @@ impl Walk {
             38..40 => {
                 let (environment, work, fence) = self.leased(model);
                 let result = Box::new(ended(ResultStatus::Completed, "done"));
-                StoreOp::StopWork { environment, work, fence, result, worktree: None }
+                let asked = model.requests.get(&work).cloned();
+                let worktree = asked.filter(|_| !self.one_in(4)).map(|about| self.note(about));
+                StoreOp::StopWork { environment, work, fence, result, worktree }
             }
             40..43 => {
                 let (_, session) = self.session(model);
@@ -257,9 +270,18 @@ impl Walk {
                 let (owner, session) = self.session(model);
                 StoreOp::ReadReceipt { owner, session, seq: self.rng.u64(..60) }
             }
-            57..61 => self.read_log(model),
-            61..70 => self.post(model),
-            70..75 => self.answer(model),
+            57..60 => self.read_log(model),
+            60..68 => self.post(model),
+            68..72 => self.answer(model),
+            72..75 => self.answer_callback(model),
+            75..77 => {
+                let (_, session) = self.ended(model);
+                let environment = model.sessions.get(&session).map(|s| s.environment.clone());
+                let environment = environment.filter(|_| !self.one_in(8));
+                let environment = environment.unwrap_or_else(|| self.environment(model));
+                StoreOp::NoteWorktree { environment, note: self.note(session) }
+            }
+            77..79 => self.ask_worktree(model),
             _ => self.link(model),
         }
     }
@@ -314,7 +336,8 @@ impl Walk {
     }
 
     fn post(&mut self, model: &Model) -> StoreOp {
-        let (owner, session) = self.session(model);
+        let declares = self.one_in(4);
+        let (owner, session) = if declares { self.live(model) } else { self.session(model) };
         let message = |walk: &mut Self| {
             let uuid = walk.one_in(2).then(|| format!("uuid_{}", walk.rng.u32(..40)));
             let named = uuid.as_ref().map(|uuid| format!(r#","uuid":"{uuid}""#));
@@ -331,8 +354,13 @@ impl Walk {
             let line = format!(r#"{{"type":"user"{named},"message":{{"content":"{text}"}}}}"#);
             NewMessage { uuid, request_id: None, line: Text::from(line) }
         };
-        let messages = (0..self.rng.usize(1..4)).map(|_| message(self)).collect();
-        StoreOp::Post { owner, session, messages, sender: None }
+        let others = if declares { 0..2 } else { 1..4 };
+        let mut messages: Vec<_> = (0..self.rng.usize(others)).map(|_| message(self)).collect();
+        if declares {
+            messages.push(self.declaration());
+        }
+        let sender = (!self.one_in(6)).then(|| self.sender());
+        StoreOp::Post { owner, session, messages, sender }
     }
 
     fn request(&mut self) -> String {
@@ -343,8 +371,21 @@ impl Walk {
         format!("question_{}", self.rng.u32(..6))
     }
 
+    /// A question that was asked, open or not, with its session's owner.
+    fn asked(&mut self, model: &Model, of_clients: bool) -> Option<(AccountId, SessionId, String)> {
+        let asked = model.sessions.iter().flat_map(|(id, known)| {
+            let ids = known.questions.ids(of_clients);
+            ids.map(|question| (known.owner.clone(), id.clone(), question.clone()))
+        });
+        self.pick(asked)
+    }
+
     fn answer(&mut self, model: &Model) -> StoreOp {
-        let (owner, session) = self.session(model);
+        let asked = self.asked(model, false).filter(|_| !self.one_in(4));
+        let (owner, session, request_id) = asked.unwrap_or_else(|| {
+            let (owner, session) = self.session(model);
+            (owner, session, self.question())
+        });
         let mut further = BTreeMap::new();
         if self.one_in(3) {
             further.insert("updatedPermissions".to_owned(), Text::from(r#"[{"rules":[]}]"#));
@@ -359,111 +400,13 @@ impl Walk {
                 PermissionReply::Deny { message, interrupt, further }
             }
         };
-        let request_id = self.question();
-        let asked_at = model.sessions.get(&session).and_then(|known| known.asked_at(&request_id));
+        let known = model.sessions.get(&session);
+        let asked_at = known.and_then(|known| known.questions.asked_at(&request_id));
         let seq = match self.rng.u32(..3) {
             0 => None,
             1 => asked_at,
             _ => asked_at.map(|seq| seq.saturating_sub(self.rng.u64(..2))),
         };
         StoreOp::AnswerPermission { owner, session, request_id, seq, reply }
-    }
-
-    /// An operation on a session's link, usually the current one.
-    fn link(&mut self, model: &Model) -> StoreOp {
-        let (_, session) = self.session(model);
-        let known = model.sessions.get(&session);
-        let fence = model.subjects.get(session.as_str()).map_or(0, |subject| subject.fence);
-        let (link, received, until, acked) = known.map_or((0, 0, 0, 0), |known| {
-            (known.link, known.received, known.inbound.len() as u64, known.acked)
-        });
-        let link = if self.one_in(20) { link.saturating_sub(1) } else { link };
-        let ack = if self.one_in(40) { until + 1 } else { self.rng.u64(acked.min(until)..=until) };
-        match self.rng.u32(..12) {
-            0..2 => {
-                let fence = if self.one_in(10) { fence + 1 } else { fence };
-                let agent_run = (!self.one_in(6)).then(|| format!("run_{}", self.rng.u32(..3)));
-                StoreOp::AttachLink { session, fence, agent_run }
-            }
-            2..4 => {
-                let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };
-                StoreOp::ResumeLink { session, link, received: ack, from: received + lost }
-            }
-            4..8 => {
-                let first = received + 1;
-                let back = self.rng.u64(..3).min(received);
-                let first = if self.one_in(20) { first + 2 } else { first - back };
-                let lines = (0..self.rng.u64(1..5)).map(|at| self.line(first + at)).collect();
-                StoreOp::Append { session, link, first, lines }
-            }
-            8..10 => {
-                // A worker that speaks plainly says nothing but that it is connected.
-                let delivered = if self.one_in(4) { 0 } else { ack };
-                let with_worker = self.rng.u64(delivered.min(until)..=until);
-                StoreOp::AckInbound { session, link, received: ack, delivered, with_worker }
-            }
-            _ => {
-                let after = self.rng.u64(..=until);
-                let (max_lines, max_bytes) = (self.rng.usize(1..9), self.rng.usize(..400));
-                StoreOp::ReadInbound { session, after, max_lines, max_bytes }
-            }
-        }
-    }
-
-    fn line(&mut self, number: u64) -> Line {
-        let (origin, line) = match self.rng.u32(..24) {
-            0..7 => {
-                let id = self.question();
-                let request = r#"{"subtype":"can_use_tool","tool_name":"T","input":{"asked":1}}"#;
-                let line = format!(
-                    r#"{{"type":"control_request","request_id":"{id}","request":{request},"n":{number}}}"#
-                );
-                (Origin::Agent, line)
-            }
-            7 => {
-                let id = self.question();
-                let line = format!(r#"{{"type":"control_cancel_request","request_id":"{id}"}}"#);
-                (Origin::Agent, line)
-            }
-            8..11 => {
-                let response =
-                    format!(r#"{{"subtype":"success","request_id":"{}"}}"#, self.request());
-                let line = format!(r#"{{"type":"control_response","response":{response}}}"#);
-                (Origin::Agent, line)
-            }
-            11 => {
-                let most = if self.one_in(3) { 0 } else { 12 };
-                let delivered = self.rng.u64(..=most);
-                let attempted = delivered + self.rng.u64(..3);
-                let known = format!(r#","delivered":{delivered},"attempted":{attempted}"#);
-                let known = if most == 0 { String::new() } else { known };
-                let line = format!(r#"{{"type":"footbridge","subtype":"agent_exited"{known}}}"#);
-                (Origin::Worker, line)
-            }
-            12 => (Origin::Agent, r#"{"type":"result"}"#.to_string()),
-            13 => (Origin::Agent, r#"{"type":"assistant"}"#.to_string()),
-            14 => {
-                let uuid = self.rng.u32(..40);
-                (Origin::Agent, format!(r#"{{"type":"user","uuid":"uuid_{uuid}"}}"#))
-            }
-            16 => {
-                let id = self.question();
-                let line = format!(
-                    r#"{{"type":"footbridge","subtype":"permission_withdrawn","request_id":"{id}"}}"#
-                );
-                (Origin::Worker, line)
-            }
-            15 => {
-                let (lost, subtype) = (self.rng.u64(..12), "messages_undelivered");
-                let names = format!(r#""uuids":[],"lines":[{lost}],"reason":"stale""#);
-                let line = format!(r#"{{"type":"footbridge","subtype":"{subtype}",{names}}}"#);
-                (Origin::Worker, line)
-            }
-            _ => {
-                let pad = "x".repeat(self.rng.usize(..60));
-                (Origin::Agent, format!(r#"{{"type":"x","n":{number},"pad":"{pad}"}}"#))
-            }
-        };
-        Line { origin, line: Text::from(line) }
     }
 }

@@ -1,0 +1,178 @@
+//! Worktrees that were kept, and what people want done with them (W-5): a request is open until the
+//! worker has answered it, or is gone.
+
+use alloc::format;
+use alloc::string::String;
+use core::mem;
+
+use super::model::Model;
+use super::subject::Subject;
+use super::{Check, ensure};
+use crate::base::id::{EnvironmentId, WorkId};
+use crate::store::{Answer, Limit, StoreError, StoreOp};
+use crate::wire::session::SessionState;
+use crate::wire::worktree::{
+    KeptWorktree, WorktreeAction, WorktreeNote, WorktreePost, WorktreeState,
+};
+
+/// What is known about the worktree of a session.
+#[derive(Default)]
+pub(super) struct WorktreeModel {
+    kept: Option<Kept>,
+    /// The item of the last request, until it is answered.
+    item: Option<WorkId>,
+}
+
+struct Kept {
+    environment: EnvironmentId,
+    /// What is in it, as far as anybody knows.
+    seen: String,
+    request: Option<WorktreePost>,
+}
+
+impl WorktreeModel {
+    /// What was last said to be in it.
+    pub(super) fn seen(&self) -> Option<&String> {
+        self.kept.as_ref().map(|kept| &kept.seen)
+    }
+
+    fn noted(&mut self, environment: &EnvironmentId, note: &WorktreeNote) {
+        let before = self.kept.take();
+        if note.state != WorktreeState::Kept {
+            return;
+        }
+        let (seen, request) = before.map(|kept| (kept.seen, kept.request)).unwrap_or_default();
+        let new = &note.contents.seen;
+        let seen = if new.is_empty() { seen } else { new.clone() };
+        self.kept = Some(Kept { environment: environment.clone(), seen, request });
+    }
+
+    /// The request of this item is not open any more. Says whether it was the last one.
+    fn ended(&mut self, item: &WorkId) -> bool {
+        let is_last = self.item.take_if(|last| last == item).is_some();
+        if is_last && let Some(kept) = &mut self.kept {
+            kept.request = None;
+        }
+        is_last
+    }
+
+    pub(super) fn check_record(&self, kept: Option<&KeptWorktree>) -> Check {
+        let told = kept.map(|kept| {
+            let request = kept.request.as_ref().map(|open| &open.post);
+            (&kept.environment_id, &kept.seen, request)
+        });
+        let known = self.kept.as_ref();
+        let known = known.map(|kept| (&kept.environment, &kept.seen, kept.request.as_ref()));
+        ensure(told == known, || format!("worktrees: got {told:?}, expected {known:?}"))
+    }
+}
+
+impl Model {
+    /// A worker says what has become of a worktree.
+    pub(super) fn worktree_noted(
+        &mut self,
+        environment: &EnvironmentId,
+        note: &WorktreeNote,
+        answer: &Result<Answer, StoreError>,
+    ) -> Check {
+        let known = self.environments.get(environment).map(|known| known.owner.clone());
+        let session = self.sessions.get_mut(&note.session_id);
+        let session = session.filter(|session| Some(&session.owner) == known.as_ref());
+        let expected = match (&known, &session) {
+            (None, _) => Err(StoreError::EnvironmentUnknown),
+            (_, None) => Err(StoreError::SessionUnknown),
+            _ => Ok(Answer::Done),
+        };
+        if let Some(session) = session.filter(|session| session.state == SessionState::Ended) {
+            session.worktree.noted(environment, note);
+        }
+        ensure(*answer == expected, || format!("worktrees: {answer:?}, expected {expected:?}"))
+    }
+
+    /// A person wants something done.
+    pub(super) fn worktree_asked(
+        &mut self,
+        op: &StoreOp,
+        answer: &Result<Answer, StoreError>,
+    ) -> Check {
+        let StoreOp::AskWorktree { owner, session: id, work, post } = op else { return Ok(()) };
+        let environments = &self.environments;
+        let max_queued = self.policy.max_queued;
+        let queued = |environment: &EnvironmentId| {
+            let own = self.subjects.values().filter(|own| own.environment == *environment);
+            own.filter(|own| own.queued.is_some()).count()
+        };
+        let session = self.sessions.get_mut(id).filter(|session| session.owner == *owner);
+        let Some(session) = session else {
+            return ensure(*answer == Err(StoreError::SessionUnknown), || {
+                format!("owners: a request about a worktree returned {answer:?}")
+            });
+        };
+        let deletes = post.action == WorktreeAction::Delete || post.ignored;
+        let denied = match &session.worktree.kept {
+            None => Some(StoreError::WorktreeUnknown),
+            Some(Kept { request: Some(open), .. }) => {
+                (open != post).then_some(StoreError::WorktreeBusy)
+            }
+            Some(kept) if deletes && (kept.seen.is_empty() || kept.seen != post.seen) => {
+                Some(StoreError::WorktreeChanged)
+            }
+            Some(_) if post.action == WorktreeAction::Keep => None,
+            Some(Kept { environment, .. }) => {
+                let known = environments.get(environment);
+                if known.is_none_or(|known| known.owner != *owner) {
+                    Some(StoreError::WorktreeUnreachable)
+                } else {
+                    let is_full = queued(environment) >= max_queued;
+                    is_full.then_some(StoreError::Limit(Limit::QueuedSessions))
+                }
+            }
+        };
+        let is_so = answer.as_ref().err() == denied.as_ref();
+        ensure(is_so, || format!("worktrees: got {answer:?}, expected {denied:?}"))?;
+        let worktree = &mut session.worktree;
+        let new = worktree.kept.as_mut().filter(|kept| denied.is_none() && kept.request.is_none());
+        if let Some(kept) = new.filter(|_| post.action != WorktreeAction::Keep) {
+            kept.request = Some(post.clone());
+            worktree.item = Some(work.clone());
+            let subject = Subject::queued(kept.environment.clone(), work.clone());
+            self.subjects.insert(work.as_str().into(), subject);
+            self.works.insert(work.clone(), work.as_str().into());
+            self.requests.insert(work.clone(), id.clone());
+        }
+        Ok(())
+    }
+
+    /// The holder of an item has ended it. If it was a request about a worktree, that is answered,
+    /// and the item is forgotten.
+    pub(super) fn worktree_answered(
+        &mut self,
+        environment: &EnvironmentId,
+        work: &WorkId,
+        note: Option<&WorktreeNote>,
+    ) {
+        let Some(id) = self.requests.remove(work) else { return };
+        self.subjects.remove(work.as_str());
+        self.works.remove(work);
+        let note = note.filter(|note| note.session_id == id);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.worktree.ended(work)
+            && let Some(note) = note
+        {
+            session.worktree.noted(environment, note);
+        }
+    }
+
+    /// The requests of an environment go with it.
+    pub(super) fn worktrees_unreachable(&mut self, environment: &EnvironmentId) {
+        let requests = mem::take(&mut self.requests);
+        for (work, id) in requests {
+            let subject = self.subjects.get(work.as_str());
+            if subject.is_some_and(|subject| subject.environment != *environment) {
+                self.requests.insert(work, id);
+            } else if let Some(session) = self.sessions.get_mut(&id) {
+                session.worktree.ended(&work);
+            }
+        }
+    }
+}
