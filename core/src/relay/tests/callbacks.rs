@@ -171,6 +171,21 @@ fn nobody_takes_the_place_of_a_client_that_is_there_nor_takes_its_hooks_back() {
 }
 
 #[test]
+fn a_client_that_takes_its_hooks_back_leaves_no_question_open() {
+    let mut world = World::new();
+    let (_, taken, viewer, link) = declared(&mut world);
+    let id = taken.session.clone();
+    world.lines(link, &asks("H", "PreToolUse"));
+    world.received(viewer);
+    world.received(link);
+    let empty = json!({"subtype": "initialize", "hooks": {}});
+    assert_eq!(world.declare(&id, Some(ONE), &empty).0, 200);
+    let given = world.received(link);
+    let refusal = &given[1]["response"]["response"]["hookSpecificOutput"];
+    assert_eq!(refusal["permissionDecision"], "deny", "nobody answers it any more: {given:?}");
+}
+
+#[test]
 fn a_client_that_connects_again_is_asked_again_and_so_is_one_after_the_relay_has_restarted() {
     let mut world = World::new();
     let (_, taken, viewer, link) = declared(&mut world);

@@ -132,6 +132,20 @@ fn a_request_waits_for_its_worker_and_ends_with_its_answer() {
 }
 
 #[test]
+fn a_request_is_with_its_worker_again_that_was_only_late() {
+    let mut world = World::new();
+    let (worker, session) = world.with_kept_worktree();
+    world.ask_worktree(&session, &json!({"action": "look"}));
+    let (_, item) = world.poll(&worker);
+    assert_eq!(world.about(&worker, &taken(&item), "ack").0, 200);
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.session(&session)["worktree"]["request"]["with_worker"], false);
+    assert_eq!(world.about(&worker, &taken(&item), "heartbeat").0, 200);
+    assert_eq!(world.session(&session)["worktree"]["request"]["with_worker"], true);
+    assert_eq!(world.poll(&worker).0, 204, "nobody else gets it");
+}
+
+#[test]
 fn only_what_was_looked_at_is_deleted() {
     let mut world = World::new();
     let (worker, session) = world.with_kept_worktree();

@@ -231,8 +231,9 @@ impl Model {
             format!("leases: {} should be stopping: {is_stopping}", session.id)
         })?;
         self.check_session(session)?;
-        let known = self.sessions.get(&session.id);
-        known.map_or(Ok(()), |known| known.check_whole_record(session))
+        let Some(known) = self.sessions.get(&session.id) else { return Ok(()) };
+        known.check_whole_record(session)?;
+        self.check_with_worker(session)
     }
 
     fn healthcheck_asked(&mut self, op: &StoreOp, answer: &Result<Answer, StoreError>) -> Check {

@@ -200,6 +200,9 @@ impl SessionModel {
         let open: Vec<_> = open.iter().map(|open| (open.seq, open.request_id.as_str())).collect();
         let told = (answerer.as_ref(), open);
         let known = (self.callbacks.answerer(), self.questions.open(true));
+        ensure(known.0.is_some() || known.1.is_empty(), || {
+            format!("answers: nobody is asked {:?}", known.1)
+        })?;
         ensure(told == known, || format!("answers: got {told:?}, expected {known:?}"))
     }
 

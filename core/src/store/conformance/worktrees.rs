@@ -9,7 +9,7 @@ use super::model::Model;
 use super::subject::Subject;
 use super::{Check, ensure};
 use crate::base::id::{EnvironmentId, WorkId};
-use crate::store::{Answer, Limit, StoreError, StoreOp};
+use crate::store::{Answer, Limit, Session, StoreError, StoreOp};
 use crate::wire::session::SessionState;
 use crate::wire::worktree::{
     KeptWorktree, WorktreeAction, WorktreeNote, WorktreePost, WorktreeState,
@@ -161,6 +161,20 @@ impl Model {
         {
             session.worktree.noted(environment, note);
         }
+    }
+
+    /// A request is with its worker while somebody has its item.
+    pub(super) fn check_with_worker(&self, session: &Session) -> Check {
+        let request = session.worktree.as_ref().and_then(|kept| kept.request.as_ref());
+        let known = self.sessions.get(&session.id).and_then(|known| known.worktree.item.as_ref());
+        let Some((request, item)) = request.zip(known) else { return Ok(()) };
+        let subject = self.subjects.get(item.as_str());
+        let is_held = subject.is_some_and(|subject| subject.queued.is_none());
+        ensure(request.with_worker == is_held, || {
+            format!(
+                "worktrees: {item} is with its worker: {is_held}, but the session says otherwise"
+            )
+        })
     }
 
     /// The requests of an environment go with it.

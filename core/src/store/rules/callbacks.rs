@@ -22,6 +22,8 @@ use crate::wire::control;
 
 /// Why questions are refused whose client has been replaced.
 const REPLACED: &str = "another client answers hooks and MCP servers now";
+/// The same, if there is no other.
+const TAKEN_BACK: &str = "the client that answered has taken its hooks and MCP servers back";
 /// Why questions are withdrawn that an earlier run of the agent has asked.
 const ASKER_ENDED: &str = "the agent that asked has ended";
 
@@ -73,6 +75,7 @@ pub(super) fn declare<T: Tables>(
     declared.servers = servers.or(declared.servers.take());
     if !declared.has_any() && !sets_servers {
         conversation.row.session.callbacks.answerer = None;
+        return questions::refuse_callbacks(cx, conversation, TAKEN_BACK);
     }
     if is_other { questions::refuse_callbacks(cx, conversation, REPLACED) } else { Ok(()) }
 }

@@ -160,6 +160,7 @@ pub(super) fn renew<T: Tables>(
     if matches!(work.state, WorkState::Queued { .. }) {
         dequeue_from(cx, &mut known, &work)?;
         cx.tables.put_environment(known)?;
+        worktrees::is_with_worker(cx, &work, true)?;
     }
     let until = cx.now + cx.policy.lease_time;
     work.state = WorkState::Acked { until };
