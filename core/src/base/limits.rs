@@ -90,6 +90,11 @@ pub const MAX_DECLARATION_BYTES: usize = 32 << 10;
 pub const MIN_CLIENT_ID_BYTES: usize = 16;
 /// Longest id of a client, in bytes.
 pub const MAX_CLIENT_ID_BYTES: usize = 128;
+/// Longest response of a client to what an agent asks it, in bytes: the line for the agent has more
+/// around it.
+pub const MAX_CALLBACK_RESPONSE_BYTES: usize = MAX_LINE_BYTES / 2;
+/// Longest reason why a client has no response, in bytes.
+pub const MAX_CALLBACK_ERROR_BYTES: usize = MAX_REASON_BYTES * 16;
 
 /// Longest command line the shell agent accepts, in bytes. Linux allows 128 KiB in one argument.
 pub const MAX_SHELL_COMMAND_BYTES: usize = 100 << 10;

@@ -27,7 +27,7 @@ pub struct LogArgs {
     pub json: bool,
     /// The access token's file, if not the default one.
     pub token_file: Option<PathBuf>,
-    /// Variables that look like settings but are not.
+    /// What to say of variables that look like settings but are not.
     pub unknown_variables: Vec<String>,
 }
 

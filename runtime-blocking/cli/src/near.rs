@@ -8,11 +8,6 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     all.min_by_key(|(distance, _)| *distance).filter(is_near).map(|(_, known)| known)
 }
 
-/// `; did you mean it?`, or nothing if no known name is near.
-pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

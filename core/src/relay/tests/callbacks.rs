@@ -1,7 +1,7 @@
 //! What an agent asks of the client that has declared hooks or MCP servers (M-6).
 
 use super::*;
-use crate::base::limits::MAX_LINE_BYTES;
+use crate::base::limits::MAX_CALLBACK_RESPONSE_BYTES;
 
 const ONE: &str = "client-one-0123456789";
 const TWO: &str = "client-two-0123456789";
@@ -260,7 +260,7 @@ fn an_answer_may_be_as_long_as_an_agent_can_read() {
         let response = json!({"systemMessage": "x".repeat(letters)});
         json!({"client": ONE, "request_id": "H", "seq": seq, "response": response})
     };
-    let most = MAX_LINE_BYTES / 2 - r#"{"systemMessage":""}"#.len();
+    let most = MAX_CALLBACK_RESPONSE_BYTES - r#"{"systemMessage":""}"#.len();
     let refused = world.answer_callback(&id, &answer(most + 1));
     assert_eq!(kind(&refused), (400, "invalid_request"));
     assert_eq!(world.answer_callback(&id, &answer(most)).0, 200);

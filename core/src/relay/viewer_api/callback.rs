@@ -4,7 +4,7 @@
 use super::ask;
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{
-    MAX_CLIENT_ID_BYTES, MAX_LINE_BYTES, MAX_REASON_BYTES, MIN_CLIENT_ID_BYTES,
+    MAX_CALLBACK_ERROR_BYTES, MAX_CALLBACK_RESPONSE_BYTES, MAX_CLIENT_ID_BYTES, MIN_CLIENT_ID_BYTES,
 };
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
@@ -26,16 +26,16 @@ pub(super) fn answer(
     let reply = match (response, error) {
         (Some(response), None) => {
             let line = one_line(response);
-            if line.len() > MAX_LINE_BYTES / 2 {
+            if line.len() > MAX_CALLBACK_RESPONSE_BYTES {
                 return Err(ApiError::invalid("response is too long for an agent"));
             }
             CallbackReply::Response(line)
         }
         (None, Some(error)) => {
-            bounded("error", &error, MAX_REASON_BYTES * 16)?;
+            bounded("error", &error, MAX_CALLBACK_ERROR_BYTES)?;
             CallbackReply::Error(error)
         }
-        _ => return Err(ApiError::invalid("either response or error must be there")),
+        _ => return Err(ApiError::invalid("give response or error, and not both")),
     };
     let answer = StoreOp::AnswerCallback { owner, session, client, request_id, seq, reply };
     ask(cx, op, ViewerCall::Answer, answer);

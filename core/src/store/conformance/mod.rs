@@ -42,6 +42,7 @@ mod bytes;
 mod callbacks;
 mod calls;
 mod environments;
+mod kept_worktree;
 mod leases;
 mod model;
 mod questions;

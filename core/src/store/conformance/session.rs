@@ -6,10 +6,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::callbacks::CallbacksModel;
+use super::kept_worktree::WorktreeModel;
 use super::questions::QuestionsModel;
 use super::receipts::ReceiptsModel;
 use super::requests::RequestsModel;
-use super::worktrees::WorktreeModel;
 use super::{Check, ensure};
 use crate::base::id::EnvironmentId;
 use crate::base::limits::{EVENT_OVERHEAD_BYTES, LOG_TRIM_DIVISOR};

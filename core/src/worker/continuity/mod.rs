@@ -42,11 +42,11 @@ pub(super) fn has_sessions(file: &[u8]) -> bool {
 
 /// What a worker has left, by its state file.
 pub(super) enum Left {
-    /// Sessions; and as what it ran.
+    /// Sessions; and what it ran as.
     Sessions(Identity),
     /// It knows of none that has not ended.
     NoSessions,
-    /// The file makes no sense, or is from before it said as what its worker ran.
+    /// The file makes no sense, or was written before it said what its worker ran as.
     Nothing,
 }
 

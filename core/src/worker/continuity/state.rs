@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<SessionId, KeptSession>,
 }
 
-/// As what a worker ran.
+/// What a worker ran as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Its name for people.
