@@ -87,10 +87,14 @@ pub fn one_that_dies_in_the_middle_of_a_line<R: Runtime>() {
 }
 
 pub fn one_that_dies_while_it_floods<R: Runtime>() {
-    let stage = Stage::new::<R>(script("exec yes '{\"type\":\"flood\",\"n\":\"0123456789\"}'"));
+    // It floods once it is told to: what it says may outrun both a reader and what is kept.
+    let stage = Stage::new::<R>(script(
+        "while read -r line; do case $line in *go*) break; esac; done
+        exec yes '{\"type\":\"flood\",\"n\":\"0123456789\"}'",
+    ));
     let session = stage.relay.session();
     let pid = session.running();
-    // Whoever reads all of it may fall behind what is kept, and never comes to its end.
+    session.say("go");
     until("the flood", || {
         let page = session.get("/events?after=0&limit=1000");
         let events = page["events"].as_array()?.clone();

@@ -170,19 +170,25 @@ impl Session<'_> {
     /// Its whole log: where each message is from, and the message.
     #[track_caller]
     pub(crate) fn log(&self) -> Vec<(String, Value)> {
+        while self.reads_on() {}
+        self.read.borrow().clone()
+    }
+
+    /// Reads a page more of its log, if there is more.
+    #[track_caller]
+    fn reads_on(&self) -> bool {
         let mut log = self.read.borrow_mut();
-        loop {
-            let page = self.path(&format!("/events?after={}&limit=1000", log.len()));
-            let (status, page) = self.api.get(&page);
-            assert_eq!(status, 200, "{page}");
-            let events = page["events"].as_array().cloned().unwrap_or_default();
-            let Some(first) = events.first() else { return log.clone() };
-            assert_eq!(first["seq"].as_u64(), u64::try_from(log.len() + 1).ok(), "no gap");
-            let one = |event: &Value| {
-                (event["from"].as_str().expect("text").to_owned(), event["message"].clone())
-            };
-            log.extend(events.iter().map(one));
-        }
+        let page = self.path(&format!("/events?after={}&limit=1000", log.len()));
+        let (status, page) = self.api.get(&page);
+        assert_eq!(status, 200, "{page}");
+        let events = page["events"].as_array().cloned().unwrap_or_default();
+        let Some(first) = events.first() else { return false };
+        assert_eq!(first["seq"].as_u64(), u64::try_from(log.len() + 1).ok(), "no gap");
+        let one = |event: &Value| {
+            (event["from"].as_str().expect("text").to_owned(), event["message"].clone())
+        };
+        log.extend(events.iter().map(one));
+        true
     }
 
     /// What its log has from one side.
@@ -192,10 +198,23 @@ impl Session<'_> {
         log.map(|(_, message)| message).collect()
     }
 
-    /// Waits for a message in its log.
+    /// Waits for a message in its log. Reads no further than to there: an agent that says much
+    /// may be ahead of whoever wants to read all of it.
     #[track_caller]
     pub(crate) fn event(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        until(what, || self.log().into_iter().map(|(_, message)| message).find(&is))
+        let mut looked_at = 0;
+        until(what, || {
+            loop {
+                let new = self.read.borrow()[looked_at..].to_vec();
+                looked_at += new.len();
+                if let Some((_, message)) = new.into_iter().find(|(_, message)| is(message)) {
+                    return Some(message);
+                }
+                if !self.reads_on() {
+                    return None;
+                }
+            }
+        })
     }
 
     /// Waits until the agent echoes a message.
