@@ -1,34 +1,45 @@
 //! Future events, ordered by virtual time, then by the order in which they were scheduled.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use crate::sim::clock::Time;
 
 /// All future events.
 #[derive(Debug)]
 pub(crate) struct EventQueue<H> {
-    entries: BTreeMap<(Time, u64), H>,
+    /// The order, with the place of each event. Events are large: they stay where they are.
+    order: BinaryHeap<Reverse<(Time, u64, usize)>>,
+    events: Vec<Option<H>>,
+    free: Vec<usize>,
     noted: u64,
 }
 
 impl<H> EventQueue<H> {
     pub(crate) const fn new() -> Self {
-        Self { entries: BTreeMap::new(), noted: 0 }
+        Self { order: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), noted: 0 }
     }
 
     pub(crate) fn note(&mut self, at: Time, what: H) {
         self.noted += 1;
-        self.entries.insert((at, self.noted), what);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(what);
+        self.order.push(Reverse((at, self.noted, place)));
     }
 
     /// Removes the next event.
     pub(crate) fn pop(&mut self) -> Option<(Time, H)> {
-        self.entries.pop_first().map(|((at, _), what)| (at, what))
+        let Reverse((at, _, place)) = self.order.pop()?;
+        self.free.push(place);
+        self.events[place].take().map(|what| (at, what))
     }
 
     /// When the next event happens.
     pub(crate) fn next(&self) -> Option<Time> {
-        self.entries.first_key_value().map(|((at, _), _)| *at)
+        self.order.peek().map(|Reverse((at, ..))| *at)
     }
 }
 

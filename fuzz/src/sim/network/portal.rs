@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use footbridge_core::contract::action::Response;
 use footbridge_core::contract::event::Event;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::ids::{ConnId, End, Role};
@@ -73,10 +74,14 @@ pub(crate) fn is_foreign(event: &Event) -> bool {
     let (Event::Response { response, .. } | Event::Refused { response, .. }) = event else {
         return false;
     };
-    let body = serde_json::from_slice::<Value>(&response.body);
+    let body = &response.body;
     match response.status {
         101 | 204 => false,
-        200..=299 => body.is_err() || matches!(event, Event::Refused { .. }),
-        _ => !body.is_ok_and(|body| body["error"]["type"].is_string()),
+        200..=299 => {
+            matches!(event, Event::Refused { .. })
+                || serde_json::from_slice::<IgnoredAny>(body).is_err()
+        }
+        _ => !serde_json::from_slice::<Value>(body)
+            .is_ok_and(|body| body["error"]["type"].is_string()),
     }
 }
