@@ -90,7 +90,13 @@ impl Promise for FreshTokens {
                 let worker = self.worker(*party);
                 (worker.unproved, worker.is_unconfirmed) = (worker.unproved + 1, false);
             }
-            Fact::Answered { party, what: OWN_PROOF | SECRET_PROOF, status: 200, .. } => {
+            Fact::Answered {
+                party,
+                what: OWN_PROOF | SECRET_PROOF,
+                status: 200,
+                is_relays: true,
+                ..
+            } => {
                 let worker = self.worker(*party);
                 worker.is_unconfirmed = false;
                 // It knows only now that it was the relay that denied it.
@@ -239,9 +245,27 @@ mod tests {
     }
 
     fn answered(status: u16) -> Fact {
+        answered_to("register", status, true)
+    }
+
+    fn answered_to(what: &'static str, status: u16, is_relays: bool) -> Fact {
         let (retry_after, mono) = (None, Duration::ZERO);
-        let is_relays = true;
-        Fact::Answered { party: WORKER, what: "register", status, is_relays, retry_after, mono }
+        Fact::Answered { party: WORKER, what, status, is_relays, retry_after, mono }
+    }
+
+    #[test]
+    fn a_page_of_somebody_elses_proves_no_refusal() {
+        for (is_relays, may_try) in [(true, false), (false, true)] {
+            let mut promise = FreshTokens::default();
+            let started = Fact::Started { party: WORKER, role: Role::Worker };
+            let first = [started, presented(), answered(401)];
+            let proof = answered_to(OWN_PROOF, 200, is_relays);
+            for fact in first.into_iter().chain([proof, presented(), answered(401)]) {
+                promise.see(Time::from_secs(10), &fact).expect("nothing is broken yet");
+            }
+            let tries = promise.see(Time::from_secs(10), &presented());
+            assert_eq!(tries.is_ok(), may_try, "{tries:?}");
+        }
     }
 
     #[test]
