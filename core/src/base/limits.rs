@@ -240,6 +240,12 @@ pub const MAX_KEPT_FILES_NAMED: usize = 40;
 pub const MAX_KEPT_COMMITS_NAMED: usize = 20;
 /// Commits of it that are counted.
 pub const MAX_KEPT_COMMITS_COUNTED: usize = 500;
+/// Entries of the reflogs of a worktree and its branch that are looked at before they go. One that
+/// has more stays.
+pub const MAX_REFLOG_ENTRIES: usize = 5_000;
+/// Commits that only they have, none of which follows another, and that get a name. A worktree with
+/// more of them stays.
+pub const MAX_REFLOG_COMMITS: usize = 500;
 /// Files of it whose contents are compared before it is deleted; of others, only their names are.
 pub const MAX_KEPT_FILES_COMPARED: usize = 200;
 /// Longest name, reason or subject in what is said about it, in bytes.

@@ -73,6 +73,9 @@ pub struct WorktreeNote {
     /// The branches that what was in it has been brought into.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<String>,
+    /// The name under which commits are kept that only the reflogs of the worktree had.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kept_as: String,
     /// Why what was asked for has not been done.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
@@ -197,6 +200,7 @@ impl WorktreeNote {
             path,
             reason: String::new(),
             branches: Vec::new(),
+            kept_as: String::new(),
             error: String::new(),
             contents: Contents::default(),
         }
@@ -204,7 +208,7 @@ impl WorktreeNote {
 
     /// What it says, for a person.
     pub fn in_words(&self) -> String {
-        let Self { path, reason, branches, error, .. } = self;
+        let Self { path, reason, branches, kept_as, error, .. } = self;
         let mut words = match self.state {
             WorktreeState::Kept if reason.is_empty() => {
                 format!("the worktree {path} is still there")
@@ -218,6 +222,9 @@ impl WorktreeNote {
         if !branches.is_empty() {
             words += &format!("; what was in it is on the branch {}", branches.join(" and "));
         }
+        if !kept_as.is_empty() {
+            words += &format!("; commits that only its reflogs had are kept as {kept_as}");
+        }
         if !error.is_empty() {
             words += &format!("; not done: {error}");
         }
@@ -230,6 +237,7 @@ impl WorktreeNote {
         cut(&mut self.path, MAX_PATH_BYTES);
         cut(&mut self.reason, MAX_KEPT_TEXT_BYTES);
         cut(&mut self.error, MAX_KEPT_TEXT_BYTES);
+        cut(&mut self.kept_as, MAX_KEPT_TEXT_BYTES);
         self.branches.truncate(2);
         self.branches.iter_mut().for_each(|branch| cut(branch, MAX_KEPT_TEXT_BYTES));
         let Contents { files, more_files, commits, more_commits, seen } = &mut self.contents;

@@ -187,7 +187,7 @@ pub enum WorkerNotice {
         /// Why.
         reason: String,
     },
-    /// A worktree that somebody had removed was made again. What only its `HEAD` had has got a name.
+    /// A worktree is gone. What only its `HEAD` or its reflogs had has got a name.
     CommitKept {
         /// The session.
         session: SessionId,

@@ -248,6 +248,11 @@ macro_rules! scenario_tests {
         $crate::tests!($runtime, field::two_workers_serve_one_directory_without_a_word:
             the_second_one_says_so,
         );
+        $crate::tests!($runtime, field::commits_that_only_a_reflog_has_are_deleted:
+            they_get_a_name,
+            what_another_reference_has_gets_none,
+            whoever_deletes_a_kept_worktree_deletes_what_was_shown,
+        );
         $crate::tests!($runtime, field::work_that_git_status_does_not_show_is_deleted:
             it_keeps_the_worktree,
             what_is_elsewhere_too_does_not,

@@ -15,6 +15,8 @@ pub(crate) enum RepoAction {
     Delete(String),
     Stage,
     Commit,
+    /// `commit --amend`, of everything there is.
+    Amend,
     Branch(String),
     SwitchToNew(String),
     Switch(String),
@@ -87,6 +89,7 @@ impl Repository {
         let heads_before = self.all_heads();
         let was_detached = self.is_detached(path);
         let commit = self.carry_out(path, action, content)?;
+        self.log_moves();
         let mut touched = Touched::default();
         let now = self.all_heads();
         for (name, before) in heads_before {
@@ -138,6 +141,13 @@ impl Repository {
             }
             RepoAction::Stage => self.stage(path)?,
             RepoAction::Commit => return self.commit(path).map(Some),
+            RepoAction::Amend if !is_merging && self.can_commit(path) => {
+                self.stage(path)?;
+                let parents = self.commits[head?].parents.clone();
+                let commit = self.make_commit(parents, self.worktrees[path].index.clone());
+                self.move_head(path, commit)?;
+                return Some(Some(commit));
+            }
             RepoAction::Branch(name) if is_new(name) && self.is_free(name) => {
                 self.refs.insert(full(name), head?);
             }

@@ -1,6 +1,7 @@
 //! The model responds like git: the same sequences of a worker's commands and other people's
 //! actions, in the model and in real repositories.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -89,7 +90,27 @@ impl Twins {
         let error = String::from_utf8_lossy(&output.stderr);
         let context = || format!("{args:?}\nreal: {output:?}\nmodel: {expected:?}\n{history:#?}");
         assert_eq!(output.status.code(), Some(expected.code), "{}", context());
-        match rest.first() {
+        let words: Vec<&str> = rest.iter().filter(|arg| !arg.contains('=')).copied().collect();
+        match words.iter().find(|word| **word != "-c") {
+            Some(&"commit-tree") => {
+                self.names.resize(self.model.commits.len(), out.trim().to_owned());
+            }
+            // Lines in an order of their own.
+            Some(&"rev-list") if rest.contains(&"--parents") => {
+                let sorted = |text: &str| {
+                    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                    lines.sort();
+                    lines
+                };
+                let expected = sorted(&self.with_real_names(&expected.out));
+                assert_eq!(sorted(&out), expected, "{}", context());
+            }
+            Some(&"rev-list") if rest.contains(&"--walk-reflogs") => {
+                let commits =
+                    |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+                let expected = commits(&self.with_real_names(&expected.out));
+                assert_eq!(commits(&out), expected, "{}", context());
+            }
             // Which of several commits comes first depends on their dates.
             Some(&"rev-list") => {
                 assert_eq!(out.is_empty(), expected.out.is_empty(), "{}", context());
@@ -127,6 +148,10 @@ impl Twins {
             RepoAction::Commit => {
                 git(&["add", "-A"]);
                 git(&["commit", "-q", "--allow-empty", "-m", &message]);
+            }
+            RepoAction::Amend => {
+                git(&["add", "-A"]);
+                git(&["commit", "-q", "--amend", "--allow-empty", "-m", &message]);
             }
             RepoAction::Branch(name) => git(&["branch", name]),
             RepoAction::SwitchToNew(name) => git(&["switch", "-q", "-c", name]),
@@ -204,7 +229,23 @@ impl Twins {
         // Sometimes somebody has switched branches since it was queried.
         let on = if rng.u8(..4) == 0 { String::from("topic") } else { on };
         let other_head = format!("worktrees/{session}/HEAD");
-        let (at, args): (&str, Vec<&str>) = match rng.u8(..27) {
+        let (message, first_tree) = (rng.u64(..).to_string(), format!("{commit}^{{tree}}"));
+        let (at, args): (&str, Vec<&str>) = match rng.u8(..31) {
+            27..29 => {
+                let args = ["rev-list", "--walk-reflogs", "--ignore-missing", "--max-count=5000"];
+                let place = if rng.bool() { (&tree, "HEAD") } else { (&main, &*other_head) };
+                (place.0, args.into_iter().chain([place.1, &reference]).collect())
+            }
+            29 => {
+                let args = ["rev-list", "--parents", "--ignore-missing", &commit, &tip, "--not"];
+                let rest = [&exclude, "--exclude=refs/stash", "--glob=refs/*", &reference];
+                (&main, args.into_iter().chain(rest).collect())
+            }
+            30 => {
+                let name = ["-c", "user.name=b", "-c", "user.email=b@c", "commit-tree", "-m"];
+                let rest = [&*message, "-p", &commit, "-p", &tip, &first_tree];
+                (&main, name.into_iter().chain(rest).collect())
+            }
             0 => (&main, vec!["symbolic-ref", "--quiet", "--short", "HEAD"]),
             1 => (&main, vec!["config", "--get", "remote.origin.url"]),
             2 => (&main, vec!["rev-parse", "--show-prefix"]),
@@ -284,7 +325,10 @@ fn the_model_responds_like_git_whatever_was_done_before() {
                 let session = SESSIONS[rng.usize(..SESSIONS.len())];
                 let path = twins.tree(session);
                 let at = if rng.u8(..4) == 0 { twins.model.path.clone() } else { path.clone() };
-                let action = RepoAction::draw(&mut rng, &format!("footbridge/{session}"), &path);
+                let action = match rng.u8(..12) {
+                    0 => RepoAction::Amend,
+                    _ => RepoAction::draw(&mut rng, &format!("footbridge/{session}"), &path),
+                };
                 if twins.act(&at, &action) {
                     history.push(format!("{at}: {action:?}"));
                 }

@@ -35,6 +35,12 @@ pub(crate) fn name_of(commit: Commit) -> String {
 impl Repository {
     /// Carries out `git -C DIRECTORY ARGS`; `None` if the model does not know the command.
     pub(crate) fn git(&mut self, args: &[&str]) -> Option<Answer> {
+        let answer = self.carry_out_command(args);
+        self.log_moves();
+        answer
+    }
+
+    fn carry_out_command(&mut self, args: &[&str]) -> Option<Answer> {
         let ["-C", directory, args @ ..] = args else { return None };
         if self.worktrees.get(*directory).is_none_or(|tree| tree.is_gone) {
             let words = format!("fatal: cannot change to '{directory}': No such file or directory");
@@ -86,6 +92,16 @@ impl Repository {
             }
             ["for-each-ref", "--format=%(refname)", beginning] => self.references(beginning),
             ["update-ref", "--no-deref", name, to, before] => self.detach_other(name, to, before),
+            ["rev-list", "--walk-reflogs", "--ignore-missing", limit, names @ ..] => {
+                let entries = self.reflog_entries(directory, names);
+                Answer::prints(if *limit == "--max-count=0" { String::new() } else { entries })
+            }
+            ["rev-list", "--parents", "--ignore-missing", args @ ..] => {
+                self.commits_and_parents(directory, args)?
+            }
+            ["-c", _, "-c", _, "commit-tree", "-m", _, parents @ .., _] => {
+                self.join(directory, parents)?
+            }
             ["rev-list", "--oneline", _, "--ignore-missing", limit, args @ ..] => {
                 self.rev_list(directory, limit, args, true)?
             }
@@ -237,6 +253,60 @@ impl Repository {
         }
     }
 
+    /// What the `HEAD`s and branches of these names have pointed to; those that are not there have
+    /// pointed to nothing.
+    fn reflog_entries(&self, directory: &str, names: &[&str]) -> String {
+        let logs = names.iter().map(|name| match *name {
+            "HEAD" => self.reflog(directory),
+            name => self.path_of(name).map_or_else(|| self.reflog(name), |path| self.reflog(&path)),
+        });
+        logs.flat_map(|log| log.iter().rev()).map(|commit| name_of(*commit) + "\n").collect()
+    }
+
+    /// `rev-list --parents --ignore-missing COMMITS --not --exclude=… --glob=refs/* OTHERS`.
+    fn commits_and_parents(&self, directory: &str, args: &[&str]) -> Option<Answer> {
+        let (commits, not) = args.split_at(args.iter().position(|arg| *arg == "--not")?);
+        let (patterns, others) =
+            not[1..].split_at(not[1..].iter().position(|arg| *arg == "--glob=refs/*")?);
+        let named = |name: &&str| {
+            let of_other = || self.path_of(name).and_then(|path| self.head(&path));
+            self.resolve(directory, name).or_else(of_other)
+        };
+        let others = others[1..].iter().filter_map(named);
+        let kept = self.reachable(self.not_excluded(patterns)?.into_iter().chain(others));
+        let all = self.reachable(commits.iter().filter_map(named));
+        let line = |commit: &Commit| {
+            let parents = self.commits[*commit].parents.iter().map(|parent| name_of(*parent));
+            let names: Vec<_> = std::iter::once(name_of(*commit)).chain(parents).collect();
+            names.join(" ") + "\n"
+        };
+        Some(Answer::prints(all.difference(&kept).map(line).collect::<String>()))
+    }
+
+    /// `commit-tree -m … -p COMMIT -p COMMIT … TREE`: a commit that follows all of these.
+    fn join(&mut self, directory: &str, parents: &[&str]) -> Option<Answer> {
+        let names = parents.iter().filter(|arg| **arg != "-p");
+        let parents =
+            names.map(|name| self.resolve(directory, name)).collect::<Option<Vec<_>>>()?;
+        let tree = self.commits[*parents.first()?].tree.clone();
+        let parents = BTreeSet::from_iter(parents).into_iter().collect();
+        Some(Answer::prints(name_of(self.make_commit(parents, tree)) + "\n"))
+    }
+
+    /// What the references have that none of these `--exclude=…` names.
+    fn not_excluded(&self, patterns: &[&str]) -> Option<Vec<Commit>> {
+        let patterns: Vec<_> =
+            patterns.iter().map(|arg| arg.strip_prefix("--exclude=")).collect::<Option<_>>()?;
+        let is_excluded = |name: &str| {
+            patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == *pattern,
+            })
+        };
+        let others = self.refs.iter().filter(|(name, _)| !is_excluded(name));
+        Some(others.map(|(_, commit)| *commit).collect())
+    }
+
     /// `rev-list TIPS --not --exclude=… --glob=refs/*`: one commit that only the tips have, or all of
     /// them with their subjects.
     fn rev_list(&self, path: &str, count: &str, args: &[&str], lists_all: bool) -> Option<Answer> {
@@ -255,16 +325,7 @@ impl Repository {
             };
             from.push(commit);
         }
-        let excluded: Vec<_> =
-            excluded.iter().map(|arg| arg.strip_prefix("--exclude=")).collect::<Option<_>>()?;
-        let is_excluded = |name: &str| {
-            excluded.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(beginning) => name.starts_with(beginning),
-                None => name == *pattern,
-            })
-        };
-        let others = self.refs.iter().filter(|(name, _)| !is_excluded(name));
-        let others = self.reachable(others.map(|(_, commit)| *commit));
+        let others = self.reachable(self.not_excluded(excluded)?);
         let own = self.reachable(from);
         if lists_all {
             let lines = own.difference(&others).map(|commit| name_of(*commit) + " a commit\n");

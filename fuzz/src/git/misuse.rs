@@ -18,7 +18,15 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
             args.extend(["worktree", "list", "--porcelain"].map(String::from));
         }
         // Git then prints none.
-        (Mutant::CommitBlind, _, Some(at), ..) => args[at + 1] = String::from("--max-count=0"),
+        (Mutant::CommitBlind, _, Some(at), ..) if args[at + 1] == "--max-count=1" => {
+            args[at + 1] = String::from("--max-count=0");
+        }
+        // What only a session's branch has is in its reflog as well.
+        (Mutant::CommitBlind | Mutant::ReflogBlind, _, Some(at), ..)
+            if args[at + 1] == "--walk-reflogs" =>
+        {
+            args[at + 3] = String::from("--max-count=0");
+        }
         (Mutant::Detacher, _, _, Some(at), ..) => {
             args.truncate(at + 2);
             args.push(String::from("--detach"));

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! `against_git.rs` shows that the model responds like the real git. What it leaves out: ignored files
-//! that can be made again, files that git was told to overlook, the contents of submodules, reflogs (what only a reflog refers to counts
-//! as deleted already).
+//! that can be made again, files that git was told to overlook, the contents of submodules, and the
+//! reflogs of what is no branch, such as the stash.
 
 pub(crate) mod action;
 #[cfg(test)]

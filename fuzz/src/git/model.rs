@@ -62,6 +62,8 @@ pub(crate) struct Repository {
     /// By path, including the main one.
     pub(crate) worktrees: BTreeMap<String, Worktree>,
     pub(crate) lock_files: BTreeSet<LockFile>,
+    /// What each branch, and each worktree's `HEAD` by its path, has pointed to.
+    pub(crate) reflogs: BTreeMap<String, Vec<Commit>>,
     /// Its owner has set `status.showUntrackedFiles` to `no`.
     pub(crate) hides_untracked: bool,
 }
@@ -77,11 +79,36 @@ impl Repository {
             refs: BTreeMap::from([(main.clone(), 0)]),
             worktrees: BTreeMap::new(),
             lock_files: BTreeSet::new(),
+            reflogs: BTreeMap::new(),
             hides_untracked: false,
         };
         let worktree = Worktree::new(Head::Branch(main), tree);
         repository.worktrees.insert(path.to_owned(), worktree);
+        repository.log_moves();
         repository
+    }
+
+    /// Notes in the reflogs what has moved; those of what is no longer there go.
+    pub(crate) fn log_moves(&mut self) {
+        let branches = self.refs.iter().filter(|(name, _)| name.starts_with(HEADS));
+        let branches = branches.map(|(name, commit)| (name.clone(), Some(*commit)));
+        let heads = self.worktrees.iter();
+        let heads = heads.map(|(path, tree)| (path.clone(), self.commit_of(&tree.head)));
+        let now: Vec<_> = branches.chain(heads).collect();
+        let mut before = std::mem::take(&mut self.reflogs);
+        for (name, commit) in now {
+            let mut log = before.remove(&name).unwrap_or_default();
+            if commit.is_some() && log.last().copied() != commit {
+                log.extend(commit);
+            }
+            self.reflogs.insert(name, log);
+        }
+    }
+
+    /// A reflog, as far as git shows it: not that of a `HEAD` on a branch that is not there.
+    pub(crate) fn reflog(&self, name: &str) -> &[Commit] {
+        let is_shown = self.refs.contains_key(name) || self.head(name).is_some();
+        self.reflogs.get(name).filter(|_| is_shown).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn commit_of(&self, head: &Head) -> Option<Commit> {
@@ -112,10 +139,11 @@ impl Repository {
         found
     }
 
-    /// Everything reachable from any reference or `HEAD`.
+    /// Everything reachable from any reference, `HEAD` or reflog.
     pub(crate) fn alive(&self) -> BTreeSet<Commit> {
         let heads = self.worktrees.values().filter_map(|tree| self.commit_of(&tree.head));
-        self.reachable(self.refs.values().copied().chain(heads))
+        let logged = self.reflogs.keys().flat_map(|name| self.reflog(name)).copied();
+        self.reachable(self.refs.values().copied().chain(heads).chain(logged))
     }
 
     /// Whether a branch is checked out somewhere.

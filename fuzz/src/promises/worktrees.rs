@@ -1,8 +1,8 @@
 //! Promise 12: a worker never deletes an uncommitted change or makes a commit unreachable; and what
 //! nobody needs is eventually removed.
 //!
-//! Judged by the repository itself: whatever was reachable from a reference or a `HEAD` before a
-//! worker's command is reachable afterwards. A reflog does not count. Nor do commits from which an
+//! Judged by the repository itself: whatever was reachable from a reference, a `HEAD` or a reflog
+//! before a worker's command is reachable afterwards. Not judged are commits from which an
 //! agent or a person has itself removed a reference, or which were made on a detached `HEAD`, since
 //! the worker last looked at that worktree, nor files that git ignores and that were written since
 //! then: git has no means to prevent any of that.

@@ -338,7 +338,7 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
         }
         Notice::CommitKept { session, commit, reference } => {
             let words = format_args!(
-                "the worktree was removed by something else; its commit {commit}, which no branch had, is kept as {reference}"
+                "the worktree is gone; its commit {commit}, which no branch had, is kept as {reference}"
             );
             log.write(Warn, "commit_kept", &[("session", session.as_str())], words);
         }

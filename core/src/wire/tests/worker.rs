@@ -160,6 +160,7 @@ fn worktree_note() -> WorktreeNote {
         path: "/trees/session_1".into(),
         reason: "a reason".into(),
         branches: alloc::vec!["b".into()],
+        kept_as: "refs/footbridge/kept/c0ffee".into(),
         error: "an error".into(),
         contents: Contents {
             files: files.into(),

@@ -24,10 +24,15 @@ impl Parts {
         self.worktrees.run_next(cx);
     }
 
-    fn job_done(&mut self, cx: &mut Cx<'_>, JobDone { session: id, run, done }: JobDone) {
-        if let Done::Made(Some(commit)) = &done {
-            let (session, commit) = (id.clone(), commit.clone());
-            let reference = format!("{KEPT_COMMITS}{commit}");
+    fn job_done(&mut self, cx: &mut Cx<'_>, ended: JobDone) {
+        let JobDone { session: id, run, done, kept_as } = ended;
+        let made_with = |done: &Done| match done {
+            Done::Made(Some(commit)) => Some(format!("{KEPT_COMMITS}{commit}")),
+            _ => None,
+        };
+        if let Some(reference) = kept_as.clone().or_else(|| made_with(&done)) {
+            let (session, name) = (id.clone(), reference.strip_prefix(KEPT_COMMITS));
+            let commit = String::from(name.unwrap_or_default());
             cx.notify(WorkerNotice::CommitKept { session, commit, reference });
         }
         let session = self.sessions.get(&id);
@@ -36,21 +41,24 @@ impl Parts {
             if let Done::Kept(reason) = &done {
                 self.offers.kept(id.clone(), reason.clone());
             }
-            self.session(cx, &id, |session, cx| session.worktree_done(cx, done));
+            self.session(cx, &id, |session, cx| session.worktree_done(cx, done, kept_as));
         } else {
-            self.leftover_done(cx, &id, done);
+            self.leftover_done(cx, &id, done, kept_as.unwrap_or_default());
         }
     }
 
-    fn leftover_done(&mut self, cx: &mut Cx<'_>, id: &SessionId, done: Done) {
+    fn leftover_done(&mut self, cx: &mut Cx<'_>, id: &SessionId, done: Done, kept_as: String) {
         if worktree::leftover_done(cx, id, &done) {
             return self.clean_leftover(cx, id);
         }
         let path = cx.config.worktree_path(id).unwrap_or_default();
         match done {
             Done::Kept(reason) => self.offer(cx, id, reason),
-            Done::Removed => self.tell(cx, WorktreeNote::new(id, path, WorktreeState::Removed)),
-            Done::Gone => self.tell(cx, WorktreeNote::new(id, path, WorktreeState::Gone)),
+            Done::Removed | Done::Gone => {
+                let is_gone = done == Done::Gone;
+                let state = if is_gone { WorktreeState::Gone } else { WorktreeState::Removed };
+                self.tell(cx, WorktreeNote { kept_as, ..WorktreeNote::new(id, path, state) });
+            }
             Done::Made(_) | Done::NotMade(_) => {}
         }
     }

@@ -96,7 +96,16 @@ impl Session {
     }
 
     /// Git is done with its worktree: the agent can start there, or the result is complete.
-    pub(in crate::worker) fn worktree_done(&mut self, cx: &mut Cx<'_>, done: Done) -> Outcome {
+    pub(in crate::worker) fn worktree_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        done: Done,
+        kept_as: Option<String>,
+    ) -> Outcome {
+        if let (Life::Over { result, .. }, Some(name)) = (&mut self.life, kept_as) {
+            let words = "commits that only the reflogs of its worktree had are kept as";
+            result.message.push_str(&format!("; {words} {name}"));
+        }
         match (&mut self.life, done) {
             (Life::Preparing(launch), Done::Made(named)) => {
                 launch.has_worktree = true;

@@ -1,5 +1,6 @@
 //! Removing a worktree if nothing would be lost.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +10,7 @@ use super::done::{Done, HEADS};
 use super::gone::Gone;
 use super::ignored::{Ignored, TAGS_QUESTION};
 use super::own_commits::{SYMBOLIC, own_commits, symbolic};
+use super::reflog::Reflogs;
 use super::submodules::{Submodules, Within};
 use super::tracked::{self, Tracked};
 use crate::base::limits::MAX_FILE_LIST_BYTES;
@@ -28,6 +30,9 @@ pub(super) struct Cleaning {
     takes_ignored: bool,
     /// The symbolic references, as of the last question.
     symbolic: Vec<String>,
+    reflogs: Reflogs,
+    /// The commit that has got a name because only reflogs had it.
+    named: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,15 +53,17 @@ enum Clean {
     Tip,
     Symbolic,
     OwnCommits,
+    Reflogs,
     Head,
     Idle,
     Unlock,
     Remove,
     RecheckSymbolic,
     RecheckCommits,
+    RecheckReflogs,
     Branch,
     /// Somebody else has removed it.
-    Gone(Gone),
+    Gone(Box<Gone>),
 }
 
 /// With these settings, git looks at files marked `--skip-worktree` that are there as at any other.
@@ -77,7 +84,7 @@ impl Cleaning {
 
     /// Of a branch without a worktree.
     pub(super) fn of_branch() -> Self {
-        Self::at(Clean::Gone(Gone::with_branch_only()))
+        Self::at(Clean::Gone(Box::new(Gone::with_branch_only())))
     }
 
     fn at(step: Clean) -> Self {
@@ -88,6 +95,8 @@ impl Cleaning {
             tip: None,
             takes_ignored: false,
             symbolic: Vec::new(),
+            reflogs: Reflogs::new(),
+            named: None,
         }
     }
 
@@ -98,6 +107,7 @@ impl Cleaning {
             | Clean::Remove
             | Clean::RecheckSymbolic
             | Clean::RecheckCommits
+            | Clean::RecheckReflogs
             | Clean::Branch
             | Clean::Gone(_) => directory.to_string(),
             Clean::SubmodulesLeft => self.submodules.repositories(),
@@ -120,14 +130,21 @@ impl Cleaning {
 
     /// Whether the next command lists files, or other things of which there can be many.
     pub(super) const fn lists_files(&self) -> bool {
-        matches!(
-            self.step,
+        match &self.step {
             Clean::Ignored
-                | Clean::Tagged(_)
-                | Clean::Tracked
-                | Clean::Symbolic
-                | Clean::RecheckSymbolic
-        )
+            | Clean::Tagged(_)
+            | Clean::Tracked
+            | Clean::Symbolic
+            | Clean::RecheckSymbolic => true,
+            Clean::Reflogs | Clean::RecheckReflogs => self.reflogs.lists_many(),
+            Clean::Gone(gone) => gone.lists_many(),
+            _ => false,
+        }
+    }
+
+    /// The commit that has got a name because only reflogs had it.
+    pub(super) fn named(&self) -> Option<&str> {
+        self.named.as_deref()
     }
 
     /// Whether the next command takes every file for a new one.
@@ -154,7 +171,7 @@ impl Cleaning {
             Clean::GitDirectory | Clean::Submodule => &["rev-parse", "--absolute-git-dir"],
             Clean::SubmoduleHead => &["rev-parse", "--verify", "--quiet", "HEAD"],
             Clean::SubmoduleCommits => {
-                &["rev-list", "--max-count=1", "HEAD", "--all", "--not", "--remotes"]
+                &["rev-list", "--max-count=1", "HEAD", "--all", "--reflog", "--not", "--remotes"]
             }
             Clean::SubmodulesLeft => return self.submodules.question(),
             Clean::Head => &["symbolic-ref", "--quiet", "HEAD"],
@@ -165,6 +182,14 @@ impl Cleaning {
                 let private = private.iter().map(String::as_str);
                 let tips: Vec<_> = ["HEAD"].into_iter().chain(tip).chain(private).collect();
                 return own_commits(&tips, &self.symbolic);
+            }
+            Clean::Reflogs => {
+                let own = format!("{HEADS}{branch}");
+                let tips: Vec<_> = ["HEAD"].into_iter().chain(tip.map(|_| &*own)).collect();
+                return self.reflogs.args(&tips, &[], &self.symbolic);
+            }
+            Clean::RecheckReflogs => {
+                return self.reflogs.args(&[&format!("{HEADS}{branch}")], &[], &self.symbolic);
             }
             // What HEAD had was checked before the worktree was removed.
             Clean::RecheckCommits => {
@@ -218,7 +243,7 @@ impl Cleaning {
         // A job that is done takes no step any more.
         Ok(match core::mem::replace(&mut self.step, Clean::Changes) {
             Clean::Changes if answer.says_directory_is_gone() && self.submodules.is_outside() => {
-                Clean::Gone(Gone::new())
+                Clean::Gone(Box::new(Gone::new()))
             }
             Clean::Overlooked if !answer.is_success => {
                 let changes = "changes that git status does not show";
@@ -329,7 +354,12 @@ impl Cleaning {
             Clean::OwnCommits if !answer.out.is_empty() => {
                 return Err(self.kept("commits that no other branch has"));
             }
-            Clean::OwnCommits => Clean::Head,
+            Clean::OwnCommits => Clean::Reflogs,
+            Clean::Reflogs => {
+                let is_over = self.reflogs.advance(answer).map_err(|why| self.kept(why))?;
+                self.note_named();
+                if is_over { Clean::Head } else { Clean::Reflogs }
+            }
             // As late as possible: on a `HEAD` that was detached before the commits were checked,
             // one may have been made since.
             Clean::Head if answer.is_success && answer.out.starts_with(HEADS) => {
@@ -350,13 +380,29 @@ impl Cleaning {
                 Clean::RecheckCommits
             }
             // Someone may have deleted the other branch that had its commits: then this one stays.
-            Clean::RecheckCommits if answer.is_success && answer.out.is_empty() => Clean::Branch,
+            Clean::RecheckCommits if answer.is_success && answer.out.is_empty() => {
+                self.reflogs = Reflogs::new();
+                Clean::RecheckReflogs
+            }
+            Clean::RecheckReflogs => {
+                let Ok(is_over) = self.reflogs.advance(answer) else { return Err(Done::Removed) };
+                self.note_named();
+                if is_over { Clean::Branch } else { Clean::RecheckReflogs }
+            }
             // A branch that has moved in the meantime stays, along with its commits.
             Clean::Remove | Clean::RecheckSymbolic | Clean::RecheckCommits | Clean::Branch => {
                 return Err(Done::Removed);
             }
-            Clean::Gone(gone) => Clean::Gone(gone.advance(answer, path, branch)?),
+            Clean::Gone(gone) => {
+                let gone = gone.advance(answer, path, branch)?;
+                self.named = gone.named().map(String::from).or(self.named.take());
+                Clean::Gone(Box::new(gone))
+            }
         })
+    }
+
+    fn note_named(&mut self) {
+        self.named = self.reflogs.named().map(String::from).or(self.named.take());
     }
 
     fn kept(&self, reason: impl AsRef<str>) -> Done {

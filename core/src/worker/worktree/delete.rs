@@ -1,7 +1,8 @@
 //! Deleting a worktree with everything in it, because a person who was shown what that is said so.
 //!
 //! ```text
-//!   who locked it? ──▶ unlock ──▶ worktree remove --force ──▶ its branch is deleted
+//!   who locked it? ──▶ what only its reflogs have, and nobody was shown, gets a name
+//!     ──▶ unlock ──▶ worktree remove --force ──▶ its branch is deleted
 //! ```
 
 use alloc::format;
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::list::{Lock, entries};
+use super::reflog::Reflogs;
 
 /// How far it has come.
 #[derive(Clone, Debug)]
@@ -18,12 +20,16 @@ pub(super) struct Deleting {
     step: Step,
     /// The commit that the session's own branch points to.
     tip: Option<String>,
+    reflogs: Reflogs,
+    /// Who has locked it; `None` if git has no record of it.
+    lock: Option<Lock>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Tip,
     List,
+    Reflogs,
     Unlock,
     Remove,
     Branch,
@@ -31,7 +37,17 @@ enum Step {
 
 impl Deleting {
     pub(super) const fn new() -> Self {
-        Self { step: Step::Tip, tip: None }
+        Self { step: Step::Tip, tip: None, reflogs: Reflogs::new(), lock: None }
+    }
+
+    /// Whether the next command lists things of which there can be many.
+    pub(super) const fn lists_many(&self) -> bool {
+        matches!(self.step, Step::Reflogs) && self.reflogs.lists_many()
+    }
+
+    /// The commit that has got a name because only reflogs had it.
+    pub(super) fn named(&self) -> Option<&str> {
+        self.reflogs.named()
     }
 
     /// Whether the next command reads or writes files of the worktree.
@@ -46,6 +62,11 @@ impl Deleting {
         let args: &[&str] = match self.step {
             Step::Tip => &["rev-parse", "--verify", "--quiet", &own],
             Step::List => &["worktree", "list", "--porcelain"],
+            Step::Reflogs => {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                let tips = [&*format!("worktrees/{name}/HEAD"), &own];
+                return self.reflogs.args(&tips, &tips, &[]);
+            }
             Step::Unlock => &["worktree", "unlock", path],
             Step::Remove => &["worktree", "remove", "--force", path],
             Step::Branch => &["update-ref", "-d", &own, tip],
@@ -66,15 +87,19 @@ impl Deleting {
             }
             Step::List => {
                 let entry = entries(&answer.out).into_iter().find(|entry| entry.path == path);
-                match entry.map(|entry| entry.lock) {
-                    Some(Lock::Other) => {
-                        return Some(Done::Kept(String::from("it is locked by someone else")));
-                    }
-                    Some(Lock::Own) => Step::Unlock,
-                    Some(Lock::None) => Step::Remove,
-                    None => return self.branch(),
+                self.lock = entry.map(|entry| entry.lock);
+                if self.lock == Some(Lock::Other) {
+                    return Some(Done::Kept(String::from("it is locked by someone else")));
                 }
+                Step::Reflogs
             }
+            Step::Reflogs => match (self.reflogs.advance(answer), self.lock) {
+                (Err(reason), _) => return Some(Done::Kept(reason)),
+                (Ok(false), _) => Step::Reflogs,
+                (Ok(true), Some(Lock::None)) => Step::Remove,
+                (Ok(true), Some(_)) => Step::Unlock,
+                (Ok(true), None) => return self.branch(),
+            },
             Step::Unlock => Step::Remove,
             Step::Remove => return self.branch(),
             // One that has moved since stays, along with its commits.

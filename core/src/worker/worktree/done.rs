@@ -6,6 +6,8 @@ use alloc::string::String;
 pub(super) const HEADS: &str = "refs/heads/";
 /// The prefix of session branches.
 pub(super) const BRANCHES: &str = "footbridge/";
+/// Where commits are kept that only a worktree had, or only its reflogs.
+pub(in crate::worker) const KEPT: &str = "refs/footbridge/kept/";
 
 /// What became of a worktree.
 #[derive(Clone, Debug, PartialEq)]

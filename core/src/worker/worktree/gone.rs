@@ -19,6 +19,7 @@ use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::list::{Entry, Lock, entries};
 use super::own_commits::{SYMBOLIC, own_commits, symbolic};
+use super::reflog::Reflogs;
 
 /// How far it has come.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ pub(super) struct Gone {
     /// The commit that the session's own branch points to.
     tip: Option<String>,
     symbolic: Vec<String>,
+    reflogs: Reflogs,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +43,7 @@ enum Step {
     Tip,
     Symbolic,
     OwnCommits,
+    Reflogs,
     /// Then it is kept for this reason, if there is one.
     Unlock(Option<String>),
     /// Is its record called what git calls it first? Two places can have directories of one name, but
@@ -59,17 +62,26 @@ impl Gone {
             entry: None,
             tip: None,
             symbolic: Vec::new(),
+            reflogs: Reflogs::new(),
         }
     }
 
-    pub(super) const fn with_branch_only() -> Self {
-        Self {
-            step: Step::List,
-            is_branch_only: true,
-            entry: None,
-            tip: None,
-            symbolic: Vec::new(),
+    pub(super) fn with_branch_only() -> Self {
+        Self { is_branch_only: true, ..Self::new() }
+    }
+
+    /// Whether the next command lists things of which there can be many.
+    pub(super) const fn lists_many(&self) -> bool {
+        match self.step {
+            Step::Symbolic => true,
+            Step::Reflogs => self.reflogs.lists_many(),
+            _ => false,
         }
+    }
+
+    /// The commit that has got a name because only reflogs had it.
+    pub(super) fn named(&self) -> Option<&str> {
+        self.reflogs.named()
     }
 
     /// The next git command, outside of the worktree.
@@ -87,6 +99,10 @@ impl Gone {
                 let head = entry.and_then(Entry::commit);
                 let tips: Vec<_> = head.into_iter().chain(tip).collect();
                 return own_commits(&tips, &self.symbolic);
+            }
+            Step::Reflogs => {
+                let tips = [&*format!("worktrees/{name}/HEAD"), &format!("{HEADS}{branch}")];
+                return self.reflogs.args(&tips, &[], &self.symbolic);
             }
             Step::Unlock(_) => &["worktree", "unlock", path],
             Step::Name => &["symbolic-ref", "--quiet", &format!("worktrees/{name}/HEAD")],
@@ -155,7 +171,12 @@ impl Gone {
                 }
                 Step::Unlock(Some(String::from(reason)))
             }
-            Step::OwnCommits => self.after_commits(&own),
+            Step::OwnCommits => Step::Reflogs,
+            Step::Reflogs => match self.reflogs.advance(answer) {
+                Ok(false) => Step::Reflogs,
+                Ok(true) => self.after_commits(&own),
+                Err(reason) => return Err(self.kept(reason)),
+            },
             Step::Unlock(Some(reason)) => return Err(self.kept(reason)),
             Step::Unlock(None) if self.entry.as_ref().is_some_and(is_own) => Step::Name,
             Step::Name if answer.is_success && answer.out == own => Step::Detach,

@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) not_made: Option<String>,
     /// What it is to find out, or to do, about a worktree that was kept.
     pub(super) wish: Option<Box<Wish>>,
+    /// The name of what only reflogs had.
+    pub(super) kept_as: Option<String>,
     /// Whether it is over once the command under way has ended.
     pub(super) is_stopped: bool,
 }
@@ -46,6 +48,7 @@ impl Job {
             named: Named::Unknown,
             not_made: None,
             wish: None,
+            kept_as: None,
             is_stopped: false,
         }
     }

@@ -82,7 +82,18 @@ impl JobKind {
         match self {
             Self::Clean(cleaning) if cleaning.lists_files() => MAX_FILE_LIST_BYTES,
             Self::Look(looking) if looking.lists_files() => MAX_FILE_LIST_BYTES,
+            Self::Delete(deleting) if deleting.lists_many() => MAX_FILE_LIST_BYTES,
+            Self::Make(making) if making.lists_many() => MAX_FILE_LIST_BYTES,
             _ => OUTPUT_BYTES,
+        }
+    }
+
+    /// The commit that has got a name because only reflogs had it.
+    pub(super) fn named(&self) -> Option<&str> {
+        match self {
+            Self::Clean(cleaning) => cleaning.named(),
+            Self::Delete(deleting) => deleting.named(),
+            Self::Make(_) | Self::Look(_) | Self::Bring(_) => None,
         }
     }
 

@@ -5,8 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::answer::Answer;
-use super::done::Done;
+use super::done::{Done, HEADS, KEPT};
 use super::list::{Entry, LOCK_REASON, Lock, entries};
+use super::reflog::Reflogs;
 use crate::base::limits::WORKTREE_ATTEMPTS;
 
 /// How far it has come.
@@ -18,9 +19,9 @@ pub(super) struct Making {
     complaint: String,
     /// How often it has been tried.
     attempts: u32,
-    /// The commit that a detached `HEAD` of the one before is on, which may be nowhere else.
-    detached: Option<String>,
-    /// Such a commit that has got a name.
+    /// Of the one before, whose directory is gone.
+    reflogs: Reflogs,
+    /// What has got a name because only they had it.
     named: Option<String>,
 }
 
@@ -36,15 +37,12 @@ enum Make {
     Lock,
     /// Is its directory still there?
     Check,
-    /// It is gone. What its `HEAD` alone holds gets a name, [`KEPT`], before that goes as well.
-    Keep,
+    /// It is gone. What its `HEAD` and reflogs alone hold gets a name before those go as well.
+    Reflogs,
     Unlock,
     Forget,
     Attach,
 }
-
-/// Where commits are kept whose worktree was deleted while its `HEAD` was detached.
-pub(in crate::worker) const KEPT: &str = "refs/footbridge/kept/";
 
 impl Making {
     /// At `reference`, or at the repository's `HEAD`.
@@ -55,9 +53,14 @@ impl Making {
             reference,
             complaint: String::new(),
             attempts: 0,
-            detached: None,
+            reflogs: Reflogs::new(),
             named: None,
         }
+    }
+
+    /// Whether the next command lists things of which there can be many.
+    pub(super) const fn lists_many(&self) -> bool {
+        matches!(self.step, Make::Reflogs) && self.reflogs.lists_many()
     }
 
     /// Whether the next command writes files of the worktree.
@@ -85,9 +88,11 @@ impl Making {
             ],
             Make::Find => &["worktree", "list", "--porcelain"],
             Make::Check => &["rev-parse", "--absolute-git-dir"],
-            Make::Keep => {
-                let commit = self.detached.as_deref().unwrap_or_default();
-                &["update-ref", &format!("{KEPT}{commit}"), commit]
+            Make::Reflogs => {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                let own = format!("{HEADS}{branch}");
+                let tips = [&*format!("worktrees/{name}/HEAD"), &own];
+                return self.reflogs.args(&tips, &[&own], &[]);
             }
             Make::Unlock => &["worktree", "unlock", path],
             Make::Forget => &["worktree", "remove", path],
@@ -130,7 +135,7 @@ impl Making {
                 let entry = entries(&answer.out).into_iter().find(|entry| entry.path == path);
                 let is_detached = |entry: &&Entry| entry.branch.is_none();
                 let commit = entry.as_ref().filter(is_detached).and_then(Entry::commit);
-                self.detached = commit.map(String::from);
+                self.reflogs = Reflogs::of_detached(commit.map(String::from));
                 match entry.map(|entry| entry.lock) {
                     Some(Lock::Own) => Make::Check,
                     Some(Lock::None) => Make::Lock,
@@ -140,13 +145,16 @@ impl Making {
                     None => Make::Attach,
                 }
             }
-            Make::Check if answer.says_directory_is_gone() && self.detached.is_some() => Make::Keep,
-            Make::Check if answer.says_directory_is_gone() => Make::Unlock,
+            Make::Check if answer.says_directory_is_gone() => Make::Reflogs,
             Make::Check => return Some(Done::Made(None)),
-            Make::Keep if answer.is_success => {
-                self.named = self.detached.take();
-                Make::Unlock
-            }
+            Make::Reflogs if answer.is_success => match self.reflogs.advance(answer) {
+                Ok(true) => {
+                    self.named = self.reflogs.named().map(String::from).or(self.named.take());
+                    Make::Unlock
+                }
+                Ok(false) => Make::Reflogs,
+                Err(reason) => return Some(Done::NotMade(reason)),
+            },
             Make::Unlock => Make::Forget,
             Make::Forget if answer.is_success => Make::Attach,
             Make::Lock | Make::Attach | Make::Forget if self.attempts < WORKTREE_ATTEMPTS => {
@@ -155,7 +163,7 @@ impl Making {
                 }
                 Make::Add
             }
-            Make::Find | Make::Lock | Make::Keep | Make::Forget | Make::Attach => {
+            Make::Find | Make::Lock | Make::Reflogs | Make::Forget | Make::Attach => {
                 let mut complaint = core::mem::take(&mut self.complaint);
                 if let Some(commit) = self.named.take() {
                     complaint += &format!("; the commit {commit} was kept as {KEPT}{commit}");

@@ -7,7 +7,7 @@
 //!   clean:  uncommitted or untracked files? ──▶ changes that git was told to overlook?
 //!             ──▶ ignored files that cannot be made again? ──▶ the same in submodules?
 //!             ──▶ commits that only session branches have?
-//!             ──▶ on a branch? ──▶ a merge or similar in progress? ──▶ unlock
+//!             ──▶ what only reflogs have gets a name ──▶ on a branch? ──▶ a merge or similar in progress? ──▶ unlock
 //!             ──▶ worktree remove (git itself refuses if a file has appeared since)
 //!             ──▶ do other branches still have its commits? ──▶ delete its branch, if it has not
 //!             moved since
@@ -44,6 +44,7 @@ mod look;
 mod make;
 mod own_commits;
 mod programs;
+mod reflog;
 mod submodules;
 mod tracked;
 mod wish;
@@ -57,12 +58,11 @@ use alloc::vec::Vec;
 use self::answer::Answer;
 use self::clean::Cleaning;
 use self::done::BRANCHES;
-pub(super) use self::done::Done;
+pub(super) use self::done::{Done, KEPT as KEPT_COMMITS};
 use self::ignored::Ignored;
 use self::job::{Job, Named};
 use self::kind::{JobKind, Step};
 use self::list::{branches_only, entries, leftovers};
-pub(super) use self::make::KEPT as KEPT_COMMITS;
 use self::make::Making;
 use self::wish::Next;
 pub(super) use self::wish::Wish;
@@ -86,6 +86,8 @@ pub(super) struct JobDone {
     pub(super) session: SessionId,
     pub(super) run: Option<String>,
     pub(super) done: Done,
+    /// The name that commits have got which only reflogs had.
+    pub(super) kept_as: Option<String>,
 }
 
 /// What became of a worktree that was kept, by the item that has asked about it, if one has.
@@ -264,11 +266,15 @@ impl Worktrees {
         let branch = format!("{BRANCHES}{}", job.session);
         job.failures = 0;
         let step = job.kind.advance(&answer, &path, &branch, &Ignored::new(&cx.config.disposable));
+        if let Some(commit) = job.kind.named() {
+            job.kept_as = Some(format!("{KEPT_COMMITS}{commit}"));
+        }
         let done = match (step, &mut job.wish) {
             (Some(step), Some(wish)) => {
                 match wish.after(step, &path) {
                     Next::Do(kind) => job.kind = kind,
-                    Next::Noted(note) => {
+                    Next::Noted(mut note) => {
+                        note.kept_as = job.kept_as.unwrap_or_default();
                         return Some(Ended::Wish(Noted { work: wish.work.take(), note: *note }));
                     }
                 }
@@ -294,7 +300,8 @@ impl Worktrees {
             self.queue.push_front(job);
             return None;
         };
-        Some(Ended::Job(JobDone { session: job.session, run: job.run, done }))
+        let Job { session, run, kept_as, .. } = job;
+        Some(Ended::Job(JobDone { session, run, done, kept_as }))
     }
 
     /// Picks up the worktrees of earlier runs from git's own list of them, and learns where in the

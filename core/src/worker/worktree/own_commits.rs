@@ -31,6 +31,19 @@ pub(super) fn commits_of(tips: &[&str], limit: usize) -> Vec<String> {
     list(&["--oneline", "--abbrev=12", "--ignore-missing", &limit], tips, &[])
 }
 
+/// Asks for those of these commits, and of what they follow, that neither `others` nor any other
+/// reference has, each with its parents. Not all of them need exist.
+pub(super) fn commits_and_parents(
+    commits: &[String],
+    others: &[&str],
+    symbolic: &[String],
+) -> Vec<String> {
+    let commits: Vec<&str> = commits.iter().map(String::as_str).collect();
+    let mut args = list(&["--parents", "--ignore-missing"], &commits, symbolic);
+    args.extend(others.iter().map(ToString::to_string));
+    args
+}
+
 fn list(options: &[&str], tips: &[&str], symbolic: &[String]) -> Vec<String> {
     let branches = format!("--exclude={HEADS}{BRANCHES}*");
     let symbolic = symbolic.iter().map(|name| format!("--exclude={name}"));

@@ -12,6 +12,7 @@ pub mod a_clean_submodule_keeps_its_worktree_for_ever;
 pub mod a_worktree_that_could_not_be_made_leaves_its_branch;
 pub mod a_worktree_that_its_agent_removed_stays_locked;
 pub mod an_agent_is_not_found_although_it_is_there;
+pub mod commits_that_only_a_reflog_has_are_deleted;
 pub mod half_a_proxy;
 pub mod ignored_work_is_deleted_with_its_worktree;
 pub mod long_pauses;

@@ -136,6 +136,7 @@ impl Repositories {
                 for action in [
                     RepoAction::Write(String::from("b")),
                     RepoAction::Commit,
+                    RepoAction::Amend,
                     RepoAction::Branch(branch),
                 ] {
                     self.act(cx, processes, host, path, &action);

@@ -35,6 +35,7 @@ impl Walk {
             path: "/worktree".to_owned(),
             reason: String::new(),
             branches: Vec::new(),
+            kept_as: String::new(),
             error: String::new(),
             contents: Contents { seen, ..Contents::default() },
         })

@@ -44,11 +44,14 @@ fn a_worktree_without_work_is_removed_before_the_result_is_reported() {
             "c0ffee",
         ),
         ("rev-list --max-count=1 HEAD c0ffee --glob=refs/worktree/* ", "/trees/session_1", ""),
+        ("rev-list --walk-reflogs --ignore-missing ", "/trees/session_1", ONE),
+        ("rev-list --parents --ignore-missing 1111", "/trees/session_1", ""),
         ("symbolic-ref --quiet HEAD", "/trees/session_1", "refs/heads/topic"),
         ("switch --quiet --no-guess topic", "/trees/session_1", ""),
         ("worktree unlock /trees/session_1", "/w", ""),
         ("-c status.showUntrackedFiles=all worktree remove /trees/session_1", "/w", ""),
         ("rev-list --max-count=1 c0ffee --not ", "/w", ""),
+        ("rev-list --walk-reflogs --ignore-missing ", "/w", ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
     ];
     for (beginning, place, out) in steps {
@@ -91,7 +94,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
             "its HEAD is on a branch without a commit",
         ),
         // A commit made now would go with the worktree.
-        (&[NONE, NONE, NONE, NONE, NO_TIP, NONE, (1, "", "")], "its HEAD is not on a branch"),
+        (&[NONE, NONE, NONE, NONE, NO_TIP, NONE, NONE, (1, "", "")], "its HEAD is not on a branch"),
         (
             &[
                 NONE,
@@ -99,6 +102,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
                 NONE,
                 NONE,
                 NO_TIP,
+                NONE,
                 NONE,
                 ON_BRANCH,
                 (128, "", "fatal: cannot switch branch while merging\n"),
@@ -113,6 +117,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
                 NONE,
                 NO_TIP,
                 NONE,
+                NONE,
                 ON_BRANCH,
                 (0, "", "warning: you are switching branch while bisecting\n"),
             ],
@@ -125,6 +130,7 @@ fn a_worktree_with_work_in_it_is_kept_and_named_in_the_result() {
                 NONE,
                 NONE,
                 NO_TIP,
+                NONE,
                 NONE,
                 ON_BRANCH,
                 NONE,
@@ -174,6 +180,7 @@ fn a_worktree_whose_directory_is_gone_is_unlocked_and_its_branch_deleted() {
         ("worktree list", 0, &*list),
         ("rev-parse --verify --quiet refs/heads/footbridge/session_1", 0, "c0ffee"),
         ("rev-list --max-count=1 c0ffee c0ffee --not ", 0, ""),
+        ("rev-list --walk-reflogs ", 0, ""),
         ("worktree unlock /trees/session_1", 0, ""),
         ("symbolic-ref --quiet worktrees/session_1/HEAD", 0, "refs/heads/footbridge/session_1"),
         ("update-ref --no-deref worktrees/session_1/HEAD c0ffee c0ffee", 0, ""),
@@ -209,10 +216,11 @@ fn a_clean_submodule_goes_with_its_worktree() {
         ("ls-files --others --ignored ", at("/part"), ""),
         ("-c ", at("/part"), "H 100644 c3 0\ta\0"),
         ("rev-parse --verify --quiet HEAD", at("/part"), "c2"),
-        ("rev-list --max-count=1 HEAD --all --not --remotes", at("/part"), ""),
+        ("rev-list --max-count=1 HEAD --all --reflog --not --remotes", at("/part"), ""),
         ("--git-dir /r/.git/worktrees/session_1 ", format!("{git}/modules"), "part/config\0"),
         ("rev-parse --verify --quiet refs/heads/footbridge/session_1", at(""), "c0ffee"),
         ("rev-list ", at(""), ""),
+        ("rev-list --walk-reflogs ", at(""), ""),
         ("symbolic-ref --quiet HEAD", at(""), "refs/heads/topic"),
         ("switch --quiet --no-guess topic", at(""), ""),
         ("worktree unlock /trees/session_1", "/w".to_owned(), ""),
@@ -223,5 +231,72 @@ fn a_clean_submodule_goes_with_its_worktree() {
         assert!(args.starts_with(beginning), "{args}");
         assert_eq!(directory, place, "{args}");
         git_says(&mut bench, op, 0, out, "");
+    }
+}
+
+/// Names of commits.
+const ONE: &str = "1111111111111111111111111111111111111111";
+const TWO: &str = "2222222222222222222222222222222222222222";
+const THREE: &str = "3333333333333333333333333333333333333333";
+const JOINED: &str = "4444444444444444444444444444444444444444";
+
+/// What a session's result says if this is what only the reflogs of its worktree have, and these
+/// commands follow until its branch is looked at.
+fn after_reflogs(list: &str, steps: &[(&str, i32, &str)]) -> String {
+    let mut bench = ended_in_worktree();
+    let before = ["status ", "-c ", "ls-files ", "-c ", "rev-parse ", "rev-list --max-count=1 "];
+    for beginning in before {
+        let (op, args, _) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        git_says(&mut bench, op, 0, if beginning == "rev-parse " { "c0ffee" } else { "" }, "");
+    }
+    let entries = format!("{THREE}\n{TWO}\n{ONE}\n{TWO}\n");
+    let reflogs = [
+        ("rev-list --walk-reflogs ", 0, &*entries),
+        ("rev-list --parents --ignore-missing 1", 0, list),
+    ];
+    let rest = [
+        ("symbolic-ref ", 0, "refs/heads/topic"),
+        ("switch ", 0, ""),
+        ("worktree unlock ", 0, ""),
+        ("-c status.showUntrackedFiles=all worktree remove ", 0, ""),
+        ("rev-list --max-count=1 ", 0, ""),
+        ("rev-list --walk-reflogs ", 0, ""),
+        ("update-ref -d ", 0, ""),
+    ];
+    for (beginning, code, out) in reflogs.iter().chain(steps).chain(&rest) {
+        if bench.has_request("/work/work_1/stop") {
+            break;
+        }
+        let (op, args, _) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        git_says(&mut bench, op, *code, out, "fatal: no");
+    }
+    let (_, stop) = bench.request("/work/work_1/stop");
+    String::from_utf8_lossy(&stop.body).into_owned()
+}
+
+#[test]
+fn commits_that_only_reflogs_have_get_a_name_before_their_worktree_is_removed() {
+    let kept = |commit: &str| format!("update-ref refs/footbridge/kept/{commit} {commit}");
+    // The second follows the first: one name is enough for both.
+    let body = after_reflogs(&format!("{TWO} {ONE}\n{ONE} c0\n"), &[(&kept(TWO), 0, "")]);
+    assert!(body.contains(&format!("refs/footbridge/kept/{TWO}")), "{body}");
+    let join = format!(
+        "-c user.name=Footbridge -c user.email=footbridge@localhost commit-tree -m Commits that only the reflogs of a removed worktree had -p {THREE} -p {TWO} {THREE}^{{tree}}"
+    );
+    let list = format!("{THREE} c0\n{TWO} {ONE}\n{ONE} c0\n");
+    let body = after_reflogs(&list, &[(&join, 0, JOINED), (&kept(JOINED), 0, "")]);
+    assert!(body.contains(&format!("refs/footbridge/kept/{JOINED}")), "{body}");
+}
+
+#[test]
+fn a_worktree_stays_if_what_only_its_reflogs_have_cannot_be_kept() {
+    let body = after_reflogs(&format!("{ONE} c0\n"), &[("update-ref ", 128, "")]);
+    assert!(body.contains("was kept: fatal: no"), "{body}");
+    let list = format!("{TWO} c0\n{ONE} c0\n");
+    for (code, out) in [(128, ""), (0, "--option"), (0, "")] {
+        let body = after_reflogs(&list, &[("-c user.name=", code, out)]);
+        assert!(body.contains("was kept: "), "{body}");
     }
 }

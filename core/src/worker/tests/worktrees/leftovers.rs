@@ -83,8 +83,22 @@ fn a_session_that_returns_while_its_worktree_is_cleaned_up_waits_until_that_is_d
     bench.respond(poll, 200, &item(1, r#"{"version":1,"session_ingress_token":"t"}"#));
     let (ack, _) = bench.request("/ack");
     bench.respond(ack, 200, "{}");
-    let clean =
-        ["", "", "", "", "c0ffee", "", "refs/heads/footbridge/session_1", "", "", "", "", ""];
+    let clean = [
+        "",
+        "",
+        "",
+        "",
+        "c0ffee",
+        "",
+        "",
+        "refs/heads/footbridge/session_1",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+    ];
     let cleaning = clean;
     for out in cleaning {
         let (op, args, _) = git_command(&mut bench);
@@ -112,6 +126,9 @@ fn a_branch_without_a_worktree_is_deleted_at_the_start_if_it_has_nothing_of_its_
             git_says(&mut bench, op, 0, out, "");
         }
         if own.is_empty() {
+            let (op, args, _) = git_command(&mut bench);
+            assert!(args.starts_with("rev-list --walk-reflogs "), "{args}");
+            git_says(&mut bench, op, 0, "", "");
             let (op, args, _) = git_command(&mut bench);
             assert_eq!(args, format!("update-ref -d refs/heads/footbridge/{id} c1"));
             git_says(&mut bench, op, 0, "", "");

@@ -41,9 +41,20 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
         /trees/session_1 footbridge/session_1";
     let unlock = "git -C /w worktree unlock /trees/session_1";
     let forget = "git -C /w worktree remove /trees/session_1";
-    let detached =
-        own.replace("HEAD 1\nbranch refs/heads/footbridge/session_1", "HEAD c1\ndetached");
-    let keep = "git -C /w update-ref refs/footbridge/kept/c1 c1";
+    let commit = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
+    let detached = own.replace(
+        "HEAD 1\nbranch refs/heads/footbridge/session_1",
+        &format!("HEAD {commit}\ndetached"),
+    );
+    let keep = format!("git -C /w update-ref refs/footbridge/kept/{commit} {commit}");
+    let reflogs = "git -C /w rev-list --walk-reflogs --ignore-missing --max-count=5000 \
+        worktrees/session_1/HEAD refs/heads/footbridge/session_1";
+    let unnamed = format!(
+        "git -C /w rev-list --parents --ignore-missing {commit} --not \
+        --exclude=refs/heads/footbridge/* --exclude=refs/stash --exclude=refs/bisect/* \
+        --exclude=refs/worktree/* --exclude=refs/rewritten/* --glob=refs/* \
+        refs/heads/footbridge/session_1"
+    );
     let ways: [Steps<'_>; 8] = [
         &[(LIST, 0, &own), (CHECK, 0, "")],
         &[(LIST, 0, &older), (CHECK, 0, "")],
@@ -51,12 +62,21 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
         // Only its branch is left.
         &[(LIST, 0, none), (attach, 0, "")],
         // Somebody has removed its directory.
-        &[(LIST, 0, &own), (CHECK, 128, ""), (unlock, 0, ""), (forget, 0, ""), (attach, 0, "")],
+        &[
+            (LIST, 0, &own),
+            (CHECK, 128, ""),
+            (reflogs, 0, ""),
+            (unlock, 0, ""),
+            (forget, 0, ""),
+            (attach, 0, ""),
+        ],
         // What only its `HEAD` held is kept.
         &[
             (LIST, 0, &detached),
             (CHECK, 128, ""),
-            (keep, 0, ""),
+            (reflogs, 0, ""),
+            (&unnamed, 0, commit),
+            (&keep, 0, ""),
             (unlock, 0, ""),
             (forget, 0, ""),
             (attach, 0, ""),
