@@ -3,6 +3,7 @@
 mod account_key;
 mod credential;
 pub(crate) mod proof;
+pub mod refresh;
 mod worker_credential;
 
 pub(crate) use account_key::{AccountKey, keyed, mac};

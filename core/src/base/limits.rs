@@ -282,6 +282,47 @@ pub const SIGN_IN_CODE_LIFE: Duration = Duration::from_secs(10 * 60);
 pub const MAX_SIGN_IN_CODES: usize = 32;
 /// How long a browser stays signed in.
 pub const BROWSER_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Keys whose signatures a relay recognises.
+pub const MAX_SIGNING_KEYS: usize = 8;
+/// How long a device's access token is valid. A revoked one is refused at once, so this bounds nothing
+/// but how long a relay's clock has to be right.
+pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How long a log-in waits for somebody to approve it (T-6).
+pub const LOG_IN_LIFE: Duration = Duration::from_secs(10 * 60);
+/// How often a log-in may ask whether it was approved; after each time that is too early, longer.
+pub const LOG_IN_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the tokens of a log-in can be fetched again, if the answer was lost.
+pub const LOG_IN_REPEATED_FOR: Duration = Duration::from_secs(30);
+/// How often a log-in is begun again if that fails.
+pub const MAX_LOG_IN_BEGINNINGS: u32 = 3;
+/// Log-ins that wait: of too many, the oldest of the address that has the most ends.
+pub const MAX_WAITING_LOG_INS: usize = 256;
+/// Devices of one person; the one that was not used for the longest makes room.
+pub const MAX_DEVICES_PER_PERSON: usize = 100;
+/// A device that was not used for so long has to log in again.
+pub const DEVICE_IDLE_LIFE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+/// Largest form, in bytes.
+pub const MAX_FORM_BYTES: usize = 16 << 10;
+/// Bytes of bodies that clients without a credential may have on their way in all.
+pub const MAX_BODY_BYTES_OF_STRANGERS: usize = 64 * MAX_FORM_BYTES;
+/// Longest JWT of which anything is read, in bytes (T-2).
+pub const MAX_JWT_BYTES: usize = 64 << 10;
+/// How long before it runs out a token is refreshed (T-3).
+pub const REFRESH_LEAD: Duration = Duration::from_secs(5 * 60);
+/// How often a token is refreshed if nobody can read when it runs out (T-3).
+pub const REFRESH_UNREADABLE_EVERY: Duration = Duration::from_secs(30 * 60);
+/// The pause after a refresh that failed.
+pub const REFRESH_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// After so many failures in a row it takes a log-in (T-3).
+pub const MAX_REFRESH_FAILURES: u32 = 3;
+/// Between two refreshes of a token, whatever its issuer says of its life.
+pub const MIN_REFRESH_PAUSE: Duration = Duration::from_secs(5);
+/// Between two tries to refresh a token that is about to run out.
+pub const MIN_REFRESH_RETRY: Duration = Duration::from_secs(1);
+/// How often the wall clock is looked at while a refresh waits: the other one may have stood still.
+pub const REFRESH_CLOCK_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Tokens that one machine has refreshed.
+pub const MAX_REFRESH_SCHEDULES: usize = 4096;
 /// Environments of one relay.
 pub const MAX_ENVIRONMENTS: usize = 1000;
 /// Environments of one person.

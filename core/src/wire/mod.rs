@@ -9,6 +9,7 @@
 //! | [`control`] | control requests and responses (M-2, M-3) |
 //! | [`log_message`] | the relay's and the worker's own messages in a log |
 //! | [`link_v1`] | the control frames of a session's link |
+//! | [`jwt`] | when a token runs out (T-2) |
 //! | [`worker_api`] | the Environments API (E) |
 //! | [`work_secret`] | a work secret (S-1) |
 //! | [`session`] | a session's state and result |
@@ -24,6 +25,7 @@ pub mod control;
 pub mod error;
 pub mod health;
 pub mod housekeeping;
+pub mod jwt;
 pub mod link_v1;
 pub mod log_message;
 pub mod message;

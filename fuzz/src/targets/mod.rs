@@ -13,7 +13,8 @@ pub use machines::{
     worker_worktrees,
 };
 pub use parsers::{
-    api_shapes, control_lines, ids_and_urls, link_words, message_heads, ndjson_lines, work_secrets,
+    api_shapes, control_lines, ids_and_urls, jwt_times, link_words, message_heads, ndjson_lines,
+    work_secrets,
 };
 pub use reach::reached;
 
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     target("control_lines", control_lines, &[]),
     target("link_words", link_words, &[]),
     target("work_secrets", work_secrets, &[]),
+    target("jwt_times", jwt_times, &["a JWT was read"]),
     target("ids_and_urls", ids_and_urls, &[]),
     target("api_shapes", api_shapes, &["a shape was read", "a refusal was read"]),
     target("api_answers", api_answers, &["an answer was understood", "an agent was started"]),

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
 use footbridge_core::base::text::Text;
@@ -9,6 +11,7 @@ use footbridge_core::base::time::UnixTime;
 use footbridge_core::client::RequestError;
 use footbridge_core::contract::action::Response;
 use footbridge_core::wire::control;
+use footbridge_core::wire::jwt::JwtTimes;
 use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::message::{Head, Kind};
 use footbridge_core::wire::ndjson::{Line, Splitter};
@@ -72,6 +75,25 @@ pub fn message_heads(data: &[u8]) {
             assert_eq!(value["uuid"].as_str(), head.uuid.as_deref());
         }
         Err(_) => assert!(value["type"].as_str().is_none(), "a typed object is a message"),
+    }
+}
+
+/// The times of a JWT are those that a full JSON parser finds in it, and nothing panics.
+pub fn jwt_times(data: &[u8]) {
+    let whole = JwtTimes::of(&String::from_utf8_lossy(data));
+    let payload = JwtTimes::of(&format!("x.{}.x", URL_SAFE_NO_PAD.encode(data)));
+    if whole.is_some() || payload.is_some() {
+        reach("a JWT was read");
+    }
+    let (Some(times), Ok(value)) = (payload, serde_json::from_slice::<Value>(data)) else { return };
+    assert!(value.is_object());
+    for (time, name) in [(times.issued_at, "iat"), (times.expires_at, "exp")] {
+        if let Some(seconds) = value[name].as_u64() {
+            let expected = UnixTime::from_millis(seconds.saturating_mul(1000));
+            assert_eq!(time, Some(expected), "{name}");
+        } else if !value[name].is_number() {
+            assert_eq!(time, None, "{name}");
+        }
     }
 }
 
