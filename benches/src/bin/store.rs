@@ -122,7 +122,7 @@ impl<'a> Writer<'a> {
             worker_run: None,
         });
         let (owner, id) = (owner(), environment()?);
-        writer.apply(StoreOp::RegisterEnvironment { owner, id, registration })?;
+        writer.apply(StoreOp::RegisterEnvironment { owner, id, registration, device: None })?;
         Ok(writer)
     }
 

@@ -28,7 +28,7 @@ use crate::base::secret::Secret;
 /// The characters of a signature of 32 bytes.
 pub(crate) const SIGNATURE_CHARS: usize = 43;
 /// How the credentials begin that are a text and its signature.
-const SIGNED: [&str; 3] = ["fbworker-", "fbbrowser-", "env_"];
+const SIGNED: [&str; 5] = ["fbworker-", "fbbrowser-", "fbaccess-", "fbrefresh-", "env_"];
 /// The characters of a nonce.
 const NONCE_CHARS: core::ops::RangeInclusive<usize> = 16..=64;
 

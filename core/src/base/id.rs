@@ -108,6 +108,10 @@ identifier! {
     /// One item of work: one dispatch of a session, or a healthcheck.
     WorkId, "work id"
 }
+identifier! {
+    /// One log-in: a machine, or an app, that acts for a person (Y-9).
+    DeviceId, "device id"
+}
 
 /// The tags under which two layers know the same session (I-1).
 const SESSION_TAGS: [&str; 2] = ["session_", "cse_"];

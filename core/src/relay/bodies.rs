@@ -7,11 +7,11 @@ use alloc::collections::BTreeMap;
 
 use super::http::authority::Identity;
 use super::http::error::ApiError;
-use super::http::route::Route;
+use super::http::route::{Route, Sends};
 use crate::base::id::OpId;
 use crate::base::limits::{
-    BODY_GRACE, BODY_RATE, MAX_BODY_BYTES_OF_PEOPLE, MAX_BODY_BYTES_OF_WORKERS, MAX_REQUEST_BYTES,
-    MAX_SMALL_BODY_BYTES,
+    BODY_GRACE, BODY_RATE, MAX_BODY_BYTES_OF_PEOPLE, MAX_BODY_BYTES_OF_STRANGERS,
+    MAX_BODY_BYTES_OF_WORKERS, MAX_FORM_BYTES, MAX_REQUEST_BYTES, MAX_SMALL_BODY_BYTES,
 };
 use crate::contract::action::Action;
 use crate::contract::clients::{Pace, Standing};
@@ -26,6 +26,7 @@ pub(super) struct Admitted {
     pub(super) request: IncomingRequest,
     pub(super) route: Route,
     pub(super) identity: Identity,
+    pub(super) sends: Sends,
 }
 
 /// Admitted requests until their body is there, and what bodies take up until they are answered.
@@ -35,6 +36,7 @@ pub(super) struct Bodies {
     reserved: BTreeMap<OpId, (Standing, usize)>,
     people: usize,
     workers: usize,
+    strangers: usize,
 }
 
 impl Bodies {
@@ -55,7 +57,8 @@ impl Bodies {
         let standing = admitted.identity.standing();
         let (taken, limit) = match standing {
             Standing::Person => (&mut self.people, MAX_BODY_BYTES_OF_PEOPLE),
-            Standing::Worker | Standing::Stranger => (&mut self.workers, MAX_BODY_BYTES_OF_WORKERS),
+            Standing::Worker => (&mut self.workers, MAX_BODY_BYTES_OF_WORKERS),
+            Standing::Stranger => (&mut self.strangers, MAX_BODY_BYTES_OF_STRANGERS),
         };
         if *taken + length > limit {
             return Err(ApiError::unavailable());
@@ -80,7 +83,8 @@ impl Bodies {
         let Some((standing, length)) = self.reserved.remove(&op) else { return };
         match standing {
             Standing::Person => self.people -= length,
-            Standing::Worker | Standing::Stranger => self.workers -= length,
+            Standing::Worker => self.workers -= length,
+            Standing::Stranger => self.strangers -= length,
         }
     }
 
@@ -94,6 +98,7 @@ impl Bodies {
 const fn largest(route: &Route) -> usize {
     match route {
         Route::Messages(_) | Route::Permission(_) | Route::Callback(_) => MAX_REQUEST_BYTES,
+        Route::BeginLogIn | Route::Token | Route::GiveBack => MAX_FORM_BYTES,
         _ => MAX_SMALL_BODY_BYTES,
     }
 }

@@ -10,6 +10,8 @@ pub(super) const PROTOCOL: u16 = 1002;
 pub(super) const TOO_BIG: u16 = 1009;
 /// The store failed.
 pub(super) const FAILED: u16 = 1011;
+/// The log-in that the stream was opened with was revoked.
+pub(super) const REVOKED: u16 = 4401;
 /// The session no longer exists.
 pub(super) const GONE: u16 = 4404;
 /// A count is at its limit.

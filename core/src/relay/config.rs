@@ -124,8 +124,17 @@ pub struct Asset {
 pub struct RelayKeys {
     /// Signs session tokens and environment secrets.
     pub signing: [u8; 32],
+    /// Keys that it signed with before, newest first: what they have signed still counts.
+    pub older: Vec<[u8; 32]>,
     /// Where new ids come from.
     pub entropy: [u8; 32],
+}
+
+impl RelayKeys {
+    /// Keys of a relay that has signed with no others.
+    pub const fn new(signing: [u8; 32], entropy: [u8; 32]) -> Self {
+        Self { signing, older: Vec::new(), entropy }
+    }
 }
 
 impl fmt::Debug for RelayKeys {

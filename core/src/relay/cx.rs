@@ -2,11 +2,14 @@
 //! and store operations in progress. It knows none of the parts.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 
 use super::bodies::Bodies;
 use super::close;
 use super::config::RelayConfig;
+use super::devices::Devices;
 use super::exchange::{Exchange, Exchanges};
 use super::guesses::Guesses;
 use super::http::assets::Page;
@@ -15,14 +18,18 @@ use super::http::error::ApiError;
 use super::http::site::Site;
 use super::http::views;
 use super::notice::RelayNotice;
+use super::oauth::LogIns;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, StreamKind, Timer};
 use super::store_calls::StoreCalls;
 use super::streams::watching::Watching;
 use crate::base::id::{OpId, SessionId};
+use crate::base::limits::MAX_NAME_BYTES;
 use crate::base::time::{Instant, UnixTime};
 use crate::contract::action::{Action, Message, Response};
+use crate::contract::event::IncomingRequest;
 use crate::store::{AccountId, Session, StoreOp};
+use crate::wire::url::BaseUrl;
 use crate::wire::viewer::SessionView;
 
 /// What every part of the relay acts on during one call.
@@ -38,6 +45,8 @@ pub(super) struct Shared {
     pub(super) site: Site,
     pub(super) page: Page,
     pub(super) bodies: Bodies,
+    pub(super) log_ins: LogIns,
+    pub(super) devices: Devices,
     pub(super) guesses: Guesses,
     pub(super) watching: Watching,
     pub(super) phase: Phase,
@@ -93,6 +102,18 @@ impl<'a> Cx<'a> {
         self.store(Pending::Refresh { owner, session }, op);
     }
 
+    /// Where a client reaches this relay.
+    pub(super) fn base_url(&self, request: &IncomingRequest) -> Option<String> {
+        if let Some(url) = &self.shared.config.public_url {
+            return Some(url.clone());
+        }
+        let scheme = if request.is_tls { "https" } else { "http" };
+        let host = request.header("host").filter(|host| host.len() <= MAX_NAME_BYTES)?;
+        let url = BaseUrl::parse(&format!("{scheme}://{host}"));
+        // If the host does not make a URL that a worker would accept, the worker keeps its own.
+        url.ok().map(|url| format!("{url}"))
+    }
+
     /// A session as viewers see it.
     pub(super) fn view<'s>(&self, session: &'s Session) -> SessionView<'s> {
         views::session(session, self.shared.connected.contains(&session.id))
@@ -104,6 +125,7 @@ impl<'a> Cx<'a> {
             return;
         };
         self.shared.bodies.over(op);
+        self.shared.devices.over(op);
         self.notify(RelayNotice::Answered { method, path, status: response.status, client });
         self.engine.fx.act(op, |op| Action::Reply { op, response });
         self.engine.fx.finish(op);
@@ -196,6 +218,7 @@ impl<'a> Cx<'a> {
     /// A stream is over.
     pub(super) fn stream_over(&mut self, op: OpId) {
         self.engine.timers.clear(&Timer::Closing(op));
+        self.shared.devices.over(op);
         self.shared.exchanges.over();
     }
 }

@@ -5,6 +5,8 @@ use core::net::IpAddr;
 
 use super::bodies::Admitted;
 use super::cx::Cx;
+use super::device_tokens::AccessClaims;
+use super::devices::Acting;
 use super::fanout;
 use super::guesses::Guess;
 use super::http::authority::{Denial, Identity};
@@ -14,7 +16,7 @@ use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::Pending;
-use super::{link_v1, sign_in, viewer_api, worker_api};
+use super::{link_v1, oauth, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
 use crate::contract::action::Action;
@@ -73,13 +75,27 @@ fn admit(
         Ok(identity) => identity,
         Err(denial) => return deny(cx, op, &route, denial, client),
     };
-    let standing = identity.standing();
+    let sends = row.sends;
+    if let Identity::Device(claims) = identity {
+        // What is signed says who it was; only the store knows whether it was revoked since.
+        let AccessClaims { owner, device, scopes, epoch, .. } = claims;
+        let check = StoreOp::CheckDevice { id: device.clone(), epoch };
+        let admitted = Admitted { request, route, identity: Identity::Account(owner), sends };
+        cx.shared.devices.begin(op, Acting { device, scopes }, admitted);
+        cx.store(Pending::Device { op }, check);
+        return Ok(());
+    }
+    go_on(parts, cx, op, Admitted { request, route, identity, sends })
+}
+
+/// A request is admitted: its body is asked for, if it has one.
+fn go_on(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result<(), ApiError> {
+    let standing = admitted.identity.standing();
     if standing != Standing::Stranger {
         cx.engine.fx.act(op, |op| Action::Vouch { op, standing });
     }
-    let admitted = Admitted { request, route, identity };
     match admitted.request.body {
-        Body::Unread { length } if row.sends == Sends::Body => {
+        Body::Unread { length } if admitted.sends == Sends::Body => {
             cx.shared.bodies.read(cx.engine, op, admitted, length)
         }
         _ => serve(parts, cx, op, admitted),
@@ -148,9 +164,13 @@ fn refuse_unless_unknown(
 }
 
 fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result<(), ApiError> {
-    let Admitted { request, route, identity } = admitted;
+    let Admitted { request, route, identity, .. } = admitted;
     let request = &request;
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    if oauth::is_grant(&route) {
+        serve_grant(cx, op, request, &route);
+        return Ok(());
+    }
     if request.body == Body::TooLarge {
         return Err(ApiError::body_too_large());
     }
@@ -180,6 +200,7 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             cx.reply(op, response::json(200, &Housekeeping::CURRENT));
             Ok(())
         }
+        (Identity::Anybody, Route::LogInMetadata) => oauth::metadata(cx, op, request),
         (Identity::Anybody, _) => {
             let is_secure = request.is_tls || cx.shared.site.is_public_tls();
             let response = assets::serve(&cx.shared.page, request, path, is_secure)?;
@@ -201,6 +222,23 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         (Identity::Session(claims), route) => {
             worker_api::serve_lease(cx, op, request, route, &claims)
         }
+        (Identity::Account(_), Route::LogIn) => oauth::show(cx, op, query),
+        (Identity::Account(owner), Route::AnswerLogIn) => {
+            oauth::answer_log_in(cx, op, request, owner)
+        }
+        (Identity::Account(owner), Route::Devices) => {
+            oauth::devices(cx, op, owner);
+            Ok(())
+        }
+        (Identity::Account(owner), Route::RevokeDevice(id)) => {
+            oauth::revoke(cx, op, owner, id);
+            Ok(())
+        }
+        (Identity::Account(owner), Route::WhoAmI) => {
+            oauth::who_am_i(cx, op, owner);
+            Ok(())
+        }
+        (Identity::Device(_), _) => Err(ApiError::forbidden()),
         (Identity::Account(account), Route::SignIn) => sign_in::sign_in(cx, op, &account),
         (Identity::Account(account), Route::SignInCodes) => {
             sign_in::issue(cx, op, account);
@@ -222,6 +260,15 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
     }
 }
 
+/// What a device asks about its tokens; it needs no credential but these.
+fn serve_grant(cx: &mut Cx, op: OpId, request: &IncomingRequest, route: &Route) {
+    match route {
+        Route::BeginLogIn => oauth::begin(cx, op, request),
+        Route::Token => oauth::token(cx, op, request),
+        _ => oauth::give_back(cx, op, request),
+    }
+}
+
 /// The store has carried out an operation, or refused it.
 pub(super) fn on_answer(
     parts: &mut Parts,
@@ -237,6 +284,21 @@ pub(super) fn on_answer(
             }
         }
         Pending::Ready { op } => cx.reply(op, response::json(200, &Health::OK)),
+        Pending::Device { op } => {
+            let Some(admitted) = cx.shared.devices.confirmed(op) else { return };
+            let gone_on = match answer {
+                Ok(_) if cx.is_stopping() => Err(ApiError::unavailable()),
+                Ok(_) => go_on(parts, cx, op, admitted),
+                Err(_) => Err(ApiError::revoked()),
+            };
+            if let Err(error) = gone_on {
+                cx.refuse(op, &error);
+            }
+        }
+        Pending::Token { op, call } => match answer {
+            Ok(answer) => oauth::granted(cx, op, call, answer),
+            Err(error) => oauth::refused_grant(cx, op, call, &error),
+        },
         Pending::Refuse { op, refusal } => {
             cx.refuse(op, &answer.err().map_or(refusal, ApiError::from));
         }
@@ -274,6 +336,9 @@ pub(super) fn on_store_failed(
     }
     if let Pending::Page { .. } = pending {
         parts.viewers.on_page_failed(cx);
+    }
+    if let Pending::Token { op, .. } = pending {
+        return cx.reply(op, oauth::store_failed());
     }
     if let Some(op) = pending.waiting() {
         cx.refuse(op, &ApiError::store_failed(failure, pending.is_strangers()));

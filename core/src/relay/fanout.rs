@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 
 use super::close;
 use super::cx::Cx;
+use super::http::error::ApiError;
 use super::notice::RelayNotice;
 use super::parts::Parts;
 use crate::store::{Changes, Session};
@@ -57,6 +58,13 @@ pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
             parts.viewers.close(cx, op, close::GONE);
         }
         parts.links.close_session(cx, session);
+    }
+    for device in changes.devices_gone {
+        for op in cx.shared.devices.ops_of(&device) {
+            cx.refuse(op, &ApiError::revoked());
+            parts.close(cx, op, close::REVOKED);
+        }
+        cx.notify(RelayNotice::LoggedOut { device });
     }
     for (owner, environment) in changes.environments_gone {
         let frame = to_text(&OverviewFrame::EnvironmentGone { id: Cow::Borrowed(&environment) });

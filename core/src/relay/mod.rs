@@ -23,7 +23,7 @@
 //! | `viewer_api` | the viewers' side: sessions, messages, questions (M) |
 //! | `link_v1` | the links of sessions (S-2) |
 //! | `streams` | what viewers watch (R-2) |
-//! | `sign_in` | browsers that sign in |
+//! | `sign_in`, `oauth` | browsers that sign in, and devices that log in (T-6) |
 //! | `refreshes` | sessions that have to be read again |
 //! | `cx` | what all parts act on: steps, timers, configuration, exchanges, store operations |
 //! | `exchange`, `store_calls` | requests waiting for their answer; what the store is doing |
@@ -31,6 +31,8 @@
 //! | `purpose`, `pending` | what operations, timers and store calls are for |
 //! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
 //! | `codes` | the codes that sign a browser in |
+//! | `devices` | what devices do at the moment |
+//! | `keyring`, `device_tokens` | the keys that are signed with, and devices' tokens |
 //! | `tokens`, `close` | the relay's own credentials and ids; close codes |
 //! | `config`, `notice` | configuration; commands and notices |
 //! | [`store`](crate::store) | stored state, as operations and their outcomes (Y-2) |
@@ -42,14 +44,18 @@ mod close;
 mod codes;
 mod config;
 mod cx;
+mod device_tokens;
+mod devices;
 mod dispatch;
 mod exchange;
 mod fanout;
 mod guesses;
 mod http;
+mod keyring;
 mod link_v1;
 mod listener;
 mod notice;
+mod oauth;
 mod parts;
 mod pending;
 mod purpose;

@@ -3,9 +3,10 @@
 use alloc::string::String;
 use core::net::IpAddr;
 
-use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::contract::action::Method;
+use crate::wire::device::Scopes;
 use crate::wire::session::SessionState;
 
 /// What the program can tell a relay to do.
@@ -49,6 +50,20 @@ pub enum RelayNotice {
         client: IpAddr,
         /// How many, since the last such report about it.
         count: u64,
+    },
+    /// Somebody has logged in (T-6).
+    LoggedIn {
+        /// The device.
+        device: DeviceId,
+        /// What it calls itself.
+        name: String,
+        /// What it may do.
+        scopes: Scopes,
+    },
+    /// A device was revoked, has logged out, or has shown a refresh token twice.
+    LoggedOut {
+        /// The device.
+        device: DeviceId,
     },
     /// A worker has registered.
     EnvironmentRegistered {

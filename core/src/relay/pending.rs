@@ -8,6 +8,7 @@ use super::http::error::ApiError;
 use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
+use crate::wire::device::Scopes;
 
 /// What to do with the store's answer. `op` is the exchange or stream waiting for it.
 #[derive(Clone, Debug)]
@@ -38,12 +39,30 @@ pub(super) enum Pending {
     Page { op: OpId },
     /// Send everything to an overview.
     Overview { op: OpId },
+    /// Continue with a request whose device is still there.
+    Device { op: OpId },
+    /// Answer a device about its tokens.
+    Token { op: OpId, call: TokenCall },
+}
+
+/// What a device asks about its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenCall {
+    /// For some.
+    Tokens {
+        /// If they are to allow less than they could.
+        wanted: Option<Scopes>,
+        /// They are its first.
+        is_new: bool,
+    },
+    /// That they end.
+    GiveBack,
 }
 
 impl Pending {
     /// Whether nobody knows who is waiting.
     pub(super) const fn is_strangers(&self) -> bool {
-        matches!(self, Self::Ready { .. } | Self::Refuse { .. })
+        matches!(self, Self::Ready { .. } | Self::Refuse { .. } | Self::Token { .. })
     }
 
     /// The exchange or stream waiting for the answer.
@@ -59,6 +78,8 @@ impl Pending {
             | Self::Link { op, .. }
             | Self::Subscribe { op, .. }
             | Self::Page { op }
+            | Self::Device { op }
+            | Self::Token { op, .. }
             | Self::Overview { op } => Some(*op),
         }
     }
@@ -96,6 +117,8 @@ pub(super) enum ViewerCall {
     Receipts,
     Receipt,
     Events,
+    Devices,
+    Revoked,
 }
 
 /// The ids of a message that a viewer posted.

@@ -4,6 +4,7 @@ use super::bodies::Bodies;
 use super::close;
 use super::config::{RelayConfig, RelayKeys};
 use super::cx::{Cx, Phase, RETRY_AFTER_FAILURE, Shared};
+use super::devices::Devices;
 use super::dispatch;
 use super::exchange::Exchanges;
 use super::fanout;
@@ -13,6 +14,7 @@ use super::http::authority::Authority;
 use super::http::site::Site;
 use super::listener::Listener;
 use super::notice::{RelayCommand, RelayNotice};
+use super::oauth::LogIns;
 use super::parts::Parts;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, Timer};
@@ -44,6 +46,8 @@ impl Router {
             config,
             authority,
             bodies: Bodies::default(),
+            log_ins: LogIns::default(),
+            devices: Devices::default(),
             guesses: Guesses::default(),
             watching: Watching::default(),
             phase: Phase::Starting,
@@ -100,6 +104,7 @@ impl Router {
             Purpose::Exchange => {
                 cx.shared.exchanges.abandoned(op);
                 cx.shared.bodies.over(op);
+                cx.shared.devices.over(op);
                 parts.polls.forget(cx, op);
             }
             Purpose::Opening(kind) | Purpose::Stream(kind) => {

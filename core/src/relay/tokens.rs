@@ -12,23 +12,36 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::config::RelayKeys;
-use crate::auth::{AccountKey, keyed, mac};
-use crate::base::id::{EnvironmentId, IdError, SessionId, WorkId};
+use super::keyring::Keyring;
+use crate::auth::{AccountKey, keyed};
+use crate::base::id::{DeviceId, EnvironmentId, IdError, SessionId, WorkId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::store::RelayRun;
+use crate::wire::device::{USER_CODE_LENGTH, USER_CODE_LETTERS};
+use crate::wire::jwt::SESSION_TOKEN_PREFIX;
 use crate::wire::to_json;
 
-/// The prefix of every session token (T-2).
-const TOKEN_PREFIX: &str = "sk-ant-si-";
 /// The prefix of every code that signs a browser in.
 pub(super) const CODE_PREFIX: &str = "fbcode-";
 /// The prefix of every browser's token.
 const BROWSER_PREFIX: &str = "fbbrowser-";
 
+/// For what a session token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Audience {
+    #[serde(rename = "footbridge:session")]
+    Session,
+    #[serde(other)]
+    Other,
+}
+
 /// The claims of a session token. The token of an item without a session names no session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
+    /// Tokens of earlier versions name none.
+    #[serde(rename = "aud", default, skip_serializing_if = "Option::is_none")]
+    pub(super) audience: Option<Audience>,
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
     pub(super) session: Option<SessionId>,
     #[serde(rename = "env")]
@@ -47,22 +60,27 @@ impl Claims {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct JoseHeader<'a> {
-    alg: &'a str,
-    typ: &'a str,
+/// The first part of a JWT. What it says is for others: this relay knows one algorithm, and checks no
+/// token in any other way.
+pub(super) fn jose_header(typ: &str) -> String {
+    #[derive(Serialize)]
+    struct JoseHeader<'a> {
+        alg: &'a str,
+        typ: &'a str,
+    }
+    URL_SAFE_NO_PAD.encode(to_json(&JoseHeader { alg: "HS256", typ }))
 }
 
 /// Draws ids, issues credentials, and recognises its own.
 pub(super) struct TokenIssuer {
-    signing: Hmac<Sha256>,
+    pub(super) keys: Keyring,
     entropy: Hmac<Sha256>,
     drawn: u64,
 }
 
 impl TokenIssuer {
     pub(super) fn new(keys: &RelayKeys) -> Self {
-        Self { signing: keyed(&keys.signing), entropy: keyed(&keys.entropy), drawn: 0 }
+        Self { keys: Keyring::new(keys), entropy: keyed(&keys.entropy), drawn: 0 }
     }
 
     /// The name of the relay run these keys were drawn for.
@@ -109,7 +127,27 @@ impl TokenIssuer {
     }
 
     fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
-        mac(&self.signing, purpose, text)
+        self.keys.mac(purpose, text)
+    }
+
+    pub(super) fn device_id(&mut self) -> Result<DeviceId, IdError> {
+        DeviceId::new(&format!("device_{}", self.draw()))
+    }
+
+    /// A code by which a device fetches its tokens.
+    pub(super) fn device_code(&mut self) -> Secret {
+        Secret::new(format!("fbdevice-{}", self.draw()))
+    }
+
+    /// A code that a person types.
+    pub(super) fn user_code(&mut self) -> String {
+        let number = u128::from_str_radix(&self.draw(), 16).unwrap_or_default();
+        let digits = core::iter::successors(Some(number), |number| Some(number / 20));
+        let letter = |number: u128| {
+            let at = usize::try_from(number % 20).unwrap_or_default();
+            char::from(USER_CODE_LETTERS.get(at).copied().unwrap_or(b'B'))
+        };
+        digits.take(USER_CODE_LENGTH).map(letter).collect()
     }
 
     /// A code that signs a browser in.
@@ -139,42 +177,42 @@ impl TokenIssuer {
 
     /// The credential of an environment: its name, and proof that it was issued here.
     pub(super) fn environment_secret(&self, id: &EnvironmentId) -> Secret {
-        let proof = self.mac("environment", id.as_str()).finalize().into_bytes();
-        Secret::new(format!("{id}.{}", URL_SAFE_NO_PAD.encode(proof)))
+        Secret::new(format!("{id}.{}", self.keys.sign("environment", id.as_str())))
     }
 
-    /// The credential of an environment of which this is all but the signature.
-    pub(super) fn environment_signed_again(&self, public: &str) -> Option<Secret> {
-        let id = EnvironmentId::new(public.strip_suffix('.')?).ok()?;
-        id.as_str().starts_with("env_").then(|| self.environment_secret(&id))
+    /// The credentials of this relay's own of which this is all but the signature: one for each key.
+    pub(super) fn signed_again(&self, public: &str) -> Vec<Secret> {
+        let Some(text) = public.strip_suffix('.') else { return Vec::new() };
+        let environment = text.starts_with("env_").then_some(("environment", text));
+        let device = || super::device_tokens::signed_part(text);
+        let Some((purpose, signed)) = environment.or_else(device) else { return Vec::new() };
+        let signatures = self.keys.sign_with_each(purpose, signed).into_iter();
+        signatures.map(|signature| Secret::new(format!("{public}{signature}"))).collect()
     }
 
     /// The environment a credential was issued to.
     pub(super) fn environment_of(&self, secret: &str) -> Option<EnvironmentId> {
         let (id, proof) = secret.split_once('.')?;
         let id = EnvironmentId::new(id).ok()?;
-        let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
-        self.mac("environment", id.as_str()).verify_slice(&proof).ok().map(|()| id)
+        self.keys.has_signed("environment", id.as_str(), proof).then_some(id)
     }
 
     /// A session token: a JWT (HS256) behind its prefix.
     pub(super) fn session_token(&self, claims: &Claims) -> Secret {
-        let header = URL_SAFE_NO_PAD.encode(to_json(&JoseHeader { alg: "HS256", typ: "JWT" }));
         let claims = URL_SAFE_NO_PAD.encode(to_json(claims));
-        let signed = format!("{header}.{claims}");
-        let signature = self.mac("session", &signed).finalize().into_bytes();
-        let signature = URL_SAFE_NO_PAD.encode(signature);
-        Secret::new(format!("{TOKEN_PREFIX}{signed}.{signature}"))
+        let signed = format!("{}.{claims}", jose_header("JWT"));
+        let signature = self.keys.sign("session", &signed);
+        Secret::new(format!("{SESSION_TOKEN_PREFIX}{signed}.{signature}"))
     }
 
     /// The claims of a session token, if it was issued here; it may have expired.
     pub(super) fn claims_of(&self, token: &str) -> Option<Claims> {
-        let token = token.strip_prefix(TOKEN_PREFIX)?;
+        let token = token.strip_prefix(SESSION_TOKEN_PREFIX)?;
         let (signed, signature) = token.rsplit_once('.')?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        self.mac("session", signed).verify_slice(&signature).ok()?;
+        self.keys.has_signed("session", signed, signature).then_some(())?;
         let (_, claims) = signed.split_once('.')?;
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+        let claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok();
+        claims.filter(|claims: &Claims| claims.audience.is_none_or(|aud| aud == Audience::Session))
     }
 }
 
@@ -220,11 +258,12 @@ mod tests {
     use alloc::borrow::ToOwned;
 
     fn issuer(signing: u8) -> TokenIssuer {
-        TokenIssuer::new(&RelayKeys { signing: [signing; 32], entropy: [7; 32] })
+        TokenIssuer::new(&RelayKeys::new([signing; 32], [7; 32]))
     }
 
     fn claims() -> Claims {
         Claims {
+            audience: Some(Audience::Session),
             session: SessionId::new("session_1").ok(),
             environment: EnvironmentId::new("env_1").expect("valid"),
             work: WorkId::new("work_1").expect("valid"),
@@ -260,9 +299,7 @@ mod tests {
 
     #[test]
     fn a_run_is_named_by_the_entropy_of_its_start() {
-        let run = |entropy| {
-            TokenIssuer::new(&RelayKeys { signing: [1; 32], entropy: [entropy; 32] }).run()
-        };
+        let run = |entropy| TokenIssuer::new(&RelayKeys::new([1; 32], [entropy; 32])).run();
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
     }

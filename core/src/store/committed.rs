@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{AccountId, Entry, Environment, OpenCallback, Receipts, Session};
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use super::record::{AccountId, Device, Entry, Environment, OpenCallback, Receipts, Session};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::session::SessionState;
@@ -102,6 +102,24 @@ pub enum Answer {
     Receipt(Box<Receipt<'static>>),
     /// Lines for the agent and their numbers.
     Inbound(Vec<(u64, Text)>),
+    /// What a device is given tokens for.
+    Granted(Box<DeviceGrant>),
+    /// A refresh token was used that had been used before: whoever has either of the two, the device
+    /// is no longer there.
+    RefreshReused,
+    /// Devices, by id.
+    Devices(Vec<Device>),
+}
+
+/// A device, and the numbers of its tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceGrant {
+    /// The device.
+    pub device: Device,
+    /// For access tokens.
+    pub epoch: u64,
+    /// For the refresh token.
+    pub generation: u64,
 }
 
 /// A work item in a worker's hands.
@@ -206,6 +224,8 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// It was never there, or was revoked.
+    DeviceUnknown,
     /// A count is at its limit.
     Limit(Limit),
 }
@@ -253,6 +273,9 @@ pub struct Changes {
     pub sessions_gone: Vec<(AccountId, SessionId)>,
     /// What was added to the log of one session.
     pub entries: Vec<(SessionId, Entry)>,
+    /// Devices that were revoked, or have logged out.
+    #[serde(default)]
+    pub devices_gone: Vec<DeviceId>,
     /// Environments that have work now.
     pub work_for: Vec<EnvironmentId>,
     /// Sessions with new lines for their agent, and the number of the last one.
@@ -356,6 +379,9 @@ impl StoreError {
             }
             Self::CallbackUnclear { why } => {
                 alloc::format!("the agent could not read this answer: {why}")
+            }
+            Self::DeviceUnknown => {
+                "this log-in is not known, or was revoked: log in again".into()
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),
         }

@@ -35,18 +35,18 @@ mod writes;
 
 pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
 pub use self::committed::{
-    Accepted, Answer, Changes, Committed, Lease, Limit, Page, ReceiptPage, StoreError,
+    Accepted, Answer, Changes, Committed, DeviceGrant, Lease, Limit, Page, ReceiptPage, StoreError,
 };
 pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
 pub use self::record::{
-    AccountId, Activity, Callbacks, Entry, Environment, Healthcheck, OpenCallback, Origin,
+    AccountId, Activity, Callbacks, Device, Entry, Environment, Healthcheck, OpenCallback, Origin,
     Question, Receipts, Session,
 };
 pub use self::rows::{
-    ClaimRow, Declared, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts, InboundKind,
-    InboundRow, LogRow, MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow, SessionFilter,
-    SessionRow, Standing, Turn, WorkRow, WorkState,
+    ClaimRow, Declared, DeviceRow, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts,
+    InboundKind, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow,
+    SessionFilter, SessionRow, Standing, Turn, WorkRow, WorkState,
 };
 pub use self::rule_store::{RuleStore, Store};
 pub(crate) use self::rules::ended;

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
+use crate::wire::device::Scopes;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::worker_api::environment::Registration;
 use crate::wire::worktree::KeptWorktree;
@@ -47,6 +48,25 @@ pub struct Healthcheck {
     pub asked_at: UnixTime,
     /// When the worker answered, if it has.
     pub answered_at: Option<UnixTime>,
+}
+
+/// One log-in (Y-9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its name in the interface.
+    pub id: DeviceId,
+    /// For whom it acts.
+    pub owner: AccountId,
+    /// What it calls itself.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it logged in.
+    pub created_at: UnixTime,
+    /// When it last had its token refreshed.
+    pub last_used_at: UnixTime,
+    /// Where it did so from.
+    pub address: String,
 }
 
 /// One conversation with one agent.

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{StoreClock, StoreTime};
-use super::record::{AccountId, Entry, Environment, Question, Session};
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use super::record::{AccountId, Device, Entry, Environment, Question, Session};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::callback::Callback;
@@ -28,6 +28,19 @@ pub struct MetaRow {
     pub sessions_made: u64,
     /// Sessions that ever ended.
     pub sessions_ended: u64,
+}
+
+/// One device, by its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// What others see of it.
+    pub device: Device,
+    /// Access tokens of an earlier one no longer count.
+    pub epoch: u64,
+    /// The number of its refresh token in use: each is used once, and followed by the next (T-6).
+    pub generation: u64,
+    /// The key of the request that was given the one in use, so that it can be repeated.
+    pub refreshed_by: Option<String>,
 }
 
 /// One environment, by its id.
@@ -47,6 +60,9 @@ pub struct EnvironmentRow {
     pub healthcheck: Option<WorkId>,
     /// The keys of the last requests for a healthcheck, newest last.
     pub healthcheck_keys: Vec<String>,
+    /// The device that registered it, if one did.
+    #[serde(default)]
+    pub device: Option<DeviceId>,
 }
 
 /// The ends of a queue. Positions grow towards the back.

@@ -4,12 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use super::record::{AccountId, Environment, Session};
+use super::record::{AccountId, Device, Environment, Session};
 use super::rows::{
-    ClaimRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow,
-    RequestRow, SessionFilter, SessionRow, WorkRow,
+    ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
+    QuestionRow, RequestRow, SessionFilter, SessionRow, WorkRow,
 };
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::io_error::{IoError, IoErrorKind};
 
 /// Rows in transactions: all that a database has to offer to become a store.
@@ -182,6 +182,15 @@ pub trait Tables {
     fn put_request(&mut self, id: &SessionId, row: RequestRow) -> Result<(), TableError>;
     /// Deletes a request.
     fn delete_request(&mut self, id: &SessionId, number: u64) -> Result<(), TableError>;
+
+    /// Reads a device.
+    fn device(&mut self, id: &DeviceId) -> Result<Option<DeviceRow>, TableError>;
+    /// Writes a device.
+    fn put_device(&mut self, row: DeviceRow) -> Result<(), TableError>;
+    /// Deletes a device.
+    fn delete_device(&mut self, id: &DeviceId) -> Result<(), TableError>;
+    /// Reads the devices of one owner, by id.
+    fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError>;
 
     /// Reads the row that is due first.
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError>;

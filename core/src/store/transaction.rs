@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::clock::RelayTime;
 use super::policy::StorePolicy;
 use super::record::{AccountId, Origin};
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
+use crate::wire::device::Scopes;
 use crate::wire::session::SessionResult;
 use crate::wire::worker_api::environment::Registration;
 use crate::wire::worktree::{WorktreeNote, WorktreePost};
@@ -67,6 +68,9 @@ pub enum StoreOp {
         id: EnvironmentId,
         /// How it describes itself.
         registration: Box<Registration>,
+        /// The device that registers it, if one does: with the device, it goes.
+        #[serde(default)]
+        device: Option<DeviceId>,
     },
     /// Removes an environment; its sessions end as failed (E-7). Answer: `Done`.
     RemoveEnvironment {
@@ -180,6 +184,51 @@ pub enum StoreOp {
     /// Queues again what was not acked or renewed in time, and removes environments that were
     /// silent for too long. Answer: `Done`.
     Lapse,
+
+    /// Adds a device that somebody has approved (T-6). Repeating it is fine. Answer: `Granted`.
+    AddDevice {
+        /// For whom it acts.
+        owner: AccountId,
+        /// Its name in the interface.
+        id: DeviceId,
+        /// What it calls itself.
+        name: String,
+        /// What it may do.
+        scopes: Scopes,
+        /// Where it is.
+        address: String,
+    },
+    /// Gives a device its next refresh token for the one in use. One that was used before ends the
+    /// device, unless the request is the same one again. Answer: `Granted`, or `RefreshReused`.
+    RefreshDevice {
+        /// The device.
+        id: DeviceId,
+        /// The number of the refresh token that it has shown.
+        generation: u64,
+        /// The request's idempotency key.
+        key: Option<String>,
+        /// Where it is.
+        address: String,
+    },
+    /// Reads whether a device is still there. Answer: `Done`.
+    CheckDevice {
+        /// The device.
+        id: DeviceId,
+        /// The epoch of the access token that it has shown.
+        epoch: u64,
+    },
+    /// Reads an account's devices. Answer: `Devices`.
+    ListDevices {
+        /// Whose they are.
+        owner: AccountId,
+    },
+    /// Ends a device, and with it the environments that it has registered (Y-9). Answer: `Done`.
+    RevokeDevice {
+        /// Whose it is.
+        owner: AccountId,
+        /// The device.
+        id: DeviceId,
+    },
 
     /// Creates a session and queues it. Repeating the key returns the same session. Answer:
     /// `Session`.
@@ -381,6 +430,8 @@ impl StoreOp {
                 | Self::ListSessions { .. }
                 | Self::GetSession { .. }
                 | Self::ReadLog { .. }
+                | Self::CheckDevice { .. }
+                | Self::ListDevices { .. }
         )
     }
 
@@ -417,6 +468,11 @@ impl StoreOp {
             Self::Append { .. } => "Append",
             Self::AckInbound { .. } => "AckInbound",
             Self::ReadInbound { .. } => "ReadInbound",
+            Self::AddDevice { .. } => "AddDevice",
+            Self::RefreshDevice { .. } => "RefreshDevice",
+            Self::CheckDevice { .. } => "CheckDevice",
+            Self::ListDevices { .. } => "ListDevices",
+            Self::RevokeDevice { .. } => "RevokeDevice",
         }
     }
 }

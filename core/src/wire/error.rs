@@ -74,6 +74,12 @@ error_types! {
     AuthenticationFailed = "authentication_failed",
     /// The credential was valid once and has expired.
     TokenExpired = "token_expired",
+    /// The log-in that it belongs to was revoked.
+    TokenRevoked = "token_revoked",
+    /// No log-in waits under this code.
+    LogInUnknown = "log_in_unknown",
+    /// No such device (any more).
+    DeviceUnknown = "device_unknown",
     /// The session has expired.
     SessionExpired = "session_expired",
     /// A valid credential, but not for this.

@@ -9,6 +9,8 @@
 //! | [`control`] | control requests and responses (M-2, M-3) |
 //! | [`log_message`] | the relay's and the worker's own messages in a log |
 //! | [`link_v1`] | the control frames of a session's link |
+//! | [`device`] | log-ins, and what each may do (Y-9) |
+//! | [`oauth`] | logging in (T-6) |
 //! | [`jwt`] | when a token runs out (T-2) |
 //! | [`worker_api`] | the Environments API (E) |
 //! | [`work_secret`] | a work secret (S-1) |
@@ -22,6 +24,7 @@
 
 pub mod callback;
 pub mod control;
+pub mod device;
 pub mod error;
 pub mod health;
 pub mod housekeeping;
@@ -30,6 +33,7 @@ pub mod link_v1;
 pub mod log_message;
 pub mod message;
 pub mod ndjson;
+pub mod oauth;
 pub mod proof;
 mod raw;
 mod rfc3339;

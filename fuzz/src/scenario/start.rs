@@ -78,7 +78,7 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
     }
     let mut entropy = [0; 32];
     world.cx.rng.fill(&mut entropy);
-    let keys = RelayKeys { signing, entropy };
+    let keys = RelayKeys::new(signing, entropy);
     let machine = match Relay::new(config, &keys) {
         Ok(machine) => machine,
         Err(error) => unreachable!("the simulated relay's configuration is valid: {error}"),

@@ -52,7 +52,7 @@ pub(super) fn places(data: &Data, reports: &LogArgs) -> Result<(Option<PathBuf>,
 pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     let (directory, sources) = places(&serve.data, &serve.reports)?;
     // The ids of one run must never be those of another.
-    let mut keys = RelayKeys { signing: [0; 32], entropy: [0; 32] };
+    let mut keys = RelayKeys::new([0; 32], [0; 32]);
     random(&mut keys.entropy)?;
     let store: Box<dyn Store> = match &directory {
         None => {

@@ -6,15 +6,15 @@
 //!
 //! # To change a table
 //!
-//! `schema/1.sql` is frozen: databases with those tables are on people's disks, and nothing would
-//! tell them apart from those of a changed file. So:
+//! The files in `schema/` are frozen: databases with those tables are on people's disks, and nothing
+//! would tell them apart from those of a changed file. So:
 //!
-//! 1. Write `schema/2.sql`: the statements that turn the tables of version 1 into those of version
-//!    2, with what is in them. It runs in one transaction, together with all that come after it.
+//! 1. Write the next one: the statements that turn the tables of the version before into those of the
+//!    new one, with what is in them. It runs in one transaction, together with all that come after it.
 //! 2. Append it to [`STEPS`], and its checksum to `FROZEN` in the tests below.
 //! 3. Bring the list of tables in `salvage.rs` up to date; a test there compares the two. It reads
 //!    a damaged file by that list, before anything is migrated: keep what it needs to read the
-//!    columns of version 1.
+//!    columns of each version.
 //! 4. Say in the change log that there is no way back: an older program refuses a newer database.
 //!    Whoever wants one makes a `footbridge backup` first.
 
@@ -29,7 +29,7 @@ const APPLICATION: i64 = 0x6662_7267;
 
 /// What leads from each version to the next; the first is of an empty database. A step that has
 /// been released is never changed.
-const STEPS: [&str; 1] = [include_str!("schema/1.sql")];
+const STEPS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Brings a database up to date; one that was never used gets its tables.
 pub(crate) fn prepare(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     /// The checksums of the steps, as they are on people's disks. A line is added, never changed.
-    const FROZEN: [(&str, u32); 1] = [("1.sql", 1_982_125_187)];
+    const FROZEN: [(&str, u32); 2] = [("1.sql", 1_982_125_187), ("2.sql", 510_126_321)];
 
     #[test]
     fn no_step_is_changed_once_there_are_databases_that_it_has_made() {

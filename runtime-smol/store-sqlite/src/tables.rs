@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
+use footbridge_core::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use footbridge_core::base::text::Text;
 use footbridge_core::store::{
-    AccountId, ClaimRow, Due, DueRow, Environment, EnvironmentRow, InboundKind, InboundRow, LogRow,
-    MessageRow, MetaRow, QuestionRow, RequestRow, Session, SessionFilter, SessionRow, TableError,
-    Tables, WorkRow,
+    AccountId, ClaimRow, Device, DeviceRow, Due, DueRow, Environment, EnvironmentRow, InboundKind,
+    InboundRow, LogRow, MessageRow, MetaRow, QuestionRow, RequestRow, Session, SessionFilter,
+    SessionRow, TableError, Tables, WorkRow,
 };
 
 use crate::body::{Body, damaged};
@@ -524,6 +524,36 @@ impl Tables for SqliteTables {
             "DELETE FROM request WHERE session = ?1 AND number = ?2",
             (session, sql(number)),
         )
+    }
+
+    fn device(&mut self, id: &DeviceId) -> Result<Option<DeviceRow>, TableError> {
+        self.database.row(id.as_str(), "SELECT sum, body FROM device WHERE id = ?1", [id.as_str()])
+    }
+
+    fn put_device(&mut self, row: DeviceRow) -> Done {
+        let Body { sum, json } = Body::of(&row)?;
+        let Device { id, owner, .. } = &row.device;
+        self.database
+            .write(
+                "INSERT INTO device (id, owner, sum, body) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (id) DO UPDATE SET owner = ?2, sum = ?3, body = ?4",
+                json.len(),
+                (id.as_str(), &owner.0, sum, &json),
+            )
+            .map(drop)
+    }
+
+    fn delete_device(&mut self, id: &DeviceId) -> Done {
+        self.database.delete("DELETE FROM device WHERE id = ?1", [id.as_str()])
+    }
+
+    fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError> {
+        let rows: Vec<DeviceRow> = self.database.rows(
+            "a device",
+            "SELECT sum, body FROM device WHERE owner = ?1 ORDER BY id",
+            [owner.0.as_str()],
+        )?;
+        Ok(rows.into_iter().map(|row| row.device).collect())
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

@@ -14,6 +14,7 @@ use crate::contract::clients::Standing;
 use crate::contract::event::IncomingRequest;
 use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
+use crate::relay::device_tokens::AccessClaims;
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::store::AccountId;
 
@@ -48,6 +49,8 @@ enum Credential {
     Worker(AccountId),
     Environment(EnvironmentId),
     Session(Claims),
+    /// The access token of one of a person's devices.
+    Device(AccessClaims),
 }
 
 /// Whose request it is.
@@ -57,6 +60,8 @@ pub(in crate::relay) enum Identity {
     Account(AccountId),
     /// Nobody yet, but with a code that makes somebody of them.
     Code(String),
+    /// A device of a person's, if the store says that it is still there.
+    Device(AccessClaims),
     /// A worker that may register for a person.
     Registrar(AccountId),
     Worker,
@@ -72,7 +77,7 @@ impl Identity {
             // A question can be read in a proxy's log, and asked again by anybody.
             Self::Anybody | Self::Code(_) | Self::Asker(_) => Standing::Stranger,
             Self::Registrar(_) | Self::Worker | Self::Session(_) => Standing::Worker,
-            Self::Account(_) => Standing::Person,
+            Self::Account(_) | Self::Device(_) => Standing::Person,
         }
     }
 }
@@ -136,10 +141,23 @@ impl Authority {
             (_, Credential::None) => Err(Denial::Refused(ApiError::unauthenticated())),
             (_, Credential::Unknown) => Err(Denial::Unknown),
             (
-                Access::Person | Access::Owner | Access::Registration | Access::SignIn,
+                Access::Person
+                | Access::Approval
+                | Access::Owner
+                | Access::Registration
+                | Access::SignIn,
                 Credential::Account(account),
             ) => Ok(Identity::Account(account)),
-            (Access::Person, Credential::Browser(account, claims)) => {
+            (Access::Person | Access::Registration, Credential::Device(claims)) => {
+                match route.scope(access) {
+                    _ if claims.is_expired(now) => Err(Denial::Refused(ApiError::token_expired())),
+                    Some(scope) if !claims.scopes.allow(scope) => {
+                        Err(Denial::Refused(ApiError::out_of_scope(scope.as_str())))
+                    }
+                    _ => Ok(Identity::Device(claims)),
+                }
+            }
+            (Access::Person | Access::Approval, Credential::Browser(account, claims)) => {
                 if now.as_secs() < claims.exp {
                     Ok(Identity::Account(account))
                 } else {
@@ -177,10 +195,10 @@ impl Authority {
             let message = "it takes of, nonce and mac: see http.md";
             return Err(Denial::Refused(ApiError::invalid(message)));
         }
-        let own = if of.is_empty() { None } else { self.issuer.environment_signed_again(of) };
-        if let Some(secret) = own {
-            let proof = proof::answer(&AccountKey::new(&secret), nonce, mac);
-            return proof.map(Identity::Asker).ok_or(Denial::Unknown);
+        let own = self.issuer.signed_again(of);
+        if !own.is_empty() {
+            let mut proofs = own.iter().map(|own| proof::answer(&AccountKey::new(own), nonce, mac));
+            return proofs.find_map(|proof| proof).map(Identity::Asker).ok_or(Denial::Unknown);
         }
         // All are compared, so that the time taken does not reveal whose it is.
         let mut found = None;
@@ -212,6 +230,10 @@ impl Authority {
         }
         if let Some(environment) = self.issuer.environment_of(token) {
             return Credential::Environment(environment);
+        }
+        if let Some(claims) = self.issuer.access_claims_of(token) {
+            let is_known = self.accounts.iter().any(|account| account.id == claims.owner);
+            return if is_known { Credential::Device(claims) } else { Credential::Unknown };
         }
         if self.codes.is_open(&self.issuer, token, now) {
             return Credential::Code(String::from(token));

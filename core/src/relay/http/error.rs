@@ -56,6 +56,21 @@ impl ApiError {
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
+    pub(in crate::relay) fn token_expired() -> Self {
+        let message = "this access token has expired: use the refresh token, or log in again";
+        Self::new(401, ErrorType::TokenExpired, message)
+    }
+
+    pub(in crate::relay) fn revoked() -> Self {
+        let message = "the log-in that this access token belongs to was revoked: log in again";
+        Self::new(401, ErrorType::TokenRevoked, message)
+    }
+
+    pub(in crate::relay) fn out_of_scope(needed: &str) -> Self {
+        let message = format!("this log-in was not granted the scope {needed}");
+        Self::new(403, ErrorType::PermissionDenied, &message)
+    }
+
     pub(in crate::relay) fn forbidden() -> Self {
         Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }
@@ -140,6 +155,7 @@ impl From<StoreError> for ApiError {
             StoreError::CallbackWithdrawn => (410, ErrorType::CallbackWithdrawn),
             StoreError::CallbackConflict { .. } => (409, ErrorType::CallbackConflict),
             StoreError::CallbackUnclear { .. } => (400, ErrorType::InvalidRequest),
+            StoreError::DeviceUnknown => (404, ErrorType::DeviceUnknown),
             StoreError::Limit(_) => (429, ErrorType::LimitReached),
         };
         let mut refusal = Self::new(status, kind, &error.message());

@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 
-use crate::base::id::{EnvironmentId, IdError, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, IdError, SessionId, WorkId};
 use crate::contract::action::Method::{self, Get, Head, Post};
+use crate::wire::device::Scope;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub(in crate::relay) enum Route {
     Proof,
     SignIn,
     SignInCodes,
+    LogInMetadata,
+    BeginLogIn,
+    Token,
+    GiveBack,
+    LogIn,
+    AnswerLogIn,
+    Devices,
+    RevokeDevice(DeviceId),
+    WhoAmI,
     Register,
     Poll(EnvironmentId),
     Ack(EnvironmentId, WorkId),
@@ -52,6 +62,25 @@ impl Route {
         match self {
             Self::Ack(_, work) | Self::Heartbeat(_, work) | Self::StopWork(_, work) => Some(work),
             _ => None,
+        }
+    }
+
+    /// What a device has to be allowed for this, if anything.
+    pub(in crate::relay) const fn scope(&self, access: Access) -> Option<Scope> {
+        match (access, self) {
+            (_, Self::WhoAmI) => None,
+            (Access::Registration, _) => Some(Scope::Work),
+            (_, Self::Permission(_) | Self::Callback(_)) => Some(Scope::Answer),
+            (
+                _,
+                Self::CreateSession
+                | Self::Messages(_)
+                | Self::Interrupt(_)
+                | Self::StopSession(_)
+                | Self::Worktree(_)
+                | Self::Healthcheck(_),
+            ) => Some(Scope::Drive),
+            _ => Some(Scope::Watch),
         }
     }
 
@@ -94,8 +123,10 @@ pub(in crate::relay) enum Access {
     Anybody,
     /// None is shown: it is a question that only somebody with a credential can ask.
     Question,
-    /// A person's, at a browser or with the access token.
+    /// A person's: at a browser, with the access token, or a device's that is allowed this.
     Person,
+    /// A person's, but no device's, because it is about devices.
+    Approval,
     /// A person's access token, because it makes other credentials.
     Owner,
     /// What registers a machine.
@@ -138,6 +169,7 @@ enum Make {
     Redispatch(fn(EnvironmentId, SessionId) -> Route),
     Session(fn(SessionId) -> Route),
     Receipt(fn(SessionId, u64) -> Route),
+    Device(fn(DeviceId) -> Route),
 }
 
 const fn row(method: Method, path: &'static str, access: Access, sends: Sends, make: Make) -> Row {
@@ -149,8 +181,8 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 36] = {
-    use Access::{Anybody, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
+pub(in crate::relay) static TABLE: [Row; 45] = {
+    use Access::{Anybody, Approval, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
         row(Get, "/health", Anybody, Nothing, Make::Plain(Route::Health)),
@@ -160,6 +192,15 @@ pub(in crate::relay) static TABLE: [Row; 36] = {
         row(Get, "/v1/proof", Question, Nothing, Make::Plain(Route::Proof)),
         row(Post, "/v1/sign-in", SignIn, Nothing, Make::Plain(Route::SignIn)),
         row(Post, "/v1/sign-in/codes", Owner, Nothing, Make::Plain(Route::SignInCodes)),
+        row(Get, "/.well-known/oauth-authorization-server", Anybody, Nothing, Make::Plain(Route::LogInMetadata)),
+        row(Post, "/v1/oauth/device_authorization", Anybody, Body, Make::Plain(Route::BeginLogIn)),
+        row(Post, "/v1/oauth/token", Anybody, Body, Make::Plain(Route::Token)),
+        row(Post, "/v1/oauth/revoke", Anybody, Body, Make::Plain(Route::GiveBack)),
+        row(Get, "/v1/oauth/device", Approval, Nothing, Make::Plain(Route::LogIn)),
+        row(Post, "/v1/oauth/device", Approval, Body, Make::Plain(Route::AnswerLogIn)),
+        row(Get, "/v1/devices", Approval, Nothing, Make::Plain(Route::Devices)),
+        row(Post, "/v1/devices/{id}/revoke", Approval, Nothing, Make::Device(Route::RevokeDevice)),
+        row(Get, "/v1/whoami", Person, Nothing, Make::Plain(Route::WhoAmI)),
         row(Post, "/v1/environments/bridge", Registration, Body, Make::Plain(Route::Register)),
         row(Get, "/v1/environments/{id}/work/poll", Environment, Nothing, Make::Environment(Route::Poll)),
         row(Post, "/v1/environments/{id}/work/{work}/ack", Lease, Body, Make::Work(Route::Ack)),
@@ -213,7 +254,8 @@ pub(in crate::relay) fn find(
 
 impl Row {
     fn takes(&self, method: Method) -> bool {
-        method == self.method || (method == Head && self.access == Access::Anybody)
+        let is_page_or_probe = self.access == Access::Anybody && self.method == Get;
+        method == self.method || (method == Head && is_page_or_probe)
     }
 
     /// What stands in its braces, if a path is of its form.
@@ -245,6 +287,7 @@ impl Make {
                 make(EnvironmentId::new(id)?, SessionId::new(session)?)
             }
             (Self::Session(make), [id]) => make(SessionId::new(id)?),
+            (Self::Device(make), [id]) => make(DeviceId::new(id)?),
             (Self::Receipt(make), [id, seq]) => {
                 let seq = seq.parse().map_err(|_| RouteError::Path)?;
                 make(SessionId::new(id)?, seq)
@@ -275,6 +318,19 @@ mod tests {
             (Get, "/v1/proof", Route::Proof),
             (Post, "/v1/sign-in", Route::SignIn),
             (Post, "/v1/sign-in/codes", Route::SignInCodes),
+            (Get, "/.well-known/oauth-authorization-server", Route::LogInMetadata),
+            (Post, "/v1/oauth/device_authorization", Route::BeginLogIn),
+            (Post, "/v1/oauth/token", Route::Token),
+            (Post, "/v1/oauth/revoke", Route::GiveBack),
+            (Get, "/v1/oauth/device", Route::LogIn),
+            (Post, "/v1/oauth/device", Route::AnswerLogIn),
+            (Get, "/v1/devices", Route::Devices),
+            (
+                Post,
+                "/v1/devices/device_1/revoke",
+                Route::RevokeDevice(DeviceId::new("device_1").expect("valid")),
+            ),
+            (Get, "/v1/whoami", Route::WhoAmI),
             (Post, "/v1/environments/bridge", Route::Register),
             (Get, "/v1/environments/env_1/work/poll", Route::Poll(environment())),
             (Post, "/v1/environments/env_1/work/work_1/ack", Route::Ack(environment(), work())),
@@ -323,6 +379,7 @@ mod tests {
         assert_eq!(found(Get, "/v1/environments/bridge"), Err(RouteError::Method));
         assert_eq!(found(Head, "/app.js"), Ok(Route::Asset));
         assert_eq!(found(Head, "/v1/sessions"), Err(RouteError::Method));
+        assert_eq!(found(Head, "/v1/oauth/token"), Err(RouteError::Method));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use alloc::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::response;
+use super::response::{self, json};
 use crate::contract::action::Response;
-use crate::store::{Entry, Environment, Healthcheck, Page, ReceiptPage, Session};
+use crate::store::{Device, Entry, Environment, Healthcheck, Page, ReceiptPage, Session};
+use crate::wire::device::{DeviceView, Devices};
 use crate::wire::viewer::{
     EnvironmentList, EnvironmentView, EventView, HealthcheckView, ReceiptList, SessionView,
     write_page,
@@ -83,4 +84,17 @@ pub(in crate::relay) fn page(Page { session, entries }: &Page) -> Response {
     let events = entries.iter().map(EventView::from);
     let page = write_page(events, session.first_seq, session.last_seq);
     response::json_bytes(200, Bytes::from(page))
+}
+
+/// The devices of a person.
+pub(in crate::relay) fn devices(devices: &[Device]) -> Response {
+    let view = |device: &Device| DeviceView {
+        id: device.id.clone(),
+        name: Cow::Owned(device.name.clone()),
+        scope: device.scopes,
+        created_at: device.created_at,
+        last_used_at: device.last_used_at,
+        address: Cow::Owned(device.address.clone()),
+    };
+    json(200, &Devices { devices: devices.iter().map(view).collect() })
 }

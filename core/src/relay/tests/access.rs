@@ -7,7 +7,7 @@ use crate::relay::http::route::{Access, TABLE};
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 36] = [
+const ANSWERS: [(&str, u16, u16); 45] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -15,6 +15,15 @@ const ANSWERS: [(&str, u16, u16); 36] = [
     ("GET /v1/proof", 400, 400),
     ("POST /v1/sign-in", 200, 200),
     ("POST /v1/sign-in/codes", 201, 201),
+    ("GET /.well-known/oauth-authorization-server", 200, 200),
+    ("POST /v1/oauth/device_authorization", 400, 400),
+    ("POST /v1/oauth/token", 400, 400),
+    ("POST /v1/oauth/revoke", 400, 400),
+    ("GET /v1/oauth/device", 400, 400),
+    ("POST /v1/oauth/device", 400, 400),
+    ("GET /v1/devices", 200, 200),
+    ("POST /v1/devices/{id}/revoke", 404, 404),
+    ("GET /v1/whoami", 200, 200),
     ("POST /v1/environments/bridge", 400, 400),
     ("GET /v1/environments/{id}/work/poll", 204, 403),
     ("POST /v1/environments/{id}/work/{work}/ack", 200, 403),
@@ -58,6 +67,8 @@ enum Shown {
     OtherPersons,
     BrowserToken,
     ExpiredBrowserToken,
+    DeviceToken,
+    RevokedDeviceToken,
     Code,
     WorkerCredential,
     EnvironmentSecret,
@@ -68,12 +79,12 @@ enum Shown {
 }
 
 use Shown::{
-    AccessToken as Own, BrowserToken, Code, EnvironmentSecret, ExpiredBrowserToken,
+    AccessToken as Own, BrowserToken, Code, DeviceToken, EnvironmentSecret, ExpiredBrowserToken,
     ExpiredSessionToken, Garbage, Nothing, OtherEnvironments, OtherPersons, OtherRelays,
-    OtherSessions, SessionToken, UsedCode, WorkerCredential,
+    OtherSessions, RevokedDeviceToken, SessionToken, UsedCode, WorkerCredential,
 };
 
-const ALL: [Shown; 15] = [
+const ALL: [Shown; 17] = [
     Nothing,
     Garbage,
     OtherRelays,
@@ -82,6 +93,8 @@ const ALL: [Shown; 15] = [
     OtherPersons,
     BrowserToken,
     ExpiredBrowserToken,
+    DeviceToken,
+    RevokedDeviceToken,
     Code,
     WorkerCredential,
     EnvironmentSecret,
@@ -98,16 +111,22 @@ fn expected(access: Access, shown: Shown, own: u16, other: u16) -> u16 {
         (Access::Anybody | Access::Question, _) => own,
         (_, Nothing | Garbage | OtherRelays | UsedCode) => 401,
         (
-            Access::Person | Access::Owner | Access::Registration | Access::SignIn,
+            Access::Person
+            | Access::Approval
+            | Access::Owner
+            | Access::Registration
+            | Access::SignIn,
             Shown::AccessToken,
         )
-        | (Access::Person, BrowserToken)
+        | (Access::Person | Access::Approval, BrowserToken)
+        | (Access::Person | Access::Registration, DeviceToken)
         | (Access::Registration, WorkerCredential)
         | (Access::SignIn, Code)
         | (Access::Environment, EnvironmentSecret)
         | (Access::Lease | Access::Session, SessionToken) => own,
         (_, OtherPersons) => other,
-        (Access::Person, ExpiredBrowserToken)
+        (Access::Person | Access::Approval, ExpiredBrowserToken)
+        | (Access::Person | Access::Registration, RevokedDeviceToken)
         | (Access::Lease | Access::Session, ExpiredSessionToken) => 401,
         _ => 403,
     }
@@ -121,6 +140,7 @@ fn world_with(shown: Shown) -> (World, Worker, Taken, String) {
     world.create(&other);
     let others = world.take(&other);
     let claims = |exp: u64| Claims {
+        audience: None,
         session: SessionId::new(&taken.session).ok(),
         environment: EnvironmentId::new(&worker.environment).expect("valid"),
         work: WorkId::new(&taken.work).expect("valid"),
@@ -140,7 +160,7 @@ fn world_with(shown: Shown) -> (World, Worker, Taken, String) {
     let credential = match shown {
         Nothing => String::new(),
         Garbage => "a-token-that-nobody-issued".to_owned(),
-        OtherRelays => signed_by(&RelayKeys { signing: [8; 32], entropy: [9; 32] }, u64::MAX),
+        OtherRelays => signed_by(&RelayKeys::new([8; 32], [9; 32]), u64::MAX),
         UsedCode => {
             let used = code();
             assert_eq!(world.post("/v1/sign-in", &used, &Value::Null).0, 200);
@@ -150,6 +170,12 @@ fn world_with(shown: Shown) -> (World, Worker, Taken, String) {
         OtherPersons => BOB.to_owned(),
         BrowserToken => browser(u64::MAX),
         ExpiredBrowserToken => browser(1),
+        DeviceToken => super::log_in::everything(&mut world),
+        RevokedDeviceToken => {
+            let token = super::log_in::everything(&mut world);
+            super::log_in::log_out(&mut world, &token);
+            token
+        }
         Code => code(),
         WorkerCredential => {
             let made = worker_credential(&Secret::from(TOKEN), "laptop").expect("a credential");
@@ -193,9 +219,10 @@ const fn words(access: Access) -> &'static str {
     match access {
         Access::Anybody => "none",
         Access::Question => "none is shown",
-        Access::Person => "access token, browser token",
+        Access::Person => "access token, browser token, device token",
+        Access::Approval => "access token, browser token",
         Access::Owner => "access token",
-        Access::Registration => "worker credential, access token",
+        Access::Registration => "worker credential, access token, device token",
         Access::SignIn => "sign-in code, access token",
         Access::Environment => "the environment's secret",
         Access::Lease => "the item's session token",
@@ -240,7 +267,7 @@ fn a_handshake_that_has_lost_its_upgrade_is_told_so_before_its_credential_is_loo
 fn after_a_restart_a_worker_first_learns_that_it_is_unknown() {
     let mut old = World::new();
     let (worker, taken, _) = old.running();
-    let other_keys = RelayKeys { signing: [8; 32], entropy: [9; 32] };
+    let other_keys = RelayKeys::new([8; 32], [9; 32]);
     for keys in [keys(), other_keys] {
         let mut world = World::on_store(config(), &keys, Rc::default(), START);
         let (status, error) = world.poll(&worker);

@@ -7,6 +7,7 @@ mod hostile;
 mod life;
 mod limits;
 mod links;
+mod log_in;
 mod page;
 mod permission;
 mod proof;
@@ -99,7 +100,7 @@ fn config() -> RelayConfig {
 }
 
 fn keys() -> RelayKeys {
-    RelayKeys { signing: [1; 32], entropy: [2; 32] }
+    RelayKeys::new([1; 32], [2; 32])
 }
 
 impl World {

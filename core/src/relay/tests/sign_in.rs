@@ -116,7 +116,7 @@ fn a_browsers_token_ends_with_the_access_token_and_with_nothing_else() {
     let mut world = World::new();
     let token = sign_in(&mut world, TOKEN);
     let code = code(&mut world);
-    let other_keys = RelayKeys { signing: [8; 32], entropy: [9; 32] };
+    let other_keys = RelayKeys::new([8; 32], [9; 32]);
     let mut again = World::on_store(config(), &other_keys, Rc::default(), START);
     assert_eq!(again.get("/v1/sessions", &token).0, 200);
     assert_eq!(again.post("/v1/sign-in", &code, &Value::Null).0, 401);

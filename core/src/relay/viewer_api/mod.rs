@@ -106,6 +106,8 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Receipts, Answer::Receipts(page)) => views::receipts(page),
         (ViewerCall::Receipt, Answer::Receipt(receipt)) => response::json(200, receipt),
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
+        (ViewerCall::Devices, Answer::Devices(devices)) => views::devices(devices),
+        (ViewerCall::Revoked, Answer::Done) => response::state("revoked"),
         // A store that answers a different question from the one it was asked is broken.
         _ => ApiError::unavailable().response(),
     }

@@ -25,7 +25,8 @@ pub(in crate::relay) fn register(
     check(&registration)?;
     let id = cx.shared.authority.issuer.environment_id()?;
     let call = WorkerCall::Register;
-    let register = StoreOp::RegisterEnvironment { owner, id, registration };
+    let device = cx.shared.devices.of(op).map(|acting| acting.device.clone());
+    let register = StoreOp::RegisterEnvironment { owner, id, registration, device };
     cx.store(Pending::WorkerCall { op, call }, register);
     Ok(())
 }

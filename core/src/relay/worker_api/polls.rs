@@ -7,14 +7,12 @@
 //! ```
 
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::work;
 use crate::base::id::{EnvironmentId, OpId};
-use crate::base::limits::{MAX_HELD_POLLS, MAX_NAME_BYTES};
+use crate::base::limits::MAX_HELD_POLLS;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
@@ -23,7 +21,6 @@ use crate::relay::http::response;
 use crate::relay::pending::{Claim, Pending};
 use crate::relay::purpose::Timer;
 use crate::store::{Answer, Lease, StoreError, StoreOp};
-use crate::wire::url::BaseUrl;
 
 /// Polls held because there is no work for them.
 #[derive(Default)]
@@ -42,7 +39,7 @@ pub(super) fn poll(
     let wait = preferred_wait(request).min(cx.shared.config.poll_cap);
     let until = cx.now() + wait;
     let key = idempotency_key(request)?;
-    let base_url = base_url(cx, request);
+    let base_url = cx.base_url(request);
     ask(cx, op, Claim { environment, key, until, base_url });
     Ok(())
 }
@@ -155,16 +152,4 @@ fn preferred_wait(request: &IncomingRequest) -> Duration {
     let wait = preferences.find_map(|preference| preference.trim().strip_prefix("wait="));
     let seconds = wait.and_then(|wait| wait.trim().trim_matches('"').parse().ok());
     Duration::from_secs(seconds.unwrap_or(0))
-}
-
-/// Where the worker reaches this relay.
-fn base_url(cx: &Cx, request: &IncomingRequest) -> Option<String> {
-    if let Some(url) = &cx.shared.config.public_url {
-        return Some(url.clone());
-    }
-    let scheme = if request.is_tls { "https" } else { "http" };
-    let host = request.header("host").filter(|host| host.len() <= MAX_NAME_BYTES)?;
-    let url = BaseUrl::parse(&format!("{scheme}://{host}"));
-    // If the host does not make a URL that a worker would accept, the worker keeps its own.
-    url.ok().map(|url| format!("{url}"))
 }

@@ -12,7 +12,7 @@ use crate::relay::http::error::ApiError;
 use crate::relay::http::request::{body, optional_body};
 use crate::relay::http::response;
 use crate::relay::pending::{Claim, Pending, WorkerCall};
-use crate::relay::tokens::Claims;
+use crate::relay::tokens::{Audience, Claims};
 use crate::store::{Lease, StoreError, StoreOp};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work_secret::WorkSecret;
@@ -99,6 +99,7 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
     let now = cx.wall();
     let config = &cx.shared.config;
     let claims = Claims {
+        audience: Some(Audience::Session),
         session: match &lease.data {
             WorkData::Session(id) => Some(id.clone()),
             WorkData::Healthcheck(_) => None,

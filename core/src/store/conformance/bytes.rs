@@ -10,12 +10,12 @@ use core::ops::ControlFlow;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::io_error::{IoError, IoErrorKind};
 use crate::store::{
-    AccountId, ClaimRow, DueRow, Environment, EnvironmentRow, InboundRow, LogRow, MessageRow,
-    MetaRow, QuestionRow, RequestRow, Session, SessionFilter, SessionRow, TableError, Tables,
-    WorkRow,
+    AccountId, ClaimRow, Device, DeviceRow, DueRow, Environment, EnvironmentRow, InboundRow,
+    LogRow, MessageRow, MetaRow, QuestionRow, RequestRow, Session, SessionFilter, SessionRow,
+    TableError, Tables, WorkRow,
 };
 
 type Done = Result<(), TableError>;
@@ -447,6 +447,24 @@ impl Tables for BytesTables {
 
     fn delete_request(&mut self, id: &SessionId, number: u64) -> Done {
         self.delete(&of_session("request", id).number(number))
+    }
+
+    fn device(&mut self, id: &DeviceId) -> Result<Option<DeviceRow>, TableError> {
+        self.read(&Key::of("device").text(id.as_str()))
+    }
+
+    fn put_device(&mut self, row: DeviceRow) -> Done {
+        self.write(Key::of("device").text(row.device.id.as_str()), &row)
+    }
+
+    fn delete_device(&mut self, id: &DeviceId) -> Done {
+        self.delete(&Key::of("device").text(id.as_str()))
+    }
+
+    fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError> {
+        let rows = self.all::<DeviceRow>(&Key::of("device"))?.into_iter();
+        let devices = rows.map(|(_, row)| row.device);
+        Ok(devices.filter(|device| device.owner == *owner).collect())
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

@@ -17,7 +17,7 @@ impl Model {
     pub(super) fn check_before(&mut self, op: &StoreOp, outcome: &Committed) -> Check {
         let Committed { answer, changes } = outcome;
         match op {
-            StoreOp::RegisterEnvironment { owner, id, registration } => {
+            StoreOp::RegisterEnvironment { owner, id, registration, .. } => {
                 self.registered(owner, id, registration, answer)
             }
             StoreOp::LeaseWork { environment, key } => {

@@ -41,6 +41,7 @@
 mod bytes;
 mod callbacks;
 mod calls;
+mod devices;
 mod environments;
 mod kept_worktree;
 mod leases;
@@ -65,6 +66,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use self::devices::check_devices;
 use self::model::Model;
 use self::walk::Walk;
 use super::{Committed, MemoryStore, StoreOp, StorePolicy, Transaction};

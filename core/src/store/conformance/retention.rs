@@ -60,7 +60,7 @@ impl World {
             worker_run: None,
         };
         let registration = Box::new(registration);
-        let op = StoreOp::RegisterEnvironment { owner: owner(), id, registration };
+        let op = StoreOp::RegisterEnvironment { owner: owner(), id, registration, device: None };
         assert!(self.apply(op).answer.is_ok());
     }
 

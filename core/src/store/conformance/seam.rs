@@ -35,6 +35,15 @@ fn a_byte_store_keeps_every_promise_and_matches_the_reference() {
 }
 
 #[test]
+fn each_refresh_token_works_once_in_a_byte_store() {
+    for seed in 0..8 {
+        let mut store = RuleStore::over(BytesTables::default());
+        let checked = check_devices(seed, 1000, |transaction| only(&mut store, transaction));
+        assert_eq!(checked, Ok(()));
+    }
+}
+
+#[test]
 fn a_reopened_store_has_lost_nothing() {
     for seed in 200..208 {
         let mut store = RuleStore::over(BytesTables::default());

@@ -20,6 +20,28 @@ fn the_reference_keeps_every_promise() {
     }
 }
 
+#[test]
+fn each_refresh_token_works_once() {
+    for seed in 0..16 {
+        let mut store = MemoryStore::new();
+        assert_eq!(check_devices(seed, 2000, |transaction| store.apply(transaction)), Ok(()));
+    }
+}
+
+#[test]
+fn a_store_that_does_not_end_a_device_for_an_old_token_is_caught() {
+    let mut store = MemoryStore::new();
+    let checked = check_devices(1, 2000, |transaction| {
+        let mut outcome = store.apply(transaction.clone());
+        if outcome.answer == Ok(Answer::RefreshReused) {
+            outcome.answer = Err(StoreError::DeviceUnknown);
+            outcome.changes.devices_gone.clear();
+        }
+        outcome
+    });
+    assert!(checked.is_err());
+}
+
 /// Empties the logged events that contain a text. They stay as long as they were, because retention
 /// depends on that.
 fn blank(outcome: &mut Committed, what: &str) {

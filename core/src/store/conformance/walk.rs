@@ -300,7 +300,12 @@ impl Walk {
             worker_run: self.one_in(8).then(|| self.rng.u64(1..20)),
         };
         let id = id(EnvironmentId::new(&self.fresh("env")));
-        StoreOp::RegisterEnvironment { owner, id, registration: Box::new(registration) }
+        StoreOp::RegisterEnvironment {
+            owner,
+            id,
+            registration: Box::new(registration),
+            device: None,
+        }
     }
 
     fn lookup(&mut self, model: &Model) -> StoreOp {

@@ -6,12 +6,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::replace;
 
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::store::clock::StoreClock;
 use crate::store::record::AccountId;
 use crate::store::rows::{
-    ClaimRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow,
-    RequestRow, SessionRow, WorkRow,
+    ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
+    QuestionRow, RequestRow, SessionRow, WorkRow,
 };
 
 /// All rows.
@@ -26,6 +26,7 @@ pub(super) struct Rows {
     /// Each owner's ended sessions, in the order they ended.
     pub(super) ended: BTreeMap<AccountId, BTreeMap<u64, SessionId>>,
     pub(super) due: BTreeSet<DueRow>,
+    pub(super) devices: BTreeMap<DeviceId, DeviceRow>,
     /// Of all logs together.
     pub(super) log_bytes: u64,
 }
@@ -79,6 +80,7 @@ pub(super) enum Undo {
     Request(SessionId, u64, Option<RequestRow>),
     DueAdded(DueRow),
     DueRemoved(DueRow),
+    Device(DeviceId, Option<Box<DeviceRow>>),
 }
 
 impl Rows {
@@ -93,6 +95,7 @@ impl Rows {
             by_ordinal: BTreeMap::new(),
             ended: BTreeMap::new(),
             due: BTreeSet::new(),
+            devices: BTreeMap::new(),
             log_bytes: 0,
         }
     }
@@ -189,6 +192,12 @@ impl Rows {
             }
             Undo::DueRemoved(row) => {
                 self.due.insert(row);
+            }
+            Undo::Device(id, before) => {
+                match before {
+                    Some(row) => self.devices.insert(id, *row),
+                    None => self.devices.remove(&id),
+                };
             }
             Undo::LogGrown(id, count) => {
                 self.of_session(&id, |rows| rows.log.truncate(rows.log.len() - count));

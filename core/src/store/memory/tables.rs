@@ -8,11 +8,11 @@ use core::ops::ControlFlow;
 
 use super::MemoryTables;
 use super::rows::{SessionRows, Undo};
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::store::record::{AccountId, Environment, Session};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
+use crate::store::record::{AccountId, Device, Environment, Session};
 use crate::store::rows::{
-    ClaimRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow,
-    RequestRow, SessionFilter, SessionRow, WorkRow,
+    ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
+    QuestionRow, RequestRow, SessionFilter, SessionRow, WorkRow,
 };
 use crate::store::tables::{TableError, Tables};
 
@@ -361,6 +361,28 @@ impl Tables for MemoryTables {
             self.note(Undo::Request(id.clone(), number, before));
         }
         Ok(())
+    }
+
+    fn device(&mut self, id: &DeviceId) -> Result<Option<DeviceRow>, TableError> {
+        Ok(self.rows.devices.get(id).cloned())
+    }
+
+    fn put_device(&mut self, row: DeviceRow) -> Done {
+        let id = row.device.id.clone();
+        let before = self.rows.devices.insert(id.clone(), row);
+        self.note(Undo::Device(id, before.map(Box::new)));
+        Ok(())
+    }
+
+    fn delete_device(&mut self, id: &DeviceId) -> Done {
+        let before = self.rows.devices.remove(id);
+        self.note(Undo::Device(id.clone(), before.map(Box::new)));
+        Ok(())
+    }
+
+    fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError> {
+        let devices = self.rows.devices.values().map(|row| &row.device);
+        Ok(devices.filter(|device| device.owner == *owner).cloned().collect())
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

@@ -10,7 +10,7 @@ use super::result::ended;
 use super::sessions::end_session_as;
 use super::takeover::{self, Run};
 use super::worktrees;
-use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
 use crate::store::rows::{Due, DueRow, EnvironmentRow, QueueEnds, SessionFilter};
@@ -19,13 +19,21 @@ use crate::wire::session::ResultStatus;
 use crate::wire::viewer::Stage;
 use crate::wire::worker_api::environment::Registration;
 
+/// Who registers an environment.
+pub(super) struct Registering<'a> {
+    pub(super) owner: &'a AccountId,
+    pub(super) device: Option<&'a DeviceId>,
+}
+
 pub(super) fn register<T: Tables>(
     cx: &mut Cx<'_, T>,
-    owner: &AccountId,
+    registering: &Registering<'_>,
     id: &EnvironmentId,
     registration: &Registration,
 ) -> Answered {
-    if let Some(known) = takeover::known(cx, owner, registration)? {
+    let Registering { owner, device } = registering;
+    if let Some(mut known) = takeover::known(cx, owner, registration)? {
+        known.device = device.cloned();
         return register_again(cx, known, registration);
     }
     if cx.tables.count_environments(None)? >= cx.policy.max_environments {
@@ -36,7 +44,7 @@ pub(super) fn register<T: Tables>(
     }
     let environment = Environment {
         id: id.clone(),
-        owner: owner.clone(),
+        owner: (*owner).clone(),
         registration: registration.clone(),
         active_sessions: 0,
         is_online: true,
@@ -55,6 +63,7 @@ pub(super) fn register<T: Tables>(
         claims_made: 0,
         healthcheck: None,
         healthcheck_keys: Vec::new(),
+        device: device.cloned(),
     };
     known.watched_at = next_due(cx, &known);
     cx.tables.put_due(DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
@@ -130,6 +139,22 @@ pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId) -> Answered
     let filter = SessionFilter { owner, environment: None, before: u64::MAX, limit };
     let sessions = cx.tables.newest_sessions(filter)?;
     Ok(Answer::Overview { environments, sessions })
+}
+
+/// Removes the environments that a device has registered: their secrets end with it.
+pub(super) fn remove_of_device<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    device: &DeviceId,
+) -> Result<(), TableError> {
+    for environment in cx.tables.environments(owner)? {
+        let known = cx.tables.environment(&environment.id)?;
+        if let Some(known) = known.filter(|known| known.device.as_ref() == Some(device)) {
+            let message = "the log-in of its worker was revoked";
+            drop_environment(cx, &known, ResultStatus::Failed, message)?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks whether an environment has been silent for too long. The caller has removed it from the

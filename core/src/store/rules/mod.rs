@@ -8,6 +8,7 @@
 //! | file | what it decides |
 //! | --- | --- |
 //! | `environments`, `presence` | which environments exist, and whether they are online |
+//! | `devices` | which log-ins there are, and which refresh token of each is in use |
 //! | `takeover` | what becomes of the previous run of a worker that has restarted |
 //! | `worktrees` | what viewers see of worktrees that were kept, and what is asked about them |
 //! | `healthcheck` | whether to ask a worker if it is there |
@@ -26,6 +27,7 @@ mod activities;
 mod callbacks;
 mod conversation;
 mod cx;
+mod devices;
 mod environments;
 mod healthcheck;
 mod links;

@@ -4,8 +4,8 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
-    callbacks, environments, healthcheck, links, messages, permissions, receipts, sessions, work,
-    worktrees,
+    callbacks, devices, environments, healthcheck, links, messages, permissions, receipts,
+    sessions, work, worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -13,8 +13,9 @@ use crate::store::transaction::StoreOp;
 
 pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered {
     match op {
-        StoreOp::RegisterEnvironment { owner, id, registration } => {
-            environments::register(cx, owner, id, registration)
+        StoreOp::RegisterEnvironment { owner, id, registration, device } => {
+            let registering = environments::Registering { owner, device: device.as_ref() };
+            environments::register(cx, &registering, id, registration)
         }
         StoreOp::RemoveEnvironment { id } => environments::remove(cx, id),
         StoreOp::Find { environment, session } => {
@@ -46,6 +47,16 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             work::redispatch(cx, environment, session, work)
         }
         StoreOp::Lapse => work::lapse(cx),
+        StoreOp::AddDevice { owner, id, name, scopes, address } => {
+            let new = devices::New { owner, id, name, scopes: *scopes, address };
+            devices::add(cx, &new)
+        }
+        StoreOp::RefreshDevice { id, generation, key, address } => {
+            devices::refresh(cx, id, *generation, key.as_deref(), address)
+        }
+        StoreOp::CheckDevice { id, epoch } => devices::check(cx, id, *epoch),
+        StoreOp::ListDevices { owner } => devices::list(cx, owner),
+        StoreOp::RevokeDevice { owner, id } => devices::revoke(cx, owner, id),
         StoreOp::CreateSession { owner, environment, id, work, title, key } => {
             let (title, key) = (title.as_deref(), key.as_deref());
             sessions::create(cx, &NewSession { owner, environment, id, work, title, key })

@@ -114,7 +114,7 @@ fn serve(listen: &str, spec: Spec) -> (String, (async_channel::Sender<()>, JoinH
     config.policy.lease_time = spec.lease;
     config.policy.ack_time = spec.ack;
     config.is_behind_proxy = spec.is_behind_proxy;
-    let keys = RelayKeys { signing: [started; 32], entropy: [!started; 32] };
+    let keys = RelayKeys::new([started; 32], [!started; 32]);
     let relay = Machine::new(config, &keys).expect("a good configuration");
     let (killed, kill) = async_channel::bounded::<()>(1);
     let (tell, told) = mpsc::channel();

@@ -38,7 +38,7 @@ fn relay() -> Bench<Relay> {
     let mut config = RelayConfig::new("127.0.0.1:0".into());
     config.access_tokens =
         vec![AccessToken { person: "somebody".into(), token: Secret::from(TOKEN) }];
-    let keys = RelayKeys { signing: [1; 32], entropy: [2; 32] };
+    let keys = RelayKeys::new([1; 32], [2; 32]);
     match Relay::new(config, &keys) {
         Ok(relay) => Bench::new(relay, LIMITS),
         Err(error) => panic!("a valid configuration: {error}"),
