@@ -108,6 +108,26 @@ export class Api {
     return this.#call('GET', 'v1/environments');
   }
 
+  /** @param {string} code @returns {Promise<any>} what the machine asks for that shows this code */
+  logIn(code) {
+    return this.#retry('GET', `v1/oauth/device?user_code=${encodeURIComponent(code.replace(/[^0-9A-Za-z]/g, ''))}`);
+  }
+
+  /** @param {string} code @param {'approve' | 'deny'} answer */
+  answerLogIn(code, answer) {
+    return this.#call('POST', 'v1/oauth/device', { user_code: code, answer });
+  }
+
+  /** @returns {Promise<any>} who is logged in */
+  devices() {
+    return this.#retry('GET', 'v1/devices');
+  }
+
+  /** @param {string} id */
+  revokeDevice(id) {
+    return this.#call('POST', `v1/devices/${encodeURIComponent(id)}/revoke`);
+  }
+
   /** @param {string} id */
   session(id) {
     return this.#call('GET', `v1/sessions/${encodeURIComponent(id)}`);

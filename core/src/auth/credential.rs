@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use super::log_in::LogIn;
 use super::worker_credential::is_worker_credential;
 use crate::base::secret::Secret;
 
@@ -16,22 +17,46 @@ pub(crate) const MAX_TOKEN_FILE_BYTES: usize = 16 << 10;
 pub struct Credential {
     current: Secret,
     file: Option<String>,
+    /// If it is that of a device, which can be refreshed.
+    log_in: Option<LogIn>,
 }
 
 impl Credential {
     /// A token that never changes: one from the environment.
     pub const fn fixed(token: Secret) -> Self {
-        Self { current: token, file: None }
+        Self { current: token, file: None, log_in: None }
     }
 
     /// A token from a file.
     pub const fn from_file(token: Secret, path: String) -> Self {
-        Self { current: token, file: Some(path) }
+        Self { current: token, file: Some(path), log_in: None }
+    }
+
+    /// A log-in, and the file that it is kept in.
+    pub fn from_log_in(log_in: LogIn, path: String) -> Self {
+        let current = log_in.access_token().clone();
+        Self { current, file: Some(path), log_in: Some(log_in) }
+    }
+
+    /// The log-in that it is of.
+    pub const fn log_in(&self) -> Option<&LogIn> {
+        self.log_in.as_ref()
+    }
+
+    /// Takes the next tokens of its log-in.
+    pub(crate) fn adopt(&mut self, log_in: LogIn) {
+        self.current = log_in.access_token().clone();
+        self.log_in = Some(log_in);
     }
 
     /// Whether it is a worker's own credential, which opens nothing that is a person's.
     pub fn is_worker_credential(&self) -> bool {
         is_worker_credential(&self.current)
+    }
+
+    /// Whether a relay recognises it by its own signature alone, and can prove that it does.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.is_worker_credential() || self.log_in.is_some()
     }
 
     pub(crate) const fn secret(&self) -> &Secret {
@@ -46,6 +71,14 @@ impl Credential {
     /// Adopts the token in the file's current content, and returns whether it differs from the one
     /// before. Content that cannot be a token is ignored.
     pub(crate) fn refresh(&mut self, file: &[u8]) -> bool {
+        if let Some(known) = &self.log_in {
+            let kept = LogIn::parse(file).filter(|kept| kept != known);
+            let is_newer = kept.is_some();
+            if let Some(kept) = kept {
+                self.adopt(kept);
+            }
+            return is_newer;
+        }
         let Some(token) = core::str::from_utf8(file).ok().map(str::trim) else { return false };
         let token = Secret::from(token);
         if !token.is_bearer() || token == self.current {

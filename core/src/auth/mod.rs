@@ -2,6 +2,7 @@
 
 mod account_key;
 mod credential;
+mod log_in;
 pub(crate) mod proof;
 pub mod refresh;
 mod worker_credential;
@@ -9,5 +10,6 @@ mod worker_credential;
 pub(crate) use account_key::{AccountKey, keyed, mac};
 pub use credential::Credential;
 pub(crate) use credential::MAX_TOKEN_FILE_BYTES;
+pub use log_in::LogIn;
 pub use worker_credential::{MAX_CREDENTIAL_NAME_BYTES, worker_credential};
 pub(crate) use worker_credential::{is_worker_credential, signed_again, worker_of};

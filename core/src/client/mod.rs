@@ -7,8 +7,11 @@
 //! ```
 
 mod answer;
+pub(crate) mod device;
+mod device_call;
 mod error;
 mod foreign;
+mod log_in;
 mod proof;
 mod request;
 mod retry_after;
@@ -17,8 +20,11 @@ mod token_retry;
 pub mod worker_api;
 
 pub use answer::answer;
+pub use device::TokenError;
+pub use device_call::{AskAsDevice, DeviceAnswer, DeviceCall, Holder};
 pub use error::{ApiError, ErrorClass, RequestError};
 pub use foreign::ForeignAnswer;
+pub use log_in::{DeviceLogIn, LogInConfig, LogInNotice};
 pub use proof::{ask_for_proof, proved};
 pub use sign_in::AskForCode;
 pub use token_retry::TokenRetry;

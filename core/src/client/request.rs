@@ -1,5 +1,6 @@
 //! Requests to a relay: the only place that sets headers, timeouts and size limits.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -33,6 +34,32 @@ pub(super) fn post<T: Serialize>(
     let mut headers = headers(credential);
     headers.push(("content-type", Secret::from("application/json")));
     request(Method::Post, relay.join(path), headers, to_json(body))
+}
+
+/// A request with a form, and without a credential but for what is in the form.
+pub(super) fn form(relay: &BaseUrl, path: &str, fields: &[(&str, &str)]) -> Request {
+    let mut headers = headers(None);
+    headers.push(("content-type", Secret::from("application/x-www-form-urlencoded")));
+    let mut body = String::new();
+    for (name, value) in fields {
+        if !body.is_empty() {
+            body.push('&');
+        }
+        body.push_str(name);
+        body.push('=');
+        encode(value, &mut body);
+    }
+    request(Method::Post, relay.join(path), headers, Bytes::from(body))
+}
+
+fn encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            into.push_str(&format!("%{byte:02X}"));
+        }
+    }
 }
 
 fn request(

@@ -28,6 +28,9 @@ pub(super) enum Purpose {
     Proof,
     Register,
     Token,
+    /// The next tokens of its log-in.
+    RefreshToken,
+    SaveToken,
     Poll,
     Ack(WorkId),
     /// With the fence that it was sent under.
@@ -52,6 +55,7 @@ impl Purpose {
     pub(super) const fn is_answered_by_relay(&self) -> bool {
         match self {
             Self::Register
+            | Self::RefreshToken
             | Self::Poll
             | Self::Ack(_)
             | Self::Heartbeat(..)
@@ -68,6 +72,7 @@ impl Purpose {
             | Self::Worktree
             | Self::Proof
             | Self::Token
+            | Self::SaveToken
             | Self::Spool(_)
             | Self::Remove
             | Self::McpConfig(_)

@@ -25,6 +25,7 @@ use super::cx::{Cx, Purpose};
 use crate::base::id::OpId;
 use crate::base::io_error::{IoError, IoErrorKind};
 use crate::base::secret::Secret;
+use crate::client::device::shows_token;
 use crate::client::{RequestError, ask_for_proof, proved};
 use crate::contract::action::{Action, Request, Response, Target};
 use crate::contract::event::Event;
@@ -261,6 +262,7 @@ fn unproved(error: &RequestError) -> IoError {
 /// Whether this action shows a credential to whatever answers at the relay's address.
 fn shows_credential(action: &Action, relay: &BaseUrl) -> bool {
     let (url, headers) = match action {
+        Action::Request { request, .. } if shows_token(request, relay) => return true,
         Action::Request { request, .. } => (&request.url, &request.headers),
         Action::Open { target: Target::WebSocket { url, headers, .. }, .. } => (url, headers),
         _ => return false,

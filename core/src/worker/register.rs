@@ -18,7 +18,7 @@ use super::survey::Directory;
 use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
-use crate::client::{RequestError, TokenRetry, answer, worker_api};
+use crate::client::{RequestError, TokenError, TokenRetry, answer, device, worker_api};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::contract::machine::MachineError;
@@ -236,9 +236,50 @@ impl Registration {
 
     pub(super) fn token_loaded(&mut self, cx: &mut Cx<'_>, event: &Event) {
         // Even without a different token it is retried once: that refusal decides what to do.
-        if let Event::Loaded { data: Some(data), .. } = event {
-            self.token.refresh(data);
+        let is_newer = match event {
+            Event::Loaded { data: Some(data), .. } => self.token.refresh(data),
+            _ => false,
+        };
+        // A log-in that nobody else has refreshed is refreshed here (T-6).
+        if let Some(log_in) = self.token.log_in().filter(|_| !is_newer && !self.is_closed()) {
+            let request = device::refresh(&cx.config.relay, log_in);
+            cx.request(Purpose::RefreshToken, request);
+            return;
         }
+        self.register_if_wanted(cx);
+    }
+
+    /// The relay has answered to a request for the next tokens. They are kept before they are used:
+    /// those before are of no use any more.
+    pub(super) fn token_refreshed(&mut self, cx: &mut Cx<'_>, event: Event) -> Answered {
+        match device::tokens(event) {
+            Ok(tokens) => {
+                let refreshed = self.token.log_in().map(|log_in| log_in.refreshed(tokens));
+                let path = self.token.file();
+                if let (Some(log_in), Some(path)) = (refreshed, path) {
+                    let data = log_in.to_file();
+                    self.token.adopt(log_in);
+                    cx.fx.start(Purpose::SaveToken, |op| Action::Save { op, path, data });
+                }
+            }
+            Err(_) if self.is_closed() => {}
+            Err(TokenError::Request(error)) if error.track().is_some() => {
+                // Nothing is known against the log-in: it is tried again, with patience.
+                self.token_retry.reset();
+                return self.failed(cx, &error, false);
+            }
+            // What the relay says to the token that there is decides what to do.
+            Err(_) => self.register_if_wanted(cx),
+        }
+        Answered::Pending
+    }
+
+    /// The next tokens are kept, or cannot be: they are used all the same.
+    pub(super) fn token_saved(&mut self, cx: &mut Cx<'_>) {
+        self.register_if_wanted(cx);
+    }
+
+    fn register_if_wanted(&mut self, cx: &mut Cx<'_>) {
         if self.stage == Stage::Registering {
             self.register(cx);
         }

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod help;
 pub mod left_session;
 pub mod lock;
+pub mod log_in_file;
 pub mod near;
 pub mod place;
 pub mod ready;

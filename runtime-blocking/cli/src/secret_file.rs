@@ -173,15 +173,23 @@ pub fn check_private_key(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads the key in a file of its own, or creates it.
-pub fn read_or_create_key(path: &Path) -> Result<[u8; BYTES], Error> {
-    let file = SecretFile {
+const fn key_file(path: &Path) -> SecretFile<'_> {
+    SecretFile {
         path,
         what: "signing key",
         check: |text| decode(text).map(|_| Secret::from(text)),
         otherwise: "is not a key; restore it from a backup, or remove it, which ends all sessions",
-    };
-    let secret = file.read_or_create()?;
+    }
+}
+
+/// Reads the key in a file of its own, if there is one.
+pub fn read_key(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
+    Ok(key_file(path).read()?.and_then(|secret| decode(secret.reveal())))
+}
+
+/// Reads the key in a file of its own, or creates it.
+pub fn read_or_create_key(path: &Path) -> Result<[u8; BYTES], Error> {
+    let secret = key_file(path).read_or_create()?;
     decode(secret.reveal()).ok_or_else(|| Error::local("what was just created is not a key"))
 }
 

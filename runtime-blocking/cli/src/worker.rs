@@ -20,6 +20,7 @@ use crate::duration::shown;
 use crate::event_log::EventLog;
 use crate::exit::Error;
 use crate::lock::Lock;
+use crate::log_in_file::credential_for;
 use crate::token::{Sources, TOKEN_VARIABLE};
 use crate::value::{self, Level};
 
@@ -31,15 +32,14 @@ pub fn remote(
     work: &Work,
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
     let sources = Sources::from_environment(reach.reports.token_file.clone());
-    let (token, file) = sources.read()?;
-    let token = credential(token, file);
+    let token = credential_for(&sources, relay)?;
     let state = sources.state_directory();
     prepare(relay.clone(), token, work, state.as_deref())
 }
 
 /// Says once that a worker needs less than it was given (Y-4).
 pub fn warn_of_access_token(log: EventLog, config: &WorkerConfig) {
-    if config.credential.is_worker_credential() {
+    if config.credential.is_worker_credential() || config.credential.log_in().is_some() {
         return;
     }
     let words = format_args!(

@@ -10,12 +10,15 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::near::nearest;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{Format, Kind, Level};
+use footbridge_core::base::id::DeviceId;
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::engine::backoff::BackoffConfig;
+use footbridge_core::wire::device::Scopes;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::log_in::scopes;
 use super::ready::local_url;
 use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
 use super::topic::Topic;
@@ -27,6 +30,10 @@ pub(super) enum Invocation {
     Relay { serve: Serve },
     Work { relay: BaseUrl, reach: RelayArgs, work: Work, is_check: bool },
     SignIn(SignIn),
+    LogIn(LogIn),
+    LogOut(OwnLogIn),
+    WhoAmI(OwnLogIn),
+    Devices(Devices),
     Credential(Credential),
     Backup(Backup),
     Config(Box<ConfigQuery>),
@@ -42,6 +49,9 @@ impl Invocation {
             Self::Up { serve, .. } | Self::Relay { serve } => serve.reports.format,
             Self::Work { reach, .. } => reach.reports.format,
             Self::SignIn(ask) => ask.reach.reports.format,
+            Self::LogIn(ask) => ask.reach.reports.format,
+            Self::LogOut(ask) | Self::WhoAmI(ask) => ask.reach.reports.format,
+            Self::Devices(ask) => ask.sign_in.reach.reports.format,
             Self::Credential(make) => make.reports.format,
             Self::Backup(backup) => backup.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
@@ -104,6 +114,30 @@ pub(super) struct SignIn {
     pub(super) assumed: Assumed,
     pub(super) reach: RelayArgs,
     pub(super) data: Data,
+}
+
+/// A request to log this machine in.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LogIn {
+    pub(super) relay: BaseUrl,
+    pub(super) reach: RelayArgs,
+    pub(super) name: Option<String>,
+    pub(super) scopes: Scopes,
+}
+
+/// A request about this machine's log-in at a relay.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OwnLogIn {
+    pub(super) relay: BaseUrl,
+    pub(super) reach: RelayArgs,
+}
+
+/// A request about a person's devices, made with the access token, as `sign-in` is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Devices {
+    pub(super) sign_in: SignIn,
+    /// The one to end, if one is to.
+    pub(super) revoke: Option<DeviceId>,
 }
 
 /// What the settings say of this machine's relay, for where it has not written down where it is.
@@ -184,6 +218,10 @@ pub(super) fn parse(
                 line.target = Some(target.into());
                 continue;
             }
+            Arg::Value(relay) if topic.is_some_and(Topic::takes_relay) && !line.has_relay => {
+                line.name_relay(relay.string()?);
+                continue;
+            }
             Arg::Long(name) => name.to_owned(),
             Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
         };
@@ -258,6 +296,10 @@ struct Line {
     out: Option<PathBuf>,
     continues: bool,
     agent: Agent,
+    /// Whether the relay was named, without a flag.
+    has_relay: bool,
+    scope: Option<String>,
+    revoke: Option<String>,
 }
 
 impl Line {
@@ -268,11 +310,20 @@ impl Line {
         }
     }
 
+    fn name_relay(&mut self, text: String) {
+        self.has_relay = true;
+        if let Some(setting) = Setting::of_flag("relay") {
+            self.settings.push(Given { setting, flag: "the relay's address".to_owned(), text });
+        }
+    }
+
     fn take(&mut self, command: Topic, name: &str, parser: &mut Parser) -> Result<(), Error> {
         match (command, name) {
             (_, "json") => self.json = true,
             (_, "check") => self.is_check = true,
             (_, "continue") => self.continues = true,
+            (_, "scope") => self.scope = Some(text(parser)?),
+            (_, "revoke") => self.revoke = Some(text(parser)?),
             (_, "out") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
             (Topic::Agent, _) => self.agent.take(name, parser)?,
@@ -300,6 +351,10 @@ impl Line {
             | Topic::Relay
             | Topic::Work
             | Topic::SignIn
+            | Topic::LogIn
+            | Topic::LogOut
+            | Topic::WhoAmI
+            | Topic::Devices
             | Topic::Credential
             | Topic::Backup
             | Topic::Config => {}
@@ -339,7 +394,23 @@ impl Line {
                 let work = Work { continues: self.continues, ..work(settings) };
                 Ok(Invocation::Work { relay, reach, work, is_check: self.is_check })
             }
-            Topic::SignIn => {
+            Topic::LogIn => Ok(Invocation::LogIn(LogIn {
+                relay: settings.relay.value.clone().map_or_else(|| own_relay(&settings), Ok)?,
+                reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
+                scopes: scopes(self.scope.as_deref())?,
+                name: settings.name.value.map(|name| name.0),
+            })),
+            Topic::LogOut | Topic::WhoAmI => {
+                let relay = settings.relay.value.clone();
+                let relay = relay.map_or_else(|| own_relay(&settings), Ok)?;
+                let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
+                let own = OwnLogIn { relay, reach };
+                Ok(match command {
+                    Topic::LogOut => Invocation::LogOut(own),
+                    _ => Invocation::WhoAmI(own),
+                })
+            }
+            Topic::SignIn | Topic::Devices => {
                 let is_given = |origin: &Origin| matches!(origin, Origin::Flag(_));
                 let named = settings.relay.value.clone();
                 // The page that the configuration file names is this machine's relay's.
@@ -353,7 +424,13 @@ impl Line {
                 let assumed = Assumed { relay: own, page: configured };
                 let reach = RelayArgs { reports, ca_file: settings.ca_file.value.clone() };
                 let (relay, data) = (named.or(listens), data(&settings));
-                Ok(Invocation::SignIn(SignIn { relay, page: given, assumed, reach, data }))
+                let sign_in = SignIn { relay, page: given, assumed, reach, data };
+                if command == Topic::SignIn {
+                    return Ok(Invocation::SignIn(sign_in));
+                }
+                let id = self.revoke.as_deref().map(DeviceId::new).transpose();
+                let revoke = id.map_err(|error| Error::usage(format!("--revoke: {error}")))?;
+                Ok(Invocation::Devices(Devices { sign_in, revoke }))
             }
             Topic::Credential => Ok(Invocation::Credential(Credential {
                 reports,

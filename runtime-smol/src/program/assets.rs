@@ -29,6 +29,9 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/card.js": "card.js", JS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
+    "/device": "device.html", HTML;
+    "/device.html": "device.html", HTML;
+    "/device.js": "device.js", JS;
     "/diff.js": "diff.js", JS;
     "/dom.js": "dom.js", JS;
     "/editor.js": "editor.js", JS;

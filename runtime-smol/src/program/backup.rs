@@ -48,6 +48,9 @@ fn copy(directory: &Path, token: &Path, target: &Path) -> Result<(), Error> {
     footbridge_store_sqlite::backup(directory, target)
         .map_err(|error| Error::local(error.to_string()))?;
     copy_secret(&directory.join(SIGNING_KEY), &target.join(SIGNING_KEY))?;
+    for older in data::older_keys(directory) {
+        copy_secret(&older, &target.join(older.file_name().unwrap_or_default()))?;
+    }
     if token.exists() {
         copy_secret(token, &target.join(TOKEN))?;
     }

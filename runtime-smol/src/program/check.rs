@@ -8,7 +8,7 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::token::{Sources, TOKEN_VARIABLE};
 use footbridge_cli::value::SpawnMode;
-use footbridge_cli::{directory, print, worker};
+use footbridge_cli::{directory, log_in_file, print, worker};
 use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
@@ -27,7 +27,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
         return findings.conclude();
     };
     let sources = Sources::from_environment(reach.reports.token_file.clone());
-    let token = findings.note("token", sources.read());
+    let token = findings.note("token", log_in_file::credential_for(&sources, relay));
     let path = work.directory.as_deref().unwrap_or(Path::new("."));
     let directory = findings.note("directory", directory(path));
     if let Some(directory) = &directory {
@@ -44,7 +44,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     });
     let config = CheckConfig {
         relay: relay.clone(),
-        credential: token.map(|(token, file)| worker::credential(token, file)),
+        credential: token,
         state_directory: match directory {
             Some(_) => own,
             None => state.and_then(Path::to_str).map(str::to_owned),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::random;
-use footbridge_cli::secret_file::read_or_create_key;
+use footbridge_cli::secret_file::{read_key, read_or_create_key};
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::Level;
+use footbridge_core::base::limits::MAX_SIGNING_KEYS;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::RelayKeys;
 use footbridge_core::store::{MemoryStore, Store};
@@ -64,12 +65,15 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
             let opened = footbridge_store_sqlite::open(directory)
                 .map_err(|error| Error::local(error.to_string()))?;
             let key = directory.join(SIGNING_KEY);
+            for older in older_keys(directory) {
+                keys.older.extend(read_key(&older)?);
+            }
             if let Some(salvaged) = &opened.salvaged {
                 report_salvaged(serve, salvaged);
             }
             match &opened.made {
                 Some(made) if key.exists() => report_missing_database(serve, made, &key),
-                None if !key.exists() => report_missing_key(serve, &key),
+                None if !key.exists() && keys.older.is_empty() => report_missing_key(serve, &key),
                 _ => {}
             }
             keys.signing = read_or_create_key(&key)?;
@@ -79,6 +83,13 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     let (token, token_file) = sources.read_or_create()?;
     let token_file = token_file.map(|file| std::path::absolute(&file).unwrap_or(file));
     Ok(Kept { directory, token, token_file, keys, store })
+}
+
+/// The files of keys that a relay signed with before, newest first. To have it sign with a new key, its
+/// owner renames the one in use to the first of these (`signing-key.1`), and the others to the next.
+pub(super) fn older_keys(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let file = |number| directory.join(format!("{SIGNING_KEY}.{number}"));
+    (1..MAX_SIGNING_KEYS).map(file).filter(|file| file.exists())
 }
 
 /// Part of what a relay keeps is not there: it was removed, or it is on a disk that is not mounted.

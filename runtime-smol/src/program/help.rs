@@ -66,6 +66,18 @@ pub(super) fn text(topic: Topic) -> String {
         Topic::SignIn => {
             (SIGN_IN, &[SIGN_IN_RELAY, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
         }
+        Topic::LogIn => (
+            LOG_IN,
+            &[LOG_IN_OPTIONS, LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, LOG_IN_EXAMPLE],
+        ),
+        Topic::LogOut => (LOG_OUT, &[LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES]),
+        Topic::WhoAmI => {
+            (WHO_AM_I, &[ANSWER_JSON, LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
+        }
+        Topic::Devices => (
+            DEVICES,
+            &[DEVICES_OPTIONS, ANSWER_JSON, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES],
+        ),
         Topic::Credential => (
             CREDENTIAL,
             &[
@@ -115,6 +127,10 @@ Commands:
   relay   Only the relay and its web page
   work    A worker for a directory, for a relay that runs elsewhere
   sign-in Print an address that signs a browser in
+  login   Log this machine in at a relay, by a code that you approve in a browser
+  logout  End that log-in
+  whoami  Show whose log-in it is, and what it may do
+  devices Show who is logged in, and end log-ins
   credential
           Make the credential that a worker needs, and nothing more
   backup  Copy what a relay keeps, while it works on
@@ -178,6 +194,83 @@ const SIGN_IN_RELAY: &str = "      --relay URL            The relay's address
                              no data (--in-memory) [default: 127.0.0.1:8787]
       --public-url URL       What to call the relay in the address that is
                              printed [default: what the relay calls itself]
+      --data DIR             Its data directory, if it was started with --data:
+                             its access token is there, and where it listens
+      --ca-file FILE         Certificates to trust in addition to the well-known
+                             authorities' (PEM): an authority's, or the
+                             relay's own [default: the certificate of the relay
+                             that runs on this machine]
+";
+
+const LOG_IN: &str = "\
+Logs this machine in at a relay: prints a code and an address, and waits until
+you have approved the code in a browser that is signed in there. What it gets is
+kept in the state directory, in a file that only you can read, and renewed as
+needed; footbridge work uses it.
+
+Usage: footbridge login [OPTIONS] [RELAY]
+
+Options:
+";
+
+const LOG_IN_OPTIONS: &str =
+    "      --scope SCOPES         What the log-in may do: some of watch, answer,
+                             drive and work, with commas between them
+                             [default: work, which registers workers and cannot
+                             see or answer anything]
+      --name NAME            What to call this machine [default: its own name]
+";
+
+const LOG_IN_RELAY: &str = "      --relay URL            The relay's address, as in RELAY
+                             [default: the one of a relay on this machine]
+      --ca-file FILE         Certificates to trust in addition to the well-known
+                             authorities' (PEM): an authority's, or the
+                             relay's own
+";
+
+const LOG_IN_EXAMPLE: &str = "
+Example:
+  footbridge login https://relay.example.org
+  footbridge work --relay https://relay.example.org
+";
+
+const LOG_OUT: &str = "\
+Ends this machine's log-in at a relay, and removes it from the state directory.
+Workers that use it are not given work any more.
+
+Usage: footbridge logout [OPTIONS] [RELAY]
+
+Options:
+";
+
+const WHO_AM_I: &str = "\
+Shows whose log-in this machine has at a relay, and what it may do.
+
+Usage: footbridge whoami [OPTIONS] [RELAY]
+
+Options:
+";
+
+const ANSWER_JSON: &str = "      --json                 Print it as a single line of JSON
+";
+
+const DEVICES: &str = "\
+Shows which machines and programs are logged in at a relay, and ends log-ins. It
+takes the relay's access token, as footbridge sign-in does.
+
+Usage: footbridge devices [OPTIONS]
+
+Options:
+";
+
+const DEVICES_OPTIONS: &str =
+    "      --revoke ID            End this one: its requests are refused from now on,
+                             its connections cut, its workers removed
+      --relay URL            The relay's address
+                             [default: the one that runs on this machine,
+                             wherever it listens]
+      --listen ADDR:PORT     Where this machine's relay listens, if it keeps
+                             no data (--in-memory) [default: 127.0.0.1:8787]
       --data DIR             Its data directory, if it was started with --data:
                              its access token is there, and where it listens
       --ca-file FILE         Certificates to trust in addition to the well-known

@@ -11,6 +11,7 @@ mod config;
 mod credential;
 mod data;
 mod help;
+mod log_in;
 mod ready;
 mod relay;
 mod relay_log;
@@ -48,6 +49,10 @@ fn run(invocation: Invocation) -> Result<(), Error> {
         }
         Invocation::Work { relay, reach, work, is_check: false } => work::run(&relay, &reach, work),
         Invocation::SignIn(ask) => sign_in::run(&ask),
+        Invocation::LogIn(ask) => log_in::log_in(&ask),
+        Invocation::LogOut(ask) => log_in::log_out(&ask),
+        Invocation::WhoAmI(ask) => log_in::who_am_i(&ask),
+        Invocation::Devices(ask) => log_in::devices(&ask),
         Invocation::Credential(make) => credential::run(&make),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),

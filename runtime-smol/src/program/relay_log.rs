@@ -26,6 +26,14 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
     use Level::{Debug, Error, Info};
     use RelayNotice as Notice;
     match notice {
+        Notice::LoggedIn { device, name, scopes } => {
+            let ids = [("device", device.as_str())];
+            log.write(Info, "logged_in", &ids, format_args!("{name} has logged in ({scopes})"));
+        }
+        Notice::LoggedOut { device } => {
+            let ids = [("device", device.as_str())];
+            log.write(Info, "logged_out", &ids, format_args!("a log-in has ended"));
+        }
         Notice::Listening { address } => {
             log.write(Info, "listening", &[], format_args!("listening on {address}"));
         }

@@ -5,6 +5,7 @@ use std::fs::File;
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::{print, seed};
+use footbridge_core::base::secret::Secret;
 use footbridge_core::client::AskForCode;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
@@ -29,6 +30,16 @@ pub(super) fn run(ask: &SignIn) -> Result<(), Error> {
     });
     block_on(driven)?;
     printed
+}
+
+/// The relay that a person asks with the access token, how it is reached, and the token.
+pub(super) fn whom_to_ask(ask: &SignIn) -> Result<(BaseUrl, RelayArgs, Secret), Error> {
+    let (directory, sources) = data::places(&ask.data, &ask.reach.reports)?;
+    let (token, _) = sources.read()?;
+    let running = directory.filter(|_| ask.relay.is_none());
+    let running = running.and_then(|directory| whereabouts::look_up(&directory));
+    let Place { relay, reach, .. } = place(ask, running);
+    Ok((relay, reach, token))
 }
 
 /// Which relay is asked, how, and what it is called where the address is opened.

@@ -12,6 +12,10 @@ pub(super) enum Topic {
     Relay,
     Work,
     SignIn,
+    LogIn,
+    LogOut,
+    WhoAmI,
+    Devices,
     Credential,
     Backup,
     Config,
@@ -19,11 +23,15 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 8] = [
+    pub(super) const COMMANDS: [(&str, Self); 12] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
         ("sign-in", Self::SignIn),
+        ("login", Self::LogIn),
+        ("logout", Self::LogOut),
+        ("whoami", Self::WhoAmI),
+        ("devices", Self::Devices),
         ("credential", Self::Credential),
         ("backup", Self::Backup),
         ("config", Self::Config),
@@ -36,11 +44,16 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, credential, backup, config, agent or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, config, agent or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
         })
+    }
+
+    /// Whether it takes a relay's address without a flag.
+    pub(super) fn takes_relay(self) -> bool {
+        matches!(self, Self::LogIn | Self::LogOut | Self::WhoAmI)
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -50,6 +63,10 @@ impl Topic {
             Self::Relay => "relay",
             Self::Work => "work",
             Self::SignIn => "sign-in",
+            Self::LogIn => "login",
+            Self::LogOut => "logout",
+            Self::WhoAmI => "whoami",
+            Self::Devices => "devices",
             Self::Credential => "credential",
             Self::Backup => "backup",
             Self::Config => "config",
@@ -62,7 +79,10 @@ impl Topic {
         match self {
             Self::Program => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
-            Self::Backup | Self::SignIn => &["config"],
+            Self::Backup | Self::SignIn | Self::LogOut => &["config"],
+            Self::LogIn => &["config", "scope"],
+            Self::WhoAmI => &["config", "json"],
+            Self::Devices => &["config", "json", "revoke"],
             Self::Credential => &["config", "out"],
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,

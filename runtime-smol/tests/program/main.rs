@@ -8,6 +8,7 @@ mod command_line;
 mod config;
 mod credential;
 mod log;
+mod log_in;
 mod restart;
 mod running;
 mod seeds;

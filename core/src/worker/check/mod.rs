@@ -308,7 +308,7 @@ impl Checks {
             return self.try_channel(cx, Channel::Poll);
         };
         let relay = &self.config.relay;
-        let request = if token.is_worker_credential() {
+        let request = if token.is_signed() {
             self.asked_at = cx.fx.now().wall;
             ask_for_proof(relay, token.secret(), number(self.asked_at))
         } else {
@@ -319,7 +319,7 @@ impl Checks {
 
     fn token_answered(&mut self, cx: &mut Cx, event: Event) {
         let asked = match &self.config.credential {
-            Some(token) if token.is_worker_credential() => {
+            Some(token) if token.is_signed() => {
                 proved(event, token.secret(), number(self.asked_at))
             }
             _ => answer::<EnvironmentList<'_>>(event).map(|_| ()),

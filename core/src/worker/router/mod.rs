@@ -26,7 +26,7 @@ use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
 use crate::worker::offers::Offers;
 use crate::worker::poll::Polling;
-use crate::worker::register::Registration;
+use crate::worker::register::{Answered, Registration};
 use crate::worker::removal::Removals;
 use crate::worker::result::{Finished, Reports};
 use crate::worker::session::{EndReason, Ended, Outcome, Renewal, Session};
@@ -264,6 +264,13 @@ impl Parts {
             Purpose::Proof => self.proof_answered(cx, event),
             Purpose::Register => self.register_answered(cx, event),
             Purpose::Token => self.registration.token_loaded(cx, &event),
+            Purpose::RefreshToken => {
+                let refreshed = self.registration.token_refreshed(cx, event);
+                if let Answered::Failed(error) = refreshed {
+                    self.shut_down(cx, Err(error));
+                }
+            }
+            Purpose::SaveToken => self.registration.token_saved(cx),
             Purpose::Poll => self.poll_answered(cx, event),
             Purpose::Ack(work) => self.ack_answered(cx, &work, event),
             Purpose::Spool(work) => self.reports.saved(cx, &work, &event),

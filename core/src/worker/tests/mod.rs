@@ -4,6 +4,7 @@ mod callbacks;
 mod conversation;
 mod foreign;
 mod imposter;
+mod log_in;
 mod polling;
 mod renewal;
 mod restarts;

@@ -160,23 +160,23 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: SocketAddr, [Up, Relay, SignIn], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    listen: SocketAddr, [Up, Relay, SignIn, Devices], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay, SignIn], None;
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
     tls_cert: Option<PathBuf>, [Relay], None;
     tls_key: Option<PathBuf>, [Relay], None;
-    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Credential], None;
+    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Credential], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
-    relay: Option<BaseUrl>, [Work, SignIn], None;
-    ca_file: Option<PathBuf>, [Work, SignIn], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Credential], None;
+    relay: Option<BaseUrl>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices], None;
+    ca_file: Option<PathBuf>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Devices, Credential], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     directory: Option<PathBuf>, [Up, Work], None;
-    name: Option<MachineName>, [Up, Work, Credential], None;
+    name: Option<MachineName>, [Up, Work, LogIn, Credential], None;
     spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
     disposable: FileNames, [Up, Work], FileNames(Vec::new());
     max_sessions: Count, [Up, Work], Count(DEFAULT_MAX_SESSIONS);
@@ -196,8 +196,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Backup, SignIn, Credential], Level::Info;
-    log_format: Format, [Up, Relay, Work, Backup, SignIn, Credential], Format::Text;
+    log_level: Level, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Credential], Level::Info;
+    log_format: Format, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Credential], Format::Text;
 }
 
 /// One setting as given on the command line.

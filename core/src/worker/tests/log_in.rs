@@ -1,0 +1,85 @@
+//! A worker whose machine is logged in refreshes its own log-in (T-6, E-10).
+
+use super::*;
+use crate::auth::LogIn;
+
+fn kept(name: &str) -> String {
+    format!(
+        r#"{{"relay":"x","access_token":"access-{name}","refresh_token":"refresh-{name}","refresh_key":"key-{name}"}}"#
+    )
+}
+
+/// It has registered with the first access token, and was refused.
+fn refused() -> Bench {
+    let log_in = LogIn::parse(kept("1").as_bytes()).expect("a log-in");
+    let mut bench = Bench::new(|config| {
+        config.credential = Credential::from_log_in(log_in, "/log-in".to_owned());
+    });
+    bench.answer_git();
+    let (register, request) = bench.request("/bridge");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer access-1");
+    bench.refuse(register, 401, "token_expired");
+    bench
+}
+
+fn loads(bench: &mut Bench, file: &str) {
+    let load = bench.take("load", |action| match action {
+        Action::Load { op, path, .. } if path == "/log-in" => Some(*op),
+        _ => None,
+    });
+    let data = Some(Bytes::from(file.to_owned()));
+    bench.handle(Event::Loaded { op: load, data, modified: None });
+}
+
+const TOKENS: &str = r#"{"access_token":"access-2","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-2","scope":"work"}"#;
+
+#[test]
+fn an_expired_log_in_is_refreshed_once_kept_and_then_used() {
+    let mut bench = refused();
+    loads(&mut bench, &kept("1"));
+    let (refresh, request) = bench.request("/v1/oauth/token");
+    let body = core::str::from_utf8(&request.body).expect("text").to_owned();
+    assert_eq!(body, "grant_type=refresh_token&client_id=footbridge&refresh_token=refresh-1");
+    let key = request.headers.iter().find(|(name, _)| *name == "idempotency-key");
+    assert_eq!(key.expect("it has one").1.reveal(), "key-1");
+    bench.respond(refresh, 200, TOKENS);
+    assert!(!bench.has_request("/bridge"), "not before it is kept");
+    let (save, data) = bench.take("save", |action| match action {
+        Action::Save { op, path, data } if path == "/log-in" => Some((*op, data.clone())),
+        _ => None,
+    });
+    assert_eq!(LogIn::parse(&data).expect("a log-in").access_token().reveal(), "access-2");
+    bench.handle(Event::Saved { op: save });
+    let (register, request) = bench.request("/bridge");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer access-2");
+    bench.refuse(register, 401, "token_revoked");
+    assert!(bench.outcome.is_some(), "a second 401 is final");
+}
+
+#[test]
+fn what_another_process_has_refreshed_is_taken_up() {
+    let mut bench = refused();
+    loads(&mut bench, &kept("2"));
+    assert!(!bench.has_request("/v1/oauth/token"));
+    let (_, request) = bench.request("/bridge");
+    assert_eq!(request.headers[0].1.reveal(), "Bearer access-2");
+}
+
+#[test]
+fn a_relay_that_cannot_refresh_now_does_not_end_the_worker() {
+    let mut bench = refused();
+    loads(&mut bench, &kept("1"));
+    let (refresh, _) = bench.request("/v1/oauth/token");
+    bench.respond(refresh, 503, r#"{"error":"temporarily_unavailable"}"#);
+    bench.wait();
+    let (register, _) = bench.request("/bridge");
+    bench.refuse(register, 401, "token_expired");
+    loads(&mut bench, &kept("1"));
+    let (refresh, request) = bench.request("/v1/oauth/token");
+    let key = request.headers.iter().find(|(name, _)| *name == "idempotency-key");
+    assert_eq!(key.expect("it has one").1.reveal(), "key-1", "it is the same request");
+    bench.respond(refresh, 400, r#"{"error":"invalid_grant"}"#);
+    let (register, _) = bench.request("/bridge");
+    bench.refuse(register, 401, "token_revoked");
+    assert!(bench.outcome.is_some());
+}
