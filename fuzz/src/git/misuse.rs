@@ -7,7 +7,9 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
     let at = |word: &str| args.iter().position(|arg| arg == word);
     match (mutant, at("remove"), at("rev-list"), at("switch"), at("update-ref")) {
         (Mutant::ForcedRemoval, Some(at), ..) => args.insert(at + 1, String::from("--force")),
-        (Mutant::BlindRemoval, Some(at), ..) => drop(args.drain(at - 3..at - 1)),
+        (Mutant::BlindRemoval, Some(at), ..) if args[at - 3] == "-c" => {
+            drop(args.drain(at - 3..at - 1));
+        }
         (Mutant::SkipsRemoval, Some(at), ..) => {
             args.truncate(at);
             args.extend(["list", "--porcelain"].map(String::from));
@@ -31,7 +33,13 @@ pub(crate) fn misuse(mutant: Mutant, args: &mut Vec<String>) {
             args.truncate(at + 2);
             args.push(String::from("--detach"));
         }
-        (Mutant::AnyTip, .., Some(_)) => drop(args.pop()),
+        // What the branch has come to since is in its reflog as well.
+        (Mutant::AnyTip, _, Some(at), ..)
+            if args[at + 1] == "--walk-reflogs" && !args.iter().any(|arg| arg == "HEAD") =>
+        {
+            args[at + 3] = String::from("--max-count=0");
+        }
+        (Mutant::AnyTip, .., Some(at)) if args[at + 1] == "-d" => drop(args.pop()),
         _ => {}
     }
 }

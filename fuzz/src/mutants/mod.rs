@@ -120,14 +120,14 @@ mutants! {
     /// A worker removes worktrees with `--force`.
     ForcedRemoval = "forced-removal" found by "worktrees" within 60,
     /// A worker lets git overlook new files if the user's settings say so.
-    BlindRemoval = "blind-removal" found by "worktrees" within 120,
+    BlindRemoval = "blind-removal" found by "worktrees" within 240,
     /// A worker never checks for commits that only a session's branch or reflogs have.
     CommitBlind = "commit-blind" found by "worktrees" within 60,
     /// A worker never checks for commits that only reflogs have.
     ReflogBlind = "reflog-blind" found by "worktrees" within 120,
     /// A worker detaches `HEAD` before it removes a worktree.
     Detacher = "detacher" found by "worktrees" within 120,
-    /// A worker deletes a session's branch wherever it points by then.
+    /// A worker deletes a session's branch wherever it points by then, and never mind its reflog.
     AnyTip = "any-tip" found by "worktrees" within 120,
     /// A worker keeps its worktrees where others keep theirs, and takes all of them for its own.
     StealsLiveWorktree = "steals-live-worktree" found by "worktrees" within 80,
