@@ -79,7 +79,11 @@ impl LogIn {
     /// The same with the next tokens.
     pub(crate) fn refreshed(&self, tokens: Tokens) -> Self {
         let Tokens { access_token, refresh_token, scope, .. } = tokens;
-        let refresh_key = key(&self.refresh_key, &refresh_token);
+        // They are already there, if the same was asked twice: the key follows once.
+        let refresh_key = match refresh_token == self.refresh_token {
+            true => self.refresh_key.clone(),
+            false => key(&self.refresh_key, &refresh_token),
+        };
         let (relay, scope) = (self.relay.clone(), scope.or(self.scope));
         Self { relay, access_token, refresh_token, refresh_key, scope }
     }
@@ -115,6 +119,7 @@ mod tests {
         let (second, third) = (first.refreshed(tokens("2")), first.refreshed(tokens("3")));
         assert_ne!(second.refresh_key(), first.refresh_key());
         assert_ne!(second.refresh_key(), third.refresh_key());
+        assert_eq!(second.refreshed(tokens("2")), second, "asked twice");
         let other = LogIn::new(&relay, tokens("1"), &Secret::from("another seed"));
         assert_ne!(other.refresh_key(), first.refresh_key());
         assert!(first.is_at(&relay) && !format!("{first:?}").contains("refresh-1"));

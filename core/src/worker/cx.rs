@@ -104,6 +104,8 @@ pub(super) enum Timer {
     /// The state file is tried again.
     StateFile,
     Register,
+    /// Its log-in may be due to be refreshed.
+    RefreshToken,
     Poll,
     Ack(WorkId),
     Heartbeat(SessionId),

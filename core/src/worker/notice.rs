@@ -58,6 +58,9 @@ pub enum WorkerNotice {
     },
     /// The relay responds again after failures.
     Recovered,
+    /// Its log-in cannot be refreshed any more: work that is under way goes on, but once the relay asks
+    /// who it is, it takes a new log-in.
+    NeedsLogIn,
     /// The computer slept; everything is retried immediately.
     Woke {
         /// For roughly how long.

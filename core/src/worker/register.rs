@@ -14,7 +14,11 @@ use super::config::WorkerConfig;
 use super::continuity::Continuity;
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Environment;
+use super::notice::WorkerNotice;
 use super::survey::Directory;
+use crate::auth::refresh::{
+    Generation, NewToken, RefreshOutcome, RefreshPolicy, RefreshScheduler, Settled,
+};
 use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
@@ -42,6 +46,10 @@ pub(super) struct Registration {
     directory: Directory,
     token: Credential,
     token_retry: TokenRetry,
+    /// When its log-in is to be refreshed.
+    refreshes: RefreshScheduler<()>,
+    /// The refresh that is under way because it was due.
+    refreshing: Option<Generation>,
     backoff: Backoff,
     /// How many registrations there were. Identifies the secret a request was sent with.
     count: u32,
@@ -98,6 +106,8 @@ impl Registration {
             directory: Directory::default(),
             token: config.credential.clone(),
             token_retry: TokenRetry::Unused,
+            refreshes: RefreshScheduler::new(RefreshPolicy::default()),
+            refreshing: None,
             backoff: Backoff::new(config.backoff),
             count: 0,
             environment: None,
@@ -190,6 +200,11 @@ impl Registration {
         };
         self.token_retry.reset();
         self.backoff.reset();
+        // It works: what it takes from here on is to be refreshed in time.
+        if let Some(log_in) = self.token.log_in().filter(|_| !self.is_closed()) {
+            self.refreshes.schedule(cx.fx.now(), (), log_in.access_token());
+            self.look_at_refreshes(cx);
+        }
         self.count = self.count.wrapping_add(1);
         let environment =
             Environment { id: registered.environment_id, secret: registered.environment_secret };
@@ -211,6 +226,8 @@ impl Registration {
     /// The worker is shutting down.
     pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Closed;
+        self.refreshes.cancel_all();
+        cx.timers.clear(&Timer::RefreshToken);
         cx.timers.clear(&Timer::Register);
     }
 
@@ -224,6 +241,40 @@ impl Registration {
             cx.timers.clear(&Timer::Register);
             self.register(cx);
         }
+    }
+
+    /// Refreshes the log-in if that is due (T-3): so it does not lapse however long the worker has no
+    /// other use for it.
+    pub(super) fn refresh_if_due(&mut self, cx: &mut Cx<'_>) {
+        if let Some(due) = self.refreshes.next_due(cx.fx.now()) {
+            self.refreshing = Some(due.generation);
+            if let Some(path) = self.token.file() {
+                let limit = MAX_TOKEN_FILE_BYTES;
+                cx.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
+            }
+        }
+        self.look_at_refreshes(cx);
+    }
+
+    fn look_at_refreshes(&self, cx: &mut Cx<'_>) {
+        match self.refreshes.deadline(cx.fx.now()) {
+            Some(at) => cx.timers.set(Timer::RefreshToken, at),
+            None => cx.timers.clear(&Timer::RefreshToken),
+        }
+    }
+
+    /// What came of a refresh, if it was made because it was due.
+    fn settle_refresh(&mut self, cx: &mut Cx<'_>, outcome: RefreshOutcome) {
+        let Some(generation) = self.refreshing.take() else { return };
+        let settled = self.refreshes.settle(cx.fx.now(), &(), generation, outcome);
+        if settled == Settled::NeedsLogIn {
+            cx.notify(WorkerNotice::NeedsLogIn);
+        }
+        self.look_at_refreshes(cx);
+    }
+
+    fn new_token(&self) -> RefreshOutcome {
+        RefreshOutcome::Refreshed(NewToken::Readable(self.token.secret().clone()))
     }
 
     /// Reads the credential's file again, once per run of refusals (E-10).
@@ -246,6 +297,7 @@ impl Registration {
             cx.request(Purpose::RefreshToken, request);
             return;
         }
+        self.settle_refresh(cx, self.new_token());
         self.register_if_wanted(cx);
     }
 
@@ -259,17 +311,29 @@ impl Registration {
                 if let (Some(log_in), Some(path)) = (refreshed, path) {
                     let data = log_in.to_file();
                     self.token.adopt(log_in);
+                    self.settle_refresh(cx, self.new_token());
                     cx.fx.start(Purpose::SaveToken, |op| Action::Save { op, path, data });
                 }
             }
             Err(_) if self.is_closed() => {}
             Err(TokenError::Request(error)) if error.track().is_some() => {
+                let retry_after = cx.retry_after(&error);
+                self.settle_refresh(cx, RefreshOutcome::Unreachable { retry_after });
                 // Nothing is known against the log-in: it is tried again, with patience.
-                self.token_retry.reset();
-                return self.failed(cx, &error, false);
+                if self.stage == Stage::Registering {
+                    self.token_retry.reset();
+                    return self.failed(cx, &error, false);
+                }
             }
             // What the relay says to the token that there is decides what to do.
-            Err(_) => self.register_if_wanted(cx),
+            Err(error) => {
+                let outcome = match error {
+                    TokenError::Refused { .. } => RefreshOutcome::Refused,
+                    TokenError::Request(_) => RefreshOutcome::Failed,
+                };
+                self.settle_refresh(cx, outcome);
+                self.register_if_wanted(cx);
+            }
         }
         Answered::Pending
     }

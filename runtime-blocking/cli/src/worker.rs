@@ -266,6 +266,11 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let words = format_args!("cannot {what}: {reason}; retrying in {retry_in}");
             log.write(Warn, "retrying", &[], words);
         }
+        Notice::NeedsLogIn => {
+            let words = "the log-in of this machine cannot be renewed any more: run footbridge login \
+                 again; sessions go on until then";
+            log.write(Warn, "needs_log_in", &[], format_args!("{words}"));
+        }
         Notice::Recovered => {
             log.write(Info, "recovered", &[], format_args!("the relay is responding again"));
         }

@@ -9,7 +9,8 @@
 //!                       refresh now
 //! ```
 //!
-//! [`RefreshScheduler`] holds the rules, for a machine that has tokens; [`TokenRefresh`] is the same as
+//! [`RefreshScheduler`] holds the rules, for a machine that has tokens, such as the worker with its
+//! log-in; [`TokenRefresh`] is the same as
 //! a machine of its own. Neither sends anything: they say when a token is to be refreshed, and are
 //! told what came of it.
 //!

@@ -128,6 +128,7 @@ impl Role for Router {
                 Parts::state_opened(cx, opened);
             }
             Timer::Register => parts.registration.register(cx),
+            Timer::RefreshToken => parts.registration.refresh_if_due(cx),
             Timer::Poll => parts.poll_if_there_is_room(cx),
             Timer::Ack(work) => parts.claims.ack(cx, &work),
             Timer::Heartbeat(session) => parts.sessions.heartbeat(cx, &session),

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::auth::LogIn;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 fn kept(name: &str) -> String {
     format!(
@@ -82,4 +84,56 @@ fn a_relay_that_cannot_refresh_now_does_not_end_the_worker() {
     let (register, _) = bench.request("/bridge");
     bench.refuse(register, 401, "token_revoked");
     assert!(bench.outcome.is_some());
+}
+
+/// It serves, with an access token that is valid for one more hour.
+fn serving() -> Bench {
+    let log_in = LogIn::parse(kept("1").as_bytes()).expect("a log-in");
+    let seconds = Bench::new(|_| {}).now.wall.as_secs();
+    let claims = format!(r#"{{"iat":{seconds},"exp":{}}}"#, seconds + 3600);
+    let token = format!("fbaccess-e30.{}.x", URL_SAFE_NO_PAD.encode(claims));
+    let file = core::str::from_utf8(&log_in.to_file()).expect("text").replace("access-1", &token);
+    let log_in = LogIn::parse(file.as_bytes()).expect("a log-in");
+    let mut bench = Bench::new(|config| {
+        config.credential = Credential::from_log_in(log_in, "/log-in".to_owned());
+    });
+    bench.answer_git();
+    let (register, _) = bench.request("/bridge");
+    bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
+    bench.request("/work/poll");
+    let mut waited = Duration::ZERO;
+    let is_load =
+        |action: &Action| matches!(action, Action::Load { path, .. } if path == "/log-in");
+    while !bench.actions.iter().any(is_load) {
+        waited += bench.wait();
+    }
+    assert_eq!(waited, Duration::from_secs(3300), "five minutes before it runs out");
+    let now = format!(
+        r#"{{"relay":"x","access_token":"{token}","refresh_token":"refresh-1","refresh_key":"key-1"}}"#
+    );
+    loads(&mut bench, &now);
+    bench
+}
+
+#[test]
+fn a_log_in_is_refreshed_in_time_while_the_worker_serves() {
+    let mut bench = serving();
+    let (refresh, _) = bench.request("/v1/oauth/token");
+    bench.respond(refresh, 200, TOKENS);
+    let save = bench.take("save", |action| match action {
+        Action::Save { op, path, .. } if path == "/log-in" => Some(*op),
+        _ => None,
+    });
+    bench.handle(Event::Saved { op: save });
+    assert!(!bench.has_request("/bridge"), "it is registered");
+    assert_eq!(bench.outcome, None);
+}
+
+#[test]
+fn a_log_in_that_was_revoked_is_said_so_once_and_work_goes_on() {
+    let mut bench = serving();
+    let (refresh, _) = bench.request("/v1/oauth/token");
+    bench.respond(refresh, 400, r#"{"error":"invalid_grant"}"#);
+    let told = bench.notices.iter().filter(|notice| **notice == WorkerNotice::NeedsLogIn).count();
+    assert_eq!((told, bench.outcome.is_none(), bench.has_request("/bridge")), (1, true, false));
 }
