@@ -2,6 +2,7 @@
 
 mod agent;
 mod attacks;
+mod both_killed;
 mod check;
 mod client;
 mod command_line;

@@ -46,7 +46,7 @@ fn start(home: &Path, listen: &str) -> Running {
 }
 
 /// One request; `None` if there was no answer, whatever became of it.
-fn call(relay: &Ready, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+pub(crate) fn call(relay: &Ready, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
     let (_, address) = relay.url.split_once("://")?;
     let mut stream = TcpStream::connect(address).ok()?;
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -110,7 +110,7 @@ fn answer(relay: &Ready, session: &str, behavior: &str, is_over: &AtomicBool) {
 }
 
 /// Follows a session's log across all connections, without a gap.
-fn watch(relay: &Ready, session: &str, is_over: &AtomicBool) -> Vec<Value> {
+pub(crate) fn watch(relay: &Ready, session: &str, is_over: &AtomicBool) -> Vec<Value> {
     let mut events: Vec<Value> = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
         let Some(mut socket) = subscribe(relay, session, events.len()) else {
@@ -159,7 +159,7 @@ fn subscribe(
 }
 
 /// The whole log of a session.
-fn log(relay: &Ready, session: &str) -> Option<Vec<Value>> {
+pub(crate) fn log(relay: &Ready, session: &str) -> Option<Vec<Value>> {
     let mut events = Vec::new();
     loop {
         let path = format!("/v1/sessions/{session}/events?after={}&limit=1000", events.len());
@@ -176,7 +176,7 @@ fn log(relay: &Ready, session: &str) -> Option<Vec<Value>> {
 }
 
 /// How often each id occurs in the messages of one kind.
-fn count(events: &[Value], kind: &str, id: &str) -> BTreeMap<String, usize> {
+pub(crate) fn count(events: &[Value], kind: &str, id: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for message in events.iter().map(|event| &event["message"]) {
         let found = message.pointer(id).and_then(Value::as_str);
