@@ -11,8 +11,8 @@ import { visible, visibleForm } from './visible.js';
 
 /** @typedef {Node | LongText} Part */
 /**
- * @typedef {{subject: string, label: string, isProse?: boolean, parts: Part[]}} View `subject` is what it is about, such as a
- *   path, with a label for it; `isProse` if that may run from right to left
+ * @typedef {{subject: string, label: string, isProse?: boolean, extent?: string, parts: Part[]}} View `subject` is what it is
+ *   about, such as a path, with a label for it; `isProse` if that may run from right to left; `extent` is how much it changes
  */
 /** @typedef {(input: Record<string, any>, onMore: () => void) => View | null} Viewer null if the input is not of the tool's form */
 
@@ -64,10 +64,12 @@ function edit(input, onMore) {
   if (!one || !isSubject(input.file_path)) return null;
   const runs = runsIn(one);
   const chars = one.old.length + one.new.length;
-  const words = [chars <= MEASURED && extentOf(runs), one.isAll && 'at every occurrence'].filter(Boolean).join(', ');
+  const extent = chars <= MEASURED ? extentOf(runs) : '';
+  const words = [extent, one.isAll && 'at every occurrence'].filter(Boolean).join(', ');
   return {
     subject: input.file_path,
     label: LABELS.file_path,
+    extent,
     parts: [
       note(words ? `Change: ${words}` : 'Change'),
       new LongText([], runs.reduce((sum, [, text]) => sum + text.length, 0), diffForm(() => runs, { endsAlike: endsAlike(one.old, one.new) }), onMore),
@@ -92,6 +94,7 @@ function multiEdit(input, onMore) {
   return {
     subject: input.file_path,
     label: LABELS.file_path,
+    extent: known.length === 1 ? '1 change' : `${known.length.toLocaleString()} changes`,
     parts: [
       note(known.length === 1 ? '1 change' : `${known.length.toLocaleString()} changes, one after another`),
       new LongText([], NaN, diffForm(runs, { endsAlike: known.every((one) => endsAlike(one.old, one.new)) }), onMore),
@@ -111,6 +114,7 @@ function write(input, onMore) {
   return {
     subject: path,
     label: LABELS.file_path,
+    extent: count ? `${count.toLocaleString()} ${count === 1 ? 'line' : 'lines'}` : '',
     parts: [
       note(content ? `The whole file will be${count ? ` (${count.toLocaleString()} ${count === 1 ? 'line' : 'lines'})` : ''}` : 'The file will be empty'),
       ...(content ? [new LongText([], content.length, diffForm(() => written(content), { isNumbered: true, endsAlike: true }), onMore)] : []),
@@ -221,11 +225,11 @@ export const nodesOf = (parts) => parts.flatMap((part) => {
   return part.isComplete ? [part.element] : [part.element, part.button];
 });
 
-/** @param {unknown} tool @param {unknown} input @returns {{subject: string, isProse: boolean, nodes: Node[]}} whatever the input is */
+/** @param {unknown} tool @param {unknown} input @returns {{subject: string, isProse: boolean, extent: string, nodes: Node[]}} whatever the input is */
 export function callOf(tool, input) {
   const view = viewOf(tool, input);
-  if (view) return { subject: view.subject, isProse: view.isProse === true, nodes: nodesOf(view.parts) };
-  if (input === undefined) return { subject: '', isProse: false, nodes: [] };
+  if (view) return { subject: view.subject, isProse: view.isProse === true, extent: view.extent ?? '', nodes: nodesOf(view.parts) };
+  if (input === undefined) return { subject: '', isProse: false, extent: '', nodes: [] };
   const all = new LongText(prettyParts(input), NaN, visibleForm);
-  return { subject: text(record(input).description).slice(0, SUBJECT), isProse: true, nodes: all.isEmpty ? [] : nodesOf([all]) };
+  return { subject: text(record(input).description).slice(0, SUBJECT), isProse: true, extent: '', nodes: all.isEmpty ? [] : nodesOf([all]) };
 }

@@ -7,7 +7,7 @@ import { ApiError } from './api.js';
 import { alwaysOf } from './always.js';
 import { askedOf } from './asked.js';
 import { callOf } from './calls.js';
-import { entry } from './messages.js';
+import { entry } from './entries.js';
 import { Reading } from './reading.js';
 import { clip, isSame, record, text } from './values.js';
 import { visible, visibleText } from './visible.js';
@@ -56,7 +56,8 @@ export class Card {
   #onResolved;
   /** @type {import('./asked.js').Asked} */ #asked;
   #words;
-  /** @type {HTMLElement | undefined} the entry of what it is about */ #call;
+  /** @type {import('./call-card.js').CallCard | undefined} what it is about */ #call;
+  /** Whether that shows the same. */ #isShown = false;
   #turnEnded = false;
   /** @type {Reading | null} null if nothing needs to have been read */ #reading = null;
   #maySkip = false;
@@ -64,7 +65,7 @@ export class Card {
 
   /**
    * @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved
-   * @param {import('./messages.js').Call} [call] what it is about
+   * @param {import('./call-card.js').CallCard} [call] what it is about
    */
   constructor(event, answer, onResolved, call) {
     this.id = event.message.request_id;
@@ -77,10 +78,17 @@ export class Card {
     this.tool = visibleText(clip(text(this.#request.tool_name, 'a tool without a name'), NAME));
     this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
     this.element = entry(event, 'permission', [this.body]);
-    // Nothing is shown twice: while it is open, what it is about is on the card.
-    if (call && isSame(call.input, this.#request.input) === true) this.#call = call.entry;
-    this.#call?.setAttribute('data-asked', '');
     this.#build();
+    this.belongTo(call);
+  }
+
+  /** @param {import('./call-card.js').CallCard | undefined} call on whose card it is shown */
+  belongTo(call) {
+    if (!call || call === this.#call) return;
+    this.#call = call;
+    this.#isShown = isSame(call.input, this.#request.input) === true;
+    // Nothing is shown twice: while it is open, what it is about is here.
+    call.ask(this.element, this.#isShown, this.open);
   }
 
   /** @returns {string} what a screen reader announces at once */
@@ -248,12 +256,11 @@ export class Card {
   resolve({ outcome, detail, input }) {
     const hadFocus = this.body.contains(document.activeElement);
     this.open = false;
-    this.#call?.removeAttribute('data-asked');
     this.#reading?.stop();
     const own = this.#asked.resolved?.(outcome, input);
     const changed = !own && outcome === 'allowed' && input !== undefined && isSame(input, this.#request.input ?? {}) === false;
     const summary = h('p', { class: `resolved ${outcome}`, tabindex: '-1' },
-      h('strong', {}, this.#words.outcomes[outcome]), ` · ${this.tool}`, changed && ' · edited', detail && ` · ${visibleText(clip(detail, WORDS))}`);
+      h('strong', {}, this.#words.outcomes[outcome]), !this.#call && ` · ${this.tool}`, changed && ' · edited', detail && ` · ${visibleText(clip(detail, WORDS))}`);
     this.body.replaceChildren(summary);
     const blockOf = (/** @type {unknown} */ value) => {
       const { nodes } = callOf(this.#request.tool_name, value);
@@ -261,12 +268,13 @@ export class Card {
     };
     if (own) append(this.body, own);
     else if (changed) append(this.body, blockOf(input));
-    else append(this.body, [disclosure('What was asked', () => blockOf(this.#request.input), 'folded')]);
+    else if (!this.#isShown) append(this.body, [disclosure('What was asked', () => blockOf(this.#request.input), 'folded')]);
     this.body.classList.add('closed');
     this.body.dataset.testid = 'permission-resolved';
     this.body.dataset.outcome = outcome;
     this.body.removeAttribute('aria-busy');
     this.body.removeAttribute('aria-labelledby');
+    this.#call?.answered(this.element);
     if (hadFocus) summary.focus({ preventScroll: true });
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // Words for times, ids and states, the same everywhere on the page.
 import { h } from './dom.js';
-import { list, text } from './values.js';
+import { text } from './values.js';
 
 /** @param {string} id @returns {string} enough of an id to tell sessions apart */
 export const shortId = (id) => id.slice(id.lastIndexOf('_') + 1).slice(-6);
@@ -32,44 +32,6 @@ export function duration(ms) {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60000) return `${(ms / 1000).toFixed(1)} s`;
   return `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`;
-}
-
-/** @type {Map<string, [string, string]>} */
-const ENDINGS = new Map([
-  ['completed', ['Completed', 'good']],
-  ['failed', ['Failed', 'bad']],
-  ['timed_out', ['Timed out', 'bad']],
-  ['interrupted', ['Stopped', 'quiet']],
-  ['lost', ['Lost: the worker disappeared', 'bad']],
-]);
-
-/**
- * @param {any} session
- * @returns {{state: string, detail: string, label: string, tone: string}} `state` is the
- *   relay's own word; `detail` is what else people need to know
- */
-export function stateOf(session) {
-  const { state } = session;
-  if (state === 'ended') {
-    const detail = text(session.result?.status, 'ended');
-    const [label, tone] = ENDINGS.get(detail) ?? ['Ended', 'quiet'];
-    return { state, detail, label, tone };
-  }
-  if (session.stopping) return { state, detail: 'stopping', label: 'Stopping', tone: 'quiet' };
-  const questions = list(session.pending_permissions);
-  if (questions.some((one) => !one.turn_ended)) {
-    return { state, detail: 'waiting', label: 'Waiting for permission', tone: 'warn' };
-  }
-  if (state === 'running' && session.connected === false) {
-    return { state, detail: 'disconnected', label: 'Running, worker unreachable', tone: 'warn' };
-  }
-  if (state === 'queued') return { state, detail: state, label: 'Queued', tone: 'quiet' };
-  if (state === 'starting') return { state, detail: state, label: 'Starting', tone: 'quiet' };
-  if (state === 'running' && questions.length) {
-    return { state, detail: 'left-open', label: 'Running, a question was left open', tone: 'good' };
-  }
-  if (state === 'running') return { state, detail: state, label: 'Running', tone: 'good' };
-  return { state, detail: text(state), label: text(state), tone: 'quiet' };
 }
 
 /**

@@ -1,37 +1,67 @@
 // @ts-check
-// What an agent prints for programs rather than for people is kept out of sight until someone
-// wants to see everything. The relay's table says which messages those are.
-import { h } from './dom.js';
+// What is printed for programs rather than for people is kept together out of the way: in one fold for
+// each turn, raw and in order. The relay's table says which of an agent's messages those are.
+import { h, setText } from './dom.js';
+import { isReport } from './entries.js';
 import { list, record } from './values.js';
 
+/** Entries of one fold; older ones are only in the log. */
+const KEPT = 200;
+
+/** Reports that say no more than that all is well. */
+const QUIET_STATES = new Set(['queued', 'starting', 'running']);
+
+/** @param {any} event @returns {boolean} */
+function isQuietReport(event) {
+  if (!isReport(event)) return false;
+  const { subtype, state, exit_code: code } = event.message;
+  return subtype === 'agent_started' || (subtype === 'session_state' && QUIET_STATES.has(state)) || (subtype === 'agent_exited' && code === 0);
+}
+
+/** The relay's table. */
 export class Housekeeping {
   /** @type {Record<string, any>[]} none before the table has come: then everything is shown */ #rules = [];
-
-  /** @param {HTMLElement} log */
-  constructor(log) {
-    this.log = log;
-    this.toggle = h('button', {
-      type: 'button', class: 'link', 'data-testid': 'show-everything', 'aria-pressed': 'false', on: { click: () => this.#toggle() },
-    }, 'Show everything');
-  }
 
   /** @param {any} table */
   set table(table) {
     this.#rules = list(record(table).rules).map(record);
   }
 
-  /** @param {any} event @param {HTMLElement} entry @returns {boolean} whether it is for the log */
-  shows(event, entry) {
+  /** @param {any} event @returns {'shown' | 'quiet' | 'never'} */
+  showing(event) {
     const { from, message } = event;
-    if (from !== 'agent') return true;
+    if (from !== 'agent') return isQuietReport(event) ? 'quiet' : 'shown';
     const subtype = message?.response?.subtype ?? message?.request?.subtype ?? message?.subtype;
     const rule = this.#rules.find((one) => one.type === message?.type && (one.subtype === undefined || one.subtype === subtype));
-    if (rule?.show === 'quiet') entry.dataset.quiet = '';
-    return rule?.show !== 'never';
+    return rule?.show === 'quiet' || rule?.show === 'never' ? rule.show : 'shown';
+  }
+}
+
+/** What has been said for programs since the last turn ended. */
+export class QuietFold {
+  /** @type {HTMLDetailsElement | null} */ #details = null;
+  #count = 0;
+  element = h('div', { class: 'quiet-slot' });
+
+  /** @param {HTMLElement} entry */
+  add(entry) {
+    entry.dataset.quiet = '';
+    if (!this.#details) {
+      this.summary = h('summary', { 'data-testid': 'show-technical' });
+      this.#details = h('details', { class: 'folded quiet' }, this.summary);
+      this.element.append(this.#details);
+    }
+    this.#details.append(entry);
+    this.#count += 1;
+    if (this.#details.childElementCount > KEPT + 1) this.#details.children[1].remove();
+    if (this.summary) setText(this.summary, `${this.#count.toLocaleString('en')} technical ${this.#count === 1 ? 'message' : 'messages'}`);
   }
 
-  #toggle() {
-    const all = this.log.classList.toggle('everything');
-    this.toggle.setAttribute('aria-pressed', `${all}`);
+  /** @returns {HTMLElement | null} all of it, for the end of its turn */
+  take() {
+    const details = this.#details;
+    details?.remove();
+    [this.#details, this.#count] = [null, 0];
+    return details;
   }
 }

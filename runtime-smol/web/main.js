@@ -2,6 +2,7 @@
 // Puts the parts together and picks, from the address, which of them to show.
 import { h } from './dom.js';
 import { Api } from './api.js';
+import { Attention, questionCount } from './attention.js';
 import { Overview } from './overview.js';
 import { SessionView } from './session.js';
 import { askToReplace, exchange, signIn, works } from './sign-in.js';
@@ -12,6 +13,7 @@ import { isAccessToken, isUsableToken, keepToken, readToken, takeFromAddress } f
 /** @type {SessionView | null} */ let session = null;
 /** @type {Api | null} */ let api = null;
 let firstRoute = true;
+const attention = new Attention();
 
 const status = new StatusLine(() => {
   overview?.connection.wake();
@@ -71,7 +73,8 @@ function showSignIn(reason) {
   signOut.hidden = true;
   status.element.hidden = true;
   skipToBox.hidden = true;
-  document.title = 'Footbridge';
+  attention.title = '';
+  attention.count = 0;
   document.body.dataset.view = 'sign-in';
   const form = signIn({
     reason,
@@ -92,7 +95,10 @@ function enter(token) {
   overview = new Overview({
     api,
     onStatus: (known) => status.set('overview', known),
-    onChange: () => session?.placeChanged(),
+    onChange: () => {
+      attention.count = questionCount(overview?.waitingSessions ?? []);
+      session?.placeChanged();
+    },
     open: (id) => {
       location.hash = `#/session/${encodeURIComponent(id)}`;
     },
@@ -118,18 +124,22 @@ function route() {
       id,
       api,
       placeOf: (environmentId) => overview?.placeOf(environmentId) ?? '',
+      isOnline: (environmentId) => overview?.isOnline(environmentId) ?? true,
+      waitingSessions: () => overview?.waitingSessions ?? [],
+      onSession: (known) => overview?.learn(known),
+      onGone: () => overview?.forget(id),
       // A new element each time, so that the same words twice are read out twice.
       announce: (text) => announcer.replaceChildren(h('p', {}, text)),
       onStatus: (known) => status.set('session', known),
       onTitle: (title) => {
-        document.title = `${title} · Footbridge`;
+        attention.title = title;
       },
     });
     main.replaceChildren(overview.element, session.element);
     session.start();
     session.attached();
   } else {
-    document.title = 'Footbridge';
+    attention.title = '';
     main.replaceChildren(overview.element, h('p', { class: 'choose muted' }, 'Choose a session, or start a new one.'));
     overview.heading.focus({ preventScroll: true });
   }

@@ -3,7 +3,9 @@
 import { h, freshId, setAttributes, setText } from './dom.js';
 import { ApiError, uuid } from './api.js';
 import { Connection } from './connection.js';
-import { ago, stateOf, titleOf } from './format.js';
+import { waitingIn } from './attention.js';
+import { ago, titleOf } from './format.js';
+import { stateOf } from './states.js';
 import { visibleText } from './visible.js';
 import { list, record, text } from './values.js';
 
@@ -30,9 +32,10 @@ export class Overview {
     const { api } = options;
     const headId = freshId('overview');
     this.heading = h('h2', { id: headId, tabindex: '-1' }, 'Machines and sessions');
+    this.waiting = h('section', { class: 'needs-you', hidden: true, 'data-testid': 'needs-you' });
     this.list = h('div', { class: 'groups' });
     this.note = h('p', { class: 'muted', role: 'status' }, 'Loading…');
-    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, this.heading, this.note, this.list);
+    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, this.heading, this.note, this.waiting, this.list);
     this.connection = new Connection({
       api,
       prepare: async (refused) => {
@@ -68,6 +71,31 @@ export class Overview {
     return environment ? placeText(environment) : '';
   }
 
+  /** @param {string} environmentId @returns {boolean} whether its machine is there, as far as is known */
+  isOnline(environmentId) {
+    return this.#environments.get(environmentId)?.online ?? !this.#loaded;
+  }
+
+  /** @returns {import('./attention.js').Waiting[]} */
+  get waitingSessions() {
+    return waitingIn(this.#sessions.values());
+  }
+
+  /** @param {any} session as it has been heard of elsewhere */
+  learn(session) {
+    const known = this.#sessions.get(session.id);
+    if (!known || known.updated_at > session.updated_at) return;
+    this.#sessions.set(session.id, session);
+    this.#schedule();
+  }
+
+  /** @param {string} id a session that the relay no longer has */
+  forget(id) {
+    if (this.#sessions.delete(id)) this.#schedule();
+    // What has been heard may be of a relay before this one.
+    this.connection.restart();
+  }
+
   /** @param {any} message */
   #take(message) {
     switch (message.type) {
@@ -99,6 +127,8 @@ export class Overview {
     /** @type {Map<string, any[]>} */
     const sessions = new Map();
     const newestFirst = [...this.#sessions.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
+    const need = new Map(newestFirst.map((session) => [session, stateOf(session).need]));
+    newestFirst.sort((a, b) => (need.get(a) ?? 0) - (need.get(b) ?? 0));
     for (const session of newestFirst) {
       const home = this.#environments.has(session.environment_id) ? session.environment_id : '';
       sessions.set(home, [...(sessions.get(home) ?? []), session]);
@@ -112,8 +142,23 @@ export class Overview {
     arrange(this.list, wanted.map((group) => group.element));
     setText(this.note, environments.length ? '' : 'No machine is registered yet. Start a worker in the directory where the agent should work; it will appear here.');
     this.note.hidden = environments.length > 0;
+    this.#showWaiting();
     this.options.onChange();
   }
+
+  #showWaiting() {
+    const waiting = this.waitingSessions;
+    this.waiting.hidden = !waiting.length;
+    const rows = waiting.map(({ id, title, tool, count }) => [id, title, count > 1 ? `${count} questions` : tool || 'a question']);
+    const said = rows.flat().join('\n');
+    // The focus stays where it is while nothing changes.
+    if (this.#said === said) return;
+    this.#said = said;
+    this.waiting.replaceChildren(h('h3', {}, 'Waits for you'), h('ul', { class: 'sessions' }, rows.map(([id, title, what]) =>
+      h('li', {}, h('a', { href: `#/session/${encodeURIComponent(id)}` }, h('span', { class: 'item-title', dir: 'auto' }, title), h('span', { class: 'small muted' }, visibleText(what)))))));
+  }
+
+  #said = '';
 
   /** @param {string} id @param {any} environment @param {any[]} sessions */
   #group(id, environment, sessions) {
@@ -194,7 +239,7 @@ class Group {
   #item(session, current) {
     const item = this.#items.get(session.id) ?? new Item(session.id);
     this.#items.set(session.id, item);
-    item.update(session, current === session.id);
+    item.update(session, current === session.id, this.#environment?.online ?? false);
     return item.element;
   }
 
@@ -237,9 +282,9 @@ class Item {
     this.element = h('li', { 'data-testid': 'session-item', 'data-session-id': id }, this.link);
   }
 
-  /** @param {any} session @param {boolean} current */
-  update(session, current) {
-    const { state, detail, label, tone } = stateOf(session);
+  /** @param {any} session @param {boolean} current @param {boolean} isOnline */
+  update(session, current, isOnline) {
+    const { state, detail, label, tone } = stateOf(session, isOnline);
     setText(this.title, titleOf(session));
     setText(this.when, ago(session.created_at));
     setText(this.state, label);

@@ -2,7 +2,7 @@
 // The agent's permission requests: a card while one is open, a line once anyone has
 // answered it. The log decides; until then, this page's own answer is only a guess.
 import { Card, ofAnswer } from './card.js';
-import { foldedQuestion, isReport } from './messages.js';
+import { foldedQuestion, isReport } from './entries.js';
 import { keep, text } from './values.js';
 
 /** @typedef {import('./card.js').Resolution} Resolution */
@@ -94,13 +94,16 @@ export class Permissions {
   }
 
   /**
-   * @param {any} event @param {import('./messages.js').Call} [call] what it is about, if that is shown
+   * @param {any} event @param {import('./call-card.js').CallCard} [call] what it is about, if that is shown
    * @returns {HTMLElement} the one card for this request, wherever it is shown
    */
   card(event, call) {
     const { cards, resolutions } = this.#of(event.message.request_id);
     const shown = cards.find((card) => card.seq === event.seq);
-    if (shown) return shown.element;
+    if (shown) {
+      shown.belongTo(call);
+      return shown.element;
+    }
     const before = lastBefore(cards, event.seq);
     const closed = before && firstAfter(resolutions, before.seq);
     if (before && (closed ? closed.seq > event.seq : before.open)) {

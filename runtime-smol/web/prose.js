@@ -1,11 +1,11 @@
 // @ts-check
-// The bit of Markdown that agents write, built as elements, one block after another. Anything not
-// recognised stays as it was written.
+// The Markdown that agents write, built as elements, one block after another. Anything not recognised
+// stays as it was written.
+import { blocksOf } from './blocks.js';
 import { h } from './dom.js';
-import { Groups, NODE } from './long.js';
+import { copyButton } from './copy.js';
+import { Groups, NODE, chunksOf, linesOf } from './long.js';
 import { visible } from './visible.js';
-
-const INLINE = /`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|(https?:\/\/[^\s<>"'`)\]]{1,2000})/g;
 
 /** Characters and lines of one block: a paragraph that is longer continues in the next one. */
 const BLOCK = 2000;
@@ -20,36 +20,57 @@ const BLANK = 4000;
 
 /** @typedef {(text: string) => (string | Node)[]} Mark how text is shown */
 
-/** @param {string} text @param {Mark} mark @returns {(string | Node)[]} */
-function inline(text, mark) {
-  const parts = [];
-  let done = 0;
-  for (const match of text.matchAll(INLINE)) {
-    parts.push(...mark(text.slice(done, match.index)));
-    if (match[1] !== undefined) parts.push(h('code', {}, mark(match[1])));
-    else if (match[2] !== undefined) parts.push(h('strong', {}, mark(match[2])));
-    else parts.push(h('a', { href: match[3], target: '_blank', rel: 'noopener noreferrer' }, visible(match[3])));
-    done = match.index + match[0].length;
-  }
-  parts.push(...mark(text.slice(done)));
-  return parts;
+/** @param {import('./inline.js').Piece | import('./blocks.js').Block} one @returns {string} */
+const wordsOf = (one) => (typeof one === 'string' ? one : one.kids.map(wordsOf).join(''));
+
+/** @param {string} words @param {string} href @returns {boolean} whether a link looks as if it led elsewhere */
+const isMisleading = (words, href) => /:\/\/|^[\w-]+(?:\.[\w-]+)+/.test(words) && !href.replace(/^https?:\/\//, '').startsWith(words.replace(/^https?:\/\//, ''));
+
+/** @param {{href: string, kids: any[]}} link @param {Mark} mark @returns {(string | Node)[]} */
+function link({ href, kids }, mark) {
+  const words = kids.map(wordsOf).join('');
+  const shown = words === href ? visible(href) : kids.map((kid) => drawn(kid, mark));
+  const element = h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, shown);
+  return isMisleading(words, href) ? [element, ' (', ...visible(href), ')'] : [element];
 }
 
-/** @param {Line} line @returns {string} the mark that opens or closes a block of code, if it is one */
-const fenceIn = ({ text }) => /^ {0,3}(`{3,}|~{3,})/.exec(text.slice(0, 200))?.[1] ?? '';
+/** @param {any} one @param {Mark} mark @returns {import('./dom.js').Child} */
+function drawn(one, mark) {
+  if (typeof one === 'string') return mark(one);
+  if (one.tag === 'a') return link(one, mark);
+  const kids = one.kids.map((/** @type {any} */ kid) => drawn(kid, mark));
+  switch (one.tag) {
+    // The page's own headings are above these.
+    case 'h1': case 'h2': case 'h3': case 'h4': case 'h5': case 'h6':
+      return h('p', { class: `prose-heading of-${one.tag}`, role: 'heading', 'aria-level': Math.min(6, parseInt(one.tag[1], 10) + 3) }, kids);
+    case 'table': return h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': 'Table' }, h('table', {}, kids));
+    case 'ol': return h('ol', { start: one.start }, kids);
+    case 'li': return h('li', { class: one.done === undefined ? null : 'task' }, one.done !== undefined && [h('span', { 'aria-hidden': 'true' }, one.done ? '☑ ' : '☐ '), h('span', { class: 'sr' }, one.done ? 'Done: ' : 'To do: ')], kids);
+    case 'td': case 'th': return h(one.tag, { 'data-align': one.align || null }, kids);
+    default: return h(one.tag, {}, kids);
+  }
+}
+
+/** @param {string} line @returns {{mark: string, indent: number}} the mark that opens or closes a block of code, if it is one */
+export function fenceIn(line) {
+  const [, spaces = '', mark = ''] = /^( {0,12})(`{3,}|~{3,})/.exec(line.slice(0, 200)) ?? [];
+  return { mark, indent: spaces.length };
+}
+
+/** @param {string} text @param {number} indent @returns {string} */
+const outdented = (text, indent) => (indent ? text.split('\n').map((line) => line.slice(Math.min(indent, /^ */.exec(line)?.[0].length ?? 0))).join('\n') : text);
 
 /** @param {HTMLElement} root @param {Iterable<Line>} lines @param {Mark} mark @returns {Generator<Made>} */
 function* blocks(root, lines, mark) {
   /** @type {Line[]} */ let held = [];
   let [heldChars, chars, continues] = [0, 0, false];
-  let [fence, startsLine] = ['', true];
+  let [fence, within, startsLine] = ['', 0, true];
   /** @type {Groups | null} */ let code = null;
   const groups = new Groups(root, 'div');
   /** @param {boolean} isOver whether the paragraph or the code ends here @returns {Made} */
   const flush = (isOver) => {
     const text = held.map((line) => line.text).join('\n');
     const made = { element: null, chars };
-    const only = held.length === 1 && !continues && isOver;
     [held, heldChars, chars] = [[], 0, 0];
     const props = { 'data-continues': continues ? '' : null };
     continues = !isOver;
@@ -58,23 +79,22 @@ function* blocks(root, lines, mark) {
       if (!code) {
         const inner = h('code', {});
         code = new Groups(inner, 'span');
-        groups.add(h('pre', { dir: 'ltr' }, inner), SCROLLED * NODE);
+        groups.add(h('div', { class: 'fenced' }, h('pre', { dir: 'ltr' }, inner), copyButton(() => inner.textContent ?? '')), SCROLLED * NODE);
         nodes = SCROLLED;
       }
-      const piece = h('span', { class: 'piece', ...props }, mark(text));
+      const piece = h('span', { class: 'piece', ...props }, mark(outdented(text, within)));
       code.add(piece, made.chars);
       return { ...made, element: piece, nodes };
     }
     if (!text.trim()) return made;
-    const heading = only && /^#{1,6} (.*)$/.exec(text.trim());
-    const block = heading
-      ? h('p', { class: 'prose-heading' }, h('strong', {}, inline(heading[1], mark)))
-      : h('p', props, inline(text, mark));
+    // What belongs to an item further up is as far to the right.
+    const indent = /^ {2,12}(?! )/.exec(text)?.[0].length ?? 0;
+    const block = h('div', { class: 'block', 'data-in': Math.floor(indent / 2) || null, ...props }, blocksOf(outdented(text, indent)).map((one) => drawn(one, mark)));
     groups.add(block, made.chars);
-    return { ...made, element: block };
+    return { ...made, element: block, nodes: block.querySelectorAll('*').length };
   };
   for (const line of lines) {
-    const mark = startsLine ? fenceIn(line) : '';
+    const { mark, indent } = startsLine ? fenceIn(line.text) : { mark: '', indent: 0 };
     const isBlank = startsLine && line.ends && !line.text.trim();
     startsLine = line.ends;
     chars += line.chars;
@@ -82,7 +102,7 @@ function* blocks(root, lines, mark) {
     const closes = mark && fence && mark[0] === fence[0] && mark.length >= fence.length;
     if (opens || closes) {
       if (held.length || closes) yield flush(true);
-      [fence, code, continues] = [opens ? mark : '', null, false];
+      [fence, within, code, continues] = [opens ? mark : '', indent, null, false];
     } else if (isBlank && !fence) {
       if (held.length) yield flush(true);
       else if (chars > BLANK) yield flush(true);
@@ -105,6 +125,13 @@ const formOf = (mark) => () => {
 };
 
 export const proseForm = formOf((text) => [text]);
+
+/** @param {string} text that is short @returns {HTMLElement} */
+export function proseOf(text) {
+  const { element, make } = proseForm();
+  for (const piece of make(linesOf(chunksOf(text)))) if (!piece) break;
+  return element;
+}
 
 /** The same where a person decides by it: what is hidden is marked. */
 export const markedProseForm = formOf(visible);

@@ -3,7 +3,7 @@
 // answer and request until the agent has read it, and a loud one if it never will.
 import { h } from './dom.js';
 import { uuid } from './api.js';
-import { isReport } from './messages.js';
+import { isReport } from './entries.js';
 import { list, text } from './values.js';
 
 /**

@@ -4,7 +4,8 @@
 import { withoutColour } from './format.js';
 import { clip, list, number, record, text } from './values.js';
 
-/** @typedef {{head: string, hint: string, said: string, raw: string}} Failure `raw` is what the words stand for, unless they are its own */
+/** @typedef {{head: string, hint: string, said: string, raw: string, isStop?: boolean}} Failure `raw` is what the words stand for, unless they are its
+ * own; `isStop` if a person has ended the turn, and nothing is wrong */
 
 /** Characters of an agent's words that are searched for what they mean. */
 const SEARCHED = 20_000;
@@ -101,7 +102,7 @@ export function errorOfTurn(message) {
     const own = sentence === start ? said : sentence;
     return { head: known[1], hint: known[2], said: own, raw: own === said ? '' : said };
   }
-  if (aborted) return { ...failure, head: 'The turn was interrupted' };
+  if (aborted) return { ...failure, head: 'Interrupted by you', said: '', raw: said, isStop: true };
   const other = subtype && subtype !== 'success' && subtype !== 'error_during_execution' && subtype !== 'error';
   return other ? { ...failure, head: `${failure.head}: ${clip(subtype, NAME).replaceAll('_', ' ')}` } : failure;
 }

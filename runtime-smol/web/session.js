@@ -2,13 +2,15 @@
 // One session: its connection, its state, and the parts that show it.
 import { h, freshId, setAttributes, setText } from './dom.js';
 import { ApiError } from './api.js';
+import { Checklist } from './checklist.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
-import { exitOf, stateOf, titleOf, withoutColour } from './format.js';
-import { isReport } from './messages.js';
+import { exitOf, titleOf, withoutColour } from './format.js';
+import { isReport } from './entries.js';
 import { Permissions } from './permission.js';
 import { clipped, codeForm } from './long.js';
 import { Receipts } from './receipts.js';
+import { stateOf } from './states.js';
 import { Transcript } from './transcript.js';
 import { list, text } from './values.js';
 import { KeptWorktree } from './worktree.js';
@@ -33,6 +35,10 @@ export class SessionView {
    *   id: string,
    *   api: import('./api.js').Api,
    *   placeOf: (environmentId: string) => string,
+   *   isOnline: (environmentId: string) => boolean,
+   *   waitingSessions: () => import('./attention.js').Waiting[],
+   *   onSession: (session: any) => void,
+   *   onGone: () => void,
    *   announce: (text: string) => void,
    *   onStatus: (status: import('./connection.js').Status | null) => void,
    *   onTitle: (title: string) => void,
@@ -51,6 +57,7 @@ export class SessionView {
     });
     this.working = h('p', { class: 'working', hidden: true }, 'The agent is working');
     this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); }, (message, key) => this.#sendAgain(message, key));
+    this.checklist = new Checklist();
     this.transcript = new Transcript({
       permissions: this.permissions,
       receipts: this.receipts,
@@ -82,19 +89,20 @@ export class SessionView {
       type: 'button', class: 'danger', 'data-testid': 'stop', 'aria-label': 'Stop session', on: { click: () => this.#askToStop() },
     }, 'Stop', h('span', { class: 'stop-what' }, ' session'));
     this.notice = h('p', { class: 'error', role: 'alert' });
+    this.elsewhere = h('a', { class: 'elsewhere', hidden: true, role: 'status', 'data-testid': 'elsewhere' });
     this.waiting = h('button', {
       type: 'button', class: 'waiting', hidden: true, on: { click: () => this.permissions.pending[0]?.focus() },
     });
     this.ending = h('section', { class: 'ending', 'aria-label': 'How the session ended', hidden: true });
     this.worktree = new KeptWorktree((ask) => this.#askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
-    this.foot = h('footer', { class: 'session-foot' }, this.waiting, this.notice, this.ending, this.worktree.element, this.composer.form);
+    this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.waiting, this.notice, this.ending, this.worktree.element, this.composer.form);
     this.element = h('section', { class: 'session', 'aria-labelledby': headId },
       h('header', { class: 'session-head' },
         h('a', { class: 'back', href: '#/' }, h('span', { 'aria-hidden': 'true' }, '‹'), h('span', { class: 'sr' }, 'Back to the overview')),
         h('div', { class: 'session-name' }, this.heading, this.place),
         this.state,
-        this.transcript.housekeeping.toggle,
         this.stopButton),
+      this.elsewhere,
       this.transcript.element,
       this.foot);
     this.#buildDialog();
@@ -131,9 +139,24 @@ export class SessionView {
     this.options.onStatus(null);
   }
 
-  /** Called when the environments change, one of which is this session's. */
+  /** Called when the overview changes, of which this session and its machine are a part. */
   placeChanged() {
-    if (this.#session) setText(this.place, this.options.placeOf(this.#session.environment_id));
+    if (this.#session) {
+      setText(this.place, this.options.placeOf(this.#session.environment_id));
+      this.#showState();
+    }
+    const [other] = this.options.waitingSessions().filter(({ id }) => id !== this.id);
+    this.elsewhere.hidden = !other;
+    if (!other) return;
+    this.elsewhere.setAttribute('href', `#/session/${encodeURIComponent(other.id)}`);
+    setText(this.elsewhere, `Another session waits for you: ${other.title}`);
+  }
+
+  #showState() {
+    if (this.#gone) return;
+    const { state, detail, label, tone } = stateOf(this.#session, this.options.isOnline(this.#session.environment_id));
+    setText(this.state, label);
+    setAttributes(this.state, { 'data-state': state, 'data-detail': detail, 'data-tone': tone });
   }
 
   /** @param {boolean} refused @returns {Promise<string>} */
@@ -177,6 +200,7 @@ export class SessionView {
     this.#working = false;
     this.permissions.clear();
     this.receipts.clear();
+    this.checklist.clear();
     this.transcript.clear();
     return true;
   }
@@ -218,6 +242,7 @@ export class SessionView {
     this.transcript.push(event);
     this.composer.sawEvent(event);
     this.worktree.saw(event);
+    if (this.#session?.state !== 'ended') this.checklist.take(event);
     this.#noteWork(event);
   }
 
@@ -234,9 +259,9 @@ export class SessionView {
   }
 
   #showWork() {
-    const { state, connected } = this.#session ?? {};
+    const { state, connected, working = this.#working } = this.#session ?? {};
     const { state: way } = this.connection.status;
-    this.working.hidden = !(this.#working && way === 'connected' && state === 'running' && connected !== false && !this.permissions.waiting.length);
+    this.working.hidden = !(working && way === 'connected' && state === 'running' && connected !== false && !this.permissions.waiting.length);
   }
 
   /** @param {any} session */
@@ -244,12 +269,11 @@ export class SessionView {
     this.#session = session;
     this.receipts.show(session.receipts);
     this.permissions.learn(list(session.pending_permissions));
-    const { state, detail, label, tone } = stateOf(session);
+    this.options.onSession(session);
+    const { state, label, tone } = stateOf(session);
     setText(this.heading, titleOf(session));
-    this.#showTitle();
+    this.options.onTitle(titleOf(session));
     this.placeChanged();
-    setText(this.state, label);
-    setAttributes(this.state, { 'data-state': state, 'data-detail': detail, 'data-tone': tone });
     this.transcript.loggedFrom = session.first_seq ?? 1;
     const ended = state === 'ended';
     this.receipts.sessionEnded = ended;
@@ -259,6 +283,7 @@ export class SessionView {
     this.composer.form.hidden = ended;
     this.worktree.show(session);
     if (ended) {
+      this.checklist.clear();
       this.dialog.close();
       this.permissions.sessionEnded();
       this.#showEnding(session.result, label, tone);
@@ -294,7 +319,6 @@ export class SessionView {
     const open = list(this.#session?.pending_permissions).map((/** @type {any} */ { seq }) => seq);
     this.permissions.showOnly(this.#caughtUp ? null : new Set(open));
     const pending = this.permissions.pending.filter((card) => !card.element.hidden);
-    this.#showTitle();
     for (const card of pending) this.sight.observe(card.element);
     this.#showWaiting();
     setText(this.waiting, pending.length > 1
@@ -307,11 +331,6 @@ export class SessionView {
       this.#announced.add(card.seq);
       this.options.announce(card.announcement);
     }
-  }
-
-  #showTitle() {
-    const name = this.#session ? titleOf(this.#session) : 'Session';
-    this.options.onTitle(this.permissions.waiting.length ? `● Permission requested · ${name}` : name);
   }
 
   /** @param {IntersectionObserverEntry[]} seen */
@@ -382,6 +401,7 @@ export class SessionView {
     this.#gone = true;
     this.options.onStatus(null);
     const gone = error.status === 404;
+    if (gone) this.options.onGone();
     const heading = h('h3', { tabindex: '-1' }, gone ? 'This session no longer exists' : 'This session cannot be shown');
     const reason = gone
       ? 'The relay no longer has it. The relay may have restarted, or the session may have been too old to keep.'

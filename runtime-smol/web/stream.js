@@ -2,7 +2,8 @@
 // Text that is still being written. It is shown below the log, outside the live
 // region, so a screen reader reads each message once, when it is complete.
 import { h } from './dom.js';
-import { assistantEntry } from './messages.js';
+import { Draft } from './draft.js';
+import { assistantEntry } from './entries.js';
 import { number, text } from './values.js';
 
 /** Messages that may be in the writing at once, and pieces of each. */
@@ -17,7 +18,7 @@ const KEPT = 8000;
 /** @param {any} message @returns {string} the tool call that its writer belongs to */
 export const writerOf = (message) => text(message.parent_tool_use_id);
 
-/** @typedef {{element: HTMLElement, text: Text, pending: string, kind: string}} Block */
+/** @typedef {{element: HTMLElement, prose: Draft | null, text: Text, pending: string}} Block `prose` of what is for people, else `text` */
 
 export class Streams {
   element = h('div', { class: 'streams', 'aria-live': 'off' });
@@ -25,7 +26,7 @@ export class Streams {
   #writers = new Map();
 
   /**
-   * @param {import('./messages.js').LogEvent} event of type `stream_event`
+   * @param {import('./entries.js').LogEvent} event of type `stream_event`
    * @returns {HTMLElement[]} text of an earlier message that was never completed
    */
   take(event) {
@@ -50,7 +51,8 @@ export class Streams {
     for (const blocks of this.#writers.values()) {
       for (const block of blocks.values()) {
         if (!block.pending) continue;
-        block.text.appendData(block.pending);
+        if (block.prose) block.prose.add(block.pending);
+        else block.text.appendData(block.pending);
         block.pending = '';
         if (block.text.length > KEPT) block.text.deleteData(0, block.text.length - KEPT);
         if (!block.element.isConnected) this.element.append(block.element);
@@ -101,12 +103,12 @@ export class Streams {
     const found = blocks.get(index);
     if (found) return found;
     const text = document.createTextNode('');
-    const body = kind === 'text_delta'
-      ? h('div', { class: 'prose' }, h('p', {}, text))
+    const prose = kind === 'text_delta' ? new Draft() : null;
+    const body = prose ? prose.element
       : h('p', { class: 'draft' }, h('strong', {}, kind === 'thinking_delta' ? 'Thinking ' : 'Preparing a tool '), text);
     const element = assistantEntry(event, [body], { 'data-streaming': '' });
     /** @type {Block} */
-    const block = { element, text, pending: '', kind };
+    const block = { element, prose, text, pending: '' };
     blocks.set(index, block);
     return block;
   }

@@ -2,8 +2,10 @@
 // The log on the screen: appended once per frame, bounded, and only scrolled
 // automatically while the reader is at its end.
 import { h } from './dom.js';
-import { Housekeeping } from './housekeeping.js';
-import { entriesOf, entry, isReport, rawEntry } from './messages.js';
+import { Housekeeping, QuietFold } from './housekeeping.js';
+import { entry, isReport, rawEntry } from './entries.js';
+import { Ledger } from './ledger.js';
+import { entriesOf } from './messages.js';
 import { nextFrame } from './long.js';
 import { isQuestion } from './permission.js';
 import { Streams, writerOf } from './stream.js';
@@ -12,6 +14,8 @@ const KEPT = 2000;
 const EARLIER_PAGE = 1000;
 const FRAME_BUDGET_MS = 5;
 const HIDDEN_BUDGET_MS = 25;
+/** @typedef {{streams: Streams, quiet: QuietFold}} Place what an event is shown beside */
+
 /** What is added between two frames has to be laid out, too: so many entries, and about so many characters. */
 const FRAME_ENTRIES = 50;
 const FRAME_CHARS = 16_000;
@@ -29,7 +33,7 @@ export class Transcript {
   #first = 1;
   #loggedFrom = 1;
   #live = false;
-  #streams = new Streams();
+  #place = { streams: new Streams(), quiet: new QuietFold() };
   #memory = this.#newMemory();
   #permissions;
   #receipts;
@@ -55,8 +59,9 @@ export class Transcript {
     }, 'Show earlier');
     this.beginning = h('p', { class: 'line quiet', hidden: true });
     this.log = h('div', { role: 'log', 'aria-label': 'Transcript', 'aria-live': 'off', 'aria-busy': 'true', class: 'log' });
-    this.housekeeping = new Housekeeping(this.log);
-    this.content = h('div', { class: 'content' }, this.earlier, this.beginning, this.log, this.#streams.element, tail);
+    this.housekeeping = new Housekeeping();
+    const { streams, quiet } = this.#place;
+    this.content = h('div', { class: 'content' }, this.earlier, this.beginning, this.log, streams.element, quiet.element, tail);
     this.scroller = h('div', {
       class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Conversation', 'data-testid': 'transcript',
     }, this.content);
@@ -111,7 +116,8 @@ export class Transcript {
     this.#queue = [];
     this.#making = null;
     this.#memory = this.#newMemory();
-    this.#streams.settle();
+    this.#place.streams.settle();
+    this.#place.quiet.take();
     this.#first = 1;
     this.#loggedFrom = 1;
     this.#kept = KEPT;
@@ -131,11 +137,11 @@ export class Transcript {
 
   /** @param {any} event an open request from before the part that is shown */
   pin(event) {
-    this.log.prepend(...this.#render(event, this.#streams));
+    this.log.prepend(...this.#render(event, this.#place));
   }
 
   #newMemory() {
-    return { toolNames: new Map(), calls: new Map(), viewerUuids: new Map() };
+    return { calls: new Ledger(), viewerUuids: new Map() };
   }
 
   #schedule() {
@@ -158,7 +164,7 @@ export class Transcript {
     const batch = document.createDocumentFragment();
     let [taken, chars] = [0, 0];
     while (batch.childNodes.length < FRAME_ENTRIES && chars < FRAME_CHARS && performance.now() < until) {
-      this.#making ??= taken < this.#queue.length ? this.#render(this.#queue[taken++], this.#streams) : null;
+      this.#making ??= taken < this.#queue.length ? this.#render(this.#queue[taken++], this.#place) : null;
       if (!this.#making) break;
       const { value, done } = this.#making.next();
       if (done) {
@@ -169,7 +175,7 @@ export class Transcript {
       }
     }
     this.#queue.splice(0, taken);
-    this.#streams.flush();
+    this.#place.streams.flush();
     const grew = batch.hasChildNodes();
     this.log.append(batch);
     this.#trim();
@@ -184,38 +190,54 @@ export class Transcript {
   }
 
   /**
-   * @param {any} item @param {Streams} streams
+   * @param {any} item @param {Place} place
    * @returns {Generator<HTMLElement>} whatever is wrong with one event, the next ones are still shown
    */
-  *#render(item, streams) {
+  *#render(item, place) {
     try {
-      yield* this.#entries(item, streams);
+      yield* this.#entries(item, place);
     } catch {
       yield rawEntry(item);
     }
   }
 
-  /** @param {any} item @param {Streams} streams @returns {Generator<HTMLElement>} one at a time, since there may be many */
-  *#entries(item, streams) {
+  /** @param {any} item @param {Place} place @returns {Generator<HTMLElement>} one at a time, since there may be many */
+  *#entries(item, place) {
     const { message } = item;
     if (item.type === 'gap') yield gapLine(item);
-    else if (message?.type === 'stream_event') yield* streams.take(item);
-    else if (isQuestion(item)) yield this.#permissions.card(item, this.#memory.calls.get(message.request.tool_use_id));
+    else if (message?.type === 'stream_event') yield* place.streams.take(item);
+    else if (isQuestion(item)) yield* this.#question(item);
     else if (this.#permissions.take(item)) this.#receipts.mark(item, this.#permissions.cardOf(item));
-    else yield* this.#ordinary(item, streams);
+    else yield* this.#ordinary(item, place);
   }
 
-  /** @param {any} item @param {Streams} streams @returns {Generator<HTMLElement>} */
-  *#ordinary(item, streams) {
+  /** @param {any} item @returns {Generator<HTMLElement>} */
+  *#question(item) {
+    const call = this.#memory.calls.before(item.message.request.tool_use_id, item.seq);
+    const card = this.#permissions.card(item, call);
+    if (!call?.element.contains(card)) yield card;
+  }
+
+  /** @param {any} item @param {Place} place @returns {Generator<HTMLElement>} */
+  *#ordinary(item, { streams, quiet }) {
     const { message } = item;
+    const { calls } = this.#memory;
     this.#receipts.take(item);
     if (message?.type === 'assistant') streams.discard(writerOf(message));
-    if (message?.type === 'result' || isReport(item, 'agent_exited')) yield* streams.settle();
+    const isOver = message?.type === 'result' || isReport(item, 'agent_exited');
+    if (isOver) {
+      yield* streams.settle();
+      calls.turnEnded(item.seq);
+    }
+    const showing = this.housekeeping.showing(item);
     let last;
     for (const entry of entriesOf(item, this.#memory)) {
-      if (!this.housekeeping.shows(item, entry)) continue;
+      if (showing === 'never') continue;
       last = entry;
-      yield entry;
+      const isQuiet = showing === 'quiet' || entry.dataset.quiet === '';
+      if (isOver) entry.append(quiet.take() ?? '');
+      if (isQuiet && !isOver) quiet.add(entry);
+      else if (!calls.place(item, entry)) yield entry;
     }
     this.#receipts.mark(item, last);
   }
@@ -232,6 +254,7 @@ export class Transcript {
       if (surplus <= 0 && seq !== cut) break;
       if (element.querySelector('[data-testid="permission-card"]')) continue;
       element.remove();
+      this.#memory.calls.left(element);
       surplus -= 1;
       cut = seq;
     }
@@ -279,15 +302,20 @@ export class Transcript {
       after = wanted[wanted.length - 1].seq;
     }
     this.#first = Math.max(start, this.#loggedFrom);
-    const streams = new Streams();
+    const place = { streams: new Streams(), quiet: new QuietFold() };
     const page = document.createDocumentFragment();
     let until = performance.now() + FRAME_BUDGET_MS;
     for (const event of events) {
-      for (const entry of this.#render(event, streams)) page.append(entry);
+      for (const entry of this.#render(event, place)) page.append(entry);
       if (performance.now() < until) continue;
       await nextFrame();
       until = performance.now() + FRAME_BUDGET_MS;
     }
+    // A call may be on this page, and its result after it.
+    const results = await Promise.all(this.#memory.calls.missing.map((seq) => this.#loadEarlier(seq - 1, 1)));
+    for (const event of results.flatMap(({ events: found }) => found)) for (const entry of this.#render(event, place)) page.append(entry);
+    // Its turn ends after this page.
+    page.append(place.quiet.take() ?? '');
     return page;
   }
 

@@ -2,7 +2,7 @@
 // The worktree of a session that has ended, if it was kept because work in it is nowhere else:
 // what is in it, and what can be done with it.
 import { h, freshId, setAttributes, setText } from './dom.js';
-import { isReport } from './messages.js';
+import { isReport } from './entries.js';
 import { clip, list, number, record, text } from './values.js';
 import { visible } from './visible.js';
 

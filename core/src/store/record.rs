@@ -95,6 +95,9 @@ pub struct Session {
     /// What the agent has done last, newest last (W-10).
     #[serde(default)]
     pub activities: Vec<Activity>,
+    /// Whether the agent is working on something (U-4).
+    #[serde(default)]
+    pub is_working: bool,
     /// When it was created.
     pub created_at: UnixTime,
     /// When its log last grew.

@@ -57,6 +57,7 @@ pub const RULES: &[Rule] = &[
     one("system", "hook_progress", Showing::Quiet),
     one("system", "hook_response", Showing::Quiet),
     one("system", "hook_started", Showing::Quiet),
+    one("system", "init", Showing::Quiet),
     one("system", "session_state_changed", Showing::Quiet),
     one("system", "status", Showing::Quiet),
     one("system", "task_progress", Showing::Quiet),
@@ -100,7 +101,6 @@ mod tests {
             (r#"{"type":"user","message":{}}"#, Shown),
             (r#"{"type":"result","subtype":"success"}"#, Shown),
             (r#"{"type":"stream_event","event":{}}"#, Shown),
-            (r#"{"type":"system","subtype":"init"}"#, Shown),
             (r#"{"type":"system","subtype":"api_retry"}"#, Shown),
             (r#"{"type":"system","subtype":"permission_denied"}"#, Shown),
             (r#"{"type":"system","subtype":"of_tomorrow"}"#, Shown),
@@ -114,6 +114,7 @@ mod tests {
             (r#"{"type":"command_lifecycle","state":"queued"}"#, Quiet),
             (r#"{"type":"system","subtype":"status","status":null}"#, Quiet),
             (r#"{"type":"system","subtype":"hook_progress"}"#, Quiet),
+            (r#"{"type":"system","subtype":"init"}"#, Quiet),
             (r#"{"type":"control_response","response":{"subtype":"success"}}"#, Quiet),
             (r#"{"type":"keep_alive"}"#, Never),
         ];

@@ -22,6 +22,9 @@ const CLAUDE_OPTIONS: [(&str, Option<&str>); 5] = [
 /// Makes Claude Code finish the turn that it was interrupted in, and ask again what it had asked.
 const CLAUDE_CONTINUES: [&str; 2] = ["CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1"];
 
+/// Makes Claude Code say whether it works, waits for an answer, or has nothing to do.
+const CLAUDE_SAYS_STATE: [&str; 2] = ["CLAUDE_CODE_SDK_READS_SESSION_STATE", "1"];
+
 /// Stands for the id of a conversation.
 const SESSION: &str = "{session}";
 
@@ -96,12 +99,14 @@ pub fn agent_program(line: Option<&str>) -> Result<AgentProgram, Error> {
     if OWN_NAMES.contains(&&*program) && args.first().is_some_and(|first| first == OWN_AGENT) {
         return Ok(AgentProgram { args, ..own_agent()? });
     }
+    let mut env = Vec::new();
     if let Some(at) = claude_in(&program, &args) {
         let own = args.split_off(at);
         args.extend(missing_options(&own));
         args.extend(own);
+        env.push(CLAUDE_SAYS_STATE.map(str::to_owned).into());
     }
-    Ok(AgentProgram { program, args, env: Vec::new() })
+    Ok(AgentProgram { program, args, env })
 }
 
 /// A path is meant from where it is typed, if there is something; an agent runs in its session's
@@ -260,6 +265,13 @@ mod tests {
         assert_eq!(own.expect("good").expect("it can"), ["my-agent", "go on", "--in={session}"]);
         let error = resumed("my-agent", Some("my-agent --resume")).expect_err("no place for it");
         assert!(error.message.contains("{session}"), "{error}");
+    }
+
+    #[test]
+    fn claude_code_is_told_to_say_what_it_does_and_others_are_not() {
+        let env = |line| agent_program(Some(line)).expect("a command").env;
+        assert_eq!(env("npx @anthropic-ai/claude-code"), [CLAUDE_SAYS_STATE.map(str::to_owned).into()]);
+        assert_eq!(env("my-agent --model claude"), []);
     }
 
     #[test]

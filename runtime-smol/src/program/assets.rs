@@ -25,38 +25,51 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/api.js": "api.js", JS;
     "/app.css": "app.css", CSS;
     "/asked.js": "asked.js", JS;
+    "/attention.js": "attention.js", JS;
+    "/blocks.js": "blocks.js", JS;
+    "/call-card.js": "call-card.js", JS;
     "/calls.js": "calls.js", JS;
     "/card.js": "card.js", JS;
+    "/checklist.js": "checklist.js", JS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
+    "/copy.js": "copy.js", JS;
     "/device": "device.html", HTML;
     "/device.html": "device.html", HTML;
     "/device.js": "device.js", JS;
     "/diff.js": "diff.js", JS;
     "/dom.js": "dom.js", JS;
+    "/draft.js": "draft.js", JS;
     "/editor.js": "editor.js", JS;
+    "/entries.js": "entries.js", JS;
     "/facts.js": "facts.js", JS;
     "/format.js": "format.js", JS;
     "/housekeeping.js": "housekeeping.js", JS;
     "/icon.svg": "icon.svg", SVG;
+    "/inline.js": "inline.js", JS;
+    "/ledger.js": "ledger.js", JS;
     "/long.js": "long.js", JS;
     "/main.js": "main.js", JS;
     "/manifest.webmanifest": "manifest.webmanifest", MANIFEST;
     "/messages.js": "messages.js", JS;
+    "/outcomes.js": "outcomes.js", JS;
     "/overview.js": "overview.js", JS;
     "/permission.js": "permission.js", JS;
     "/proof.js": "proof.js", JS;
     "/prose.js": "prose.js", JS;
     "/questions.js": "questions.js", JS;
-    "/reading.js": "reading.js", JS;
     "/readable.js": "readable.js", JS;
+    "/reading.js": "reading.js", JS;
     "/receipts.js": "receipts.js", JS;
+    "/reports.js": "reports.js", JS;
     "/results.js": "results.js", JS;
     "/rhythm.js": "rhythm.js", JS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
+    "/states.js": "states.js", JS;
     "/status.js": "status.js", JS;
     "/stream.js": "stream.js", JS;
+    "/tasks.js": "tasks.js", JS;
     "/token.js": "token.js", JS;
     "/transcript.js": "transcript.js", JS;
     "/values.js": "values.js", JS;
@@ -79,6 +92,20 @@ mod tests {
         }
     }
 
+    /// The parts of the page that need no browser are tested beside it, by Node's own test runner.
+    #[test]
+    fn the_modules_of_the_page_keep_their_promises() {
+        let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web");
+        let files = std::fs::read_dir(tests).expect("a directory of tests");
+        let files = files.map(|file| file.expect("a file").path());
+        let ran = std::process::Command::new("node").arg("--test").args(files).output();
+        let Ok(ran) = ran else {
+            eprintln!("skipped: there is no node here");
+            return;
+        };
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+    }
+
     /// What a peer wrote can be anything, and these throw on some of it.
     #[test]
     fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
@@ -86,19 +113,31 @@ mod tests {
         for name in [
             "always",
             "asked",
+            "attention",
+            "blocks",
+            "call-card",
             "calls",
             "card",
+            "checklist",
             "diff",
+            "draft",
             "editor",
+            "entries",
             "facts",
             "housekeeping",
+            "inline",
+            "ledger",
             "messages",
+            "outcomes",
             "permission",
             "prose",
             "questions",
             "readable",
             "receipts",
+            "reports",
+            "states",
             "stream",
+            "tasks",
             "transcript",
         ] {
             let path = format!("/{name}.js");

@@ -5,6 +5,7 @@ mod faults;
 mod field;
 mod hostile;
 mod imposter;
+mod one_card;
 mod page;
 mod programs;
 mod real_agent;

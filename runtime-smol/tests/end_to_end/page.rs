@@ -114,7 +114,8 @@ fn an_interrupt_ends_the_command_and_the_session_continues() {
     let started = directory.path().join("started");
     assert!(crate::support::poll(|| started.exists().then_some(())).is_some(), "it never started");
     page.click(&hook("interrupt"));
-    page.see(&format!("{TURN}[data-error]"));
+    page.see_text(&format!("{TURN}[data-stopped]"), "Interrupted by you");
+    assert_eq!(page.count("[data-error]"), 0, "it is shown as a fault");
     send(page, "echo go''es on");
     page.click(&hook("allow"));
     page.see_text(OUTPUT, "goes on");
@@ -129,7 +130,7 @@ fn an_interrupt_withdraws_an_open_question() {
     page.see(CARD);
     page.click(&hook("interrupt"));
     page.see(&format!("{RESOLVED}[data-outcome=withdrawn]"));
-    page.see("[data-testid=session-state][data-state=running][data-detail=running]");
+    page.see("[data-testid=session-state][data-state=running][data-detail=idle]");
     page.assert_no_complaints();
 }
 
@@ -403,7 +404,7 @@ fn what_did_not_reach_the_agent_is_said_where_it_was_sent() {
 }
 
 #[test]
-fn housekeeping_is_out_of_sight_until_everything_is_asked_for() {
+fn housekeeping_is_out_of_sight_until_it_is_asked_for() {
     let Scene { page, .. } = &mut Scene::with_session();
     send(page, "echo one");
     page.see(CARD);
@@ -414,7 +415,32 @@ fn housekeeping_is_out_of_sight_until_everything_is_asked_for() {
     page.wait_for(quiet, &format!("document.querySelectorAll('{quiet}').length"));
     let is_shown = format!("document.querySelector('{quiet}').checkVisibility()");
     assert_eq!(page.evaluate(&is_shown), json!(false));
-    page.click(&hook("show-everything"));
+    page.click("[data-kind=result] [data-testid=show-technical]");
     assert_eq!(page.evaluate(&is_shown), json!(true));
+    page.assert_no_complaints();
+}
+
+#[test]
+fn a_question_is_seen_from_wherever_on_the_page_one_is() {
+    let Scene { page, program, .. } = &mut Scene::with_session();
+    let asking = page.evaluate("location.hash.split('/session/')[1]");
+    let asking = asking.as_str().expect("an id").to_owned();
+    page.see("[data-testid=session-state][data-detail=idle]");
+    let quiet = program.api().new_session();
+    page.click(&format!("[data-session-id={quiet}] a"));
+    page.see("[data-testid=session-state][data-detail=idle]");
+    program.api().say(&asking, "echo asked");
+    page.see_text(&hook("elsewhere"), "Another session waits for you");
+    page.wait_for("the count in the title", "document.title.startsWith('(1) ')");
+    page.go(&format!("{}/#/", program.url()));
+    page.wait_for("the count in the title", "document.title === '(1) Footbridge'");
+    page.see_text(&hook("needs-you"), "Bash");
+    let first = "document.querySelector('[data-testid=session-item]').dataset.sessionId";
+    assert_eq!(page.evaluate(first), json!(asking), "what waits does not come first");
+    page.click("[data-testid=needs-you] a");
+    page.click(&hook("deny"));
+    page.see(TURN);
+    page.wait_for("the title without a count", "!document.title.startsWith('(')");
+    page.wait_for("nothing to do", "document.querySelector('[data-testid=needs-you]').hidden");
     page.assert_no_complaints();
 }

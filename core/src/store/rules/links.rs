@@ -6,7 +6,7 @@ use core::ops::ControlFlow;
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::mark_seen;
-use super::{activities, callbacks, questions, receipts, requests};
+use super::{activities, callbacks, questions, receipts, requests, working};
 use crate::base::id::SessionId;
 use crate::base::limits::MAX_NAME_BYTES;
 use crate::base::text::Text;
@@ -165,6 +165,7 @@ fn record_agent_line<T: Tables>(
     let head = Head::parse(line).unwrap_or_default();
     let seq = conversation.record(cx, Origin::Agent, line.clone())?;
     receipts::react(cx, conversation, &head, line)?;
+    working::note(cx, conversation, &head, line);
     activities::note(cx, conversation, &head, line, seq);
     if head.kind == "result" {
         questions::turn_ended(cx, conversation, line)?;

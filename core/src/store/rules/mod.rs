@@ -21,6 +21,7 @@
 //! | `receipts` | how far what a person sent has come, and how it ended |
 //! | `messages` | what a person posts, and what is read from a log |
 //! | `links` | what is sent and received over a session's link |
+//! | `working` | whether an agent works or waits for a message |
 //! | `title` | the title of a session that was created without one |
 
 mod activities;
@@ -45,6 +46,7 @@ mod sessions;
 mod takeover;
 mod title;
 mod work;
+mod working;
 mod worktrees;
 
 use alloc::boxed::Box;

@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
+use super::working;
 use crate::base::limits::{LINK_WINDOW_LINES, MAX_FAILED_RECEIPTS, MAX_REASON_BYTES};
 use crate::base::text::Text;
 use crate::store::committed::{Answer, ReceiptPage, StoreError};
@@ -204,6 +205,7 @@ pub(super) fn run_ended<T: Tables>(
     let given = attempted.map_or(handed_out, |number| number.min(handed_out)).max(acked);
     conversation.row.inbound.run_ended_at.get_or_insert(given);
     conversation.row.turn = Turn::Idle;
+    working::set(cx, conversation, false);
     let given = conversation.given();
     fail(cx, conversation, given, Stage::Indeterminate, UNSEEN)
 }
@@ -221,6 +223,7 @@ pub(super) fn next_run<T: Tables>(
     let receipts = &mut conversation.row.session.receipts;
     (receipts.sent, receipts.with_worker) = (receipts.seen, receipts.seen);
     conversation.row.turn = Turn::Idle;
+    working::set(cx, conversation, false);
     Ok(())
 }
 

@@ -65,6 +65,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         is_stopping: false,
         pending: alloc::vec::Vec::new(),
         activities: alloc::vec::Vec::new(),
+        is_working: false,
         callbacks: Callbacks::default(),
         receipts: Receipts::default(),
         created_at: cx.wall,

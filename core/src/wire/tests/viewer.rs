@@ -93,6 +93,7 @@ fn session() -> impl Strategy<Value = SessionView<'static>> {
                 seq: first_seq,
                 what: "Bash: ls".into(),
             }]),
+            working: first_seq % 2 == 1,
             created_at,
             updated_at,
             first_seq,

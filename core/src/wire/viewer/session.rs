@@ -39,6 +39,9 @@ pub struct SessionView<'a> {
     /// What the agent has done last, newest last (W-10).
     #[serde(default)]
     pub activities: Cow<'a, [Activity]>,
+    /// Whether the agent is working on something, or waits for an answer in the middle of it (U-4).
+    #[serde(default)]
+    pub working: bool,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created_at: UnixTime,
