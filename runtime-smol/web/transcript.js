@@ -16,8 +16,9 @@ const FRAME_BUDGET_MS = 5;
 const HIDDEN_BUDGET_MS = 25;
 /** @typedef {{streams: Streams, quiet: QuietFold}} Place what an event is shown beside */
 
-/** What is added between two frames has to be laid out, too: so many entries, and about so many characters. */
+/** What is added between two frames has to be laid out, too: so many entries, and about so many elements and characters. */
 const FRAME_ENTRIES = 50;
+const FRAME_NODES = 500;
 const FRAME_CHARS = 16_000;
 const AT_END_PX = 48;
 
@@ -162,8 +163,8 @@ export class Transcript {
   #flush() {
     const until = performance.now() + (document.hidden ? HIDDEN_BUDGET_MS : FRAME_BUDGET_MS);
     const batch = document.createDocumentFragment();
-    let [taken, chars] = [0, 0];
-    while (batch.childNodes.length < FRAME_ENTRIES && chars < FRAME_CHARS && performance.now() < until) {
+    let [taken, chars, nodes] = [0, 0, 0];
+    while (batch.childNodes.length < FRAME_ENTRIES && nodes < FRAME_NODES && chars < FRAME_CHARS && performance.now() < until) {
       this.#making ??= taken < this.#queue.length ? this.#render(this.#queue[taken++], this.#place) : null;
       if (!this.#making) break;
       const { value, done } = this.#making.next();
@@ -172,6 +173,7 @@ export class Transcript {
       } else {
         batch.append(value);
         chars += value.textContent?.length ?? 0;
+        nodes += value.querySelectorAll('*').length;
       }
     }
     this.#queue.splice(0, taken);
