@@ -148,6 +148,12 @@ export class Api {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/messages`, { messages: [message] });
   }
 
+  /** @param {string} id @param {any} request for the agent itself, such as another mode */
+  control(id, request) {
+    const [requestId, name] = [uuid(), uuid()];
+    return this.send(id, { type: 'control_request', request_id: requestId, request, uuid: name });
+  }
+
   /** @param {string} id @param {any} answer */
   answer(id, answer) {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/permission`, answer);

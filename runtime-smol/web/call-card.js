@@ -3,10 +3,10 @@
 // folded once it is done and nothing about it is remarkable.
 import { callOf } from './calls.js';
 import { append, disclosure, h, setText } from './dom.js';
-import { PARTS, blocksOf, content, entry, raw } from './entries.js';
+import { PARTS, blocksOf, content, entry, permalink, raw } from './entries.js';
 import { withoutColours } from './format.js';
 import { clipped, codeForm } from './long.js';
-import { counted, failureOf, foundIn, isAgent, isInterrupted, isOpenAtFirst, isQuiet, isRefusal, linksIn, outcomeOf, peekOf, withoutFrame } from './outcomes.js';
+import { counted, failureOf, foundIn, isAgent, isInterrupted, isOpenAtFirst, isQuiet, isRefusal, linksIn, outcomeOf, peekOf, reportOf, withoutFrame } from './outcomes.js';
 import { proseForm } from './prose.js';
 import { clip, record, text } from './values.js';
 import { visible, visibleText } from './visible.js';
@@ -94,7 +94,7 @@ export class CallCard {
     // Its questions come with their choices, right after it.
     const isAsked = this.tool === 'AskUserQuestion' && nodes.length > 0;
     this.outcome = h('span', { class: 'outcome' });
-    this.body = h('div', { class: 'call-body' }, isAsked ? disclosure('What the agent asked', () => callOf(this.tool, block.input).nodes, 'folded') : nodes);
+    this.body = h('div', { class: 'call-body' }, isAsked ? disclosure('What the agent asked', () => callOf(this.tool, block.input).nodes, 'folded') : nodes, h('p', { class: 'byline' }, permalink(event)));
     this.details = h('details', { class: 'call', open: isOpenAtFirst(this.tool) },
       h('summary', { class: 'tool-head', on: { click: () => { this.#isTouched = true; } } },
         h('span', { class: 'sr' }, 'Tool: '), h('strong', {}, visible(clip(this.tool, 200))), ' ',
@@ -151,8 +151,8 @@ export class CallCard {
     const { said, others } = partsOf(block);
     const isRefused = Boolean(block.is_error) && (isRefusal(said) || this.question.querySelector('[data-outcome="denied"]') !== null);
     const failed = Boolean(block.is_error) && !isRefused;
-    const words = failed ? withoutFrame(said) : said;
-    if (failed) this.#shows(event, [h('p', { class: 'tool-head small' }, `${visibleText(clip(this.tool, STEP))} failed`), output(words), shownOthers(others)], { 'data-error': '' });
+    const words = failed ? withoutFrame(said) : isAgent(this.tool) ? reportOf(said) : said;
+    if (failed) this.#shows(event, [h('p', { class: 'sr' }, `${visibleText(clip(this.tool, STEP))} failed`), output(words), shownOthers(others)], { 'data-error': '' });
     else if (others.length) this.#shows(event, [output(words), shownOthers(others)]);
     else this.#peek(event, words, isRefused);
     if (this.state === 'background') return;

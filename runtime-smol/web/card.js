@@ -61,6 +61,7 @@ export class Card {
   #turnEnded = false;
   /** @type {Reading | null} null if nothing needs to have been read */ #reading = null;
   #maySkip = false;
+  /** The answer that waits for a connection. @type {any} */ #queued = null;
   /** @type {any[] | null} what would have been allowed from then on */ #updates = null;
 
   /**
@@ -117,6 +118,11 @@ export class Card {
   asks(request) {
     const { tool_name: tool, input } = record(request);
     return tool === this.#request.tool_name && isSame(input ?? {}, this.#request.input ?? {}) === true;
+  }
+
+  /** There is a connection. */
+  resend() {
+    if (this.#queued && this.open) this.#post(this.#queued);
   }
 
   /** To be called when it leaves the page unanswered. */
@@ -218,6 +224,7 @@ export class Card {
 
   /** @param {string} text */
   #complain(text) {
+    this.error.classList.remove('queued');
     if (this.error.textContent !== text) this.error.textContent = text;
   }
 
@@ -231,6 +238,7 @@ export class Card {
   /** @param {any} answer */
   async #post(answer) {
     if (this.body.hasAttribute('aria-busy')) return;
+    this.#queued = null;
     this.#complain('');
     this.#setBusy(true);
     try {
@@ -240,12 +248,16 @@ export class Card {
       this.#setBusy(false);
       if (!this.open) return;
       const refusal = error instanceof ApiError ? error : new ApiError(0, '', String(error));
-      const answer = refusal.detail?.answer?.response ?? refusal.detail?.answer;
-      if (refusal.type === 'permission_conflict' && answer) {
-        const known = ofAnswer(answer);
+      const counts = refusal.detail?.answer?.response ?? refusal.detail?.answer;
+      if (refusal.type === 'permission_conflict' && counts) {
+        const known = ofAnswer(counts);
         this.#onResolved({ seq: Infinity, ...known, detail: known.detail || 'answered elsewhere first' });
       } else if (refusal.status === 404 || refusal.status === 409 || refusal.status === 410) {
         this.#onResolved({ seq: Infinity, outcome: 'withdrawn', detail: refusal.message });
+      } else if (refusal.status === 0) {
+        this.#queued = answer;
+        this.#complain('Your answer waits for the connection, and is sent when it is back. You can still change it.');
+        this.error.classList.add('queued');
       } else {
         this.#complain(`Not sent. ${refusal.message} Your answer is still here; try again.`);
       }

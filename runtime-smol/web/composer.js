@@ -1,10 +1,11 @@
 // @ts-check
-// The message box, and the messages sent but not in the log yet. Both survive a
-// reload; a uuid made before the first attempt makes every retry harmless.
+// The message box, with what goes with a message, and the messages that are not in the log yet.
+import { Completion } from './completion.js';
 import { h, freshId } from './dom.js';
-import { ApiError, uuid } from './api.js';
+import { Outbox } from './outbox.js';
+import { Pictures, thumbnail } from './pictures.js';
 
-/** @typedef {{uuid: string, text: string, state: 'sending' | 'sent' | 'unsent', error: string, seq?: number}} Unlogged */
+/** @typedef {import('./outbox.js').Item} Item */
 
 /** @param {string} key */
 function recall(key) {
@@ -29,18 +30,16 @@ function remember(key, value) {
 const isTouch = () => matchMedia('(hover: none) and (pointer: coarse)').matches;
 
 export class Composer {
-  /** @type {Unlogged[]} */ #items = [];
   #draftKey;
-  #itemsKey;
-  #send;
-  #pumping = false;
-  #lastSeq = 0;
 
-  /** @param {{sessionId: string, send: (message: any) => Promise<any>, extra: Node}} options */
-  constructor({ sessionId, send, extra }) {
-    this.#send = send;
+  /**
+   * @param {{
+   *   sessionId: string, send: (message: any) => Promise<any>, extra: Node, controls: Node,
+   *   facts: import('./agent-facts.js').AgentFacts, onCommand: () => void,
+   * }} options `onCommand` is called when a command is being typed
+   */
+  constructor({ sessionId, send, extra, controls, facts, onCommand }) {
     this.#draftKey = `footbridge.draft.${sessionId}`;
-    this.#itemsKey = `footbridge.unsent.${sessionId}`;
     const id = freshId('composer');
     const hintId = freshId('hint');
     this.box = h('textarea', {
@@ -48,16 +47,25 @@ export class Composer {
       enterkeyhint: isTouch() ? 'enter' : 'send', 'aria-describedby': hintId, value: recall(this.#draftKey) ?? '',
       on: { input: () => this.#edited(), keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
     });
+    this.pictures = new Pictures();
+    this.completion = new Completion(this.box, facts, onCommand);
     this.form = h('form', { class: 'composer', on: { submit: (/** @type {Event} */ event) => this.#submit(event) } },
       h('label', { for: id, class: 'sr' }, 'Message the agent'),
+      this.completion.list,
+      this.completion.said,
+      this.pictures.element,
       this.box,
       h('div', { class: 'composer-row' },
+        this.pictures.button, this.pictures.input, controls,
         h('p', { id: hintId, class: 'hint' }, isTouch() ? '' : 'Enter sends · Shift+Enter for a new line'),
         extra,
         h('button', { type: 'submit', class: 'primary', 'data-testid': 'send' }, 'Send')));
+    this.pictures.listen(this.form);
+    this.box.addEventListener('focus', () => this.completion.update());
     /** Shown below the log. */
     this.outbox = h('div', { class: 'outbox' });
-    this.#restore();
+    this.waiting = new Outbox({ sessionId, send, onChange: () => this.#render(), storage: () => localStorage });
+    this.#render();
   }
 
   /** The box can only be measured once it is on the page. */
@@ -67,21 +75,12 @@ export class Composer {
 
   /** @param {any} event */
   sawEvent(event) {
-    this.#lastSeq = event.seq;
-    if (event.message?.type !== 'user' || typeof event.message.uuid !== 'string') return;
-    this.#forget(event.message.uuid);
+    this.waiting.saw(event);
   }
 
-  #restore() {
-    try {
-      const kept = JSON.parse(recall(this.#itemsKey) ?? '[]');
-      this.#items = kept.map((/** @type {any} */ item) => ({
-        uuid: String(item.uuid), text: String(item.text), state: 'unsent', error: 'The page closed while it was being sent.',
-      }));
-    } catch {
-      this.#items = [];
-    }
-    this.#render();
+  /** There is a connection. */
+  connected() {
+    this.waiting.connected();
   }
 
   #edited() {
@@ -96,6 +95,7 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    if (this.completion.key(event)) return;
     // 229: an input method is still composing, and Enter belongs to it.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229 || isTouch()) return;
     this.#submit(event);
@@ -105,87 +105,43 @@ export class Composer {
   #submit(event) {
     event.preventDefault();
     const text = this.box.value;
-    if (!text.trim()) return;
-    this.#items.push({ uuid: uuid(), text, state: 'sending', error: '' });
+    if (!text.trim() && !this.pictures.all.length) return;
     this.box.value = '';
+    this.completion.close();
     this.#edited();
-    this.#changed();
-    this.#pump();
-  }
-
-  /** One at a time: the order of messages is part of what they say. */
-  async #pump() {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    for (let item = this.#next(); item; item = this.#next()) {
-      try {
-        const { accepted } = await this.#send({
-          type: 'user',
-          message: { role: 'user', content: item.text },
-          parent_tool_use_id: null,
-          session_id: '',
-          uuid: item.uuid,
-        });
-        item.state = 'sent';
-        item.seq = accepted?.[0]?.seq;
-        if (item.seq !== undefined && item.seq <= this.#lastSeq) this.#forget(item.uuid);
-      } catch (error) {
-        const reason = error instanceof ApiError ? error.message : String(error);
-        for (const waiting of this.#items) {
-          if (waiting.state !== 'sending') continue;
-          waiting.state = 'unsent';
-          waiting.error = waiting === item ? reason : 'It is waiting for the message before it.';
-        }
-      }
-      this.#changed();
-    }
-    this.#pumping = false;
-  }
-
-  #next() {
-    return this.#items.find((item) => item.state === 'sending');
-  }
-
-  /** @param {string} id */
-  #forget(id) {
-    const before = this.#items.length;
-    this.#items = this.#items.filter((item) => item.uuid !== id);
-    if (this.#items.length !== before) this.#changed();
-  }
-
-  #changed() {
-    remember(this.#itemsKey, this.#items.length ? JSON.stringify(this.#items) : '');
-    this.#render();
+    this.waiting.add(text.trim() ? text : '', this.pictures.take());
   }
 
   #render() {
-    this.outbox.replaceChildren(...this.#items.map((item) => this.#row(item)));
+    this.outbox.replaceChildren(...this.waiting.items.map((item) => this.#row(item)));
   }
 
-  /** @param {Unlogged} item */
+  /** @param {Item} item */
   #row(item) {
-    const unsent = item.state === 'unsent';
-    return h('div', { class: `unlogged ${item.state}`, 'data-testid': 'outgoing', 'data-state': item.state },
-      h('p', { class: 'bubble', dir: 'auto' }, item.text),
-      h('p', { class: 'small muted', role: unsent ? 'alert' : null }, unsent ? `Not sent. ${item.error}` : 'Sending…'),
-      unsent && h('div', { class: 'actions' },
-        h('button', { type: 'button', 'data-testid': 'retry', on: { click: () => this.#retry(item) } }, 'Retry'),
+    const { state } = item;
+    const isUnsent = state === 'unsent';
+    const words = isUnsent ? `Not sent. ${item.error}` : state === 'queued' ? 'Queued: it is sent when the connection is back.' : 'Sending…';
+    return h('div', { class: `unlogged ${state}`, 'data-testid': 'outgoing', 'data-state': state },
+      item.pictures.length > 0 && h('div', { class: 'pictures' }, item.pictures.map(thumbnail)),
+      item.text && h('p', { class: 'bubble', dir: 'auto' }, item.text),
+      h('p', { class: 'small muted', role: isUnsent ? 'alert' : null }, words),
+      (isUnsent || state === 'queued') && h('div', { class: 'actions' },
+        isUnsent && h('button', { type: 'button', 'data-testid': 'retry', on: { click: () => this.#retry(item) } }, 'Retry'),
         h('button', { type: 'button', on: { click: () => this.#takeBack(item) } }, 'Edit')));
   }
 
-  /** @param {Unlogged} item */
+  /** @param {Item} item */
   #retry(item) {
-    item.state = 'sending';
-    this.#changed();
+    this.waiting.retry(item);
     this.box.focus();
-    this.#pump();
   }
 
-  /** @param {Unlogged} item back into the box; when sent again, it is a new message */
+  /** @param {Item} item back into the box; when sent again, it is a new message */
   #takeBack(item) {
     this.box.value = [item.text, this.box.value].filter(Boolean).join('\n');
+    this.pictures.put(item.pictures);
     this.#edited();
-    this.#forget(item.uuid);
+    this.waiting.forget(item.uuid);
     this.box.focus();
   }
 }

@@ -51,7 +51,11 @@ export const rawEntry = (event) => folded(event, `Cannot be shown: ${nameOf(even
 export const foldedQuestion = (event, summary) => folded(event, summary);
 
 /** @param {LogEvent} event @param {string} who */
-export const byline = (event, who) => h('p', { class: 'byline' }, who, ' ', clock(event.at));
+export const byline = (event, who) => h('p', { class: 'byline' }, who, ' ', permalink(event));
+
+/** @param {LogEvent} event @returns {HTMLElement} its time, as a link to it */
+export const permalink = ({ seq, at }) =>
+  h('a', { class: 'permalink', href: `${/^#\/session\/[\w-]+/.exec(location.hash)?.[0] ?? '#'}/${seq}`, title: 'Link to this' }, clock(at));
 
 /** @param {any} message */
 export function nameOf(message) {

@@ -57,7 +57,22 @@ export class QuietFold {
     if (this.summary) setText(this.summary, `${this.#count.toLocaleString('en')} technical ${this.#count === 1 ? 'message' : 'messages'}`);
   }
 
-  /** @returns {HTMLElement | null} all of it, for the end of its turn */
+  /** @param {boolean} isShown whether a turn is under way, for which it is worth a line */
+  set isShown(isShown) {
+    this.element.hidden = !isShown;
+  }
+
+  /** @param {HTMLElement} entry the end of its turn: all of it goes there, into what is folded there, if anything is */
+  settleIn(entry) {
+    const count = this.#count;
+    const details = this.take();
+    if (!details) return;
+    const summary = entry.querySelector(':scope > details > summary');
+    if (summary) summary.append(` · ${count.toLocaleString('en')} technical`);
+    (summary?.parentElement ?? entry).append(details);
+  }
+
+  /** @returns {HTMLElement | null} all of it */
   take() {
     const details = this.#details;
     details?.remove();

@@ -3,6 +3,7 @@
 import { h } from './dom.js';
 import { Api } from './api.js';
 import { Attention, questionCount } from './attention.js';
+import { forgetAll } from './outbox.js';
 import { Overview } from './overview.js';
 import { SessionView } from './session.js';
 import { askToReplace, exchange, signIn, works } from './sign-in.js';
@@ -13,6 +14,8 @@ import { isAccessToken, isUsableToken, keepToken, readToken, takeFromAddress } f
 /** @type {SessionView | null} */ let session = null;
 /** @type {Api | null} */ let api = null;
 let firstRoute = true;
+/** The session that was made here last. */
+let made = '';
 const attention = new Attention();
 
 const status = new StatusLine(() => {
@@ -20,7 +23,7 @@ const status = new StatusLine(() => {
   session?.connection.wake();
 });
 const announcer = h('div', { class: 'sr', role: 'alert' });
-const signOut = h('button', { type: 'button', class: 'link', hidden: true, on: { click: () => leave('') } }, 'Sign out');
+const signOut = h('button', { type: 'button', class: 'link', hidden: true, on: { click: () => signedOut() } }, 'Sign out');
 const main = h('main', { id: 'main', tabindex: '-1' });
 const skip = skipLink('Skip to the content', () => session?.heading ?? main);
 const skipToBox = skipLink('Skip to the message box', () => session?.composer.box);
@@ -51,10 +54,16 @@ function skipLink(text, target) {
   }, text);
 }
 
-/** @returns {string | null} the session that the address names */
-function routedSession() {
-  const match = /^#\/session\/([a-zA-Z0-9_-]+)$/.exec(location.hash);
-  return match ? match[1] : null;
+/** @returns {{id: string | null, seq: number | null}} the session that the address names, and the event */
+function routed() {
+  const match = /^#\/session\/([a-zA-Z0-9_-]+)(?:\/(\d{1,15}))?$/.exec(location.hash);
+  return { id: match ? match[1] : null, seq: match?.[2] ? parseInt(match[2], 10) : null };
+}
+
+/** A person has signed out: what they have written here goes, too. */
+function signedOut() {
+  forgetAll(localStorage);
+  leave('');
 }
 
 /** @param {string} reason why the token has to be entered again */
@@ -100,6 +109,7 @@ function enter(token) {
       session?.placeChanged();
     },
     open: (id) => {
+      made = id;
       location.hash = `#/session/${encodeURIComponent(id)}`;
     },
   });
@@ -110,9 +120,10 @@ function enter(token) {
 
 function route() {
   if (!api || !overview) return;
-  const id = routedSession();
+  const { id, seq } = routed();
   const changed = firstRoute || id !== (session?.id ?? null);
   firstRoute = false;
+  if (!changed && seq !== null) session?.goTo(seq);
   if (!changed) return;
   session?.destroy();
   session = null;
@@ -128,6 +139,8 @@ function route() {
       waitingSessions: () => overview?.waitingSessions ?? [],
       onSession: (known) => overview?.learn(known),
       onGone: () => overview?.forget(id),
+      isNew: made === id,
+      seq,
       // A new element each time, so that the same words twice are read out twice.
       announce: (text) => announcer.replaceChildren(h('p', {}, text)),
       onStatus: (known) => status.set('session', known),
@@ -138,6 +151,7 @@ function route() {
     main.replaceChildren(overview.element, session.element);
     session.start();
     session.attached();
+    made = '';
   } else {
     attention.title = '';
     main.replaceChildren(overview.element, h('p', { class: 'choose muted' }, 'Choose a session, or start a new one.'));
@@ -192,3 +206,6 @@ function begin() {
 
 window.addEventListener('hashchange', begin);
 begin();
+
+// Only where a browser has it, so over https or on this computer.
+if ('serviceWorker' in navigator) navigator.serviceWorker.register(new URL('sw.js', document.baseURI)).catch(() => {});

@@ -1,6 +1,7 @@
 // @ts-check
 // Turns one event of the log into its entry in the transcript: every event gets one,
 // and what is not understood is kept verbatim, folded.
+import { modeName } from './agent-facts.js';
 import { disclosure, h } from './dom.js';
 import { assistantEntry, blocksOf, byline, content, entriesFor, entry, folded, isReport, line, nameOf } from './entries.js';
 import { duration, withoutColours } from './format.js';
@@ -8,7 +9,7 @@ import { clipped, codeForm } from './long.js';
 import { isRefusal } from './outcomes.js';
 import { footbridgeEntry, systemEntry } from './reports.js';
 import { errorOfTurn, limitOf } from './results.js';
-import { keep, number, prettyParts, text } from './values.js';
+import { clip, keep, number, prettyParts, record, text } from './values.js';
 
 /** Messages from here that later events may repeat. */
 const REMEMBERED = 4000;
@@ -108,11 +109,17 @@ function limitEntry(event) {
   return line(event, limit.words, limit.tone);
 }
 
-/** @type {Map<unknown, string>} */
-const REQUESTS = new Map([
-  ['interrupt', 'Interrupt requested'],
-  ['initialize', 'Agent asked to initialize'],
-]);
+/** @param {Record<string, any>} request of a viewer @returns {string | undefined} in words */
+function wordsOfRequest({ subtype, mode, model }) {
+  switch (subtype) {
+    case 'interrupt': return 'Interrupt requested';
+    case 'initialize': return 'The agent was asked to introduce itself';
+    case 'set_permission_mode': return `Mode asked for: ${modeName(clip(text(mode), 60))}`;
+    case 'set_model': return `Model asked for: ${clip(text(model, 'its own'), 60)}`;
+    case 'stop_task': return 'What runs in the background is to stop';
+    default: return undefined;
+  }
+}
 
 /** @param {LogEvent} event */
 function requestEntry(event) {
@@ -120,8 +127,8 @@ function requestEntry(event) {
   if (event.from === 'agent' && request?.subtype === 'can_use_tool' && typeof id !== 'string') {
     return folded(event, 'The agent asked for permission under an id that is not text; it was refused');
   }
-  const known = event.from === 'viewer' ? REQUESTS.get(event.message.request?.subtype) : undefined;
-  return folded(event, known ?? nameOf(event.message));
+  const known = event.from === 'viewer' ? wordsOfRequest(record(request)) : undefined;
+  return quietIf(event.from === 'viewer' && request?.subtype === 'initialize', folded(event, known ?? nameOf(event.message)));
 }
 
 /** @param {LogEvent} event */

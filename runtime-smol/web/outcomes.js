@@ -45,6 +45,18 @@ export const isRefusal = (said) => REFUSED.test(said.slice(0, 200)) || isInterru
 /** @param {string} said @returns {string} without the tags that are meant for the model */
 export const withoutFrame = (said) => /^<tool_use_error>([^]*)<\/tool_use_error>\s*$/.exec(said)?.[1] ?? said;
 
+/**
+ * @param {string} said what an agent that another one has started has reported
+ * @returns {string} its own words, without the frame that tells the other one whose they are
+ */
+export function reportOf(said) {
+  const framed = /^\[Subagent hand-back\][^\n]*\n/.exec(said);
+  const body = framed ? said.slice(framed[0].length) : said;
+  const end = body.search(/\n(?:agentId: \w+ \(|<usage>)/);
+  const own = (end === -1 ? body : body.slice(0, end)).trimEnd();
+  return framed ? own.replace(/^ {2}/gm, '') : own;
+}
+
 /** @param {string} said @returns {number} of lines with something at their end or after them */
 export function lineCount(said) {
   let [count, at] = [0, 0];

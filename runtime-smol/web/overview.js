@@ -4,7 +4,7 @@ import { h, freshId, setAttributes, setText } from './dom.js';
 import { ApiError, uuid } from './api.js';
 import { Connection } from './connection.js';
 import { waitingIn } from './attention.js';
-import { ago, titleOf } from './format.js';
+import { ago, shortId, titleOf } from './format.js';
 import { stateOf } from './states.js';
 import { visibleText } from './visible.js';
 import { list, record, text } from './values.js';
@@ -133,10 +133,12 @@ export class Overview {
       const home = this.#environments.has(session.environment_id) ? session.environment_id : '';
       sessions.set(home, [...(sessions.get(home) ?? []), session]);
     }
+    const titles = newestFirst.map(titleOf);
+    const repeated = new Set(titles.filter((title, at) => titles.indexOf(title) !== at));
     const environments = [...this.#environments.values()].sort((a, b) =>
       Number(b.online) - Number(a.online) || b.created_at.localeCompare(a.created_at));
-    const wanted = environments.map((environment) => this.#group(environment.id, environment, sessions.get(environment.id) ?? []));
-    if (sessions.has('')) wanted.push(this.#group('', null, sessions.get('') ?? []));
+    const wanted = environments.map((environment) => this.#group(environment.id, environment, sessions.get(environment.id) ?? [], repeated));
+    if (sessions.has('')) wanted.push(this.#group('', null, sessions.get('') ?? [], repeated));
     const kept = new Set(wanted);
     for (const [id, group] of this.#groups) if (!kept.has(group)) this.#groups.delete(id);
     arrange(this.list, wanted.map((group) => group.element));
@@ -160,14 +162,14 @@ export class Overview {
 
   #said = '';
 
-  /** @param {string} id @param {any} environment @param {any[]} sessions */
-  #group(id, environment, sessions) {
+  /** @param {string} id @param {any} environment @param {any[]} sessions @param {Set<string>} repeated titles of several sessions */
+  #group(id, environment, sessions, repeated) {
     let group = this.#groups.get(id);
     if (!group) {
       group = new Group(this.options.api, this.options.open);
       this.#groups.set(id, group);
     }
-    group.update(environment, sessions, this.#current);
+    group.update(environment, sessions, this.#current, repeated);
     return group;
   }
 }
@@ -195,6 +197,7 @@ class Group {
   #shown = SHOWN_AT_FIRST;
   /** @type {any[]} */ #sessions = [];
   /** @type {string | null} */ #current = null;
+  /** @type {Set<string>} */ #repeated = new Set();
   #key = '';
 
   /** @param {import('./api.js').Api} api @param {(id: string) => void} open */
@@ -214,8 +217,9 @@ class Group {
       this.error, this.list, this.more);
   }
 
-  /** @param {any} environment null for sessions whose machine is no longer known @param {any[]} sessions @param {string | null} current */
-  update(environment, sessions, current) {
+  /** @param {any} environment null for sessions whose machine is no longer known @param {any[]} sessions @param {string | null} current @param {Set<string>} repeated */
+  update(environment, sessions, current, repeated) {
+    this.#repeated = repeated;
     this.#environment = environment;
     this.#sessions = sessions;
     this.#current = current;
@@ -239,14 +243,14 @@ class Group {
   #item(session, current) {
     const item = this.#items.get(session.id) ?? new Item(session.id);
     this.#items.set(session.id, item);
-    item.update(session, current === session.id, this.#environment?.online ?? false);
+    item.update(session, current === session.id, this.#environment?.online ?? false, this.#repeated.has(titleOf(session)));
     return item.element;
   }
 
   #showMore() {
     const next = this.#shown;
     this.#shown += 50;
-    this.update(this.#environment, this.#sessions, this.#current);
+    this.update(this.#environment, this.#sessions, this.#current, this.#repeated);
     this.list.children[next]?.querySelector('a')?.focus();
   }
 
@@ -282,10 +286,10 @@ class Item {
     this.element = h('li', { 'data-testid': 'session-item', 'data-session-id': id }, this.link);
   }
 
-  /** @param {any} session @param {boolean} current @param {boolean} isOnline */
-  update(session, current, isOnline) {
+  /** @param {any} session @param {boolean} current @param {boolean} isOnline @param {boolean} isRepeated whether others have its title */
+  update(session, current, isOnline, isRepeated) {
     const { state, detail, label, tone } = stateOf(session, isOnline);
-    setText(this.title, titleOf(session));
+    setText(this.title, isRepeated && session.title ? `${titleOf(session)} · ${shortId(session.id)}` : titleOf(session));
     setText(this.when, ago(session.created_at));
     setText(this.state, label);
     const last = record(list(session.activities).at(-1));

@@ -165,6 +165,11 @@ export class Permissions {
     }
   }
 
+  /** There is a connection: answers that have waited for one are sent. */
+  resend() {
+    for (const card of this.pending) card.resend();
+  }
+
   /** The page goes elsewhere. */
   leave() {
     for (const card of this.pending) card.leave();

@@ -1,22 +1,29 @@
 // @ts-check
 // One session: its connection, its state, and the parts that show it.
 import { h, freshId, setAttributes, setText } from './dom.js';
-import { ApiError } from './api.js';
+import { ApiError, uuid } from './api.js';
+import { AgentFacts } from './agent-facts.js';
 import { Checklist } from './checklist.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
-import { exitOf, titleOf, withoutColour } from './format.js';
+import { Controls } from './controls.js';
+import { Ending, farewell } from './ending.js';
+import { titleOf } from './format.js';
 import { isReport } from './entries.js';
 import { Permissions } from './permission.js';
-import { clipped, codeForm } from './long.js';
 import { Receipts } from './receipts.js';
+import { Search } from './search.js';
 import { stateOf } from './states.js';
+import { Stopping } from './stopping.js';
 import { Transcript } from './transcript.js';
-import { list, text } from './values.js';
+import { list } from './values.js';
+import { WayToQuestion } from './way.js';
 import { KeptWorktree } from './worktree.js';
 
 /** How much of a long session is shown at first; the rest loads on request. */
 const FIRST_LOOK = 2000;
+/** How often what waits for a connection is tried again while there seems to be one. */
+const RETRY_MS = 5000;
 
 export class SessionView {
   /** @type {any} */ #session = null;
@@ -27,8 +34,8 @@ export class SessionView {
   #caughtUp = false;
   #announced = new Set();
   #gone = false;
-  /** @type {Set<Element>} cards already in view, with no need of a link to them */
-  #inSight = new Set();
+  #gonePage = new AbortController();
+  /** @type {number | null} the event to go to once the log is there */ #sought = null;
 
   /**
    * @param {{
@@ -39,6 +46,8 @@ export class SessionView {
    *   waitingSessions: () => import('./attention.js').Waiting[],
    *   onSession: (session: any) => void,
    *   onGone: () => void,
+   *   isNew: boolean,
+   *   seq: number | null,
    *   announce: (text: string) => void,
    *   onStatus: (status: import('./connection.js').Status | null) => void,
    *   onTitle: (title: string) => void,
@@ -47,13 +56,20 @@ export class SessionView {
   constructor(options) {
     this.options = options;
     this.id = options.id;
+    this.#sought = options.seq;
     const { api } = options;
     this.permissions = new Permissions((answer) => api.answer(this.id, answer), () => this.#questionsChanged());
     this.interruptButton = h('button', {
       type: 'button', 'data-testid': 'interrupt', on: { click: () => this.#interrupt() },
     }, 'Interrupt');
+    this.facts = new AgentFacts();
+    this.controls = new Controls({ facts: this.facts, ask: (request) => this.#ask(request) });
     this.composer = new Composer({
-      sessionId: this.id, send: (message) => api.send(this.id, message), extra: this.interruptButton,
+      sessionId: this.id, send: (message) => api.send(this.id, message), extra: this.interruptButton, controls: this.controls.element,
+      facts: this.facts, onCommand: () => this.controls.introduce(),
+    });
+    this.stopping = new Stopping({
+      interrupt: () => this.#interrupt(), stopTask: (id) => this.#ask({ subtype: 'stop_task', task_id: id }), end: () => this.#stop(), tasks: () => this.facts.running,
     });
     this.working = h('p', { class: 'working', hidden: true }, 'The agent is working');
     this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); }, (message, key) => this.#sendAgain(message, key));
@@ -73,11 +89,13 @@ export class SessionView {
       onStatus: (status) => {
         options.onStatus(status);
         this.#showWork();
+        if (status.state === 'connected') this.#connected();
       },
       onEnd: (error) => this.#end(error),
     });
     this.#build();
-    this.sight = new IntersectionObserver((seen) => this.#sighted(seen), { root: this.transcript.scroller });
+    this.waiting = new WayToQuestion(this.permissions, this.transcript.scroller);
+    this.foot.insertBefore(this.waiting.element, this.notice);
   }
 
   #build() {
@@ -85,58 +103,54 @@ export class SessionView {
     this.heading = h('h2', { id: headId, tabindex: '-1' }, 'Session');
     this.place = h('p', { class: 'place muted' });
     this.state = h('p', { class: 'state', role: 'status', 'data-testid': 'session-state' });
-    this.stopButton = h('button', {
-      type: 'button', class: 'danger', 'data-testid': 'stop', 'aria-label': 'Stop session', on: { click: () => this.#askToStop() },
-    }, 'Stop', h('span', { class: 'stop-what' }, ' session'));
     this.notice = h('p', { class: 'error', role: 'alert' });
     this.elsewhere = h('a', { class: 'elsewhere', hidden: true, role: 'status', 'data-testid': 'elsewhere' });
-    this.waiting = h('button', {
-      type: 'button', class: 'waiting', hidden: true, on: { click: () => this.permissions.pending[0]?.focus() },
-    });
-    this.ending = h('section', { class: 'ending', 'aria-label': 'How the session ended', hidden: true });
+    this.search = new Search({ load: (after, limit) => this.options.api.events(this.id, after, limit), goTo: (seq) => this.transcript.goTo(seq) });
+    this.ending = new Ending(() => this.#another());
     this.worktree = new KeptWorktree((ask) => this.#askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
-    this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.waiting, this.notice, this.ending, this.worktree.element, this.composer.form);
+    this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.notice, this.ending.element, this.worktree.element, this.composer.form);
     this.element = h('section', { class: 'session', 'aria-labelledby': headId },
       h('header', { class: 'session-head' },
         h('a', { class: 'back', href: '#/' }, h('span', { 'aria-hidden': 'true' }, '‹'), h('span', { class: 'sr' }, 'Back to the overview')),
-        h('div', { class: 'session-name' }, this.heading, this.place),
-        this.state,
-        this.stopButton),
+        h('div', { class: 'session-name' }, this.heading, h('div', { class: 'session-facts' }, this.state, this.place)),
+        this.search.toggle,
+        this.stopping.button),
       this.elsewhere,
+      this.search.element,
       this.transcript.element,
       this.foot);
-    this.#buildDialog();
-  }
-
-  #buildDialog() {
-    const headId = freshId('stop');
-    this.dialog = h('dialog', { 'aria-labelledby': headId },
-      h('h3', { id: headId }, 'Stop this session?'),
-      h('p', {}, 'This ends the agent’s process. The transcript stays, but the conversation cannot be resumed.'),
-      h('form', { method: 'dialog', class: 'actions' },
-        h('button', { value: 'keep' }, 'Keep it running'),
-        h('button', {
-          value: 'stop', class: 'danger', 'data-testid': 'stop-confirm', on: { click: () => this.#stop() },
-        }, 'Stop session')));
-    this.element.append(this.dialog);
+    this.element.append(this.stopping.dialog);
   }
 
   start() {
     this.connection.start();
+    // What waits is tried again now and then: a connection may be there without having been away.
+    const again = () => { if (this.connection.status.state === 'connected') this.#connected(); };
+    this.retrying = setInterval(again, RETRY_MS);
+    window.addEventListener('online', again, { signal: this.#gonePage.signal });
   }
 
   /** To be called once the element is on the page. */
   attached() {
     this.composer.attached();
-    this.heading.focus({ preventScroll: true });
+    if (this.options.isNew) this.composer.box.focus();
+    else this.heading.focus({ preventScroll: true });
   }
 
   destroy() {
     this.connection.stop();
+    clearInterval(this.retrying);
+    this.#gonePage.abort();
     this.transcript.destroy();
     this.permissions.leave();
-    this.sight.disconnect();
+    this.waiting.destroy();
     this.options.onStatus(null);
+  }
+
+  /** @param {number} seq an event to be shown */
+  goTo(seq) {
+    if (this.#caughtUp) this.transcript.goTo(seq);
+    else this.#sought = seq;
   }
 
   /** Called when the overview changes, of which this session and its machine are a part. */
@@ -201,6 +215,7 @@ export class SessionView {
     this.permissions.clear();
     this.receipts.clear();
     this.checklist.clear();
+    this.facts.clear();
     this.transcript.clear();
     return true;
   }
@@ -241,6 +256,7 @@ export class SessionView {
     this.#lastSeq = event.seq;
     this.transcript.push(event);
     this.composer.sawEvent(event);
+    if (this.facts.take(event)) this.#factsChanged();
     this.worktree.saw(event);
     if (this.#session?.state !== 'ended') this.checklist.take(event);
     this.#noteWork(event);
@@ -277,38 +293,27 @@ export class SessionView {
     this.transcript.loggedFrom = session.first_seq ?? 1;
     const ended = state === 'ended';
     this.receipts.sessionEnded = ended;
-    this.stopButton.hidden = ended;
-    setAttributes(this.stopButton, { 'aria-disabled': session.stopping ? 'true' : null });
+    this.stopping.button.hidden = ended;
+    this.stopping.update({ isRunning: state === 'running', isWorking: session.working === true, isStopping: session.stopping === true });
     setAttributes(this.interruptButton, { 'aria-disabled': state === 'running' ? null : 'true' });
+    this.interruptButton.hidden = session.working === false && !list(session.pending_permissions).length;
     this.composer.form.hidden = ended;
     this.worktree.show(session);
     if (ended) {
       this.checklist.clear();
-      this.dialog.close();
+      this.stopping.close();
       this.permissions.sessionEnded();
-      this.#showEnding(session.result, label, tone);
+      this.ending.show(session.result, label, tone);
     } else {
-      this.ending.hidden = true;
+      this.ending.hide();
     }
     this.#showWork();
   }
 
-  /** @param {any} result @param {string} label @param {string} tone */
-  #showEnding(result, label, tone) {
-    if (!this.ending.hidden) return;
-    const exit = exitOf(result);
-    const stderr = withoutColour(text(result?.stderr)).trim();
-    this.ending.replaceChildren(
-      h('p', { 'data-tone': tone }, h('strong', {}, label), exit && ` · ${exit}`),
-      result?.message ? h('p', { class: 'muted' }, text(result.message)) : '',
-      stderr ? h('details', { class: 'folded', ...(tone === 'bad' ? { open: true } : {}) },
-        h('summary', {}, 'Last lines of stderr'), clipped(stderr, codeForm)) : '',
-    );
-    this.ending.hidden = false;
-  }
-
   #onCaughtUp() {
     this.#caughtUp = true;
+    if (this.#sought !== null) this.transcript.goTo(this.#sought);
+    this.#sought = null;
     if (this.#session?.state === 'ended') this.permissions.sessionEnded();
     this.#questionsChanged();
   }
@@ -319,11 +324,7 @@ export class SessionView {
     const open = list(this.#session?.pending_permissions).map((/** @type {any} */ { seq }) => seq);
     this.permissions.showOnly(this.#caughtUp ? null : new Set(open));
     const pending = this.permissions.pending.filter((card) => !card.element.hidden);
-    for (const card of pending) this.sight.observe(card.element);
-    this.#showWaiting();
-    setText(this.waiting, pending.length > 1
-      ? `Go to the first of ${pending.length} questions`
-      : `Go to the question: ${pending[0]?.tool ?? ''}`);
+    this.waiting?.show(pending);
     this.#showWork();
     if (!this.#caughtUp) return;
     for (const card of pending) {
@@ -333,22 +334,17 @@ export class SessionView {
     }
   }
 
-  /** @param {IntersectionObserverEntry[]} seen */
-  #sighted(seen) {
-    for (const { target, isIntersecting } of seen) {
-      if (isIntersecting) this.#inSight.add(target);
-      else this.#inSight.delete(target);
-    }
-    this.#showWaiting();
-  }
-
-  #showWaiting() {
-    this.waiting.hidden = this.permissions.pending.every((card) => card.element.hidden || this.#inSight.has(card.element));
-  }
-
   async #interrupt() {
     if (this.interruptButton.getAttribute('aria-disabled') === 'true') return;
     await this.#attempt(() => this.options.api.interrupt(this.id), 'Interrupt');
+  }
+
+  #anotherKey = uuid();
+
+  /** Another session in the place of this one, which has ended. */
+  async #another() {
+    const session = await this.#attempt(() => this.options.api.newSession(this.#session.environment_id, this.#anotherKey), 'New session');
+    if (session?.id) location.hash = `#/session/${encodeURIComponent(session.id)}`;
   }
 
   /**
@@ -373,8 +369,28 @@ export class SessionView {
     if (session?.id && session.updated_at > (this.#session?.updated_at ?? '')) this.#show(session);
   }
 
-  #askToStop() {
-    if (this.stopButton.getAttribute('aria-disabled') !== 'true') this.dialog.showModal();
+  /** @param {any} request for the agent itself @returns {Promise<boolean>} whether it was sent */
+  async #ask(request) {
+    return (await this.#attempt(() => this.options.api.control(this.id, request), 'The agent could not be asked')) !== null;
+  }
+
+  #isFactsScheduled = false;
+
+  /** The agent has said something about itself; while a log is replayed, it does so often. */
+  #factsChanged() {
+    if (this.#isFactsScheduled) return;
+    this.#isFactsScheduled = true;
+    requestAnimationFrame(() => {
+      this.#isFactsScheduled = false;
+      this.controls.update();
+      if (this.composer.completion.isOpen) this.composer.completion.update();
+    });
+  }
+
+  /** What has waited for a connection is sent. */
+  #connected() {
+    this.composer.connected();
+    this.permissions.resend();
   }
 
   async #stop() {
@@ -402,20 +418,15 @@ export class SessionView {
     this.options.onStatus(null);
     const gone = error.status === 404;
     if (gone) this.options.onGone();
-    const heading = h('h3', { tabindex: '-1' }, gone ? 'This session no longer exists' : 'This session cannot be shown');
-    const reason = gone
-      ? 'The relay no longer has it. The relay may have restarted, or the session may have been too old to keep.'
-      : error.message;
-    const farewell = h('section', { class: 'ending', 'data-testid': 'session-gone' },
-      heading, h('p', {}, reason), h('p', {}, h('a', { class: 'button', href: '#/' }, 'Back to the overview')));
+    const { element, heading } = farewell(gone, error.message);
     this.permissions.sessionEnded();
     setText(this.state, gone ? 'Gone' : 'Unavailable');
     setAttributes(this.state, { 'data-state': 'gone', 'data-detail': 'gone', 'data-tone': 'bad' });
-    this.stopButton.hidden = true;
+    this.stopping.button.hidden = true;
     this.working.hidden = true;
-    this.dialog.close();
+    this.stopping.close();
     // What is already on the page stays readable.
-    this.foot.replaceChildren(farewell);
+    this.foot.replaceChildren(element);
     heading.focus({ preventScroll: true });
   }
 }

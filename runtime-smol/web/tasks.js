@@ -1,7 +1,7 @@
 // @ts-check
 // What the agent has set itself to do, and how much of it is done, as its tools say: a whole list at
 // once, or one task after another.
-import { list, record } from './values.js';
+import { keep, list, record } from './values.js';
 
 /** @typedef {'pending' | 'in_progress' | 'completed'} Status */
 /** @typedef {{id: string, subject: string, doing: string, status: Status}} Task `doing` is what is said while it is done */
@@ -19,7 +19,7 @@ const statusOf = (value, otherwise) => (STATUSES.has(/** @type {any} */ (value))
 
 export class Tasks {
   /** @type {Map<string, Task>} */ #all = new Map();
-  /** @type {Map<unknown, {subject: string, doing: string}>} what is being added, by the id of the call */ #adding = new Map();
+  /** @type {Map<unknown, {name: string, given: Record<string, any>}>} calls without a result, by their ids */ #asked = new Map();
 
   /** @returns {Task[]} */
   get all() {
@@ -37,7 +37,7 @@ export class Tasks {
 
   clear() {
     this.#all.clear();
-    this.#adding.clear();
+    this.#asked.clear();
   }
 
   /** @param {any} event of the log @returns {boolean} whether it changes anything */
@@ -56,11 +56,10 @@ export class Tasks {
     if (type !== 'tool_use') return false;
     const given = record(input);
     if (name === 'TodoWrite') return this.#replace(list(given.todos).map(record));
-    if (name === 'TaskCreate') {
-      this.#adding.set(id, { subject: words(given.subject), doing: words(given.activeForm) });
-      if (this.#adding.size > MOST) this.#adding.delete(this.#adding.keys().next().value);
-    }
-    return name === 'TaskUpdate' && this.#update(given);
+    if (name !== 'TaskCreate' && name !== 'TaskUpdate') return false;
+    // It counts once the agent's tool has done it.
+    keep(this.#asked, id, { name, given }, MOST);
+    return false;
   }
 
   /** @param {Record<string, any>[]} todos @returns {boolean} */
@@ -84,13 +83,15 @@ export class Tasks {
 
   /** @param {Record<string, any>} block @param {any} message @returns {boolean} */
   #result({ type, tool_use_id: call, content, is_error: failed }, message) {
-    const added = this.#adding.get(call);
-    if (type !== 'tool_result' || !added) return false;
-    this.#adding.delete(call);
+    const asked = this.#asked.get(call);
+    if (type !== 'tool_result' || !asked) return false;
+    this.#asked.delete(call);
+    if (failed) return false;
+    if (asked.name === 'TaskUpdate') return this.#update(asked.given);
     const said = typeof content === 'string' ? content : list(content).map((part) => words(record(part).text)).join('\n');
     const id = words(record(record(message.tool_use_result).task).id) || /#(\w{1,20})/.exec(said.slice(0, CHARS))?.[1];
-    if (failed || !id) return false;
-    this.#add({ id, ...added, status: 'pending' });
+    if (!id) return false;
+    this.#add({ id, subject: words(asked.given.subject), doing: words(asked.given.activeForm), status: 'pending' });
     return true;
   }
 

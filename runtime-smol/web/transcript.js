@@ -21,6 +21,9 @@ const FRAME_ENTRIES = 50;
 const FRAME_NODES = 500;
 const FRAME_CHARS = 16_000;
 const AT_END_PX = 48;
+/** How far up an event is looked for, and for how long it is marked once it is found. */
+const PAGES_TO_GO = 30;
+const SOUGHT_MS = 3000;
 
 export class Transcript {
   /** @type {any[]} */ #queue = [];
@@ -136,6 +139,31 @@ export class Transcript {
     this.scroller.focus({ preventScroll: true });
   }
 
+  /** @param {number} seq an event to be shown, which may not be on the page yet */
+  async goTo(seq) {
+    this.#follow = false;
+    try {
+      for (let pages = 0; pages < PAGES_TO_GO && this.#first > Math.max(seq, this.#loggedFrom); pages += 1) {
+        const page = await this.#earlierPage();
+        this.#kept += page.childElementCount;
+        this.#prepend(page);
+        this.#updateEarlier();
+      }
+    } catch {
+      // What is on the page is shown.
+    }
+    const all = [...this.log.querySelectorAll('[data-seq]')];
+    const seqOf = (/** @type {Element} */ one) => Number(/** @type {HTMLElement} */ (one).dataset.seq);
+    const found = all.find((one) => seqOf(one) === seq) ?? all.filter((one) => seqOf(one) < seq).pop();
+    if (!found) return;
+    for (let at = found.parentElement; at && at !== this.log; at = at.parentElement) if (at instanceof HTMLDetailsElement) at.open = true;
+    found.scrollIntoView({ block: 'center' });
+    found.classList.add('sought');
+    setTimeout(() => found.classList.remove('sought'), SOUGHT_MS);
+    this.#lastTop = this.scroller.scrollTop;
+    this.#showJump();
+  }
+
   /** @param {any} event an open request from before the part that is shown */
   pin(event) {
     this.log.prepend(...this.#render(event, this.#place));
@@ -232,12 +260,13 @@ export class Transcript {
       calls.turnEnded(item.seq);
     }
     const showing = this.housekeeping.showing(item);
+    if (isOver || message?.type === 'assistant' || item.from === 'viewer') quiet.isShown = !isOver;
     let last;
     for (const entry of entriesOf(item, this.#memory)) {
       if (showing === 'never') continue;
       last = entry;
       const isQuiet = showing === 'quiet' || entry.dataset.quiet === '';
-      if (isOver) entry.append(quiet.take() ?? '');
+      if (isOver) quiet.settleIn(entry);
       if (isQuiet && !isOver) quiet.add(entry);
       else if (!calls.place(item, entry)) yield entry;
     }

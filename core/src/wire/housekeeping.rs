@@ -62,6 +62,7 @@ pub const RULES: &[Rule] = &[
     one("system", "status", Showing::Quiet),
     one("system", "task_progress", Showing::Quiet),
     one("system", "task_updated", Showing::Quiet),
+    one("system", "thinking_tokens", Showing::Quiet),
     all("tool_progress", Showing::Quiet),
     all("transcript_mirror", Showing::Never),
 ];

@@ -270,7 +270,10 @@ mod tests {
     #[test]
     fn claude_code_is_told_to_say_what_it_does_and_others_are_not() {
         let env = |line| agent_program(Some(line)).expect("a command").env;
-        assert_eq!(env("npx @anthropic-ai/claude-code"), [CLAUDE_SAYS_STATE.map(str::to_owned).into()]);
+        assert_eq!(
+            env("npx @anthropic-ai/claude-code"),
+            [CLAUDE_SAYS_STATE.map(str::to_owned).into()]
+        );
         assert_eq!(env("my-agent --model claude"), []);
     }
 

@@ -15,12 +15,14 @@ macro_rules! assets {
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
+const PNG: &str = "image/png";
 const SVG: &str = "image/svg+xml";
 const MANIFEST: &str = "application/manifest+json";
 
 /// All of them, by path.
 pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
+    "/agent-facts.js": "agent-facts.js", JS;
     "/always.js": "always.js", JS;
     "/api.js": "api.js", JS;
     "/app.css": "app.css", CSS;
@@ -31,8 +33,10 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/calls.js": "calls.js", JS;
     "/card.js": "card.js", JS;
     "/checklist.js": "checklist.js", JS;
+    "/completion.js": "completion.js", JS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
+    "/controls.js": "controls.js", JS;
     "/copy.js": "copy.js", JS;
     "/device": "device.html", HTML;
     "/device.html": "device.html", HTML;
@@ -41,10 +45,14 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/dom.js": "dom.js", JS;
     "/draft.js": "draft.js", JS;
     "/editor.js": "editor.js", JS;
+    "/ending.js": "ending.js", JS;
     "/entries.js": "entries.js", JS;
     "/facts.js": "facts.js", JS;
     "/format.js": "format.js", JS;
     "/housekeeping.js": "housekeeping.js", JS;
+    "/icon-192.png": "icon-192.png", PNG;
+    "/icon-512.png": "icon-512.png", PNG;
+    "/icon-maskable.png": "icon-maskable.png", PNG;
     "/icon.svg": "icon.svg", SVG;
     "/inline.js": "inline.js", JS;
     "/ledger.js": "ledger.js", JS;
@@ -52,9 +60,11 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/main.js": "main.js", JS;
     "/manifest.webmanifest": "manifest.webmanifest", MANIFEST;
     "/messages.js": "messages.js", JS;
+    "/outbox.js": "outbox.js", JS;
     "/outcomes.js": "outcomes.js", JS;
     "/overview.js": "overview.js", JS;
     "/permission.js": "permission.js", JS;
+    "/pictures.js": "pictures.js", JS;
     "/proof.js": "proof.js", JS;
     "/prose.js": "prose.js", JS;
     "/questions.js": "questions.js", JS;
@@ -64,16 +74,20 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/reports.js": "reports.js", JS;
     "/results.js": "results.js", JS;
     "/rhythm.js": "rhythm.js", JS;
+    "/search.js": "search.js", JS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
     "/states.js": "states.js", JS;
     "/status.js": "status.js", JS;
+    "/stopping.js": "stopping.js", JS;
     "/stream.js": "stream.js", JS;
+    "/sw.js": "sw.js", JS;
     "/tasks.js": "tasks.js", JS;
     "/token.js": "token.js", JS;
     "/transcript.js": "transcript.js", JS;
     "/values.js": "values.js", JS;
     "/visible.js": "visible.js", JS;
+    "/way.js": "way.js", JS;
     "/worktree.js": "worktree.js", JS;
 };
 
@@ -111,6 +125,7 @@ mod tests {
     fn values_of_peers_become_text_and_numbers_in_one_file_of_the_page() {
         let of_own = ["String(error)", "String(busy)", "Number(/** @type {HTMLElement} */"];
         for name in [
+            "agent-facts",
             "always",
             "asked",
             "attention",
@@ -119,9 +134,11 @@ mod tests {
             "calls",
             "card",
             "checklist",
+            "completion",
             "diff",
             "draft",
             "editor",
+            "ending",
             "entries",
             "facts",
             "housekeeping",
@@ -135,6 +152,7 @@ mod tests {
             "readable",
             "receipts",
             "reports",
+            "search",
             "states",
             "stream",
             "tasks",

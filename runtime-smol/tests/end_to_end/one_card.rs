@@ -103,9 +103,11 @@ fn the_agents_tasks_stay_in_view_until_they_are_done() {
         add("b", "Write it"),
         result("b", "Task #2 created successfully: Write it"),
         set("c", "1", "completed"),
+        result("c", "Updated task #1"),
         set("d", "2", "in_progress"),
+        result("d", "Updated task #2"),
     ]);
-    let last = print(&[set("e", "2", "completed")]);
+    let last = print(&[set("e", "2", "completed"), result("e", "Updated task #2")]);
     let mut case = Case::of(&format!("{first}hear\n{last}exec sleep 600"));
     let page = &mut case.page;
     for _ in 0..2 {
@@ -123,7 +125,8 @@ fn the_agents_tasks_stay_in_view_until_they_are_done() {
 #[test]
 fn what_belongs_together_comes_together_in_whatever_order_it_is_loaded() {
     // The first look at a long session begins after the call, and so does what is kept on the page.
-    let said = json!({"type": "assistant", "message": {"content": [{"type": "text", "text": "x"}]}});
+    let said =
+        json!({"type": "assistant", "message": {"content": [{"type": "text", "text": "x"}]}});
     let begin = print(&[call("a", "Bash", &json!({"command": "first"}))]);
     let flood = format!("i=0; while [ $i -lt 2500 ]; do echo '{said}'; i=$((i + 1)); done\n");
     let end = print(&[result("a", "the result of the first")]);
@@ -147,8 +150,13 @@ fn markdown_is_drawn_whole_also_while_it_is_being_written() {
             "delta": {"type": "text_delta", "text": text}}, "parent_tool_use_id": null})
     };
     let text = "# Title\n\n- one\n  - two\n\n| a | b |\n|---|---|\n| 1 | **2** |\n\nSee https://a.example/x.\n\n```js\nlet x;\n```\n\n**bo";
-    let first = print(&[delta("# Title\n\n- one\n  - two\n\n| a | b |\n|---|---|\n| 1 | **2** |\n\n"), delta("so **bo")]);
-    let last = print(&[json!({"type": "assistant", "message": {"content": [{"type": "text", "text": text}]}})]);
+    let first = print(&[
+        delta("# Title\n\n- one\n  - two\n\n| a | b |\n|---|---|\n| 1 | **2** |\n\n"),
+        delta("so **bo"),
+    ]);
+    let last = print(&[
+        json!({"type": "assistant", "message": {"content": [{"type": "text", "text": text}]}}),
+    ]);
     let mut case = Case::of(&format!("{first}hear\n{last}exec sleep 600"));
     let page = &mut case.page;
     page.see_text("[data-streaming] strong", "bo");

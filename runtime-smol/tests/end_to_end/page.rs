@@ -415,6 +415,7 @@ fn housekeeping_is_out_of_sight_until_it_is_asked_for() {
     page.wait_for(quiet, &format!("document.querySelectorAll('{quiet}').length"));
     let is_shown = format!("document.querySelector('{quiet}').checkVisibility()");
     assert_eq!(page.evaluate(&is_shown), json!(false));
+    page.click("[data-kind=result] summary");
     page.click("[data-kind=result] [data-testid=show-technical]");
     assert_eq!(page.evaluate(&is_shown), json!(true));
     page.assert_no_complaints();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { counted, failureOf, foundIn, isInterrupted, isRefusal, lineCount, linksIn, outcomeOf, peekOf } from '../../web/outcomes.js';
+import { counted, failureOf, foundIn, isInterrupted, isRefusal, lineCount, linksIn, outcomeOf, peekOf, reportOf } from '../../web/outcomes.js';
 
 test('lines are counted as an editor counts them', () => {
   for (const [text, count] of [['', 0], ['a', 1], ['a\n', 1], ['a\nb', 2], ['\n\n', 2]]) assert.equal(lineCount(text), count, JSON.stringify(text));
@@ -53,4 +53,10 @@ test('pages that a search of the web has found are links, and nothing else is', 
   assert.deepEqual(linksIn(said), [{ title: 'A [b]', url: 'https://a.example/x' }]);
   for (const odd of ['', 'Links: [', 'Links: [{"url":7}]\n', 'Links: [null]\n']) assert.deepEqual(linksIn(odd), []);
   assert.deepEqual(foundIn('Found 2 files\na\n\nb\n'), ['a', 'b']);
+});
+
+test('what another agent has reported is its own words', () => {
+  const said = '[Subagent hand-back] The text below is the final report. The report follows:\n  one\n    two\nagentId: a88c (use SendMessage)\n<usage>x</usage>';
+  assert.equal(reportOf(said), 'one\n  two');
+  assert.equal(reportOf('all is well'), 'all is well');
 });

@@ -5,6 +5,9 @@ import { Tasks } from '../../web/tasks.js';
 const call = (name, input, id = 't') => ({ from: 'agent', message: { type: 'assistant', message: { content: [{ type: 'tool_use', id, name, input }] } } });
 const result = (id, content, more = {}) => ({ from: 'agent', message: { type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: id, content }] }, ...more } });
 
+/** A call that has been done. */
+const does = (tasks, name, input) => [call(name, input, 'u'), result('u', 'done')].map((event) => tasks.take(event)).includes(true);
+
 test('tasks are added, done and deleted one after another', () => {
   const tasks = new Tasks();
   assert.ok(!tasks.take(call('TaskCreate', { subject: 'Read', activeForm: 'Reading' }, 'a')), 'it has no number yet');
@@ -12,11 +15,14 @@ test('tasks are added, done and deleted one after another', () => {
   tasks.take(call('TaskCreate', { subject: 'Write' }, 'b'));
   tasks.take(result('b', [{ type: 'text', text: 'done' }], { tool_use_result: { task: { id: '2', subject: 'Write' } } }));
   assert.equal(tasks.current?.subject, 'Read');
-  tasks.take(call('TaskUpdate', { taskId: '1', status: 'completed' }));
-  tasks.take(call('TaskUpdate', { taskId: 2, status: 'in_progress' }));
+  does(tasks, 'TaskUpdate', { taskId: '1', status: 'completed' });
+  does(tasks, 'TaskUpdate', { taskId: 2, status: 'in_progress' });
   assert.equal(tasks.done, 1);
   assert.deepEqual(tasks.current, { id: '2', subject: 'Write', doing: '', status: 'in_progress' });
-  tasks.take(call('TaskUpdate', { taskId: '1', status: 'deleted' }));
+  tasks.take(call('TaskUpdate', { taskId: '2', status: 'completed' }, 'x'));
+  assert.ok(!tasks.take({ from: 'agent', message: { type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: 'x', is_error: true, content: 'no such tool' }] } } }));
+  assert.equal(tasks.current?.subject, 'Write', 'what failed counts');
+  does(tasks, 'TaskUpdate', { taskId: '1', status: 'deleted' });
   assert.equal(tasks.all.length, 1);
 });
 
@@ -31,7 +37,7 @@ test('a list replaces the one before', () => {
 
 test('a task that is not known yet has its number for a name', () => {
   const tasks = new Tasks();
-  tasks.take(call('TaskUpdate', { taskId: '7', status: 'in_progress' }));
+  does(tasks, 'TaskUpdate', { taskId: '7', status: 'in_progress' });
   assert.equal(tasks.current?.subject, 'Task 7');
 });
 
@@ -43,6 +49,6 @@ test('lists of other agents, and what nobody can read, change nothing', () => {
     { from: 'agent', message: null }, { from: 'agent', message: { type: 'assistant', message: { content: 'x' } } }, result('nobody', 'Task #1')];
   for (const event of odd) assert.equal(tasks.take(event), false, JSON.stringify(event));
   assert.equal(tasks.all.length, 0);
-  for (let at = 0; at < 5000; at += 1) tasks.take(call('TaskUpdate', { taskId: `${at}` }));
+  for (let at = 0; at < 5000; at += 1) does(tasks, 'TaskUpdate', { taskId: `${at}` });
   assert.ok(tasks.all.length <= 200);
 });

@@ -23,18 +23,59 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self'; \
 const PERMISSIONS_POLICY: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), \
      geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
-/// The files, each with its entity tag: anyone may ask for them, so that is worked out only once.
-pub(in crate::relay) struct Page(Vec<(Asset, String)>);
+/// Below this, and a version, all files are as well, under names that never change what they stand for.
+const VERSIONED: &str = "/a/";
+/// Stands for the version in the first file and in the service worker, which name the others.
+const PLACEHOLDER: &str = "a/VERSION/";
+/// The files in which it does, which are never kept without asking.
+const NAMING: [&str; 2] = ["/", "/sw.js"];
+
+/// The files: anyone may ask for them, so what can be worked out only once is.
+pub(in crate::relay) struct Page {
+    files: Vec<File>,
+    /// Changes with any of the files.
+    version: String,
+}
+
+struct File {
+    asset: Asset,
+    body: Bytes,
+    etag: String,
+}
 
 impl Page {
     pub(in crate::relay) fn new(assets: &[Asset]) -> Self {
-        let tagged = |asset: &Asset| {
-            let digest = Sha256::digest(asset.bytes);
-            let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-            (*asset, format!("\"{hex}\""))
+        let mut all = Sha256::new();
+        for asset in assets {
+            all.update(asset.path);
+            all.update(asset.bytes);
+        }
+        let version = hex(&all.finalize());
+        let file = |asset: &Asset| {
+            let body = match core::str::from_utf8(asset.bytes) {
+                Ok(text) if NAMING.contains(&asset.path) => {
+                    Bytes::from(text.replace(PLACEHOLDER, &format!("a/{version}/")))
+                }
+                _ => Bytes::from_static(asset.bytes),
+            };
+            let etag = format!("\"{}\"", hex(&Sha256::digest(&body)));
+            File { asset: *asset, body, etag }
         };
-        Self(assets.iter().map(tagged).collect())
+        Self { files: assets.iter().map(file).collect(), version }
     }
+
+    /// A file, and whether its name is for this content alone.
+    fn find(&self, path: &str) -> Option<(&File, bool)> {
+        let version =
+            path.strip_prefix(VERSIONED).and_then(|rest| rest.strip_prefix(&*self.version));
+        let name = version.filter(|name| !NAMING.contains(name)).unwrap_or(path);
+        let file = self.files.iter().find(|file| file.asset.path == name)?;
+        Some((file, name.len() != path.len()))
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(in crate::relay) fn serve(
@@ -43,13 +84,14 @@ pub(in crate::relay) fn serve(
     path: &str,
     is_secure: bool,
 ) -> Result<Response, ApiError> {
-    let found = page.0.iter().find(|(asset, _)| asset.path == path);
-    let (asset, etag) = found
+    let (File { asset, body, etag }, is_immutable) = page
+        .find(path)
         .ok_or_else(|| ApiError::new(404, ErrorType::NotFound, "there is no such file here"))?;
+    let keeping = if is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = request.header("if-none-match").unwrap_or_default();
     let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == *etag);
     let mut headers = owned(&[
-        ("cache-control", "no-cache"),
+        ("cache-control", keeping),
         ("content-security-policy", CONTENT_SECURITY_POLICY),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
@@ -62,7 +104,35 @@ pub(in crate::relay) fn serve(
     if is_secure {
         headers.extend(owned(&[("strict-transport-security", "max-age=31536000")]));
     }
-    let (status, body) =
-        if is_known { (304, Bytes::new()) } else { (200, Bytes::from_static(asset.bytes)) };
+    let (status, body) = if is_known { (304, Bytes::new()) } else { (200, body.clone()) };
     Ok(Response { status, headers, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASSETS: [Asset; 2] = [
+        Asset { path: "/", content_type: "text/html", bytes: b"<link href=\"a/VERSION/x.css\">" },
+        Asset { path: "/x.css", content_type: "text/css", bytes: b"a{}" },
+    ];
+
+    #[test]
+    fn a_file_is_found_by_its_name_and_for_good_by_the_one_with_the_version() {
+        let page = Page::new(&ASSETS);
+        let named = core::str::from_utf8(&page.files[0].body).expect("text");
+        let path = format!("/{}", &named["<link href=\"".len()..named.len() - 2]);
+        assert_eq!(path, format!("/a/{}/x.css", page.version));
+        let is_immutable = |path: &str| page.find(path).map(|(_, is_immutable)| is_immutable);
+        assert_eq!(is_immutable(&path), Some(true));
+        assert_eq!(is_immutable("/x.css"), Some(false));
+        assert_eq!(is_immutable("/"), Some(false));
+        for other in
+            ["/a/0/x.css", "/a/x.css", "/a//x.css", &path.replace("x.css", ""), &format!("{path}/")]
+        {
+            assert_eq!(is_immutable(other), None, "{other}");
+        }
+        let changed = [ASSETS[0], Asset { bytes: b"b{}", ..ASSETS[1] }];
+        assert_ne!(Page::new(&changed).version, page.version);
+    }
 }
