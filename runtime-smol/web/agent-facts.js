@@ -96,7 +96,10 @@ export class AgentFacts {
     if (asked.subtype === 'set_model') this.model = line(asked.model) || this.model;
     if (asked.subtype === 'initialize') {
       this.isIntroduced = true;
-      this.#learn(list(answer.commands).map(record).map(({ name, description }) => ({ name: line(name), about: typeof description === 'string' ? description.slice(0, CHARS) : '' })));
+      const told = list(answer.commands).map(record).map(({ name, description }) => ({ name: line(name), about: typeof description === 'string' ? description.slice(0, CHARS) : '' }));
+      const names = new Set(told.map(({ name }) => name));
+      // What it has named before stays, if it says no more about it.
+      this.#learn([...told, ...this.commands.filter(({ name }) => !names.has(name))]);
       this.models = list(answer.models).slice(0, MOST).map(record).map(({ value, displayName }) => ({ id: line(value), name: line(displayName) || line(value) })).filter(({ id: one }) => one);
     }
     return true;

@@ -232,7 +232,7 @@ fn it_installs_as_an_app_and_opens_without_its_relay() {
 #[test]
 fn it_can_be_used_on_every_screen_and_in_every_direction() {
     let words = json!({"type": "assistant", "message": {"content": [{"type": "text", "text": "مرحبا **بك** في `code`\n\n| a | b |\n|---|---|\n| 1 | 2 |"}]}});
-    let mut case = Case::of(&format!("echo '{words}'\n{AGREEABLE}"));
+    let mut case = Case::of(&format!("printf '%s\\n' '{words}'\n{AGREEABLE}"));
     let page = &mut case.page;
     page.wait_for("the model", &format!("{} === 'model-a'", value("model-select")));
     // 640 pixels at 200 % are 320.
