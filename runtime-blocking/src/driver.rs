@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use footbridge_core::base::time::{self, Now, UnixTime};
 use footbridge_core::contract::event::Event;
@@ -64,6 +64,14 @@ pub struct Driver<C> {
     host: Host,
     mailbox: Receiver<Mail<C>>,
     outbox: Outbox,
+    pulse: Option<Pulse>,
+}
+
+/// What the loop does now and then.
+struct Pulse {
+    every: Duration,
+    next: time::Instant,
+    beat: Box<dyn FnMut() + Send>,
 }
 
 impl<C> fmt::Debug for Driver<C> {
@@ -76,7 +84,14 @@ impl<C: Send + 'static> Driver<C> {
     /// A driver, and a handle for sending commands to the machine it will run.
     pub fn new(host: Host) -> (Self, Handle<C>) {
         let (handle, outbox, mailbox) = mailbox();
-        (Self { host, mailbox, outbox }, handle)
+        (Self { host, mailbox, outbox, pulse: None }, handle)
+    }
+
+    /// The loop also calls `beat`, at least this often for as long as it runs, so that whoever watches
+    /// can tell that it does.
+    pub fn with_pulse(self, every: Duration, beat: impl FnMut() + Send + 'static) -> Self {
+        let pulse = Pulse { every, next: time::Instant::ORIGIN, beat: Box::new(beat) };
+        Self { pulse: Some(pulse), ..self }
     }
 
     /// Runs a machine on this thread until it finishes, and passes its notices to `on_notice`,
@@ -86,7 +101,7 @@ impl<C: Send + 'static> Driver<C> {
     where
         M: Machine<Command = C>,
     {
-        let Self { host, mailbox, outbox } = self;
+        let Self { host, mailbox, outbox, mut pulse } = self;
         let Host { threads, http, sockets, supervision } = host;
         let mut operations = Operations::new(outbox, threads, http, sockets, supervision);
         // Failures of operations that could not even begin: not sent to the loop's own mailbox.
@@ -103,7 +118,10 @@ impl<C: Send + 'static> Driver<C> {
             };
             let first = match answers.pop_front() {
                 Some(answer) => Some(Mail::Event(Box::new(answer))),
-                None => clock.receive(&mailbox, deadline),
+                None => {
+                    let next = pulse.as_ref().map(|pulse| pulse.next);
+                    clock.receive(&mailbox, deadline.into_iter().chain(next).min())
+                }
             };
             let answers = answers.drain(..).map(|answer| Mail::Event(Box::new(answer)));
             // A whole batch before the next step lets the machine answer it at once; bounding it
@@ -119,6 +137,9 @@ impl<C: Send + 'static> Driver<C> {
                 }
             }
             let now = clock.now();
+            if let Some(pulse) = &mut pulse {
+                pulse.beat_if_due(now.mono);
+            }
             if deadline.is_some_and(|deadline| deadline <= now.mono) {
                 machine.handle(now, Event::Tick);
             }
@@ -127,6 +148,15 @@ impl<C: Send + 'static> Driver<C> {
         drop(mailbox);
         operations.end();
         outcome
+    }
+}
+
+impl Pulse {
+    fn beat_if_due(&mut self, now: time::Instant) {
+        if self.next <= now {
+            (self.beat)();
+            self.next = now + self.every;
+        }
     }
 }
 

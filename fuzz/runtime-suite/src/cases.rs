@@ -287,6 +287,8 @@ macro_rules! scenario_tests {
             help_and_version_succeed,
             a_worker_that_cannot_reach_its_relay_says_when_it_will_retry_and_can_be_ended,
             once_it_is_ready_it_says_so_in_one_line_of_json,
+            a_service_manager_hears_how_it_goes_and_its_agents_have_no_part_in_it,
+            its_health_and_metrics_are_at_an_address_of_their_own,
         );
         $crate::tests!($runtime, scenarios::disk:
             a_result_that_cannot_be_saved_is_still_reported,

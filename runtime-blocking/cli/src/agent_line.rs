@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use footbridge_core::worker::{AgentProgram, AgentResume};
 
+use rustix::fs::{Access, access};
+
 use crate::exit::Error;
-use crate::value::{Kind, Value};
+use crate::value::{Kind, SpawnMode, Value};
 
 /// The options that make Claude Code speak stream-json on its stdio, ask for permission there,
 /// and stream partial messages.
@@ -40,6 +42,9 @@ const WRAPPERS: [&str; 14] = [
     "bunx", "chrt", "doas", "env", "firejail", "ionice", "nice", "nohup", "npx", "pnpx", "setsid",
     "stdbuf", "sudo", "time",
 ];
+
+/// Where programs are if nobody says.
+const USUAL_PATH: &str = "/bin:/usr/bin";
 
 /// What a script says in a comment to be taken for Claude Code.
 const SCRIPT_MARK: &str = "footbridge-agent: claude-code";
@@ -139,6 +144,42 @@ pub fn agent_resume(
     Ok(Some(AgentResume { program, args, env: Vec::new() }))
 }
 
+/// Fails if the agent's program is not there, or cannot be run: every session would end at once (W-15).
+/// A relative path is looked for where sessions run; in worktrees, which do not exist yet, it is not.
+pub fn require_program(
+    agent: &AgentProgram,
+    directory: &str,
+    mode: SpawnMode,
+) -> Result<(), Error> {
+    let program = &agent.program;
+    let missing = |what: &str| {
+        Err(Error::local(format!(
+            "the agent {program:?} {what}; or start without it, with --allow-missing-agent"
+        )))
+    };
+    let path = if !program.contains('/') {
+        let Some(path) = in_search_path(program) else {
+            return missing(
+                "is in no directory of PATH: check its name, give its path with --agent, or add its \
+                 directory to PATH",
+            );
+        };
+        path
+    } else if program.starts_with('/') || mode != SpawnMode::Worktree {
+        Path::new(directory).join(program)
+    } else {
+        return Ok(());
+    };
+    match path.metadata() {
+        Err(error) => missing(&format!("cannot be started: {error}: check its path")),
+        Ok(found) if !found.is_file() => missing("is not a program: check its path"),
+        Ok(_) if access(&path, Access::EXEC_OK).is_err() => {
+            missing("is a file that this user may not run: make it executable with chmod +x")
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Whether a command line runs Claude Code: the place of its first argument.
 fn claude_in(program: &str, args: &[String]) -> Option<usize> {
     if is_claude(program) {
@@ -168,9 +209,16 @@ fn found(word: &str) -> Option<PathBuf> {
     if word.contains('/') {
         return Path::new(word).canonicalize().ok();
     }
-    let path = std::env::var_os("PATH")?;
-    let mut places = std::env::split_paths(&path).map(|place| place.join(word));
-    places.find(|place| place.is_file())?.canonicalize().ok()
+    in_search_path(word)?.canonicalize().ok()
+}
+
+/// The first file of this name that a shell would find, one that may be run before any other.
+fn in_search_path(word: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+    let places = std::env::split_paths(&path).map(|place| place.join(word));
+    let mut found: Vec<_> = places.filter(|place| place.is_file()).collect();
+    let at = found.iter().position(|file| access(file, Access::EXEC_OK).is_ok()).unwrap_or(0);
+    (!found.is_empty()).then(|| found.swap_remove(at))
 }
 
 /// `…/claude`, `…/claude/versions/2.1.3`, `…/claude-code/cli.js`.
@@ -231,6 +279,34 @@ mod tests {
 
     const ALL: &str = "--output-format stream-json --input-format stream-json --verbose \
                        --permission-prompt-tool stdio --include-partial-messages";
+
+    #[test]
+    fn an_agent_that_cannot_run_is_said_before_the_first_session() {
+        let home = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| home.path().join(name).display().to_string();
+        std::fs::write(at("file"), "").expect("a file");
+        std::fs::create_dir(at("directory")).expect("a directory");
+        let directory = home.path().to_str().expect("text");
+        let tried = |program: &str, mode| {
+            let agent =
+                AgentProgram { program: program.to_owned(), args: Vec::new(), env: Vec::new() };
+            require_program(&agent, directory, mode).map_err(|error| error.message)
+        };
+        for program in ["sh", "/bin/sh"] {
+            assert_eq!(tried(program, SpawnMode::SameDir), Ok(()));
+        }
+        for (program, words) in [
+            ("none-such", "PATH"),
+            ("/none/such", "No such file"),
+            ("./none-such", "No such file"),
+            ("./file", "chmod +x"),
+            (&at("directory"), "not a program"),
+        ] {
+            let error = tried(program, SpawnMode::SameDir).expect_err(program);
+            assert!(error.contains(words) && error.contains("--allow-missing-agent"), "{error}");
+        }
+        assert_eq!(tried("./in-the-worktree", SpawnMode::Worktree), Ok(()));
+    }
 
     #[test]
     fn an_agent_is_named_as_in_a_shell() {

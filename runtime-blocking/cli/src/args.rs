@@ -1,5 +1,6 @@
 //! The options of `work` and `agent`, shared by every program that has these commands.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,10 @@ pub struct Work {
     pub disposable: Vec<String>,
     /// Whether to register with a relay that cannot prove that it is the one from before.
     pub trusts_relay: bool,
+    /// Whether to start although the agent's program is not there.
+    pub may_lack_agent: bool,
+    /// Where to answer those who ask for its health.
+    pub health: Option<SocketAddr>,
     /// Retry delays, and when it gives up (W-2).
     pub backoff: BackoffConfig,
     /// The initial delay before a result is reported again.
@@ -101,6 +106,8 @@ impl Default for Work {
             trusts_repository: false,
             disposable: Vec::new(),
             trusts_relay: false,
+            may_lack_agent: false,
+            health: None,
             backoff: BackoffConfig::default(),
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
         }

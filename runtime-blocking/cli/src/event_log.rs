@@ -2,7 +2,9 @@
 
 mod queue;
 
+use std::env;
 use std::fmt;
+use std::os::fd::AsFd;
 use std::time::SystemTime;
 
 use footbridge_core::base::text::is_hidden;
@@ -18,12 +20,35 @@ pub struct EventLog {
     format: Format,
     /// The source: `worker`, `relay`.
     component: &'static str,
+    stamp: Stamp,
 }
+
+/// What a line of text begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    /// Nothing: whoever called the program knows when that was.
+    Nothing,
+    /// Time and level.
+    Time,
+    /// The level, in the way that the journal of systemd takes off again; it has the time.
+    Journal,
+}
+
+/// Says which device and inode the journal's stream is.
+const JOURNAL_VARIABLE: &str = "JOURNAL_STREAM";
 
 impl EventLog {
     /// Each line begins with `component`.
     pub const fn new(component: &'static str, level: Level, format: Format) -> Self {
-        Self { level, format, component }
+        Self { level, format, component, stamp: Stamp::Nothing }
+    }
+
+    /// The log of a program that runs for long: each line says when it was written, unless whoever
+    /// takes the lines does.
+    pub fn of_service(component: &'static str, level: Level, format: Format) -> Self {
+        let is_journal = env::var(JOURNAL_VARIABLE).is_ok_and(|stream| is_stderr(&stream));
+        let stamp = if is_journal { Stamp::Journal } else { Stamp::Time };
+        Self { level, format, component, stamp }
     }
 
     /// One event: its name, the ids it is about by kind, and a message for people.
@@ -39,11 +64,13 @@ impl EventLog {
             return;
         }
         let entry = Entry { level, component: self.component, event, ids, message };
-        let dropped = match self.format {
-            Format::Text => |lines| dropped(lines, Format::Text),
-            Format::Json => |lines| dropped(lines, Format::Json),
+        let dropped = match (self.format, self.stamp) {
+            (Format::Text, Stamp::Nothing) => |lines| dropped(lines, Format::Text, Stamp::Nothing),
+            (Format::Text, Stamp::Time) => |lines| dropped(lines, Format::Text, Stamp::Time),
+            (Format::Text, Stamp::Journal) => |lines| dropped(lines, Format::Text, Stamp::Journal),
+            (Format::Json, _) => |lines| dropped(lines, Format::Json, Stamp::Nothing),
         };
-        queue::put(entry.line(self.format), dropped);
+        queue::put(entry.line(self.format, self.stamp), dropped);
     }
 
     /// Waits, for a moment, until all that was written has left this process.
@@ -60,10 +87,16 @@ impl EventLog {
 }
 
 /// Says that lines were dropped.
-fn dropped(lines: u64, format: Format) -> String {
+fn dropped(lines: u64, format: Format, stamp: Stamp) -> String {
     let message = format_args!("{lines} lines were dropped, because nobody read this log");
     let (level, component, event) = (Level::Warn, "log", "lines_dropped");
-    Entry { level, component, event, ids: &[], message }.line(format)
+    Entry { level, component, event, ids: &[], message }.line(format, stamp)
+}
+
+/// Whether standard error is the stream `DEVICE:INODE`.
+fn is_stderr(stream: &str) -> bool {
+    let own = rustix::fs::fstat(std::io::stderr().as_fd());
+    own.is_ok_and(|own| stream == format!("{}:{}", own.st_dev, own.st_ino))
 }
 
 fn now() -> UnixTime {
@@ -80,10 +113,24 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn line(&self, format: Format) -> String {
-        match format {
-            Format::Text => self.text(),
-            Format::Json => self.json(now()),
+    fn line(&self, format: Format, stamp: Stamp) -> String {
+        match (format, stamp) {
+            (Format::Json, _) => self.json(now()),
+            (Format::Text, Stamp::Nothing) => self.text(),
+            (Format::Text, Stamp::Time) => {
+                format!("{} {:5} {}", now(), self.level.word(), self.text())
+            }
+            (Format::Text, Stamp::Journal) => format!("<{}>{}", self.priority(), self.text()),
+        }
+    }
+
+    /// As syslog counts them.
+    const fn priority(&self) -> u8 {
+        match self.level {
+            Level::Error => 3,
+            Level::Warn => 4,
+            Level::Info => 6,
+            Level::Debug => 7,
         }
     }
 
@@ -141,6 +188,21 @@ impl Serialize for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_says_when_it_was_written_unless_the_journal_does() {
+        let message = format_args!("lost");
+        let entry =
+            Entry { level: Level::Warn, component: "worker", event: "lost", ids: &[], message };
+        let bare = "worker: warning: lost";
+        assert_eq!(entry.line(Format::Text, Stamp::Nothing), bare);
+        assert_eq!(entry.line(Format::Text, Stamp::Journal), format!("<4>{bare}"));
+        let line = entry.line(Format::Text, Stamp::Time);
+        let (time, rest) = line.split_once(' ').expect("a time");
+        assert!(time.len() == 24 && time.ends_with('Z'), "{line}");
+        assert_eq!(rest, format!("warn  {bare}"));
+        assert!(!is_stderr("1:2") && !is_stderr(""));
+    }
 
     #[test]
     fn an_event_is_one_line_in_either_format() {

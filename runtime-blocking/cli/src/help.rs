@@ -1,5 +1,7 @@
 //! The parts of `--help` that the programs share. `PROGRAM` is replaced by the program's name.
 
+pub mod small;
+
 /// Joins the parts.
 pub fn text(program: &str, parts: &[&str]) -> String {
     parts.concat().replace("PROGRAM", program)
@@ -30,6 +32,8 @@ pub const WORK: &str =
                              the worker did; {session} becomes the id that the
                              agent gave its conversation. Claude Code needs no
                              such command; other agents start over without one
+      --allow-missing-agent  Start although the agent's program is not there;
+                             sessions fail until it is
       --directory DIR        Directory that sessions run in
                              [default: the current directory]
       --name NAME            Name of this machine [default: its host name]; two
@@ -99,6 +103,13 @@ pub const TOKEN_FILE: &str =
                              own credential; must not be accessible to anyone
                              else
                              [default: ~/.local/state/footbridge/token]
+";
+
+/// Where those who watch a program ask.
+pub const HEALTH: &str =
+    "      --health ADDR:PORT     Answer GET /health, /ready and /metrics there, in
+                             plain HTTP and without a credential: numbers, and
+                             nothing about what is in a session
 ";
 
 /// The line that is printed once a program is ready.

@@ -14,13 +14,14 @@ use footbridge_core::worker::{Checked, Finding, SpawnMode, WorkerConfig, WorkerN
 use footbridge_supervision::Strays;
 use sha2::{Digest as _, Sha256};
 
-use crate::agent_line::{agent_program, agent_resume};
+use crate::agent_line::{agent_program, agent_resume, require_program};
 use crate::args::{RelayArgs, Work};
 use crate::duration::shown;
 use crate::event_log::EventLog;
 use crate::exit::Error;
 use crate::lock::Lock;
 use crate::log_in_file::credential_for;
+use crate::service_manager;
 use crate::token::{Sources, TOKEN_VARIABLE};
 use crate::value::{self, Level};
 
@@ -100,10 +101,13 @@ fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig
     let directory = crate::directory(work.directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(work.agent.as_deref())?;
     let agent_resume = agent_resume(&agent, work.agent_resume.as_deref())?;
+    if !work.may_lack_agent {
+        require_program(&agent, &directory, work.spawn_mode)?;
+    }
     let mut config = WorkerConfig::new(relay, token, directory, agent, crate::seed()?);
     config.agent_resume = agent_resume;
     config.machine_name = work.name.clone().unwrap_or_else(host_name);
-    config.agent_env_remove = vec![TOKEN_VARIABLE.to_owned()];
+    config.agent_env_remove = withheld();
     config.take_up.clone_from(&work.take_up);
     config.keeps_pointer = true;
     config.max_sessions = work.max_sessions;
@@ -116,6 +120,12 @@ fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig
     config.backoff = work.backoff;
     config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)
+}
+
+/// The variables that are for this program alone, and for no agent.
+pub fn withheld() -> Vec<String> {
+    let all = [TOKEN_VARIABLE].into_iter().chain(service_manager::VARIABLES);
+    all.map(str::to_owned).collect()
 }
 
 /// Worktrees are kept in the worker's own part of the state directory, which is locked by now: no

@@ -83,7 +83,9 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
 }
 
 /// The long options of the worker: each is accepted, and is in its help.
-const OPTIONS: [&str; 23] = [
+const OPTIONS: [&str; 25] = [
+    "allow-missing-agent",
+    "health",
     "continue",
     "hand-over",
     "relay",
@@ -129,6 +131,8 @@ impl Line {
                 work.backoff.connection.give_up = None;
                 work.backoff.general.give_up = None;
             }
+            "allow-missing-agent" => work.may_lack_agent = true,
+            "health" => work.health = Some(value(name, parser)?),
             "trust-relay" => work.trusts_relay = true,
             "trust-repository" => work.trusts_repository = true,
             "relay" => self.relay = Some(value(name, parser)?),

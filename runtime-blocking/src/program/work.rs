@@ -6,7 +6,9 @@ use footbridge_blocking::{Driver, Host, HostOptions, ProxySource, Supervision};
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
+use footbridge_cli::observers::Observers;
 use footbridge_cli::ready::Ready;
+use footbridge_cli::service_manager::ServiceManager;
 use footbridge_cli::value::Level;
 use footbridge_cli::{left_session, place, worker};
 use footbridge_core::wire::url::BaseUrl;
@@ -21,7 +23,7 @@ use super::signals;
 const STACK_BYTES: usize = 256 << 10;
 
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<(), Error> {
-    let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
+    let log = EventLog::of_service("worker", reach.reports.level, reach.reports.format);
     let found = look_for_left_session(left_session::search(relay, reach, &work)?)?;
     left_session::settle(log, relay, &mut work, found)?;
     let (config, _lock) = worker::remote(relay, reach, &work)?;
@@ -36,8 +38,13 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
         Host::new(HostOptions { extra_ca, proxy, supervision })
     };
     trial(&config, host()?, log)?;
-    let host = host()?;
-    let (driver, handle) = Driver::new(host);
+    let observers = Observers::new(log, ServiceManager::from_environment());
+    observers.serve(work.health)?;
+    let (mut driver, handle) = Driver::new(host()?);
+    if let Some(every) = observers.manager().watchdog() {
+        let manager = observers.manager().clone();
+        driver = driver.with_pulse(every, move || manager.alive());
+    }
     let commands = handle.clone();
     let clean = if work.hand_over { WorkerCommand::HandOver } else { WorkerCommand::Shutdown };
     signals::forward(clean, WorkerCommand::ShutdownNow, move |command| {
@@ -46,7 +53,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let mut is_to_be_said = reach.reports.json;
     let mut printed = Ok(());
     driver.run(Worker::new(config), |notice| {
-        worker::log_notice(log, &notice);
+        observers.note(&notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
             && std::mem::take(&mut is_to_be_said)
         {

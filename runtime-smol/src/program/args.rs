@@ -1,5 +1,7 @@
 //! The command line, combined with the other sources of settings.
 
+pub(super) mod service;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +21,9 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::log_in::scopes;
+use self::service::ServiceArgs;
 use super::ready::local_url;
+use super::reference::{Page, SMALL, Shell};
 use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
 use super::topic::Topic;
 
@@ -38,6 +42,9 @@ pub(super) enum Invocation {
     Backup(Backup),
     Config(Box<ConfigQuery>),
     Agent(Agent),
+    Service(ServiceArgs),
+    Completions(Shell),
+    Man(Page),
     Help(Topic),
     Version,
 }
@@ -55,7 +62,12 @@ impl Invocation {
             Self::Credential(make) => make.reports.format,
             Self::Backup(backup) => backup.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
-            Self::Agent(_) | Self::Help(_) | Self::Version => Format::Text,
+            Self::Agent(_)
+            | Self::Service(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Help(_)
+            | Self::Version => Format::Text,
         }
     }
 }
@@ -73,6 +85,8 @@ pub(super) struct Serve {
     pub(super) tls: Option<(PathBuf, PathBuf)>,
     pub(super) data: Data,
     pub(super) keeping: Keeping,
+    /// Where to answer those who ask for its health.
+    pub(super) health: Option<SocketAddr>,
 }
 
 /// How much a relay keeps on its disk.
@@ -199,9 +213,16 @@ pub(super) fn parse(
                 match &*word {
                     "help" => return help(&mut parser),
                     "version" => return Ok(Invocation::Version),
+                    "completions" => return completions(&mut parser),
+                    "man" => return man(&mut parser),
                     _ => {}
                 }
                 let command = Topic::parse(&word)?;
+                if command == Topic::Service && taken.is_empty() {
+                    let asked = service::parse(&mut parser)?;
+                    let help = Invocation::Help(Topic::Service);
+                    return Ok(asked.map_or(help, Invocation::Service));
+                }
                 // Options that every command has may stand before it.
                 if let Some(name) = taken.iter().find(|name| !has(command, name)) {
                     return Err(not_here(command, name));
@@ -249,6 +270,28 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
                 None => Ok(Invocation::Help(topic)),
             }
         }
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn completions(parser: &mut Parser) -> Result<Invocation, Error> {
+    match parser.next()? {
+        Some(Arg::Value(shell)) => Ok(Invocation::Completions(Shell::parse(&shell.string()?)?)),
+        Some(Arg::Long("help") | Arg::Short('h')) => Ok(Invocation::Help(Topic::Program)),
+        Some(other) => Err(other.unexpected().into()),
+        None => Err(Error::usage(format!(
+            "footbridge completions needs a shell: {}",
+            Shell::NAMES.join(", ")
+        ))),
+    }
+}
+
+fn man(parser: &mut Parser) -> Result<Invocation, Error> {
+    match parser.next()? {
+        None => Ok(Invocation::Man(Page::Of(Topic::Program))),
+        Some(Arg::Value(word)) if word == SMALL => Ok(Invocation::Man(Page::Small)),
+        Some(Arg::Value(word)) => Ok(Invocation::Man(Page::Of(Topic::parse(&word.string()?)?))),
+        Some(Arg::Long("help") | Arg::Short('h')) => Ok(Invocation::Help(Topic::Program)),
         Some(other) => Err(other.unexpected().into()),
     }
 }
@@ -345,7 +388,7 @@ impl Line {
 
     fn invocation(self, command: Topic, environment: &Environment) -> Result<Invocation, Error> {
         match command {
-            Topic::Program => return Ok(Invocation::Help(Topic::Program)),
+            Topic::Program | Topic::Service => return Ok(Invocation::Help(command)),
             Topic::Agent => return self.agent().map(Invocation::Agent),
             Topic::Up
             | Topic::Relay
@@ -504,6 +547,7 @@ fn serve(
         tls,
         data,
         keeping,
+        health: settings.health.value,
     })
 }
 
@@ -548,6 +592,8 @@ fn work(settings: Settings) -> Work {
         trusts_repository: settings.trust_repository.value,
         disposable: settings.disposable.value.0,
         trusts_relay: settings.trust_relay.value,
+        may_lack_agent: settings.allow_missing_agent.value,
+        health: settings.health.value,
     }
 }
 

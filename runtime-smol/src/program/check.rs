@@ -6,7 +6,7 @@ use footbridge_cli::agent_line::agent_program;
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::{Error, ExitKind};
-use footbridge_cli::token::{Sources, TOKEN_VARIABLE};
+use footbridge_cli::token::Sources;
 use footbridge_cli::value::SpawnMode;
 use footbridge_cli::{directory, log_in_file, print, worker};
 use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
@@ -52,7 +52,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
         directory,
         is_worktree_mode: work.spawn_mode == SpawnMode::Worktree,
         agent,
-        agent_env_remove: vec![TOKEN_VARIABLE.to_owned()],
+        agent_env_remove: worker::withheld(),
     };
     let (_commands, asked) = async_channel::bounded(1);
     let driven = drive(Check::new(config), host, asked, |checked: Checked| {

@@ -1,7 +1,7 @@
 //! What `--help` says.
 
 use footbridge_cli::help::{
-    AGENT, AGENT_OPTIONS, CONTINUE, EXIT_CODES, HAND_OVER, LOG, REACH, READY_JSON,
+    AGENT, AGENT_OPTIONS, CONTINUE, EXIT_CODES, HAND_OVER, HEALTH, LOG, REACH, READY_JSON,
     RELAY as RELAY_URL, TOKEN_FILE, WORK, WORKER, text as of,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn text(topic: Topic) -> String {
                 WORK,
                 HAND_OVER,
                 TOKEN_FILE,
+                HEALTH,
                 READY_JSON,
                 CONFIG_FILE,
                 LOG,
@@ -33,6 +34,7 @@ pub(super) fn text(topic: Topic) -> String {
                 SERVE,
                 SERVE_TLS,
                 TOKEN_FILE,
+                HEALTH,
                 READY_JSON,
                 CONFIG_FILE,
                 LOG,
@@ -53,6 +55,7 @@ pub(super) fn text(topic: Topic) -> String {
                 HAND_OVER,
                 REACH,
                 TOKEN_FILE,
+                HEALTH,
                 READY_JSON,
                 CONFIG_FILE,
                 LOG,
@@ -105,6 +108,7 @@ pub(super) fn text(topic: Topic) -> String {
                 HAND_OVER,
                 REACH,
                 TOKEN_FILE,
+                HEALTH,
                 CONFIG_FILE,
                 LOG,
                 BACKOFF,
@@ -112,6 +116,7 @@ pub(super) fn text(topic: Topic) -> String {
                 CONFIG_EXAMPLE,
             ],
         ),
+        Topic::Service => (SERVICE, &[EXIT_CODES, SERVICE_EXAMPLE]),
         Topic::Agent => (AGENT, &[AGENT_USAGE, AGENT_OPTIONS, EXIT_CODES, AGENT_EXAMPLE]),
     };
     of("footbridge", &[&[usage], parts].concat())
@@ -136,7 +141,11 @@ Commands:
   backup  Copy what a relay keeps, while it works on
   config  Show the settings in effect and where each value comes from
   agent   The built-in shell agent, on standard input and output
+  service Define a relay or a worker for systemd, OpenRC or procd
   help    Help for a command: footbridge help work
+  completions SHELL
+          Completions for bash, zsh or fish
+  man     The manual, or that of a command: footbridge man work | man -l -
 
 Options:
   -h, --help      Print this help, or the help of the command before it
@@ -441,6 +450,40 @@ Example:
 const WORK_EXAMPLE: &str = "
 Example:
   footbridge work --relay https://relay.example.org --agent claude
+";
+
+const SERVICE: &str = "\
+Writes the definition of a service that runs a relay or a worker: a unit of
+systemd, or an init script of OpenRC or of OpenWrt's procd. It runs without
+root and may write only where it has to. print shows it; install puts it where
+the service manager looks, and says how to start it.
+
+Usage: footbridge service print [OPTIONS] COMMAND …
+       footbridge service install [OPTIONS] COMMAND …
+
+COMMAND is up, relay or work, with its own options. The access token or a
+worker's credential is read from its file.
+
+Options:
+      --user                 A service of yours, that runs while you are logged
+                             in, or always after loginctl enable-linger
+                             [default, except for root; only with systemd]
+      --system               A service of the system [default for root]
+      --manager MANAGER      systemd, openrc or procd [default: this machine's]
+      --run-as USER          Who a service of the system runs as [default:
+                             footbridge for a relay, you for a worker]
+      --program FILE         Program to run, such as
+                             /usr/bin/footbridge-worker [default: this one]
+      --unit NAME            What the service is called
+                             [default: footbridge-COMMAND]
+  -h, --help                 Print this help
+";
+
+const SERVICE_EXAMPLE: &str = "
+Example:
+  footbridge service install work --relay https://relay.example.org \\
+    --agent claude --never-give-up
+  systemctl --user enable --now footbridge-work
 ";
 
 const AGENT_USAGE: &str = "

@@ -13,13 +13,17 @@ mod data;
 mod help;
 mod log_in;
 mod ready;
+mod reference;
 mod relay;
 mod relay_log;
+mod relay_status;
+mod service;
 mod settings;
 mod sign_in;
 mod signals;
 mod topic;
 mod up;
+mod watchdog;
 mod whereabouts;
 mod work;
 
@@ -35,10 +39,10 @@ pub(crate) fn main() -> ExitCode {
     let environment: Vec<_> = std::env::vars_os().collect();
     let invocation = args::parse(std::env::args_os().skip(1), &environment);
     let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
-    conclude("footbridge", format, invocation.and_then(run))
+    conclude("footbridge", format, invocation.and_then(|asked| run(asked, &environment)))
 }
 
-fn run(invocation: Invocation) -> Result<(), Error> {
+fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Error> {
     match invocation {
         Invocation::Help(topic) => print(&help::text(topic)),
         Invocation::Version => print(concat!("footbridge ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -57,5 +61,8 @@ fn run(invocation: Invocation) -> Result<(), Error> {
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),
+        Invocation::Completions(shell) => reference::print_completions(shell),
+        Invocation::Man(page) => reference::print_man(page),
+        Invocation::Service(args) => service::run(&args, environment),
     }
 }

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use footbridge_cli::exit::Error;
+use footbridge_cli::health;
 use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
 use footbridge_cli::secret_file::check_private_key;
+use footbridge_cli::service_manager::ServiceManager;
 use footbridge_cli::value::Level;
 use footbridge_cli::worker::host_name;
 use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
@@ -20,7 +22,9 @@ use super::assets::ASSETS;
 use super::data::{self, Kept};
 use super::ready::{fitting_name, local_url, named_url, page_url, reachable};
 use super::relay_log::{event_log, log_notice, log_token_file};
+use super::relay_status::RelayStatus;
 use super::signals::Ends;
+use super::watchdog;
 use super::whereabouts::{Noted, Whereabouts};
 
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
@@ -48,11 +52,17 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let (relay, host) = build(serve, public_url.clone(), kept, certificate)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
+    let manager = ServiceManager::from_environment();
+    let status = RelayStatus::default();
+    let shown = status.clone();
+    health::start(log, serve.health, move |path| shown.page(path))?;
     let mut printed = Ok(());
     let mut listening = String::new();
     let driven = drive(relay, host, asked, |notice| {
         log_notice(log, &notice);
+        status.note(&notice);
         match notice {
+            RelayNotice::ShuttingDown { .. } => manager.stopping(),
             RelayNotice::Listening { address } => {
                 listening = address;
                 let _ = commands.try_send(RelayCommand::MakeSignInCode);
@@ -65,6 +75,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
                 );
                 let url = public_url.as_ref().unwrap_or(&own);
                 noted.write(&whereabouts(serve, &own, url));
+                manager.ready(&format!("listening on {listening}"));
                 printed = announce(serve, &listening, url, &code, token_file.as_deref());
                 if printed.is_err() {
                     let _ = commands.try_send(RelayCommand::Shutdown);
@@ -77,7 +88,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
         // A relay that has already ended takes no commands.
         let _ = commands.try_send(RelayCommand::Shutdown);
     });
-    block_on(driven.or(ended))?;
+    block_on(driven.or(ended).or(watchdog::keep(&manager)))?;
     printed
 }
 

@@ -10,7 +10,7 @@ use footbridge_core::wire::session::SessionState;
 use super::args::Serve;
 
 pub(super) fn event_log(serve: &Serve) -> EventLog {
-    EventLog::new("relay", serve.reports.level, serve.reports.format)
+    EventLog::of_service("relay", serve.reports.level, serve.reports.format)
 }
 
 /// Says where the access token is, which is never printed.

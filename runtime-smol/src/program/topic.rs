@@ -20,10 +20,11 @@ pub(super) enum Topic {
     Backup,
     Config,
     Agent,
+    Service,
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 12] = [
+    pub(super) const COMMANDS: [(&str, Self); 13] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -36,15 +37,16 @@ impl Topic {
         ("backup", Self::Backup),
         ("config", Self::Config),
         ("agent", Self::Agent),
+        ("service", Self::Service),
     ];
 
     pub(super) fn parse(name: &str) -> Result<Self, Error> {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
-            let advice = match nearest(name, names.chain(["help", "version"])) {
+            let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, config, agent or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, config, agent, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -71,6 +73,7 @@ impl Topic {
             Self::Backup => "backup",
             Self::Config => "config",
             Self::Agent => "agent",
+            Self::Service => "service",
         }
     }
 
@@ -86,6 +89,7 @@ impl Topic {
             Self::Credential => &["config", "out"],
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
+            Self::Service => &["user", "system", "manager", "run-as", "program", "unit"],
         }
     }
 }

@@ -15,13 +15,17 @@ use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, dri
 use smol::future::{FutureExt, zip};
 
 use footbridge_cli::args::Work;
+use footbridge_cli::health::{self, Page};
+use footbridge_cli::observers::Observers;
+use footbridge_cli::service_manager::ServiceManager;
 use footbridge_cli::{place, print, worker};
 
 use super::args::Serve;
 use super::ready::{local_url, page_url};
+use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
 use super::whereabouts::{Noted, Whereabouts};
-use super::{credential, data, relay, relay_log, work};
+use super::{credential, data, relay, relay_log, watchdog, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
@@ -48,7 +52,10 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let access = Credential::fixed(credential);
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
-    let log = EventLog::new("worker", serve.reports.level, serve.reports.format);
+    let log = EventLog::of_service("worker", serve.reports.level, serve.reports.format);
+    let observers = Observers::new(log, ServiceManager::from_environment());
+    let relay_status = RelayStatus::default();
+    serve_health(log, serve, &observers, &relay_status)?;
     worker::end_strays(log);
     let _presence = place::settle(log, &config, args.name.is_some());
     let host = || {
@@ -67,6 +74,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         token_file,
         noted,
         ready: RefCell::default(),
+        observers,
+        relay_status,
         relay: Line::new(),
         worker: Line::new(),
         end: RefCell::default(),
@@ -76,8 +85,23 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         let serving = up.serve(relay, relay_host, listening);
         zip(serving, up.work(config, worker_host, listens)).await;
     };
-    block_on(both.or(trial).or(ends.forward(|urgency| up.signal(urgency))));
+    let watched = watchdog::keep(up.observers.manager());
+    block_on(both.or(trial).or(ends.forward(|urgency| up.signal(urgency))).or(watched));
     up.end.into_inner().map_or(Ok(()), Err)
+}
+
+/// One address for both.
+fn serve_health(
+    log: EventLog,
+    serve: &Serve,
+    observers: &Observers,
+    status: &RelayStatus,
+) -> Result<(), Error> {
+    let (observers, status) = (observers.clone(), status.clone());
+    health::start(log, serve.health, move |path| match path {
+        "/metrics" => Some(Page::metrics(status.metrics() + &observers.metrics())),
+        _ => observers.page(path),
+    })
 }
 
 fn base_url(listen: &str) -> Result<BaseUrl, Error> {
@@ -113,6 +137,8 @@ struct Up<'a> {
     hand_over: bool,
     token_file: Option<PathBuf>,
     noted: Noted,
+    observers: Observers,
+    relay_status: RelayStatus,
     /// The relay's socket and the worker's environment, once there is one.
     ready: RefCell<Option<(String, EnvironmentId)>>,
     relay: Line<RelayCommand>,
@@ -126,6 +152,7 @@ impl Up<'_> {
         let log = relay_log::event_log(self.serve);
         let outcome = drive(relay, host, self.relay.asked.clone(), |notice| {
             relay_log::log_notice(log, &notice);
+            self.relay_status.note(&notice);
             match notice {
                 RelayNotice::Listening { address } => {
                     let _ = listening.try_send(address);
@@ -153,10 +180,9 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
-        let log = EventLog::new("worker", self.serve.reports.level, self.serve.reports.format);
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
-            worker::log_notice(log, &notice);
+            self.observers.note(&notice);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && self.ready.borrow().is_none()
             {

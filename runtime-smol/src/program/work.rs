@@ -3,7 +3,9 @@
 use footbridge_cli::args::{RelayArgs, Work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
+use footbridge_cli::observers::Observers;
 use footbridge_cli::ready::Ready;
+use footbridge_cli::service_manager::ServiceManager;
 use footbridge_cli::value::Level;
 use footbridge_cli::{left_session, place, worker};
 use footbridge_core::wire::url::BaseUrl;
@@ -15,9 +17,10 @@ use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, dri
 use smol::future::FutureExt;
 
 use super::signals::{Ends, Urgency};
+use super::watchdog;
 
 pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<(), Error> {
-    let log = EventLog::new("worker", reach.reports.level, reach.reports.format);
+    let log = EventLog::of_service("worker", reach.reports.level, reach.reports.format);
     log.unknown_variables(&reach.reports.unknown_variables);
     let found = look_for_left_session(left_session::search(relay, reach, &work)?)?;
     left_session::settle(log, relay, &mut work, found)?;
@@ -27,13 +30,15 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     worker::end_strays(log);
     let _presence = place::settle(log, &config, work.name.is_some());
     let host = host(relay, reach)?;
+    let observers = Observers::new(log, ServiceManager::from_environment());
+    observers.serve(work.health)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
     let trial = trial(&config, self::host(relay, reach)?, log);
     let driven = drive(Worker::new(config), host, asked, |notice| {
-        worker::log_notice(log, &notice);
+        observers.note(&notice);
         if let WorkerNotice::Registered { environment, .. } = &notice
             && ready.take().is_some()
         {
@@ -49,7 +54,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
         // A worker that has already ended takes no commands.
         let _ = commands.try_send(command(urgency, work.hand_over));
     });
-    block_on(driven.or(ended).or(trial))?;
+    block_on(driven.or(ended).or(trial).or(watchdog::keep(observers.manager())))?;
     printed
 }
 

@@ -29,7 +29,8 @@ fn said(log: &[Value]) -> Vec<&Value> {
 #[test]
 fn an_agent_that_does_not_exist_fails_its_session_and_names_the_program() {
     let directory = tempfile::tempdir().expect("a directory");
-    let program = Program::up(&directory, &["--agent", "./no-such-agent --flag"]);
+    let program =
+        Program::up(&directory, &["--agent", "./no-such-agent --flag", "--allow-missing-agent"]);
     let api = program.api();
     let result = api.result(&api.new_session());
     assert_eq!(result["status"], "failed", "{result}");

@@ -24,6 +24,9 @@ fn each_error_has_its_exit_code_and_says_what_to_try() {
     let open = home.path().join("open-to-all");
     std::fs::write(&open, "a-token-that-all-can-read").expect("written");
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).expect("mode");
+    let closed = home.path().join("closed");
+    std::fs::write(&closed, "a-token-of-the-test").expect("written");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o600)).expect("mode");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("an address").to_string();
     let work = ["work", "--relay", "http://127.0.0.1:9"];
@@ -33,6 +36,8 @@ fn each_error_has_its_exit_code_and_says_what_to_try() {
         (work.to_vec(), 2, "FOOTBRIDGE_TOKEN"),
         ([&work[..], &["--token-file", "open-to-all"]].concat(), 5, "chmod 600"),
         (vec!["up", "--directory", "nowhere"], 5, "nowhere"),
+        (vec!["up", "--listen", ":0", "--agent", "none-such"], 5, "in no directory of PATH"),
+        ([&work[..], &["--token-file", "closed", "--agent", "./none"]].concat(), 5, "./none"),
         (vec!["up", "--config", "none.toml"], 2, "none.toml"),
         (vec!["relay", "--listen", &taken], 5, "address in use"),
         (vec!["up", "--listen", &taken], 5, "address in use"),
@@ -59,7 +64,7 @@ fn a_worker_that_cannot_reach_its_relay_says_when_it_will_retry_and_can_be_ended
     drop(command);
     let lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
     let line = lines.map(|line| line.expect("text")).find(|line| line.contains("retrying in"));
-    assert!(line.expect("it says so").starts_with("worker: warning: cannot register"));
+    assert!(line.expect("it says so").contains(" warn  worker: warning: cannot register"));
     worker.signal(Signal::TERM);
     assert_eq!(worker.wait(), Some(0));
 }

@@ -175,6 +175,7 @@ settings! {
     token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Devices, Credential], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
+    allow_missing_agent: bool, [Up, Work], false;
     directory: Option<PathBuf>, [Up, Work], None;
     name: Option<MachineName>, [Up, Work, LogIn, Credential], None;
     spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
@@ -189,6 +190,7 @@ settings! {
     hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
     trust_relay: bool, [Work], false;
+    health: Option<SocketAddr>, [Up, Relay, Work], None;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
     conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);
     conn_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().connection.give_up);
