@@ -3,6 +3,8 @@
 //! | what | how |
 //! | --- | --- |
 //! | the core's hot paths, one by one | `cargo bench -p footbridge-benches` |
+//! | allocations for a message and an idle poll, with 1 to 10,000 sessions | `cargo run --release -p footbridge-benches --bin allocations` |
+//! | when workers try again, and how many at once after an outage | `cargo run --release -p footbridge-benches --bin backoff` |
 //! | messages from an agent to a viewer, through the real program | `cargo run --release -p footbridge-benches --bin throughput` |
 //! | from *New session* to the agent's first byte, as a multiple of starting it by hand | `cargo run --release -p footbridge-benches --bin dispatch` |
 //! | many sessions at once, for a while, and what each costs | `cargo run --release -p footbridge-benches --bin sessions` |

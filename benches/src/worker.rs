@@ -6,7 +6,8 @@ use bytes::Bytes;
 use footbridge_core::auth::Credential;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::base::time::{Instant, Now, UnixTime};
+use footbridge_core::base::text::Text;
+use footbridge_core::base::time::{Duration, Instant, Now, UnixTime};
 use footbridge_core::contract::action::{Action, Message, Response, Target};
 use footbridge_core::contract::event::{Event, ExitStatus, Output};
 use footbridge_core::contract::machine::{Machine, Step};
@@ -41,10 +42,17 @@ impl Default for ByHand {
 impl ByHand {
     /// From construction to the first poll.
     pub fn new() -> Self {
+        Self::with_room(32)
+    }
+
+    /// The same, with room for this many sessions.
+    pub fn with_room(sessions: u32) -> Self {
         let relay = BaseUrl::parse("http://127.0.0.1:1").expect("a URL");
         let agent = AgentProgram { program: "agent".into(), args: vec![], env: vec![] };
         let token = Credential::fixed(Secret::from("token"));
-        let worker = Worker::new(WorkerConfig::new(relay, token, "/w".into(), agent, 42));
+        let mut config = WorkerConfig::new(relay, token, "/w".into(), agent, 42);
+        config.max_sessions = sessions;
+        let worker = Worker::new(config);
         let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) };
         let mut by_hand = Self { worker, now, poll: None };
         let mut actions = by_hand.actions();
@@ -93,6 +101,57 @@ impl ByHand {
         session.acknowledged += lines;
         self.word(session.link, &ControlFrame::Ack { received: session.acknowledged });
         lines
+    }
+
+    /// What the agent prints, for [`Self::apply`].
+    pub const fn printed(&self, session: &Running, chunk: Bytes) -> Event {
+        Event::Stdout { op: session.agent, data: chunk }
+    }
+
+    /// The relay acknowledges this many more lines of the agent's.
+    pub fn acknowledged(&self, session: &mut Running, lines: u64) -> Event {
+        session.acknowledged += lines;
+        let word = ControlFrame::Ack { received: session.acknowledged };
+        Event::Received { op: session.link, message: Message::Binary(word.to_bytes()) }
+    }
+
+    /// What a viewer has sent to the agent.
+    pub fn from_viewer(&self, session: &Running, line: &str) -> Event {
+        let message = Message::Text(Text::from(line.to_owned()));
+        Event::Received { op: session.link, message }
+    }
+
+    /// The agent's pipe has what it was given.
+    pub const fn written(&self, session: &Running) -> Event {
+        Event::Written { op: session.agent, writes: 1 }
+    }
+
+    /// The relay has held the poll for a while, and has nothing.
+    pub fn nothing_to_do(&mut self) -> Event {
+        self.now.mono = self.now.mono + Duration::from_secs(10);
+        let op = self.poll.take().expect("it asks for work");
+        Event::Response {
+            op,
+            response: Response { status: 204, headers: vec![], body: Bytes::new() },
+        }
+    }
+
+    /// Hands in an event, and takes what is to be done into `actions`, without more memory of its own.
+    pub fn apply(&mut self, event: Event, actions: &mut Vec<Action>) {
+        self.worker.handle(self.now, event);
+        loop {
+            match self.worker.step() {
+                Step::Do(action) => {
+                    if let Action::Request { op, .. } = &action {
+                        self.poll = Some(*op);
+                    }
+                    actions.push(action);
+                }
+                Step::Tell(_) => {}
+                Step::Wait(_) => return,
+                Step::Finished(outcome) => panic!("it ended: {outcome:?}"),
+            }
+        }
     }
 
     /// The agent ends, and its result is reported.
