@@ -3,7 +3,7 @@ use std::process::{Command as Process, Stdio};
 
 use super::*;
 use crate::program::args;
-use crate::program::settings::SETTINGS;
+use crate::program::settings::{SETTINGS, Setting};
 
 /// Every long option of every command, as the tables have them.
 fn options() -> Vec<(&'static str, String)> {
@@ -11,7 +11,7 @@ fn options() -> Vec<(&'static str, String)> {
     for (name, topic) in Topic::COMMANDS {
         let settings = SETTINGS.iter().filter(|setting| setting.applies_to(topic));
         let own = topic.own_options().iter().map(ToString::to_string);
-        all.extend(own.chain(settings.map(|s| s.flag())).map(|option| (name, option)));
+        all.extend(own.chain(settings.map(Setting::flag)).map(|option| (name, option)));
     }
     all
 }
