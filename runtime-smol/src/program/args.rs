@@ -20,8 +20,8 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::log_in::scopes;
 use self::service::ServiceArgs;
+use super::log_in::scopes;
 use super::ready::local_url;
 use super::reference::{Page, SMALL, Shell};
 use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
