@@ -10,6 +10,7 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,7 +38,7 @@ const ACCESS: &str = "access token";
 const REFRESH: &str = "refresh token";
 
 /// What is signed in all but the signature of a device's token, and for what.
-pub(super) fn signed_part(text: &str) -> Option<(&'static str, &str)> {
+fn signed_part(text: &str) -> Option<(&'static str, &str)> {
     let access = text.strip_prefix(ACCESS_PREFIX).map(|signed| (ACCESS, signed));
     access.or_else(|| text.strip_prefix(REFRESH_PREFIX).map(|signed| (REFRESH, signed)))
 }
@@ -103,6 +104,16 @@ impl RefreshClaims {
 }
 
 impl TokenIssuer {
+    /// The credentials of this relay's own of which this is all but the signature: one for each key.
+    pub(super) fn signed_again(&self, public: &str) -> Vec<Secret> {
+        let Some(text) = public.strip_suffix('.') else { return Vec::new() };
+        let environment = text.starts_with("env_").then_some(("environment", text));
+        let device = || signed_part(text);
+        let Some((purpose, signed)) = environment.or_else(device) else { return Vec::new() };
+        let signatures = self.keys.sign_with_each(purpose, signed).into_iter();
+        signatures.map(|signature| Secret::new(format!("{public}{signature}"))).collect()
+    }
+
     pub(super) fn access_token(&self, claims: &AccessClaims) -> Secret {
         let signed = format!("{}.{}", jose_header("at+jwt"), encode(claims));
         let signature = self.keys.sign(ACCESS, &signed);

@@ -180,16 +180,6 @@ impl TokenIssuer {
         Secret::new(format!("{id}.{}", self.keys.sign("environment", id.as_str())))
     }
 
-    /// The credentials of this relay's own of which this is all but the signature: one for each key.
-    pub(super) fn signed_again(&self, public: &str) -> Vec<Secret> {
-        let Some(text) = public.strip_suffix('.') else { return Vec::new() };
-        let environment = text.starts_with("env_").then_some(("environment", text));
-        let device = || super::device_tokens::signed_part(text);
-        let Some((purpose, signed)) = environment.or_else(device) else { return Vec::new() };
-        let signatures = self.keys.sign_with_each(purpose, signed).into_iter();
-        signatures.map(|signature| Secret::new(format!("{public}{signature}"))).collect()
-    }
-
     /// The environment a credential was issued to.
     pub(super) fn environment_of(&self, secret: &str) -> Option<EnvironmentId> {
         let (id, proof) = secret.split_once('.')?;

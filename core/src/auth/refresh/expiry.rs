@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::scheduler::RefreshPolicy;
+use super::policy::RefreshPolicy;
 use crate::base::limits::MIN_REFRESH_PAUSE;
 use crate::base::secret::Secret;
 use crate::base::time::{Instant, Now, UnixTime};

@@ -3,7 +3,8 @@
 use core::fmt::Debug;
 use core::time::Duration;
 
-use super::scheduler::{Due, Generation, RefreshOutcome, RefreshPolicy, RefreshScheduler, Settled};
+use super::policy::RefreshPolicy;
+use super::scheduler::{Due, Generation, RefreshOutcome, RefreshScheduler, Settled};
 use crate::base::secret::Secret;
 use crate::base::time::Now;
 use crate::contract::event::Event;

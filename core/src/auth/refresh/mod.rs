@@ -25,11 +25,11 @@
 
 mod expiry;
 mod machine;
+mod policy;
 mod scheduler;
 #[cfg(test)]
 mod tests;
 
 pub use machine::{RefreshCommand, RefreshNotice, TokenRefresh};
-pub use scheduler::{
-    Due, Generation, NewToken, RefreshOutcome, RefreshPolicy, RefreshScheduler, Settled,
-};
+pub use policy::RefreshPolicy;
+pub use scheduler::{Due, Generation, NewToken, RefreshOutcome, RefreshScheduler, Settled};

@@ -4,36 +4,10 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use super::expiry::{Expiry, Moment};
-use crate::base::limits::{
-    MAX_REFRESH_FAILURES, MAX_REFRESH_SCHEDULES, MIN_REFRESH_RETRY, REFRESH_CLOCK_LOOK_EVERY,
-    REFRESH_LEAD, REFRESH_RETRY_AFTER, REFRESH_UNREADABLE_EVERY,
-};
+use super::policy::RefreshPolicy;
+use crate::base::limits::{MAX_REFRESH_SCHEDULES, MIN_REFRESH_RETRY, REFRESH_CLOCK_LOOK_EVERY};
 use crate::base::secret::Secret;
 use crate::base::time::{Instant, Now};
-
-/// When tokens are refreshed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RefreshPolicy {
-    /// How long before it runs out.
-    pub lead: Duration,
-    /// How often, if nobody can read when it does.
-    pub unreadable_every: Duration,
-    /// The pause after a refresh that failed. It is shorter where the token would run out.
-    pub retry_after: Duration,
-    /// After so many failures in a row it takes a log-in.
-    pub max_failures: u32,
-}
-
-impl Default for RefreshPolicy {
-    fn default() -> Self {
-        Self {
-            lead: REFRESH_LEAD,
-            unreadable_every: REFRESH_UNREADABLE_EVERY,
-            retry_after: REFRESH_RETRY_AFTER,
-            max_failures: MAX_REFRESH_FAILURES,
-        }
-    }
-}
 
 /// Names one schedule of one token. None is ever used again, so an answer that was meant for an
 /// earlier one is known as such (T-4).
