@@ -45,7 +45,7 @@ impl Page {
     }
 }
 
-/// The same as [`serve`], if there is an address; logs which it is.
+/// The same as `serve`, if there is an address; logs which it is.
 pub fn start(
     log: EventLog,
     address: Option<SocketAddr>,
