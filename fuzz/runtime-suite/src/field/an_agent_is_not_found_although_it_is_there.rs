@@ -14,7 +14,9 @@ use crate::scenarios::stage::{Relay, until};
 #[track_caller]
 fn says<R: Runtime>(home: &Path, shell: &str, options: &[&str], words: &str) {
     let relay = Relay::start();
-    let mut worker = Program::start::<R>(&relay.address, home, shell, options);
+    // Without this, it ends at once: what a session says is to be seen as well.
+    let options = [options, &["--allow-missing-agent"]].concat();
+    let mut worker = Program::start::<R>(&relay.address, home, shell, &options);
     until("the start says it", || worker.printed().contains(words).then_some(()));
     let session = relay.session();
     let result = session.result();
