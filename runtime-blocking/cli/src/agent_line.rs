@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use footbridge_core::contract::action::ProcessSpec;
 use footbridge_core::worker::{AgentProgram, AgentResume};
 
 use rustix::fs::{Access, access};
@@ -152,32 +153,27 @@ pub fn require_program(
     mode: SpawnMode,
 ) -> Result<(), Error> {
     let program = &agent.program;
-    let missing = |what: &str| {
-        Err(Error::local(format!(
-            "the agent {program:?} {what}; or start without it, with --allow-missing-agent"
-        )))
-    };
-    let path = if !program.contains('/') {
-        let Some(path) = in_search_path(program) else {
-            return missing(
-                "is in no directory of PATH: check its name, give its path with --agent, or add its \
-                 directory to PATH",
-            );
-        };
-        path
-    } else if program.starts_with('/') || mode != SpawnMode::Worktree {
-        Path::new(directory).join(program)
-    } else {
+    let has_slash = program.contains('/');
+    if has_slash && !program.starts_with('/') && mode == SpawnMode::Worktree {
         return Ok(());
-    };
-    match path.metadata() {
-        Err(error) => missing(&format!("cannot be started: {error}: check its path")),
-        Ok(found) if !found.is_file() => missing("is not a program: check its path"),
-        Ok(_) if access(&path, Access::EXEC_OK).is_err() => {
-            missing("is a file that this user may not run: make it executable with chmod +x")
-        }
-        Ok(_) => Ok(()),
     }
+    let why = if has_slash || in_search_path(program).is_some() {
+        let spec = ProcessSpec {
+            program: program.clone(),
+            args: Vec::new(),
+            env: Vec::new(),
+            env_remove: Vec::new(),
+            directory: Some(directory.to_owned()),
+        };
+        let Some(error) = footbridge_supervision::why_not(&spec) else { return Ok(()) };
+        error.detail
+    } else {
+        format!(
+            "the agent {program:?} is in no directory of PATH: check its name, give its path with \
+             --agent, or add its directory to PATH"
+        )
+    };
+    Err(Error::local(format!("{why}; or start without it, with --allow-missing-agent")))
 }
 
 /// Whether a command line runs Claude Code: the place of its first argument.

@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 use crate::exit::Error;
 use crate::secret_file::SecretFile;
 use crate::token::{Sources, TOKEN_VARIABLE};
-use crate::worker::credential;
 
 /// The directory of all of them, in the state directory.
 const LOG_INS: &str = "log-ins";
@@ -63,4 +62,12 @@ pub fn credential_for(sources: &Sources, relay: &BaseUrl) -> Result<Credential, 
     }
     let (token, file) = sources.read()?;
     Ok(credential(token, file))
+}
+
+/// The credential, and the file to read it from again if the relay refuses it.
+fn credential(token: Secret, file: Option<PathBuf>) -> Credential {
+    match file.and_then(|file| file.into_os_string().into_string().ok()) {
+        Some(file) => Credential::from_file(token, file),
+        None => Credential::fixed(token),
+    }
 }

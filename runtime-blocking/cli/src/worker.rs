@@ -2,12 +2,11 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footbridge_core::auth::Credential;
-use footbridge_core::base::secret::Secret;
 use footbridge_core::wire::session::{ResultStatus, SessionResult};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Checked, Finding, SpawnMode, WorkerConfig, WorkerNotice};
@@ -50,14 +49,6 @@ pub fn warn_of_access_token(log: EventLog, config: &WorkerConfig) {
         config.machine_name
     );
     log.write(Level::Warn, "access_token_held", &[], words);
-}
-
-/// The credential, and the file to read it from again if the relay refuses it.
-pub fn credential(token: Secret, file: Option<PathBuf>) -> Credential {
-    match file.and_then(|file| file.into_os_string().into_string().ok()) {
-        Some(file) => Credential::from_file(token, file),
-        None => Credential::fixed(token),
-    }
 }
 
 /// The same for a relay that is reached with `token`. What must outlive the worker is kept below

@@ -34,6 +34,21 @@ pub(crate) fn check(spec: &ProcessSpec) -> Result<(), IoError> {
     Err(IoError { kind: IoErrorKind::Other, detail: sentence(spec, &path, why) })
 }
 
+/// Why a program cannot be started, if its file shows that.
+pub(crate) fn why_not(spec: &ProcessSpec) -> Option<IoError> {
+    let error = match place_of(spec).map(|path| (fs::metadata(&path), path)) {
+        None => io::ErrorKind::NotFound.into(),
+        Some((Err(error), _)) => error,
+        Some((Ok(found), path))
+            if found.is_file() && access(path.as_path(), Access::EXEC_OK).is_ok() =>
+        {
+            return None;
+        }
+        Some(_) => io::ErrorKind::PermissionDenied.into(),
+    };
+    Some(not_started(spec, &error))
+}
+
 /// The system refuses to start a program.
 pub(crate) fn not_started(spec: &ProcessSpec, error: &io::Error) -> IoError {
     let kind = match error.kind() {
@@ -168,7 +183,7 @@ fn denied(path: &Path) -> Option<String> {
     }
     let found = fs::metadata(path).ok()?;
     if found.is_dir() {
-        return Some(String::from("it is a directory"));
+        return Some(String::from("it is a directory, not a program"));
     }
     if found.permissions().mode() & 0o111 == 0 {
         let what = format!("it is not marked as executable: chmod +x {}", path.display());

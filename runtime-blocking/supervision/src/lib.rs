@@ -52,6 +52,11 @@ use footbridge_core::contract::event::IoError;
 
 pub use system::end_strays;
 
+/// Why a program cannot be started, if its file shows that: it is not there, or may not be run.
+pub fn why_not(spec: &ProcessSpec) -> Option<IoError> {
+    explain::why_not(spec)
+}
+
 /// How thoroughly processes are supervised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Supervision {

@@ -1,5 +1,6 @@
 //! The command line, combined with the other sources of settings.
 
+pub(super) mod log_in;
 pub(super) mod service;
 
 use std::ffi::OsString;
@@ -15,13 +16,12 @@ use footbridge_cli::value::{Format, Kind, Level};
 use footbridge_core::base::id::DeviceId;
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::engine::backoff::BackoffConfig;
-use footbridge_core::wire::device::Scopes;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
+use self::log_in::{Devices, LogIn, OwnLogIn, scopes};
 use self::service::ServiceArgs;
-use super::log_in::scopes;
 use super::ready::local_url;
 use super::reference::{Page, SMALL, Shell};
 use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
@@ -128,30 +128,6 @@ pub(super) struct SignIn {
     pub(super) assumed: Assumed,
     pub(super) reach: RelayArgs,
     pub(super) data: Data,
-}
-
-/// A request to log this machine in.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct LogIn {
-    pub(super) relay: BaseUrl,
-    pub(super) reach: RelayArgs,
-    pub(super) name: Option<String>,
-    pub(super) scopes: Scopes,
-}
-
-/// A request about this machine's log-in at a relay.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct OwnLogIn {
-    pub(super) relay: BaseUrl,
-    pub(super) reach: RelayArgs,
-}
-
-/// A request about a person's devices, made with the access token, as `sign-in` is.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Devices {
-    pub(super) sign_in: SignIn,
-    /// The one to end, if one is to.
-    pub(super) revoke: Option<DeviceId>,
 }
 
 /// What the settings say of this machine's relay, for where it has not written down where it is.

@@ -11,12 +11,12 @@ use footbridge_core::base::secret::Secret;
 use footbridge_core::client::{
     AskAsDevice, DeviceAnswer, DeviceCall, DeviceLogIn, Holder, LogInConfig, LogInNotice,
 };
-use footbridge_core::wire::device::{DeviceView, Scopes, WhoAmI};
+use footbridge_core::wire::device::{DeviceView, WhoAmI};
 use footbridge_core::wire::oauth::DeviceAuthorization;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
-use super::args::{Devices, LogIn, OwnLogIn};
+use super::args::log_in::{Devices, LogIn, OwnLogIn};
 use super::sign_in;
 use super::work;
 
@@ -134,14 +134,4 @@ fn call(ask: &OwnLogIn, holder: Holder, call: DeviceCall) -> Result<Option<Devic
     let machine = AskAsDevice::new(ask.relay.clone(), holder, call, seed()?);
     block_on(drive(machine, host, asked, |answer| answered = Some(answer)))?;
     Ok(answered)
-}
-
-/// What may be asked for, as text.
-pub(super) fn scopes(text: Option<&str>) -> Result<Scopes, Error> {
-    let text = text.unwrap_or("work").replace(',', " ");
-    Scopes::parse(&text).ok_or_else(|| {
-        Error::usage(format!("--scope takes some of: {}, with commas between them", {
-            Scopes::ALL.to_string().replace(' ', ", ")
-        }))
-    })
 }
