@@ -89,6 +89,11 @@ impl BaseUrl {
         Ok(Self { is_tls, rest: rest.to_owned(), is_localhost })
     }
 
+    /// The host, without a port; an IPv6 address in its brackets.
+    pub fn host(&self) -> &str {
+        self.rest.split('/').next().and_then(host_of).unwrap_or_default()
+    }
+
     /// Whether it names this very host.
     pub const fn is_localhost(&self) -> bool {
         self.is_localhost

@@ -81,12 +81,20 @@ pub(super) struct Serve {
     /// Further names that it is known by.
     pub(super) hosts: Vec<String>,
     pub(super) is_behind_proxy: bool,
-    /// Certificate chain and private key.
-    pub(super) tls: Option<(PathBuf, PathBuf)>,
+    pub(super) tls: Option<Tls>,
     pub(super) data: Data,
     pub(super) keeping: Keeping,
     /// Where to answer those who ask for its health.
     pub(super) health: Option<SocketAddr>,
+}
+
+/// What a relay presents to those who connect by TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tls {
+    /// These files.
+    Files { chain: PathBuf, key: PathBuf },
+    /// A certificate that it makes itself.
+    Own,
 }
 
 /// How much a relay keeps on its disk.
@@ -237,7 +245,8 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
     match parser.next()? {
         None => Ok(Invocation::Help(Topic::Program)),
         Some(Arg::Value(word)) => {
-            let topic = Topic::parse(&word.string()?)?;
+            let word = word.string()?;
+            let topic = if word == "phone" { Topic::Phone } else { Topic::parse(&word)? };
             match parser.next()? {
                 Some(Arg::Value(word)) if topic == Topic::Relay && word == "credential" => {
                     Ok(Invocation::Help(Topic::Credential))
@@ -364,7 +373,9 @@ impl Line {
 
     fn invocation(self, command: Topic, environment: &Environment) -> Result<Invocation, Error> {
         match command {
-            Topic::Program | Topic::Service => return Ok(Invocation::Help(command)),
+            Topic::Program | Topic::Service | Topic::Phone => {
+                return Ok(Invocation::Help(command));
+            }
             Topic::Agent => return self.agent().map(Invocation::Agent),
             Topic::Up
             | Topic::Relay
@@ -394,17 +405,14 @@ impl Line {
         };
         match command {
             Topic::Up => {
-                let serve = serve(&settings, reports, None)?;
+                let serve = serve(&settings, reports)?;
                 // It is never far from its relay.
                 let backoff = BackoffConfig::default();
                 let stop_work_base_delay = DEFAULT_STOP_WORK_BASE_DELAY;
                 let work = Work { backoff, stop_work_base_delay, ..work(settings) };
                 Ok(Invocation::Up { serve, work })
             }
-            Topic::Relay => {
-                let tls = tls(&settings)?;
-                Ok(Invocation::Relay { serve: serve(&settings, reports, tls)? })
-            }
+            Topic::Relay => Ok(Invocation::Relay { serve: serve(&settings, reports)? }),
             Topic::Work => {
                 let relay = settings.relay.value.clone().ok_or_else(|| {
                     Error::usage("footbridge work needs --relay URL, the address of the relay; it can also be set in FOOTBRIDGE_RELAY or in the configuration file")
@@ -492,23 +500,20 @@ fn ours(environment: &Environment) -> Result<Vec<(String, String)>, Error> {
     Ok(ours)
 }
 
-fn tls(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>, Error> {
+fn tls(settings: &Settings) -> Result<Option<Tls>, Error> {
     match (&settings.tls_cert.value, &settings.tls_key.value) {
-        (Some(cert), Some(key)) => Ok(Some((cert.clone(), key.clone()))),
-        (None, None) => Ok(None),
+        (Some(chain), Some(key)) => Ok(Some(Tls::Files { chain: chain.clone(), key: key.clone() })),
+        (None, None) => Ok(settings.own_certificate.value.then_some(Tls::Own)),
         _ => Err(Error::usage("--tls-cert and --tls-key go together; give both")),
     }
 }
 
-fn serve(
-    settings: &Settings,
-    reports: LogArgs,
-    tls: Option<(PathBuf, PathBuf)>,
-) -> Result<Serve, Error> {
+fn serve(settings: &Settings, reports: LogArgs) -> Result<Serve, Error> {
+    let tls = tls(settings)?;
     let (listen, origin) = (settings.listen.value, &settings.listen.origin);
     if !listen.ip().is_loopback() && tls.is_none() && !settings.behind_proxy.value {
         return Err(Error::usage(format!(
-            "{origin}: {listen} can be reached from other machines, and without TLS the access token would be sent in the clear; use footbridge relay with --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it handles TLS"
+            "{origin}: {listen} can be reached from other machines, and without TLS the access token would be sent in the clear; use --own-certificate, --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it handles TLS"
         )));
     }
     let (public_url, data) = (settings.public_url.value.clone(), data(settings));
@@ -529,7 +534,7 @@ fn serve(
 
 /// The relay of this machine, which listens where the settings say.
 fn own_relay(settings: &Settings) -> Result<BaseUrl, Error> {
-    let is_tls = settings.tls_cert.value.is_some();
+    let is_tls = settings.tls_cert.value.is_some() || settings.own_certificate.value;
     let url = local_url(&settings.listen.value.to_string(), is_tls);
     BaseUrl::parse(&url).map_err(|error| {
         Error::usage(format!("{url} is not a relay's address ({error}): name it with --relay URL"))

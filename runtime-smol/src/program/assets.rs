@@ -19,6 +19,10 @@ const PNG: &str = "image/png";
 const SVG: &str = "image/svg+xml";
 const MANIFEST: &str = "application/manifest+json";
 
+/// How to trust a relay that makes its own certificate; only such a relay has it.
+pub(super) const TRUST: Asset =
+    Asset { path: "/trust", content_type: HTML, bytes: include_bytes!("../../web/trust.html") };
+
 /// All of them, by path.
 pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
@@ -102,7 +106,8 @@ mod tests {
         for file in files.map(|file| file.expect("a file")) {
             let name = file.file_name().into_string().expect("text");
             let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
-            assert!(ASSETS.iter().any(|asset| asset.path == path), "{name} is not listed");
+            let is_served = name == "trust.html" || ASSETS.iter().any(|asset| asset.path == path);
+            assert!(is_served, "{name} is not listed");
         }
     }
 

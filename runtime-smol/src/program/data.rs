@@ -49,6 +49,11 @@ pub(super) fn places(data: &Data, reports: &LogArgs) -> Result<(Option<PathBuf>,
     Ok((directory, sources))
 }
 
+/// Where a relay keeps its data, if anywhere.
+pub(super) fn directory(serve: &Serve) -> Result<Option<PathBuf>, Error> {
+    Ok(places(&serve.data, &serve.reports)?.0)
+}
+
 /// Opens what an earlier relay kept, or starts with an empty store.
 pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     let (directory, sources) = places(&serve.data, &serve.reports)?;

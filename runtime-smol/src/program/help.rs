@@ -11,10 +11,12 @@ use super::topic::Topic;
 pub(super) fn text(topic: Topic) -> String {
     let (usage, parts): (&str, &[&str]) = match topic {
         Topic::Program => (PROGRAM, &[SETTINGS, EXIT_CODES]),
+        Topic::Phone => (PHONE, &[]),
         Topic::Up => (
             UP,
             &[
                 SERVE,
+                SERVE_TLS,
                 WORK,
                 HAND_OVER,
                 TOKEN_FILE,
@@ -367,8 +369,35 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
                              it, however old [default: 90d]
 ";
 
-const SERVE_TLS: &str = "      --tls-cert FILE        Certificate chain (PEM); needs --tls-key
+const SERVE_TLS: &str =
+    "      --own-certificate      Speak TLS with a certificate that the relay makes
+                             for this machine's names and addresses. Phones
+                             and workers have to trust its authority once: the
+                             page /trust says how
+      --tls-cert FILE        Certificate chain (PEM); needs --tls-key
       --tls-key FILE         Its private key (PEM)
+";
+
+const PHONE: &str = "\
+Ways from a phone to a relay, from the simplest. Each ends with an address that
+footbridge up or footbridge relay prints at its start, with a QR code for it;
+footbridge sign-in prints another one. Agents and commands can be driven by
+whoever has such an address, for ten minutes and once: treat it as a key.
+
+In the same network (Wi-Fi at home), with a certificate of the relay's own that
+the phone has to trust once (its page /trust says how):
+  footbridge up --listen 0.0.0.0:8787 --own-certificate
+
+From anywhere, through Tailscale, with a certificate that phones know already:
+  tailscale serve --bg 8787
+  footbridge up --behind-proxy --public-url https://MACHINE.TAILNET.ts.net
+
+From anywhere, on a server with a name of its own: behind Caddy, nginx, HAProxy
+or cloudflared, or with --tls-cert and --tls-key. What to write into the files of
+each is in runtime-smol/docs/ways-to-a-relay.md.
+
+From another computer, through SSH, without anything else:
+  ssh -L 8787:127.0.0.1:8787 MACHINE     and open http://127.0.0.1:8787
 ";
 
 const CONFIG_FILE: &str = "      --config FILE          Configuration file

@@ -1,5 +1,6 @@
 //! `footbridge login`, `logout`, `whoami` and `devices` (T-6, Y-9).
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use footbridge_cli::exit::{Error, ExitKind};
@@ -17,6 +18,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
 use super::args::log_in::{Devices, LogIn, OwnLogIn};
+use super::invitation::{in_colour, qr};
 use super::sign_in;
 use super::work;
 
@@ -55,8 +57,10 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
 fn instructions(begun: &DeviceAuthorization) -> String {
     let DeviceAuthorization { user_code, verification_uri, verification_uri_complete, .. } = begun;
     let complete = verification_uri_complete.as_deref().unwrap_or(verification_uri);
+    let code = std::io::stdout().is_terminal().then(|| qr(complete, in_colour())).flatten();
+    let code = code.map(|code| format!("\n{code}")).unwrap_or_default();
     format!(
-        "Open {verification_uri} in a browser that is signed in at the relay, and enter\n\n    {user_code}\n\nor open {complete}\n"
+        "Open {verification_uri} in a browser that is signed in at the relay, and enter\n\n    {user_code}\n\nor open {complete}\n{code}"
     )
 }
 

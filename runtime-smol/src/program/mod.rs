@@ -11,7 +11,11 @@ mod config;
 mod credential;
 mod data;
 mod help;
+mod invitation;
 mod log_in;
+#[cfg(feature = "tls")]
+mod own_certificate;
+mod presented;
 mod ready;
 mod reference;
 mod relay;

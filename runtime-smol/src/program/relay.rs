@@ -4,23 +4,22 @@ use std::path::Path;
 
 use footbridge_cli::exit::Error;
 use footbridge_cli::health;
-use footbridge_cli::print;
 use footbridge_cli::ready::Ready;
-use footbridge_cli::secret_file::check_private_key;
 use footbridge_cli::service_manager::ServiceManager;
 use footbridge_cli::value::Level;
 use footbridge_cli::worker::host_name;
 use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
-use footbridge_smol::{Certificate, Host, HostOptions, block_on, drive};
+use footbridge_smol::{Host, HostOptions, block_on, drive};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt;
 
-use super::args::{Data, Keeping, Serve};
-use super::assets::ASSETS;
+use super::args::{Data, Keeping, Serve, Tls};
 use super::data::{self, Kept};
-use super::ready::{fitting_name, local_url, named_url, page_url, reachable};
+use super::invitation::Invitation;
+use super::presented::{Presented, own_url, reached_from_elsewhere};
+use super::ready::page_url;
 use super::relay_log::{event_log, log_notice, log_token_file};
 use super::relay_status::RelayStatus;
 use super::signals::Ends;
@@ -37,8 +36,8 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let log = event_log(serve);
     log.unknown_variables(&serve.reports.unknown_variables);
     // What was named wrongly is reported before anything is made.
-    let certificate = certificate(serve)?;
-    let called = certificate.as_ref().map(|own| certified_name(own, serve)).transpose()?.flatten();
+    let directory = data::directory(serve)?;
+    let presented = Presented::of(serve, directory.as_deref())?;
     let kept = data::open(serve)?;
     let token_file = kept.token_file.clone();
     let noted = Noted::new(kept.directory.as_deref());
@@ -49,7 +48,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
              not the proxy's, and a page is refused unless the proxy passes on its Host";
         log.write(Level::Warn, "no_public_url", &[], format_args!("{words}"));
     }
-    let (relay, host) = build(serve, public_url.clone(), kept, certificate)?;
+    let (relay, host) = build(serve, public_url.clone(), kept, presented.as_ref())?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
     let manager = ServiceManager::from_environment();
@@ -68,15 +67,11 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
                 let _ = commands.try_send(RelayCommand::MakeSignInCode);
             }
             RelayNotice::SignInCode { code } => {
-                let is_tls = serve.tls.is_some();
-                let own = called.as_ref().map_or_else(
-                    || local_url(&listening, is_tls),
-                    |name| named_url(&listening, name),
-                );
-                let url = public_url.as_ref().unwrap_or(&own);
-                noted.write(&whereabouts(serve, &own, url));
+                let own = own_url(presented.as_ref(), &listening);
+                let place = Place::of(serve, presented.as_ref(), &listening, own);
+                noted.write(&place.whereabouts);
                 manager.ready(&format!("listening on {listening}"));
-                printed = announce(serve, &listening, url, &code, token_file.as_deref());
+                printed = announce(serve, &listening, &place, &code, token_file.as_deref());
                 if printed.is_err() {
                     let _ = commands.try_send(RelayCommand::Shutdown);
                 }
@@ -92,26 +87,45 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     printed
 }
 
-/// The certificate and its key, which has to be nobody else's to read.
-fn certificate(serve: &Serve) -> Result<Option<Certificate>, Error> {
-    let Some((chain, key)) = &serve.tls else { return Ok(None) };
-    check_private_key(key)?;
-    Ok(Some(Certificate { chain: chain.clone(), key: key.clone() }))
+/// Where a relay's page is.
+pub(super) struct Place {
+    pub(super) whereabouts: Whereabouts,
+    /// By other machines, the likeliest one first.
+    elsewhere: Vec<String>,
+    has_own_authority: bool,
 }
 
-/// The name by which clients that check the certificate reach this relay, unless they do by its
-/// address.
-fn certified_name(own: &Certificate, serve: &Serve) -> Result<Option<String>, Error> {
-    let ip = serve.listen.ip();
-    if own.is_for(reachable(ip))? {
-        return Ok(None);
+impl Place {
+    /// `own` is how this machine reaches it.
+    pub(super) fn of(
+        serve: &Serve,
+        presented: Option<&Presented>,
+        listen: &str,
+        own: String,
+    ) -> Self {
+        let public = serve.public_url.as_ref().map(ToString::to_string);
+        let elsewhere = match (&public, presented) {
+            (Some(public), _) => vec![public.clone()],
+            // What its certificate is for is all that is known.
+            (None, Some(Presented { called: Some(_), .. })) => vec![own.clone()],
+            (None, None) if serve.is_behind_proxy => Vec::new(),
+            (None, presented) => reached_from_elsewhere(listen, presented.is_some()),
+        };
+        let whereabouts = Whereabouts {
+            page: public.unwrap_or_else(|| own.clone()),
+            url: own,
+            certificate: presented.map(|presented| presented.trusted_by.clone()),
+        };
+        let has_own_authority = serve.tls == Some(Tls::Own);
+        Self { whereabouts, elsewhere, has_own_authority }
     }
-    Ok(fitting_name(ip, &own.names()?).map(str::to_owned))
-}
 
-fn whereabouts(serve: &Serve, url: &str, page: &str) -> Whereabouts {
-    let certificate = serve.tls.as_ref().and_then(|(chain, _)| std::path::absolute(chain).ok());
-    Whereabouts { url: url.to_owned(), page: page.to_owned(), certificate }
+    /// For whoever started it.
+    pub(super) fn announce(&self, code: &Secret) -> Result<(), Error> {
+        let Self { whereabouts, elsewhere, has_own_authority } = self;
+        let here = &whereabouts.page;
+        Invitation { here, elsewhere, code, has_own_authority: *has_own_authority }.print()
+    }
 }
 
 /// A relay machine, and the host for its operations.
@@ -119,7 +133,7 @@ pub(super) fn build(
     serve: &Serve,
     public_url: Option<String>,
     kept: Kept,
-    certificate: Option<Certificate>,
+    presented: Option<&Presented>,
 ) -> Result<(Relay, Host), Error> {
     let Kept { token, keys, store, .. } = kept;
     let mut config = RelayConfig::new(serve.listen.to_string());
@@ -138,7 +152,8 @@ pub(super) fn build(
         config.policy.store_bytes = max_data;
         config.policy.ended_for = keep_ended;
     }
-    config.assets = ASSETS;
+    config.assets = Presented::assets(presented);
+    let certificate = presented.map(|presented| presented.certificate.clone());
     if let Some(certificate) = &certificate {
         config.hosts.extend(certificate.names()?);
     }
@@ -162,14 +177,15 @@ fn allow_connections() {
 fn announce(
     serve: &Serve,
     listen: &str,
-    url: &str,
+    place: &Place,
     code: &Secret,
     token_file: Option<&Path>,
 ) -> Result<(), Error> {
-    let page = page_url(url, code);
     if !serve.reports.json {
-        return print(&format!("{page}\n"));
+        return place.announce(code);
     }
+    let url = &place.whereabouts.page;
+    let page = page_url(url, code);
     let token_file = token_file.and_then(Path::to_str);
     Ready { url, page: Some(&page), token_file, listen: Some(listen), environment_id: None }.print()
 }

@@ -1,6 +1,7 @@
 //! `footbridge sign-in`: an address that signs one browser in.
 
 use std::fs::File;
+use std::io::IsTerminal as _;
 
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::exit::Error;
@@ -11,6 +12,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
 use super::args::{Assumed, SignIn};
+use super::invitation::{in_colour, qr};
 use super::ready::page_url;
 use super::whereabouts::{self, Whereabouts};
 use super::{data, work};
@@ -26,7 +28,10 @@ pub(super) fn run(ask: &SignIn) -> Result<(), Error> {
     let (_commands, asked) = async_channel::bounded(1);
     let mut printed = Ok(());
     let driven = drive(AskForCode::new(relay, token, seed()?), host, asked, |made| {
-        printed = print(&format!("{}\n", page_url(page.trim_end_matches('/'), &made.code)));
+        let url = page_url(page.trim_end_matches('/'), &made.code);
+        let is_shown = std::io::stdout().is_terminal();
+        let code = is_shown.then(|| qr(&url, in_colour())).flatten().unwrap_or_default();
+        printed = print(&format!("{url}\n{code}"));
     });
     block_on(driven)?;
     printed

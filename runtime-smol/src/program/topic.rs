@@ -21,6 +21,8 @@ pub(super) enum Topic {
     Config,
     Agent,
     Service,
+    /// No command: how a phone gets to a relay.
+    Phone,
 }
 
 impl Topic {
@@ -74,13 +76,14 @@ impl Topic {
             Self::Config => "config",
             Self::Agent => "agent",
             Self::Service => "service",
+            Self::Phone => "phone",
         }
     }
 
     /// Its long options, other than settings and those common to all commands.
     pub(super) const fn own_options(self) -> &'static [&'static str] {
         match self {
-            Self::Program => &[],
+            Self::Program | Self::Phone => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
             Self::Backup | Self::SignIn | Self::LogOut => &["config"],
             Self::LogIn => &["config", "scope"],

@@ -18,13 +18,14 @@ use footbridge_cli::args::Work;
 use footbridge_cli::health::{self, Page};
 use footbridge_cli::observers::Observers;
 use footbridge_cli::service_manager::ServiceManager;
-use footbridge_cli::{place, print, worker};
+use footbridge_cli::{place, worker};
 
 use super::args::Serve;
-use super::ready::{local_url, page_url};
+use super::presented::{Presented, own_url};
+use super::ready::page_url;
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
-use super::whereabouts::{Noted, Whereabouts};
+use super::whereabouts::Noted;
 use super::{credential, data, relay, relay_log, watchdog, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
@@ -34,6 +35,8 @@ use footbridge_cli::token::Sources;
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay_log::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
     let sources = Sources::from_environment(serve.reports.token_file.clone());
+    let directory = data::directory(serve)?;
+    let presented = Presented::of(serve, directory.as_deref())?;
     let kept = data::open(serve)?;
     // Its worker holds nothing of the person's.
     let name = args.name.clone().unwrap_or_else(worker::host_name);
@@ -48,7 +51,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         // The port is not known yet, and no URL has this one.
         listen.set_port(1);
     }
-    let base = base_url(&listen.to_string())?;
+    let base = base_url(presented.as_ref(), &listen.to_string())?;
     let access = Credential::fixed(credential);
     let (config, _lock) =
         worker::prepare(base, access, args, sources.state_directory().as_deref())?;
@@ -59,17 +62,19 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     worker::end_strays(log);
     let _presence = place::settle(log, &config, args.name.is_some());
     let host = || {
-        let supervision = Supervision::Whole;
-        Host::new(HostOptions { proxy: ProxySource::None, supervision, ..HostOptions::default() })
+        let extra_ca = presented.as_ref().map(|presented| presented.trusted_by.clone());
+        let (proxy, supervision) = (ProxySource::None, Supervision::Whole);
+        Host::new(HostOptions { extra_ca, proxy, supervision, ..HostOptions::default() })
     };
     let trial = work::trial(&config, host()?, log);
-    let (relay, relay_host) =
-        relay::build(serve, serve.public_url.as_ref().map(ToString::to_string), kept, None)?;
+    let public_url = serve.public_url.as_ref().map(ToString::to_string);
+    let (relay, relay_host) = relay::build(serve, public_url, kept, presented.as_ref())?;
     let worker_host = host()?;
     let ends = Ends::listen()?;
     let hand_over = args.hand_over;
     let up = Up {
         serve,
+        presented: presented.as_ref(),
         hand_over,
         token_file,
         noted,
@@ -104,11 +109,12 @@ fn serve_health(
     })
 }
 
-fn base_url(listen: &str) -> Result<BaseUrl, Error> {
-    let url = BaseUrl::parse(&local_url(listen, false));
+/// How the worker next to the relay reaches it.
+fn base_url(presented: Option<&Presented>, listen: &str) -> Result<BaseUrl, Error> {
+    let url = BaseUrl::parse(&own_url(presented, listen));
     url.map_err(|_| {
         Error::usage(format!(
-            "--listen {listen}: the worker next to the relay has to reach it without TLS, so this must be a loopback address, 0.0.0.0 or [::]"
+            "--listen {listen}: the worker next to the relay has to reach it without TLS, so this must be a loopback address, 0.0.0.0 or [::]; or use --own-certificate"
         ))
     })
 }
@@ -134,6 +140,7 @@ impl<C> Line<C> {
 /// Both machines, and why they end: neither outlives the other.
 struct Up<'a> {
     serve: &'a Serve,
+    presented: Option<&'a Presented>,
     hand_over: bool,
     token_file: Option<PathBuf>,
     noted: Noted,
@@ -173,7 +180,7 @@ impl Up<'_> {
     async fn work(&self, mut config: WorkerConfig, host: Host, listens: Receiver<String>) {
         // A relay that never starts listening has ended, and says why.
         let Ok(listen) = listens.recv().await else { return };
-        match base_url(&listen) {
+        match base_url(self.presented, &listen) {
             Ok(base) => config.relay = base,
             Err(error) => {
                 self.fail(error);
@@ -197,17 +204,15 @@ impl Up<'_> {
     fn announce(&self, code: &Secret) -> Result<(), Error> {
         let ready = self.ready.borrow();
         let Some((listen, environment)) = &*ready else { return Ok(()) };
-        let url = local_url(listen, false);
-        let public = self.serve.public_url.as_ref().map(ToString::to_string);
-        let page = public.unwrap_or_else(|| url.clone());
-        let whereabouts = Whereabouts { url: url.clone(), page, certificate: None };
-        self.noted.write(&whereabouts);
-        let page = page_url(&whereabouts.page, code);
+        let own = own_url(self.presented, listen);
+        let place = relay::Place::of(self.serve, self.presented, listen, own);
+        self.noted.write(&place.whereabouts);
         if !self.serve.reports.json {
-            return print(&format!("{page}\n"));
+            return place.announce(code);
         }
+        let page = page_url(&place.whereabouts.page, code);
         Ready {
-            url: &url,
+            url: &place.whereabouts.url,
             page: Some(&page),
             token_file: self.token_file.as_deref().and_then(Path::to_str),
             listen: Some(listen),

@@ -9,6 +9,7 @@ mod imposter;
 mod one_card;
 mod page;
 mod programs;
+mod proxies;
 mod real_agent;
 mod real_hooks;
 mod restarts;

@@ -55,6 +55,66 @@ fn relay_for(home: &Path, names: &[&str]) -> (Running, Ready) {
     (program, relay)
 }
 
+/// What a program says of its certificate authority.
+fn authority(home: &Path) -> std::path::PathBuf {
+    home.join(".local/state/footbridge/relay/tls/authority.pem")
+}
+
+#[test]
+fn up_with_its_own_certificate_serves_its_worker_and_whoever_trusts_its_authority() {
+    let home = tempfile::tempdir().expect("a directory");
+    let args = ["up", "--listen", "0.0.0.0:0", "--own-certificate", "--json"];
+    let mut program = Running::start(footbridge(home.path()).args(args));
+    let relay = ready(&mut program);
+    assert!(relay.url.starts_with("https://127.0.0.1:"), "{}", relay.url);
+    let relay = Ready { certificate: Some(authority(home.path())), ..relay };
+    let session = relay.new_session();
+    relay.send(&session, "echo over TLS of its own");
+    relay.allow(&session);
+    relay.event(&session, |message| message["type"] == "user" && message["isReplay"].is_null());
+    let (status, served) = relay.call("GET", "/authority.crt", &serde_json::Value::Null);
+    let kept = std::fs::read_to_string(authority(home.path())).expect("a file");
+    assert_eq!((status, served.as_str()), (200, Some(&*kept)));
+    assert_eq!(relay.call("GET", "/trust", &serde_json::Value::Null).0, 200);
+    // A phone that trusts it keeps trusting it.
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+    let mut program = Running::start(footbridge(home.path()).args(args));
+    let again = Ready { certificate: relay.certificate, ..ready(&mut program) };
+    assert_eq!(
+        again.call("GET", &format!("/v1/sessions/{session}"), &serde_json::Value::Null).0,
+        200
+    );
+}
+
+#[test]
+fn other_files_in_the_place_of_an_authoritys_keep_nothing_from_starting() {
+    let home = tempfile::tempdir().expect("a directory");
+    let folder = authority(home.path()).parent().expect("a folder").to_owned();
+    for (name, content) in [
+        ("authority.json", "{"),
+        ("authority-key.pem", "not a key"),
+        ("authority.json", r#"{"common_name":"x","names":[],"networks":["nonsense"]}"#),
+    ] {
+        let args = ["relay", "--listen", "127.0.0.1:0", "--own-certificate", "--json"];
+        let mut program = Running::start(footbridge(home.path()).args(args));
+        let relay = ready(&mut program);
+        let relay = Ready { certificate: Some(authority(home.path())), ..relay };
+        assert_eq!(relay.call("GET", "/health", &serde_json::Value::Null).0, 200);
+        drop(program);
+        std::fs::write(folder.join(name), content).expect("written");
+    }
+}
+
+#[test]
+fn a_relay_that_keeps_nothing_has_no_authority_to_be_trusted() {
+    let home = tempfile::tempdir().expect("a directory");
+    let refused = output(home.path(), &["up", "--own-certificate", "--in-memory"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("leave out --in-memory"), "{words}");
+}
+
 #[test]
 fn a_worker_that_trusts_the_relays_certificate_runs_sessions_over_tls() {
     let home = tempfile::tempdir().expect("a directory");

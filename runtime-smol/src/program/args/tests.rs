@@ -76,7 +76,7 @@ fn each_command_line_means_one_thing() {
             "relay --listen 0.0.0.0:443 --tls-cert c --tls-key k --public-url https://r.example",
             Invocation::Relay {
                 serve: Serve {
-                    tls: Some(("c".into(), "k".into())),
+                    tls: Some(Tls::Files { chain: "c".into(), key: "k".into() }),
                     public_url: Some(base("https://r.example")),
                     ..listening("0.0.0.0:443")
                 },

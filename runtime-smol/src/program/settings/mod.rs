@@ -164,8 +164,9 @@ settings! {
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay, SignIn], None;
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
-    tls_cert: Option<PathBuf>, [Relay], None;
-    tls_key: Option<PathBuf>, [Relay], None;
+    own_certificate: bool, [Up, Relay], false;
+    tls_cert: Option<PathBuf>, [Up, Relay], None;
+    tls_key: Option<PathBuf>, [Up, Relay], None;
     data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Credential], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);

@@ -56,9 +56,21 @@ impl Browser {
     }
 
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One that takes every certificate for good.
+    pub(crate) fn start_credulous() -> Self {
+        Self::start_with(&["--ignore-certificate-errors"])
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         let profile = tempfile::tempdir().expect("a directory for the browser's profile");
         let mut command = Command::new("chromium");
-        command.arg(format!("--user-data-dir={}", profile.path().display())).args(FLAGS);
+        command
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(flags)
+            .args(FLAGS);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0);
         let child = command.spawn().unwrap_or_else(|error| {

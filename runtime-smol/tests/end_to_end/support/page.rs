@@ -39,6 +39,11 @@ impl Page {
         Self::in_context(browser, context, url)
     }
 
+    /// Opens an address in a separate browser, whoever has signed what is presented there.
+    pub(crate) fn open_trusting_any_certificate(url: &str) -> Self {
+        Self::in_context(Arc::new(Browser::start_credulous()), String::new(), url)
+    }
+
     /// Opens an address in another tab of the same browser.
     pub(crate) fn open_beside(&self, url: &str) -> Self {
         Self::in_context(Arc::clone(&self.browser), self.context.clone(), url)
