@@ -14,6 +14,11 @@ pub enum WorkerCommand {
     Shutdown,
     /// Do so immediately, without waiting for anything: the second signal.
     ShutdownNow,
+    /// Take no more sessions, and end like this once the last one has ended.
+    Drain {
+        /// Leave the environment, and what waits for it, to the next run.
+        hand_over: bool,
+    },
     /// End all agents, and leave the sessions and the environment to the next run (W-13).
     HandOver,
 }
@@ -212,6 +217,11 @@ pub enum WorkerNotice {
         path: String,
         /// Why it was kept; `None` if it was removed.
         kept: Option<String>,
+    },
+    /// No more sessions are taken, and it shuts down once the last one has ended.
+    Draining {
+        /// How many there are.
+        sessions: usize,
     },
     /// Sessions are being ended.
     ShuttingDown {

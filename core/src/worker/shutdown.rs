@@ -17,6 +17,10 @@ use crate::contract::machine::Outcome;
 #[derive(Debug)]
 pub(super) enum Shutdown {
     NotBegun,
+    /// No session is taken any more; it begins once the last one has ended.
+    Draining {
+        hand_over: bool,
+    },
     /// Sessions are ending and results are being reported.
     Ending(Outcome),
     /// The same, but the environment stays for the next run.
@@ -34,9 +38,31 @@ pub(super) enum Remaining {
 }
 
 impl Shutdown {
+    /// Has it start once there is no session left; `false` if it had already started, or was to.
+    pub(super) fn drain(&mut self, hand_over: bool) -> bool {
+        let is_first = matches!(self, Self::NotBegun);
+        if is_first {
+            *self = Self::Draining { hand_over };
+        }
+        is_first
+    }
+
+    /// Whether sessions are taken.
+    pub(super) const fn takes_sessions(&self) -> bool {
+        matches!(self, Self::NotBegun)
+    }
+
+    /// Whether it waits for the last session, and what is to happen to the environment then.
+    pub(super) const fn draining(&self) -> Option<bool> {
+        match self {
+            Self::Draining { hand_over } => Some(*hand_over),
+            _ => None,
+        }
+    }
+
     /// Starts it; `false` if it had already started. The first outcome counts.
     pub(super) fn begin(&mut self, outcome: Outcome) -> bool {
-        let is_first = matches!(self, Self::NotBegun);
+        let is_first = matches!(self, Self::NotBegun | Self::Draining { .. });
         if is_first {
             *self = Self::Ending(outcome);
         }
@@ -45,7 +71,7 @@ impl Shutdown {
 
     /// Starts leaving everything to the next run; `false` if a shutdown had already started.
     pub(super) fn begin_hand_over(&mut self) -> bool {
-        let is_first = matches!(self, Self::NotBegun);
+        let is_first = matches!(self, Self::NotBegun | Self::Draining { .. });
         if is_first {
             *self = Self::HandingOver;
         }
@@ -62,7 +88,7 @@ impl Shutdown {
         let outcome = match self {
             Self::Ending(outcome) => Some(outcome.clone()),
             Self::HandingOver => None,
-            Self::NotBegun | Self::Deregistering(_) => return,
+            Self::NotBegun | Self::Draining { .. } | Self::Deregistering(_) => return,
         };
         if remaining == Remaining::Sessions {
             return;
@@ -87,7 +113,7 @@ impl Shutdown {
     /// Deregistered, refused, or out of time: the relay will expire the environment on its own.
     pub(super) fn finish(&self, cx: &mut Cx<'_>) {
         match self {
-            Self::NotBegun => {}
+            Self::NotBegun | Self::Draining { .. } => {}
             Self::HandingOver => cx.fx.end(Ok(())),
             Self::Ending(outcome) | Self::Deregistering(outcome) => cx.fx.end(outcome.clone()),
         }

@@ -334,6 +334,7 @@ macro_rules! scenario_tests {
         );
         $crate::tests!($runtime, scenarios::stops:
             a_worker_that_was_stopped_keeps_the_agents_of_its_sessions,
+            a_worker_that_drains_ends_with_its_last_session,
         );
         $crate::tests!($runtime, scenarios::trees:
             a_stop_ends_the_whole_tree_before_the_result_is_told,

@@ -82,7 +82,9 @@ pub const CONTINUE: &str =
 /// How a worker ends where another one starts.
 pub const HAND_OVER: &str =
     "      --hand-over            When told to stop, leave the sessions to the next
-                             worker here instead of ending them
+                             worker here instead of ending them. SIGUSR1 drains
+                             a worker: it takes no more sessions, and stops like
+                             this once the last one has ended
 ";
 
 /// How a worker reaches its relay.

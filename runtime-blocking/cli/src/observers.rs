@@ -90,6 +90,8 @@ enum Stage {
     #[default]
     Starting,
     Serving,
+    /// It takes no more sessions.
+    Draining,
     ShuttingDown,
 }
 
@@ -147,6 +149,7 @@ impl Status {
             WorkerNotice::SessionDisconnected { .. } => self.disconnections += 1,
             WorkerNotice::PermissionAsked { .. } => self.questions += 1,
             WorkerNotice::ReportLost { .. } => self.results_lost += 1,
+            WorkerNotice::Draining { .. } => self.stage = Stage::Draining,
             WorkerNotice::ShuttingDown { .. } => self.stage = Stage::ShuttingDown,
             _ => {}
         }
@@ -160,6 +163,7 @@ impl Status {
             (_, Some(trouble)) => format!("{trouble}; sessions: {sessions}"),
             (Stage::Starting, None) => "starting".to_owned(),
             (Stage::Serving, None) => format!("registered; sessions: {sessions}"),
+            (Stage::Draining, None) => format!("taking no more sessions; sessions: {sessions}"),
         }
     }
 

@@ -360,6 +360,12 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let words = format_args!("kept worktree {path} left by an earlier run: {reason}");
             log.write(Warn, "worktree_kept", &[], words);
         }
+        Notice::Draining { sessions } => {
+            let words = format_args!(
+                "taking no more sessions, and shutting down once the last one has ended; running: {sessions}"
+            );
+            log.write(Info, "draining", &[], words);
+        }
         Notice::ShuttingDown { sessions: 0 } => {
             log.write(Info, "shutting_down", &[], format_args!("shutting down"));
         }

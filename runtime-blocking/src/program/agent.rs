@@ -13,7 +13,7 @@ pub(super) fn run(args: args::Agent) -> Result<(), Error> {
     let log = EventLog::new("footbridge-worker agent", args.level, Format::Text);
     let agent = Agent::new(agent::config(args)?);
     let (driver, handle) = Driver::new(Host::new(HostOptions::default())?);
-    signals::forward(Command::Shutdown, Command::ShutdownNow, move |command| {
+    signals::forward(None, Command::Shutdown, Command::ShutdownNow, move |command| {
         handle.command(command);
     })?;
     Ok(driver.run(agent, |notice| {

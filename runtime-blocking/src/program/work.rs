@@ -47,7 +47,8 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     }
     let commands = handle.clone();
     let clean = if work.hand_over { WorkerCommand::HandOver } else { WorkerCommand::Shutdown };
-    signals::forward(clean, WorkerCommand::ShutdownNow, move |command| {
+    let drain = Some(WorkerCommand::Drain { hand_over: work.hand_over });
+    signals::forward(drain, clean, WorkerCommand::ShutdownNow, move |command| {
         commands.command(command);
     })?;
     let mut is_to_be_said = reach.reports.json;

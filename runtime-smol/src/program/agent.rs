@@ -22,7 +22,7 @@ pub(super) fn run(args: args::Agent) -> Result<(), Error> {
     let ended = ends.forward(|urgency| {
         // An agent that has already ended takes no commands.
         let _ = commands.try_send(match urgency {
-            Urgency::Clean => Command::Shutdown,
+            Urgency::Clean | Urgency::Drain => Command::Shutdown,
             Urgency::ShutdownNow => Command::ShutdownNow,
         });
     });

@@ -70,7 +70,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
     let (relay, relay_host) = relay::build(serve, public_url, kept, presented.as_ref())?;
     let worker_host = host()?;
-    let ends = Ends::listen()?;
+    let ends = Ends::listen_with_drain()?;
     let hand_over = args.hand_over;
     let up = Up {
         serve,

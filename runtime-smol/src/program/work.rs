@@ -33,7 +33,7 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let observers = Observers::new(log, ServiceManager::from_environment());
     observers.serve(work.health)?;
     let (commands, asked) = async_channel::unbounded();
-    let ends = Ends::listen()?;
+    let ends = Ends::listen_with_drain()?;
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
     let trial = trial(&config, self::host(relay, reach)?, log);
@@ -93,6 +93,7 @@ pub(super) fn host(relay: &BaseUrl, reach: &RelayArgs) -> Result<Host, Error> {
 /// What a signal asks of a worker.
 pub(super) const fn command(urgency: Urgency, hand_over: bool) -> WorkerCommand {
     match urgency {
+        Urgency::Drain => WorkerCommand::Drain { hand_over },
         Urgency::Clean if hand_over => WorkerCommand::HandOver,
         Urgency::Clean => WorkerCommand::Shutdown,
         Urgency::ShutdownNow => WorkerCommand::ShutdownNow,

@@ -112,6 +112,7 @@ impl Role for Router {
             WorkerCommand::Shutdown => parts.shut_down(cx, Ok(())),
             WorkerCommand::ShutdownNow => parts.shut_down_now(cx),
             WorkerCommand::HandOver => parts.hand_over(cx),
+            WorkerCommand::Drain { hand_over } => parts.drain(cx, hand_over),
         });
     }
 
@@ -172,6 +173,7 @@ impl Role for Router {
 
     fn settle(&mut self, engine: &mut CxOf<Self>) {
         self.with(engine, |parts, cx| {
+            parts.end_if_drained(cx);
             let secret = parts.registration.environment().map(|own| &own.secret);
             parts.gate.hold(cx, secret, parts.registration.credential());
         });
@@ -432,6 +434,23 @@ impl Parts {
         if self.shutdown.begin_hand_over() {
             self.pointer.leave(cx);
             self.end_all(cx, &EndReason::HandedOver);
+        }
+    }
+
+    /// What is running ends in its own time, and nothing else begins.
+    fn drain(&mut self, cx: &mut Cx<'_>, hand_over: bool) {
+        if self.shutdown.drain(hand_over) {
+            if !self.sessions.await_lease() {
+                self.polling.cancel(cx);
+            }
+            cx.notify(WorkerNotice::Draining { sessions: self.sessions.len() });
+        }
+    }
+
+    fn end_if_drained(&mut self, cx: &mut Cx<'_>) {
+        let Some(hand_over) = self.shutdown.draining() else { return };
+        if self.sessions.len() == 0 && self.claims.len() == 0 {
+            if hand_over { self.hand_over(cx) } else { self.shut_down(cx, Ok(())) }
         }
     }
 

@@ -140,7 +140,8 @@ impl Parts {
     /// Whether another session may be taken (W-3).
     fn has_room(&self, config: &WorkerConfig) -> bool {
         let taken = self.claims.len() + self.sessions.taking_room();
-        taken < usize::try_from(config.capacity()).unwrap_or(usize::MAX)
+        self.shutdown.takes_sessions()
+            && taken < usize::try_from(config.capacity()).unwrap_or(usize::MAX)
     }
 
     fn may_take(&self, config: &WorkerConfig, item: &WorkItem) -> bool {

@@ -109,3 +109,53 @@ fn a_worker_that_shuts_down_does_not_register_again() {
         }
     }
 }
+
+#[test]
+fn a_worker_that_drains_takes_no_session_and_ends_with_its_last_one() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Drain { hand_over: false });
+    assert_eq!(bench.signals(), [], "its session continues");
+    while bench.has_request("/work/poll") {
+        let (poll, _) = bench.request("/work/poll");
+        bench.respond(poll, 204, "");
+    }
+    for _ in 0..3 {
+        bench.wait();
+    }
+    assert!(!bench.has_request("/work/poll"), "it asks for work");
+    assert_eq!(bench.outcome, None);
+    bench.exit(agent, ExitStatus::Code(0));
+    bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
+    let (stop, _) = bench.request("/work/work_1/stop");
+    bench.respond(stop, 200, "{}");
+    let (deregister, _) = bench.request("/environments/env_1/stop");
+    bench.respond(deregister, 200, "{}");
+    assert_eq!(bench.outcome, Some(Ok(())));
+}
+
+#[test]
+fn a_worker_without_a_session_drains_at_once() {
+    let (mut bench, _) = Bench::serving(|_| {});
+    bench.command(WorkerCommand::Drain { hand_over: false });
+    let (deregister, _) = bench.request("/environments/env_1/stop");
+    bench.respond(deregister, 200, "{}");
+    assert_eq!(bench.outcome, Some(Ok(())));
+}
+
+#[test]
+fn a_worker_that_drains_for_its_next_run_keeps_the_environment() {
+    let (mut bench, _) = Bench::serving(|_| {});
+    bench.command(WorkerCommand::Drain { hand_over: true });
+    assert!(!bench.has_request("/environments/env_1/stop"));
+    assert_eq!(bench.outcome, Some(Ok(())));
+}
+
+#[test]
+fn a_worker_that_drains_can_still_be_shut_down() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Drain { hand_over: false });
+    bench.command(WorkerCommand::Shutdown);
+    assert_eq!(bench.signals(), [Signal::Terminate]);
+}

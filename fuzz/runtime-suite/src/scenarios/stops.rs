@@ -74,3 +74,24 @@ pub fn a_worker_that_was_stopped_keeps_the_agents_of_its_sessions<R: Runtime>() 
         sessions.iter().all(|it| it.now()["result"]["status"] == "interrupted").then_some(())
     });
 }
+
+/// By SIGUSR1: what runs comes to its own end, and what is asked for meanwhile stays with the relay.
+pub fn a_worker_that_drains_ends_with_its_last_session<R: Runtime>() {
+    let relay = Relay::start();
+    let home = tempfile::tempdir().expect("a directory");
+    let mut worker = Program::start::<R>(&relay.address, home.path(), "", &[]);
+    let session = relay.session();
+    session.running();
+    worker.signal(Signal::USR1);
+    until("it says so", || worker.printed().contains("taking no more sessions").then_some(()));
+    let other = relay.session();
+    session.say("echo still he''re");
+    session.question();
+    session.answer(json!({"behavior": "allow"}));
+    session.turn(1);
+    assert_eq!(session.tool_results(), ["still here\n"]);
+    assert_eq!(other.now()["state"], "queued");
+    session.stop();
+    assert_eq!(worker.wait(), Some(0), "{}", worker.printed());
+    assert_eq!(session.now()["result"]["status"], "interrupted");
+}

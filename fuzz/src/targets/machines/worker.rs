@@ -94,7 +94,12 @@ fn drive(variant: Variant, data: &[u8]) -> Record {
             continue;
         }
         if what == 31 && input.byte().is_some_and(|byte| byte < 64) {
-            let command = input.choose(&[WorkerCommand::Shutdown, WorkerCommand::ShutdownNow]);
+            let command = input.choose(&[
+                WorkerCommand::Shutdown,
+                WorkerCommand::ShutdownNow,
+                WorkerCommand::Drain { hand_over: false },
+                WorkerCommand::HandOver,
+            ]);
             bench.command(command);
             continue;
         }
