@@ -21,6 +21,7 @@
 //! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
 //! | [`worker::Check`] | tries everything a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
+//! | [`mirror::Mirror`] | keeps a copy of a session's log in a file |
 //! | [`agents::shell::Agent`] | the built-in shell agent on stdin and stdout |
 //!
 //! Each of them is a [`contract::machine::Machine`]; [`contract::action`] and [`contract::event`]
@@ -102,6 +103,7 @@ pub mod base;
 pub mod client;
 pub mod contract;
 pub mod engine;
+pub mod mirror;
 pub mod relay;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -6,10 +6,14 @@
 //! nothing may be left open at the end.
 
 use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::auth::AccountKey;
 use crate::base::id::OpId;
+use crate::base::secret::Secret;
 use crate::base::time::{Instant, Now};
 use crate::contract::action::Action;
 use crate::contract::check::{Checker, Operation};
@@ -175,4 +179,14 @@ impl<M: Machine> Hand<M> {
         }
         panic!("still not waiting after {MAX_STEPS} steps");
     }
+}
+
+/// What a relay that knows this access token answers to `GET /v1/proof` at this URL; `None` if the URL
+/// is another one.
+pub fn proof_of(access_token: &str, url: &str) -> Option<String> {
+    let (_, query) = url.split_once("/v1/proof?")?;
+    let part = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name));
+    let key = AccountKey::new(&Secret::from(access_token));
+    let proof = crate::auth::proof::answer(&key, part("nonce=")?, part("mac=")?)?;
+    Some(format!(r#"{{"proof":"{proof}"}}"#))
 }

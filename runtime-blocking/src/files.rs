@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,8 @@ const TEMPORARY: &str = ".new";
 pub(crate) enum Job {
     Save { path: String, data: Bytes },
     Load { path: String, limit: usize },
+    Append { path: String, offset: u64, data: Bytes },
+    LoadEnd { path: String, limit: usize },
     Remove { path: String },
     List { path: String },
 }
@@ -94,6 +96,14 @@ fn do_job(op: OpId, job: Job) -> Event {
             }
             Err(error) => (path, Err(error)),
         },
+        Job::Append { path, offset, data } => {
+            let done = append(Path::new(&path), offset, &data).map(|()| Event::Appended { op });
+            (path, done)
+        }
+        Job::LoadEnd { path, limit } => {
+            let done = load_end(Path::new(&path), limit);
+            (path, done.map(|(length, data)| Event::EndLoaded { op, length, data }))
+        }
         Job::Remove { path } => {
             let done = remove(Path::new(&path)).map(|()| Event::Removed { op });
             (path, done)
@@ -121,6 +131,53 @@ fn save(path: &Path, data: &[u8]) -> io::Result<()> {
     }
     written?;
     sync(directory)
+}
+
+/// What is before `offset` stays; the rest of the file, if any, is replaced.
+fn append(path: &Path, offset: u64, data: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    options.write(true).mode(0o600).custom_flags(flags);
+    let (mut file, is_new) = match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make(directory_of(path))?;
+            (options.create(true).open(path)?, true)
+        }
+        file => (file?, false),
+    };
+    let length = length_of(&file)?;
+    if length < offset {
+        let shorter = format!("it has only {length} bytes, not {offset}");
+        return Err(io::Error::new(ErrorKind::InvalidData, shorter));
+    }
+    file.set_len(offset)?;
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(data)?;
+    file.sync_all()?;
+    if is_new { sync(directory_of(path)) } else { Ok(()) }
+}
+
+/// The length of something that has to be a file.
+fn length_of(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a file"));
+    }
+    Ok(metadata.len())
+}
+
+fn load_end(path: &Path, limit: usize) -> io::Result<(u64, Bytes)> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((0, Bytes::new())),
+        file => file?,
+    };
+    let length = length_of(&file)?;
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).min(length);
+    file.seek(SeekFrom::Start(length - most))?;
+    let mut data = Vec::new();
+    file.take(most).read_to_end(&mut data)?;
+    Ok((length, data.into()))
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -102,6 +102,12 @@ impl Operations {
             }
             Action::Save { op, path, data } => (op, self.file(op, Job::Save { path, data })),
             Action::Load { op, path, limit } => (op, self.file(op, Job::Load { path, limit })),
+            Action::Append { op, path, offset, data } => {
+                (op, self.file(op, Job::Append { path, offset, data }))
+            }
+            Action::LoadEnd { op, path, limit } => {
+                (op, self.file(op, Job::LoadEnd { path, limit }))
+            }
             Action::Remove { op, path } => (op, self.file(op, Job::Remove { path })),
             Action::List { op, path } => (op, self.file(op, Job::List { path })),
             Action::Listen { op, .. }

@@ -1,7 +1,7 @@
 //! Files: replaced atomically and durably, read up to a limit, one operation at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +24,8 @@ const TEMPORARY: &str = ".new";
 pub(crate) enum Job {
     Save { path: String, data: Bytes },
     Load { path: String, limit: usize },
+    Append { path: String, offset: u64, data: Bytes },
+    LoadEnd { path: String, limit: usize },
     Remove { path: String },
     List { path: String },
 }
@@ -68,6 +70,14 @@ fn perform(op: OpId, job: Job) -> Result<Event, IoError> {
             Ok(None) => Ok(Event::Loaded { op, data: None, modified: None }),
             Err(error) => Err(named(&path, error)),
         },
+        Job::Append { path, offset, data } => match append(Path::new(&path), offset, &data) {
+            Ok(()) => Ok(Event::Appended { op }),
+            Err(error) => Err(named(&path, error)),
+        },
+        Job::LoadEnd { path, limit } => match load_end(Path::new(&path), limit) {
+            Ok((length, data)) => Ok(Event::EndLoaded { op, length, data }),
+            Err(error) => Err(named(&path, error)),
+        },
         Job::Remove { path } => match remove(Path::new(&path)) {
             Ok(()) => Ok(Event::Removed { op }),
             Err(error) => Err(named(&path, error)),
@@ -92,6 +102,55 @@ fn save(path: &Path, data: &[u8]) -> io::Result<()> {
     }
     replaced?;
     sync_directory(directory)
+}
+
+/// Cuts a file to `offset` and writes after that. Its directory is on disk too once it was created.
+fn append(path: &Path, offset: u64, data: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    options.write(true).mode(0o600).custom_flags(flags);
+    let (mut file, is_new) = match options.open(path) {
+        Ok(file) => (file, false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_directories(directory_of(path))?;
+            (options.create(true).open(path)?, true)
+        }
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    if metadata.len() < offset {
+        let shorter = format!("it has only {} bytes, not {offset}", metadata.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, shorter));
+    }
+    if metadata.len() > offset {
+        file.set_len(offset)?;
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(data)?;
+    file.sync_all()?;
+    if is_new { sync_directory(directory_of(path)) } else { Ok(()) }
+}
+
+/// The length of a file, and its last bytes.
+fn load_end(path: &Path, limit: usize) -> io::Result<(u64, Bytes)> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, Bytes::new())),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    let (length, mut data) = (metadata.len(), Vec::new());
+    let start = length.saturating_sub(limit as u64);
+    file.seek(SeekFrom::Start(start))?;
+    file.take(length - start).read_to_end(&mut data)?;
+    Ok((length, data.into()))
 }
 
 /// An empty file that only its owner can access, under an unused name.

@@ -169,6 +169,12 @@ impl Operations {
             }
             Action::Save { op, path, data } => self.file(op, files::Job::Save { path, data }),
             Action::Load { op, path, limit } => self.file(op, files::Job::Load { path, limit }),
+            Action::Append { op, path, offset, data } => {
+                self.file(op, files::Job::Append { path, offset, data });
+            }
+            Action::LoadEnd { op, path, limit } => {
+                self.file(op, files::Job::LoadEnd { path, limit });
+            }
             Action::Remove { op, path } => self.file(op, files::Job::Remove { path }),
             Action::List { op, path } => self.file(op, files::Job::List { path }),
             Action::Listen { op, address, limits } => {

@@ -475,3 +475,22 @@ pub const VIEWER_SILENT_AFTER: Duration = Duration::from_secs(60);
 pub const VIEWER_STALLED_AFTER: Duration = Duration::from_secs(60);
 /// How long streams may take to close when the relay stops.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes that a mirror writes to its file at once, unless one event has more (G-1).
+pub const MIRROR_APPEND_BYTES: usize = 256 << 10;
+/// How much of its file's end a mirror reads at first to find where to continue.
+pub const MIRROR_END_BYTES: usize = 2 * MIRROR_APPEND_BYTES;
+/// How much it reads at most: what may be torn, and the line before it.
+pub const MIRROR_MAX_END_BYTES: usize = 4 * MAX_REQUEST_BYTES;
+/// Largest page of a log that a mirror reads: one event of full length always fits.
+pub const MAX_LOG_PAGE_BYTES: usize = MAX_PAGE_BYTES + 2 * MAX_REQUEST_BYTES;
+/// How long a page of a log may take to arrive: much can be on the way.
+pub const LOG_PAGE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// How soon a mirror looks again after there was something new.
+pub const MIRROR_POLL: Duration = Duration::from_secs(1);
+/// How seldom it looks after a long time without anything new.
+pub const MIRROR_LONGEST_POLL: Duration = Duration::from_secs(10);
+/// Longest pause of a mirror whose relay is away, or whose disk is full.
+pub const MIRROR_LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Largest file that says of what another file is a mirror.
+pub const MAX_MIRROR_IDENTITY_BYTES: usize = 16 << 10;

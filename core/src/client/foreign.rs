@@ -55,7 +55,7 @@ impl ForeignAnswer {
     }
 
     /// Describes an answer with a good status, and with a body of another shape.
-    pub(super) fn unreadable(status: u16, reason: &str) -> Self {
+    pub(crate) fn unreadable(status: u16, reason: &str) -> Self {
         let what = format!("the answer is not what a relay gives ({reason})");
         Self { status, what, retry_after: None }
     }

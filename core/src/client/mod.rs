@@ -12,6 +12,7 @@ mod device_call;
 mod error;
 mod foreign;
 mod log_in;
+pub(crate) mod log_pages;
 mod proof;
 mod request;
 mod retry_after;

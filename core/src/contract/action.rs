@@ -135,6 +135,29 @@ pub enum Action {
         /// For a file larger than this the answer is `Failed`.
         limit: usize,
     },
+    /// Cuts a file to `offset` bytes and writes `data` there, durably. A missing file counts as an
+    /// empty one: it is created, readable only by its owner, with missing parent directories.
+    /// Answer: `Appended`, or `Failed`; after a failure, as after a crash, any part of `data` may be
+    /// there. A file that is shorter than `offset` is left as it is, and the answer is `Failed`.
+    Append {
+        /// The operation that this starts.
+        op: OpId,
+        /// The file's path.
+        path: String,
+        /// How much of it stays, in bytes.
+        offset: u64,
+        /// What comes after that.
+        data: Bytes,
+    },
+    /// Reads the end of a file. Answer: `EndLoaded`, or `Failed`.
+    LoadEnd {
+        /// The operation that this starts.
+        op: OpId,
+        /// The file's path.
+        path: String,
+        /// How many bytes of its end to read.
+        limit: usize,
+    },
     /// Removes a file; a missing file is not an error. Answer: `Removed`, or `Failed`.
     Remove {
         /// The operation that this starts.
@@ -265,6 +288,14 @@ impl fmt::Debug for Action {
             Self::Load { op, path, limit } => {
                 shown(f, "Load", &[("op", op), ("path", path), ("limit", limit)])
             }
+            Self::Append { op, path, offset, data } => shown(
+                f,
+                "Append",
+                &[("op", op), ("path", path), ("offset", offset), ("data", &Size(data))],
+            ),
+            Self::LoadEnd { op, path, limit } => {
+                shown(f, "LoadEnd", &[("op", op), ("path", path), ("limit", limit)])
+            }
             Self::Remove { op, path } => shown(f, "Remove", &[("op", op), ("path", path)]),
             Self::List { op, path } => shown(f, "List", &[("op", op), ("path", path)]),
             Self::Listen { op, address, .. } => {
@@ -318,6 +349,8 @@ impl Action {
             | Self::Run { op, .. }
             | Self::Save { op, .. }
             | Self::Load { op, .. }
+            | Self::Append { op, .. }
+            | Self::LoadEnd { op, .. }
             | Self::Remove { op, .. }
             | Self::List { op, .. }
             | Self::Listen { op, .. }
@@ -343,6 +376,8 @@ impl Action {
                 | Self::Run { .. }
                 | Self::Save { .. }
                 | Self::Load { .. }
+                | Self::Append { .. }
+                | Self::LoadEnd { .. }
                 | Self::Remove { .. }
                 | Self::List { .. }
                 | Self::Listen { .. }

@@ -164,6 +164,20 @@ pub enum Event {
         /// When its content was last changed, if the system says.
         modified: Option<UnixTime>,
     },
+    /// Data was added to the end of a file, durably.
+    Appended {
+        /// The operation, which is over.
+        op: OpId,
+    },
+    /// The end of a file was read.
+    EndLoaded {
+        /// The operation, which is over.
+        op: OpId,
+        /// The length of the whole file; 0 if there is none.
+        length: u64,
+        /// Its last bytes.
+        data: Bytes,
+    },
     /// A file has been removed.
     Removed {
         /// The operation, which is over.
@@ -260,6 +274,10 @@ impl fmt::Debug for Event {
                 let data = data.as_ref().map(Size);
                 shown(f, "Loaded", &[("op", op), ("data", &data), ("modified", modified)])
             }
+            Self::Appended { op } => shown(f, "Appended", &[("op", op)]),
+            Self::EndLoaded { op, length, data } => {
+                shown(f, "EndLoaded", &[("op", op), ("length", length), ("data", &Size(data))])
+            }
             Self::Removed { op } => shown(f, "Removed", &[("op", op)]),
             Self::Listed { op, names } => shown(f, "Listed", &[("op", op), ("names", names)]),
             Self::Listening { op, address } => {
@@ -294,6 +312,8 @@ impl Event {
                 | Self::Ran { .. }
                 | Self::Saved { .. }
                 | Self::Loaded { .. }
+                | Self::Appended { .. }
+                | Self::EndLoaded { .. }
                 | Self::Removed { .. }
                 | Self::Listed { .. }
                 | Self::Stored { .. }
@@ -324,6 +344,8 @@ impl Event {
             | Self::Ran { op, .. }
             | Self::Saved { op }
             | Self::Loaded { op, .. }
+            | Self::Appended { op }
+            | Self::EndLoaded { op, .. }
             | Self::Removed { op }
             | Self::Listed { op, .. }
             | Self::Listening { op, .. }

@@ -27,6 +27,7 @@
 //! | `EndTree` | `TreeEnded` | that, or `Failed` |
 //! | `Run` | `Ran` | that, or `Failed` |
 //! | `Save`, `Load`, `Remove`, `List` | `Saved`, `Loaded`, `Removed`, `Listed` | that, or `Failed` |
+//! | `Append`, `LoadEnd` | `Appended`, `EndLoaded` | that, or `Failed` |
 //! | `Listen`: a listener | `Listening` | `Failed` instead; once open it has none |
 //! | `Accept`: an exchange | `Requested` | `Closed` if the client leaves; `Failed` instead of `Requested` |
 //! | · `Vouch` | nothing | |

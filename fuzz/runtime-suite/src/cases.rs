@@ -31,6 +31,9 @@ macro_rules! action_tests {
             a_save_that_fails_leaves_the_old_file,
             a_link_in_place_of_a_saved_file_is_not_followed,
             removing_and_listing_what_does_not_exist_succeeds,
+            what_is_appended_follows_what_stays_and_the_rest_is_cut_off,
+            a_file_that_is_shorter_than_it_should_be_is_left_as_it_is,
+            the_end_of_a_file_is_read_with_the_length_of_all_of_it,
         );
         $crate::tests!($runtime, actions::http:
             a_request_is_sent_as_specified_and_its_response_is_complete,
@@ -320,6 +323,10 @@ macro_rules! scenario_tests {
             a_refused_token_is_not_shown,
             no_printed_action_or_event_shows_a_secret,
             an_mcp_configuration_is_in_a_private_file_that_is_removed_with_its_session,
+        );
+        $crate::tests!($runtime, scenarios::mirrors:
+            a_mirror_has_the_same_bytes_as_the_log_and_ends_with_the_session,
+            a_mirror_waits_for_its_relay_and_shows_nothing_to_whoever_has_its_port,
         );
         $crate::tests!($runtime, scenarios::sessions:
             a_command_needs_permission_runs_and_shows_its_output,

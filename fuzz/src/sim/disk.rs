@@ -88,6 +88,12 @@ impl Disk {
             let path = path_of(&action).to_owned();
             if !lost.contains(&path) && self.rng.bool() {
                 self.carry_out(&action);
+            } else if let Action::Append { offset, data, .. } = &action
+                && lost.insert(path.clone())
+            {
+                // It is no replacement: whoever dies in the middle leaves any part of it.
+                let part = data.slice(..self.rng.usize(..=data.len()));
+                self.append(&path, *offset, &part);
             } else if let Action::Save { data, .. } = &action
                 && is_bad
                 && lost.insert(path.clone())
@@ -114,7 +120,18 @@ impl Disk {
                 self.files.insert(path.clone(), data.clone());
                 Some(Event::Saved { op: *op })
             }
-            Action::Load { op, .. } | Action::List { op, .. } if self.is_unreadable => {
+            Action::Append { op, path, offset, data } if self.is_full => {
+                // What fits is written.
+                self.append(path, *offset, &data.slice(..data.len() / 2));
+                failed(*op, IoErrorKind::Full)
+            }
+            Action::Append { op, path, offset, data } => match self.append(path, *offset, data) {
+                true => Some(Event::Appended { op: *op }),
+                false => failed(*op, IoErrorKind::Other),
+            },
+            Action::Load { op, .. } | Action::LoadEnd { op, .. } | Action::List { op, .. }
+                if self.is_unreadable =>
+            {
                 failed(*op, IoErrorKind::Other)
             }
             Action::Load { op, path, limit } => {
@@ -123,6 +140,12 @@ impl Disk {
                     return failed(*op, IoErrorKind::TooLarge);
                 }
                 Some(Event::Loaded { op: *op, data, modified: None })
+            }
+            Action::LoadEnd { op, path, limit } => {
+                let data = self.files.get(path).cloned().unwrap_or_default();
+                let start = data.len().saturating_sub(*limit);
+                let length = data.len() as u64;
+                Some(Event::EndLoaded { op: *op, length, data: data.slice(start..) })
             }
             Action::Remove { op, path } => {
                 self.files.remove(path);
@@ -137,6 +160,27 @@ impl Disk {
             }
             _ => None,
         }
+    }
+
+    /// Cuts a file and writes after that; not if it is shorter.
+    fn append(&mut self, path: &str, offset: u64, data: &[u8]) -> bool {
+        let file = self.files.entry(path.to_owned()).or_default();
+        let kept = usize::try_from(offset).ok().and_then(|offset| file.get(..offset));
+        let Some(kept) = kept else { return false };
+        *file = [kept, data].concat().into();
+        true
+    }
+
+    /// What is in a file, seen from outside of every party.
+    #[cfg(test)]
+    pub(crate) fn content(&self, path: &str) -> Bytes {
+        self.files.get(path).cloned().unwrap_or_default()
+    }
+
+    /// How long it is.
+    #[cfg(test)]
+    pub(crate) fn length(&self, path: &str) -> u64 {
+        self.content(path).len() as u64
     }
 
     /// Writes a file from outside of every party.
@@ -173,6 +217,8 @@ fn path_of(action: &Action) -> &str {
     match action {
         Action::Save { path, .. }
         | Action::Load { path, .. }
+        | Action::Append { path, .. }
+        | Action::LoadEnd { path, .. }
         | Action::Remove { path, .. }
         | Action::List { path, .. } => path,
         _ => "",

@@ -8,6 +8,8 @@ pub(crate) mod disk;
 pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod host;
+#[cfg(test)]
+mod mirror;
 pub(crate) mod network;
 pub(crate) mod observe;
 pub(crate) mod party;

@@ -56,6 +56,8 @@ impl World {
             }
             Action::Save { op, .. }
             | Action::Load { op, .. }
+            | Action::Append { op, .. }
+            | Action::LoadEnd { op, .. }
             | Action::Remove { op, .. }
             | Action::List { op, .. } => files::touch(cx, from(op), action),
             Action::Listen { op, address, limits } => {

@@ -1,6 +1,7 @@
 //! The command line, combined with the other sources of settings.
 
 pub(super) mod log_in;
+pub(super) mod mirror;
 pub(super) mod service;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use self::log_in::{Devices, LogIn, OwnLogIn, scopes};
+use self::mirror::Mirror;
 use self::service::ServiceArgs;
 use super::ready::local_url;
 use super::reference::{Page, SMALL, Shell};
@@ -40,6 +42,7 @@ pub(super) enum Invocation {
     Devices(Devices),
     Credential(Credential),
     Backup(Backup),
+    Mirror(Mirror),
     Config(Box<ConfigQuery>),
     Agent(Agent),
     Service(ServiceArgs),
@@ -61,6 +64,7 @@ impl Invocation {
             Self::Devices(ask) => ask.sign_in.reach.reports.format,
             Self::Credential(make) => make.reports.format,
             Self::Backup(backup) => backup.reports.format,
+            Self::Mirror(mirror) => mirror.source.reach.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Agent(_)
             | Self::Service(_)
@@ -219,7 +223,10 @@ pub(super) fn parse(
                 topic = Some(Topic::Credential);
                 continue;
             }
-            Arg::Value(target) if topic == Some(Topic::Backup) && line.target.is_none() => {
+            Arg::Value(target)
+                if matches!(topic, Some(Topic::Backup | Topic::Mirror))
+                    && line.target.is_none() =>
+            {
                 line.target = Some(target.into());
                 continue;
             }
@@ -318,9 +325,9 @@ struct Line {
     config: Option<PathBuf>,
     json: bool,
     is_check: bool,
-    /// Where a backup goes.
+    /// Where a backup goes, or which session is mirrored.
     target: Option<PathBuf>,
-    /// Where a credential goes.
+    /// Where a credential goes, or a mirror.
     out: Option<PathBuf>,
     continues: bool,
     agent: Agent,
@@ -352,7 +359,7 @@ impl Line {
             (_, "continue") => self.continues = true,
             (_, "scope") => self.scope = Some(text(parser)?),
             (_, "revoke") => self.revoke = Some(text(parser)?),
-            (_, "out") => self.out = Some(parser.value()?.into()),
+            (_, "out" | "to") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
             (Topic::Agent, _) => self.agent.take(name, parser)?,
             _ => {
@@ -387,6 +394,7 @@ impl Line {
             | Topic::Devices
             | Topic::Credential
             | Topic::Backup
+            | Topic::Mirror
             | Topic::Config => {}
         }
         let variable = |name: &str| {
@@ -437,7 +445,7 @@ impl Line {
                     _ => Invocation::WhoAmI(own),
                 })
             }
-            Topic::SignIn | Topic::Devices => {
+            Topic::SignIn | Topic::Devices | Topic::Mirror => {
                 let is_given = |origin: &Origin| matches!(origin, Origin::Flag(_));
                 let named = settings.relay.value.clone();
                 // The page that the configuration file names is this machine's relay's.
@@ -454,6 +462,9 @@ impl Line {
                 let sign_in = SignIn { relay, page: given, assumed, reach, data };
                 if command == Topic::SignIn {
                     return Ok(Invocation::SignIn(sign_in));
+                }
+                if command == Topic::Mirror {
+                    return Mirror::of(sign_in, self.target, self.out).map(Invocation::Mirror);
                 }
                 let id = self.revoke.as_deref().map(DeviceId::new).transpose();
                 let revoke = id.map_err(|error| Error::usage(format!("--revoke: {error}")))?;

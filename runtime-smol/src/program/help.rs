@@ -99,6 +99,10 @@ pub(super) fn text(topic: Topic) -> String {
             BACKUP,
             &[BACKUP_DATA, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, BACKUP_EXAMPLE],
         ),
+        Topic::Mirror => (
+            MIRROR,
+            &[MIRROR_OPTIONS, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, MIRROR_EXAMPLE],
+        ),
         Topic::Config => (
             CONFIG,
             &[
@@ -141,6 +145,7 @@ Commands:
   credential
           Make the credential that a worker needs, and nothing more
   backup  Copy what a relay keeps, while it works on
+  mirror  Keep a copy of a session's log in a file
   config  Show the settings in effect and where each value comes from
   agent   The built-in shell agent, on standard input and output
   service Define a relay or a worker for systemd, OpenRC or procd
@@ -315,6 +320,42 @@ Example:
   footbridge relay credential --name laptop --out laptop.credential
   footbridge work --relay https://relay.example.org \\
     --token-file laptop.credential
+";
+
+const MIRROR: &str = "\
+Copies a session's log into a file, event by event as the relay serves them, one
+on a line, and goes on as the log grows until the session has ended. However it
+ends, the next one continues where it was. Where the relay no longer keeps some
+events, a line says so. It waits for a relay that is away and for a disk that is
+full, for as long as that takes. A second file, with .mirror after its name,
+says whose log it is.
+
+Usage: footbridge mirror [OPTIONS] --to FILE SESSION
+
+Options:
+";
+
+const MIRROR_OPTIONS: &str =
+    "      --to FILE              The file; one that is no mirror of this session is
+                             not touched
+      --json                 Print what it does, each as a line of JSON
+      --relay URL            The relay's address
+                             [default: the one that runs on this machine,
+                             wherever it listens]
+      --listen ADDR:PORT     Where this machine's relay listens, if it keeps
+                             no data (--in-memory) [default: 127.0.0.1:8787]
+      --data DIR             Its data directory, if it was started with --data:
+                             its access token is there, and where it listens
+      --ca-file FILE         Certificates to trust in addition to the well-known
+                             authorities' (PEM): an authority's, or the
+                             relay's own [default: the certificate of the relay
+                             that runs on this machine]
+";
+
+const MIRROR_EXAMPLE: &str = "
+Example:
+  footbridge login https://relay.example.org --scope watch
+  footbridge mirror --relay https://relay.example.org --to log.ndjson session_1
 ";
 
 const BACKUP: &str = "\

@@ -13,6 +13,7 @@ mod data;
 mod help;
 mod invitation;
 mod log_in;
+mod mirror;
 #[cfg(feature = "tls")]
 mod own_certificate;
 mod presented;
@@ -62,6 +63,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::WhoAmI(ask) => log_in::who_am_i(&ask),
         Invocation::Devices(ask) => log_in::devices(&ask),
         Invocation::Credential(make) => credential::run(&make),
+        Invocation::Mirror(args) => mirror::run(&args),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),

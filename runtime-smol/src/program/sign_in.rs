@@ -5,7 +5,9 @@ use std::io::IsTerminal as _;
 
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::exit::Error;
-use footbridge_cli::{print, seed};
+use footbridge_cli::token::Sources;
+use footbridge_cli::{log_in_file, print, seed};
+use footbridge_core::auth::Credential;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::client::AskForCode;
 use footbridge_core::wire::url::BaseUrl;
@@ -45,6 +47,25 @@ pub(super) fn whom_to_ask(ask: &SignIn) -> Result<(BaseUrl, RelayArgs, Secret), 
     let running = running.and_then(|directory| whereabouts::look_up(&directory));
     let Place { relay, reach, .. } = place(ask, running);
     Ok((relay, reach, token))
+}
+
+/// The relay whose sessions a person reads, how it is reached, and what may read them: what was given,
+/// the log-in at a relay that was named, or the access token of this machine's.
+pub(super) fn whom_to_read(ask: &SignIn) -> Result<(BaseUrl, RelayArgs, Credential), Error> {
+    if let Some(relay) = &ask.relay {
+        let sources = Sources::from_environment(ask.reach.reports.token_file.clone());
+        let credential = log_in_file::credential_for(&sources, relay)?;
+        return Ok((relay.clone(), ask.reach.clone(), credential));
+    }
+    let (directory, sources) = data::places(&ask.data, &ask.reach.reports)?;
+    let (token, file) = sources.read()?;
+    let running = directory.and_then(|directory| whereabouts::look_up(&directory));
+    let Place { relay, reach, .. } = place(ask, running);
+    let credential = match file.and_then(|file| file.into_os_string().into_string().ok()) {
+        Some(file) => Credential::from_file(token, file),
+        None => Credential::fixed(token),
+    };
+    Ok((relay, reach, credential))
 }
 
 /// Which relay is asked, how, and what it is called where the address is opened.

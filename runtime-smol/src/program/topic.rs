@@ -18,6 +18,7 @@ pub(super) enum Topic {
     Devices,
     Credential,
     Backup,
+    Mirror,
     Config,
     Agent,
     Service,
@@ -26,7 +27,7 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 13] = [
+    pub(super) const COMMANDS: [(&str, Self); 14] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -37,6 +38,7 @@ impl Topic {
         ("devices", Self::Devices),
         ("credential", Self::Credential),
         ("backup", Self::Backup),
+        ("mirror", Self::Mirror),
         ("config", Self::Config),
         ("agent", Self::Agent),
         ("service", Self::Service),
@@ -48,7 +50,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, config, agent, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, config, agent, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -73,6 +75,7 @@ impl Topic {
             Self::Devices => "devices",
             Self::Credential => "credential",
             Self::Backup => "backup",
+            Self::Mirror => "mirror",
             Self::Config => "config",
             Self::Agent => "agent",
             Self::Service => "service",
@@ -86,6 +89,7 @@ impl Topic {
             Self::Program | Self::Phone => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
             Self::Backup | Self::SignIn | Self::LogOut => &["config"],
+            Self::Mirror => &["config", "json", "to"],
             Self::LogIn => &["config", "scope"],
             Self::WhoAmI => &["config", "json"],
             Self::Devices => &["config", "json", "revoke"],

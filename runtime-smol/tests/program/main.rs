@@ -10,6 +10,7 @@ mod config;
 mod credential;
 mod log;
 mod log_in;
+mod mirror;
 mod restart;
 mod running;
 mod seeds;

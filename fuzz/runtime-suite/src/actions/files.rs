@@ -191,3 +191,60 @@ pub fn removing_and_listing_what_does_not_exist_succeeds<R: Runtime>() {
     assert_eq!(driven.next(), Event::Listed { op, names: vec!["a".to_owned(), "c".to_owned()] });
     driven.end();
 }
+
+pub fn what_is_appended_follows_what_stays_and_the_rest_is_cut_off<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "deep/log");
+    for (offset, data, expected) in [
+        (0, "one\n", "one\n"),
+        (4, "two\nthr", "one\ntwo\nthr"),
+        (8, "three\n", "one\ntwo\nthree\n"),
+        (8, "3", "one\ntwo\n3"),
+        (8, "", "one\ntwo\n"),
+        (0, "", ""),
+    ] {
+        let path_of = path.clone();
+        let (path, data) = (path.clone(), Bytes::from_static(data.as_bytes()));
+        let op = driven.begin(|op| Action::Append { op, path, offset, data });
+        assert_eq!(driven.next(), Event::Appended { op });
+        assert_eq!(std::fs::read_to_string(&path_of).expect("there"), expected);
+    }
+    assert_eq!(mode_of(&path), 0o600);
+    assert_eq!(mode_of(&at(directory.path(), "deep")), 0o700);
+    driven.end();
+}
+
+pub fn a_file_that_is_shorter_than_it_should_be_is_left_as_it_is<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "log");
+    std::fs::write(&path, "one\n").expect("written");
+    let (path_of, data) = (path.clone(), Bytes::from_static(b"two"));
+    let op = driven.begin(|op| Action::Append { op, path: path_of, offset: 5, data });
+    assert!(driven.failed(op).detail.contains("log"));
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), "one\n");
+    // Nor is anything but a file written to.
+    let made = std::process::Command::new("mkfifo").arg(at(directory.path(), "pipe")).status();
+    assert!(made.expect("mkfifo").success());
+    for name in ["pipe", ".", "log/below"] {
+        let (path, data) = (at(directory.path(), name), Bytes::from_static(b"x"));
+        let op = driven.begin(|op| Action::Append { op, path, offset: 0, data });
+        driven.failed(op);
+    }
+    driven.end();
+}
+
+pub fn the_end_of_a_file_is_read_with_the_length_of_all_of_it<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let path = at(directory.path(), "log");
+    let op = driven.begin(|op| Action::LoadEnd { op, path: path.clone(), limit: 4 });
+    assert_eq!(driven.next(), Event::EndLoaded { op, length: 0, data: Bytes::new() });
+    std::fs::write(&path, "0123456789").expect("written");
+    for (limit, expected) in [(4, "6789"), (10, "0123456789"), (11, "0123456789"), (0, "")] {
+        let op = driven.begin(|op| Action::LoadEnd { op, path: path.clone(), limit });
+        let data = Bytes::from_static(expected.as_bytes());
+        assert_eq!(driven.next(), Event::EndLoaded { op, length: 10, data });
+    }
+    let op = driven.begin(|op| Action::LoadEnd { op, path: at(directory.path(), "."), limit: 4 });
+    driven.failed(op);
+    driven.end();
+}

@@ -12,6 +12,7 @@ pub mod imposter;
 pub mod kept_worktrees;
 pub mod left_sessions;
 pub mod links;
+pub mod mirrors;
 pub mod restarts;
 pub mod secrets;
 pub mod sessions;

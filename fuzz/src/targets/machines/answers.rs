@@ -148,6 +148,11 @@ pub(super) fn local(
     match action {
         Action::Save { .. } if is_well => Event::Saved { op },
         Action::Remove { .. } if is_well => Event::Removed { op },
+        Action::Append { .. } if is_well => Event::Appended { op },
+        Action::LoadEnd { .. } if is_well => {
+            let data = words(input);
+            Event::EndLoaded { op, length: data.len() as u64, data }
+        }
         Action::Load { .. } if is_well => {
             Event::Loaded { op, data: Some(words(input)), modified: None }
         }

@@ -255,6 +255,8 @@ fn legible(action: &Action) -> Result<(), String> {
         Action::Run { timeout, .. } => within(*timeout),
         Action::Save { path, .. }
         | Action::Load { path, .. }
+        | Action::Append { path, .. }
+        | Action::LoadEnd { path, .. }
         | Action::Remove { path, .. }
         | Action::List { path, .. } => {
             let is_plain = path.starts_with('/') && !path.contains('\0');

@@ -160,20 +160,20 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: SocketAddr, [Up, Relay, SignIn, Devices], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    listen: SocketAddr, [Up, Relay, SignIn, Devices, Mirror], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay, SignIn], None;
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
     own_certificate: bool, [Up, Relay], false;
     tls_cert: Option<PathBuf>, [Up, Relay], None;
     tls_key: Option<PathBuf>, [Up, Relay], None;
-    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Credential], None;
+    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Mirror, Credential], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
-    relay: Option<BaseUrl>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices], None;
-    ca_file: Option<PathBuf>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Devices, Credential], None;
+    relay: Option<BaseUrl>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
+    ca_file: Option<PathBuf>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Devices, Mirror, Credential], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;
@@ -199,8 +199,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Credential], Level::Info;
-    log_format: Format, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Credential], Format::Text;
+    log_level: Level, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Level::Info;
+    log_format: Format, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Format::Text;
 }
 
 /// One setting as given on the command line.
