@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::limits::{MAX_DIALED_ADDRESSES, MAX_RESEND_AGE};
-use footbridge_core::contract::action::{Answer, Head, Method, Request, Response};
+use footbridge_core::contract::action::{Answer, Head, Method, Reach, Request, Response};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use footbridge_core::engine::proxies::{Proxies, unreachable};
 use ureq::config::{AutoHeaderValue, Config};
@@ -55,8 +55,8 @@ struct Client {
     flow: CurrentFlow,
 }
 
-/// Scheme and authority.
-type Origin = (String, String);
+/// Scheme, authority, and whether it may be a server of this network's own.
+type Origin = (String, String, Reach);
 
 /// The client of an exchange in progress; `None` once it is over or cancelled.
 type Slot = Arc<Mutex<Option<Client>>>;
@@ -110,7 +110,7 @@ impl Http {
             .url
             .parse()
             .map_err(|error| failure(IoErrorKind::Protocol, format_args!("the URL: {error}")))?;
-        let origin = origin_of(&uri)?;
+        let origin = origin_of(&uri, request.reach)?;
         let (reading, orders) = match request.answer {
             Answer::Whole { max_body } => (Reading::Whole { max_body }, None),
             Answer::Stream { idle_timeout } => {
@@ -178,19 +178,20 @@ impl Http {
         let mut idle = lock(&self.idle);
         match idle.iter().rposition(|(of, _)| of == origin) {
             Some(at) => (idle.remove(at).1, true),
-            None => (Client::new(&self.way), false),
+            None => (Client::new(&self.way, origin.2), false),
         }
     }
 }
 
 impl Client {
-    fn new(way: &Way) -> Self {
+    fn new(way: &Way, reach: Reach) -> Self {
         let Way { tls, proxies } = way;
         let flow = CurrentFlow::default();
         let connector = Dialer(Arc::clone(proxies))
             .chain(FlowConnector(flow.clone()))
             .chain(TlsConnector(tls.clone()));
-        Self { agent: Agent::with_parts(config(), connector, Names(Arc::clone(proxies))), flow }
+        let names = Names { proxies: Arc::clone(proxies), reach };
+        Self { agent: Agent::with_parts(config(), connector, names), flow }
     }
 }
 
@@ -219,7 +220,7 @@ impl Tries<'_> {
         if is_reused
             && is_safe
             && answer.as_ref().is_err_and(|failure| failure.kind == IoErrorKind::Disconnected)
-            && let Some(renewed) = renew(slot, way)
+            && let Some(renewed) = renew(slot, way, request.reach)
         {
             drop(client);
             let left = request.timeout.saturating_sub(begun.elapsed());
@@ -231,10 +232,10 @@ impl Tries<'_> {
 }
 
 /// Replaces the client of an exchange in progress with a new one; `None` if it was cancelled.
-fn renew(slot: &Slot, way: &Way) -> Option<Client> {
+fn renew(slot: &Slot, way: &Way, reach: Reach) -> Option<Client> {
     let mut slot = lock(slot);
     let current = slot.as_mut()?;
-    *current = Client::new(way);
+    *current = Client::new(way, reach);
     Some(current.clone())
 }
 
@@ -256,10 +257,10 @@ fn config() -> Config {
         .build()
 }
 
-fn origin_of(uri: &Uri) -> Result<Origin, IoError> {
+fn origin_of(uri: &Uri, reach: Reach) -> Result<Origin, IoError> {
     match (uri.scheme_str(), uri.authority()) {
         (Some(scheme @ ("http" | "https")), Some(authority)) => {
-            Ok((scheme.to_owned(), authority.as_str().to_owned()))
+            Ok((scheme.to_owned(), authority.as_str().to_owned(), reach))
         }
         _ => Err(failure(IoErrorKind::Protocol, "not an absolute HTTP URL")),
     }
@@ -406,7 +407,10 @@ fn of_ureq(place: &str, error: Error) -> IoError {
 /// Looks up names as everywhere else in this crate: of a proxy, if there is one, which looks up the
 /// rest.
 #[derive(Debug)]
-struct Names(Arc<Proxies>);
+struct Names {
+    proxies: Arc<Proxies>,
+    reach: Reach,
+}
 
 impl Resolver for Names {
     fn resolve(
@@ -417,13 +421,16 @@ impl Resolver for Names {
     ) -> Result<ResolvedSocketAddrs, Error> {
         let own = |failure: IoError| Error::Other(failure.into());
         let limit = (!timeout.after.is_not_happening()).then(|| *timeout.after);
-        let proxy = transport::proxy_of(&self.0, uri).map_err(own)?;
+        let proxy = transport::proxy_of(&self.proxies, uri).map_err(own)?;
         let (host, port) = match proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => transport::place(uri),
         };
         let found = net::resolve(host, port, limit);
         let found = found.map_err(|error| own(unreachable(proxy, error)))?;
+        let reach = if proxy.is_some() { Reach::Anywhere } else { self.reach };
+        let found = reach.narrow(host, found);
+        let found = found.map_err(|why| own(failure(IoErrorKind::Unreachable, why)))?;
         let mut addresses = self.empty();
         for address in found.into_iter().take(MAX_DIALED_ADDRESSES) {
             addresses.push(address);

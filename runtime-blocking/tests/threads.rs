@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use footbridge_core::contract::action::{Action, Answer, Method, ProcessSpec, Request, Target};
+use footbridge_core::contract::action::{
+    Action, Answer, Method, ProcessSpec, Reach, Request, Target,
+};
 use footbridge_core::contract::event::Event;
 use footbridge_runtime_suite::harness::{Driven, Order};
 use runtime::Threads;
@@ -46,6 +48,7 @@ fn when_a_driver_has_returned_its_threads_are_gone() {
         body: Bytes::new(),
         timeout: Duration::from_secs(3600),
         answer: Answer::Whole { max_body: 1000 },
+        reach: Reach::Anywhere,
     };
     driven.begin(|op| Action::Request { op, request });
     let held = silent.accept().expect("a client");

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use async_io::Timer;
 use bytes::Bytes;
+use footbridge_core::contract::action::Reach;
 use footbridge_core::contract::event::{IoError, IoErrorKind};
 use footbridge_core::engine::dial::Dial;
 use footbridge_core::engine::proxies::{Proxies, Proxy, tunnel_error, unreachable};
@@ -21,17 +22,18 @@ use crate::failure::{about, about_http, failure};
 use crate::io::{Connection, HyperIo};
 use crate::tls;
 
-/// Which server, and whether over TLS.
+/// Which server, whether over TLS, and whether it may be one of this network's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) is_tls: bool,
     /// A name or an address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) reach: Reach,
 }
 
 impl Origin {
-    pub(crate) fn of(url: &Uri) -> Result<Self, IoError> {
+    pub(crate) fn of(url: &Uri, reach: Reach) -> Result<Self, IoError> {
         let is_tls = match url.scheme_str() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
@@ -42,7 +44,7 @@ impl Origin {
             return Err(failure(IoErrorKind::Protocol, "a URL without a host"));
         }
         let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Ok(Self { is_tls, host: host.to_owned(), port })
+        Ok(Self { is_tls, host: host.to_owned(), port, reach })
     }
 
     /// The value of the `host` header: the port only if it is not the default.
@@ -78,12 +80,12 @@ impl Dialer {
     }
 
     pub(crate) async fn dial(&self, origin: &Origin) -> Result<Connection, IoError> {
-        let Origin { is_tls, host, port } = origin;
+        let Origin { is_tls, host, port, reach } = origin;
         let proxy = self.proxies.of(*is_tls, host, *port);
         let proxy = proxy.map_err(|error| failure(IoErrorKind::Other, error))?;
         let stream = match proxy {
             Some(proxy) => through(proxy, origin).await?,
-            None => connect(host, *port).await?,
+            None => connect(host, *port, *reach).await?,
         };
         if *is_tls { self.tls.connect(host, stream).await } else { Ok(Connection::Plain(stream)) }
     }
@@ -91,7 +93,7 @@ impl Dialer {
 
 /// Connects to a host, by the first of its addresses that answers. An address needs no lookup, and
 /// so no thread.
-async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
+async fn connect(host: &str, port: u16, reach: Reach) -> Result<TcpStream, IoError> {
     let addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => smol::net::resolve((host, port))
@@ -101,6 +103,8 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, IoError> {
     if addresses.is_empty() {
         return Err(failure(IoErrorKind::Dns, format_args!("{host} has no address")));
     }
+    let addresses = reach.narrow(host, addresses);
+    let addresses = addresses.map_err(|why| failure(IoErrorKind::Unreachable, why))?;
     let stream = dial(host, addresses).await?;
     // Send small messages at once; without this they are merely slower.
     let _ = stream.set_nodelay(true);
@@ -157,7 +161,7 @@ async fn any(attempts: &mut Vec<Attempt<'_>>) -> Result<TcpStream, IoError> {
 
 /// Opens a tunnel through an HTTP proxy; `http:` targets get one too.
 async fn through(proxy: &Proxy, origin: &Origin) -> Result<TcpStream, IoError> {
-    let stream = connect(&proxy.host, proxy.port).await;
+    let stream = connect(&proxy.host, proxy.port, Reach::Anywhere).await;
     let stream = stream.map_err(|error| unreachable(Some(proxy), error))?;
     let target = origin.to_string();
     let name = format!("the proxy {proxy}");
@@ -217,12 +221,12 @@ mod tests {
             ("ws://user:word@127.0.0.1:9/x", "127.0.0.1:9", "127.0.0.1:9", false),
         ];
         for (url, full, header, is_tls) in cases {
-            let origin = Origin::of(&url.parse().expect("a URL")).expect(url);
+            let origin = Origin::of(&url.parse().expect("a URL"), Reach::Anywhere).expect(url);
             assert_eq!((origin.to_string().as_str(), origin.is_tls), (full, is_tls), "{url}");
             assert_eq!(origin.host_header(), header, "{url}");
         }
         for url in ["/path", "ftp://example.org/", "example.org:80"] {
-            assert!(Origin::of(&url.parse().expect("a URL")).is_err(), "{url}");
+            assert!(Origin::of(&url.parse().expect("a URL"), Reach::Anywhere).is_err(), "{url}");
         }
     }
 

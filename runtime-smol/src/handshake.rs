@@ -8,7 +8,7 @@ use async_tungstenite::tungstenite::handshake::client::generate_key;
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::action::Response;
+use footbridge_core::contract::action::{Reach, Response};
 use footbridge_core::contract::event::{IoError, IoErrorKind};
 use http_body_util::{BodyExt, Empty};
 use hyper::header::{
@@ -67,7 +67,7 @@ async fn ask(target: &Target, shared: &Shared) -> Result<Upgraded, HandshakeErro
         let detail = "a WebSocket URL must begin with ws: or wss:";
         return Err(failure(IoErrorKind::Protocol, detail).into());
     }
-    let origin = Origin::of(&url)?;
+    let origin = Origin::of(&url, Reach::Anywhere)?;
     let key = generate_key();
     let mut request = hyper::Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = http::path_of(&url);

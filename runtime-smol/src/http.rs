@@ -66,7 +66,7 @@ impl Client {
         max_body: usize,
     ) -> Result<Response, IoError> {
         let url: Uri = parse(&request.url)?;
-        let origin = Origin::of(&url)?;
+        let origin = Origin::of(&url, request.reach)?;
         let timeout = request.timeout;
         let whole = async {
             let (exchange, answer) = self.ask(&origin, &url, request).await?;
@@ -88,7 +88,7 @@ impl Client {
         request: &Request,
     ) -> Result<(Exchange, hyper::Response<Incoming>), IoError> {
         let url: Uri = parse(&request.url)?;
-        let origin = Origin::of(&url)?;
+        let origin = Origin::of(&url, request.reach)?;
         let timeout = request.timeout;
         within(timeout, self.ask(&origin, &url, request)).await.unwrap_or_else(|| {
             let detail = format!("{origin}: no response within {timeout:?}");

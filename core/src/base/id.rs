@@ -112,6 +112,10 @@ identifier! {
     /// One log-in: a machine, or an app, that acts for a person (Y-9).
     DeviceId, "device id"
 }
+identifier! {
+    /// One browser that is sent notifications (Y-7).
+    PushId, "subscription id"
+}
 
 /// The tags under which two layers know the same session (I-1).
 const SESSION_TAGS: [&str; 2] = ["session_", "cse_"];

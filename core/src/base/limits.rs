@@ -301,6 +301,46 @@ pub const MAX_WAITING_LOG_INS: usize = 256;
 pub const MAX_DEVICES_PER_PERSON: usize = 100;
 /// A device that was not used for so long has to log in again.
 pub const DEVICE_IDLE_LIFE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+/// How long a session waits for somebody before they are told on their other devices (Y-7).
+pub const PUSH_AFTER: Duration = Duration::from_secs(8);
+/// How long a page counts as looked at after it has last said so.
+pub const LOOKED_AT_FOR: Duration = Duration::from_secs(45);
+/// Browsers of one person that are sent notifications; the one that was made first makes room.
+pub const MAX_PUSH_SUBSCRIPTIONS: usize = 20;
+/// Longest URL at a push service, in bytes.
+pub const MAX_PUSH_ENDPOINT_BYTES: usize = 2048;
+/// Machines that one browser is told nothing of.
+pub const MAX_MUTED_MACHINES: usize = 64;
+/// Longest title and longest name of a machine in a notification, in bytes.
+pub const MAX_PUSH_NAME_BYTES: usize = 120;
+/// Longest part of what a tool is to do that a notification shows, in bytes. What is longer cannot be
+/// answered there.
+pub const MAX_PUSH_DETAIL_BYTES: usize = 160;
+/// Largest message to a browser before it is encrypted, in bytes (RFC 8030, 7.2).
+pub const MAX_PUSH_BYTES: usize = 3072;
+/// Messages are padded to a multiple of this, in bytes.
+pub const PUSH_PADDING_BYTES: usize = 512;
+/// How long a push service keeps a notification for a browser that is away.
+pub const PUSH_KEPT_FOR: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long it keeps a test.
+pub const PUSH_TEST_KEPT_FOR: Duration = Duration::from_secs(60);
+/// How long what signs a request to a push service is valid (RFC 8292, 2).
+pub const VAPID_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How often a message is sent to a push service that does not take it.
+pub const MAX_PUSH_ATTEMPTS: u32 = 5;
+/// The first pause between two attempts; it doubles.
+pub const PUSH_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Requests to push services at the same time.
+pub const MAX_PUSH_REQUESTS: usize = 8;
+/// Messages that wait to be sent to push services; of too many, the oldest is dropped.
+pub const MAX_QUEUED_PUSHES: usize = 512;
+/// What sessions wait for, as far as it is watched for notifications; of too much, what has waited for
+/// the longest is forgotten.
+pub const MAX_WATCHED_NEEDS: usize = 4096;
+/// Notifications that one browser is sent at once.
+pub const PUSHES_ALLOWED: u32 = 30;
+/// How long it has to wait for each further one.
+pub const PUSH_ALLOWED_EVERY: Duration = Duration::from_secs(30);
 /// Largest form, in bytes.
 pub const MAX_FORM_BYTES: usize = 16 << 10;
 /// Bytes of bodies that clients without a credential may have on their way in all.

@@ -27,5 +27,6 @@ pub use error::{ApiError, ErrorClass, RequestError};
 pub use foreign::ForeignAnswer;
 pub use log_in::{DeviceLogIn, LogInConfig, LogInNotice};
 pub use proof::{ask_for_proof, proved};
+pub(crate) use retry_after::RetryAfter;
 pub use sign_in::AskForCode;
 pub use token_retry::TokenRetry;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::base::limits::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
 use crate::base::secret::Secret;
-use crate::contract::action::{Answer, Method, Request};
+use crate::contract::action::{Answer, Method, Reach, Request};
 use crate::wire::to_json;
 use crate::wire::url::BaseUrl;
 
@@ -75,6 +75,7 @@ fn request(
         body,
         timeout: REQUEST_TIMEOUT,
         answer: Answer::Whole { max_body: MAX_RESPONSE_BYTES },
+        reach: Reach::Anywhere,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::contract::action::Response;
 
 /// When to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetryAfter {
+pub(crate) enum RetryAfter {
     /// After a while.
     Pause(Duration),
     /// At a given time of day.
@@ -19,14 +19,14 @@ pub(super) enum RetryAfter {
 
 impl RetryAfter {
     /// Reads it from a refusal; `None` if it is missing or malformed.
-    pub(super) fn of(response: &Response) -> Option<Self> {
+    pub(crate) fn of(response: &Response) -> Option<Self> {
         let text = response.header("retry-after")?.trim();
         let pause = text.parse().ok().map(|seconds| Self::Pause(Duration::from_secs(seconds)));
         pause.or_else(|| UnixTime::from_http_date(text).map(Self::Date))
     }
 
     /// How long that is from now, capped at the longest wait that is believed.
-    pub(super) fn pause(self, now: UnixTime) -> Duration {
+    pub(crate) fn pause(self, now: UnixTime) -> Duration {
         self.asked(now).min(MAX_RETRY_AFTER)
     }
 

@@ -16,7 +16,7 @@ use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::trace::{Size, shown};
 use crate::contract::clients::{ListenLimits, Pace, Standing};
-pub use crate::contract::http::{Answer, Head, Method, Request, Response};
+pub use crate::contract::http::{Answer, Head, Method, Reach, Request, Response};
 use crate::store;
 
 /// One thing for the runtime to carry out.

@@ -9,6 +9,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::base::secret::Secret;
+pub use crate::contract::reach::Reach;
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,9 @@ pub struct Request {
     pub timeout: Duration,
     /// How the answer is to be delivered.
     pub answer: Answer,
+    /// Which servers it may reach. A proxy that its owner has set up is always reached, and decides for
+    /// itself.
+    pub reach: Reach,
 }
 
 /// How the answer to a [`Request`] is delivered, whatever its status.

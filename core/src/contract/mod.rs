@@ -110,3 +110,4 @@ pub mod clients;
 pub mod event;
 pub mod http;
 pub mod machine;
+pub mod reach;

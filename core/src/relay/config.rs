@@ -9,6 +9,7 @@ use core::time::Duration;
 use crate::auth::is_worker_credential;
 use crate::base::limits::{self, MIN_TOKEN_BYTES, MIN_TOKEN_PAIRS};
 use crate::base::secret::Secret;
+use crate::contract::http::Reach;
 use crate::store::StorePolicy;
 use crate::wire::url::{BaseUrl, UrlError};
 
@@ -42,6 +43,8 @@ pub struct RelayConfig {
     pub stream_credit: usize,
     /// Messages in one request.
     pub max_posted: usize,
+    /// Which push services may be told of what waits (Y-7). Whoever is signed in names one.
+    pub push_reach: Reach,
 }
 
 impl RelayConfig {
@@ -60,6 +63,7 @@ impl RelayConfig {
             max_subscribers: limits::MAX_SUBSCRIBERS,
             stream_credit: limits::STREAM_CREDIT_BYTES,
             max_posted: limits::MAX_POSTED_MESSAGES,
+            push_reach: Reach::Public,
         }
     }
 
@@ -118,22 +122,25 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
-/// Secrets that nobody else may know or guess. The runtime draws both; a relay whose store outlives
-/// it keeps `signing` beside the store, and draws new `entropy` at each start.
+/// Secrets that nobody else may know or guess. The runtime draws all; a relay whose store outlives
+/// it keeps `signing` and `push` beside the store, and draws new `entropy` at each start.
 #[derive(Clone)]
 pub struct RelayKeys {
     /// Signs session tokens and environment secrets.
     pub signing: [u8; 32],
     /// Keys that it signed with before, newest first: what they have signed still counts.
     pub older: Vec<[u8; 32]>,
-    /// Where new ids come from.
+    /// Where new ids come from, and the keys of single messages to browsers.
     pub entropy: [u8; 32],
+    /// Where the key comes from that push services know this relay by (RFC 8292). Browsers bind their
+    /// subscriptions to it, so a relay keeps it as well.
+    pub push: [u8; 32],
 }
 
 impl RelayKeys {
-    /// Keys of a relay that has signed with no others.
+    /// Keys of a relay that has signed with no others; push services know it by the first one.
     pub const fn new(signing: [u8; 32], entropy: [u8; 32]) -> Self {
-        Self { signing, older: Vec::new(), entropy }
+        Self { signing, older: Vec::new(), entropy, push: signing }
     }
 }
 

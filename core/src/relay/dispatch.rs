@@ -16,7 +16,7 @@ use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::Pending;
-use super::{link_v1, oauth, sign_in, viewer_api, worker_api};
+use super::{link_v1, oauth, push, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
 use crate::contract::action::Action;
@@ -251,6 +251,9 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             let connected = parts.viewers.clients_of(&session);
             viewer_api::messages::post(cx, op, request, owner, session, connected)
         }
+        (Identity::Account(owner), route) if push::is_route(&route) => {
+            push::serve(&parts.push, cx, op, request, route, owner)
+        }
         (Identity::Account(owner), Route::Overview) => {
             parts.overviews.watch(cx, op, request, query, owner)
         }
@@ -277,7 +280,9 @@ pub(super) fn on_answer(
     answer: Result<Answer, StoreError>,
 ) {
     match pending {
-        Pending::Sweep | Pending::ReturnWork => {}
+        Pending::Sweep | Pending::ReturnWork | Pending::Forgotten => {}
+        Pending::Telling(need) => parts.push.on_targets(cx, &need, answer),
+        Pending::PushTest { op, id, nonce } => parts.push.on_test(cx, op, (&id, nonce), answer),
         Pending::Refresh { .. } => {
             if let Ok(Answer::Session(session)) = answer {
                 fanout::session_changed(parts, cx, &session);
@@ -333,6 +338,9 @@ pub(super) fn on_store_failed(
 ) {
     if let Pending::Refresh { owner, session } = pending {
         return parts.refreshes.retry_refresh(cx, owner, session);
+    }
+    if let Pending::Telling(need) = &pending {
+        return parts.push.on_targets_failed(cx, need);
     }
     if let Pending::Page { .. } = pending {
         parts.viewers.on_page_failed(cx);

@@ -8,6 +8,7 @@ use super::cx::Cx;
 use super::http::error::ApiError;
 use super::notice::RelayNotice;
 use super::parts::Parts;
+use super::push::Change;
 use crate::store::{Changes, Session};
 use crate::wire::session::SessionState;
 use crate::wire::to_text;
@@ -17,13 +18,20 @@ use crate::wire::viewer::{OverviewFrame, SessionFrame};
 /// changes, so viewers then have to catch up on anything that came too early for them.
 pub(super) fn fan_out_of_others(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     let sessions: BTreeSet<_> = changes.entries.iter().map(|(id, _)| id.clone()).collect();
-    fan_out(parts, cx, changes);
+    parts.push.on_changes(cx, &changes, Change::Others);
+    tell_all(parts, cx, changes);
     for session in &sessions {
         parts.viewers.catch_up(cx, session);
     }
 }
 
+/// Changes that this relay has made.
 pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
+    parts.push.on_changes(cx, &changes, Change::Own);
+    tell_all(parts, cx, changes);
+}
+
+fn tell_all(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     for environment in &changes.work_for {
         parts.polls.wake(cx, environment);
     }

@@ -14,6 +14,7 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::relay::notice::RelayNotice;
+use crate::relay::rate::Allowance;
 
 /// Wrong credentials, by address.
 #[derive(Debug, Default)]
@@ -75,29 +76,5 @@ impl Guesses {
         if let Some(address) = oldest.map(|(address, _)| *address) {
             self.by_address.remove(&address);
         }
-    }
-}
-
-/// So many at once, and one more every so often.
-#[derive(Debug, Default)]
-struct Allowance {
-    taken: u32,
-    /// Up to when what was taken has come back.
-    settled: Instant,
-}
-
-impl Allowance {
-    /// Takes one, if there is one left.
-    fn take(&mut self, now: Instant, burst: u32, every: core::time::Duration) -> bool {
-        while self.taken > 0 && now.saturating_since(self.settled) >= every {
-            self.taken -= 1;
-            self.settled = self.settled + every;
-        }
-        if self.taken == 0 {
-            self.settled = now;
-        }
-        let is_left = self.taken < burst;
-        self.taken += u32::from(is_left);
-        is_left
     }
 }

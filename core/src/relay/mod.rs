@@ -24,11 +24,12 @@
 //! | `link_v1` | the links of sessions (S-2) |
 //! | `streams` | what viewers watch (R-2) |
 //! | `sign_in`, `oauth` | browsers that sign in, and devices that log in (T-6) |
+//! | `push` | who is told on their other devices that a session waits (Y-7) |
 //! | `refreshes` | sessions that have to be read again |
 //! | `cx` | what all parts act on: steps, timers, configuration, exchanges, store operations |
 //! | `exchange`, `store_calls` | requests waiting for their answer; what the store is doing |
-//! | `bodies`, `guesses` | what requests may take up; credentials that are not known |
-//! | `purpose`, `pending` | what operations, timers and store calls are for |
+//! | `bodies`, `guesses`, `rate` | what requests may take up; credentials that are not known; how often |
+//! | `purpose`, `pending`, `subject` | what operations, timers and store calls are for |
 //! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
 //! | `codes` | the codes that sign a browser in |
 //! | `devices` | what devices do at the moment |
@@ -59,11 +60,14 @@ mod oauth;
 mod parts;
 mod pending;
 mod purpose;
+mod push;
+mod rate;
 mod refreshes;
 mod router;
 mod sign_in;
 mod store_calls;
 mod streams;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod tokens;

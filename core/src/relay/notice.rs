@@ -99,6 +99,15 @@ pub enum RelayNotice {
         /// The session.
         session: SessionId,
     },
+    /// A push service has not taken a message to somebody's browser (Y-7).
+    PushFailed {
+        /// Its host.
+        service: String,
+        /// The status that it answered with; 0 if it did not.
+        status: u16,
+        /// What happened.
+        detail: String,
+    },
     /// The store failed to carry something out; whoever was waiting was told to try again. The same
     /// failure is reported at most every
     /// [`STORE_FAILURES_REPORTED_EVERY`](crate::base::limits::STORE_FAILURES_REPORTED_EVERY).

@@ -1,8 +1,10 @@
 //! The parts that own the relay's connections, and which of them a WebSocket belongs to.
 
+use super::config::RelayKeys;
 use super::cx::Cx;
 use super::link_v1::Links;
 use super::purpose::{Purpose, StreamKind};
+use super::push::Push;
 use super::refreshes::Refreshes;
 use super::streams::overviews::Overviews;
 use super::streams::viewers::Viewers;
@@ -11,16 +13,27 @@ use crate::base::id::OpId;
 use crate::contract::action::Message;
 
 /// The parts. None of them knows another.
-#[derive(Default)]
 pub(super) struct Parts {
     pub(super) polls: Polls,
     pub(super) links: Links,
     pub(super) viewers: Viewers,
     pub(super) overviews: Overviews,
     pub(super) refreshes: Refreshes,
+    pub(super) push: Push,
 }
 
 impl Parts {
+    pub(super) fn new(keys: &RelayKeys) -> Self {
+        Self {
+            polls: Polls::default(),
+            links: Links::default(),
+            viewers: Viewers::default(),
+            overviews: Overviews::default(),
+            refreshes: Refreshes::default(),
+            push: Push::new(keys),
+        }
+    }
+
     pub(super) fn on_opened(&mut self, cx: &mut Cx, op: OpId) {
         match cx.engine.fx.purpose(op) {
             Some(Purpose::Opening(kind)) => {
@@ -39,7 +52,11 @@ impl Parts {
     pub(super) fn on_received(&mut self, cx: &mut Cx, op: OpId, message: Message) {
         match self.kind_of(cx, op) {
             Some(StreamKind::Link) => self.links.on_received(cx, op, message),
-            Some(StreamKind::Viewer) => self.viewers.touch_viewer(cx, op),
+            Some(StreamKind::Viewer) => {
+                if let Some(session) = self.viewers.on_received(cx, op, &message) {
+                    self.push.seen(cx, &session);
+                }
+            }
             Some(StreamKind::Overview) => self.overviews.touch_viewer(cx, op),
             None => {}
         }
@@ -52,6 +69,12 @@ impl Parts {
             Some(StreamKind::Overview) => self.overviews.on_sent(cx, op, messages),
             None => {}
         }
+    }
+
+    /// Something may have waited for its person for long enough.
+    pub(super) fn tell(&mut self, cx: &mut Cx) {
+        let looked_at = self.viewers.looked_at(cx);
+        self.push.on_due(cx, &looked_at);
     }
 
     /// Nothing has been sent to a viewer for a while.

@@ -1,11 +1,13 @@
 //! Why the store was called, kept with each store operation until its answer comes.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::http::error::ApiError;
-use crate::base::id::{EnvironmentId, OpId, SessionId};
+use super::subject::Need;
+use crate::base::id::{EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
 use crate::wire::device::Scopes;
@@ -21,6 +23,12 @@ pub(super) enum Pending {
     Refresh { owner: AccountId, session: SessionId },
     /// Say that the store answers.
     Ready { op: OpId },
+    /// Tell a person's browsers of something.
+    Telling(Box<Need>),
+    /// Nothing: what was asked for need not be known.
+    Forgotten,
+    /// Send a browser a message to see whether it arrives.
+    PushTest { op: OpId, id: PushId, nonce: String },
     /// Refuse a request, unless its subject is unknown, which takes precedence.
     Refuse { op: OpId, refusal: ApiError },
     /// Answer a worker.
@@ -68,9 +76,14 @@ impl Pending {
     /// The exchange or stream waiting for the answer.
     pub(super) const fn waiting(&self) -> Option<OpId> {
         match self {
-            Self::Sweep | Self::ReturnWork | Self::Refresh { .. } => None,
+            Self::Sweep
+            | Self::ReturnWork
+            | Self::Refresh { .. }
+            | Self::Telling(_)
+            | Self::Forgotten => None,
             Self::Ready { op }
             | Self::Refuse { op, .. }
+            | Self::PushTest { op, .. }
             | Self::WorkerCall { op, .. }
             | Self::Poll { op, .. }
             | Self::ViewerCall { op, .. }
@@ -119,6 +132,9 @@ pub(super) enum ViewerCall {
     Events,
     Devices,
     Revoked,
+    Pushes,
+    Push,
+    PushRemoved,
 }
 
 /// The ids of a message that a viewer posted.

@@ -34,6 +34,8 @@ pub(super) enum Purpose {
     Closing,
     /// A store operation, and how many bytes it writes; `None` if it only reads.
     Store(Box<Pending>, Option<usize>),
+    /// A message to a push service.
+    Push,
 }
 
 /// Which part owns a WebSocket.
@@ -53,6 +55,10 @@ pub(super) enum Timer {
     Sweep,
     /// The store failed to read a session: retry.
     Refresh,
+    /// Something that a person is needed for has waited long enough for them to be told.
+    Push,
+    /// A push service can be tried again.
+    PushRetry,
     /// A poll has been held for as long as allowed.
     Poll(OpId),
     /// A link has been silent.

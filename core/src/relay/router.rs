@@ -54,7 +54,7 @@ impl Router {
             exchanges: Exchanges::default(),
             connected: alloc::collections::BTreeSet::new(),
         };
-        Self { shared, listener, parts: Parts::default() }
+        Self { shared, listener, parts: Parts::new(keys) }
     }
 
     fn shutdown(&mut self, engine: &mut Engine) {
@@ -112,6 +112,11 @@ impl Router {
                 cx.stream_over(op);
             }
             Purpose::CloseOnOpen(_) | Purpose::Closing => cx.stream_over(op),
+            Purpose::Push => {
+                if let Some(failure) = failure {
+                    parts.push.on_failed(cx, op, &failure);
+                }
+            }
             Purpose::Store(pending, writes) => {
                 cx.shared.store_calls.over(&pending);
                 let now = cx.now();
@@ -161,6 +166,11 @@ impl Role for Router {
         match event {
             Event::Listening { op, address } => Listener::on_listening(cx, op, address),
             Event::BodyRead { op, body } => dispatch::on_body(parts, cx, op, body),
+            Event::Response { op, response } => {
+                if cx.engine.fx.finish(op).is_some() {
+                    parts.push.on_response(cx, op, &response);
+                }
+            }
             Event::Opened { op } => parts.on_opened(cx, op),
             Event::Received { op, message } => parts.on_received(cx, op, message),
             Event::Sent { op, messages } => parts.on_sent(cx, op, messages),
@@ -181,6 +191,8 @@ impl Role for Router {
             Timer::Refill => {}
             Timer::Sweep => cx.store(Pending::Sweep, StoreOp::Lapse),
             Timer::Refresh => parts.refreshes.on_timer(cx),
+            Timer::Push => parts.tell(cx),
+            Timer::PushRetry => parts.push.on_retry(cx),
             Timer::Poll(op) => parts.polls.end(cx, op),
             Timer::LinkIdle(op) => parts.links.on_idle(cx, op),
             Timer::LinkDrain(op) => parts.links.on_drained(cx, op),

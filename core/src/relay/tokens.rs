@@ -91,12 +91,17 @@ impl TokenIssuer {
         RelayRun(bytes.iter().take(8).fold(0, |run, byte| run << 8 | u64::from(*byte)))
     }
 
-    /// 128 bits that nobody can guess, as 32 hexadecimal digits.
-    fn draw(&mut self) -> String {
+    /// 256 bits that nobody can guess.
+    pub(super) fn random(&mut self) -> [u8; 32] {
         self.drawn += 1;
         let mut mac = self.entropy.clone();
         mac.update(&self.drawn.to_be_bytes());
-        let bytes = mac.finalize().into_bytes();
+        mac.finalize().into_bytes().into()
+    }
+
+    /// 128 bits that nobody can guess, as 32 hexadecimal digits.
+    fn draw(&mut self) -> String {
+        let bytes = self.random();
         bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -8,7 +8,10 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{AccountId, Device, Entry, Environment, OpenCallback, Receipts, Session};
+use super::record::{
+    AccountId, Device, Entry, Environment, OpenCallback, PushSubscription, PushTargets, Receipts,
+    Session,
+};
 use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
@@ -109,6 +112,11 @@ pub enum Answer {
     RefreshReused,
     /// Devices, by id.
     Devices(Vec<Device>),
+    /// A browser that is sent notifications.
+    Push(Box<PushSubscription>),
+    /// Browsers that are, by id.
+    Pushes(Vec<PushSubscription>),
+    PushTargets(Box<PushTargets>),
 }
 
 /// A device, and the numbers of its tokens.
@@ -226,6 +234,8 @@ pub enum StoreError {
     },
     /// It was never there, or was revoked.
     DeviceUnknown,
+    /// There is no such browser any more.
+    PushUnknown,
     /// A count is at its limit.
     Limit(Limit),
 }
@@ -382,6 +392,10 @@ impl StoreError {
             }
             Self::DeviceUnknown => {
                 "this log-in is not known, or was revoked: log in again".into()
+            }
+            Self::PushUnknown => {
+                "no browser is sent notifications under this id, or it no longer is: turn them on again there"
+                    .into()
             }
             Self::Limit(what) => alloc::format!("there are too many {what}: try again later"),
         }

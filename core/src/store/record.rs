@@ -2,13 +2,15 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{DeviceId, EnvironmentId, SessionId};
+use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::device::Scopes;
+use crate::wire::push::{PushKeys, PushPreferences};
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::worker_api::environment::Registration;
 use crate::wire::worktree::KeptWorktree;
@@ -67,6 +69,61 @@ pub struct Device {
     pub last_used_at: UnixTime,
     /// Where it did so from.
     pub address: String,
+}
+
+/// One browser that is sent notifications (Y-7). `Debug` shows nothing that sends.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushSubscription {
+    /// Its name in the interface.
+    pub id: PushId,
+    /// Whose it is.
+    pub owner: AccountId,
+    /// The sign-in that made it, and with which it ends.
+    pub sign_in: PushSignIn,
+    /// What it calls itself.
+    pub name: String,
+    /// Where its push service takes messages.
+    pub endpoint: String,
+    /// What messages to it are encrypted with.
+    pub keys: PushKeys,
+    /// What it is told.
+    pub preferences: PushPreferences,
+    /// When it was made.
+    pub created_at: UnixTime,
+}
+
+impl fmt::Debug for PushSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PushSubscription({})", self.id)
+    }
+}
+
+/// Which sign-in made a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PushSignIn {
+    /// That of a device.
+    Device(DeviceId),
+    /// That of a browser, or of somebody with the access token.
+    Person {
+        /// Signed with a key that comes from the access token.
+        mark: String,
+        /// When it ends by itself.
+        until: Option<UnixTime>,
+    },
+}
+
+/// What is needed to tell a person of one session (Y-7).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PushTargets {
+    /// Their browsers, by id.
+    pub subscriptions: Vec<PushSubscription>,
+    /// The name of the machine that it runs on, if that is still there.
+    pub machine: Option<String>,
+    /// The session.
+    pub session: Session,
+    /// The input of the tool that it asks about: JSON. Not if it is large.
+    pub input: Option<Text>,
 }
 
 /// One conversation with one agent.

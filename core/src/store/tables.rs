@@ -4,12 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use super::record::{AccountId, Device, Environment, Session};
+use super::record::{AccountId, Device, Environment, PushSubscription, Session};
 use super::rows::{
     ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
     QuestionRow, RequestRow, SessionFilter, SessionRow, WorkRow,
 };
-use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::io_error::{IoError, IoErrorKind};
 
 /// Rows in transactions: all that a database has to offer to become a store.
@@ -191,6 +191,15 @@ pub trait Tables {
     fn delete_device(&mut self, id: &DeviceId) -> Result<(), TableError>;
     /// Reads the devices of one owner, by id.
     fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError>;
+
+    /// Reads a browser that is sent notifications.
+    fn push(&mut self, id: &PushId) -> Result<Option<PushSubscription>, TableError>;
+    /// Writes one.
+    fn put_push(&mut self, row: PushSubscription) -> Result<(), TableError>;
+    /// Deletes one.
+    fn delete_push(&mut self, id: &PushId) -> Result<(), TableError>;
+    /// Reads those of one owner, by id.
+    fn pushes(&mut self, owner: &AccountId) -> Result<Vec<PushSubscription>, TableError>;
 
     /// Reads the row that is due first.
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError>;

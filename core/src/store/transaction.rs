@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::RelayTime;
 use super::policy::StorePolicy;
-use super::record::{AccountId, Origin};
-use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
+use super::record::{AccountId, Origin, PushSubscription};
+use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::wire::device::Scopes;
 use crate::wire::session::SessionResult;
@@ -230,6 +230,33 @@ pub enum StoreOp {
         id: DeviceId,
     },
 
+    /// Keeps a browser that is to be sent notifications, or replaces it (Y-7). Answer: `Push`.
+    AddPush {
+        /// The browser.
+        subscription: Box<PushSubscription>,
+    },
+    /// Reads an account's browsers that are sent notifications. Answer: `Pushes`.
+    ListPushes {
+        /// Whose they are.
+        owner: AccountId,
+    },
+    /// Forgets one of them. Answer: `Done`.
+    RemovePush {
+        /// Whose it is.
+        owner: AccountId,
+        /// The browser.
+        id: PushId,
+    },
+    /// Reads what is needed to tell a person of a session. Answer: `PushTargets`.
+    ReadPushTargets {
+        /// Whose session.
+        owner: AccountId,
+        /// The session.
+        session: SessionId,
+        /// The question that it waits with, if any.
+        request_id: Option<String>,
+    },
+
     /// Creates a session and queues it. Repeating the key returns the same session. Answer:
     /// `Session`.
     CreateSession {
@@ -432,6 +459,8 @@ impl StoreOp {
                 | Self::ReadLog { .. }
                 | Self::CheckDevice { .. }
                 | Self::ListDevices { .. }
+                | Self::ListPushes { .. }
+                | Self::ReadPushTargets { .. }
         )
     }
 
@@ -473,6 +502,10 @@ impl StoreOp {
             Self::CheckDevice { .. } => "CheckDevice",
             Self::ListDevices { .. } => "ListDevices",
             Self::RevokeDevice { .. } => "RevokeDevice",
+            Self::AddPush { .. } => "AddPush",
+            Self::ListPushes { .. } => "ListPushes",
+            Self::RemovePush { .. } => "RemovePush",
+            Self::ReadPushTargets { .. } => "ReadPushTargets",
         }
     }
 }

@@ -80,6 +80,8 @@ error_types! {
     LogInUnknown = "log_in_unknown",
     /// No such device (any more).
     DeviceUnknown = "device_unknown",
+    /// No browser is sent notifications under this id (any more).
+    PushUnknown = "push_unknown",
     /// The session has expired.
     SessionExpired = "session_expired",
     /// A valid credential, but not for this.

@@ -14,6 +14,7 @@
 //! | [`jwt`] | when a token runs out (T-2) |
 //! | [`worker_api`] | the Environments API (E) |
 //! | [`work_secret`] | a work secret (S-1) |
+//! | [`push`] | notifications (Y-7) |
 //! | [`session`] | a session's state and result |
 //! | [`worktree`] | a worktree that was kept, and what a person wants done with it (W-5) |
 //! | [`viewer`] | what viewers request, and what they receive |
@@ -35,6 +36,7 @@ pub mod message;
 pub mod ndjson;
 pub mod oauth;
 pub mod proof;
+pub mod push;
 mod raw;
 mod rfc3339;
 pub mod session;

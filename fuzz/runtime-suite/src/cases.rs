@@ -37,6 +37,7 @@ macro_rules! action_tests {
         );
         $crate::tests!($runtime, actions::http:
             a_request_is_sent_as_specified_and_its_response_is_complete,
+            a_request_for_public_servers_reaches_none_of_this_network,
             chunked_and_close_delimited_responses_are_complete,
             a_truncated_or_malformed_response_is_a_failure_of_the_right_kind,
             an_endless_response_is_cut_off_at_its_limit,

@@ -10,7 +10,7 @@ use footbridge_core::base::id::OpId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
 use footbridge_core::base::time::{Instant, Now};
-use footbridge_core::contract::action::{Action, Answer, Message, Method, Request, Target};
+use footbridge_core::contract::action::{Action, Answer, Message, Method, Reach, Request, Target};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 use serde_json::Value;
@@ -69,6 +69,7 @@ impl Mallory {
             body: Bytes::copy_from_slice(body.as_bytes()),
             timeout: Duration::from_secs(20),
             answer: Answer::Whole { max_body: 1 << 20 },
+            reach: Reach::Anywhere,
         };
         self.steps.act(Action::Request { op, request });
     }

@@ -85,6 +85,8 @@ pub(super) struct Serve {
     /// Further names that it is known by.
     pub(super) hosts: Vec<String>,
     pub(super) is_behind_proxy: bool,
+    /// Whether push services may be in its own network.
+    pub(super) allows_private_push: bool,
     pub(super) tls: Option<Tls>,
     pub(super) data: Data,
     pub(super) keeping: Keeping,
@@ -536,6 +538,7 @@ fn serve(settings: &Settings, reports: LogArgs) -> Result<Serve, Error> {
         public_url,
         hosts: settings.allow_host.value.0.clone(),
         is_behind_proxy: settings.behind_proxy.value,
+        allows_private_push: settings.allow_private_push.value,
         tls,
         data,
         keeping,

@@ -9,7 +9,7 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 
 use super::args::Backup;
-use super::data::{self, SIGNING_KEY, TOKEN};
+use super::data::{self, PUSH_KEY, SIGNING_KEY, TOKEN};
 
 pub(super) fn run(args: &Backup) -> Result<(), Error> {
     let (directory, sources) = data::places(&args.data, &args.reports)?;
@@ -48,6 +48,10 @@ fn copy(directory: &Path, token: &Path, target: &Path) -> Result<(), Error> {
     footbridge_store_sqlite::backup(directory, target)
         .map_err(|error| Error::local(error.to_string()))?;
     copy_secret(&directory.join(SIGNING_KEY), &target.join(SIGNING_KEY))?;
+    let push_key = directory.join(PUSH_KEY);
+    if push_key.exists() {
+        copy_secret(&push_key, &target.join(PUSH_KEY))?;
+    }
     for older in data::older_keys(directory) {
         copy_secret(&older, &target.join(older.file_name().unwrap_or_default()))?;
     }

@@ -19,6 +19,8 @@ use super::relay_log::event_log;
 
 /// The file of the key that tokens of workers and sessions are signed with, in the data directory.
 pub(super) const SIGNING_KEY: &str = "signing-key";
+/// The file of the key that push services know the relay by, in the data directory.
+pub(super) const PUSH_KEY: &str = "push-key";
 /// The access token's file, in a directory that was chosen by its owner.
 pub(super) const TOKEN: &str = "token";
 /// The data directory's name in the state directory.
@@ -63,6 +65,7 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
     let store: Box<dyn Store> = match &directory {
         None => {
             random(&mut keys.signing)?;
+            random(&mut keys.push)?;
             Box::new(MemoryStore::new())
         }
         // The store comes first: it locks the directory.
@@ -82,6 +85,7 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
                 _ => {}
             }
             keys.signing = read_or_create_key(&key)?;
+            keys.push = read_or_create_key(&directory.join(PUSH_KEY))?;
             Box::new(opened.store)
         }
     };

@@ -397,6 +397,8 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
                              Any address, localhost, this machine's own name,
                              the names in the certificate and the one in
                              --public-url are accepted without it
+      --allow-private-push   Let browsers name a push service in this network;
+                             otherwise notifications go to public ones alone
       --data DIR             Keep sessions, keys and the access token in DIR
                              [default: ~/.local/state/footbridge/relay, and the
                              token beside it]

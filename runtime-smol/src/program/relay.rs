@@ -10,6 +10,7 @@ use footbridge_cli::value::Level;
 use footbridge_cli::worker::host_name;
 use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYTES};
 use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::Reach;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
 use footbridge_smol::{Host, HostOptions, block_on, drive};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -143,6 +144,9 @@ pub(super) fn build(
     let name = host_name();
     config.hosts.extend([format!("{name}.local"), name]);
     config.is_behind_proxy = serve.is_behind_proxy;
+    if serve.allows_private_push {
+        config.push_reach = Reach::Anywhere;
+    }
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
     let Keeping { max_data, keep_ended } = serve.keeping;
     if serve.data == Data::InMemory {

@@ -72,6 +72,10 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
             let words = format_args!("shutting down: {requests} requests under way");
             log.write(Info, "shutting_down", &[], words);
         }
+        Notice::PushFailed { service, detail, .. } => {
+            let words = format_args!("a notification was not sent by {service}: {detail}");
+            log.write(Level::Warn, "push_failed", &[], words);
+        }
         Notice::StoreFailed { detail, times: 1 } => {
             log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
         }

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use footbridge_core::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
+use footbridge_core::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use footbridge_core::base::text::Text;
 use footbridge_core::store::{
     AccountId, ClaimRow, Device, DeviceRow, Due, DueRow, Environment, EnvironmentRow, InboundKind,
-    InboundRow, LogRow, MessageRow, MetaRow, QuestionRow, RequestRow, Session, SessionFilter,
-    SessionRow, TableError, Tables, WorkRow,
+    InboundRow, LogRow, MessageRow, MetaRow, PushSubscription, QuestionRow, RequestRow, Session,
+    SessionFilter, SessionRow, TableError, Tables, WorkRow,
 };
 
 use crate::body::{Body, damaged};
@@ -554,6 +554,34 @@ impl Tables for SqliteTables {
             [owner.0.as_str()],
         )?;
         Ok(rows.into_iter().map(|row| row.device).collect())
+    }
+
+    fn push(&mut self, id: &PushId) -> Result<Option<PushSubscription>, TableError> {
+        self.database.row(id.as_str(), "SELECT sum, body FROM push WHERE id = ?1", [id.as_str()])
+    }
+
+    fn put_push(&mut self, row: PushSubscription) -> Done {
+        let Body { sum, json } = Body::of(&row)?;
+        self.database
+            .write(
+                "INSERT INTO push (id, owner, sum, body) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (id) DO UPDATE SET owner = ?2, sum = ?3, body = ?4",
+                json.len(),
+                (row.id.as_str(), &row.owner.0, sum, &json),
+            )
+            .map(drop)
+    }
+
+    fn delete_push(&mut self, id: &PushId) -> Done {
+        self.database.delete("DELETE FROM push WHERE id = ?1", [id.as_str()])
+    }
+
+    fn pushes(&mut self, owner: &AccountId) -> Result<Vec<PushSubscription>, TableError> {
+        self.database.rows(
+            "a subscription",
+            "SELECT sum, body FROM push WHERE owner = ?1 ORDER BY id",
+            [owner.0.as_str()],
+        )
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

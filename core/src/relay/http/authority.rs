@@ -3,6 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::Mac;
+
 use super::error::ApiError;
 use super::request::{offered_protocols, query_value};
 use super::route::{Access, Route};
@@ -16,7 +20,7 @@ use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
 use crate::relay::device_tokens::AccessClaims;
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
-use crate::store::AccountId;
+use crate::store::{AccountId, PushSignIn};
 
 /// Knows every credential of this relay, access tokens only by what is derived from them.
 pub(in crate::relay) struct Authority {
@@ -119,6 +123,34 @@ impl Authority {
     ) -> Option<Secret> {
         let account = self.accounts.iter().find(|known| known.id == *account)?;
         Some(BrowserClaims { id, exp: expires_at.as_secs() }.issue(&account.key))
+    }
+
+    /// The sign-in with which a person has made a request, as a subscription keeps it (Y-7).
+    pub(in crate::relay) fn push_sign_in(
+        &self,
+        request: &IncomingRequest,
+        owner: &AccountId,
+    ) -> Option<PushSignIn> {
+        let token = request.header("authorization").and_then(bearer)?;
+        let account = self.accounts.iter().find(|known| known.id == *owner)?;
+        let claims = BrowserClaims::of(token, &account.key);
+        let until = claims.as_ref().map(|claims| UnixTime::from_millis(claims.exp * 1000));
+        let id = claims.map(|claims| claims.id).unwrap_or_default();
+        Some(PushSignIn::Person { mark: mark(&account.key, &id), until })
+    }
+
+    /// Whether a sign-in still counts: with another access token, none of a person's browsers does. Of
+    /// a device, the store knows.
+    pub(in crate::relay) fn is_signed_in(&self, owner: &AccountId, sign_in: &PushSignIn) -> bool {
+        let Some(account) = self.accounts.iter().find(|known| known.id == *owner) else {
+            return false;
+        };
+        match sign_in {
+            PushSignIn::Device(_) => true,
+            PushSignIn::Person { mark: kept, .. } => {
+                kept.split_once('.').is_some_and(|(id, _)| mark(&account.key, id) == *kept)
+            }
+        }
     }
 
     /// Returns whose request it is, if they are allowed to make it.
@@ -251,6 +283,12 @@ impl Authority {
         }
         found
     }
+}
+
+/// What a subscription keeps of a browser: it opens nothing.
+fn mark(key: &AccountKey, id: &str) -> String {
+    let signature = key.mac("push", id).finalize().into_bytes();
+    alloc::format!("{id}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn unexpired(claims: Claims, now: UnixTime) -> Result<Identity, Denial> {

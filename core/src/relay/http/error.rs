@@ -156,6 +156,7 @@ impl From<StoreError> for ApiError {
             StoreError::CallbackConflict { .. } => (409, ErrorType::CallbackConflict),
             StoreError::CallbackUnclear { .. } => (400, ErrorType::InvalidRequest),
             StoreError::DeviceUnknown => (404, ErrorType::DeviceUnknown),
+            StoreError::PushUnknown => (404, ErrorType::PushUnknown),
             StoreError::Limit(_) => (429, ErrorType::LimitReached),
         };
         let mut refusal = Self::new(status, kind, &error.message());

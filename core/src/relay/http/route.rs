@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-use crate::base::id::{DeviceId, EnvironmentId, IdError, SessionId, WorkId};
-use crate::contract::action::Method::{self, Get, Head, Post};
+use crate::base::id::{DeviceId, EnvironmentId, IdError, PushId, SessionId, WorkId};
+use crate::contract::action::Method::{self, Delete, Get, Head, Post};
 use crate::wire::device::Scope;
 
 /// What a request asks for.
@@ -26,6 +26,11 @@ pub(in crate::relay) enum Route {
     Devices,
     RevokeDevice(DeviceId),
     WhoAmI,
+    PushKey,
+    Pushes,
+    AddPush,
+    RemovePush(PushId),
+    TestPush(PushId),
     Register,
     Poll(EnvironmentId),
     Ack(EnvironmentId, WorkId),
@@ -170,6 +175,7 @@ enum Make {
     Session(fn(SessionId) -> Route),
     Receipt(fn(SessionId, u64) -> Route),
     Device(fn(DeviceId) -> Route),
+    Push(fn(PushId) -> Route),
 }
 
 const fn row(method: Method, path: &'static str, access: Access, sends: Sends, make: Make) -> Row {
@@ -181,7 +187,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 45] = {
+pub(in crate::relay) static TABLE: [Row; 50] = {
     use Access::{Anybody, Approval, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -201,6 +207,11 @@ pub(in crate::relay) static TABLE: [Row; 45] = {
         row(Get, "/v1/devices", Approval, Nothing, Make::Plain(Route::Devices)),
         row(Post, "/v1/devices/{id}/revoke", Approval, Nothing, Make::Device(Route::RevokeDevice)),
         row(Get, "/v1/whoami", Person, Nothing, Make::Plain(Route::WhoAmI)),
+        row(Get, "/v1/push/key", Person, Nothing, Make::Plain(Route::PushKey)),
+        row(Get, "/v1/push/subscriptions", Person, Nothing, Make::Plain(Route::Pushes)),
+        row(Post, "/v1/push/subscriptions", Person, Body, Make::Plain(Route::AddPush)),
+        row(Delete, "/v1/push/subscriptions/{id}", Person, Nothing, Make::Push(Route::RemovePush)),
+        row(Post, "/v1/push/subscriptions/{id}/test", Person, Body, Make::Push(Route::TestPush)),
         row(Post, "/v1/environments/bridge", Registration, Body, Make::Plain(Route::Register)),
         row(Get, "/v1/environments/{id}/work/poll", Environment, Nothing, Make::Environment(Route::Poll)),
         row(Post, "/v1/environments/{id}/work/{work}/ack", Lease, Body, Make::Work(Route::Ack)),
@@ -287,6 +298,7 @@ impl Make {
                 make(EnvironmentId::new(id)?, SessionId::new(session)?)
             }
             (Self::Session(make), [id]) => make(SessionId::new(id)?),
+            (Self::Push(make), [id]) => make(PushId::new(id)?),
             (Self::Device(make), [id]) => make(DeviceId::new(id)?),
             (Self::Receipt(make), [id, seq]) => {
                 let seq = seq.parse().map_err(|_| RouteError::Path)?;
@@ -310,6 +322,7 @@ mod tests {
         let environment = || EnvironmentId::new("env_1").expect("valid");
         let session = || SessionId::new("session_1").expect("valid");
         let work = || WorkId::new("work_1").expect("valid");
+        let push = || PushId::new("push_1").expect("valid");
         let routes = [
             (Get, "/health", Route::Health),
             (Get, "/ready", Route::Ready),
@@ -331,6 +344,11 @@ mod tests {
                 Route::RevokeDevice(DeviceId::new("device_1").expect("valid")),
             ),
             (Get, "/v1/whoami", Route::WhoAmI),
+            (Get, "/v1/push/key", Route::PushKey),
+            (Get, "/v1/push/subscriptions", Route::Pushes),
+            (Post, "/v1/push/subscriptions", Route::AddPush),
+            (Delete, "/v1/push/subscriptions/push_1", Route::RemovePush(push())),
+            (Post, "/v1/push/subscriptions/push_1/test", Route::TestPush(push())),
             (Post, "/v1/environments/bridge", Route::Register),
             (Get, "/v1/environments/env_1/work/poll", Route::Poll(environment())),
             (Post, "/v1/environments/env_1/work/work_1/ack", Route::Ack(environment(), work())),

@@ -17,8 +17,10 @@ use alloc::vec::Vec;
 
 use super::viewer_stream::{MAX_VIEWER_MESSAGE, ViewerStream, alive_every, select_protocol};
 use crate::base::id::{OpId, SessionId};
-use crate::base::limits::MAX_PAGE_EVENTS;
+use crate::base::limits::{LOOKED_AT_FOR, MAX_PAGE_EVENTS};
 use crate::base::text::Text;
+use crate::base::time::Instant;
+use crate::contract::action::Message;
 use crate::contract::event::IncomingRequest;
 use crate::relay::close;
 use crate::relay::cx::Cx;
@@ -29,7 +31,7 @@ use crate::relay::purpose::StreamKind;
 use crate::relay::viewer_api::callback::check_client;
 use crate::store::{AccountId, Answer, OpenCallback, Page, StoreError, StoreOp};
 use crate::wire::to_text;
-use crate::wire::viewer::{Receipts, SessionFrame};
+use crate::wire::viewer::{Receipts, SessionFrame, ViewerAlive};
 
 /// The viewers of sessions.
 #[derive(Default)]
@@ -47,6 +49,8 @@ struct Viewer {
     owner: AccountId,
     /// Its id, if it says so: the agent may ask it (M-6).
     client: Option<String>,
+    /// When it last said that a person looks at it.
+    looked_at: Option<Instant>,
     /// The last event that it was told to answer.
     asked: u64,
     /// The last event sent.
@@ -130,6 +134,7 @@ impl Viewers {
             session,
             owner,
             client,
+            looked_at: None,
             asked: 0,
             cursor: after,
             until: after,
@@ -297,10 +302,29 @@ impl Viewers {
         self.read_waiting(cx);
     }
 
-    pub(in crate::relay) fn touch_viewer(&self, cx: &mut Cx, op: OpId) {
-        if let Some(viewer) = self.by_op.get(&op) {
-            viewer.stream.touch(cx);
-        }
+    /// A viewer has sent something: it is alive, and may say whether a person looks at it. Returns the
+    /// session if one does.
+    pub(in crate::relay) fn on_received(
+        &mut self,
+        cx: &mut Cx,
+        op: OpId,
+        message: &Message,
+    ) -> Option<SessionId> {
+        let viewer = self.by_op.get_mut(&op)?;
+        viewer.stream.touch(cx);
+        let Message::Text(text) = message else { return None };
+        let ViewerAlive { visible } = serde_json::from_str(text.as_str()).ok()?;
+        viewer.looked_at = visible.then(|| cx.now());
+        visible.then(|| viewer.session.clone())
+    }
+
+    /// The sessions that somebody looks at.
+    pub(in crate::relay) fn looked_at(&self, cx: &Cx) -> BTreeSet<SessionId> {
+        let now = cx.now();
+        let is_fresh = |at: Instant| now.saturating_since(at) < LOOKED_AT_FOR;
+        let viewers = self.by_op.values();
+        let looked_at = viewers.filter(|viewer| viewer.looked_at.is_some_and(is_fresh));
+        looked_at.map(|viewer| viewer.session.clone()).collect()
     }
 
     pub(in crate::relay) fn keep_alive(&mut self, cx: &mut Cx, op: OpId) {

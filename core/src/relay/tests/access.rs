@@ -7,7 +7,7 @@ use crate::relay::http::route::{Access, TABLE};
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 45] = [
+const ANSWERS: [(&str, u16, u16); 50] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -24,6 +24,11 @@ const ANSWERS: [(&str, u16, u16); 45] = [
     ("GET /v1/devices", 200, 200),
     ("POST /v1/devices/{id}/revoke", 404, 404),
     ("GET /v1/whoami", 200, 200),
+    ("GET /v1/push/key", 200, 200),
+    ("GET /v1/push/subscriptions", 200, 200),
+    ("POST /v1/push/subscriptions", 400, 400),
+    ("DELETE /v1/push/subscriptions/{id}", 404, 404),
+    ("POST /v1/push/subscriptions/{id}/test", 404, 404),
     ("POST /v1/environments/bridge", 400, 400),
     ("GET /v1/environments/{id}/work/poll", 204, 403),
     ("POST /v1/environments/{id}/work/{work}/ack", 200, 403),
@@ -234,7 +239,9 @@ const fn words(access: Access) -> &'static str {
 fn the_documentation_names_each_request_and_what_it_takes() {
     let documented: Vec<&str> = include_str!("../http.md")
         .lines()
-        .filter(|line| line.starts_with("| `GET /") || line.starts_with("| `POST /"))
+        .filter(|line| {
+            ["| `GET /", "| `POST /", "| `DELETE /"].iter().any(|start| line.starts_with(start))
+        })
         .collect();
     let expected: Vec<String> = TABLE
         .iter()

@@ -140,6 +140,8 @@ fn environments_that_come_and_go_leave_no_trace() {
         let target = format!("/v1/environments/{}/stop", worker.environment);
         assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
     }
+    // That they have ended, nobody is there to be told.
+    world.pass(crate::base::limits::PUSH_AFTER);
     let kept = Some(Instant::ORIGIN + crate::base::limits::ENDED_SESSION_KEPT_FOR);
     assert_eq!(world.hand.deadline, kept, "nothing but what is kept of the sessions can lapse");
 }

@@ -11,6 +11,7 @@ mod log_in;
 mod page;
 mod permission;
 mod proof;
+mod push;
 mod receipts;
 mod seeds;
 mod several_relays;
@@ -41,7 +42,7 @@ use crate::base::id::OpId;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::{Instant, Now, UnixTime};
-use crate::contract::action::{Action, Message, Method, Response};
+use crate::contract::action::{Action, Message, Method, Request, Response};
 use crate::contract::clients::Standing;
 use crate::contract::event::{Body, Event, IncomingRequest};
 use crate::store::{Changes, Committed, MemoryStore};
@@ -73,6 +74,8 @@ struct World {
     holds_store: bool,
     held: VecDeque<(OpId, crate::store::Transaction)>,
     cancelled: Vec<OpId>,
+    /// What the relay has asked of others, and was not answered yet.
+    requests: VecDeque<(OpId, Request)>,
 }
 
 #[derive(Default)]
@@ -139,6 +142,7 @@ impl World {
             holds_store: false,
             held: VecDeque::new(),
             cancelled: Vec::new(),
+            requests: VecDeque::new(),
         };
         world.run();
         world
@@ -208,6 +212,7 @@ impl World {
                     stream.is_cut = true;
                 }
             }
+            Action::Request { op, request } => self.requests.push_back((op, request)),
             other => panic!("a relay has no use for {other:?}"),
         }
     }

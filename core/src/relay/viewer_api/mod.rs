@@ -14,6 +14,7 @@ use super::http::response;
 use super::http::route::Route;
 use super::http::views;
 use super::pending::{Pending, ViewerCall};
+use super::push;
 use crate::base::id::{EnvironmentId, OpId};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
@@ -108,6 +109,9 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
         (ViewerCall::Devices, Answer::Devices(devices)) => views::devices(devices),
         (ViewerCall::Revoked, Answer::Done) => response::state("revoked"),
+        (ViewerCall::Pushes, Answer::Pushes(all)) => push::response(all, true),
+        (ViewerCall::Push, Answer::Push(one)) => push::response(core::slice::from_ref(one), false),
+        (ViewerCall::PushRemoved, Answer::Done) => response::state("removed"),
         // A store that answers a different question from the one it was asked is broken.
         _ => ApiError::unavailable().response(),
     }

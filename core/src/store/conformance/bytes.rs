@@ -10,12 +10,12 @@ use core::ops::ControlFlow;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::io_error::{IoError, IoErrorKind};
 use crate::store::{
     AccountId, ClaimRow, Device, DeviceRow, DueRow, Environment, EnvironmentRow, InboundRow,
-    LogRow, MessageRow, MetaRow, QuestionRow, RequestRow, Session, SessionFilter, SessionRow,
-    TableError, Tables, WorkRow,
+    LogRow, MessageRow, MetaRow, PushSubscription, QuestionRow, RequestRow, Session, SessionFilter,
+    SessionRow, TableError, Tables, WorkRow,
 };
 
 type Done = Result<(), TableError>;
@@ -465,6 +465,23 @@ impl Tables for BytesTables {
         let rows = self.all::<DeviceRow>(&Key::of("device"))?.into_iter();
         let devices = rows.map(|(_, row)| row.device);
         Ok(devices.filter(|device| device.owner == *owner).collect())
+    }
+
+    fn push(&mut self, id: &PushId) -> Result<Option<PushSubscription>, TableError> {
+        self.read(&Key::of("push").text(id.as_str()))
+    }
+
+    fn put_push(&mut self, row: PushSubscription) -> Done {
+        self.write(Key::of("push").text(row.id.as_str()), &row)
+    }
+
+    fn delete_push(&mut self, id: &PushId) -> Done {
+        self.delete(&Key::of("push").text(id.as_str()))
+    }
+
+    fn pushes(&mut self, owner: &AccountId) -> Result<Vec<PushSubscription>, TableError> {
+        let rows = self.all::<PushSubscription>(&Key::of("push"))?.into_iter();
+        Ok(rows.map(|(_, row)| row).filter(|push| push.owner == *owner).collect())
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

@@ -6,9 +6,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::replace;
 
-use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::store::clock::StoreClock;
-use crate::store::record::AccountId;
+use crate::store::record::{AccountId, PushSubscription};
 use crate::store::rows::{
     ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
     QuestionRow, RequestRow, SessionRow, WorkRow,
@@ -27,6 +27,7 @@ pub(super) struct Rows {
     pub(super) ended: BTreeMap<AccountId, BTreeMap<u64, SessionId>>,
     pub(super) due: BTreeSet<DueRow>,
     pub(super) devices: BTreeMap<DeviceId, DeviceRow>,
+    pub(super) pushes: BTreeMap<PushId, PushSubscription>,
     /// Of all logs together.
     pub(super) log_bytes: u64,
 }
@@ -81,6 +82,7 @@ pub(super) enum Undo {
     DueAdded(DueRow),
     DueRemoved(DueRow),
     Device(DeviceId, Option<Box<DeviceRow>>),
+    Push(PushId, Option<Box<PushSubscription>>),
 }
 
 impl Rows {
@@ -96,6 +98,7 @@ impl Rows {
             ended: BTreeMap::new(),
             due: BTreeSet::new(),
             devices: BTreeMap::new(),
+            pushes: BTreeMap::new(),
             log_bytes: 0,
         }
     }
@@ -192,6 +195,12 @@ impl Rows {
             }
             Undo::DueRemoved(row) => {
                 self.due.insert(row);
+            }
+            Undo::Push(id, before) => {
+                match before {
+                    Some(row) => self.pushes.insert(id, *row),
+                    None => self.pushes.remove(&id),
+                };
             }
             Undo::Device(id, before) => {
                 match before {

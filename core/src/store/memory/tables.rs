@@ -8,8 +8,8 @@ use core::ops::ControlFlow;
 
 use super::MemoryTables;
 use super::rows::{SessionRows, Undo};
-use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
-use crate::store::record::{AccountId, Device, Environment, Session};
+use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
+use crate::store::record::{AccountId, Device, Environment, PushSubscription, Session};
 use crate::store::rows::{
     ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
     QuestionRow, RequestRow, SessionFilter, SessionRow, WorkRow,
@@ -383,6 +383,28 @@ impl Tables for MemoryTables {
     fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError> {
         let devices = self.rows.devices.values().map(|row| &row.device);
         Ok(devices.filter(|device| device.owner == *owner).cloned().collect())
+    }
+
+    fn push(&mut self, id: &PushId) -> Result<Option<PushSubscription>, TableError> {
+        Ok(self.rows.pushes.get(id).cloned())
+    }
+
+    fn put_push(&mut self, row: PushSubscription) -> Done {
+        let id = row.id.clone();
+        let before = self.rows.pushes.insert(id.clone(), row);
+        self.note(Undo::Push(id, before.map(Box::new)));
+        Ok(())
+    }
+
+    fn delete_push(&mut self, id: &PushId) -> Done {
+        let before = self.rows.pushes.remove(id);
+        self.note(Undo::Push(id.clone(), before.map(Box::new)));
+        Ok(())
+    }
+
+    fn pushes(&mut self, owner: &AccountId) -> Result<Vec<PushSubscription>, TableError> {
+        let pushes = self.rows.pushes.values();
+        Ok(pushes.filter(|push| push.owner == *owner).cloned().collect())
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::cx::{Answered, Cx};
-use super::environments;
+use super::{environments, pushes};
 use crate::base::id::DeviceId;
 use crate::base::limits::{DEVICE_IDLE_LIFE, MAX_DEVICES_PER_PERSON};
 use crate::store::committed::{Answer, DeviceGrant, StoreError};
@@ -113,6 +113,7 @@ pub(super) fn revoke<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &Devi
 /// Ends a device, with what it has registered.
 fn end<T: Tables>(cx: &mut Cx<'_, T>, device: &Device) -> Result<(), TableError> {
     environments::remove_of_device(cx, &device.owner, &device.id)?;
+    pushes::remove_of_device(cx, &device.owner, &device.id)?;
     cx.tables.delete_device(&device.id)?;
     cx.changes.devices_gone.push(device.id.clone());
     Ok(())

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `environments`, `presence` | which environments exist, and whether they are online |
 //! | `devices` | which log-ins there are, and which refresh token of each is in use |
+//! | `pushes` | which browsers are sent notifications |
 //! | `takeover` | what becomes of the previous run of a worker that has restarted |
 //! | `worktrees` | what viewers see of worktrees that were kept, and what is asked about them |
 //! | `healthcheck` | whether to ask a worker if it is there |
@@ -36,6 +37,7 @@ mod messages;
 mod operation;
 mod permissions;
 mod presence;
+mod pushes;
 mod questions;
 mod queue;
 mod receipts;

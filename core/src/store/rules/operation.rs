@@ -4,7 +4,7 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
-    callbacks, devices, environments, healthcheck, links, messages, permissions, receipts,
+    callbacks, devices, environments, healthcheck, links, messages, permissions, pushes, receipts,
     sessions, work, worktrees,
 };
 use crate::store::committed::Answer;
@@ -57,6 +57,12 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::CheckDevice { id, epoch } => devices::check(cx, id, *epoch),
         StoreOp::ListDevices { owner } => devices::list(cx, owner),
         StoreOp::RevokeDevice { owner, id } => devices::revoke(cx, owner, id),
+        StoreOp::AddPush { subscription } => pushes::add(cx, subscription),
+        StoreOp::ListPushes { owner } => pushes::list(cx, owner),
+        StoreOp::RemovePush { owner, id } => pushes::remove(cx, owner, id),
+        StoreOp::ReadPushTargets { owner, session, request_id } => {
+            pushes::targets(cx, owner, session, request_id.as_deref())
+        }
         StoreOp::CreateSession { owner, environment, id, work, title, key } => {
             let (title, key) = (title.as_deref(), key.as_deref());
             sessions::create(cx, &NewSession { owner, environment, id, work, title, key })

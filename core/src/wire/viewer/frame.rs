@@ -128,6 +128,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for SessionFrame<'a> {
     }
 }
 
+/// A message of a viewer: it is alive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewerAlive {
+    /// Whether a person looks at the session just now: then they are not told elsewhere that it waits
+    /// (Y-7).
+    #[serde(default)]
+    pub visible: bool,
+}
+
 /// A message on the overview: environments and sessions as they change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -13,7 +13,7 @@ mod sign_in;
 
 pub use environment::{EnvironmentList, EnvironmentView, HealthcheckView};
 pub use event::{EventPage, EventView, Origin, write_page};
-pub use frame::{OverviewFrame, SessionFrame};
+pub use frame::{OverviewFrame, SessionFrame, ViewerAlive};
 pub use post::{
     Behavior, CallbackPost, CallbackReceipt, CreateSession, InterruptReceipt, MessageReceipt,
     PermissionPost, PermissionReceipt, PostMessages, PostReceipt,

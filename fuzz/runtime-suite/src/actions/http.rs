@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::contract::action::{Action, Answer, Method, Request};
+use footbridge_core::contract::action::{Action, Answer, Method, Reach, Request};
 use footbridge_core::contract::event::IoErrorKind;
 
 use crate::Runtime;
@@ -54,6 +54,22 @@ pub(super) fn request(stream: &mut TcpStream) -> String {
 
 pub(super) fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).expect("sent");
+}
+
+pub fn a_request_for_public_servers_reaches_none_of_this_network<R: Runtime>() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    listener.set_nonblocking(true).expect("set");
+    let mut driven = Driven::start::<R>();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"] {
+        let ask = Request { reach: Reach::Public, ..get(&format!("http://{host}:{port}/")) };
+        let op = driven.begin(|op| Action::Request { op, request: ask });
+        let failure = driven.failed(op);
+        assert_eq!(failure.kind, IoErrorKind::Unreachable, "{host}: {failure}");
+        assert!(failure.detail.contains("no public address"), "{host}: {failure}");
+    }
+    let asked = listener.accept().map(drop).expect_err("nobody came");
+    assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 pub fn a_request_is_sent_as_specified_and_its_response_is_complete<R: Runtime>() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
-use footbridge_core::contract::action::{Action, Answer, Message, Method, Request, Target};
+use footbridge_core::contract::action::{Action, Answer, Message, Method, Reach, Request, Target};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -75,6 +75,7 @@ fn get(url: String) -> impl FnOnce(OpId) -> Action {
         body: Bytes::new(),
         timeout: Duration::from_secs(10),
         answer: Answer::Whole { max_body: 1000 },
+        reach: Reach::Anywhere,
     };
     move |op| Action::Request { op, request }
 }

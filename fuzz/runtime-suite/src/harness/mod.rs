@@ -18,7 +18,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{
-    Action, Answer, Head, Message, Method, ProcessSpec, Request, Response, Target,
+    Action, Answer, Head, Message, Method, ProcessSpec, Reach, Request, Response, Target,
 };
 use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::{Event, IncomingRequest, IoError, IoErrorKind};
@@ -318,6 +318,7 @@ pub fn get(url: &str) -> Request {
         body: Bytes::new(),
         timeout: Duration::from_secs(10),
         answer: Answer::Whole { max_body: 1 << 20 },
+        reach: Reach::Anywhere,
     }
 }
 

@@ -9,7 +9,7 @@ use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
 use footbridge_core::base::time::Instant;
 use footbridge_core::contract::action::{
-    Action, Answer, Message, Method, Request, Response, Target,
+    Action, Answer, Message, Method, Reach, Request, Response, Target,
 };
 use footbridge_core::contract::event::Event;
 use serde::Deserialize;
@@ -72,6 +72,7 @@ impl Viewer {
             body: Bytes::from(body),
             timeout: TIMEOUT,
             answer: Answer::Whole { max_body: MAX_RESPONSE },
+            reach: Reach::Anywhere,
         };
         self.start(purpose, |op| Action::Request { op, request });
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
-use footbridge_core::contract::action::{Action, Answer, Head, Message, Method, Request};
+use footbridge_core::contract::action::{Action, Answer, Head, Message, Method, Reach, Request};
 use footbridge_core::contract::check::Checker;
 use footbridge_core::contract::clients::ListenLimits;
 use footbridge_core::contract::event::Event;
@@ -185,6 +185,7 @@ impl Reading {
             body: Bytes::new(),
             timeout: LIMIT,
             answer: Answer::Stream { idle_timeout: LIMIT },
+            reach: Reach::Anywhere,
         };
         self.partial.clear();
         self.is_paused = false;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::{Instant, Now};
 use footbridge_core::contract::action::{
-    Action, Answer, Message, Method, ProcessSpec, Request, Target,
+    Action, Answer, Message, Method, ProcessSpec, Reach, Request, Target,
 };
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
@@ -75,6 +75,7 @@ fn request(number: u64, url: &str, header: &str) -> Step<()> {
         body: Bytes::new(),
         timeout: Duration::from_secs(1),
         answer: Answer::Whole { max_body: 1 },
+        reach: Reach::Anywhere,
     };
     Step::Do(Action::Request { op: op(number), request })
 }

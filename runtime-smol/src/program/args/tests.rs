@@ -16,6 +16,7 @@ fn serve() -> Serve {
         public_url: None,
         hosts: Vec::new(),
         is_behind_proxy: false,
+        allows_private_push: false,
         tls: None,
         data: Data::Default,
         keeping: Keeping { max_data: 10 << 30, keep_ended: Duration::from_secs(90 * 86_400) },

@@ -164,6 +164,7 @@ settings! {
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay, SignIn], None;
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
+    allow_private_push: bool, [Up, Relay], false;
     own_certificate: bool, [Up, Relay], false;
     tls_cert: Option<PathBuf>, [Up, Relay], None;
     tls_key: Option<PathBuf>, [Up, Relay], None;

@@ -58,6 +58,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("behind_proxy", "true", "true"),
         ("public_url", "\"https://a.example\"", "https://a.example"),
         ("allow_host", "[\"a.example\", \"*.b.example\"]", "a.example,*.b.example"),
+        ("allow_private_push", "true", "true"),
         ("own_certificate", "true", "true"),
         ("tls_cert", "\"/c\"", "/c"),
         ("tls_key", "\"/k\"", "/k"),
