@@ -123,6 +123,31 @@ export class Api {
     return this.#retry('GET', 'v1/devices');
   }
 
+  /** @returns {Promise<{key: string}>} what a browser binds its subscription to */
+  pushKey() {
+    return this.#retry('GET', 'v1/push/key');
+  }
+
+  /** @returns {Promise<any>} the person's browsers that are told of what waits */
+  pushes() {
+    return this.#retry('GET', 'v1/push/subscriptions');
+  }
+
+  /** @param {any} subscription @returns {Promise<{id: string}>} */
+  addPush(subscription) {
+    return this.#retry('POST', 'v1/push/subscriptions', subscription);
+  }
+
+  /** @param {string} id */
+  removePush(id) {
+    return this.#call('DELETE', `v1/push/subscriptions/${encodeURIComponent(id)}`);
+  }
+
+  /** @param {string} id @param {string} nonce @returns {Promise<{accepted: boolean, detail: string}>} */
+  testPush(id, nonce) {
+    return this.#call('POST', `v1/push/subscriptions/${encodeURIComponent(id)}/test`, { nonce });
+  }
+
   /** @param {string} id */
   revokeDevice(id) {
     return this.#call('POST', `v1/devices/${encodeURIComponent(id)}/revoke`);

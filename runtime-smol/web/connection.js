@@ -61,6 +61,7 @@ export class Connection {
     window.addEventListener('pageshow', wake, { signal });
     window.addEventListener('offline', () => this.#publish(), { signal });
     document.addEventListener('visibilitychange', () => {
+      if (this.#connected) this.#speak();
       if (document.visibilityState === 'visible') wake();
     }, { signal });
     this.#connect();
@@ -98,6 +99,7 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#generation += 1;
     this.#connected = false;
+    this.#spokeAt = 0;
     this.#trying = false;
     this.#nextTryAt = null;
     const socket = this.#socket;
@@ -159,8 +161,7 @@ export class Connection {
     }
     // Tells the relay that this viewer is alive. Not on a timer: those stop in a hidden tab.
     if (this.#heardAt - this.#spokeAt >= ALIVE_MS) {
-      this.#spokeAt = this.#heardAt;
-      this.#socket?.send('{"type":"alive"}');
+      this.#speak();
     }
     let message;
     try {
@@ -169,6 +170,12 @@ export class Connection {
       return;
     }
     if (message?.type !== 'alive') this.options.onMessage(message);
+  }
+
+  /** Says that this viewer is alive, and whether a person looks: then they are not told elsewhere. */
+  #speak() {
+    this.#spokeAt = Date.now();
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(`{"type":"alive","visible":${document.visibilityState === 'visible'}}`);
   }
 
   /** @param {ApiError} error */

@@ -4,7 +4,9 @@ import { h } from './dom.js';
 import { Api } from './api.js';
 import { Attention, questionCount } from './attention.js';
 import { forgetAll } from './outbox.js';
+import { Notifications } from './notifications.js';
 import { Overview } from './overview.js';
+import { Push } from './push.js';
 import { SessionView } from './session.js';
 import { askToReplace, exchange, signIn, works } from './sign-in.js';
 import { StatusLine } from './status.js';
@@ -13,6 +15,7 @@ import { isAccessToken, isUsableToken, keepToken, readToken, takeFromAddress } f
 /** @type {Overview | null} */ let overview = null;
 /** @type {SessionView | null} */ let session = null;
 /** @type {Api | null} */ let api = null;
+/** @type {Notifications | null} */ let notifications = null;
 let firstRoute = true;
 /** The session that was made here last. */
 let made = '';
@@ -61,8 +64,10 @@ function routed() {
 }
 
 /** A person has signed out: what they have written here goes, too. */
-function signedOut() {
+async function signedOut() {
   forgetAll(localStorage);
+  // Without a connection the relay learns of it from the push service.
+  await notifications?.push.turnOff().catch(() => {});
   leave('');
 }
 
@@ -70,8 +75,10 @@ function signedOut() {
 function leave(reason) {
   session?.destroy();
   overview?.destroy();
+  notifications?.destroy();
   session = null;
   overview = null;
+  notifications = null;
   api = null;
   keepToken(null);
   showSignIn(reason);
@@ -101,8 +108,12 @@ function enter(token) {
   api = new Api(token, () => leave('The relay no longer accepts this browser’s token.'));
   signOut.hidden = false;
   status.element.hidden = false;
+  const push = new Push(api, token);
+  notifications = new Notifications({ push, machines: () => overview?.machines ?? [] });
+  push.renew().catch(() => {});
   overview = new Overview({
     api,
+    extra: notifications.button,
     onStatus: (known) => status.set('overview', known),
     onChange: () => {
       attention.count = questionCount(overview?.waitingSessions ?? []);
@@ -163,6 +174,7 @@ function route() {
 function use(token) {
   session?.destroy();
   overview?.destroy();
+  notifications?.destroy();
   session = null;
   keepToken(token);
   enter(token);
@@ -208,4 +220,10 @@ window.addEventListener('hashchange', begin);
 begin();
 
 // Only where a browser has it, so over https or on this computer.
-if ('serviceWorker' in navigator) navigator.serviceWorker.register(new URL('sw.js', document.baseURI)).catch(() => {});
+if ('serviceWorker' in navigator) {
+  navigator.serviceWorker.register(new URL('sw.js', document.baseURI)).catch(() => {});
+  // A notification was tapped.
+  navigator.serviceWorker.addEventListener('message', ({ data }) => {
+    if (data?.kind === 'open' && /^#\/(?:session\/[a-zA-Z0-9_-]+(?:\/\d{1,15})?)?$/.test(data.place)) location.hash = data.place;
+  });
+}

@@ -25,6 +25,7 @@ export class Overview {
    *   onStatus: (status: import('./connection.js').Status | null) => void,
    *   onChange: () => void,
    *   open: (sessionId: string) => void,
+   *   extra?: HTMLElement,
    * }} options
    */
   constructor(options) {
@@ -35,7 +36,7 @@ export class Overview {
     this.waiting = h('section', { class: 'needs-you', hidden: true, 'data-testid': 'needs-you' });
     this.list = h('div', { class: 'groups' });
     this.note = h('p', { class: 'muted', role: 'status' }, 'Loading…');
-    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, this.heading, this.note, this.waiting, this.list);
+    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, h('div', { class: 'overview-head' }, this.heading, options.extra), this.note, this.waiting, this.list);
     this.connection = new Connection({
       api,
       prepare: async (refused) => {
@@ -69,6 +70,11 @@ export class Overview {
   placeOf(environmentId) {
     const environment = this.#environments.get(environmentId);
     return environment ? placeText(environment) : '';
+  }
+
+  /** @returns {string[]} the machines by name, each once */
+  get machines() {
+    return [...new Set([...this.#environments.values()].map(({ machine_name: name }) => text(name)).filter(Boolean))];
   }
 
   /** @param {string} environmentId @returns {boolean} whether its machine is there, as far as is known */

@@ -10,6 +10,7 @@ const PREFIX = 'footbridge ';
 const PATIENCE_MS = 1500;
 
 const worker = /** @type {any} */ (self);
+worker.importScripts(`${SHELL}sw-push.js`);
 const base = new URL('./', worker.location.href);
 const first = new URL('./', base).href;
 const shell = new URL(SHELL, base).href;

@@ -64,6 +64,8 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/main.js": "main.js", JS;
     "/manifest.webmanifest": "manifest.webmanifest", MANIFEST;
     "/messages.js": "messages.js", JS;
+    "/notifications.css": "notifications.css", CSS;
+    "/notifications.js": "notifications.js", JS;
     "/outbox.js": "outbox.js", JS;
     "/outcomes.js": "outcomes.js", JS;
     "/overview.js": "overview.js", JS;
@@ -71,6 +73,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/pictures.js": "pictures.js", JS;
     "/proof.js": "proof.js", JS;
     "/prose.js": "prose.js", JS;
+    "/push.js": "push.js", JS;
     "/questions.js": "questions.js", JS;
     "/readable.js": "readable.js", JS;
     "/reading.js": "reading.js", JS;
@@ -85,6 +88,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/status.js": "status.js", JS;
     "/stopping.js": "stopping.js", JS;
     "/stream.js": "stream.js", JS;
+    "/sw-push.js": "sw-push.js", JS;
     "/sw.js": "sw.js", JS;
     "/tasks.js": "tasks.js", JS;
     "/token.js": "token.js", JS;

@@ -6,6 +6,7 @@ mod faults;
 mod field;
 mod hostile;
 mod imposter;
+mod notifications;
 mod one_card;
 mod page;
 mod programs;

@@ -109,6 +109,25 @@ impl Browser {
         context["browserContextId"].as_str().expect("a context").to_owned()
     }
 
+    pub(crate) fn allow_notifications(&self, context: &str, origin: &str) {
+        let params = json!({
+            "origin": origin, "browserContextId": context, "permissions": ["notifications"],
+        });
+        self.call("Browser.grantPermissions", &params);
+    }
+
+    /// A connection to the only service worker of a context.
+    #[track_caller]
+    pub(crate) fn service_worker(&self, context: &str) -> Wire {
+        let targets = self.call("Target.getTargets", &json!({"filter": [{}]}));
+        let all = targets["targetInfos"].as_array().expect("a list").iter();
+        let mut own = all.filter(|one| {
+            one["type"] == "service_worker" && one["browserContextId"] == json!(context)
+        });
+        let id = own.next().unwrap_or_else(|| panic!("none of {targets}"))["targetId"].clone();
+        Wire::connect(self.address().0, &format!("/devtools/page/{}", id.as_str().expect("text")))
+    }
+
     /// Where it keeps its files.
     pub(crate) fn profile(&self) -> Arc<TempDir> {
         Arc::clone(&self.profile)

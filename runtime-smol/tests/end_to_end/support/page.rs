@@ -248,6 +248,56 @@ impl Page {
         self.call("Network.emulateNetworkConditions", &params);
     }
 
+    /// Lets the pages of a relay show notifications.
+    pub(crate) fn allow_notifications(&mut self, origin: &str) {
+        self.browser.allow_notifications(&self.context, origin);
+    }
+
+    /// Gives the service worker of a relay's page a message, as its push service would.
+    #[track_caller]
+    pub(crate) fn deliver_push(&mut self, origin: &str, data: &str) {
+        let scope = format!("{origin}/");
+        let mut registration = None;
+        let complaints = &mut self.complaints;
+        let mut note = |event: &Value| {
+            complaints.extend(complaint(event));
+            let all = event["params"]["registrations"].as_array().into_iter().flatten();
+            let own = all
+                .filter(|one| one["scopeURL"] == json!(scope) && one["isDeleted"] == json!(false));
+            if let Some(id) = own.last().and_then(|one| one["registrationId"].as_str()) {
+                registration = Some(id.to_owned());
+            }
+        };
+        self.wire.call("ServiceWorker.disable", &json!({}), &mut note);
+        self.wire.call("ServiceWorker.enable", &json!({}), &mut note);
+        for _ in 0..20 {
+            self.wire.call("Runtime.evaluate", &json!({"expression": "0"}), &mut note);
+        }
+        let id = registration.expect("the page has a service worker");
+        let params = json!({"origin": origin, "registrationId": id, "data": data});
+        self.call("ServiceWorker.deliverPushMessage", &params);
+    }
+
+    /// Taps on the only notification, or on one of its buttons.
+    #[track_caller]
+    pub(crate) fn tap_notification(&mut self, action: &str) {
+        let mut wire = self.browser.service_worker(&self.context);
+        // No script can make the real event; the worker's listeners get one that looks the same.
+        let tap = format!(
+            "self.registration.getNotifications().then(([notification]) => {{
+                const event = new Event('notificationclick');
+                Object.defineProperties(event, {{
+                    notification: {{ value: notification }}, action: {{ value: {} }}, waitUntil: {{ value: (promise) => promise }},
+                }});
+                self.dispatchEvent(event);
+            }})",
+            json!(action)
+        );
+        let params = json!({"expression": tap, "awaitPromise": true});
+        let tapped = wire.call("Runtime.evaluate", &params, &mut |_| {});
+        assert!(tapped.get("exceptionDetails").is_none(), "{tapped}");
+    }
+
     /// Saves a screenshot as a PNG file.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let shot = self.call("Page.captureScreenshot", &json!({"format": "png"}));
