@@ -64,10 +64,11 @@ impl VapidKey {
         let exp = (now + VAPID_LIFE).as_secs();
         let claims = encode(&to_json(&Claims { aud: origin, exp, sub: contact }));
         let signed = format!("{}.{claims}", encode(&to_json(&Header { typ: "JWT", alg: "ES256" })));
+        // Some servers take no space after the comma.
         // The signature's number comes from the key and the message (RFC 6979): no randomness.
         let signature: Signature = self.secret.sign(signed.as_bytes());
         let signature = encode(&signature.to_bytes());
-        Secret::new(format!("vapid t={signed}.{signature}, k={}", self.public))
+        Secret::new(format!("vapid t={signed}.{signature},k={}", self.public))
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
         let now = UnixTime::from_millis(1_767_225_600_000);
         let header = key.authorization("https://push.example", "mailto:a@example.com", now);
         let header = header.reveal().strip_prefix("vapid t=").expect("the scheme");
-        let (token, public) = header.split_once(", k=").expect("both parts");
+        let (token, public) = header.split_once(",k=").expect("both parts");
         assert_eq!(public, key.public());
         let (signed, signature) = token.rsplit_once('.').expect("three parts");
         let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).expect("base64url");
