@@ -166,11 +166,7 @@ impl Role for Router {
         match event {
             Event::Listening { op, address } => Listener::on_listening(cx, op, address),
             Event::BodyRead { op, body } => dispatch::on_body(parts, cx, op, body),
-            Event::Response { op, response } => {
-                if cx.engine.fx.finish(op).is_some() {
-                    parts.push.on_response(cx, op, &response);
-                }
-            }
+            Event::Response { op, response } => parts.push.on_response(cx, op, &response),
             Event::Opened { op } => parts.on_opened(cx, op),
             Event::Received { op, message } => parts.on_received(cx, op, message),
             Event::Sent { op, messages } => parts.on_sent(cx, op, messages),

@@ -170,6 +170,7 @@ impl Deliveries {
         op: OpId,
         response: &Response,
     ) -> Option<Outcome> {
+        cx.engine.fx.finish(op)?;
         let delivery = self.under_way.remove(&op)?;
         let status = response.status;
         let outcome = match status {

@@ -262,9 +262,9 @@ impl Page {
         let mut note = |event: &Value| {
             complaints.extend(complaint(event));
             let all = event["params"]["registrations"].as_array().into_iter().flatten();
-            let own = all
+            let mut own = all
                 .filter(|one| one["scopeURL"] == json!(scope) && one["isDeleted"] == json!(false));
-            if let Some(id) = own.last().and_then(|one| one["registrationId"].as_str()) {
+            if let Some(id) = own.next_back().and_then(|one| one["registrationId"].as_str()) {
                 registration = Some(id.to_owned());
             }
         };
