@@ -22,6 +22,7 @@
 //! | [`worker::Check`] | tries everything a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
 //! | [`mirror::Mirror`] | keeps a copy of a session's log in a file |
+//! | [`remote::Remote`] | a viewer of one session: sees it, speaks in it, answers its questions |
 //! | [`agents::shell::Agent`] | the built-in shell agent on stdin and stdout |
 //!
 //! Each of them is a [`contract::machine::Machine`]; [`contract::action`] and [`contract::event`]
@@ -105,6 +106,7 @@ pub mod contract;
 pub mod engine;
 pub mod mirror;
 pub mod relay;
+pub mod remote;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -274,6 +274,21 @@ pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
 pub const MAX_RELAY_RUNS: usize = 64;
 /// How far a relay's time may lag behind the others' before its machine counts as having slept.
 pub const RELAY_RUN_LAG: Duration = Duration::from_secs(10);
+/// Longest silence of a relay on a viewer's stream; after that, the connection is dead.
+pub const REMOTE_DEAD_AFTER: Duration = Duration::from_secs(45);
+/// How often a viewer shows its relay that it is there.
+pub const REMOTE_ALIVE_EVERY: Duration = Duration::from_secs(20);
+/// How long a session may show nothing after a message was sent to it, before its viewer connects
+/// again.
+pub const REMOTE_ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Messages, answers and requests of a viewer that wait to be sent.
+pub const MAX_REMOTE_WAITING: usize = 256;
+/// Bytes of those; one always fits.
+pub const MAX_REMOTE_WAITING_BYTES: usize = 16 << 20;
+/// How long they may still take when their viewer leaves.
+pub const REMOTE_FLUSH: Duration = Duration::from_secs(5);
+/// Questions of an agent to this client whose events a viewer keeps until it is told to answer them.
+pub const MAX_REMOTE_CALLBACKS: usize = 256;
 /// How long a session token is valid.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// How long a code works that signs a browser in.

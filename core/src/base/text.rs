@@ -37,6 +37,11 @@ impl Text {
         self.0
     }
 
+    /// A part of it, which shares its memory. `part` is a slice of [`as_str`](Self::as_str).
+    pub(crate) fn slice_of(&self, part: &str) -> Self {
+        Self(self.0.slice_ref(part.as_bytes()))
+    }
+
     /// Its length in bytes.
     pub const fn len(&self) -> usize {
         self.0.len()

@@ -11,6 +11,7 @@ pub(crate) mod device;
 mod device_call;
 mod error;
 mod foreign;
+pub(crate) mod gate;
 mod log_in;
 pub(crate) mod log_pages;
 mod proof;
@@ -18,6 +19,7 @@ mod request;
 mod retry_after;
 mod sign_in;
 mod token_retry;
+pub mod viewer_api;
 pub mod worker_api;
 
 pub use answer::answer;

@@ -8,3 +8,4 @@ pub(crate) mod effects;
 pub mod proxies;
 pub(crate) mod runner;
 pub(crate) mod timer;
+pub(crate) mod uuid;

@@ -197,6 +197,23 @@ pub type Fields = BTreeMap<String, Box<RawValue>>;
 /// it does for the agents that read the same line.
 pub(crate) type FieldsOf<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
+/// A message with a name of its own, a `uuid` or a `request_id`, in place of one that is there and is no
+/// name. `line` is an object with at least one more field.
+pub fn with_name(line: &Text, key: &str, name: &str) -> Text {
+    let without = without(line, key);
+    let line = without.as_ref().unwrap_or(line).as_str().trim_end();
+    let open = line.strip_suffix('}').unwrap_or_default();
+    Text::from(format!("{open},\"{key}\":\"{name}\"}}"))
+}
+
+/// An object without a field that it has; `None` if it has none. Some readers reject a key that
+/// appears twice. No message consists of that field alone, so something is left before a comma.
+fn without(line: &Text, key: &str) -> Option<Text> {
+    let mut fields: Fields = serde_json::from_str(line.as_str()).ok()?;
+    fields.remove(key)?;
+    serde_json::to_string(&fields).ok().map(Text::from)
+}
+
 /// The `request` of a `control_request`; `None` if it is not of this shape.
 pub(crate) fn request_of<'a, T: Deserialize<'a>>(line: &'a str) -> Option<T> {
     let fields = serde_json::from_str::<FieldsOf<'a>>(line).ok()?;

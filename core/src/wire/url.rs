@@ -104,6 +104,12 @@ impl BaseUrl {
         format!("{self}{path}")
     }
 
+    /// The URL of a WebSocket at a path below it.
+    pub fn web_socket(&self, path: &str) -> String {
+        let scheme = if self.is_tls { "wss" } else { "ws" };
+        format!("{scheme}://{}{path}", self.rest)
+    }
+
     /// Whether a URL, of a WebSocket too, is below it.
     pub fn is_base_of(&self, url: &str) -> bool {
         let below = url.split_once("://").and_then(|(_, rest)| rest.strip_prefix(&*self.rest));

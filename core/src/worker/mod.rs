@@ -31,7 +31,6 @@ mod config;
 mod continuity;
 mod cx;
 mod dispatch;
-mod gate;
 mod git;
 mod heartbeat;
 mod hold;

@@ -1,6 +1,5 @@
 //! The messages that the agent prints, in the shapes of Claude Code's stream-json.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -11,6 +10,7 @@ use super::cx::Cx;
 use super::permission::PermissionMode;
 use super::stdio::Stdio;
 use crate::base::text::Text;
+pub(super) use crate::engine::uuid::uuid;
 use crate::wire::to_json;
 
 /// The agent's name where other agents give their model.
@@ -237,13 +237,4 @@ fn extend(object: &mut Value, more: Value) {
     if let (Value::Object(fields), Value::Object(more)) = (object, more) {
         Map::extend(fields, more);
     }
-}
-
-/// A UUID of version 4 (RFC 9562).
-pub(super) fn uuid(rng: &mut Rng) -> String {
-    let random = rng.u128(..);
-    let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    let part = |from, to| hex.get(from..to).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }

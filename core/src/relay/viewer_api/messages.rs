@@ -16,13 +16,13 @@ use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
-use crate::relay::http::request::{one_line, utf8_body};
+use crate::relay::http::request::{idempotency_key, one_line, utf8_body};
 use crate::relay::http::response;
 use crate::relay::pending::{MessageName, ViewerCall};
 use crate::relay::tokens::TokenIssuer;
 use crate::store::{Accepted, AccountId, NewMessage, Sender, StoreOp};
 use crate::wire::callback::Declaration;
-use crate::wire::control::{self, Fields};
+use crate::wire::control;
 use crate::wire::log_message::OWN_TYPE;
 use crate::wire::message::{Head, Kind};
 use crate::wire::viewer::{InterruptReceipt, MessageReceipt, PostMessages, PostReceipt};
@@ -113,27 +113,26 @@ fn with_name(
         return (value, line);
     }
     let value = issuer.uuid();
-    let line = without(&line, key).unwrap_or(line);
-    let open = line.as_str().strip_suffix('}').unwrap_or_default();
-    let line = Text::from(format!("{open},\"{key}\":\"{value}\"}}"));
+    let line = control::with_name(&line, key, &value);
     (value, line)
 }
 
-/// An object without a field that it has; `None` if it has none. Some readers reject a key that
-/// appears twice. No message consists of that field alone, so something is left before a comma.
-fn without(line: &Text, key: &str) -> Option<Text> {
-    let mut fields: Fields = serde_json::from_str(line.as_str()).ok()?;
-    fields.remove(key)?;
-    serde_json::to_string(&fields).ok().map(Text::from)
-}
-
-pub(super) fn interrupt(cx: &mut Cx, op: OpId, owner: AccountId, session: SessionId) {
-    let request_id = cx.shared.authority.issuer.uuid();
+/// With a key, the same interrupt again is not a second one.
+pub(super) fn interrupt(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    owner: AccountId,
+    session: SessionId,
+) -> Result<(), ApiError> {
+    let key = idempotency_key(request)?;
+    let request_id = key.clone().unwrap_or_else(|| cx.shared.authority.issuer.uuid());
     let line = control::request(&request_id, "interrupt");
-    let message = NewMessage { uuid: None, request_id: Some(request_id.clone()), line };
+    let message = NewMessage { uuid: key, request_id: Some(request_id.clone()), line };
     let messages = alloc::vec![message];
     let call = ViewerCall::Interrupt { request_id };
     ask(cx, op, call, StoreOp::Post { owner, session, messages, sender: None });
+    Ok(())
 }
 
 pub(super) fn posted(names: &[MessageName], accepted: &[Accepted]) -> Response {

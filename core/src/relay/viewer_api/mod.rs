@@ -50,7 +50,7 @@ pub(in crate::relay) fn serve(
         Route::Worktree(session) => worktree::ask(cx, op, request, owner, session)?,
         Route::Permission(session) => permission::answer(cx, op, request, owner, session)?,
         Route::Callback(session) => callback::answer(cx, op, request, owner, session)?,
-        Route::Interrupt(session) => messages::interrupt(cx, op, owner, session),
+        Route::Interrupt(session) => messages::interrupt(cx, op, request, owner, session)?,
         Route::Receipts(session) => {
             ask(cx, op, ViewerCall::Receipts, StoreOp::ReadReceipts { owner, session });
         }

@@ -36,7 +36,7 @@ impl Default for Rhythm {
 }
 
 impl Rhythm {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { ping_after: LINK_PING_AFTER, last: None, age_limit: None }
     }
 
@@ -45,8 +45,14 @@ impl Rhythm {
         self.ping_after
     }
 
+    /// How often the other side has to be asked to say something, in seconds; `None` for as often as it
+    /// does by itself.
+    pub(crate) fn alive_every(self) -> Option<u64> {
+        (self.ping_after < LINK_PING_AFTER).then(|| self.ping_after.as_secs().max(1))
+    }
+
     /// A connection of this age ended after a silence.
-    pub(super) fn broke(&mut self, age: Duration, silence: Duration) {
+    pub(crate) fn broke(&mut self, age: Duration, silence: Duration) {
         if silence < MIN_SILENCE {
             self.last = None;
             return;

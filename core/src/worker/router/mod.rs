@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::SHUTDOWN_FLUSH;
+use crate::client::gate::{self, Gate, Verdict};
 use crate::client::{answer, worker_api};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
@@ -20,7 +21,6 @@ use crate::worker::continuity::pointer::PointerFile;
 use crate::worker::continuity::{Continuity, Opened};
 use crate::worker::cx::{Cx, Purpose, Timer};
 use crate::worker::dispatch::Claims;
-use crate::worker::gate::{Gate, Verdict};
 use crate::worker::heartbeat;
 use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
@@ -42,6 +42,15 @@ pub(super) struct Router {
     config: WorkerConfig,
     rng: Rng,
     parts: Parts,
+}
+
+/// What to say of something that cannot prove that it is the relay.
+const UNPROVED: &str = "nothing there has proved that it is the relay that this worker has registered \
+     with, so it was sent no credential; if you went back to an older version of the relay, restart \
+     the worker with --trust-relay";
+
+const fn at_gate<'a>(cx: &'a mut Cx<'_>) -> gate::Cx<'a, Purpose, WorkerNotice> {
+    gate::Cx { fx: cx.fx, rng: cx.rng, relay: &cx.config.relay, proof: Purpose::Proof }
 }
 
 /// The parts of a worker. Each owns its state; none knows about another.
@@ -67,7 +76,7 @@ impl Router {
         let mut router = Self {
             rng: Rng::with_seed(config.seed),
             parts: Parts {
-                gate: Gate::new(),
+                gate: Gate::new(UNPROVED),
                 continuity: Continuity::new(&config),
                 pointer: PointerFile::new(&config.directory, config.keeps_pointer),
                 survey: Survey::default(),
@@ -175,7 +184,7 @@ impl Role for Router {
         self.with(engine, |parts, cx| {
             parts.end_if_drained(cx);
             let secret = parts.registration.environment().map(|own| &own.secret);
-            parts.gate.hold(cx, secret, parts.registration.credential());
+            parts.gate.hold(&mut at_gate(cx), secret, parts.registration.credential());
         });
     }
 }
@@ -193,7 +202,7 @@ impl Parts {
     }
 
     fn proof_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
-        match self.gate.answered(cx, event) {
+        match self.gate.answered(&mut at_gate(cx), event) {
             Verdict::Pending => {}
             Verdict::Proved { started, refusals } => {
                 for (purpose, op) in started {

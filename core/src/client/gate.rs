@@ -9,10 +9,10 @@
 //!    └──────────────── proved: what was held back is sent ─────────────────┘
 //! ```
 //!
-//! Another program may have taken the relay's address. It is sent neither the worker's credential nor
-//! an environment's secret nor a session's token, and none of its refusals ends anything: one that would
-//! be final counts only once the relay has proved that it comes from it. The parts of a worker know
-//! nothing of this. To them, what cannot prove that it is the relay is a relay that cannot be reached,
+//! Another program may have taken the relay's address. It is sent neither a person's or a worker's
+//! credential nor an environment's secret nor a session's token, and none of its refusals ends anything:
+//! one that would be final counts only once the relay has proved that it comes from it. The parts of a
+//! machine know nothing of this. To them, what cannot prove that it is the relay is a relay that cannot be reached,
 //! or, where it refuses the proof with 401, one that knows none of their credentials.
 //!
 //! One proof serves everything that waits. What is held back is bounded by what the parts have under
@@ -21,23 +21,38 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::cx::{Cx, Purpose};
+use fastrand::Rng;
+
+use super::device::shows_token;
+use super::error::RequestError;
+use super::proof::{ask_for_proof, proved};
 use crate::base::id::OpId;
 use crate::base::io_error::{IoError, IoErrorKind};
 use crate::base::secret::Secret;
-use crate::client::device::shows_token;
-use crate::client::{RequestError, ask_for_proof, proved};
 use crate::contract::action::{Action, Request, Response, Target};
 use crate::contract::event::Event;
+use crate::engine::effects::Effects;
 use crate::wire::url::BaseUrl;
+
+/// What a gate acts on, and what its questions are asked as.
+#[derive(Debug)]
+pub(crate) struct Cx<'a, P, N> {
+    pub(crate) fx: &'a mut Effects<P, N>,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) relay: &'a BaseUrl,
+    /// The purpose of a question.
+    pub(crate) proof: P,
+}
 
 /// Whether what answers at the relay's address is the relay, as far as is known.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     state: State,
     held: Vec<Held>,
     /// What is failing in this call without having started: a runtime has nothing to cancel.
     failing: Vec<OpId>,
+    /// What to say of something that proves nothing.
+    advice: &'static str,
 }
 
 #[derive(Debug)]
@@ -96,13 +111,13 @@ enum Failure {
 }
 
 /// What the answer to a question leads to.
-pub(super) enum Verdict {
+pub(crate) enum Verdict<P> {
     /// It is asked once more, with another credential.
     Pending,
     /// It is the relay.
     Proved {
         /// What has started now, and its new id.
-        started: Vec<(Purpose, OpId)>,
+        started: Vec<(P, OpId)>,
         /// Its refusals, to be handled now.
         refusals: Vec<Event>,
     },
@@ -111,25 +126,27 @@ pub(super) enum Verdict {
 }
 
 impl Gate {
-    pub(super) const fn new() -> Self {
-        Self { state: State::Open, held: Vec::new(), failing: Vec::new() }
+    /// One that nobody has a reason to doubt. `advice` is for people, about something that has proved
+    /// nothing.
+    pub(crate) const fn new(advice: &'static str) -> Self {
+        Self { state: State::Open, held: Vec::new(), failing: Vec::new(), advice }
     }
 
     /// What answers next may be another program.
-    pub(super) fn doubt(&mut self) {
+    pub(crate) fn doubt(&mut self) {
         if matches!(self.state, State::Open) {
             self.state = State::Doubting;
         }
     }
 
     /// Whether what is being handled comes from something that has proved nothing.
-    pub(super) const fn is_unproved(&self) -> bool {
+    pub(crate) const fn is_unproved(&self) -> bool {
         matches!(self.state, State::Unproved)
     }
 
     /// Looks at what a relay that can prove who it is has answered. Returns it, unless it has to wait
     /// for a proof.
-    pub(super) fn check(&mut self, event: Event) -> Option<Event> {
+    pub(crate) fn check(&mut self, event: Event) -> Option<Event> {
         let (Event::Response { response, .. } | Event::Refused { response, .. }) = &event else {
             if matches!(event, Event::Failed { .. } | Event::Closed { .. }) {
                 self.doubt();
@@ -151,13 +168,18 @@ impl Gate {
     /// Holds back what is about to be sent, and asks for a proof if anything waits for one: with the
     /// first of these credentials, and then with the other one, since a relay that has restarted with
     /// other keys may know only what it was given itself.
-    pub(super) fn hold(&mut self, cx: &mut Cx<'_>, secret: Option<&Secret>, own: &Secret) {
+    pub(crate) fn hold<P: Clone, N>(
+        &mut self,
+        cx: &mut Cx<'_, P, N>,
+        secret: Option<&Secret>,
+        own: &Secret,
+    ) {
         let failing = core::mem::take(&mut self.failing);
         let is_open = matches!(self.state, State::Open);
         if is_open && failing.is_empty() {
             return;
         }
-        let (held, relay) = (&mut self.held, &cx.config.relay);
+        let (held, relay) = (&mut self.held, cx.relay);
         cx.fx.filter(|action| {
             if matches!(action, Action::Cancel { .. }) {
                 if failing.contains(&action.op()) {
@@ -188,15 +210,24 @@ impl Gate {
         }
     }
 
-    fn ask(&mut self, cx: &mut Cx<'_>, credential: Secret, next: Option<Secret>) {
+    fn ask<P: Clone, N>(
+        &mut self,
+        cx: &mut Cx<'_, P, N>,
+        credential: Secret,
+        next: Option<Secret>,
+    ) {
         let number = cx.rng.u128(..);
-        let request = ask_for_proof(&cx.config.relay, &credential, number);
-        cx.request(Purpose::Proof, request);
+        let request = ask_for_proof(cx.relay, &credential, number);
+        cx.fx.start(cx.proof.clone(), |op| Action::Request { op, request });
         self.state = State::Asking { number, credential, next };
     }
 
     /// A question was answered.
-    pub(super) fn answered(&mut self, cx: &mut Cx<'_>, event: Event) -> Verdict {
+    pub(crate) fn answered<P: Clone, N>(
+        &mut self,
+        cx: &mut Cx<'_, P, N>,
+        event: Event,
+    ) -> Verdict<P> {
         let state = core::mem::replace(&mut self.state, State::Doubting);
         let State::Asking { number, credential, next } = state else {
             return Verdict::Pending;
@@ -215,7 +246,7 @@ impl Gate {
                 }
                 match response.filter(|_| error.refusal().is_some()) {
                     Some(response) => Failure::Refused(response),
-                    None => Failure::Broken(unproved(&error)),
+                    None => Failure::Broken(unproved(&error, self.advice)),
                 }
             }
         };
@@ -226,7 +257,7 @@ impl Gate {
     }
 
     /// What was held back is sent; the refusals are the relay's own.
-    fn release(&mut self, cx: &mut Cx<'_>) -> Verdict {
+    fn release<P: Clone, N>(&mut self, cx: &mut Cx<'_, P, N>) -> Verdict<P> {
         self.state = State::Open;
         let (mut started, mut refusals) = (Vec::new(), Vec::new());
         self.failing = self.held.iter().filter_map(Held::op).collect();
@@ -245,17 +276,13 @@ impl Gate {
     }
 
     /// What failed without a proof has been handled.
-    pub(super) fn settled(&mut self) {
+    pub(crate) fn settled(&mut self) {
         self.state = State::Doubting;
     }
 }
 
-fn unproved(error: &RequestError) -> IoError {
-    let detail = format!(
-        "{error}; nothing there has proved that it is the relay that this worker has registered with, \
-         so it was sent no credential; if you went back to an older version of the relay, restart the \
-         worker with --trust-relay"
-    );
+fn unproved(error: &RequestError, advice: &str) -> IoError {
+    let detail = format!("{error}; {advice}");
     IoError { kind: IoErrorKind::Other, detail }
 }
 
