@@ -1,5 +1,6 @@
 //! The command line, combined with the other sources of settings.
 
+pub(super) mod attach;
 pub(super) mod log_in;
 pub(super) mod mirror;
 pub(super) mod service;
@@ -21,6 +22,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
+use self::attach::{Attach, Wanted};
 use self::log_in::{Devices, LogIn, OwnLogIn, scopes};
 use self::mirror::Mirror;
 use self::service::ServiceArgs;
@@ -45,6 +47,7 @@ pub(super) enum Invocation {
     Mirror(Mirror),
     Config(Box<ConfigQuery>),
     Agent(Agent),
+    Attach(Attach),
     Service(ServiceArgs),
     Completions(Shell),
     Man(Page),
@@ -66,6 +69,7 @@ impl Invocation {
             Self::Backup(backup) => backup.reports.format,
             Self::Mirror(mirror) => mirror.source.reach.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
+            Self::Attach(ask) => ask.reach.reports.format,
             Self::Agent(_)
             | Self::Service(_)
             | Self::Completions(_)
@@ -232,6 +236,10 @@ pub(super) fn parse(
                 line.target = Some(target.into());
                 continue;
             }
+            Arg::Value(id) if topic == Some(Topic::Attach) && line.attach.session.is_none() => {
+                line.attach.name(&id.string()?)?;
+                continue;
+            }
             Arg::Value(relay) if topic.is_some_and(Topic::takes_relay) && !line.has_relay => {
                 line.name_relay(relay.string()?);
                 continue;
@@ -333,6 +341,7 @@ struct Line {
     out: Option<PathBuf>,
     continues: bool,
     agent: Agent,
+    attach: Wanted,
     /// Whether the relay was named, without a flag.
     has_relay: bool,
     scope: Option<String>,
@@ -364,6 +373,9 @@ impl Line {
             (_, "out" | "to") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
             (Topic::Agent, _) => self.agent.take(name, parser)?,
+            (Topic::Attach, name) if Wanted::OPTIONS.contains(&name) => {
+                self.attach.take(name, parser)?;
+            }
             _ => {
                 let Some(setting) = Setting::of_flag(name) else {
                     return Err(not_here(command, name));
@@ -397,6 +409,7 @@ impl Line {
             | Topic::Credential
             | Topic::Backup
             | Topic::Mirror
+            | Topic::Attach
             | Topic::Config => {}
         }
         let variable = |name: &str| {
@@ -472,6 +485,12 @@ impl Line {
                 let revoke = id.map_err(|error| Error::usage(format!("--revoke: {error}")))?;
                 Ok(Invocation::Devices(Devices { sign_in, revoke }))
             }
+            Topic::Attach => Ok(Invocation::Attach(Attach {
+                relay: settings.relay.value.clone(),
+                assumed: own_relay(&settings)?,
+                reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
+                wanted: self.attach.check()?,
+            })),
             Topic::Credential => Ok(Invocation::Credential(Credential {
                 reports,
                 data: data(&settings),

@@ -122,6 +122,21 @@ pub(super) fn text(topic: Topic) -> String {
                 CONFIG_EXAMPLE,
             ],
         ),
+        Topic::Attach => (
+            ATTACH,
+            &[
+                ATTACH_OPTIONS,
+                ATTACH_RELAY,
+                TOKEN_FILE,
+                CONFIG_FILE,
+                LOG,
+                ATTACH_KEYS,
+                ATTACH_JSON,
+                SETTINGS,
+                EXIT_CODES,
+                ATTACH_EXAMPLE,
+            ],
+        ),
         Topic::Service => (SERVICE, &[EXIT_CODES, SERVICE_EXAMPLE]),
         Topic::Agent => (AGENT, &[AGENT_USAGE, AGENT_OPTIONS, EXIT_CODES, AGENT_EXAMPLE]),
     };
@@ -147,6 +162,7 @@ Commands:
   backup  Copy what a relay keeps, while it works on
   mirror  Keep a copy of a session's log in a file
   config  Show the settings in effect and where each value comes from
+  attach  Follow a session, speak in it, answer its agent's questions
   agent   The built-in shell agent, on standard input and output
   service Define a relay or a worker for systemd, OpenRC or procd
   help    Help for a command: footbridge help work
@@ -522,6 +538,70 @@ Example:
 const WORK_EXAMPLE: &str = "
 Example:
   footbridge work --relay https://relay.example.org --agent claude
+";
+
+const ATTACH: &str = "\
+Follows a session from this terminal: shows what its agent does, sends it what
+you type, and asks you what it asks. A connection that breaks is made again, and
+nothing is lost or said twice. Without SESSION, shows those that there are and
+asks which one.
+
+Usage: footbridge attach [OPTIONS] [SESSION]
+
+Options:
+";
+
+const ATTACH_OPTIONS: &str = "      --new                  Make a new session, and follow that
+      --environment ID       Where to make it [default: the only one that is
+                             online]
+      --title TEXT           What to call it
+      --viewer-only          Only look on: Ctrl-C leaves, and interrupts nothing
+      --after N              Show only what came after the event N
+      --json                 For programs: one JSON object a line, in both
+                             directions (see below)
+";
+
+const ATTACH_RELAY: &str = "      --relay URL            The relay's address
+                             [default: the one that runs on this machine,
+                             wherever it listens]
+      --ca-file FILE         Certificates to trust in addition to the well-known
+                             authorities' (PEM): an authority's, or the
+                             relay's own [default: the certificate of the relay
+                             that runs on this machine]
+";
+
+const ATTACH_KEYS: &str = "
+In a terminal:
+  What you type goes to the agent, once you press Enter. When it asks: y allows,
+  n denies (with words after it, if you like), a allows always. Ctrl-C ends its
+  turn; pressed twice, or Ctrl-D, it leaves, and the session continues. :help
+  shows what else there is. From a pipe, every line is a message; after the last
+  one it leaves when the agent's turn is over.
+";
+
+const ATTACH_JSON: &str = "
+With --json:
+  Standard output has one object a line, by type: connected; disconnected,
+  reconnecting (reason, retry_in_ms); session; event (seq, at, from, message, as
+  the agent printed it); gap; live; permission_asked and permission_withdrawn
+  (request_id, seq, tool_use_id); receipts; accepted, refused and unsent, of
+  what was sent. What this program has sent does not come back as an event.
+  Standard input takes one object a line:
+    {\"type\":\"say\",\"text\":\"…\"}              a message
+    {\"type\":\"user\", …}                       any message as it is, likewise
+                                             control_request
+    {\"type\":\"answer\",\"request_id\":\"…\",\"behavior\":\"allow\"}
+                                             an answer, or with \"deny\" and
+                                             \"message\"; also updatedInput,
+                                             updatedPermissions, interrupt, seq
+    {\"type\":\"interrupt\"}, {\"type\":\"stop\"}, {\"type\":\"disconnect\"}
+  It goes on after the end of standard input, until the session ends.
+";
+
+const ATTACH_EXAMPLE: &str = "
+Example:
+  footbridge login --scope watch,answer,drive https://relay.example.org
+  footbridge attach --relay https://relay.example.org --new
 ";
 
 const SERVICE: &str = "\

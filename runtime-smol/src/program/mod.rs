@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod assets;
+mod attach;
 mod backup;
 mod check;
 mod config;
@@ -67,6 +68,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),
+        Invocation::Attach(ask) => attach::run(ask),
         Invocation::Completions(shell) => reference::print_completions(shell),
         Invocation::Man(page) => reference::print_man(page),
         Invocation::Service(args) => service::run(&args, environment),

@@ -4,6 +4,8 @@ use footbridge_cli::args::Agent;
 use footbridge_cli::exit::Error;
 use footbridge_cli::near::nearest;
 
+use super::args::attach::Wanted;
+
 /// The commands, and the program itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
@@ -21,13 +23,14 @@ pub(super) enum Topic {
     Mirror,
     Config,
     Agent,
+    Attach,
     Service,
     /// No command: how a phone gets to a relay.
     Phone,
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 14] = [
+    pub(super) const COMMANDS: [(&str, Self); 15] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -41,6 +44,7 @@ impl Topic {
         ("mirror", Self::Mirror),
         ("config", Self::Config),
         ("agent", Self::Agent),
+        ("attach", Self::Attach),
         ("service", Self::Service),
     ];
 
@@ -50,7 +54,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, config, agent, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, config, agent, attach, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -78,6 +82,7 @@ impl Topic {
             Self::Mirror => "mirror",
             Self::Config => "config",
             Self::Agent => "agent",
+            Self::Attach => "attach",
             Self::Service => "service",
             Self::Phone => "phone",
         }
@@ -96,6 +101,7 @@ impl Topic {
             Self::Credential => &["config", "out"],
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
+            Self::Attach => &Wanted::OPTIONS,
             Self::Service => &["user", "system", "manager", "run-as", "program", "unit"],
         }
     }

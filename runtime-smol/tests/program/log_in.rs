@@ -35,7 +35,7 @@ fn approve(relay: &Ready, code: &str) {
 }
 
 /// A machine that is logged in.
-fn log_in(machine: &Path, relay: &Ready, args: &[&str]) {
+pub(crate) fn log_in(machine: &Path, relay: &Ready, args: &[&str]) {
     let mut command = footbridge(machine);
     let mut program = Running::start(command.args(["login", &relay.url]).args(args));
     let code = code(&mut program);

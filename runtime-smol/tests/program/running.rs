@@ -57,6 +57,12 @@ impl Running {
         writeln!(stdin, "{value}").expect("it reads");
     }
 
+    /// A line as a person types it.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        writeln!(stdin, "{line}").expect("it reads");
+    }
+
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
     }

@@ -39,12 +39,14 @@ const DEFAULT_PORT: u16 = 8787;
 /// The prefix of all variables.
 const PREFIX: &str = "FOOTBRIDGE_";
 /// Variables with that prefix that are not settings: credentials, and those set for agents.
-const OTHER_VARIABLES: [&str; 5] = [
+const OTHER_VARIABLES: [&str; 7] = [
     "FOOTBRIDGE_CONFIG",
     TOKEN_VARIABLE,
     "FOOTBRIDGE_SESSION_ID",
     "FOOTBRIDGE_SESSION_URL",
     "FOOTBRIDGE_SESSION_TOKEN",
+    "FOOTBRIDGE_SESSION",
+    "FOOTBRIDGE_ENVIRONMENT",
 ];
 
 /// Where a value came from.
@@ -172,9 +174,9 @@ settings! {
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
-    relay: Option<BaseUrl>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
-    ca_file: Option<PathBuf>, [Work, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Backup, SignIn, Devices, Mirror, Credential], None;
+    relay: Option<BaseUrl>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
+    ca_file: Option<PathBuf>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Attach, Backup, SignIn, Devices, Mirror, Credential], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;
@@ -200,8 +202,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Level::Info;
-    log_format: Format, [Up, Relay, Work, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Format::Text;
+    log_level: Level, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Level::Info;
+    log_format: Format, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Format::Text;
 }
 
 /// One setting as given on the command line.

@@ -1,0 +1,156 @@
+//! `footbridge attach`: a session in this terminal, or in another program.
+
+mod choose;
+mod json;
+mod lines;
+mod transcript;
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use async_signal::{Signal, Signals};
+use footbridge_cli::args::RelayArgs;
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::log_in_file::credential_for;
+use footbridge_cli::seed;
+use footbridge_cli::token::Sources;
+use footbridge_cli::value::Level;
+use footbridge_core::auth::Credential;
+use footbridge_core::base::id::SessionId;
+use footbridge_core::remote::{Remote, RemoteCommand, RemoteConfig, RemoteNotice, Start};
+use footbridge_core::wire::url::BaseUrl;
+use footbridge_smol::{block_on, drive};
+use smol::future::FutureExt;
+use smol::stream::StreamExt as _;
+
+use super::args::Data;
+use super::args::attach::{Attach, Wanted};
+use super::{data, whereabouts, work};
+
+/// Two presses of Ctrl-C within this time leave.
+const TWICE: Duration = Duration::from_secs(2);
+
+/// The relay, how it is reached, and what opens it.
+struct Place {
+    relay: BaseUrl,
+    reach: RelayArgs,
+    credential: Credential,
+}
+
+pub(super) fn run(ask: Attach) -> Result<(), Error> {
+    let log = EventLog::new("footbridge attach", ask.reach.reports.level, ask.reach.reports.format);
+    log.unknown_variables(&ask.reach.reports.unknown_variables);
+    let wanted = ask.wanted.clone();
+    let place = place(ask)?;
+    let is_json = place.reach.reports.json;
+    let session = match &wanted.session {
+        Some(session) => session.clone(),
+        None => choose::session(&place, log, &wanted, is_json)?,
+    };
+    let config = config(&place, session, &wanted)?;
+    if is_json { json::run(&place, config) } else { lines::run(&place, config, log) }
+}
+
+/// The relay that is named, or the one that runs on this machine.
+fn place(ask: Attach) -> Result<Place, Error> {
+    let Attach { relay, assumed, mut reach, .. } = ask;
+    let relay = match relay {
+        Some(relay) => relay,
+        None => {
+            let (directory, _) = data::places(&Data::Default, &reach.reports)?;
+            let running = directory.and_then(|directory| whereabouts::look_up(&directory));
+            let found = running.and_then(|found| Some((BaseUrl::parse(&found.url).ok()?, found)));
+            match found {
+                Some((relay, found)) => {
+                    reach.ca_file = reach.ca_file.or(found.certificate);
+                    relay
+                }
+                None => assumed,
+            }
+        }
+    };
+    let sources = Sources::from_environment(reach.reports.token_file.clone());
+    let credential = credential_for(&sources, &relay)?;
+    Ok(Place { relay, reach, credential })
+}
+
+fn config(place: &Place, session: SessionId, wanted: &Wanted) -> Result<RemoteConfig, Error> {
+    let (relay, credential) = (place.relay.clone(), place.credential.clone());
+    let mut config = RemoteConfig::new(relay, session, credential, seed()?);
+    config.viewer_only = wanted.viewer_only;
+    config.ends_with_session = true;
+    config.start = wanted.after.map_or(Start::Beginning, Start::After);
+    Ok(config)
+}
+
+/// Drives a viewer until it ends.
+fn follow(
+    place: &Place,
+    config: RemoteConfig,
+    asked: async_channel::Receiver<RemoteCommand>,
+    signals: impl Future<Output = Result<(), footbridge_core::contract::machine::MachineError>>,
+    on_notice: impl FnMut(RemoteNotice),
+) -> Result<(), Error> {
+    let host = work::host(&place.relay, &place.reach)?;
+    let driven = drive(Remote::new(config), host, asked, on_notice);
+    block_on(driven.or(signals)).map_err(Error::from)
+}
+
+/// What a signal means.
+enum Pressed {
+    /// Ctrl-C, once.
+    Once,
+    /// Ctrl-C twice, or to be ended.
+    Leave,
+}
+
+/// Passes on each signal, and never ends.
+async fn signals<T>(mut each: impl FnMut(&Pressed)) -> Result<T, Error> {
+    let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup]);
+    let mut signals =
+        signals.map_err(|error| Error::local(format!("cannot listen for signals: {error}")))?;
+    let mut last: Option<Instant> = None;
+    while let Some(signal) = signals.next().await {
+        let is_again = last.is_some_and(|last| last.elapsed() < TWICE);
+        match signal {
+            Ok(Signal::Int) if !is_again => each(&Pressed::Once),
+            Ok(_) => each(&Pressed::Leave),
+            Err(_) => continue,
+        }
+        last = Some(Instant::now());
+    }
+    std::future::pending().await
+}
+
+fn is_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// What became of the connection, for people.
+fn log_connection(log: EventLog, notice: &RemoteNotice) {
+    match notice {
+        RemoteNotice::Disconnected { reason } => {
+            log.write(Level::Warn, "disconnected", &[], format_args!("disconnected: {reason}"));
+        }
+        RemoteNotice::Reconnecting { reason, retry_in } => {
+            let seconds = retry_in.as_secs_f32();
+            let words = format_args!("{reason}; trying again in {seconds:.1} s");
+            log.write(Level::Warn, "reconnecting", &[], words);
+        }
+        RemoteNotice::Connected => {
+            log.write(Level::Info, "connected", &[], format_args!("connected"));
+        }
+        RemoteNotice::CredentialUnsaved { reason } => {
+            let words = format_args!("cannot keep the renewed log-in: {reason}");
+            log.write(Level::Error, "log_in_unsaved", &[], words);
+        }
+        RemoteNotice::Refused { reason, .. } => {
+            log.write(Level::Error, "refused", &[], format_args!("{reason}"));
+        }
+        RemoteNotice::Unsent(_) => {
+            log.write(Level::Error, "unsent", &[], format_args!("something was not sent any more"));
+        }
+        _ => {}
+    }
+}

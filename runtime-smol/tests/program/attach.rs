@@ -1,0 +1,157 @@
+//! `footbridge attach`: a session in a terminal, a pipe, or another program (R-6).
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::client::{Ready, ready};
+use crate::running::{Running, footbridge};
+
+fn up(home: &Path, args: &[&str]) -> (Running, Ready) {
+    let mut command = footbridge(home);
+    let base = ["up", "--listen", "127.0.0.1:0", "--json", "--name", "test"];
+    let mut program = Running::start(command.args(base).args(args));
+    let relay = ready(&mut program);
+    (program, relay)
+}
+
+fn attach(home: &Path, args: &[&str]) -> Command {
+    let mut command = footbridge(home);
+    command.arg("attach").args(args);
+    command
+}
+
+/// The next event of the session that fits.
+fn event(program: &mut Running, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let event = program.message("event");
+        if is_wanted(&event["message"]) {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn a_script_follows_a_session_speaks_in_it_and_answers_its_questions() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = up(home.path(), &[]);
+    let session = relay.new_session();
+    let mut script = Running::start(&mut attach(home.path(), &[&session, "--json"]));
+    script.message("live");
+    script.say(&json!({"type": "say", "text": "echo it ran"}));
+    let accepted = script.message("accepted");
+    assert_eq!(accepted["what"], "message");
+    let asked = script.message("permission_asked");
+    assert_eq!(asked["tool_name"], "Bash");
+    let answer = json!({"type": "answer", "request_id": asked["request_id"], "behavior": "allow"});
+    script.say(&answer);
+    let result = event(&mut script, |message| message["type"] == "result");
+    assert_eq!(
+        (&result["from"], &result["message"]["subtype"]),
+        (&json!("agent"), &json!("success"))
+    );
+
+    // Another viewer's answer takes the question away here.
+    script.say(&json!({"type": "say", "text": "echo again"}));
+    let asked = script.message("permission_asked");
+    let allow =
+        json!({"request_id": asked["request_id"], "behavior": "allow", "seq": asked["seq"]});
+    assert_eq!(relay.call("POST", &format!("/v1/sessions/{session}/permission"), &allow).0, 200);
+    let withdrawn = script.message("permission_withdrawn");
+    assert_eq!((&withdrawn["seq"], &withdrawn["answered"]), (&asked["seq"], &json!(true)));
+
+    // Anything but a command is refused, and does no harm.
+    script.say(&json!({"type": "jump"}));
+    assert_eq!(script.message("refused")["what"], "unreadable");
+    script.say(&json!({"type": "stop"}));
+    assert_eq!(script.message("accepted")["what"], "stop");
+    while script.line().is_some() {}
+    assert_eq!(script.wait(), Some(0), "it ends with the session");
+}
+
+#[test]
+fn a_relay_that_is_killed_and_restarted_loses_and_doubles_nothing() {
+    let home = tempfile::tempdir().expect("a directory");
+    let listen = "127.93.0.1:8787";
+    let start = || {
+        let mut command = footbridge(home.path());
+        Running::start(command.args(["relay", "--listen", listen, "--json"]))
+    };
+    let mut relay_program = start();
+    let relay = ready(&mut relay_program);
+    let mut command = footbridge(home.path());
+    let work = ["work", "--relay", &relay.url, "--json", "--conn-initial-ms", "100"];
+    let mut worker = Running::start(command.args(work));
+    let relay = Ready { environment: ready(&mut worker).environment, ..relay };
+    let session = relay.new_session();
+    let mut script = Running::start(&mut attach(home.path(), &[&session, "--json"]));
+    script.message("live");
+    script.say(&json!({"type": "say", "text": "echo one"}));
+    let asked = script.message("permission_asked");
+    relay_program.signal(Signal::KILL);
+    relay_program.wait();
+    script.message("disconnected");
+    let answer = json!({"type": "answer", "request_id": asked["request_id"], "behavior": "allow"});
+    script.say(&answer);
+    script.say(&json!({"type": "say", "text": "echo two"}));
+    let mut relay_program = start();
+    ready(&mut relay_program);
+    event(&mut script, |message| message["type"] == "result");
+    let asked = script.message("permission_asked");
+    script.say(&json!({"type": "answer", "request_id": asked["request_id"], "behavior": "deny"}));
+    event(&mut script, |message| message["type"] == "result");
+    let path = format!("/v1/sessions/{session}/events?limit=1000");
+    let (_, log) = relay.call("GET", &path, &Value::Null);
+    let said = log["events"].as_array().expect("events").iter();
+    let said = said.filter(|event| event["from"] == "viewer" && event["message"]["type"] == "user");
+    let said: Vec<_> = said.map(|event| event["message"]["message"]["content"].clone()).collect();
+    assert_eq!(said, ["echo one", "echo two"]);
+    script.signal(Signal::TERM);
+    assert_eq!(script.wait(), Some(0));
+}
+
+#[test]
+fn a_pipe_says_its_lines_and_leaves_when_the_turn_is_over() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = up(home.path(), &[]);
+    let mut pipe = attach(home.path(), &["--new"]);
+    pipe.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut pipe = Running::start(&mut pipe);
+    pipe.type_line("echo from a pipe");
+    let mut shown = String::new();
+    while !shown.contains("? Bash echo from a pipe") {
+        shown += &pipe.line().expect("a question");
+    }
+    pipe.type_line("y");
+    pipe.close_stdin();
+    while let Some(line) = pipe.line() {
+        shown += &line;
+    }
+    assert_eq!(pipe.wait(), Some(0));
+    assert!(shown.contains("  ⎿ from a pipe\n") && shown.contains("— done in"), "{shown}");
+    assert!(!shown.contains("{\""), "{shown}");
+    // What it has made goes on.
+    let (_, list) = relay.call("GET", "/v1/sessions", &Value::Null);
+    assert_eq!(list["sessions"][0]["state"], "running");
+}
+
+#[test]
+fn a_log_in_without_the_scope_is_told_which_one_and_how() {
+    let (home, machine) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
+    let (_program, relay) = up(home.path(), &[]);
+    let session = relay.new_session();
+    crate::log_in::log_in(machine.path(), &relay, &["--scope", "watch"]);
+    let args = [session.as_str(), "--relay", &relay.url, "--json"];
+    let mut script = Running::start(&mut attach(machine.path(), &args));
+    script.message("live");
+    script.say(&json!({"type": "say", "text": "echo no"}));
+    let refused = script.message("refused");
+    let words = refused["reason"].as_str().expect("words");
+    assert!(words.contains("--scope watch,drive") && refused["status"] == 403, "{words}");
+
+    let args = ["--relay", relay.url.as_str(), "session_unknown", "--json"];
+    let output = attach(machine.path(), &args).stdin(Stdio::null()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+}
