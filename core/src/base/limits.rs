@@ -152,6 +152,15 @@ pub const POLL_SHORT_FOR: Duration = Duration::from_secs(10 * 60);
 /// this. What waited longer was not lost to a connection that was closing anyway: something ended it,
 /// and the machine has to know.
 pub const MAX_RESEND_AGE: Duration = Duration::from_secs(1);
+/// How often a relay sends something on a stream of version 2.
+pub const STREAM_ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// A stream of version 2 on which nothing has come for this long is dead.
+pub const STREAM_DEAD_AFTER: Duration = Duration::from_secs(30);
+/// A stream of version 2 that is open says where it begins within this time, or something on the way
+/// holds it back.
+pub const STREAM_GREETING: Duration = Duration::from_secs(10);
+/// A worker of version 2 that had nothing else to say for this long says that it is there.
+pub const WORKER_HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 /// A link that has been silent this long pings the other side.
 pub const LINK_PING_AFTER: Duration = Duration::from_secs(15);
 /// The same where silent links are cut sooner.
@@ -289,6 +298,8 @@ pub const MAX_REMOTE_WAITING_BYTES: usize = 16 << 20;
 pub const REMOTE_FLUSH: Duration = Duration::from_secs(5);
 /// Questions of an agent to this client whose events a viewer keeps until it is told to answer them.
 pub const MAX_REMOTE_CALLBACKS: usize = 256;
+/// How long what a worker of version 2 shows is valid.
+pub const WORKER_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
 /// How long a session token is valid.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// How long a code works that signs a browser in.

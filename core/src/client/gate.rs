@@ -116,8 +116,8 @@ pub(crate) enum Verdict<P> {
     Pending,
     /// It is the relay.
     Proved {
-        /// What has started now, and its new id.
-        started: Vec<(P, OpId)>,
+        /// What has started now, the id that it was to have, and the one that it has.
+        started: Vec<(P, OpId, OpId)>,
         /// Its refusals, to be handled now.
         refusals: Vec<Event>,
     },
@@ -264,10 +264,12 @@ impl Gate {
         for held in self.held.drain(..) {
             match held {
                 Held::Request(op, request) => {
-                    started.extend(cx.fx.restart(op, |op| Action::Request { op, request }));
+                    let new = cx.fx.restart(op, |op| Action::Request { op, request });
+                    started.extend(new.map(|(purpose, new)| (purpose, op, new)));
                 }
                 Held::Link(op, target) => {
-                    started.extend(cx.fx.restart(op, |op| Action::Open { op, target }));
+                    let new = cx.fx.restart(op, |op| Action::Open { op, target });
+                    started.extend(new.map(|(purpose, new)| (purpose, op, new)));
                 }
                 Held::Refusal(event) => refusals.push(event),
             }

@@ -7,6 +7,7 @@
 //! ```
 
 mod answer;
+pub(crate) mod code_session;
 pub(crate) mod device;
 mod device_call;
 mod error;

@@ -36,6 +36,18 @@ pub(super) fn post<T: Serialize>(
     request(Method::Post, relay.join(path), headers, to_json(body))
 }
 
+/// A request without a body, to a URL that is already whole.
+pub(super) fn get_url(url: String, credential: &Secret) -> Request {
+    request(Method::Get, url, headers(Some(credential)), Bytes::new())
+}
+
+/// A request whose body is already JSON, to a URL that is already whole.
+pub(super) fn post_url(url: String, credential: &Secret, json: Bytes) -> Request {
+    let mut headers = headers(Some(credential));
+    headers.push(("content-type", Secret::from("application/json")));
+    request(Method::Post, url, headers, json)
+}
+
 /// A request with a form, and without a credential but for what is in the form.
 pub(super) fn form(relay: &BaseUrl, path: &str, fields: &[(&str, &str)]) -> Request {
     let mut headers = headers(None);

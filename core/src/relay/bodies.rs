@@ -97,7 +97,9 @@ impl Bodies {
 /// The largest body of a request.
 const fn largest(route: &Route) -> usize {
     match route {
-        Route::Messages(_) | Route::Permission(_) | Route::Callback(_) => MAX_REQUEST_BYTES,
+        Route::Messages(_) | Route::Permission(_) | Route::Callback(_) | Route::WorkerEvents(_) => {
+            MAX_REQUEST_BYTES
+        }
         Route::BeginLogIn | Route::Token | Route::GiveBack => MAX_FORM_BYTES,
         _ => MAX_SMALL_BODY_BYTES,
     }

@@ -37,6 +37,11 @@ pub struct RelayConfig {
     pub poll_cap: Duration,
     /// How long a session token is valid.
     pub session_token_life: Duration,
+    /// How long what a session's worker shows in version 2 is valid (C-1).
+    pub worker_token_life: Duration,
+    /// Whether sessions of environments speak version 2, where their worker leaves it to the relay
+    /// (C-4).
+    pub use_code_sessions: bool,
     /// Concurrent viewers of one session, and of one person's overview.
     pub max_subscribers: usize,
     /// Bytes on the way to one viewer.
@@ -60,6 +65,8 @@ impl RelayConfig {
             policy: StorePolicy::default(),
             poll_cap: limits::POLL_WAIT,
             session_token_life: limits::SESSION_TOKEN_LIFE,
+            worker_token_life: limits::WORKER_TOKEN_LIFE,
+            use_code_sessions: false,
             max_subscribers: limits::MAX_SUBSCRIBERS,
             stream_credit: limits::STREAM_CREDIT_BYTES,
             max_posted: limits::MAX_POSTED_MESSAGES,

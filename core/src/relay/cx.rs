@@ -24,9 +24,9 @@ use super::purpose::{Engine, Purpose, StreamKind, Timer};
 use super::store_calls::StoreCalls;
 use super::streams::watching::Watching;
 use crate::base::id::{OpId, SessionId};
-use crate::base::limits::MAX_NAME_BYTES;
+use crate::base::limits::{LINK_DEAD_AFTER, MAX_NAME_BYTES};
 use crate::base::time::{Instant, UnixTime};
-use crate::contract::action::{Action, Message, Response};
+use crate::contract::action::{Action, Head, Message, Response};
 use crate::contract::event::IncomingRequest;
 use crate::store::{AccountId, Session, StoreOp};
 use crate::wire::url::BaseUrl;
@@ -181,6 +181,23 @@ impl<'a> Cx<'a> {
         self.engine.fx.repurpose(op, purpose);
         let protocol = protocol.map(Into::into);
         self.engine.fx.act(op, |op| Action::Upgrade { op, protocol, max_message });
+        true
+    }
+
+    /// Answers an exchange with a stream of this kind. Returns whether there is one now.
+    pub(super) fn reply_stream(&mut self, op: OpId, kind: StreamKind, head: Head) -> bool {
+        if self.is_stopping() {
+            self.refuse(op, &ApiError::unavailable());
+            return false;
+        }
+        let Some(Exchange { method, path, client }) = self.shared.exchanges.upgraded(op) else {
+            return false;
+        };
+        self.shared.bodies.over(op);
+        self.notify(RelayNotice::Answered { method, path, status: head.status, client });
+        self.engine.fx.repurpose(op, Purpose::Stream(kind));
+        let write_timeout = LINK_DEAD_AFTER;
+        self.engine.fx.act(op, |op| Action::ReplyStream { op, head, write_timeout });
         true
     }
 

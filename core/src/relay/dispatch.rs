@@ -16,7 +16,7 @@ use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::Pending;
-use super::{link_v1, oauth, push, sign_in, viewer_api, worker_api};
+use super::{code_sessions, links, oauth, push, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
 use crate::contract::action::Action;
@@ -217,7 +217,22 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         }
         (Identity::Worker, route) => worker_api::serve(cx, op, request, route),
         (Identity::Session(claims), Route::Ingress(session)) => {
-            link_v1::attach(cx, op, request, session, &claims)
+            links::attach(cx, op, request, session, &claims)
+        }
+        (Identity::Session(claims), Route::Bridge(session)) => {
+            code_sessions::bridge_item(cx, op, request, session, &claims)
+        }
+        (Identity::CodeWorker(claims), Route::WorkerStream(session)) => {
+            code_sessions::open_stream(cx, op, request, query, session, &claims)
+        }
+        (Identity::CodeWorker(claims), route) => {
+            code_sessions::serve(&mut parts.links, cx, op, request, route, &claims)
+        }
+        (Identity::Account(owner), Route::CreateCodeSession) => {
+            code_sessions::create(cx, op, request, owner)
+        }
+        (Identity::Account(owner), Route::Bridge(session)) => {
+            code_sessions::bridge(cx, op, request, session, owner)
         }
         (Identity::Session(claims), route) => {
             worker_api::serve_lease(cx, op, request, route, &claims)
@@ -321,6 +336,11 @@ pub(super) fn on_answer(
         Pending::Poll { op, claim } => parts.polls.on_answer(cx, op, claim, answer),
         Pending::Attach { op, attaching } => parts.links.on_attached(cx, op, attaching, answer),
         Pending::Link { op, step } => parts.links.on_answer(cx, op, step, answer),
+        Pending::OpenStream { op, opening } => parts.links.on_stream(cx, op, opening, answer),
+        Pending::Code { op, call, run } => match answer {
+            Ok(answer) => code_sessions::answered(&mut parts.links, cx, op, call, answer),
+            Err(error) => cx.refuse(op, &code_sessions::refusal(error, run.as_deref())),
+        },
         Pending::Subscribe { op, subscribing } => {
             parts.viewers.on_subscribed(cx, op, subscribing, &answer);
         }

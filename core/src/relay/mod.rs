@@ -5,7 +5,7 @@
 //! but connections, and says *accepted* only after the store has said *stored*.
 //!
 //! ```text
-//!   Requested ─▶ http ─▶ worker_api, viewer_api, link_v1, streams ─▶ Store
+//!   Requested ─▶ http ─▶ worker_api, viewer_api, links, streams ─▶ Store
 //!                                                                      │
 //!   Reply, Send ◀─ polls, links, viewers, overviews ◀─ fanout ◀─ Stored ┘
 //! ```
@@ -21,7 +21,8 @@
 //! | `parts`, `listener` | the parts together, and which of them a WebSocket belongs to; accepting |
 //! | `worker_api` | the workers' side: register, poll, lease (E) |
 //! | `viewer_api` | the viewers' side: sessions, messages, questions (M) |
-//! | `link_v1` | the links of sessions (S-2) |
+//! | `links` | the links of sessions, of both versions (S-2, C-2) |
+//! | `code_sessions` | version 2: sessions, credentials and batches by plain requests (C) |
 //! | `streams` | what viewers watch (R-2) |
 //! | `sign_in`, `oauth` | browsers that sign in, and devices that log in (T-6) |
 //! | `push` | who is told on their other devices that a session waits (Y-7) |
@@ -33,7 +34,7 @@
 //! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
 //! | `codes` | the codes that sign a browser in |
 //! | `devices` | what devices do at the moment |
-//! | `keyring`, `device_tokens` | the keys that are signed with, and devices' tokens |
+//! | `keyring`, `device_tokens`, `worker_tokens` | the keys that are signed with; devices' tokens, and those of version 2 |
 //! | `tokens`, `close` | the relay's own credentials and ids; close codes |
 //! | `config`, `notice` | configuration; commands and notices |
 //! | [`store`](crate::store) | stored state, as operations and their outcomes (Y-2) |
@@ -42,6 +43,7 @@
 
 mod bodies;
 mod close;
+mod code_sessions;
 mod codes;
 mod config;
 mod cx;
@@ -53,7 +55,7 @@ mod fanout;
 mod guesses;
 mod http;
 mod keyring;
-mod link_v1;
+mod links;
 mod listener;
 mod notice;
 mod oauth;
@@ -73,6 +75,7 @@ mod tests;
 mod tokens;
 mod viewer_api;
 mod worker_api;
+mod worker_tokens;
 
 pub use self::config::{AccessToken, Asset, RelayConfig, RelayConfigError, RelayKeys};
 pub use self::notice::{RelayCommand, RelayNotice};

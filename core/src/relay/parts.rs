@@ -2,7 +2,7 @@
 
 use super::config::RelayKeys;
 use super::cx::Cx;
-use super::link_v1::Links;
+use super::links::Links;
 use super::purpose::{Purpose, StreamKind};
 use super::push::Push;
 use super::refreshes::Refreshes;

@@ -41,6 +41,10 @@ pub(super) enum Pending {
     Attach { op: OpId, attaching: Attaching },
     /// Continue with a link.
     Link { op: OpId, step: LinkStep },
+    /// Open a stream of version 2.
+    OpenStream { op: OpId, opening: Opening },
+    /// Answer a call of version 2.
+    Code { op: OpId, call: CodeCall, run: Option<String> },
     /// Open a subscription.
     Subscribe { op: OpId, subscribing: Subscribing },
     /// Send a page of the log to a viewer.
@@ -89,6 +93,8 @@ impl Pending {
             | Self::ViewerCall { op, .. }
             | Self::Attach { op, .. }
             | Self::Link { op, .. }
+            | Self::OpenStream { op, .. }
+            | Self::Code { op, .. }
             | Self::Subscribe { op, .. }
             | Self::Page { op }
             | Self::Device { op }
@@ -164,6 +170,48 @@ pub(super) struct Attaching {
     pub(super) framing: Framing,
 }
 
+/// A stream of version 2 that a worker wants to open.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    pub(super) session: SessionId,
+    pub(super) epoch: u64,
+    pub(super) acks: Acks,
+    /// The run of the agent that it is for.
+    pub(super) run: Option<String>,
+}
+
+/// Whether the worker says how far the lines for its agent have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acks {
+    Given,
+    /// What has left for it counts as arrived, once enough more has left.
+    Missing,
+}
+
+/// A call of version 2.
+#[derive(Clone, Debug)]
+pub(super) enum CodeCall {
+    Create,
+    Bridge(Bridging),
+    /// How far the lines for the agent have come: what goes with it is answered.
+    Progress,
+    Batch,
+    Worker,
+}
+
+/// Credentials of version 2 that somebody asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Bridging {
+    pub(super) session: SessionId,
+    /// Whether it is an item of an environment's.
+    pub(super) has_item: bool,
+    pub(super) acks: Acks,
+    /// The run of the agent that they are for.
+    pub(super) run: Option<String>,
+    /// Where the worker reaches this relay.
+    pub(super) base_url: Option<String>,
+}
+
 /// What a link carries besides its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -171,6 +219,8 @@ pub(super) enum Framing {
     LinkV1,
     /// Nothing: it is plain NDJSON (S-2).
     Ndjson,
+    /// It is a stream of events (C-2): what comes from the worker comes by other requests.
+    Events(Acks),
 }
 
 /// What a link waits for.

@@ -305,7 +305,7 @@ impl Parts {
         match self.gate.answered(&mut cx.at_gate(), event) {
             Verdict::Pending => {}
             Verdict::Proved { started, refusals } => {
-                for (purpose, op) in started {
+                for (purpose, _, op) in started {
                     if purpose == Purpose::Stream {
                         self.stream.restarted(op);
                     }

@@ -95,6 +95,23 @@ pub enum Answer {
         /// Whether a person asked for the session to end.
         is_stopping: bool,
     },
+    /// A stream of version 2 is open.
+    StreamOpened {
+        /// Lines from the worker that are stored, or lost.
+        received: u64,
+        /// The last line for the agent that does not need to be sent.
+        from: u64,
+        /// The last line for the agent.
+        until: u64,
+        /// Whether a person asked for the session to end.
+        is_stopping: bool,
+        /// The lease that the session runs under; 0 if none.
+        fence: u64,
+        owner: AccountId,
+        environment: EnvironmentId,
+        /// What its agent has to be told before anything else (M-6).
+        declared: Option<Text>,
+    },
     /// Lines up to this one are stored.
     Appended {
         received: u64,
@@ -189,7 +206,11 @@ pub enum StoreError {
     /// A later run of the same worker has registered.
     WorkerReplaced,
     /// A newer link of the session is open.
-    LinkReplaced,
+    LinkReplaced {
+        /// The run of the agent that it is for, if its worker has said so.
+        #[serde(default)]
+        run: Option<String>,
+    },
     /// A worker claims to have lines that were never sent to it.
     NeverSent,
     SessionEnded,
@@ -335,7 +356,7 @@ impl StoreError {
             Self::WorkerReplaced => {
                 "another run of this worker has taken over: only one may serve a directory".into()
             }
-            Self::LinkReplaced => "a newer connection of the same session has taken over".into(),
+            Self::LinkReplaced { .. } => "a newer connection of the same session has taken over".into(),
             Self::NeverSent => "the worker acknowledged lines that were never sent to it".into(),
             Self::SessionEnded => "the session has ended".into(),
             Self::PermissionConflict { .. } => {

@@ -63,6 +63,9 @@ pub struct EnvironmentRow {
     /// The device that registered it, if one did.
     #[serde(default)]
     pub device: Option<DeviceId>,
+    /// The session that it was made for, and goes with (C-1).
+    #[serde(default)]
+    pub made_for: Option<SessionId>,
 }
 
 /// The ends of a queue. Positions grow towards the back.

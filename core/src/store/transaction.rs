@@ -273,6 +273,36 @@ pub enum StoreOp {
         /// The request's idempotency key.
         key: Option<String>,
     },
+    /// Creates a session of version 2 with an environment of its own, which nothing is queued for and
+    /// which goes with it (C-1). Repeating the key returns the same session. Answer: `Session`.
+    CreateCodeSession {
+        /// Whose it is.
+        owner: AccountId,
+        /// The name of its environment.
+        environment: EnvironmentId,
+        /// Its name.
+        id: SessionId,
+        /// The title a person gave it.
+        title: Option<String>,
+        /// The request's idempotency key.
+        key: Option<String>,
+        /// How the program that will run it describes itself.
+        registration: Box<Registration>,
+        /// The device that creates it, if one does: with the device, it ends.
+        device: Option<DeviceId>,
+    },
+    /// Takes up a session that was created like that: a link of a higher number, which is the epoch.
+    /// What a device has created, another one does not find. Answer: `Attached`.
+    Bridge {
+        /// Whose it is.
+        owner: AccountId,
+        /// The device that asks, if one does.
+        device: Option<DeviceId>,
+        /// The session.
+        session: SessionId,
+        /// The run of the agent that it is for; `None` if the worker does not say.
+        agent_run: Option<String>,
+    },
     /// Reads an account's sessions, newest first, including those of an environment that is gone.
     /// Denied if `before` is unknown. Answer: `Sessions`.
     ListSessions {
@@ -409,13 +439,38 @@ pub enum StoreOp {
         /// Lines from the worker that it no longer has.
         from: u64,
     },
+    /// A worker of version 2 takes up the lines for its agent; as `ResumeLink`. Answer:
+    /// `StreamOpened`.
+    OpenStream {
+        /// The session.
+        session: SessionId,
+        /// The number of the link.
+        link: u64,
+        /// Lines for the agent that the worker has; `None`: those that the store knows of.
+        received: Option<u64>,
+        /// Lines from the worker that it no longer has.
+        from: u64,
+    },
+    /// A worker of version 2 is there, and maybe says what it does: the session is running, or has
+    /// ended. Answer: `Renewed`, or `Done` once it has ended.
+    NoteWorker {
+        /// The session.
+        session: SessionId,
+        /// The number of the link.
+        link: u64,
+        /// Whether its agent is in a turn, if it says so.
+        is_working: Option<bool>,
+        /// How it has ended, if it has.
+        result: Option<Box<SessionResult>>,
+    },
     /// Stores lines that arrived on a link, except those already stored. Answer: `Appended`.
     Append {
         /// The session.
         session: SessionId,
         /// The number of the link.
         link: u64,
-        /// The number of the first line, among all lines ever sent by the worker.
+        /// The number of the first line, among all lines ever sent by the worker; 0: that after the
+        /// last one stored.
         first: u64,
         /// The lines.
         lines: Vec<Line>,
@@ -481,6 +536,8 @@ impl StoreOp {
             Self::Redispatch { .. } => "Redispatch",
             Self::Lapse => "Lapse",
             Self::CreateSession { .. } => "CreateSession",
+            Self::CreateCodeSession { .. } => "CreateCodeSession",
+            Self::Bridge { .. } => "Bridge",
             Self::ListSessions { .. } => "ListSessions",
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
@@ -494,6 +551,8 @@ impl StoreOp {
             Self::AnswerCallback { .. } => "AnswerCallback",
             Self::AttachLink { .. } => "AttachLink",
             Self::ResumeLink { .. } => "ResumeLink",
+            Self::OpenStream { .. } => "OpenStream",
+            Self::NoteWorker { .. } => "NoteWorker",
             Self::Append { .. } => "Append",
             Self::AckInbound { .. } => "AckInbound",
             Self::ReadInbound { .. } => "ReadInbound",

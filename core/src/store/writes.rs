@@ -26,6 +26,9 @@ impl StoreOp {
                 let note = worktree.as_ref().map_or(0, |note| of_note(note));
                 Some(message.len() + stderr.len() + note)
             }
+            Self::NoteWorker { result: Some(result), .. } => {
+                Some(result.message.len() + result.stderr.len())
+            }
             Self::NoteWorktree { note, .. } => Some(of_note(note)),
             Self::Prove { bytes } => Some(*bytes),
             Self::ReadReceipts { .. } | Self::ReadReceipt { .. } | Self::ReadInbound { .. } => None,

@@ -13,7 +13,7 @@ use crate::contract::action::Message;
 pub(crate) enum Item {
     /// A line from the agent, unchanged.
     Line(Text),
-    /// A `report` frame of this side itself.
+    /// A report of this side itself: in version 1 the whole frame, in version 2 its message.
     Report(Bytes),
 }
 

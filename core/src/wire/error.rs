@@ -142,6 +142,10 @@ error_types! {
     HostUnknown = "host_unknown",
     /// A page of another site sent the request.
     OriginRefused = "origin_refused",
+    /// The session has been bridged again since (C-1).
+    EpochSuperseded = "epoch_superseded",
+    /// The same, by the same run of the agent: a bridge of its own has arrived late or twice.
+    EpochRepeated = "epoch_repeated",
     /// The relay is shutting down, or overloaded.
     Unavailable = "unavailable",
     /// The relay cannot store anything: its disk is full, or gone.

@@ -9,6 +9,7 @@
 //! | [`control`] | control requests and responses (M-2, M-3) |
 //! | [`log_message`] | the relay's and the worker's own messages in a log |
 //! | [`link_v1`] | the control frames of a session's link |
+//! | [`code_session`] | version 2: what travels by plain requests and events (C) |
 //! | [`device`] | log-ins, and what each may do (Y-9) |
 //! | [`oauth`] | logging in (T-6) |
 //! | [`jwt`] | when a token runs out (T-2) |
@@ -16,6 +17,7 @@
 //! | [`work_secret`] | a work secret (S-1) |
 //! | [`push`] | notifications (Y-7) |
 //! | [`session`] | a session's state and result |
+//! | [`session_name`] | the two names of one session (I-1) |
 //! | [`worktree`] | a worktree that was kept, and what a person wants done with it (W-5) |
 //! | [`viewer`] | what viewers request, and what they receive |
 //! | [`housekeeping`] | which of an agent's messages are for people (M-8) |
@@ -24,6 +26,7 @@
 //! | [`error`] | the body of a refusal (E-9) |
 
 pub mod callback;
+pub mod code_session;
 pub mod control;
 pub mod device;
 pub mod error;
@@ -40,6 +43,7 @@ pub mod push;
 mod raw;
 mod rfc3339;
 pub mod session;
+pub mod session_name;
 #[cfg(test)]
 mod tests;
 pub mod url;

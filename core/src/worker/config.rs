@@ -55,6 +55,8 @@ pub struct WorkerConfig {
     pub shutdown_grace: Duration,
     /// The first pause before a result is reported again (W-7).
     pub stop_work_base_delay: Duration,
+    /// Which version sessions speak (C-4).
+    pub transport: TransportChoice,
     /// Pauses after failures, and when to give up (W-2).
     pub backoff: BackoffConfig,
     /// Longest line accepted from an agent, in bytes (M-1).
@@ -69,6 +71,18 @@ pub struct WorkerConfig {
     pub keeps_pointer: bool,
     /// Seeds the jitter, and names claims and runs.
     pub seed: u64,
+}
+
+/// How sessions travel (C-4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// As their work secret says.
+    #[default]
+    Auto,
+    /// By a WebSocket each, whatever that says.
+    V1,
+    /// By streams of events and batches, whatever that says.
+    V2,
 }
 
 /// Where sessions work (W-5).
@@ -137,6 +151,7 @@ impl WorkerConfig {
             session_limit: DEFAULT_SESSION_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
+            transport: TransportChoice::Auto,
             backoff: BackoffConfig::default(),
             max_line_bytes: MAX_LINE_BYTES,
             state_directory: None,

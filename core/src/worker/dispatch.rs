@@ -74,10 +74,6 @@ impl Claims {
             Ok(secret) => secret,
             Err(error) => return Some(refuse(cx, environment, &item, &error.to_string())),
         };
-        if secret.use_code_sessions {
-            let reason = "the session asks for version 2, which this worker does not speak";
-            return Some(refuse(cx, environment, &item, reason));
-        }
         let length = item.lease_seconds.map_or(DEFAULT_LEASE, Duration::from_secs);
         let lease = Lease {
             work: item.id.clone(),

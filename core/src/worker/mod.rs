@@ -56,7 +56,7 @@ mod worktree;
 
 pub use allowance::Allowance;
 pub use check::{Check, CheckConfig, Checked, Finding};
-pub use config::{AgentProgram, AgentResume, SpawnMode, WorkerConfig};
+pub use config::{AgentProgram, AgentResume, SpawnMode, TransportChoice, WorkerConfig};
 pub use continuity::{Identity, Places};
 pub use notice::{WorkerCommand, WorkerNotice};
 pub use pointer_search::{LeftSession, LeftWorker, PointerSearch, PointerSearchConfig};

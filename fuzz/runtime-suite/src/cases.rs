@@ -329,6 +329,18 @@ macro_rules! scenario_tests {
             a_mirror_has_the_same_bytes_as_the_log_and_ends_with_the_session,
             a_mirror_waits_for_its_relay_and_shows_nothing_to_whoever_has_its_port,
         );
+        $crate::tests!($runtime, scenarios::code_sessions:
+            a_command_needs_permission_runs_and_shows_its_output,
+            an_interrupt_withdraws_an_open_question,
+            two_thousand_messages_go_to_the_agent_and_back_in_order,
+            a_channel_that_keeps_breaking_loses_and_duplicates_nothing,
+            output_while_the_relay_is_away_arrives_later,
+            a_relay_that_restarts_while_a_session_runs,
+            a_worker_that_was_stopped_keeps_the_agents_of_its_sessions,
+            setting_the_clock_ends_no_session_and_stops_no_work,
+            an_agent_that_dies_while_it_floods,
+            the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works,
+        );
         $crate::tests!($runtime, scenarios::sessions:
             a_command_needs_permission_runs_and_shows_its_output,
             a_denied_command_does_not_run_and_an_edited_one_runs_as_edited,

@@ -15,7 +15,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Parser, ValueExt};
 
 use crate::exit::Error;
-use crate::value::{Format, Level, SpawnMode};
+use crate::value::{Format, Level, SpawnMode, Transport};
 
 /// How much is logged to stderr, and how, plus the other options common to long-running commands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,6 +77,8 @@ pub struct Work {
     pub disposable: Vec<String>,
     /// Whether to register with a relay that cannot prove that it is the one from before.
     pub trusts_relay: bool,
+    /// How sessions travel.
+    pub transport: Transport,
     /// Whether to start although the agent's program is not there.
     pub may_lack_agent: bool,
     /// Where to answer those who ask for its health.
@@ -106,6 +108,7 @@ impl Default for Work {
             trusts_repository: false,
             disposable: Vec::new(),
             trusts_relay: false,
+            transport: Transport::default(),
             may_lack_agent: false,
             health: None,
             backoff: BackoffConfig::default(),

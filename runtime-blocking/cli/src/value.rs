@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use footbridge_core::wire::url::BaseUrl;
+use footbridge_core::worker::TransportChoice;
 
 pub use self::lists::{FileNames, Flags, Hosts, Relays, Variables};
 use crate::duration;
@@ -301,6 +302,28 @@ words! {
 }
 
 words! {
+    /// How sessions travel (C-4).
+    Transport:
+    /// As the relay says.
+    #[default]
+    Auto = "auto",
+    /// By a WebSocket each.
+    V1 = "v1",
+    /// By plain requests and a stream of events each.
+    V2 = "v2",
+}
+
+impl From<Transport> for TransportChoice {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Auto => Self::Auto,
+            Transport::V1 => Self::V1,
+            Transport::V2 => Self::V2,
+        }
+    }
+}
+
+words! {
     /// How much is logged to stderr; each level includes those before it.
     Level:
     /// What went wrong.
@@ -347,6 +370,7 @@ mod tests {
             (refusal::<Millis>("0"), "\"0\" is not a number of milliseconds"),
             (refusal::<Variables>("A=B"), "not the name of a variable"),
             (refusal::<SpawnMode>("tree"), "same-dir, worktree or single-session"),
+            (refusal::<Transport>("v3"), "auto, v1 or v2"),
             (refusal::<Level>("loud"), "error, warn, info or debug"),
             (refusal::<Format>("xml"), "text or json"),
         ];

@@ -108,6 +108,7 @@ fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig
     config.trusts_repository = work.trusts_repository;
     config.disposable.clone_from(&work.disposable);
     config.trusts_relay = work.trusts_relay;
+    config.transport = work.transport.into();
     config.backoff = work.backoff;
     config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)

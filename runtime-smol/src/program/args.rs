@@ -94,6 +94,8 @@ pub(super) struct Serve {
     pub(super) tls: Option<Tls>,
     pub(super) data: Data,
     pub(super) keeping: Keeping,
+    /// Whether sessions speak version 2.
+    pub(super) has_code_sessions: bool,
     /// Where to answer those who ask for its health.
     pub(super) health: Option<SocketAddr>,
 }
@@ -561,6 +563,7 @@ fn serve(settings: &Settings, reports: LogArgs) -> Result<Serve, Error> {
         tls,
         data,
         keeping,
+        has_code_sessions: settings.code_sessions.value,
         health: settings.health.value,
     })
 }
@@ -606,6 +609,7 @@ fn work(settings: Settings) -> Work {
         trusts_repository: settings.trust_repository.value,
         disposable: settings.disposable.value.0,
         trusts_relay: settings.trust_relay.value,
+        transport: settings.transport.value,
         may_lack_agent: settings.allow_missing_agent.value,
         health: settings.health.value,
     }

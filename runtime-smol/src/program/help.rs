@@ -426,6 +426,8 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
       --keep-ended TIME      How long to keep a session after it has ended, such
                              as 30d. Until then its log stays, up to 64 MB of
                              it, however old [default: 90d]
+      --code-sessions        Let workers speak version 2, which needs no
+                             WebSocket, unless they were told otherwise
 ";
 
 const SERVE_TLS: &str =

@@ -147,6 +147,7 @@ pub(super) fn build(
     if serve.allows_private_push {
         config.push_reach = Reach::Anywhere;
     }
+    config.use_code_sessions = serve.has_code_sessions;
     config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
     let Keeping { max_data, keep_ended } = serve.keeping;
     if serve.data == Data::InMemory {

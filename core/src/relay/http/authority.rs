@@ -20,6 +20,7 @@ use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
 use crate::relay::device_tokens::AccessClaims;
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
+use crate::relay::worker_tokens::WorkerClaims;
 use crate::store::{AccountId, PushSignIn};
 
 /// Knows every credential of this relay, access tokens only by what is derived from them.
@@ -53,6 +54,8 @@ enum Credential {
     Worker(AccountId),
     Environment(EnvironmentId),
     Session(Claims),
+    /// What a session's worker has in version 2.
+    CodeWorker(WorkerClaims),
     /// The access token of one of a person's devices.
     Device(AccessClaims),
 }
@@ -72,6 +75,8 @@ pub(in crate::relay) enum Identity {
     /// Somebody with a credential that they do not show, and the proof that they asked for.
     Asker(String),
     Session(Claims),
+    /// The worker of a session, in version 2.
+    CodeWorker(WorkerClaims),
 }
 
 impl Identity {
@@ -80,7 +85,9 @@ impl Identity {
         match self {
             // A question can be read in a proxy's log, and asked again by anybody.
             Self::Anybody | Self::Code(_) | Self::Asker(_) => Standing::Stranger,
-            Self::Registrar(_) | Self::Worker | Self::Session(_) => Standing::Worker,
+            Self::Registrar(_) | Self::Worker | Self::Session(_) | Self::CodeWorker(_) => {
+                Standing::Worker
+            }
             Self::Account(_) | Self::Device(_) => Standing::Person,
         }
     }
@@ -177,18 +184,21 @@ impl Authority {
                 | Access::Approval
                 | Access::Owner
                 | Access::Registration
+                | Access::CodeSession
+                | Access::Bridge
                 | Access::SignIn,
                 Credential::Account(account),
             ) => Ok(Identity::Account(account)),
-            (Access::Person | Access::Registration, Credential::Device(claims)) => {
-                match route.scope(access) {
-                    _ if claims.is_expired(now) => Err(Denial::Refused(ApiError::token_expired())),
-                    Some(scope) if !claims.scopes.allow(scope) => {
-                        Err(Denial::Refused(ApiError::out_of_scope(scope.as_str())))
-                    }
-                    _ => Ok(Identity::Device(claims)),
+            (
+                Access::Person | Access::Registration | Access::CodeSession | Access::Bridge,
+                Credential::Device(claims),
+            ) => match route.scope(access) {
+                _ if claims.is_expired(now) => Err(Denial::Refused(ApiError::token_expired())),
+                Some(scope) if !claims.scopes.allow(scope) => {
+                    Err(Denial::Refused(ApiError::out_of_scope(scope.as_str())))
                 }
-            }
+                _ => Ok(Identity::Device(claims)),
+            },
             (Access::Person | Access::Approval, Credential::Browser(account, claims)) => {
                 if now.as_secs() < claims.exp {
                     Ok(Identity::Account(account))
@@ -209,7 +219,15 @@ impl Authority {
             {
                 unexpired(claims, now)
             }
-            (Access::Session, Credential::Session(claims))
+            (Access::CodeWorker, Credential::CodeWorker(claims))
+                if session == Some(&claims.session) =>
+            {
+                if claims.is_expired(now) {
+                    return Err(Denial::Refused(ApiError::worker_expired()));
+                }
+                Ok(Identity::CodeWorker(claims))
+            }
+            (Access::Session | Access::Bridge, Credential::Session(claims))
                 if session.is_some() && claims.session.as_ref() == session =>
             {
                 unexpired(claims, now)
@@ -262,6 +280,9 @@ impl Authority {
         }
         if let Some(environment) = self.issuer.environment_of(token) {
             return Credential::Environment(environment);
+        }
+        if let Some(claims) = self.issuer.worker_claims_of(token) {
+            return Credential::CodeWorker(claims);
         }
         if let Some(claims) = self.issuer.access_claims_of(token) {
             let is_known = self.accounts.iter().any(|account| account.id == claims.owner);

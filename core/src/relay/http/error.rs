@@ -51,6 +51,25 @@ impl ApiError {
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
+    pub(in crate::relay) fn worker_expired() -> Self {
+        let message = "the worker_jwt has expired: ask for another one at the session's /bridge";
+        Self::new(401, ErrorType::TokenExpired, message)
+    }
+
+    pub(in crate::relay) fn superseded() -> Self {
+        let message =
+            "this session has been bridged again since: only the newest worker_epoch counts";
+        Self::new(409, ErrorType::EpochSuperseded, message)
+    }
+
+    /// The same, by a bridge for the same run of the agent: a request that was sent or carried out
+    /// twice.
+    pub(in crate::relay) fn repeated() -> Self {
+        let message =
+            "the same run of the agent has bridged this session again: bridge it once more";
+        Self::new(409, ErrorType::EpochRepeated, message)
+    }
+
     pub(in crate::relay) fn signed_out() -> Self {
         let message = "this browser was signed in too long ago: sign in again";
         Self::new(401, ErrorType::TokenExpired, message)
@@ -135,9 +154,9 @@ impl From<StoreError> for ApiError {
             StoreError::WorkUnknown => (404, ErrorType::WorkUnknown),
             StoreError::PermissionUnknown => (404, ErrorType::PermissionUnknown),
             StoreError::ReceiptUnknown => (404, ErrorType::ReceiptUnknown),
-            StoreError::LeaseLost | StoreError::LinkReplaced | StoreError::WorkerReplaced => {
-                (409, ErrorType::LeaseLost)
-            }
+            StoreError::LeaseLost
+            | StoreError::LinkReplaced { .. }
+            | StoreError::WorkerReplaced => (409, ErrorType::LeaseLost),
             StoreError::NeverSent => (400, ErrorType::InvalidRequest),
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),

@@ -4,8 +4,9 @@
 use alloc::vec::Vec;
 
 use crate::base::id::{DeviceId, EnvironmentId, IdError, PushId, SessionId, WorkId};
-use crate::contract::action::Method::{self, Delete, Get, Head, Post};
+use crate::contract::action::Method::{self, Delete, Get, Head, Post, Put};
 use crate::wire::device::Scope;
+use crate::wire::session_name::canonical;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,12 @@ pub(in crate::relay) enum Route {
     NoteWorktree(EnvironmentId),
     Deregister(EnvironmentId),
     Ingress(SessionId),
+    CreateCodeSession,
+    Bridge(SessionId),
+    WorkerStream(SessionId),
+    WorkerEvents(SessionId),
+    WorkerState(SessionId),
+    WorkerHeartbeat(SessionId),
     Environments,
     Environment(EnvironmentId),
     Healthcheck(EnvironmentId),
@@ -74,7 +81,7 @@ impl Route {
     pub(in crate::relay) const fn scope(&self, access: Access) -> Option<Scope> {
         match (access, self) {
             (_, Self::WhoAmI) => None,
-            (Access::Registration, _) => Some(Scope::Work),
+            (Access::Registration | Access::CodeSession | Access::Bridge, _) => Some(Scope::Work),
             (_, Self::Permission(_) | Self::Callback(_)) => Some(Scope::Answer),
             (
                 _,
@@ -101,7 +108,12 @@ impl Route {
             | Self::Redispatch(id, _)
             | Self::NoteWorktree(id)
             | Self::Deregister(id) => (Some(id), None),
-            Self::Ingress(id) => (None, Some(id)),
+            Self::Ingress(id)
+            | Self::Bridge(id)
+            | Self::WorkerStream(id)
+            | Self::WorkerEvents(id)
+            | Self::WorkerState(id)
+            | Self::WorkerHeartbeat(id) => (None, Some(id)),
             _ => (None, None),
         }
     }
@@ -144,6 +156,13 @@ pub(in crate::relay) enum Access {
     Lease,
     /// The token of the session in the path.
     Session,
+    /// A person's access token, or a device's that may register machines: it makes a session of
+    /// version 2.
+    CodeSession,
+    /// The same, or the token of the session in the path.
+    Bridge,
+    /// What a bridge has given for the session in the path.
+    CodeWorker,
 }
 
 /// What a request consists of besides its head.
@@ -187,8 +206,8 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 50] = {
-    use Access::{Anybody, Approval, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
+pub(in crate::relay) static TABLE: [Row; 56] = {
+    use Access::{Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
         row(Get, "/health", Anybody, Nothing, Make::Plain(Route::Health)),
@@ -222,6 +241,12 @@ pub(in crate::relay) static TABLE: [Row; 50] = {
         row(Post, "/v1/environments/{id}/stop", Environment, Body, Make::Environment(Route::Deregister)),
         row(Get, "/v1/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
         row(Get, "/v2/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
+        row(Post, "/v1/code/sessions", CodeSession, Body, Make::Plain(Route::CreateCodeSession)),
+        row(Post, "/v1/code/sessions/{id}/bridge", Bridge, Body, Make::Session(Route::Bridge)),
+        row(Get, "/v1/code/sessions/{id}/worker/events/stream", CodeWorker, Nothing, Make::Session(Route::WorkerStream)),
+        row(Post, "/v1/code/sessions/{id}/worker/events", CodeWorker, Body, Make::Session(Route::WorkerEvents)),
+        row(Put, "/v1/code/sessions/{id}/worker", CodeWorker, Body, Make::Session(Route::WorkerState)),
+        row(Post, "/v1/code/sessions/{id}/worker/heartbeat", CodeWorker, Body, Make::Session(Route::WorkerHeartbeat)),
         row(Get, "/v1/environments", Person, Nothing, Make::Plain(Route::Environments)),
         row(Get, "/v1/environments/{id}", Person, Nothing, Make::Environment(Route::Environment)),
         row(Post, "/v1/environments/{id}/healthcheck", Person, Body, Make::Environment(Route::Healthcheck)),
@@ -297,7 +322,7 @@ impl Make {
             (Self::Redispatch(make), [id, session]) => {
                 make(EnvironmentId::new(id)?, SessionId::new(session)?)
             }
-            (Self::Session(make), [id]) => make(SessionId::new(id)?),
+            (Self::Session(make), [id]) => make(canonical(SessionId::new(id)?)),
             (Self::Push(make), [id]) => make(PushId::new(id)?),
             (Self::Device(make), [id]) => make(DeviceId::new(id)?),
             (Self::Receipt(make), [id, seq]) => {

@@ -4,10 +4,12 @@ use super::*;
 use crate::auth::{AccountKey, worker_credential};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::relay::http::route::{Access, TABLE};
+use crate::relay::pending::{Acks, Bridging};
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
+use crate::relay::worker_tokens::WorkerClaims;
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 50] = [
+const ANSWERS: [(&str, u16, u16); 56] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -39,6 +41,12 @@ const ANSWERS: [(&str, u16, u16); 50] = [
     ("POST /v1/environments/{id}/stop", 200, 403),
     ("GET /v1/session_ingress/ws/{session}", 426, 403),
     ("GET /v2/session_ingress/ws/{session}", 426, 403),
+    ("POST /v1/code/sessions", 201, 201),
+    ("POST /v1/code/sessions/{id}/bridge", 200, 404),
+    ("GET /v1/code/sessions/{id}/worker/events/stream", 200, 403),
+    ("POST /v1/code/sessions/{id}/worker/events", 400, 403),
+    ("PUT /v1/code/sessions/{id}/worker", 400, 403),
+    ("POST /v1/code/sessions/{id}/worker/heartbeat", 400, 403),
     ("GET /v1/environments", 200, 200),
     ("GET /v1/environments/{id}", 200, 404),
     ("POST /v1/environments/{id}/healthcheck", 202, 404),
@@ -81,15 +89,19 @@ enum Shown {
     SessionToken,
     OtherSessions,
     ExpiredSessionToken,
+    WorkerToken,
+    OtherWorkersToken,
+    ExpiredWorkerToken,
 }
 
 use Shown::{
     AccessToken as Own, BrowserToken, Code, DeviceToken, EnvironmentSecret, ExpiredBrowserToken,
-    ExpiredSessionToken, Garbage, Nothing, OtherEnvironments, OtherPersons, OtherRelays,
-    OtherSessions, RevokedDeviceToken, SessionToken, UsedCode, WorkerCredential,
+    ExpiredSessionToken, ExpiredWorkerToken, Garbage, Nothing, OtherEnvironments, OtherPersons,
+    OtherRelays, OtherSessions, OtherWorkersToken, RevokedDeviceToken, SessionToken, UsedCode,
+    WorkerCredential, WorkerToken,
 };
 
-const ALL: [Shown; 17] = [
+const ALL: [Shown; 20] = [
     Nothing,
     Garbage,
     OtherRelays,
@@ -107,6 +119,9 @@ const ALL: [Shown; 17] = [
     SessionToken,
     OtherSessions,
     ExpiredSessionToken,
+    WorkerToken,
+    OtherWorkersToken,
+    ExpiredWorkerToken,
 ];
 
 /// The status that it gets for a request of this kind.
@@ -120,19 +135,27 @@ fn expected(access: Access, shown: Shown, own: u16, other: u16) -> u16 {
             | Access::Approval
             | Access::Owner
             | Access::Registration
+            | Access::CodeSession
             | Access::SignIn,
             Shown::AccessToken,
         )
         | (Access::Person | Access::Approval, BrowserToken)
-        | (Access::Person | Access::Registration, DeviceToken)
+        | (Access::Person | Access::Registration | Access::CodeSession, DeviceToken)
         | (Access::Registration, WorkerCredential)
         | (Access::SignIn, Code)
         | (Access::Environment, EnvironmentSecret)
-        | (Access::Lease | Access::Session, SessionToken) => own,
+        | (Access::CodeWorker, WorkerToken)
+        | (Access::Lease | Access::Session | Access::Bridge, SessionToken) => own,
+        // It is an item's, and so its worker's.
+        (Access::Bridge, Shown::AccessToken | DeviceToken) => 409,
         (_, OtherPersons) => other,
         (Access::Person | Access::Approval, ExpiredBrowserToken)
-        | (Access::Person | Access::Registration, RevokedDeviceToken)
-        | (Access::Lease | Access::Session, ExpiredSessionToken) => 401,
+        | (
+            Access::Person | Access::Registration | Access::CodeSession | Access::Bridge,
+            RevokedDeviceToken,
+        )
+        | (Access::CodeWorker, ExpiredWorkerToken)
+        | (Access::Lease | Access::Session | Access::Bridge, ExpiredSessionToken) => 401,
         _ => 403,
     }
 }
@@ -191,8 +214,21 @@ fn world_with(shown: Shown) -> (World, Worker, Taken, String) {
         SessionToken => taken.token.clone(),
         OtherSessions => others.token,
         ExpiredSessionToken => signed_by(&keys(), 1),
+        WorkerToken => worker_token(&taken.session, u64::MAX / 1000),
+        OtherWorkersToken => worker_token(&others.session, u64::MAX / 1000),
+        ExpiredWorkerToken => worker_token(&taken.session, 1),
     };
     (world, worker, taken, credential)
+}
+
+/// As the first bridge of this session would have given it.
+fn worker_token(session: &str, until: u64) -> String {
+    let session = SessionId::new(session).expect("an id");
+    let bridging =
+        Bridging { session, has_item: true, acks: Acks::Missing, run: None, base_url: None };
+    let until = UnixTime::from_millis(until * 1000);
+    let claims = WorkerClaims::new(&bridging, 1, UnixTime::from_millis(0), until);
+    TokenIssuer::new(&keys()).worker_token(&claims).reveal().to_owned()
 }
 
 #[test]
@@ -210,7 +246,8 @@ fn each_credential_opens_what_is_its_own_and_nothing_else() {
             let target = row.path.replace("{id}", of).replace("{work}", &taken.work);
             let target = target.replace("{session}", &taken.session).replace("{seq}", "1");
             let op = world.ask(row.method, &target, &credential, &json!({"fence": 1}));
-            let status = world.answer(op).0;
+            let is_stream = world.streams.contains_key(&op);
+            let status = if is_stream { 200 } else { world.answer(op).0 };
             if status != expected(row.access, shown, own, other) {
                 wrong.push((request, shown, status));
             }
@@ -232,6 +269,9 @@ const fn words(access: Access) -> &'static str {
         Access::Environment => "the environment's secret",
         Access::Lease => "the item's session token",
         Access::Session => "the session's token",
+        Access::CodeSession => "access token, device token",
+        Access::Bridge => "access token, device token, the session's token",
+        Access::CodeWorker => "the session's worker_jwt",
     }
 }
 
@@ -240,7 +280,7 @@ fn the_documentation_names_each_request_and_what_it_takes() {
     let documented: Vec<&str> = include_str!("../http.md")
         .lines()
         .filter(|line| {
-            ["| `GET /", "| `POST /", "| `DELETE /"].iter().any(|start| line.starts_with(start))
+            ["| `GET /", "| `P", "| `DELETE /"].iter().any(|start| line.starts_with(start))
         })
         .collect();
     let expected: Vec<String> = TABLE

@@ -2,6 +2,7 @@
 
 mod access;
 mod callbacks;
+mod code_sessions;
 mod healthcheck;
 mod hostile;
 mod life;
@@ -181,6 +182,10 @@ impl World {
             Action::Upgrade { op, protocol, .. } => {
                 self.streams.insert(op, Stream { protocol, ..Stream::default() });
                 self.events.push_back(Event::Opened { op });
+            }
+            Action::ReplyStream { op, head, .. } => {
+                assert_eq!(head.status, 200);
+                self.streams.insert(op, Stream::default());
             }
             Action::Store { op, transaction } if self.holds_store => {
                 self.held.push_back((op, transaction));

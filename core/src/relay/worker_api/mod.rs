@@ -5,6 +5,7 @@ pub(in crate::relay) mod environments;
 pub(in crate::relay) mod polls;
 pub(in crate::relay) mod work;
 
+pub(in crate::relay) use self::work::bounded_result;
 use super::cx::Cx;
 use super::http::error::ApiError;
 use super::http::response;

@@ -111,13 +111,15 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
         exp: (now + config.session_token_life).as_secs(),
     };
     let token = cx.shared.authority.issuer.session_token(&claims);
+    let mut secret = WorkSecret::new(token, claim.base_url.clone());
+    secret.use_code_sessions = config.use_code_sessions;
     let item = WorkItem {
         id: lease.work.clone(),
         kind: "work".into(),
         environment_id: claim.environment.clone(),
         state: "leased".into(),
         data: lease.data.clone(),
-        secret: WorkSecret::new(token, claim.base_url.clone()).encode(),
+        secret: secret.encode(),
         created_at: format!("{}", lease.created_at),
         fence: lease.fence,
         lease_seconds: Some(config.policy.lease_time.as_secs()),
@@ -128,7 +130,10 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
 
 /// A worker's result with its texts cut to a bounded length. Without one, nothing is known but what
 /// `force` says.
-fn bounded_result(result: Option<SessionResult>, force: bool) -> Result<SessionResult, ApiError> {
+pub(in crate::relay) fn bounded_result(
+    result: Option<SessionResult>,
+    force: bool,
+) -> Result<SessionResult, ApiError> {
     let Some(mut result) = result else {
         let status = if force { ResultStatus::Interrupted } else { ResultStatus::Lost };
         return Ok(crate::store::ended(status, "its worker reported its end without a result"));

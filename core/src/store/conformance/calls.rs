@@ -306,7 +306,11 @@ impl Model {
     ) -> Result<Option<&mut SessionModel>, alloc::string::String> {
         let error = match self.sessions.get(session) {
             None => StoreError::SessionUnknown,
-            Some(known) if known.link != link => StoreError::LinkReplaced,
+            Some(known) if known.link != link => {
+                let is_denied = matches!(answer, Err(StoreError::LinkReplaced { .. }));
+                ensure(is_denied, || format!("link: a closed link returned {answer:?}"))?;
+                return Ok(None);
+            }
             Some(_) => return Ok(self.sessions.get_mut(session)),
         };
         ensure(*answer == Err(error), || format!("link: a closed link returned {answer:?}"))?;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::cx::{Answered, Cx};
+use super::cx::{Answered, Cx, Halt};
 use super::presence::{next_due, owned, schedule_check, touch};
 use super::queue::forget_work;
 use super::result::ended;
@@ -36,6 +36,21 @@ pub(super) fn register<T: Tables>(
         known.device = device.cloned();
         return register_again(cx, known, registration);
     }
+    let known = add(cx, registering, id, registration)?;
+    let environment = Box::new(known.environment.clone());
+    cx.changes.environment(&known.environment);
+    cx.tables.put_environment(known)?;
+    Ok(Answer::Registered { environment, sessions: Vec::new() })
+}
+
+/// A new environment. The caller writes its row.
+pub(super) fn add<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    registering: &Registering<'_>,
+    id: &EnvironmentId,
+    registration: &Registration,
+) -> Result<EnvironmentRow, Halt> {
+    let Registering { owner, device } = registering;
     if cx.tables.count_environments(None)? >= cx.policy.max_environments {
         return Err(StoreError::Limit(Limit::Environments).into());
     }
@@ -52,9 +67,6 @@ pub(super) fn register<T: Tables>(
         last_seen_at: cx.wall,
         last_healthcheck: None,
     };
-    cx.changes.environment(&environment);
-    let answer =
-        Answer::Registered { environment: Box::new(environment.clone()), sessions: Vec::new() };
     let mut known = EnvironmentRow {
         environment,
         last_seen: cx.now,
@@ -64,11 +76,11 @@ pub(super) fn register<T: Tables>(
         healthcheck: None,
         healthcheck_keys: Vec::new(),
         device: device.cloned(),
+        made_for: None,
     };
     known.watched_at = next_due(cx, &known);
     cx.tables.put_due(DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
-    cx.tables.put_environment(known)?;
-    Ok(answer)
+    Ok(known)
 }
 
 fn register_again<T: Tables>(
@@ -181,16 +193,29 @@ fn drop_environment<T: Tables>(
     status: ResultStatus,
     message: &str,
 ) -> Result<(), TableError> {
-    let Environment { id, owner, .. } = &known.environment;
+    let Environment { id, .. } = &known.environment;
     let is_lapsed = status == ResultStatus::Lost;
     let undelivered = if is_lapsed { Stage::Expired } else { Stage::Undelivered };
     for session in cx.tables.live_sessions(id)? {
         end_session_as(cx, &session, ended(status, message), undelivered)?;
     }
+    if cx.tables.environment(id)?.is_none() {
+        // It was its session's, and went with it.
+        return Ok(());
+    }
     for item in cx.tables.works_of(id)? {
         worktrees::worker_gone(cx, &item, message)?;
         forget_work(cx, &item)?;
     }
+    forget(cx, known)
+}
+
+/// Removes an environment that has neither sessions nor items.
+pub(super) fn forget<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    known: &EnvironmentRow,
+) -> Result<(), TableError> {
+    let Environment { id, owner, .. } = &known.environment;
     cx.tables.delete_due(&DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
     cx.tables.delete_environment(id)?;
     cx.changes.environments.retain(|environment| environment.id != *id);

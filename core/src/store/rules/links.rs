@@ -83,7 +83,7 @@ fn begin_run<T: Tables>(
 }
 
 /// The session of a link, if that is its current link.
-fn linked<T: Tables>(
+pub(super) fn linked<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
     link: u64,
@@ -92,7 +92,7 @@ fn linked<T: Tables>(
     if conversation.row.link == link {
         Ok(conversation)
     } else {
-        Err(StoreError::LinkReplaced.into())
+        Err(StoreError::LinkReplaced { run: conversation.row.agent_run }.into())
     }
 }
 
@@ -104,19 +104,7 @@ pub(super) fn resume<T: Tables>(
     from: u64,
 ) -> Answered {
     let mut conversation = linked(cx, session, link)?;
-    confirm(cx, &mut conversation, received)?;
-    conversation.row.ran_under = conversation.row.fence;
-    let session = &mut conversation.row.session;
-    if session.result.is_none() && session.state != SessionState::Running {
-        session.state = SessionState::Running;
-        conversation.log_state(cx)?;
-    }
-    let after = conversation.row.received;
-    if from > after {
-        let line = LogMessage::LinesLost { after, resumes_after: from }.to_line();
-        conversation.record(cx, Origin::Relay, line)?;
-        conversation.row.received = from;
-    }
+    take_up(cx, &mut conversation, received, from)?;
     let row = &conversation.row;
     let answer = Answer::Resumed {
         received: row.received,
@@ -128,6 +116,39 @@ pub(super) fn resume<T: Tables>(
     Ok(answer)
 }
 
+/// The worker has the lines for its agent up to `received`, and its own only after `from`: the session
+/// is running.
+pub(super) fn take_up<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    received: u64,
+    from: u64,
+) -> Result<(), Halt> {
+    confirm(cx, conversation, received)?;
+    is_running(cx, conversation)?;
+    let after = conversation.row.received;
+    if from > after {
+        let line = LogMessage::LinesLost { after, resumes_after: from }.to_line();
+        conversation.record(cx, Origin::Relay, line)?;
+        conversation.row.received = from;
+    }
+    Ok(())
+}
+
+/// A worker has the session.
+pub(super) fn is_running<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+) -> Result<(), TableError> {
+    conversation.row.ran_under = conversation.row.fence;
+    let session = &mut conversation.row.session;
+    if session.result.is_none() && session.state != SessionState::Running {
+        session.state = SessionState::Running;
+        conversation.log_state(cx)?;
+    }
+    Ok(())
+}
+
 pub(super) fn append<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
@@ -137,6 +158,7 @@ pub(super) fn append<T: Tables>(
 ) -> Answered {
     let mut conversation = linked(cx, session, link)?;
     // Lines after a missing one are not accepted: the log would have a gap.
+    let first = if first == 0 { conversation.row.received.saturating_add(1) } else { first };
     let known = conversation.row.received.saturating_add(1).checked_sub(first);
     let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
     let new = lines.get(known..).unwrap_or_default();

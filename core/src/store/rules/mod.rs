@@ -22,11 +22,13 @@
 //! | `receipts` | how far what a person sent has come, and how it ended |
 //! | `messages` | what a person posts, and what is read from a log |
 //! | `links` | what is sent and received over a session's link |
+//! | `code_sessions` | sessions of version 2, and what their workers say (C) |
 //! | `working` | whether an agent works or waits for a message |
 //! | `title` | the title of a session that was created without one |
 
 mod activities;
 mod callbacks;
+mod code_sessions;
 mod conversation;
 mod cx;
 mod devices;

@@ -4,8 +4,8 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
-    callbacks, devices, environments, healthcheck, links, messages, permissions, pushes, receipts,
-    sessions, work, worktrees,
+    callbacks, code_sessions, devices, environments, healthcheck, links, messages, permissions,
+    pushes, receipts, sessions, work, worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -66,6 +66,20 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::CreateSession { owner, environment, id, work, title, key } => {
             let (title, key) = (title.as_deref(), key.as_deref());
             sessions::create(cx, &NewSession { owner, environment, id, work, title, key })
+        }
+        StoreOp::CreateCodeSession { owner, environment, id, title, key, registration, device } => {
+            let (title, key) = (title.as_deref(), key.as_deref());
+            let new = code_sessions::New { owner, environment, id, title, key };
+            code_sessions::create(cx, &new, registration, device.as_ref())
+        }
+        StoreOp::Bridge { owner, device, session, agent_run } => {
+            code_sessions::bridge(cx, owner, device.as_ref(), session, agent_run.as_deref())
+        }
+        StoreOp::OpenStream { session, link, received, from } => {
+            code_sessions::open_stream(cx, session, *link, *received, *from)
+        }
+        StoreOp::NoteWorker { session, link, is_working, result } => {
+            code_sessions::note_worker(cx, session, *link, *is_working, result.as_deref())
         }
         StoreOp::ListSessions { owner, environment, before, limit } => {
             sessions::list(cx, owner, environment.as_ref(), before.as_ref(), *limit)

@@ -8,7 +8,7 @@ use super::cx::{Answered, Cx, Halt};
 use super::presence::owned;
 use super::queue::{End, enqueue_in, new_item, stop_items};
 use super::result::ended;
-use super::{questions, receipts, requests, retention};
+use super::{environments, questions, receipts, requests, retention};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Callbacks, Receipts, Session};
@@ -30,23 +30,14 @@ pub(super) struct NewSession<'a> {
 
 pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Answered {
     let NewSession { owner, environment, id, work, title, key } = *new;
-    if let Some(key) = key
-        && let Some(made) = cx.tables.session_by_key(owner, key)?
-        && let Some(made) = cx.tables.session(&made)?
-    {
-        // Without a title it may have taken one since.
-        let has_title = if made.is_titled || title.is_some() {
-            made.session.title.as_deref() == title
-        } else {
-            true
-        };
-        if made.session.environment != *environment || !has_title {
+    if let Some(made) = made_before(cx, owner, title, key)? {
+        if made.environment != *environment {
             return Err(StoreError::KeyReused.into());
         }
-        return Ok(Answer::Session(Box::new(made.session)));
+        return Ok(Answer::Session(Box::new(made)));
     }
     let mut known = owned(cx, owner, environment)?.ok_or(StoreError::EnvironmentUnknown)?;
-    if known.environment.active_sessions >= cx.policy.max_sessions {
+    if known.made_for.is_some() || known.environment.active_sessions >= cx.policy.max_sessions {
         return Err(StoreError::Limit(Limit::LiveSessions).into());
     }
     if known.queue.len >= cx.policy.max_queued {
@@ -55,6 +46,44 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
     let mut item = new_item(cx, work.clone(), environment.clone(), WorkData::Session(id.clone()));
     enqueue_in(cx, &mut known, &mut item, End::Back)?;
     cx.tables.put_work(item)?;
+    let mut conversation =
+        new_conversation(cx, (owner, environment, id), title, key, alloc::vec![work.clone()]);
+    conversation.log_state(cx)?;
+    let answer = Answer::Session(Box::new(conversation.row.session.clone()));
+    conversation.save(cx)?;
+    known.environment.active_sessions += 1;
+    cx.changes.environment(&known.environment);
+    cx.tables.put_environment(known)?;
+    Ok(answer)
+}
+
+/// The session that was created under this key.
+pub(super) fn made_before<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    title: Option<&str>,
+    key: Option<&str>,
+) -> Result<Option<Session>, Halt> {
+    let Some(key) = key else { return Ok(None) };
+    let Some(made) = cx.tables.session_by_key(owner, key)? else { return Ok(None) };
+    let Some(made) = cx.tables.session(&made)? else { return Ok(None) };
+    // Without a title it may have taken one since.
+    let has_title = if made.is_titled || title.is_some() {
+        made.session.title.as_deref() == title
+    } else {
+        true
+    };
+    if has_title { Ok(Some(made.session)) } else { Err(StoreError::KeyReused.into()) }
+}
+
+/// A session that waits for a worker.
+pub(super) fn new_conversation<T>(
+    cx: &mut Cx<'_, T>,
+    (owner, environment, id): (&AccountId, &EnvironmentId, &SessionId),
+    title: Option<&str>,
+    key: Option<&str>,
+    works: alloc::vec::Vec<WorkId>,
+) -> Conversation {
     cx.meta.sessions_made += 1;
     let session = Session {
         id: id.clone(),
@@ -76,11 +105,11 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         worktree: None,
         ordinal: cx.meta.sessions_made,
     };
-    let mut conversation = Conversation::of(SessionRow {
+    Conversation::of(SessionRow {
         session,
         key: key.map(ToString::to_string),
         is_titled: title.is_some(),
-        works: alloc::vec![work.clone()],
+        works,
         ended: None,
         kept_until: None,
         log_bytes: 0,
@@ -98,14 +127,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         ran_under: 0,
         link: 0,
         worktree_request: None,
-    });
-    conversation.log_state(cx)?;
-    let answer = Answer::Session(Box::new(conversation.row.session.clone()));
-    conversation.save(cx)?;
-    known.environment.active_sessions += 1;
-    cx.changes.environment(&known.environment);
-    cx.tables.put_environment(known)?;
-    Ok(answer)
+    })
 }
 
 /// A session, if it belongs to this account.
@@ -194,8 +216,14 @@ pub(super) fn end_session_as<T: Tables>(
         let active = &mut known.environment.active_sessions;
         debug_assert!(*active > 0, "a session ended where none was live");
         *active = active.saturating_sub(1);
-        cx.changes.environment(&known.environment);
-        cx.tables.put_environment(known)?;
+        if known.made_for.as_ref() == Some(id) {
+            // Its worker's credential ends with it.
+            conversation.row.link += 1;
+            environments::forget(cx, &known)?;
+        } else {
+            cx.changes.environment(&known.environment);
+            cx.tables.put_environment(known)?;
+        }
     }
     retention::schedule(cx, &mut conversation.row)?;
     conversation.save(cx)?;

@@ -32,10 +32,10 @@ use crate::base::limits::{
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::Instant;
-use crate::client::ApiError;
 use crate::contract::action::{Action, Message, Target};
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
+use crate::transport::event::LinkEvent;
 use crate::transport::outbox::{Item, Outbox};
 use crate::wire::link_v1::{self, ControlFrame};
 
@@ -44,30 +44,6 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = MAX_LINE_BYTES + 1024;
 
 /// The close code for a peer that broke the protocol.
 const CLOSE_PROTOCOL: u16 = 1002;
-
-/// What a link reports to its session.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum LinkEvent {
-    /// It is up: each side knows what the other has.
-    Up,
-    /// The connection failed; the next attempt follows after the pause.
-    Down { reason: String, retry_in: Duration },
-    /// The relay has a line for the agent, the one of this number.
-    Line { number: u64, line: Text },
-    /// A person asked for the session to end.
-    Stop,
-    /// The relay refuses it. After a 401 it waits for [`Link::renew`]; after anything else it is
-    /// over.
-    Refused(ApiError),
-    /// The session was leased to another worker.
-    LeaseLost,
-    /// It kept failing for as long as is allowed.
-    GaveUp { reason: String, failing_for: Duration },
-    /// The relay no longer holds some lines that never arrived here.
-    Gap { lines: u64 },
-    /// What an earlier run of the agent was told, and this one has to be before anything else.
-    Declared(Text),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 
 use fastrand::Rng;
 
-use super::{CLOSE_PROTOCOL, Connection, Link, LinkEvent, State, send};
+use super::{CLOSE_PROTOCOL, Connection, Link, State, send};
 use crate::base::id::OpId;
 use crate::base::limits::{HELD_LINE_AFTER, NO_UPGRADE_GIVE_UP};
 use crate::base::text::Text;
@@ -14,6 +14,7 @@ use crate::contract::action::{Action, Message, Response};
 use crate::contract::event::Event;
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
+use crate::transport::event::LinkEvent;
 use crate::wire::link_v1::{self, ControlFrame};
 
 impl Link {

@@ -205,8 +205,8 @@ impl Parts {
         match self.gate.answered(&mut at_gate(cx), event) {
             Verdict::Pending => {}
             Verdict::Proved { started, refusals } => {
-                for (purpose, op) in started {
-                    self.restarted(&purpose, op);
+                for (purpose, old, new) in started {
+                    self.restarted(&purpose, old, new);
                 }
                 self.handle_all(cx, refusals);
             }
@@ -218,12 +218,12 @@ impl Parts {
     }
 
     /// What the gate had held back has another id since it was sent.
-    fn restarted(&mut self, purpose: &Purpose, op: OpId) {
+    fn restarted(&mut self, purpose: &Purpose, old: OpId, new: OpId) {
         match purpose {
-            Purpose::Poll => self.polling.restarted(op),
+            Purpose::Poll => self.polling.restarted(new),
             Purpose::Link(id) => {
                 if let Some(session) = self.sessions.get_mut(id) {
-                    session.link_restarted(op);
+                    session.link_restarted(old, new);
                 }
             }
             _ => {}

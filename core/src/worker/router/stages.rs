@@ -9,9 +9,11 @@ use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::client::{RequestError, answer};
 use crate::contract::event::Event;
+use crate::transport::Version;
+use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
 use crate::wire::worker_api::work::{StateAnswer, WorkData, WorkItem};
-use crate::worker::config::WorkerConfig;
+use crate::worker::config::{TransportChoice, WorkerConfig};
 use crate::worker::continuity::Beginning;
 use crate::worker::cx::{Cx, GitQuestion};
 use crate::worker::dispatch::{Acked, Claim};
@@ -232,8 +234,8 @@ impl Parts {
                 .session_base(&cx.config.relay, secret.api_base_url.as_deref())
             {
                 Ok(base) => {
-                    let url = base.session_ingress(&id);
-                    self.run_session(cx, &id, lease, url, secret);
+                    let way = self.way(cx, &base, &id, &secret);
+                    self.run_session(cx, &id, lease, way, secret);
                 }
                 Err(reason) => {
                     let Lease { work, environment, fence, .. } = lease;
@@ -244,12 +246,34 @@ impl Parts {
         }
     }
 
+    /// Which version the session speaks, and where (C-4). One that runs goes on as it began.
+    fn way(
+        &self,
+        cx: &Cx<'_>,
+        base: &BaseUrl,
+        id: &SessionId,
+        secret: &WorkSecret,
+    ) -> (Version, String) {
+        let running = self.sessions.get(id).map(Session::version);
+        let version = running.unwrap_or(match cx.config.transport {
+            TransportChoice::V1 => Version::V1,
+            TransportChoice::V2 => Version::V2,
+            TransportChoice::Auto if secret.use_code_sessions => Version::V2,
+            TransportChoice::Auto => Version::V1,
+        });
+        let url = match version {
+            Version::V1 => base.session_ingress(id),
+            Version::V2 => base.code_session(id),
+        };
+        (version, url)
+    }
+
     fn run_session(
         &mut self,
         cx: &mut Cx<'_>,
         id: &SessionId,
         lease: Lease,
-        url: String,
+        (version, url): (Version, String),
         secret: WorkSecret,
     ) {
         if self.sessions.contains(id) {
@@ -271,7 +295,8 @@ impl Parts {
             begun => begun,
         };
         let begun = (beginning, self.sessions.rhythm());
-        let session = Session::new(cx, id.clone(), lease, url, secret, &directory, begun);
+        let session =
+            Session::new(cx, id.clone(), lease, (version, url), secret, &directory, begun);
         self.sessions.insert(id.clone(), session);
         self.session(cx, id, |session, cx| session.start(cx, reference));
         self.sessions.start_heartbeat(cx, id);

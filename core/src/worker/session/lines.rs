@@ -14,7 +14,7 @@ use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::message::Head;
 use crate::wire::ndjson::Line;
 use crate::worker::continuity::conversation_of;
-use crate::worker::cx::Cx;
+use crate::worker::cx::{Cx, Purpose};
 use crate::worker::notice::WorkerNotice;
 
 /// Why an answer is not passed on.
@@ -58,11 +58,11 @@ impl Session {
             }
             AgentLine::Unanswerable { answer } => self.write_own(cx, &answer),
             AgentLine::Ambiguous { request_id, answer, times } => {
-                self.link.send_line(cx.fx, text);
+                self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), text);
                 return self.refuse_ambiguous(cx, &request_id, &answer, times);
             }
         }
-        self.link.send_line(cx.fx, text);
+        self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), text);
     }
 
     /// The agent has asked different questions under one id: nobody may answer any of them.
@@ -169,6 +169,6 @@ impl Session {
         let (held, held_bytes) = self.succession.held();
         let pending = self.conversation.pending() + held;
         let bytes = self.conversation.inbound_bytes() + held_bytes;
-        self.link.confirm_delivered(cx.fx, pending, bytes);
+        self.link.confirm_delivered(cx.fx, Purpose::Link(self.id.clone()), pending, bytes);
     }
 }

@@ -38,7 +38,7 @@ use self::output::Strays;
 use self::stderr::Stderr;
 use self::succession::Succession;
 use super::continuity::Beginning;
-use super::cx::{Cx, Timer};
+use super::cx::{Cx, Purpose, Timer};
 use super::lease::Lease;
 use super::notice::WorkerNotice;
 use super::process::{Process, ProcessEvent};
@@ -46,7 +46,8 @@ use crate::base::id::{SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::event::{Event, ExitStatus};
-use crate::transport::v1::{Link, Rhythm};
+use crate::transport::v1::Rhythm;
+use crate::transport::{Start, Transport, Version};
 use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::WorkSecret;
@@ -106,7 +107,7 @@ pub(super) struct Session {
     id: SessionId,
     lease: Lease,
     pub(super) renewal: Renewal,
-    link: Link,
+    link: Transport,
     process: Process,
     conversation: Conversation,
     /// What its agent has to be told before anything else: an `initialize`.
@@ -147,7 +148,7 @@ impl Session {
         cx: &mut Cx<'_>,
         id: SessionId,
         lease: Lease,
-        url: String,
+        (version, url): (Version, String),
         secret: WorkSecret,
         directory: &str,
         (beginning, rhythm): (Beginning, Rhythm),
@@ -158,8 +159,16 @@ impl Session {
         };
         let (command, succession) = Succession::begin(config, beginning, command);
         let run = format!("{:032x}", cx.rng.u128(..));
+        let start = Start {
+            version,
+            url,
+            token: lease.token.clone(),
+            agent_run: run,
+            backoff: config.backoff,
+            rhythm,
+        };
         Self {
-            link: Link::new(url, lease.token.clone(), run, config.backoff, rhythm),
+            link: Transport::new(start),
             process: Process::new(config.shutdown_grace, config.max_line_bytes),
             conversation: Conversation::new(),
             declared: None,
@@ -193,12 +202,12 @@ impl Session {
     }
 
     #[cfg(test)]
-    pub(super) const fn link(&self) -> &Link {
+    pub(super) const fn link(&self) -> &Transport {
         &self.link
     }
 
     /// What its link knows about the network.
-    pub(super) const fn rhythm(&self) -> Rhythm {
+    pub(super) fn rhythm(&self) -> Rhythm {
         self.link.rhythm()
     }
 
@@ -421,7 +430,7 @@ impl Session {
     /// Adds a message from the worker itself to the session's log.
     fn log(&mut self, cx: &mut Cx<'_>, message: &LogMessage<'_>) {
         if let Ok(message) = RawValue::from_string(message.to_line().as_str().into()) {
-            self.link.send_report(cx.fx, message);
+            self.link.send_report(cx.fx, Purpose::Link(self.id.clone()), message);
         }
     }
 

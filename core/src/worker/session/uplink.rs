@@ -8,7 +8,8 @@ use super::{EndReason, Outcome, Renewal, Session};
 use crate::base::id::OpId;
 use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::contract::event::Event;
-use crate::transport::v1::LinkEvent;
+use crate::transport::Version;
+use crate::transport::event::LinkEvent;
 use crate::wire::log_message::LogMessage;
 use crate::worker::cx::{Cx, Purpose};
 use crate::worker::heartbeat::Pulse;
@@ -18,7 +19,8 @@ use crate::worker::notice::WorkerNotice;
 impl Session {
     pub(in crate::worker) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
         let mut events = Vec::new();
-        self.link.handle(cx.fx, cx.rng, event, |event| events.push(event));
+        let purpose = Purpose::Link(self.id.clone());
+        self.link.handle(cx.fx, cx.rng, purpose, event, |event| events.push(event));
         let mut outcome = Outcome::Nothing;
         for event in events {
             outcome = outcome.or(self.on_link(cx, event));
@@ -29,9 +31,9 @@ impl Session {
         outcome
     }
 
-    /// Its link is being opened under this id.
-    pub(in crate::worker) const fn link_restarted(&mut self, op: OpId) {
-        self.link.restarted(op);
+    /// What its link had asked for as `old` is being started as `new`.
+    pub(in crate::worker) fn link_restarted(&mut self, old: OpId, new: OpId) {
+        self.link.restarted(old, new);
     }
 
     /// The deadline of its link may have passed.
@@ -131,6 +133,11 @@ impl Session {
         self.lease = lease;
         self.renewal = Renewal::NotNeeded;
         self.link.renew(cx.fx, Purpose::Link(self.id.clone()), url, token);
+    }
+
+    /// Which version its link speaks.
+    pub(in crate::worker) const fn version(&self) -> Version {
+        self.link.version()
     }
 
     /// The computer slept.

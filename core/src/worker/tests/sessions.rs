@@ -107,12 +107,36 @@ fn an_agent_that_cannot_be_started_is_a_failed_session_with_the_reason() {
     assert!(body.contains("could not be started: not found: d"), "{body}");
 }
 
+/// The work secret asks for a version, and the worker was told which ones it speaks (C-4).
+#[test]
+fn a_session_speaks_the_version_that_it_is_to_speak() {
+    let (v1, v2) = ("/v2/session_ingress/ws/session_1", "/v1/code/sessions/session_1/bridge");
+    for (asks, choice, url) in [
+        (false, TransportChoice::Auto, v1),
+        (true, TransportChoice::Auto, v2),
+        (true, TransportChoice::V1, v1),
+        (false, TransportChoice::V2, v2),
+    ] {
+        let (mut bench, poll) = Bench::serving(|config| config.transport = choice);
+        let secret =
+            format!(r#"{{"version":1,"session_ingress_token":"t","use_code_sessions":{asks}}}"#);
+        bench.respond(poll, 200, &item(1, &secret));
+        let (ack, _) = bench.request("/work/work_1/ack");
+        bench.respond(ack, 200, r#"{"state":"acked"}"#);
+        let asked = bench.actions.iter().any(|action| match action {
+            Action::Request { request, .. } => request.url.ends_with(url),
+            Action::Open { target: Target::WebSocket { url: of, .. }, .. } => of.ends_with(url),
+            _ => false,
+        });
+        assert!(asked, "{asks} {choice:?}: {:?}", bench.actions);
+    }
+}
+
 #[test]
 fn work_that_cannot_be_run_is_reported_to_the_relay_and_nothing_is_started() {
     let cases = [
         (r#"{"version":2,"session_ingress_token":"t"}"#, "version 2"),
         (r#"{"version":1}"#, "no session_ingress_token"),
-        (r#"{"version":1,"session_ingress_token":"t","use_code_sessions":true}"#, "version 2"),
     ];
     for (secret, reason) in cases {
         let (mut bench, poll) = Bench::serving(|_| {});

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod answers;
 pub mod callbacks;
 pub mod clocks;
+pub mod code_sessions;
 pub mod command_line;
 pub mod disk;
 pub mod git_programs;

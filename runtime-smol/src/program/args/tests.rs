@@ -20,6 +20,7 @@ fn serve() -> Serve {
         tls: None,
         data: Data::Default,
         keeping: Keeping { max_data: 10 << 30, keep_ended: Duration::from_secs(90 * 86_400) },
+        has_code_sessions: false,
         health: None,
     }
 }

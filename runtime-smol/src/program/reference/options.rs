@@ -46,7 +46,8 @@ pub(super) enum Kind {
 }
 
 /// Options that take one of a few words.
-pub(super) const CHOICES: [(&str, &[&str]); 5] = [
+pub(super) const CHOICES: [(&str, &[&str]); 6] = [
+    ("transport", &["auto", "v1", "v2"]),
     ("spawn-mode", &["same-dir", "worktree", "single-session"]),
     ("log-level", &["error", "warn", "info", "debug"]),
     ("log-format", &["text", "json"]),

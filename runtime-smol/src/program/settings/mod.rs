@@ -21,7 +21,7 @@ use footbridge_cli::near::nearest;
 use footbridge_cli::token::TOKEN_VARIABLE;
 use footbridge_cli::value::{
     Count, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays, Size, Span,
-    SpawnMode, Value, Variables,
+    SpawnMode, Transport, Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -174,6 +174,7 @@ settings! {
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
+    code_sessions: bool, [Up, Relay], false;
     relay: Option<BaseUrl>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
     ca_file: Option<PathBuf>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
     token_file: Option<PathBuf>, [Up, Relay, Work, Attach, Backup, SignIn, Devices, Mirror, Credential], None;
@@ -194,6 +195,7 @@ settings! {
     hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
     trust_relay: bool, [Work], false;
+    transport: Transport, [Up, Work], Transport::Auto;
     health: Option<SocketAddr>, [Up, Relay, Work], None;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
     conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);

@@ -1,5 +1,6 @@
 //! A worker machine run by the runtime under test.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use footbridge_core::contract::machine::Outcome;
 use footbridge_core::engine::backoff::Track;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
-    AgentProgram, Worker as Machine, WorkerCommand, WorkerConfig, WorkerNotice,
+    AgentProgram, TransportChoice, Worker as Machine, WorkerCommand, WorkerConfig, WorkerNotice,
 };
 
 use super::api::TOKEN;
@@ -24,6 +25,17 @@ pub(crate) struct Worker {
     running: Running<Warped<Machine>>,
     notices: Arc<Mutex<Vec<WorkerNotice>>>,
     trace: Arc<Mutex<String>>,
+}
+
+thread_local! {
+    /// How the workers that this test starts let sessions travel.
+    static TRANSPORT: Cell<TransportChoice> = const { Cell::new(TransportChoice::Auto) };
+}
+
+/// Runs a scenario whose workers speak version 2.
+pub(crate) fn over_version_2(scenario: impl FnOnce()) {
+    TRANSPORT.set(TransportChoice::V2);
+    scenario();
 }
 
 /// A worker's configuration with short delays, and this machine's name in no variable.
@@ -41,6 +53,7 @@ pub(crate) fn config(address: &str, directory: &Path, agent: AgentProgram) -> Wo
     config.backoff.general = pause(10, 50);
     config.stop_work_base_delay = Duration::from_millis(20);
     config.shutdown_grace = Duration::from_secs(5);
+    config.transport = TRANSPORT.get();
     config
 }
 

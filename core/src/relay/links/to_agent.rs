@@ -55,6 +55,11 @@ impl ToAgent {
         Self { sent, until: sent, acked: sent, with_worker: sent, noted, ..Self::default() }
     }
 
+    /// How many lines were sent and not acknowledged.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
     pub(super) const fn sent(&self) -> u64 {
         self.sent
     }

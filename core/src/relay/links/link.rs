@@ -1,12 +1,16 @@
 //! One link.
 
+use alloc::string::String;
+
 use serde_json::value::RawValue;
 
+use super::events::{PADDING, Unacknowledged};
 use super::from_agent::{FromAgent, Window, checked, lines_of};
 use super::to_agent::{Note, ToAgent, Wanted};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::limits::{
     LINK_BACKLOG_BYTES, LINK_DEAD_AFTER, LINK_PING_AFTER, LINK_WINDOW_LINES_TO_RELAY,
+    STREAM_ALIVE_EVERY,
 };
 use crate::base::text::Text;
 use crate::base::time::Instant;
@@ -15,10 +19,11 @@ use crate::relay::close;
 use crate::relay::cx::Cx;
 use crate::relay::http::request::one_line;
 use crate::relay::notice::RelayNotice;
-use crate::relay::pending::{Attaching, Framing, LinkStep, Pending};
+use crate::relay::pending::{Acks, Attaching, Framing, LinkStep, Opening, Pending};
 use crate::relay::purpose::Timer;
 use crate::relay::streams::outgoing::Outgoing;
 use crate::store::{AccountId, Answer, Line, Origin, StoreError, StoreOp};
+use crate::wire::code_session::{StreamClose, StreamEvent, StreamResume};
 use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED, ControlFrame};
 
 /// A session's link.
@@ -42,6 +47,10 @@ pub(super) struct Link {
     declared: Option<Text>,
     /// Messages on their way that are no numbered lines, before those that are.
     unnumbered: usize,
+    /// What has left for a worker of version 2 that sends no acks.
+    unacknowledged: Unacknowledged,
+    /// In version 2, the run of the agent that it is for.
+    run: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +81,23 @@ impl From<u16> for LinkEnd {
 impl From<StoreError> for LinkEnd {
     fn from(error: StoreError) -> Self {
         Self::Close(match error {
-            StoreError::LinkReplaced => CLOSE_REPLACED,
+            StoreError::LinkReplaced { .. } => CLOSE_REPLACED,
             StoreError::LeaseLost => CLOSE_LEASE_LOST,
             StoreError::NeverSent => close::PROTOCOL,
             _ => close::GONE,
         })
     }
+}
+
+/// What the store reports about a stream of version 2.
+pub(super) struct Opened {
+    pub(super) received: u64,
+    pub(super) from: u64,
+    pub(super) until: u64,
+    pub(super) fence: u64,
+    pub(super) owner: AccountId,
+    pub(super) environment: EnvironmentId,
+    pub(super) declared: Option<Text>,
 }
 
 /// What the store reports about a link it has attached.
@@ -95,7 +115,7 @@ impl Link {
     pub(super) fn new(cx: &Cx, op: OpId, attaching: Attaching, attached: Attached) -> Self {
         let Attaching { session, environment, fence, framing } = attaching;
         let window = match framing {
-            Framing::LinkV1 => Window::Acknowledged,
+            Framing::LinkV1 | Framing::Events(_) => Window::Acknowledged,
             Framing::Ndjson => Window::Unacknowledged,
         };
         let Attached { number, received, from, owner, declared } = attached;
@@ -114,7 +134,96 @@ impl Link {
             to_agent: ToAgent::after(from),
             declared,
             unnumbered: 0,
+            unacknowledged: Unacknowledged::default(),
+            run: None,
         }
+    }
+
+    /// A stream of version 2: it is up from the start.
+    pub(super) fn of_stream(cx: &Cx, op: OpId, opening: Opening, opened: &Opened) -> Self {
+        let Opening { session, epoch, acks, run } = opening;
+        let mut to_agent = ToAgent::after(opened.from);
+        to_agent.resumed(opened.from, opened.until);
+        Self {
+            op,
+            session,
+            environment: opened.environment.clone(),
+            fence: opened.fence,
+            owner: opened.owner.clone(),
+            number: epoch,
+            framing: Framing::Events(acks),
+            state: State::Up,
+            heard_at: cx.now(),
+            outgoing: Outgoing::default(),
+            from_agent: FromAgent::after(opened.received, Window::Acknowledged),
+            to_agent,
+            declared: opened.declared.clone(),
+            unnumbered: 0,
+            unacknowledged: Unacknowledged::default(),
+            run,
+        }
+    }
+
+    /// What its stream is closed with for one of this run of the agent: the same one opens another.
+    pub(super) fn code_for(&self, run: Option<&str>) -> u16 {
+        let is_same = run.is_some() && self.run.as_deref() == run;
+        if is_same { close::DONE } else { CLOSE_REPLACED }
+    }
+
+    /// Its number in the store: in version 2, the epoch.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Begins a stream of version 2.
+    pub(super) fn begin_stream(&mut self, cx: &mut Cx, is_stopping: bool) -> Result<(), LinkEnd> {
+        // A proxy that collects a few kilobytes before it passes anything on gets them at once.
+        self.send(cx, Message::Text(Text::from(PADDING)))?;
+        let (received, from) = (self.from_agent.stored(), self.to_agent.sent());
+        self.send_event(cx, &StreamEvent::Resume(StreamResume { received, from }))?;
+        if let Some(line) = self.declared.take() {
+            self.send_event(cx, &StreamEvent::Declared(line))?;
+        }
+        cx.engine.set_timer(Timer::LinkIdle(self.op), STREAM_ALIVE_EVERY);
+        cx.shared.connected.insert(self.session.clone());
+        cx.notify(RelayNotice::WorkerConnected { session: self.session.clone() });
+        cx.refresh_session(self.owner.clone(), self.session.clone());
+        if is_stopping {
+            self.stop(cx)?;
+        }
+        self.feed(cx);
+        Ok(())
+    }
+
+    fn send_event(&mut self, cx: &mut Cx, event: &StreamEvent) -> Result<(), LinkEnd> {
+        let is_line = matches!(event, StreamEvent::Line { .. });
+        self.unacknowledged.sending(is_line);
+        self.send(cx, Message::Text(event.to_text()))
+    }
+
+    /// Says why the stream ends, where it has no close code.
+    pub(super) fn say_close(&mut self, cx: &mut Cx, code: u16) {
+        if matches!(self.framing, Framing::Events(_)) {
+            let close = StreamEvent::Close(StreamClose { code });
+            cx.send(self.op, Message::Text(close.to_text()));
+        }
+    }
+
+    /// Its worker has sent a request.
+    pub(super) fn heard(&mut self, cx: &Cx) {
+        self.heard_at = cx.now();
+    }
+
+    /// Its worker has said by a request how far the lines for the agent have come. Returns whether
+    /// that has to be stored.
+    pub(super) fn progressed(&mut self, cx: &mut Cx, delivered: u64, with_worker: u64) -> bool {
+        // What was never sent is for the store to refuse.
+        let is_known =
+            self.to_agent.on_ack(delivered).is_ok() && self.to_agent.on_held(with_worker).is_ok();
+        let is_new = self.to_agent.note_at_once().is_some();
+        self.to_agent.on_noted();
+        self.feed(cx);
+        is_new || !is_known
     }
 
     fn is_up(&self) -> bool {
@@ -138,6 +247,7 @@ impl Link {
                 // It cannot send a `resume`, so it continues where the store is.
                 self.on_resume(cx, sent, stored)
             }
+            Framing::Events(_) => Ok(()),
         }
     }
 
@@ -145,6 +255,7 @@ impl Link {
     fn send_declared(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
         let Some(line) = self.declared.take() else { return Ok(()) };
         match (self.framing, RawValue::from_string(line.as_str().into())) {
+            (Framing::Events(_), _) => self.send_event(cx, &StreamEvent::Declared(line)),
             (Framing::Ndjson, _) => {
                 self.unnumbered += 1;
                 self.send(cx, Message::Text(line))
@@ -170,6 +281,15 @@ impl Link {
     /// Nothing has arrived for a while.
     pub(super) fn on_idle(&mut self, cx: &mut Cx) -> Result<(), LinkEnd> {
         let (now, dead_at) = (cx.now(), self.heard_at + LINK_DEAD_AFTER);
+        if let Framing::Events(acks) = self.framing {
+            // One that sends no acks may have nothing to say for hours; its stream stalls if it is gone.
+            if acks == Acks::Given && now >= dead_at {
+                return Err(LinkEnd::Cut);
+            }
+            cx.engine.set_timer(Timer::LinkIdle(self.op), STREAM_ALIVE_EVERY);
+            self.unacknowledged.sending(false);
+            return self.send(cx, Message::Text(StreamEvent::Unknown.to_text()));
+        }
         if now >= dead_at {
             return Err(LinkEnd::Cut);
         }
@@ -178,7 +298,7 @@ impl Link {
     }
 
     fn send_frame(&mut self, cx: &mut Cx, frame: &ControlFrame) -> Result<(), LinkEnd> {
-        if self.framing == Framing::Ndjson {
+        if self.framing != Framing::LinkV1 {
             return Ok(());
         }
         self.send(cx, Message::Binary(frame.to_bytes()))
@@ -203,6 +323,15 @@ impl Link {
             self.to_agent.on_left(messages - unnumbered);
             self.note_ack(cx);
             self.feed(cx);
+        }
+        if let Framing::Events(acks) = self.framing {
+            let lines = self.unacknowledged.left(messages);
+            if acks == Acks::Missing && lines > 0 {
+                let surplus = self.unacknowledged.surplus(self.to_agent.in_flight());
+                self.to_agent.on_left(surplus);
+                self.note_ack(cx);
+                self.feed(cx);
+            }
         }
     }
 
@@ -307,8 +436,8 @@ impl Link {
         let (session, link) = (self.session.clone(), self.number);
         // What has left on a plain connection may never have arrived.
         let (delivered, with_worker) = match self.framing {
-            Framing::LinkV1 => (received, with_worker),
-            Framing::Ndjson => (0, 0),
+            Framing::LinkV1 | Framing::Events(Acks::Given) => (received, with_worker),
+            Framing::Ndjson | Framing::Events(Acks::Missing) => (0, 0),
         };
         let note = StoreOp::AckInbound { session, link, received, delivered, with_worker };
         self.store(cx, LinkStep::AckInbound, note);
@@ -375,7 +504,12 @@ impl Link {
                     if !self.to_agent.admit(number, line.len()) {
                         return Ok(());
                     }
-                    self.send(cx, Message::Text(line))?;
+                    match self.framing {
+                        Framing::Events(_) => {
+                            self.send_event(cx, &StreamEvent::Line { number, line })?;
+                        }
+                        Framing::LinkV1 | Framing::Ndjson => self.send(cx, Message::Text(line))?,
+                    }
                 }
                 self.feed(cx);
                 Ok(())
@@ -391,6 +525,9 @@ impl Link {
             return Ok(());
         }
         self.state = State::Stopping;
+        if matches!(self.framing, Framing::Events(_)) {
+            return self.send_event(cx, &StreamEvent::Stop);
+        }
         self.send_frame(cx, &ControlFrame::Stop)
     }
 

@@ -11,6 +11,7 @@
 //! has only the lines: it is up as soon as it is open, its lines follow those that are stored, and
 //! what has left for it counts as acknowledged.
 
+mod events;
 mod from_agent;
 mod link;
 mod to_agent;
@@ -19,16 +20,18 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use self::link::{Attached, Link, LinkEnd};
+pub(in crate::relay) use self::from_agent::checked;
+use self::link::{Attached, Link, LinkEnd, Opened};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
 use crate::base::limits::{MAX_ID_BYTES, MAX_REQUEST_BYTES};
-use crate::contract::action::Message;
+use crate::contract::action::{Head, Message};
 use crate::contract::event::IncomingRequest;
 use crate::relay::close;
 use crate::relay::cx::{CLOSE_TIMEOUT, Cx};
 use crate::relay::http::error::ApiError;
 use crate::relay::http::request::{offered_protocols, require_websocket};
-use crate::relay::pending::{Attaching, Framing, LinkStep, Pending};
+use crate::relay::http::response::owned;
+use crate::relay::pending::{Attaching, Framing, LinkStep, Opening, Pending};
 use crate::relay::purpose::{StreamKind, Timer};
 use crate::relay::tokens::Claims;
 use crate::store::{Answer, StoreError, StoreOp};
@@ -101,6 +104,87 @@ impl Links {
             self.by_session.insert(attaching.session.clone(), op);
             self.by_op.insert(op, Link::new(cx, op, attaching, attached));
         }
+    }
+
+    /// A stream of version 2 can begin, or not.
+    pub(in crate::relay) fn on_stream(
+        &mut self,
+        cx: &mut Cx,
+        op: OpId,
+        opening: Opening,
+        answer: Result<Answer, StoreError>,
+    ) {
+        let (opened, is_stopping) = match answer {
+            Ok(Answer::StreamOpened {
+                received,
+                from,
+                until,
+                is_stopping,
+                fence,
+                owner,
+                environment,
+                declared,
+            }) => {
+                let opened = Opened { received, from, until, fence, owner, environment, declared };
+                (opened, is_stopping)
+            }
+            Ok(_) => return cx.refuse(op, &ApiError::unavailable()),
+            Err(error) => {
+                let refusal = crate::relay::code_sessions::refusal(error, opening.run.as_deref());
+                return cx.refuse(op, &refusal);
+            }
+        };
+        if let Some(older) = self.of(&opening.session) {
+            // Of two streams of one epoch, one was asked for late, or twice.
+            let code = self.by_op.get(&older).map_or(CLOSE_REPLACED, |link| {
+                if link.number() == opening.epoch { close::DONE } else { CLOSE_REPLACED }
+            });
+            self.close(cx, older, code);
+        }
+        let head = Head { status: 200, headers: owned(&events::HEAD) };
+        if cx.reply_stream(op, StreamKind::Link, head) {
+            let session = opening.session.clone();
+            self.by_session.insert(session, op);
+            self.by_op.insert(op, Link::of_stream(cx, op, opening, &opened));
+            self.drive(cx, op, |link, cx| link.begin_stream(cx, is_stopping));
+        }
+    }
+
+    /// The session has a newer link than those with a smaller number, here or at another relay.
+    pub(in crate::relay) fn superseded(
+        &mut self,
+        cx: &mut Cx,
+        session: &SessionId,
+        number: u64,
+        run: Option<&str>,
+    ) {
+        let Some(op) = self.of(session) else { return };
+        let older = self.by_op.get(&op).filter(|link| link.number() < number);
+        if let Some(code) = older.map(|link| link.code_for(run)) {
+            self.close(cx, op, code);
+        }
+    }
+
+    /// The worker of this link has sent a request.
+    pub(in crate::relay) fn heard(&mut self, cx: &Cx, session: &SessionId, number: u64) {
+        let Some(op) = self.of(session) else { return };
+        if let Some(link) = self.by_op.get_mut(&op).filter(|link| link.number() == number) {
+            link.heard(cx);
+        }
+    }
+
+    /// It has said how far the lines for its agent have come. Returns whether that has to be stored.
+    pub(in crate::relay) fn progressed(
+        &mut self,
+        cx: &mut Cx,
+        session: &SessionId,
+        number: u64,
+        delivered: u64,
+        with_worker: u64,
+    ) -> bool {
+        let Some(op) = self.of(session) else { return true };
+        let link = self.by_op.get_mut(&op).filter(|link| link.number() == number);
+        link.is_none_or(|link| link.progressed(cx, delivered, with_worker))
     }
 
     pub(in crate::relay) fn on_opened(&mut self, cx: &mut Cx, op: OpId) {
@@ -177,6 +261,9 @@ impl Links {
     }
 
     pub(in crate::relay) fn close(&mut self, cx: &mut Cx, op: OpId, code: u16) {
+        if let Some(link) = self.by_op.get_mut(&op) {
+            link.say_close(cx, code);
+        }
         self.forget(cx, op);
         cx.close_stream(op, code);
     }

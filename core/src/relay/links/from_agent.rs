@@ -167,7 +167,7 @@ pub(super) fn lines_of(text: &Text) -> Result<Vec<Line>, u16> {
 
 /// A line for the log, which can hold only messages: in place of one that is none, the log says
 /// what was wrong with it. That takes the line's number, so that both ends count the same.
-pub(super) fn checked(origin: Origin, line: Text) -> Result<Line, u16> {
+pub(in crate::relay) fn checked(origin: Origin, line: Text) -> Result<Line, u16> {
     if line.len() > MAX_LINE_BYTES {
         return Err(close::TOO_BIG);
     }

@@ -1,0 +1,46 @@
+//! Requests of version 2 (C-1, C-2). All of them go below a session's own URL.
+
+use alloc::format;
+use alloc::string::ToString;
+
+use bytes::Bytes;
+
+use super::request::{get_url, post_url};
+use crate::base::limits::{CONNECT_TIMEOUT, STREAM_DEAD_AFTER};
+use crate::base::secret::Secret;
+use crate::contract::action::{Answer, Request};
+use crate::wire::code_session::{BridgeRequest, WorkerUpdate};
+use crate::wire::to_json;
+
+/// `POST …/bridge`: with a person's access token, or the token of the session's item.
+pub(crate) fn bridge(session_url: &str, token: &Secret, body: &BridgeRequest) -> Request {
+    post_url(format!("{session_url}/bridge"), token, to_json(body))
+}
+
+/// `GET …/worker/events/stream`: after this line for the agent; the worker still holds its own lines
+/// after `holds_after`.
+pub(crate) fn open_stream(
+    session_url: &str,
+    jwt: &Secret,
+    after: u64,
+    holds_after: u64,
+) -> Request {
+    let query = format!("from_sequence_num={after}&holds_after={holds_after}");
+    let mut request = get_url(format!("{session_url}/worker/events/stream?{query}"), jwt);
+    request.headers.retain(|(name, _)| *name != "accept");
+    request.headers.push(("accept", Secret::from("text/event-stream")));
+    request.headers.push(("last-event-id", Secret::new(after.to_string())));
+    request.timeout = CONNECT_TIMEOUT;
+    request.answer = Answer::Stream { idle_timeout: STREAM_DEAD_AFTER };
+    request
+}
+
+/// `POST …/worker/events`, with a batch.
+pub(crate) fn send_batch(session_url: &str, jwt: &Secret, batch: Bytes) -> Request {
+    post_url(format!("{session_url}/worker/events"), jwt, batch)
+}
+
+/// `POST …/worker/heartbeat`.
+pub(crate) fn heartbeat(session_url: &str, jwt: &Secret, update: &WorkerUpdate) -> Request {
+    post_url(format!("{session_url}/worker/heartbeat"), jwt, to_json(update))
+}

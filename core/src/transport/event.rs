@@ -1,0 +1,31 @@
+//! What a session is told about the way of its lines, whichever version that is.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::base::text::Text;
+use crate::client::ApiError;
+
+/// What a link reports to its session.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LinkEvent {
+    /// It is up: each side knows what the other has.
+    Up,
+    /// The connection failed; the next attempt follows after the pause.
+    Down { reason: String, retry_in: Duration },
+    /// The relay has a line for the agent, the one of this number.
+    Line { number: u64, line: Text },
+    /// A person asked for the session to end.
+    Stop,
+    /// The relay refuses it. After a 401 it waits for another credential; after anything else it
+    /// is over.
+    Refused(ApiError),
+    /// The session was leased to another worker.
+    LeaseLost,
+    /// It kept failing for as long as is allowed.
+    GaveUp { reason: String, failing_for: Duration },
+    /// The relay no longer holds some lines that never arrived here.
+    Gap { lines: u64 },
+    /// What an earlier run of the agent was told, and this one has to be before anything else.
+    Declared(Text),
+}

@@ -1,0 +1,229 @@
+//! What arrives on the stream: its head, lines, what the relay says besides, its end.
+
+use alloc::string::String;
+
+use fastrand::Rng;
+
+use super::{Channel, State, broken};
+use crate::base::id::OpId;
+use crate::base::limits::{
+    HELD_LINE_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY,
+    MAX_LINE_BYTES, STREAM_DEAD_AFTER, STREAM_GREETING,
+};
+use crate::base::time::Instant;
+use crate::contract::action::{Action, Message};
+use crate::contract::event::{Event, Head};
+use crate::engine::backoff::FailureTrack;
+use crate::engine::effects::Effects;
+use crate::transport::event::LinkEvent;
+use crate::wire::code_session::{StreamEvent, StreamResume};
+use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED};
+
+/// A stream on which both sides have said where they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    pub(super) op: OpId,
+    last_heard: Instant,
+    /// Reading is paused, because the agent is too far behind.
+    is_paused: bool,
+    held: Held,
+}
+
+/// Whether lines that have arrived wait for the agent for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    Not,
+    /// They do from then on.
+    At(Instant),
+    /// The relay has to be told.
+    Due,
+}
+
+impl Stream {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let silent_at = (!self.is_paused).then(|| self.last_heard + STREAM_DEAD_AFTER);
+        let held_at = match self.held {
+            Held::At(at) => Some(at),
+            Held::Not | Held::Due => None,
+        };
+        silent_at.into_iter().chain(held_at).min()
+    }
+
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        !self.is_paused && self.last_heard + STREAM_DEAD_AFTER <= now
+    }
+
+    pub(super) fn on_time(&mut self, now: Instant) {
+        if matches!(self.held, Held::At(at) if at <= now) {
+            self.held = Held::Due;
+        }
+    }
+
+    pub(super) const fn is_held(&self) -> bool {
+        matches!(self.held, Held::Due)
+    }
+
+    /// The relay is being told how far lines have come.
+    pub(super) const fn told(&mut self) {
+        self.held = Held::Not;
+    }
+}
+
+impl Channel {
+    pub(super) fn on_stream<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        rng: &mut Rng,
+        purpose: P,
+        op: OpId,
+        event: Event,
+        each: &mut dyn FnMut(LinkEvent),
+    ) {
+        match event {
+            Event::Head { head, .. } => self.on_head(fx, purpose, op, &head),
+            Event::Received { message, .. } => {
+                let mut bytes = match message {
+                    Message::Binary(bytes) => bytes,
+                    Message::Text(text) => text.into_bytes(),
+                };
+                if let State::Up(up) = &mut self.state {
+                    up.last_heard = fx.now().mono;
+                }
+                while self.state.op() == Some(op) {
+                    let Some(next) = self.events.next(&mut bytes) else { return };
+                    let taken =
+                        next.and_then(|next| self.take_event(fx, purpose.clone(), op, next, each));
+                    if let Err(reason) = taken {
+                        let reason = String::from(reason);
+                        each(self.fail(fx, FailureTrack::General, reason, rng));
+                    }
+                }
+            }
+            Event::Failed { .. } | Event::Closed { .. } => {
+                if self.await_refresh(fx) {
+                    return;
+                }
+                each(self.fail(fx, FailureTrack::Connection, broken(&event), rng));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_head<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P, op: OpId, head: &Head) {
+        let kind = head.header("content-type").unwrap_or_default();
+        if head.status == 200 && kind.starts_with("text/event-stream") {
+            self.events = super::Events::new();
+            self.state = State::Greeting { op, until: fx.now().mono + STREAM_GREETING };
+            return;
+        }
+        fx.cancel(op);
+        let status = head.status;
+        let asked = self
+            .pulse_request()
+            .map(|request| fx.start(purpose, |op| Action::Request { op, request }));
+        self.state = asked.map_or(State::Idle, |op| State::Asking { op, status });
+    }
+
+    fn take_event<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        purpose: P,
+        op: OpId,
+        event: StreamEvent,
+        each: &mut dyn FnMut(LinkEvent),
+    ) -> Result<(), &'static str> {
+        match (event, &mut self.state) {
+            (StreamEvent::Unknown, _) => {}
+            (StreamEvent::Resume(resume), State::Greeting { .. }) => {
+                self.resume(fx, op, resume, each)?;
+                self.pump(fx, purpose);
+            }
+            (StreamEvent::Resume(_), _) => return Err("the relay sent a second resume"),
+            (StreamEvent::Close(close), _) => match close.code {
+                CLOSE_REPLACED => self.superseded(fx, each),
+                1000 if self.await_refresh(fx) => {}
+                CLOSE_LEASE_LOST => {
+                    self.drop_all(fx);
+                    self.state = State::Over;
+                    each(LinkEvent::LeaseLost);
+                }
+                1001 => return Err("the relay is stopping"),
+                _ => return Err("the relay closed the stream"),
+            },
+            (StreamEvent::Stop, _) => each(LinkEvent::Stop),
+            (StreamEvent::Declared(line), _) => each(LinkEvent::Declared(line)),
+            (StreamEvent::Line { number, line }, State::Up(up)) => {
+                if number > self.received.saturating_add(1) {
+                    return Err("the relay left out a line");
+                }
+                if number > self.received {
+                    self.received = number;
+                    if up.held == Held::Not {
+                        up.held = Held::At(fx.now().mono + HELD_LINE_AFTER);
+                    }
+                    each(LinkEvent::Line { number, line });
+                }
+            }
+            (StreamEvent::Line { .. }, _) => return Err("the relay sent a line before its resume"),
+        }
+        Ok(())
+    }
+
+    fn resume<P: Clone, N>(
+        &mut self,
+        fx: &Effects<P, N>,
+        op: OpId,
+        StreamResume { received, from }: StreamResume,
+        each: &mut dyn FnMut(LinkEvent),
+    ) -> Result<(), &'static str> {
+        let out_of_range = |_| "the relay has lines that were never sent";
+        let window = Some(LINK_WINDOW_LINES_TO_RELAY);
+        self.outbox.resume(received, window).map_err(out_of_range)?;
+        // The relay no longer holds its lines up to `from`.
+        if from > self.received {
+            // A session that ran elsewhere before has lines that were never meant for this agent.
+            if self.is_resumed_once {
+                each(LinkEvent::Gap { lines: from - self.received });
+            }
+            self.delivered += from - self.received;
+            self.received = from;
+        }
+        let now = fx.now().mono;
+        self.state = State::Up(Stream { op, last_heard: now, is_paused: false, held: Held::Not });
+        self.egress.begin(now, self.delivered);
+        self.is_resumed_once = true;
+        self.backoff.reset();
+        if !core::mem::replace(&mut self.is_told_up, true) {
+            each(LinkEvent::Up);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn confirm_delivered<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        purpose: P,
+        pending: usize,
+        pending_bytes: usize,
+    ) {
+        let pending_lines = u64::try_from(pending).unwrap_or(u64::MAX);
+        debug_assert!(pending_lines <= self.received, "only lines that arrived can be pending");
+        self.delivered = self.received.saturating_sub(pending_lines);
+        let State::Up(up) = &mut self.state else { return };
+        if pending == 0 {
+            up.held = Held::Not;
+        }
+        // A relay keeps to its window. One that does not is not read until the agent has caught up.
+        let is_too_far_ahead =
+            pending > 2 * LINK_WINDOW_LINES || pending_bytes > LINK_WINDOW_BYTES + MAX_LINE_BYTES;
+        if is_too_far_ahead != up.is_paused {
+            up.is_paused = is_too_far_ahead;
+            up.last_heard = fx.now().mono;
+            fx.act(up.op, |op| match is_too_far_ahead {
+                true => Action::Pause { op },
+                false => Action::Resume { op },
+            });
+        }
+        self.pump(fx, purpose);
+    }
+}
