@@ -315,8 +315,11 @@ impl Parts {
         self.registration.note_answer(error);
         let may_be_secret =
             error.is_some_and(|error| self.may_be_secret(cx, &environment, error, registration));
+        // Also of an environment of before: nobody knows yet whether it is the relay that refuses.
+        let is_nobodys =
+            self.gate.is_unproved() && error.is_some_and(RequestError::is_unauthorized);
         let hope = match () {
-            () if may_be_secret => SecretHope::Soon,
+            () if may_be_secret || is_nobodys && !self.registration.is_closed() => SecretHope::Soon,
             () if self.registration.is_closed() => SecretHope::NextRun,
             () => SecretHope::None,
         };

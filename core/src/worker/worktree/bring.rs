@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use super::answer::Answer;
 use super::clean::{REFRESH, UNMARKED};
-use super::done::HEADS;
+use super::done::{HEADS, zeros};
 
 /// How far it has come.
 #[derive(Clone, Debug)]
@@ -186,9 +186,4 @@ impl Bringing {
         self.commit = commit;
         Step::Name
     }
-}
-
-/// As git writes "no commit", in the length of this one's name.
-fn zeros(commit: &str) -> String {
-    "0".repeat(commit.len())
 }

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::gone::Gone;
 use super::ignored::{Ignored, TAGS_QUESTION};
+use super::own_branch::OwnBranch;
 use super::own_commits::{SYMBOLIC, own_commits, symbolic};
 use super::reflog::Reflogs;
 use super::submodules::{Submodules, Within};
@@ -61,7 +62,7 @@ enum Clean {
     RecheckSymbolic,
     RecheckCommits,
     RecheckReflogs,
-    Branch,
+    Branch(OwnBranch),
     /// Somebody else has removed it.
     Gone(Box<Gone>),
 }
@@ -108,7 +109,7 @@ impl Cleaning {
             | Clean::RecheckSymbolic
             | Clean::RecheckCommits
             | Clean::RecheckReflogs
-            | Clean::Branch
+            | Clean::Branch(_)
             | Clean::Gone(_) => directory.to_string(),
             Clean::SubmodulesLeft => self.submodules.repositories(),
             _ => self.submodules.place(path),
@@ -208,8 +209,8 @@ impl Cleaning {
             // Git checks for changes once more, but could ignore new files if the user's settings
             // say so.
             Clean::Remove => &["-c", "status.showUntrackedFiles=all", "worktree", "remove", path],
-            Clean::Branch => {
-                &["update-ref", "-d", &format!("{HEADS}{branch}"), tip.unwrap_or_default()]
+            Clean::Branch(step) => {
+                return step.args(&format!("{HEADS}{branch}"), tip.unwrap_or_default());
             }
             Clean::Gone(gone) => return gone.args(path, branch),
         };
@@ -387,11 +388,14 @@ impl Cleaning {
             Clean::RecheckReflogs => {
                 let Ok(is_over) = self.reflogs.advance(answer) else { return Err(Done::Removed) };
                 self.note_named();
-                if is_over { Clean::Branch } else { Clean::RecheckReflogs }
+                if is_over { Clean::Branch(OwnBranch::default()) } else { Clean::RecheckReflogs }
             }
-            // A branch that has moved in the meantime stays, along with its commits.
-            Clean::Remove | Clean::RecheckSymbolic | Clean::RecheckCommits | Clean::Branch => {
+            Clean::Remove | Clean::RecheckSymbolic | Clean::RecheckCommits => {
                 return Err(Done::Removed);
+            }
+            Clean::Branch(step) => {
+                let step = step.advance(answer, &format!("{HEADS}{branch}"));
+                Clean::Branch(step.ok_or(Done::Removed)?)
             }
             Clean::Gone(gone) => {
                 let gone = gone.advance(answer, path, branch)?;

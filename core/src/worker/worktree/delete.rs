@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::list::{Lock, entries};
+use super::own_branch::OwnBranch;
 use super::reflog::Reflogs;
 
 /// How far it has come.
@@ -32,7 +33,7 @@ enum Step {
     Reflogs,
     Unlock,
     Remove,
-    Branch,
+    Branch(OwnBranch),
 }
 
 impl Deleting {
@@ -69,13 +70,13 @@ impl Deleting {
             }
             Step::Unlock => &["worktree", "unlock", path],
             Step::Remove => &["worktree", "remove", "--force", path],
-            Step::Branch => &["update-ref", "-d", &own, tip],
+            Step::Branch(step) => return step.args(&own, tip),
         };
         args.iter().map(ToString::to_string).collect()
     }
 
     /// Takes one step, according to the answer.
-    pub(super) fn advance(&mut self, answer: &Answer, path: &str) -> Option<Done> {
+    pub(super) fn advance(&mut self, answer: &Answer, path: &str, branch: &str) -> Option<Done> {
         self.step = match self.step {
             Step::Tip => {
                 self.tip =
@@ -102,14 +103,16 @@ impl Deleting {
             },
             Step::Unlock => Step::Remove,
             Step::Remove => return self.branch(),
-            // One that has moved since stays, along with its commits.
-            Step::Branch => return Some(Done::Removed),
+            Step::Branch(step) => match step.advance(answer, &format!("{HEADS}{branch}")) {
+                Some(step) => Step::Branch(step),
+                None => return Some(Done::Removed),
+            },
         };
         None
     }
 
     fn branch(&mut self) -> Option<Done> {
-        self.step = Step::Branch;
+        self.step = Step::Branch(OwnBranch::default());
         if self.tip.is_some() { None } else { Some(Done::Removed) }
     }
 }

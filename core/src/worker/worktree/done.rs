@@ -9,6 +9,11 @@ pub(super) const BRANCHES: &str = "footbridge/";
 /// Where commits are kept that only a worktree had, or only its reflogs.
 pub(in crate::worker) const KEPT: &str = "refs/footbridge/kept/";
 
+/// As git writes "no commit", in the length of this one's name.
+pub(super) fn zeros(commit: &str) -> String {
+    "0".repeat(commit.len())
+}
+
 /// What became of a worktree.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::worker) enum Done {

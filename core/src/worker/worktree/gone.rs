@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 use super::answer::Answer;
 use super::done::{Done, HEADS};
 use super::list::{Entry, Lock, entries};
+use super::own_branch::OwnBranch;
 use super::own_commits::{SYMBOLIC, own_commits, symbolic};
 use super::reflog::Reflogs;
 
@@ -51,7 +52,7 @@ enum Step {
     Name,
     Detach,
     Forget,
-    Branch,
+    Branch(OwnBranch),
 }
 
 impl Gone {
@@ -110,8 +111,8 @@ impl Gone {
                 &["update-ref", "--no-deref", &format!("worktrees/{name}/HEAD"), head, head]
             }
             Step::Forget => &["worktree", "remove", path],
-            Step::Branch => {
-                &["update-ref", "-d", &format!("{HEADS}{branch}"), tip.unwrap_or_default()]
+            Step::Branch(step) => {
+                return step.args(&format!("{HEADS}{branch}"), tip.unwrap_or_default());
             }
         };
         args.iter().map(ToString::to_string).collect()
@@ -181,12 +182,12 @@ impl Gone {
             Step::Unlock(None) if self.entry.as_ref().is_some_and(is_own) => Step::Name,
             Step::Name if answer.is_success && answer.out == own => Step::Detach,
             Step::Unlock(None) | Step::Name | Step::Detach | Step::Forget if self.tip.is_some() => {
-                Step::Branch
+                Step::Branch(OwnBranch::default())
             }
-            // A branch that has moved in the meantime stays, along with its commits.
-            Step::Unlock(None) | Step::Name | Step::Detach | Step::Forget | Step::Branch => {
+            Step::Unlock(None) | Step::Name | Step::Detach | Step::Forget => {
                 return Err(Done::Gone);
             }
+            Step::Branch(step) => Step::Branch(step.advance(answer, &own).ok_or(Done::Gone)?),
         };
         Ok(self)
     }
@@ -194,7 +195,7 @@ impl Gone {
     /// All its commits are elsewhere.
     fn after_commits(&self, own: &str) -> Step {
         match &self.entry {
-            None => Step::Branch,
+            None => Step::Branch(OwnBranch::default()),
             // As an earlier run has left it.
             Some(entry) if entry.lock == Lock::None && entry.branch.as_deref() != Some(own) => {
                 Step::Forget

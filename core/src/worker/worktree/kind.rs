@@ -50,7 +50,7 @@ impl JobKind {
             }
             Self::Look(looking) => looking.advance(answer, ignored).map(Step::Looked),
             Self::Bring(bringing) => bringing.advance(answer, path).map(Step::Brought),
-            Self::Delete(deleting) => deleting.advance(answer, path).map(Step::Over),
+            Self::Delete(deleting) => deleting.advance(answer, path, branch).map(Step::Over),
         }
     }
 

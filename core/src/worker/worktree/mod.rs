@@ -42,6 +42,7 @@ mod kind;
 mod list;
 mod look;
 mod make;
+mod own_branch;
 mod own_commits;
 mod programs;
 mod reflog;

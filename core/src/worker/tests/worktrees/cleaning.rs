@@ -53,6 +53,7 @@ fn a_worktree_without_work_is_removed_before_the_result_is_reported() {
         ("rev-list --max-count=1 c0ffee --not ", "/w", ""),
         ("rev-list --walk-reflogs --ignore-missing ", "/w", ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", "/w", ""),
+        ("worktree list --porcelain", "/w", "worktree /w\nHEAD 1\nbranch refs/heads/main\n"),
     ];
     for (beginning, place, out) in steps {
         assert!(!bench.has_request("/work/work_1/stop"));
@@ -170,6 +171,29 @@ fn a_git_command_that_meets_a_lock_is_retried() {
     assert_eq!(again, first);
 }
 
+/// They did so after the worktrees had been listed, and would be on a branch without a commit.
+#[test]
+fn a_branch_that_somebody_has_switched_to_when_it_is_deleted_comes_back() {
+    let mut bench = ended_in_worktree();
+    let elsewhere = "worktree /w\nHEAD 0000\nbranch refs/heads/footbridge/session_1\n";
+    let steps = [
+        ("status ", 128, ""),
+        ("worktree list", 0, ""),
+        ("rev-parse --verify --quiet refs/heads/footbridge/session_1", 0, "c0ffee"),
+        ("rev-list --max-count=1 c0ffee --not ", 0, ""),
+        ("rev-list --walk-reflogs ", 0, ""),
+        ("update-ref -d refs/heads/footbridge/session_1 c0ffee", 0, ""),
+        ("worktree list --porcelain", 0, elsewhere),
+        ("update-ref refs/heads/footbridge/session_1 c0ffee 000000", 0, ""),
+    ];
+    for (beginning, code, out) in steps {
+        let (op, args, _) = git_command(&mut bench);
+        assert!(args.starts_with(beginning), "{args}");
+        git_says(&mut bench, op, code, out, GONE);
+    }
+    bench.request("/work/work_1/stop");
+}
+
 #[test]
 fn a_worktree_whose_directory_is_gone_is_unlocked_and_its_branch_deleted() {
     let mut bench = ended_in_worktree();
@@ -185,6 +209,7 @@ fn a_worktree_whose_directory_is_gone_is_unlocked_and_its_branch_deleted() {
         ("symbolic-ref --quiet worktrees/session_1/HEAD", 0, "refs/heads/footbridge/session_1"),
         ("update-ref --no-deref worktrees/session_1/HEAD c0ffee c0ffee", 0, ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", 0, ""),
+        ("worktree list --porcelain", 0, ""),
     ];
     for (beginning, code, out) in steps {
         let (op, args, place) = git_command(&mut bench);
@@ -263,6 +288,7 @@ fn after_reflogs(list: &str, steps: &[(&str, i32, &str)]) -> String {
         ("rev-list --max-count=1 ", 0, ""),
         ("rev-list --walk-reflogs ", 0, ""),
         ("update-ref -d ", 0, ""),
+        ("worktree list --porcelain", 0, ""),
     ];
     for (beginning, code, out) in reflogs.iter().chain(steps).chain(&rest) {
         if bench.has_request("/work/work_1/stop") {

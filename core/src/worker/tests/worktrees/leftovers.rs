@@ -98,6 +98,7 @@ fn a_session_that_returns_while_its_worktree_is_cleaned_up_waits_until_that_is_d
         "",
         "",
         "",
+        "",
     ];
     let cleaning = clean;
     for out in cleaning {
@@ -132,6 +133,9 @@ fn a_branch_without_a_worktree_is_deleted_at_the_start_if_it_has_nothing_of_its_
             let (op, args, _) = git_command(&mut bench);
             assert_eq!(args, format!("update-ref -d refs/heads/footbridge/{id} c1"));
             git_says(&mut bench, op, 0, "", "");
+            let (op, args, _) = git_command(&mut bench);
+            assert_eq!(args, "worktree list --porcelain");
+            git_says(&mut bench, op, 0, list, "");
         }
     }
     assert!(!bench.actions.iter().any(|action| matches!(action, Action::Run { .. })));

@@ -271,6 +271,7 @@ fn a_branch_that_a_failed_creation_leaves_is_deleted_and_the_first_complaint_is_
         ("rev-list --max-count=1 c0ffee --not ", ""),
         ("rev-list --walk-reflogs ", ""),
         ("update-ref -d refs/heads/footbridge/session_1 c0ffee", ""),
+        ("worktree list --porcelain", none),
     ];
     for (beginning, out) in rest {
         let (op, args, place) = git_command(&mut bench);
