@@ -114,6 +114,9 @@ impl Repository {
             ["update-ref", "-d", name, before] => self.delete_ref(name, Some(before)),
             ["update-ref", "-d", name] => self.delete_ref(name, None),
             ["update-ref", name, commit] => self.set_ref(directory, name, commit),
+            ["update-ref", name, commit, zeros] if zeros.bytes().all(|byte| byte == b'0') => {
+                self.make_ref(directory, name, commit)
+            }
             _ => return None,
         })
     }
@@ -466,6 +469,15 @@ impl Repository {
         };
         self.refs.insert(name.to_owned(), commit);
         Answer::prints("")
+    }
+
+    /// Only if there is none.
+    fn make_ref(&mut self, directory: &str, name: &str, to: &str) -> Answer {
+        if self.refs.contains_key(name) {
+            let words = format!("fatal: cannot lock ref '{name}': reference already exists\n");
+            return Answer::fails(128, words);
+        }
+        self.set_ref(directory, name, to)
     }
 
     fn delete_ref(&mut self, name: &str, before: Option<&str>) -> Answer {
