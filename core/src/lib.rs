@@ -21,6 +21,7 @@
 //! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
 //! | [`worker::Check`] | tries everything a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
+//! | [`direct::Serve`], [`direct::Connect`] | one session without a relay |
 //! | [`mirror::Mirror`] | keeps a copy of a session's log in a file |
 //! | [`remote::Remote`] | a viewer of one session: sees it, speaks in it, answers its questions |
 //! | [`agents::shell::Agent`] | the built-in shell agent on stdin and stdout |
@@ -103,7 +104,9 @@ pub mod auth;
 pub mod base;
 pub mod client;
 pub mod contract;
+pub mod direct;
 pub mod engine;
+mod hosting;
 pub mod mirror;
 pub mod relay;
 pub mod remote;

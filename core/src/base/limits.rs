@@ -560,3 +560,24 @@ pub const MIRROR_LONGEST_POLL: Duration = Duration::from_secs(10);
 pub const MIRROR_LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Largest file that says of what another file is a mirror.
 pub const MAX_MIRROR_IDENTITY_BYTES: usize = 16 << 10;
+
+/// Clients that may be connected to one session directly.
+pub const MAX_DIRECT_CLIENTS: usize = 64;
+/// Requests that a direct server takes at once from those who are not connected yet.
+pub const DIRECT_ACCEPTS: usize = 8;
+/// Lines of a session that a direct server holds for clients that come back.
+pub const DIRECT_LOG_LINES: usize = 16 << 10;
+/// Bytes of them; one line always fits.
+pub const DIRECT_LOG_BYTES: usize = 8 << 20;
+/// How long a client that counts lines may take to say where it is.
+pub const DIRECT_GREETING_TIME: Duration = Duration::from_secs(10);
+/// Longest id that such a client gives itself.
+pub const DIRECT_CLIENT_ID_BYTES: usize = 64;
+/// Such clients that a server remembers.
+pub const DIRECT_KNOWN_CLIENTS: usize = 256;
+/// Lines that a client keeps until the server has them; no more are taken after that.
+pub const DIRECT_OUTBOX_LINES: usize = 1024;
+/// Bytes of them.
+pub const DIRECT_OUTBOX_BYTES: usize = 16 << 20;
+/// How long the last lines may take to leave when the agent has ended.
+pub const DIRECT_FLUSH: Duration = Duration::from_secs(2);

@@ -53,7 +53,7 @@ mod dispatch;
 mod exchange;
 mod fanout;
 mod guesses;
-mod http;
+pub(crate) mod http;
 mod keyring;
 mod links;
 mod listener;

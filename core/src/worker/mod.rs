@@ -40,7 +40,6 @@ mod notice;
 mod offers;
 mod pointer_search;
 mod poll;
-mod process;
 mod register;
 mod removal;
 mod result;

@@ -294,6 +294,10 @@ macro_rules! scenario_tests {
             a_service_manager_hears_how_it_goes_and_its_agents_have_no_part_in_it,
             its_health_and_metrics_are_at_an_address_of_their_own,
         );
+        $crate::tests!($runtime, scenarios::direct:
+            a_direct_client_whose_connection_keeps_breaking_loses_and_doubles_nothing,
+            a_direct_client_is_asked_and_answers_and_its_agents_tree_ends_with_the_server,
+        );
         $crate::tests!($runtime, scenarios::disk:
             a_result_that_cannot_be_saved_is_still_reported,
             a_result_survives_its_workers_death_and_is_reported_by_the_next_run,

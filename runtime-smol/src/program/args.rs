@@ -1,6 +1,7 @@
 //! The command line, combined with the other sources of settings.
 
 pub(super) mod attach;
+pub(super) mod direct;
 pub(super) mod log_in;
 pub(super) mod mirror;
 pub(super) mod service;
@@ -23,6 +24,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use self::attach::{Attach, Wanted};
+use self::direct::Direct;
 use self::log_in::{Devices, LogIn, OwnLogIn, scopes};
 use self::mirror::Mirror;
 use self::service::ServiceArgs;
@@ -45,6 +47,7 @@ pub(super) enum Invocation {
     Credential(Credential),
     Backup(Backup),
     Mirror(Mirror),
+    Direct(Direct),
     Config(Box<ConfigQuery>),
     Agent(Agent),
     Attach(Attach),
@@ -71,6 +74,7 @@ impl Invocation {
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Attach(ask) => ask.reach.reports.format,
             Self::Agent(_)
+            | Self::Direct(_)
             | Self::Service(_)
             | Self::Completions(_)
             | Self::Man(_)
@@ -218,6 +222,11 @@ pub(super) fn parse(
                     let asked = service::parse(&mut parser)?;
                     let help = Invocation::Help(Topic::Service);
                     return Ok(asked.map_or(help, Invocation::Service));
+                }
+                if command == Topic::Direct && taken.is_empty() {
+                    let asked = direct::parse(&mut parser)?;
+                    let help = Invocation::Help(Topic::Direct);
+                    return Ok(asked.map_or(help, Invocation::Direct));
                 }
                 // Options that every command has may stand before it.
                 if let Some(name) = taken.iter().find(|name| !has(command, name)) {
@@ -396,7 +405,7 @@ impl Line {
 
     fn invocation(self, command: Topic, environment: &Environment) -> Result<Invocation, Error> {
         match command {
-            Topic::Program | Topic::Service | Topic::Phone => {
+            Topic::Program | Topic::Service | Topic::Direct | Topic::Phone => {
                 return Ok(Invocation::Help(command));
             }
             Topic::Agent => return self.agent().map(Invocation::Agent),

@@ -103,6 +103,7 @@ pub(super) fn text(topic: Topic) -> String {
             MIRROR,
             &[MIRROR_OPTIONS, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, MIRROR_EXAMPLE],
         ),
+        Topic::Direct => (DIRECT, &[EXIT_CODES, DIRECT_EXAMPLE]),
         Topic::Config => (
             CONFIG,
             &[
@@ -161,6 +162,7 @@ Commands:
           Make the credential that a worker needs, and nothing more
   backup  Copy what a relay keeps, while it works on
   mirror  Keep a copy of a session's log in a file
+  direct  Serve a session without a relay, or connect to one
   config  Show the settings in effect and where each value comes from
   attach  Follow a session, speak in it, answer its agent's questions
   agent   The built-in shell agent, on standard input and output
@@ -372,6 +374,51 @@ const MIRROR_EXAMPLE: &str = "
 Example:
   footbridge login https://relay.example.org --scope watch
   footbridge mirror --relay https://relay.example.org --to log.ndjson session_1
+";
+
+const DIRECT: &str = "\
+One session without a relay. direct serve starts an agent here and lets clients
+connect to it by WebSocket, from this machine unless told otherwise; direct
+connect is such a client. Whoever shows the token drives the agent. Several may
+be connected: the first answer to a question counts. A broken connection is
+mended, and nothing is lost or said twice over it.
+
+Usage: footbridge direct serve [OPTIONS]
+       footbridge direct connect [OPTIONS] URL
+
+Options of direct serve:
+      --agent COMMAND        The agent and its arguments
+                             [default: footbridge agent]
+      --directory DIR        Where the agent works [default: this directory]
+      --listen ADDR:PORT     Where to listen
+                             [default: 127.0.0.1 and a free port]
+      --allow-host NAME      A further name that clients may use for this
+                             machine; may be given more than once
+
+Options of direct connect:
+      --give-up SECONDS      How long to try without a connection [default: 600]
+
+Options of both:
+      --token-file FILE      The token (mode 0600); serve makes one if there is no
+                             such file [default: one for this session, in the
+                             runtime directory, where connect finds it]
+      --without-tls          Send the token and the conversation in the clear to
+                             or from other machines
+      --json                 serve: say where it is in a line of JSON. connect:
+                             read messages from standard input and print them,
+                             each a line of JSON, as the agent does
+  -v, --verbose              More about what happens, on stderr
+  -q, --quiet                Only errors
+  -h, --help                 Print this help
+
+In a terminal, connect sends what you type; y and n answer the oldest question,
+Ctrl-C interrupts the agent, and a second one ends the connection.
+";
+
+const DIRECT_EXAMPLE: &str = "
+Example:
+  footbridge direct serve --agent claude
+  footbridge direct connect ws://127.0.0.1:41234/v1/direct/session_1
 ";
 
 const BACKUP: &str = "\

@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod credential;
 mod data;
+mod direct;
 mod help;
 mod invitation;
 mod log_in;
@@ -64,6 +65,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::WhoAmI(ask) => log_in::who_am_i(&ask),
         Invocation::Devices(ask) => log_in::devices(&ask),
         Invocation::Credential(make) => credential::run(&make),
+        Invocation::Direct(args) => direct::run(args),
         Invocation::Mirror(args) => mirror::run(&args),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),

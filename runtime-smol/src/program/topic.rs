@@ -21,6 +21,7 @@ pub(super) enum Topic {
     Credential,
     Backup,
     Mirror,
+    Direct,
     Config,
     Agent,
     Attach,
@@ -30,7 +31,7 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 15] = [
+    pub(super) const COMMANDS: [(&str, Self); 16] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -42,6 +43,7 @@ impl Topic {
         ("credential", Self::Credential),
         ("backup", Self::Backup),
         ("mirror", Self::Mirror),
+        ("direct", Self::Direct),
         ("config", Self::Config),
         ("agent", Self::Agent),
         ("attach", Self::Attach),
@@ -54,7 +56,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, config, agent, attach, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, direct, config, agent, attach, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -80,6 +82,7 @@ impl Topic {
             Self::Credential => "credential",
             Self::Backup => "backup",
             Self::Mirror => "mirror",
+            Self::Direct => "direct",
             Self::Config => "config",
             Self::Agent => "agent",
             Self::Attach => "attach",
@@ -95,6 +98,7 @@ impl Topic {
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
             Self::Backup | Self::SignIn | Self::LogOut => &["config"],
             Self::Mirror => &["config", "json", "to"],
+            Self::Direct => super::args::direct::OPTIONS,
             Self::LogIn => &["config", "scope"],
             Self::WhoAmI => &["config", "json"],
             Self::Devices => &["config", "json", "revoke"],

@@ -9,6 +9,7 @@ mod client;
 mod command_line;
 mod config;
 mod credential;
+mod direct;
 mod log;
 mod log_in;
 mod mirror;

@@ -18,8 +18,8 @@ use crate::wire::error::{ErrorBody, ErrorDetail, ErrorType};
 
 /// A refusal: any answer of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::relay) struct ApiError {
-    pub(in crate::relay) status: u16,
+pub(crate) struct ApiError {
+    pub(crate) status: u16,
     kind: ErrorType,
     message: String,
     retry_after: Option<u64>,
@@ -32,31 +32,31 @@ pub(in crate::relay) struct ApiError {
 }
 
 impl ApiError {
-    pub(in crate::relay) fn new(status: u16, kind: ErrorType, message: &str) -> Self {
+    pub(crate) fn new(status: u16, kind: ErrorType, message: &str) -> Self {
         let message = message.to_owned();
         Self { status, kind, message, retry_after: None, answer: None, open: None, closes: false }
     }
 
-    pub(in crate::relay) fn invalid(message: &str) -> Self {
+    pub(crate) fn invalid(message: &str) -> Self {
         Self::new(400, ErrorType::InvalidRequest, message)
     }
 
-    pub(in crate::relay) fn unauthenticated() -> Self {
+    pub(crate) fn unauthenticated() -> Self {
         let message = "this needs a credential that this relay knows, as Authorization: Bearer …";
         Self::new(401, ErrorType::AuthenticationFailed, message)
     }
 
-    pub(in crate::relay) fn expired() -> Self {
+    pub(crate) fn expired() -> Self {
         let message = "the session token has expired: ask for a new dispatch of the session";
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
-    pub(in crate::relay) fn worker_expired() -> Self {
+    pub(crate) fn worker_expired() -> Self {
         let message = "the worker_jwt has expired: ask for another one at the session's /bridge";
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
-    pub(in crate::relay) fn superseded() -> Self {
+    pub(crate) fn superseded() -> Self {
         let message =
             "this session has been bridged again since: only the newest worker_epoch counts";
         Self::new(409, ErrorType::EpochSuperseded, message)
@@ -64,38 +64,38 @@ impl ApiError {
 
     /// The same, by a bridge for the same run of the agent: a request that was sent or carried out
     /// twice.
-    pub(in crate::relay) fn repeated() -> Self {
+    pub(crate) fn repeated() -> Self {
         let message =
             "the same run of the agent has bridged this session again: bridge it once more";
         Self::new(409, ErrorType::EpochRepeated, message)
     }
 
-    pub(in crate::relay) fn signed_out() -> Self {
+    pub(crate) fn signed_out() -> Self {
         let message = "this browser was signed in too long ago: sign in again";
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
-    pub(in crate::relay) fn token_expired() -> Self {
+    pub(crate) fn token_expired() -> Self {
         let message = "this access token has expired: use the refresh token, or log in again";
         Self::new(401, ErrorType::TokenExpired, message)
     }
 
-    pub(in crate::relay) fn revoked() -> Self {
+    pub(crate) fn revoked() -> Self {
         let message = "the log-in that this access token belongs to was revoked: log in again";
         Self::new(401, ErrorType::TokenRevoked, message)
     }
 
-    pub(in crate::relay) fn out_of_scope(needed: &str) -> Self {
+    pub(crate) fn out_of_scope(needed: &str) -> Self {
         let message = format!("this log-in was not granted the scope {needed}");
         Self::new(403, ErrorType::PermissionDenied, &message)
     }
 
-    pub(in crate::relay) fn forbidden() -> Self {
+    pub(crate) fn forbidden() -> Self {
         Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }
 
     /// A credential that is not known, of an address that has shown too many of them.
-    pub(in crate::relay) fn slowed() -> Self {
+    pub(crate) fn slowed() -> Self {
         let message = "this address has sent too many credentials that this relay does not know: check the access token, and try again in a moment";
         let retry_after = Some(GUESS_ALLOWED_EVERY.as_secs().max(1));
         Self {
@@ -105,18 +105,18 @@ impl ApiError {
         }
     }
 
-    pub(in crate::relay) fn body_too_large() -> Self {
+    pub(crate) fn body_too_large() -> Self {
         let message = "the request's body is larger than this relay takes";
         Self::new(413, ErrorType::TooLarge, message)
     }
 
-    pub(in crate::relay) fn unavailable() -> Self {
+    pub(crate) fn unavailable() -> Self {
         let message = "the relay is stopping or overloaded: try again in a moment";
         Self { retry_after: Some(1), ..Self::new(503, ErrorType::Unavailable, message) }
     }
 
     /// The store has failed. A path is for whoever has a credential.
-    pub(in crate::relay) fn store_failed(failure: Option<&IoError>, is_stranger: bool) -> Self {
+    pub(crate) fn store_failed(failure: Option<&IoError>, is_stranger: bool) -> Self {
         let detail = match failure {
             Some(failure) if !is_stranger => &*failure.detail,
             failure => match failure.map(|failure| failure.kind) {
@@ -131,7 +131,7 @@ impl ApiError {
         Self { retry_after: Some(1), ..Self::new(503, ErrorType::StoreFailed, &message) }
     }
 
-    pub(in crate::relay) fn response(&self) -> Response {
+    pub(crate) fn response(&self) -> Response {
         let answer = self.answer.as_ref().map(Text::as_str);
         let (kind, message) = (self.kind.clone(), (&*self.message).into());
         let error = ErrorDetail { kind, message, answer, seq: self.open };

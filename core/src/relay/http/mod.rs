@@ -3,9 +3,9 @@
 
 pub(in crate::relay) mod assets;
 pub(in crate::relay) mod authority;
-pub(in crate::relay) mod error;
-pub(in crate::relay) mod request;
+pub(crate) mod error;
+pub(crate) mod request;
 pub(in crate::relay) mod response;
 pub(in crate::relay) mod route;
-pub(in crate::relay) mod site;
+pub(crate) mod site;
 pub(in crate::relay) mod views;

@@ -18,9 +18,7 @@ use crate::engine::admission::counted_address;
 use crate::wire::error::ErrorType;
 
 /// The body of a request as JSON.
-pub(in crate::relay) fn body<'a, T: Deserialize<'a>>(
-    request: &'a IncomingRequest,
-) -> Result<T, ApiError> {
+pub(crate) fn body<'a, T: Deserialize<'a>>(request: &'a IncomingRequest) -> Result<T, ApiError> {
     serde_json::from_slice(body_bytes(request)).map_err(|error| {
         let why = without_type_names(&error.to_string());
         ApiError::invalid(&format!("the body is not the JSON that is expected here: {why}"))
@@ -45,17 +43,14 @@ fn without_type_names(words: &str) -> String {
 }
 
 /// The one value of a header, if there is one; `Err` if there are several.
-pub(in crate::relay) fn only<'r>(
-    request: &'r IncomingRequest,
-    name: &str,
-) -> Result<Option<&'r str>, ()> {
+pub(crate) fn only<'r>(request: &'r IncomingRequest, name: &str) -> Result<Option<&'r str>, ()> {
     let mut values = request.headers.iter().filter(|(given, _)| given == name);
     let first = values.next().map(|(_, value)| value.trim());
     if values.next().is_some() { Err(()) } else { Ok(first) }
 }
 
 /// Refuses what could be read in two ways, or not at all.
-pub(in crate::relay) fn check(request: &IncomingRequest) -> Result<(), ApiError> {
+pub(crate) fn check(request: &IncomingRequest) -> Result<(), ApiError> {
     only(request, "authorization").map_err(|()| {
         ApiError::invalid("a request can have only one Authorization header: which one counts?")
     })?;
@@ -68,7 +63,7 @@ pub(in crate::relay) fn check(request: &IncomingRequest) -> Result<(), ApiError>
 }
 
 /// The body of a request as JSON; `None` if it has none.
-pub(in crate::relay) fn optional_body<'a, T: Deserialize<'a>>(
+pub(crate) fn optional_body<'a, T: Deserialize<'a>>(
     request: &'a IncomingRequest,
 ) -> Result<Option<T>, ApiError> {
     if body_bytes(request).is_empty() { Ok(None) } else { body(request).map(Some) }
@@ -76,7 +71,7 @@ pub(in crate::relay) fn optional_body<'a, T: Deserialize<'a>>(
 
 /// The body of a request as JSON whose parts are passed on unchanged. `serde_json` checks only the
 /// strings that it reads, so the rest has to be checked for valid UTF-8.
-pub(in crate::relay) fn utf8_body<'a, T: Deserialize<'a>>(
+pub(crate) fn utf8_body<'a, T: Deserialize<'a>>(
     request: &'a IncomingRequest,
 ) -> Result<T, ApiError> {
     if core::str::from_utf8(body_bytes(request)).is_err() {
@@ -95,7 +90,7 @@ fn body_bytes(request: &IncomingRequest) -> &Bytes {
 
 /// The address that a request comes from. Behind a proxy, it is the one that the proxy has appended
 /// to `X-Forwarded-For`; whatever stands before it, anyone may have written.
-pub(in crate::relay) fn client_of(request: &IncomingRequest, is_behind_proxy: bool) -> IpAddr {
+pub(crate) fn client_of(request: &IncomingRequest, is_behind_proxy: bool) -> IpAddr {
     let forwarded = || {
         let (_, value) = request.headers.iter().rfind(|(name, _)| name == "x-forwarded-for")?;
         let last = value.rsplit(',').next()?.trim();
@@ -109,7 +104,7 @@ pub(in crate::relay) fn client_of(request: &IncomingRequest, is_behind_proxy: bo
 
 /// A JSON value on one line. In JSON a line break can occur only between tokens, never inside a
 /// string, so a space can replace it.
-pub(in crate::relay) fn one_line(raw: &RawValue) -> Text {
+pub(crate) fn one_line(raw: &RawValue) -> Text {
     let json: Box<str> = raw.get().into();
     Text::from(if json.contains(['\n', '\r']) {
         json.replace(['\n', '\r'], " ")
@@ -119,14 +114,14 @@ pub(in crate::relay) fn one_line(raw: &RawValue) -> Text {
 }
 
 /// A number from the query; `None` if it is missing.
-pub(in crate::relay) fn query_number(query: &str, name: &str) -> Result<Option<u64>, ApiError> {
+pub(crate) fn query_number(query: &str, name: &str) -> Result<Option<u64>, ApiError> {
     let Some(value) = query_value(query, name) else { return Ok(None) };
     let bad = || ApiError::invalid(&format!("{name} must be a whole number, from 0 on"));
     value.parse().map(Some).map_err(|_| bad())
 }
 
 /// An id from the query; `None` if it is missing.
-pub(in crate::relay) fn query_id<T>(
+pub(crate) fn query_id<T>(
     query: &str,
     name: &str,
     parse: impl Fn(&str) -> Result<T, IdError>,
@@ -135,7 +130,7 @@ pub(in crate::relay) fn query_id<T>(
 }
 
 /// The `limit` from the query: at most `most`.
-pub(in crate::relay) fn query_limit(query: &str, most: usize) -> Result<usize, ApiError> {
+pub(crate) fn query_limit(query: &str, most: usize) -> Result<usize, ApiError> {
     match query_number(query, "limit")? {
         Some(0) => Err(ApiError::invalid("limit must be at least 1")),
         limit => Ok(limit.map_or(most, |limit| usize::try_from(limit).unwrap_or(most)).min(most)),
@@ -143,13 +138,13 @@ pub(in crate::relay) fn query_limit(query: &str, most: usize) -> Result<usize, A
 }
 
 /// A raw value from the query.
-pub(in crate::relay) fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+pub(crate) fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// Rejects a text that is too long.
-pub(in crate::relay) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), ApiError> {
+pub(crate) fn bounded(name: &str, text: &str, limit: usize) -> Result<(), ApiError> {
     if text.len() <= limit {
         return Ok(());
     }
@@ -157,9 +152,7 @@ pub(in crate::relay) fn bounded(name: &str, text: &str, limit: usize) -> Result<
 }
 
 /// The `Idempotency-Key`, if there is one.
-pub(in crate::relay) fn idempotency_key(
-    request: &IncomingRequest,
-) -> Result<Option<String>, ApiError> {
+pub(crate) fn idempotency_key(request: &IncomingRequest) -> Result<Option<String>, ApiError> {
     let key = only(request, "idempotency-key")
         .map_err(|()| ApiError::invalid("a request can have only one Idempotency-Key"))?;
     let Some(key) = key else { return Ok(None) };
@@ -171,7 +164,7 @@ pub(in crate::relay) fn idempotency_key(
 }
 
 /// Rejects a request that does not ask for a WebSocket.
-pub(in crate::relay) fn require_websocket(request: &IncomingRequest) -> Result<(), ApiError> {
+pub(crate) fn require_websocket(request: &IncomingRequest) -> Result<(), ApiError> {
     let upgrade = request.header("upgrade").unwrap_or_default();
     if upgrade.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")) {
         return Ok(());
@@ -186,12 +179,12 @@ pub(in crate::relay) fn require_websocket(request: &IncomingRequest) -> Result<(
 }
 
 /// Whether a request was a WebSocket's handshake when it was sent, whatever a proxy has taken out.
-pub(in crate::relay) fn is_handshake(request: &IncomingRequest) -> bool {
+pub(crate) fn is_handshake(request: &IncomingRequest) -> bool {
     request.headers.iter().any(|(name, _)| name.starts_with("sec-websocket-"))
 }
 
 /// The WebSocket subprotocols that a client offers.
-pub(in crate::relay) fn offered_protocols(request: &IncomingRequest) -> impl Iterator<Item = &str> {
+pub(crate) fn offered_protocols(request: &IncomingRequest) -> impl Iterator<Item = &str> {
     let headers = request.headers.iter().filter(|(name, _)| name == "sec-websocket-protocol");
     headers.flat_map(|(_, value): &(String, String)| value.split(',').map(str::trim))
 }

@@ -18,7 +18,8 @@ use crate::relay::config::RelayConfig;
 use crate::wire::error::ErrorType;
 
 /// What a relay is called.
-pub(in crate::relay) struct Site {
+#[derive(Debug)]
+pub(crate) struct Site {
     /// In lower case.
     names: Vec<String>,
     /// `https://relay.example:8443`
@@ -27,7 +28,7 @@ pub(in crate::relay) struct Site {
 }
 
 impl Site {
-    pub(in crate::relay) fn new(config: &RelayConfig) -> Self {
+    pub(crate) fn new(config: &RelayConfig) -> Self {
         let public_origin = config.public_url.as_deref().map(origin_of);
         let public_host = public_origin.as_deref().and_then(|origin| {
             let (_, authority) = origin.split_once("://")?;
@@ -38,8 +39,14 @@ impl Site {
         Self { names: names.collect(), public_origin, is_behind_proxy }
     }
 
+    /// What listens on this machine without a public URL, and is known by these names too.
+    pub(crate) fn local(names: &[String]) -> Self {
+        let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { names, public_origin: None, is_behind_proxy: false }
+    }
+
     /// Refuses a request under a foreign name, or from a foreign page.
-    pub(in crate::relay) fn check(&self, request: &IncomingRequest) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, request: &IncomingRequest) -> Result<(), ApiError> {
         let host = only(request, "host")
             .map_err(|()| ApiError::invalid("a request needs exactly one Host header"))?;
         // A proxy that speaks HTTP/1.0 may send none.
@@ -66,7 +73,7 @@ impl Site {
     }
 
     /// Whether its public URL promises TLS.
-    pub(in crate::relay) fn is_public_tls(&self) -> bool {
+    pub(crate) fn is_public_tls(&self) -> bool {
         self.public_origin.as_deref().is_some_and(|origin| origin.starts_with("https://"))
     }
 

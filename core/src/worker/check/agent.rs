@@ -19,7 +19,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::super::config::AgentProgram;
-use super::super::process::{Process, ProcessEvent};
 use super::{Finding, Purpose};
 use crate::base::limits::{CHECK_AGENT_ANSWER, CHECK_AGENT_END, COMMAND_GRACE, MAX_LINE_BYTES};
 use crate::base::text::Text;
@@ -27,6 +26,7 @@ use crate::base::time::Instant;
 use crate::contract::action::ProcessSpec;
 use crate::contract::event::{Event, ExitStatus};
 use crate::engine::effects::Effects;
+use crate::hosting::process::{Process, ProcessEvent};
 use crate::wire::control;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;

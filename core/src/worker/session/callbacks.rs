@@ -3,8 +3,8 @@
 use alloc::borrow::Cow;
 
 use super::Session;
-use super::questions::Expired;
 use crate::base::text::Text;
+use crate::hosting::questions::Expired;
 use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::worker::cx::Cx;

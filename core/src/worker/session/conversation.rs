@@ -9,12 +9,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::questions::{Asked, Expired, Questions, Reply};
 use crate::base::limits::{
     AGENT_NOT_READING_AFTER, CALLBACK_TIME_LIMIT, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_RECENT_UUIDS,
 };
 use crate::base::text::Text;
 use crate::base::time::{Duration, Instant};
+use crate::hosting::questions::{Asked, Expired, Questions, Reply};
 use crate::transport::dedupe::Recent;
 use crate::wire::callback::{self, Callback};
 use crate::wire::control::{self, Answered};

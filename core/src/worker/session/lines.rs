@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::Session;
 use super::conversation::{AgentInput, AgentLine};
-use super::output::{self, Part};
 use crate::base::text::Text;
+use crate::hosting::output::{self, Part};
 use crate::wire::control;
 use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::message::Head;

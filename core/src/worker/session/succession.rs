@@ -21,13 +21,13 @@ use crate::base::limits::RESUME_TRIAL;
 use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::action::ProcessSpec;
+use crate::hosting::process::Process;
 use crate::wire::control;
 use crate::wire::log_message::LogMessage;
 use crate::worker::config::WorkerConfig;
 use crate::worker::continuity::Beginning;
 use crate::worker::cx::{Cx, Purpose};
 use crate::worker::notice::WorkerNotice;
-use crate::worker::process::Process;
 
 /// How a session's agent stands to the one before.
 #[derive(Debug)]

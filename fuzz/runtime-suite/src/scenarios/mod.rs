@@ -7,6 +7,7 @@ pub mod callbacks;
 pub mod clocks;
 pub mod code_sessions;
 pub mod command_line;
+pub mod direct;
 pub mod disk;
 pub mod git_programs;
 pub mod imposter;

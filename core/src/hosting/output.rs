@@ -22,14 +22,14 @@ use crate::wire::ndjson::Line;
 
 /// A part of a line of the agent.
 #[derive(Debug, PartialEq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Message(Text, Head),
     Stray(Stray),
 }
 
 /// Something that is no message.
 #[derive(Debug, PartialEq)]
-pub(super) struct Stray {
+pub(crate) struct Stray {
     kind: Kind,
     /// How long a line was that is too long.
     bytes: usize,
@@ -87,7 +87,7 @@ impl Kind {
 }
 
 /// The parts of a line that say something.
-pub(super) fn parts(line: Line) -> Vec<Part> {
+pub(crate) fn parts(line: Line) -> Vec<Part> {
     let bytes = match line {
         Line::Whole(bytes) => bytes,
         Line::TooLong { beginning, bytes } => {
@@ -237,18 +237,18 @@ fn is_utf16(line: &[u8]) -> bool {
 
 /// What viewers are told of what was skipped.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// What it is, for a person.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// The beginning of one line.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// How many more there were of the same kind.
-    pub(super) more: u64,
+    pub(crate) more: u64,
 }
 
 /// What has been skipped, and when viewers are told.
 #[derive(Debug)]
-pub(super) struct Strays {
+pub(crate) struct Strays {
     /// Whether the agent has ever printed a message.
     spoke: bool,
     /// For each kind, whether it has been told of, and what has not: one of them, and how many more.
@@ -259,7 +259,7 @@ pub(super) struct Strays {
 }
 
 impl Strays {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             spoke: false,
             kinds: [const { (false, None) }; Kind::ALL.len()],
@@ -269,12 +269,12 @@ impl Strays {
     }
 
     /// The agent has printed a message.
-    pub(super) const fn saw_message(&mut self) {
+    pub(crate) const fn saw_message(&mut self) {
         self.spoke = true;
     }
 
     /// It has printed something that is none. Returns what viewers are told at once.
-    pub(super) fn push(&mut self, now: Instant, stray: Stray) -> Option<Report> {
+    pub(crate) fn push(&mut self, now: Instant, stray: Stray) -> Option<Report> {
         let (is_known, held) = self.kinds.get_mut(stray.kind as usize)?;
         match held {
             Some((_, more)) => *more = more.saturating_add(1),
@@ -300,12 +300,12 @@ impl Strays {
     }
 
     /// When there is something to tell.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.next.filter(|_| self.kinds.iter().any(|(_, held)| held.is_some()))
     }
 
     /// What viewers are told now.
-    pub(super) fn take(&mut self, now: Instant) -> Vec<Report> {
+    pub(crate) fn take(&mut self, now: Instant) -> Vec<Report> {
         if self.deadline().is_none_or(|at| now < at) {
             return Vec::new();
         }
@@ -314,7 +314,7 @@ impl Strays {
     }
 
     /// The agent has ended: whatever is left.
-    pub(super) fn finish(&mut self) -> Vec<Report> {
+    pub(crate) fn finish(&mut self) -> Vec<Report> {
         let held = self.kinds.iter_mut().filter_map(|(_, held)| held.take());
         held.map(|held| report(held, self.spoke)).collect()
     }

@@ -32,7 +32,7 @@ use crate::wire::ndjson::{Line, Splitter};
 
 /// What a process reports to its session.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum ProcessEvent {
+pub(crate) enum ProcessEvent {
     Started {
         pid: u32,
     },
@@ -67,7 +67,7 @@ enum Phase {
 }
 
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     op: Option<OpId>,
     /// The operation that kills everything that it started.
     tree: Option<OpId>,
@@ -88,7 +88,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) const fn new(grace: Duration, max_line_bytes: usize) -> Self {
+    pub(crate) const fn new(grace: Duration, max_line_bytes: usize) -> Self {
         Self {
             op: None,
             tree: None,
@@ -106,7 +106,7 @@ impl Process {
         }
     }
 
-    pub(super) fn start<P: Clone, N>(
+    pub(crate) fn start<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
         purpose: P,
@@ -119,24 +119,24 @@ impl Process {
         }
     }
 
-    pub(super) const fn is_over(&self) -> bool {
+    pub(crate) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
 
     /// It will never start: something it needs is missing, or the session ended first.
-    pub(super) const fn give_up(&mut self) {
+    pub(crate) const fn give_up(&mut self) {
         if self.op.is_none() {
             self.phase = Phase::Over;
         }
     }
 
     /// Whether it was ended because it had closed its stdout, and did not end by itself.
-    pub(super) const fn was_ended_silent(&self) -> bool {
+    pub(crate) const fn was_ended_silent(&self) -> bool {
         self.ended_silent
     }
 
     /// The tail of its stderr.
-    pub(super) fn stderr_tail(&self) -> String {
+    pub(crate) fn stderr_tail(&self) -> String {
         let (front, back) = self.stderr.as_slices();
         let bytes = [front, back].concat();
         let text = String::from_utf8_lossy(&bytes);
@@ -146,7 +146,7 @@ impl Process {
 
     /// Writes to its stdin, if that is still open. Returns whether a `Written` will follow. Data
     /// that comes before it has started, while its worktree is being made, waits.
-    pub(super) fn write<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, data: Bytes) -> bool {
+    pub(crate) fn write<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, data: Bytes) -> bool {
         if !self.is_input_open || self.is_over() {
             return false;
         }
@@ -158,7 +158,7 @@ impl Process {
     }
 
     /// Ends its stdin: nothing more will be written.
-    pub(super) fn close_input<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+    pub(crate) fn close_input<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if let Some(op) = self.op.filter(|_| self.is_input_open) {
             self.is_input_open = false;
             fx.act(op, |op| Action::CloseInput { op });
@@ -166,7 +166,7 @@ impl Process {
     }
 
     /// Pauses reading its output while the relay is behind; nothing is dropped.
-    pub(super) fn balance<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, waiting_bytes: usize) {
+    pub(crate) fn balance<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, waiting_bytes: usize) {
         let Some(op) = self.op else { return };
         if !self.is_paused && waiting_bytes > OUTBOX_HIGH_WATER_BYTES {
             self.is_paused = true;
@@ -178,7 +178,7 @@ impl Process {
     }
 
     /// Starts ending it: SIGTERM to the group, the grace period, SIGKILL (W-6).
-    pub(super) fn terminate<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+    pub(crate) fn terminate<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if matches!(self.phase, Phase::Starting | Phase::Running | Phase::Silent(_)) {
             let now = fx.now().mono;
             self.signal(fx, Signal::Terminate);
@@ -187,7 +187,7 @@ impl Process {
     }
 
     /// SIGKILL to the group, immediately.
-    pub(super) fn kill<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+    pub(crate) fn kill<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if matches!(
             self.phase,
             Phase::Starting | Phase::Running | Phase::Silent(_) | Phase::Terminating(_)
@@ -205,7 +205,7 @@ impl Process {
     }
 
     /// When [`on_time`](Self::on_time) has something to do.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting | Phase::Running | Phase::Over => None,
             Phase::Silent(at)
@@ -216,7 +216,7 @@ impl Process {
         }
     }
 
-    pub(super) fn on_time<P: Clone, N>(
+    pub(crate) fn on_time<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
         mut each: impl FnMut(ProcessEvent),
@@ -241,7 +241,7 @@ impl Process {
         }
     }
 
-    pub(super) fn handle<P: Clone, N>(
+    pub(crate) fn handle<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
         event: Event,

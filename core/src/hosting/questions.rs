@@ -23,7 +23,7 @@ use crate::wire::control::{self, FieldsOf};
 
 /// The agent's questions that nobody has answered.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
+pub(crate) struct Questions {
     open: BTreeMap<String, Question>,
 }
 
@@ -41,25 +41,25 @@ struct Question {
 
 /// An answer to an open question.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// How often the agent has to be told.
-    pub(super) times: usize,
+    pub(crate) times: usize,
     /// What the question is if a client was asked.
-    pub(super) callback: Option<Callback>,
+    pub(crate) callback: Option<Callback>,
 }
 
 /// A question that no client has answered in time.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Expired {
-    pub(super) id: String,
-    pub(super) callback: Callback,
+pub(crate) struct Expired {
+    pub(crate) id: String,
+    pub(crate) callback: Callback,
     /// How often the agent has to be told.
-    pub(super) times: usize,
+    pub(crate) times: usize,
 }
 
 /// What a question is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// One to wait for an answer to.
     Open,
     /// One too many.
@@ -70,12 +70,12 @@ pub(super) enum Asked {
 }
 
 impl Questions {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { open: BTreeMap::new() }
     }
 
     /// The agent asks a question, on the line of this number: a person, or a client until then.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         id: String,
         line: u64,
@@ -107,13 +107,13 @@ impl Questions {
     }
 
     /// The agent no longer waits for an answer.
-    pub(super) fn cancel(&mut self, id: &str) {
+    pub(crate) fn cancel(&mut self, id: &str) {
         self.open.remove(id);
     }
 
     /// There is an answer to the question that the line of this number asked; a relay of an earlier
     /// version does not say which. Returns `None` if the agent does not wait for it.
-    pub(super) fn answer(&mut self, id: &str, named: Option<u64>) -> Option<Reply> {
+    pub(crate) fn answer(&mut self, id: &str, named: Option<u64>) -> Option<Reply> {
         let open = self.open.get(id)?;
         if named.is_some_and(|line| line != open.line) {
             return None;
@@ -123,12 +123,12 @@ impl Questions {
     }
 
     /// When the next question to a client expires.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.open.values().filter_map(|open| Some(open.callback?.1)).min()
     }
 
     /// Takes off the questions that no client has answered in time.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<Expired> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Expired> {
         let mut expired = Vec::new();
         self.open.retain(|id, open| match open.callback {
             Some((callback, until)) if until <= now => {
@@ -141,7 +141,7 @@ impl Questions {
     }
 
     /// The agent is gone.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.open.clear();
     }
 }

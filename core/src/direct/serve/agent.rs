@@ -1,0 +1,303 @@
+//! The session's agent: its process, what it asks, and what it was asked.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::answer::{self, renamed_request, renamed_response};
+use super::log::{Audience, ClientKey};
+use super::{Cx, Purpose};
+use crate::base::limits::{
+    AGENT_INPUT_HIGH_WATER_BYTES, AGENT_LOW_WATER_BYTES, MAX_LINE_BYTES, MAX_OPEN_REQUESTS,
+    MAX_RECENT_UUIDS,
+};
+use crate::base::text::Text;
+use crate::contract::action::ProcessSpec;
+use crate::hosting::output::{self, Part, Strays};
+use crate::hosting::process::Process;
+use crate::hosting::questions::{Asked, Questions, Reply};
+use crate::transport::dedupe::Recent;
+use crate::wire::callback::{Callback, Declaration};
+use crate::wire::control;
+use crate::wire::log_message::LogMessage;
+use crate::wire::message::{Head, Kind};
+use crate::wire::ndjson::Line;
+
+/// What the server is to send.
+pub(super) type Out = Vec<(Text, Audience)>;
+
+/// A request of a client that the agent has not answered.
+#[derive(Debug)]
+struct Request {
+    client: ClientKey,
+    id: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) process: Process,
+    questions: Questions,
+    /// The lines of the open ones, by id.
+    open: BTreeMap<String, Text>,
+    requests: BTreeMap<String, Request>,
+    next_request: u64,
+    seen: Recent,
+    lines: u64,
+    strays: Strays,
+    in_pipe: VecDeque<usize>,
+    in_pipe_bytes: usize,
+    is_full: bool,
+}
+
+impl Agent {
+    pub(super) const fn new(grace: Duration) -> Self {
+        Self {
+            process: Process::new(grace, MAX_LINE_BYTES),
+            questions: Questions::new(),
+            open: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_request: 1,
+            seen: Recent::new(MAX_RECENT_UUIDS),
+            lines: 0,
+            strays: Strays::new(),
+            in_pipe: VecDeque::new(),
+            in_pipe_bytes: 0,
+            is_full: false,
+        }
+    }
+
+    pub(super) fn start(&mut self, cx: &mut Cx, command: ProcessSpec) {
+        self.process.start(&mut cx.fx, Purpose::Agent, command);
+    }
+
+    /// Whether clients are not read until it has read what it was given.
+    pub(super) const fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    pub(super) fn written(&mut self, writes: usize) {
+        for bytes in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
+            self.in_pipe_bytes -= bytes;
+        }
+        self.is_full = self.is_full && self.in_pipe_bytes >= AGENT_LOW_WATER_BYTES;
+    }
+
+    fn give(&mut self, cx: &mut Cx, line: &Text) {
+        let mut data = Vec::with_capacity(line.len() + 1);
+        data.extend_from_slice(line.as_bytes());
+        data.push(b'\n');
+        let bytes = data.len();
+        if self.process.write(&mut cx.fx, Bytes::from(data)) {
+            self.in_pipe.push_back(bytes);
+            self.in_pipe_bytes += bytes;
+            self.is_full = self.is_full || self.in_pipe_bytes > AGENT_INPUT_HIGH_WATER_BYTES;
+        }
+    }
+
+    /// The questions that nobody has answered.
+    pub(super) fn open_questions(&self) -> impl Iterator<Item = &Text> {
+        self.open.values()
+    }
+
+    pub(super) fn raw_questions(&self) -> Vec<Box<RawValue>> {
+        let lines = self.open.values().map(|line| String::from(line.as_str()));
+        lines.filter_map(|line| RawValue::from_string(line).ok()).collect()
+    }
+
+    /// It has printed a line.
+    pub(super) fn printed(&mut self, cx: &mut Cx, line: Line) -> Out {
+        let mut out = Out::new();
+        for part in output::parts(line) {
+            match part {
+                Part::Message(text, head) => {
+                    self.strays.saw_message();
+                    self.message(cx, &mut out, text, head);
+                }
+                Part::Stray(stray) => {
+                    let report = self.strays.push(cx.fx.now().mono, stray);
+                    out.extend(report.map(reported));
+                }
+            }
+        }
+        out
+    }
+
+    /// When there is more to tell of what is no message, and what.
+    pub(super) fn strays(&mut self, cx: &Cx) -> Out {
+        self.strays.take(cx.fx.now().mono).into_iter().map(reported).collect()
+    }
+
+    pub(super) fn strays_deadline(&self) -> Option<crate::base::time::Instant> {
+        self.strays.deadline()
+    }
+
+    fn message(&mut self, cx: &mut Cx, out: &mut Out, text: Text, head: Head) {
+        self.lines += 1;
+        match (head.kind(), head.request_id) {
+            (Kind::ControlRequest, None) => {
+                let refusal = control::unnamed(text.as_str());
+                self.give(cx, &refusal);
+            }
+            (Kind::ControlRequest, Some(id)) => {
+                let subtype = head.subtype.unwrap_or_default();
+                if let Some(callback) = Callback::of(&subtype, text.as_str()) {
+                    // Nobody here has declared anything: a hook never fails open (M-6).
+                    let refusal = callback.refusal(&id, "no client answers this");
+                    return self.give(cx, &refusal);
+                }
+                let bytes = self.open.values().map(Text::len).sum::<usize>() + text.len();
+                if bytes > MAX_LINE_BYTES && !self.open.is_empty() {
+                    // All of them have to fit into what a client that comes back is told at once.
+                    let refusal = control::error(&id, "too many questions are open");
+                    return self.give(cx, &refusal);
+                }
+                match self.questions.ask(id.clone(), self.lines, &text, None) {
+                    Asked::Open => {
+                        self.open.insert(id, text.clone());
+                        out.push((text, Audience::All));
+                    }
+                    Asked::TooMany => {
+                        let refusal = control::error(&id, "too many questions are open");
+                        self.give(cx, &refusal);
+                    }
+                    Asked::Ambiguous { times, .. } => {
+                        self.open.remove(&id);
+                        let refusal = control::error(&id, control::AMBIGUOUS);
+                        for _ in 0..times {
+                            self.give(cx, &refusal);
+                        }
+                        out.push((control::cancel_request(&id), Audience::All));
+                    }
+                }
+            }
+            (Kind::ControlCancelRequest, Some(id)) => {
+                self.questions.cancel(&id);
+                self.open.remove(&id);
+                out.push((text, Audience::All));
+            }
+            (Kind::ControlResponse, Some(id)) => {
+                // One to nobody's request is nobody's.
+                if let Some(Request { client, id: own }) = self.requests.remove(&id) {
+                    let line = renamed_response(&text, &own);
+                    out.push((line, Audience::Only(client)));
+                }
+            }
+            (Kind::ControlCancelRequest | Kind::ControlResponse, None) => {}
+            _ if head.kind == "keep_alive" => {}
+            // What a client has said comes back (M-4).
+            (Kind::User, _)
+                if head.uuid.as_deref().is_some_and(|uuid| self.seen.contains(uuid)) => {}
+            _ => out.push((text, Audience::All)),
+        }
+    }
+
+    /// A client says something.
+    pub(super) fn heard(&mut self, cx: &mut Cx, client: ClientKey, line: &Text) -> Out {
+        let own = Audience::Only(client);
+        let head = match Head::parse(line) {
+            Ok(head) => head,
+            Err(error) => {
+                let reason = format!("not passed on: {error}");
+                return Vec::from([(refused_line(&reason), own)]);
+            }
+        };
+        match (head.kind(), head.request_id) {
+            _ if head.kind == "keep_alive" || head.kind == "footbridge" => Out::new(),
+            (Kind::User, _) => {
+                if head.uuid.as_deref().is_some_and(|uuid| !self.seen.insert(uuid)) {
+                    return Out::new();
+                }
+                self.give(cx, line);
+                Vec::from([(line.clone(), Audience::Except(client))])
+            }
+            (Kind::ControlRequest, None) => Vec::from([(control::unnamed(line.as_str()), own)]),
+            (Kind::ControlRequest, Some(id)) => self.request(cx, client, &id, line),
+            (Kind::ControlResponse, Some(id)) => self.answered(cx, client, &id, line),
+            (Kind::ControlCancelRequest, Some(id)) => {
+                let asked = |(_, request): &(&String, &Request)| {
+                    request.client == client && request.id == id
+                };
+                if let Some(name) = self.requests.iter().find(asked).map(|(name, _)| name.clone()) {
+                    self.give(cx, &control::cancel_request(&name));
+                }
+                Out::new()
+            }
+            (Kind::ControlCancelRequest | Kind::ControlResponse, None) => Out::new(),
+            _ => {
+                self.give(cx, line);
+                Out::new()
+            }
+        }
+    }
+
+    fn request(&mut self, cx: &mut Cx, client: ClientKey, id: &str, line: &Text) -> Out {
+        let refuse = |reason| Vec::from([(control::error(id, reason), Audience::Only(client))]);
+        if Declaration::of(line.as_str()).is_some_and(|declared| declared.asks()) {
+            return refuse(
+                "a direct connection answers no hooks and has no MCP servers: use a relay",
+            );
+        }
+        if self.requests.len() >= MAX_OPEN_REQUESTS {
+            return refuse("too many requests are open");
+        }
+        let name = format!("direct-{}", self.next_request);
+        self.next_request += 1;
+        let Some(renamed) = renamed_request(line, &name) else {
+            return refuse("this is no request");
+        };
+        self.requests.insert(name, Request { client, id: id.into() });
+        self.give(cx, &renamed);
+        Out::new()
+    }
+
+    /// The first answer counts. Whoever comes later is told that it is over.
+    fn answered(&mut self, cx: &mut Cx, client: ClientKey, id: &str, line: &Text) -> Out {
+        let Some(question) = self.open.get(id) else {
+            return Vec::from([(control::cancel_request(id), Audience::Only(client))]);
+        };
+        let answer = match answer::read(id, question, line) {
+            Ok(answer) => answer,
+            Err(reason) => {
+                let reason = format!("the answer to {id} is not passed on: {reason}");
+                return Vec::from([(refused_line(&reason), Audience::Only(client))]);
+            }
+        };
+        self.open.remove(id);
+        if let Some(Reply { times, .. }) = self.questions.answer(id, None) {
+            for _ in 0..times {
+                self.give(cx, &answer);
+            }
+        }
+        Vec::from([(control::cancel_request(id), Audience::Except(client))])
+    }
+
+    /// It has ended: nobody is left to answer, and nothing it was asked will be answered.
+    pub(super) fn over(&mut self) -> Out {
+        self.questions.clear();
+        let mut out: Out = self.strays.finish().into_iter().map(reported).collect();
+        let open = core::mem::take(&mut self.open);
+        out.extend(open.keys().map(|id| (control::cancel_request(id), Audience::All)));
+        let requests = core::mem::take(&mut self.requests);
+        out.extend(requests.into_values().map(|Request { client, id }| {
+            (control::error(&id, "the agent has ended"), Audience::Only(client))
+        }));
+        out
+    }
+}
+
+fn reported(output::Report { reason, line, more }: output::Report) -> (Text, Audience) {
+    let message = LogMessage::AgentOutputError { message: reason.into(), line: line.into(), more };
+    (message.to_line(), Audience::All)
+}
+
+/// Tells a client what was not passed on.
+fn refused_line(reason: &str) -> Text {
+    let message = serde_json::Value::from(reason);
+    Text::from(format!(r#"{{"type":"footbridge","subtype":"input_refused","message":{message}}}"#))
+}

@@ -1,0 +1,144 @@
+//! `footbridge direct serve`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use footbridge_cli::agent_line::{agent_program, require_program};
+use footbridge_cli::event_log::EventLog;
+use footbridge_cli::exit::Error;
+use footbridge_cli::token::Sources;
+use footbridge_cli::value::{Format, Level, SpawnMode};
+use footbridge_cli::{print, random, worker};
+use footbridge_core::base::id::SessionId;
+use footbridge_core::base::secret::Secret;
+use footbridge_core::contract::action::ProcessSpec;
+use footbridge_core::direct::{Serve, ServeCommand, ServeConfig, ServeNotice};
+use footbridge_core::worker::AgentProgram;
+use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, drive};
+use serde_json::json;
+use smol::future::FutureExt;
+
+use super::token_path;
+use crate::program::args::direct::Serve as Args;
+use crate::program::signals::{Ends, Urgency};
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(args: &Args) -> Result<(), Error> {
+    let log = EventLog::new("footbridge direct serve", args.common.level, Format::Text);
+    let session = format!("session_{}", hex()?);
+    let directory = footbridge_cli::directory(args.directory.as_deref().unwrap_or(Path::new(".")))?;
+    let agent = agent_program(args.agent.as_deref())?;
+    require_program(&agent, &directory, SpawnMode::SameDir)?;
+    let (token, file, _removed) = token(args, &session)?;
+    let config = ServeConfig {
+        listen: args.listen.to_string(),
+        hosts: args.hosts.clone(),
+        token,
+        session: SessionId::new(&session).map_err(|error| Error::local(error.to_string()))?,
+        run: hex()?,
+        agent: command(agent, directory, &session),
+        grace: GRACE,
+    };
+    let supervision = Supervision::Whole;
+    let proxy = ProxySource::None;
+    let host = Host::new(HostOptions { proxy, supervision, ..HostOptions::default() })?;
+    let (commands, asked) = async_channel::unbounded();
+    let ends = Ends::listen()?;
+    let mut printed = Ok(());
+    let driven = drive(Serve::new(config), host, asked, |notice| match notice {
+        ServeNotice::Listening { address } => {
+            printed = print(&ready(args, &address, &session, &file));
+        }
+        other => report(log, &other),
+    });
+    let ended = ends.forward(|urgency| {
+        // One that has already ended takes no commands.
+        let _ = commands.try_send(match urgency {
+            Urgency::Clean | Urgency::Drain => ServeCommand::Shutdown,
+            Urgency::ShutdownNow => ServeCommand::ShutdownNow,
+        });
+    });
+    block_on(driven.or(ended))?;
+    printed
+}
+
+fn report(log: EventLog, notice: &ServeNotice) {
+    match notice {
+        ServeNotice::Listening { .. } => {}
+        ServeNotice::AgentStarted { pid } => {
+            let words = format_args!("the agent is process {pid}");
+            log.write(Level::Info, "agent_started", &[], words);
+        }
+        ServeNotice::Clients { connected } => {
+            log.write(Level::Debug, "clients", &[], format_args!("{connected} connected"));
+        }
+        ServeNotice::Cut => {
+            let words = format_args!("cut a client that was silent, too slow, or no client");
+            log.write(Level::Warn, "cut", &[], words);
+        }
+        ServeNotice::Waiting { questions } => {
+            log.write(Level::Debug, "waiting", &[], format_args!("{questions} questions are open"));
+        }
+        ServeNotice::Survived { processes } => {
+            let words = format_args!("could not end {}", processes.join(", "));
+            log.write(Level::Warn, "survived", &[], words);
+        }
+    }
+}
+
+fn hex() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    random(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The token's file, which goes with the server if it was made for it.
+struct Removed(Option<PathBuf>);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        // What is left opens nothing any more.
+        let _ = self.0.as_ref().map(std::fs::remove_file);
+    }
+}
+
+fn token(args: &Args, session: &str) -> Result<(Secret, PathBuf, Removed), Error> {
+    let (path, removed) = match &args.common.token_file {
+        Some(path) => (path.clone(), Removed(None)),
+        None => {
+            let path = token_path(session)?;
+            (path.clone(), Removed(Some(path)))
+        }
+    };
+    let sources = Sources { file: Some(path.clone()), ..Sources::default() };
+    Ok((sources.read_or_create()?.0, path, removed))
+}
+
+fn command(agent: AgentProgram, directory: String, session: &str) -> ProcessSpec {
+    let AgentProgram { program, args, env } = agent;
+    let mut env: Vec<(String, Secret)> =
+        env.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+    env.push(("FOOTBRIDGE_SESSION_ID".to_owned(), Secret::from(session)));
+    let env_remove = worker::withheld();
+    ProcessSpec { program, args, env, env_remove, directory: Some(directory) }
+}
+
+fn ready(args: &Args, address: &str, session: &str, token_file: &Path) -> String {
+    let url = format!("ws://{address}/v1/direct/{session}");
+    if args.common.json {
+        let ready = json!({
+            "url": url,
+            "server_url": format!("http://{address}"),
+            "session_id": session,
+            "token_file": token_file,
+        });
+        return format!("{ready}\n");
+    }
+    let named = match &args.common.token_file {
+        Some(file) => format!(" --token-file {}", file.display()),
+        None => String::new(),
+    };
+    format!("Connect with\n\n    footbridge direct connect{named} {url}\n\n")
+}
