@@ -140,7 +140,8 @@ impl<'a> Writer<'a> {
         let work = WorkId::new(&format!("work_{n}"))?;
         let (owner, environment, id, title, key) =
             (owner(), environment()?, session(n)?, None, None);
-        self.apply(StoreOp::CreateSession { owner, environment, id, work, title, key })?;
+        let options = None;
+        self.apply(StoreOp::CreateSession { owner, environment, id, work, title, key, options })?;
         let attach = StoreOp::AttachLink { session: session(n)?, fence: 0, agent_run: None };
         match self.apply(attach)? {
             Answer::Attached { link, .. } => Ok(link),

@@ -300,6 +300,18 @@ pub const REMOTE_FLUSH: Duration = Duration::from_secs(5);
 pub const MAX_REMOTE_CALLBACKS: usize = 256;
 /// How long what a worker of version 2 shows is valid.
 pub const WORKER_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
+/// Bytes of an agent's output that wait for the program which a machine stands in for it to; beyond that,
+/// the session is not read.
+pub const HOST_HIGH_WATER_BYTES: usize = 4 << 20;
+/// Waiting bytes below which it is read again.
+pub const HOST_LOW_WATER_BYTES: usize = 1 << 20;
+/// How long the last of them may take.
+pub const HOST_FLUSH: Duration = Duration::from_secs(5);
+/// How long an agent has to have nothing to do, after its program's input has ended, to be taken for
+/// done although it has not said so.
+pub const HOST_IDLE: Duration = Duration::from_secs(5);
+/// Requests of such a program whose answers it still waits for.
+pub const MAX_HOST_REQUESTS: usize = 1024;
 /// How long a session token is valid.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// How long a code works that signs a browser in.
@@ -393,6 +405,8 @@ pub const MAX_REFRESH_SCHEDULES: usize = 4096;
 pub const MAX_ENVIRONMENTS: usize = 1000;
 /// Environments of one person.
 pub const MAX_ENVIRONMENTS_PER_PERSON: usize = 250;
+/// Bytes of what a session's agent is to be started with.
+pub const MAX_AGENT_OPTIONS_BYTES: usize = 64 << 10;
 /// Sessions of one environment that have not ended.
 pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
 /// Work items of one environment that wait for their worker. Beyond that new sessions are refused;

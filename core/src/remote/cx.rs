@@ -28,6 +28,8 @@ pub(super) enum Purpose {
     /// The next tokens of its log-in.
     RefreshToken,
     SaveToken,
+    /// The program that a machine stands in for an agent to.
+    Stdio,
 }
 
 impl Purpose {
@@ -35,7 +37,7 @@ impl Purpose {
     pub(super) const fn is_answered_by_relay(self) -> bool {
         match self {
             Self::Look | Self::Stream | Self::Post | Self::RefreshToken => true,
-            Self::Proof | Self::Token | Self::SaveToken => false,
+            Self::Proof | Self::Token | Self::SaveToken | Self::Stdio => false,
         }
     }
 }
@@ -56,6 +58,10 @@ pub(super) enum Timer {
     Renew,
     /// What is not sent by then will not be.
     Leave,
+    /// The agent has had nothing to do for a while.
+    Idle,
+    /// What is not printed by then will not be.
+    Flush,
 }
 
 /// The loop's side of a viewer; `N` is what the machine that it is part of tells its program.

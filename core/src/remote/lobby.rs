@@ -242,7 +242,7 @@ impl Asking {
                 let renewed = access.saved(&mut cx, &event);
                 self.renewed(engine, renewed);
             }
-            Some(Purpose::Stream | Purpose::Post) | None => {}
+            Some(Purpose::Stream | Purpose::Post | Purpose::Stdio) | None => {}
         }
     }
 }

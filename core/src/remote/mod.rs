@@ -18,6 +18,7 @@
 //! | `questions` | what the agent asks, until somebody has answered |
 //! | `access` | the credential, renewed when it is refused |
 //! | `viewer` | the routing between them |
+//! | `stand_in` | a machine of its own: a viewer that takes the place of an agent's program (R-7) |
 //! | `lobby` | a machine of its own for what comes before: which sessions there are, a new one |
 //!
 //! What was sent is lost or doubled by no break: each message has its `uuid` before it is sent for the
@@ -58,6 +59,7 @@ mod lobby;
 mod notice;
 mod outbox;
 mod questions;
+mod stand_in;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,8 @@ mod viewer;
 pub use config::{RemoteConfig, Start};
 pub use lobby::{Lobby, LobbyAnswer, LobbyCall, LobbyConfig};
 pub use notice::{Asked, RemoteCommand, RemoteEvent, RemoteNotice, Sent, Withdrawal};
+
+pub use stand_in::{StandIn, StandInCommand, StandInConfig};
 
 use cx::{Engine, Purpose, Timer};
 use viewer::{Telling, Viewer};
@@ -126,6 +130,9 @@ impl Role for Following {
         self.viewer.settle(engine);
         for notice in self.viewer.take_told() {
             engine.fx.notify(notice);
+        }
+        if let Some(outcome) = self.viewer.ended().filter(|_| !engine.fx.is_ended()) {
+            engine.fx.end(outcome.clone());
         }
     }
 }

@@ -254,7 +254,10 @@ impl Outbox {
             }
             Err(error) => error,
         };
-        let passes = may_pass.then_some(FailureTrack::General);
+        // The stream by which the agent reaches this client may not be open yet, or not again.
+        let is_early = cx.config.client.is_some()
+            && error.refusal().is_some_and(|it| it.kind == ErrorType::CallbacksUnanswerable);
+        let passes = (may_pass || is_early).then_some(FailureTrack::General);
         if let Some(track) = error.track().or(passes) {
             return self.pause(cx, &error, track);
         }

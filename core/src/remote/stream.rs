@@ -56,6 +56,8 @@ struct Connection {
     op: OpId,
     since: Instant,
     last_heard: Instant,
+    /// Nothing is read: the program is behind.
+    is_paused: bool,
 }
 
 /// What becomes of a stream.
@@ -181,7 +183,12 @@ impl Stream {
         match event {
             Event::Opened { op } => {
                 access.works();
-                self.state = State::Greeting(Connection { op, since: now, last_heard: now });
+                self.state = State::Greeting(Connection {
+                    op,
+                    since: now,
+                    last_heard: now,
+                    is_paused: false,
+                });
                 cx.set_timer(Timer::Dead, REMOTE_DEAD_AFTER);
                 cx.set_timer(Timer::Alive, REMOTE_ALIVE_EVERY);
             }
@@ -371,7 +378,9 @@ impl Stream {
     /// Its silence may have been too long.
     pub(super) fn on_dead<N>(&mut self, cx: &mut Cx<'_, N>, each: &mut dyn FnMut(StreamEvent)) {
         let (State::Greeting(up) | State::Up(up)) = self.state else { return };
-        let due = up.last_heard + REMOTE_DEAD_AFTER;
+        // One that is not read shows nothing.
+        let last_heard = if up.is_paused { cx.now() } else { up.last_heard };
+        let due = last_heard + REMOTE_DEAD_AFTER;
         if due > cx.now() {
             return cx.engine.timers.set(Timer::Dead, due);
         }
@@ -384,6 +393,19 @@ impl Stream {
         let message = Message::Text(to_text(&SessionFrame::Alive));
         cx.engine.fx.act(up.op, |op| Action::Send { op, message });
         cx.set_timer(Timer::Alive, REMOTE_ALIVE_EVERY);
+    }
+
+    /// Stops or resumes reading.
+    pub(super) fn pause<N>(&mut self, cx: &mut Cx<'_, N>, is_paused: bool) {
+        let now = cx.now();
+        let (State::Greeting(up) | State::Up(up)) = &mut self.state else { return };
+        if up.is_paused != is_paused {
+            (up.is_paused, up.last_heard) = (is_paused, now);
+            cx.engine.fx.act(up.op, |op| match is_paused {
+                true => Action::Pause { op },
+                false => Action::Resume { op },
+            });
+        }
     }
 
     /// Cuts the connection, and makes another.

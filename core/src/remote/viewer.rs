@@ -16,7 +16,7 @@ use super::notice::{RemoteCommand, RemoteEvent, RemoteNotice, Sent, Withdrawal};
 use super::outbox::{self, Call, Outbox, Sending};
 use super::questions::Questions;
 use super::stream::{Stream, StreamEvent};
-use crate::base::id::OpId;
+use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{MAX_RECENT_UUIDS, REMOTE_ANSWER_WITHIN, REMOTE_FLUSH};
 use crate::base::text::Text;
 use crate::client::gate::{Gate, Verdict};
@@ -24,6 +24,7 @@ use crate::contract::event::Event;
 use crate::contract::machine::Outcome;
 use crate::engine::uuid::uuid;
 use crate::transport::dedupe::Recent;
+use crate::wire::control;
 use crate::wire::error::ErrorType;
 use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
@@ -65,6 +66,7 @@ struct Parts {
     /// Events up to here had happened before; of these, only questions are told.
     quiet_until: u64,
     leaving: Leaving,
+    ended: Option<Outcome>,
 }
 
 /// How an event is told.
@@ -95,6 +97,7 @@ impl Viewer {
                 session: None,
                 quiet_until: 0,
                 leaving: Leaving::No,
+                ended: None,
             },
             config,
         };
@@ -110,12 +113,45 @@ impl Viewer {
 
     fn with<N>(&mut self, engine: &mut Engine<N>, act: impl FnOnce(&mut Parts, &mut Cx<'_, N>)) {
         let Self { config, rng, told, parts } = self;
-        act(parts, &mut Cx { engine, rng, config, told });
+        if parts.ended.is_none() {
+            act(parts, &mut Cx { engine, rng, config, told });
+        }
     }
 
     /// What the program is to be told since the last time.
     pub(super) fn take_told(&mut self) -> Vec<RemoteNotice> {
         core::mem::take(&mut self.told)
+    }
+
+    /// How it has ended, if it has. Nothing comes of it any more.
+    pub(super) const fn ended(&self) -> Option<&Outcome> {
+        self.parts.ended.as_ref()
+    }
+
+    /// A message with a name of its own, and that name.
+    pub(super) fn named(&mut self, line: &Text) -> (Text, String) {
+        let name = uuid(&mut self.rng);
+        (control::with_name(line, "uuid", &name), name)
+    }
+
+    /// A name that was not used before, and the session.
+    pub(super) fn names(&mut self) -> (String, SessionId) {
+        (uuid(&mut self.rng), self.config.session.clone())
+    }
+
+    /// Whether it takes more to send.
+    pub(super) fn has_room(&self) -> bool {
+        self.parts.outbox.has_room()
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.parts.outbox.is_empty()
+    }
+
+    /// Stops or resumes reading what happens.
+    pub(super) fn pause<N>(&mut self, engine: &mut Engine<N>, is_paused: bool) {
+        self.with(engine, |parts, cx| parts.stream.pause(cx, is_paused));
     }
 
     pub(super) fn command<N>(&mut self, engine: &mut Engine<N>, command: RemoteCommand) {
@@ -145,6 +181,8 @@ impl Viewer {
             Timer::Send => parts.outbox.resume(cx),
             Timer::Renew => parts.access.renew(&mut cx.at_access()),
             Timer::Leave => parts.end(cx, Ok(())),
+            // Of the machine that it is part of.
+            Timer::Idle | Timer::Flush => {}
         });
     }
 
@@ -159,14 +197,9 @@ impl Viewer {
 
     pub(super) fn settle<N>(&mut self, engine: &mut Engine<N>) {
         self.with(engine, |parts, cx| {
-            if cx.engine.fx.is_ended() {
-                return;
-            }
             parts.outbox.pump(cx, &parts.access);
             parts.leave_on(cx);
-            if !cx.engine.fx.is_ended() {
-                parts.gate.hold(&mut cx.at_gate(), None, parts.access.proved_by());
-            }
+            parts.gate.hold(&mut cx.at_gate(), None, parts.access.proved_by());
         });
     }
 }
@@ -254,7 +287,7 @@ impl Parts {
 
     fn end<N>(&mut self, cx: &mut Cx<'_, N>, outcome: Outcome) {
         self.outbox.abandon(cx);
-        cx.engine.fx.end(outcome);
+        self.ended.get_or_insert(outcome);
     }
 
     fn arrived<N>(&mut self, cx: &mut Cx<'_, N>, telling: Telling, op: OpId, event: Event) {
@@ -298,6 +331,8 @@ impl Parts {
                 let renewed = self.access.saved(&mut cx.at_access(), &event);
                 self.renewed(cx, renewed);
             }
+            // Of the machine that it is part of.
+            Purpose::Stdio => {}
         }
     }
 

@@ -17,6 +17,7 @@ use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::session::SessionState;
 use crate::wire::viewer::{FailedReceipts, Receipt};
+use crate::wire::work_secret::AgentOptions;
 use crate::wire::worker_api::work::WorkData;
 use crate::wire::worktree::WorktreeRequest;
 
@@ -157,6 +158,9 @@ pub struct Lease {
     /// What a person wants done with a worktree, if it is about that.
     #[serde(default)]
     pub worktree: Option<WorktreeRequest>,
+    /// What the session's agent is to be started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Box<AgentOptions>>,
     /// The number of its lease.
     pub fence: u64,
     /// When the item was first queued.

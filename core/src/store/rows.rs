@@ -16,6 +16,7 @@ use crate::base::text::Text;
 use crate::base::time::UnixTime;
 use crate::wire::callback::Callback;
 use crate::wire::viewer::FailedReceipts;
+use crate::wire::work_secret::AgentOptions;
 use crate::wire::worker_api::work::WorkData;
 use crate::wire::worktree::WorktreeRequest;
 
@@ -150,6 +151,9 @@ pub struct SessionRow {
     /// Whether that request gave it its title.
     #[serde(default)]
     pub is_titled: bool,
+    /// What its agent is to be started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<AgentOptions>,
     /// Its items, newest last.
     pub works: Vec<WorkId>,
     /// Its number among all ended sessions, once it has ended.

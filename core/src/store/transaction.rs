@@ -16,6 +16,7 @@ use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::wire::device::Scopes;
 use crate::wire::session::SessionResult;
+use crate::wire::work_secret::AgentOptions;
 use crate::wire::worker_api::environment::Registration;
 use crate::wire::worktree::{WorktreeNote, WorktreePost};
 
@@ -272,6 +273,8 @@ pub enum StoreOp {
         title: Option<String>,
         /// The request's idempotency key.
         key: Option<String>,
+        /// What its agent is to be started with.
+        options: Option<Box<AgentOptions>>,
     },
     /// Creates a session of version 2 with an environment of its own, which nothing is queued for and
     /// which goes with it (C-1). Repeating the key returns the same session. Answer: `Session`.

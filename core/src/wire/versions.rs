@@ -17,7 +17,7 @@ use alloc::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 
 /// `null` means the same as a missing field. For use with `#[serde(default)]`.
-pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(in crate::wire) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)

@@ -69,6 +69,37 @@ pub struct WorkSecret {
     pub use_code_sessions: bool,
 }
 
+/// What whoever makes a session wants its agent to be started with; the worker's owner decides whether it
+/// is (S-3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentOptions {
+    /// Flags: name to value, which is empty for one without (W-5).
+    #[serde(default, serialize_with = "flags", deserialize_with = "or_default")]
+    pub claude_code_args: BTreeMap<String, String>,
+    /// Configuration of its MCP servers, passed through unchanged.
+    #[serde(default, serialize_with = "raw", deserialize_with = "some_raw")]
+    pub mcp_config: Option<Secret>,
+    /// Variables.
+    #[serde(default, serialize_with = "variables", deserialize_with = "or_default")]
+    pub environment_variables: BTreeMap<String, Secret>,
+}
+
+impl AgentOptions {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Roughly how much they take.
+    pub fn bytes(&self) -> usize {
+        let flags = self.claude_code_args.iter().map(|(name, value)| name.len() + value.len());
+        let variables = self.environment_variables.iter();
+        let variables = variables.map(|(name, value)| name.len() + value.reveal().len());
+        let config = self.mcp_config.as_ref().map_or(0, |config| config.reveal().len());
+        flags.sum::<usize>() + variables.sum::<usize>() + config
+    }
+}
+
 /// Where code comes from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Source {
@@ -149,6 +180,13 @@ impl WorkSecret {
         }
     }
 
+    /// With what its session was made with.
+    #[must_use]
+    pub fn with_options(self, options: AgentOptions) -> Self {
+        let AgentOptions { claude_code_args, mcp_config, environment_variables } = options;
+        Self { claude_code_args, mcp_config, environment_variables, ..self }
+    }
+
     /// As base64url of its JSON.
     pub fn encode(&self) -> Secret {
         let json = Zeroizing::new(Vec::from(to_json(self)));
@@ -195,11 +233,14 @@ impl WorkSecret {
 }
 
 /// A map that is empty is written as `null`.
-fn flags<S: Serializer>(map: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::wire) fn flags<S: Serializer>(
+    map: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     if map.is_empty() { serializer.serialize_none() } else { serializer.collect_map(map) }
 }
 
-fn variables<S: Serializer>(
+pub(in crate::wire) fn variables<S: Serializer>(
     map: &BTreeMap<String, Secret>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -214,12 +255,17 @@ fn some_secret<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<
     secret.as_ref().map(Secret::reveal).serialize(serializer)
 }
 
-fn raw<S: Serializer>(json: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::wire) fn raw<S: Serializer>(
+    json: &Option<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let json = json.as_ref().map(|json| serde_json::from_str::<&RawValue>(json.reveal()));
     json.transpose().map_err(S::Error::custom)?.serialize(serializer)
 }
 
-fn some_raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+pub(in crate::wire) fn some_raw<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
     let raw = Option::<alloc::boxed::Box<RawValue>>::deserialize(deserializer)?;
     Ok(raw.map(|raw| Secret::from(raw.get())))
 }

@@ -16,7 +16,7 @@ use crate::wire::work_secret::WorkSecret;
 const VARIABLES: [&str; 5] = ["LANG", "LC_*", "TZ", "NO_COLOR", "COLORTERM"];
 
 /// Flags of Claude Code with a value that choose among what a viewer may choose anyway, or restrict.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 15] = [
     "model",
     "fallback-model",
     "effort",
@@ -25,10 +25,21 @@ const FLAGS: [&str; 8] = [
     "system-prompt",
     "append-system-prompt",
     "disallowed-tools",
+    "tools",
+    "betas",
+    "thinking",
+    "thinking-display",
+    "task-budget",
+    "max-budget-usd",
+    "json-schema",
 ];
 
+/// Those of them that may be given an empty value, which means something.
+const MAYBE_EMPTY: [&str; 3] = ["system-prompt", "append-system-prompt", "tools"];
+
 /// And those without a value.
-const SWITCHES: [&str; 3] = ["verbose", "include-partial-messages", "replay-user-messages"];
+const SWITCHES: [&str; 4] =
+    ["verbose", "include-partial-messages", "replay-user-messages", "include-hook-events"];
 
 /// The flag that decides which questions are asked at all, and those of its values that switch none
 /// off for commands.
@@ -91,13 +102,16 @@ impl Allowance {
                 // A value would be an argument of its own, and could be any flag.
                 (switch, value) if SWITCHES.contains(&switch) => value.is_empty(),
                 (MODE_FLAG, mode) => MODES.contains(&mode),
-                (flag, value) => FLAGS.contains(&flag) && !value.is_empty(),
+                (flag, value) => {
+                    let may_be_empty = MAYBE_EMPTY.contains(&flag);
+                    FLAGS.contains(&flag) && (may_be_empty || !value.is_empty())
+                }
             };
             if !is_harmless && !self.allows_flag(name) {
                 return Err(refused_flag(name));
             }
-            if value.starts_with('-') {
-                // Not to be taken for another flag.
+            if value.starts_with('-') || value.is_empty() && MAYBE_EMPTY.contains(&name.as_str()) {
+                // Not to be taken for another flag, or for none.
                 flags.push(format!("--{name}={value}"));
                 continue;
             }
@@ -196,6 +210,7 @@ mod tests {
         );
         for args in [
             r#"{"dangerously-skip-permissions":""}"#,
+            r#"{"allowed-tools":"Bash"}"#,
             r#"{"settings":"{}"}"#,
             r#"{"mcp-config":"/f"}"#,
             r#"{"permission-mode":"bypassPermissions"}"#,
@@ -215,6 +230,8 @@ mod tests {
             flags(&strict, disguised).expect("a text"),
             ["--system-prompt=--dangerously-skip-permissions"]
         );
+        let none = flags(&strict, r#"{"system-prompt":"","tools":""}"#);
+        assert_eq!(none.expect("they mean something"), ["--system-prompt=", "--tools="]);
         let owner = Allowance { flags: alloc::vec!["settings".into()], ..Allowance::default() };
         assert!(flags(&owner, r#"{"settings":"{}"}"#).is_ok());
         assert!(owner.check_mcp_config().is_err_and(|error| error.contains("--allow-flag")));

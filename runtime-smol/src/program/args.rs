@@ -430,8 +430,10 @@ impl Line {
         let place = Place::find(self.config.as_deref(), variable);
         let (settings, unknown_variables) =
             Settings::gather(place.as_ref(), ours(environment)?, &self.settings)?;
+        // An SDK's program does not want to hear that all is well.
+        let is_quiet = self.attach.agent.is_some() && settings.log_level.origin == Origin::Default;
         let reports = LogArgs {
-            level: settings.log_level.value,
+            level: if is_quiet { Level::Warn } else { settings.log_level.value },
             format: settings.log_format.value,
             json: self.json,
             token_file: settings.token_file.value.clone(),
@@ -500,7 +502,7 @@ impl Line {
                 relay: settings.relay.value.clone(),
                 assumed: own_relay(&settings)?,
                 reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
-                wanted: self.attach.check()?,
+                wanted: self.attach.check(environment)?,
             })),
             Topic::Credential => Ok(Invocation::Credential(Credential {
                 reports,

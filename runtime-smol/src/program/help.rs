@@ -133,6 +133,7 @@ pub(super) fn text(topic: Topic) -> String {
                 LOG,
                 ATTACH_KEYS,
                 ATTACH_JSON,
+                ATTACH_SDK,
                 SETTINGS,
                 EXIT_CODES,
                 ATTACH_EXAMPLE,
@@ -608,6 +609,8 @@ const ATTACH_OPTIONS: &str = "      --new                  Make a new session, a
       --after N              Show only what came after the event N
       --json                 For programs: one JSON object a line, in both
                              directions (see below)
+      --stream-json          Stand in for an agent's program, for an SDK (see
+                             below); the agent's own options follow
 ";
 
 const ATTACH_RELAY: &str = "      --relay URL            The relay's address
@@ -645,6 +648,21 @@ With --json:
                                              updatedPermissions, interrupt, seq
     {\"type\":\"interrupt\"}, {\"type\":\"stop\"}, {\"type\":\"disconnect\"}
   It goes on after the end of standard input, until the session ends.
+";
+
+const ATTACH_SDK: &str = "
+For an SDK:
+  Any program that drives Claude Code by an Agent SDK drives a session somewhere
+  else if its cli_path, or pathToClaudeCodeExecutable, is this program, by a
+  link with the name footbridge-agent. SDKs pass only the agent's options, so
+  what is ours comes by environment:
+  FOOTBRIDGE_RELAY        The relay; FOOTBRIDGE_TOKEN, FOOTBRIDGE_TOKEN_FILE and
+                          FOOTBRIDGE_CA_FILE likewise, or a log-in is used
+  FOOTBRIDGE_SESSION      The session [default: a new one, which ends with the
+                          program]
+  FOOTBRIDGE_ENVIRONMENT  Where a new one is made [default: the only one that is
+                          online]
+  An option that cannot be passed on is named on standard error.
 ";
 
 const ATTACH_EXAMPLE: &str = "

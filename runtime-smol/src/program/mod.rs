@@ -44,7 +44,11 @@ use footbridge_cli::value::Format;
 /// Runs the program until it exits.
 pub(crate) fn main() -> ExitCode {
     let environment: Vec<_> = std::env::vars_os().collect();
-    let invocation = args::parse(std::env::args_os().skip(1), &environment);
+    let mut line = std::env::args_os();
+    let name = line.next();
+    let line: Vec<_> = line.collect();
+    let line = args::attach::as_agent(name.as_deref(), &line, &environment).unwrap_or(line);
+    let invocation = args::parse(line, &environment);
     let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
     conclude("footbridge", format, invocation.and_then(|asked| run(asked, &environment)))
 }

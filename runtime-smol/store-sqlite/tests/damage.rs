@@ -66,7 +66,15 @@ fn fill(directory: &Path) {
         let (title, key) = (None, None);
         apply(
             &mut store,
-            StoreOp::CreateSession { owner: owner(), environment, id, work, title, key },
+            StoreOp::CreateSession {
+                owner: owner(),
+                environment,
+                id,
+                work,
+                title,
+                key,
+                options: None,
+            },
         )
         .expect("made");
     }

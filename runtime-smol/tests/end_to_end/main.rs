@@ -13,6 +13,7 @@ mod programs;
 mod proxies;
 mod real_agent;
 mod real_hooks;
+mod real_sdk;
 mod restarts;
 mod support;
 mod worktree;

@@ -45,11 +45,11 @@ impl Disk {
         Program::start_on(self.state.path(), &args)
     }
 
-    fn relay(&self) -> Program {
+    pub(crate) fn relay(&self) -> Program {
         Program::start_on(self.state.path(), &["relay", "--listen", &self.listen])
     }
 
-    fn work(&self, relay: &str) -> Program {
+    pub(crate) fn work(&self, relay: &str) -> Program {
         let directory = path(self.directory.path());
         let args = ["work", "--relay", relay, "--agent", "claude", "--directory", directory];
         Program::start_on(self.state.path(), &args)

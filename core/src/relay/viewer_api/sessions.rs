@@ -1,13 +1,18 @@
 //! Sessions as people use them: created, listed, read.
 
+use alloc::boxed::Box;
+use alloc::format;
+
 use super::ask;
 use crate::base::id::{EnvironmentId, OpId, SessionId};
-use crate::base::limits::{MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_PAGE_EVENTS};
+use crate::base::limits::{
+    MAX_AGENT_OPTIONS_BYTES, MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_PAGE_EVENTS,
+};
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
 use crate::relay::http::request::{
-    body, bounded, idempotency_key, query_id, query_limit, query_number,
+    bounded, idempotency_key, query_id, query_limit, query_number, utf8_body,
 };
 use crate::relay::pending::ViewerCall;
 use crate::store::{AccountId, StoreOp};
@@ -19,13 +24,24 @@ pub(super) fn create(
     request: &IncomingRequest,
     owner: AccountId,
 ) -> Result<(), ApiError> {
-    let CreateSession { environment_id: environment, title } = body(request)?;
+    let create: CreateSession = utf8_body(request)?;
+    let options = create.options();
+    if options.bytes() > MAX_AGENT_OPTIONS_BYTES {
+        let message = format!(
+            "claude_code_args, mcp_config and environment_variables must have at most \
+             {MAX_AGENT_OPTIONS_BYTES} bytes"
+        );
+        return Err(ApiError::invalid(&message));
+    }
+    let options = (!options.is_empty()).then(|| Box::new(options));
+    let CreateSession { environment_id: environment, title, .. } = create;
     bounded("title", title.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
     let key = idempotency_key(request)?;
     let id = cx.shared.authority.issuer.session_id()?;
     let work = cx.shared.authority.issuer.work_id()?;
     let call = ViewerCall::Session { status: 201 };
-    ask(cx, op, call, StoreOp::CreateSession { owner, environment, id, work, title, key });
+    let create = StoreOp::CreateSession { owner, environment, id, work, title, key, options };
+    ask(cx, op, call, create);
     Ok(())
 }
 

@@ -111,7 +111,8 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
         exp: (now + config.session_token_life).as_secs(),
     };
     let token = cx.shared.authority.issuer.session_token(&claims);
-    let mut secret = WorkSecret::new(token, claim.base_url.clone());
+    let options = lease.options.as_deref().cloned().unwrap_or_default();
+    let mut secret = WorkSecret::new(token, claim.base_url.clone()).with_options(options);
     secret.use_code_sessions = config.use_code_sessions;
     let item = WorkItem {
         id: lease.work.clone(),

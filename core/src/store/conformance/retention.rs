@@ -72,6 +72,7 @@ impl World {
             work: WorkId::new(&format!("work_{n}")).expect("an id"),
             title: None,
             key: None,
+            options: None,
         });
         assert!(made.answer.is_ok(), "{:?}", made.answer);
     }

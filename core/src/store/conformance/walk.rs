@@ -256,6 +256,7 @@ impl Walk {
                     work,
                     title,
                     key: self.key(),
+                    options: None,
                 }
             }
             54 => {

@@ -63,9 +63,11 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::ReadPushTargets { owner, session, request_id } => {
             pushes::targets(cx, owner, session, request_id.as_deref())
         }
-        StoreOp::CreateSession { owner, environment, id, work, title, key } => {
+        StoreOp::CreateSession { owner, environment, id, work, title, key, options } => {
             let (title, key) = (title.as_deref(), key.as_deref());
-            sessions::create(cx, &NewSession { owner, environment, id, work, title, key })
+            let options = options.as_deref();
+            let new = NewSession { owner, environment, id, work, title, key, options };
+            sessions::create(cx, &new)
         }
         StoreOp::CreateCodeSession { owner, environment, id, title, key, registration, device } => {
             let (title, key) = (title.as_deref(), key.as_deref());

@@ -16,6 +16,7 @@ use crate::store::rows::{Declared, InboundCounts, SessionFilter, SessionRow, Tur
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 use crate::wire::viewer::Stage;
+use crate::wire::work_secret::AgentOptions;
 use crate::wire::worker_api::work::WorkData;
 
 /// What a session is created from.
@@ -26,10 +27,11 @@ pub(super) struct NewSession<'a> {
     pub(super) work: &'a WorkId,
     pub(super) title: Option<&'a str>,
     pub(super) key: Option<&'a str>,
+    pub(super) options: Option<&'a AgentOptions>,
 }
 
 pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Answered {
-    let NewSession { owner, environment, id, work, title, key } = *new;
+    let NewSession { owner, environment, id, work, title, key, options } = *new;
     if let Some(made) = made_before(cx, owner, title, key)? {
         if made.environment != *environment {
             return Err(StoreError::KeyReused.into());
@@ -48,6 +50,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
     cx.tables.put_work(item)?;
     let mut conversation =
         new_conversation(cx, (owner, environment, id), title, key, alloc::vec![work.clone()]);
+    conversation.row.options = options.cloned();
     conversation.log_state(cx)?;
     let answer = Answer::Session(Box::new(conversation.row.session.clone()));
     conversation.save(cx)?;
@@ -109,6 +112,7 @@ pub(super) fn new_conversation<T>(
         session,
         key: key.map(ToString::to_string),
         is_titled: title.is_some(),
+        options: None,
         works,
         ended: None,
         kept_until: None,
@@ -239,6 +243,8 @@ fn end_conversation<T: Tables>(
     questions::withdraw_all(cx, conversation, "the session has ended")?;
     requests::give_up(cx, conversation, u64::MAX, "the session has ended")?;
     receipts::session_ended(cx, conversation, undelivered, &result.message)?;
+    // No agent is started any more, and there may be secrets in it.
+    conversation.row.options = None;
     let session = &mut conversation.row.session;
     session.is_stopping = false;
     session.state = SessionState::Ended;

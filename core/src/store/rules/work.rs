@@ -11,6 +11,7 @@
 //! counts; an item without a session has its own fence. A worker that comes back before anybody
 //! else has taken the item still holds it.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use super::conversation::Conversation;
@@ -32,6 +33,7 @@ use crate::store::committed::{Answer, Lease, StoreError};
 use crate::store::rows::{ClaimRow, Due, DueRow, WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult};
+use crate::wire::work_secret::AgentOptions;
 use crate::wire::worker_api::work::WorkData;
 use crate::wire::worktree::WorktreeNote;
 
@@ -52,10 +54,12 @@ pub(super) fn lease<T: Tables>(
     let Some(mut work) = cx.tables.work(&id)? else { return Ok(Answer::Leased(None)) };
     dequeue_from(cx, &mut known, &work)?;
     work.fence += 1;
+    let mut options = None;
     if let Some(id) = session_of(&work) {
         let Some(mut session) = cx.tables.session(id)? else { return Ok(Answer::Leased(None)) };
         session.fence += 1;
         work.fence = session.fence;
+        options.clone_from(&session.options);
         cx.tables.put_session(session)?;
     }
     let until = cx.now + cx.policy.ack_time;
@@ -71,7 +75,7 @@ pub(super) fn lease<T: Tables>(
         cx.tables.delete_claims(&work.environment, forgotten)?;
     }
     cx.tables.put_environment(known)?;
-    let lease = lease_of(&work);
+    let lease = lease_of(&work, options);
     worktrees::is_with_worker(cx, &work, true)?;
     cx.tables.put_work(work)?;
     Ok(Answer::Leased(Some(lease)))
@@ -92,12 +96,20 @@ fn leased_by<T: Tables>(
     let Some(work) = cx.tables.work(&claim.work)? else { return Ok(None) };
     let is_leased = matches!(work.state, WorkState::Leased { .. } | WorkState::Acked { .. });
     let counts = work.fence == claim.fence && fence_of(cx, &work)? == Some(work.fence);
-    Ok((is_leased && counts).then(|| lease_of(&work)))
+    if !is_leased || !counts {
+        return Ok(None);
+    }
+    let session = match session_of(&work) {
+        Some(id) => cx.tables.session(id)?,
+        None => None,
+    };
+    Ok(Some(lease_of(&work, session.and_then(|session| session.options))))
 }
 
-fn lease_of(work: &WorkRow) -> Lease {
+fn lease_of(work: &WorkRow, options: Option<AgentOptions>) -> Lease {
+    let options = options.map(Box::new);
     let WorkRow { id, data, worktree, fence, created_at, .. } = work.clone();
-    Lease { work: id, data, worktree, fence, created_at }
+    Lease { work: id, data, worktree, options, fence, created_at }
 }
 
 pub(super) fn give_back<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId, fence: u64) -> Answered {

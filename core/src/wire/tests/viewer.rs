@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{id, json, maybe_text, result, state, text, time, words};
 use crate::base::id::{EnvironmentId, SessionId};
+use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::wire::control::Fields;
 use crate::wire::versions::test::shape;
@@ -188,7 +189,10 @@ proptest! {
         input in json(),
         (seq, interrupt) in any::<(u64, bool)>(),
     ) {
-        shape!(CreateSession { environment_id: id, title: texts[0].clone() }, CreateSession);
+        let mut create = CreateSession::new(id, texts[0].clone());
+        create.mcp_config = Some(Secret::from(r#"{"mcpServers":{}}"#));
+        create.claude_code_args.insert("model".into(), "m".into());
+        shape!(create, CreateSession);
         let raw = RawValue::from_string(input).expect("JSON");
         shape!(PostMessages { client: None, messages: alloc::vec![&*raw, &*raw] }, PostMessages<'_>);
         let receipt = MessageReceipt {

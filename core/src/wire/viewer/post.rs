@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -10,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::base::id::EnvironmentId;
+use crate::base::secret::Secret;
 use crate::wire::control::{Fields, take_field};
+use crate::wire::versions::or_default;
+use crate::wire::work_secret::{self, AgentOptions};
 
 /// The body of `POST /v1/sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,47 @@ pub struct CreateSession {
     /// What to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Flags for its agent: name to value (S-1).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub claude_code_args: BTreeMap<String, String>,
+    /// Configuration of its agent's MCP servers.
+    #[serde(
+        default,
+        serialize_with = "work_secret::raw",
+        deserialize_with = "work_secret::some_raw",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub mcp_config: Option<Secret>,
+    /// Variables for its agent.
+    #[serde(
+        default,
+        serialize_with = "work_secret::variables",
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub environment_variables: BTreeMap<String, Secret>,
+}
+
+impl CreateSession {
+    /// One whose agent is started as its worker starts all of them.
+    pub const fn new(environment_id: EnvironmentId, title: Option<String>) -> Self {
+        Self {
+            environment_id,
+            title,
+            claude_code_args: BTreeMap::new(),
+            mcp_config: None,
+            environment_variables: BTreeMap::new(),
+        }
+    }
+
+    /// What its agent is to be started with.
+    pub fn options(&self) -> AgentOptions {
+        AgentOptions {
+            claude_code_args: self.claude_code_args.clone(),
+            mcp_config: self.mcp_config.clone(),
+            environment_variables: self.environment_variables.clone(),
+        }
+    }
 }
 
 /// The body of `POST …/messages`: messages exactly as they should reach the agent.

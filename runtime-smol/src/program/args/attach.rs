@@ -1,5 +1,8 @@
 //! The arguments of `footbridge attach`.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
 use footbridge_cli::args::{RelayArgs, text};
 use footbridge_cli::exit::Error;
 use footbridge_core::base::id::{EnvironmentId, SessionId};
@@ -28,12 +31,42 @@ pub(in crate::program) struct Wanted {
     pub(in crate::program) viewer_only: bool,
     /// The last event that is known already.
     pub(in crate::program) after: Option<u64>,
+    /// The command line of the agent's program that it stands in for.
+    pub(in crate::program) agent: Option<Vec<OsString>>,
+}
+
+/// The name under which the program is an agent's.
+const AGENT_NAME: &str = "footbridge-agent";
+/// Variables that say which session it stands in for the agent of.
+const SESSION: &str = "FOOTBRIDGE_SESSION";
+const ENVIRONMENT: &str = "FOOTBRIDGE_ENVIRONMENT";
+
+/// The command line that was meant, if an SDK has started this program as an agent's: it passes nothing
+/// but its agent's options.
+pub(in crate::program) fn as_agent(
+    name: Option<&OsStr>,
+    args: &[OsString],
+    environment: &super::Environment,
+) -> Option<Vec<OsString>> {
+    let is_named = name.and_then(|name| Path::new(name).file_name()) == Some(AGENT_NAME.as_ref());
+    let is_command = args.first().is_some_and(|first| !first.to_string_lossy().starts_with('-'));
+    let is_set = |wanted: &str| environment.iter().any(|(name, _)| name == wanted);
+    let speaks =
+        args.windows(2).any(|pair| pair[0] == "--input-format" && pair[1] == "stream-json")
+            || args.iter().any(|arg| arg == "--input-format=stream-json");
+    let asks_version = matches!(args, [one] if one == "-v" || one == "--version")
+        && (is_set(SESSION) || is_set(ENVIRONMENT));
+    let is_agents = !is_command && (is_named || speaks || asks_version);
+    is_agents.then(|| {
+        let own = ["attach", "--stream-json"].map(OsString::from);
+        own.into_iter().chain(args.iter().cloned()).collect()
+    })
 }
 
 impl Wanted {
     /// Its long options that are no settings, besides those that several commands have.
-    pub(in crate::program) const OPTIONS: [&str; 7] =
-        ["config", "json", "new", "environment", "title", "viewer-only", "after"];
+    pub(in crate::program) const OPTIONS: [&str; 8] =
+        ["config", "json", "new", "environment", "title", "viewer-only", "after", "stream-json"];
 
     /// The session, which has no flag.
     pub(super) fn name(&mut self, session: &str) -> Result<(), Error> {
@@ -45,6 +78,8 @@ impl Wanted {
     pub(super) fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Error> {
         match name {
             "new" => self.is_new = true,
+            // All that follows is the agent's.
+            "stream-json" => self.agent = Some(parser.raw_args()?.collect()),
             "viewer-only" => self.viewer_only = true,
             "title" => self.title = Some(text(parser)?),
             "environment" => {
@@ -62,7 +97,22 @@ impl Wanted {
         Ok(())
     }
 
-    pub(super) fn check(self) -> Result<Self, Error> {
+    /// With what the environment says of an agent's session.
+    pub(super) fn check(mut self, environment: &super::Environment) -> Result<Self, Error> {
+        let variable = |wanted: &str| {
+            let found = environment.iter().find(|(name, _)| name == wanted);
+            found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty())
+        };
+        if self.agent.is_some() && self.session.is_none() && !self.is_new {
+            if let Some(session) = variable(SESSION) {
+                self.name(session)?;
+            } else if let Some(environment) = variable(ENVIRONMENT) {
+                let id = EnvironmentId::new(environment);
+                self.environment =
+                    Some(id.map_err(|error| Error::usage(format!("{ENVIRONMENT}: {error}")))?);
+            }
+        }
+
         if self.is_new && self.session.is_some() {
             return Err(Error::usage("name a session, or make one with --new, but not both"));
         }

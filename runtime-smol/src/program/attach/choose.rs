@@ -58,7 +58,7 @@ pub(super) fn session(
             None => environment(place, log)?,
         };
         let title = wanted.title.clone();
-        return created(place, log, CreateSession { environment_id, title });
+        return created(place, log, CreateSession::new(environment_id, title));
     }
     let LobbyAnswer::Sessions(sessions) = call(place, log, LobbyCall::Sessions)? else {
         return Err(Error::local("the relay did not list its sessions"));

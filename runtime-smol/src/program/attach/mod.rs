@@ -1,8 +1,10 @@
 //! `footbridge attach`: a session in this terminal, or in another program.
 
+mod agent_line;
 mod choose;
 mod json;
 mod lines;
+mod stream_json;
 mod transcript;
 
 use std::io::IsTerminal as _;
@@ -42,6 +44,12 @@ pub(super) fn run(ask: Attach) -> Result<(), Error> {
     let log = EventLog::new("footbridge attach", ask.reach.reports.level, ask.reach.reports.format);
     log.unknown_variables(&ask.reach.reports.unknown_variables);
     let wanted = ask.wanted.clone();
+    if let Some(args) = &wanted.agent {
+        if stream_json::asks_version(args)? {
+            return stream_json::print_version();
+        }
+        return stream_json::run(&place(ask)?, &wanted, args, log);
+    }
     let place = place(ask)?;
     let is_json = place.reach.reports.json;
     let session = match &wanted.session {

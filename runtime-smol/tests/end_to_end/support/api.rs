@@ -21,6 +21,10 @@ impl Api {
         Self { agent: config.build().into(), base: base.to_owned(), token: token.to_owned() }
     }
 
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let request = self.agent.get(format!("{}{path}", self.base));
