@@ -12,6 +12,16 @@ use crate::nodes::viewer::notice::ViewerNotice;
 /// One thing that happened, seen from outside.
 #[derive(Debug)]
 pub(crate) enum Fact {
+    /// The relay has given a worker the credentials of an epoch.
+    Bridged {
+        session: String,
+        epoch: u64,
+    },
+    /// It has accepted what a worker said under this epoch.
+    AcceptedUnder {
+        session: String,
+        epoch: u64,
+    },
     /// A worker has started an agent for a session.
     AgentStarted {
         process: ProcessId,

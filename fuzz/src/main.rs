@@ -29,6 +29,7 @@ virtual time, all drawn from a seed.
   --agent KIND     the kind of all agents: chatty, asking, flooding, …, shell
   --faults LIST    what may go wrong, separated by commas, or none: relay-crash,cut,…
   --strangers Y    whether somebody without a credential takes part: yes or no
+  --code-sessions Y  whether sessions of some workers travel as version 2
   --mutant NAME    break something on purpose
   --list           list all kinds of agents, faults and mutants
   --help           show this text
@@ -89,7 +90,7 @@ fn parse() -> Result<Option<Args>, lexopt::Error> {
             }
             Long(
                 name @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults"
-                | "strangers" | "mutant"),
+                | "strangers" | "code-sessions" | "mutant"),
             ) => {
                 let name = name.to_owned();
                 let value = parser.value()?.string()?;

@@ -8,6 +8,7 @@ use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::{Action, Message};
 use footbridge_core::contract::event::Event;
 use footbridge_core::store::{Origin, StoreOp};
+use serde_json::Value;
 
 use super::Mutant;
 use super::words::{all_seen, begins_with, bent, holds, reworded, shortened};
@@ -224,7 +225,46 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
             remove_early(cx, id, &action);
             vec![action]
         }
+        (Mutant::OldEpoch, Role::Relay, Action::Store { op, mut transaction }) => {
+            take_newest_link(cx, id, &mut transaction.op);
+            vec![Action::Store { op, transaction }]
+        }
+        (Mutant::ForgetsBatch, Role::Worker, Action::Request { op, request })
+            if request.url.ends_with("/worker/events") =>
+        {
+            if let Ok(batch) = serde_json::from_slice::<Value>(&request.body) {
+                let count = batch["events"].as_array().map_or(0, Vec::len) as u64;
+                let last = batch["first_sequence_num"].as_u64().unwrap_or(1) - 1 + count;
+                cx.questions.insert((id, op), last.to_string());
+            }
+            vec![Action::Request { op, request }]
+        }
         (_, _, action) => vec![action],
+    }
+}
+
+/// Puts the newest link of a session in the place of an older one.
+fn take_newest_link(cx: &mut Cx, id: PartyId, op: &mut StoreOp) {
+    let (StoreOp::AttachLink { session, .. }
+    | StoreOp::Append { session, .. }
+    | StoreOp::AckInbound { session, .. }
+    | StoreOp::NoteWorker { session, .. }) = &*op
+    else {
+        return;
+    };
+    let number = session
+        .as_str()
+        .bytes()
+        .fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let key = OpId::new(NonZeroU64::MIN.saturating_add(number));
+    let known = cx.questions.entry((id, key)).or_default();
+    let newest = known.parse::<u64>().unwrap_or_default();
+    match op {
+        StoreOp::AttachLink { .. } => *known = (newest + 1).to_string(),
+        StoreOp::Append { link, .. }
+        | StoreOp::AckInbound { link, .. }
+        | StoreOp::NoteWorker { link, .. } => *link = newest.max(*link),
+        _ => {}
     }
 }
 

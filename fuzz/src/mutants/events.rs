@@ -74,10 +74,35 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
             }
             Some(Event::Stdout { op, data })
         }
+        (Mutant::TwiceStreamed, Event::Received { op, message: Message::Binary(bytes) })
+            if is_worker && cx.rng.u8(..) < 40 =>
+        {
+            let message = Message::Binary(streamed_twice(bytes));
+            Some(Event::Received { op, message })
+        }
+        (Mutant::ForgetsBatch, Event::Response { op, mut response }) if is_worker => {
+            let last = cx.questions.remove(&(id, op));
+            if let (401, Some(last)) = (response.status, last) {
+                response.status = 200;
+                response.body = Bytes::from(format!("{{\"received\":{last}}}"));
+            }
+            Some(Event::Response { op, response })
+        }
         // It was told so before.
         (Mutant::Hoarder, Event::Sent { .. }) if id == RELAY => None,
         (_, event) => Some(event),
     }
+}
+
+/// The last line of a stream once more, as if it were the next one.
+fn streamed_twice(bytes: Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let again = text.rsplit("\n\n").nth(1).and_then(|event| {
+        let (number, data) = event.strip_prefix("id: ")?.split_once('\n')?;
+        let next = number.parse::<u64>().ok()? + 1;
+        Some(format!("{text}id: {next}\n{data}\n\n"))
+    });
+    again.map_or(bytes, Bytes::from)
 }
 
 /// An answer that no relay gives, as if the relay gave it.

@@ -161,6 +161,12 @@ mutants! {
     StaleOverview = "stale-overview" found by "one view" within 150,
     /// A relay reports wrong session titles.
     BentTitle = "bent-title" found by "one view" within 60,
+    /// A relay accepts what comes under an older epoch.
+    OldEpoch = "old-epoch" found by "one epoch" within 120,
+    /// A worker takes an event of its stream twice.
+    TwiceStreamed = "twice-streamed" found by "one hand-off" within 40,
+    /// A worker forgets a batch that was refused because its credentials had run out.
+    ForgetsBatch = "forgets-batch" found by "no acknowledged loss" within 40,
     /// A relay tells its runtime of nobody who they are.
     Unvouched = "unvouched" found by "strangers" within 20,
     /// A runtime closes no connection, however many there are.
@@ -173,6 +179,11 @@ impl Mutant {
     /// Whether it takes strangers to find it out. The worlds of the others have none.
     pub(crate) const fn meets_strangers(self) -> bool {
         matches!(self, Self::Unvouched | Self::OpenDoor | Self::BodyFirst)
+    }
+
+    /// Whether its worker speaks version 2, which it takes to find it out. Those of the others do not.
+    pub(crate) const fn meets_code_sessions(self) -> bool {
+        matches!(self, Self::OldEpoch | Self::TwiceStreamed | Self::ForgetsBatch)
     }
 
     /// The kind of agent that gives it the most opportunities.

@@ -11,6 +11,7 @@ mod nobody_waits;
 mod one_agent;
 mod one_answer;
 mod one_environment;
+mod one_epoch;
 mod one_hand_off;
 mod one_view;
 mod patience;
@@ -72,6 +73,7 @@ impl Promises {
             Box::new(one_environment::OneEnvironment::default()),
             Box::new(leaks::Leaks::default()),
             Box::new(strangers::Strangers::default()),
+            Box::new(one_epoch::OneEpoch::default()),
         ];
         Self { all, calm_since: None }
     }

@@ -10,7 +10,9 @@ use footbridge_core::contract::machine::{Machine, Step};
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
 use footbridge_core::store::StorePolicy;
 use footbridge_core::wire::url::BaseUrl;
-use footbridge_core::worker::{AgentProgram, SpawnMode, Worker, WorkerCommand, WorkerConfig};
+use footbridge_core::worker::{
+    AgentProgram, SpawnMode, TransportChoice, Worker, WorkerCommand, WorkerConfig,
+};
 
 use crate::fact::Fact;
 use crate::faults::FaultKind;
@@ -30,14 +32,22 @@ use crate::sim::world::World;
 /// Separates the random draw of whether viewers have habits.
 const VIEWER_HABITS: u64 = 0x9ab1_7509;
 
+/// Separates the random draw of who speaks version 2.
+const CODE_SESSIONS: u64 = 0xc0de_5e55;
+/// In so many of 256 runs somebody does.
+const CODE_SESSIONS_OF_256: u8 = 96;
+
 /// What a party runs when it starts; `None` for the shell agent, which starts as a process.
 pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<Box<dyn Node>> {
     let seed = world.cx.rng.u64(..);
     let is_traced = world.cx.trace.is_on();
     Some(match world.cx.parties[id].role {
         Role::Relay => relay(world, options, is_traced),
-        Role::Worker => worker(world, id, RELAY_URL, seed),
-        Role::Victim => worker(world, id, LIAR_URL, seed),
+        Role::Worker => {
+            let transport = transport(world, options, id);
+            worker(world, id, RELAY_URL, seed, transport)
+        }
+        Role::Victim => worker(world, id, LIAR_URL, seed, TransportChoice::V1),
         Role::Viewer => viewer(world, options, id, seed),
         Role::Mallory => {
             Box::new(Driven { machine: Mallory::new(seed), command: |_| None, is_traced })
@@ -63,6 +73,14 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
     config.access_tokens = vec![person("alice", &token), person("mallory", MALLORY_TOKEN)];
     if world.cx.plan.has(FaultKind::TokenExpiry) {
         config.session_token_life = Duration::from_secs(world.cx.rng.u64(30..600));
+        config.worker_token_life = worker_token_life(options);
+    }
+    match options.mutant {
+        // It is refreshed after 5 s at the earliest.
+        Some(Mutant::ForgetsBatch) => config.worker_token_life = Duration::from_secs(4),
+        // There are many epochs.
+        Some(Mutant::OldEpoch) => config.worker_token_life = Duration::from_secs(12),
+        _ => {}
     }
     if world.cx.plan.has(FaultKind::Retention) {
         config.policy =
@@ -90,7 +108,35 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
     Box::new(Driven { machine, command, is_traced })
 }
 
-fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node> {
+/// How the sessions of a worker travel: which ones speak version 2 comes from a random stream of its own,
+/// so that the runs without any are unchanged. There is only one version of version 2 so far, so none
+/// do where versions differ.
+fn transport(world: &World, options: &Options, id: PartyId) -> TransportChoice {
+    let mut rng = Rng::with_seed(options.seed ^ CODE_SESSIONS);
+    let is_drawn = rng.u8(..) < CODE_SESSIONS_OF_256;
+    let drawn = || options.mutant.map_or(is_drawn, Mutant::meets_code_sessions);
+    let has_any = options.code_sessions.unwrap_or_else(drawn);
+    if !has_any || world.cx.plan.has(FaultKind::Versions) {
+        return TransportChoice::Auto;
+    }
+    let mut own = Rng::with_seed(rng.u64(..) ^ u64::try_from(id).unwrap_or_default());
+    let speaks_it = options.mutant.is_some() || own.u8(..) < 192;
+    if speaks_it { TransportChoice::V2 } else { TransportChoice::V1 }
+}
+
+/// How long the credentials of version 2 are valid where credentials run out soon.
+fn worker_token_life(options: &Options) -> Duration {
+    let mut rng = Rng::with_seed(options.seed ^ CODE_SESSIONS ^ 1);
+    Duration::from_secs(rng.u64(8..300))
+}
+
+fn worker(
+    world: &mut World,
+    id: PartyId,
+    url: &str,
+    seed: u64,
+    transport: TransportChoice,
+) -> Box<dyn Node> {
     let relay = match BaseUrl::parse(url) {
         Ok(relay) => relay,
         Err(error) => unreachable!("the simulated relay's URL is valid: {error}"),
@@ -101,6 +147,7 @@ fn worker(world: &mut World, id: PartyId, url: &str, seed: u64) -> Box<dyn Node>
     let mut config = WorkerConfig::new(relay, token, directory, agent, seed);
     config.machine_name.clone_from(&world.cx.parties[id].name);
     config.max_line_bytes = MAX_LINE_BYTES;
+    config.transport = transport;
     // Two workers may be on one host.
     config.state_directory = Some(format!("/state/{}", world.cx.parties[id].name));
     config.max_sessions = world.cx.rng.u32(1..=4);

@@ -1,7 +1,9 @@
 //! What can be observed on the wire: requests, responses, and what the relay reports about its
 //! sessions.
 
-use footbridge_core::contract::action::{Action, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use footbridge_core::contract::action::{Action, Message, Response};
 use footbridge_core::contract::event::Event;
 use serde_json::Value;
 
@@ -95,6 +97,46 @@ fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
     } else if let Some(environment) = text(&body["environment_id"]) {
         cx.fact(Fact::Registered { party, environment });
     }
+}
+
+/// A worker of version 2 has sent something, and the relay hears it.
+pub(crate) fn worker_call(cx: &mut Cx, to: PartyId, target: &str) {
+    let path = target.split('?').next().unwrap_or_default();
+    if to == RELAY
+        && let Some((_, rest)) = path.split_once("/code/sessions/")
+        && let Some((session, _)) = rest.split_once("/worker")
+    {
+        cx.fact(Fact::LinkHeard { session: session.to_owned() });
+    }
+}
+
+/// Which epochs the relay gives, and under which it accepts what a worker says.
+pub(crate) fn epochs(
+    cx: &mut Cx,
+    id: PartyId,
+    label: &str,
+    bearer: Option<&str>,
+    response: &Response,
+) {
+    if id != RELAY || response.status != 200 {
+        return;
+    }
+    let Some((_, rest)) = label.split_once("/code/sessions/") else { return };
+    let Some((session, call)) = rest.split_once('/') else { return };
+    let session = session.to_owned();
+    if call == "bridge" {
+        let body = serde_json::from_slice::<Value>(&response.body).unwrap_or_default();
+        let epoch = body["worker_epoch"].as_u64().unwrap_or_default();
+        cx.fact(Fact::Bridged { session, epoch });
+    } else if let Some(epoch) = bearer.and_then(epoch_of) {
+        cx.fact(Fact::AcceptedUnder { session, epoch });
+    }
+}
+
+/// The epoch in a worker's token.
+fn epoch_of(token: &str) -> Option<u64> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Value>(&claims).ok()?["epoch"].as_u64()
 }
 
 /// The item whose result a request reports.

@@ -286,7 +286,9 @@ impl Link {
             if acks == Acks::Given && now >= dead_at {
                 return Err(LinkEnd::Cut);
             }
-            cx.engine.set_timer(Timer::LinkIdle(self.op), STREAM_ALIVE_EVERY);
+            let next = now + STREAM_ALIVE_EVERY;
+            let next = if acks == Acks::Given { next.min(dead_at) } else { next };
+            cx.engine.timers.set(Timer::LinkIdle(self.op), next);
             self.unacknowledged.sending(false);
             return self.send(cx, Message::Text(StreamEvent::Unknown.to_text()));
         }

@@ -20,6 +20,7 @@ use footbridge_core::contract::event::IncomingRequest;
 use crate::ids::{Address, End, HostId, PartyId};
 use crate::nodes::knock::Manners;
 use crate::sim::clock::Time;
+use crate::sim::observe::bearer;
 
 /// Bytes that a connection accepts before its sender has to wait.
 pub(crate) const CREDIT: usize = 64 << 10;
@@ -57,6 +58,8 @@ pub(crate) struct Conn {
     pub(crate) label: String,
     /// When something from the client last reached the server.
     pub(crate) heard_at: Time,
+    /// The credential of a call of version 2.
+    pub(crate) bearer: Option<String>,
 }
 
 /// What a connection is for.
@@ -125,6 +128,8 @@ impl Conn {
         label: String,
         heard_at: Time,
     ) -> Self {
+        let is_code = label.contains("/code/sessions/");
+        let bearer = bearer(&asked.headers).filter(|_| is_code).map(str::to_owned);
         Self {
             client: None,
             server: None,
@@ -144,6 +149,7 @@ impl Conn {
             server_max: usize::MAX,
             label,
             heard_at,
+            bearer,
         }
     }
 

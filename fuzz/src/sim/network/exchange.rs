@@ -200,6 +200,9 @@ impl Network {
                 asked.body = Body::Unread { length };
             }
             party.ops.insert(op, Op::Exchange(conn_id));
+            if matches!(asked.body, Body::Whole(_)) {
+                observe::worker_call(cx, id, &asked.target);
+            }
             cx.tell(to, Event::Requested { op, request: asked });
         }
     }
@@ -217,6 +220,8 @@ impl Network {
             body if body.len() > max_body => Body::TooLarge,
             body => Body::Whole(body),
         };
+        let target = found.label.split(' ').next_back().unwrap_or_default().to_owned();
+        observe::worker_call(cx, id, &target);
         let to = Address { party: id, life: cx.parties[id].life, op };
         let wait = cx.about(Duration::from_micros(500));
         cx.later(wait, SimEvent::Deliver(to, Event::BodyRead { op, body }));
@@ -232,6 +237,9 @@ impl Network {
         let Some(Op::Exchange(conn)) = cx.parties[id].ops.remove(&op) else { return };
         self.note_refusal(cx, conn, &response);
         self.note_service(cx, conn);
+        if let Some(found) = self.conns.get(&conn) {
+            observe::epochs(cx, id, &found.label, found.bearer.as_deref(), &response);
+        }
         self.skew.answer(cx, id, &mut response);
         let Some(found) = self.conns.get_mut(&conn) else { return };
         found.server = None;

@@ -11,13 +11,18 @@ use crate::sim::event::Arrival;
 use crate::sim::network::Network;
 use crate::sim::network::conn::{CREDIT, Parcel};
 
+/// Whether a connection carries the lines of a session.
+pub(crate) fn is_link(label: &str) -> bool {
+    label.contains("/session_ingress/") || label.contains("/worker/events/stream")
+}
+
 impl Network {
     /// One end of a stream sends a message.
     pub(crate) fn send(&mut self, cx: &mut Cx, id: ConnId, end: End, message: Message, by: Role) {
         self.put_parcel(cx, id, end, Parcel::Message(message));
         let Some(found) = self.conns.get_mut(&id) else { return };
         let bytes = found.lane(end.other()).waiting_bytes;
-        let is_link = found.label.contains("/session_ingress/");
+        let is_link = is_link(&found.label);
         let way = if is_link { Way::Link } else { Way::Viewer };
         cx.fact(Fact::Outstanding { role: by, bytes, way });
     }
