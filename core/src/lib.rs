@@ -22,6 +22,7 @@
 //! | [`worker::Check`] | tries everything a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
 //! | [`direct::Serve`], [`direct::Connect`] | one session without a relay |
+//! | [`peer::deliver::Deliver`] | sends a message to another session on this machine |
 //! | [`mirror::Mirror`] | keeps a copy of a session's log in a file |
 //! | [`remote::Remote`] | a viewer of one session: sees it, speaks in it, answers its questions |
 //! | [`agents::shell::Agent`] | the built-in shell agent on stdin and stdout |
@@ -108,6 +109,7 @@ pub mod direct;
 pub mod engine;
 mod hosting;
 pub mod mirror;
+pub mod peer;
 pub mod relay;
 pub mod remote;
 pub mod store;

@@ -167,6 +167,9 @@ impl Operations {
                 let offer = Offer { url, headers, protocol, max_message, deadline };
                 self.sockets.start(op, offer, outbox, &mut self.threads)
             }
+            Target::Local { path, timeout } => {
+                stdio::start_local(op, path, timeout, outbox, &mut self.threads)
+            }
             Target::Stdio => stdio::start(op, outbox, &mut self.threads),
         }
     }

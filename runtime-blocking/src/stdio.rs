@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use footbridge_core::contract::action::Message;
 use footbridge_core::contract::event::{Event, IoError};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::failure::io_failure;
 use crate::inbox::Inbox;
@@ -47,6 +48,50 @@ pub(crate) fn start(
     Ok(inbox)
 }
 
+/// Opens a local socket: a stream like them, whose both directions are one thing.
+pub(crate) fn start_local(
+    op: OpId,
+    path: String,
+    timeout: Duration,
+    outbox: Outbox,
+    threads: &mut Threads,
+) -> Result<Arc<Inbox<Order>>, IoError> {
+    let inbox = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
+    let orders = Arc::clone(&inbox);
+    let work = move || match connect_local(&path, timeout) {
+        Ok(socket) => {
+            let pipes = Pipes::new(op, socket.as_fd(), socket.as_fd(), &orders, &outbox);
+            // Nobody is listening any more, so there is nothing left to do.
+            let _ = Pipes { is_socket: true, ..pipes }.run();
+        }
+        Err(error) => {
+            let _ = outbox.post(Event::Failed { op, failure: io_failure(&path, &error) });
+        }
+    };
+    threads.spawn("local", SMALL_STACK, work).map_err(|error| io_failure("no thread", &error))?;
+    Ok(inbox)
+}
+
+/// How often a socket is tried at which too many are waiting already.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+fn connect_local(path: &str, timeout: Duration) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let address = SocketAddrUnix::new(path)?;
+    let until = Instant::now() + timeout;
+    loop {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        match connect(&socket, &address) {
+            Ok(()) => return Ok(socket),
+            Err(Errno::AGAIN | Errno::INTR) if Instant::now() < until => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 struct Pipes<'a> {
     op: OpId,
     input: BorrowedFd<'a>,
@@ -56,6 +101,8 @@ struct Pipes<'a> {
     pending: VecDeque<Bytes>,
     is_paused: bool,
     has_input_ended: bool,
+    /// Whether both directions are one socket.
+    is_socket: bool,
     close_by: Option<Instant>,
 }
 
@@ -76,6 +123,7 @@ impl<'a> Pipes<'a> {
             pending: VecDeque::new(),
             is_paused: false,
             has_input_ended: false,
+            is_socket: false,
             close_by: None,
         }
     }
@@ -111,7 +159,8 @@ impl<'a> Pipes<'a> {
             Ok([is_readable, is_writable]) => (is_readable, is_writable),
             Err(error) => return Ok(Err(error)),
         };
-        if is_writable && !is_writing {
+        // What came before the other side of a socket went away is still to be read.
+        if is_writable && !is_writing && !(self.is_socket && is_readable) {
             return Ok(Err(Errno::PIPE.into()));
         }
         if is_writable && let Err(error) = self.write()? {

@@ -35,6 +35,7 @@ mod handshake;
 mod host;
 mod http;
 mod io;
+mod local;
 mod mailbox;
 mod operations;
 mod process;

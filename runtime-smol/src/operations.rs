@@ -28,7 +28,7 @@ use crate::server::{self, AcceptSlot, Answer, Listener};
 use crate::shared::Shared;
 use crate::socket::{self, Outgoing};
 use crate::store::{self, StoreRunner};
-use crate::{stdio, stream, tls};
+use crate::{local, stdio, stream, tls};
 
 /// How long replies and closing handshakes may take after the machine has finished.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
@@ -260,6 +260,10 @@ impl Operations {
             Target::WebSocket { url, headers, protocol, timeout, max_message } => {
                 let target = handshake::Target { url, headers, protocol, timeout, max_message };
                 let work = socket::open(op, target, queue, Rc::clone(&gate), shared);
+                self.shared.spawner.spawn(work)
+            }
+            Target::Local { path, timeout } => {
+                let work = local::open(op, (path, timeout), queue, Rc::clone(&gate), shared);
                 self.shared.spawner.spawn(work)
             }
             Target::Stdio => {

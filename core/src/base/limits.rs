@@ -595,3 +595,14 @@ pub const DIRECT_OUTBOX_LINES: usize = 1024;
 pub const DIRECT_OUTBOX_BYTES: usize = 16 << 20;
 /// How long the last lines may take to leave when the agent has ended.
 pub const DIRECT_FLUSH: Duration = Duration::from_secs(2);
+
+/// Longest message that one session sends another, in bytes.
+pub const MAX_PEER_BODY_BYTES: usize = 256 << 10;
+/// Longest address of a session, in bytes.
+pub const MAX_PEER_ADDRESS_BYTES: usize = 1024;
+/// Largest record of a process's sessions, and longest answer of a session.
+pub const MAX_PEER_RECORD_BYTES: usize = 1 << 20;
+/// How long a session on this machine may take to accept a message.
+pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages of other sessions that are taken at once.
+pub const PEER_ACCEPTS: usize = 4;

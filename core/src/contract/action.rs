@@ -178,7 +178,8 @@ pub enum Action {
     Listen {
         /// The operation that this starts; from then on, the listener's id.
         op: OpId,
-        /// Address and port; port 0 takes a free one.
+        /// Address and port; port 0 takes a free one. `unix:PATH` is a local socket that only its owner
+        /// can open; one that was left behind there is replaced, and it goes with the listener.
         address: String,
         /// What its clients may take up.
         limits: ListenLimits,
@@ -402,6 +403,15 @@ pub enum Target {
         timeout: Duration,
         /// The largest message to accept; a larger one closes the stream with code 1009.
         max_message: usize,
+    },
+    /// A local (Unix) socket, as a byte stream: every message is [`Message::Binary`]. The end of what
+    /// comes from there arrives as one empty message; `Closed` means that the other side is gone, or
+    /// answers `Close`.
+    Local {
+        /// Its path.
+        path: String,
+        /// How long connecting may take.
+        timeout: Duration,
     },
     /// The program's own stdin (as `Received`) and stdout (by `Send`), as a byte stream: every
     /// message is [`Message::Binary`]. The end of stdin arrives as one empty message and leaves

@@ -64,7 +64,7 @@
 //!
 //! # Streams
 //!
-//! | | WebSocket | stdio | incoming answer | outgoing answer |
+//! | | WebSocket | stdio, local | incoming answer | outgoing answer |
 //! | --- | --- | --- | --- | --- |
 //! | begins with | `Open`, `Upgrade` | `Open` | `Request` | `ReplyStream` |
 //! | is open from | `Opened` | `Opened` | `Head` | the start |

@@ -123,6 +123,11 @@ macro_rules! action_tests {
             stdin_is_read_and_stdout_stays_open_after_its_end,
             a_closed_stdout_ends_the_stream,
         );
+        $crate::tests!($runtime, actions::local:
+            a_local_socket_is_a_byte_stream_in_both_directions,
+            what_came_before_the_other_side_went_away_is_read,
+            a_local_socket_that_is_not_there_or_not_listened_to_fails,
+        );
         $crate::tests!($runtime, actions::trees:
             what_has_left_its_group_and_its_session_ends_with_the_tree,
             a_tree_whose_root_has_gone_is_found_by_its_mark,
@@ -145,6 +150,10 @@ macro_rules! action_tests {
         );
     };
     (@ server $runtime:path) => {
+        $crate::tests!($runtime, actions::local_server:
+            a_listener_on_a_local_socket_is_its_owners_alone_and_goes_with_its_machine,
+            a_socket_that_was_left_behind_is_replaced_and_one_in_use_or_no_socket_is_not,
+        );
         $crate::tests!($runtime, actions::server:
             a_request_waits_for_an_accept_and_is_answered,
             no_more_requests_are_delivered_than_there_are_accepts,

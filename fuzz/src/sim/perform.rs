@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Message, ProcessSpec, Signal, Target};
-use footbridge_core::contract::event::{Event, ExitStatus, IoErrorKind};
+use footbridge_core::contract::event::{Event, ExitStatus, IoError, IoErrorKind};
 
 use crate::fact::Fact;
 use crate::ids::{Address, End, Op, PartyId, ProcessId};
@@ -32,6 +32,10 @@ impl World {
         let cx = &mut self.cx;
         match action {
             Action::Request { op, request } => self.network.request(cx, from(op), &request),
+            Action::Open { op, target: Target::Local { path, .. } } => {
+                let failure = IoError { kind: IoErrorKind::NotFound, detail: path };
+                cx.tell(from(op), Event::Failed { op, failure });
+            }
             Action::Open { op, target: Target::Stdio } => open_stdio(cx, from(op)),
             Action::Open { op, target } => self.network.open(cx, from(op), target),
             Action::Send { op, message } => self.send(id, op, message),

@@ -4,6 +4,7 @@ pub(super) mod attach;
 pub(super) mod direct;
 pub(super) mod log_in;
 pub(super) mod mirror;
+pub(super) mod peers;
 pub(super) mod service;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ use self::attach::{Attach, Wanted};
 use self::direct::Direct;
 use self::log_in::{Devices, LogIn, OwnLogIn, scopes};
 use self::mirror::Mirror;
+use self::peers::Peers;
 use self::service::ServiceArgs;
 use super::ready::local_url;
 use super::reference::{Page, SMALL, Shell};
@@ -48,6 +50,7 @@ pub(super) enum Invocation {
     Backup(Backup),
     Mirror(Mirror),
     Direct(Direct),
+    Peers(Peers),
     Config(Box<ConfigQuery>),
     Agent(Agent),
     Attach(Attach),
@@ -75,6 +78,7 @@ impl Invocation {
             Self::Attach(ask) => ask.reach.reports.format,
             Self::Agent(_)
             | Self::Direct(_)
+            | Self::Peers(_)
             | Self::Service(_)
             | Self::Completions(_)
             | Self::Man(_)
@@ -222,6 +226,10 @@ pub(super) fn parse(
                     let asked = service::parse(&mut parser)?;
                     let help = Invocation::Help(Topic::Service);
                     return Ok(asked.map_or(help, Invocation::Service));
+                }
+                if command.is_about_peers() && taken.is_empty() {
+                    let asked = peers::parse(command, &mut parser)?;
+                    return Ok(asked.map_or(Invocation::Help(command), Invocation::Peers));
                 }
                 if command == Topic::Direct && taken.is_empty() {
                     let asked = direct::parse(&mut parser)?;
@@ -405,7 +413,13 @@ impl Line {
 
     fn invocation(self, command: Topic, environment: &Environment) -> Result<Invocation, Error> {
         match command {
-            Topic::Program | Topic::Service | Topic::Direct | Topic::Phone => {
+            Topic::Program
+            | Topic::Service
+            | Topic::Direct
+            | Topic::Ps
+            | Topic::Send
+            | Topic::Mcp
+            | Topic::Phone => {
                 return Ok(Invocation::Help(command));
             }
             Topic::Agent => return self.agent().map(Invocation::Agent),

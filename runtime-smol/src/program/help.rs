@@ -103,6 +103,9 @@ pub(super) fn text(topic: Topic) -> String {
             MIRROR,
             &[MIRROR_OPTIONS, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, MIRROR_EXAMPLE],
         ),
+        Topic::Ps => (PS, &[EXIT_CODES]),
+        Topic::Send => (SEND, &[EXIT_CODES, SEND_EXAMPLE]),
+        Topic::Mcp => (MCP, &[EXIT_CODES, MCP_EXAMPLE]),
         Topic::Direct => (DIRECT, &[EXIT_CODES, DIRECT_EXAMPLE]),
         Topic::Config => (
             CONFIG,
@@ -164,6 +167,9 @@ Commands:
   backup  Copy what a relay keeps, while it works on
   mirror  Keep a copy of a session's log in a file
   direct  Serve a session without a relay, or connect to one
+  ps      Show the sessions on this machine
+  send    Send a message to another session on this machine
+  mcp     The same as tools for an agent, by MCP
   config  Show the settings in effect and where each value comes from
   attach  Follow a session, speak in it, answer its agent's questions
   agent   The built-in shell agent, on standard input and output
@@ -400,8 +406,8 @@ Options of direct connect:
       --give-up SECONDS      How long to try without a connection [default: 600]
 
 Options of both:
-      --token-file FILE      The token (mode 0600); serve makes one if there is no
-                             such file [default: one for this session, in the
+      --token-file FILE      The token (mode 0600); serve makes one if there is
+                             no such file [default: one for this session, in the
                              runtime directory, where connect finds it]
       --without-tls          Send the token and the conversation in the clear to
                              or from other machines
@@ -420,6 +426,51 @@ const DIRECT_EXAMPLE: &str = "
 Example:
   footbridge direct serve --agent claude
   footbridge direct connect ws://127.0.0.1:41234/v1/direct/session_1
+";
+
+const PS: &str = "\
+Shows the agent sessions of this user on this machine, of workers and of
+footbridge direct serve: the process, the session, what it does or waits for,
+its name and its addresses. A session with several addresses is shown once.
+
+Usage: footbridge ps [OPTIONS]
+
+Options:
+      --json                 Print them as a single line of JSON
+  -h, --help                 Print this help
+";
+
+const SEND: &str = "\
+Sends a message to another session on this machine. An address is uds:PATH, or a
+path; bridge:SESSION, by its id at a relay; or a name, as footbridge ps shows
+them. Inside a session the message has that session's address, looked up as it
+is sent; without one, nothing is sent.
+
+Usage: footbridge send [OPTIONS] ADDRESS TEXT
+
+Options:
+  -h, --help                 Print this help
+";
+
+const SEND_EXAMPLE: &str = "
+Example:
+  footbridge send my-project 'the tests pass now'
+";
+
+const MCP: &str = "\
+The tools list_peers and send_message for an agent, as an MCP server on standard
+input and output. send_message is there only while the agent's own session can
+be answered.
+
+Usage: footbridge mcp [OPTIONS]
+
+Options:
+  -h, --help                 Print this help
+";
+
+const MCP_EXAMPLE: &str = "
+Example:
+  claude mcp add footbridge -- footbridge mcp
 ";
 
 const BACKUP: &str = "\

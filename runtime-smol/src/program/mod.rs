@@ -18,6 +18,7 @@ mod log_in;
 mod mirror;
 #[cfg(feature = "tls")]
 mod own_certificate;
+mod peers;
 mod presented;
 mod ready;
 mod reference;
@@ -70,6 +71,11 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::Devices(ask) => log_in::devices(&ask),
         Invocation::Credential(make) => credential::run(&make),
         Invocation::Direct(args) => direct::run(args),
+        Invocation::Peers(args::peers::Peers::Ps { is_json }) => peers::ps::run(is_json),
+        Invocation::Peers(args::peers::Peers::Send { address, text }) => {
+            peers::send::run(&address, &text)
+        }
+        Invocation::Peers(args::peers::Peers::Mcp) => peers::mcp::run(),
         Invocation::Mirror(args) => mirror::run(&args),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),

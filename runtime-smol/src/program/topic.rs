@@ -22,6 +22,9 @@ pub(super) enum Topic {
     Backup,
     Mirror,
     Direct,
+    Ps,
+    Send,
+    Mcp,
     Config,
     Agent,
     Attach,
@@ -31,7 +34,7 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 16] = [
+    pub(super) const COMMANDS: [(&str, Self); 19] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -44,6 +47,9 @@ impl Topic {
         ("backup", Self::Backup),
         ("mirror", Self::Mirror),
         ("direct", Self::Direct),
+        ("ps", Self::Ps),
+        ("send", Self::Send),
+        ("mcp", Self::Mcp),
         ("config", Self::Config),
         ("agent", Self::Agent),
         ("attach", Self::Attach),
@@ -56,7 +62,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, direct, config, agent, attach, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, direct, ps, send, mcp, config, agent, attach, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -66,6 +72,11 @@ impl Topic {
     /// Whether it takes a relay's address without a flag.
     pub(super) fn takes_relay(self) -> bool {
         matches!(self, Self::LogIn | Self::LogOut | Self::WhoAmI)
+    }
+
+    /// Whether it is about the sessions on this machine.
+    pub(super) const fn is_about_peers(self) -> bool {
+        matches!(self, Self::Ps | Self::Send | Self::Mcp)
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -83,6 +94,9 @@ impl Topic {
             Self::Backup => "backup",
             Self::Mirror => "mirror",
             Self::Direct => "direct",
+            Self::Ps => "ps",
+            Self::Send => "send",
+            Self::Mcp => "mcp",
             Self::Config => "config",
             Self::Agent => "agent",
             Self::Attach => "attach",
@@ -99,6 +113,8 @@ impl Topic {
             Self::Backup | Self::SignIn | Self::LogOut => &["config"],
             Self::Mirror => &["config", "json", "to"],
             Self::Direct => super::args::direct::OPTIONS,
+            Self::Ps => &["json"],
+            Self::Send | Self::Mcp => &[],
             Self::LogIn => &["config", "scope"],
             Self::WhoAmI => &["config", "json"],
             Self::Devices => &["config", "json", "revoke"],

@@ -21,6 +21,7 @@ use footbridge_cli::service_manager::ServiceManager;
 use footbridge_cli::{place, worker};
 
 use super::args::Serve;
+use super::peers::Presence;
 use super::presented::{Presented, own_url};
 use super::ready::page_url;
 use super::relay_status::RelayStatus;
@@ -187,9 +188,11 @@ impl Up<'_> {
                 return self.relay.put(RelayCommand::Shutdown);
             }
         }
+        let (presence, place) = (Presence::new(), config.directory.clone());
         let worker = Worker::new(config);
         let outcome = drive(worker, host, self.worker.asked.clone(), |notice| {
             self.observers.note(&notice);
+            presence.note(&notice, &place);
             if let WorkerNotice::Registered { environment, .. } = &notice
                 && self.ready.borrow().is_none()
             {

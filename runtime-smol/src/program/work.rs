@@ -16,6 +16,7 @@ use footbridge_core::worker::{
 use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, drive};
 use smol::future::FutureExt;
 
+use super::peers::Presence;
 use super::signals::{Ends, Urgency};
 use super::watchdog;
 
@@ -37,8 +38,10 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, mut work: Work) -> Result<
     let mut ready = reach.reports.json.then_some(());
     let mut printed = Ok(());
     let trial = trial(&config, self::host(relay, reach)?, log);
+    let (presence, place) = (Presence::new(), config.directory.clone());
     let driven = drive(Worker::new(config), host, asked, |notice| {
         observers.note(&notice);
+        presence.note(&notice, &place);
         if let WorkerNotice::Registered { environment, .. } = &notice
             && ready.take().is_some()
         {

@@ -17,7 +17,8 @@ mod slot;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use self::clients::Clients;
 use self::slot::ListenerShared;
 pub(crate) use self::slot::{AcceptSlot, Answer};
 use crate::failure::about;
+use crate::local::LocalListener;
 use crate::shared::Shared;
 use crate::tls;
 
@@ -75,9 +77,13 @@ pub(crate) fn listen(
     let task = spawner.spawn(async move {
         let shared = &common.shared;
         let bound = async {
+            if let Some(path) = address.strip_prefix("unix:") {
+                let listener = LocalListener::bind(Path::new(path))?;
+                return io::Result::Ok((Acceptor::Local(listener), address.clone()));
+            }
             let listener = TcpListener::bind(address.as_str()).await?;
             let address = listener.local_addr()?.to_string();
-            io::Result::Ok((listener, address))
+            Ok((Acceptor::Tcp(listener), address))
         };
         match bound.await {
             Ok((listener, address)) => {
@@ -90,8 +96,26 @@ pub(crate) fn listen(
     Listener { _task: task, slots, _stop: stop }
 }
 
+/// What connections come from.
+enum Acceptor {
+    Tcp(TcpListener),
+    Local(LocalListener),
+}
+
+impl Acceptor {
+    async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((stream, peer.ip()))
+            }
+            Self::Local(listener) => Ok((listener.accept().await?, Ipv4Addr::LOCALHOST.into())),
+        }
+    }
+}
+
 async fn accept(
-    listener: &TcpListener,
+    listener: &Acceptor,
     common: &Rc<ListenerShared>,
     linger: Option<&Sender<Infallible>>,
 ) {
@@ -109,13 +133,13 @@ async fn accept(
 
 fn begin(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: IpAddr,
     common: &Rc<ListenerShared>,
     linger: Option<Sender<Infallible>>,
 ) {
     // Send small messages at once; without this they are merely slower.
     let _ = stream.set_nodelay(true);
-    let client = common.clients.arrived(&stream, peer.ip());
+    let client = common.clients.arrived(&stream, peer);
     let common = Rc::clone(common);
     let spawner = common.shared.spawner.clone();
     spawner.detach(async move {

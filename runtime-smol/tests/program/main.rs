@@ -13,6 +13,7 @@ mod direct;
 mod log;
 mod log_in;
 mod mirror;
+mod peers;
 mod restart;
 mod running;
 mod seeds;

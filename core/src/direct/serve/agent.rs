@@ -22,6 +22,7 @@ use crate::contract::action::ProcessSpec;
 use crate::hosting::output::{self, Part, Strays};
 use crate::hosting::process::Process;
 use crate::hosting::questions::{Asked, Questions, Reply};
+use crate::peer::envelope::Envelope;
 use crate::transport::dedupe::Recent;
 use crate::wire::callback::{Callback, Declaration};
 use crate::wire::control;
@@ -234,6 +235,16 @@ impl Agent {
                 Out::new()
             }
         }
+    }
+
+    /// Another session tells it something; once, however often that comes.
+    pub(super) fn told(&mut self, cx: &mut Cx, envelope: &Envelope) -> Out {
+        if !self.seen.insert(&envelope.message_id) {
+            return Out::new();
+        }
+        let line = envelope.to_user_message();
+        self.give(cx, &line);
+        Vec::from([(line, Audience::All)])
     }
 
     fn request(&mut self, cx: &mut Cx, client: ClientKey, id: &str, line: &Text) -> Out {

@@ -23,6 +23,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use self::agent::{Agent, Out};
 use self::client::{Client, Heard, Known};
 use self::door::Door;
@@ -30,18 +32,21 @@ use self::log::{Audience, ClientKey, Log};
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{
     CLIENT_READ_GRACE, CLIENT_READ_RATE, DIRECT_ACCEPTS, DIRECT_FLUSH, HEAD_TIME,
-    MAX_DIRECT_CLIENTS, MAX_LINE_BYTES, MAX_STRANGERS_REQUESTS, STRANGER_READ_GRACE,
-    STRANGER_READ_RATE, STRANGERS_PAUSE,
+    MAX_DIRECT_CLIENTS, MAX_LINE_BYTES, MAX_PEER_BODY_BYTES, MAX_STRANGERS_REQUESTS, PEER_ACCEPTS,
+    STRANGER_READ_GRACE, STRANGER_READ_RATE, STRANGERS_PAUSE,
 };
 use crate::base::secret::Secret;
-use crate::contract::action::{Action, Message, ProcessSpec};
+use crate::contract::action::{Action, Message, Method, ProcessSpec, Response};
 use crate::contract::clients::{ConnectionLimits, ListenLimits, Pace, Standing};
-use crate::contract::event::{Event, ExitStatus, IncomingRequest};
+use crate::contract::event::{Body, Event, ExitStatus, IncomingRequest};
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::direct::frame::PROTOCOL;
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
 use crate::hosting::process::ProcessEvent;
+use crate::peer::envelope::Envelope;
+use crate::relay::http::error::ApiError;
 use crate::relay::http::site::Site;
+use crate::wire::error::ErrorType;
 use crate::wire::log_message::LogMessage;
 
 type Cx = runner::Cx<Purpose, Timer, ServeNotice>;
@@ -67,6 +72,9 @@ pub struct ServeConfig {
     pub session: SessionId,
     /// Names this run; another one for each start.
     pub run: String,
+    /// The path of a local socket where other sessions of this machine's user can leave messages, if
+    /// there is to be one.
+    pub peers: Option<String>,
     /// The agent.
     pub agent: ProcessSpec,
     /// From SIGTERM to SIGKILL.
@@ -107,6 +115,11 @@ pub enum ServeNotice {
         /// How many.
         questions: usize,
     },
+    /// Whether other sessions can leave messages.
+    Peers {
+        /// Why not, if they cannot.
+        failure: Option<String>,
+    },
     /// What could not be ended of everything that the agent had started.
     Survived {
         /// Each by its process id and name.
@@ -135,6 +148,9 @@ impl Serve {
             door,
             listener,
             accepts: BTreeSet::new(),
+            peer_listener: None,
+            peers: None,
+            peer_accepts: BTreeSet::new(),
             stage: Stage::Binding,
             agent,
             log: Log::default(),
@@ -168,6 +184,10 @@ enum Purpose {
     Listener,
     Accept,
     Exchange,
+    PeerListener,
+    PeerAccept,
+    /// A message of another session, whose body is read.
+    PeerMessage,
     Client,
     /// A client that has been told that it is over.
     Closing,
@@ -202,6 +222,10 @@ struct Serving {
     door: Door,
     listener: OpId,
     accepts: BTreeSet<OpId>,
+    /// Where other sessions connect, and the same once they can.
+    peer_listener: Option<OpId>,
+    peers: Option<OpId>,
+    peer_accepts: BTreeSet<OpId>,
     stage: Stage,
     agent: Agent,
     log: Log,
@@ -229,11 +253,7 @@ impl Serving {
                 self.clients.insert(op, Client::new(op, self.next_key, protocol));
                 self.next_key += 1;
             }
-            Err(refusal) => {
-                let response = refusal.response();
-                cx.fx.act(op, |op| Action::Reply { op, response });
-                cx.fx.forget(op);
-            }
+            Err(refusal) => Self::reply(cx, op, refusal.response()),
         }
     }
 
@@ -246,6 +266,55 @@ impl Serving {
             let op = cx.fx.start(Purpose::Accept, |op| Action::Accept { op, listener });
             self.accepts.insert(op);
         }
+        while self.stage == Stage::Serving
+            && !cx.timers.is_set(&Timer::Refill)
+            && self.peer_accepts.len() < PEER_ACCEPTS
+            && let Some(listener) = self.peers
+        {
+            let op = cx.fx.start(Purpose::PeerAccept, |op| Action::Accept { op, listener });
+            self.peer_accepts.insert(op);
+        }
+    }
+
+    /// Another session has something to say.
+    fn peer_asks(&mut self, cx: &mut Cx, op: OpId, request: &IncomingRequest) {
+        self.peer_accepts.remove(&op);
+        if request.method != Method::Post || request.target != "/v1/peer" {
+            let message = "this socket takes POST /v1/peer";
+            let refusal = ApiError::new(404, ErrorType::NotFound, message);
+            return Self::reply(cx, op, refusal.response());
+        }
+        cx.fx.repurpose(op, Purpose::PeerMessage);
+        cx.fx.act(op, |op| Action::Vouch { op, standing: Standing::Person });
+        let pace = Pace { grace: CLIENT_READ_GRACE, bytes_per_second: CLIENT_READ_RATE };
+        // Its text may take more as JSON.
+        let max_body = 6 * MAX_PEER_BODY_BYTES;
+        cx.fx.act(op, |op| Action::ReadBody { op, max_body, pace });
+    }
+
+    /// All of it has come.
+    fn peer_says(&mut self, cx: &mut Cx, op: OpId, body: &Body) {
+        let envelope = match body {
+            Body::Whole(json) => Envelope::parse(json).map_err(|error| ApiError::invalid(&error)),
+            Body::Unread { .. } | Body::TooLarge => Err(ApiError::body_too_large()),
+        };
+        let response = match envelope {
+            Ok(_) if self.stage != Stage::Serving => ApiError::unavailable().response(),
+            Ok(envelope) => {
+                let out = self.agent.told(cx, &envelope);
+                self.publish(out);
+                let body = Bytes::from_static(b"{\"accepted\":true}");
+                let headers = Vec::from([("content-type".into(), "application/json".into())]);
+                Response { status: 202, headers, body }
+            }
+            Err(refusal) => refusal.response(),
+        };
+        Self::reply(cx, op, response);
+    }
+
+    fn reply(cx: &mut Cx, op: OpId, response: Response) {
+        cx.fx.act(op, |op| Action::Reply { op, response });
+        cx.fx.forget(op);
     }
 
     fn on_client(&mut self, cx: &mut Cx, event: Event) {
@@ -395,7 +464,11 @@ impl Serving {
         };
         self.log.push(exited.to_line(), Audience::All);
         cx.fx.cancel(self.listener);
-        core::mem::take(&mut self.accepts).into_iter().for_each(|op| cx.fx.cancel(op));
+        let accepts = core::mem::take(&mut self.accepts);
+        let peers =
+            core::mem::take(&mut self.peer_accepts).into_iter().chain(self.peer_listener.take());
+        self.peers = None;
+        accepts.into_iter().chain(peers).for_each(|op| cx.fx.cancel(op));
         self.stage = Stage::Flushing(outcome);
         cx.set_timer(Timer::Flush, DIRECT_FLUSH);
     }
@@ -434,6 +507,12 @@ impl Role for Serving {
             (Some(Purpose::Listener), Event::Listening { address, .. }) => {
                 self.stage = Stage::Serving;
                 cx.fx.notify(ServeNotice::Listening { address });
+                if let Some(path) = &self.config.peers {
+                    let (address, limits) = (format!("unix:{path}"), listen_limits());
+                    let purpose = Purpose::PeerListener;
+                    let op = cx.fx.start(purpose, |op| Action::Listen { op, address, limits });
+                    self.peer_listener = Some(op);
+                }
                 let command = self.config.agent.clone();
                 self.agent.start(cx, command);
             }
@@ -445,6 +524,26 @@ impl Role for Serving {
                 );
                 self.end(cx, Err(message));
             }
+            (Some(Purpose::PeerListener), Event::Listening { .. }) => {
+                self.peers = Some(op);
+                cx.fx.notify(ServeNotice::Peers { failure: None });
+            }
+            (Some(Purpose::PeerListener), Event::Failed { failure, .. }) => {
+                cx.fx.finish(op);
+                self.peer_listener = None;
+                cx.fx.notify(ServeNotice::Peers { failure: Some(format!("{failure}")) });
+            }
+            (Some(Purpose::PeerAccept), Event::Requested { request, .. }) => {
+                self.peer_asks(cx, op, &request);
+            }
+            (Some(Purpose::PeerAccept), Event::Failed { .. }) => {
+                cx.fx.finish(op);
+                self.peer_accepts.remove(&op);
+                cx.set_timer(Timer::Refill, Duration::from_secs(1));
+            }
+            (Some(Purpose::PeerMessage), Event::BodyRead { body, .. }) => {
+                self.peer_says(cx, op, &body);
+            }
             (Some(Purpose::Accept), Event::Requested { request, .. }) => {
                 self.requested(cx, op, &request);
             }
@@ -453,7 +552,9 @@ impl Role for Serving {
                 self.accepts.remove(&op);
                 cx.set_timer(Timer::Refill, Duration::from_secs(1));
             }
-            (Some(Purpose::Exchange | Purpose::Closing), event) if event.is_last() => {
+            (Some(Purpose::Exchange | Purpose::PeerMessage | Purpose::Closing), event)
+                if event.is_last() =>
+            {
                 cx.fx.finish(op);
             }
             (Some(Purpose::Client), event) => self.on_client(cx, event),

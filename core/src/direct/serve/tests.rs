@@ -30,6 +30,7 @@ fn config() -> ServeConfig {
         token: Secret::from(TOKEN),
         session: SessionId::new("session_1").expect("an id"),
         run: "run-1".into(),
+        peers: Some("/peers/7.sock".into()),
         agent: ProcessSpec {
             program: "agent".into(),
             args: Vec::new(),
@@ -485,6 +486,48 @@ fn a_shutdown_ends_the_agent_first() {
     assert_eq!(bench.hand.take("a signal", signal), Signal::Kill);
     bench.exits(143);
     assert_eq!(bench.hand.outcome, Some(Ok(())), "as it was told to");
+}
+
+#[test]
+fn another_session_of_this_machine_tells_the_agent_something_once() {
+    let mut bench = Bench::new();
+    let one = bench.plain();
+    bench.sent(one);
+    let listener = bench.hand.take("listen", |action| match action {
+        Action::Listen { op, address, .. } if address == "unix:/peers/7.sock" => Some(*op),
+        _ => None,
+    });
+    bench.hand.actions.retain(|action| !matches!(action, Action::Accept { .. }));
+    bench.hand.handle(Event::Listening { op: listener, address: "unix:/peers/7.sock".into() });
+    let post = |bench: &mut Bench, target: &str, body: &str| {
+        let op = bench.hand.take("accept", |action| match action {
+            Action::Accept { op, listener: of } if *of == listener => Some(*op),
+            _ => None,
+        });
+        let asked = IncomingRequest { method: Method::Post, ..request(target, &[]) };
+        bench.hand.handle(Event::Requested { op, request: asked });
+        if bench.hand.actions.iter().any(|it| matches!(it, Action::ReadBody { .. })) {
+            bench.hand.actions.retain(|it| !matches!(it, Action::ReadBody { .. }));
+            let body = Body::Whole(Bytes::copy_from_slice(body.as_bytes()));
+            bench.hand.handle(Event::BodyRead { op, body });
+        }
+        bench.hand.take("an answer", |action| match action {
+            Action::Reply { op: of, response } if *of == op => Some(response.status),
+            _ => None,
+        })
+    };
+    let good = r#"{"from":"uds:/b","to":"uds:/peers/7.sock","messageId":"m1","body":"hello"}"#;
+    assert_eq!(post(&mut bench, "/v1/peer", good), 202);
+    assert_eq!(post(&mut bench, "/v1/peer", good), 202, "once more");
+    assert_eq!(post(&mut bench, "/v1/peer", &good.replace("uds:/b", "unknown")), 400);
+    assert_eq!(post(&mut bench, "/v1/peer", "{}"), 400);
+    assert_eq!(post(&mut bench, "/v1/direct", good), 404);
+    let given = bench.given();
+    assert!(
+        given.len() == 1 && given[0].contains("hello") && given[0].contains("uds:/b"),
+        "{given:?}"
+    );
+    assert!(bench.sent(one).iter().any(|line| line.contains("hello")));
 }
 
 #[test]

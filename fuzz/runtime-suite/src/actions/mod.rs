@@ -6,6 +6,8 @@ pub mod driver;
 pub mod files;
 pub mod http;
 pub mod http_stream;
+pub mod local;
+pub mod local_server;
 pub mod process;
 pub mod process_io;
 pub mod proxy;

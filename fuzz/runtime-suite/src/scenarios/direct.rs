@@ -40,6 +40,7 @@ impl Server {
             token: Secret::from(TOKEN),
             session: SessionId::new("session_1").expect("an id"),
             run: "run".to_owned(),
+            peers: None,
             agent: ProcessSpec {
                 program: "sh".to_owned(),
                 args: ["-c", script].map(str::to_owned).to_vec(),

@@ -13,6 +13,7 @@ use footbridge_core::base::id::SessionId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::ProcessSpec;
 use footbridge_core::direct::{Serve, ServeCommand, ServeConfig, ServeNotice};
+use footbridge_core::peer::registry::Entry;
 use footbridge_core::worker::AgentProgram;
 use footbridge_smol::{Host, HostOptions, ProxySource, Supervision, block_on, drive};
 use serde_json::json;
@@ -20,6 +21,7 @@ use smol::future::FutureExt;
 
 use super::token_path;
 use crate::program::args::direct::Serve as Args;
+use crate::program::peers::{self, Presence};
 use crate::program::signals::{Ends, Urgency};
 
 /// From SIGTERM to SIGKILL.
@@ -32,13 +34,16 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let agent = agent_program(args.agent.as_deref())?;
     require_program(&agent, &directory, SpawnMode::SameDir)?;
     let (token, file, _removed) = token(args, &session)?;
+    let peers = socket();
+    let presence = Presence::new();
     let config = ServeConfig {
         listen: args.listen.to_string(),
         hosts: args.hosts.clone(),
         token,
         session: SessionId::new(&session).map_err(|error| Error::local(error.to_string()))?,
         run: hex()?,
-        agent: command(agent, directory, &session),
+        peers: peers.clone(),
+        agent: command(agent, directory.clone(), &session),
         grace: GRACE,
     };
     let supervision = Supervision::Whole;
@@ -51,7 +56,10 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         ServeNotice::Listening { address } => {
             printed = print(&ready(args, &address, &session, &file));
         }
-        other => report(log, &other),
+        other => {
+            report(log, &other);
+            note(&presence, &other, &session, &directory, peers.as_deref());
+        }
     });
     let ended = ends.forward(|urgency| {
         // One that has already ended takes no commands.
@@ -62,6 +70,59 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     });
     block_on(driven.or(ended))?;
     printed
+}
+
+/// Where other sessions leave messages, if the system allows such a path.
+fn socket() -> Option<String> {
+    let path = peers::directory().ok()?.join(format!("{}.sock", std::process::id()));
+    // More than that, no system takes.
+    path.into_os_string().into_string().ok().filter(|path| path.len() < 104)
+}
+
+/// What others see of this session.
+fn note(
+    presence: &Presence,
+    notice: &ServeNotice,
+    session: &str,
+    directory: &str,
+    socket: Option<&str>,
+) {
+    let Ok(session) = SessionId::new(session) else { return };
+    presence.change(|entries| match notice {
+        ServeNotice::AgentStarted { .. } if entries.is_empty() => {
+            entries.push(entry(session, directory));
+        }
+        ServeNotice::Waiting { questions } => {
+            for entry in entries {
+                let is_waiting = *questions > 0;
+                entry.status = if is_waiting { "waiting" } else { "running" }.to_owned();
+                entry.waiting_for = is_waiting.then(|| "permission".to_owned());
+            }
+        }
+        ServeNotice::Peers { failure: None } => {
+            if entries.is_empty() {
+                entries.push(entry(session, directory));
+            }
+            for entry in entries {
+                entry.socket = socket.map(str::to_owned);
+                entry.can_send = true;
+            }
+        }
+        _ => {}
+    });
+}
+
+fn entry(session_id: SessionId, directory: &str) -> Entry {
+    Entry {
+        session_id,
+        bridge_session_id: None,
+        socket: None,
+        can_send: false,
+        name: peers::name_of(directory),
+        status: "running".to_owned(),
+        waiting_for: None,
+        directory: directory.to_owned(),
+    }
 }
 
 fn report(log: EventLog, notice: &ServeNotice) {
@@ -80,6 +141,11 @@ fn report(log: EventLog, notice: &ServeNotice) {
         }
         ServeNotice::Waiting { questions } => {
             log.write(Level::Debug, "waiting", &[], format_args!("{questions} questions are open"));
+        }
+        ServeNotice::Peers { failure: None } => {}
+        ServeNotice::Peers { failure: Some(reason) } => {
+            let words = format_args!("other sessions cannot leave messages here: {reason}");
+            log.write(Level::Warn, "no_peers", &[], words);
         }
         ServeNotice::Survived { processes } => {
             let words = format_args!("could not end {}", processes.join(", "));

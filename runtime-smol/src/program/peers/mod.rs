@@ -1,0 +1,172 @@
+//! Sessions on this machine: what this process has, and what others have.
+
+pub(super) mod mcp;
+pub(super) mod ps;
+pub(super) mod send;
+
+use std::cell::RefCell;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use footbridge_cli::exit::Error;
+use footbridge_core::base::id::SessionId;
+use footbridge_core::base::limits::MAX_PEER_RECORD_BYTES;
+use footbridge_core::peer::deliver::Handle;
+use footbridge_core::peer::registry::{Entry, Peer, Record, peers};
+use footbridge_core::worker::WorkerNotice;
+
+use super::direct::runtime_directory;
+
+/// The variable by which an agent, and what it starts, knows its session.
+const SESSION_VARIABLE: &str = "FOOTBRIDGE_SESSION_ID";
+
+/// The directory of all records and sockets.
+pub(super) fn directory() -> Result<PathBuf, Error> {
+    Ok(runtime_directory()?.join("peers"))
+}
+
+fn start_of(pid: u32) -> Option<u64> {
+    Record::start_in(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// What this process has written down about its sessions, until it ends. Where that is not possible,
+/// others do not see them.
+pub(super) struct Presence {
+    record: RefCell<Record>,
+    file: Option<PathBuf>,
+}
+
+impl Presence {
+    pub(super) fn new() -> Self {
+        let pid = std::process::id();
+        let file = start_of(pid).and_then(|_| Some(directory().ok()?.join(format!("{pid}.json"))));
+        let start = start_of(pid).unwrap_or_default();
+        Self { record: RefCell::new(Record { pid, start, sessions: Vec::new() }), file }
+    }
+
+    /// Changes what is written down.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Vec<Entry>)) {
+        let mut record = self.record.borrow_mut();
+        let before = record.clone();
+        change(&mut record.sessions);
+        if *record != before
+            && let Some(file) = &self.file
+            && write(file, &record).is_err()
+        {
+            let _ = fs::remove_file(file);
+        }
+    }
+
+    /// A worker's sessions.
+    pub(super) fn note(&self, notice: &WorkerNotice, directory: &str) {
+        match notice {
+            WorkerNotice::SessionStarted { session, .. } => self.change(|entries| {
+                entries.retain(|entry| entry.session_id != *session);
+                entries.push(Entry {
+                    session_id: session.clone(),
+                    bridge_session_id: Some(session.clone()),
+                    socket: None,
+                    can_send: true,
+                    name: name_of(directory),
+                    status: "running".to_owned(),
+                    waiting_for: None,
+                    directory: directory.to_owned(),
+                });
+            }),
+            WorkerNotice::SessionConnected { session, .. } => self.can_send(session, true),
+            WorkerNotice::SessionDisconnected { session, .. } => self.can_send(session, false),
+            WorkerNotice::SessionEnded { session, .. }
+            | WorkerNotice::SessionHandedOver { session, .. } => {
+                self.change(|entries| entries.retain(|entry| entry.session_id != *session));
+            }
+            _ => {}
+        }
+    }
+
+    fn can_send(&self, session: &SessionId, can_send: bool) {
+        self.change(|entries| {
+            for entry in entries.iter_mut().filter(|entry| entry.session_id == *session) {
+                entry.can_send = can_send;
+            }
+        });
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        // What is left is recognised by its process.
+        let _ = self.file.as_ref().map(fs::remove_file);
+    }
+}
+
+/// What a session is called that was given no name.
+pub(super) fn name_of(directory: &str) -> String {
+    let name = Path::new(directory).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn write(file: &Path, record: &Record) -> io::Result<()> {
+    if let Some(directory) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let new = file.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&new)?.write_all(&serde_json::to_vec(record)?)?;
+    fs::rename(&new, file)
+}
+
+/// The records of processes that run, each with its file. What others have left is removed.
+fn records() -> Result<Vec<(PathBuf, Record)>, Error> {
+    let directory = directory()?;
+    let Ok(entries) = fs::read_dir(&directory) else { return Ok(Vec::new()) };
+    let mut records = Vec::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let is_small =
+            fs::metadata(&path).is_ok_and(|file| file.len() <= MAX_PEER_RECORD_BYTES as u64);
+        let file = if is_small { fs::read(&path).ok() } else { None };
+        let Some(record) = file.and_then(|file| Record::parse(&file)) else { continue };
+        if record.is_live(start_of(record.pid)) {
+            records.push((path, record));
+        } else {
+            let sockets = record.sessions.iter().filter_map(|entry| entry.socket.as_deref());
+            // Only its own: a record may say anything.
+            let own = sockets.map(Path::new).filter(|socket| socket.parent() == Some(&*directory));
+            for left in own.chain([&*path]) {
+                let _ = fs::remove_file(left);
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// All sessions of this machine's user.
+fn all() -> Result<Vec<Peer>, Error> {
+    Ok(peers(records()?.into_iter().map(|(_, record)| record)))
+}
+
+/// Who this process sends for: the session that it runs in, or a person. The second is whether that
+/// can be delivered from now (B-2).
+fn own_handle() -> Result<(Handle, bool), Error> {
+    let Some(id) = std::env::var(SESSION_VARIABLE).ok().filter(|id| !id.is_empty()) else {
+        return Ok((Handle::Person, true));
+    };
+    let session = SessionId::new(&id)
+        .map_err(|error| Error::usage(format!("{SESSION_VARIABLE}: {error}")))?;
+    for (path, record) in records()? {
+        let mut entries = record.sessions.iter();
+        if let Some(entry) = entries.find(|entry| entry.session_id.is_same_session(&session)) {
+            let can_send = entry.can_send && entry.address().is_some();
+            let record = path.to_string_lossy().into_owned();
+            return Ok((Handle::Session { record, session }, can_send));
+        }
+    }
+    // Its host is gone, or says nothing: what is looked up when sending says so.
+    let record = directory()?.join("none.json").to_string_lossy().into_owned();
+    Ok((Handle::Session { record, session }, false))
+}

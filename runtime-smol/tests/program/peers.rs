@@ -1,0 +1,120 @@
+//! Sessions on one machine: `footbridge ps`, `send` and `mcp` (A-1 to A-4).
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::running::{Running, footbridge, output, until};
+
+/// It says what it is told, and keeps its environment's session for the test.
+const AGENT: &str = r#"
+echo "$FOOTBRIDGE_SESSION_ID" > id
+while read -r line; do printf '%s\\n' "$line" >> told; done
+"#;
+
+fn serve(home: &Path, name: &str) -> Running {
+    std::fs::create_dir(home.join(name)).expect("made");
+    std::fs::write(home.join("agent.sh"), AGENT).expect("written");
+    let args = ["direct", "serve", "--json", "--quiet", "--directory", name];
+    let agent = format!("sh {}", home.join("agent.sh").display());
+    let mut program = Running::start(footbridge(home).args(args).args(["--agent", &agent]));
+    program.line().expect("it listens");
+    program
+}
+
+fn ps(home: &Path) -> Vec<Value> {
+    let output = output(home, &["ps", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    all.as_array().expect("a list").clone()
+}
+
+/// All of these sessions take messages.
+fn ready(home: &Path, number: usize) -> Vec<Value> {
+    until("the sessions", || {
+        let all = ps(home);
+        let is_ready = all.len() == number
+            && all.iter().all(|peer| peer["can_send"] == true && peer["status"] == "running");
+        is_ready.then_some(all)
+    })
+}
+
+fn told(home: &Path, name: &str) -> String {
+    until("it was told", || std::fs::read_to_string(home.join(name).join("told")).ok())
+}
+
+#[test]
+fn sessions_find_and_reach_each_other_and_vanish_with_their_processes() {
+    let home = tempfile::tempdir().expect("a directory");
+    let home = home.path();
+    assert!(ps(home).is_empty());
+    let (mut one, mut two) = (serve(home, "one"), serve(home, "two"));
+    let all = ready(home, 2);
+    let of =
+        |name: &str| all.iter().find(|peer| peer["name"] == name).expect("it is there").clone();
+    assert_eq!(of("one")["pid"], one.pid());
+    let address = of("one")["addresses"][0].as_str().expect("an address").to_owned();
+
+    // A person is nobody's session.
+    let sent = output(home, &["send", "two", "hello from", "a terminal"]);
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    let text = told(home, "two");
+    assert!(
+        text.contains("hello from a terminal") && text.contains("another session, person"),
+        "{text}"
+    );
+
+    // What runs in a session has that session's address.
+    let id = until("its id", || {
+        std::fs::read_to_string(home.join("two/id")).ok().filter(|id| id.ends_with('\n'))
+    });
+    let in_two = |args: &[&str]| {
+        let mut command = footbridge(home);
+        command.args(args).env("FOOTBRIDGE_SESSION_ID", id.trim()).output().expect("it runs")
+    };
+    assert_eq!(in_two(&["send", &address, "from two"]).status.code(), Some(0));
+    let text = told(home, "one");
+    let from = of("two")["addresses"][0].as_str().expect("an address").to_owned();
+    assert!(text.contains("from two") && text.contains(&from), "{text}");
+
+    // The same by MCP.
+    let mut mcp = footbridge(home);
+    let mut mcp = Running::start(mcp.arg("mcp").env("FOOTBRIDGE_SESSION_ID", id.trim()));
+    let mut ask = |request: Value| -> Value {
+        mcp.say(&request);
+        serde_json::from_str(&mcp.line().expect("an answer")).expect("JSON")
+    };
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    assert_eq!(ask(list.clone())["result"]["tools"].as_array().map(Vec::len), Some(2));
+    let call = |arguments: Value| {
+        let params = json!({"name": "send_message", "arguments": arguments});
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params})
+    };
+    let answer = ask(call(json!({"to": "one", "message": "by MCP"})));
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    until("it arrives", || told(home, "one").contains("by MCP").then_some(()));
+
+    // A name that is nobody's, and a bare id, which is a name.
+    let session = of("one")["session_id"].as_str().expect("an id").to_owned();
+    for nobody in ["three", &session, "bridge:session_1"] {
+        let refused = output(home, &["send", nobody, "x"]);
+        assert_eq!(refused.status.code(), Some(3), "{nobody}: {refused:?}");
+    }
+
+    // Its host is killed: its record and its socket are nobody's, and nothing leaves in its name.
+    two.signal(Signal::KILL);
+    two.wait();
+    let refused = in_two(&["send", &address, "from a ghost"]);
+    assert_ne!(refused.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no true sender"), "{refused:?}");
+    assert_eq!(ask(list)["result"]["tools"].as_array().map(Vec::len), Some(1), "it is not offered");
+    assert_eq!(ask(call(json!({"to": "one", "message": "x"})))["result"]["isError"], true);
+    assert_eq!(ready(home, 1)[0]["name"], "one");
+    assert!(!told(home, "one").contains("ghost"));
+    one.signal(Signal::TERM);
+    assert_eq!(one.wait(), Some(0));
+    assert!(ps(home).is_empty());
+    let left = std::fs::read_dir(home.join(".local/state/footbridge/run/peers")).expect("there");
+    assert_eq!(left.count(), 0, "no record and no socket is left");
+}
