@@ -194,6 +194,16 @@ export class Api {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/stop`, {});
   }
 
+  /** @param {string} id @param {{title?: string, archived?: boolean}} change */
+  changeSession(id, change) {
+    return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}`, change);
+  }
+
+  /** @param {string} id one that has ended */
+  deleteSession(id) {
+    return this.#call('DELETE', `v1/sessions/${encodeURIComponent(id)}`);
+  }
+
   /** @param {string} id @param {any} ask what to do with its worktree, which was kept */
   worktree(id, ask) {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/worktree`, ask);

@@ -201,6 +201,7 @@ class Group {
   /** @type {Map<string, Item>} */ #items = new Map();
   /** @type {any} */ #environment = null;
   #shown = SHOWN_AT_FIRST;
+  #showsArchive = false;
   /** @type {any[]} */ #sessions = [];
   /** @type {string | null} */ #current = null;
   /** @type {Set<string>} */ #repeated = new Set();
@@ -218,9 +219,10 @@ class Group {
     this.error = h('p', { class: 'error', role: 'alert' });
     this.list = h('ul', { class: 'sessions', 'aria-labelledby': headId });
     this.more = h('button', { type: 'button', class: 'link', hidden: true, on: { click: () => this.#showMore() } });
+    this.archive = h('button', { type: 'button', class: 'link', hidden: true, 'data-testid': 'archived', on: { click: () => this.#toggleArchive() } });
     this.element = h('section', { class: 'environment', 'aria-labelledby': headId },
       h('header', {}, h('div', { class: 'environment-name' }, this.name, this.online, this.place), this.create),
-      this.error, this.list, this.more);
+      this.error, this.list, this.more, this.archive);
   }
 
   /** @param {any} environment null for sessions whose machine is no longer known @param {any[]} sessions @param {string | null} current @param {Set<string>} repeated */
@@ -236,13 +238,19 @@ class Group {
     setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null });
     setAttributes(this.create, { 'aria-label': `New session on ${visibleText(environment?.machine_name ?? '')}` });
     this.create.hidden = !environment;
-    const shown = sessions.slice(0, this.#shown);
+    const isAway = (/** @type {any} */ { id, archived }) => archived === true && id !== current;
+    const away = sessions.filter(isAway).length;
+    const listed = this.#showsArchive ? sessions : sessions.filter((session) => !isAway(session));
+    const shown = listed.slice(0, this.#shown);
     const ids = new Set(shown.map(({ id }) => id));
     for (const id of this.#items.keys()) if (!ids.has(id)) this.#items.delete(id);
     arrange(this.list, shown.map((session) => this.#item(session, current)));
     this.list.hidden = !shown.length;
-    this.more.hidden = sessions.length <= shown.length;
-    setText(this.more, `Show ${sessions.length - shown.length} older`);
+    this.more.hidden = listed.length <= shown.length;
+    setText(this.more, `Show ${listed.length - shown.length} older`);
+    this.archive.hidden = away === 0;
+    setText(this.archive, this.#showsArchive ? 'Hide what is archived' : `${away} archived`);
+    setAttributes(this.archive, { 'aria-expanded': String(this.#showsArchive) });
   }
 
   /** @param {any} session @param {string | null} current */
@@ -251,6 +259,11 @@ class Group {
     this.#items.set(session.id, item);
     item.update(session, current === session.id, this.#environment?.online ?? false, this.#repeated.has(titleOf(session)));
     return item.element;
+  }
+
+  #toggleArchive() {
+    this.#showsArchive = !this.#showsArchive;
+    this.update(this.#environment, this.#sessions, this.#current, this.#repeated);
   }
 
   #showMore() {

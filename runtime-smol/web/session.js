@@ -15,6 +15,7 @@ import { Receipts } from './receipts.js';
 import { Search } from './search.js';
 import { stateOf } from './states.js';
 import { Stopping } from './stopping.js';
+import { Tidying } from './tidying.js';
 import { Transcript } from './transcript.js';
 import { list } from './values.js';
 import { WayToQuestion } from './way.js';
@@ -106,6 +107,10 @@ export class SessionView {
     this.notice = h('p', { class: 'error', role: 'alert' });
     this.elsewhere = h('a', { class: 'elsewhere', hidden: true, role: 'status', 'data-testid': 'elsewhere' });
     this.search = new Search({ load: (after, limit) => this.options.api.events(this.id, after, limit), goTo: (seq) => this.transcript.goTo(seq) });
+    this.tidying = new Tidying({
+      change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.options.api.deleteSession(this.id),
+      onChanged: (session) => this.#show(session), onRemoved: () => { this.options.onGone(); location.hash = '#/'; },
+    });
     this.ending = new Ending(() => this.#another());
     this.worktree = new KeptWorktree((ask) => this.#askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
     this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.notice, this.ending.element, this.worktree.element, this.composer.form);
@@ -114,12 +119,13 @@ export class SessionView {
         h('a', { class: 'back', href: '#/' }, h('span', { 'aria-hidden': 'true' }, '‹'), h('span', { class: 'sr' }, 'Back to the overview')),
         h('div', { class: 'session-name' }, this.heading, h('div', { class: 'session-facts' }, this.state, this.place)),
         this.search.toggle,
+        this.tidying.button,
         this.stopping.button),
       this.elsewhere,
       this.search.element,
       this.transcript.element,
       this.foot);
-    this.element.append(this.stopping.dialog);
+    this.element.append(this.stopping.dialog, this.tidying.dialog);
   }
 
   start() {
@@ -299,6 +305,7 @@ export class SessionView {
     this.interruptButton.hidden = session.working === false && !list(session.pending_permissions).length;
     this.composer.form.hidden = ended;
     this.worktree.show(session);
+    this.tidying.show(session);
     if (ended) {
       this.checklist.clear();
       this.stopping.close();

@@ -127,6 +127,8 @@ pub struct Asset {
     pub content_type: &'static str,
     /// Its content.
     pub bytes: &'static [u8],
+    /// The same, compressed by gzip; empty if that saves nothing.
+    pub gzip: &'static [u8],
 }
 
 /// Secrets that nobody else may know or guess. The runtime draws all; a relay whose store outlives

@@ -127,6 +127,7 @@ pub(super) enum ViewerCall {
     Session {
         status: u16,
     },
+    SessionDeleted,
     Post(Vec<MessageName>),
     Interrupt {
         request_id: String,

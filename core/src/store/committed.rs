@@ -218,6 +218,10 @@ pub enum StoreError {
     /// A worker claims to have lines that were never sent to it.
     NeverSent,
     SessionEnded,
+    /// The session has not ended.
+    SessionRuns,
+    /// The session has a worktree that nobody has decided about.
+    WorktreeKept,
     /// The question has already been answered, differently.
     PermissionConflict {
         /// The `control_response` that counts.
@@ -363,6 +367,11 @@ impl StoreError {
             Self::LinkReplaced { .. } => "a newer connection of the same session has taken over".into(),
             Self::NeverSent => "the worker acknowledged lines that were never sent to it".into(),
             Self::SessionEnded => "the session has ended".into(),
+            Self::SessionRuns => "the session has not ended: stop it first".into(),
+            Self::WorktreeKept => {
+                "this session has a worktree with work in it: bring it to a branch, keep it or delete it first"
+                    .into()
+            }
             Self::PermissionConflict { .. } => {
                 "this question has already been answered differently".into()
             }

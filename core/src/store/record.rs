@@ -141,6 +141,9 @@ pub struct Session {
     pub state: SessionState,
     /// Whether a person asked for it to end.
     pub is_stopping: bool,
+    /// Whether its person has put it away (U-5).
+    #[serde(default)]
+    pub is_archived: bool,
     /// The agent's open questions, oldest first (M-2).
     pub pending: Vec<Question>,
     /// What its agent asks of the client that has declared hooks or MCP servers (M-6).

@@ -154,6 +154,9 @@ pub struct SessionRow {
     /// What its agent is to be started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<AgentOptions>,
+    /// Whether a person has given it another one since.
+    #[serde(default)]
+    pub is_renamed: bool,
     /// Its items, newest last.
     pub works: Vec<WorkId>,
     /// Its number among all ended sessions, once it has ended.

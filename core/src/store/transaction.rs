@@ -333,6 +333,24 @@ pub enum StoreOp {
         /// The session.
         id: SessionId,
     },
+    /// Names a session, or puts it away or back (U-5). Answer: `Session`.
+    ChangeSession {
+        /// Whose it is.
+        owner: AccountId,
+        /// The session.
+        id: SessionId,
+        /// Its title; empty for none, `None` for the one that it has.
+        title: Option<String>,
+        /// Whether it is put away.
+        archived: Option<bool>,
+    },
+    /// Deletes a session that has ended, with its log (U-5). Answer: `Done`.
+    DeleteSession {
+        /// Whose it is.
+        owner: AccountId,
+        /// The session.
+        id: SessionId,
+    },
     /// Asks the worker to do something about a worktree that was kept, or notes that it stays. Asking
     /// again for what is not done yet changes nothing. Answer: `Session`.
     AskWorktree {
@@ -544,6 +562,8 @@ impl StoreOp {
             Self::ListSessions { .. } => "ListSessions",
             Self::GetSession { .. } => "GetSession",
             Self::RequestStop { .. } => "RequestStop",
+            Self::ChangeSession { .. } => "ChangeSession",
+            Self::DeleteSession { .. } => "DeleteSession",
             Self::NoteWorktree { .. } => "NoteWorktree",
             Self::AskWorktree { .. } => "AskWorktree",
             Self::ReadLog { .. } => "ReadLog",

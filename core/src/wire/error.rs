@@ -124,6 +124,10 @@ error_types! {
     SessionEnded = "session_ended",
     /// The agent withdrew its question.
     PermissionWithdrawn = "permission_withdrawn",
+    /// The session has not ended.
+    SessionRuns = "session_running",
+    /// The session has a worktree that nobody has decided about.
+    WorktreeKept = "worktree_kept",
     /// No worktree of this session was kept (any more).
     WorktreeUnknown = "worktree_unknown",
     /// Another request about this worktree is not done yet.

@@ -8,6 +8,7 @@ macro_rules! assets {
             path: $path,
             content_type: $content_type,
             bytes: include_bytes!(concat!("../../web/", $file)),
+            gzip: include_bytes!(concat!(env!("OUT_DIR"), "/web/", $file, ".gz")),
         }),*]
     };
 }
@@ -20,8 +21,12 @@ const SVG: &str = "image/svg+xml";
 const MANIFEST: &str = "application/manifest+json";
 
 /// How to trust a relay that makes its own certificate; only such a relay has it.
-pub(super) const TRUST: Asset =
-    Asset { path: "/trust", content_type: HTML, bytes: include_bytes!("../../web/trust.html") };
+pub(super) const TRUST: Asset = Asset {
+    path: "/trust",
+    content_type: HTML,
+    bytes: include_bytes!("../../web/trust.html"),
+    gzip: include_bytes!(concat!(env!("OUT_DIR"), "/web/trust.html.gz")),
+};
 
 /// All of them, by path.
 pub(super) const ASSETS: &[Asset] = assets! {
@@ -91,6 +96,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/sw-push.js": "sw-push.js", JS;
     "/sw.js": "sw.js", JS;
     "/tasks.js": "tasks.js", JS;
+    "/tidying.js": "tidying.js", JS;
     "/token.js": "token.js", JS;
     "/transcript.js": "transcript.js", JS;
     "/values.js": "values.js", JS;
@@ -102,6 +108,21 @@ pub(super) const ASSETS: &[Asset] = assets! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a browser fetches at its first visit.
+    #[test]
+    fn the_page_is_small_on_the_way() {
+        let size = |file: &Asset| if file.gzip.is_empty() { file.bytes } else { file.gzip }.len();
+        let (sent, whole) = ASSETS
+            .iter()
+            .fold((0, 0), |(sent, whole), file| (sent + size(file), whole + file.bytes.len()));
+        eprintln!("{whole} bytes, {sent} on the way");
+        assert!(sent * 2 < whole, "{sent} of {whole} bytes");
+        for file in ASSETS.iter().filter(|file| [JS, CSS].contains(&file.content_type)) {
+            assert!(!file.gzip.is_empty(), "{} is not compressed", file.path);
+            assert_eq!(file.gzip.first_chunk(), Some(&[0x1f, 0x8b]), "{}", file.path);
+        }
+    }
 
     #[test]
     fn every_file_of_the_page_is_served_under_its_own_name() {

@@ -53,7 +53,7 @@ impl Presented {
         let content_type = "application/x-x509-ca-cert";
         let mut all = ASSETS.to_vec();
         all.push(TRUST);
-        all.push(Asset { path: "/authority.crt", content_type, bytes });
+        all.push(Asset { path: "/authority.crt", content_type, bytes, gzip: &[] });
         Box::leak(all.into_boxed_slice())
     }
 }

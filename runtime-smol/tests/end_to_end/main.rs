@@ -16,4 +16,5 @@ mod real_hooks;
 mod real_sdk;
 mod restarts;
 mod support;
+mod tidying;
 mod worktree;

@@ -40,6 +40,8 @@ pub(in crate::relay) struct Page {
 struct File {
     asset: Asset,
     body: Bytes,
+    /// The same, compressed, if that is worth anything.
+    gzip: Option<Bytes>,
     etag: String,
 }
 
@@ -52,14 +54,16 @@ impl Page {
         }
         let version = hex(&all.finalize());
         let file = |asset: &Asset| {
-            let body = match core::str::from_utf8(asset.bytes) {
+            let gzip = Some(asset.gzip).filter(|gzip| !gzip.is_empty()).map(Bytes::from_static);
+            let (body, gzip) = match core::str::from_utf8(asset.bytes) {
+                // What is written into them is not in what was compressed.
                 Ok(text) if NAMING.contains(&asset.path) => {
-                    Bytes::from(text.replace(PLACEHOLDER, &format!("a/{version}/")))
+                    (Bytes::from(text.replace(PLACEHOLDER, &format!("a/{version}/"))), None)
                 }
-                _ => Bytes::from_static(asset.bytes),
+                _ => (Bytes::from_static(asset.bytes), gzip),
             };
-            let etag = format!("\"{}\"", hex(&Sha256::digest(&body)));
-            File { asset: *asset, body, etag }
+            let etag = hex(&Sha256::digest(&body));
+            File { asset: *asset, body, gzip, etag }
         };
         Self { files: assets.iter().map(file).collect(), version }
     }
@@ -84,12 +88,16 @@ pub(in crate::relay) fn serve(
     path: &str,
     is_secure: bool,
 ) -> Result<Response, ApiError> {
-    let (File { asset, body, etag }, is_immutable) = page
+    let (File { asset, body, gzip, etag }, is_immutable) = page
         .find(path)
         .ok_or_else(|| ApiError::new(404, ErrorType::NotFound, "there is no such file here"))?;
     let keeping = if is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = request.header("if-none-match").unwrap_or_default();
-    let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == *etag);
+    let accepted = request.header("accept-encoding").unwrap_or_default();
+    let gzip = gzip.as_ref().filter(|_| accepts_gzip(accepted));
+    // Two representations, so two tags (RFC 9110, 8.8.3.3).
+    let etag = format!("\"{etag}{}\"", if gzip.is_some() { "-gzip" } else { "" });
+    let is_known = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);
     let mut headers = owned(&[
         ("cache-control", keeping),
         ("content-security-policy", CONTENT_SECURITY_POLICY),
@@ -100,12 +108,33 @@ pub(in crate::relay) fn serve(
         ("permissions-policy", PERMISSIONS_POLICY),
         ("content-type", asset.content_type),
     ]);
-    headers.push(("etag".to_owned(), etag.clone()));
+    headers.push(("etag".to_owned(), etag));
+    if !asset.gzip.is_empty() {
+        headers.extend(owned(&[("vary", "accept-encoding")]));
+    }
+    if gzip.is_some() {
+        headers.extend(owned(&[("content-encoding", "gzip")]));
+    }
     if is_secure {
         headers.extend(owned(&[("strict-transport-security", "max-age=31536000")]));
     }
-    let (status, body) = if is_known { (304, Bytes::new()) } else { (200, body.clone()) };
+    let (status, body) =
+        if is_known { (304, Bytes::new()) } else { (200, gzip.unwrap_or(body).clone()) };
     Ok(Response { status, headers, body })
+}
+
+/// Whether a client takes what gzip has compressed (RFC 9110, 12.5.3).
+fn accepts_gzip(accepted: &str) -> bool {
+    let weight = |wanted: &str| {
+        accepted.split(',').find_map(|one| {
+            let (coding, parameters) = one.split_once(';').unwrap_or((one, ""));
+            let is_it = coding.trim().eq_ignore_ascii_case(wanted);
+            let q = parameters.split(';').find_map(|one| one.trim().strip_prefix("q="));
+            let is_none = q.is_some_and(|q| q.trim().bytes().all(|b| b == b'0' || b == b'.'));
+            is_it.then_some(!is_none)
+        })
+    };
+    weight("gzip").or_else(|| weight("*")).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -113,9 +142,31 @@ mod tests {
     use super::*;
 
     const ASSETS: [Asset; 2] = [
-        Asset { path: "/", content_type: "text/html", bytes: b"<link href=\"a/VERSION/x.css\">" },
-        Asset { path: "/x.css", content_type: "text/css", bytes: b"a{}" },
+        Asset {
+            path: "/",
+            content_type: "text/html",
+            bytes: b"<link href=\"a/VERSION/x.css\">",
+            gzip: b"",
+        },
+        Asset { path: "/x.css", content_type: "text/css", bytes: b"a{}", gzip: b"" },
     ];
+
+    #[test]
+    fn whoever_takes_gzip_says_so() {
+        for (accepted, takes) in [
+            ("gzip, deflate, br", true),
+            ("br, GZIP;q=0.5", true),
+            ("*", true),
+            ("", false),
+            ("br", false),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000, *", false),
+            ("identity, *;q=0", false),
+            ("x-gzip-like", false),
+        ] {
+            assert_eq!(accepts_gzip(accepted), takes, "{accepted:?}");
+        }
+    }
 
     #[test]
     fn a_file_is_found_by_its_name_and_for_good_by_the_one_with_the_version() {

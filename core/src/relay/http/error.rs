@@ -175,6 +175,8 @@ impl From<StoreError> for ApiError {
             StoreError::CallbackConflict { .. } => (409, ErrorType::CallbackConflict),
             StoreError::CallbackUnclear { .. } => (400, ErrorType::InvalidRequest),
             StoreError::DeviceUnknown => (404, ErrorType::DeviceUnknown),
+            StoreError::SessionRuns => (409, ErrorType::SessionRuns),
+            StoreError::WorktreeKept => (409, ErrorType::WorktreeKept),
             StoreError::PushUnknown => (404, ErrorType::PushUnknown),
             StoreError::Limit(_) => (429, ErrorType::LimitReached),
         };

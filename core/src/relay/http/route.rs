@@ -53,6 +53,8 @@ pub(in crate::relay) enum Route {
     Sessions,
     CreateSession,
     Session(SessionId),
+    ChangeSession(SessionId),
+    DeleteSession(SessionId),
     Messages(SessionId),
     Permission(SessionId),
     Callback(SessionId),
@@ -89,6 +91,8 @@ impl Route {
                 | Self::Messages(_)
                 | Self::Interrupt(_)
                 | Self::StopSession(_)
+                | Self::ChangeSession(_)
+                | Self::DeleteSession(_)
                 | Self::Worktree(_)
                 | Self::Healthcheck(_),
             ) => Some(Scope::Drive),
@@ -206,7 +210,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 56] = {
+pub(in crate::relay) static TABLE: [Row; 58] = {
     use Access::{Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -254,6 +258,8 @@ pub(in crate::relay) static TABLE: [Row; 56] = {
         row(Get, "/v1/sessions", Person, Nothing, Make::Plain(Route::Sessions)),
         row(Post, "/v1/sessions", Person, Body, Make::Plain(Route::CreateSession)),
         row(Get, "/v1/sessions/{id}", Person, Nothing, Make::Session(Route::Session)),
+        row(Post, "/v1/sessions/{id}", Person, Body, Make::Session(Route::ChangeSession)),
+        row(Delete, "/v1/sessions/{id}", Person, Nothing, Make::Session(Route::DeleteSession)),
         row(Post, "/v1/sessions/{id}/messages", Person, Body, Make::Session(Route::Messages)),
         row(Post, "/v1/sessions/{id}/permission", Person, Body, Make::Session(Route::Permission)),
         row(Post, "/v1/sessions/{id}/callback", Person, Body, Make::Session(Route::Callback)),
@@ -402,6 +408,8 @@ mod tests {
             (Post, "/v1/environments/env_1/healthcheck", Route::Healthcheck(environment())),
             (Get, "/v1/sessions", Route::Sessions),
             (Get, "/v1/sessions/session_1", Route::Session(session())),
+            (Post, "/v1/sessions/session_1", Route::ChangeSession(session())),
+            (Delete, "/v1/sessions/session_1", Route::DeleteSession(session())),
             (Post, "/v1/sessions/session_1/messages", Route::Messages(session())),
             (Post, "/v1/sessions/session_1/permission", Route::Permission(session())),
             (Post, "/v1/sessions/session_1/callback", Route::Callback(session())),

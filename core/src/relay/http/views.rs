@@ -49,6 +49,7 @@ pub(in crate::relay) fn session(session: &Session, connected: bool) -> SessionVi
         state: session.state,
         connected,
         stopping: session.is_stopping,
+        archived: session.is_archived,
         pending_permissions: Cow::Borrowed(&session.pending),
         receipts: session.receipts,
         activities: Cow::Borrowed(&session.activities),

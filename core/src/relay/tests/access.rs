@@ -9,7 +9,7 @@ use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::relay::worker_tokens::WorkerClaims;
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 56] = [
+const ANSWERS: [(&str, u16, u16); 58] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -54,6 +54,8 @@ const ANSWERS: [(&str, u16, u16); 56] = [
     ("GET /v1/sessions", 200, 200),
     ("POST /v1/sessions", 400, 400),
     ("GET /v1/sessions/{id}", 200, 404),
+    ("POST /v1/sessions/{id}", 200, 404),
+    ("DELETE /v1/sessions/{id}", 409, 404),
     ("POST /v1/sessions/{id}/messages", 400, 400),
     ("POST /v1/sessions/{id}/permission", 400, 400),
     ("POST /v1/sessions/{id}/callback", 400, 400),

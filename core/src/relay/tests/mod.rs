@@ -18,6 +18,7 @@ mod seeds;
 mod several_relays;
 mod sign_in;
 mod strangers;
+mod tidying;
 mod viewers;
 mod workers;
 mod worktrees;

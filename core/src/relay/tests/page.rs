@@ -8,7 +8,7 @@ pub(super) fn world_with_page() -> World {
 
 fn world_known_as(public_url: Option<&str>) -> World {
     static ASSETS: [super::super::Asset; 1] =
-        [super::super::Asset { path: "/", content_type: "text/html", bytes: b"<p>" }];
+        [super::super::Asset { path: "/", content_type: "text/html", bytes: b"<p>", gzip: b"" }];
     let public_url = public_url.map(str::to_owned);
     World::with(RelayConfig { assets: &ASSETS, public_url, ..config() })
 }
@@ -42,6 +42,34 @@ fn the_page_has_its_security_headers_and_is_not_sent_twice() {
     let response = world.replies.remove(&op).expect("an answer");
     assert_eq!((response.status, response.body.len()), (304, 0));
     assert_eq!(world.get("/nothing.js", "").0, 404);
+}
+
+#[test]
+fn a_file_is_sent_compressed_to_whoever_takes_it_so() {
+    static ASSETS: [super::super::Asset; 1] = [super::super::Asset {
+        path: "/x.js",
+        content_type: "text/javascript",
+        bytes: b"long",
+        gzip: b"gz",
+    }];
+    let mut world = World::with(RelayConfig { assets: &ASSETS, ..config() });
+    let mut get = |headers: &[(&str, &str)]| {
+        let op = world.ask_with(Method::Get, "/x.js", "", &Value::Null, headers);
+        world.replies.remove(&op).expect("an answer")
+    };
+    let (plain, compressed) = (get(&[]), get(&[("accept-encoding", "gzip, br")]));
+    assert_eq!((&plain.body[..], plain.header("content-encoding")), (&b"long"[..], None));
+    assert_eq!(
+        (&compressed.body[..], compressed.header("content-encoding")),
+        (&b"gz"[..], Some("gzip"))
+    );
+    for response in [&plain, &compressed] {
+        assert_eq!(response.header("vary"), Some("accept-encoding"));
+    }
+    let tag = compressed.header("etag").expect("a tag");
+    assert_ne!(plain.header("etag"), Some(tag), "they are two");
+    let again = get(&[("accept-encoding", "gzip"), ("if-none-match", tag)]);
+    assert_eq!((again.status, again.body.len()), (304, 0));
 }
 
 #[test]

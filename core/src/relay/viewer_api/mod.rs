@@ -43,6 +43,10 @@ pub(in crate::relay) fn serve(
             let call = ViewerCall::Session { status: 200 };
             ask(cx, op, call, StoreOp::GetSession { owner, id });
         }
+        Route::ChangeSession(id) => sessions::change(cx, op, request, owner, id)?,
+        Route::DeleteSession(id) => {
+            ask(cx, op, ViewerCall::SessionDeleted, StoreOp::DeleteSession { owner, id });
+        }
         Route::StopSession(id) => {
             let call = ViewerCall::Session { status: 200 };
             ask(cx, op, call, StoreOp::RequestStop { owner, id });
@@ -109,6 +113,7 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
         (ViewerCall::Devices, Answer::Devices(devices)) => views::devices(devices),
         (ViewerCall::Revoked, Answer::Done) => response::state("revoked"),
+        (ViewerCall::SessionDeleted, Answer::Done) => response::state("deleted"),
         (ViewerCall::Pushes, Answer::Pushes(all)) => push::response(all, true),
         (ViewerCall::Push, Answer::Push(one)) => push::response(core::slice::from_ref(one), false),
         (ViewerCall::PushRemoved, Answer::Done) => response::state("removed"),

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 
 use super::ask;
 use crate::base::id::{EnvironmentId, OpId, SessionId};
@@ -16,7 +17,7 @@ use crate::relay::http::request::{
 };
 use crate::relay::pending::ViewerCall;
 use crate::store::{AccountId, StoreOp};
-use crate::wire::viewer::CreateSession;
+use crate::wire::viewer::{ChangeSession, CreateSession};
 
 pub(super) fn create(
     cx: &mut Cx,
@@ -42,6 +43,21 @@ pub(super) fn create(
     let call = ViewerCall::Session { status: 201 };
     let create = StoreOp::CreateSession { owner, environment, id, work, title, key, options };
     ask(cx, op, call, create);
+    Ok(())
+}
+
+pub(super) fn change(
+    cx: &mut Cx,
+    op: OpId,
+    request: &IncomingRequest,
+    owner: AccountId,
+    id: SessionId,
+) -> Result<(), ApiError> {
+    let ChangeSession { title, archived } = utf8_body(request)?;
+    let title = title.map(|title| String::from(title.trim()));
+    bounded("title", title.as_deref().unwrap_or_default(), MAX_NAME_BYTES)?;
+    let change = StoreOp::ChangeSession { owner, id, title, archived };
+    ask(cx, op, ViewerCall::Session { status: 200 }, change);
     Ok(())
 }
 

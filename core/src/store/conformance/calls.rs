@@ -87,6 +87,29 @@ impl Model {
                 known.acked = known.acked.max(if was_sent { *received } else { 0 });
                 Ok(())
             }
+            StoreOp::ChangeSession { owner, id, title, archived } => {
+                let Some(known) = self.own(owner, id) else {
+                    return ensure(*answer == Err(StoreError::SessionUnknown), || {
+                        format!("owners: a title from another account returned {answer:?}")
+                    });
+                };
+                known.renamed = title.clone().or_else(|| known.renamed.take());
+                known.is_archived = archived.unwrap_or(known.is_archived);
+                Ok(())
+            }
+            StoreOp::DeleteSession { owner, id } => {
+                let expected = match self.own(owner, id) {
+                    None => Err(StoreError::SessionUnknown),
+                    Some(known) if known.state != SessionState::Ended => {
+                        Err(StoreError::SessionRuns)
+                    }
+                    Some(known) if known.worktree.kept.is_some() => return Ok(()),
+                    Some(_) => Ok(Answer::Done),
+                };
+                ensure(*answer == expected, || {
+                    format!("owners: {id} was deleted: {answer:?}, expected {expected:?}")
+                })
+            }
             StoreOp::AnswerPermission { owner, session, .. }
             | StoreOp::AnswerCallback { owner, session, .. } => {
                 let Some(known) = self.own(owner, session) else {
@@ -176,6 +199,7 @@ impl Model {
             StoreOp::CreateSession { owner, .. }
             | StoreOp::GetSession { owner, .. }
             | StoreOp::AskWorktree { owner, .. } => self.shown(owner, answer),
+            StoreOp::ChangeSession { owner, .. } => self.shown(owner, answer),
             StoreOp::RequestStop { owner, id } => {
                 if let Some(known) = self.own(owner, id)
                     && matches!(known.state, SessionState::Starting | SessionState::Running)

@@ -191,7 +191,8 @@ impl Model {
             self.environment_gone(op, owner, id, changes)?;
         }
         for (owner, id) in &changes.sessions_gone {
-            self.session_gone(owner, id)?;
+            let is_wanted = matches!(op, StoreOp::DeleteSession { id: wanted, .. } if wanted == id);
+            self.session_gone(owner, id, is_wanted)?;
         }
         Ok(())
     }
@@ -263,7 +264,7 @@ impl Model {
         Ok(())
     }
 
-    fn session_gone(&mut self, owner: &AccountId, id: &SessionId) -> Check {
+    fn session_gone(&mut self, owner: &AccountId, id: &SessionId, is_wanted: bool) -> Check {
         let ended = self.sessions.values();
         let ended =
             ended.filter(|known| known.owner == *owner && known.state == SessionState::Ended);
@@ -271,7 +272,9 @@ impl Model {
         let known = self.sessions.remove(id);
         let known = known.ok_or_else(|| format!("limits: {id} was removed, but is unknown"))?;
         self.subjects.remove(id.as_str());
-        let may_go = known.state == SessionState::Ended && known.owner == *owner && is_surplus;
+        let may_go = known.state == SessionState::Ended
+            && known.owner == *owner
+            && (is_surplus || is_wanted);
         ensure(may_go, || format!("limits: {id} was removed too early"))
     }
 

@@ -24,6 +24,9 @@ pub(super) struct SessionModel {
     pub(super) environment: EnvironmentId,
     pub(super) ordinal: u64,
     pub(super) title: Option<String>,
+    /// What a person has called it since, and whether it is put away.
+    pub(super) renamed: Option<String>,
+    pub(super) is_archived: bool,
     pub(super) state: SessionState,
     pub(super) is_stopping: bool,
     /// Everything that was ever logged.
@@ -60,7 +63,8 @@ pub(super) struct SessionModel {
 impl SessionModel {
     /// Whether a request for such a session, under the same key, is a repeat.
     pub(super) fn is_asked_for(&self, environment: &EnvironmentId, title: Option<&str>) -> bool {
-        self.environment == *environment && self.title.as_deref() == title
+        let is_same = self.renamed.is_some() || self.title.as_deref() == title;
+        self.environment == *environment && is_same
     }
 
     pub(super) fn new(
@@ -74,6 +78,8 @@ impl SessionModel {
             environment,
             ordinal,
             title,
+            renamed: None,
+            is_archived: false,
             state: SessionState::Queued,
             is_stopping: false,
             log: Vec::new(),
@@ -186,9 +192,11 @@ impl SessionModel {
         let has_ended = self.state == SessionState::Ended;
         let known = (self.state, has_ended, self.last_seq(), self.first_seq);
         ensure(told == known, || format!("log: got {told:?}, expected {known:?}"))?;
-        ensure(self.title.is_none() || self.title == session.title, || {
-            format!("log: the title {:?} became {:?}", self.title, session.title)
+        let title = self.renamed.as_ref().or(self.title.as_ref());
+        ensure(title.is_none() || title == session.title.as_ref(), || {
+            format!("log: the title {title:?} became {:?}", session.title)
         })?;
+        ensure(self.is_archived == session.is_archived, || "log: archived is wrong".to_string())?;
         ensure(session.updated_at == self.updated_at, || "log: updated_at is wrong".to_string())
     }
 

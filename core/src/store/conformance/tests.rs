@@ -248,7 +248,7 @@ fn operations_and_outcomes_round_trip_through_json() {
 }
 
 /// Every operation that succeeds, every error by its name, and every limit by what it counts.
-const COVERED: [&str; 62] = [
+const COVERED: [&str; 66] = [
     "AckInbound",
     "AckWork",
     "AnswerCallback",
@@ -264,7 +264,9 @@ const COVERED: [&str; 62] = [
     "CallbackWithdrawn",
     "CallbacksTaken",
     "CallbacksUnanswerable",
+    "ChangeSession",
     "CreateSession",
+    "DeleteSession",
     "EnvironmentUnknown",
     "Find",
     "GetEnvironment",
@@ -296,12 +298,14 @@ const COVERED: [&str; 62] = [
     "ResumeLink",
     "ReturnWork",
     "SessionEnded",
+    "SessionRuns",
     "SessionUnknown",
     "StopWork",
     "WorkUnknown",
     "WorkerReplaced",
     "WorktreeBusy",
     "WorktreeChanged",
+    "WorktreeKept",
     "WorktreeUnknown",
     "WorktreeUnreachable",
     "a session is forgotten",

@@ -261,7 +261,15 @@ impl Walk {
             }
             54 => {
                 let (owner, id) = self.session(model);
-                StoreOp::RequestStop { owner, id }
+                match self.rng.u32(..4) {
+                    0 => {
+                        let title = self.one_in(2).then(|| "another title".to_owned());
+                        let archived = self.one_in(2).then(|| self.rng.bool());
+                        StoreOp::ChangeSession { owner, id, title, archived }
+                    }
+                    1 => StoreOp::DeleteSession { owner, id },
+                    _ => StoreOp::RequestStop { owner, id },
+                }
             }
             55 => {
                 let (owner, session) = self.session(model);

@@ -24,6 +24,7 @@
 //! | `links` | what is sent and received over a session's link |
 //! | `code_sessions` | sessions of version 2, and what their workers say (C) |
 //! | `working` | whether an agent works or waits for a message |
+//! | `tidying` | what people name, put away and delete |
 //! | `title` | the title of a session that was created without one |
 
 mod activities;
@@ -48,6 +49,7 @@ mod result;
 mod retention;
 mod sessions;
 mod takeover;
+mod tidying;
 mod title;
 mod work;
 mod working;

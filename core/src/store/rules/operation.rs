@@ -5,7 +5,7 @@ use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
     callbacks, code_sessions, devices, environments, healthcheck, links, messages, permissions,
-    pushes, receipts, sessions, work, worktrees,
+    pushes, receipts, sessions, tidying, work, worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -87,6 +87,10 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             sessions::list(cx, owner, environment.as_ref(), before.as_ref(), *limit)
         }
         StoreOp::GetSession { owner, id } => sessions::get(cx, owner, id),
+        StoreOp::ChangeSession { owner, id, title, archived } => {
+            tidying::change(cx, owner, id, title.as_deref(), *archived)
+        }
+        StoreOp::DeleteSession { owner, id } => tidying::delete(cx, owner, id),
         StoreOp::RequestStop { owner, id } => sessions::request_stop(cx, owner, id),
         StoreOp::ReadLog { owner, session, after, max_events, max_bytes } => {
             let row = own(cx, owner, session)?;

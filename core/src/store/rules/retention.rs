@@ -53,7 +53,8 @@ pub(super) fn make_room<T: Tables>(
     Ok(false)
 }
 
-fn forget<T: Tables>(cx: &mut Cx<'_, T>, id: &SessionId) -> Result<(), TableError> {
+/// Removes a session with everything that belongs to it.
+pub(super) fn forget<T: Tables>(cx: &mut Cx<'_, T>, id: &SessionId) -> Result<(), TableError> {
     let Some(gone) = cx.tables.session(id)? else { return Ok(()) };
     for work in &gone.works {
         forget_work(cx, work)?;

@@ -71,7 +71,9 @@ pub(super) fn made_before<T: Tables>(
     let Some(made) = cx.tables.session_by_key(owner, key)? else { return Ok(None) };
     let Some(made) = cx.tables.session(&made)? else { return Ok(None) };
     // Without a title it may have taken one since.
-    let has_title = if made.is_titled || title.is_some() {
+    let has_title = if made.is_renamed {
+        true
+    } else if made.is_titled || title.is_some() {
         made.session.title.as_deref() == title
     } else {
         true
@@ -95,6 +97,7 @@ pub(super) fn new_conversation<T>(
         title: title.map(ToString::to_string),
         state: SessionState::Queued,
         is_stopping: false,
+        is_archived: false,
         pending: alloc::vec::Vec::new(),
         activities: alloc::vec::Vec::new(),
         is_working: false,
@@ -113,6 +116,7 @@ pub(super) fn new_conversation<T>(
         key: key.map(ToString::to_string),
         is_titled: title.is_some(),
         options: None,
+        is_renamed: false,
         works,
         ended: None,
         kept_until: None,

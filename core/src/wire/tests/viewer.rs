@@ -87,6 +87,7 @@ fn session() -> impl Strategy<Value = SessionView<'static>> {
             state,
             connected,
             stopping,
+            archived: last_seq % 3 == 1,
             pending_permissions: Cow::Owned(pending),
             receipts: Receipts { stored: last_seq, seen: first_seq, ..Receipts::default() },
             activities: Cow::Owned(alloc::vec![Activity {

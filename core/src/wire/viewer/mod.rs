@@ -15,8 +15,8 @@ pub use environment::{EnvironmentList, EnvironmentView, HealthcheckView};
 pub use event::{EventPage, EventView, Origin, write_page};
 pub use frame::{OverviewFrame, SessionFrame, ViewerAlive};
 pub use post::{
-    Behavior, CallbackPost, CallbackReceipt, CreateSession, InterruptReceipt, MessageReceipt,
-    PermissionPost, PermissionReceipt, PostMessages, PostReceipt,
+    Behavior, CallbackPost, CallbackReceipt, ChangeSession, CreateSession, InterruptReceipt,
+    MessageReceipt, PermissionPost, PermissionReceipt, PostMessages, PostReceipt,
 };
 pub use receipt::{FailedReceipts, Receipt, ReceiptList, Receipts, Stage};
 pub use session::{Activity, Question, SessionList, SessionView};

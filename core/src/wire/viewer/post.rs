@@ -67,6 +67,17 @@ impl CreateSession {
     }
 }
 
+/// The body of `POST /v1/sessions/{id}`: what is missing stays as it is (U-5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeSession {
+    /// What to call it; empty for the beginning of its next message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether it is put away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+}
+
 /// The body of `POST …/messages`: messages exactly as they should reach the agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PostMessages<'a> {

@@ -30,6 +30,9 @@ pub struct SessionView<'a> {
     /// Whether a person asked for it to end.
     #[serde(default)]
     pub stopping: bool,
+    /// Whether its person has put it away (U-5).
+    #[serde(default)]
+    pub archived: bool,
     /// The agent's open questions, oldest first (M-2).
     #[serde(default)]
     pub pending_permissions: Cow<'a, [Question]>,
