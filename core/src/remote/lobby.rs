@@ -282,10 +282,8 @@ impl Role for Asking {
 
     fn settle(&mut self, engine: &mut Engine<LobbyAnswer>) {
         self.told.clear();
-        if !engine.fx.is_ended() {
-            let Self { gate, rng, relay, access, .. } = self;
-            let mut cx = gate::Cx { fx: &mut engine.fx, rng, relay, proof: Purpose::Proof };
-            gate.hold(&mut cx, None, access.proved_by());
-        }
+        let Self { gate, rng, relay, access, .. } = self;
+        let mut cx = gate::Cx { fx: &mut engine.fx, rng, relay, proof: Purpose::Proof };
+        gate.hold(&mut cx, None, access.proved_by());
     }
 }

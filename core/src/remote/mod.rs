@@ -133,6 +133,7 @@ impl Role for Following {
         }
         if let Some(outcome) = self.viewer.ended().filter(|_| !engine.fx.is_ended()) {
             engine.fx.end(outcome.clone());
+            self.viewer.hold(engine);
         }
     }
 }

@@ -199,8 +199,16 @@ impl Viewer {
         self.with(engine, |parts, cx| {
             parts.outbox.pump(cx, &parts.access);
             parts.leave_on(cx);
-            parts.gate.hold(&mut cx.at_gate(), None, parts.access.proved_by());
         });
+        self.hold(engine);
+    }
+
+    /// Holds back what would show a credential to something that has proved nothing. At the end, this
+    /// takes back what was held: a runtime has nothing to cancel.
+    pub(super) fn hold<N>(&mut self, engine: &mut Engine<N>) {
+        let Self { config, rng, told, parts } = self;
+        let mut cx = Cx { engine, rng, config, told };
+        parts.gate.hold(&mut cx.at_gate(), None, parts.access.proved_by());
     }
 }
 

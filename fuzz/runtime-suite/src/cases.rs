@@ -404,6 +404,11 @@ macro_rules! scenario_tests {
             the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works,
             an_mcp_server_of_a_client_answers_the_agent,
         );
+        $crate::tests!($runtime, scenarios::viewers:
+            on_a_connection_that_keeps_breaking_one_loses_and_doubles_nothing,
+            one_answers_its_agent_and_interrupts_it,
+            whatever_takes_the_relays_port_is_sent_no_credential_by_one,
+        );
         $crate::tests!($runtime, scenarios::worker_storm:
             killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,
         );

@@ -51,10 +51,10 @@ pub const WORK: &str =
       --session-limit TIME   Maximum length of a session [default: 24h]
       --shutdown-grace TIME  How long an agent has to exit before it is killed
                              [default: 30s]
-      --transport HOW        How sessions travel: v1, a WebSocket each; v2, plain
-                             requests and a stream of events each, for networks
-                             that let no WebSocket through; or auto, as the relay
-                             says [default: auto]
+      --transport HOW        How sessions travel: v1, a WebSocket each; v2,
+                             plain requests and a stream of events each, for
+                             networks that let no WebSocket through; or auto,
+                             as the relay says [default: auto]
       --allow-variable NAME  Let the relay set this variable for the agents of
                              its sessions (NAME* for all that begin with NAME);
                              can be repeated. LANG, LC_*, TZ, NO_COLOR and

@@ -155,3 +155,79 @@ fn a_log_in_without_the_scope_is_told_which_one_and_how() {
     let output = attach(machine.path(), &args).stdin(Stdio::null()).output().expect("it runs");
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 }
+
+/// What an SDK of Python starts.
+const SDK: [&str; 9] = [
+    "--output-format",
+    "stream-json",
+    "--verbose",
+    "--system-prompt",
+    "",
+    "--permission-prompt-tool",
+    "stdio",
+    "--input-format",
+    "stream-json",
+];
+
+/// This program under the name by which it stands in for an agent's.
+fn stand_in(home: &Path, relay: &Ready, args: &[&str]) -> Command {
+    let link = home.join("footbridge-agent");
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_footbridge"), &link).expect("a link");
+    }
+    let mut command = Command::new(link);
+    command.env_clear().env("HOME", home).env("FOOTBRIDGE_RELAY", &relay.url);
+    command.env("FOOTBRIDGE_ENVIRONMENT", &relay.environment).args(args);
+    command
+}
+
+/// The built-in agent takes no options but its own: as that of a session, it is started without any.
+const BARE: &str = r#"sh -c 'exec "$0" agent' "#;
+
+#[test]
+fn a_program_that_knows_only_an_agents_options_drives_a_session_of_its_own() {
+    let home = tempfile::tempdir().expect("a directory");
+    let bare = format!("{BARE}{}", env!("CARGO_BIN_EXE_footbridge"));
+    let (_program, relay) = up(home.path(), &["--agent", &bare]);
+    let version = stand_in(home.path(), &relay, &["-v"]).output().expect("it runs");
+    assert!(version.stdout.starts_with(b"2."), "{version:?}");
+
+    let mut sdk = Running::start(&mut stand_in(home.path(), &relay, &SDK));
+    let request = json!({"subtype": "initialize", "hooks": null});
+    sdk.say(&json!({"type": "control_request", "request_id": "r1", "request": request}));
+    let initialized = sdk.message("control_response");
+    assert_eq!(initialized["response"]["request_id"], "r1");
+    let message = json!({"role": "user", "content": "echo from afar"});
+    sdk.say(&json!({"type": "user", "message": message, "parent_tool_use_id": null}));
+    let asked = sdk.message("control_request");
+    let answer = json!({"behavior": "allow", "updatedInput": {"command": "echo changed"}});
+    let response =
+        json!({"subtype": "success", "request_id": asked["request_id"], "response": answer});
+    sdk.say(&json!({"type": "control_response", "response": response}));
+    let result = sdk.message("user");
+    assert_eq!(result["message"]["content"][0]["content"], "changed\n");
+    sdk.close_stdin();
+    assert_eq!(sdk.message("result")["subtype"], "success");
+    assert_eq!(sdk.line(), None);
+    assert_eq!(sdk.wait(), Some(0));
+    let (_, list) = relay.call("GET", "/v1/sessions", &Value::Null);
+    let session = list["sessions"][0]["id"].as_str().expect("an id");
+    assert_eq!(relay.ended(session)["result"]["status"], "interrupted", "it ends with its program");
+}
+
+#[test]
+fn an_option_that_the_workers_owner_does_not_allow_is_refused_by_name() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = up(home.path(), &[]);
+    let options = [&["--allowedTools", "Bash"][..], &SDK].concat();
+    let mut command = stand_in(home.path(), &relay, &options);
+    let log = home.path().join("stderr");
+    command.stderr(std::fs::File::create(&log).expect("a file"));
+    let mut sdk = Running::start(&mut command);
+    let request = json!({"subtype": "initialize", "hooks": null});
+    sdk.say(&json!({"type": "control_request", "request_id": "r1", "request": request}));
+    assert_eq!(sdk.message("control_response")["response"]["subtype"], "error");
+    assert_eq!(sdk.wait(), Some(3));
+    let words = std::fs::read_to_string(&log).expect("text");
+    assert!(words.contains("--allow-flag allowed-tools"), "{words}");
+}

@@ -148,7 +148,7 @@ fn requests_to_an_agent_that_is_gone_are_logged_as_unanswered() {
     assert_eq!(told, [(json!([had]), json!("the agent that had them has ended"))]);
 
     assert_eq!(world.stop_work(&worker, &taken, "completed").0, 200);
-    let of_session = (json!([waits]), json!("the session has ended"));
+    let of_session = (json!([waits]), json!("the session has ended: done"));
     assert_eq!(unanswered(&mut world)[told.len()..], [of_session]);
 }
 

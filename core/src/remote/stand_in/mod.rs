@@ -198,7 +198,10 @@ impl Role for Standing {
                 self.told(engine, notice);
             }
         }
-        if engine.fx.is_ended() || matches!(self.stage, Stage::Flushing(_)) {
+        if engine.fx.is_ended() {
+            return self.viewer.hold(engine);
+        }
+        if matches!(self.stage, Stage::Flushing(_)) {
             return;
         }
         if let Some(outcome) = self.viewer.ended().cloned() {

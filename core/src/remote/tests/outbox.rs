@@ -214,3 +214,14 @@ fn a_403_names_the_scope_that_is_missing_and_how_to_get_it() {
     let command = "footbridge login https://relay.example --scope watch,answer,drive";
     assert!(reason.contains(command), "{reason}");
 }
+
+#[test]
+fn one_that_leaves_before_the_relay_has_proved_itself_cancels_nothing_that_never_started() {
+    let mut world = World::new(config());
+    world.say(r#"{"type":"user","uuid":"u"}"#);
+    world.command(RemoteCommand::Disconnect);
+    world.command(RemoteCommand::Disconnect);
+    assert_eq!(world.outcome, Some(Ok(())));
+    let cancelled = world.actions.iter().filter(|it| matches!(it, Action::Cancel { .. }));
+    assert_eq!(cancelled.count(), 1, "the question alone was ever asked");
+}

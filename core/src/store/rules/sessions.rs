@@ -1,6 +1,7 @@
 //! Sessions: created, asked to stop, ended, forgotten.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::ToString;
 
 use super::conversation::Conversation;
@@ -245,7 +246,12 @@ fn end_conversation<T: Tables>(
     undelivered: Stage,
 ) -> Result<(), TableError> {
     questions::withdraw_all(cx, conversation, "the session has ended")?;
-    requests::give_up(cx, conversation, u64::MAX, "the session has ended")?;
+    // Whoever asked hears why, which may be what its worker does not allow.
+    let why = match result.message.as_str() {
+        "" => "the session has ended".to_string(),
+        message => format!("the session has ended: {message}"),
+    };
+    requests::give_up(cx, conversation, u64::MAX, &why)?;
     receipts::session_ended(cx, conversation, undelivered, &result.message)?;
     // No agent is started any more, and there may be secrets in it.
     conversation.row.options = None;

@@ -16,7 +16,7 @@ use crate::Runtime;
 
 /// What it answers, one after the other: as a server of files, as another relay, as a proxy whose
 /// relay is gone, as one that takes everything.
-const ANSWERS: [(&str, &str); 6] = [
+pub(super) const ANSWERS: [(&str, &str); 6] = [
     ("404 Not Found", "<h1>Not Found</h1>"),
     ("401 Unauthorized", r#"{"error":{"type":"authentication_failed","message":"no"}}"#),
     ("404 Not Found", r#"{"error":{"type":"environment_unknown","message":"no"}}"#),
@@ -26,14 +26,14 @@ const ANSWERS: [(&str, &str); 6] = [
 ];
 
 /// A program that keeps all that it is sent.
-struct Imposter {
+pub(super) struct Imposter {
     heard: Arc<Mutex<Vec<String>>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Imposter {
-    fn at(address: &str) -> Self {
+    pub(super) fn at(address: &str) -> Self {
         let listener = until("the port is free", || TcpListener::bind(address).ok());
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let is_over = Arc::new(AtomicBool::new(false));
@@ -65,7 +65,7 @@ impl Imposter {
     }
 
     /// Waits until it has been asked so often, and ends it; all that it was sent.
-    fn ends_after(mut self, requests: usize) -> Vec<String> {
+    pub(super) fn ends_after(mut self, requests: usize) -> Vec<String> {
         until("it is asked", || {
             (self.heard.lock().expect("no panic").len() >= requests).then_some(())
         });
@@ -118,7 +118,7 @@ pub fn whatever_takes_the_relays_port_is_sent_no_credential<R: Runtime>() {
 }
 
 #[track_caller]
-fn sent_nothing(heard: &[String]) {
+pub(super) fn sent_nothing(heard: &[String]) {
     for text in heard {
         let lower = text.to_lowercase();
         assert!(!lower.contains("authorization") && !text.contains(TOKEN), "{text}");

@@ -21,6 +21,7 @@ pub mod sessions;
 pub(crate) mod stage;
 pub mod stops;
 pub mod trees;
+pub mod viewers;
 pub mod worker_restarts;
 pub mod worker_storm;
 pub mod worktrees;

@@ -162,7 +162,11 @@ const scenarios = {
     await talk(['which model'], { model: 'some-model' });
   },
   async allowed() {
-    await talk(['x'], { allowedTools: ['Read'], stderr: (line) => console.log('stderr', line) });
+    try {
+      await talk(['x'], { allowedTools: ['Read'], stderr: (line) => console.log('stderr', line) });
+    } catch (error) {
+      console.log('error', error.message);
+    }
   },
 };
 

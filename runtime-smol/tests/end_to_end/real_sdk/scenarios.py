@@ -182,8 +182,11 @@ async def model():
 
 async def allowed():
     shown = ClaudeAgentOptions(cli_path=CLI, allowed_tools=["Read"], stderr=lambda line: print("stderr", line, flush=True))
-    async with ClaudeSDKClient(shown) as client:
-        await turn(client, "x")
+    try:
+        async with ClaudeSDKClient(shown) as client:
+            await turn(client, "x")
+    except Exception as error:
+        print("error", error, flush=True)
 
 
 asyncio.run(globals()[NAME]())
