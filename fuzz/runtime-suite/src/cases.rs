@@ -353,6 +353,7 @@ macro_rules! scenario_tests {
             setting_the_clock_ends_no_session_and_stops_no_work,
             an_agent_that_dies_while_it_floods,
             the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works,
+            a_client_that_was_written_from_the_documentation_alone_runs_a_session,
         );
         $crate::tests!($runtime, scenarios::sessions:
             a_command_needs_permission_runs_and_shows_its_output,

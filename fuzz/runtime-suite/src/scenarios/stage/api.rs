@@ -61,6 +61,11 @@ impl Api {
         self.session_at(&id)
     }
 
+    /// A session that is there.
+    pub(crate) fn session_of(&self, id: &str) -> Session<'_> {
+        Session { api: self, id: id.to_owned(), read: RefCell::default() }
+    }
+
     /// Creates a session at an environment.
     #[track_caller]
     pub(crate) fn session_at(&self, environment: &str) -> Session<'_> {
