@@ -5,6 +5,7 @@ import { ApiError, uuid } from './api.js';
 import { Connection } from './connection.js';
 import { waitingIn } from './attention.js';
 import { ago, shortId, titleOf } from './format.js';
+import { SearchAll } from './search-all.js';
 import { stateOf } from './states.js';
 import { visibleText } from './visible.js';
 import { list, record, text } from './values.js';
@@ -33,10 +34,11 @@ export class Overview {
     const { api } = options;
     const headId = freshId('overview');
     this.heading = h('h2', { id: headId, tabindex: '-1' }, 'Machines and sessions');
+    this.search = new SearchAll(() => ({ sessions: [...this.#sessions.values()], load: (id, after, limit) => api.events(id, after, limit) }));
     this.waiting = h('section', { class: 'needs-you', hidden: true, 'data-testid': 'needs-you' });
     this.list = h('div', { class: 'groups' });
     this.note = h('p', { class: 'muted', role: 'status' }, 'Loading…');
-    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, h('div', { class: 'overview-head' }, this.heading, options.extra), this.note, this.waiting, this.list);
+    this.element = h('section', { class: 'overview', 'aria-labelledby': headId }, h('div', { class: 'overview-head' }, this.heading, options.extra), this.note, this.waiting, this.search.element, this.list);
     this.connection = new Connection({
       api,
       prepare: async (refused) => {

@@ -1,7 +1,8 @@
 // @ts-check
 // One session: its connection, its state, and the parts that show it.
 import { h, freshId, setAttributes, setText } from './dom.js';
-import { ApiError, uuid } from './api.js';
+import { Acts } from './acts.js';
+import { ApiError } from './api.js';
 import { AgentFacts } from './agent-facts.js';
 import { Checklist } from './checklist.js';
 import { Composer } from './composer.js';
@@ -59,21 +60,25 @@ export class SessionView {
     this.id = options.id;
     this.#sought = options.seq;
     const { api } = options;
+    this.acts = new Acts({
+      id: this.id, api, session: () => this.#session, onSession: (session) => this.#show(session),
+      say: (words) => { if (!this.#gone) setText(this.notice, words); },
+    });
     this.permissions = new Permissions((answer) => api.answer(this.id, answer), () => this.#questionsChanged());
     this.interruptButton = h('button', {
       type: 'button', 'data-testid': 'interrupt', on: { click: () => this.#interrupt() },
     }, 'Interrupt');
     this.facts = new AgentFacts();
-    this.controls = new Controls({ facts: this.facts, ask: (request) => this.#ask(request) });
+    this.controls = new Controls({ facts: this.facts, ask: (request) => this.acts.ask(request) });
     this.composer = new Composer({
       sessionId: this.id, send: (message) => api.send(this.id, message), extra: this.interruptButton, controls: this.controls.element,
       facts: this.facts, onCommand: () => this.controls.introduce(),
     });
     this.stopping = new Stopping({
-      interrupt: () => this.#interrupt(), stopTask: (id) => this.#ask({ subtype: 'stop_task', task_id: id }), end: () => this.#stop(), tasks: () => this.facts.running,
+      interrupt: () => this.#interrupt(), stopTask: (id) => this.acts.ask({ subtype: 'stop_task', task_id: id }), end: () => this.acts.stop(), tasks: () => this.facts.running,
     });
     this.working = h('p', { class: 'working', hidden: true }, 'The agent is working');
-    this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); }, (message, key) => this.#sendAgain(message, key));
+    this.receipts = new Receipts((text) => { if (this.#caughtUp) options.announce(text); }, (message, key) => this.acts.sendAgain(message, key));
     this.checklist = new Checklist();
     this.transcript = new Transcript({
       permissions: this.permissions,
@@ -111,8 +116,8 @@ export class SessionView {
       change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.options.api.deleteSession(this.id),
       onChanged: (session) => this.#show(session), onRemoved: () => { this.options.onGone(); location.hash = '#/'; },
     });
-    this.ending = new Ending(() => this.#another());
-    this.worktree = new KeptWorktree((ask) => this.#askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
+    this.ending = new Ending(() => this.acts.another());
+    this.worktree = new KeptWorktree((ask) => this.acts.askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
     this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.notice, this.ending.element, this.worktree.element, this.composer.form);
     this.element = h('section', { class: 'session', 'aria-labelledby': headId },
       h('header', { class: 'session-head' },
@@ -343,42 +348,7 @@ export class SessionView {
 
   async #interrupt() {
     if (this.interruptButton.getAttribute('aria-disabled') === 'true') return;
-    await this.#attempt(() => this.options.api.interrupt(this.id), 'Interrupt');
-  }
-
-  #anotherKey = uuid();
-
-  /** Another session in the place of this one, which has ended. */
-  async #another() {
-    const session = await this.#attempt(() => this.options.api.newSession(this.#session.environment_id, this.#anotherKey), 'New session');
-    if (session?.id) location.hash = `#/session/${encodeURIComponent(session.id)}`;
-  }
-
-  /**
-   * A message that may not have been read. It is a new one: whether the first copy was acted on is for the person to know.
-   * @param {any} message @param {string} key of a new session, if it needs one @returns {Promise<boolean>}
-   */
-  async #sendAgain(message, key) {
-    const { api } = this.options;
-    const sent = await this.#attempt(async () => {
-      const isHere = this.#session?.state !== 'ended';
-      const id = isHere ? this.id : (await api.newSession(this.#session.environment_id, key)).id;
-      await api.send(id, message);
-      if (!isHere) location.hash = `#/session/${encodeURIComponent(id)}`;
-      return true;
-    }, 'Send again');
-    return sent === true;
-  }
-
-  /** @param {import('./worktree.js').Ask} ask */
-  async #askOfWorktree(ask) {
-    const session = await this.#attempt(() => this.options.api.worktree(this.id, ask), 'The worktree');
-    if (session?.id && session.updated_at > (this.#session?.updated_at ?? '')) this.#show(session);
-  }
-
-  /** @param {any} request for the agent itself @returns {Promise<boolean>} whether it was sent */
-  async #ask(request) {
-    return (await this.#attempt(() => this.options.api.control(this.id, request), 'The agent could not be asked')) !== null;
+    await this.acts.interrupt();
   }
 
   #isFactsScheduled = false;
@@ -398,24 +368,6 @@ export class SessionView {
   #connected() {
     this.composer.connected();
     this.permissions.resend();
-  }
-
-  async #stop() {
-    const session = await this.#attempt(() => this.options.api.stop(this.id), 'Stop session');
-    // Whatever the subscription has delivered meanwhile is newer than the response, and wins.
-    if (session?.id && session.updated_at > (this.#session?.updated_at ?? '')) this.#show(session);
-  }
-
-  /** @param {() => Promise<any>} call @param {string} what */
-  async #attempt(call, what) {
-    setText(this.notice, '');
-    try {
-      return await call();
-    } catch (error) {
-      const reason = error instanceof ApiError ? error.message : String(error);
-      if (!this.#gone) setText(this.notice, `${what}: that failed. ${reason}`);
-      return null;
-    }
   }
 
   /** @param {ApiError} error this session cannot be loaded */

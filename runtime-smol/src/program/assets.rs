@@ -31,6 +31,7 @@ pub(super) const TRUST: Asset = Asset {
 /// All of them, by path.
 pub(super) const ASSETS: &[Asset] = assets! {
     "/": "index.html", HTML;
+    "/acts.js": "acts.js", JS;
     "/agent-facts.js": "agent-facts.js", JS;
     "/always.js": "always.js", JS;
     "/api.js": "api.js", JS;
@@ -43,6 +44,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/card.js": "card.js", JS;
     "/checklist.js": "checklist.js", JS;
     "/completion.js": "completion.js", JS;
+    "/composer.css": "composer.css", CSS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
     "/controls.js": "controls.js", JS;
@@ -55,6 +57,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/draft.js": "draft.js", JS;
     "/editor.js": "editor.js", JS;
     "/ending.js": "ending.js", JS;
+    "/entries.css": "entries.css", CSS;
     "/entries.js": "entries.js", JS;
     "/facts.js": "facts.js", JS;
     "/format.js": "format.js", JS;
@@ -79,6 +82,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/proof.js": "proof.js", JS;
     "/prose.js": "prose.js", JS;
     "/push.js": "push.js", JS;
+    "/questions.css": "questions.css", CSS;
     "/questions.js": "questions.js", JS;
     "/readable.js": "readable.js", JS;
     "/reading.js": "reading.js", JS;
@@ -86,7 +90,10 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/reports.js": "reports.js", JS;
     "/results.js": "results.js", JS;
     "/rhythm.js": "rhythm.js", JS;
+    "/screens.css": "screens.css", CSS;
+    "/search-all.js": "search-all.js", JS;
     "/search.js": "search.js", JS;
+    "/session.css": "session.css", CSS;
     "/session.js": "session.js", JS;
     "/sign-in.js": "sign-in.js", JS;
     "/states.js": "states.js", JS;
