@@ -158,7 +158,7 @@ Commands:
   relay   Only the relay and its web page
   work    A worker for a directory, for a relay that runs elsewhere
   sign-in Print an address that signs a browser in
-  login   Log this machine in at a relay, by a code that you approve in a browser
+  login   Log this machine in at a relay, by a code that you approve on its page
   logout  End that log-in
   whoami  Show whose log-in it is, and what it may do
   devices Show who is logged in, and end log-ins
@@ -553,8 +553,8 @@ From anywhere, through Tailscale, with a certificate that phones know already:
   footbridge up --behind-proxy --public-url https://MACHINE.TAILNET.ts.net
 
 From anywhere, on a server with a name of its own: behind Caddy, nginx, HAProxy
-or cloudflared, or with --tls-cert and --tls-key. What to write into the files of
-each is in runtime-smol/docs/ways-to-a-relay.md.
+or cloudflared, or with --tls-cert and --tls-key. What to write into the files
+of each is in runtime-smol/docs/ways-to-a-relay.md.
 
 From another computer, through SSH, without anything else:
   ssh -L 8787:127.0.0.1:8787 MACHINE     and open http://127.0.0.1:8787

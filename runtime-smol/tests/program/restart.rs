@@ -178,7 +178,7 @@ fn what_a_relay_keeps_is_for_its_owner_only_and_one_in_memory_keeps_nothing() {
     assert!(files.iter().all(|(_, mode)| *mode == 0o600), "{files:?}");
     // It is written while the relay says that it is ready.
     files.retain(|(name, _)| !name.starts_with("running"));
-    let names = ["lock", "signing-key", "store.db", "store.db-shm", "store.db-wal"];
+    let names = ["lock", "push-key", "signing-key", "store.db", "store.db-shm", "store.db-wal"];
     assert_eq!(files, names.map(|name| (name.to_owned(), 0o600)));
     assert_eq!(state.join("relay").metadata().expect("there").permissions().mode() & 0o777, 0o700);
 }
