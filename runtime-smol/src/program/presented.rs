@@ -5,15 +5,12 @@ use std::path::{Path, PathBuf};
 
 use footbridge_cli::exit::Error;
 use footbridge_cli::secret_file::check_private_key;
-use footbridge_cli::value::Level;
-use footbridge_cli::worker::host_name;
 use footbridge_core::relay::Asset;
 use footbridge_smol::Certificate;
 
 use super::args::{Serve, Tls};
 use super::assets::{ASSETS, TRUST};
 use super::ready::{fitting_name, local_url, named_url, reachable};
-use super::relay_log::event_log;
 
 /// A relay's certificate, and who has to trust what.
 #[derive(Debug)]
@@ -78,7 +75,12 @@ fn certified_name(own: &Certificate, ip: IpAddr) -> Result<Option<String>, Error
 
 #[cfg(feature = "tls")]
 fn own(serve: &Serve, data: Option<&Path>) -> Result<Presented, Error> {
+    use footbridge_cli::value::Level;
+    use footbridge_cli::worker::host_name;
+
     use super::own_certificate::{OwnCertificate, prepare};
+    use super::relay_log::event_log;
+
     let data = data.ok_or_else(|| {
         Error::usage(
             "--own-certificate needs a place for its keys, which phones trust from then on: leave out --in-memory",
