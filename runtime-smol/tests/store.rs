@@ -17,7 +17,12 @@ use runtime::{Smol, start_on};
 fn find(id: &str) -> Transaction {
     let environment = Some(EnvironmentId::new(id).expect("an id"));
     let call = Box::new(StoreOp::Find { environment, session: None });
-    Transaction { at: RelayTime::default(), policy: StorePolicy::default().into(), op: call }
+    Transaction {
+        at: RelayTime::default(),
+        policy: StorePolicy::default().into(),
+        op: call,
+        by: None,
+    }
 }
 
 #[track_caller]

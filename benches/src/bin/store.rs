@@ -130,7 +130,8 @@ impl<'a> Writer<'a> {
         let policy =
             StorePolicy { max_sessions: 1 << 20, max_queued: 1 << 20, ..StorePolicy::default() };
         let op = Box::new(op);
-        let transaction = Transaction { at: RelayTime::default(), policy: policy.into(), op };
+        let transaction =
+            Transaction { at: RelayTime::default(), policy: policy.into(), op, by: None };
         let outcome = self.store.commit(&[transaction]).pop().ok_or("no outcome")?;
         Ok(outcome?.answer.map_err(|denied| format!("denied: {denied:?}"))?)
     }

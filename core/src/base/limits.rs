@@ -333,6 +333,14 @@ pub const LOG_IN_INTERVAL: Duration = Duration::from_secs(5);
 pub const LOG_IN_REPEATED_FOR: Duration = Duration::from_secs(30);
 /// How often a log-in is begun again if that fails.
 pub const MAX_LOG_IN_BEGINNINGS: u32 = 3;
+/// Entries of one person's audit log; beyond that, the oldest go (Y-9).
+pub const MAX_AUDIT_ENTRIES: usize = 20_000;
+/// How long an entry of the audit log is kept.
+pub const AUDIT_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Entries in one answer.
+pub const MAX_AUDIT_PAGE: usize = 500;
+/// Longest text in an entry that others have chosen.
+pub const MAX_AUDIT_DETAIL_BYTES: usize = 200;
 /// Log-ins that wait: of too many, the oldest of the address that has the most ends.
 pub const MAX_WAITING_LOG_INS: usize = 256;
 /// Devices of one person; the one that was not used for the longest makes room.

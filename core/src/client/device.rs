@@ -94,6 +94,11 @@ pub(super) fn revoke(relay: &BaseUrl, token: &Secret, id: &DeviceId) -> Request 
     post(relay, &format!("/v1/devices/{id}/revoke"), Some(token), &Empty {})
 }
 
+/// What was done, after the entry with this number.
+pub(super) fn audit(relay: &BaseUrl, token: &Secret, after: u64) -> Request {
+    get(relay, &format!("/v1/audit?after={after}"), Some(token))
+}
+
 /// Whether a request shows a token in its form.
 pub(crate) fn shows_token(request: &Request, relay: &BaseUrl) -> bool {
     [TOKEN_PATH, REVOCATION_PATH].iter().any(|path| request.url == relay.join(path))

@@ -26,6 +26,7 @@ use crate::contract::action::{Action, Request};
 use crate::contract::event::Event;
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
+use crate::wire::audit::AuditPage;
 use crate::wire::device::{Devices, WhoAmI};
 use crate::wire::url::BaseUrl;
 
@@ -38,6 +39,8 @@ pub enum DeviceCall {
     Devices,
     /// That one of them ends.
     Revoke(DeviceId),
+    /// What was done, after the entry with this number: page by page.
+    Audit(u64),
     /// That this one ends. Its file is removed.
     LogOut,
 }
@@ -76,6 +79,8 @@ pub enum DeviceAnswer {
     WhoAmI(WhoAmI),
     /// To `Devices`.
     Devices(Devices<'static>),
+    /// To `Audit`, until there is no more.
+    Audit(AuditPage),
     /// To the others.
     Done,
 }
@@ -132,6 +137,7 @@ impl Asking {
             DeviceCall::WhoAmI => "ask whose log-in it is",
             DeviceCall::Devices => "list the devices",
             DeviceCall::Revoke(_) => "revoke the device",
+            DeviceCall::Audit(_) => "read the audit log",
             DeviceCall::LogOut => "log out",
         }
     }
@@ -142,6 +148,7 @@ impl Asking {
             DeviceCall::WhoAmI => device::who_am_i(relay, token),
             DeviceCall::Devices => device::devices(relay, token),
             DeviceCall::Revoke(id) => device::revoke(relay, token, id),
+            DeviceCall::Audit(after) => device::audit(relay, token, *after),
             DeviceCall::LogOut => match &self.holder {
                 Holder::Person(token) => device::give_back(relay, token),
                 Holder::Device(log_in, _) => device::give_back(relay, log_in.refresh_token()),
@@ -154,6 +161,7 @@ impl Asking {
         let answered = match self.call {
             DeviceCall::WhoAmI => answer(event).map(DeviceAnswer::WhoAmI),
             DeviceCall::Devices => answer(event).map(DeviceAnswer::Devices),
+            DeviceCall::Audit(_) => answer(event).map(DeviceAnswer::Audit),
             DeviceCall::Revoke(_) => {
                 answer::<serde::de::IgnoredAny>(event).map(|_| DeviceAnswer::Done)
             }
@@ -171,6 +179,13 @@ impl Asking {
             {
                 let path = path.clone();
                 cx.fx.start(Purpose::Remove, |op| Action::Remove { op, path });
+            }
+            (Ok(DeviceAnswer::Audit(page)), _) if !page.entries.is_empty() => {
+                let last = page.entries.last().map_or(u64::MAX, |entry| entry.seq);
+                let is_last = last >= page.last_seq;
+                self.call = DeviceCall::Audit(last);
+                cx.fx.notify(DeviceAnswer::Audit(page));
+                if is_last { cx.fx.end(Ok(())) } else { self.ask(cx) }
             }
             (Ok(answer), _) => self.done(cx, answer),
             (Err(error), Holder::Device(_, path))

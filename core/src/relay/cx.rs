@@ -93,7 +93,8 @@ impl<'a> Cx<'a> {
 
     /// Asks the store; `pending` says what to do with its answer.
     pub(super) fn store(&mut self, pending: Pending, op: StoreOp) {
-        self.shared.store_calls.start(self.engine, pending, op);
+        let by = pending.waiting().and_then(|op| self.shared.exchanges.actor(op));
+        self.shared.store_calls.start(self.engine, pending, op, by);
     }
 
     /// Reads a session again, so that everyone learns whether its link is up.
@@ -121,7 +122,7 @@ impl<'a> Cx<'a> {
 
     /// Answers an exchange; does nothing if its client has left.
     pub(super) fn reply(&mut self, op: OpId, response: Response) {
-        let Some(Exchange { method, path, client }) = self.shared.exchanges.answered(op) else {
+        let Some(Exchange { method, path, client, .. }) = self.shared.exchanges.answered(op) else {
             return;
         };
         self.shared.bodies.over(op);
@@ -173,7 +174,7 @@ impl<'a> Cx<'a> {
         protocol: Option<&'static str>,
         max_message: usize,
     ) -> bool {
-        let Some(Exchange { method, path, client }) = self.shared.exchanges.upgraded(op) else {
+        let Some(Exchange { method, path, client, .. }) = self.shared.exchanges.upgraded(op) else {
             return false;
         };
         self.shared.bodies.over(op);
@@ -190,7 +191,7 @@ impl<'a> Cx<'a> {
             self.refuse(op, &ApiError::unavailable());
             return false;
         }
-        let Some(Exchange { method, path, client }) = self.shared.exchanges.upgraded(op) else {
+        let Some(Exchange { method, path, client, .. }) = self.shared.exchanges.upgraded(op) else {
             return false;
         };
         self.shared.bodies.over(op);

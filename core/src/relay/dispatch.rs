@@ -15,7 +15,7 @@ use super::http::request::{check, client_of, is_handshake, require_websocket};
 use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
-use super::pending::Pending;
+use super::pending::{Noted, Pending};
 use super::{code_sessions, links, oauth, push, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
@@ -75,6 +75,9 @@ fn admit(
         Ok(identity) => identity,
         Err(denial) => return deny(cx, op, &route, denial, client),
     };
+    if let Some((kind, id)) = identity.actor() {
+        cx.shared.exchanges.acts(op, kind, id);
+    }
     let sends = row.sends;
     if let Identity::Device(claims) = identity {
         // What is signed says who it was; only the store knows whether it was revoked since.
@@ -85,6 +88,10 @@ fn admit(
         cx.store(Pending::Device { op }, check);
         return Ok(());
     }
+    let identity = match identity {
+        Identity::Browser(owner, _) => Identity::Account(owner),
+        identity => identity,
+    };
     go_on(parts, cx, op, Admitted { request, route, identity, sends })
 }
 
@@ -249,12 +256,16 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             oauth::revoke(cx, op, owner, id);
             Ok(())
         }
+        (Identity::Account(owner), Route::Audit) => oauth::audit(cx, op, query, owner),
         (Identity::Account(owner), Route::WhoAmI) => {
             oauth::who_am_i(cx, op, owner);
             Ok(())
         }
-        (Identity::Device(_), _) => Err(ApiError::forbidden()),
-        (Identity::Account(account), Route::SignIn) => sign_in::sign_in(cx, op, &account),
+        (Identity::Device(_) | Identity::Browser(..), _) => Err(ApiError::forbidden()),
+        (Identity::Account(account), Route::SignIn) => {
+            sign_in::sign_in(cx, op, account);
+            Ok(())
+        }
         (Identity::Account(account), Route::SignInCodes) => {
             sign_in::issue(cx, op, account);
             Ok(())
@@ -315,6 +326,10 @@ pub(super) fn on_answer(
                 cx.refuse(op, &error);
             }
         }
+        Pending::Noted { op, then } => match answer {
+            Ok(_) => noted(cx, op, then),
+            Err(error) => cx.refuse(op, &error.into()),
+        },
         Pending::Token { op, call } => match answer {
             Ok(answer) => oauth::granted(cx, op, call, answer),
             Err(error) => oauth::refused_grant(cx, op, call, &error),
@@ -346,6 +361,21 @@ pub(super) fn on_answer(
         }
         Pending::Page { op } => parts.viewers.on_page(cx, op, answer),
         Pending::Overview { op } => parts.overviews.on_read(cx, op, answer),
+    }
+}
+
+/// What somebody does has been written down.
+fn noted(cx: &mut Cx, op: OpId, then: Noted) {
+    let done = match then {
+        Noted::SignIn { account, browser } => sign_in::signed_in(cx, op, &account, browser),
+        Noted::MakeCode { account } => {
+            sign_in::issued(cx, op, account);
+            Ok(())
+        }
+        Noted::Decide { user_code, approver } => oauth::decided(cx, op, &user_code, approver),
+    };
+    if let Err(error) = done {
+        cx.refuse(op, &error);
     }
 }
 

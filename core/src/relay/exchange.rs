@@ -1,12 +1,14 @@
 //! Unanswered requests, and how many connections they and their streams take up.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use core::net::IpAddr;
 
 use crate::base::id::OpId;
 use crate::base::text::is_hidden;
 use crate::contract::action::Method;
+use crate::wire::audit::{Actor, ActorKind};
 
 /// Requests, from arrival to answer.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct Exchange {
     /// The beginning of its path, without its query.
     pub(super) path: String,
     pub(super) client: IpAddr,
+    /// What its client has shown, and which of a person's browsers or devices it is.
+    by: Option<(ActorKind, Option<String>)>,
 }
 
 /// Longest path in an access log, in characters.
@@ -31,8 +35,29 @@ const MAX_LOGGED_PATH: usize = 200;
 impl Exchanges {
     pub(super) fn arrived(&mut self, op: OpId, method: Method, path: &str, client: IpAddr) {
         let path = path.chars().filter(|c| !is_hidden(*c)).take(MAX_LOGGED_PATH).collect();
-        self.waiting.insert(op, Exchange { method, path, client });
+        self.waiting.insert(op, Exchange { method, path, client, by: None });
         self.serving += 1;
+    }
+
+    /// Who makes a request of which something is written down (Y-9).
+    pub(super) fn acts(&mut self, op: OpId, kind: ActorKind, id: Option<String>) {
+        if let Some(exchange) = self.waiting.get_mut(&op) {
+            exchange.by = Some((kind, id));
+        }
+    }
+
+    /// Gives whoever makes a request the id that they have from now on.
+    pub(super) fn names(&mut self, op: OpId, id: &str) {
+        let exchange = self.waiting.get_mut(&op);
+        if let Some((_, known)) = exchange.and_then(|exchange| exchange.by.as_mut()) {
+            *known = Some(String::from(id));
+        }
+    }
+
+    pub(super) fn actor(&self, op: OpId) -> Option<Box<Actor>> {
+        let Exchange { by, client, .. } = self.waiting.get(&op)?;
+        let (kind, id) = by.clone()?;
+        Some(Box::new(Actor { kind, id, address: client.to_string() }))
     }
 
     /// Whether a client is still waiting for its answer.

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::http::error::ApiError;
 use super::subject::Need;
-use crate::base::id::{EnvironmentId, OpId, PushId, SessionId};
+use crate::base::id::{DeviceId, EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
 use crate::wire::device::Scopes;
@@ -53,8 +53,21 @@ pub(super) enum Pending {
     Overview { op: OpId },
     /// Continue with a request whose device is still there.
     Device { op: OpId },
+    /// Do what has been written down (Y-9).
+    Noted { op: OpId, then: Noted },
     /// Answer a device about its tokens.
     Token { op: OpId, call: TokenCall },
+}
+
+/// What follows once it has been written down.
+#[derive(Clone, Debug)]
+pub(super) enum Noted {
+    /// A browser signs in, which gets this id.
+    SignIn { account: AccountId, browser: String },
+    /// Somebody is given a code to sign in with.
+    MakeCode { account: AccountId },
+    /// A person has decided about a log-in.
+    Decide { user_code: String, approver: Option<(AccountId, DeviceId)> },
 }
 
 /// What a device asks about its tokens.
@@ -99,6 +112,7 @@ impl Pending {
             | Self::Page { op }
             | Self::Device { op }
             | Self::Token { op, .. }
+            | Self::Noted { op, .. }
             | Self::Overview { op } => Some(*op),
         }
     }
@@ -139,6 +153,7 @@ pub(super) enum ViewerCall {
     Events,
     Devices,
     Revoked,
+    Audit,
     Pushes,
     Push,
     PushRemoved,

@@ -18,6 +18,7 @@ use crate::base::limits::{
 use crate::base::time::{Instant, Now};
 use crate::contract::action::Action;
 use crate::store::{RelayRun, RelayTime, StoreOp, StorePolicy, Transaction};
+use crate::wire::audit::Actor;
 
 /// What the store is doing for this relay.
 #[derive(Debug)]
@@ -102,10 +103,16 @@ impl StoreCalls {
         RelayTime { wall: now.wall, run: self.run, running: Duration::from_millis(millis) }
     }
 
-    pub(super) fn start(&mut self, engine: &mut Engine, pending: Pending, op: StoreOp) {
+    pub(super) fn start(
+        &mut self,
+        engine: &mut Engine,
+        pending: Pending,
+        op: StoreOp,
+        by: Option<Box<Actor>>,
+    ) {
         let at = self.time(engine.fx.now());
         let writes = op.writes();
-        let transaction = Transaction { at, policy: self.policy.clone(), op: Box::new(op) };
+        let transaction = Transaction { at, policy: self.policy.clone(), op: Box::new(op), by };
         self.under_way += 1;
         if matches!(pending, Pending::Sweep) {
             self.sweep = Sweep::UnderWay;

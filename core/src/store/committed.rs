@@ -15,6 +15,7 @@ use super::record::{
 use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
+use crate::wire::audit::AuditPage;
 use crate::wire::session::SessionState;
 use crate::wire::viewer::{FailedReceipts, Receipt};
 use crate::wire::work_secret::AgentOptions;
@@ -130,6 +131,8 @@ pub enum Answer {
     RefreshReused,
     /// Devices, by id.
     Devices(Vec<Device>),
+    /// Entries of the audit log.
+    Audit(AuditPage),
     /// A browser that is sent notifications.
     Push(Box<PushSubscription>),
     /// Browsers that are, by id.

@@ -52,5 +52,5 @@ pub use self::rule_store::{RuleStore, Store};
 pub(crate) use self::rules::ended;
 pub use self::tables::{TableError, Tables};
 pub use self::transaction::{
-    CallbackReply, Line, NewMessage, PermissionReply, Sender, StoreOp, Transaction,
+    CallbackReply, Line, NewMessage, Noted, PermissionReply, Sender, StoreOp, Transaction,
 };

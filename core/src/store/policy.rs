@@ -41,6 +41,13 @@ pub struct StorePolicy {
     pub inbound_bytes: usize,
     /// Sessions in one list, newest first.
     pub listed_sessions: usize,
+    /// Entries of one account's audit log (Y-9).
+    #[serde(default = "audit_entries")]
+    pub audit_entries: usize,
+}
+
+const fn audit_entries() -> usize {
+    limits::MAX_AUDIT_ENTRIES
 }
 
 impl Default for StorePolicy {
@@ -61,6 +68,7 @@ impl Default for StorePolicy {
             inbound_lines: limits::MAX_INBOUND_LINES,
             inbound_bytes: limits::MAX_INBOUND_BYTES,
             listed_sessions: limits::MAX_LISTED_SESSIONS,
+            audit_entries: audit_entries(),
         }
     }
 }

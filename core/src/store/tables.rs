@@ -11,6 +11,7 @@ use super::rows::{
 };
 use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::io_error::{IoError, IoErrorKind};
+use crate::wire::audit::AuditEntry;
 
 /// Rows in transactions: all that a database has to offer to become a store.
 ///
@@ -200,6 +201,20 @@ pub trait Tables {
     fn delete_push(&mut self, id: &PushId) -> Result<(), TableError>;
     /// Reads those of one owner, by id.
     fn pushes(&mut self, owner: &AccountId) -> Result<Vec<PushSubscription>, TableError>;
+
+    /// The number of the last entry of an account's audit log; 0 if there is none.
+    fn last_audit(&mut self, owner: &AccountId) -> Result<u64, TableError>;
+    /// Reads entries after number `after`, in order, at most `limit`.
+    fn audit(
+        &mut self,
+        owner: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, TableError>;
+    /// Adds an entry, with the number after the last.
+    fn put_audit(&mut self, owner: &AccountId, entry: AuditEntry) -> Result<(), TableError>;
+    /// Deletes the entries up to number `until`; the last one stays.
+    fn trim_audit(&mut self, owner: &AccountId, until: u64) -> Result<(), TableError>;
 
     /// Reads the row that is due first.
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError>;

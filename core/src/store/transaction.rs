@@ -14,6 +14,7 @@ use super::policy::StorePolicy;
 use super::record::{AccountId, Origin, PushSubscription};
 use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::text::Text;
+use crate::wire::audit::Actor;
 use crate::wire::device::Scopes;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::AgentOptions;
@@ -34,6 +35,9 @@ pub struct Transaction {
     pub policy: Arc<StorePolicy>,
     /// What to do.
     pub op: Box<StoreOp>,
+    /// Which person or device asks for it, if one does: what it changes is written down (Y-9).
+    #[serde(default)]
+    pub by: Option<Box<Actor>>,
 }
 
 /// A value behind an `Arc`, serialized as the value itself.
@@ -256,6 +260,23 @@ pub enum StoreOp {
         session: SessionId,
         /// The question that it waits with, if any.
         request_id: Option<String>,
+    },
+
+    /// Writes something down that changes nothing else in the store (Y-9). Answer: `Done`.
+    Note {
+        /// Whose account it is about.
+        owner: AccountId,
+        /// What was done.
+        noted: Noted,
+    },
+    /// Reads an account's audit log. Answer: `Audit`.
+    ReadAudit {
+        /// The account.
+        owner: AccountId,
+        /// Starting after this entry.
+        after: u64,
+        /// At most this many.
+        limit: usize,
     },
 
     /// Creates a session and queues it. Repeating the key returns the same session. Answer:
@@ -535,6 +556,7 @@ impl StoreOp {
                 | Self::ReadLog { .. }
                 | Self::CheckDevice { .. }
                 | Self::ListDevices { .. }
+                | Self::ReadAudit { .. }
                 | Self::ListPushes { .. }
                 | Self::ReadPushTargets { .. }
         )
@@ -584,6 +606,8 @@ impl StoreOp {
             Self::CheckDevice { .. } => "CheckDevice",
             Self::ListDevices { .. } => "ListDevices",
             Self::RevokeDevice { .. } => "RevokeDevice",
+            Self::Note { .. } => "Note",
+            Self::ReadAudit { .. } => "ReadAudit",
             Self::AddPush { .. } => "AddPush",
             Self::ListPushes { .. } => "ListPushes",
             Self::RemovePush { .. } => "RemovePush",
@@ -596,6 +620,19 @@ impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.op.name())
     }
+}
+
+/// What is written down without a change to anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Noted {
+    /// A browser has signed in.
+    SignedIn,
+    /// A code was made that signs a browser in.
+    SignInCodeMade,
+    /// A device may log in, which will have this name.
+    LogInApproved(DeviceId),
+    /// A device may not.
+    LogInDenied,
 }
 
 /// A viewer's message.

@@ -18,6 +18,7 @@
 //! | [`push`] | notifications (Y-7) |
 //! | [`session`] | a session's state and result |
 //! | [`session_name`] | the two names of one session (I-1) |
+//! | [`audit`] | who did what (Y-9) |
 //! | [`worktree`] | a worktree that was kept, and what a person wants done with it (W-5) |
 //! | [`viewer`] | what viewers request, and what they receive |
 //! | [`housekeeping`] | which of an agent's messages are for people (M-8) |
@@ -25,6 +26,7 @@
 //! | [`url`] | the relay's base URL and what is built on it (S-2) |
 //! | [`error`] | the body of a refusal (E-9) |
 
+pub mod audit;
 pub mod callback;
 pub mod code_session;
 pub mod control;

@@ -26,7 +26,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use self::attach::{Attach, Wanted};
 use self::direct::Direct;
-use self::log_in::{Devices, LogIn, OwnLogIn, scopes};
+use self::log_in::{Audit, Devices, LogIn, OwnLogIn, scopes};
 use self::mirror::Mirror;
 use self::peers::Peers;
 use self::service::ServiceArgs;
@@ -46,6 +46,7 @@ pub(super) enum Invocation {
     LogOut(OwnLogIn),
     WhoAmI(OwnLogIn),
     Devices(Devices),
+    Audit(Audit),
     Credential(Credential),
     Backup(Backup),
     Mirror(Mirror),
@@ -71,6 +72,7 @@ impl Invocation {
             Self::LogIn(ask) => ask.reach.reports.format,
             Self::LogOut(ask) | Self::WhoAmI(ask) => ask.reach.reports.format,
             Self::Devices(ask) => ask.sign_in.reach.reports.format,
+            Self::Audit(ask) => ask.sign_in.reach.reports.format,
             Self::Credential(make) => make.reports.format,
             Self::Backup(backup) => backup.reports.format,
             Self::Mirror(mirror) => mirror.source.reach.reports.format,
@@ -365,6 +367,7 @@ struct Line {
     has_relay: bool,
     scope: Option<String>,
     revoke: Option<String>,
+    since: Option<String>,
 }
 
 impl Line {
@@ -388,6 +391,7 @@ impl Line {
             (_, "check") => self.is_check = true,
             (_, "continue") => self.continues = true,
             (_, "scope") => self.scope = Some(text(parser)?),
+            (_, "since") => self.since = Some(text(parser)?),
             (_, "revoke") => self.revoke = Some(text(parser)?),
             (_, "out" | "to") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
@@ -431,6 +435,7 @@ impl Line {
             | Topic::LogOut
             | Topic::WhoAmI
             | Topic::Devices
+            | Topic::Audit
             | Topic::Credential
             | Topic::Backup
             | Topic::Mirror
@@ -487,7 +492,7 @@ impl Line {
                     _ => Invocation::WhoAmI(own),
                 })
             }
-            Topic::SignIn | Topic::Devices | Topic::Mirror => {
+            Topic::SignIn | Topic::Devices | Topic::Audit | Topic::Mirror => {
                 let is_given = |origin: &Origin| matches!(origin, Origin::Flag(_));
                 let named = settings.relay.value.clone();
                 // The page that the configuration file names is this machine's relay's.
@@ -507,6 +512,9 @@ impl Line {
                 }
                 if command == Topic::Mirror {
                     return Mirror::of(sign_in, self.target, self.out).map(Invocation::Mirror);
+                }
+                if command == Topic::Audit {
+                    return Audit::of(sign_in, self.since.as_deref()).map(Invocation::Audit);
                 }
                 let id = self.revoke.as_deref().map(DeviceId::new).transpose();
                 let revoke = id.map_err(|error| Error::usage(format!("--revoke: {error}")))?;

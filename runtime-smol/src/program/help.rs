@@ -81,8 +81,20 @@ pub(super) fn text(topic: Topic) -> String {
         }
         Topic::Devices => (
             DEVICES,
-            &[DEVICES_OPTIONS, ANSWER_JSON, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES],
+            &[
+                DEVICES_OPTIONS,
+                OWN_RELAY,
+                ANSWER_JSON,
+                TOKEN_FILE,
+                CONFIG_FILE,
+                LOG,
+                SETTINGS,
+                EXIT_CODES,
+            ],
         ),
+        Topic::Audit => {
+            (AUDIT, &[AUDIT_OPTIONS, OWN_RELAY, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
+        }
         Topic::Credential => (
             CREDENTIAL,
             &[
@@ -162,6 +174,7 @@ Commands:
   logout  End that log-in
   whoami  Show whose log-in it is, and what it may do
   devices Show who is logged in, and end log-ins
+  audit   Show who has done what
   credential
           Make the credential that a worker needs, and nothing more
   backup  Copy what a relay keeps, while it works on
@@ -307,7 +320,26 @@ Options:
 const DEVICES_OPTIONS: &str =
     "      --revoke ID            End this one: its requests are refused from now on,
                              its connections cut, its workers removed
-      --relay URL            The relay's address
+";
+
+const AUDIT: &str = "\
+Shows who has done what at a relay: who logged in, approved and revoked log-ins,
+answered agents' questions, sent them messages, started, stopped and interrupted
+sessions; from which device or browser, and from where. It has nothing in it
+that was written to an agent. It takes the relay's access token, as footbridge
+sign-in does. A relay keeps 20,000 entries of a person, for a year.
+
+Usage: footbridge audit [OPTIONS]
+
+Options:
+";
+
+const AUDIT_OPTIONS: &str = "      --json                 Print each entry as a line of JSON
+      --since TIME           Only what was done since then: a time like
+                             2026-01-31T12:00:00Z, or a duration like 7d
+";
+
+const OWN_RELAY: &str = "      --relay URL            The relay's address
                              [default: the one that runs on this machine,
                              wherever it listens]
       --listen ADDR:PORT     Where this machine's relay listens, if it keeps

@@ -131,11 +131,21 @@ fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Error> {
     print(&format!("{json}\n"))
 }
 
-fn call(ask: &OwnLogIn, holder: Holder, call: DeviceCall) -> Result<Option<DeviceAnswer>, Error> {
+fn call(ask: &OwnLogIn, holder: Holder, what: DeviceCall) -> Result<Option<DeviceAnswer>, Error> {
+    let mut answered = None;
+    call_for_each(ask, holder, what, |answer| answered = Some(answer))?;
+    Ok(answered)
+}
+
+/// Asks, and hands on each answer.
+pub(super) fn call_for_each(
+    ask: &OwnLogIn,
+    holder: Holder,
+    call: DeviceCall,
+    each: impl FnMut(DeviceAnswer),
+) -> Result<(), Error> {
     let host = work::host(&ask.relay, &ask.reach)?;
     let (_commands, asked) = async_channel::bounded(1);
-    let mut answered = None;
     let machine = AskAsDevice::new(ask.relay.clone(), holder, call, seed()?);
-    block_on(drive(machine, host, asked, |answer| answered = Some(answer)))?;
-    Ok(answered)
+    Ok(block_on(drive(machine, host, asked, each))?)
 }

@@ -6,6 +6,7 @@ mod agent;
 mod args;
 mod assets;
 mod attach;
+mod audit;
 mod backup;
 mod check;
 mod config;
@@ -69,6 +70,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::LogOut(ask) => log_in::log_out(&ask),
         Invocation::WhoAmI(ask) => log_in::who_am_i(&ask),
         Invocation::Devices(ask) => log_in::devices(&ask),
+        Invocation::Audit(ask) => audit::run(&ask),
         Invocation::Credential(make) => credential::run(&make),
         Invocation::Direct(args) => direct::run(args),
         Invocation::Peers(args::peers::Peers::Ps { is_json }) => peers::ps::run(is_json),

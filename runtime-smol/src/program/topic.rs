@@ -18,6 +18,7 @@ pub(super) enum Topic {
     LogOut,
     WhoAmI,
     Devices,
+    Audit,
     Credential,
     Backup,
     Mirror,
@@ -34,7 +35,7 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 19] = [
+    pub(super) const COMMANDS: [(&str, Self); 20] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -43,6 +44,7 @@ impl Topic {
         ("logout", Self::LogOut),
         ("whoami", Self::WhoAmI),
         ("devices", Self::Devices),
+        ("audit", Self::Audit),
         ("credential", Self::Credential),
         ("backup", Self::Backup),
         ("mirror", Self::Mirror),
@@ -62,7 +64,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, credential, backup, mirror, direct, ps, send, mcp, config, agent, attach, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, backup, mirror, direct, ps, send, mcp, config, agent, attach, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -90,6 +92,7 @@ impl Topic {
             Self::LogOut => "logout",
             Self::WhoAmI => "whoami",
             Self::Devices => "devices",
+            Self::Audit => "audit",
             Self::Credential => "credential",
             Self::Backup => "backup",
             Self::Mirror => "mirror",
@@ -118,6 +121,7 @@ impl Topic {
             Self::LogIn => &["config", "scope"],
             Self::WhoAmI => &["config", "json"],
             Self::Devices => &["config", "json", "revoke"],
+            Self::Audit => &["config", "json", "since"],
             Self::Credential => &["config", "out"],
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,

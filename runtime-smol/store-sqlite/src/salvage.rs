@@ -41,7 +41,7 @@ struct Table {
     sum: Option<(usize, &'static [usize])>,
 }
 
-const TABLES: [Table; 14] = [
+const TABLES: [Table; 15] = [
     Table { name: "meta", columns: "id, sum, body", order: "id", sum: Some((1, &[2])) },
     Table {
         name: "environment",
@@ -106,6 +106,12 @@ const TABLES: [Table; 14] = [
     Table { name: "due", columns: "at, what, sum, body", order: "at, what", sum: Some((2, &[3])) },
     Table { name: "device", columns: "id, owner, sum, body", order: "rowid", sum: Some((2, &[3])) },
     Table { name: "push", columns: "id, owner, sum, body", order: "rowid", sum: Some((2, &[3])) },
+    Table {
+        name: "audit",
+        columns: "owner, number, sum, body",
+        order: "owner, number",
+        sum: Some((2, &[3])),
+    },
 ];
 
 /// What became of a damaged database.

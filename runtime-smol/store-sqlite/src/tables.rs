@@ -9,6 +9,7 @@ use footbridge_core::store::{
     InboundRow, LogRow, MessageRow, MetaRow, PushSubscription, QuestionRow, RequestRow, Session,
     SessionFilter, SessionRow, TableError, Tables, WorkRow,
 };
+use footbridge_core::wire::audit::AuditEntry;
 
 use crate::body::{Body, damaged};
 use crate::{MetaState, SqliteTables};
@@ -581,6 +582,47 @@ impl Tables for SqliteTables {
             "a subscription",
             "SELECT sum, body FROM push WHERE owner = ?1 ORDER BY id",
             [owner.0.as_str()],
+        )
+    }
+
+    fn last_audit(&mut self, owner: &AccountId) -> Result<u64, TableError> {
+        let last: Option<i64> = self.database.value(
+            "SELECT coalesce(max(number), 0) FROM audit WHERE owner = ?1",
+            [owner.0.as_str()],
+        )?;
+        Ok(last.map_or(0, i64::cast_unsigned))
+    }
+
+    fn audit(
+        &mut self,
+        owner: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, TableError> {
+        self.database.rows(
+            "an entry of the audit log",
+            "SELECT sum, body FROM audit WHERE owner = ?1 AND number > ?2
+             ORDER BY number LIMIT ?3",
+            (owner.0.as_str(), sql(after), sql(limit as u64)),
+        )
+    }
+
+    fn put_audit(&mut self, owner: &AccountId, entry: AuditEntry) -> Done {
+        let Body { sum, json } = Body::of(&entry)?;
+        self.database
+            .write(
+                "INSERT OR REPLACE INTO audit (owner, number, sum, body) VALUES (?1, ?2, ?3, ?4)",
+                json.len(),
+                (owner.0.as_str(), sql(entry.seq), sum, &json),
+            )
+            .map(drop)
+    }
+
+    fn trim_audit(&mut self, owner: &AccountId, until: u64) -> Done {
+        self.database.delete(
+            "DELETE FROM audit WHERE owner = ?1 AND number <= ?2
+             AND number < (SELECT max(number) FROM audit WHERE owner = ?1)",
+            (owner.0.as_str(), sql(until)),
         )
     }
 

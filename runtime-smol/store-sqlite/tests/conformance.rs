@@ -4,7 +4,7 @@ use std::path::Path;
 
 use footbridge_core::store::{
     Committed, MemoryStore, Store, Transaction,
-    conformance::{check, compare},
+    conformance::{check, check_audit, compare},
 };
 use footbridge_store_sqlite::{SqliteStore, open};
 
@@ -44,6 +44,23 @@ fn it_has_the_outcomes_of_the_store_in_memory_also_when_it_is_reopened() {
 }
 
 #[test]
+fn it_keeps_the_audit_log_also_when_it_is_reopened() {
+    for seed in 0..4 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = Some(opened(directory.path()));
+        let mut operations = 0;
+        let checked = check_audit(seed, 400, |transaction| {
+            operations += 1;
+            if operations % 23 == 0 {
+                store = None;
+            }
+            only(store.get_or_insert_with(|| opened(directory.path())), transaction)
+        });
+        assert_eq!(checked, Ok(()));
+    }
+}
+
+#[test]
 fn a_batch_has_the_outcomes_of_its_operations_one_by_one() {
     for seed in 200..208 {
         let (mut memory, mut run) = (MemoryStore::new(), Vec::new());
@@ -79,7 +96,7 @@ fn what_only_reads_writes_nothing() {
         let running = std::time::Duration::from_secs(second);
         let at = RelayTime { run: RelayRun(1), running, ..RelayTime::default() };
         let op = Box::new(StoreOp::List { owner: AccountId("alice".to_owned()) });
-        only(&mut store, Transaction { at, policy: StorePolicy::default().into(), op });
+        only(&mut store, Transaction { at, policy: StorePolicy::default().into(), op, by: None });
     }
     assert_eq!(size(), before);
 }

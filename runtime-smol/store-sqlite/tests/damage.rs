@@ -30,7 +30,7 @@ fn session(n: u32) -> SessionId {
 fn apply(store: &mut SqliteStore, op: StoreOp) -> Result<Answer, IoErrorKind> {
     let policy = StorePolicy { inbound_lines: 100_000, ..StorePolicy::default() };
     let transaction =
-        Transaction { at: RelayTime::default(), policy: policy.into(), op: Box::new(op) };
+        Transaction { at: RelayTime::default(), policy: policy.into(), op: Box::new(op), by: None };
     let outcome = store.commit(&[transaction]).pop().expect("an outcome");
     outcome.map(|committed| committed.answer.expect("allowed")).map_err(|error| error.kind)
 }

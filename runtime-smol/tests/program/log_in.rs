@@ -110,6 +110,25 @@ fn a_machine_logs_in_serves_sessions_and_logs_out() {
 }
 
 #[test]
+fn the_audit_log_says_which_machine_logged_in_and_out() {
+    let (home, machine) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
+    let (_program, relay) = relay(home.path());
+    log_in(machine.path(), &relay, &["--name", "eva"]);
+    stdout(machine.path(), &["logout", &relay.url]);
+    let exported = stdout(home.path(), &["audit", "--json", "--since", "1h"]);
+    let entries = exported.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let entries: Vec<Value> = entries.collect();
+    let actions: Vec<&str> = entries.iter().filter_map(|entry| entry["action"].as_str()).collect();
+    assert_eq!(actions, ["log_in_approved", "logged_in", "logged_out"], "{exported}");
+    assert_eq!(entries[2]["by"]["id"], entries[0]["device_id"]);
+    let lines = stdout(home.path(), &["audit"]);
+    assert!(lines.contains("logged in (work) of device_") && lines.contains("by access token"));
+    assert_eq!(stdout(home.path(), &["audit", "--since", "2999-01-01T00:00:00Z"]), "");
+    let wrong = output(home.path(), &["audit", "--since", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
 fn processes_that_refresh_one_log_in_at_once_do_not_log_each_other_out() {
     let (home, machine) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
     let (_program, relay) = relay(home.path());

@@ -22,6 +22,7 @@ use crate::relay::device_tokens::AccessClaims;
 use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::relay::worker_tokens::WorkerClaims;
 use crate::store::{AccountId, PushSignIn};
+use crate::wire::audit::ActorKind;
 
 /// Knows every credential of this relay, access tokens only by what is derived from them.
 pub(in crate::relay) struct Authority {
@@ -65,6 +66,8 @@ enum Credential {
 pub(in crate::relay) enum Identity {
     Anybody,
     Account(AccountId),
+    /// One of a person's browsers, by its own id.
+    Browser(AccountId, String),
     /// Nobody yet, but with a code that makes somebody of them.
     Code(String),
     /// A device of a person's, if the store says that it is still there.
@@ -88,8 +91,24 @@ impl Identity {
             Self::Registrar(_) | Self::Worker | Self::Session(_) | Self::CodeWorker(_) => {
                 Standing::Worker
             }
-            Self::Account(_) | Self::Device(_) => Standing::Person,
+            Self::Account(_) | Self::Browser(..) | Self::Device(_) => Standing::Person,
         }
+    }
+
+    /// As whom it is written down, if it is (Y-9): what was shown, and which one of them it is.
+    pub(in crate::relay) fn actor(&self) -> Option<(ActorKind, Option<String>)> {
+        Some(match self {
+            Self::Anybody
+            | Self::Asker(_)
+            | Self::Worker
+            | Self::Session(_)
+            | Self::CodeWorker(_) => return None,
+            Self::Account(_) => (ActorKind::AccessToken, None),
+            Self::Browser(_, id) => (ActorKind::Browser, Some(id.clone())),
+            Self::Device(claims) => (ActorKind::Device, Some(String::from(claims.device.as_str()))),
+            Self::Registrar(_) => (ActorKind::Worker, None),
+            Self::Code(_) => (ActorKind::SignInCode, None),
+        })
     }
 }
 
@@ -201,7 +220,7 @@ impl Authority {
             },
             (Access::Person | Access::Approval, Credential::Browser(account, claims)) => {
                 if now.as_secs() < claims.exp {
-                    Ok(Identity::Account(account))
+                    Ok(Identity::Browser(account, claims.id))
                 } else {
                     Err(Denial::Refused(ApiError::signed_out()))
                 }

@@ -26,6 +26,7 @@ pub(in crate::relay) enum Route {
     AnswerLogIn,
     Devices,
     RevokeDevice(DeviceId),
+    Audit,
     WhoAmI,
     PushKey,
     Pushes,
@@ -210,7 +211,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 58] = {
+pub(in crate::relay) static TABLE: [Row; 59] = {
     use Access::{Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -229,6 +230,7 @@ pub(in crate::relay) static TABLE: [Row; 58] = {
         row(Post, "/v1/oauth/device", Approval, Body, Make::Plain(Route::AnswerLogIn)),
         row(Get, "/v1/devices", Approval, Nothing, Make::Plain(Route::Devices)),
         row(Post, "/v1/devices/{id}/revoke", Approval, Nothing, Make::Device(Route::RevokeDevice)),
+        row(Get, "/v1/audit", Approval, Nothing, Make::Plain(Route::Audit)),
         row(Get, "/v1/whoami", Person, Nothing, Make::Plain(Route::WhoAmI)),
         row(Get, "/v1/push/key", Person, Nothing, Make::Plain(Route::PushKey)),
         row(Get, "/v1/push/subscriptions", Person, Nothing, Make::Plain(Route::Pushes)),
@@ -374,6 +376,7 @@ mod tests {
                 "/v1/devices/device_1/revoke",
                 Route::RevokeDevice(DeviceId::new("device_1").expect("valid")),
             ),
+            (Get, "/v1/audit", Route::Audit),
             (Get, "/v1/whoami", Route::WhoAmI),
             (Get, "/v1/push/key", Route::PushKey),
             (Get, "/v1/push/subscriptions", Route::Pushes),

@@ -4,13 +4,14 @@ use alloc::borrow::Cow;
 use alloc::string::ToString;
 
 use crate::base::id::{DeviceId, OpId};
+use crate::base::limits::MAX_AUDIT_PAGE;
 use crate::contract::event::IncomingRequest;
 use crate::relay::cx::Cx;
 use crate::relay::http::error::ApiError;
-use crate::relay::http::request::{body, query_value};
+use crate::relay::http::request::{body, query_limit, query_number, query_value};
 use crate::relay::http::response;
-use crate::relay::pending::{Pending, ViewerCall};
-use crate::store::{AccountId, StoreOp};
+use crate::relay::pending::{self, Pending, ViewerCall};
+use crate::store::{AccountId, Noted, StoreOp};
 use crate::wire::device::{AnswerLogIn, LogInAnswer, LogInView, Scopes, WhoAmI, plain_user_code};
 use crate::wire::error::ErrorType;
 
@@ -43,13 +44,44 @@ pub(in crate::relay) fn answer(
     let code = plain_user_code(&user_code).ok_or_else(unknown)?;
     let device = cx.shared.authority.issuer.device_id()?;
     let is_approved = answer == LogInAnswer::Approve;
-    let approver = is_approved.then_some((owner, device));
+    let approver = is_approved.then(|| (owner.clone(), device));
+    cx.shared.log_ins.asked(&code, cx.now()).ok_or_else(unknown)?;
+    let noted = match &approver {
+        Some((_, device)) => Noted::LogInApproved(device.clone()),
+        None => Noted::LogInDenied,
+    };
+    let then = pending::Noted::Decide { user_code: code, approver };
+    cx.store(Pending::Noted { op, then }, StoreOp::Note { owner, noted });
+    Ok(())
+}
+
+/// It has been written down how a person has decided.
+pub(in crate::relay) fn decided(
+    cx: &mut Cx,
+    op: OpId,
+    code: &str,
+    approver: Option<(AccountId, DeviceId)>,
+) -> Result<(), ApiError> {
     let now = cx.now();
-    if !cx.shared.log_ins.decide(&code, now, approver) {
+    let state = if approver.is_some() { "approved" } else { "denied" };
+    if !cx.shared.log_ins.decide(code, now, approver) {
         return Err(unknown());
     }
-    let state = if is_approved { "approved" } else { "denied" };
     cx.reply(op, response::state(state));
+    Ok(())
+}
+
+/// `GET /v1/audit`.
+pub(in crate::relay) fn audit(
+    cx: &mut Cx,
+    op: OpId,
+    query: &str,
+    owner: AccountId,
+) -> Result<(), ApiError> {
+    let after = query_number(query, "after")?.unwrap_or(0);
+    let limit = query_limit(query, MAX_AUDIT_PAGE)?;
+    let call = ViewerCall::Audit;
+    cx.store(Pending::ViewerCall { op, call }, StoreOp::ReadAudit { owner, after, limit });
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use crate::relay::http::route::Route;
 use crate::relay::notice::RelayNotice;
 use crate::relay::pending::{Pending, TokenCall};
 use crate::store::{Answer, DeviceGrant, StoreError, StoreOp};
+use crate::wire::audit::ActorKind;
 use crate::wire::device::{Scopes, shown_user_code};
 use crate::wire::oauth::{
     DEVICE_AUTHORIZATION_PATH, DEVICE_CODE_GRANT, DeviceAuthorization, Metadata, OAuthErrorType,
@@ -247,7 +248,11 @@ pub(in crate::relay) fn give_back(cx: &mut Cx, op: OpId, request: &IncomingReque
     let refresh = issuer.refresh_claims_of(shown).map(|claims| (claims.owner, claims.device));
     let access = || issuer.access_claims_of(shown).map(|claims| (claims.owner, claims.device));
     match refresh.or_else(access) {
-        Some((owner, id)) => ask(cx, op, TokenCall::GiveBack, StoreOp::RevokeDevice { owner, id }),
+        Some((owner, id)) => {
+            let name = Some(String::from(id.as_str()));
+            cx.shared.exchanges.acts(op, ActorKind::Device, name);
+            ask(cx, op, TokenCall::GiveBack, StoreOp::RevokeDevice { owner, id });
+        }
         None => {
             let client = client_of(request, cx.shared.config.is_behind_proxy);
             unknown(cx, client);

@@ -20,7 +20,9 @@ mod grants;
 mod refusal;
 mod waiting;
 
-pub(super) use approval::{answer as answer_log_in, devices, revoke, show, who_am_i};
+pub(super) use approval::{
+    answer as answer_log_in, audit, decided, devices, revoke, show, who_am_i,
+};
 pub(super) use grants::{
     begin, give_back, granted, is_grant, metadata, refused as refused_grant, token,
 };

@@ -507,3 +507,10 @@ fn a_relay_proves_that_it_knows_a_devices_token_by_whatever_key_it_was_signed() 
         }
     }
 }
+
+/// Logs a device in and uses its refresh token twice.
+pub(super) fn reuse(world: &mut World) {
+    let first = log_in(world, "work");
+    tokens(refresh(world, &first.refresh, ""));
+    refused(refresh(world, &first.refresh, ""), "invalid_grant");
+}

@@ -1,6 +1,7 @@
 //! The relay driven by hand: a small world of a memory store, clients and a clock.
 
 mod access;
+mod audit;
 mod callbacks;
 mod code_sessions;
 mod healthcheck;

@@ -112,6 +112,7 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Receipt, Answer::Receipt(receipt)) => response::json(200, receipt),
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
         (ViewerCall::Devices, Answer::Devices(devices)) => views::devices(devices),
+        (ViewerCall::Audit, Answer::Audit(page)) => response::json(200, page),
         (ViewerCall::Revoked, Answer::Done) => response::state("revoked"),
         (ViewerCall::SessionDeleted, Answer::Done) => response::state("deleted"),
         (ViewerCall::Pushes, Answer::Pushes(all)) => push::response(all, true),

@@ -17,6 +17,7 @@ use crate::store::{
     LogRow, MessageRow, MetaRow, PushSubscription, QuestionRow, RequestRow, Session, SessionFilter,
     SessionRow, TableError, Tables, WorkRow,
 };
+use crate::wire::audit::AuditEntry;
 
 type Done = Result<(), TableError>;
 
@@ -482,6 +483,33 @@ impl Tables for BytesTables {
     fn pushes(&mut self, owner: &AccountId) -> Result<Vec<PushSubscription>, TableError> {
         let rows = self.all::<PushSubscription>(&Key::of("push"))?.into_iter();
         Ok(rows.map(|(_, row)| row).filter(|push| push.owner == *owner).collect())
+    }
+
+    fn last_audit(&mut self, owner: &AccountId) -> Result<u64, TableError> {
+        let rows = self.all::<AuditEntry>(&Key::of("audit").text(&owner.0))?;
+        Ok(rows.last().map_or(0, |(_, entry)| entry.seq))
+    }
+
+    fn audit(
+        &mut self,
+        owner: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, TableError> {
+        let own = Key::of("audit").text(&owner.0);
+        let from = Key::of("audit").text(&owner.0).number(after.saturating_add(1));
+        let rows = self.scan::<AuditEntry>(&own, &from)?;
+        Ok(rows.into_iter().map(|(_, entry)| entry).take(limit).collect())
+    }
+
+    fn put_audit(&mut self, owner: &AccountId, entry: AuditEntry) -> Done {
+        self.write(Key::of("audit").text(&owner.0).number(entry.seq), &entry)
+    }
+
+    fn trim_audit(&mut self, owner: &AccountId, until: u64) -> Done {
+        let until = until.min(self.last_audit(owner)?.saturating_sub(1));
+        let own = Key::of("audit").text(&owner.0);
+        self.delete_where::<AuditEntry>(&own, |entry| entry.seq <= until)
     }
 
     fn first_due(&mut self) -> Result<Option<DueRow>, TableError> {

@@ -47,7 +47,8 @@ pub fn check_devices(
         let wall = UnixTime::from_millis(1_767_225_600_000 + number * 1000);
         let at = RelayTime { wall, run: RelayRun(1), running: Duration::from_secs(number) };
         let op = operation(&mut rng, &model);
-        let transaction = Transaction { at, policy: policy.clone(), op: Box::new(op.clone()) };
+        let transaction =
+            Transaction { at, policy: policy.clone(), op: Box::new(op.clone()), by: None };
         let outcome = store(transaction);
         observe(&mut model, wall, &op, &outcome)
             .map_err(|broken| format!("seed {seed}, operation {step} ({op:?}): {broken}"))?;

@@ -37,6 +37,7 @@
 //! All of this is measured in the store's own time, which keeps going while relays start, stop,
 //! sleep and overlap, whatever their wall clocks show.
 
+mod audit;
 #[cfg(test)]
 mod bytes;
 mod callbacks;
@@ -66,6 +67,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use self::audit::check_audit;
 pub use self::devices::check_devices;
 use self::model::Model;
 use self::walk::Walk;
@@ -164,7 +166,7 @@ impl<S: FnMut(Transaction) -> Result<Committed, String>> Run<S> {
 
     fn run_one(&mut self, op: &StoreOp) -> Result<(), Violation> {
         let (at, policy) = (self.model.at, self.model.policy.clone());
-        let transaction = Transaction { at, policy, op: Box::new(op.clone()) };
+        let transaction = Transaction { at, policy, op: Box::new(op.clone()), by: None };
         let seen = (self.store)(transaction);
         let seen = seen.and_then(|outcome| self.model.observe(op, &outcome));
         let (seed, step) = (self.seed, self.step);

@@ -42,7 +42,7 @@ impl World {
         let (run, running) = (RelayRun(1), self.running);
         let at = RelayTime { wall: UnixTime::from_millis(1), run, running };
         let op = Box::new(op);
-        let transaction = Transaction { at, policy: self.policy.into(), op };
+        let transaction = Transaction { at, policy: self.policy.into(), op, by: None };
         self.store.commit(&[transaction]).pop().expect("an outcome").expect("no failure")
     }
 

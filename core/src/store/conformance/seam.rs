@@ -44,6 +44,24 @@ fn each_refresh_token_works_once_in_a_byte_store() {
 }
 
 #[test]
+fn a_byte_store_keeps_the_audit_log_also_when_operations_fail() {
+    for seed in 0..8 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut store = RuleStore::over(BytesTables::default());
+        let checked = check_audit(seed, 500, |transaction| {
+            store.tables().fault = Fault { after: Some(rng.u32(..24)) };
+            let committed = store.commit(core::slice::from_ref(&transaction)).pop();
+            store.tables().fault = Fault::default();
+            match committed {
+                Some(Ok(committed)) => committed,
+                _ => only(&mut store, transaction),
+            }
+        });
+        assert_eq!(checked, Ok(()));
+    }
+}
+
+#[test]
 fn a_reopened_store_has_lost_nothing() {
     for seed in 200..208 {
         let mut store = RuleStore::over(BytesTables::default());

@@ -29,6 +29,25 @@ fn each_refresh_token_works_once() {
 }
 
 #[test]
+fn what_changed_something_is_in_the_audit_log_once() {
+    for seed in 0..16 {
+        let mut store = MemoryStore::new();
+        assert_eq!(check_audit(seed, 2000, |transaction| store.apply(transaction)), Ok(()));
+    }
+}
+
+#[test]
+fn a_store_that_does_not_write_down_who_did_it_is_caught() {
+    let mut store = MemoryStore::new();
+    let checked = check_audit(1, 2000, |transaction| {
+        let is_revocation = matches!(*transaction.op, StoreOp::RevokeDevice { .. });
+        let by = transaction.by.clone().filter(|_| !is_revocation);
+        store.apply(Transaction { by, ..transaction })
+    });
+    assert!(checked.is_err());
+}
+
+#[test]
 fn a_store_that_does_not_end_a_device_for_an_old_token_is_caught() {
     let mut store = MemoryStore::new();
     let checked = check_devices(1, 2000, |transaction| {

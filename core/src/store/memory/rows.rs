@@ -13,6 +13,7 @@ use crate::store::rows::{
     ClaimRow, DeviceRow, DueRow, EnvironmentRow, InboundRow, LogRow, MessageRow, MetaRow,
     QuestionRow, RequestRow, SessionRow, WorkRow,
 };
+use crate::wire::audit::AuditEntry;
 
 /// All rows.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Rows {
     pub(super) ended: BTreeMap<AccountId, BTreeMap<u64, SessionId>>,
     pub(super) due: BTreeSet<DueRow>,
     pub(super) devices: BTreeMap<DeviceId, DeviceRow>,
+    pub(super) audit: BTreeMap<(AccountId, u64), AuditEntry>,
     pub(super) pushes: BTreeMap<PushId, PushSubscription>,
     /// Of all logs together.
     pub(super) log_bytes: u64,
@@ -82,6 +84,7 @@ pub(super) enum Undo {
     DueAdded(DueRow),
     DueRemoved(DueRow),
     Device(DeviceId, Option<Box<DeviceRow>>),
+    Audit((AccountId, u64), Option<Box<AuditEntry>>),
     Push(PushId, Option<Box<PushSubscription>>),
 }
 
@@ -98,6 +101,7 @@ impl Rows {
             ended: BTreeMap::new(),
             due: BTreeSet::new(),
             devices: BTreeMap::new(),
+            audit: BTreeMap::new(),
             pushes: BTreeMap::new(),
             log_bytes: 0,
         }
@@ -206,6 +210,12 @@ impl Rows {
                 match before {
                     Some(row) => self.devices.insert(id, *row),
                     None => self.devices.remove(&id),
+                };
+            }
+            Undo::Audit(key, before) => {
+                match before {
+                    Some(entry) => self.audit.insert(key, *entry),
+                    None => self.audit.remove(&key),
                 };
             }
             Undo::LogGrown(id, count) => {

@@ -15,6 +15,7 @@ use crate::store::rows::{
     QuestionRow, RequestRow, SessionFilter, SessionRow, WorkRow,
 };
 use crate::store::tables::{TableError, Tables};
+use crate::wire::audit::AuditEntry;
 
 type Done = Result<(), TableError>;
 
@@ -378,6 +379,40 @@ impl Tables for MemoryTables {
         let before = self.rows.devices.remove(id);
         self.note(Undo::Device(id.clone(), before.map(Box::new)));
         Ok(())
+    }
+
+    fn last_audit(&mut self, owner: &AccountId) -> Result<u64, TableError> {
+        let own = (owner.clone(), 0)..=(owner.clone(), u64::MAX);
+        Ok(self.rows.audit.range(own).next_back().map_or(0, |((_, number), _)| *number))
+    }
+
+    fn audit(
+        &mut self,
+        owner: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, TableError> {
+        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+        let own = (owner.clone(), first)..=(owner.clone(), u64::MAX);
+        Ok(self.rows.audit.range(own).take(limit).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    fn put_audit(&mut self, owner: &AccountId, entry: AuditEntry) -> Done {
+        let key = (owner.clone(), entry.seq);
+        let before = self.rows.audit.insert(key.clone(), entry);
+        self.note(Undo::Audit(key, before.map(Box::new)));
+        Ok(())
+    }
+
+    fn trim_audit(&mut self, owner: &AccountId, until: u64) -> Done {
+        let until = until.min(self.last_audit(owner)?.saturating_sub(1));
+        loop {
+            let own = (owner.clone(), 0)..=(owner.clone(), until);
+            let Some((key, _)) = self.rows.audit.range(own).next() else { return Ok(()) };
+            let key = key.clone();
+            let before = self.rows.audit.remove(&key);
+            self.note(Undo::Audit(key, before.map(Box::new)));
+        }
     }
 
     fn devices(&mut self, owner: &AccountId) -> Result<Vec<Device>, TableError> {

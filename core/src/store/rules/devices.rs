@@ -1,10 +1,11 @@
 //! Devices: log-ins that were approved, and which refresh token of each is in use (T-6, Y-9).
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 
 use super::cx::{Answered, Cx};
-use super::{environments, pushes};
+use super::{audit, environments, pushes};
 use crate::base::id::DeviceId;
 use crate::base::limits::{DEVICE_IDLE_LIFE, MAX_DEVICES_PER_PERSON};
 use crate::store::committed::{Answer, DeviceGrant, StoreError};
@@ -41,6 +42,7 @@ pub(super) fn add<T: Tables>(cx: &mut Cx<'_, T>, new: &New<'_>) -> Answered {
     let row = DeviceRow { device, epoch: FIRST, generation: FIRST, refreshed_by: None };
     let answer = granted(&row);
     cx.tables.put_device(row)?;
+    audit::logged_in(cx, new.owner, new.id, new.address, &format!("{}", new.scopes))?;
     Ok(answer)
 }
 
@@ -83,6 +85,7 @@ pub(super) fn refresh<T: Tables>(
     // the same.
     if generation < known.generation {
         end(cx, &known.device)?;
+        audit::reused(cx, &known.device.owner, id, address)?;
         return Ok(Answer::RefreshReused);
     }
     known.generation = generation.saturating_add(1);

@@ -10,6 +10,7 @@
 //! | `environments`, `presence` | which environments exist, and whether they are online |
 //! | `devices` | which log-ins there are, and which refresh token of each is in use |
 //! | `pushes` | which browsers are sent notifications |
+//! | `audit` | who did what, of which a person or a device was the cause |
 //! | `takeover` | what becomes of the previous run of a worker that has restarted |
 //! | `worktrees` | what viewers see of worktrees that were kept, and what is asked about them |
 //! | `healthcheck` | whether to ask a worker if it is there |
@@ -28,6 +29,7 @@
 //! | `title` | the title of a session that was created without one |
 
 mod activities;
+mod audit;
 mod callbacks;
 mod code_sessions;
 mod conversation;
@@ -70,12 +72,15 @@ pub(super) fn decide<T: Tables>(
     meta: &mut MetaRow,
     transaction: &Transaction,
 ) -> Result<Committed, TableError> {
-    let Transaction { at, policy, op } = transaction;
+    let Transaction { at, policy, op, by } = transaction;
     let now = meta.clock.advance(at);
     let changes = Changes::default();
     let mut cx = Cx { tables, meta, policy, wall: at.wall, now, changes };
     let answer = match operation::carry_out(&mut cx, op) {
-        Ok(answer) => Ok(answer),
+        Ok(answer) => {
+            audit::note(&mut cx, by.as_deref(), op, &answer)?;
+            Ok(answer)
+        }
         Err(Halt::Denied(denied)) => Err(denied),
         Err(Halt::Failed(error)) => return Err(error),
     };

@@ -4,8 +4,8 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
-    callbacks, code_sessions, devices, environments, healthcheck, links, messages, permissions,
-    pushes, receipts, sessions, tidying, work, worktrees,
+    audit, callbacks, code_sessions, devices, environments, healthcheck, links, messages,
+    permissions, pushes, receipts, sessions, tidying, work, worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -63,6 +63,9 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::ReadPushTargets { owner, session, request_id } => {
             pushes::targets(cx, owner, session, request_id.as_deref())
         }
+        // That it is written down is all that there is to it.
+        StoreOp::Note { .. } => Ok(Answer::Done),
+        StoreOp::ReadAudit { owner, after, limit } => audit::read(cx, owner, *after, *limit),
         StoreOp::CreateSession { owner, environment, id, work, title, key, options } => {
             let (title, key) = (title.as_deref(), key.as_deref());
             let options = options.as_deref();

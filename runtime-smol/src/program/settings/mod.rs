@@ -162,7 +162,7 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: SocketAddr, [Up, Relay, SignIn, Devices, Mirror], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    listen: SocketAddr, [Up, Relay, SignIn, Devices, Audit, Mirror], SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
     behind_proxy: bool, [Up, Relay], false;
     public_url: Option<BaseUrl>, [Up, Relay, SignIn], None;
     allow_host: Hosts, [Up, Relay], Hosts(Vec::new());
@@ -170,14 +170,14 @@ settings! {
     own_certificate: bool, [Up, Relay], false;
     tls_cert: Option<PathBuf>, [Up, Relay], None;
     tls_key: Option<PathBuf>, [Up, Relay], None;
-    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Mirror, Credential], None;
+    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
     code_sessions: bool, [Up, Relay], false;
-    relay: Option<BaseUrl>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
-    ca_file: Option<PathBuf>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Attach, Backup, SignIn, Devices, Mirror, Credential], None;
+    relay: Option<BaseUrl>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
+    ca_file: Option<PathBuf>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
+    token_file: Option<PathBuf>, [Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
     agent: Option<AgentLine>, [Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;
@@ -204,8 +204,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Level::Info;
-    log_format: Format, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Mirror, Credential], Format::Text;
+    log_level: Level, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential], Level::Info;
+    log_format: Format, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential], Format::Text;
 }
 
 /// One setting as given on the command line.
