@@ -267,7 +267,7 @@ fn a_relay_is_ready_once_its_store_answers() {
 fn on_a_disk_that_takes_no_more_nothing_is_accepted_and_everything_can_be_read() {
     let home = tempfile::tempdir().expect("a directory");
     // No file may grow beyond a few MB.
-    let limited = "ulimit -f 4096; trap '' XFSZ; exec \"$@\"";
+    let limited = "ulimit -f 6144; trap '' XFSZ; exec \"$@\"";
     let program = env!("CARGO_BIN_EXE_footbridge");
     let args = ["relay", "--listen", "127.93.0.3:0", "--json", "--data", "kept"];
     let mut like_footbridge = footbridge(home.path());
