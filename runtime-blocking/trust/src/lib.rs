@@ -15,10 +15,11 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SigningKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -54,7 +55,8 @@ impl std::error::Error for GivenError {}
 pub fn client_config(given: Option<&Path>) -> Result<ClientConfig, GivenError> {
     let given = given.map_or_else(|| Ok(Vec::new()), certificates)?;
     // Named, so that no feature of another crate can change it.
-    let provider = Arc::new(ring::default_provider());
+    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    let provider = Arc::new(provider);
     let verifier = Verifier::new(given, Arc::clone(&provider))?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -77,6 +79,17 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, GivenError>
     Ok(found)
 }
 
+/// A client shows no certificate, so it loads no key: what would sign with one (RSA above all) is left
+/// out of the smallest program.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("a client has no key of its own".to_owned()))
+    }
+}
+
 /// Trusts what authorities have signed, and what was given.
 #[derive(Debug)]
 struct Verifier {
@@ -87,7 +100,7 @@ struct Verifier {
 impl Verifier {
     fn new(
         given: Vec<CertificateDer<'static>>,
-        provider: Arc<rustls::crypto::CryptoProvider>,
+        provider: Arc<CryptoProvider>,
     ) -> Result<Self, GivenError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for certificate in &given {
