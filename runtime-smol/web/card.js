@@ -77,7 +77,7 @@ export class Card {
     this.#asked = askedOf(this.#request, () => this.#reading?.again());
     this.#words = this.#asked.words ?? WORDS_OF_ANY;
     this.tool = visibleText(clip(text(this.#request.tool_name, 'a tool without a name'), NAME));
-    this.body = h('section', { class: 'permission', 'data-testid': 'permission-card', 'data-request-id': this.id });
+    this.body = h('section', { class: 'permission', role: 'group', 'data-testid': 'permission-card', 'data-request-id': this.id });
     this.element = entry(event, 'permission', [this.body]);
     this.#build();
     this.belongTo(call);

@@ -59,7 +59,8 @@ export class Connection {
     }, { signal });
     window.addEventListener('focus', wake, { signal });
     window.addEventListener('pageshow', wake, { signal });
-    window.addEventListener('offline', () => this.#publish(), { signal });
+    // A connection that has lost its network says nothing of it. One that needs none is back at once.
+    window.addEventListener('offline', () => this.restart(), { signal });
     document.addEventListener('visibilitychange', () => {
       if (this.#connected) this.#speak();
       if (document.visibilityState === 'visible') wake();

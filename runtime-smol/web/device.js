@@ -27,7 +27,7 @@ function show(...children) {
 function begin() {
   const token = readToken();
   if (token === null) {
-    show(signIn({ reason: '', onToken: (/** @type {string} */ own) => { keepToken(own); begin(); } }));
+    show(h('h1', { class: 'sr' }, 'Footbridge'), signIn({ reason: '', onToken: (/** @type {string} */ own) => { keepToken(own); begin(); } }));
     return;
   }
   const api = new Api(token, () => { keepToken(null); begin(); });

@@ -128,7 +128,8 @@ export const preformatted = (mark) => () => {
   const code = h('code', {});
   const groups = new Groups(code, 'span');
   return {
-    element: h('pre', { dir: 'ltr' }, code),
+    // It may be longer than its place, and is then scrolled with the keyboard.
+    element: h('pre', { dir: 'ltr', tabindex: '0' }, code),
     *make(lines) {
       for (const { text, continues, chars } of piecesOf(lines)) {
         const element = h('span', { class: 'piece', 'data-continues': continues ? '' : null }, mark(text));

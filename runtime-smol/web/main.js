@@ -34,10 +34,11 @@ const skipToBox = skipLink('Skip to the message box', () => session?.composer.bo
 document.body.append(
   skip,
   skipToBox,
-  h('header', { class: 'top' },
-    h('h1', {}, h('a', { href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: 24, height: 24 }), h('span', { class: 'wordmark' }, 'Footbridge'))),
+  // The heading is there also where there is no room for the bar.
+  h('header', {}, h('h1', { class: 'sr' }, 'Footbridge'), h('div', { class: 'top' },
+    h('a', { class: 'brand', href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: 24, height: 24 }), h('span', { class: 'wordmark' }, 'Footbridge')),
     status.element,
-    signOut),
+    signOut)),
   main,
   announcer,
 );

@@ -42,7 +42,7 @@ function drawn(one, mark) {
   switch (one.tag) {
     // The page's own headings are above these.
     case 'h1': case 'h2': case 'h3': case 'h4': case 'h5': case 'h6':
-      return h('p', { class: `prose-heading of-${one.tag}`, role: 'heading', 'aria-level': Math.min(6, parseInt(one.tag[1], 10) + 3) }, kids);
+      return h('p', { class: `prose-heading of-${one.tag}`, role: 'heading', 'aria-level': Math.min(6, parseInt(one.tag[1], 10) + 2) }, kids);
     case 'table': return h('div', { class: 'table', tabindex: '0', role: 'region', 'aria-label': 'Table' }, h('table', {}, kids));
     case 'ol': return h('ol', { start: one.start }, kids);
     case 'li': return h('li', { class: one.done === undefined ? null : 'task' }, one.done !== undefined && [h('span', { 'aria-hidden': 'true' }, one.done ? '☑ ' : '☐ '), h('span', { class: 'sr' }, one.done ? 'Done: ' : 'To do: ')], kids);
@@ -79,7 +79,7 @@ function* blocks(root, lines, mark) {
       if (!code) {
         const inner = h('code', {});
         code = new Groups(inner, 'span');
-        groups.add(h('div', { class: 'fenced' }, h('pre', { dir: 'ltr' }, inner), copyButton(() => inner.textContent ?? '')), SCROLLED * NODE);
+        groups.add(h('div', { class: 'fenced' }, h('pre', { dir: 'ltr', tabindex: '0' }, inner), copyButton(() => inner.textContent ?? '')), SCROLLED * NODE);
         nodes = SCROLLED;
       }
       const piece = h('span', { class: 'piece', ...props }, mark(outdented(text, within)));

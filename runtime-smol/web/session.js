@@ -110,7 +110,7 @@ export class SessionView {
     this.place = h('p', { class: 'place muted' });
     this.state = h('p', { class: 'state', role: 'status', 'data-testid': 'session-state' });
     this.notice = h('p', { class: 'error', role: 'alert' });
-    this.elsewhere = h('a', { class: 'elsewhere', hidden: true, role: 'status', 'data-testid': 'elsewhere' });
+    this.elsewhere = h('a', { class: 'elsewhere', hidden: true, 'data-testid': 'elsewhere' });
     this.search = new Search({ load: (after, limit) => this.options.api.events(this.id, after, limit), goTo: (seq) => this.transcript.goTo(seq) });
     this.tidying = new Tidying({
       change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.options.api.deleteSession(this.id),
@@ -126,7 +126,7 @@ export class SessionView {
         this.search.toggle,
         this.tidying.button,
         this.stopping.button),
-      this.elsewhere,
+      h('div', { role: 'status' }, this.elsewhere),
       this.search.element,
       this.transcript.element,
       this.foot);

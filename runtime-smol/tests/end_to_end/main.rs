@@ -1,5 +1,6 @@
 //! The real program from end to end: with a browser on its page, and by its command line.
 
+mod accessible;
 mod cards;
 mod controls;
 mod faults;

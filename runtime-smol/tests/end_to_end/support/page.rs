@@ -240,6 +240,12 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
     }
 
+    /// Asks for no motion, as a person can in their system's settings.
+    pub(crate) fn reduce_motion(&mut self) {
+        let feature = json!({"name": "prefers-reduced-motion", "value": "reduce"});
+        self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
+    }
+
     /// Disconnects or reconnects the network.
     pub(crate) fn set_offline(&mut self, is_offline: bool) {
         let params = json!({
