@@ -46,6 +46,18 @@ export class Acts {
     if (session?.id) location.hash = `#/session/${encodeURIComponent(session.id)}`;
   }
 
+  /** @type {Map<string, string>} by the machine: the same click again is not a second session */ #continuing = new Map();
+
+  /** The conversation of this session, which has ended, in a new one. @param {string} environmentId @param {string} conversation */
+  async resume(environmentId, conversation) {
+    const key = this.#continuing.get(environmentId) ?? uuid();
+    this.#continuing.set(environmentId, key);
+    const { title } = this.session();
+    const more = { claude_code_args: { resume: conversation }, ...(title ? { title } : {}) };
+    const session = await this.attempt(() => this.api.newSession(environmentId, key, more), 'Continue');
+    if (session?.id) location.hash = `#/session/${encodeURIComponent(session.id)}`;
+  }
+
   /**
    * A message that may not have been read. It is a new one: whether the first copy was acted on is for the person to know.
    * @param {any} message @param {string} key of a new session, if it needs one @returns {Promise<boolean>}

@@ -1,6 +1,7 @@
 // @ts-check
 // What the agent has said about itself: its mode and model, the commands and models that it knows,
 // and the files that it has touched.
+import { conversationId } from './continuing.js';
 import { keep, list, record } from './values.js';
 
 /** @typedef {{name: string, about: string}} Command */
@@ -27,6 +28,7 @@ export class AgentFacts {
   mode = '';
   model = '';
   directory = '';
+  conversation = '';
   /** @type {Command[]} */ commands = [];
   /** @type {Model[]} */ models = [];
   /** @type {Map<string, true>} */ #paths = new Map();
@@ -40,7 +42,7 @@ export class AgentFacts {
   }
 
   clear() {
-    Object.assign(this, { mode: '', model: '', directory: '', commands: [], models: [], isIntroduced: false });
+    Object.assign(this, { mode: '', model: '', directory: '', conversation: '', commands: [], models: [], isIntroduced: false });
     this.#paths.clear();
     this.running.clear();
     this.#asked.clear();
@@ -55,26 +57,36 @@ export class AgentFacts {
       return false;
     }
     if (message.type === 'footbridge' && message.subtype === 'agent_exited') this.running.clear();
+    if (from === 'worker' && message.subtype === 'agent_resumed') this.conversation = conversationId(message.conversation) || this.conversation;
     if (from !== 'agent') return false;
     switch (message.type) {
       case 'system': return this.#system(message);
       case 'control_response': return this.#answer(record(message.response));
+      case 'result': return this.#converses(message.session_id);
       case 'assistant': return this.#calls(list(record(message.message).content));
       default: return false;
     }
   }
 
   /** @param {Record<string, any>} message @returns {boolean} */
-  #system({ subtype, model, permissionMode, cwd, slash_commands: commands, task_id: id, description, is_backgrounded: isBeside }) {
+  #system({ subtype, model, permissionMode, cwd, slash_commands: commands, task_id: id, description, is_backgrounded: isBeside, session_id: conversation }) {
     if (subtype === 'task_started' || subtype === 'task_notification') return isBeside !== false && this.#task(subtype, id, description);
     if (subtype !== 'init' && subtype !== 'status') return false;
     this.mode = line(permissionMode) || this.mode;
     if (subtype === 'status') return Boolean(line(permissionMode));
     this.model = line(model) || this.model;
     this.directory = line(cwd) || this.directory;
+    this.#converses(conversation);
     const known = new Map(this.commands.map((one) => [one.name, one]));
     this.#learn(list(commands).map((name) => known.get(name) ?? { name: line(name), about: '' }));
     return true;
+  }
+
+  /** @param {unknown} id @returns {boolean} whether it is another one than before */
+  #converses(id) {
+    const before = this.conversation;
+    this.conversation = conversationId(id) || before;
+    return this.conversation !== before;
   }
 
   /** @param {string} subtype @param {unknown} id @param {unknown} description @returns {boolean} */

@@ -163,9 +163,12 @@ export class Api {
     return this.#retry('GET', `v1/sessions/${encodeURIComponent(id)}/events?after=${after}&limit=${limit}`);
   }
 
-  /** @param {string} environmentId @param {string} key one per click, so a retry does not create a second session */
-  newSession(environmentId, key) {
-    return this.#retry('POST', 'v1/sessions', { environment_id: environmentId }, { 'idempotency-key': key });
+  /**
+   * @param {string} environmentId @param {string} key one per click, so a retry does not create a second session
+   * @param {{title?: string, claude_code_args?: Record<string, string>}} [more]
+   */
+  newSession(environmentId, key, more = {}) {
+    return this.#retry('POST', 'v1/sessions', { environment_id: environmentId, ...more }, { 'idempotency-key': key });
   }
 
   /** @param {string} id @param {any} message with a `uuid`, by which the relay recognises duplicates */

@@ -147,6 +147,7 @@ function route() {
       id,
       api,
       placeOf: (environmentId) => overview?.placeOf(environmentId) ?? '',
+      places: () => overview?.places ?? [],
       isOnline: (environmentId) => overview?.isOnline(environmentId) ?? true,
       waitingSessions: () => overview?.waitingSessions ?? [],
       onSession: (known) => overview?.learn(known),

@@ -79,6 +79,11 @@ export class Overview {
     return [...new Set([...this.#environments.values()].map(({ machine_name: name }) => text(name)).filter(Boolean))];
   }
 
+  /** @returns {import('./continuing.js').Place[]} */
+  get places() {
+    return [...this.#environments.values()].map((one) => ({ id: one.id, place: placeText(one), directory: text(one.directory), isOnline: one.online === true }));
+  }
+
   /** @param {string} environmentId @returns {boolean} whether its machine is there, as far as is known */
   isOnline(environmentId) {
     return this.#environments.get(environmentId)?.online ?? !this.#loaded;

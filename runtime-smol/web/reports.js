@@ -17,6 +17,10 @@ export function systemEntry(event) {
       const facts = ['Agent ready', text(message.model), mode && `${mode} mode`];
       return folded(event, facts.filter(Boolean).join(' · ').slice(0, 200));
     }
+    case 'compact_boundary': {
+      const tokens = number(record(message.compact_metadata).pre_tokens);
+      return line(event, `The conversation was summarised to make room${tokens > 0 ? `: it had come to ${tokens.toLocaleString('en')} tokens` : ''}`);
+    }
     case 'permission_denied':
       return line(event, `Denied: ${text(message.tool_name, 'tool')}. ${text(message.message)}`);
     case 'api_retry':

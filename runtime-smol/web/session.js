@@ -44,6 +44,7 @@ export class SessionView {
    *   id: string,
    *   api: import('./api.js').Api,
    *   placeOf: (environmentId: string) => string,
+   *   places: () => import('./continuing.js').Place[],
    *   isOnline: (environmentId: string) => boolean,
    *   waitingSessions: () => import('./attention.js').Waiting[],
    *   onSession: (session: any) => void,
@@ -116,7 +117,10 @@ export class SessionView {
       change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.options.api.deleteSession(this.id),
       onChanged: (session) => this.#show(session), onRemoved: () => { this.options.onGone(); location.hash = '#/'; },
     });
-    this.ending = new Ending(() => this.acts.another());
+    this.ending = new Ending({
+      facts: this.facts, places: this.options.places, load: () => this.options.api.events(this.id, 0, 200),
+      onNew: () => this.acts.another(), onContinue: (environmentId) => this.acts.resume(environmentId, this.facts.conversation),
+    });
     this.worktree = new KeptWorktree((ask) => this.acts.askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
     this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.notice, this.ending.element, this.worktree.element, this.composer.form);
     this.element = h('section', { class: 'session', 'aria-labelledby': headId },
@@ -169,6 +173,7 @@ export class SessionView {
     if (this.#session) {
       setText(this.place, this.options.placeOf(this.#session.environment_id));
       this.#showState();
+      if (this.#caughtUp) void this.ending.offer(this.#session);
     }
     const [other] = this.options.waitingSessions().filter(({ id }) => id !== this.id);
     this.elsewhere.hidden = !other;
@@ -316,6 +321,7 @@ export class SessionView {
       this.stopping.close();
       this.permissions.sessionEnded();
       this.ending.show(session.result, label, tone);
+      if (this.#caughtUp) void this.ending.offer(session);
     } else {
       this.ending.hide();
     }
@@ -324,6 +330,7 @@ export class SessionView {
 
   #onCaughtUp() {
     this.#caughtUp = true;
+    void this.ending.offer(this.#session);
     if (this.#sought !== null) this.transcript.goTo(this.#sought);
     this.#sought = null;
     if (this.#session?.state === 'ended') this.permissions.sessionEnded();

@@ -41,7 +41,7 @@ export class Stopping {
       ...(this.#is.isRunning ? [step(this.#is.isWorking ? 'Interrupt the turn' : 'Interrupt',
         'Ends what the agent is doing now, and the tool that it runs. The conversation continues with your next message.', interrupt)] : []),
       ...[...tasks()].slice(-MOST).map(([id, what]) => step(`Stop “${visibleText(what).slice(0, 80)}”`, 'Ends only this, which runs in the background. The agent continues.', () => stopTask(id))),
-      step('End the agent', 'Ends its process and all that it has started, even if it hangs. The transcript stays, but this conversation cannot be resumed: what comes after it is a new session.',
+      step('End the agent', 'Ends its process and all that it has started, even if it hangs. The transcript stays. Many agents can continue the conversation afterwards, in a new session.',
         end, { class: 'danger', 'data-testid': 'stop-confirm' }));
     this.dialog.showModal();
   }

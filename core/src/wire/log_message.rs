@@ -92,7 +92,8 @@ pub enum LogMessage<'a> {
         /// Its process.
         pid: u32,
     },
-    /// The agent that has just started continues the conversation of the one before.
+    /// The agent that has just started continues the conversation of the one before, or that of
+    /// another session.
     AgentResumed {
         /// What happened, for a person.
         #[serde(default)]

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::base::secret::Secret;
 use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
+use crate::worker::continuity::is_conversation_id;
 
 /// Variables that say how to show text, and nothing else.
 const VARIABLES: [&str; 5] = ["LANG", "LC_*", "TZ", "NO_COLOR", "COLORTERM"];
@@ -45,6 +46,10 @@ const SWITCHES: [&str; 4] =
 /// off for commands.
 const MODE_FLAG: &str = "permission-mode";
 const MODES: [&str; 3] = ["default", "plan", "acceptEdits"];
+
+/// The flag that names a conversation of the agent's, to be continued. Whoever may drive an agent in this
+/// directory may do that, too. It is started by the command that resumes one, and gets no flag.
+const RESUME_FLAG: &str = "resume";
 
 /// The flag of an MCP configuration, which names programs to run.
 pub(super) const MCP_FLAG: &str = "mcp-config";
@@ -87,6 +92,9 @@ impl Allowance {
     pub(super) fn flags(&self, secret: &WorkSecret) -> Result<Vec<String>, String> {
         let mut flags = Vec::new();
         for (name, value) in &secret.claude_code_args {
+            if name == RESUME_FLAG {
+                continue;
+            }
             let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if name.is_empty() || name.starts_with('-') || !name.bytes().all(is_name) {
                 return Err(format!(
@@ -121,6 +129,20 @@ impl Allowance {
             }
         }
         Ok(flags)
+    }
+
+    /// The conversation that the agent is to continue, if there is one.
+    pub(super) fn conversation<'a>(
+        &self,
+        secret: &'a WorkSecret,
+    ) -> Result<Option<&'a str>, String> {
+        let Some(id) = secret.claude_code_args.get(RESUME_FLAG) else { return Ok(None) };
+        if !is_conversation_id(id) {
+            return Err(String::from(
+                "the work secret asks for the flag --resume with what is no id of a conversation",
+            ));
+        }
+        Ok(Some(id))
     }
 
     /// The error says that a work secret must not contain an MCP configuration.
@@ -225,6 +247,7 @@ mod tests {
         ] {
             assert!(flags(&strict, args).is_err(), "{args}");
         }
+        assert_eq!(flags(&strict, r#"{"resume":"0f8c-4e"}"#), Ok(Vec::new()));
         let disguised = r#"{"system-prompt":"--dangerously-skip-permissions"}"#;
         assert_eq!(
             flags(&strict, disguised).expect("a text"),

@@ -47,6 +47,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/composer.css": "composer.css", CSS;
     "/composer.js": "composer.js", JS;
     "/connection.js": "connection.js", JS;
+    "/continuing.js": "continuing.js", JS;
     "/controls.js": "controls.js", JS;
     "/copy.js": "copy.js", JS;
     "/device": "device.html", HTML;
@@ -172,6 +173,7 @@ mod tests {
             "card",
             "checklist",
             "completion",
+            "continuing",
             "diff",
             "draft",
             "editor",

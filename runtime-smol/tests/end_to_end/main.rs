@@ -2,6 +2,7 @@
 
 mod accessible;
 mod cards;
+mod continuing;
 mod controls;
 mod faults;
 mod field;

@@ -305,3 +305,47 @@ fn the_agent_asks_no_more_once_it_is_always_allowed() {
     assert_eq!(api.log(&session).iter().filter(asked).count(), 1);
     page.assert_no_complaints();
 }
+
+#[test]
+fn an_ended_conversation_is_continued_with_all_that_was_said() {
+    if !is_here() {
+        return;
+    }
+    let disk = Disk::new(10);
+    let program = disk.up();
+    let api = program.api();
+    let session = api.new_session();
+    api.say(&session, "the first words");
+    api.wait_for_event(&session, "an answer", |event| is_result(event, "the first words"));
+    let mut page = Page::open(program.page());
+    page.click(&format!("[data-session-id={session}] a"));
+    page.click(&hook("stop"));
+    page.click(&hook("stop-confirm"));
+    page.see_text(&hook("way-on"), "The agent remembers this conversation");
+    page.click(&hook("continue"));
+    page.wait_for("another session", &format!("!location.hash.includes('{session}')"));
+    let next = page.evaluate("location.hash.split('/session/')[1]");
+    let next = next.as_str().expect("an id").to_owned();
+    page.see_text(&hook("transcript"), "started to continue an earlier conversation");
+    api.say(&next, "the last words");
+    let answer = |event: &Value| is_result(event, "the last words");
+    let turn = api.wait_for_event(&next, "an answer", answer);
+    assert_eq!(
+        turn["message"]["session_id"].as_str(),
+        conversations(&api.log(&session)).first().copied()
+    );
+    // What it has in mind is in the file that it keeps of its conversation.
+    let home = std::env::var("CLAUDE_CONFIG_DIR").expect("where the agent keeps it");
+    let id = turn["message"]["session_id"].as_str().expect("an id");
+    let kept = file_below(Path::new(&home), &format!("{id}.jsonl")).expect("a transcript");
+    let kept = std::fs::read_to_string(kept).expect("text");
+    assert!(kept.contains("the first words") && kept.contains("the last words"), "{kept}");
+    page.assert_no_complaints();
+}
+
+fn file_below(directory: &Path, name: &str) -> Option<std::path::PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().find_map(|entry| {
+        let path = entry.path();
+        if path.is_dir() { file_below(&path, name) } else { path.ends_with(name).then_some(path) }
+    })
+}

@@ -102,7 +102,8 @@ pub(in crate::worker) fn conversation_of(line: &Text) -> Option<String> {
     is_conversation_id(&session_id).then(|| session_id.into_owned())
 }
 
-fn is_conversation_id(text: &str) -> bool {
+/// Whether it can be what an agent calls a conversation.
+pub(in crate::worker) fn is_conversation_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !text.is_empty()
         && text.len() <= MAX_CONVERSATION_ID_BYTES

@@ -11,17 +11,37 @@ use crate::wire::work_secret::WorkSecret;
 use crate::worker::config::{AgentResume, WorkerConfig};
 use crate::worker::inherited::withheld;
 
-/// The command that starts the agent of `session`, in a new conversation or in one to resume. The
-/// error names what the secret must not
-/// request.
+/// In which conversation an agent begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::worker) enum Opening<'a> {
+    /// In the one that whoever made the session has named, or else in a new one.
+    Asked,
+    /// In this one.
+    In(&'a str),
+    /// In a new one.
+    New,
+}
+
+/// The command that starts the agent of `session`. The error names what the secret must not request.
 pub(in crate::worker) fn agent_command(
     config: &WorkerConfig,
     session: &SessionId,
     url: &str,
     secret: &WorkSecret,
     directory: String,
-    conversation: Option<&str>,
+    opening: Opening<'_>,
 ) -> Result<ProcessSpec, String> {
+    let asked = config.allowance.conversation(secret)?;
+    if asked.is_some() && config.agent_resume.is_none() {
+        return Err(String::from(
+            "the session is to continue a conversation (--resume), which this worker does not know how to do with its agent; say how with --agent-resume",
+        ));
+    }
+    let conversation = match opening {
+        Opening::Asked => asked,
+        Opening::In(conversation) => Some(conversation),
+        Opening::New => None,
+    };
     let (program, mut args, own_env): (_, Vec<String>, &[_]) =
         match (conversation, &config.agent_resume) {
             (Some(conversation), Some(AgentResume { program, args, env })) => {
@@ -90,7 +110,29 @@ mod tests {
         let mut config = WorkerConfig::new(relay, token, "/w".into(), agent, 1);
         change(&mut config);
         let session = SessionId::new("session_1").expect("an id");
-        agent_command(&config, &session, "ws://u", &secret, "/w".into(), None)
+        agent_command(&config, &session, "ws://u", &secret, "/w".into(), Opening::Asked)
+    }
+
+    #[test]
+    fn a_conversation_is_continued_by_the_command_for_that_and_by_no_flag() {
+        let resuming = |config: &mut WorkerConfig| {
+            let args = alloc::vec!["-x".into(), "--continue={session}".into()];
+            let program = String::from("other");
+            config.agent_resume = Some(AgentResume { program, args, env: alloc::vec![] });
+        };
+        let asked = r#""claude_code_args":{"model":"m","resume":"0f8c-4e"}"#;
+        let command = command_where(asked, resuming).expect("a command");
+        assert_eq!(command.program, "other");
+        assert_eq!(command.args, ["-x", "--continue=0f8c-4e", "--model", "m"]);
+        let other = command_where(r#""claude_code_args":{"model":"m"}"#, resuming);
+        assert_eq!(other.expect("a command").program, "agent");
+        let error = command_where(asked, |_| {}).expect_err("this agent cannot");
+        assert!(error.contains("--agent-resume"), "{error}");
+        for bad in ["", "--model", "-x", "a b", "../x"] {
+            let asked = format!(r#""claude_code_args":{{"resume":"{bad}"}}"#);
+            let error = command_where(&asked, resuming).expect_err(bad);
+            assert!(error.contains("--resume"), "{bad}: {error}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use core::time::Duration;
 
 use serde_json::value::RawValue;
 
-use self::agent_command::agent_command;
+use self::agent_command::{Opening, agent_command};
 use self::conversation::Conversation;
 pub(super) use self::end::EndReason;
 use self::launch::{Launch, Life};
@@ -152,10 +152,11 @@ impl Session {
         (beginning, rhythm): (Beginning, Rhythm),
     ) -> Self {
         let config = cx.config;
-        let command = |conversation: Option<&str>| {
-            agent_command(config, &id, &url, &secret, directory.into(), conversation)
+        let asked = config.allowance.conversation(&secret).ok().flatten();
+        let command = |opening: Opening<'_>| {
+            agent_command(config, &id, &url, &secret, directory.into(), opening)
         };
-        let (command, succession) = Succession::begin(config, beginning, command);
+        let (command, succession) = Succession::begin(config, beginning, asked, command);
         let run = format!("{:032x}", cx.rng.u128(..));
         let start = Start {
             version,

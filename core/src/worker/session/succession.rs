@@ -17,6 +17,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Session;
+use super::agent_command::Opening;
 use crate::base::limits::RESUME_TRIAL;
 use crate::base::text::Text;
 use crate::base::time::Instant;
@@ -34,6 +35,8 @@ use crate::worker::notice::WorkerNotice;
 pub(super) enum Succession {
     /// There was none before, or it has been said what became of its conversation.
     Settled,
+    /// There was none before in this session, and it is to continue a conversation of another one.
+    Continuing { conversation: String },
     /// It is being found out whether it can resume the conversation.
     Trying {
         conversation: String,
@@ -50,16 +53,21 @@ pub(super) enum Succession {
 
 impl Succession {
     /// The command of a session's first agent in this run of the worker, and how that one stands to
-    /// the one before. `command` makes it, for a conversation to resume or for a new one.
+    /// the one before. `asked` is the conversation that the session was made to continue; `command` makes
+    /// the command.
     pub(super) fn begin(
         config: &WorkerConfig,
         beginning: Beginning,
-        command: impl Fn(Option<&str>) -> Result<ProcessSpec, String>,
+        asked: Option<&str>,
+        command: impl Fn(Opening<'_>) -> Result<ProcessSpec, String>,
     ) -> (Result<ProcessSpec, String>, Self) {
-        let fresh = command(None);
+        let fresh = command(Opening::New);
         let restarting = |reason: &str| Self::Restarting { reason: reason.into() };
         let conversation = match beginning {
-            Beginning::First => return (fresh, Self::Settled),
+            Beginning::First => {
+                let continuing = |asked: &str| Self::Continuing { conversation: asked.into() };
+                return (command(Opening::Asked), asked.map_or(Self::Settled, continuing));
+            }
             Beginning::Forgotten => {
                 return (fresh, restarting("what its worker knew of the conversation is gone"));
             }
@@ -67,7 +75,7 @@ impl Succession {
         };
         match (conversation, &config.agent_resume, fresh) {
             (Some(conversation), Some(_), Ok(instead)) => {
-                let resuming = command(Some(&conversation));
+                let resuming = command(Opening::In(&conversation));
                 let held = Vec::new();
                 (resuming, Self::Trying { conversation, instead, held, until: None })
             }
@@ -84,7 +92,7 @@ impl Succession {
             Self::Trying { held, .. } => {
                 (held.len(), held.iter().map(|(_, line)| line.len()).sum())
             }
-            Self::Settled | Self::Restarting { .. } => (0, 0),
+            Self::Settled | Self::Continuing { .. } | Self::Restarting { .. } => (0, 0),
         }
     }
 
@@ -92,7 +100,7 @@ impl Succession {
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Trying { until, .. } => *until,
-            Self::Settled | Self::Restarting { .. } => None,
+            Self::Settled | Self::Continuing { .. } | Self::Restarting { .. } => None,
         }
     }
 }
@@ -102,6 +110,13 @@ impl Session {
     pub(super) fn agent_started(&mut self, cx: &mut Cx<'_>) {
         match &mut self.succession {
             Succession::Settled => {}
+            Succession::Continuing { conversation } => {
+                let conversation = Cow::Owned(core::mem::take(conversation));
+                self.succession = Succession::Settled;
+                let message =
+                    Cow::Borrowed("The agent was started to continue an earlier conversation.");
+                self.log(cx, &LogMessage::AgentResumed { message, conversation });
+            }
             Succession::Trying { until, .. } => {
                 *until = Some(cx.now() + RESUME_TRIAL);
                 // It is answered by an agent that has resumed, whoever else asks it later.
