@@ -129,6 +129,26 @@ impl<M: Machine> Hand<M> {
         picked
     }
 
+    /// Lets it have the lock that it asks for, and returns what holds it.
+    ///
+    /// # Panics
+    ///
+    /// If it asks for none.
+    #[track_caller]
+    pub fn lock(&mut self) -> (OpId, String) {
+        let asked = self.take("lock", |action| match action {
+            Action::Lock { op, path, .. } => Some((*op, path.clone())),
+            _ => None,
+        });
+        self.handle(Event::Locked { op: asked.0 });
+        asked
+    }
+
+    /// Whether it lets go of something.
+    pub fn cancels(&self, op: OpId) -> bool {
+        self.actions.contains(&Action::Cancel { op })
+    }
+
     /// What an open operation is, and how far it has come.
     pub fn operation(&self, op: OpId) -> Option<&Operation> {
         self.checker.get(op)

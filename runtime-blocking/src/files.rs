@@ -180,7 +180,7 @@ fn load_end(path: &Path, limit: usize) -> io::Result<(u64, Bytes)> {
     Ok((length, data.into()))
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -188,7 +188,7 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Creates a directory and its parents, each on disk before the next.
-fn make(directory: &Path) -> io::Result<()> {
+pub(crate) fn make(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }

@@ -59,6 +59,7 @@ mod group;
 mod handshake;
 mod http;
 mod inbox;
+mod lock;
 mod mailbox;
 mod net;
 mod operations;

@@ -14,6 +14,7 @@ use crate::files::{Files, Job};
 use crate::handshake::Offer;
 use crate::http::{Exchange, Http};
 use crate::inbox::Inbox;
+use crate::lock::Lock;
 use crate::mailbox::Outbox;
 use crate::net::deadline_after;
 use crate::process::{self, Process};
@@ -40,6 +41,7 @@ enum Operation {
     Process(Process),
     Run(Arc<Inbox<NoOrder>>),
     File,
+    Lock(Lock),
     EndTree,
     /// It failed before it began; its event is on the way.
     Failed,
@@ -52,6 +54,7 @@ impl Operation {
             Self::Stream(inbox) => inbox.cancel(),
             Self::Process(process) => process.cancel(),
             Self::Run(inbox) => inbox.cancel(),
+            Self::Lock(lock) => lock.release(),
             Self::File | Self::EndTree | Self::Failed => {}
         }
     }
@@ -110,6 +113,10 @@ impl Operations {
             }
             Action::Remove { op, path } => (op, self.file(op, Job::Remove { path })),
             Action::List { op, path } => (op, self.file(op, Job::List { path })),
+            Action::Lock { op, path, patience } => {
+                let lock = Lock::take(op, path, patience, self.outbox.clone(), &mut self.threads);
+                (op, lock.map(Operation::Lock))
+            }
             Action::Listen { op, .. }
             | Action::Accept { op, .. }
             | Action::Upgrade { op, .. }

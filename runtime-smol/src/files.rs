@@ -177,7 +177,7 @@ fn is_temporary(name: &str) -> bool {
 }
 
 /// Creates the missing part of a directory's path, durably and accessible only to its owner.
-fn make_directories(directory: &Path) -> io::Result<()> {
+pub(crate) fn make_directories(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
@@ -192,7 +192,7 @@ fn make_directories(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

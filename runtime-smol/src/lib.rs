@@ -36,6 +36,7 @@ mod host;
 mod http;
 mod io;
 mod local;
+mod lock;
 mod mailbox;
 mod operations;
 mod process;

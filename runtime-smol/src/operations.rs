@@ -28,7 +28,7 @@ use crate::server::{self, AcceptSlot, Answer, Listener};
 use crate::shared::Shared;
 use crate::socket::{self, Outgoing};
 use crate::store::{self, StoreRunner};
-use crate::{local, stdio, stream, tls};
+use crate::{local, lock, stdio, stream, tls};
 
 /// How long replies and closing handshakes may take after the machine has finished.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
@@ -177,6 +177,9 @@ impl Operations {
             }
             Action::Remove { op, path } => self.file(op, files::Job::Remove { path }),
             Action::List { op, path } => self.file(op, files::Job::List { path }),
+            Action::Lock { op, path, patience } => {
+                self.start(op, lock::hold(op, path, patience, shared));
+            }
             Action::Listen { op, address, limits } => {
                 let (tls, linger) = (self.server_tls.clone(), self.linger.clone());
                 let listener = server::listen(op, address, limits, tls, linger, shared);

@@ -405,6 +405,9 @@ pub const MAX_REFRESH_FAILURES: u32 = 3;
 pub const MIN_REFRESH_PAUSE: Duration = Duration::from_secs(5);
 /// Between two tries to refresh a token that is about to run out.
 pub const MIN_REFRESH_RETRY: Duration = Duration::from_secs(1);
+/// How long a process waits for another one's refresh of the log-in that they share: longer than a
+/// request takes at most. After that it refreshes by itself.
+pub const REFRESH_LOCK_PATIENCE: Duration = Duration::from_secs(20);
 /// How often the wall clock is looked at while a refresh waits: the other one may have stood still.
 pub const REFRESH_CLOCK_LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Tokens that one machine has refreshed.

@@ -4,8 +4,8 @@
 //!   Proving ──▶ Calling ──▶ answered
 //!                │  ▲ 401, the first time
 //!                ▼  │
-//!               Loading the log-in's file ──▶ Refreshing ──▶ Saving
-//!                   └── another process has refreshed it ──▶ Calling
+//!               Locking ──▶ Loading the log-in's file ──▶ Refreshing ──▶ Saving
+//!                               └── another process has refreshed it ──▶ Calling
 //! ```
 
 use alloc::boxed::Box;
@@ -19,7 +19,7 @@ use super::answer::answer;
 use super::device::{self, TokenError};
 use super::error::RequestError;
 use super::proof::{ask_for_proof, proved};
-use crate::auth::{LogIn, MAX_TOKEN_FILE_BYTES};
+use crate::auth::{LogIn, MAX_TOKEN_FILE_BYTES, RefreshLock};
 use crate::base::id::DeviceId;
 use crate::base::secret::Secret;
 use crate::contract::action::{Action, Request};
@@ -91,6 +91,7 @@ type Cx = runner::Cx<Purpose, (), DeviceAnswer>;
 enum Purpose {
     Proof,
     Call,
+    Lock,
     Load,
     Refresh,
     Save,
@@ -112,7 +113,8 @@ impl AskAsDevice {
         let number = Rng::with_seed(seed).u128(..);
         let request = ask_for_proof(&relay, holder.proved_by(), number);
         start(&mut cx, Purpose::Proof, request);
-        let role = Asking { relay, holder, call, number, is_renewed: false };
+        let role =
+            Asking { relay, holder, call, number, is_renewed: false, lock: RefreshLock::default() };
         Self { runner: Runner::new(role, cx) }
     }
 }
@@ -129,6 +131,8 @@ struct Asking {
     number: u128,
     /// Whether it was refused once, and the log-in looked at again.
     is_renewed: bool,
+    /// Among the processes that share the log-in.
+    lock: RefreshLock,
 }
 
 impl Asking {
@@ -192,8 +196,7 @@ impl Asking {
                 if error.is_unauthorized() && !self.is_renewed =>
             {
                 self.is_renewed = true;
-                let (path, limit) = (path.clone(), MAX_TOKEN_FILE_BYTES);
-                cx.fx.start(Purpose::Load, |op| Action::Load { op, path, limit });
+                self.lock.take(&mut cx.fx, Purpose::Lock, path);
             }
             (Err(error), _) => self.failed(cx, &error),
         }
@@ -208,6 +211,13 @@ impl Asking {
         cx.fx.end(Err(error.fault(self.what(), &self.relay)));
     }
 
+    fn locked(&mut self, cx: &mut Cx, event: &Event) {
+        self.lock.answered(&mut cx.fx, Purpose::Lock, event);
+        let Holder::Device(_, path) = &self.holder else { return };
+        let (path, limit) = (path.clone(), MAX_TOKEN_FILE_BYTES);
+        cx.fx.start(Purpose::Load, |op| Action::Load { op, path, limit });
+    }
+
     /// Another process may have refreshed it; if not, this one does.
     fn loaded(&mut self, cx: &mut Cx, event: &Event) {
         let Holder::Device(log_in, _) = &mut self.holder else { return };
@@ -215,6 +225,7 @@ impl Asking {
             && let Some(kept) = LogIn::parse(data).filter(|kept| kept != &**log_in)
         {
             **log_in = kept;
+            self.lock.release(&mut cx.fx);
             return self.ask(cx);
         }
         let request = device::refresh(&self.relay, log_in);
@@ -265,9 +276,13 @@ impl Role for Asking {
                 Err(error) => self.failed(cx, &error),
             },
             Some(Purpose::Call) => self.answered(cx, event),
+            Some(Purpose::Lock) => self.locked(cx, &event),
             Some(Purpose::Load) => self.loaded(cx, &event),
             Some(Purpose::Refresh) => self.refreshed(cx, event),
-            Some(Purpose::Save) if self.written(cx, &event) => self.ask(cx),
+            Some(Purpose::Save) if self.written(cx, &event) => {
+                self.lock.release(&mut cx.fx);
+                self.ask(cx);
+            }
             Some(Purpose::Remove) if self.written(cx, &event) => self.done(cx, DeviceAnswer::Done),
             Some(Purpose::Save | Purpose::Remove) => {}
         }

@@ -174,6 +174,19 @@ pub enum Action {
         path: String,
     },
 
+    /// Takes the lock that a file is among processes, which all of them have to ask for; creates it and
+    /// missing parent directories, readable only by their owner. Answer: `Locked`, and from then on it
+    /// is held until `Cancel`, or until the process ends, however it does; or `Failed`, with
+    /// [`IoErrorKind::TimedOut`](super::event::IoErrorKind::TimedOut) if another one holds it.
+    Lock {
+        /// The operation that this starts; from then on, what holds the lock.
+        op: OpId,
+        /// The file's path. Its content does not matter, and it stays.
+        path: String,
+        /// How long another process may hold it.
+        patience: Duration,
+    },
+
     /// Opens a listening socket. Answer: `Listening`, or `Failed`.
     Listen {
         /// The operation that this starts; from then on, the listener's id.
@@ -299,6 +312,9 @@ impl fmt::Debug for Action {
             }
             Self::Remove { op, path } => shown(f, "Remove", &[("op", op), ("path", path)]),
             Self::List { op, path } => shown(f, "List", &[("op", op), ("path", path)]),
+            Self::Lock { op, path, patience } => {
+                shown(f, "Lock", &[("op", op), ("path", path), ("patience", patience)])
+            }
             Self::Listen { op, address, .. } => {
                 shown(f, "Listen", &[("op", op), ("address", address)])
             }
@@ -354,6 +370,7 @@ impl Action {
             | Self::LoadEnd { op, .. }
             | Self::Remove { op, .. }
             | Self::List { op, .. }
+            | Self::Lock { op, .. }
             | Self::Listen { op, .. }
             | Self::Accept { op, .. }
             | Self::Vouch { op, .. }
@@ -381,6 +398,7 @@ impl Action {
                 | Self::LoadEnd { .. }
                 | Self::Remove { .. }
                 | Self::List { .. }
+                | Self::Lock { .. }
                 | Self::Listen { .. }
                 | Self::Accept { .. }
                 | Self::Store { .. }

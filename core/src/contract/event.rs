@@ -191,6 +191,12 @@ pub enum Event {
         names: Vec<String>,
     },
 
+    /// A lock is held.
+    Locked {
+        /// What holds it.
+        op: OpId,
+    },
+
     /// A listener is open.
     Listening {
         /// The listener.
@@ -280,6 +286,7 @@ impl fmt::Debug for Event {
             }
             Self::Removed { op } => shown(f, "Removed", &[("op", op)]),
             Self::Listed { op, names } => shown(f, "Listed", &[("op", op), ("names", names)]),
+            Self::Locked { op } => shown(f, "Locked", &[("op", op)]),
             Self::Listening { op, address } => {
                 shown(f, "Listening", &[("op", op), ("address", address)])
             }
@@ -348,6 +355,7 @@ impl Event {
             | Self::EndLoaded { op, .. }
             | Self::Removed { op }
             | Self::Listed { op, .. }
+            | Self::Locked { op }
             | Self::Listening { op, .. }
             | Self::Requested { op, .. }
             | Self::BodyRead { op, .. }

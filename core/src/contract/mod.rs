@@ -28,6 +28,7 @@
 //! | `Run` | `Ran` | that, or `Failed` |
 //! | `Save`, `Load`, `Remove`, `List` | `Saved`, `Loaded`, `Removed`, `Listed` | that, or `Failed` |
 //! | `Append`, `LoadEnd` | `Appended`, `EndLoaded` | that, or `Failed` |
+//! | `Lock`: a lock | `Locked` | `Failed` instead; once held it has none |
 //! | `Listen`: a listener | `Listening` | `Failed` instead; once open it has none |
 //! | `Accept`: an exchange | `Requested` | `Closed` if the client leaves; `Failed` instead of `Requested` |
 //! | · `Vouch` | nothing | |
@@ -56,7 +57,7 @@
 //! - `Send`, `Close`, `Write`, `CloseInput` and `Signal` may come before `Opened` or `Spawned`.
 //!   Sent and written data waits, and so does a signal.
 //! - File operations are carried out one at a time, in the order they were requested; so are store
-//!   operations. No other operations wait for one another.
+//!   operations. No other operations wait for one another; of those on files, `Lock` is none.
 //! - An action on an operation whose last event is out does nothing: the machine may not have seen
 //!   that event yet. An action on one that was cancelled, or never existed, is a bug in the machine.
 //! - `Pause` and `Resume` alternate. Anything read before a `Pause` may still be delivered; the end

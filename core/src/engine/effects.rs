@@ -90,6 +90,15 @@ impl<P: Clone, N> Effects<P, N> {
         self.open.remove(&op)
     }
 
+    /// Keeps an operation that was taken for finished: the event that is being handled was not its
+    /// last one.
+    pub(crate) fn keep(&mut self, op: OpId, purpose: P) {
+        match self.is_ended() {
+            false => drop(self.open.insert(op, purpose)),
+            true => self.queue.push_back(Queued::Do(Action::Cancel { op })),
+        }
+    }
+
     /// Lets an operation end by itself; anything that still comes from it is dropped.
     pub(crate) fn forget(&mut self, op: OpId) {
         self.open.remove(&op);

@@ -5,7 +5,7 @@ use alloc::string::String;
 use fastrand::Rng;
 
 use super::{Cx, Purpose};
-use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
+use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES, RefreshLock};
 use crate::base::secret::Secret;
 use crate::client::{RequestError, TokenError, TokenRetry, ask_for_proof, device, proved};
 use crate::contract::action::Action;
@@ -42,13 +42,15 @@ pub(super) struct Access {
     credential: Credential,
     trust: Trust,
     retry: TokenRetry,
+    /// Among the processes that share a log-in.
+    lock: RefreshLock,
     number: u128,
 }
 
 impl Access {
     pub(super) const fn new(relay: BaseUrl, credential: Credential) -> Self {
         let (trust, retry) = (Trust::Unknown, TokenRetry::Unused);
-        Self { relay, credential, trust, retry, number: 0 }
+        Self { relay, credential, trust, retry, lock: RefreshLock::Free, number: 0 }
     }
 
     /// What to show, if it may be shown.
@@ -96,11 +98,29 @@ impl Access {
     /// Looks for another credential after a refusal. Returns whether that may help.
     pub(super) fn renew(&mut self, cx: &mut Cx, error: &RequestError) -> bool {
         let Some(path) = self.retry.take(error, &self.credential) else { return false };
-        self.load(cx, path);
+        match self.credential.log_in() {
+            Some(_) => self.lock.take(&mut cx.fx, Purpose::LockToken, &path),
+            None => Self::load(cx, path),
+        }
         true
     }
 
-    fn load(&self, cx: &mut Cx, path: String) {
+    /// Nobody else refreshes the log-in now.
+    pub(super) fn locked(&mut self, cx: &mut Cx, event: &Event) {
+        self.lock.answered(&mut cx.fx, Purpose::LockToken, event);
+        if let Some(path) = self.credential.file() {
+            Self::load(cx, path);
+        }
+    }
+
+    /// A renewal is over, if that is all that came of it.
+    pub(super) fn settled(&mut self, cx: &mut Cx, renewal: &Renewal) {
+        if !matches!(renewal, Renewal::UnderWay) {
+            self.lock.release(&mut cx.fx);
+        }
+    }
+
+    fn load(cx: &mut Cx, path: String) {
         let limit = MAX_TOKEN_FILE_BYTES;
         cx.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
     }

@@ -140,6 +140,8 @@ enum Purpose {
     Page,
     Session,
     /// The credential.
+    /// Nobody else refreshes its log-in.
+    LockToken,
     Token,
     Refresh,
     SaveLogIn,
@@ -507,6 +509,7 @@ impl Mirroring {
     }
 
     fn renewed(&mut self, cx: &mut Cx, renewal: Renewal) {
+        self.access.settled(cx, &renewal);
         match renewal {
             Renewal::UnderWay => {}
             Renewal::Renewed => self.ask(cx),
@@ -556,6 +559,7 @@ impl Role for Mirroring {
             Purpose::Proof => self.proof(cx, event),
             Purpose::Page => self.page(cx, event),
             Purpose::Session => self.glanced(cx, event),
+            Purpose::LockToken => self.access.locked(cx, &event),
             Purpose::Token => {
                 let renewal = self.access.loaded(cx, &event);
                 self.renewed(cx, renewal);
@@ -565,7 +569,7 @@ impl Role for Mirroring {
                 self.renewed(cx, renewal);
             }
             // Kept or not, it is the one that counts now.
-            Purpose::SaveLogIn => self.ask(cx),
+            Purpose::SaveLogIn => self.renewed(cx, Renewal::Renewed),
         }
     }
 

@@ -370,6 +370,8 @@ fn a_log_in_is_refreshed_once_and_kept() {
     let Some(action) = bench.hand.actions.pop_front() else { panic!("it asks") };
     let event = bench.answer(action);
     bench.hand.handle(event);
+    let (lock, path) = bench.hand.lock();
+    assert_eq!(path, "/l.lock");
     let Some(Action::Load { op, path, .. }) = bench.hand.actions.pop_front() else { panic!() };
     assert_eq!(path, "/l");
     let data = Some(Bytes::from(kept("1")));
@@ -382,6 +384,8 @@ fn a_log_in_is_refreshed_once_and_kept() {
     let Some(Action::Save { op, path, data }) = bench.hand.actions.pop_front() else { panic!() };
     assert!(path == "/l" && String::from_utf8_lossy(&data).contains("access-2"));
     bench.hand.handle(Event::Saved { op });
+    let released = bench.hand.actions.pop_front();
+    assert_eq!(released, Some(Action::Cancel { op: lock }));
     bench.refused = None;
     bench.run();
     bench.has_all();

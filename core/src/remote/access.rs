@@ -1,10 +1,10 @@
 //! The credential that a session is looked at with, and how it is renewed (E-10, T-6).
 //!
 //! ```text
-//!              a 401: its file is read              nobody else has renewed it
-//!   Ready ──────────────────────────▶ Loading ─────────────────────────────▶ Refreshing ──▶ Saving
-//!     ▲                                  │  a newer one is there                 │            │
-//!     └──────────────────────────────────┴──────────────────────────────────────┴────────────┘
+//!           a 401        its file is read             nobody else has renewed it
+//!   Ready ────────▶ Locking ────▶ Loading ─────────────────────────────▶ Refreshing ──▶ Saving
+//!     ▲                              │  a newer one is there                 │            │
+//!     └──────────────────────────────┴──────────────────────────────────────┴────────────┘
 //! ```
 //!
 //! While it is being renewed, nothing is sent. A second 401 is final.
@@ -17,7 +17,7 @@ use fastrand::Rng;
 
 use super::cx::{Engine, Purpose, Timer};
 use super::notice::RemoteNotice;
-use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
+use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES, RefreshLock};
 use crate::base::secret::Secret;
 use crate::client::{RequestError, TokenError, TokenRetry, device};
 use crate::contract::action::Action;
@@ -49,6 +49,8 @@ pub(super) struct Access {
     retry: TokenRetry,
     state: State,
     backoff: Backoff,
+    /// Among the processes that share a log-in.
+    lock: RefreshLock,
 }
 
 /// What can be done about a 401.
@@ -71,8 +73,8 @@ pub(super) enum Renewed {
 
 impl Access {
     pub(super) const fn new(credential: Credential, backoff: BackoffConfig) -> Self {
-        let backoff = Backoff::new(backoff);
-        Self { credential, retry: TokenRetry::Unused, state: State::Ready, backoff }
+        let (backoff, lock) = (Backoff::new(backoff), RefreshLock::Free);
+        Self { credential, retry: TokenRetry::Unused, state: State::Ready, backoff, lock }
     }
 
     /// The credential, unless it is being renewed.
@@ -99,8 +101,23 @@ impl Access {
         }
         let Some(path) = self.retry.take(error, &self.credential) else { return Renewal::Final };
         self.state = State::Renewing;
-        Self::load(cx, path);
+        self.look(cx, path);
         Renewal::Begun
+    }
+
+    /// Looks at its file; at that of a log-in, while nobody else refreshes it.
+    fn look<N>(&mut self, cx: &mut Cx<'_, N>, path: String) {
+        match self.credential.log_in() {
+            Some(_) => self.lock.take(&mut cx.engine.fx, Purpose::LockToken, &path),
+            None => Self::load(cx, path),
+        }
+    }
+
+    pub(super) fn locked<N>(&mut self, cx: &mut Cx<'_, N>, event: &Event) {
+        self.lock.answered(&mut cx.engine.fx, Purpose::LockToken, event);
+        if let Some(path) = self.credential.file() {
+            Self::load(cx, path);
+        }
     }
 
     fn load<N>(cx: &mut Cx<'_, N>, path: String) {
@@ -121,11 +138,12 @@ impl Access {
                 cx.engine.fx.start(purpose, |op| Action::Request { op, request });
                 Renewed::Pending
             }
-            None => self.ready(),
+            None => self.ready(cx),
         }
     }
 
-    fn ready(&mut self) -> Renewed {
+    fn ready<N>(&mut self, cx: &mut Cx<'_, N>) -> Renewed {
+        self.lock.release(&mut cx.engine.fx);
         self.state = State::Ready;
         self.backoff.reset();
         Renewed::Ready
@@ -138,7 +156,7 @@ impl Access {
             Ok(tokens) => {
                 let log_in = self.credential.log_in().map(|log_in| log_in.refreshed(tokens));
                 let (Some(log_in), Some(path)) = (log_in, self.credential.file()) else {
-                    return self.ready();
+                    return self.ready(cx);
                 };
                 let data = log_in.to_file();
                 self.credential.adopt(log_in);
@@ -147,10 +165,10 @@ impl Access {
             }
             Err(TokenError::Request(error)) => match error.track() {
                 Some(track) => self.retry_later(cx, &error, track),
-                None => self.ready(),
+                None => self.ready(cx),
             },
             // What the relay says to the one that there is decides.
-            Err(TokenError::Refused { .. }) => self.ready(),
+            Err(TokenError::Refused { .. }) => self.ready(cx),
         }
     }
 
@@ -160,6 +178,7 @@ impl Access {
         error: &RequestError,
         track: FailureTrack,
     ) -> Renewed {
+        self.lock.release(&mut cx.engine.fx);
         let wall = cx.engine.fx.now().wall;
         match self.backoff.fail(cx.engine.fx.now().mono, track, error.retry_after(wall), cx.rng) {
             Verdict::RetryAfter(pause) => {
@@ -171,9 +190,9 @@ impl Access {
     }
 
     /// The pause is over.
-    pub(super) fn renew<N>(&self, cx: &mut Cx<'_, N>) {
+    pub(super) fn renew<N>(&mut self, cx: &mut Cx<'_, N>) {
         if let Some(path) = self.credential.file() {
-            Self::load(cx, path);
+            self.look(cx, path);
         }
     }
 
@@ -182,7 +201,7 @@ impl Access {
         if let Event::Failed { failure, .. } = event {
             cx.told.push(RemoteNotice::CredentialUnsaved { reason: failure.detail.clone() });
         }
-        self.ready()
+        self.ready(cx)
     }
 
     /// What to do about a 403, of something that takes this scope.

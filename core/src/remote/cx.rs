@@ -24,6 +24,8 @@ pub(super) enum Purpose {
     Look,
     Stream,
     Post,
+    /// Nobody else refreshes its log-in.
+    LockToken,
     Token,
     /// The next tokens of its log-in.
     RefreshToken,
@@ -37,7 +39,7 @@ impl Purpose {
     pub(super) const fn is_answered_by_relay(self) -> bool {
         match self {
             Self::Look | Self::Stream | Self::Post | Self::RefreshToken => true,
-            Self::Proof | Self::Token | Self::SaveToken | Self::Stdio => false,
+            Self::Proof | Self::LockToken | Self::Token | Self::SaveToken | Self::Stdio => false,
         }
     }
 }

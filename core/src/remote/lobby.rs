@@ -227,6 +227,10 @@ impl Asking {
         match event.op().and_then(|op| engine.fx.finish(op)) {
             Some(Purpose::Proof) => self.proof_answered(engine, event),
             Some(Purpose::Look) => self.answered(engine, event),
+            Some(Purpose::LockToken) => {
+                let (access, mut cx) = self.at_access(engine);
+                access.locked(&mut cx, &event);
+            }
             Some(Purpose::Token) => {
                 let (access, mut cx) = self.at_access(engine);
                 let renewed = access.loaded(&mut cx, &event);

@@ -327,6 +327,7 @@ impl Parts {
                 stream.handle(cx, access, event, may_pass, each);
             }),
             Purpose::Post => self.posted(cx, event, may_pass),
+            Purpose::LockToken => self.access.locked(&mut cx.at_access(), &event),
             Purpose::Token => {
                 let renewed = self.access.loaded(&mut cx.at_access(), &event);
                 self.renewed(cx, renewed);

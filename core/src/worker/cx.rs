@@ -27,6 +27,8 @@ pub(super) enum Purpose {
     /// That the relay is the relay.
     Proof,
     Register,
+    /// Nobody else refreshes its log-in.
+    LockToken,
     Token,
     /// The next tokens of its log-in.
     RefreshToken,
@@ -71,6 +73,7 @@ impl Purpose {
             | Self::Git(_)
             | Self::Worktree
             | Self::Proof
+            | Self::LockToken
             | Self::Token
             | Self::SaveToken
             | Self::Spool(_)

@@ -19,7 +19,7 @@ use super::survey::Directory;
 use crate::auth::refresh::{
     Generation, NewToken, RefreshOutcome, RefreshPolicy, RefreshScheduler, Settled,
 };
-use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES};
+use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES, RefreshLock};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::client::{RequestError, TokenError, TokenRetry, answer, device, worker_api};
@@ -50,6 +50,8 @@ pub(super) struct Registration {
     refreshes: RefreshScheduler<()>,
     /// The refresh that is under way because it was due.
     refreshing: Option<Generation>,
+    /// Among the processes that share its log-in.
+    lock: RefreshLock,
     backoff: Backoff,
     /// How many registrations there were. Identifies the secret a request was sent with.
     count: u32,
@@ -108,6 +110,7 @@ impl Registration {
             token_retry: TokenRetry::Unused,
             refreshes: RefreshScheduler::new(RefreshPolicy::default()),
             refreshing: None,
+            lock: RefreshLock::Free,
             backoff: Backoff::new(config.backoff),
             count: 0,
             environment: None,
@@ -249,8 +252,7 @@ impl Registration {
         if let Some(due) = self.refreshes.next_due(cx.fx.now()) {
             self.refreshing = Some(due.generation);
             if let Some(path) = self.token.file() {
-                let limit = MAX_TOKEN_FILE_BYTES;
-                cx.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
+                self.look_for_token(cx, path);
             }
         }
         self.look_at_refreshes(cx);
@@ -280,9 +282,28 @@ impl Registration {
     /// Reads the credential's file again, once per run of refusals (E-10).
     fn reread_token(&mut self, cx: &mut Cx<'_>, error: &RequestError) -> bool {
         let Some(path) = self.token_retry.take(error, &self.token) else { return false };
+        self.look_for_token(cx, path);
+        true
+    }
+
+    /// Looks at the credential's file; at that of a log-in, while nobody else refreshes it.
+    fn look_for_token(&mut self, cx: &mut Cx<'_>, path: String) {
+        match self.token.log_in() {
+            Some(_) => self.lock.take(cx.fx, Purpose::LockToken, &path),
+            None => Self::load_token(cx, path),
+        }
+    }
+
+    fn load_token(cx: &mut Cx<'_>, path: String) {
         let limit = MAX_TOKEN_FILE_BYTES;
         cx.fx.start(Purpose::Token, |op| Action::Load { op, path, limit });
-        true
+    }
+
+    pub(super) fn token_locked(&mut self, cx: &mut Cx<'_>, event: &Event) {
+        self.lock.answered(cx.fx, Purpose::LockToken, event);
+        if let Some(path) = self.token.file() {
+            Self::load_token(cx, path);
+        }
     }
 
     pub(super) fn token_loaded(&mut self, cx: &mut Cx<'_>, event: &Event) {
@@ -297,6 +318,7 @@ impl Registration {
             cx.request(Purpose::RefreshToken, request);
             return;
         }
+        self.lock.release(cx.fx);
         self.settle_refresh(cx, self.new_token());
         self.register_if_wanted(cx);
     }
@@ -304,7 +326,11 @@ impl Registration {
     /// The relay has answered to a request for the next tokens. They are kept before they are used:
     /// those before are of no use any more.
     pub(super) fn token_refreshed(&mut self, cx: &mut Cx<'_>, event: Event) -> Answered {
-        match device::tokens(event) {
+        let tokens = device::tokens(event);
+        if tokens.is_err() {
+            self.lock.release(cx.fx);
+        }
+        match tokens {
             Ok(tokens) => {
                 let refreshed = self.token.log_in().map(|log_in| log_in.refreshed(tokens));
                 let path = self.token.file();
@@ -340,6 +366,7 @@ impl Registration {
 
     /// The next tokens are kept, or cannot be: they are used all the same.
     pub(super) fn token_saved(&mut self, cx: &mut Cx<'_>) {
+        self.lock.release(cx.fx);
         self.register_if_wanted(cx);
     }
 

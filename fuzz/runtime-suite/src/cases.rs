@@ -34,6 +34,7 @@ macro_rules! action_tests {
             what_is_appended_follows_what_stays_and_the_rest_is_cut_off,
             a_file_that_is_shorter_than_it_should_be_is_left_as_it_is,
             the_end_of_a_file_is_read_with_the_length_of_all_of_it,
+            a_lock_is_held_by_one_at_a_time_until_it_is_cancelled_or_its_holder_ends,
         );
         $crate::tests!($runtime, actions::http:
             a_request_is_sent_as_specified_and_its_response_is_complete,

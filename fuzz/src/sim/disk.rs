@@ -20,6 +20,8 @@ pub(crate) struct Disk {
     /// What was requested and has not happened yet, in the order of the requests.
     pending: BTreeMap<u64, Pending>,
     asked: u64,
+    /// Which operation has taken which lock.
+    pub(crate) locks: BTreeMap<String, Address>,
     pub(crate) rng: Rng,
     /// Nothing more can be written.
     pub(crate) is_full: bool,
@@ -46,6 +48,7 @@ impl Disk {
             files: BTreeMap::new(),
             pending: BTreeMap::new(),
             asked: 0,
+            locks: BTreeMap::new(),
             rng: Rng::with_seed(seed ^ STREAM),
             is_full: false,
             is_unreadable: false,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use footbridge_core::contract::action::Action;
-use footbridge_core::contract::event::Event;
+use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::fact::Fact;
 use crate::faults::FaultKind;
@@ -54,6 +54,24 @@ pub(crate) fn touch(cx: &mut Cx, from: Address, action: Action) {
             cx.later(wait, SimEvent::CrashAtWrite { party, life });
         }
     }
+}
+
+/// A lock is free once its holder has released it or is gone. Whoever finds it held looks again when
+/// it is out of patience.
+pub(crate) fn lock(cx: &mut Cx, from: Address, path: String, patience: Duration) {
+    cx.parties[from.party].ops.insert(from.op, Op::Single);
+    let host = cx.parties[from.party].host;
+    let holder = cx.hosts[host].disk.locks.get(&path).copied();
+    let is_held = holder.is_some_and(|holder| {
+        cx.is_alive(holder) && cx.parties[holder.party].ops.contains_key(&holder.op)
+    });
+    if is_held {
+        let failure = IoError { kind: IoErrorKind::TimedOut, detail: path };
+        return cx.later(patience, SimEvent::Deliver(from, Event::Failed { op: from.op, failure }));
+    }
+    cx.hosts[host].disk.locks.insert(path, from);
+    let wait = cx.about(Duration::from_millis(3));
+    cx.later(wait, SimEvent::Deliver(from, Event::Locked { op: from.op }));
 }
 
 pub(crate) fn change(cx: &mut Cx, host: HostId, number: u64) {

@@ -64,6 +64,7 @@ impl World {
             | Action::LoadEnd { op, .. }
             | Action::Remove { op, .. }
             | Action::List { op, .. } => files::touch(cx, from(op), action),
+            Action::Lock { op, path, patience } => files::lock(cx, from(op), path, patience),
             Action::Listen { op, address, limits } => {
                 self.network.open_door(id, limits);
                 cx.parties[id].ops.insert(op, Op::Listener);

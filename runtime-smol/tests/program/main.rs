@@ -17,6 +17,7 @@ mod peers;
 mod restart;
 mod running;
 mod seeds;
+mod shared_log_in;
 mod sign_in;
 mod storm;
 #[cfg(feature = "tls")]

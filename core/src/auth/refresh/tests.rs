@@ -307,7 +307,7 @@ fn of_too_many_tokens_the_last_ones_have_no_schedule() {
 }
 
 /// A session whose token lives for 20 s speaks each second, for ten lives of it, while the issuer is
-/// slow, away for a while, or fails now and then.
+/// slow, and away at every fourth try, but never at more than three in a row.
 #[test]
 fn a_session_outlives_its_token_ten_times_and_never_shows_one_that_has_run_out() {
     const LIFE: u64 = 20;
@@ -315,7 +315,7 @@ fn a_session_outlives_its_token_ten_times_and_never_shows_one_that_has_run_out()
     let mut rng = fastrand::Rng::with_seed(7);
     let mut ends = hand.now.wall + secs(LIFE);
     hand.command(RefreshCommand::ScheduleExpiresIn("a", secs(LIFE)));
-    let (mut under_way, mut refreshes) = (None, 0);
+    let (mut under_way, mut refreshes, mut in_a_row) = (None, 0, 0);
     for second in 0..10 * LIFE {
         assert!(hand.now.wall < ends, "it has lapsed after {second} s");
         if let Some(generation) = asked(&mut hand) {
@@ -324,9 +324,13 @@ fn a_session_outlives_its_token_ten_times_and_never_shows_one_that_has_run_out()
         }
         match under_way.take() {
             Some((generation, 0)) => {
-                let outcome = match rng.u32(0..8) {
-                    0 => RefreshOutcome::Unreachable { retry_after: None },
+                let outcome = match rng.u32(0..4) {
+                    0 if in_a_row < 3 => {
+                        in_a_row += 1;
+                        RefreshOutcome::Unreachable { retry_after: None }
+                    }
                     _ => {
+                        in_a_row = 0;
                         refreshes += 1;
                         ends = hand.now.wall + secs(LIFE);
                         RefreshOutcome::Refreshed(NewToken::ExpiresIn(secs(LIFE)))

@@ -6,6 +6,7 @@
 //!   Stream    opening ──Opened, Head──▶ open ──Close──▶ closing ──Closed──▶ over
 //!   Process   starting ──Spawned──▶ running ──three ends──▶ ended ──Cancel──▶ over
 //!   Listener  binding ──Listening──▶ listening ──Cancel──▶ over
+//!   Lock      waiting ──Locked──▶ held ──Cancel──▶ over
 //!   Accept    ──Requested──▶ Exchange ◀──ReadBody, BodyRead──▶ Reading
 //!                                 ├──Reply, Closed──▶ over
 //!                                 └──Upgrade, ReplyStream──▶ Stream
@@ -46,6 +47,11 @@ pub enum Operation {
     Listener {
         /// Whether `Listening` was reported.
         is_open: bool,
+    },
+    /// A lock among processes, and whether it is held.
+    Lock {
+        /// Whether `Locked` was reported.
+        is_held: bool,
     },
     /// Waits for a request.
     Accept,
@@ -166,6 +172,7 @@ impl Operation {
             Action::Store { .. } => Self::Once(Answer::Stored),
             Action::Open { .. } => Self::Stream(Stream::new(StreamKind::Duplex)),
             Action::Spawn { .. } => Self::Process(Process::STARTING),
+            Action::Lock { .. } => Self::Lock { is_held: false },
             Action::Listen { .. } => Self::Listener { is_open: false },
             Action::Accept { .. } => Self::Accept,
             _ => return None,
@@ -238,7 +245,11 @@ impl Operation {
                 }
             }
             (Self::Listener { is_open }, Event::Listening { .. }) if !*is_open => *is_open = true,
-            (Self::Listener { is_open: false } | Self::Accept, Event::Failed { .. }) => {}
+            (Self::Lock { is_held }, Event::Locked { .. }) if !*is_held => *is_held = true,
+            (
+                Self::Listener { is_open: false } | Self::Lock { is_held: false } | Self::Accept,
+                Event::Failed { .. },
+            ) => {}
             (Self::Accept, Event::Requested { .. }) => *self = Self::Exchange,
             (Self::Reading, Event::BodyRead { .. }) => *self = Self::Exchange,
             (Self::Exchange | Self::Reading, Event::Closed { .. }) => {}

@@ -178,6 +178,7 @@ fn a_log_in_is_refreshed_and_kept_before_it_is_used_again() {
     let (op, _) = world.posted("messages");
     world.refuse(op, 401, "token_expired");
     world.proves();
+    let (lock, _) = world.lock();
     let load = |action: &Action| match action {
         Action::Load { op, .. } => Some(*op),
         _ => None,
@@ -194,6 +195,8 @@ fn a_log_in_is_refreshed_and_kept_before_it_is_used_again() {
     });
     assert!(world.actions.is_empty(), "not before it is kept");
     world.handle(Event::Saved { op });
+    assert!(world.cancels(lock));
+    world.actions.retain(|action| *action != Action::Cancel { op: lock });
     let (op, request) = world.request();
     assert_eq!(request.headers[0].1.reveal(), "Bearer next");
     world.answer(op, 200, &accepted("u", 1));

@@ -275,6 +275,7 @@ impl Parts {
             }
             Purpose::Proof => self.proof_answered(cx, event),
             Purpose::Register => self.register_answered(cx, event),
+            Purpose::LockToken => self.registration.token_locked(cx, &event),
             Purpose::Token => self.registration.token_loaded(cx, &event),
             Purpose::RefreshToken => {
                 let refreshed = self.registration.token_refreshed(cx, event);

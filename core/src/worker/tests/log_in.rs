@@ -24,7 +24,15 @@ fn refused() -> Bench {
     bench
 }
 
-fn loads(bench: &mut Bench, file: &str) {
+/// It has the lock of its log-in, and reads its file.
+fn loads(bench: &mut Bench, file: &str) -> OpId {
+    let (lock, path) = bench.lock();
+    assert_eq!(path, "/log-in.lock");
+    loads_now(bench, file);
+    lock
+}
+
+fn loads_now(bench: &mut Bench, file: &str) {
     let load = bench.take("load", |action| match action {
         Action::Load { op, path, .. } if path == "/log-in" => Some(*op),
         _ => None,
@@ -38,7 +46,7 @@ const TOKENS: &str = r#"{"access_token":"access-2","token_type":"Bearer","expire
 #[test]
 fn an_expired_log_in_is_refreshed_once_kept_and_then_used() {
     let mut bench = refused();
-    loads(&mut bench, &kept("1"));
+    let lock = loads(&mut bench, &kept("1"));
     let (refresh, request) = bench.request("/v1/oauth/token");
     let body = core::str::from_utf8(&request.body).expect("text").to_owned();
     assert_eq!(body, "grant_type=refresh_token&client_id=footbridge&refresh_token=refresh-1");
@@ -51,7 +59,9 @@ fn an_expired_log_in_is_refreshed_once_kept_and_then_used() {
         _ => None,
     });
     assert_eq!(LogIn::parse(&data).expect("a log-in").access_token().reveal(), "access-2");
+    assert!(!bench.cancels(lock), "others read its file only once it is written");
     bench.handle(Event::Saved { op: save });
+    assert!(bench.cancels(lock));
     let (register, request) = bench.request("/bridge");
     assert_eq!(request.headers[0].1.reveal(), "Bearer access-2");
     bench.refuse(register, 401, "token_revoked");
@@ -61,18 +71,34 @@ fn an_expired_log_in_is_refreshed_once_kept_and_then_used() {
 #[test]
 fn what_another_process_has_refreshed_is_taken_up() {
     let mut bench = refused();
-    loads(&mut bench, &kept("2"));
+    let lock = loads(&mut bench, &kept("2"));
+    assert!(bench.cancels(lock));
     assert!(!bench.has_request("/v1/oauth/token"));
     let (_, request) = bench.request("/bridge");
     assert_eq!(request.headers[0].1.reveal(), "Bearer access-2");
 }
 
 #[test]
+fn without_a_lock_it_is_refreshed_all_the_same() {
+    let mut bench = refused();
+    let lock = bench.take("lock", |action| match action {
+        Action::Lock { op, .. } => Some(*op),
+        _ => None,
+    });
+    let detail = "another process holds it".to_owned();
+    let failure = IoError { kind: IoErrorKind::TimedOut, detail };
+    bench.handle(Event::Failed { op: lock, failure });
+    loads_now(&mut bench, &kept("1"));
+    bench.request("/v1/oauth/token");
+}
+
+#[test]
 fn a_relay_that_cannot_refresh_now_does_not_end_the_worker() {
     let mut bench = refused();
-    loads(&mut bench, &kept("1"));
+    let lock = loads(&mut bench, &kept("1"));
     let (refresh, _) = bench.request("/v1/oauth/token");
     bench.respond(refresh, 503, r#"{"error":"temporarily_unavailable"}"#);
+    assert!(bench.cancels(lock), "others may have more luck");
     bench.wait();
     let (register, _) = bench.request("/bridge");
     bench.refuse(register, 401, "token_expired");
@@ -102,9 +128,9 @@ fn serving() -> Bench {
     bench.respond(register, 200, r#"{"environment_id":"env_1","environment_secret":"s"}"#);
     bench.request("/work/poll");
     let mut waited = Duration::ZERO;
-    let is_load =
-        |action: &Action| matches!(action, Action::Load { path, .. } if path == "/log-in");
-    while !bench.actions.iter().any(is_load) {
+    let is_lock =
+        |action: &Action| matches!(action, Action::Lock { path, .. } if path == "/log-in.lock");
+    while !bench.actions.iter().any(is_lock) {
         waited += bench.wait();
     }
     assert_eq!(waited, Duration::from_secs(3300), "five minutes before it runs out");

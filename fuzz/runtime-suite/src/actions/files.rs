@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use footbridge_core::contract::action::Action;
 use footbridge_core::contract::event::{Event, IoErrorKind};
 
 use crate::Runtime;
-use crate::harness::Driven;
+use crate::harness::{Driven, Order, PATIENCE};
 
 fn at(directory: &Path, name: &str) -> String {
     directory.join(name).to_str().expect("UTF-8").to_owned()
@@ -247,4 +247,34 @@ pub fn the_end_of_a_file_is_read_with_the_length_of_all_of_it<R: Runtime>() {
     let op = driven.begin(|op| Action::LoadEnd { op, path: at(directory.path(), "."), limit: 4 });
     driven.failed(op);
     driven.end();
+}
+
+pub fn a_lock_is_held_by_one_at_a_time_until_it_is_cancelled_or_its_holder_ends<R: Runtime>() {
+    let (mut one, mut two) = (Driven::start::<R>(), Driven::start::<R>());
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = at(directory.path(), "deep/lock");
+    let taken = |driven: &mut Driven, patience| {
+        driven.begin(|op| Action::Lock { op, path: path.clone(), patience })
+    };
+    let held = taken(&mut one, PATIENCE);
+    assert_eq!(one.next(), Event::Locked { op: held });
+    assert_eq!((mode_of(&path), mode_of(&at(directory.path(), "deep"))), (0o600, 0o700));
+    let refused = taken(&mut two, Duration::ZERO);
+    two.fails_with(refused, IoErrorKind::TimedOut);
+    // Whoever no longer waits for it does not get it.
+    let given_up = taken(&mut two, PATIENCE);
+    two.order(Order::Do(Box::new(Action::Cancel { op: given_up })));
+    let waiting = taken(&mut two, PATIENCE);
+    // No other operation waits for it.
+    let op = two.begin(|op| Action::Load { op, path: path.clone(), limit: 1 });
+    assert!(matches!(two.next(), Event::Loaded { op: of, .. } if of == op));
+    one.order(Order::Do(Box::new(Action::Cancel { op: held })));
+    assert_eq!(two.next(), Event::Locked { op: waiting });
+    let last = taken(&mut one, PATIENCE);
+    two.end();
+    assert_eq!(one.next(), Event::Locked { op: last });
+    assert!(std::path::Path::new(&path).exists(), "it stays: others may be about to lock it");
+    let op = one.begin(|op| Action::Lock { op, path: format!("{path}/x"), patience: PATIENCE });
+    one.failed(op);
+    one.end();
 }

@@ -44,6 +44,7 @@ impl Open {
             Operation::Stream(stream) => stream.is_open,
             Operation::Process(process) => process.is_spawned,
             Operation::Listener { is_open } => is_open,
+            Operation::Lock { is_held } => is_held,
             _ => false,
         }
     }
@@ -258,6 +259,7 @@ fn legible(action: &Action) -> Result<(), String> {
         | Action::Append { path, .. }
         | Action::LoadEnd { path, .. }
         | Action::Remove { path, .. }
+        | Action::Lock { path, .. }
         | Action::List { path, .. } => {
             let is_plain = path.starts_with('/') && !path.contains('\0');
             let leaves = path.split('/').any(|part| part == "..");
