@@ -64,6 +64,20 @@ pub enum AuditAction {
     EnvironmentRegistered,
     /// A session was created.
     SessionCreated,
+    /// A session was given a title, or none.
+    SessionRenamed,
+    /// A session was put away.
+    SessionArchived,
+    /// A session was taken back.
+    SessionUnarchived,
+    /// A session that had ended was deleted, with its log.
+    SessionDeleted,
+    /// A worker was asked whether it is there.
+    HealthcheckAsked,
+    /// A browser is sent notifications from now on.
+    PushAdded,
+    /// A browser is sent none any more.
+    PushRemoved,
     /// A session is to end.
     SessionStopped,
     /// An agent was interrupted.
@@ -110,7 +124,7 @@ pub struct AuditEntry {
     /// The agent's question.
     #[serde(default)]
     pub request_id: Option<String>,
-    /// How: `allow`, `deny`, the subtypes of control requests, what becomes of a worktree, scopes, a
+    /// How, or of which browser: `allow`, `deny`, the subtypes of control requests, what becomes of a worktree, scopes, a
     /// number of messages.
     #[serde(default)]
     pub detail: Option<String>,

@@ -1,6 +1,9 @@
 //! What the audit log says of what people, devices and workers have done (Y-9).
 
+use alloc::collections::BTreeSet;
+
 use super::*;
+use crate::relay::http::route::{Access, TABLE};
 
 fn entries(world: &mut World, token: &str) -> Vec<Value> {
     let (status, page) = world.get("/v1/audit", token);
@@ -130,4 +133,199 @@ fn nobody_is_let_in_of_whom_nothing_can_be_written_down() {
     world.deliver(Event::Failed { op: held, failure });
     let (status, refused) = world.answer(op);
     assert_eq!((status, &refused["error"]["type"]), (503, &json!("store_failed")));
+}
+
+/// What people cause, and is written down.
+const LOGGED: [&str; 17] = [
+    "AddDevice",
+    "AddPush",
+    "AnswerCallback",
+    "AnswerPermission",
+    "AskHealthcheck",
+    "AskWorktree",
+    "ChangeSession",
+    "CreateCodeSession",
+    "CreateSession",
+    "DeleteSession",
+    "Note",
+    "Post",
+    "RefreshDevice",
+    "RegisterEnvironment",
+    "RemovePush",
+    "RequestStop",
+    "RevokeDevice",
+];
+
+/// What people's programs cause, and is not written down.
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("Bridge", "a program takes up the session that it has created, at least once an hour"),
+    ("CheckDevice", "comes before every request of a device"),
+];
+
+/// What only reads.
+const READS: [&str; 11] = [
+    "GetEnvironment",
+    "GetSession",
+    "List",
+    "ListDevices",
+    "ListPushes",
+    "ListSessions",
+    "ReadAudit",
+    "ReadLog",
+    "ReadPushTargets",
+    "ReadReceipt",
+    "ReadReceipts",
+];
+
+/// What workers and the relay itself cause.
+const NOT_OF_PEOPLE: [&str; 18] = [
+    "AckInbound",
+    "AckWork",
+    "Append",
+    "AttachLink",
+    "Find",
+    "Lapse",
+    "LeaseWork",
+    "NoteWorker",
+    "NoteWorktree",
+    "OpenStream",
+    "Prove",
+    "ReadInbound",
+    "Redispatch",
+    "RemoveEnvironment",
+    "RenewLease",
+    "ResumeLink",
+    "ReturnWork",
+    "StopWork",
+];
+
+/// Notes which operations are carried out by `act`, and that there are entries for them.
+fn leads_to(
+    world: &mut World,
+    logged: &mut BTreeSet<String>,
+    actions: &[&str],
+    act: impl FnOnce(&mut World),
+) {
+    let before = entries(world, TOKEN).len();
+    world.carried_out.clear();
+    act(world);
+    let carried_out = core::mem::take(&mut world.carried_out);
+    let after = entries(world, TOKEN);
+    assert_eq!(self::actions(&after[before..]), actions);
+    logged.extend(carried_out.into_iter().map(|(name, _)| name));
+}
+
+/// A request that is repeated because its answer was lost: there is one entry for each action.
+fn twice(
+    world: &mut World,
+    logged: &mut BTreeSet<String>,
+    actions: &[&str],
+    (method, target): (Method, &str),
+    body: &Value,
+) {
+    leads_to(world, logged, actions, |world| {
+        for _ in 0..2 {
+            let key = [("idempotency-key", "k")];
+            let op = world.ask_with(method, target, TOKEN, body, &key);
+            let (status, answer) = world.answer(op);
+            assert!(status < 300 || status == 404, "{target}: {status} {answer}");
+        }
+    });
+}
+
+#[test]
+fn whatever_a_person_can_cause_is_in_it_or_has_a_reason_not_to_be() {
+    use Method::{Delete, Post};
+    let (world, logged) = (&mut World::new(), &mut BTreeSet::new());
+    let mut worker = None;
+    leads_to(world, logged, &["environment_registered"], |world| worker = Some(world.register()));
+    let environment = worker.expect("it is registered").environment;
+    let health = format!("/v1/environments/{environment}/healthcheck");
+    twice(world, logged, &["healthcheck_asked"], (Post, &health), &Value::Null);
+    let create = json!({"environment_id": environment});
+    twice(world, logged, &["session_created"], (Post, "/v1/sessions"), &create);
+    let (_, sessions) = world.get("/v1/sessions", TOKEN);
+    let session = sessions["sessions"][0]["id"].as_str().expect("an id");
+    let target = format!("/v1/sessions/{session}");
+    let both = json!({"title": "a name", "archived": true});
+    twice(world, logged, &["session_renamed", "session_archived"], (Post, &target), &both);
+    twice(world, logged, &["session_unarchived"], (Post, &target), &json!({"archived": false}));
+    twice(world, logged, &["session_stopped"], (Post, &format!("{target}/stop")), &Value::Null);
+    twice(world, logged, &["session_deleted"], (Delete, &target), &Value::Null);
+    twice(world, logged, &["session_created"], (Post, "/v1/code/sessions"), &json!({}));
+    let pushes = "/v1/push/subscriptions";
+    let push = super::push::subscription("https://push.example/one");
+    twice(world, logged, &["push_added"], (Post, pushes), &push);
+    let (_, listed) = world.get(pushes, TOKEN);
+    let push = listed["subscriptions"][0]["id"].as_str().expect("an id");
+    twice(world, logged, &["push_removed"], (Delete, &format!("{pushes}/{push}")), &Value::Null);
+    leads_to(world, logged, &["sign_in_code_made"], |world| {
+        assert_eq!(world.post("/v1/sign-in/codes", TOKEN, &Value::Null).0, 201);
+    });
+    let revoked = ["log_in_approved", "logged_in", "device_revoked"];
+    leads_to(world, logged, &revoked, |world| {
+        let token = super::log_in::everything(world);
+        let (_, me) = world.get("/v1/whoami", &token);
+        let id = me["device_id"].as_str().expect("an id");
+        assert_eq!(world.post(&format!("/v1/devices/{id}/revoke"), TOKEN, &Value::Null).0, 200);
+    });
+    let reused = ["log_in_approved", "logged_in", "refresh_token_reused"];
+    leads_to(world, logged, &reused, super::log_in::reuse);
+    leads_to(world, logged, &CALLBACK, super::callbacks::answered_once);
+    leads_to(world, logged, &WORKTREE, super::worktrees::asked_once);
+
+    let world = &mut World::new();
+    let (_, taken, link) = world.running();
+    world.lines(link, &format!("{}\n", question("q1")));
+    leads_to(world, logged, &["permission_answered", "messages_sent"], |world| {
+        let answer = json!({"request_id": "q1", "behavior": "allow"});
+        let target = format!("/v1/sessions/{}/permission", taken.session);
+        assert_eq!(world.post(&target, TOKEN, &answer).0, 200);
+        world.say(&taken.session, "words");
+    });
+    logged.retain(|name| LOGGED.contains(&&**name));
+    let expected: BTreeSet<String> = LOGGED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(*logged, expected);
+}
+
+/// What it takes to have a callback, and to answer it.
+const CALLBACK: [&str; 4] =
+    ["environment_registered", "session_created", "control_sent", "callback_answered"];
+/// What it takes to have a worktree kept, and to decide about it.
+const WORKTREE: [&str; 3] = ["environment_registered", "session_created", "worktree_asked"];
+
+#[test]
+fn every_store_operation_is_known_to_be_in_it_or_not() {
+    let source = include_str!("../../store/transaction.rs");
+    let (_, names) = source.split_once("const fn name(&self)").expect("it is there");
+    let names: BTreeSet<&str> = names
+        .lines()
+        .filter_map(|line| {
+            line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1.strip_suffix("\",")
+        })
+        .collect();
+    let known = LOGGED.iter().chain(&READS).chain(&NOT_OF_PEOPLE).copied();
+    let known: BTreeSet<&str> = known.chain(EXCEPTIONS.iter().map(|(name, _)| *name)).collect();
+    assert_eq!(names, known);
+    assert!(EXCEPTIONS.iter().all(|(_, reason)| !reason.is_empty()));
+}
+
+#[test]
+fn nothing_that_is_said_to_be_of_workers_is_asked_for_by_people() {
+    for row in TABLE.iter().filter(|row| row.access != Access::Anybody) {
+        let mut world = World::new();
+        let (worker, taken, _) = world.running();
+        let of = match row.path.contains("/environments/") {
+            true => &worker.environment,
+            false => &taken.session,
+        };
+        world.carried_out.clear();
+        let target = row.path.replace("{id}", of).replace("{work}", &taken.work);
+        let target = target.replace("{session}", &taken.session).replace("{seq}", "1");
+        world.ask(row.method, &target, TOKEN, &json!({}));
+        for (name, is_asked_for) in &world.carried_out {
+            let is_workers = NOT_OF_PEOPLE.contains(&&**name) && name != "Find";
+            assert!(!is_asked_for || !is_workers, "{target}: {name}");
+        }
+    }
 }

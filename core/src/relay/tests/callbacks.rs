@@ -356,3 +356,14 @@ fn what_an_agent_asked_that_is_gone_cannot_be_answered() {
     let body = json!({"client": ONE, "request_id": "H", "seq": seq, "response": {}});
     assert_eq!(kind(&world.answer_callback(&id, &body)), (410, "callback_withdrawn"));
 }
+
+/// A client is asked what it has declared, and answers.
+pub(super) fn answered_once(world: &mut World) {
+    let (_, taken, viewer, link) = declared(world);
+    world.lines(link, &asks("H", "PreToolUse"));
+    let seq = world.received(viewer)[0]["seq"].clone();
+    let body = json!({"client": ONE, "request_id": "H", "seq": seq, "response": {}});
+    for _ in 0..2 {
+        assert_eq!(world.answer_callback(&taken.session, &body).0, 200);
+    }
+}

@@ -63,6 +63,8 @@ struct World {
     store: Rc<RefCell<MemoryStore>>,
     /// This relay's changes that another one on the same store has not been told of.
     unheard: Vec<Changes>,
+    /// The store operations that were carried out, and whether somebody was said to ask for them.
+    carried_out: Vec<(String, bool)>,
     events: VecDeque<Event>,
     accepts: VecDeque<OpId>,
     /// Who the relay says a client is.
@@ -135,6 +137,7 @@ impl World {
             hand: Hand::new(relay, now),
             store,
             unheard: Vec::new(),
+            carried_out: Vec::new(),
             events: VecDeque::new(),
             accepts: VecDeque::new(),
             standings: BTreeMap::new(),
@@ -246,6 +249,7 @@ impl World {
     }
 
     fn apply(&mut self, transaction: crate::store::Transaction) -> Committed {
+        self.carried_out.push((format!("{transaction:?}"), transaction.by.is_some()));
         let committed = self.store.borrow_mut().apply(transaction);
         self.unheard.push((*committed.changes).clone());
         committed

@@ -17,7 +17,7 @@ fn own_key() -> SecretKey {
     SecretKey::from_slice(&[5; 32]).expect("a key")
 }
 
-fn subscription(endpoint: &str) -> Value {
+pub(super) fn subscription(endpoint: &str) -> Value {
     let public = own_key().public_key().to_sec1_point(false);
     json!({
         "endpoint": endpoint,

@@ -227,3 +227,11 @@ fn a_worker_that_knows_of_no_such_requests_is_said_not_to() {
     );
     assert!(world.session(&session)["worktree"].is_object(), "it is still there");
 }
+
+/// A person asks once about a worktree that was kept, and the answer is lost.
+pub(super) fn asked_once(world: &mut World) {
+    let (_, session) = world.with_kept_worktree();
+    for _ in 0..2 {
+        assert_eq!(world.ask_worktree(&session, &json!({"action": "look"})).0, 202);
+    }
+}

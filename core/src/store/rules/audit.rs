@@ -11,7 +11,7 @@ use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::base::limits::{AUDIT_KEPT_FOR, MAX_AUDIT_DETAIL_BYTES};
 use crate::base::text::is_hidden;
 use crate::store::committed::{Answer, Changes};
-use crate::store::record::AccountId;
+use crate::store::record::{AccountId, PushSignIn};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::{CallbackReply, NewMessage, Noted, PermissionReply, StoreOp};
 use crate::wire::audit::{Actor, ActorKind, AuditAction, AuditEntry, AuditPage};
@@ -67,6 +67,35 @@ pub(super) fn note<T: Tables>(
             let done = Done { session, environment, ..Done::default() };
             add(cx, owner, by, AuditAction::SessionCreated, done)
         }
+        StoreOp::CreateCodeSession { owner, device, .. } if is_new => {
+            let Answer::Session(session) = answer else { return Ok(()) };
+            let (session, environment) = (Some(&session.id), Some(&session.environment));
+            let done = Done { session, environment, device: device.as_ref(), ..Done::default() };
+            add(cx, owner, by, AuditAction::SessionCreated, done)
+        }
+        StoreOp::ChangeSession { owner, id, .. } | StoreOp::DeleteSession { owner, id } => {
+            let session = Some(id);
+            add_all(cx, owner, by, || Done { session, ..Done::default() })
+        }
+        StoreOp::AskHealthcheck { owner, id, .. } => {
+            let environment = Some(id);
+            add_all(cx, owner, by, || Done { environment, ..Done::default() })
+        }
+        StoreOp::AddPush { subscription } => {
+            let device = match &subscription.sign_in {
+                PushSignIn::Device(device) => Some(device),
+                PushSignIn::Person { .. } => None,
+            };
+            let id = &subscription.id;
+            add_all(cx, &subscription.owner, by, || Done {
+                device,
+                detail: Some(id.to_string()),
+                ..Done::default()
+            })
+        }
+        StoreOp::RemovePush { owner, id } => {
+            add_all(cx, owner, by, || Done { detail: Some(id.to_string()), ..Done::default() })
+        }
         StoreOp::RequestStop { owner, id } if is_new => {
             let done = Done { session: Some(id), ..Done::default() };
             add(cx, owner, by, AuditAction::SessionStopped, done)
@@ -113,6 +142,18 @@ pub(super) fn note<T: Tables>(
     }
 }
 
+/// An entry for each thing that the rule says it has done.
+fn add_all<'a, T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    by: &Actor,
+    done: impl Fn() -> Done<'a>,
+) -> Result<(), TableError> {
+    core::mem::take(&mut cx.done)
+        .into_iter()
+        .try_for_each(|action| add(cx, owner, by, action, done()))
+}
+
 fn answered<'a>(session: &'a SessionId, event: u64, request_id: &'a str, detail: &str) -> Done<'a> {
     let (event, detail) = (Some(event), Some(detail.to_owned()));
     Done { session: Some(session), event, request_id: Some(request_id), detail, ..Done::default() }
@@ -121,7 +162,11 @@ fn answered<'a>(session: &'a SessionId, event: u64, request_id: &'a str, detail:
 /// Whether anything is different now: what is asked for again, because an answer was lost, changes
 /// nothing.
 fn has_changed(changes: &Changes) -> bool {
-    !changes.entries.is_empty() || !changes.sessions.is_empty() || !changes.devices_gone.is_empty()
+    !changes.entries.is_empty()
+        || !changes.sessions.is_empty()
+        || !changes.sessions_gone.is_empty()
+        || !changes.environments_gone.is_empty()
+        || !changes.devices_gone.is_empty()
 }
 
 /// What a post does: one entry for its messages, one for its control requests, one if it interrupts.

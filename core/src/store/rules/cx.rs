@@ -1,11 +1,14 @@
 //! The context in which one operation is decided.
 
+use alloc::vec::Vec;
+
 use crate::base::time::UnixTime;
 use crate::store::clock::StoreTime;
 use crate::store::committed::{Answer, Changes, StoreError};
 use crate::store::policy::StorePolicy;
 use crate::store::rows::MetaRow;
 use crate::store::tables::TableError;
+use crate::wire::audit::AuditAction;
 
 /// The context in which one operation is decided.
 pub(super) struct Cx<'a, T> {
@@ -17,6 +20,9 @@ pub(super) struct Cx<'a, T> {
     /// The time that leases are measured in.
     pub(super) now: StoreTime,
     pub(super) changes: Changes,
+    /// What has changed that nobody has to be told of, or more exactly than `changes` says: as the
+    /// audit log names it.
+    pub(super) done: Vec<AuditAction>,
 }
 
 /// Why an operation stops.

@@ -16,6 +16,7 @@ use crate::store::committed::{Answer, StoreError};
 use crate::store::record::{AccountId, Healthcheck};
 use crate::store::rows::{WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
+use crate::wire::audit::AuditAction;
 use crate::wire::worker_api::work::WorkData;
 
 pub(super) fn ask<T: Tables>(
@@ -46,6 +47,7 @@ pub(super) fn ask<T: Tables>(
         enqueue_in(cx, &mut known, &mut item, End::Front)?;
         cx.tables.put_work(item)?;
         cx.changes.environment(&known.environment);
+        cx.done.push(AuditAction::HealthcheckAsked);
     }
     let answer = Answer::Environment(Box::new(known.environment.clone()));
     cx.tables.put_environment(known)?;

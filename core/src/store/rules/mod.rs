@@ -58,6 +58,7 @@ mod working;
 mod worktrees;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use self::cx::{Cx, Halt};
 pub(crate) use self::result::ended;
@@ -75,7 +76,8 @@ pub(super) fn decide<T: Tables>(
     let Transaction { at, policy, op, by } = transaction;
     let now = meta.clock.advance(at);
     let changes = Changes::default();
-    let mut cx = Cx { tables, meta, policy, wall: at.wall, now, changes };
+    let done = Vec::new();
+    let mut cx = Cx { tables, meta, policy, wall: at.wall, now, changes, done };
     let answer = match operation::carry_out(&mut cx, op) {
         Ok(answer) => {
             audit::note(&mut cx, by.as_deref(), op, &answer)?;

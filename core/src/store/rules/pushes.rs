@@ -10,12 +10,16 @@ use crate::store::committed::{Answer, StoreError};
 use crate::store::record::{AccountId, PushSignIn, PushSubscription, PushTargets};
 use crate::store::rows::Standing;
 use crate::store::tables::{TableError, Tables};
+use crate::wire::audit::AuditAction;
 
 pub(super) fn add<T: Tables>(cx: &mut Cx<'_, T>, new: &PushSubscription) -> Answered {
     let mut subscription = new.clone();
     match cx.tables.push(&new.id)? {
         Some(known) => subscription.created_at = known.created_at,
-        None => make_room(cx, &new.owner)?,
+        None => {
+            make_room(cx, &new.owner)?;
+            cx.done.push(AuditAction::PushAdded);
+        }
     }
     cx.tables.put_push(subscription.clone())?;
     Ok(Answer::Push(Box::new(subscription)))
@@ -49,6 +53,7 @@ pub(super) fn remove<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &Push
     let known = cx.tables.push(id)?.filter(|push| push.owner == *owner);
     let known = known.ok_or(StoreError::PushUnknown)?;
     cx.tables.delete_push(&known.id)?;
+    cx.done.push(AuditAction::PushRemoved);
     Ok(Answer::Done)
 }
 

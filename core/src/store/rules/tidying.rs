@@ -10,6 +10,7 @@ use crate::base::id::SessionId;
 use crate::store::committed::{Answer, StoreError};
 use crate::store::record::AccountId;
 use crate::store::tables::Tables;
+use crate::wire::audit::AuditAction;
 use crate::wire::session::SessionState;
 
 /// A title that a person gives wins over any other; an empty one gives the next message its turn.
@@ -30,6 +31,14 @@ pub(super) fn change<T: Tables>(
         row.session.is_archived = archived;
     }
     let answer = Answer::Session(Box::new(row.session.clone()));
+    if row.session.title != before.title {
+        cx.done.push(AuditAction::SessionRenamed);
+    }
+    match (before.is_archived, row.session.is_archived) {
+        (false, true) => cx.done.push(AuditAction::SessionArchived),
+        (true, false) => cx.done.push(AuditAction::SessionUnarchived),
+        _ => {}
+    }
     if row.session != before {
         cx.changes.session(&row.session);
     }
@@ -50,5 +59,6 @@ pub(super) fn delete<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &Sess
         _ => {}
     }
     retention::forget(cx, id)?;
+    cx.done.push(AuditAction::SessionDeleted);
     Ok(Answer::Done)
 }
