@@ -84,6 +84,11 @@ impl SessionKey<'_> {
         self.get("")
     }
 
+    /// `GET …/events`: a page of its log, after an event.
+    pub fn page(&self, after: u64, limit: u64) -> Request {
+        self.get(&format!("/events?after={after}&limit={limit}"))
+    }
+
     /// `POST …/messages`, with one message. `client` is who declares hooks or MCP servers, if it may.
     pub fn send(&self, message: &Text, client: Option<&str>) -> Request {
         let raw = serde_json::from_str::<&RawValue>(message.as_str());

@@ -46,6 +46,9 @@ pub enum Start {
     After(u64),
     /// With what happens from now on, and with the questions that are open.
     Now,
+    /// With this many of the last events, or with the oldest question that is open if that is before
+    /// them.
+    Recent(u64),
 }
 
 impl RemoteConfig {

@@ -7,13 +7,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use fastrand::Rng;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::access::{self, Access, Renewal, Renewed};
 use super::cx::{Engine, Purpose, Timer};
-use super::notice::RemoteNotice;
+use super::notice::{RemoteEvent, RemoteNotice};
 use crate::auth::Credential;
 use crate::base::id::SessionId;
+use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::base::time::UnixTime;
 use crate::client::gate::{self, Gate, Verdict};
+use crate::client::viewer_api::SessionKey;
 use crate::client::{RequestError, answer, viewer_api, worker_api};
 use crate::contract::action::Action;
 use crate::contract::event::Event;
@@ -22,9 +28,10 @@ use crate::engine::backoff::{self, Backoff, BackoffConfig};
 use crate::engine::runner::{Role, Runner, Slept, delegate_machine};
 use crate::engine::uuid::uuid;
 use crate::wire::device::Scope;
+use crate::wire::rfc3339;
 use crate::wire::url::BaseUrl;
 use crate::wire::viewer::{
-    CreateSession, EnvironmentList, EnvironmentView, SessionList, SessionView,
+    CreateSession, EnvironmentList, EnvironmentView, Origin, SessionList, SessionView,
 };
 
 /// How many sessions are listed.
@@ -41,6 +48,15 @@ pub enum LobbyCall {
     Create(CreateSession),
     /// That a session ends.
     Stop(SessionId),
+    /// A part of a session's log.
+    Events {
+        /// The session.
+        session: SessionId,
+        /// The event before the first one of these.
+        after: u64,
+        /// How many at most.
+        limit: u64,
+    },
 }
 
 /// What is answered.
@@ -52,11 +68,46 @@ pub enum LobbyAnswer {
     Environments(Vec<EnvironmentView<'static>>),
     /// The new session, or the one that ends.
     Session(Box<SessionView<'static>>),
+    /// Events in order and without gaps; fewer than asked for if they are long.
+    Events {
+        /// The events.
+        events: Vec<RemoteEvent>,
+        /// The first event that is still kept.
+        first_seq: u64,
+    },
     /// It failed, and is tried again.
     Retrying {
         /// Why.
         reason: String,
     },
+}
+
+/// A page of a log, with messages of its own.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    events: Vec<PageEvent>,
+    first_seq: u64,
+}
+
+#[derive(Deserialize)]
+struct PageEvent {
+    seq: u64,
+    #[serde(with = "rfc3339")]
+    at: UnixTime,
+    from: Origin,
+    message: Box<RawValue>,
+}
+
+impl Page {
+    fn into_answer(self) -> LobbyAnswer {
+        let events = self.events.into_iter().map(|event| {
+            let PageEvent { seq, at, from, message } = event;
+            let message = Text::from(String::from(Box::<str>::from(message)));
+            RemoteEvent { seq, at, from, message }
+        });
+        LobbyAnswer::Events { events: events.collect(), first_seq: self.first_seq }
+    }
 }
 
 /// With what it is asked.
@@ -114,6 +165,10 @@ struct Asking {
 }
 
 impl Asking {
+    const fn key<'a>(&'a self, session: &'a SessionId, token: &'a Secret) -> SessionKey<'a> {
+        SessionKey { relay: &self.relay, session, token, organization: None }
+    }
+
     fn ask(&self, engine: &mut Engine<LobbyAnswer>) {
         let Some(token) = self.access.token() else { return };
         let request = match &self.call {
@@ -122,9 +177,9 @@ impl Asking {
             LobbyCall::Create(body) => {
                 viewer_api::create_session(&self.relay, &token, body, &self.key)
             }
-            LobbyCall::Stop(session) => {
-                let relay = &self.relay;
-                viewer_api::SessionKey { relay, session, token: &token, organization: None }.stop()
+            LobbyCall::Stop(session) => self.key(session, &token).stop(),
+            LobbyCall::Events { session, after, limit } => {
+                self.key(session, &token).page(*after, *limit)
             }
         };
         engine.fx.start(Purpose::Look, |op| Action::Request { op, request });
@@ -136,6 +191,7 @@ impl Asking {
             LobbyCall::Environments => ("list the environments", Scope::Watch),
             LobbyCall::Create(_) => ("create a session", Scope::Drive),
             LobbyCall::Stop(_) => ("stop the session", Scope::Drive),
+            LobbyCall::Events { .. } => ("read the session's log", Scope::Watch),
         }
     }
 
@@ -156,6 +212,7 @@ impl Asking {
             LobbyCall::Create(_) | LobbyCall::Stop(_) => {
                 answer(event).map(|session| LobbyAnswer::Session(Box::new(session)))
             }
+            LobbyCall::Events { .. } => answer::<Page>(event).map(Page::into_answer),
         };
         match answered {
             Ok(answer) => {

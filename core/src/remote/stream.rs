@@ -90,7 +90,7 @@ impl Stream {
     pub(super) const fn new(start: Start, backoff: BackoffConfig) -> Self {
         let cursor = match start {
             Start::After(after) => after,
-            Start::Beginning | Start::Now => 0,
+            Start::Beginning | Start::Now | Start::Recent(_) => 0,
         };
         Self {
             state: State::Idle,
@@ -125,7 +125,7 @@ impl Stream {
         }
         let Some(token) = access.token() else { return };
         cx.clear_timer(Timer::Connect);
-        if self.start == Start::Now {
+        if matches!(self.start, Start::Now | Start::Recent(_)) {
             self.state = State::Looking;
             let request = cx.key(&token).look();
             return cx.request(Purpose::Look, request);
@@ -143,7 +143,8 @@ impl Stream {
         }
     }
 
-    /// The session was looked at: begins before the oldest of its open questions. Returns it.
+    /// The session was looked at: begins before the oldest of its open questions. Returns up to where
+    /// nothing but questions is told.
     pub(super) fn looked<N>(
         &mut self,
         cx: &mut Cx<'_, N>,
@@ -151,17 +152,23 @@ impl Stream {
         event: Event,
         may_pass: bool,
         each: &mut dyn FnMut(StreamEvent),
-    ) -> Option<SessionView<'static>> {
+    ) -> Option<u64> {
         self.state = State::Idle;
         match answer::<SessionView<'static>>(event) {
             Ok(view) => {
                 access.works();
                 let asked = view.pending_permissions.iter().map(|question| question.seq).min();
                 let before = asked.map_or(view.last_seq, |seq| seq.saturating_sub(1));
-                self.cursor = before.min(view.last_seq);
+                let (recent, quiet_until) = match self.start {
+                    Start::Recent(events) => (view.last_seq.saturating_sub(events), 0),
+                    Start::Now | Start::Beginning | Start::After(_) => {
+                        (view.last_seq, view.last_seq)
+                    }
+                };
+                self.cursor = before.min(recent);
                 self.start = Start::After(self.cursor);
                 self.connect(cx, access);
-                Some(view)
+                Some(quiet_until)
             }
             Err(error) => {
                 self.failed(cx, access, &error, may_pass, each);

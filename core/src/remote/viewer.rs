@@ -315,13 +315,11 @@ impl Parts {
         match purpose {
             Purpose::Proof => self.proof_answered(cx, telling, event),
             Purpose::Look => {
-                let mut view = None;
+                let mut quiet_until = None;
                 self.stream(cx, telling, |stream, access, cx, each| {
-                    view = stream.looked(cx, access, event, may_pass, each);
+                    quiet_until = stream.looked(cx, access, event, may_pass, each);
                 });
-                if let Some(view) = view {
-                    self.quiet_until = view.last_seq;
-                }
+                self.quiet_until = quiet_until.unwrap_or(self.quiet_until);
             }
             Purpose::Stream => self.stream(cx, telling, |stream, access, cx, each| {
                 stream.handle(cx, access, event, may_pass, each);

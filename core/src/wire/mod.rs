@@ -43,7 +43,7 @@ pub mod oauth;
 pub mod proof;
 pub mod push;
 mod raw;
-mod rfc3339;
+pub(crate) mod rfc3339;
 pub mod session;
 pub mod session_name;
 #[cfg(test)]

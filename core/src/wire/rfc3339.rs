@@ -20,7 +20,7 @@ pub(super) fn serialize<S: Serializer>(time: &UnixTime, serializer: S) -> Result
     serializer.collect_str(time)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<UnixTime, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<UnixTime, D::Error> {
     Words::deserialize(de)?.read()
 }
 

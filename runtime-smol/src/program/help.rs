@@ -689,6 +689,8 @@ const ATTACH_OPTIONS: &str = "      --new                  Make a new session, a
                              online]
       --title TEXT           What to call it
       --viewer-only          Only look on: Ctrl-C leaves, and interrupts nothing
+      --plain                Append lines and draw nothing: for screen readers,
+                             and for terminals that cannot do more
       --after N              Show only what came after the event N
       --json                 For programs: one JSON object a line, in both
                              directions (see below)
@@ -707,11 +709,19 @@ const ATTACH_RELAY: &str = "      --relay URL            The relay's address
 
 const ATTACH_KEYS: &str = "
 In a terminal:
-  What you type goes to the agent, once you press Enter. When it asks: y allows,
-  n denies (with words after it, if you like), a allows always. Ctrl-C ends its
-  turn; pressed twice, or Ctrl-D, it leaves, and the session continues. :help
-  shows what else there is. From a pipe, every line is a message; after the last
-  one it leaves when the agent's turn is over.
+  What you type goes to the agent, once you press Enter; Alt-Enter, Ctrl-J or a
+  backslash before Enter begins a new line, and a paste is never sent by itself.
+  When it asks, y allows, n denies, w denies with words, a allows always what is
+  said beside it; more than fits is seen to its end before it can be allowed.
+  Page Up or the wheel shows what is above, Tab chooses a card that Enter
+  unfolds, Ctrl-O unfolds all. / completes the agent's commands, @ files that it
+  has used. Ctrl-C ends its turn; pressed twice, or Ctrl-D, it leaves, and the
+  session continues. F1 shows what else there is. NO_COLOR turns colours off.
+
+  With --plain, where TERM is dumb, and in a pipe, lines are appended; y, n
+  (with words after it, if you like) and a answer, and :help shows what else
+  there is. From a pipe, every line is a message; after the last one it leaves
+  when the agent's turn is over.
 ";
 
 const ATTACH_JSON: &str = "

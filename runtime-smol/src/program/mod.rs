@@ -30,6 +30,7 @@ mod service;
 mod settings;
 mod sign_in;
 mod signals;
+mod terminal;
 mod topic;
 mod up;
 mod watchdog;

@@ -211,6 +211,31 @@ fn one_that_begins_now_tells_what_happens_from_now_on_and_the_questions_that_are
 }
 
 #[test]
+fn one_that_begins_with_recent_events_begins_before_the_oldest_open_question() {
+    for (questions, after) in
+        [(json!([]), 60), (json!([{"request_id": "P", "tool_name": "Bash", "seq": 41}]), 40)]
+    {
+        let mut config = config();
+        config.start = Start::Recent(40);
+        let mut world = World::new(config);
+        world.proves();
+        let (op, _) = world.request();
+        let at = "2026-01-01T00:00:00.000Z";
+        let view = json!({
+            "id": "session_1", "environment_id": "env_1", "title": null, "state": "running",
+            "created_at": at, "updated_at": at, "first_seq": 1, "last_seq": 100, "result": null,
+            "pending_permissions": questions,
+        });
+        world.answer(op, 200, &view);
+        let url = world.opens();
+        assert!(url.ends_with(&format!("?after={after}")), "{url}");
+        world.session(&json!({"last_seq": 100}));
+        world.event(after + 1, "agent", r#"{"type":"assistant"}"#);
+        assert_eq!(seqs(&world.told()), [after + 1], "what is before the end is told too");
+    }
+}
+
+#[test]
 fn it_ends_once_all_of_a_session_that_has_ended_was_seen() {
     let mut config = config();
     config.ends_with_session = true;

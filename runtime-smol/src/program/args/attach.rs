@@ -29,6 +29,8 @@ pub(in crate::program) struct Wanted {
     pub(in crate::program) environment: Option<EnvironmentId>,
     pub(in crate::program) title: Option<String>,
     pub(in crate::program) viewer_only: bool,
+    /// Whether lines are appended, and nothing is drawn.
+    pub(in crate::program) is_plain: bool,
     /// The last event that is known already.
     pub(in crate::program) after: Option<u64>,
     /// The command line of the agent's program that it stands in for.
@@ -65,8 +67,17 @@ pub(in crate::program) fn as_agent(
 
 impl Wanted {
     /// Its long options that are no settings, besides those that several commands have.
-    pub(in crate::program) const OPTIONS: [&str; 8] =
-        ["config", "json", "new", "environment", "title", "viewer-only", "after", "stream-json"];
+    pub(in crate::program) const OPTIONS: [&str; 9] = [
+        "config",
+        "json",
+        "new",
+        "environment",
+        "title",
+        "viewer-only",
+        "plain",
+        "after",
+        "stream-json",
+    ];
 
     /// The session, which has no flag.
     pub(super) fn name(&mut self, session: &str) -> Result<(), Error> {
@@ -81,6 +92,7 @@ impl Wanted {
             // All that follows is the agent's.
             "stream-json" => self.agent = Some(parser.raw_args()?.collect()),
             "viewer-only" => self.viewer_only = true,
+            "plain" => self.is_plain = true,
             "title" => self.title = Some(text(parser)?),
             "environment" => {
                 let id = EnvironmentId::new(&text(parser)?);

@@ -23,6 +23,18 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// One call, and its answer.
 pub(super) fn call(place: &Place, log: EventLog, call: LobbyCall) -> Result<LobbyAnswer, Error> {
+    let retrying = |reason: &str| {
+        log.write(Level::Warn, "retrying", &[], format_args!("{reason}; trying again"));
+    };
+    block_on(asked(place, call, retrying))
+}
+
+/// The same, beside other things.
+pub(super) async fn asked(
+    place: &Place,
+    call: LobbyCall,
+    retrying: impl Fn(&str),
+) -> Result<LobbyAnswer, Error> {
     let mut backoff = BackoffConfig::default();
     let pause = Track { give_up: Some(PATIENCE), ..backoff.general };
     (backoff.connection, backoff.general) = (pause, pause);
@@ -36,12 +48,11 @@ pub(super) fn call(place: &Place, log: EventLog, call: LobbyCall) -> Result<Lobb
     let host = work::host(&place.relay, &place.reach)?;
     let (_commands, asked) = async_channel::bounded(1);
     let mut answered = None;
-    block_on(drive(Lobby::new(config), host, asked, |answer| match answer {
-        LobbyAnswer::Retrying { reason } => {
-            log.write(Level::Warn, "retrying", &[], format_args!("{reason}; trying again"));
-        }
+    let driven = drive(Lobby::new(config), host, asked, |answer| match answer {
+        LobbyAnswer::Retrying { reason } => retrying(&reason),
         answer => answered = Some(answer),
-    }))?;
+    });
+    driven.await?;
     answered.ok_or_else(|| Error::local("the relay did not answer"))
 }
 

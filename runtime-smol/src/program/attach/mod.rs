@@ -4,8 +4,9 @@ mod agent_line;
 mod choose;
 mod json;
 mod lines;
+mod screen;
 mod stream_json;
-mod transcript;
+pub(in crate::program) mod transcript;
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -33,6 +34,9 @@ use super::{data, whereabouts, work};
 /// Two presses of Ctrl-C within this time leave.
 const TWICE: Duration = Duration::from_secs(2);
 
+/// Events that a screen begins with; older ones come as somebody scrolls up to them.
+const RECENT: u64 = 200;
+
 /// The relay, how it is reached, and what opens it.
 struct Place {
     relay: BaseUrl,
@@ -56,8 +60,19 @@ pub(super) fn run(ask: Attach) -> Result<(), Error> {
         Some(session) => session.clone(),
         None => choose::session(&place, log, &wanted, is_json)?,
     };
-    let config = config(&place, session, &wanted)?;
-    if is_json { json::run(&place, config) } else { lines::run(&place, config, log) }
+    let mut config = config(&place, session, &wanted)?;
+    if is_json {
+        return json::run(&place, config);
+    }
+    if wanted.is_plain || !has_screen() {
+        return lines::run(&place, config, log);
+    }
+    // A person reads it to its end, and may want to know what comes of it.
+    config.ends_with_session = false;
+    if wanted.after.is_none() {
+        config.start = Start::Recent(RECENT);
+    }
+    screen::run(&place, config)
 }
 
 /// The relay that is named, or the one that runs on this machine.
@@ -129,6 +144,12 @@ async fn signals<T>(mut each: impl FnMut(&Pressed)) -> Result<T, Error> {
         last = Some(Instant::now());
     }
     std::future::pending().await
+}
+
+/// Whether there is a terminal that can do more than append lines.
+fn has_screen() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    is_terminal() && !is_dumb
 }
 
 fn is_terminal() -> bool {

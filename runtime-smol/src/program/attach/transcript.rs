@@ -22,23 +22,27 @@ pub(super) fn shown(event: &RemoteEvent) -> String {
     let Ok(message) = serde_json::from_str::<Value>(message.as_str()) else {
         return String::new();
     };
-    let text = match (*from, head.kind.as_str()) {
-        _ if !is_for_people => String::new(),
-        (Origin::Viewer, "user") => said(&message),
-        (Origin::Viewer, "control_request") => asked(&message),
-        (Origin::Viewer, _) => String::new(),
-        (Origin::Worker | Origin::Relay, _) => note(&message),
-        (Origin::Agent, "assistant") => spoken(&message),
-        (Origin::Agent, "user") => results(&message),
-        (Origin::Agent, "result") => result(&message),
-        (Origin::Agent, "system") => system(&message),
-        (Origin::Agent, "control_response") => failed(&message),
-        // A question is shown where it is asked, and the text of a stream once it is whole.
-        (Origin::Agent, _) => String::new(),
-    };
+    let text = if is_for_people { in_words(*from, &head, &message) } else { String::new() };
     let is_nested = message["parent_tool_use_id"].is_string();
     let text = safe(&text);
     if is_nested { indented(&text) } else { text }
+}
+
+/// A message in words, not yet safe for a terminal.
+pub(in crate::program) fn in_words(from: Origin, head: &Head, message: &Value) -> String {
+    match (from, head.kind.as_str()) {
+        (Origin::Viewer, "user") => said(message),
+        (Origin::Viewer, "control_request") => asked(message),
+        (Origin::Viewer, _) => String::new(),
+        (Origin::Worker | Origin::Relay, _) => note(message),
+        (Origin::Agent, "assistant") => spoken(message),
+        (Origin::Agent, "user") => results(message),
+        (Origin::Agent, "result") => result(message),
+        (Origin::Agent, "system") => system(message),
+        (Origin::Agent, "control_response") => failed(message),
+        // A question is shown where it is asked, and the text of a stream once it is whole.
+        (Origin::Agent, _) => String::new(),
+    }
 }
 
 /// Text that does nothing to a terminal but show itself.

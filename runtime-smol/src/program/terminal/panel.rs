@@ -1,0 +1,204 @@
+//! The open questions: one of them is shown, whole, above its answers.
+
+use std::time::Duration;
+
+use footbridge_core::remote::Asked;
+use footbridge_core::wire::viewer::PermissionPost;
+
+use super::keys::Key;
+use super::limits::QUESTION_GUARD;
+use super::line::{Line, Span};
+use super::question::{Answering, Question};
+use super::style::{ASK, CHOSEN, DIM, KEY, PLAIN};
+
+/// The questions, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Panel {
+    questions: Vec<Question>,
+    at: usize,
+    /// Answers that are on their way.
+    answering: Vec<Question>,
+    /// Lines that there was room for.
+    room: usize,
+}
+
+/// What a key has done.
+#[derive(Debug)]
+pub(super) enum Pressed {
+    Taken,
+    Untaken,
+    /// It cannot be done, for this reason.
+    No(&'static str),
+    Answer(PermissionPost),
+}
+
+/// What is shown.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) lines: Vec<Line>,
+    /// Row and column.
+    pub(super) cursor: Option<(usize, usize)>,
+}
+
+impl Panel {
+    pub(super) fn is_open(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.questions.len()
+    }
+
+    pub(super) fn asked(&mut self, asked: Asked) {
+        let is_known = |question: &Question| {
+            question.asked.request_id == asked.request_id && question.asked.seq == asked.seq
+        };
+        if !self.questions.iter().any(is_known) {
+            self.questions.push(Question::new(asked));
+        }
+    }
+
+    /// Whether it was open here.
+    pub(super) fn withdrawn(&mut self, request_id: &str) -> bool {
+        let before = self.questions.len() + self.answering.len();
+        self.questions.retain(|question| question.asked.request_id != request_id);
+        self.answering.retain(|question| question.asked.request_id != request_id);
+        self.at = self.at.min(self.questions.len().saturating_sub(1));
+        before > self.questions.len() + self.answering.len()
+    }
+
+    /// Its answer was stored.
+    pub(super) fn answered(&mut self, request_id: &str) {
+        self.answering.retain(|question| question.asked.request_id != request_id);
+    }
+
+    /// Its answer was not sent: it is open again.
+    pub(super) fn not_answered(&mut self, request_id: &str) {
+        let found = self.answering.iter().position(|one| one.asked.request_id == request_id);
+        if let Some(at) = found {
+            let question = self.answering.remove(at);
+            self.questions.insert(0, question);
+            self.at = 0;
+        }
+    }
+
+    /// Answers that are not stored yet.
+    pub(super) fn on_their_way(&self) -> usize {
+        self.answering.len()
+    }
+
+    fn current(&mut self) -> Option<&mut Question> {
+        self.questions.get_mut(self.at)
+    }
+
+    /// The question, in at most so many lines.
+    pub(super) fn frame(
+        &mut self,
+        now: Duration,
+        width: usize,
+        height: usize,
+        is_focused: bool,
+    ) -> Shown {
+        let (at, count) = (self.at, self.questions.len());
+        let Some(question) = self.current() else { return Shown::default() };
+        question.appeared.get_or_insert(now);
+        let mut head = Line::default();
+        let mark = if is_focused { ASK } else { DIM };
+        head.push("━━ ", mark);
+        head.push(&question.title(), ASK);
+        if count > 1 {
+            head.push(&format!(" ({} of {count}, ← → for others)", at + 1), DIM);
+        }
+        head.push(" ", PLAIN);
+        let rest = width.saturating_sub(head.width());
+        head.push(&"━".repeat(rest), mark);
+        let (body, mut cursor) = question.body(width);
+        let (answers, answer_cursor) = question.answers(width);
+        let room = height.saturating_sub(answers.len() + 1).max(1);
+        let hidden = body.len().saturating_sub(room);
+        // Without the line that says how much more there is.
+        let room = if hidden > 0 { room.saturating_sub(1).max(1) } else { room };
+        let most = body.len().saturating_sub(room);
+        question.scrolled = question.scrolled.min(most);
+        if question.scrolled == most {
+            question.is_seen = true;
+        }
+        let from = question.scrolled;
+        let mut lines = vec![head.cut(width)];
+        lines.extend(body.iter().skip(from).take(room).cloned());
+        if hidden > 0 {
+            let below = most - from;
+            let words = match below {
+                0 => "— its end; PgUp for what is above".to_owned(),
+                below => format!("↓ {below} more lines: PgDn, or End for the end"),
+            };
+            lines.push(Line::new(words, KEY).cut(width));
+        }
+        cursor = cursor.and_then(|(row, column)| Some((row.checked_sub(from)? + 1, column)));
+        let below = lines.len();
+        lines.extend(answers);
+        cursor = answer_cursor.map(|(row, column)| (row + below, column)).or(cursor);
+        if !is_focused {
+            let words = Span::new(" Tab answers ", CHOSEN);
+            lines.push(Line { spans: vec![words] });
+        }
+        lines.truncate(height.max(1));
+        self.room = room;
+        Shown { lines, cursor: cursor.filter(|_| is_focused) }
+    }
+
+    /// A key while it has the focus.
+    pub(super) fn key(&mut self, now: Duration, key: &Key) -> Pressed {
+        let (room, count) = (self.room.max(2) - 1, self.questions.len());
+        let Some(question) = self.questions.get_mut(self.at) else { return Pressed::Untaken };
+        if !question.is_typing() {
+            match key {
+                Key::PageDown | Key::WheelDown | Key::Char(' ') | Key::ScrollDown
+                    if !question.is_seen || matches!(key, Key::PageDown | Key::ScrollDown) =>
+                {
+                    let lines = if *key == Key::WheelDown { 3 } else { room };
+                    question.scrolled = question.scrolled.saturating_add(lines);
+                    return Pressed::Taken;
+                }
+                Key::PageUp | Key::ScrollUp => {
+                    question.scrolled = question.scrolled.saturating_sub(room);
+                    return Pressed::Taken;
+                }
+                Key::End => {
+                    question.scrolled = usize::MAX;
+                    return Pressed::Taken;
+                }
+                Key::Home => {
+                    question.scrolled = 0;
+                    return Pressed::Taken;
+                }
+                Key::Right | Key::Char(']') if count > 1 => {
+                    self.at = (self.at + 1) % count;
+                    return Pressed::Taken;
+                }
+                Key::Left | Key::Char('[') if count > 1 => {
+                    self.at = (self.at + count - 1) % count;
+                    return Pressed::Taken;
+                }
+                _ => {}
+            }
+        }
+        let is_new = question.appeared.is_none_or(|at| now < at + QUESTION_GUARD);
+        if is_new && !question.is_typing() {
+            return Pressed::No("the question has just appeared: press the key again");
+        }
+        match question.key(key) {
+            Answering::Taken => Pressed::Taken,
+            Answering::Untaken => Pressed::Untaken,
+            Answering::Unseen => Pressed::No(
+                "there is more of it: PgDn or End shows the rest, then it can be allowed",
+            ),
+            Answering::Answer(answer) => {
+                let question = self.questions.remove(self.at);
+                self.answering.push(question);
+                self.at = self.at.min(self.questions.len().saturating_sub(1));
+                Pressed::Answer(answer)
+            }
+        }
+    }
+}

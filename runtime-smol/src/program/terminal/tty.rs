@@ -1,0 +1,116 @@
+//! The terminal itself: its mode, its size, and that it is given back as it was found, whatever happens.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+
+use super::model::Size;
+
+/// How long a terminal that takes nothing is waited for when it is left.
+const LEAVE_WITHIN: Duration = Duration::from_millis(300);
+
+/// A screen of its own, no wrapping by the terminal, pastes that are marked.
+const ENTER: &str = "\x1b[?1049h\x1b[?7l\x1b[?2004h";
+const LEAVE: &str = "\x1b[0m\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1049l";
+/// Its wheel, as keys of their own.
+const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+const NO_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// How the terminal was found, while it is not so.
+static FOUND: Mutex<Option<Termios>> = Mutex::new(None);
+static HOOK: Once = Once::new();
+
+/// The terminal, in this program's hands until it is dropped.
+#[derive(Debug)]
+pub(in crate::program) struct Tty {
+    has_mouse: bool,
+}
+
+impl Tty {
+    pub(in crate::program) fn enter() -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                give_back();
+                before(info);
+            }));
+        });
+        let tty = Self { has_mouse: true };
+        tty.take()?;
+        Ok(tty)
+    }
+
+    fn take(&self) -> io::Result<()> {
+        let stdin = io::stdin();
+        let found = tcgetattr(stdin.as_fd())?;
+        let mut raw = found.clone();
+        raw.make_raw();
+        *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        tcsetattr(stdin.as_fd(), OptionalActions::Now, &raw)?;
+        let mouse = if self.has_mouse { MOUSE } else { "" };
+        write(&[ENTER, mouse].concat())
+    }
+
+    /// Its size; what most have if it does not say.
+    pub(in crate::program) fn size() -> Size {
+        let size = tcgetwinsize(io::stdout().as_fd()).ok();
+        let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
+        size.map_or(Size { columns: 80, rows: 24 }, |size| Size {
+            columns: size.ws_col.into(),
+            rows: size.ws_row.into(),
+        })
+    }
+
+    /// Whether its wheel scrolls here, or its own way.
+    pub(in crate::program) fn mouse(&mut self, is_ours: bool) {
+        self.has_mouse = is_ours;
+        let _ = write(if is_ours { MOUSE } else { NO_MOUSE });
+    }
+
+    /// Gives it back and stops this program, as Ctrl-Z does. [`resume`](Self::resume) is for when it is
+    /// continued.
+    pub(in crate::program) fn suspend(&self) {
+        give_back();
+        let own = rustix::process::getpid();
+        let _ = rustix::process::kill_process(own, rustix::process::Signal::STOP);
+    }
+
+    /// It is ours again.
+    pub(in crate::program) fn resume(&self) {
+        let is_ours = FOUND.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if !is_ours {
+            let _ = self.take();
+        }
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Gives the terminal back as it was found, once.
+fn give_back() {
+    let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(found) = found else { return };
+    // Its mode first: that needs nobody who reads.
+    let _ = tcsetattr(io::stdin().as_fd(), OptionalActions::Now, &found);
+    let stdout = rustix::stdio::stdout();
+    let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];
+    let within = Timespec::try_from(LEAVE_WITHIN).ok();
+    if poll(&mut ready, within.as_ref()).is_ok_and(|ready| ready > 0) {
+        let _ = rustix::io::write(stdout, [NO_MOUSE, LEAVE].concat().as_bytes());
+    }
+}
