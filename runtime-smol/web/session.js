@@ -8,6 +8,7 @@ import { Checklist } from './checklist.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
 import { Controls } from './controls.js';
+import { Excerpt } from './excerpt.js';
 import { Ending, farewell } from './ending.js';
 import { titleOf } from './format.js';
 import { isReport } from './entries.js';
@@ -22,8 +23,9 @@ import { list } from './values.js';
 import { WayToQuestion } from './way.js';
 import { KeptWorktree } from './worktree.js';
 
-/** How much of a long session is shown at first; the rest loads on request. */
-const FIRST_LOOK = 2000;
+/** How much of a long session is read at first, for what the agent has said of itself, and how much of that is shown; the rest loads on request. */
+const FIRST_LOOK = 1000;
+const SHOWN_AT_FIRST = 200;
 /** How often what waits for a connection is tried again while there seems to be one. */
 const RETRY_MS = 5000;
 
@@ -37,6 +39,7 @@ export class SessionView {
   #announced = new Set();
   #gone = false;
   #gonePage = new AbortController();
+  /** Events up to this one are not in the transcript until they are asked for. */ #shownAfter = 0;
   /** @type {number | null} the event to go to once the log is there */ #sought = null;
 
   /**
@@ -102,6 +105,7 @@ export class SessionView {
     });
     this.#build();
     this.waiting = new WayToQuestion(this.permissions, this.transcript.scroller);
+    this.waiting.element.addEventListener('click', () => this.excerpt.close(), { capture: true });
     this.foot.insertBefore(this.waiting.element, this.notice);
   }
 
@@ -112,7 +116,7 @@ export class SessionView {
     this.state = h('p', { class: 'state', role: 'status', 'data-testid': 'session-state' });
     this.notice = h('p', { class: 'error', role: 'alert' });
     this.elsewhere = h('a', { class: 'elsewhere', hidden: true, 'data-testid': 'elsewhere' });
-    this.search = new Search({ load: (after, limit) => this.options.api.events(this.id, after, limit), goTo: (seq) => this.transcript.goTo(seq) });
+    this.search = new Search({ load: (after, limit) => this.options.api.events(this.id, after, limit), goTo: (seq) => this.goTo(seq) });
     this.tidying = new Tidying({
       change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.options.api.deleteSession(this.id),
       onChanged: (session) => this.#show(session), onRemoved: () => { this.options.onGone(); location.hash = '#/'; },
@@ -120,6 +124,10 @@ export class SessionView {
     this.ending = new Ending({
       facts: this.facts, places: this.options.places, load: () => this.options.api.events(this.id, 0, 200),
       onNew: () => this.acts.another(), onContinue: (environmentId) => this.acts.resume(environmentId, this.facts.conversation),
+    });
+    this.excerpt = new Excerpt({
+      load: (after, limit) => this.options.api.events(this.id, after, limit), answer: (answer) => this.options.api.answer(this.id, answer),
+      session: () => this.#session, housekeeping: () => this.transcript.housekeeping, onChange: (isOpen) => { this.transcript.element.hidden = isOpen; },
     });
     this.worktree = new KeptWorktree((ask) => this.acts.askOfWorktree(ask), (seq) => this.options.api.events(this.id, seq - 1, 1));
     this.foot = h('footer', { class: 'session-foot' }, this.checklist.element, this.notice, this.ending.element, this.worktree.element, this.composer.form);
@@ -133,6 +141,7 @@ export class SessionView {
       h('div', { role: 'status' }, this.elsewhere),
       this.search.element,
       this.transcript.element,
+      this.excerpt.element,
       this.foot);
     this.element.append(this.stopping.dialog, this.tidying.dialog);
   }
@@ -157,6 +166,7 @@ export class SessionView {
     clearInterval(this.retrying);
     this.#gonePage.abort();
     this.transcript.destroy();
+    this.excerpt.close();
     this.permissions.leave();
     this.waiting.destroy();
     this.options.onStatus(null);
@@ -164,8 +174,12 @@ export class SessionView {
 
   /** @param {number} seq an event to be shown */
   goTo(seq) {
-    if (this.#caughtUp) this.transcript.goTo(seq);
-    else this.#sought = seq;
+    if (!this.#caughtUp) this.#sought = seq;
+    else if (this.transcript.isFar(seq)) void this.excerpt.open(seq).catch((error) => setText(this.notice, `That part cannot be loaded. ${error.message}`));
+    else {
+      this.excerpt.close();
+      void this.transcript.goTo(seq);
+    }
   }
 
   /** Called when the overview changes, of which this session and its machine are a part. */
@@ -215,10 +229,11 @@ export class SessionView {
   /** @param {any} session */
   async #firstLook(session) {
     const after = Math.max(session.first_seq - 1, session.last_seq - FIRST_LOOK, 0);
-    const older = (session.pending_permissions ?? []).filter((/** @type {any} */ { seq }) => seq <= after);
+    this.#shownAfter = Math.max(after, session.last_seq - SHOWN_AT_FIRST);
+    const older = (session.pending_permissions ?? []).filter((/** @type {any} */ { seq }) => seq <= this.#shownAfter);
     const pages = await Promise.all(older.map((/** @type {any} */ { seq }) => this.options.api.events(this.id, seq - 1, 1)));
     this.#show(session);
-    this.transcript.beginAfter(after);
+    this.transcript.beginAfter(this.#shownAfter);
     for (const event of pages.flatMap((page) => page.events).reverse()) this.transcript.pin(event);
     this.#lastSeq = after;
   }
@@ -233,6 +248,7 @@ export class SessionView {
     this.checklist.clear();
     this.facts.clear();
     this.transcript.clear();
+    this.excerpt.close();
     return true;
   }
 
@@ -270,7 +286,7 @@ export class SessionView {
     const last = this.#lastSeq ?? 0;
     if (event.seq <= last) return;
     this.#lastSeq = event.seq;
-    this.transcript.push(event);
+    if (event.seq > this.#shownAfter) this.transcript.push(event);
     this.composer.sawEvent(event);
     if (this.facts.take(event)) this.#factsChanged();
     this.worktree.saw(event);
@@ -331,8 +347,9 @@ export class SessionView {
   #onCaughtUp() {
     this.#caughtUp = true;
     void this.ending.offer(this.#session);
-    if (this.#sought !== null) this.transcript.goTo(this.#sought);
+    const sought = this.#sought;
     this.#sought = null;
+    if (sought !== null) this.goTo(sought);
     if (this.#session?.state === 'ended') this.permissions.sessionEnded();
     this.#questionsChanged();
   }

@@ -10,8 +10,9 @@ import { nextFrame } from './long.js';
 import { isQuestion } from './permission.js';
 import { Streams, writerOf } from './stream.js';
 
-const KEPT = 2000;
-const EARLIER_PAGE = 1000;
+/** Entries that stay on the page while its reader follows the end. */
+const KEPT = 600;
+const EARLIER_PAGE = 300;
 const FRAME_BUDGET_MS = 5;
 const HIDDEN_BUDGET_MS = 25;
 /** @typedef {{streams: Streams, quiet: QuietFold}} Place what an event is shown beside */
@@ -22,7 +23,9 @@ const FRAME_NODES = 500;
 const FRAME_CHARS = 16_000;
 const AT_END_PX = 48;
 /** How far up an event is looked for, and for how long it is marked once it is found. */
-const PAGES_TO_GO = 30;
+const PAGES_TO_GO = 6;
+/** Screens above the reader that are loaded before they are asked for. */
+const AHEAD = 2;
 const SOUGHT_MS = 3000;
 
 export class Transcript {
@@ -51,9 +54,10 @@ export class Transcript {
    *   loadEarlier: (after: number, limit: number) => Promise<{events: any[], first_seq: number}>,
    *   onCaughtUp: () => void,
    *   tail: HTMLElement,
-   * }} options `tail` is shown below the log: what is not in it yet
+   *   onEnd?: () => void,
+   * }} options `tail` is shown below the log: what is not in it yet; `onEnd` is for who has to go elsewhere to see the latest
    */
-  constructor({ permissions, receipts, loadEarlier, onCaughtUp, tail }) {
+  constructor({ permissions, receipts, loadEarlier, onCaughtUp, tail, onEnd = () => this.toEnd() }) {
     this.#permissions = permissions;
     this.#receipts = receipts;
     this.#loadEarlier = loadEarlier;
@@ -70,7 +74,7 @@ export class Transcript {
       class: 'scroller', tabindex: '0', role: 'region', 'aria-label': 'Conversation', 'data-testid': 'transcript',
     }, this.content);
     this.jump = h('button', {
-      type: 'button', class: 'jump', hidden: true, 'data-testid': 'jump', on: { click: () => this.toEnd() },
+      type: 'button', class: 'jump', hidden: true, 'data-testid': 'jump', on: { click: onEnd },
     }, 'Jump to latest');
     this.element = h('div', { class: 'transcript' }, this.scroller, this.jump);
     this.scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -137,6 +141,16 @@ export class Transcript {
     this.#trim();
     this.#stick();
     this.scroller.focus({ preventScroll: true });
+  }
+
+  /** The reader is not at the end, whatever comes. */
+  stay() {
+    this.#follow = false;
+  }
+
+  /** @param {number} seq @returns {boolean} whether an event is too far up for all between to be on the page */
+  isFar(seq) {
+    return seq < this.#first - PAGES_TO_GO * EARLIER_PAGE;
   }
 
   /** @param {number} seq an event to be shown, which may not be on the page yet */
@@ -301,6 +315,7 @@ export class Transcript {
 
   async #showEarlier() {
     if (this.earlier.getAttribute('aria-disabled') === 'true') return;
+    const hadFocus = document.activeElement === this.earlier;
     this.earlier.setAttribute('aria-disabled', 'true');
     this.earlier.textContent = 'Loading…';
     try {
@@ -317,7 +332,7 @@ export class Transcript {
     }
     this.earlier.setAttribute('aria-disabled', 'false');
     this.#updateEarlier();
-    if (this.earlier.hidden) this.scroller.focus({ preventScroll: true });
+    if (hadFocus && this.earlier.hidden) this.scroller.focus({ preventScroll: true });
   }
 
   async #earlierPage() {
@@ -366,7 +381,10 @@ export class Transcript {
     const atEnd = scrollHeight - clientHeight - scrollTop < AT_END_PX;
     // Growing content also moves the end away; only scrolling up means the reader wants to stay.
     if (atEnd) this.#follow = true;
-    else if (scrollTop < this.#lastTop - 2) this.#follow = false;
+    else if (scrollTop < this.#lastTop - 2) {
+      this.#follow = false;
+      if (scrollTop < AHEAD * clientHeight && !this.earlier.hidden) void this.#showEarlier();
+    }
     this.#lastTop = scrollTop;
     if (this.#follow) this.jump.hidden = true;
     else this.#showJump();

@@ -60,6 +60,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/ending.js": "ending.js", JS;
     "/entries.css": "entries.css", CSS;
     "/entries.js": "entries.js", JS;
+    "/excerpt.js": "excerpt.js", JS;
     "/facts.js": "facts.js", JS;
     "/format.js": "format.js", JS;
     "/housekeeping.js": "housekeeping.js", JS;
@@ -179,6 +180,7 @@ mod tests {
             "editor",
             "ending",
             "entries",
+            "excerpt",
             "facts",
             "housekeeping",
             "inline",

@@ -182,7 +182,7 @@ fn what_can_be_stopped_is_said_before_it_is() {
     page.wait_for("the task", "document.querySelector('[data-quiet], .entry')");
     page.click(&hook("stop"));
     page.see_text("dialog[open]", "The conversation continues");
-    page.see_text("dialog[open]", "cannot be resumed");
+    page.see_text("dialog[open]", "in a new session");
     page.click("dialog[open] li:nth-child(2) button");
     assert_eq!(case.heard(1)[0]["request"], json!({"subtype": "stop_task", "task_id": "t1"}));
     case.page.click(&hook("stop"));

@@ -8,6 +8,7 @@ mod faults;
 mod field;
 mod hostile;
 mod imposter;
+mod long_logs;
 mod notifications;
 mod one_card;
 mod page;

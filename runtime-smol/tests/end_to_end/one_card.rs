@@ -137,7 +137,8 @@ fn what_belongs_together_comes_together_in_whatever_order_it_is_loaded() {
     page.reload();
     page.wait_for("the result", is_loaded);
     assert_eq!(page.count(".log > [data-part=result]"), 1);
-    page.click("button.earlier");
+    let is_at_beginning = "(() => { const e = document.querySelector('button.earlier'); if (!e.hidden) e.click(); return e.hidden; })()";
+    page.wait_for("the beginning", is_at_beginning);
     page.see("[data-tool=Bash][data-state=done] [data-part=result]");
     assert_eq!(page.count(".log > [data-part=result]"), 0, "it is shown twice");
     page.assert_no_complaints();

@@ -246,6 +246,11 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
     }
 
+    /// Makes the computer seem so many times slower.
+    pub(crate) fn slow_down(&mut self, times: u32) {
+        self.call("Emulation.setCPUThrottlingRate", &json!({ "rate": times }));
+    }
+
     /// Disconnects or reconnects the network.
     pub(crate) fn set_offline(&mut self, is_offline: bool) {
         let params = json!({
