@@ -289,6 +289,12 @@ impl Mirroring {
             End::TooShort if data.len() < MIRROR_MAX_END_BYTES => {
                 return self.look(cx, (data.len() * 2).max(MIRROR_END_BYTES));
             }
+            End::Damaged { after } => {
+                let reason = format!(
+                    "it is damaged after event {after}, and whole events follow there: nothing was changed; keep it, and name another file with --to"
+                );
+                return self.refuse(cx, &reason);
+            }
             End::TooShort | End::Foreign => {
                 let reason =
                     "what is in it was not written by a mirror; name another file with --to";

@@ -75,13 +75,19 @@ pub(super) enum End {
     TooShort,
     /// These bytes begin with a line that is none of ours.
     Foreign,
+    /// Whole events come after what is no line of ours, and nothing was torn off there: somebody has
+    /// changed the file.
+    Damaged {
+        /// The last event before it.
+        after: u64,
+    },
 }
 
 /// Looks for the last line that was written whole. `data` is the end of a file with `length` bytes.
 ///
-/// All that an append wrote may be torn, in the middle too: the system may have died with it. What was
-/// there before it is on disk. So every line has to follow from the one before, and the first that
-/// does not ends the file.
+/// All that an append wrote may be torn, in the middle too: the system may have died with it, and what it
+/// did not write is empty. What was there before it is on disk. So every line has to follow from the one
+/// before, and the first that does not ends the file, if what comes then looks like that.
 pub(super) fn look_at_end(length: u64, data: &Bytes) -> End {
     let is_whole = data.len() as u64 == length;
     let before = length - data.len() as u64;
@@ -103,12 +109,20 @@ pub(super) fn look_at_end(length: u64, data: &Bytes) -> End {
         found = Place { seq: entry.seq(), offset: before + at as u64, last };
     }
     match (is_first, is_whole) {
+        (false, _) if has_more(&data[at..]) => End::Damaged { after: found.seq },
         (false, _) => End::At(found),
         (true, false) => End::TooShort,
         // Torn before its first line was whole, or not ours.
         (true, true) if data.contains(&b'\n') && !is_torn(data) => End::Foreign,
         (true, true) => End::At(Place::START),
     }
+}
+
+/// Whether whole events are in what is to be cut off, with nothing missing that was never written.
+fn has_more(data: &[u8]) -> bool {
+    let mut lines = data.split_inclusive(|byte| *byte == b'\n');
+    !data.contains(&0)
+        && lines.any(|line| line.ends_with(b"\n") && Entry::parse(line.trim_ascii_end()).is_some())
 }
 
 /// Whether the file's first line may have been meant as one of ours: it starts like an event or is
@@ -210,10 +224,18 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_do_not_follow_from_one_another_end_the_file() {
+    fn whole_events_after_a_damaged_place_are_not_thrown_away() {
         for seqs in [[1, 2, 4], [1, 2, 2], [1, 2, 1]] {
-            assert_eq!(end_of(&file(seqs), 1 << 20), place(2, file([1, 2]).len()), "{seqs:?}");
+            assert_eq!(end_of(&file(seqs), 1 << 20), End::Damaged { after: 2 }, "{seqs:?}");
         }
+        let mut flipped = file(1..=6);
+        flipped.replace_range(file(1..=3).len() + 1..file(1..=3).len() + 2, "x");
+        assert_eq!(end_of(&flipped, 1 << 20), End::Damaged { after: 3 });
+        assert_eq!(end_of(&flipped, flipped.len() - 5), End::Damaged { after: 3 });
+    }
+
+    #[test]
+    fn a_gap_that_was_said_is_no_damage() {
         let with_gap = file([1]) + &gap_line(1, 7) + &event(8);
         assert_eq!(end_of(&with_gap, 1 << 20), place(8, with_gap.len()));
         let only = gap_line(0, 7);
