@@ -1,6 +1,7 @@
 //! Sessions on one machine: `footbridge ps`, `send` and `mcp`.
 
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -101,6 +102,26 @@ fn sessions_find_and_reach_each_other_and_vanish_with_their_processes() {
         let refused = output(home, &["send", nobody, "x"]);
         assert_eq!(refused.status.code(), Some(3), "{nobody}: {refused:?}");
     }
+
+    // An agent that has no session is not the person.
+    let mut stranger = Running::start(footbridge(home).arg("mcp"));
+    stranger.say(&list);
+    let tools: Value = serde_json::from_str(&stranger.line().expect("tools")).expect("JSON");
+    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(1), "{tools}");
+
+    // Who cannot see these processes, in a container with the same home, leaves their records alone.
+    let program = footbridge(home);
+    let mut elsewhere = Command::new("unshare");
+    elsewhere.args(["--pid", "--fork", "--mount-proc"]).arg(program.get_program()).args(["ps"]);
+    elsewhere.env("HOME", home).env_remove("XDG_RUNTIME_DIR");
+    match elsewhere.output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("one") && text.contains("two"), "{text}");
+        }
+        _ => eprintln!("skipped: no process namespace of its own is allowed here"),
+    }
+    assert_eq!(ps(home).len(), 2);
 
     // Its host is killed: its record and its socket are nobody's, and nothing leaves in its name.
     two.signal(Signal::KILL);

@@ -5,6 +5,7 @@ use std::io::{BufRead, Read};
 use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 use footbridge_core::base::limits::MAX_LINE_BYTES;
+use footbridge_core::peer::deliver::Handle;
 use footbridge_core::peer::mcp::{Asked, done, listed, read};
 
 /// Answers until the end of its input.
@@ -30,7 +31,9 @@ pub(in crate::program) fn run() -> Result<(), Error> {
 }
 
 fn answer(line: &str) -> Option<String> {
-    let can_send = super::own_handle().is_ok_and(|(_, can_send)| can_send);
+    // An agent is never the person: without a session of its own it has no name to send under.
+    let can_send = super::own_handle()
+        .is_ok_and(|(handle, can_send)| can_send && matches!(handle, Handle::Session { .. }));
     match read(line, can_send) {
         Asked::Nothing => None,
         Asked::Answer(answer) => Some(answer),

@@ -5,7 +5,7 @@ pub(super) mod ps;
 pub(super) mod send;
 
 use std::cell::RefCell;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -33,17 +33,26 @@ fn start_of(pid: u32) -> Option<u64> {
 
 /// What this process has written down about its sessions, until it ends. Where that is not possible,
 /// others do not see them.
+///
+/// A lock beside the record says that its process lives, also to those that cannot see the process: in
+/// another container with the same home, or on another machine.
 pub(super) struct Presence {
     record: RefCell<Record>,
-    file: Option<PathBuf>,
+    file: Option<(PathBuf, File)>,
 }
 
 impl Presence {
     pub(super) fn new() -> Self {
         let pid = std::process::id();
-        let file = start_of(pid).and_then(|_| Some(directory().ok()?.join(format!("{pid}.json"))));
-        let start = start_of(pid).unwrap_or_default();
-        Self { record: RefCell::new(Record { pid, start, sessions: Vec::new() }), file }
+        let start = start_of(pid);
+        // Two containers can have a process of the same number.
+        let file = start.and_then(|start| {
+            let file = directory().ok()?.join(format!("{pid}-{start}.json"));
+            let lock = locked(&file.with_extension("lock")).ok()?;
+            Some((file, lock))
+        });
+        let record = Record { pid, start: start.unwrap_or_default(), sessions: Vec::new() };
+        Self { record: RefCell::new(record), file }
     }
 
     /// Changes what is written down.
@@ -52,7 +61,7 @@ impl Presence {
         let before = record.clone();
         change(&mut record.sessions);
         if *record != before
-            && let Some(file) = &self.file
+            && let Some((file, _)) = &self.file
             && write(file, &record).is_err()
         {
             let _ = fs::remove_file(file);
@@ -96,9 +105,34 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        // What is left is recognised by its process.
-        let _ = self.file.as_ref().map(fs::remove_file);
+        // What is left is recognised by its lock.
+        if let Some((file, _)) = &self.file {
+            remove(file);
+        }
     }
+}
+
+/// A new file that nobody else can lock as long as it is held.
+fn locked(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Whether the process that has written a record has ended: nobody holds its lock. A record without one
+/// is an older program's, whose process may be where it cannot be seen.
+fn is_left(record: &Path) -> bool {
+    let lock = OpenOptions::new().write(true).open(record.with_extension("lock"));
+    lock.is_ok_and(|lock| !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+fn remove(record: &Path) {
+    let _ = fs::remove_file(record);
+    let _ = fs::remove_file(record.with_extension("lock"));
 }
 
 /// What a session is called that was given no name.
@@ -108,9 +142,6 @@ pub(super) fn name_of(directory: &str) -> String {
 }
 
 fn write(file: &Path, record: &Record) -> io::Result<()> {
-    if let Some(directory) = file.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
     let new = file.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -118,7 +149,7 @@ fn write(file: &Path, record: &Record) -> io::Result<()> {
     fs::rename(&new, file)
 }
 
-/// The records of processes that run, each with its file. What others have left is removed.
+/// The records of processes that run, each with its file. What those that have ended left is removed.
 fn records() -> Result<Vec<(PathBuf, Record)>, Error> {
     let directory = directory()?;
     let Ok(entries) = fs::read_dir(&directory) else { return Ok(Vec::new()) };
@@ -131,15 +162,16 @@ fn records() -> Result<Vec<(PathBuf, Record)>, Error> {
             fs::metadata(&path).is_ok_and(|file| file.len() <= MAX_PEER_RECORD_BYTES as u64);
         let file = if is_small { fs::read(&path).ok() } else { None };
         let Some(record) = file.and_then(|file| Record::parse(&file)) else { continue };
-        if record.is_live(start_of(record.pid)) {
-            records.push((path, record));
-        } else {
+        if is_left(&path) {
             let sockets = record.sessions.iter().filter_map(|entry| entry.socket.as_deref());
             // Only its own: a record may say anything.
             let own = sockets.map(Path::new).filter(|socket| socket.parent() == Some(&*directory));
-            for left in own.chain([&*path]) {
+            for left in own {
                 let _ = fs::remove_file(left);
             }
+            remove(&path);
+        } else if path.with_extension("lock").exists() || record.is_live(start_of(record.pid)) {
+            records.push((path, record));
         }
     }
     Ok(records)
