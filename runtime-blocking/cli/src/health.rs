@@ -2,10 +2,14 @@
 //! everything else that the program does, and needs no credential: nothing there is a secret, and by
 //! default there is none.
 
-use std::io::{Read, Write};
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::event_log::EventLog;
 use crate::exit::Error;
@@ -14,8 +18,10 @@ use crate::value::Level;
 
 /// The head of a request may be this long, in bytes.
 const MAX_HEAD_BYTES: usize = 8 << 10;
-/// How long one client may take, while others wait.
+/// How long one client may take.
 const CLIENT_TIME: Duration = Duration::from_secs(2);
+/// Clients that may be at it. One more takes the place of the one that has been silent for longest.
+const MAX_CLIENTS: usize = 32;
 /// Bytes of the thread's stack.
 const STACK_BYTES: usize = 128 << 10;
 /// A pause after a connection that could not be accepted, so that a lack of files is no busy loop.
@@ -59,8 +65,8 @@ pub fn start(
     Ok(())
 }
 
-/// Answers at this address for as long as the program runs, one client after the other, in a thread that
-/// sleeps while nobody asks. Returns the address with the port that it has got.
+/// Answers at this address for as long as the program runs, in a thread that sleeps while nobody asks.
+/// Returns the address with the port that it has got.
 fn serve(
     address: SocketAddr,
     page: impl Fn(&str) -> Option<Page> + Send + 'static,
@@ -69,13 +75,15 @@ fn serve(
         |error| Error::local(format!("cannot listen on the health address {address}: {error}"));
     let listener = TcpListener::bind(address).map_err(cannot)?;
     let bound = listener.local_addr().map_err(cannot)?;
+    listener.set_nonblocking(true).map_err(cannot)?;
     let serve = move || {
+        let mut clients = VecDeque::new();
         loop {
-            match listener.accept() {
-                // Whoever does not take the answer goes without one.
-                Ok((client, _)) => drop(answer(client, &page)),
-                Err(_) => thread::sleep(ACCEPT_PAUSE),
+            if wait(&listener, &clients).is_err() || !accept(&listener, &mut clients) {
+                thread::sleep(ACCEPT_PAUSE);
             }
+            // Whoever does not take the answer goes without one.
+            clients.retain_mut(|client: &mut Client| client.goes_on(&page).unwrap_or(false));
         }
     };
     let thread = thread::Builder::new().name("health".to_owned()).stack_size(STACK_BYTES);
@@ -83,23 +91,71 @@ fn serve(
     Ok(bound)
 }
 
-fn answer(mut client: TcpStream, page: &impl Fn(&str) -> Option<Page>) -> std::io::Result<()> {
-    let until = Instant::now() + CLIENT_TIME;
-    client.set_write_timeout(Some(CLIENT_TIME))?;
-    let mut head = Vec::new();
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || head.len() > MAX_HEAD_BYTES {
-            return Ok(());
-        }
-        client.set_read_timeout(Some(left))?;
-        let mut buffer = [0; 1024];
-        match client.read(&mut buffer)? {
-            0 => return Ok(()),
-            length => head.extend_from_slice(&buffer[..length]),
+/// Waits until somebody comes, says something, or has said nothing for too long.
+fn wait(listener: &TcpListener, clients: &VecDeque<Client>) -> io::Result<()> {
+    let soonest = clients.iter().map(|client| client.until).min();
+    let left = soonest.map(|until| until.saturating_duration_since(Instant::now()));
+    let left = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+    let mut all = Vec::with_capacity(1 + clients.len());
+    all.push(PollFd::new(listener, PollFlags::IN));
+    all.extend(clients.iter().map(|client| PollFd::new(&client.stream, PollFlags::IN)));
+    match poll(&mut all, left.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes all who have come; returns whether that is possible.
+fn accept(listener: &TcpListener, clients: &mut VecDeque<Client>) -> bool {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                if clients.len() >= MAX_CLIENTS {
+                    clients.pop_front();
+                }
+                let until = Instant::now() + CLIENT_TIME;
+                if stream.set_nonblocking(true).is_ok() {
+                    clients.push_back(Client { stream, head: Vec::new(), until });
+                }
+            }
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
         }
     }
-    let head = String::from_utf8_lossy(&head);
+}
+
+/// Somebody whose request is not whole.
+struct Client {
+    stream: TcpStream,
+    head: Vec<u8>,
+    until: Instant,
+}
+
+impl Client {
+    /// Reads what has come, and answers a request that is whole. Returns whether there is more to wait
+    /// for.
+    fn goes_on(&mut self, page: &impl Fn(&str) -> Option<Page>) -> io::Result<bool> {
+        loop {
+            let mut buffer = [0; 1024];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Ok(false),
+                Ok(length) => self.head.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+            if self.head.windows(4).any(|end| end == b"\r\n\r\n") {
+                // It fits into the socket's buffer.
+                return self.stream.write_all(answer(&self.head, page).as_bytes()).map(|()| false);
+            }
+            if self.head.len() > MAX_HEAD_BYTES {
+                return Ok(false);
+            }
+        }
+        Ok(Instant::now() < self.until)
+    }
+}
+
+fn answer(head: &[u8], page: &impl Fn(&str) -> Option<Page>) -> String {
+    let head = String::from_utf8_lossy(head);
     let mut words = head.split_ascii_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split('?').next().unwrap_or_default();
@@ -116,11 +172,10 @@ fn answer(mut client: TcpStream, page: &impl Fn(&str) -> Option<Page>) -> std::i
     };
     let length = body.len();
     let shown = if method == "HEAD" { "" } else { &body };
-    let head = format!(
+    format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\
          cache-control: no-store\r\nconnection: close\r\n\r\n{shown}"
-    );
-    client.write_all(head.as_bytes())
+    )
 }
 
 #[cfg(test)]
@@ -151,6 +206,19 @@ mod tests {
         assert!(asked(address, "GET /other HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert!(asked(address, "POST /health HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
         assert!(asked(address, "\r\n\r\n").starts_with("HTTP/1.1 405"));
+    }
+
+    #[test]
+    fn any_number_that_say_nothing_hold_nobody_up() {
+        let address = started();
+        let silent: Vec<_> = (0..3 * MAX_CLIENTS).map(|_| TcpStream::connect(address)).collect();
+        let asked_at = Instant::now();
+        for _ in 0..3 {
+            assert!(asked(address, "GET /health HTTP/1.1\r\n\r\n").contains("well"));
+        }
+        let one_by_one = CLIENT_TIME * u32::try_from(silent.len()).expect("a few");
+        assert!(asked_at.elapsed() < one_by_one / 2);
+        drop(silent);
     }
 
     #[test]
