@@ -17,6 +17,7 @@
 //! | `outbox` | what is sent: in order, each once |
 //! | `questions` | what the agent asks, until somebody has answered |
 //! | `access` | the credential, renewed when it is refused |
+//! | `turns` | whether what was said has had its turn |
 //! | `viewer` | the routing between them |
 //! | `stand_in` | a machine of its own: a viewer that takes the place of an agent's program (R-7) |
 //! | `lobby` | a machine of its own for what comes before: which sessions there are, a new one |
@@ -63,6 +64,7 @@ mod stand_in;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod viewer;
 
 pub use config::{RemoteConfig, Start};
@@ -70,6 +72,7 @@ pub use lobby::{Lobby, LobbyAnswer, LobbyCall, LobbyConfig};
 pub use notice::{Asked, RemoteCommand, RemoteEvent, RemoteNotice, Sent, Withdrawal};
 
 pub use stand_in::{StandIn, StandInCommand, StandInConfig};
+pub use turns::Turns;
 
 use cx::{Engine, Purpose, Timer};
 use viewer::{Telling, Viewer};

@@ -170,7 +170,7 @@ impl Allowance {
 
 fn refused_flag(name: &str) -> String {
     format!(
-        "the relay sets the flag --{name} for the agent, which this worker does not allow with that value; if that is intended, start it with --allow-flag {name}"
+        "the relay sets the flag --{name} for the agent, which this worker does not allow, or not with that value; if that is intended, start it with --allow-flag {name}"
     )
 }
 

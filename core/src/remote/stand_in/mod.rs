@@ -16,7 +16,6 @@
 
 mod input;
 mod stdio;
-mod turns;
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -28,10 +27,10 @@ use serde::Serialize;
 
 use self::input::Input;
 use self::stdio::Stdio;
-use self::turns::Turns;
 use super::config::RemoteConfig;
 use super::cx::{Purpose, Timer};
 use super::notice::{Asked, RemoteCommand, RemoteEvent, RemoteNotice, Sent};
+use super::turns::Turns;
 use super::viewer::{Telling, Viewer};
 use crate::base::limits::{HOST_IDLE, MAX_HOST_REQUESTS, MAX_LINE_BYTES, MAX_RECENT_UUIDS};
 use crate::base::text::Text;
@@ -104,9 +103,11 @@ impl StandIn {
             requests: BTreeSet::new(),
             questions: BTreeMap::new(),
             callbacks: BTreeMap::new(),
+            answered: BTreeMap::new(),
             own_names: Recent::new(MAX_RECENT_UUIDS),
             posted: Recent::new(MAX_RECENT_UUIDS),
             turns: Turns::default(),
+            failed: None,
             result: None,
             stage: Stage::Serving,
         };
@@ -140,11 +141,15 @@ struct Standing {
     questions: BTreeMap<String, Asked>,
     /// And for its own hooks and MCP servers, with their events.
     callbacks: BTreeMap<String, u64>,
+    /// Those whose answer is on its way.
+    answered: BTreeMap<String, u64>,
     /// The names that the program itself has given its messages.
     own_names: Recent,
     /// The names of the messages that anybody has sent.
     posted: Recent,
     turns: Turns,
+    /// Why the last message of the program had no turn, if it had none.
+    failed: Option<String>,
     /// How the session has ended.
     result: Option<(ResultStatus, String)>,
     stage: Stage,
@@ -290,6 +295,9 @@ impl Standing {
     fn answer(&mut self, request_id: &str, answer: Result<Text, String>) -> Option<RemoteCommand> {
         if let Some(seq) = self.callbacks.remove(request_id) {
             let request_id = request_id.to_owned();
+            if self.answered.len() < MAX_HOST_REQUESTS {
+                self.answered.insert(request_id.clone(), seq);
+            }
             return Some(RemoteCommand::AnswerCallback { request_id, seq, answer });
         }
         let asked = self.questions.remove(request_id)?;
@@ -343,7 +351,13 @@ impl Standing {
                 let error = MachineError { kind, message: words.clone() };
                 (words, if is_well { Ok(()) } else { Err(error) })
             }
-            (Ok(()), _) => (String::new(), Ok(())),
+            (Ok(()), _) => match self.failed.take() {
+                Some(message) => {
+                    let kind = MachineErrorKind::NotFound;
+                    (message.clone(), Err(MachineError { kind, message }))
+                }
+                None => (String::new(), Ok(())),
+            },
         };
         for request_id in core::mem::take(&mut self.requests) {
             self.print(engine, &control::error(&request_id, &why));
@@ -383,6 +397,7 @@ impl Standing {
             uuid: String,
             errors: [&'a str; 1],
         }
+        self.failed = Some(why.to_owned());
         let (uuid, session) = self.viewer.names();
         let failure = to_text(&Failure {
             r#type: "result",
@@ -416,6 +431,9 @@ impl Standing {
                 if self.callbacks.remove(request_id).is_some() =>
             {
                 self.print(engine, &control::cancel_request(request_id));
+            }
+            RemoteNotice::Accepted { sent: Sent::Callback { request_id }, .. } => {
+                self.answered.remove(request_id);
             }
             RemoteNotice::Accepted { sent: Sent::Message { uuid, request_id: None }, seq } => {
                 self.turns.accepted(uuid, *seq);
@@ -452,6 +470,14 @@ impl Standing {
             Sent::Answer { request_id } if status == Some(400) => {
                 let answer = deny(request_id, reason.to_owned());
                 self.viewer.command(engine, RemoteCommand::Answer(answer));
+            }
+            // So would it for a hook; it takes no answer for a *no*.
+            Sent::Callback { request_id } if status == Some(400) => {
+                if let Some(seq) = self.answered.remove(request_id) {
+                    let (request_id, answer) = (request_id.clone(), Err(reason.to_owned()));
+                    let again = RemoteCommand::AnswerCallback { request_id, seq, answer };
+                    self.viewer.command(engine, again);
+                }
             }
             Sent::Answer { .. } | Sent::Callback { .. } if status == Some(403) => {
                 let (kind, message) = (MachineErrorKind::Forbidden, reason.to_owned());
@@ -522,6 +548,7 @@ impl Standing {
             self.print(engine, message);
         }
         if head.kind == "result" {
+            self.failed = None;
             self.turns.over(seq, message.as_str());
         }
     }

@@ -54,7 +54,21 @@ impl World {
             _ => None,
         });
         hand.handle(Event::Opened { op: stdio });
-        let (op, url) = hand.take("question", |action| match action {
+        let mut world = Self { hand, stdio, stream: stdio, printed: vec![] };
+        world.proves();
+        world.stream = world.hand.take("stream", |action| match action {
+            Action::Open { op, target: Target::WebSocket { .. } } => Some(*op),
+            _ => None,
+        });
+        world.hand.handle(Event::Opened { op: world.stream });
+        world.session(&json!({}));
+        world.frame(&json!({"type": "live", "seq": 0}));
+        world
+    }
+
+    /// The relay proves that it knows the credential.
+    fn proves(&mut self) {
+        let (op, url) = self.hand.take("question", |action| match action {
             Action::Request { op, request } => Some((*op, request.url.clone())),
             _ => None,
         });
@@ -65,16 +79,7 @@ impl World {
         };
         let key = AccountKey::new(&Secret::from(TOKEN));
         let proof = prove(&key, &part("nonce="), &part("mac=")).expect("it knows it");
-        let mut world = Self { hand, stdio, stream: op, printed: vec![] };
-        world.answer(op, 200, &json!({ "proof": proof }));
-        world.stream = world.hand.take("stream", |action| match action {
-            Action::Open { op, target: Target::WebSocket { .. } } => Some(*op),
-            _ => None,
-        });
-        world.hand.handle(Event::Opened { op: world.stream });
-        world.session(&json!({}));
-        world.frame(&json!({"type": "live", "seq": 0}));
-        world
+        self.answer(op, 200, &json!({ "proof": proof }));
     }
 
     fn answer(&mut self, op: OpId, status: u16, body: &Value) {
@@ -252,6 +257,24 @@ fn its_hooks_and_servers_are_asked_and_answer() {
     assert_eq!(world.printed(), Vec::<String>::new());
     world.frame(&json!({"type": "callback", "request_id": "H", "seq": 1}));
     assert_eq!(world.printed(), ["control_request H"]);
+}
+
+#[test]
+fn a_hooks_answer_that_is_none_is_a_no_and_nobody_waits_for_another() {
+    let mut world = World::new(|config| config.servers = vec!["calc".to_owned()]);
+    let hook = r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback","callback_id":"hook_0"}}"#;
+    world.event(1, "agent", hook);
+    world.frame(&json!({"type": "callback", "request_id": "H", "seq": 1}));
+    assert_eq!(world.printed(), ["control_request H"]);
+    world.writes(
+        r#"{"type":"control_response","response":{"subtype":"success","request_id":"H","response":{"decision":"nonsense"}}}"#,
+    );
+    let (op, _) = world.posted("callback");
+    world.answer(op, 400, &json!({"error": {"type": "invalid_request", "message": "one of"}}));
+    // It asks whether it was the relay that refused.
+    world.proves();
+    let (_, body) = world.posted("callback");
+    assert!(body["error"].as_str().is_some_and(|why| why.contains("one of")), "{body}");
 }
 
 #[test]

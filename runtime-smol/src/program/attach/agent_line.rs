@@ -70,6 +70,9 @@ const SETTLED: [&str; 9] = [
     "include-partial-messages",
 ];
 
+/// Options whose values can stand in one list, with commas. Another one is given once.
+const LISTS: [&str; 5] = ["allowed-tools", "disallowed-tools", "tools", "betas", "setting-sources"];
+
 /// What a command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AgentLine {
@@ -117,14 +120,19 @@ impl AgentLine {
             if value.is_none() && may_have_value && name != "version" {
                 value = words.next().map(str::to_owned);
             }
-            line.take(name, value);
+            line.take(name, value)?;
         }
         Ok(line)
     }
 
-    fn take(&mut self, name: String, value: Option<String>) {
+    fn take(&mut self, name: String, value: Option<String>) -> Result<(), Error> {
         match (&*name, value) {
             ("version", _) => self.asks_version = true,
+            ("help", _) => {
+                return Err(Error::usage(
+                    "it stands in for an agent's program, for an SDK to start; see footbridge attach --help",
+                ));
+            }
             ("include-partial-messages", _) => self.shows_partials = true,
             ("resume", Some(id)) => self.resume = Some(id),
             ("mcp-config", Some(config)) => self.mcp_configs.push(config),
@@ -134,12 +142,18 @@ impl AgentLine {
                 let value = value.unwrap_or_default();
                 let before = self.flags.get_mut(other);
                 match before {
-                    // Those that can be repeated take a list, too.
-                    Some(before) => *before = format!("{before},{value}"),
+                    Some(before) if LISTS.contains(&other) => *before = format!("{before},{value}"),
+                    Some(before) if *before == value => {}
+                    Some(_) => {
+                        return Err(Error::usage(format!(
+                            "--{other} is given twice, and a session takes it once: give one value"
+                        )));
+                    }
                     None => drop(self.flags.insert(name, value)),
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -198,6 +212,13 @@ mod tests {
             ]
         );
         assert!(read(&["-v"]).asks_version && read(&["--version"]).asks_version);
-        assert!(AgentLine::read(&["prompt".into()]).is_err());
+        let lists = read(&["--allowedTools", "Read", "--allowed-tools", "Bash"]);
+        assert_eq!(lists.flags["allowed-tools"], "Read,Bash");
+        let refused: [&[&str]; 3] =
+            [&["prompt"], &["--add-dir", "/a", "--add-dir", "/b"], &["--help"]];
+        for line in refused {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            assert!(AgentLine::read(&args).is_err(), "{line:?}");
+        }
     }
 }

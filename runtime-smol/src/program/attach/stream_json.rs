@@ -11,7 +11,9 @@ use footbridge_core::base::id::{EnvironmentId, SessionId};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
 use footbridge_core::engine::backoff::{BackoffConfig, Track};
-use footbridge_core::remote::{RemoteConfig, StandIn, StandInCommand, StandInConfig, Start};
+use footbridge_core::remote::{
+    RemoteConfig, RemoteNotice, StandIn, StandInCommand, StandInConfig, Start,
+};
 use footbridge_core::wire::viewer::CreateSession;
 use footbridge_smol::{block_on, drive};
 use serde_json::{Value, json};
@@ -76,7 +78,16 @@ pub(super) fn run(
     let host = work::host(&place.relay, &place.reach)?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen()?;
-    let driven = drive(StandIn::new(stand_in), host, asked, |notice| log_connection(log, &notice));
+    let driven = drive(StandIn::new(stand_in), host, asked, |notice| {
+        log_connection(log, &notice);
+        if let RemoteNotice::Gap { after, resumes_after } = notice {
+            let words = format_args!(
+                "events {} to {resumes_after} are not kept any more and were not passed on: read faster",
+                after + 1
+            );
+            log.write(Level::Error, "gap", &[], words);
+        }
+    });
     let ended = ends.forward(|_| {
         // One that has ended already takes no commands.
         let _ = commands.try_send(StandInCommand::Shutdown);
